@@ -1,0 +1,116 @@
+"""What an engine is: it runs one network, and hands its memory of the past in and out as a value."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Protocol, TypeAlias
+
+from rtseg.errors import ModelError
+from rtseg.frame import Image, Labels
+
+METADATA_KEY = "rtseg.spec"  # in the ONNX file's metadata_props: the ModelSpec as JSON
+
+Array: TypeAlias = Any  # a NumPy array on the CPU, a device array on a GPU: kernels follow where it lives
+State: TypeAlias = Any  # opaque outside the engine that made it
+
+
+@dataclass(frozen=True, slots=True)
+class StateSpec:
+    """One recurrent state: the network's input and output that carry it, and its shape (1, C, h, w)."""
+
+    input: str
+    output: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """All that is needed to feed a network and to read its answer; it travels inside the model file.
+
+    size: (H, W) of the input. classes: their names without the background. mean, std: one value a channel (1 grey, 3 RGB),
+    in grey levels 0..255: the network sees (pixel - mean) / std. states: recurrent states, empty for a memoryless network.
+    logits: (1, C, h, w) with C = len(classes) + 1 (softmax, background first) or, for one class, C = 1 (sigmoid).
+    single: the classes that are one connected region at most, so that only the largest is kept.
+    """
+
+    name: str
+    size: tuple[int, int]
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    states: tuple[StateSpec, ...] = ()
+    single: tuple[str, ...] = ()
+    image_input: str = "image"
+    logits_output: str = "logits"
+
+    def __post_init__(self) -> None:
+        problem = _first_problem(self)
+        if problem:
+            raise ModelError(f"the model's description is wrong: {problem}; export the model again with `rtseg export`")
+
+    @property
+    def channels(self) -> int:
+        """1 for a network of grey images, 3 for RGB."""
+        return len(self.mean)
+
+    def to_json(self) -> str:
+        """The form that stands in a model file's metadata."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "ModelSpec":
+        """Read what `to_json` wrote. Raises ModelError."""
+        try:
+            values = json.loads(text)
+            known = {field.name: _frozen(values[field.name]) for field in fields(cls) if field.name in values}
+            states = tuple(StateSpec(**{key: _frozen(value) for key, value in state.items()}) for state in values["states"])
+            return cls(**{**known, "states": states})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if isinstance(error, ModelError):
+                raise
+            raise ModelError(f"the model's metadata cannot be read ({error!r}): export it again with `rtseg export`") from None
+
+
+class Engine(Protocol):
+    """Runs one network, frame by frame.
+
+    A state is the engine's own buffers: it is good until the second `infer` after the one that returned it.
+    """
+
+    @property
+    def spec(self) -> ModelSpec:
+        """What the network takes and gives."""
+
+    def initial_state(self) -> State:
+        """The memory of nothing, in buffers of its own: all zeros."""
+
+    def upload(self, image: Image) -> Array:
+        """Bring a frame's pixels to where the kernels and the network run."""
+
+    def infer(self, x: Array, state: State) -> tuple[Array, State]:
+        """Run the network on x (1, C, H, W) float32.
+
+        Returns logits (1, K, h, w) float32, good until the next call, and the new state. Raises EngineError.
+        """
+
+    def download(self, labels: Array) -> Labels:
+        """Bring labels (H, W) uint8 back to where the sinks run."""
+
+    def close(self) -> None:
+        """Give everything back; closing twice is harmless."""
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+
+
+def _first_problem(spec: ModelSpec) -> str:
+    """What is wrong with a spec, in words, or nothing."""
+    if len(spec.size) != 2 or not all(isinstance(side, int) and 8 <= side <= 4096 for side in spec.size):
+        return f"its input size is {spec.size}"
+    if not spec.classes or len(set(spec.classes)) != len(spec.classes) or len(spec.classes) > 254:
+        return f"its classes are {spec.classes}"
+    if len(spec.mean) not in (1, 3) or len(spec.std) != len(spec.mean) or not all(value > 0 for value in spec.std):
+        return f"its mean is {spec.mean} and its std {spec.std}"
+    if not set(spec.single) <= set(spec.classes):
+        return f"{spec.single} are not all among its classes {spec.classes}"
+    return ""

@@ -1,0 +1,56 @@
+"""Errors that rtseg raises: each says what went wrong and how to mend it, and has a builtin parent."""
+
+
+class RtsegError(Exception):
+    """Parent of every error that rtseg raises on purpose."""
+
+
+class SourceError(RtsegError, OSError):
+    """A source cannot be opened, or broke while it was read."""
+
+
+class SourceNotFound(SourceError, FileNotFoundError):
+    """There is nothing at the place a source was named by."""
+
+
+class ImageError(RtsegError, ValueError):
+    """An image has a shape, a dtype or values that rtseg does not take."""
+
+
+class ModelError(RtsegError, ValueError):
+    """A model file is missing, broken, or lacks what rtseg needs to run it."""
+
+
+class EngineError(RtsegError, RuntimeError):
+    """An engine failed while it ran."""
+
+
+class SinkError(RtsegError, OSError):
+    """A sink cannot be opened or written to; what was written before is kept."""
+
+
+class DatasetError(RtsegError, ValueError):
+    """A folder of images and masks is not laid out as rtseg reads it."""
+
+
+class ConfigError(RtsegError, ValueError):
+    """A setting is unknown or out of range."""
+
+
+class UnknownClass(RtsegError, KeyError):
+    """A class was asked for that the model does not have."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class SpacingUnknown(RtsegError, LookupError):
+    """Millimetres were asked for and the size of a pixel is not known."""
+
+
+class MissingExtra(RtsegError, ImportError):
+    """An optional package is needed: the message names the extra that brings it."""
+
+    def __init__(self, needed_for: str, extra: str) -> None:
+        super().__init__(f"{needed_for} needs an optional package: pip install 'rtseg[{extra}]'")
+        self.extra = extra
