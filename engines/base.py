@@ -1,7 +1,9 @@
 """What an engine is: it runs one network, and hands its memory of the past in and out as a value."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 from rtseg.errors import ModelError
@@ -11,6 +13,7 @@ METADATA_KEY = "rtseg.spec"  # in the ONNX file's metadata_props: the ModelSpec 
 
 Array: TypeAlias = Any  # a NumPy array on the CPU, a device array on a GPU: kernels follow where it lives
 State: TypeAlias = Any  # opaque outside the engine that made it
+Ports: TypeAlias = Mapping[str, tuple[int, ...]]  # a network's inputs or outputs: name and shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,16 @@ class ModelSpec:
         return json.dumps(asdict(self))
 
     @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> "ModelSpec":
+        """Find the spec in a model file's metadata. Raises ModelError."""
+        if METADATA_KEY not in metadata:
+            raise ModelError(
+                f"{path} does not say what it segments (no {METADATA_KEY!r} in its metadata): export it with `rtseg export`, "
+                f"or describe it with --size, --classes, --mean and --std"
+            )
+        return cls.from_json(metadata[METADATA_KEY])
+
+    @classmethod
     def from_json(cls, text: str) -> "ModelSpec":
         """Read what `to_json` wrote. Raises ModelError."""
         try:
@@ -68,6 +81,18 @@ class ModelSpec:
             if isinstance(error, ModelError):
                 raise
             raise ModelError(f"the model's metadata cannot be read ({error!r}): export it again with `rtseg export`") from None
+
+
+@dataclass(frozen=True, slots=True)
+class SwapState:
+    """Two sets of buffers for the recurrent states: the network reads one and writes the other, and nothing is copied."""
+
+    now: tuple[Any, ...]
+    spare: tuple[Any, ...]
+
+    def swapped(self) -> "SwapState":
+        """The state after the network wrote the spare buffers."""
+        return SwapState(self.spare, self.now)
 
 
 class Engine(Protocol):
@@ -114,3 +139,32 @@ def _first_problem(spec: ModelSpec) -> str:
     if not set(spec.single) <= set(spec.classes):
         return f"{spec.single} are not all among its classes {spec.classes}"
     return ""
+
+
+def named(spec: ModelSpec, inputs: Ports, outputs: Ports) -> ModelSpec:
+    """The user's description of a network, with the names that its only input and its first output really have."""
+    if len(inputs) != 1 or spec.image_input in inputs:
+        return spec
+    return replace(spec, image_input=next(iter(inputs)), logits_output=next(iter(outputs)))
+
+
+def check_ports(spec: ModelSpec, inputs: Ports, outputs: Ports) -> None:
+    """Raise ModelError unless a network's named inputs and outputs are those that its spec tells of."""
+    channels = len(spec.classes) + 1
+    wanted = {spec.image_input: (1, spec.channels, *spec.size)} | {state.input: state.shape for state in spec.states}
+    for name, shape in wanted.items():
+        _check_port(inputs, name, shape)
+    for state in spec.states:
+        _check_port(outputs, state.output, state.shape)
+    logits = outputs.get(spec.logits_output, ())
+    if set(inputs) != set(wanted) or len(logits) != 4 or logits[1] not in ((1, 2) if channels == 2 else (channels,)):
+        raise ModelError(
+            f"the network of {spec.name!r} takes {dict(inputs)} and gives {dict(outputs)}, which is not what its description "
+            f"says: export it again with `rtseg export`"
+        )
+
+
+def _check_port(ports: Ports, name: str, shape: tuple[int, ...]) -> None:
+    if ports.get(name) != shape:
+        found = ports.get(name, "nothing")
+        raise ModelError(f"the network has {found} where {name!r} {shape} should be: export it again with `rtseg export`")

@@ -44,7 +44,7 @@ class StreamInfo:
     """What a source knows before its first frame.
 
     height, width in pixels; fps in frames a second; live: frames come at their own pace and may be dropped;
-    spacing_mm: millimetres a pixel (down, along), None where unknown.
+    spacing_mm: millimetres a pixel (down, along), None where unknown. frames: how many will come, None where unknown.
     """
 
     height: int
@@ -52,6 +52,7 @@ class StreamInfo:
     fps: float
     live: bool = False
     spacing_mm: Spacing | None = None
+    frames: int | None = None
 
     @property
     def period_ns(self) -> int:

@@ -83,6 +83,15 @@ class Histogram:
         self._mean += delta / self.count
         self._squares += delta * (duration_ns - self._mean)
 
+    def merge(self, other: "Histogram") -> None:
+        """Count what `other` counted (Chan's parallel form of Welford's sums)."""
+        count, delta = self.count + other.count, other._mean - self._mean
+        if count:
+            self._squares += other._squares + delta**2 * self.count * other.count / count
+            self._mean += delta * other.count / count
+        self._counts += other._counts
+        self.count, self.max_ns = count, max(self.max_ns, other.max_ns)
+
     def percentile_ms(self, percent: float) -> float:
         """The duration that `percent` of the counted ones do not exceed, in milliseconds; NaN where none was counted."""
         if not self.count:
@@ -120,22 +129,32 @@ class LatencyReport:
         self.period_ns = period_ns
         self.counts = Counts()
         self.stages: dict[str, Histogram] = {}
-        self._first_ns = self._last_ns = 0
+        self._elapsed_ns = self._last_ns = self._runs = 0
 
-    def add(self, trace: LatencyTrace) -> None:
-        """Count one frame."""
+    def add(self, trace: LatencyTrace, dropped: int = 0) -> None:
+        """Count one frame, and the frames that were dropped before it."""
         for name, duration_ns in [*trace.stages_ns.items(), (TOTAL, trace.total_ns)]:
             self.stages.setdefault(name, Histogram()).add(duration_ns)
         self.counts.late += trace.total_ns > self.period_ns
-        self._first_ns = self._first_ns if self.counts.frames else trace.ended_ns
+        self._elapsed_ns += trace.ended_ns - self._last_ns if self._last_ns else 0
         self._last_ns = trace.ended_ns
         self.counts.frames += 1
+        self.counts.dropped += dropped
+        self._runs = max(self._runs, 1)
+
+    def merge(self, other: "LatencyReport") -> None:
+        """Count what another run counted; the time between the runs does not."""
+        for name, histogram in other.stages.items():
+            self.stages.setdefault(name, Histogram()).merge(histogram)
+        for name in Counts.__slots__:
+            setattr(self.counts, name, getattr(self.counts, name) + getattr(other.counts, name))
+        self._elapsed_ns += other._elapsed_ns
+        self._runs += other._runs
 
     @property
     def fps(self) -> float:
-        """Finished frames a second, first to last; NaN for fewer than two."""
-        elapsed_ns = self._last_ns - self._first_ns
-        return (self.counts.frames - 1) * 1e9 / elapsed_ns if elapsed_ns > 0 else math.nan
+        """Finished frames a second, from the first to the last of each run; NaN for fewer than two."""
+        return (self.counts.frames - self._runs) * 1e9 / self._elapsed_ns if self._elapsed_ns > 0 else math.nan
 
     def percentile_ms(self, percent: float, stage: str = TOTAL) -> float:
         """A percentile of a stage in milliseconds; NaN where it never ran."""
@@ -144,10 +163,11 @@ class LatencyReport:
     def to_json(self) -> Mapping[str, Any]:
         """The report as plain values: counts, fps, and for each stage its figures in milliseconds."""
         counts = {name: getattr(self.counts, name) for name in Counts.__slots__}
-        stages = {name: _finite(histogram.summary()) for name, histogram in self._total_last()}
+        stages = {name: _finite(histogram.summary()) for name, histogram in self.ordered()}
         return counts | {"fps": _finite({"fps": self.fps})["fps"], "period_ms": self.period_ns / 1e6, "stages_ms": stages}
 
-    def _total_last(self) -> list[tuple[str, Histogram]]:
+    def ordered(self) -> list[tuple[str, Histogram]]:
+        """The stages in the order in which they ran, the total last."""
         return sorted(self.stages.items(), key=lambda item: item[0] == TOTAL)
 
 

@@ -1,0 +1,103 @@
+"""ONNX Runtime: the portable engine (extra `onnx`)."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtseg.engines.base import Array, ModelSpec, SwapState, check_ports, named
+from rtseg.errors import EngineError, MissingExtra, ModelError
+from rtseg.frame import Image, Labels
+
+try:
+    import onnxruntime
+except ImportError as error:
+    raise MissingExtra("the ONNX Runtime engine", "onnx") from error
+
+
+class OnnxEngine:
+    """Runs an ONNX file on the CPU with ONNX Runtime; recurrent states swap between two sets of buffers.
+
+    path: the model. spec: what the network takes, where the file's own metadata do not say. threads: 0 lets it choose.
+    Raises ModelError.
+    """
+
+    name = "onnx"
+
+    def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0) -> None:
+        self._network: Any = _open(path, threads)
+        inputs, outputs = _ports(self._network.get_inputs(), path), _ports(self._network.get_outputs(), path)
+        metadata = self._network.get_modelmeta().custom_metadata_map
+        self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(metadata, path)
+        check_ports(self.spec, inputs, outputs)
+        self._logits = np.zeros(outputs[self.spec.logits_output], np.float32)
+        self._binding: Any = self._network.io_binding()
+
+    def initial_state(self) -> SwapState:
+        """The memory of nothing, in buffers of its own: all zeros."""
+        return SwapState(self._zeros(), self._zeros())
+
+    def upload(self, image: Image) -> Array:
+        """The image itself: the CPU has it already."""
+        return image
+
+    def infer(self, x: Array, state: SwapState) -> tuple[Array, SwapState]:
+        """Run the network: see Engine.infer. Raises EngineError."""
+        if self._network is None:
+            raise EngineError(f"the engine of {self.spec.name!r} is closed: load it again")
+        self._check(x)
+        self._bind(x, state)
+        try:
+            self._network.run_with_iobinding(self._binding)
+        except Exception as error:  # its exceptions share no parent but Exception
+            raise EngineError(f"ONNX Runtime failed on {self.spec.name!r}: {error}; try --engine openvino") from error
+        return self._logits, state.swapped()
+
+    def download(self, labels: Array) -> Labels:
+        """The labels themselves: the CPU has them already."""
+        return np.asarray(labels)
+
+    def close(self) -> None:
+        """Give the network back; closing twice is harmless."""
+        self._network = self._binding = None
+
+    def _check(self, x: Array) -> None:
+        wanted = (1, self.spec.channels, *self.spec.size)
+        # The runtime is given a bare address: what does not fit there would be read as something else.
+        if x.shape != wanted or x.dtype != np.float32 or not x.flags.c_contiguous:
+            raise EngineError(f"{self.spec.name!r} takes a contiguous float32 {wanted}, not {x.dtype} {x.shape}: use fit_input")
+
+    def _bind(self, x: Array, state: SwapState) -> None:
+        self._bind_input(self.spec.image_input, x)
+        self._bind_output(self.spec.logits_output, self._logits)
+        for port, now, spare in zip(self.spec.states, state.now, state.spare, strict=True):
+            self._bind_input(port.input, now)
+            self._bind_output(port.output, spare)
+
+    def _bind_input(self, name: str, array: Array) -> None:
+        self._binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+
+    def _bind_output(self, name: str, array: Array) -> None:
+        self._binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+
+    def _zeros(self) -> tuple[Array, ...]:
+        return tuple(np.zeros(port.shape, np.float32) for port in self.spec.states)
+
+
+def _open(path: Path, threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    # Spinning threads starve the decoder and the overlay of a small machine.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions share no parent but Exception
+        raise ModelError(f"{path} is no ONNX model that ONNX Runtime can read ({error}): export it again") from error
+
+
+def _ports(ports: Any, path: Path) -> dict[str, tuple[int, ...]]:
+    dynamic = [port.name for port in ports if not all(isinstance(side, int) for side in port.shape)]
+    if dynamic:
+        raise ModelError(f"{path} has no fixed shape for {dynamic}: export it again with static shapes")
+    return {port.name: tuple(port.shape) for port in ports}

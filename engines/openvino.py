@@ -1,0 +1,106 @@
+"""OpenVINO: the engine of the CPU, and the default."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from rtseg.engines.base import METADATA_KEY, Array, ModelSpec, SwapState, check_ports, named
+from rtseg.errors import EngineError, ModelError
+from rtseg.frame import Image, Labels
+
+
+class OpenVinoEngine:
+    """Runs an ONNX file on the CPU; recurrent states swap between two sets of buffers.
+
+    path: the model. spec: what the network takes, where the file's own metadata do not say. threads: 0 lets OpenVINO choose.
+    Raises ModelError.
+    """
+
+    name = "openvino"
+
+    def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0) -> None:
+        model = _read(path)
+        inputs, outputs = _ports(model.inputs, path), _ports(model.outputs, path)
+        self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(_metadata(model), path)
+        check_ports(self.spec, inputs, outputs)
+        self._request: Any = _compile(model, path, threads).create_infer_request()
+        self._logits = np.zeros(outputs[self.spec.logits_output], np.float32)
+        self._request.set_tensor(self.spec.logits_output, _shared(self._logits))
+
+    def initial_state(self) -> SwapState:
+        """The memory of nothing, in buffers of its own: all zeros."""
+        return SwapState(self._zeros(), self._zeros())
+
+    def upload(self, image: Image) -> Array:
+        """The image itself: the CPU has it already."""
+        return image
+
+    def infer(self, x: Array, state: SwapState) -> tuple[Array, SwapState]:
+        """Run the network: see Engine.infer. Raises EngineError."""
+        if self._request is None:
+            raise EngineError(f"the engine of {self.spec.name!r} is closed: load it again")
+        try:
+            self._bind(x, state)
+            self._request.infer()
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO failed on {self.spec.name!r}: {_reason(error)}; try --engine onnx") from error
+        return self._logits, state.swapped()
+
+    def download(self, labels: Array) -> Labels:
+        """The labels themselves: the CPU has them already."""
+        return np.asarray(labels)
+
+    def close(self) -> None:
+        """Give the network back; closing twice is harmless."""
+        self._request = None
+
+    def _bind(self, x: Array, state: SwapState) -> None:
+        self._request.set_tensor(self.spec.image_input, _shared(x))
+        for port, now, spare in zip(self.spec.states, state.now, state.spare, strict=True):
+            self._request.set_tensor(port.input, now)
+            self._request.set_tensor(port.output, spare)
+
+    def _zeros(self) -> tuple[ov.Tensor, ...]:
+        return tuple(_shared(np.zeros(port.shape, np.float32)) for port in self.spec.states)
+
+
+def _shared(array: Array) -> ov.Tensor:
+    return ov.Tensor(array, shared_memory=True)
+
+
+def _read(path: Path) -> Any:
+    try:
+        return ov.Core().read_model(path)
+    except RuntimeError as error:
+        raise ModelError(f"{path} is no ONNX model that OpenVINO can read ({_reason(error)}): export it again") from error
+
+
+def _compile(model: Any, path: Path, threads: int) -> Any:
+    # f32: where the CPU has bfloat16, OpenVINO would use it, and the gate could not tell whose loss it sees.
+    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    if threads:
+        options["INFERENCE_NUM_THREADS"] = threads
+    try:
+        return ov.Core().compile_model(model, "CPU", options)
+    except RuntimeError as error:
+        raise ModelError(f"OpenVINO cannot compile {path} ({_reason(error)}): try --engine onnx") from error
+
+
+def _metadata(model: Any) -> dict[str, str]:
+    known = model.has_rt_info(["framework", METADATA_KEY])
+    return {METADATA_KEY: model.get_rt_info(["framework", METADATA_KEY]).astype(str)} if known else {}
+
+
+def _ports(ports: Any, path: Path) -> dict[str, tuple[int, ...]]:
+    dynamic = [port.any_name for port in ports if port.partial_shape.is_dynamic]
+    if dynamic:
+        raise ModelError(f"{path} has no fixed shape for {dynamic}: export it again with static shapes")
+    return {port.any_name: tuple(int(side) for side in port.shape) for port in ports}
+
+
+def _reason(error: Exception) -> str:
+    """The last line of OpenVINO's message that says something: it prints its own stack above it."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,5 @@
+"""`python -m rtseg.cli` is the `rtseg` command."""
+
+from rtseg.cli import main
+
+main()

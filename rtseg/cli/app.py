@@ -1,0 +1,54 @@
+"""The command line's frame: one application, whose errors are one clear line and a non-zero exit."""
+
+import signal
+import sys
+from typing import Any, NoReturn
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from rtseg.errors import RtsegError
+
+INTERRUPTED = 130  # the shell's exit code for Ctrl-C
+
+console = Console()
+_complaints = Console(stderr=True, soft_wrap=True)
+
+
+class Commands(TyperGroup):
+    """Runs a command and turns what it raises into one line and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (RtsegError, OSError) as error:
+            _complain(f"error: {error}")
+            sys.exit(1)
+        except KeyboardInterrupt:
+            _complain("stopped: what was written so far is kept")
+            sys.exit(INTERRUPTED)
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Segment live ultrasound video, with a memory of the frames before. Research software, not a medical device.",
+)
+
+
+def main() -> None:
+    """The `rtseg` command."""
+    signal.signal(signal.SIGTERM, _terminate)
+    app()
+
+
+def _terminate(*_: object) -> NoReturn:
+    """A polite kill ends like Ctrl-C, so that every sink finishes its file."""
+    raise KeyboardInterrupt
+
+
+def _complain(text: str) -> None:
+    _complaints.print(text, style="red", markup=False, highlight=False)

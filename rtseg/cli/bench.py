@@ -1,0 +1,41 @@
+"""`rtseg bench`: how fast, and how steadily so."""
+
+import json as jsonlib
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rtseg.bench import CLOCK, Plan
+from rtseg.bench import bench as measure
+from rtseg.cli.app import app, console
+from rtseg.cli.network import EngineOption, ModelOption, ThreadsOption, load
+from rtseg.cli.tables import latency_table
+
+
+@app.command()
+def bench(
+    source: Annotated[
+        str, typer.Argument(help="A video file, clip:NAME or synthetic:; played again until enough.")
+    ] = "clip:carotid",
+    model: ModelOption = "carotid",
+    engine: EngineOption = "openvino",
+    frames: Annotated[int, typer.Option("--frames", min=10, help="Of each run, without the warm-up.")] = 600,
+    warmup: Annotated[int, typer.Option("--warmup", min=0, help="First frames of each run that do not count.")] = 30,
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of the engine alone and the whole line.")] = 5,
+    fps: Annotated[
+        float | None, typer.Option("--fps", min=0.1, help="The pace of the paced run; else the source's own.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the report.")] = None,
+    threads: ThreadsOption = 0,
+) -> None:
+    """Measure SOURCE through a model: as fast as possible, beside the engine alone, and at its own pace."""
+    with closing(load(model, engine, threads)) as network, console.status("measuring") as status:
+        report = measure(source, network, Plan(frames, warmup, rounds, fps), status.update)
+    if report.fast and report.paced:
+        console.print(latency_table(report.fast, "as fast as possible"), latency_table(report.paced, "paced"), sep="\n")
+    console.print(f"the whole line runs at {report.ratio:.2f} of the engine alone; inside the clock: {CLOCK}", highlight=False)
+    if json:
+        json.write_text(jsonlib.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
+        console.print(f"wrote {json}", highlight=False)

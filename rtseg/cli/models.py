@@ -1,0 +1,19 @@
+"""`rtseg models`: what comes with rtseg."""
+
+from rich.table import Table
+
+from rtseg.cli.app import app, console
+from rtseg.engines.load import load_engine
+from rtseg.engines.zoo import shipped
+
+
+@app.command()
+def models() -> None:
+    """List the shipped models; each has a card beside it."""
+    table = Table("model", "classes", "input", "memory", "size", "file")
+    for name, path in shipped().items():
+        spec = load_engine(name).spec
+        size = f"{path.stat().st_size / 1e6:.1f} MB"
+        memory = "recurrent" if spec.states else "none"
+        table.add_row(name, ", ".join(spec.classes), f"{spec.size[0]}x{spec.size[1]}", memory, size, str(path))
+    console.print(table)

@@ -1,0 +1,49 @@
+"""The options by which a command names a network, and the description of one that does not describe itself."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from rtseg.engines.base import Engine, ModelSpec
+from rtseg.engines.load import load_engine
+from rtseg.errors import ConfigError
+
+ModelOption: TypeAlias = Annotated[
+    str, typer.Option("--model", "-m", help="A shipped model's name (see `rtseg models`) or an .onnx file.")
+]
+EngineOption: TypeAlias = Annotated[str, typer.Option("--engine", help="openvino (the CPU default) or onnx.")]
+ThreadsOption: TypeAlias = Annotated[int, typer.Option("--threads", min=0, help="Threads of the engine; 0 lets it choose.")]
+SizeOption: TypeAlias = Annotated[str, typer.Option("--size", help="HxW of the input, for an .onnx without rtseg's metadata.")]
+ClassesOption: TypeAlias = Annotated[str, typer.Option("--classes", help="Its classes without the background: lumen,plaque")]
+MeanOption: TypeAlias = Annotated[
+    str, typer.Option("--mean", help="Its mean in grey levels 0..255: one value, or three for RGB.")
+]
+StdOption: TypeAlias = Annotated[str, typer.Option("--std", help="Its standard deviation in grey levels, as --mean.")]
+
+
+def load(model: str, engine: str, threads: int, spec: ModelSpec | None = None) -> Engine:
+    """The engine that a command was asked for."""
+    return load_engine(model, engine, spec=spec, threads=threads)
+
+
+def described(model: str, size: str, classes: str, mean: str, std: str) -> ModelSpec | None:
+    """The spec of a memoryless network in the user's words; None where nothing was said, and the file speaks for itself."""
+    if not any((size, classes, mean, std)):
+        return None
+    if not (size and classes):
+        raise ConfigError("a network is described by --size and --classes at least: give both")
+    height, width = _numbers(size.replace("x", ","), "--size HxW", 2)
+    means, stds = _numbers(mean or "0", "--mean"), _numbers(std or "255", "--std")
+    names = tuple(name.strip() for name in classes.split(","))
+    return ModelSpec(Path(model).stem, (int(height), int(width)), names, means, stds)
+
+
+def _numbers(text: str, option: str, count: int = 0) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if not values or (count and len(values) != count):
+        raise ConfigError(f"{option} is not {text!r}: give numbers, like 256x256 or 127.5,127.5,127.5")
+    return values

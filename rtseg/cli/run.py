@@ -1,0 +1,111 @@
+"""`rtseg run`: a source through a model, with what is wanted of it written down."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from rtseg.cli.app import app, console
+from rtseg.cli.network import (
+    ClassesOption,
+    EngineOption,
+    MeanOption,
+    ModelOption,
+    SizeOption,
+    StdOption,
+    ThreadsOption,
+    described,
+    load,
+)
+from rtseg.cli.tables import latency_table
+from rtseg.errors import SourceError
+from rtseg.overlay import Overlay
+from rtseg.pipeline import Pipeline
+from rtseg.session import Session
+from rtseg.sinks.base import Sink
+from rtseg.sinks.jsonl import JsonSink
+from rtseg.sinks.masks import MaskSink
+from rtseg.sinks.video import VideoSink
+from rtseg.sources import Source, open_source
+
+SOURCES = "A video file, a folder or glob of images, clip:carotid, or synthetic:"
+
+
+@app.command()
+def run(
+    source: Annotated[str, typer.Argument(help=SOURCES)],
+    model: ModelOption = "carotid",
+    engine: EngineOption = "openvino",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the overlay as a video: .mp4, .mkv, .mov.")] = None,
+    masks: Annotated[Path | None, typer.Option("--masks", help="Write a label map a frame into this folder.")] = None,
+    mask_format: Annotated[str, typer.Option("--mask-format", help="png, or npz with the confidences.")] = "png",
+    json: Annotated[Path | None, typer.Option("--json", help="Write measurements and states, a JSON line a frame.")] = None,
+    fps: Annotated[
+        float | None, typer.Option("--fps", min=0.1, help="The source's rate, where it is wrong or unknown.")
+    ] = None,
+    spacing: Annotated[float | None, typer.Option("--spacing", min=1e-6, help="Millimetres a pixel of the source.")] = None,
+    opacity: Annotated[float, typer.Option("--opacity", min=0, max=1, help="Of the overlay's fill.")] = 0.4,
+    warmup: Annotated[int, typer.Option("--warmup", min=0, help="First frames that do not count in the table.")] = 10,
+    threads: ThreadsOption = 0,
+    size: SizeOption = "",
+    classes: ClassesOption = "",
+    mean: MeanOption = "",
+    std: StdOption = "",
+) -> None:
+    """Segment SOURCE and write the overlay, the masks and the measurements."""
+    sinks = _sinks(out, masks, mask_format, json, opacity)
+    network = load(model, engine, threads, described(model, size, classes, mean, std))
+    with closing(network):
+        spacing_mm = (spacing, spacing) if spacing else None
+        opened = open_source(source, fps=fps, spacing_mm=spacing_mm)
+        session = Session(network, spacing_mm=opened.info.spacing_mm)
+        _run(Pipeline(opened, session, *sinks, warmup=warmup), title=f"{source} through {network.spec.name}")
+    _where_to_look(out, masks, json)
+
+
+def _run(pipeline: Pipeline, title: str) -> None:
+    """Run to the end; the table is shown even when the source breaks on the way."""
+    try:
+        with _progress(pipeline.source) as advance:
+            for _ in pipeline:
+                advance()
+    finally:
+        counts = pipeline.report.counts
+        if counts.frames:
+            console.print(latency_table(pipeline.report, title))
+    if not counts.frames + counts.warmup:
+        raise SourceError("the source gave no frame: check that it plays in another program")
+
+
+def _sinks(out: Path | None, masks: Path | None, mask_format: str, json: Path | None, opacity: float) -> list[Sink]:
+    overlay = Overlay(opacity=opacity)
+    video: list[Sink] = [VideoSink(out, overlay)] if out else []
+    folder: list[Sink] = [MaskSink(masks, mask_format)] if masks else []
+    lines: list[Sink] = [JsonSink(json)] if json else []
+    return video + folder + lines
+
+
+@contextmanager
+def _progress(source: Source) -> Iterator["Advance"]:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield Advance(progress, source.info.frames)
+
+
+class Advance:
+    """Moves a progress bar on by one."""
+
+    def __init__(self, progress: Progress, total: int | None) -> None:
+        self._progress, self._task = progress, progress.add_task("frames", total=total)
+
+    def __call__(self) -> None:
+        self._progress.advance(self._task)
+
+
+def _where_to_look(*paths: Path | None) -> None:
+    for path in paths:
+        if path:
+            console.print(f"wrote {path}", highlight=False)

@@ -1,0 +1,23 @@
+"""Reports as tables for people."""
+
+import math
+
+from rich.table import Table
+
+from rtseg.trace import PERCENTILES, LatencyReport
+
+
+def latency_table(report: LatencyReport, title: str) -> Table:
+    """Each stage's percentiles in milliseconds, with the frames, drops and late ones in the caption."""
+    counts = report.counts
+    caption = f"{counts.frames} frames at {report.fps:.1f} fps, {counts.dropped} dropped, {counts.late} late"
+    caption += f" (over {report.period_ns / 1e6:.1f} ms); warm-up of {counts.warmup} not counted"
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    table.add_column("stage, ms")
+    for name in [*(f"p{percent:g}" for percent in PERCENTILES), "max", "mean"]:
+        table.add_column(name, justify="right")
+    for stage, histogram in report.ordered():
+        figures = histogram.summary()
+        del figures["std"]
+        table.add_row(stage, *("-" if math.isnan(value) else f"{value:.2f}" for value in figures.values()))
+    return table

@@ -1,0 +1,123 @@
+"""A model measured on a folder of images and masks: every measure, for each class and each image."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any, Protocol
+
+from rtseg.dataset import Case, open_dataset, scans
+from rtseg.frame import Frame, Segmentation
+from rtseg.metrics import PIXELS, Scores, score, summary
+
+OVERLAPS = ("dice", "iou", "precision", "recall")
+DISTANCES = ("hausdorff", "hd95")
+
+
+class Segmenter(Protocol):
+    """What can be measured: a Session, or a peer behind the same three names."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, without the background."""
+
+    def step(self, frame: Frame) -> Segmentation:
+        """Segment the next frame of a subject."""
+
+    def reset(self, reason: str) -> None:
+        """Forget the subject."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseScores:
+    """How well each class was found in one image; `classes` is by name."""
+
+    name: str
+    subject: str
+    classes: Mapping[str, Scores]
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The scores of a model on a dataset. unit: of distances, "mm" where the pixel size of every image is known, else "px"."""
+
+    model: str
+    data: str
+    unit: str
+    images: tuple[CaseScores, ...]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The people, or exams, that were measured."""
+        return tuple(dict.fromkeys(image.subject for image in self.images))
+
+    def summary(self, name: str) -> dict[str, Any]:
+        """Each measure over the images that hold the class `name`; its worst 5 % begin at p5, of a distance at p95.
+
+        An image where neither truth nor prediction holds the class says nothing about it: it is counted as `absent` and left
+        out (as in nnU-Net and MONAI), since a perfect 1 for each would lift the mean of a rare class. `missed`: only the truth
+        holds it; `invented`: only the prediction does. A figure over no image is None.
+        """
+        scores = [image.classes[name] for image in self.images]
+        present = [found for found in scores if found.truth_px or found.predicted_px]
+        counts = {
+            "absent": len(scores) - len(present),
+            "missed": sum(not found.predicted_px for found in present),
+            "invented": sum(not found.truth_px for found in present),
+        }
+        overlaps = {measure: _over(present, measure, 5) for measure in OVERLAPS}
+        distances = {measure: _over(present, measure, 95) | {"unit": self.unit} for measure in DISTANCES}
+        return counts | overlaps | distances
+
+    def to_json(self) -> dict[str, Any]:
+        """The evaluation as plain values."""
+        return {
+            "model": self.model,
+            "data": self.data,
+            "frames": len(self.images),
+            "subjects": len(self.subjects),
+            "classes": {name: self.summary(name) for name in self.images[0].classes},
+            "images": [asdict(image) for image in self.images],
+        }
+
+
+def evaluate(
+    session: Segmenter, folder: Path | str, *, model: str, progress: Callable[[int, int], None] | None = None
+) -> Evaluation:
+    """Measure a session on FOLDER/images against FOLDER/masks.
+
+    The images of a subject are one stream in the order of time, and nothing is remembered from one subject to the next.
+    model: the name to report. progress: called with (done, all) after each image. Raises DatasetError, EngineError.
+    """
+    cases = open_dataset(folder)
+    known = all(case.spacing_mm for case in cases)
+    images = []
+    for scores in _measured(session, cases, in_mm=known):
+        images.append(scores)
+        if progress:
+            progress(len(images), len(cases))
+    return Evaluation(model, str(folder), "mm" if known else "px", tuple(images))
+
+
+def _measured(session: Segmenter, cases: tuple[Case, ...], *, in_mm: bool) -> Iterator[CaseScores]:
+    for subject, scan in scans(cases).items():
+        session.reset(f"next subject: {subject}")
+        for index, case in enumerate(scan):
+            yield _scores(session, case, index, in_mm=in_mm)
+
+
+def _scores(session: Segmenter, case: Case, index: int, *, in_mm: bool) -> CaseScores:
+    image, truth = case.image_and_labels(len(session.classes))
+    found = session.step(Frame(image, index, perf_counter_ns()))
+    spacing = case.spacing_mm if in_mm and case.spacing_mm else PIXELS
+    classes = {
+        name: score(truth == label, found.labels == label, spacing) for label, name in enumerate(session.classes, start=1)
+    }
+    return CaseScores(case.name, case.subject, classes)
+
+
+def _over(scores: list[Scores], measure: str, tail: int) -> dict[str, Any]:
+    """The summary of one measure; JSON has no NaN, so that an unknown figure is None."""
+    figures = summary([getattr(found, measure) for found in scores], tail)
+    return {name: figure if math.isfinite(figure) else None for name, figure in figures.items()}

@@ -1,0 +1,204 @@
+"""Drawing a result: its classes in colour over the frame it belongs to, and beside them what a viewer must know."""
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import ConfigError, ImageError
+from rtseg.frame import Image, Life, Segmentation
+from rtseg.kernels import blend
+from rtseg.kernels.inner_contour import WIDEST
+from rtseg.kernels.memory import check_range
+from rtseg.measure import Measurement, measure
+from rtseg.result import Result
+
+Colour = tuple[int, int, int]
+
+# The colours that M. Okabe and K. Ito chose for the colour-blind (jfly.uni-koeln.de/color, 2008), without black.
+OKABE_ITO: tuple[Colour, ...] = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (204, 121, 167),
+    (213, 94, 0),
+    (0, 114, 178),
+)
+NOTICE = "research software, not a medical device"
+STATES = {Life.NEW: "NEW", Life.HELD: "FROZEN", Life.CUT: "CUT", Life.GAP: "GAP", Life.LOST: "NO CONTACT"}
+
+_WHITE, _AMBER = (255, 255, 255), (255, 200, 60)
+_NOTICE_FRAMES = 100
+_REPEATS = 15  # a 60 Hz grabber on a slow scanner repeats frames all the time: only a longer hold is a frozen scanner
+_LEAST_SIDE = 64  # pixels; on a smaller frame, letters would hide the picture
+_LONGEST_NAME, _LONGEST_REASON = 24, 80  # characters
+_FONT, _LEAST_SCALE, _SCALE_A_PIXEL = cv2.FONT_HERSHEY_SIMPLEX, 0.35, 1 / 1100
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of text; swatch: the colour of a square before it."""
+
+    text: str
+    colour: Colour = _WHITE
+    swatch: Colour | None = None
+    large: bool = False
+
+
+class Overlay:
+    """Draws results as (H, W, 3) RGB pictures.
+
+    opacity: of a class's area, 0 to 1. contour: its border inside the area, in pixels, opaque. legend: each class with its
+    colour and area, in mm2 where the spacing is known. latency: how old the frame is, and the frames dropped before it.
+    palette: RGB of each class, from its start again where it is short. notice: "not a medical device" on the first frames.
+    Raises ConfigError.
+    """
+
+    def __init__(
+        self,
+        opacity: float = 0.4,
+        contour: int = 2,
+        *,
+        legend: bool = True,
+        latency: bool = True,
+        palette: Sequence[Colour] = OKABE_ITO,
+        notice: bool = True,
+    ) -> None:
+        check_range("the opacity", opacity, 0, 1)
+        check_range("the contour's width", contour, 0, WIDEST)
+        self._opacity, self._contour, self._legend, self._latency = opacity, contour, legend, latency
+        self._palette = _as_palette(palette)
+        self._notice_left = _NOTICE_FRAMES if notice else 0
+        self._held = 0  # frames in a row
+
+    def draw(self, result: Result, out: Image | None = None) -> Image:
+        """The frame with everything on it, (H, W, 3) RGB, in `out` where it is given; the frame itself is left alone.
+
+        Raises ImageError where the labels are of another size than the frame: a mask belongs to its own frame.
+        """
+        image, labels = result.frame.image, result.segmentation.labels
+        if out is not None and np.may_share_memory(out, image):
+            raise ImageError("out is the frame's own image, which others still read: give an array of its own")
+        picture = blend(image, labels, self._palette, self._opacity, self._contour, out=out)
+        foot = [*self._notice_lines(), *self._state_lines(result.segmentation), *self._latency_lines(result)]
+        if min(picture.shape[:2]) >= _LEAST_SIDE:
+            self._letter(picture, foot, measure(result.segmentation) if self._legend else ())
+        return picture
+
+    def _letter(self, picture: Image, foot: Sequence[Line], measurements: Sequence[Measurement]) -> None:
+        """Write the legend from the top down and the other lines from the bottom up, so that they never meet."""
+        height, width = picture.shape[:2]
+        scale = max(_LEAST_SCALE, min(height, width) * _SCALE_A_PIXEL)
+        below = _block(_wrapped(foot, scale, width), scale)
+        room = max(0, height - len(below))
+        _paste(picture[height - min(len(below), height) :], below)
+        above = _block(self._legend_lines(measurements, room // _line_height(scale)), scale)
+        _paste(picture[:room], above)
+
+    def _notice_lines(self) -> Iterator[Line]:
+        if self._notice_left:
+            self._notice_left -= 1
+            yield Line(NOTICE)
+
+    def _state_lines(self, segmentation: Segmentation) -> Iterator[Line]:
+        """What became of the memory, unless all is well."""
+        life = segmentation.life
+        self._held = self._held + 1 if life is Life.HELD else 0
+        if life is Life.LIVE or 0 < self._held < _REPEATS:
+            return
+        yield Line(STATES[life], _AMBER, large=True)
+        if segmentation.reason:
+            yield Line(_printable(segmentation.reason, _LONGEST_REASON), _AMBER)
+
+    def _latency_lines(self, result: Result) -> Iterator[Line]:
+        if self._latency:
+            drops = f"   {result.dropped} dropped" if result.dropped else ""
+            yield Line(f"{result.trace.total_ns / 1e6:.1f} ms{drops}")
+
+    def _legend_lines(self, measurements: Sequence[Measurement], rows: int) -> Iterator[Line]:
+        """A line for each class; where there is no room for all, the last line counts those that are left out."""
+        shown = len(measurements) if len(measurements) <= rows else max(0, rows - 1)
+        for i, measurement in enumerate(measurements[:shown]):
+            red, green, blue = self._palette[i % len(self._palette)].tolist()
+            yield Line(_legend_text(measurement), swatch=(red, green, blue))
+        if 0 < rows < len(measurements):
+            yield Line(f"+ {len(measurements) - shown} more")
+
+
+def _as_palette(colours: Sequence[Colour]) -> npt.NDArray[np.uint8]:
+    """(K, 3) uint8. Raises ConfigError."""
+    palette = np.asarray(colours)
+    if palette.ndim != 2 or palette.shape[1] != 3 or not len(palette) or palette.min() < 0 or palette.max() > 255:
+        raise ConfigError("the palette is not a list of (red, green, blue), each 0 to 255: give one for each class")
+    return palette.astype(np.uint8)
+
+
+def _legend_text(measurement: Measurement) -> str:
+    name = _printable(measurement.name, _LONGEST_NAME)
+    if not measurement.area_px:
+        return f"{name}  -"
+    return f"{name}  {measurement.area_px} px" if measurement.area_mm2 is None else f"{name}  {measurement.area_mm2:.1f} mm2"
+
+
+def _printable(text: str, longest: int) -> str:
+    return "".join(character if character.isprintable() else " " for character in text[:longest])
+
+
+def _wrapped(lines: Iterable[Line], scale: float, width: int) -> Iterator[Line]:
+    """The lines, each broken between words where it is wider than the frame."""
+    for line in lines:
+        columns = _columns(line, scale, width)
+        texts = [line.text] if len(line.text) <= columns else textwrap.wrap(line.text, columns)
+        yield from (replace(line, text=text) for text in texts)
+
+
+def _columns(line: Line, scale: float, width: int) -> int:
+    """How many characters of a line's own average width the frame takes."""
+    (text_width, _), _ = cv2.getTextSize(line.text, _FONT, *_font(line, scale))
+    return max(1, len(line.text) * (width - _line_height(scale)) // max(1, text_width))
+
+
+def _line_height(scale: float) -> int:
+    return len(_row(Line(""), scale))
+
+
+def _font(line: Line, scale: float) -> tuple[float, int]:
+    """Scale and thickness, as OpenCV takes them."""
+    size = scale * 1.6 if line.large else scale
+    return size, max(1, round(size * 1.2))
+
+
+def _row(line: Line, scale: float) -> Image:
+    """A line of letters on black."""
+    size, thickness = _font(line, scale)
+    (text_width, _), _ = cv2.getTextSize(line.text, _FONT, size, thickness)
+    (_, letter), tail = cv2.getTextSize("H", _FONT, size, thickness)  # the same for every text
+    gap = letter // 4 + 1
+    start = gap + (letter + gap if line.swatch else 0)
+    row = np.zeros((letter + tail + 2 * gap, start + text_width + gap, 3), np.uint8)
+    if line.swatch:
+        row[gap : gap + letter, gap : gap + letter] = line.swatch
+    cv2.putText(row, line.text, (start, gap + letter), _FONT, size, line.colour, thickness, cv2.LINE_AA)
+    return row
+
+
+def _block(lines: Iterable[Line], scale: float) -> Image:
+    """Lines under one another."""
+    rows = [_row(line, scale) for line in lines]
+    block = np.zeros((sum(map(len, rows)), max((row.shape[1] for row in rows), default=0), 3), np.uint8)
+    top = 0
+    for row in rows:
+        block[top : top + len(row), : row.shape[1]] = row
+        top += len(row)
+    return block
+
+
+def _paste(picture: Image, block: Image) -> None:
+    """Write the letters over a darkened top left corner: they can be read on any picture, and the picture behind them."""
+    corner = picture[: block.shape[0], : block.shape[1]]
+    np.right_shift(corner, 2, out=corner)
+    np.maximum(corner, block[: corner.shape[0], : corner.shape[1]], out=corner)

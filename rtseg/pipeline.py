@@ -1,0 +1,73 @@
+"""The straight line: source, session, sinks, one frame after another."""
+
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack
+from time import perf_counter_ns
+
+from rtseg.frame import Frame
+from rtseg.latest import LatestFrame
+from rtseg.result import Result
+from rtseg.session import Session
+from rtseg.sinks.base import Sink
+from rtseg.sources.base import Source
+from rtseg.trace import LatencyReport, LatencyTrace
+
+
+class Pipeline:
+    """Iterates over the results of a source's frames, each written to every sink before it is given out.
+
+    A live source is read in its own thread and its newest frame is taken; a file is never dropped from. Leaving the loop, by
+    its end, `break` or an error, closes the source and the sinks. A pipeline runs once. warmup: the first frames that do not
+    count in `report`, which grows with each result.
+    """
+
+    def __init__(self, source: Source, session: Session, *sinks: Sink, warmup: int = 0) -> None:
+        self.source, self.session, self.sinks, self.warmup = source, session, sinks, warmup
+        self.report = LatencyReport(source.info.period_ns)
+
+    def __iter__(self) -> Generator[Result, None, None]:
+        with ExitStack() as closing:
+            closing.callback(self.source.close)
+            for sink in self.sinks:
+                sink.open(self.source.info)
+                closing.callback(sink.close)
+            self.session.warm_up(self.source.info)
+            yield from self._results(self._frames(closing))
+
+    def run(self) -> LatencyReport:
+        """Run to the end of the source."""
+        for _ in self:
+            pass
+        return self.report
+
+    def _frames(self, closing: ExitStack) -> Iterable[Frame]:
+        if not self.source.info.live:
+            return self.source
+        latest = LatestFrame(self.source)
+        closing.callback(latest.close)
+        return latest
+
+    def _results(self, frames: Iterable[Frame]) -> Iterator[Result]:
+        expected = 0
+        for frame in frames:
+            trace = _waited(frame)
+            segmentation = self.session.step(frame, trace)
+            result = Result(frame, segmentation, trace, dropped=max(0, frame.index - expected))
+            for sink in self.sinks:
+                sink.write(result)
+            self._count(result)
+            expected = frame.index + 1
+            yield result
+
+    def _count(self, result: Result) -> None:
+        if self.report.counts.warmup < self.warmup:
+            self.report.counts.warmup += 1
+        else:
+            self.report.add(result.trace, result.dropped)
+
+
+def _waited(frame: Frame) -> LatencyTrace:
+    """A frame's trace, whose first stage is the time that the frame waited to be taken."""
+    trace = LatencyTrace(frame.captured_ns)
+    trace.add("wait", frame.captured_ns, perf_counter_ns())
+    return trace

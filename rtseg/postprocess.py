@@ -1,0 +1,50 @@
+"""What is known of the anatomy and the network does not know: a class that is one region has one region."""
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import UnknownClass
+from rtseg.frame import Labels, Mask
+from rtseg.measure import box_of
+
+
+def keep_single(labels: Labels, classes: tuple[str, ...], single: Iterable[str]) -> Labels:
+    """Leave of each class in `single` its largest 8-connected region alone; the rest becomes background.
+
+    labels: (H, W) uint8, i + 1 for classes[i]; it is changed in place and returned. Of equally large regions the one that
+    is met first, row by row, stays. Raises UnknownClass.
+    """
+    for name in single:
+        if name not in classes:
+            raise UnknownClass(f"no class {name!r} to keep single: the model has {', '.join(classes)}")
+        _keep_largest(labels, classes.index(name) + 1)
+    return labels
+
+
+def _keep_largest(labels: Labels, label: int) -> None:
+    box = box_of(labels, label)
+    if box is None:
+        return
+    top, left, height, width = box
+    inside = labels[top : top + height, left : left + width]
+    mask = np.equal(inside, label).view(np.uint8)
+    if _regions(mask) > 1:
+        inside[_lesser_regions(mask)] = 0
+
+
+def _regions(mask: npt.NDArray[np.uint8]) -> int:
+    """How many 8-connected regions there are: following borders takes a tenth of the time of labelling every pixel."""
+    _, hierarchy = cv2.findContours(mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    parents = np.asarray(hierarchy).reshape(-1, 4)[:, 3]
+    return int(np.count_nonzero(parents < 0))  # a border with a parent is a hole's
+
+
+def _lesser_regions(mask: npt.NDArray[np.uint8]) -> Mask:
+    """Where every region but the largest lies."""
+    _, regions, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8, ltype=cv2.CV_32S)
+    largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    lesser: Mask = (regions != 0) & (regions != largest)
+    return lesser

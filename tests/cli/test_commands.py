@@ -1,0 +1,148 @@
+"""The commands as a user types them: what they write, what they say, how they exit."""
+
+import json
+from pathlib import Path
+
+import av
+import cv2
+import networks
+import numpy as np
+import pytest
+from typer.testing import CliRunner, Result
+
+from rtseg.cli.app import app
+
+SYNTHETIC = "synthetic:vessel?height=64&width=96&frames=12"
+
+
+def rtseg(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_run_writes_what_it_is_asked_for(tiny: Path, tmp_path: Path):
+    out, masks, lines = tmp_path / "out.mp4", tmp_path / "masks", tmp_path / "out.jsonl"
+    done = rtseg("run", SYNTHETIC, "--model", tiny, "--out", out, "--masks", masks, "--json", lines, "--warmup", 2)
+    assert done.exit_code == 0, done.output
+    with av.open(out) as video:
+        assert sum(1 for _ in video.decode(video=0)) == 12
+    assert len(list(masks.glob("*.png"))) == 12
+    rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    assert [row["index"] for row in rows[1:]] == list(range(12))
+    said = " ".join(done.output.split())
+    assert "10 frames" in said
+    assert "warm-up of 2 not counted" in said
+
+
+def test_run_says_where_to_look(tiny: Path, tmp_path: Path):
+    done = rtseg("run", SYNTHETIC, "--model", tiny, "--out", tmp_path / "out.mp4")
+    assert f"wrote {tmp_path / 'out.mp4'}" in done.output.replace("\n", "")
+
+
+def test_run_with_a_network_in_the_users_words(tmp_path: Path):
+    path = networks.stateless(tmp_path / "bare.onnx")
+    done = rtseg("run", SYNTHETIC, "--model", path, "--size", "32x48", "--classes", "lumen", "--mean", "90", "--std", "40")
+    assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["nothing.mp4"], "nothing.mp4 does not exist"),
+        (["camera9:0"], "camera9"),
+        (["synthetic:?colour=3"], "colour"),
+        ([SYNTHETIC, "--engine", "tensorflow"], "choose one of"),
+        ([SYNTHETIC, "--model", "nothing"], "no model 'nothing'"),
+        ([SYNTHETIC, "--size", "32"], "--classes"),
+        ([SYNTHETIC, "--size", "big", "--classes", "lumen"], "--size HxW"),
+        ([SYNTHETIC, "--out", "missing/folder/out.mp4"], "missing/folder"),
+        ([SYNTHETIC, "--out", "out.wmv"], "wmv"),
+        ([SYNTHETIC, "--mask-format", "gif", "--masks", "masks"], "gif"),
+    ],
+)
+def test_bad_input_is_one_line_and_a_non_zero_exit(
+    arguments: list[str], complaint: str, tiny: Path, tmp_path: Path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    model = [] if "--model" in arguments else ["--model", str(tiny)]
+    done = rtseg("run", *arguments, *model)
+    assert done.exit_code == 1
+    assert done.stderr.startswith("error: ")
+    assert complaint in done.stderr
+    assert "Traceback" not in done.output
+
+
+def test_not_a_video(tiny: Path, tmp_path: Path):
+    (tmp_path / "fake.mp4").write_bytes(b"\x00" * 5000)
+    done = rtseg("run", tmp_path / "fake.mp4", "--model", tiny)
+    assert done.exit_code == 1
+    assert "fake.mp4" in done.stderr
+
+
+def test_a_truncated_video_is_processed_as_far_as_it_goes(tiny: Path, tmp_path: Path):
+    whole, cut, lines = tmp_path / "whole.mkv", tmp_path / "cut.mkv", tmp_path / "cut.jsonl"
+    assert rtseg("run", "synthetic:vessel?height=64&width=96&frames=60", "--model", tiny, "--out", whole).exit_code == 0
+    cut.write_bytes(whole.read_bytes()[: whole.stat().st_size * 6 // 10])
+    done = rtseg("run", cut, "--model", tiny, "--json", lines)
+    assert done.exit_code == 1
+    assert "cut.mkv" in done.stderr
+    assert 5 < len(lines.read_text().splitlines()) < 60
+
+
+def _dataset(folder: Path) -> Path:
+    """Two scans of a bright square that moves; the tiny network sees bright as lumen."""
+    (folder / "images").mkdir(parents=True)
+    (folder / "masks").mkdir()
+    for scan in range(2):
+        for frame in range(3):
+            image = np.full((64, 96), 20, np.uint8)
+            image[10 + frame : 40 + frame, 20:60] = 230
+            cv2.imwrite(str(folder / "images" / f"scan{scan:02d}_frame{frame:05d}.png"), image)
+            cv2.imwrite(
+                str(folder / "masks" / f"scan{scan:02d}_frame{frame:05d}.png"), np.where(image > 128, 255, 0).astype(np.uint8)
+            )
+    return folder
+
+
+def test_eval_measures(tiny: Path, tmp_path: Path):
+    report = tmp_path / "report.json"
+    done = rtseg("eval", tiny, _dataset(tmp_path / "data"), "--json", report)
+    assert done.exit_code == 0, done.output
+    figures = json.loads(report.read_text())
+    assert figures["classes"]["lumen"]["dice"]["mean"] > 0.9
+    assert len(figures["images"]) == 6
+    assert "dice" in done.output
+
+
+def test_eval_of_no_dataset(tiny: Path, tmp_path: Path):
+    done = rtseg("eval", tiny, tmp_path)
+    assert done.exit_code == 1
+    assert "images" in done.stderr
+
+
+def test_bench_reports(tiny: Path, tmp_path: Path):
+    report = tmp_path / "bench.json"
+    source = "synthetic:vessel?height=64&width=96&frames=30&fps=200"
+    done = rtseg("bench", source, "--model", tiny, "--frames", 20, "--warmup", 3, "--rounds", 2, "--json", report)
+    assert done.exit_code == 0, done.output
+    figures = json.loads(report.read_text())
+    assert figures["as_fast_as_possible"]["frames"] == 20
+    assert figures["as_fast_as_possible"]["warmup"] == 6
+    paced = figures["paced"]
+    assert paced["frames"] + paced["dropped"] + paced["warmup"] >= 20
+    assert set(paced["stages_ms"]) >= {"wait", "preprocess", "infer", "postprocess", "overlay", "total"}
+    assert figures["line_over_engine"] > 0
+    assert figures["machine"]["cores"] >= 1
+
+
+def test_models_and_doctor_list_what_is_here():
+    assert "lumen" in rtseg("models").output
+    doctor = rtseg("doctor").output
+    assert "openvino" in doctor
+    assert "numba" in doctor
+
+
+def test_help_reads_well():
+    text = rtseg("--help").output
+    for command in ("run", "eval", "bench", "models", "doctor", "train", "export"):
+        assert command in text
+    assert "not a medical device" in " ".join(text.split())

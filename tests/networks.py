@@ -1,0 +1,60 @@
+"""Tiny networks as ONNX files, made without torch: what the engines and the session are tried on."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from rtseg.engines.base import METADATA_KEY, ModelSpec, StateSpec
+
+SIZE = (32, 48)
+HALF = (SIZE[0] // 2, SIZE[1] // 2)
+STATE = StateSpec("h_in", "h_out", (1, 1, *HALF))
+
+
+def spec(**changes: object) -> ModelSpec:
+    """A network of one class that remembers."""
+    values: dict[str, object] = {
+        "name": "tiny",
+        "size": SIZE,
+        "classes": ("lumen",),
+        "mean": (100.0,),
+        "std": (50.0,),
+        "states": (STATE,),
+    }
+    return ModelSpec(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def recurrent(path: Path, described: ModelSpec | None = None) -> Path:
+    """h' = (x averaged over 2x2 + h) / 2, and the logit is h': bright is the class, and yesterday counts as today."""
+    half = numpy_helper.from_array(np.array(0.5, np.float32), "half")
+    nodes = [
+        helper.make_node("AveragePool", ["image"], ["pooled"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Add", ["pooled", "h_in"], ["sum"]),
+        helper.make_node("Mul", ["sum", "half"], ["h_out"]),
+        helper.make_node("Identity", ["h_out"], ["logits"]),
+    ]
+    inputs = [_tensor("image", (1, 1, *SIZE)), _tensor("h_in", STATE.shape)]
+    outputs = [_tensor("logits", (1, 1, *HALF)), _tensor("h_out", STATE.shape)]
+    return _save(path, helper.make_graph(nodes, "tiny", inputs, outputs, [half]), described or spec())
+
+
+def stateless(path: Path, described: ModelSpec | None = None, size: tuple[int | str, int | str] = SIZE) -> Path:
+    """Two logits, minus and plus the image: bright is class 1. No metadata unless `described`."""
+    nodes = [helper.make_node("Neg", ["input"], ["minus"]), helper.make_node("Concat", ["minus", "input"], ["output"], axis=1)]
+    inputs, outputs = [_tensor("input", (1, 1, *size))], [_tensor("output", (1, 2, *size))]
+    return _save(path, helper.make_graph(nodes, "stateless", inputs, outputs), described)
+
+
+def _tensor(name: str, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def _save(path: Path, graph: onnx.GraphProto, described: ModelSpec | None) -> Path:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    if described:
+        helper.set_model_props(model, {METADATA_KEY: described.to_json()})
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    return path

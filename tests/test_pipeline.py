@@ -1,0 +1,153 @@
+"""The pipeline: order, closing, live frames, counts."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rtseg.engines.load import load_engine
+from rtseg.errors import SinkError, SourceError
+from rtseg.frame import Frame, StreamInfo
+from rtseg.pipeline import Pipeline
+from rtseg.result import Result
+from rtseg.session import Session
+
+
+class ListSource:
+    """Frames from a list, then perhaps an error; live or not."""
+
+    def __init__(
+        self, indices: list[int], *, live: bool = False, period_s: float = 0.0, error: Exception | None = None
+    ) -> None:
+        self.info = StreamInfo(64, 96, 50.0, live)
+        self._indices, self._period_s, self._error = indices, period_s, error
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[Frame]:
+        for index in self._indices:
+            time.sleep(self._period_s)
+            if self.closed:
+                return
+            yield Frame(np.full((64, 96), index % 256, np.uint8), index, time.perf_counter_ns())
+        if self._error:
+            raise self._error
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class ListSink:
+    """Keeps what it is given, slowly if asked; may break."""
+
+    def __init__(self, *, delay_s: float = 0.0, breaks_at: int = -1, unopened: bool = False) -> None:
+        self.results: list[Result] = []
+        self.opened = self.closed = 0
+        self._delay_s, self._breaks_at, self._unopened = delay_s, breaks_at, unopened
+
+    def open(self, info: StreamInfo) -> None:
+        if self._unopened:
+            raise SinkError("cannot be opened: choose another")
+        self.opened += 1
+
+    def write(self, result: Result) -> None:
+        if len(self.results) == self._breaks_at:
+            raise SinkError("the disk is full: free some space")
+        time.sleep(self._delay_s)
+        self.results.append(result)
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def session(tiny: Path) -> Iterator[Session]:
+    engine = load_engine(tiny)
+    yield Session(engine)
+    engine.close()
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    left = [thread for thread in set(threading.enumerate()) - before if thread.name == "rtseg-capture"]
+    assert not left
+
+
+def test_every_frame_of_a_file_in_order(session: Session):
+    source, sink = ListSource(list(range(12))), ListSink(delay_s=0.005)
+    results = list(Pipeline(source, session, sink))
+    assert [result.frame.index for result in results] == list(range(12))
+    assert sink.results == results
+    assert (source.closed, sink.opened, sink.closed) == (1, 1, 1)
+
+
+def test_gaps_are_counted_as_dropped(session: Session):
+    pipeline = Pipeline(ListSource([2, 3, 7]), session)
+    assert [result.dropped for result in pipeline] == [2, 0, 3]
+    assert pipeline.report.counts.dropped == 5
+
+
+def test_warm_up_does_not_count(session: Session):
+    report = Pipeline(ListSource(list(range(10))), session, warmup=4).run()
+    assert (report.counts.warmup, report.counts.frames) == (4, 6)
+
+
+def test_break_closes_everything(session: Session):
+    source, sink = ListSource(list(range(100)), live=True, period_s=0.002), ListSink()
+    for result in Pipeline(source, session, sink):
+        if result.frame.index >= 5:
+            break
+    assert source.closed
+    assert sink.closed == 1
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_source_that_breaks_is_heard_after_its_last_frame(session: Session, live: bool):
+    source = ListSource([0, 1, 2], live=live, period_s=0.05, error=SourceError("the cable is out: plug it in"))
+    sink = ListSink()
+    with pytest.raises(SourceError, match="plug it in"):
+        Pipeline(source, session, sink).run()
+    assert sink.results[-1].frame.index == 2
+    assert sink.closed == 1
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_sink_that_breaks_closes_the_others(session: Session, live: bool):
+    source, good, bad = ListSource(list(range(50)), live=live, period_s=0.002), ListSink(), ListSink(breaks_at=2)
+    with pytest.raises(SinkError, match="free some space"):
+        Pipeline(source, session, good, bad).run()
+    assert (good.closed, bad.closed, len(good.results)) == (1, 1, 3)
+    assert source.closed
+
+
+def test_a_sink_that_cannot_be_opened_closes_those_that_were(session: Session):
+    source, good = ListSource([0]), ListSink()
+    with pytest.raises(SinkError, match="choose another"):
+        Pipeline(source, session, good, ListSink(unopened=True)).run()
+    assert (source.closed, good.closed) == (1, 1)
+
+
+def test_a_slow_reader_of_a_live_source_gets_the_newest(session: Session):
+    source, sink = ListSource(list(range(100)), live=True, period_s=0.003), ListSink(delay_s=0.03)
+    report = Pipeline(source, session, sink).run()
+    taken = [result.frame.index for result in sink.results]
+    assert taken == sorted(taken)
+    assert taken[-1] == 99
+    assert 2 <= len(taken) < 70
+    assert report.counts.frames + report.counts.dropped == 100
+
+
+def test_latency_does_not_grow_with_time(session: Session):
+    sink = ListSink(delay_s=0.02)
+    Pipeline(ListSource(list(range(150)), live=True, period_s=0.004), session, sink).run()
+    waits = [result.trace.stages_ns["wait"] for result in sink.results]
+    third = len(waits) // 3
+    assert np.median(waits[-third:]) < 5 * np.median(waits[:third]) + 20e6
+
+
+def test_a_source_without_frames(session: Session):
+    assert Pipeline(ListSource([]), session).run().counts.frames == 0
