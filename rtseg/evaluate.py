@@ -48,9 +48,9 @@ class Evaluation:
     images: tuple[CaseScores, ...]
 
     @property
-    def subjects(self) -> tuple[str, ...]:
-        """The people, or exams, that were measured."""
-        return tuple(dict.fromkeys(image.subject for image in self.images))
+    def subjects(self) -> int:
+        """How many people, or exams, were measured."""
+        return len({image.subject for image in self.images})
 
     def summary(self, name: str) -> dict[str, Any]:
         """Each measure over the images that hold the class `name`; its worst 5 % begin at p5, of a distance at p95.
@@ -76,7 +76,7 @@ class Evaluation:
             "model": self.model,
             "data": self.data,
             "frames": len(self.images),
-            "subjects": len(self.subjects),
+            "subjects": self.subjects,
             "classes": {name: self.summary(name) for name in self.images[0].classes},
             "images": [asdict(image) for image in self.images],
         }

@@ -10,7 +10,7 @@ from rtseg.result import Result
 from rtseg.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sources.base import Source
-from rtseg.trace import LatencyReport, LatencyTrace
+from rtseg.trace import READ, LatencyReport, LatencyTrace
 
 
 class Pipeline:
@@ -32,7 +32,7 @@ class Pipeline:
                 sink.open(self.source.info)
                 closing.callback(sink.close)
             self.session.warm_up(self.source.info)
-            yield from self._results(self._frames(closing))
+            yield from self._results(_traced(self._frames(closing)))
 
     def run(self) -> LatencyReport:
         """Run to the end of the source."""
@@ -47,10 +47,9 @@ class Pipeline:
         closing.callback(latest.close)
         return latest
 
-    def _results(self, frames: Iterable[Frame]) -> Iterator[Result]:
+    def _results(self, frames: Iterable[tuple[Frame, LatencyTrace]]) -> Iterator[Result]:
         expected = 0
-        for frame in frames:
-            trace = _waited(frame)
+        for frame, trace in frames:
             segmentation = self.session.step(frame, trace)
             result = Result(frame, segmentation, trace, dropped=max(0, frame.index - expected))
             for sink in self.sinks:
@@ -66,8 +65,12 @@ class Pipeline:
             self.report.add(result.trace, result.dropped)
 
 
-def _waited(frame: Frame) -> LatencyTrace:
-    """A frame's trace, whose first stage is the time that the frame waited to be taken."""
-    trace = LatencyTrace(frame.captured_ns)
-    trace.add("wait", frame.captured_ns, perf_counter_ns())
-    return trace
+def _traced(frames: Iterable[Frame]) -> Iterator[tuple[Frame, LatencyTrace]]:
+    """Each frame with its trace: how long it was read, if anybody waited for that, and how long it waited to be taken."""
+    asked_ns = perf_counter_ns()
+    for frame in frames:
+        trace = LatencyTrace(frame.captured_ns)
+        trace.add(READ, min(asked_ns, frame.captured_ns), frame.captured_ns)
+        trace.add("wait", frame.captured_ns, perf_counter_ns())
+        yield frame, trace
+        asked_ns = perf_counter_ns()

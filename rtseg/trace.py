@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+READ = "read"  # until captured_ns: the one stage that is not in the total
 TOTAL = "total"  # from captured_ns to the end of the last stage
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 

@@ -11,7 +11,8 @@ def latency_table(report: LatencyReport, title: str) -> Table:
     """Each stage's percentiles in milliseconds, with the frames, drops and late ones in the caption."""
     counts = report.counts
     caption = f"{counts.frames} frames at {report.fps:.1f} fps, {counts.dropped} dropped, {counts.late} late"
-    caption += f" (over {report.period_ns / 1e6:.1f} ms); warm-up of {counts.warmup} not counted"
+    caption += f" (over {report.period_ns / 1e6:.1f} ms); warm-up of {counts.warmup} not counted; "
+    caption += "the total counts from the moment the frame was read"
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     table.add_column("stage, ms")
     for name in [*(f"p{percent:g}" for percent in PERCENTILES), "max", "mean"]:

@@ -1,0 +1,71 @@
+"""What the tests of claims read: the project's modules, their import statements, its wheel."""
+
+import ast
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib.util import resolve_name
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("rtseg", "kernels", "engines", "demos")
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported name, in full: `from rtseg.frame import Frame` is rtseg.frame.Frame. lazy: inside a function."""
+
+    name: str
+    line: int
+    lazy: bool
+
+
+def modules() -> list[Path]:
+    """Every module of the project, each once, relative to the checkout."""
+    found = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+    return sorted({path.resolve().relative_to(ROOT) for path in found})
+
+
+def imports(source: str, path: Path) -> list[Import]:
+    """The import statements of a module that stands at `path`."""
+    tree = ast.parse(source, str(path))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {id(node) for function in functions for node in ast.walk(function)}
+    return [
+        Import(name, node.lineno, id(node) in inside)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in _names(node, path)
+    ]
+
+
+def project() -> dict[str, Any]:
+    """The `project` table of pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def build_wheel(source: Path, folder: Path) -> Path:
+    """The wheel of a checkout or a source archive, as `pip wheel` builds it, but with the hatchling of the dev extra."""
+    pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
+    built = subprocess.run([*pip, str(source)], capture_output=True, text=True, timeout=120, check=False)
+    assert built.returncode == 0, f"{built.stderr}\nis hatchling there? pip install 'rtseg[dev]'"
+    (wheel,) = folder.glob("rtseg-*.whl")
+    return wheel
+
+
+def _names(node: ast.Import | ast.ImportFrom, path: Path) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    module = resolve_name("." * node.level + (node.module or ""), _package(path)) if node.level else node.module
+    return [f"{module}.{alias.name}" for alias in node.names]
+
+
+def _package(path: Path) -> str:
+    package = ".".join(path.parent.parts)
+    return package if path.parts[0] in ("rtseg", "demos") else f"rtseg.{package}"
