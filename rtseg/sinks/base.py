@@ -1,0 +1,22 @@
+"""What a sink is: a place where results go."""
+
+from typing import Protocol
+
+from rtseg.frame import StreamInfo
+from rtseg.result import Result
+
+
+class Sink(Protocol):
+    """Takes the results of a stream, one by one, in order.
+
+    A sink that can fall behind drops results of a live stream instead of delaying it, and counts them in `dropped`.
+    """
+
+    def open(self, info: StreamInfo) -> None:
+        """Get ready for a stream. Raises SinkError."""
+
+    def write(self, result: Result) -> None:
+        """Take one result; the frame and the labels are only read. Raises SinkError."""
+
+    def close(self) -> None:
+        """Finish what was written and give everything back; closing twice, or without open, is harmless. Raises SinkError."""

@@ -1,0 +1,104 @@
+"""Figures as JSON lines: a header, then one line for each frame."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rtseg.errors import SinkError
+from rtseg.frame import StreamInfo
+from rtseg.measure import Measurement, measure
+from rtseg.result import Result
+from rtseg.sinks.whole_file import WholeFile
+
+
+class JsonSink:
+    """Writes to `path` what was measured on each frame, and how long it took.
+
+    The first line is a header: rtseg's version, the model's name, the stream, the classes. Each line is handed to the system
+    whole, so that a killed process leaves whole lines. A figure that is unknown is null.
+    """
+
+    def __init__(self, path: str | Path, model: str | None = None) -> None:
+        self._path, self._model = Path(path), model
+        self._file: WholeFile | None = None
+        self._header: dict[str, Any] | None = None  # until the first frame, which brings the classes
+
+    def open(self, info: StreamInfo) -> None:
+        """Begin the file anew. Raises SinkError."""
+        self.close()
+        try:
+            self._file = WholeFile(self._path, "wb")
+        except OSError as error:
+            raise SinkError(
+                f"{self._path} cannot be written ({error.strerror}): name a file in a folder you may write to"
+            ) from error
+        self._header = {"rtseg": version("rtseg"), "model": self._model, "stream": asdict(info)}
+
+    def write(self, result: Result) -> None:
+        """Add one frame's line. Raises SinkError."""
+        if self._file is None:
+            raise SinkError(f"{self._path} is not open: call open(info) first, as Pipeline does")
+        self._write_header(result.segmentation.classes)
+        self._write_line(_line(result))
+
+    def close(self) -> None:
+        """Close the file; one that saw no frame holds the header alone."""
+        if self._file is None:
+            return
+        try:
+            self._write_header(())
+        finally:
+            self._file.close()
+            self._file = None
+
+    def _write_header(self, classes: tuple[str, ...]) -> None:
+        header, self._header = self._header, None
+        if header is not None:
+            self._write_line(header | {"classes": classes})
+
+    def _write_line(self, values: Mapping[str, Any]) -> None:
+        assert self._file is not None
+        line = json.dumps(_finite(values), allow_nan=False).encode() + b"\n"
+        try:
+            self._file.write(line)
+        except OSError as error:
+            raise SinkError(
+                f"{self._path} cannot be written to ({error.strerror}): free some space, or name another file"
+            ) from error
+
+
+def _line(result: Result) -> dict[str, Any]:
+    segmentation, trace = result.segmentation, result.trace
+    return {
+        "index": result.frame.index,
+        "captured_ns": result.frame.captured_ns,
+        "latency_ms": _ms(trace.total_ns),
+        "stages_ms": {name: _ms(duration_ns) for name, duration_ns in trace.stages_ns.items()},
+        "life": segmentation.life.value,
+        "reason": segmentation.reason,
+        "dropped": result.dropped,
+        "classes": {measurement.name: _figures(measurement) for measurement in measure(segmentation)},
+    }
+
+
+def _figures(measurement: Measurement) -> dict[str, Any]:
+    return {name: value for name, value in asdict(measurement).items() if name != "name"}
+
+
+def _ms(duration_ns: int) -> float:
+    return round(duration_ns / 1e6, 4)
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_finite(item) for item in value]
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value
