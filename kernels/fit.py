@@ -1,4 +1,4 @@
-"""Where a box of the frame lies in a network's input: the geometry that goes in with the pixels and comes back with the mask."""
+"""Where a box of the frame lies in a network's input: the geometry goes in with the pixels and comes back with the mask."""
 
 from dataclasses import dataclass
 

@@ -1,6 +1,6 @@
 """`rtseg run`: a source through a model, with what is wanted of it written down."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -56,9 +56,9 @@ def run(
     std: StdOption = "",
 ) -> None:
     """Segment SOURCE and write the overlay, the masks and the measurements."""
-    sinks = _sinks(out, masks, mask_format, json, opacity)
     network = load(model, engine, threads, described(model, size, classes, mean, std))
     with closing(network):
+        sinks = _sinks(out, masks, mask_format, json, opacity, network.spec.name)
         spacing_mm = (spacing, spacing) if spacing else None
         opened = open_source(source, fps=fps, spacing_mm=spacing_mm)
         session = Session(network, spacing_mm=opened.info.spacing_mm)
@@ -76,15 +76,16 @@ def _run(pipeline: Pipeline, title: str) -> None:
         counts = pipeline.report.counts
         if counts.frames:
             console.print(latency_table(pipeline.report, title))
+        _tell_dropped(pipeline.sinks)
     if not counts.frames + counts.warmup:
         raise SourceError("the source gave no frame: check that it plays in another program")
 
 
-def _sinks(out: Path | None, masks: Path | None, mask_format: str, json: Path | None, opacity: float) -> list[Sink]:
+def _sinks(out: Path | None, masks: Path | None, mask_format: str, json: Path | None, opacity: float, name: str) -> list[Sink]:
     overlay = Overlay(opacity=opacity)
     video: list[Sink] = [VideoSink(out, overlay)] if out else []
     folder: list[Sink] = [MaskSink(masks, mask_format)] if masks else []
-    lines: list[Sink] = [JsonSink(json)] if json else []
+    lines: list[Sink] = [JsonSink(json, name)] if json else []
     return video + folder + lines
 
 
@@ -103,6 +104,12 @@ class Advance:
 
     def __call__(self) -> None:
         self._progress.advance(self._task)
+
+
+def _tell_dropped(sinks: Iterable[Sink]) -> None:
+    for sink in sinks:
+        if isinstance(sink, VideoSink) and sink.dropped:
+            console.print(f"the video lacks {sink.dropped} frames: encoding was slower than the stream", style="yellow")
 
 
 def _where_to_look(*paths: Path | None) -> None:
