@@ -1,0 +1,13 @@
+"""Networks for live video on small machines: (frame, memory) in, (logits, memory) out."""
+
+from rtseg.errors import MissingExtra
+
+try:
+    import torch  # noqa: F401
+except ImportError:
+    raise MissingExtra("a network to train or export", "train") from None
+
+from rtseg.models.cells import CELLS, ConvGRU, ConvLSTM
+from rtseg.models.recurrent_unet import WIDTHS, RecurrentUNet
+
+__all__ = ["CELLS", "WIDTHS", "ConvGRU", "ConvLSTM", "RecurrentUNet"]

@@ -1,0 +1,54 @@
+"""What a source is: it gives the frames of one stream, once, in order."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from rtseg.errors import ConfigError, SourceError, SourceNotFound
+from rtseg.frame import Frame, Spacing, StreamInfo
+
+DEFAULT_FPS = 25.0  # for pictures and streams that carry no frame rate
+
+
+class Source(Protocol):
+    """Gives a stream's frames once: an iteration goes on where the last stopped, and a second pass needs a second source."""
+
+    @property
+    def info(self) -> StreamInfo:
+        """What is known of the stream before its first frame."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """The frames, in order. Raises SourceError where the stream breaks, after all that could be read was given."""
+
+    def close(self) -> None:
+        """Give everything back, from any thread; an iteration under way ends, and closing twice is harmless."""
+
+
+def stream_info(
+    height: int, width: int, fps: float, spacing_mm: Spacing | None = None, frames: int | None = None
+) -> StreamInfo:
+    """The description of a stream that is not live, checked. Raises ConfigError."""
+    if not (math.isfinite(fps) and 0 < fps <= 1000):
+        raise ConfigError(f"a frame rate of {fps:g} is out of range: give --fps between 0 and 1000 frames a second")
+    if spacing_mm is not None and not (len(spacing_mm) == 2 and all(math.isfinite(mm) and mm > 0 for mm in spacing_mm)):
+        raise ConfigError(f"a pixel size of {spacing_mm} is not possible: give two positive numbers, in mm a pixel")
+    return StreamInfo(height, width, float(fps), spacing_mm=spacing_mm, frames=frames)
+
+
+def is_there(path: str | Path) -> bool:
+    """Whether a path leads anywhere; no name, however odd or long, is an error."""
+    try:
+        Path(path).stat()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def existing(path: Path) -> Path:
+    """The path of a regular file. Raises SourceNotFound, SourceError."""
+    if not is_there(path):
+        raise SourceNotFound(f"{path} does not exist or is out of reach: check the path and its permissions")
+    if not path.is_file():
+        raise SourceError(f"{path} is not a file: give the file's own path")
+    return path

@@ -1,0 +1,90 @@
+"""Decoding the pictures of one stream of a file, with an account of what was lost on the way."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+from av import Packet, VideoFrame
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from rtseg.sources.base import DEFAULT_FPS
+
+
+@dataclass(slots=True)
+class Account:
+    """What became of a stream's frames.
+
+    promised_s: how long the file says that its pictures run, 0 where it does not say; reached_s: how long they ran so far.
+    lost: frames that could not be decoded; damaged: decoded ones that FFmpeg had to patch; broken: why the file ends early.
+    """
+
+    period_s: float
+    promised_s: float
+    reached_s: float = 0.0
+    lost: int = 0
+    damaged: int = 0
+    broken: str = ""
+
+    def problem(self) -> str:
+        """What was wrong with the stream, in words, or nothing."""
+        counts = ((self.lost, "lost"), (self.damaged, "damaged"))
+        words = [f"{count} {fate}" for count, fate in counts if count] + [self.broken] * bool(self.broken)
+        if 0 < self.reached_s < self.promised_s - 1.5 * self.period_s:
+            words.append(f"it ends at {self.reached_s:.2f} s of {self.promised_s:.2f} s")
+        return ", ".join(words)
+
+
+def open_account(container: InputContainer, stream: VideoStream) -> Account:
+    """An empty account of `stream`, with what its file promises."""
+    return Account(1 / frame_rate(container, stream), _promised_seconds(container, stream))
+
+
+def decode(container: InputContainer, stream: VideoStream, account: Account) -> Iterator[VideoFrame]:
+    """The stream's pictures, on all cores: damage is passed over and written into the account."""
+    stream.thread_type = "AUTO"
+    for packet in _packets(container, stream, account):
+        for picture in _decode_packet(stream, packet, account):
+            account.damaged += picture.is_corrupt
+            if picture.pts is not None and stream.time_base:
+                ends_s = float((picture.pts + (picture.duration or 0)) * stream.time_base)
+                account.reached_s = max(account.reached_s, ends_s)
+            yield picture
+
+
+def frame_rate(container: InputContainer, stream: VideoStream) -> float:
+    """Frames a second: the average where the file has times, else what its pictures declare, else 25."""
+    has_times = bool(stream.duration or container.duration)
+    rate = stream.average_rate if has_times else stream.guessed_rate
+    return float(rate) if rate and 0 < rate <= 1000 else DEFAULT_FPS
+
+
+def _packets(container: InputContainer, stream: VideoStream, account: Account) -> Iterator["Packet[VideoStream] | None"]:
+    """The stream's packets, then None, on which the decoder gives what it still holds."""
+    try:
+        yield from (packet for packet in container.demux(stream) if packet.size)
+    except FFmpegError as error:
+        account.broken = f"the file cannot be read on: {error.strerror}"
+    yield None
+
+
+def _decode_packet(stream: VideoStream, packet: "Packet[VideoStream] | None", account: Account) -> list[VideoFrame]:
+    # An incomplete packet at a file's end would make the decoder give up the frames that it still holds.
+    if packet is None or not packet.is_corrupt:
+        with suppress(FFmpegError):
+            return stream.codec_context.decode(packet)
+    account.lost += 1
+    return []
+
+
+def _promised_seconds(container: InputContainer, stream: VideoStream) -> float:
+    """How long the pictures run by the file's own word, 0 where it gives none or speaks of its sound as well."""
+    name = container.format.name
+    if name == "avi" and stream.frames and stream.average_rate:
+        return float(stream.frames / stream.average_rate)
+    if name.startswith("mov") and stream.frames and stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    if name.startswith("matroska") and container.duration and len(container.streams) == 1:
+        return container.duration / 1e6
+    return 0.0

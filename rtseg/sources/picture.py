@@ -1,0 +1,70 @@
+"""The pixels of a decoded picture: grey where it has no colour, upright, white at 255."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av import VideoFrame
+from av.video.reformatter import ColorRange, VideoReformatter
+
+from rtseg.frame import Image
+
+# Chroma this near to neutral is grey: coded B-mode keeps within 1 (H.264, MPEG-4, VP9, MJPEG, at any quality), analogue
+# grabbers within about 3, and 4 is at most 7 grey levels of colour.
+NEUTRAL_WITHIN = 4
+
+_FULL_FROM_LIMITED = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}  # counter-clockwise
+
+
+class PictureReader:
+    """Turns a stream's pictures into frame images: (H, W) until one has colour, (H, W, 3) RGB from there on."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._coloured = False
+
+    def read(self, picture: VideoFrame) -> Image:
+        """The picture's pixels, upright, uint8."""
+        image = self._read_planes(picture) if _is_planar_yuv(picture) else self._read_any(picture)
+        turn = _TURNS.get(round(picture.rotation / 90) * 90 % 360)
+        return image if turn is None else cv2.rotate(image, turn).astype(np.uint8, copy=False)
+
+    def _read_planes(self, picture: VideoFrame) -> Image:
+        self._coloured = self._coloured or not all(_is_neutral(_pixels(plane)) for plane in picture.planes[1:3])
+        if self._coloured:
+            return self._rgb(picture)
+        luma = _pixels(picture.planes[0])
+        return luma.copy() if _is_full_range(picture) else cv2.LUT(luma, _FULL_FROM_LIMITED).astype(np.uint8, copy=False)
+
+    def _read_any(self, picture: VideoFrame) -> Image:
+        rgb = self._rgb(picture)
+        self._coloured = self._coloured or not _is_grey(rgb)
+        return rgb if self._coloured else np.ascontiguousarray(rgb[..., 1])
+
+    def _rgb(self, picture: VideoFrame) -> Image:
+        return self._reformatter.reformat(picture, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
+
+
+def _is_planar_yuv(picture: VideoFrame) -> bool:
+    parts = picture.format.components
+    return len(parts) in (3, 4) and len(picture.planes) == len(parts) and not picture.format.is_rgb and parts[0].bits == 8
+
+
+def _pixels(plane: Any) -> npt.NDArray[np.uint8]:
+    """A plane's samples (h, w), without the padding of its lines, still in the decoder's memory."""
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+
+
+def _is_full_range(picture: VideoFrame) -> bool:
+    return picture.color_range == ColorRange.JPEG or picture.format.name.startswith("yuvj")
+
+
+def _is_neutral(chroma: npt.NDArray[np.uint8]) -> bool:
+    return bool(chroma.min() >= 128 - NEUTRAL_WITHIN and chroma.max() <= 128 + NEUTRAL_WITHIN)
+
+
+def _is_grey(rgb: Image) -> bool:
+    green = rgb[..., 1]
+    return all(cv2.absdiff(rgb[..., other], green).max() <= NEUTRAL_WITHIN for other in (0, 2))

@@ -1,0 +1,105 @@
+"""The made-up probe as a source: speckled B-mode of a beating vessel, scripted faults, and the exact truth of each frame."""
+
+import threading
+from collections.abc import Iterator
+from functools import lru_cache
+from time import perf_counter_ns
+
+import numpy as np
+
+from rtseg.frame import Frame, Image, Labels, Spacing, StreamInfo
+from rtseg.sources.base import stream_info
+from rtseg.sources.synthetic.bmode import compress, echo_power, lifted_power
+from rtseg.sources.synthetic.geometry import PROBES, View
+from rtseg.sources.synthetic.script import Event, Moment, Script, parse_script
+from rtseg.sources.synthetic.tissue import Tissue
+from rtseg.sources.synthetic.vessel import Vessel
+
+
+class SyntheticProbe:
+    """A seeded phantom: picture and truth of a frame follow from the script and the frame's index alone.
+
+    Simplified: two dimensions, tissue does not leave the plane; echoes are made after beamforming, with a point spread that is
+    the same at all depths; attenuation acts along straight beams, and nothing is refracted; blood is noise without flow; the
+    speckle changes into a second pattern and back every few seconds. A change of depth alters the pixel size, which
+    `info.spacing_mm` gives for the first frame.
+    """
+
+    def __init__(self, script: Script, *, spacing_mm: Spacing | None = None) -> None:
+        self._script, self._probe = script, PROBES[script.geometry]
+        self._deepest = max([1.0, *(event.value for event in script.faults if event.kind == "depth")])
+        self._view = lru_cache(maxsize=2)(self._make_view)
+        self._scene = lru_cache(maxsize=2)(self._make_scene)
+        spacing = self._view(1.0).spacing_mm
+        self._info = stream_info(script.height, script.width, script.fps, spacing_mm or (spacing, spacing), script.frames)
+        self._closed = threading.Event()
+        self._next = 0
+
+    @property
+    def info(self) -> StreamInfo:
+        """Size, rate and pixel size as scripted."""
+        return self._info
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """The scripted faults."""
+        return self._script.faults
+
+    def __iter__(self) -> Iterator[Frame]:
+        while not self._closed.is_set() and (self._script.frames is None or self._next < self._script.frames):
+            index, self._next = self._next, self._next + 1
+            if not self._script.is_dropped(index):
+                yield Frame(self.image(index), index, perf_counter_ns())
+
+    def close(self) -> None:
+        """End the stream."""
+        self._closed.set()
+
+    def image(self, index: int) -> Image:
+        """The picture (H, W) of frame `index`, uint8."""
+        moment = self._script.moment(index)
+        view = self._view(moment.depth)
+        picture = view.draw(compress(self._power(moment, view), moment.gain_db))
+        return self._coded(picture, moment) if moment.noise else picture
+
+    def truth(self, index: int) -> Labels:
+        """The labels (H, W) of frame `index`: 1 in the lumen, 0 elsewhere, all 0 without contact."""
+        moment = self._script.moment(index)
+        view = self._view(moment.depth)
+        if not moment.contact:
+            return np.zeros(view.inside.shape, np.uint8)
+        vessel, _ = self._scene(moment.scene)
+        return (vessel.lumen(view.x_mm, view.z_mm, self._seconds(moment)) & view.inside).astype(np.uint8)
+
+    def _power(self, moment: Moment, view: View) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+        rng = self._rng(1, moment.shown)
+        if not moment.contact:
+            return lifted_power(view, rng)
+        vessel, tissue = self._scene(moment.scene)
+        return echo_power(tissue, vessel, view, self._seconds(moment), rng)
+
+    def _coded(self, picture: Image, moment: Moment) -> Image:
+        """The picture with a coder's noise, which differs from frame to frame though the picture stands."""
+        noise = self._rng(2, moment.index).uniform(-moment.noise, moment.noise, picture.shape)
+        return np.clip(np.round(picture + noise), 0, 255).astype(np.uint8)
+
+    def _make_view(self, depth: float) -> View:
+        return View(self._probe, self._script.height, self._script.width, depth)
+
+    def _make_scene(self, scene: int) -> tuple[Vessel, Tissue]:
+        rng = self._rng(0, scene)
+        view = self._view(1.0)
+        return Vessel(view, rng, self._script.bpm, self._script.drift_mm), Tissue(view, self._deepest, rng)
+
+    def _rng(self, use: int, number: int) -> np.random.Generator:
+        """Random numbers that follow from the seed and what they are for."""
+        return np.random.default_rng((self._script.seed, use, number))
+
+    def _seconds(self, moment: Moment) -> float:
+        return moment.shown / self._script.fps
+
+
+def open_synthetic(options: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> SyntheticProbe:
+    """The probe that `synthetic:OPTIONS` describes. Raises ConfigError."""
+    overrides = {} if fps is None else {"fps": fps}
+    return SyntheticProbe(parse_script(options, **overrides), spacing_mm=spacing_mm)

@@ -1,0 +1,108 @@
+"""A video file, decoded by FFmpeg through PyAV."""
+
+import threading
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from time import perf_counter_ns
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from rtseg.errors import SourceError
+from rtseg.frame import Frame, Image, Spacing, StreamInfo
+from rtseg.sources.base import existing, stream_info
+from rtseg.sources.decoder import Account, decode, frame_rate, open_account
+from rtseg.sources.picture import PictureReader
+
+
+class VideoFile:
+    """The frames of a video file of any kind that FFmpeg reads.
+
+    Of a damaged file every frame that can be read is given, and then SourceError is raised, which tells how many were lost.
+    fps: overrides the file's own; where neither is known, as in raw H.264, it is 25. Raises SourceError, SourceNotFound.
+    """
+
+    def __init__(self, path: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> None:
+        self._path = existing(Path(path))
+        self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
+        self._given = 0
+        self._container: InputContainer | None = _open(self._path)
+        try:
+            stream = _video_stream(self._container, self._path)
+            self._account = open_account(self._container, stream)
+            self._images = _read_images(self._container, stream, self._account)
+            first = self._first_image()
+            fps = frame_rate(self._container, stream) if fps is None else fps
+            self._info = stream_info(first.shape[0], first.shape[1], fps, spacing_mm, stream.frames or None)
+        except BaseException:
+            self.close()
+            raise
+        self._images = chain([first], self._images)
+
+    @property
+    def info(self) -> StreamInfo:
+        """Size of the first frame, frame rate, pixel size, and the number of frames where the file tells."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        while (image := self._next_image()) is not None:
+            yield Frame(image, self._given, perf_counter_ns())
+            self._given += 1
+        if self._container is not None:
+            self._finish()
+
+    def close(self) -> None:
+        """Close the file and end the decoder's threads."""
+        with self._lock:
+            self._images = iter(())  # the decoder lives as long as somebody holds it
+            if self._container is not None:
+                self._container.close()
+                self._container = None
+
+    def _first_image(self) -> Image:
+        try:
+            return next(self._images)
+        except StopIteration:
+            reason = self._account.problem() or "it is empty"
+            raise SourceError(f"{self._path} has no frame that can be decoded ({reason}): record or convert it again") from None
+
+    def _next_image(self) -> Image | None:
+        with self._lock:
+            return next(self._images, None)
+
+    def _finish(self) -> None:
+        self.close()
+        if problem := self._account.problem():
+            raise SourceError(
+                f"{self._path} is damaged or cut off: {self._given} frames could be read ({problem}); "
+                "go on with those, or repair the file with `ffmpeg -i IN -c copy OUT.mkv`"
+            )
+
+
+def _read_images(container: InputContainer, stream: VideoStream, account: Account) -> Iterator[Image]:
+    reader = PictureReader()
+    for picture in decode(container, stream, account):
+        yield reader.read(picture)
+
+
+def _open(path: Path) -> InputContainer:
+    try:
+        # As a file: FFmpeg takes no name for a protocol then, and follows a playlist to other files only, not to a network.
+        return av.open(f"file:{path}")
+    except (FFmpegError, OSError) as error:
+        raise SourceError(
+            f"{path} cannot be read as a video ({error.strerror}): check that it is one and that its recording was finished, "
+            "or convert it with `ffmpeg -i IN OUT.mp4`"
+        ) from error
+
+
+def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The first stream of moving pictures: neither cover art nor text, which FFmpeg would draw."""
+    for stream in container.streams.video:
+        if stream.codec_context and stream.codec_context.name != "ansi" and not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise SourceError(f"{path} has no video that can be decoded: give a finished recording of a kind such as H.264 in mp4")

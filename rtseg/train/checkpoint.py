@@ -1,0 +1,58 @@
+"""A training on disk: what is needed to go on with it, and to make a model of it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rtseg.engines.base import ModelSpec, StateSpec
+from rtseg.errors import ConfigError
+from rtseg.models import RecurrentUNet
+from rtseg.train.config import TrainConfig, from_values
+
+_FORMAT = 1
+
+
+def build(config: TrainConfig) -> RecurrentUNet:
+    """The network that a config describes, untrained: one logit for one class, else the background's too."""
+    n_logits = 1 if len(config.classes) == 1 else len(config.classes) + 1
+    return RecurrentUNet(n_logits, config.network.size, config.network.cell)
+
+
+def write_checkpoint(path: Path, config: TrainConfig, values: Mapping[str, Any]) -> None:
+    """Write a training's values beside its config, whole or not at all."""
+    part = path.with_suffix(".part")
+    torch.save({"format": _FORMAT, "config": asdict(config), **values}, part)
+    part.replace(path)
+
+
+def read_checkpoint(path: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
+    """What `write_checkpoint` wrote. Raises ConfigError."""
+    try:
+        values = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(values, dict) or values.get("format") != _FORMAT:
+            raise ValueError("another format")
+        return from_values(values.pop("config"), str(path)), values
+    except ConfigError:
+        raise
+    except Exception as error:  # noqa: BLE001  torch.load raises whatever the bytes lead it to
+        raise ConfigError(f"{path} is no checkpoint of a training ({error}): name a last.pt that `rtseg train` wrote") from None
+
+
+def trained(path: Path | str) -> tuple[RecurrentUNet, ModelSpec]:
+    """The averaged network of a checkpoint, ready to run, and its description. Raises ConfigError."""
+    config, values = read_checkpoint(path)
+    network = build(config)
+    network.load_state_dict(values["average"])
+    return network.eval(), describe(network, config)
+
+
+def describe(network: RecurrentUNet, config: TrainConfig) -> ModelSpec:
+    """The spec that travels in the model's file."""
+    states = tuple(
+        StateSpec(f"state_{place}_in", f"state_{place}_out", tuple(state.shape))
+        for place, state in enumerate(network.initial_states(1, config.size))
+    )
+    return ModelSpec(config.name, config.size, config.classes, config.mean, config.std, states, config.single)

@@ -1,0 +1,154 @@
+"""What a training is told: a TOML file, read into a frozen value."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from rtseg.errors import ConfigError
+from rtseg.models import CELLS, WIDTHS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class DataConfig:
+    """Where the pictures are, and who is kept out of the training.
+
+    folder: as `open_dataset` takes it, relative to the working directory. held_out: subjects that are never trained on.
+    """
+
+    folder: str
+    held_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """A network of rtseg.models: its size ("S", "M") and its recurrent cell ("gru", "lstm")."""
+
+    size: str = "S"
+    cell: str = "gru"
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleConfig:
+    """How long and how fast: `epochs` times the training images in frames, or `minutes` where that is not 0.
+
+    batch: clips a step. clip: frames a clip. sparse: the share of clips made of a subject's real frames, in order.
+    average: decay a step of the averaged weights, which are the ones that are kept.
+    """
+
+    epochs: float = 300.0
+    minutes: float = 0.0
+    batch: int = 4
+    clip: int = 6
+    sparse: float = 0.3
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    clip_gradient: float = 1.0
+    average: float = 0.998
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """Weights of the loss's parts; boundary: how much more a border pixel counts in the cross entropy."""
+
+    dice: float = 1.0
+    cross_entropy: float = 1.0
+    boundary: float = 4.0
+    steadiness: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """All of a training. name, classes, size, mean, std, single: as in ModelSpec."""
+
+    name: str
+    classes: tuple[str, ...]
+    data: DataConfig
+    size: tuple[int, int] = (256, 256)
+    mean: tuple[float, ...] = (20.0,)
+    std: tuple[float, ...] = (36.0,)
+    single: tuple[str, ...] = ()
+    network: NetworkConfig = field(default_factory=NetworkConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+
+def read_config(path: Path | str) -> TrainConfig:
+    """The training that a TOML file describes. Raises ConfigError."""
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): name a training's .toml file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML ({error}): mend that line") from None
+    return from_values(values, str(path))
+
+
+def from_values(values: Mapping[str, Any], where: str) -> TrainConfig:
+    """The training that plain values describe, `where` naming them in errors. Raises ConfigError."""
+    tables: dict[str, Any] = {"data": DataConfig, "network": NetworkConfig, "schedule": ScheduleConfig, "loss": LossConfig}
+    built = {name: _build(kind, values[name], f"{where}, [{name}]") for name, kind in tables.items() if name in values}
+    config = _build(TrainConfig, {**values, **built}, where)
+    problem = _first_problem(config)
+    if problem:
+        raise ConfigError(f"{where}: {problem}")
+    return config
+
+
+def _build(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+    """A dataclass from a table: every key known, every value of the type of its field."""
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{where} is a table of settings, not {values!r}")
+    known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(values.keys() - known.keys())
+    if unknown:
+        raise ConfigError(f"{where} has no setting {unknown[0]!r}: there are {', '.join(known)}")
+    missing = [name for name, item in known.items() if _required(item) and name not in values]
+    if missing:
+        raise ConfigError(f"{where} lacks {missing[0]!r}: add it")
+    return kind(**{name: _typed(values[name], known[name].type, f"{where}, {name}") for name in values})
+
+
+def _required(item: Any) -> bool:
+    return item.default is MISSING and item.default_factory is MISSING
+
+
+def _typed(value: Any, kind: Any, where: str) -> Any:
+    """A TOML value as a field's type: lists become tuples, whole numbers floats where floats are meant."""
+    items = get_args(kind)  # of tuple[int, int] or tuple[str, ...]
+    if items:
+        length = "" if Ellipsis in items else f" of {len(items)}"
+        if not isinstance(value, list | tuple) or (length and len(value) != len(items)):
+            raise ConfigError(f"{where} is {value!r}: give a list{length}")
+        return tuple(_typed(item, items[0], where) for item in value)
+    value = float(value) if kind is float and type(value) is int else value
+    if type(value) is not kind:
+        raise ConfigError(f"{where} is {value!r}: give a value of type {kind.__name__}")
+    return value
+
+
+def _first_problem(config: TrainConfig) -> str:
+    """What is out of range, in words, or nothing."""
+    schedule = config.schedule
+    if any(side < 32 or side % 16 for side in config.size):
+        return f"size is {config.size}: give multiples of 16, 32 or more"
+    if len(config.mean) != 1 or len(config.std) != 1:
+        return "mean and std hold one value: the networks see grey"
+    if config.network.size not in WIDTHS or config.network.cell not in CELLS:
+        return f"[network] size is one of {', '.join(WIDTHS)}, and cell one of {', '.join(CELLS)}"
+    if not config.classes:
+        return "classes are empty: name one"
+    if min(schedule.batch, schedule.clip) < 1 or min(schedule.learning_rate, schedule.epochs + schedule.minutes) <= 0:
+        return "[schedule] batch, clip, learning_rate, and epochs or minutes are above 0"
+    if not (0 <= schedule.sparse <= 1 and 0 <= schedule.average < 1):
+        return "[schedule] sparse and average lie in 0..1"
+    return ""

@@ -1,0 +1,21 @@
+"""The losses of a training as a picture."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+
+def plot_curves(losses: Sequence[float], path: Path) -> None:
+    """A PNG: the loss of each step, and its running mean over about a fiftieth of them."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(xlabel="step", ylabel="loss", yscale="log")
+    axes.plot(losses, alpha=0.3, label="each step")
+    window = max(1, len(losses) // 50)
+    mean = np.convolve(losses, np.ones(window) / window, "valid")
+    axes.plot(np.arange(len(mean)) + window - 1, mean, label=f"mean of {window}")
+    axes.legend()
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,83 @@
+"""The clip that comes with rtseg, made from one still: `python -m rtseg.train.demo_clip DATA CASE OUT.mp4`.
+
+The motion is simulated (a wandering probe, soft tissue, a beating vessel, speckle that decorrelates), and the text beside the
+clip says so.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+
+from rtseg.dataset import Case, open_dataset
+from rtseg.errors import DatasetError
+from rtseg.frame import Image
+from rtseg.train.augment import Speckle
+from rtseg.train.clips import Still, render
+from rtseg.train.motion import Motion, Pulse, similarity
+
+FPS = 25
+SECONDS = 6
+_BEATS = 1.2  # a second
+_ZOOM = 0.93  # of the still's size: what moves in from beyond its edge stays out of the picture
+_SEED = 4
+
+
+def moving(case: Case) -> Iterator[Image]:
+    """The frames of the clip, (H, W) uint8 with even sides."""
+    image, labels = case.grey(), case.labels(1)
+    size = _even(image)
+    middle = np.array([image.shape[1] - 1, image.shape[0] - 1]) / 2
+    rng = np.random.default_rng(_SEED)
+    motion = Motion(size, similarity(0.0, _ZOOM, middle, middle), rng, drift=0.6, elastic=0.4)
+    speckle = Speckle(rng, size, 0.12)
+    still = Still(case.subject, image, 255 * labels[None])
+    for frame in range(FPS * SECONDS):
+        moved, _ = render(still, motion, float(frame), _pulse(labels))
+        yield np.clip(moved * speckle.next(rng), 0, 255).astype(np.uint8)
+
+
+def write_clip(case: Case, path: Path) -> None:
+    """H.264 in MP4, and beside it a text that says what it is and whose picture it was made from."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", FPS, options={"crf": "25", "preset": "slow"})
+        stream.height, stream.width = _even(case.grey())
+        stream.pix_fmt = "yuv420p"
+        for image in moving(case):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "gray")))
+        container.mux(stream.encode(None))
+    path.with_suffix(".txt").write_text(_credit(case), encoding="utf-8")
+
+
+def _even(image: Image) -> tuple[int, int]:
+    """The size (H, W) of the clip: colour at half resolution wants even sides."""
+    return image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
+
+
+def _pulse(labels: Image) -> Pulse:
+    rows, columns = np.nonzero(labels)
+    radius = float(np.sqrt(rows.size / np.pi))
+    return Pulse((float(columns.mean()), float(rows.mean())), radius, 0.12, _BEATS / FPS, 0.0)
+
+
+def _credit(case: Case) -> str:
+    return (
+        f"Simulated motion. One real still, {case.image_path.name}, was set in motion by rtseg.train.demo_clip: drift, tissue\n"
+        "deformation, pulsation and speckle are computed, nobody moved like this. The scan is held out of all training.\n\n"
+        "The still: A. Momot, Common Carotid Artery Ultrasound Images, Mendeley Data, 2022, doi 10.17632/d4xt63mgjm,\n"
+        "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/), changed as said above.\n"
+    )
+
+
+def main(folder: str, name: str, out: str) -> None:
+    """Write the clip of one case of a dataset. Raises DatasetError."""
+    cases = {case.name: case for case in open_dataset(folder)}
+    if name not in cases:
+        raise DatasetError(f"{folder} has no case {name!r}: name one by the stem of its image")
+    write_clip(cases[name], Path(out))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:4])

@@ -1,0 +1,67 @@
+"""Batches of clips, drawn ahead by one thread, the same for the same seed however the threads run."""
+
+from collections.abc import Iterator
+from queue import Empty, Full, Queue
+from threading import Event, Thread
+from types import TracebackType
+
+import numpy as np
+
+from rtseg.train.clips import Clip, ClipMaker
+
+_AHEAD = 4  # batches kept ready
+
+
+class Loader:
+    """Iterates over (T, N, ...) batches of the steps `first` to `last`, left out; close it, or use it in a `with`."""
+
+    def __init__(self, maker: ClipMaker, batch: int, seed: int, first: int, last: int) -> None:
+        self._maker, self._batch, self._seed, self._steps = maker, batch, seed, range(first, last)
+        self._ready: Queue[Clip | BaseException | None] = Queue(_AHEAD)
+        self._stop = Event()
+        self._thread = Thread(target=self._work, name="rtseg-clips", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> "Loader":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Clip]:
+        while (batch := self._ready.get()) is not None:
+            if isinstance(batch, BaseException):
+                raise batch
+            yield batch
+
+    def close(self) -> None:
+        """End the thread; closing twice is harmless."""
+        self._stop.set()
+        while self._thread.is_alive():
+            try:
+                self._ready.get(timeout=0.05)  # the thread may wait for room
+            except Empty:
+                continue
+
+    def _work(self) -> None:
+        try:
+            for step in self._steps:
+                if not self._put(self._draw(step)):
+                    return
+            self._put(None)
+        except BaseException as error:  # noqa: BLE001  handed on to whoever iterates
+            self._put(error)
+
+    def _draw(self, step: int) -> Clip:
+        clips = [self._maker.draw(np.random.default_rng((self._seed, step, place))) for place in range(self._batch)]
+        return Clip(np.stack([clip.frames for clip in clips], 1), np.stack([clip.truth for clip in clips], 1))
+
+    def _put(self, item: Clip | BaseException | None) -> bool:
+        """Wait for room; False once the loader is closed."""
+        while not self._stop.is_set():
+            try:
+                self._ready.put(item, timeout=0.1)
+                return True
+            except Full:
+                continue
+        return False

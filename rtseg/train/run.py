@@ -1,0 +1,150 @@
+"""The training loop: clips in, averaged weights out, and all that is needed to go on after a break."""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+
+from rtseg.dataset import open_dataset, split
+from rtseg.errors import ConfigError
+from rtseg.train.checkpoint import build, read_checkpoint, write_checkpoint
+from rtseg.train.clips import Clip, ClipMaker
+from rtseg.train.config import TrainConfig, read_config
+from rtseg.train.curves import plot_curves
+from rtseg.train.loader import Loader
+from rtseg.train.loss import segmentation_loss
+
+CHECKPOINT = "last.pt"
+_PARTS = ("average", "network", "optimiser")
+_FOREVER = 10**9  # steps: the clock ends a training that is told its minutes
+_WARM_UP = 0.03  # of the training: the learning rate rises, so that the first steps do no harm
+_SAVE_SECONDS = 60.0
+
+
+def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False, threads: int = 2) -> Path:
+    """Train what a TOML file describes, into out_dir: last.pt, split.json, losses.json, curves.png; returns last.pt's path.
+
+    resume: go on from out_dir's last.pt, step by step as if there had been no break. Raises ConfigError, DatasetError.
+    """
+    config, out = read_config(config_path), Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads)
+    cv2.setNumThreads(1)  # the clips have one thread of their own
+    training, held_out = split(open_dataset(config.data.folder), config.data.held_out)
+    _write_split(out / "split.json", training, held_out)
+    schedule = config.schedule
+    maker = ClipMaker(training, len(config.classes), config.size, schedule.clip, schedule.sparse)
+    steps = math.ceil(schedule.epochs * len(training) / (schedule.batch * schedule.clip))
+    trainer = Trainer(config, steps)
+    if resume:
+        trainer.load(out / CHECKPOINT)
+    _loop(trainer, maker, out)
+    trainer.save(out / CHECKPOINT)
+    plot_curves(trainer.losses, out / "curves.png")
+    (out / "losses.json").write_text(json.dumps(trainer.losses), encoding="utf-8")
+    return out / CHECKPOINT
+
+
+class Trainer:
+    """A network, its averaged twin, the optimiser, and how far they are; steps counts where the config gives no minutes."""
+
+    def __init__(self, config: TrainConfig, steps: int) -> None:
+        torch.manual_seed(config.schedule.seed)
+        self.config, self.steps = config, steps
+        self.network = build(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
+        self.average = build(config)
+        self.average.load_state_dict(self.network.state_dict())
+        self.optimiser = torch.optim.AdamW(
+            _decayed(self.network, config.schedule.weight_decay), lr=config.schedule.learning_rate
+        )
+        self.step, self.seconds = 0, 0.0
+        self.losses: list[float] = []
+
+    @property
+    def progress(self) -> float:
+        """How much of the training is done, 0 to 1."""
+        minutes = self.config.schedule.minutes
+        return min(1.0, self.seconds / 60 / minutes if minutes else self.step / self.steps)
+
+    def learn(self, clip: Clip) -> float:
+        """One step on a batch; returns its loss. Raises ConfigError where that is not finite."""
+        started = time.perf_counter()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.config.schedule.learning_rate * _rate(self.progress)
+        frames = (torch.from_numpy(clip.frames)[:, :, None] - self.config.mean[0]) / self.config.std[0]
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = self.network.clip(frames)
+        loss = segmentation_loss(logits, torch.from_numpy(clip.truth), self.config.loss)
+        if not torch.isfinite(loss):
+            raise ConfigError(f"the loss is {loss.item()} at step {self.step}: lower learning_rate and train again")
+        self.optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.schedule.clip_gradient)
+        self.optimiser.step()
+        self._fold_in()
+        self.losses.append(round(loss.item(), 5))
+        self.seconds += time.perf_counter() - started
+        return self.losses[-1]
+
+    @torch.no_grad()
+    def _fold_in(self) -> None:
+        """Move the averaged weights and statistics towards the network's, faster in the beginning."""
+        self.step += 1
+        share = 1 - min(self.config.schedule.average, (1 + self.step) / (10 + self.step))
+        new = self.network.state_dict()
+        for name, value in self.average.state_dict().items():
+            value.lerp_(new[name], share) if value.is_floating_point() else value.copy_(new[name])
+
+    def save(self, path: Path) -> None:
+        """Write all of it, whole or not at all."""
+        parts = {name: getattr(self, name).state_dict() for name in _PARTS}
+        write_checkpoint(path, self.config, {**parts, "step": self.step, "seconds": self.seconds, "losses": self.losses})
+
+    def load(self, path: Path) -> None:
+        """Read what `save` wrote. Raises ConfigError."""
+        config, values = read_checkpoint(path)
+        if config != self.config:
+            raise ConfigError(f"{path} was trained with other settings: go on with those, or train into another folder")
+        for name in _PARTS:
+            getattr(self, name).load_state_dict(values[name])
+        self.step, self.seconds, self.losses = values["step"], values["seconds"], values["losses"]
+
+
+def _loop(trainer: Trainer, maker: ClipMaker, out: Path) -> None:
+    schedule = trainer.config.schedule
+    saved = time.monotonic()
+    last = _FOREVER if schedule.minutes else trainer.steps
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Loader(maker, schedule.batch, schedule.seed, trainer.step, last) as batches, Progress(*columns) as bar:
+        task = bar.add_task("training", total=1000)
+        for batch in batches:
+            loss = trainer.learn(batch)
+            bar.update(task, completed=int(1000 * trainer.progress), description=f"step {trainer.step} loss {loss:.3f}")
+            if time.monotonic() - saved > _SAVE_SECONDS:
+                trainer.save(out / CHECKPOINT)
+                saved = time.monotonic()
+            if trainer.progress >= 1:
+                return
+
+
+def _rate(progress: float) -> float:
+    """The share of the full learning rate: a short rise, then half a cosine down to nothing."""
+    return min(1.0, (progress + 1e-3) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def _decayed(network: nn.Module, decay: float) -> list[dict[str, Any]]:
+    """Weights shrink; biases and BatchNorm's scales do not."""
+    weights: list[Tensor] = [value for value in network.parameters() if value.ndim > 1]
+    others: list[Tensor] = [value for value in network.parameters() if value.ndim <= 1]
+    return [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _write_split(path: Path, training: Any, held_out: Any) -> None:
+    names = {"training": [case.name for case in training], "held_out": [case.name for case in held_out]}
+    path.write_text(json.dumps(names, indent=1), encoding="utf-8")

@@ -1,0 +1,67 @@
+"""The network as a stream and as a clip, its memory, and its gradients."""
+
+import pytest
+import torch
+
+from rtseg.models import CELLS, WIDTHS, RecurrentUNet
+
+
+@pytest.fixture(params=CELLS)
+def network(request):
+    torch.manual_seed(0)
+    return RecurrentUNet(2, "S", request.param).eval()
+
+
+def frames(n, seed=1):
+    return torch.randn(n, 1, 1, 32, 48, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("size", WIDTHS)
+@pytest.mark.parametrize("cell", CELLS)
+def test_shapes_and_size(size, cell):
+    network = RecurrentUNet(3, size, cell).eval()
+    logits, *states = network(torch.zeros(2, 1, 32, 48), *network.initial_states(2, (32, 48)))
+    assert logits.shape == (2, 3, 16, 24)
+    assert len(states) == CELLS[cell].n_states
+    assert {tuple(state.shape) for state in states} == {(2, WIDTHS[size][2], 2, 3)}
+    assert sum(value.numel() for value in network.parameters()) < 2e6  # below 8 MB as a file
+
+
+@torch.no_grad()
+def test_a_clip_is_its_frames_one_after_the_other(network):
+    clip, states = frames(4), network.initial_states(1, (32, 48))
+    whole = network.clip(clip)
+    for t, frame in enumerate(clip):
+        logits, *states = network(frame, *states)
+        torch.testing.assert_close(whole[t], logits, atol=1e-5, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_reset_state_forgets(network):
+    _, *kept = network(frames(1)[0], *network.initial_states(1, (32, 48)))
+    frame, empty = frames(1, seed=2)[0], network.initial_states(1, (32, 48))
+    fresh = network(frame, *empty)[0]
+    assert not torch.allclose(network(frame, *kept)[0], fresh, atol=1e-6), "the memory does nothing"
+    assert torch.equal(network(frame, *network.initial_states(1, (32, 48)))[0], fresh)
+
+
+def test_the_first_frame_is_told_by_the_last(network):
+    clip = frames(5).requires_grad_()
+    network.clip(clip)[-1].sum().backward()
+    assert clip.grad[0].abs().max() > 0
+    clip.grad = None
+    network.clip(clip)[0].sum().backward()
+    assert clip.grad[1:].abs().max() == 0, "a frame looks into its future"
+
+
+def test_the_head_sees_features_of_both_signs(network):
+    """Where they could only be 0 or more, training ended with every logit of a class pinned to the bias."""
+    seen = []
+    network.head.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0]))
+    network.train().clip(frames(2))
+    assert seen[0].min() < -0.5 < 0.5 < seen[0].max()
+
+
+def test_every_parameter_learns(network):
+    network.train().clip(frames(3)).square().mean().backward()
+    assert not [name for name, value in network.named_parameters() if value.grad is None or not value.grad.abs().max() > 0]

@@ -1,0 +1,68 @@
+"""Tiny videos for the tests, written here and now."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+
+def speckle(count, height, width, seed=0):
+    """Grey frames (count, H, W) of smooth noise, dark to bright, that a coder keeps recognisable."""
+    rng = np.random.default_rng(seed)
+    ramp = (
+        np.linspace(20, 200, width)[None, :]
+        + rng.uniform(-20, 20, (height // 8 + 1, width // 8 + 1)).repeat(8, 0).repeat(8, 1)[:height, :width]
+    )
+    return np.stack([np.clip(np.roll(ramp, 3 * k, axis=1), 0, 255) for k in range(count)]).astype(np.uint8)
+
+
+@pytest.fixture
+def write_video(tmp_path):
+    """write(name, frames (N, H, W[, 3]), rate=, pix_fmt=, codec=, options=, movflags=, every=) -> the file's path."""
+
+    def write(
+        name, frames, *, rate=30, pix_fmt="yuv420p", codec="libx264", options=None, movflags=None, pts=None, full_range=False
+    ):
+        path = tmp_path / name
+        with av.open(str(path), "w", options={"movflags": movflags} if movflags else {}) as container:
+            stream = container.add_stream(codec, rate=rate, options=options or {})
+            stream.height, stream.width, stream.pix_fmt = frames.shape[1], frames.shape[2], pix_fmt
+            if full_range:
+                stream.codec_context.color_range = 2
+            for number, pixels in enumerate(frames):
+                picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), "gray" if pixels.ndim == 2 else "rgb24")
+                if full_range:
+                    picture = picture.reformat(format=pix_fmt, dst_color_range=2)
+                if pts is not None:
+                    picture.pts = pts[number]
+                container.mux(stream.encode(picture))
+            container.mux(stream.encode())
+        return path
+
+    return write
+
+
+@pytest.fixture
+def grey_frames():
+    return speckle(30, 48, 64)
+
+
+@pytest.fixture(scope="session")
+def own_threads():
+    """Counts this process's threads, FFmpeg's among them."""
+    return lambda: len(list(Path("/proc/self/task").iterdir()))
+
+
+@pytest.fixture(scope="session")
+def open_files():
+    """Counts this process's open files."""
+    return lambda: len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.fixture(scope="session")
+def clips():
+    folder = Path("/work/shared/data/clips")
+    if not folder.is_dir():
+        pytest.skip("the shared clips are not on this machine")
+    return folder

@@ -1,0 +1,62 @@
+"""Settings from TOML, and those that are refused."""
+
+from pathlib import Path
+
+import pytest
+
+from rtseg.errors import ConfigError
+from rtseg.train.config import NetworkConfig, read_config
+
+SHIPPED = Path(__file__).parents[2] / "engines" / "zoo" / "carotid.toml"
+LEAST = 'name = "x"\nclasses = ["lumen"]\n[data]\nfolder = "d"\nheld_out = []\n'
+
+
+def written(tmp_path, text):
+    path = tmp_path / "train.toml"
+    path.write_text(text)
+    return path
+
+
+def test_the_shipped_config_holds_out_the_test_scans():
+    config = read_config(SHIPPED)
+    assert config.classes == config.single == ("lumen",)
+    assert config.data.held_out == ("scan03", "scan06", "scan09")
+
+
+def test_what_is_not_said_is_default_and_whole_numbers_may_stand_for_floats(tmp_path):
+    config = read_config(written(tmp_path, LEAST + "[schedule]\nepochs = 3\n"))
+    assert config.network == NetworkConfig("S", "gru")
+    assert config.size == (256, 256)
+    assert (config.schedule.epochs, type(config.schedule.epochs)) == (3.0, float)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = ", "is not TOML"),
+        ('classes = ["a"]\n[data]\nfolder = "d"\nheld_out = []\n', "lacks 'name': add it"),
+        ('name = "x"\nclasses = ["a"]\ndata = 3\n', r"\[data\] is a table of settings, not 3"),
+        ("lr = 3\n" + LEAST, "has no setting 'lr': there are name, classes"),
+        (LEAST + "[schedule]\nepoch = 3\n", r"\[schedule\] has no setting 'epoch': there are epochs"),
+        (LEAST + '[schedule]\nepochs = "many"\n', "epochs is 'many': give a value of type float"),
+        (LEAST + "[schedule]\nbatch = true\n", "batch is True: give a value of type int"),
+        (LEAST + "[schedule]\nbatch = 0\n", "above 0"),
+        (LEAST + "[schedule]\nepochs = 0\n", "epochs or minutes are above 0"),
+        (LEAST + "[schedule]\nsparse = 1.5\n", r"sparse and average lie in 0\.\.1"),
+        (LEAST + '[network]\nsize = "XXL"\n', "size is one of S, M, and cell one of gru"),
+        ("size = [250, 256]\n" + LEAST, "give multiples of 16"),
+        ("size = [256]\n" + LEAST, r"size is \[256\]: give a list of 2"),
+        ('size = "256"\n' + LEAST, "size is '256': give a list"),
+        ("mean = [1, 2, 3]\nstd = [1, 2, 3]\n" + LEAST, "the networks see grey"),
+        (LEAST.replace('["lumen"]', "[1]"), "classes is 1: give a value of type str"),
+        (LEAST.replace('["lumen"]', "[]"), "classes are"),
+    ],
+)
+def test_what_is_refused(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message):
+        read_config(written(tmp_path, text))
+
+
+def test_a_config_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.toml cannot be read .*: name a training's \.toml"):
+        read_config(tmp_path / "none.toml")

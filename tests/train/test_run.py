@@ -1,0 +1,116 @@
+"""Trainings of seconds: they learn, they are the same for the same seed, they go on after a break."""
+
+import json
+
+import pytest
+import torch
+
+from rtseg.errors import ConfigError, DatasetError
+from rtseg.train import train
+from rtseg.train.checkpoint import read_checkpoint, trained
+
+
+@pytest.fixture
+def config(tmp_path, dataset_folder):
+    def write(epochs, **settings):
+        lines = [f"{name} = {value}" for name, value in settings.items()]
+        text = f"""
+            name = "tiny"
+            classes = ["lumen"]
+            single = ["lumen"]
+            size = [48, 48]
+            [data]
+            folder = "{dataset_folder}"
+            held_out = ["scan01"]
+            [schedule]
+            epochs = {epochs}
+            batch = 2
+            clip = 2
+            """
+        path = tmp_path / "tiny.toml"
+        path.write_text(text + "\n".join(lines))
+        return path
+
+    return write
+
+
+def test_a_training_leaves_its_files_and_a_network_that_says_what_it_is(config, tmp_path):
+    checkpoint = train(config(4), tmp_path / "out", threads=1)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"last.pt", "split.json", "losses.json", "curves.png"}
+    split = json.loads((tmp_path / "out" / "split.json").read_text())
+    assert {name[:6] for name in split["training"]} == {"scan00"}
+    assert {name[:6] for name in split["held_out"]} == {"scan01"}
+    network, spec = trained(checkpoint)
+    assert not network.training
+    assert (spec.name, spec.size, spec.classes, spec.single) == ("tiny", (48, 48), ("lumen",), ("lumen",))
+    assert [(state.input, state.output, state.shape) for state in spec.states] == [("state_0_in", "state_0_out", (1, 64, 3, 3))]
+
+
+def test_a_training_learns(config, tmp_path):
+    train(config(40), tmp_path / "out", threads=1)
+    losses = json.loads((tmp_path / "out" / "losses.json").read_text())
+    assert len(losses) == 30
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+
+
+def test_a_break_changes_nothing(config, tmp_path, monkeypatch):
+    whole = train(config(8), tmp_path / "whole", threads=1)
+    broken_at = 3
+
+    class Break(Exception):
+        pass
+
+    from rtseg.train.run import Trainer
+
+    learn = Trainer.learn
+
+    def stumble(trainer, clip):
+        if trainer.step == broken_at:
+            trainer.save(tmp_path / "broken" / "last.pt")
+            raise Break
+        return learn(trainer, clip)
+
+    monkeypatch.setattr(Trainer, "learn", stumble)
+    with pytest.raises(Break):
+        train(config(8), tmp_path / "broken", threads=1)
+    monkeypatch.undo()
+    resumed = train(config(8), tmp_path / "broken", resume=True, threads=1)
+    one, other = (read_checkpoint(path)[1] for path in (whole, resumed))
+    assert one["step"] == other["step"] == 6
+    assert one["losses"] == other["losses"]
+    torch.testing.assert_close(one["average"], other["average"])
+
+
+def test_a_training_that_explodes_stops_and_says_so(config, tmp_path):
+    with pytest.raises(ConfigError, match="the loss is nan at step .*: lower learning_rate"):
+        train(config(40, learning_rate=1e30), tmp_path / "out", threads=1)
+
+
+def test_minutes_end_a_training_too(config, tmp_path):
+    checkpoint = train(config(1e6, minutes=0.005), tmp_path / "out", threads=1)
+    assert 0 < read_checkpoint(checkpoint)[1]["step"] < 100
+
+
+def test_other_settings_do_not_go_on(config, tmp_path):
+    train(config(1), tmp_path / "out", threads=1)
+    with pytest.raises(ConfigError, match="trained with other settings: go on with those"):
+        train(config(2), tmp_path / "out", resume=True)
+
+
+def test_nothing_to_go_on_from(config, tmp_path):
+    with pytest.raises(ConfigError, match=r"last\.pt is no checkpoint of a training"):
+        train(config(1), tmp_path / "out", resume=True)
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"rubbish", b"PK\x03\x04 cut short"])
+def test_a_broken_checkpoint(tmp_path, rubbish):
+    (tmp_path / "last.pt").write_bytes(rubbish)
+    with pytest.raises(ConfigError, match=r"is no checkpoint of a training .*: name a last\.pt"):
+        trained(tmp_path / "last.pt")
+
+
+def test_a_subject_that_is_not_there(config, tmp_path):
+    path = config(1)
+    path.write_text(path.read_text().replace("scan01", "scan77"))
+    with pytest.raises(DatasetError, match="no subject 'scan77' to hold out"):
+        train(path, tmp_path / "out")
