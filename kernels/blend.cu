@@ -1,0 +1,49 @@
+// The overlay in one launch: fill, inner contour and palette over a grey or RGB picture. The definition is blend.py.
+#include "square.cuh"
+
+namespace rtseg {
+
+constexpr int kOpaque = 256, kMostColours = 255;
+
+struct Palette {  // travels with the launch: 765 bytes need no memory of their own
+  uint8_t rgb[kMostColours][3];
+  int count;
+};
+
+struct Blend {
+  const uint8_t* image;  // (height, width, channels)
+  int channels;
+  const uint8_t* labels;  // (height, width)
+  int height, width;
+  int part, reach;  // the fill's opacity in 256ths; the contour's width
+  uint8_t* out;     // (height, width, 3), may be the image
+};
+
+__global__ void __launch_bounds__(kSquareThreads) blend(Blend call, Palette palette) {
+  const Rim rim(call.labels, call.height, call.width, call.reach);
+  for (int i = threadIdx.x; i < kSquareHeight * kSquareWidth; i += kSquareThreads) {
+    const int y = blockIdx.y * kSquareHeight + i / kSquareWidth, x = blockIdx.x * kSquareWidth + i % kSquareWidth;
+    if (y >= call.height || x >= call.width) continue;
+    const size_t at = static_cast<size_t>(y) * call.width + x;
+    const int label = call.labels[at];
+    const int part = label == 0 ? 0 : rim.has(i / kSquareWidth, i % kSquareWidth) ? kOpaque : call.part;
+    const uint8_t* colour = palette.rgb[label == 0 ? 0 : (label - 1) % palette.count];
+    for (int channel = 0; channel < 3; ++channel) {
+      const int base = call.image[call.channels == 3 ? at * 3 + channel : at];
+      call.out[at * 3 + channel] = static_cast<uint8_t>((base * (kOpaque - part) + colour[channel] * part + kOpaque / 2) >> 8);
+    }
+  }
+}
+
+}  // namespace rtseg
+
+// palette: `colours` times red, green, blue, in host memory, read before this returns; colours beyond 255 are never reached.
+RTSEG_API int rtseg_blend(const uint8_t* image, int channels, const uint8_t* labels, int height, int width,
+                          const uint8_t* palette, int colours, int part, int reach, uint8_t* out, void* stream) {
+  rtseg::Palette table{};
+  table.count = colours < rtseg::kMostColours ? colours : rtseg::kMostColours;
+  for (int i = 0; i < table.count * 3; ++i) table.rgb[i / 3][i % 3] = palette[i];
+  const rtseg::Blend call{image, channels, labels, height, width, part, reach, out};
+  return rtseg::launch(rtseg::blend, rtseg::square_grid(height, width), rtseg::kSquareThreads,
+                       rtseg::square_bytes(reach, rtseg::Rim::kExtremes), stream, call, table);
+}

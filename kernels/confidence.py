@@ -1,0 +1,88 @@
+"""How sure a network is: probabilities, the mean confidence of each class, and whether an answer is a number at all."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import ImageError
+from rtseg.kernels import cases
+from rtseg.kernels.fit import Fit, letterbox
+from rtseg.kernels.logits import Floats, cleaned, cut, inside
+from rtseg.kernels.memory import check_fit, check_logits, check_out, placed
+from rtseg.kernels.registry import Case, kernel
+
+
+def _probability_cases() -> Iterator[Case]:
+    for classes in (1, 2, 4):
+        for shape in [(1, 1), (1, 7), (12, 9)]:
+            for name, logits in cases.logits(classes, shape):
+                yield Case(f"{name} {classes} of {shape}", (logits,))
+
+
+def _check_probability(logits: Floats, *, out: Floats | None = None) -> None:
+    check_logits(logits)
+    check_out(out, tuple(logits.shape), np.float32)
+
+
+@kernel(cases=_probability_cases, atol=1e-6, check=_check_probability)
+def probability(logits: Floats, *, out: Floats | None = None) -> Floats:
+    """The probability of each class (1, K, h, w) float32: softmax over K, or the sigmoid for K = 1; NaN logits count as -1e30.
+
+    Raises ImageError.
+    """
+    clean = cleaned(logits)
+    if logits.shape[1] == 1:
+        return placed(np.float32(1) / (np.float32(1) + np.exp(np.minimum(-clean, np.float32(80)))), out)
+    powers = np.exp(clean - clean.max(1, keepdims=True))
+    return placed(powers / powers.sum(1, keepdims=True), out)
+
+
+def _confidence_cases() -> Iterator[Case]:
+    for classes in (1, 2, 4):
+        for name, logits in cases.logits(classes, (12, 16)):
+            yield Case(f"{name} {classes}", (logits, letterbox((2, 3, 30, 70), (24, 32))))
+            yield Case(f"{name} {classes}, 1x1", (logits[..., :1, :1], letterbox((0, 0, 1, 1), (24, 32))), {"threshold": 0.3})
+
+
+def _check_confidence(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> None:
+    check_logits(logits)
+    check_fit(fit, (fit.box[0] + fit.box[2], fit.box[1] + fit.box[3]))
+    cut(threshold)
+
+
+@kernel(cases=_confidence_cases, atol=1e-5, check=_check_confidence)
+def class_confidence(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> Floats:
+    """For each class but the background its mean probability where it wins inside fit.inner: (n_classes,) float32, 0 if absent.
+
+    logits: (1, K, h, w) float32 at any stride; for K = 1 the class wins where its probability is above `threshold`.
+    Raises ImageError, ConfigError.
+    """
+    top, bottom, left, right = inside(fit, logits.shape)
+    nodes = logits[:, :, top : bottom + 1, left : right + 1]
+    shares = probability.truth(nodes)[0]
+    if len(shares) == 1:
+        return np.array([_mean_where(shares[0], cleaned(nodes)[0, 0] > cut(threshold))], np.float32)
+    winners = cleaned(nodes)[0].argmax(0)
+    return np.array([_mean_where(shares[k], winners == k) for k in range(1, len(shares))], np.float32)
+
+
+def _mean_where(values: Floats, where: npt.NDArray[np.bool_]) -> float:
+    return float(values[where].mean(dtype=np.float64)) if where.any() else 0.0
+
+
+def _finite_cases() -> Iterator[Case]:
+    for name, logits in cases.logits(2, (7, 9)):
+        yield Case(name, (logits,))
+        yield Case(f"{name}, half", (logits.clip(-6e4, 6e4).astype(np.float16)[0, 0],))
+
+
+def _check_floats(array: npt.NDArray[np.floating]) -> None:
+    if getattr(getattr(array, "dtype", None), "kind", "") != "f":
+        raise ImageError(f"only floats can be NaN, not {getattr(array, 'dtype', type(array).__name__)}: give logits or a state")
+
+
+@kernel(cases=_finite_cases, atol=0, check=_check_floats)
+def has_nonfinite(array: npt.NDArray[np.floating]) -> bool:
+    """Whether an array of floats, of any shape, holds a NaN or an infinity. Raises ImageError."""
+    return not bool(np.isfinite(array).all())

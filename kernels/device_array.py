@@ -1,0 +1,155 @@
+"""Arrays on a GPU, the memory that they come from, and graphs: work that is put on a stream once and then replayed."""
+
+from collections.abc import Callable, Sequence
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import ImageError
+from rtseg.kernels.cuda import Library, launch, library, pointer_to, stream_of
+
+MOST_FREE = 64  # blocks of device memory that are kept for the next array of their size
+
+Block = tuple[int, int, int]  # bytes, stream, pointer
+
+
+class Pool:
+    """Device memory by size and stream, so that a steady stream of frames allocates nothing."""
+
+    def __init__(self, source: Library) -> None:
+        self._library = source
+        self._free: list[Block] = []  # the longest unused first
+        self._captured: dict[int, list[Block]] = {}  # by stream that is being captured: its graph will use them again
+        self._lock = RLock()  # reentrant: the garbage collector may give memory back while it is held
+
+    def take(self, size: int, stream: int) -> int:
+        """A pointer to `size` bytes that work on the stream may use. Raises EngineError."""
+        with self._lock:
+            for at, (free_size, free_stream, pointer) in enumerate(self._free):
+                if (free_size, free_stream) == (size, stream):
+                    del self._free[at]
+                    return pointer
+        return self._library.made("allocate", size)
+
+    def give(self, size: int, stream: int, pointer: int) -> None:
+        """Take memory back; what is already on its stream may still use it."""
+        with self._lock:
+            self._captured.get(stream, self._free).append((size, stream, pointer))
+            surplus = self._free.pop(0) if len(self._free) > MOST_FREE else None
+        if surplus:
+            self._library.call("free", surplus[2])
+
+    def hold(self, stream: int) -> list[Block]:
+        """From now on keep the stream's memory in the list that is returned, until `release`."""
+        with self._lock:
+            return self._captured.setdefault(stream, [])
+
+    def release(self, stream: int) -> None:
+        """End what `hold` began."""
+        with self._lock:
+            del self._captured[stream]
+
+
+_pools: dict[Library, Pool] = {}
+
+
+def pool() -> Pool:
+    """The memory of the library in use."""
+    return _pools.setdefault(library(), Pool(library()))
+
+
+class DeviceArray:
+    """A C-contiguous array on a GPU; its memory goes back to the pool when the last name for it goes.
+
+    stream: a cudaStream_t as a number, 0 for the default one; all that is done with the array is done on it.
+    """
+
+    __slots__ = ("_library", "_pool", "dtype", "pointer", "shape", "stream")
+
+    def __init__(self, shape: Sequence[int], dtype: npt.DTypeLike, stream: int = 0) -> None:
+        self.shape, self.dtype, self.stream = tuple(map(int, shape)), np.dtype(dtype), stream
+        self._library, self._pool = library(), pool()
+        self.pointer = self._pool.take(self.nbytes, stream)
+
+    def __del__(self) -> None:
+        if hasattr(self, "pointer"):
+            self._pool.give(self.nbytes, self.stream, self.pointer)
+
+    @classmethod
+    def of(cls, host: npt.NDArray[Any], stream: int = 0) -> "DeviceArray":
+        """A copy of a NumPy array on the GPU."""
+        array = cls(host.shape, host.dtype, stream)
+        array.write(host)
+        return array
+
+    @property
+    def nbytes(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        described = {"shape": self.shape, "typestr": self.dtype.str, "data": (self.pointer, False), "version": 3}
+        return described | {"strides": None, "stream": self.stream or 1}  # 1 names the default stream
+
+    def write(self, host: npt.NDArray[Any]) -> None:
+        """Put a NumPy array of the same shape and dtype here. CUDA has read pageable memory when this returns."""
+        if (host.shape, host.dtype) != (self.shape, self.dtype):
+            raise ImageError(f"{host.dtype} {host.shape} does not fit into {self.dtype} {self.shape}: make an array for it")
+        source = np.ascontiguousarray(host)
+        self._library.call("upload", self.pointer, source.ctypes.data, self.nbytes, self.stream)
+
+    def numpy(self) -> npt.NDArray[Any]:
+        """A copy in host memory; waits for the stream."""
+        host = np.empty(self.shape, self.dtype)
+        self._library.call("download", host.ctypes.data, self.pointer, self.nbytes, self.stream)
+        self._library.call("synchronise", self.stream)
+        return host
+
+
+def room_on_device(out: Any, shape: Sequence[int], dtype: npt.DTypeLike, beside: object) -> Any:
+    """`out`, or a new array in its place on the stream of `beside`."""
+    return DeviceArray(shape, dtype, stream_of(beside)) if out is None else out
+
+
+def apart(array: Any, result: Any) -> Any:
+    """`array`, or a copy of it where it is the memory that `result` is written to: for kernels that read around a pixel."""
+    if pointer_to(array) != pointer_to(result):
+        return array
+    copy = DeviceArray(array.shape, array.dtype, stream_of(array))
+    launch("copy", copy, array, copy.nbytes)
+    return copy
+
+
+class Graph:
+    """What `work` put on a stream, to be run again in one call.
+
+    stream: not the default one. work: called once, and must neither wait for the stream nor allocate: call it once before, so
+    that the pool has what it takes. It is replayed on the same memory: what it reads and gives must stay alive. Raises EngineError.
+    """
+
+    def __init__(self, stream: int, work: Callable[[], object]) -> None:
+        self._library, self._pool, self._stream = library(), pool(), stream
+        self._runnable, self._kept = 0, list[Block]()
+        self._library.call("capture_begin", stream)
+        self._kept = self._pool.hold(stream)
+        try:
+            work()
+        finally:
+            self._pool.release(stream)
+            self._runnable = self._library.made("capture_end", stream)
+
+    def replay(self) -> None:
+        """Put the work on the stream again. Raises EngineError."""
+        self._library.call("replay", self._runnable, self._stream)
+
+    def __del__(self) -> None:
+        if self._runnable:
+            self._library.call("graph_destroy", self._runnable)
+        for block in self._kept:
+            self._pool.give(*block)

@@ -1,0 +1,36 @@
+// Two thresholds: weak pixels count where they hang on strong ones. The definition is hysteresis.py.
+#include "regions.cuh"
+
+namespace rtseg {
+
+// NaN is below every threshold: a comparison with it is false.
+__global__ void __launch_bounds__(kRegionThreads) find_weak(const float* values, int pixels, float low, uint8_t* weak) {
+  const int pixel = pixel_index();
+  if (pixel < pixels) weak[pixel] = values[pixel] >= low;
+}
+
+__global__ void __launch_bounds__(kRegionThreads)
+    mark_strong(const float* values, int pixels, float high, const int* roots, int* strong) {
+  const int pixel = pixel_index();
+  if (pixel < pixels && values[pixel] >= high) strong[roots[pixel]] = 1;
+}
+
+__global__ void __launch_bounds__(kRegionThreads) keep_strong(int pixels, const int* roots, const int* strong, uint8_t* weak) {
+  const int pixel = pixel_index();
+  if (pixel < pixels && !strong[roots[pixel]]) weak[pixel] = 0;
+}
+
+}  // namespace rtseg
+
+// To work in: roots and strong, height * width ints each.
+RTSEG_API int rtseg_hysteresis(const float* values, int height, int width, float low, float high, int* roots, int* strong,
+                               uint8_t* out, void* stream) {
+  const int pixels = height * width;
+  const unsigned grid = rtseg::region_grid(pixels);
+  if (const int code = rtseg::launch(rtseg::find_weak, grid, rtseg::kRegionThreads, 0, stream, values, pixels, low, out)) return code;
+  if (const int code = rtseg::find_regions(out, height, width, true, roots, stream)) return code;
+  if (const int code = rtseg::fill(strong, 0, pixels * sizeof(int), stream)) return code;
+  if (const int code = rtseg::launch(rtseg::mark_strong, grid, rtseg::kRegionThreads, 0, stream, values, pixels, high, roots, strong))
+    return code;
+  return rtseg::launch(rtseg::keep_strong, grid, rtseg::kRegionThreads, 0, stream, pixels, roots, strong, out);
+}

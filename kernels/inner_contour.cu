@@ -1,0 +1,23 @@
+// The labels of the pixels that have another label near them, zero elsewhere. The definition is inner_contour.py.
+#include "square.cuh"
+
+namespace rtseg {
+
+__global__ void __launch_bounds__(kSquareThreads)
+    inner_contour(const uint8_t* labels, int height, int width, int reach, uint8_t* out) {
+  const Rim rim(labels, height, width, reach);
+  for (int i = threadIdx.x; i < kSquareHeight * kSquareWidth; i += kSquareThreads) {
+    const int y = blockIdx.y * kSquareHeight + i / kSquareWidth, x = blockIdx.x * kSquareWidth + i % kSquareWidth;
+    if (y >= height || x >= width) continue;
+    const size_t at = static_cast<size_t>(y) * width + x;
+    out[at] = rim.has(i / kSquareWidth, i % kSquareWidth) ? labels[at] : 0;
+  }
+}
+
+}  // namespace rtseg
+
+// reach: how wide the contour is, in pixels, 32 at most. out: must not be labels.
+RTSEG_API int rtseg_inner_contour(const uint8_t* labels, int height, int width, int reach, uint8_t* out, void* stream) {
+  return rtseg::launch(rtseg::inner_contour, rtseg::square_grid(height, width), rtseg::kSquareThreads,
+                       rtseg::square_bytes(reach, rtseg::Rim::kExtremes), stream, labels, height, width, reach, out);
+}

@@ -1,0 +1,39 @@
+"""The Kuan filter: flat tissue takes its local mean, and what stands out of the speckle stays.
+
+D. Kuan et al., "Adaptive noise smoothing filter for images with signal-dependent noise", IEEE TPAMI 7(2), 1985:
+out = mean + k (value - mean), k = (1 - Cu^2 / Ci^2) / (1 + Cu^2), Ci = local deviation / local mean, Cu = that of speckle.
+"""
+
+from collections.abc import Iterator
+
+from rtseg.frame import Image
+from rtseg.kernels.cases import planes
+from rtseg.kernels.memory import check_filter, check_range, grey_levels, placed
+from rtseg.kernels.moments import SIZES, pull, pulled
+from rtseg.kernels.registry import Case, kernel
+
+
+def _cases() -> Iterator[Case]:
+    for name, image in planes():
+        for size, noise in [(7, 0.25), (3, 0.1), (9, 1.0), (5, 0.0)]:
+            yield Case(f"{name}, {size}, {noise}", (image, size, noise))
+
+
+def _check(image: Image, size: int = 7, noise: float = 0.25, *, out: Image | None = None) -> None:
+    check_filter(image, size, SIZES, out)
+    check_range("the speckle's coefficient of variation", noise, 0, 10)
+
+
+@kernel(cases=_cases, atol=1, check=_check)
+def kuan(image: Image, size: int = 7, noise: float = 0.25, *, out: Image | None = None) -> Image:
+    """A grey image (H, W) uint8 without much of its speckle, alike.
+
+    size: of the window in pixels, odd, 3 to 15. noise: Cu, the deviation of speckle over its mean in uniform tissue, about
+    0.25 in 8-bit B-mode; more of it smooths more, 0 changes nothing. Raises ImageError, ConfigError.
+    """
+    return placed(grey_levels(pulled(image, size, noise, 1 / (1 + noise**2))), out)
+
+
+@kuan.backend("numba")
+def _kuan_numba(image: Image, size: int = 7, noise: float = 0.25, *, out: Image | None = None) -> Image:
+    return pull(image, size, noise, 1 / (1 + noise**2), out)

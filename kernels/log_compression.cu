@@ -1,0 +1,24 @@
+// Log compression, from the envelope of an echo to 8-bit B-mode. The definition is log_compression.py.
+#include <cstdint>
+
+#include "launch.cuh"
+
+namespace rtseg {
+
+constexpr int kCompressionThreads = 256;
+
+// level = gain * log2(envelope) + shift; NaN, zero and negative amplitudes are black.
+__global__ void __launch_bounds__(kCompressionThreads)
+    log_compress(const float* envelope, float gain, float shift, size_t count, uint8_t* out) {
+  const size_t i = blockIdx.x * size_t{kCompressionThreads} + threadIdx.x;
+  if (i >= count) return;
+  const float level = envelope[i] > 0.0f ? gain * log2f(envelope[i]) + shift : 0.0f;
+  out[i] = static_cast<uint8_t>(fminf(fmaxf(level + 0.5f, 0.0f), 255.0f));
+}
+
+}  // namespace rtseg
+
+RTSEG_API int rtseg_log_compress(const float* envelope, float gain, float shift, size_t count, uint8_t* out, void* stream) {
+  const auto grid = static_cast<unsigned>((count + rtseg::kCompressionThreads - 1) / rtseg::kCompressionThreads);
+  return rtseg::launch(rtseg::log_compress, grid, rtseg::kCompressionThreads, 0, stream, envelope, gain, shift, count, out);
+}

@@ -1,0 +1,123 @@
+"""Where kernels read from and write to: checks of shape and dtype, and arrays as compiled loops want them."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import ConfigError, ImageError
+from rtseg.frame import Image
+from rtseg.kernels.fit import Fit
+
+Array = npt.NDArray[Any]
+
+
+def check_image(image: Any) -> None:
+    """Raise ImageError unless `image` is a non-empty uint8 (H, W) or (H, W, 3) array, wherever it lives."""
+    _check_dtype("an image", image, np.uint8)
+    if len(image.shape) not in (2, 3) or (len(image.shape) == 3 and image.shape[2] != 3) or 0 in image.shape:
+        raise ImageError(f"an image is (H, W) or (H, W, 3) and not empty, not {tuple(image.shape)}: reshape it")
+
+
+def check_plane(name: str, plane: Any, dtype: npt.DTypeLike = np.uint8) -> None:
+    """Raise ImageError unless `plane` is a non-empty (H, W) array of `dtype`."""
+    _check_dtype(name, plane, dtype)
+    if len(plane.shape) != 2 or 0 in plane.shape:
+        raise ImageError(f"{name} is (H, W) and not empty, not {tuple(plane.shape)}: give one plane")
+
+
+def check_logits(logits: Any) -> None:
+    """Raise ImageError unless `logits` is a non-empty (1, K, h, w) float32 array with K below 256."""
+    _check_dtype("logits", logits, np.float32)
+    if len(logits.shape) != 4 or logits.shape[0] != 1 or 0 in logits.shape or logits.shape[1] > 255:
+        raise ImageError(
+            f"logits are (1, K, h, w), not empty, K at most 255, not {tuple(logits.shape)}: export the model again"
+        )
+
+
+def check_fit(fit: Fit, shape: tuple[int, ...]) -> None:
+    """Raise ImageError unless the fit's box lies inside a frame of `shape` and its inner box inside the network's input."""
+    _check_box("the crop", fit.box, shape)
+    _check_box("the fit's inner box", fit.inner, fit.size)
+
+
+def check_out(out: Any, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+    """Raise ImageError unless `out` is None or a C-contiguous array of this shape and dtype that can be written to."""
+    if out is None:
+        return
+    _check_dtype("out", out, dtype)
+    if tuple(out.shape) != tuple(shape):
+        raise ImageError(f"out is {tuple(out.shape)} and the result is {tuple(shape)}: allocate it with that shape")
+    if isinstance(out, np.ndarray) and not (out.flags.c_contiguous and out.flags.writeable):
+        raise ImageError("out is not a contiguous array that can be written to: allocate it with numpy.empty")
+
+
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raise ConfigError unless low <= value <= high."""
+    if not low <= value <= high:
+        raise ConfigError(f"{name} is {value}: give a value from {low:g} to {high:g}")
+
+
+def check_one_of(name: str, value: object, choices: tuple[object, ...]) -> None:
+    """Raise ConfigError unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ConfigError(f"{name} is {value!r}: give one of {', '.join(map(repr, choices))}")
+
+
+def check_filter(image: Any, size: int, sizes: tuple[object, ...], out: Any) -> None:
+    """Raise unless `image` is a grey image, `size` one of the windows' `sizes` in pixels, and `out` takes the result."""
+    check_plane("a grey image", image)
+    check_one_of("the window's size", size, sizes)
+    check_out(out, tuple(image.shape), np.uint8)
+
+
+def readable(array: Array) -> Array:
+    """The array as compiled loops take it: contiguous and marked read-only, so that each loop is compiled once."""
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view
+
+
+def bordered(image: Image, radius: int) -> Image:
+    """A grey image (H, W) with its edge repeated `radius` pixels beyond it, as compiled loops take it."""
+    source = np.ascontiguousarray(image)
+    return readable(np.asarray(cv2.copyMakeBorder(source, radius, radius, radius, radius, cv2.BORDER_REPLICATE)))
+
+
+def windows(image: Image, size: int) -> npt.NDArray[np.float64]:
+    """For each pixel the window around it, (H, W, size, size) float64, the edge repeated: how the truths read it."""
+    padded = np.pad(image.astype(np.float64), size // 2, mode="edge")
+    seen: npt.NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(padded, (size, size))
+    return seen
+
+
+def grey_levels(values: npt.NDArray[np.floating]) -> Image:
+    """Rounded to the nearest grey level 0..255."""
+    levels: Image = np.rint(values).clip(0, 255).astype(np.uint8)
+    return levels
+
+
+def room(out: Array | None, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+    """`out`, or a new array in its place."""
+    return np.empty(shape, dtype) if out is None else out
+
+
+def placed(result: Array, out: Array | None) -> Array:
+    """`result`, copied into `out` where there is one."""
+    if out is None:
+        return result
+    out[...] = result
+    return out
+
+
+def _check_dtype(name: str, array: Any, dtype: npt.DTypeLike) -> None:
+    if getattr(array, "dtype", None) != dtype or not hasattr(array, "shape"):
+        found = getattr(array, "dtype", type(array).__name__)
+        raise ImageError(f"{name} is a {np.dtype(dtype)} array, not {found}: convert it with astype")
+
+
+def _check_box(name: str, box: tuple[int, int, int, int], shape: tuple[int, ...]) -> None:
+    top, left, height, width = box
+    if top < 0 or left < 0 or height < 1 or width < 1 or top + height > shape[0] or left + width > shape[1]:
+        raise ImageError(f"{name} {box} is empty or leaves {tuple(shape[:2])}: give (top, left, height, width) inside it")

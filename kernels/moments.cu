@@ -1,0 +1,24 @@
+// The Lee and the Kuan filter, which pull a pixel towards its local mean. The definitions are lee.py, kuan.py and moments.py.
+#include "window.cuh"
+
+namespace rtseg {
+
+constexpr float kFlat = 1e-6f;  // grey levels squared: a variance below it is none
+
+struct Pull {
+  float squared_noise, scale;
+
+  __device__ float operator()(const Window& window, int size) const {
+    const Moments local = moments(window, size);
+    const float share = scale * (1.0f - squared_noise * local.mean * local.mean / fmaxf(local.variance, kFlat));
+    return local.mean + fminf(fmaxf(share, 0.0f), 1.0f) * (window(size / 2, size / 2) - local.mean);
+  }
+};
+
+}  // namespace rtseg
+
+// out = mean + k (value - mean), k = scale * (1 - squared_noise mean^2 / variance) in 0..1. out: must not be the image.
+RTSEG_API int rtseg_pull(const uint8_t* image, int height, int width, int size, float squared_noise, float scale, uint8_t* out,
+                         void* stream) {
+  return rtseg::launch_filter(image, height, width, size, rtseg::Pull{squared_noise, scale}, out, stream);
+}

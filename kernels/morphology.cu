@@ -1,0 +1,37 @@
+// Opening and closing with a flat square: one extreme of each neighbourhood, then the other. The definition is morphology.py.
+#include "square.cuh"
+
+namespace rtseg {
+
+template <typename Choose>
+__global__ void __launch_bounds__(kSquareThreads) extreme(const uint8_t* image, int height, int width, int reach, uint8_t* out) {
+  const Square square(reach);
+  square.load(image, height, width);
+  square.along_rows(Choose(), square.plane(0));
+  __syncthreads();
+  for (int i = threadIdx.x; i < kSquareHeight * kSquareWidth; i += kSquareThreads) {
+    const int y = blockIdx.y * kSquareHeight + i / kSquareWidth, x = blockIdx.x * kSquareWidth + i % kSquareWidth;
+    if (y >= height || x >= width) continue;
+    const int chosen = square.down_column(Choose(), square.plane(0), i / kSquareWidth, i % kSquareWidth);
+    out[static_cast<size_t>(y) * width + x] = static_cast<uint8_t>(chosen);
+  }
+}
+
+template <typename Choose>
+int launch_extreme(const uint8_t* image, int height, int width, int reach, uint8_t* out, void* stream) {
+  return launch(extreme<Choose>, square_grid(height, width), kSquareThreads, square_bytes(reach, 1), stream, image, height, width,
+                reach, out);
+}
+
+}  // namespace rtseg
+
+// reach: 32 at most. between: height * width bytes to work in. out: may be the image.
+RTSEG_API int rtseg_opening(const uint8_t* image, int height, int width, int reach, uint8_t* between, uint8_t* out, void* stream) {
+  const int code = rtseg::launch_extreme<rtseg::Least>(image, height, width, reach, between, stream);
+  return code ? code : rtseg::launch_extreme<rtseg::Greatest>(between, height, width, reach, out, stream);
+}
+
+RTSEG_API int rtseg_closing(const uint8_t* image, int height, int width, int reach, uint8_t* between, uint8_t* out, void* stream) {
+  const int code = rtseg::launch_extreme<rtseg::Greatest>(image, height, width, reach, between, stream);
+  return code ? code : rtseg::launch_extreme<rtseg::Least>(between, height, width, reach, out, stream);
+}

@@ -1,0 +1,25 @@
+// Temporal persistence: each picture moves towards the new frame by a share of the difference. The definition is persistence.py.
+#include <cstdint>
+
+#include "launch.cuh"
+
+namespace rtseg {
+
+constexpr int kPersistenceThreads = 256;
+
+// part: the new frame's weight in 256ths. out: may be either input, each number is read before it is written.
+__global__ void __launch_bounds__(kPersistenceThreads)
+    persistence(const uint8_t* image, const uint8_t* previous, int part, size_t count, uint8_t* out) {
+  const size_t i = blockIdx.x * size_t{kPersistenceThreads} + threadIdx.x;
+  if (i >= count) return;
+  const int past = previous[i], difference = image[i] - past;
+  const int moved = ((difference < 0 ? -difference : difference) * part + 255) >> 8;
+  out[i] = static_cast<uint8_t>(difference < 0 ? past - moved : past + moved);
+}
+
+}  // namespace rtseg
+
+RTSEG_API int rtseg_persistence(const uint8_t* image, const uint8_t* previous, int part, size_t count, uint8_t* out, void* stream) {
+  const auto grid = static_cast<unsigned>((count + rtseg::kPersistenceThreads - 1) / rtseg::kPersistenceThreads);
+  return rtseg::launch(rtseg::persistence, grid, rtseg::kPersistenceThreads, 0, stream, image, previous, part, count, out);
+}

@@ -1,0 +1,85 @@
+"""A kernel: its definition in NumPy, the cases it is tried on, and the backends that must agree with it."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import update_wrapper
+from inspect import signature
+from typing import Any, Generic, ParamSpec, TypeVar
+
+import numpy as np
+
+from rtseg.errors import EngineError, ImageError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+KERNELS: "dict[str, Kernel[..., Any]]" = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One call that a kernel is tried on, in a test and in the benchmark."""
+
+    name: str
+    args: tuple[Any, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Kernel(Generic[P, R]):
+    """Calls the backend that stands where the first array lives.
+
+    truth: the definition. cases: seeded calls. atol: how far a backend may be from the truth, in units of the result.
+    check: takes the same arguments and raises where they are wrong, so that each backend says the same.
+    """
+
+    def __init__(
+        self, truth: Callable[P, R], cases: Callable[[], Iterable[Case]], atol: float, check: Callable[P, None]
+    ) -> None:
+        update_wrapper(self, truth)
+        self.name = truth.__name__
+        self.truth, self.atol, self.backends = truth, atol, dict[str, Callable[P, R]]()
+        self._cases, self._check = cases, check
+        self._first = next(iter(signature(truth).parameters))
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        self._check(*args, **kwargs)
+        return self._on(lives_on(args[0] if args else kwargs[self._first]))(*args, **kwargs)
+
+    def backend(self, name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+        """Register a backend: "numba" for arrays on the host, "cuda" for those on a GPU."""
+
+        def register(function: Callable[P, R]) -> Callable[P, R]:
+            self.backends[name] = function
+            return function
+
+        return register
+
+    def cases(self) -> list[Case]:
+        """The seeded calls that every backend is tried on."""
+        return list(self._cases())
+
+    def _on(self, place: str) -> Callable[P, R]:
+        if place == "cuda" and place not in self.backends:
+            raise EngineError(f"{self.name} has no CUDA backend in this build: build it with nvcc, or give it a NumPy array")
+        return self.backends.get(place, self.truth)
+
+
+def kernel(
+    *, cases: Callable[[], Iterable[Case]], atol: float, check: Callable[P, None]
+) -> Callable[[Callable[P, R]], Kernel[P, R]]:
+    """Make the decorated NumPy function the definition of a kernel, and list it in KERNELS."""
+
+    def define(truth: Callable[P, R]) -> Kernel[P, R]:
+        KERNELS[truth.__name__] = made = Kernel(truth, cases, atol, check)
+        return made
+
+    return define
+
+
+def lives_on(array: object) -> str:
+    """The backend for an array: "cuda" for one on a GPU, "numba" for one on the host. Raises ImageError."""
+    if isinstance(array, np.ndarray):
+        return "numba"
+    if hasattr(array, "__cuda_array_interface__"):
+        return "cuda"
+    raise ImageError(f"kernels take NumPy or CUDA arrays, not {type(array).__name__}: convert it with numpy.asarray")

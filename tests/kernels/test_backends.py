@@ -1,0 +1,52 @@
+"""Every kernel, every backend, every case: all agree with the NumPy truth."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from rtseg.kernels import KERNELS, cores
+from rtseg.kernels.registry import Case, Kernel
+
+PAIRS = [(made, backend) for made in KERNELS.values() for backend in made.backends]
+HOST = [(made, backend) for made, backend in PAIRS if backend == "numba"]
+
+
+@pytest.fixture(params=["one core", "shared"])
+def bands(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows in one band, or in as many as there are: tiny images too."""
+    monkeypatch.setattr(cores, "cores", lambda: 1 if request.param == "one core" else 3)
+    monkeypatch.setattr(cores, "LEAST_WORK", 1)
+
+
+def test_there_is_something_to_test() -> None:
+    assert len(KERNELS) >= 8
+    assert len(HOST) >= 5
+
+
+@pytest.mark.parametrize("made", KERNELS.values(), ids=list(KERNELS))
+def test_the_truth_has_cases_and_leaves_its_inputs_alone(made: Kernel[..., object]) -> None:
+    cases = made.cases()
+    assert len(cases) >= 10
+    assert len({case.name for case in cases}) == len(cases), "cases need names of their own"
+    for case in cases:
+        before = [np.copy(value) for value in case.args if isinstance(value, np.ndarray)]
+        made.truth(*case.args, **case.options)
+        after = [value for value in case.args if isinstance(value, np.ndarray)]
+        assert all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(before, after, strict=True)), case.name
+
+
+@pytest.mark.parametrize(("made", "backend"), HOST, ids=[f"{made.name}-{backend}" for made, backend in HOST])
+def test_a_backend_agrees_with_the_truth(made: Kernel[..., object], backend: str, bands: None) -> None:
+    for case in made.cases():
+        agree(made, made.backends[backend], case)
+
+
+def agree(made: Kernel[..., object], function: Callable[..., object], case: Case) -> None:
+    expected = np.asarray(made.truth(*case.args, **case.options))
+    found = np.asarray(function(*case.args, **case.options))
+    assert found.shape == expected.shape, case.name
+    assert found.dtype == expected.dtype, case.name
+    difference = np.abs(found.astype(np.float64) - expected.astype(np.float64))
+    same = (found == expected) | (np.isnan(found) & np.isnan(expected)) if expected.dtype.kind == "f" else found == expected
+    assert (same | (difference <= made.atol)).all(), f"{made.name} on {case.name}: off by {np.nanmax(difference)}"
