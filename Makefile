@@ -6,6 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 .PHONY: demo test check format clean
 
 demo: .venv/core
+	@mkdir -p out
 	$(BIN)/rtseg run clip:carotid --model carotid --out out/demo.mp4 --json out/demo.jsonl
 	@echo "The overlay is in out/demo.mp4: open it in a browser or a player. The measurements are in out/demo.jsonl."
 
