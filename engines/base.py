@@ -142,10 +142,16 @@ def _first_problem(spec: ModelSpec) -> str:
 
 
 def named(spec: ModelSpec, inputs: Ports, outputs: Ports) -> ModelSpec:
-    """The user's description of a network, with the names that its only input and its first output really have."""
-    if len(inputs) != 1 or spec.image_input in inputs:
-        return spec
-    return replace(spec, image_input=next(iter(inputs)), logits_output=next(iter(outputs)))
+    """The user's description of a network, with the names of its image and logits, and the shapes of its states, as they are.
+
+    What is no state is the image and, of the outputs the first, the logits; a state of no shape takes its input's.
+    """
+    states = tuple(replace(state, shape=state.shape or inputs.get(state.input, ())) for state in spec.states)
+    images = [name for name in inputs if name not in {state.input for state in states}]
+    answers = [name for name in outputs if name not in {state.output for state in states}]
+    image = spec.image_input if spec.image_input in images or len(images) != 1 else images[0]
+    logits = spec.logits_output if spec.logits_output in answers or not answers else answers[0]
+    return replace(spec, states=states, image_input=image, logits_output=logits)
 
 
 def check_ports(spec: ModelSpec, inputs: Ports, outputs: Ports) -> None:

@@ -21,11 +21,11 @@ class OpenVinoEngine:
     name = "openvino"
 
     def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0) -> None:
-        model = _read(path)
+        model = read_network(path)
         inputs, outputs = _ports(model.inputs, path), _ports(model.outputs, path)
         self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(_metadata(model), path)
         check_ports(self.spec, inputs, outputs)
-        self._request: Any = _compile(model, path, threads).create_infer_request()
+        self._request: Any = compile_network(model, path, threads).create_infer_request()
         self._logits = np.zeros(outputs[self.spec.logits_output], np.float32)
         self._request.set_tensor(self.spec.logits_output, _shared(self._logits))
 
@@ -70,16 +70,18 @@ def _shared(array: Array) -> ov.Tensor:
     return ov.Tensor(array, shared_memory=True)
 
 
-def _read(path: Path) -> Any:
+def read_network(path: Path) -> Any:
+    """OpenVINO's model of an ONNX file. Raises ModelError."""
     try:
         return ov.Core().read_model(path)
     except RuntimeError as error:
         raise ModelError(f"{path} is no ONNX model that OpenVINO can read ({_reason(error)}): export it again") from error
 
 
-def _compile(model: Any, path: Path, threads: int) -> Any:
+def compile_network(model: Any, path: Path, threads: int, *, profiled: bool = False) -> Any:
+    """An OpenVINO model made ready for the CPU, as every engine here runs it; `path` is what errors name. Raises ModelError."""
     # f32: where the CPU has bfloat16, OpenVINO would use it, and the gate could not tell whose loss it sees.
-    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "PERF_COUNT": profiled}
     if threads:
         options["INFERENCE_NUM_THREADS"] = threads
     try:

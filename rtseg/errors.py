@@ -54,3 +54,7 @@ class MissingExtra(RtsegError, ImportError):
     def __init__(self, needed_for: str, extra: str) -> None:
         super().__init__(f"{needed_for} needs an optional package: pip install 'rtseg[{extra}]'")
         self.extra = extra
+
+
+class GateRefusal(RtsegError, ValueError):
+    """A converted engine does not answer as the one it was made from."""

@@ -1,5 +1,6 @@
 """Tiny networks as ONNX files, made without torch: what the engines and the session are tried on."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,11 +41,48 @@ def recurrent(path: Path, described: ModelSpec | None = None) -> Path:
     return _save(path, helper.make_graph(nodes, "tiny", inputs, outputs, [half]), described or spec())
 
 
+def convolutional(path: Path, described: ModelSpec | None = None, *, gain: float = 1.0) -> Path:
+    """h' = tanh(relu(smoothed x) + h / 4), all as convolutions of four channels, and the logit is the sum of h' less 1.6.
+
+    gain: of the last convolution, in which NaN makes a network that is broken.
+    """
+    rising = np.arange(1, 5, dtype=np.float32).reshape(4, 1, 1, 1)
+    weights = {
+        "smooth": rising * np.full((4, 1, 3, 3), 1 / 18, np.float32),
+        "keep": np.eye(4, dtype=np.float32).reshape(4, 4, 1, 1) / 4,
+        "sum": np.full((1, 4, 1, 1), gain, np.float32),
+        "less": np.full(1, -1.6, np.float32),
+    }
+    nodes = [
+        helper.make_node("Conv", ["image", "smooth"], ["smoothed"], "first", strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["smoothed"], ["seen"]),
+        helper.make_node("Conv", ["h_in", "keep"], ["kept"], "memory"),
+        helper.make_node("Add", ["seen", "kept"], ["both"]),
+        helper.make_node("Tanh", ["both"], ["h_out"]),
+        helper.make_node("Conv", ["h_out", "sum", "less"], ["logits"], "last"),
+    ]
+    state = replace(STATE, shape=(1, 4, *HALF))
+    inputs = [_tensor("image", (1, 1, *SIZE)), _tensor("h_in", state.shape)]
+    outputs = [_tensor("logits", (1, 1, *HALF)), _tensor("h_out", state.shape)]
+    constants = [numpy_helper.from_array(values, name) for name, values in weights.items()]
+    return _save(
+        path, helper.make_graph(nodes, "convolutional", inputs, outputs, constants), described or spec(states=(state,))
+    )
+
+
 def stateless(path: Path, described: ModelSpec | None = None, size: tuple[int | str, int | str] = SIZE) -> Path:
     """Two logits, minus and plus the image: bright is class 1. No metadata unless `described`."""
     nodes = [helper.make_node("Neg", ["input"], ["minus"]), helper.make_node("Concat", ["minus", "input"], ["output"], axis=1)]
     inputs, outputs = [_tensor("input", (1, 1, *size))], [_tensor("output", (1, 2, *size))]
     return _save(path, helper.make_graph(nodes, "stateless", inputs, outputs), described)
+
+
+def undescribed(path: Path) -> Path:
+    """The same file without its description, as others write it."""
+    model = onnx.load(path)
+    del model.metadata_props[:]
+    onnx.save(model, path)
+    return path
 
 
 def _tensor(name: str, shape: tuple[int | str, ...]) -> onnx.ValueInfoProto:

@@ -10,8 +10,10 @@ import typer
 from rtseg.bench import CLOCK, Plan
 from rtseg.bench import bench as measure
 from rtseg.cli.app import app, console
+from rtseg.cli.engines import compare_engines
 from rtseg.cli.network import EngineOption, ModelOption, ThreadsOption, load
 from rtseg.cli.tables import latency_table
+from rtseg.engine_bench import Turns
 
 
 @app.command()
@@ -29,8 +31,16 @@ def bench(
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the report.")] = None,
     threads: ThreadsOption = 0,
+    engines: Annotated[
+        bool, typer.Option("--engines", help="Instead, the bare model on each engine, FP32 and INT8, in turns.")
+    ] = False,
+    peer: Annotated[Path | None, typer.Option("--peer", help="With --engines: somebody else's TorchScript network.")] = None,
+    peer_size: Annotated[str, typer.Option("--peer-size", help="HxW of the peer's input.")] = "",
 ) -> None:
     """Measure SOURCE through a model: as fast as possible, beside the engine alone, and at its own pace."""
+    if engines:
+        compare_engines(model, peer, peer_size, Turns(rounds), threads, json)
+        return
     with closing(load(model, engine, threads)) as network, console.status("measuring") as status:
         report = measure(source, network, Plan(frames, warmup, rounds, fps), status.update)
     if report.fast and report.paced:

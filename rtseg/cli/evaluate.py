@@ -16,6 +16,7 @@ from rtseg.cli.network import (
     EngineOption,
     MeanOption,
     SizeOption,
+    StateOption,
     StdOption,
     ThreadsOption,
     described,
@@ -37,9 +38,10 @@ def evaluate(
     classes: ClassesOption = "",
     mean: MeanOption = "",
     std: StdOption = "",
+    state: StateOption = None,
 ) -> None:
     """Measure MODEL on DATA: a scan's frames in time order, its memory reset between scans."""
-    spec = described(model, size, classes, mean, std)
+    spec = described(model, size, classes, mean, std, state)
     with closing(load(model, engine, threads, spec)) as network, Progress(console=console, transient=True) as bar:
         task = bar.add_task("measuring")
         show = partial(bar.update, task)

@@ -1,21 +1,48 @@
 """`rtseg export`: from a trained network to one file that every engine takes."""
 
-from pathlib import Path
-from typing import Annotated
+from dataclasses import replace
+from typing import Annotated, Any
 
 import typer
 
 from rtseg.cli.app import app, console
+from rtseg.cli.network import ClassesOption, MeanOption, SizeOption, StdOption, described
+from rtseg.engines.base import ModelSpec
+from rtseg.errors import ConfigError
+
+WHAT = """The last is the .onnx file to write. CHECKPOINT is what `rtseg train` wrote; with --size and --classes it is anybody's
+network: TorchScript, or the weights of the torch module that FACTORY, a function without arguments, builds."""
 
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="What `rtseg train` wrote.")],
-    out: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
+    what: Annotated[list[str], typer.Argument(metavar="[MODULE:FACTORY] CHECKPOINT OUT", help=WHAT)],
+    size: SizeOption = "",
+    classes: ClassesOption = "",
+    mean: MeanOption = "",
+    std: StdOption = "",
 ) -> None:
-    """Write CHECKPOINT as ONNX with its description inside, checked against torch over 50 frames (extra `train`)."""
+    """Write a network as ONNX with its description inside, checked against torch over 50 frames (extra `train`)."""
+    if len(what) not in (2, 3):
+        raise ConfigError(f"export takes [MODULE:FACTORY] CHECKPOINT OUT, and not {len(what)} names: see rtseg export --help")
+    *sources, out = what
+    spec = described(out, size, classes, mean, std)
     from rtseg.engines.export import export as write
-    from rtseg.train.checkpoint import trained
 
-    difference = write(*trained(checkpoint), out)
+    difference = write(*_network(sources, spec), out)
     console.print(f"wrote {out}; its logits differ from torch's by {difference:.1e} at most over 50 frames", highlight=False)
+
+
+def _network(sources: list[str], spec: ModelSpec | None) -> tuple[Any, ModelSpec]:
+    """A network of ours, which knows what it is, or somebody's, which the user describes."""
+    *factory, checkpoint = sources
+    if spec is None and not factory:
+        from rtseg.train.checkpoint import trained
+
+        return trained(checkpoint)
+    if spec is None:
+        raise ConfigError(f"what {factory[0]} takes is unknown: give --size and --classes, and --mean and --std")
+    from rtseg.engines.foreign import foreign_network, states_of
+
+    network = foreign_network(checkpoint, *factory)
+    return network, replace(spec, states=states_of(network, spec.size))

@@ -1,11 +1,12 @@
 """The options by which a command names a network, and the description of one that does not describe itself."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-from rtseg.engines.base import Engine, ModelSpec
+from rtseg.engines.base import Engine, ModelSpec, StateSpec
 from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError
 
@@ -20,6 +21,9 @@ MeanOption: TypeAlias = Annotated[
     str, typer.Option("--mean", help="Its mean in grey levels 0..255: one value, or three for RGB.")
 ]
 StdOption: TypeAlias = Annotated[str, typer.Option("--std", help="Its standard deviation in grey levels, as --mean.")]
+StateOption: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--state", help="A recurrent state, as INPUT:OUTPUT; once for each.")
+]
 
 
 def load(model: str, engine: str, threads: int, spec: ModelSpec | None = None) -> Engine:
@@ -27,16 +31,26 @@ def load(model: str, engine: str, threads: int, spec: ModelSpec | None = None) -
     return load_engine(model, engine, spec=spec, threads=threads)
 
 
-def described(model: str, size: str, classes: str, mean: str, std: str) -> ModelSpec | None:
-    """The spec of a memoryless network in the user's words; None where nothing was said, and the file speaks for itself."""
-    if not any((size, classes, mean, std)):
+def described(model: str, size: str, classes: str, mean: str, std: str, state: Sequence[str] | None = None) -> ModelSpec | None:
+    """The spec of a network in the user's words; None where nothing was said, and the file speaks for itself."""
+    if not any((size, classes, mean, std, state)):
         return None
     if not (size and classes):
         raise ConfigError("a network is described by --size and --classes at least: give both")
     height, width = _numbers(size.replace("x", ","), "--size HxW", 2)
     means, stds = _numbers(mean or "0", "--mean"), _numbers(std or "255", "--std")
     names = tuple(name.strip() for name in classes.split(","))
-    return ModelSpec(Path(model).stem, (int(height), int(width)), names, means, stds)
+    states = tuple(_state(text) for text in state or ())
+    return ModelSpec(Path(model).stem, (int(height), int(width)), names, means, stds, states)
+
+
+def _state(text: str) -> StateSpec:
+    """A state whose shape the network knows. An ONNX name may hold a colon (TensorFlow's do), so halves are sought."""
+    halves = text.split(":")
+    if len(halves) % 2 or not all(halves):
+        raise ConfigError(f"--state is not {text!r}: give the names of its input and its output, as h_in:h_out")
+    middle = len(halves) // 2
+    return StateSpec(":".join(halves[:middle]), ":".join(halves[middle:]), ())
 
 
 def _numbers(text: str, option: str, count: int = 0) -> tuple[float, ...]:

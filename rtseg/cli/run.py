@@ -15,6 +15,7 @@ from rtseg.cli.network import (
     MeanOption,
     ModelOption,
     SizeOption,
+    StateOption,
     StdOption,
     ThreadsOption,
     described,
@@ -54,9 +55,10 @@ def run(
     classes: ClassesOption = "",
     mean: MeanOption = "",
     std: StdOption = "",
+    state: StateOption = None,
 ) -> None:
     """Segment SOURCE and write the overlay, the masks and the measurements."""
-    network = load(model, engine, threads, described(model, size, classes, mean, std))
+    network = load(model, engine, threads, described(model, size, classes, mean, std, state))
     with closing(network):
         sinks = _sinks(out, masks, mask_format, json, opacity, network.spec.name)
         spacing_mm = (spacing, spacing) if spacing else None

@@ -1,0 +1,86 @@
+"""What a network costs on this CPU: its multiplications, the rate that the CPU reaches at best, and where its time goes."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from openvino import opset13 as ops
+
+from rtseg.engines.openvino import compile_network, read_network
+
+PRECISIONS = ("fp32", "int8")
+CHANNELS, SIDE, DEPTH = 128, 64, 4  # of the chain of dense 3x3 convolutions that stands for the peak: 2.4 GMAC
+WARM_UP, RUNS = 3, 15
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """macs: multiply-accumulates a frame. shares: of the time inside the network by kind of work, largest first."""
+
+    macs: int
+    shares: dict[str, float]
+
+
+def cost(path: Path, threads: int = 0) -> Cost:
+    """What the ONNX file costs on OpenVINO. Raises ModelError."""
+    return Cost(sum(_macs(op) for op in read_network(path).get_ops()), _shares(path, threads))
+
+
+def peak(precision: str, threads: int = 0) -> float:
+    """Multiply-accumulates a second in the best of RUNS runs of a chain of dense convolutions, "fp32" or "int8"."""
+    request = compile_network(_chain(precision == "int8"), Path(f"a chain in {precision}"), threads).create_infer_request()
+    fed = {0: np.random.default_rng(0).standard_normal((1, CHANNELS, SIDE, SIDE), np.float32)}
+    seconds = []
+    for _ in range(WARM_UP + RUNS):
+        started = perf_counter()
+        request.infer(fed)
+        seconds.append(perf_counter() - started)
+    return DEPTH * 9 * CHANNELS**2 * SIDE**2 / min(seconds[WARM_UP:])
+
+
+def _macs(op: Any) -> int:
+    """Of one operation, from its shapes: every weight meets every place of the output, or of the input where that is spread."""
+    match op.get_type_name():
+        case "Convolution" | "GroupConvolution":
+            return prod(op.input(1).get_shape()) * prod(list(op.output(0).get_shape())[2:])
+        case "ConvolutionBackpropData" | "GroupConvolutionBackpropData":
+            return prod(op.input(1).get_shape()) * prod(list(op.input(0).get_shape())[2:])
+        case "MatMul":
+            inner = list(op.input(0).get_shape())[-2 if op.get_attributes()["transpose_a"] else -1]
+            return prod(op.output(0).get_shape()) * int(inner)
+        case _:
+            return 0
+
+
+def _shares(path: Path, threads: int) -> dict[str, float]:
+    request = compile_network(read_network(path), path, threads, profiled=True).create_infer_request()
+    rng = np.random.default_rng(0)
+    fed = {port.any_name: rng.standard_normal(tuple(port.shape), np.float32) for port in request.model_inputs}
+    seconds: dict[str, float] = defaultdict(float)
+    for run in range(WARM_UP + RUNS):
+        request.infer(fed)
+        for step in request.get_profiling_info() if run >= WARM_UP else ():
+            seconds[step.node_type] += step.real_time.total_seconds()
+    whole = sum(seconds.values())
+    return {kind: spent / whole for kind, spent in sorted(seconds.items(), key=lambda item: -item[1]) if spent}
+
+
+def _chain(int8: bool) -> ov.Model:
+    """Dense 3x3 convolutions with ReLUs, in INT8 as Q/DQ files are read: a rounding of inputs and of weights."""
+    rng = np.random.default_rng(0)
+    image = x = ops.parameter((1, CHANNELS, SIDE, SIDE), np.float32)
+    for _ in range(DEPTH):
+        weights = ops.constant(rng.standard_normal((CHANNELS, CHANNELS, 3, 3), np.float32) / CHANNELS)
+        pair = (_rounded(x), _rounded(weights, levels=255)) if int8 else (x, weights)
+        x = ops.relu(ops.convolution(*pair, strides=[1, 1], pads_begin=[1, 1], pads_end=[1, 1], dilations=[1, 1]))
+    return ov.Model([x], [image], "peak")
+
+
+def _rounded(values: Any, levels: int = 256) -> Any:
+    low, high = np.float32(-1), np.float32(1)
+    return ops.fake_quantize(values, low, high, low, high, levels)

@@ -1,0 +1,36 @@
+"""The options by which a command is told whose images it may use."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from rtseg.dataset import Case
+from rtseg.errors import DatasetError
+
+SplitOption: TypeAlias = Annotated[Path | None, typer.Option("--split", help="The split.json that `rtseg train` wrote.")]
+SubjectsOption: TypeAlias = Annotated[str, typer.Option("--subjects", help="Only these, as in scan00,scan01.")]
+
+
+def chosen(cases: Sequence[Case], part: str, split: Path | None, subjects: str) -> tuple[Case, ...]:
+    """The cases that `part` ("training", "held_out") of a split names, and that are of the subjects; all of them where
+    nothing was said. Raises DatasetError."""
+    names = _names(split, part) if split else {case.name for case in cases}
+    wanted = {name.strip() for name in subjects.split(",")} if subjects else {case.subject for case in cases}
+    unknown = sorted(wanted - {case.subject for case in cases})
+    if unknown:
+        raise DatasetError(f"no subject {unknown[0]!r}: there are {', '.join(sorted({case.subject for case in cases})[:12])}")
+    found = tuple(case for case in cases if case.name in names and case.subject in wanted)
+    if not found:
+        raise DatasetError(f"none of the {len(cases)} images is chosen: let --split, --subjects and the folder fit together")
+    return found
+
+
+def _names(split: Path, part: str) -> set[str]:
+    try:
+        names = json.loads(split.read_text(encoding="utf-8"))[part]
+        return {str(name) for name in names}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(f"{split} is no split ({error!r}): name the split.json that `rtseg train` wrote") from None

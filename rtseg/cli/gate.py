@@ -1,0 +1,74 @@
+"""`rtseg gate`: is a fast engine as good as the one it was made from?"""
+
+import json as jsonlib
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+from rich.table import Table
+
+from rtseg.cli.app import app, console
+from rtseg.cli.cases import SplitOption, SubjectsOption, chosen
+from rtseg.cli.network import (
+    ClassesOption,
+    EngineOption,
+    MeanOption,
+    SizeOption,
+    StateOption,
+    StdOption,
+    ThreadsOption,
+    described,
+    load,
+)
+from rtseg.dataset import open_dataset
+from rtseg.gate import GateReport
+from rtseg.gate import gate as measure
+
+
+@app.command()
+def gate(
+    fp32: Annotated[str, typer.Argument(help="The FP32 model: a shipped model's name or an .onnx file.")],
+    fast: Annotated[str, typer.Argument(help="What was made of it.")],
+    data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/, of subjects it was not calibrated on.")],
+    engine: EngineOption = "openvino",
+    fp32_engine: Annotated[str, typer.Option("--fp32-engine", help="Runs the FP32 model, as --engine.")] = "openvino",
+    split: SplitOption = None,
+    subjects: SubjectsOption = "",
+    json: Annotated[Path | None, typer.Option("--json", help="Write the report.")] = None,
+    threads: ThreadsOption = 0,
+    size: SizeOption = "",
+    classes: ClassesOption = "",
+    mean: MeanOption = "",
+    std: StdOption = "",
+    state: StateOption = None,
+) -> None:
+    """Refuse FAST where it loses accuracy against FP32 on DATA, gives NaN, or drifts in 300 frames."""
+    cases = chosen(open_dataset(data), "held_out", split, subjects)
+    spec = described(fp32, size, classes, mean, std, state)
+    with ExitStack() as stack:
+        truth = stack.enter_context(closing(load(fp32, fp32_engine, threads, spec)))
+        tried = stack.enter_context(closing(load(fast, engine, threads)))
+        bar = stack.enter_context(Progress(console=console, transient=True))
+        task = bar.add_task("at the gate")
+        report = measure(truth, tried, cases, model=fast, progress=lambda done, of: bar.update(task, completed=done, total=of))
+    console.print(_table(report))
+    if json:
+        json.write_text(jsonlib.dumps(report.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        console.print(f"wrote {json}", highlight=False)
+    report.check()
+    console.print(f"{fast} is accepted", highlight=False)
+
+
+def _table(report: GateReport) -> Table:
+    """Dice by class, with what was endured in the caption."""
+    caption = f"{report.steps} frames, {report.nonfinite[1]} with NaN or infinity; agreement in each loop of the endured clip: "
+    caption += ", ".join(f"{agreement:.4f}" for agreement in report.loops)
+    table = Table(title="mean Dice", caption=caption, title_justify="left", caption_justify="left")
+    for column in ("class", "images", "FP32", "fast", "loss", "between both", "lowest"):
+        table.add_column(column)
+    for found in report.classes:
+        figures = (found.fp32, found.fast, found.loss, found.between, found.lowest)
+        table.add_row(found.name, str(found.images), *(f"{figure:.4f}" for figure in figures))
+    return table
