@@ -1,6 +1,6 @@
 """A first benchmark: the line around the engine against the engine alone, and the line at its source's own pace."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from statistics import median
 from time import perf_counter_ns
@@ -43,7 +43,7 @@ class Bench:
     line_fps: list[float] = field(default_factory=list)  # read, session and overlay, a figure a round
     fast: LatencyReport | None = None
     paced: LatencyReport | None = None
-    memory_mb: list[float | None] = field(default_factory=list)  # before the paced run and after it
+    memory_mb: list[tuple[int, float | None]] = field(default_factory=list)  # in the paced run: frame, and memory held then
 
     @property
     def ratio(self) -> float:
@@ -67,13 +67,21 @@ def bench(uri: str, engine: Engine, plan: Plan, progress: Callable[[str], None])
     """Measure the source `uri` through `engine`; `progress` is told what runs now."""
     result = Bench({"source": uri, "model": engine.spec.name, "clock": CLOCK, "machine": describe()})
     _take_turns(uri, engine, plan, progress, result)
-    result.memory_mb.append(memory_mb())
     progress("paced")
-    result.paced = _line(Paced(Repeated(uri, plan.frames + plan.warmup), plan.fps), engine, plan.warmup)
-    result.memory_mb.append(memory_mb())
+    paced = _pipeline(Paced(Repeated(uri, plan.frames + plan.warmup), plan.fps), engine, plan.warmup)
+    result.memory_mb = list(_watched(paced, every=max(1, plan.frames // _MEMORY_SAMPLES)))
+    result.paced = paced.report
     return result
 
 
+def _watched(pipeline: Pipeline, every: int) -> Iterator[tuple[int, float | None]]:
+    """Run to the end, and look at the memory after each `every` frames."""
+    for count, _ in enumerate(pipeline, start=1):
+        if count % every == 0:
+            yield count, memory_mb()
+
+
+_MEMORY_SAMPLES = 20
 CLOCK = "from the decoded frame to the finished overlay: wait, preprocess, engine, postprocess, overlay; no encoding"
 
 
@@ -86,13 +94,13 @@ def _take_turns(uri: str, engine: Engine, plan: Plan, progress: Callable[[str], 
     for turn in range(plan.rounds):
         progress(f"as fast as possible, round {turn + 1} of {plan.rounds}")
         result.engine_fps.append(_alone(engine, frames, plan.warmup))
-        report = _line(Repeated(uri, frames + plan.warmup), engine, plan.warmup)
+        report = _pipeline(Repeated(uri, frames + plan.warmup), engine, plan.warmup).run()
         result.line_fps.append(report.fps)
         result.fast.merge(report)
 
 
-def _line(source: Source, engine: Engine, warmup: int) -> LatencyReport:
-    return Pipeline(source, Session(engine), DrawSink(Overlay()), warmup=warmup).run()
+def _pipeline(source: Source, engine: Engine, warmup: int) -> Pipeline:
+    return Pipeline(source, Session(engine), DrawSink(Overlay()), warmup=warmup)
 
 
 def _alone(engine: Engine, frames: int, warmup: int) -> float:
