@@ -15,7 +15,7 @@ from rtseg.engines.openvino import compile_network, read_network
 
 PRECISIONS = ("fp32", "int8")
 CHANNELS, SIDE, DEPTH = 128, 64, 4  # of the chain of dense 3x3 convolutions that stands for the peak: 2.4 GMAC
-WARM_UP, RUNS = 3, 15
+WARM_UP, RUNS = 2, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,20 @@ def peak(precision: str, threads: int = 0) -> float:
 
 def _macs(op: Any) -> int:
     """Of one operation, from its shapes: every weight meets every place of the output, or of the input where that is spread."""
-    match op.get_type_name():
+    kind, weights, answer = op.get_type_name(), _shape(op.inputs()[1:2]), _shape(op.outputs()[:1])
+    match kind:
         case "Convolution" | "GroupConvolution":
-            return prod(op.input(1).get_shape()) * prod(list(op.output(0).get_shape())[2:])
+            return prod(weights) * prod(answer[2:])
         case "ConvolutionBackpropData" | "GroupConvolutionBackpropData":
-            return prod(op.input(1).get_shape()) * prod(list(op.input(0).get_shape())[2:])
+            return prod(weights) * prod(_shape(op.inputs()[:1])[2:])
         case "MatMul":
-            inner = list(op.input(0).get_shape())[-2 if op.get_attributes()["transpose_a"] else -1]
-            return prod(op.output(0).get_shape()) * int(inner)
+            return prod(answer) * _shape(op.inputs()[:1])[-2 if op.get_attributes()["transpose_a"] else -1]
         case _:
             return 0
+
+
+def _shape(ports: Any) -> tuple[int, ...]:
+    return tuple(int(side) for port in ports for side in port.get_shape())
 
 
 def _shares(path: Path, threads: int) -> dict[str, float]:

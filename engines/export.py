@@ -5,8 +5,6 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 from rtseg.engines.base import METADATA_KEY, ModelSpec
 from rtseg.errors import MissingExtra, ModelError
@@ -16,6 +14,11 @@ try:
     import onnxruntime
 except ImportError:
     raise MissingExtra("an export", "onnx") from None
+try:
+    import torch
+    from torch import Tensor, nn
+except ImportError:
+    raise MissingExtra("an export", "train") from None
 
 OPSET = 17
 CHECKED_STEPS = 50  # recurrent steps over which the file must follow the network

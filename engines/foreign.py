@@ -7,12 +7,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from rtseg.engines.base import StateSpec
 from rtseg.engines.torch import load_script
-from rtseg.errors import ConfigError, ModelError
+from rtseg.errors import ConfigError, MissingExtra, ModelError
+
+try:
+    import torch
+    from torch import Tensor, nn
+except ImportError:
+    raise MissingExtra("another's network", "train") from None
 
 _NESTED = ("state_dict", "model_state_dict", "model")  # where trainers keep the weights among their own values
 _PARALLEL = "module."  # what DataParallel puts before each name
@@ -27,7 +30,8 @@ def foreign_network(checkpoint: Path | str, factory: str = "") -> nn.Module:
     if not factory:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch wants torch.export; others' files are TorchScript
-            return torch.jit.freeze(load_script(checkpoint))  # folds BatchNorms
+            frozen: nn.Module = torch.jit.freeze(load_script(checkpoint))  # folds BatchNorms
+        return frozen
     network = _built(factory)
     _fill(network, _weights(checkpoint), checkpoint)
     return _Answers(_without_batchnorm(network).eval())
@@ -60,6 +64,9 @@ class _Answers(nn.Module):
 
 class _Scaled(nn.Module):
     """A BatchNorm that has learnt: x * scale + shift, which engines fold into the convolution before it."""
+
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self, norm: nn.BatchNorm2d) -> None:
         super().__init__()

@@ -67,7 +67,7 @@ def load_script(path: Path | str) -> nn.Module:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch wants torch.export; others' files are TorchScript
-            network: nn.Module = torch.jit.load(str(path), map_location="cpu")
+            network: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelError(f"{path} is no TorchScript network ({_reason(error)}): save it with torch.jit.save") from error
     return network.eval()

@@ -1,5 +1,6 @@
 """Pixel work around the network: for each kernel one NumPy truth, and backends that must agree with it."""
 
+from rtseg.kernels import cuda_filters, cuda_network, cuda_pictures  # noqa: F401  they register the CUDA backends
 from rtseg.kernels.argmax_labels import argmax_labels
 from rtseg.kernels.bilateral import bilateral
 from rtseg.kernels.blend import blend

@@ -60,7 +60,7 @@ __device__ inline uint8_t label_at(const ArgmaxLabels& call, const Place& row, c
   return static_cast<uint8_t>(label);
 }
 
-__global__ void __launch_bounds__(kTileWidth * kTileHeight) argmax_labels(ArgmaxLabels call) {
+__global__ void __launch_bounds__(kTileWidth* kTileHeight) argmax_labels(ArgmaxLabels call) {
   __shared__ Place rows[kTileHeight];
   __shared__ Place columns[kTileWidth];
   const int left = blockIdx.x * kTileWidth, top = blockIdx.y * kTileHeight;
@@ -79,16 +79,17 @@ inline Axis axis_of(const Box& box, const Box& inner, const int* size, const int
   return {box.left, box.width, inner.left, inner.width, size[1], nodes[1], used[2], used[3]};
 }
 
-}  // namespace rtseg
-
 // box, inner: top, left, height, width. size: of the network's input. nodes: height and width of the logits. used: first and
 // last row, first and last column of the logits inside `inner`.
 RTSEG_API int rtseg_argmax_labels(const float* logits, int classes, const int* box, const int* inner, const int* size,
                                   const int* nodes, const int* used, float level, int height, int width, uint8_t* labels,
                                   void* stream) {
-  const rtseg::Box from = rtseg::as_box(box), to = rtseg::as_box(inner);
-  const rtseg::ArgmaxLabels call{logits, classes, level, rtseg::axis_of(from, to, size, nodes, used, true),
-                                 rtseg::axis_of(from, to, size, nodes, used, false), height, width, labels};
-  const dim3 grid(rtseg::blocks(width, rtseg::kTileWidth), rtseg::blocks(height, rtseg::kTileHeight));
-  return rtseg::launch(rtseg::argmax_labels, grid, dim3(rtseg::kTileWidth, rtseg::kTileHeight), 0, stream, call);
+  const Box from = as_box(box), to = as_box(inner);
+  const ArgmaxLabels call{
+      logits, classes, level, axis_of(from, to, size, nodes, used, true), axis_of(from, to, size, nodes, used, false),
+      height, width,   labels};
+  const dim3 grid(blocks(width, kTileWidth), blocks(height, kTileHeight));
+  return launch(argmax_labels, grid, dim3(kTileWidth, kTileHeight), 0, stream, call);
 }
+
+}  // namespace rtseg

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from rtseg.frame import Labels
 from rtseg.kernels import cases
 from rtseg.kernels.cores import by_rows, compiled
-from rtseg.kernels.fit import Fit, letterbox
-from rtseg.kernels.logits import LARGEST, Floats, Places, cleaned, cut, inside, places
+from rtseg.kernels.fit import Box, Fit, letterbox
+from rtseg.kernels.logits import Floats, Nodes, Places, clean, cleaned, cut, inside, places
 from rtseg.kernels.memory import check_fit, check_logits, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 
@@ -48,9 +48,9 @@ def argmax_labels(
     NaN counts as the smallest logit. Zero outside fit.box. Raises ImageError, ConfigError.
     """
     (row, down), (column, along) = places(fit, 0, logits.shape[2]), places(fit, 1, logits.shape[3])
-    clean = cleaned(logits)[0]
-    rows = _mix(clean[:, row], clean[:, np.minimum(row + 1, clean.shape[1] - 1)], down[:, None])
-    fine = _mix(rows[:, :, column], rows[:, :, np.minimum(column + 1, clean.shape[2] - 1)], along)
+    finite = cleaned(logits)[0]
+    rows = _mix(finite[:, row], finite[:, np.minimum(row + 1, finite.shape[1] - 1)], down[:, None])
+    fine = _mix(rows[:, :, column], rows[:, :, np.minimum(column + 1, finite.shape[2] - 1)], along)
     result = np.zeros(shape, np.uint8)
     top, left, height, width = fit.box
     result[top : top + height, left : left + width] = fine.argmax(0) if len(fine) > 1 else fine[0] > cut(threshold)
@@ -82,36 +82,41 @@ def _argmax_labels_numba(
 
 
 @compiled
-def _clean(value: np.float32) -> np.float32:
-    """As `cleaned`, for one logit; a comparison with NaN is false."""
-    return min(value, LARGEST) if value > -LARGEST else -LARGEST
+def _find_winners(logits: Floats, nodes: Nodes, level: np.float32, winners: Labels) -> None:
+    """Write each node's class, or UNSURE where rounding could change it: logits (K, h, w), winners (h, w)."""
+    figures = np.empty((3, logits.shape[2]), np.float32)
+    best, second, largest = figures[0], figures[1], figures[2]
+    for y in range(nodes[0], nodes[1] + 1):
+        row, winner = logits[0, y], winners[y]
+        for x in range(best.size):
+            best[x] = clean(row[x])
+            second[x] = level if logits.shape[0] == 1 else np.float32(-np.inf)
+            largest[x] = abs(best[x])
+            winner[x] = np.uint8(logits.shape[0] == 1 and best[x] > level)
+        for k in range(1, logits.shape[0]):
+            _challenge(logits[k, y], np.uint8(k), best, second, largest, winner)
+        for x in range(best.size):
+            winner[x] = winner[x] if abs(best[x] - second[x]) > HAIR * largest[x] else np.uint8(UNSURE)
 
 
 @compiled
-def _find_winners(logits: Floats, nodes: tuple[int, int, int, int], level: np.float32, winners: Labels) -> None:
-    """Write each node's class, or UNSURE where rounding could change it: logits (K, h, w), winners (h, w)."""
-    for y in range(nodes[0], nodes[1] + 1):
-        for x in range(nodes[2], nodes[3] + 1):
-            best, second, winner = _clean(logits[0, y, x]), np.float32(-np.inf), np.uint8(0)
-            largest = abs(best)
-            if logits.shape[0] == 1:
-                second, winner = level, np.uint8(best > level)
-            for k in range(1, logits.shape[0]):
-                value = _clean(logits[k, y, x])
-                largest = max(largest, abs(value))
-                if value > best:
-                    best, second, winner = value, best, np.uint8(k)
-                else:
-                    second = max(second, value)
-            winners[y, x] = winner if abs(best - second) > HAIR * largest else UNSURE
+def _challenge(row: Floats, label: np.uint8, best: Floats, second: Floats, largest: Floats, winner: Labels) -> None:
+    """Let one more class compete for each node of a row."""
+    for x in range(row.size):
+        value, champion = clean(row[x]), best[x]
+        wins = value > champion
+        second[x] = champion if wins else max(second[x], value)
+        best[x] = value if wins else champion
+        winner[x] = label if wins else winner[x]
+        largest[x] = max(largest[x], abs(value))
 
 
 @compiled
 def _label_rows(
     logits: Floats,  # (K, h, w)
     winners: Labels,  # (h, w)
-    box: tuple[int, int, int, int],
-    nodes: tuple[int, int, int, int],
+    box: Box,
+    nodes: Nodes,
     rows: Places,
     columns: Places,
     edges: npt.NDArray[np.int64],  # the first pixel of the box in each cell
@@ -121,32 +126,66 @@ def _label_rows(
     end: int,
 ) -> None:
     """Rows first..end of the frame: cells whose four nodes agree are filled, the pixels of the others are interpolated."""
-    top, left, height, _ = box
-    one = np.float32(1)
+    agreed = np.empty(edges.size - 1, np.uint8)
+    known = -1  # the row of nodes for which `agreed` holds
     for y in range(first, end):
         target = result[y]
-        target[:] = 0
-        if not top <= y < top + height:
+        for x in range(target.size):
+            target[x] = 0
+        if not box[0] <= y < box[0] + box[2]:
             continue
-        row, down = rows[0][y - top], rows[1][y - top]
+        row, down = rows[0][y - box[0]], rows[1][y - box[0]]
         below = min(row + 1, nodes[1])
-        for cell in range(edges.size - 1):
-            start, stop = edges[cell], edges[cell + 1]
-            before = nodes[2] + cell
-            after = min(before + 1, nodes[3])
-            winner = winners[row, before]
-            same = winner == winners[row, after] and winner == winners[below, before] and winner == winners[below, after]
-            if same and winner != UNSURE:
-                if winner:
-                    target[left + start : left + stop] = winner
-                continue
-            for x in range(start, stop):
-                along = columns[1][x]
-                best, label = np.float32(-np.inf), np.uint8(0)
-                for k in range(logits.shape[0]):
-                    low = _clean(logits[k, row, before]) * (one - down) + _clean(logits[k, below, before]) * down
-                    high = _clean(logits[k, row, after]) * (one - down) + _clean(logits[k, below, after]) * down
-                    value = low * (one - along) + high * along
-                    if value > best:
-                        best, label = value, np.uint8(k)
-                target[left + x] = label if logits.shape[0] > 1 else best > level
+        if row != known:
+            _agree(winners[row], winners[below], nodes, agreed)
+            known = row
+        cell, inside = 0, target[box[1] : box[1] + box[3]]
+        while cell < agreed.size:
+            stop = cell + 1
+            while stop < agreed.size and agreed[stop] == agreed[cell]:
+                stop += 1
+            if agreed[cell] == UNSURE:
+                _interpolate(logits, row, below, down, columns, nodes[3], level, edges[cell], edges[stop], inside)
+            elif agreed[cell]:
+                for x in range(edges[cell], edges[stop]):
+                    inside[x] = agreed[cell]
+            cell = stop
+
+
+@compiled
+def _agree(above: Labels, below: Labels, nodes: Nodes, agreed: Labels) -> None:
+    """Write what the four nodes of each cell of a row agree on, or UNSURE."""
+    last = nodes[3] - nodes[2]
+    upper, lower = above[nodes[2] :], below[nodes[2] :]
+    for cell in range(agreed.size):
+        after = min(cell + 1, last)
+        same = upper[cell] == upper[after] and upper[cell] == lower[cell] and upper[cell] == lower[after]
+        agreed[cell] = upper[cell] if same else np.uint8(UNSURE)
+
+
+@compiled
+def _interpolate(
+    logits: Floats,
+    row: int,
+    below: int,
+    down: np.float32,
+    columns: Places,
+    last: int,
+    level: np.float32,
+    start: int,
+    stop: int,
+    target: Labels,
+) -> None:
+    """The classes of the pixels start..stop of one row, term by term as the truth has it."""
+    one = np.float32(1)
+    for x in range(start, stop):
+        before, along = columns[0][x], columns[1][x]
+        after = min(before + 1, last)
+        best, label = np.float32(-np.inf), np.uint8(0)
+        for k in range(logits.shape[0]):
+            low = clean(logits[k, row, before]) * (one - down) + clean(logits[k, below, before]) * down
+            high = clean(logits[k, row, after]) * (one - down) + clean(logits[k, below, after]) * down
+            value = low * (one - along) + high * along
+            if value > best:
+                best, label = value, np.uint8(k)
+        target[x] = label if logits.shape[0] > 1 else np.uint8(best > level)

@@ -22,10 +22,10 @@ struct Bilateral {
   }
 };
 
-}  // namespace rtseg
-
 RTSEG_API int rtseg_bilateral(const uint8_t* image, int height, int width, int size, float contrast, float reach, uint8_t* out,
                               void* stream) {
-  const rtseg::Bilateral rule{1 / (2 * contrast * contrast), 1 / (2 * reach * reach)};
-  return rtseg::launch_filter(image, height, width, size, rule, out, stream);
+  const Bilateral rule{1 / (2 * contrast * contrast), 1 / (2 * reach * reach)};
+  return launch_filter(image, height, width, size, rule, out, stream);
 }
+
+}  // namespace rtseg

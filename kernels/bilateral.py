@@ -12,13 +12,15 @@ import numpy.typing as npt
 
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
-from rtseg.kernels.cores import by_rows, compiled
+from rtseg.kernels.cores import by_rows, compiled, fused
 from rtseg.kernels.falling import falling
 from rtseg.kernels.memory import bordered, check_filter, check_range, grey_levels, placed, readable, room, windows
 from rtseg.kernels.moments import SIZES
 from rtseg.kernels.registry import Case, kernel
 
 Floats = npt.NDArray[np.float32]
+Pair = tuple[np.float32, np.float32]  # the sums above and below a fraction's bar
+Sums = tuple[Floats, Floats, Floats, Floats]
 
 
 def _cases() -> Iterator[Case]:
@@ -63,39 +65,106 @@ def _bilateral_numba(
 ) -> Image:
     result, padded, near = room(out, image.shape, np.uint8), bordered(image, size // 2), _near_taps(size, reach)
     sharpness = np.float32(1 / (2 * contrast**2))
-    by_rows(image.shape[0], image.shape[1], lambda first, end: _bilateral_rows(padded, near, sharpness, result, first, end))
+    rows = _rows_of_5 if size == 5 else _rows
+    by_rows(image.shape[0], image.shape[1] * size, lambda first, end: rows(padded, near, sharpness, result, first, end))
     return result
 
 
-@compiled
-def _bilateral_rows(padded: Image, near: Floats, sharpness: np.float32, result: Image, first: int, end: int) -> None:
-    size = near.shape[0]
-    levels = np.empty((size, padded.shape[1]), np.float32)
-    above, below = np.empty(result.shape[1], np.float32), np.empty(result.shape[1], np.float32)
+@fused
+def _rows_of_5(padded: Image, near: Floats, sharpness: np.float32, result: Image, first: int, end: int) -> None:
+    """Rows first..end with the disc of 13 pixels, whose sums stay in registers."""
+    beside, across, beyond = near[2, 1], near[1, 1], near[2, 0]
+    levels = np.empty((5, padded.shape[1]), np.float32)
+    for k in range(4):
+        _convert(padded[first + k], levels[(first + k) % 5])
     for y in range(first, end):
-        for k in range(size if y == first else 1):  # the rows of a window go round: each is converted once
-            row = y + size - 1 - k
-            _copy(padded[row], levels[row % size])
-        middle, target = levels[(y + size // 2) % size, size // 2 :], result[y]
+        _convert(padded[y + 4], levels[(y + 4) % 5])
+        a, b, c, d, e = levels[y % 5], levels[(y + 1) % 5], levels[(y + 2) % 5], levels[(y + 3) % 5], levels[(y + 4) % 5]
+        target = result[y]
         for x in range(target.size):
-            above[x], below[x] = 0, 0
-        for k in range(size * size):
-            if near[k // size, k % size] > 0:
-                _add_tap(levels[(y + k // size) % size, k % size :], middle, near[k // size, k % size], sharpness, above, below)
-        for x in range(target.size):
-            target[x] = np.uint8(above[x] / below[x] + np.float32(0.5))
+            value = c[x + 2]
+            sums = value, np.float32(1)
+            sums = _weigh(value, b[x + 2], beside, sharpness, sums)
+            sums = _weigh(value, d[x + 2], beside, sharpness, sums)
+            sums = _weigh(value, c[x + 1], beside, sharpness, sums)
+            sums = _weigh(value, c[x + 3], beside, sharpness, sums)
+            sums = _weigh(value, b[x + 1], across, sharpness, sums)
+            sums = _weigh(value, b[x + 3], across, sharpness, sums)
+            sums = _weigh(value, d[x + 1], across, sharpness, sums)
+            sums = _weigh(value, d[x + 3], across, sharpness, sums)
+            sums = _weigh(value, a[x + 2], beyond, sharpness, sums)
+            sums = _weigh(value, e[x + 2], beyond, sharpness, sums)
+            sums = _weigh(value, c[x], beyond, sharpness, sums)
+            sums = _weigh(value, c[x + 4], beyond, sharpness, sums)
+            target[x] = np.uint8(sums[0] / sums[1] + np.float32(0.5))
+
+
+@fused
+def _weigh(value: np.float32, other: np.float32, near: np.float32, sharpness: np.float32, sums: Pair) -> Pair:
+    difference = other - value
+    weight = near * falling(difference * difference * sharpness)
+    return sums[0] + weight * other, sums[1] + weight
 
 
 @compiled
-def _copy(row: Image, levels: Floats) -> None:
+def _rows(padded: Image, near: Floats, sharpness: np.float32, result: Image, first: int, end: int) -> None:
+    """Rows first..end. Two pixels weigh each other alike, so a row is met with those below it alone, for both at once.
+
+    The rows that a window reaches down to go round in `levels` and in the sums `above` and `below` the fraction's bar.
+    """
+    radius, width = near.shape[0] // 2, padded.shape[1]
+    levels = np.empty((radius + 1, width), np.float32)
+    above, below = np.empty((radius + 1, width), np.float32), np.empty((radius + 1, width), np.float32)
+    for y in range(first - radius, end):
+        for k in range(radius + 1) if y == first - radius else range(radius, radius + 1):
+            slot = (y + k) % (radius + 1)
+            _begin(padded[y + radius + k], levels[slot], above[slot], below[slot])
+        here = y % (radius + 1)
+        for along in range(-radius, radius + 1):
+            for down in range(radius + 1):
+                weight, there = near[radius + down, radius + along], (y + down) % (radius + 1)
+                start, stop = max(0, -along), width - max(0, along)
+                one, other = slice(start, stop), slice(start + along, stop + along)
+                if weight > 0 and down > 0:
+                    sums = above[here, one], below[here, one], above[there, other], below[there, other]
+                    _meet(levels[here, one], levels[there, other], weight, sharpness, sums)
+                elif weight > 0 and along != 0:
+                    _look(levels[here, one], levels[here, other], weight, sharpness, above[here, one], below[here, one])
+        if y >= first:
+            for x in range(result.shape[1]):
+                result[y, x] = np.uint8(above[here, x + radius] / below[here, x + radius] + np.float32(0.5))
+
+
+@compiled
+def _convert(row: Image, levels: Floats) -> None:
     for x in range(levels.size):
         levels[x] = np.float32(row[x])
 
 
 @compiled
-def _add_tap(seen: Floats, middle: Floats, near: np.float32, sharpness: np.float32, above: Floats, below: Floats) -> None:
-    for x in range(above.size):
-        difference = seen[x] - middle[x]
+def _begin(row: Image, levels: Floats, above: Floats, below: Floats) -> None:
+    """Each pixel begins with itself."""
+    for x in range(levels.size):
+        levels[x] = above[x] = np.float32(row[x])
+        below[x] = 1
+
+
+@fused
+def _meet(one: Floats, other: Floats, near: np.float32, sharpness: np.float32, sums: Sums) -> None:
+    above, below, other_above, other_below = sums
+    for x in range(one.size):
+        difference = one[x] - other[x]
         weight = near * falling(difference * difference * sharpness)
-        above[x] += weight * seen[x]
+        above[x] += weight * other[x]
+        below[x] += weight
+        other_above[x] += weight * one[x]
+        other_below[x] += weight
+
+
+@fused
+def _look(one: Floats, other: Floats, near: np.float32, sharpness: np.float32, above: Floats, below: Floats) -> None:
+    for x in range(one.size):
+        difference = one[x] - other[x]
+        weight = near * falling(difference * difference * sharpness)
+        above[x] += weight * other[x]
         below[x] += weight

@@ -35,15 +35,14 @@ __global__ void __launch_bounds__(kSquareThreads) blend(Blend call, Palette pale
   }
 }
 
-}  // namespace rtseg
-
 // palette: `colours` times red, green, blue, in host memory, read before this returns; colours beyond 255 are never reached.
 RTSEG_API int rtseg_blend(const uint8_t* image, int channels, const uint8_t* labels, int height, int width,
                           const uint8_t* palette, int colours, int part, int reach, uint8_t* out, void* stream) {
-  rtseg::Palette table{};
-  table.count = colours < rtseg::kMostColours ? colours : rtseg::kMostColours;
+  Palette table{};
+  table.count = colours < kMostColours ? colours : kMostColours;
   for (int i = 0; i < table.count * 3; ++i) table.rgb[i / 3][i % 3] = palette[i];
-  const rtseg::Blend call{image, channels, labels, height, width, part, reach, out};
-  return rtseg::launch(rtseg::blend, rtseg::square_grid(height, width), rtseg::kSquareThreads,
-                       rtseg::square_bytes(reach, rtseg::Rim::kExtremes), stream, call, table);
+  const Blend call{image, channels, labels, height, width, part, reach, out};
+  return launch(blend, square_grid(height, width), kSquareThreads, square_bytes(reach, Rim::kExtremes), stream, call, table);
 }
+
+}  // namespace rtseg

@@ -10,7 +10,7 @@ from rtseg.frame import Image, Labels
 from rtseg.kernels.cases import images, label_maps
 from rtseg.kernels.cores import by_rows, compiled
 from rtseg.kernels.inner_contour import WIDEST, inner_contour, mark_rim
-from rtseg.kernels.memory import check_image, check_out, check_plane, check_range, placed, readable, room
+from rtseg.kernels.memory import check_count, check_image, check_out, check_plane, check_range, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 
 Palette = npt.NDArray[np.uint8]  # (K, 3) RGB
@@ -37,7 +37,7 @@ def _check(
     if palette.shape[1] != 3:
         raise ImageError(f"a palette is (K, 3) RGB, not {tuple(palette.shape)}: give one colour a row")
     check_range("the opacity", opacity, 0, 1)
-    check_range("the contour's width", contour, 0, WIDEST)
+    check_count("the contour's width", contour, 0, WIDEST)
     check_out(out, (*image.shape[:2], 3), np.uint8)
 
 

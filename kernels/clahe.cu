@@ -62,21 +62,21 @@ __global__ void __launch_bounds__(kLevels)
   if (x >= width || y >= height) return;
   const size_t at = static_cast<size_t>(y) * width + x;
   const Between row = between(y, height, rows), column = between(x, width, columns);
-  const float *upper = maps + static_cast<size_t>(row.before) * columns * kLevels + image[at];
-  const float *lower = maps + static_cast<size_t>(row.after) * columns * kLevels + image[at];
+  const float* upper = maps + static_cast<size_t>(row.before) * columns * kLevels + image[at];
+  const float* lower = maps + static_cast<size_t>(row.after) * columns * kLevels + image[at];
   const int left = column.before * kLevels, right = column.after * kLevels;
   const float above = upper[left] + (upper[right] - upper[left]) * column.share;
   const float below = lower[left] + (lower[right] - lower[left]) * column.share;
   out[at] = static_cast<uint8_t>(fminf(above + (below - above) * row.share + 0.5f, 255.0f));
 }
 
-}  // namespace rtseg
-
 // rows, columns: how many tiles. maps: rows * columns * 256 floats to work in.
 RTSEG_API int rtseg_clahe(const uint8_t* image, int height, int width, float limit, int rows, int columns, float* maps,
                           uint8_t* out, void* stream) {
-  const int code = rtseg::launch(rtseg::equalise, dim3(columns, rows), rtseg::kLevels, 0, stream, image, height, width, limit, maps);
+  const int code = launch(equalise, dim3(columns, rows), kLevels, 0, stream, image, height, width, limit, maps);
   if (code) return code;
-  const dim3 grid(rtseg::blocks(width, 32), rtseg::blocks(height, 8));
-  return rtseg::launch(rtseg::equalised, grid, dim3(32, 8), 0, stream, image, height, width, maps, rows, columns, out);
+  const dim3 grid(blocks(width, 32), blocks(height, 8));
+  return launch(equalised, grid, dim3(32, 8), 0, stream, image, height, width, maps, rows, columns, out);
 }
+
+}  // namespace rtseg

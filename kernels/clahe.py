@@ -12,7 +12,7 @@ import numpy.typing as npt
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
 from rtseg.kernels.cores import by_rows, compiled
-from rtseg.kernels.memory import check_out, check_plane, check_range, grey_levels, placed, readable, room
+from rtseg.kernels.memory import check_count, check_out, check_plane, check_range, grey_levels, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 
 Floats = npt.NDArray[np.float32]
@@ -27,7 +27,7 @@ def _cases() -> Iterator[Case]:
 def _check(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | None = None) -> None:
     check_plane("a grey image", image)
     check_range("the limit", limit, 1, 1e6)
-    check_range("the number of tiles along a side", tiles, 1, 64)
+    check_count("the number of tiles along a side", tiles, 1, 64)
     check_out(out, tuple(image.shape), np.uint8)
 
 

@@ -11,11 +11,13 @@ struct Chosen {  // a set of labels, a bit each
   __device__ bool has(int label) const { return bits[label / 32] >> label % 32 & 1; }
 };
 
-__global__ void __launch_bounds__(kRegionThreads) count_areas(const uint8_t* labels, int pixels, const int* roots, unsigned* areas) {
+__global__ void __launch_bounds__(kRegionThreads)
+    count_areas(const uint8_t* labels, int pixels, const int* roots, unsigned* areas) {
   const int pixel = pixel_index();
   const int root = pixel < pixels && labels[pixel] ? roots[pixel] : -1;
   const unsigned alike = __match_any_sync(0xffffffffu, root);  // one atomic for the lanes of one region
-  if (root >= 0 && threadIdx.x % 32 == static_cast<unsigned>(__ffs(alike) - 1)) atomicAdd(&areas[root], static_cast<unsigned>(__popc(alike)));
+  if (root >= 0 && threadIdx.x % 32 == static_cast<unsigned>(__ffs(alike) - 1))
+    atomicAdd(&areas[root], static_cast<unsigned>(__popc(alike)));
 }
 
 // For each label its largest region as area and, below it, how early the region begins: of two alike the first is the greater.
@@ -26,7 +28,8 @@ __device__ inline unsigned long long rank_of(unsigned area, int root) {
 __global__ void __launch_bounds__(kRegionThreads)
     find_largest(const uint8_t* labels, int pixels, const int* roots, const unsigned* areas, unsigned long long* largest) {
   const int pixel = pixel_index();
-  if (pixel < pixels && labels[pixel] && roots[pixel] == pixel) atomicMax(&largest[labels[pixel]], rank_of(areas[pixel], pixel));
+  if (pixel < pixels && labels[pixel] && roots[pixel] == pixel)
+    atomicMax(&largest[labels[pixel]], rank_of(areas[pixel], pixel));
 }
 
 // out: may be the labels, here and below.
@@ -77,41 +80,41 @@ inline int measure_regions(const uint8_t* labels, int height, int width, int* ro
   return launch(count_areas, region_grid(pixels), kRegionThreads, 0, stream, labels, pixels, roots, areas);
 }
 
-}  // namespace rtseg
-
 // single: 256 bits, one a label, in host memory, read before this returns. To work in: roots and areas, height * width ints
 // each, and largest, 256 numbers of 64 bits.
 RTSEG_API int rtseg_keep_largest(const uint8_t* labels, int height, int width, const unsigned* single, int* roots,
                                  unsigned* areas, unsigned long long* largest, uint8_t* out, void* stream) {
   const int pixels = height * width;
-  const unsigned grid = rtseg::region_grid(pixels);
-  rtseg::Chosen chosen;
+  const unsigned grid = region_grid(pixels);
+  Chosen chosen;
   for (int i = 0; i < 8; ++i) chosen.bits[i] = single[i];
-  if (const int code = rtseg::measure_regions(labels, height, width, roots, areas, stream)) return code;
-  if (const int code = rtseg::fill(largest, 0, 256 * sizeof(unsigned long long), stream)) return code;
-  if (const int code = rtseg::launch(rtseg::find_largest, grid, rtseg::kRegionThreads, 0, stream, labels, pixels, roots, areas, largest))
+  if (const int code = measure_regions(labels, height, width, roots, areas, stream)) return code;
+  if (const int code = fill(largest, 0, 256 * sizeof(unsigned long long), stream)) return code;
+  if (const int code = launch(find_largest, grid, kRegionThreads, 0, stream, labels, pixels, roots, areas, largest))
     return code;
-  return rtseg::launch(rtseg::keep_largest, grid, rtseg::kRegionThreads, 0, stream, labels, pixels, roots, areas, largest, chosen, out);
+  return launch(keep_largest, grid, kRegionThreads, 0, stream, labels, pixels, roots, areas, largest, chosen, out);
 }
 
 // roots, areas: as above.
-RTSEG_API int rtseg_drop_small(const uint8_t* labels, int height, int width, int least, int* roots, unsigned* areas, uint8_t* out,
-                               void* stream) {
+RTSEG_API int rtseg_drop_small(const uint8_t* labels, int height, int width, int least, int* roots, unsigned* areas,
+                               uint8_t* out, void* stream) {
   const int pixels = height * width;
-  if (const int code = rtseg::measure_regions(labels, height, width, roots, areas, stream)) return code;
-  return rtseg::launch(rtseg::drop_small, rtseg::region_grid(pixels), rtseg::kRegionThreads, 0, stream, labels, pixels, roots, areas,
-                       static_cast<unsigned>(least), out);
+  if (const int code = measure_regions(labels, height, width, roots, areas, stream)) return code;
+  return launch(drop_small, region_grid(pixels), kRegionThreads, 0, stream, labels, pixels, roots, areas,
+                static_cast<unsigned>(least), out);
 }
 
 // To work in: roots, lowest and highest, height * width ints each.
-RTSEG_API int rtseg_fill_holes(const uint8_t* labels, int height, int width, int* roots, int* lowest, int* highest, uint8_t* out,
-                               void* stream) {
+RTSEG_API int rtseg_fill_holes(const uint8_t* labels, int height, int width, int* roots, int* lowest, int* highest,
+                               uint8_t* out, void* stream) {
   const int pixels = height * width;
-  const unsigned grid = rtseg::region_grid(pixels);
-  if (const int code = rtseg::find_regions(labels, height, width, false, roots, stream)) return code;
-  if (const int code = rtseg::fill(lowest, 0x7f, pixels * sizeof(int), stream)) return code;  // above every label
-  if (const int code = rtseg::fill(highest, 0, pixels * sizeof(int), stream)) return code;
-  if (const int code = rtseg::launch(rtseg::meet_labels, grid, rtseg::kRegionThreads, 0, stream, labels, height, width, roots, lowest, highest))
+  const unsigned grid = region_grid(pixels);
+  if (const int code = find_regions(labels, height, width, false, roots, stream)) return code;
+  if (const int code = fill(lowest, 0x7f, pixels * sizeof(int), stream)) return code;  // above every label
+  if (const int code = fill(highest, 0, pixels * sizeof(int), stream)) return code;
+  if (const int code = launch(meet_labels, grid, kRegionThreads, 0, stream, labels, height, width, roots, lowest, highest))
     return code;
-  return rtseg::launch(rtseg::fill_holes, grid, rtseg::kRegionThreads, 0, stream, labels, pixels, roots, lowest, highest, out);
+  return launch(fill_holes, grid, kRegionThreads, 0, stream, labels, pixels, roots, lowest, highest, out);
 }
+
+}  // namespace rtseg

@@ -8,7 +8,7 @@ from rtseg.errors import ConfigError
 from rtseg.frame import Labels
 from rtseg.kernels.cases import label_maps
 from rtseg.kernels.cores import compiled
-from rtseg.kernels.memory import check_out, check_plane, check_range, placed, readable, room
+from rtseg.kernels.memory import check_count, check_out, check_plane, placed, readable, room
 from rtseg.kernels.regions import Indices, Runs, find_regions, label_regions, paint
 from rtseg.kernels.registry import Case, kernel
 
@@ -76,7 +76,7 @@ def _drop_cases() -> Iterator[Case]:
 
 def _check_drop(labels: Labels, least: int, *, out: Labels | None = None) -> None:
     check_plane("a label map", labels)
-    check_range("the least area in pixels", least, 0, 1 << 30)
+    check_count("the least area in pixels", least, 0, 1 << 30)
     check_out(out, tuple(labels.shape), np.uint8)
 
 

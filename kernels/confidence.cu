@@ -6,8 +6,12 @@
 
 namespace rtseg {
 
-constexpr int kThreads = 256, kMostBlocks = 128, kMostClasses = 255;
+constexpr int kThreads = 256, kMostClasses = 255;
+constexpr unsigned kMostBlocks = 128;
 constexpr float kOne = 4294967296.0f;  // probabilities are added up in parts of 2^-32: integers add up the same in any order
+
+// Enough to keep a GPU busy; each goes on to further items.
+inline unsigned few_blocks(size_t items) { return min(blocks(items, kThreads), kMostBlocks); }
 
 __global__ void __launch_bounds__(kThreads) probability(const float* logits, int classes, int nodes, float* out) {
   const int node = blockIdx.x * kThreads + threadIdx.x;
@@ -100,39 +104,36 @@ __global__ void __launch_bounds__(kThreads) has_nonfinite(const Bits* numbers, s
 
 template <typename Bits>
 int find_nonfinite(const void* numbers, size_t count, Bits exponent, int* flag, void* stream) {
-  const size_t wanted = (count + kThreads - 1) / kThreads;
-  const unsigned grid = static_cast<unsigned>(wanted < kMostBlocks ? wanted : kMostBlocks);
-  return launch(has_nonfinite<Bits>, grid, kThreads, 0, stream, static_cast<const Bits*>(numbers), count, exponent, flag);
+  return launch(has_nonfinite<Bits>, few_blocks(count), kThreads, 0, stream, static_cast<const Bits*>(numbers), count, exponent,
+                flag);
 }
-
-}  // namespace rtseg
 
 RTSEG_API int rtseg_probability(const float* logits, int classes, int nodes, float* out, void* stream) {
-  return rtseg::launch(rtseg::probability, rtseg::blocks(nodes, rtseg::kThreads), rtseg::kThreads, 0, stream, logits, classes,
-                       nodes, out);
+  return launch(probability, blocks(nodes, kThreads), kThreads, 0, stream, logits, classes, nodes, out);
 }
 
-RTSEG_API size_t rtseg_class_confidence_scratch() { return sizeof(rtseg::Sums); }
+RTSEG_API size_t rtseg_class_confidence_scratch() { return sizeof(Sums); }
 
-// used: first and last row, first and last column of the logits inside the fit. scratch: rtseg_class_confidence_scratch() bytes.
+// used: first and last row, first and last column of the logits inside the fit. scratch: rtseg_class_confidence_scratch()
+// bytes.
 RTSEG_API int rtseg_class_confidence(const float* logits, int classes, int height, int width, const int* used, float level,
                                      void* scratch, float* out, void* stream) {
-  const rtseg::Nodes nodes{used[0], used[2], used[1] - used[0] + 1, used[3] - used[2] + 1};
-  auto* sums = static_cast<rtseg::Sums*>(scratch);
-  const rtseg::Confidence call{logits, classes, height, width, level, nodes, sums, out};
-  const int code = cudaMemsetAsync(scratch, 0, sizeof(rtseg::Sums), static_cast<cudaStream_t>(stream));
+  const Nodes nodes{used[0], used[2], used[1] - used[0] + 1, used[3] - used[2] + 1};
+  auto* sums = static_cast<Sums*>(scratch);
+  const Confidence call{logits, classes, height, width, level, nodes, sums, out};
+  const int code = cudaMemsetAsync(scratch, 0, sizeof(Sums), static_cast<cudaStream_t>(stream));
   if (code) return code;
-  const unsigned grid = rtseg::blocks(nodes.height * nodes.width, rtseg::kThreads);
-  return rtseg::launch(rtseg::class_confidence, grid < rtseg::kMostBlocks ? grid : rtseg::kMostBlocks, rtseg::kThreads, 0,
-                       stream, call);
+  return launch(class_confidence, few_blocks(nodes.height * nodes.width), kThreads, 0, stream, call);
 }
 
 // flag: 1 where one of the numbers, of 2, 4 or 8 bytes each, is not finite, else 0.
 RTSEG_API int rtseg_has_nonfinite(const void* numbers, size_t count, int bytes_each, int* flag, void* stream) {
   const int code = cudaMemsetAsync(flag, 0, sizeof(int), static_cast<cudaStream_t>(stream));
   if (code || count == 0) return code;
-  if (bytes_each == 2) return rtseg::find_nonfinite<uint16_t>(numbers, count, 0x7c00, flag, stream);
-  if (bytes_each == 4) return rtseg::find_nonfinite<uint32_t>(numbers, count, 0x7f800000, flag, stream);
-  if (bytes_each == 8) return rtseg::find_nonfinite<uint64_t>(numbers, count, 0x7ff0000000000000, flag, stream);
+  if (bytes_each == 2) return find_nonfinite<uint16_t>(numbers, count, 0x7c00, flag, stream);
+  if (bytes_each == 4) return find_nonfinite<uint32_t>(numbers, count, 0x7f800000, flag, stream);
+  if (bytes_each == 8) return find_nonfinite<uint64_t>(numbers, count, 0x7ff0000000000000, flag, stream);
   return cudaErrorInvalidValue;
 }
+
+}  // namespace rtseg

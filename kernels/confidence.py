@@ -1,15 +1,17 @@
 """How sure a network is: probabilities, the mean confidence of each class, and whether an answer is a number at all."""
 
 from collections.abc import Iterator
+from math import exp
 
 import numpy as np
 import numpy.typing as npt
 
 from rtseg.errors import ImageError
 from rtseg.kernels import cases
+from rtseg.kernels.cores import compiled
 from rtseg.kernels.fit import Fit, letterbox
-from rtseg.kernels.logits import Floats, cleaned, cut, inside
-from rtseg.kernels.memory import check_fit, check_logits, check_out, placed
+from rtseg.kernels.logits import Floats, Nodes, clean, cleaned, cut, inside
+from rtseg.kernels.memory import check_fit, check_logits, check_out, placed, readable
 from rtseg.kernels.registry import Case, kernel
 
 
@@ -69,6 +71,46 @@ def class_confidence(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> Flo
 
 def _mean_where(values: Floats, where: npt.NDArray[np.bool_]) -> float:
     return float(values[where].mean(dtype=np.float64)) if where.any() else 0.0
+
+
+@class_confidence.backend("numba")
+def _class_confidence_numba(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> Floats:
+    source = readable(logits)[0]
+    sums = np.zeros((max(1, source.shape[0] - 1), 2))
+    if source.shape[0] == 1:
+        _add_sigmoids(source, inside(fit, logits.shape), cut(threshold), sums)
+    else:
+        _add_shares(source, inside(fit, logits.shape), sums)
+    return (sums[:, 0] / np.maximum(sums[:, 1], 1)).astype(np.float32)
+
+
+@compiled
+def _add_shares(logits: Floats, nodes: Nodes, sums: npt.NDArray[np.float64]) -> None:
+    """Add to each class (K - 1, 2) the probability of every node that it wins, and one."""
+    for y in range(nodes[0], nodes[1] + 1):
+        for x in range(nodes[2], nodes[3] + 1):
+            best, winner = clean(logits[0, y, x]), 0
+            for k in range(1, logits.shape[0]):
+                value = clean(logits[k, y, x])
+                if value > best:
+                    best, winner = value, k
+            if winner:
+                total = 0.0
+                for k in range(logits.shape[0]):
+                    total += exp(np.float64(clean(logits[k, y, x]) - best))
+                sums[winner - 1, 0] += 1 / total
+                sums[winner - 1, 1] += 1
+
+
+@compiled
+def _add_sigmoids(logits: Floats, nodes: Nodes, level: np.float32, sums: npt.NDArray[np.float64]) -> None:
+    """As `_add_shares`, for the one class of K = 1."""
+    for y in range(nodes[0], nodes[1] + 1):
+        for x in range(nodes[2], nodes[3] + 1):
+            value = clean(logits[0, y, x])
+            if value > level:
+                sums[0, 0] += 1 / (1 + exp(np.float64(-value)))
+                sums[0, 1] += 1
 
 
 def _finite_cases() -> Iterator[Case]:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from rtseg import machine
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 MOST_BANDS = 8  # memory bandwidth is spent long before more cores than these
@@ -18,38 +20,53 @@ _log = logging.getLogger(__name__)
 
 
 def compiled(function: F) -> F:
-    """Compile a loop with Numba: no GIL, kept on disk.
+    """Compile a loop with Numba, to the bit as it is written: no GIL, kept on disk.
 
     Not parallel=True: Numba's own threads abort the process when two of ours enter them.
     """
+    return _compile(function, fastmath=False)
+
+
+def fused(function: F) -> F:
+    """As `compiled`, but a product and a sum may become one instruction, which rounds once: where there is an atol for it."""
+    return _compile(function, fastmath={"contract"})
+
+
+def _compile(function: F, fastmath: bool | set[str]) -> F:
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
     try:
-        made: Any = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        made = numba.njit(cache=True, **options)(function)
     except RuntimeError as error:  # Numba finds no folder that it may write to
         _log.warning("compiled kernels are not kept (%s): set NUMBA_CACHE_DIR to a folder that can be written", error)
-        made = numba.njit(nogil=True, error_model="numpy")(function)
+        made = numba.njit(**options)(function)
     return cast(F, made)
 
 
-def by_rows(rows: int, width: int, work: Callable[[int, int], object]) -> None:
-    """Call `work(first, end)` on bands that together are range(rows), on as many cores as rows x width pixels are worth.
+def by_rows(rows: int, cost: int, work: Callable[[int, int], object]) -> None:
+    """Call `work(first, end)` on bands that together are range(rows), on as many cores as the work is worth.
 
-    The bands run at the same time: `work` releases the GIL and writes to its own rows alone.
+    cost: of a row, in pixels that a simple loop touches. The bands run at the same time: `work` releases the GIL and writes
+    to its own rows alone. A band that no other core has begun when ours is done is done here, so that nobody waits for a
+    core that is busy with something else.
     """
-    bands = min(cores(), rows, rows * width // LEAST_WORK + 1)
-    edges = [rows * band // bands for band in range(bands + 1)]
-    others = [_pool().submit(work, *edges[band : band + 2]) for band in range(1, bands)]
+    count = min(cores(), rows, rows * cost // LEAST_WORK + 1)
+    bands = [(rows * band // count, rows * (band + 1) // count) for band in range(count)]
+    others = [_pool().submit(work, *band) for band in bands[1:]]
     try:
-        work(edges[0], edges[1])
+        work(*bands[0])
+        for band, other in zip(bands[1:], others, strict=True):
+            if other.cancel():
+                work(*band)
     finally:
-        wait(others)  # whatever happened here: they still write to the caller's array
-    for other in others:
+        begun = [other for other in others if not other.cancel()]
+        wait(begun)  # whatever happened here: they still write to the caller's array
+    for other in begun:
         other.result()
 
 
 def cores() -> int:
-    """The cores this process may use, up to MOST_BANDS."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(usable, MOST_BANDS)
+    """The cores that a kernel uses."""
+    return min(machine.cores(), MOST_BANDS)
 
 
 @lru_cache(maxsize=1)

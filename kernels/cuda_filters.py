@@ -12,9 +12,10 @@ from rtseg.kernels.frost import frost
 from rtseg.kernels.kuan import kuan
 from rtseg.kernels.lee import lee
 from rtseg.kernels.median import median
+from rtseg.kernels.non_local_means import non_local_means
 from rtseg.kernels.perona_malik import STEP as PERONA_MALIK_STEP
 from rtseg.kernels.perona_malik import perona_malik
-from rtseg.kernels.srad import OFFSET, _noises, srad
+from rtseg.kernels.srad import OFFSET, noises, srad
 from rtseg.kernels.srad import STEP as SRAD_STEP
 
 
@@ -24,12 +25,12 @@ def _median(image: Image, size: int = 5, *, out: Image | None = None) -> Any:
 
 
 @lee.backend("cuda")
-def _lee(image: Image, size: int = 7, noise: float = 0.25, *, out: Image | None = None) -> Any:
+def _lee(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> Any:
     return _filtered("pull", image, out, size, noise**2, 1.0)
 
 
 @kuan.backend("cuda")
-def _kuan(image: Image, size: int = 7, noise: float = 0.25, *, out: Image | None = None) -> Any:
+def _kuan(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> Any:
     return _filtered("pull", image, out, size, noise**2, 1 / (1 + noise**2))
 
 
@@ -43,9 +44,14 @@ def _bilateral(image: Image, size: int = 5, contrast: float = 30.0, reach: float
     return _filtered("bilateral", image, out, size, contrast, reach)
 
 
+@non_local_means.backend("cuda")
+def _non_local_means(image: Image, strength: float = 4.0, search: int = 5, *, out: Image | None = None) -> Any:
+    return _filtered("non_local_means", image, out, strength, search)
+
+
 @srad.backend("cuda")
-def _srad(image: Image, iterations: int = 10, noise: float = 0.25, *, out: Image | None = None) -> Any:
-    return _diffused("srad", image, out, OFFSET, floats(_noises(iterations, noise)), iterations, SRAD_STEP / 4)
+def _srad(image: Image, iterations: int = 10, noise: float = 0.15, *, out: Image | None = None) -> Any:
+    return _diffused("srad", image, out, OFFSET, floats(noises(iterations, noise)), iterations, SRAD_STEP / 4)
 
 
 @perona_malik.backend("cuda")

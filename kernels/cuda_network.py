@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.errors import ImageError
 from rtseg.frame import Image, Labels
 from rtseg.kernels.argmax_labels import argmax_labels
 from rtseg.kernels.blend import OPAQUE, Palette, blend
@@ -81,8 +80,7 @@ def _blend(
 ) -> Any:
     result = room_on_device(out, (*image.shape[:2], 3), np.uint8, image)
     channels = image.shape[2] if len(image.shape) == 3 else 1
-    if not isinstance(palette, np.ndarray):
-        raise ImageError("a palette travels with the call: give it as a NumPy array")
-    colours = np.ascontiguousarray(palette)
-    launch("blend", image, channels, labels, *labels.shape, colours, len(colours), round(opacity * OPAQUE), contour, result)
+    colours = np.ascontiguousarray(palette) if isinstance(palette, np.ndarray) else palette
+    part = round(opacity * OPAQUE)
+    launch("blend", image, channels, labels, *labels.shape, colours, palette.shape[0], part, contour, result)
     return result

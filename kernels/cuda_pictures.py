@@ -1,7 +1,6 @@
 """The CUDA backends of what makes and mends pictures and label maps, by the names of the table in cuda.py."""
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
 from math import log2
 from typing import Any
 
@@ -11,16 +10,19 @@ import numpy.typing as npt
 from rtseg.frame import Image, Labels
 from rtseg.kernels.clahe import clahe
 from rtseg.kernels.components import drop_small, fill_holes, keep_largest
-from rtseg.kernels.cuda import Library, launch, library, stream_of
-from rtseg.kernels.device_array import DeviceArray, room_on_device
+from rtseg.kernels.cuda import launch, stream_of
+from rtseg.kernels.device_array import DeviceArray, pool, room_on_device
 from rtseg.kernels.hysteresis import hysteresis
 from rtseg.kernels.log_compression import DECIBELS, log_compress
 from rtseg.kernels.morphology import closing, opening
 from rtseg.kernels.persistence import WHOLE, persistence
-from rtseg.kernels.scan_conversion import PARTS, Corner, Fan, _beam_corners, _fan_corners, to_beams, to_fan
+from rtseg.kernels.scan_conversion import PARTS, Corner, Fan, beam_corners, fan_corners, to_beams, to_fan
 
 Floats = npt.NDArray[np.float32]
 Corners = Callable[..., Corner]
+
+MOST_KEPT = 16  # tables of places on the device
+_kept: dict[tuple[object, ...], DeviceArray] = {}
 
 
 @persistence.backend("cuda")
@@ -48,21 +50,27 @@ def _log_compress(envelope: Floats, reference: float, dynamic_range_db: float = 
 
 @to_fan.backend("cuda")
 def _to_fan(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Any:
-    return _sampled(image, _places(library(), _fan_corners, fan, tuple(shape), tuple(image.shape), stream_of(image)), out)
+    return _sampled(image, _places(fan_corners, fan, tuple(shape), tuple(image.shape), stream_of(image)), out)
 
 
 @to_beams.backend("cuda")
 def _to_beams(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Any:
-    return _sampled(image, _places(library(), _beam_corners, fan, tuple(shape), tuple(image.shape), stream_of(image)), out)
+    return _sampled(image, _places(beam_corners, fan, tuple(shape), tuple(image.shape), stream_of(image)), out)
 
 
-@lru_cache(maxsize=4)
-def _places(
-    where: Library, corners: Corners, fan: Fan, shape: tuple[int, ...], image: tuple[int, ...], stream: int
-) -> DeviceArray:
-    """Where each pixel of the result is found, (H, W, 2) int32 in parts of a pixel, a negative row outside: put there once."""
-    top, left, down, along = corners(fan, shape, image)
-    return DeviceArray.of(np.stack([np.where(top < 0, -1, top * PARTS + down), left * PARTS + along], 2), stream)
+def _places(corners: Corners, fan: Fan, shape: tuple[int, ...], image: tuple[int, ...], stream: int) -> DeviceArray:
+    """Where each pixel of the result is found, (H, W, 2) int32 in parts of a pixel, a negative row outside.
+
+    Kept on the device, since it changes with the probe's depth alone; a graph reads it until MOST_KEPT others have come.
+    """
+    key = (pool(), corners, fan, shape, image, stream)
+    if key not in _kept:
+        top, left, down, along = corners(fan, shape, image)
+        places = np.stack([np.where(top < 0, -1, top * PARTS + down), left * PARTS + along], 2)
+        _kept[key] = DeviceArray.of(places, stream)
+    while len(_kept) > MOST_KEPT:
+        _kept.pop(next(iter(_kept)), None)
+    return _kept[key]
 
 
 def _sampled(image: Image, places: DeviceArray, out: Image | None) -> Any:

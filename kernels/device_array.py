@@ -1,7 +1,8 @@
 """Arrays on a GPU, the memory that they come from, and graphs: work that is put on a stream once and then replayed."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
-from threading import RLock
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -20,36 +21,47 @@ class Pool:
 
     def __init__(self, source: Library) -> None:
         self._library = source
+        self._given: deque[Block] = deque()  # back, and not yet sorted into the lists below
         self._free: list[Block] = []  # the longest unused first
         self._captured: dict[int, list[Block]] = {}  # by stream that is being captured: its graph will use them again
-        self._lock = RLock()  # reentrant: the garbage collector may give memory back while it is held
+        self._lock = Lock()
 
     def take(self, size: int, stream: int) -> int:
         """A pointer to `size` bytes that work on the stream may use. Raises EngineError."""
         with self._lock:
-            for at, (free_size, free_stream, pointer) in enumerate(self._free):
-                if (free_size, free_stream) == (size, stream):
-                    del self._free[at]
-                    return pointer
+            self._sort()
+            for blocks in (self._captured.get(stream, []), self._free):
+                for block in blocks:
+                    if block[:2] == (size, stream):
+                        blocks.remove(block)
+                        return block[2]
         return self._library.made("allocate", size)
 
     def give(self, size: int, stream: int, pointer: int) -> None:
-        """Take memory back; what is already on its stream may still use it."""
-        with self._lock:
-            self._captured.get(stream, self._free).append((size, stream, pointer))
-            surplus = self._free.pop(0) if len(self._free) > MOST_FREE else None
-        if surplus:
-            self._library.call("free", surplus[2])
+        """Take memory back, which what is already on its stream may still use.
+
+        The garbage collector may call this at any moment, inside `take` too: no lock is taken.
+        """
+        self._given.append((size, stream, pointer))
 
     def hold(self, stream: int) -> list[Block]:
         """From now on keep the stream's memory in the list that is returned, until `release`."""
         with self._lock:
+            self._sort()
             return self._captured.setdefault(stream, [])
 
     def release(self, stream: int) -> None:
         """End what `hold` began."""
         with self._lock:
+            self._sort()
             del self._captured[stream]
+
+    def _sort(self) -> None:
+        while self._given:
+            block = self._given.popleft()
+            self._captured.get(block[1], self._free).append(block)
+        while len(self._free) > MOST_FREE and not self._captured:  # CUDA frees nothing while it captures
+            self._library.call("free", self._free.pop(0)[2])
 
 
 _pools: dict[Library, Pool] = {}
@@ -129,20 +141,23 @@ def apart(array: Any, result: Any) -> Any:
 class Graph:
     """What `work` put on a stream, to be run again in one call.
 
-    stream: not the default one. work: called once, and must neither wait for the stream nor allocate: call it once before, so
-    that the pool has what it takes. It is replayed on the same memory: what it reads and gives must stay alive. Raises EngineError.
+    stream: not the default one. work: called once, and must neither wait for the stream nor allocate: call it once before,
+    so that the pool has what it takes. It is replayed on the same memory: what it reads and gives must stay alive.
+    Raises EngineError.
     """
 
     def __init__(self, stream: int, work: Callable[[], object]) -> None:
-        self._library, self._pool, self._stream = library(), pool(), stream
         self._runnable, self._kept = 0, list[Block]()
-        self._library.call("capture_begin", stream)
+        self._library, self._pool, self._stream = library(), pool(), stream
         self._kept = self._pool.hold(stream)
         try:
-            work()
+            self._library.call("capture_begin", stream)
+            try:
+                work()
+            finally:
+                self._runnable = self._library.made("capture_end", stream)
         finally:
             self._pool.release(stream)
-            self._runnable = self._library.made("capture_end", stream)
 
     def replay(self) -> None:
         """Put the work on the stream again. Raises EngineError."""

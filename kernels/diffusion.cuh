@@ -29,7 +29,8 @@ __device__ inline void store(float value, float, float* values, size_t at) { val
 // Rule: coefficient(at) of a pixel, and change(at, coefficients) of its value, with pointers into tiles of pitch kPitch.
 // From and To: uint8_t for the image, float between two steps.
 template <typename Rule, typename From, typename To>
-__global__ void __launch_bounds__(kStepThreads) diffuse(const From* from, int height, int width, float offset, Rule rule, To* to) {
+__global__ void __launch_bounds__(kStepThreads)
+    diffuse(const From* from, int height, int width, float offset, Rule rule, To* to) {
   float* tile = dynamic_shared<float>();
   float* coefficients = tile + kRows * kPitch;
   const int thread = threadIdx.y * kStepWidth + threadIdx.x;

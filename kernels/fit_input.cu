@@ -58,18 +58,18 @@ __global__ void __launch_bounds__(256) fit_input(FitInput call) {
         planes[plane] * call.normal.gain[plane] + call.normal.shift[plane];
 }
 
-}  // namespace rtseg
-
 // box, inner: top, left, height, width. mean, std: one float a plane, in host memory, read before this returns.
 RTSEG_API int rtseg_fit_input(const uint8_t* image, int width, int channels, const int* box, const int* inner, int out_height,
                               int out_width, const float* mean, const float* std, int planes, float* out, void* stream) {
-  rtseg::FitInput call{image, width, rtseg::as_box(box), rtseg::as_box(inner), out_height, out_width, {}, out};
+  FitInput call{image, width, as_box(box), as_box(inner), out_height, out_width, {}, out};
   for (int plane = 0; plane < planes; ++plane) {
     call.normal.gain[plane] = 1 / std[plane];
     call.normal.shift[plane] = -mean[plane] / std[plane];
   }
-  const auto kernel = channels == 3 ? (planes == 3 ? rtseg::fit_input<3, 3> : rtseg::fit_input<3, 1>)
-                                    : (planes == 3 ? rtseg::fit_input<1, 3> : rtseg::fit_input<1, 1>);
-  const dim3 grid(rtseg::blocks(out_width, 32), rtseg::blocks(out_height, 8));
-  return rtseg::launch(kernel, grid, dim3(32, 8), 0, stream, call);
+  const auto kernel =
+      channels == 3 ? (planes == 3 ? fit_input<3, 3> : fit_input<3, 1>) : (planes == 3 ? fit_input<1, 3> : fit_input<1, 1>);
+  const dim3 grid(blocks(out_width, 32), blocks(out_height, 8));
+  return launch(kernel, grid, dim3(32, 8), 0, stream, call);
 }
+
+}  // namespace rtseg

@@ -6,6 +6,7 @@ pixel that an output pixel covers (OpenCV's INTER_AREA), enlarging is bilinear w
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from math import inf, isfinite
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,8 @@ import numpy.typing as npt
 from rtseg.errors import ConfigError
 from rtseg.frame import Image
 from rtseg.kernels.cases import images
-from rtseg.kernels.cores import by_rows, compiled
-from rtseg.kernels.fit import Fit, letterbox
+from rtseg.kernels.cores import by_rows, compiled, fused
+from rtseg.kernels.fit import Box, Fit, letterbox
 from rtseg.kernels.memory import check_fit, check_image, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 
@@ -23,6 +24,7 @@ Doubles = npt.NDArray[np.float64]
 Taps = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]  # first input, number of inputs, their weights; by output
 
 RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)  # BT.601 luma
+AT_ONCE = 4  # rows of the result
 
 
 def _cases() -> Iterator[Case]:
@@ -40,7 +42,11 @@ def _cases() -> Iterator[Case]:
 def _check(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None) -> None:
     check_image(image)
     check_fit(fit, image.shape)
-    if len(mean) not in (1, 3) or len(mean) != len(std) or not all(value > 0 for value in std):
+    if (
+        len(mean) not in (1, 3)
+        or len(mean) != len(std)
+        or not all(isfinite(m) and 0 < s < inf for m, s in zip(mean, std, strict=True))
+    ):
         raise ConfigError(f"mean {mean} and std {std}: give one positive std and one mean for each of 1 or 3 channels")
     check_out(out, (1, len(mean), *fit.size), np.float32)
 
@@ -112,8 +118,8 @@ def _fit_input_numba(
 def _fit_rows(
     flat: Image,  # (H, W * channels)
     channels: int,
-    box: tuple[int, int, int, int],
-    inner: tuple[int, int, int, int],
+    box: Box,
+    inner: Box,
     rows: Taps,
     columns: Taps,
     gain: Floats,
@@ -122,34 +128,75 @@ def _fit_rows(
     first: int,
     end: int,
 ) -> None:
-    """Rows first..end of the inner box: source rows are added up, weighted, then that one row is resized and normalised."""
-    row_first, row_count, row_weight = rows
-    column_first, column_count, column_weight = columns
-    line = np.empty(box[3] * channels, np.float32)
-    step = channels
-    for y in range(first, end):
-        line[:] = 0
-        for tap in range(row_count[y]):
-            source = flat[box[0] + row_first[y] + tap, box[1] * channels : (box[1] + box[3]) * channels]
-            weight = row_weight[y, tap]
-            for i in range(line.size):
-                line[i] += weight * np.float32(source[i])
-        if channels == 3 and gain.size == 1:
-            step = 1
-            for x in range(box[3]):
-                line[x] = RED * line[3 * x] + GREEN * line[3 * x + 1] + BLUE * line[3 * x + 2]
+    """Rows first..end of the inner box, AT_ONCE together: source rows are weighted and added up, then their columns are."""
+    lines, fine = np.zeros((AT_ONCE, box[3] * channels), np.float32), np.empty((AT_ONCE, inner[3]), np.float32)
+    left, right = box[1] * channels, (box[1] + box[3]) * channels
+    to_grey = channels == 3 and gain.size == 1
+    step = 1 if to_grey else channels
+    for start in range(first, end, AT_ONCE):
+        count = min(AT_ONCE, end - start)
+        for k in range(count):
+            top, taps = box[0] + rows[0][start + k], rows[1][start + k]
+            _add_rows(flat[top : top + taps, left:right], rows[2][start + k], lines[k])
+            if to_grey:
+                _grey(lines[k])
         for channel in range(gain.size):
-            target = result[channel, inner[0] + y, inner[1] : inner[1] + inner[3]]
-            offset = channel if channels == 3 and gain.size == 3 else 0
-            for x in range(inner[3]):
-                total = np.float32(0)
-                at = column_first[x] * step + offset
-                for tap in range(column_count[x]):
-                    total += column_weight[x, tap] * line[at + tap * step]
-                target[x] = total * gain[channel] + shift[channel]
+            _add_columns(lines, channel % step, step, columns, fine)
+            for k in range(count):
+                target = result[channel, inner[0] + start + k, inner[1] : inner[1] + inner[3]]
+                _normalise(fine[k], gain[channel], shift[channel], target)
 
 
-def _blacken(result: Floats, inner: tuple[int, int, int, int], black: Floats) -> None:
+@fused
+def _add_rows(rows: Image, weights: Floats, line: Floats) -> None:
+    """The weighted sum of rows (n, W), four at a time so that the line is written less often."""
+    for x in range(line.size):
+        line[x] = 0
+    tap = 0
+    while tap + 4 <= rows.shape[0]:
+        a, b, c, d = rows[tap], rows[tap + 1], rows[tap + 2], rows[tap + 3]
+        e, f, g, h = weights[tap], weights[tap + 1], weights[tap + 2], weights[tap + 3]
+        for x in range(line.size):
+            upper = e * np.float32(a[x]) + f * np.float32(b[x])
+            line[x] += upper + (g * np.float32(c[x]) + h * np.float32(d[x]))
+        tap += 4
+    for k in range(tap, rows.shape[0]):
+        row, weight = rows[k], weights[k]
+        for x in range(line.size):
+            line[x] += weight * np.float32(row[x])
+
+
+@fused
+def _grey(line: Floats) -> None:
+    """Squeeze RGB pixels (3 * W,) to grey ones in the line's first third."""
+    for x in range(line.size // 3):
+        line[x] = RED * line[3 * x] + GREEN * line[3 * x + 1] + BLUE * line[3 * x + 2]
+
+
+@fused
+def _add_columns(lines: Floats, offset: int, step: int, columns: Taps, fine: Floats) -> None:
+    """The weighted sums along each line, side by side: one sum alone would wait for each of its own additions."""
+    first, count, weights = columns
+    a, b, c, d = lines[0], lines[1], lines[2], lines[3]
+    for x in range(fine.shape[1]):
+        at = np.uint64(first[x] * step + offset)
+        sum_a = sum_b = sum_c = sum_d = np.float32(0)
+        for tap in range(count[x]):
+            weight, i = weights[x, tap], np.uint64(at + np.uint64(tap * step))
+            sum_a += weight * a[i]
+            sum_b += weight * b[i]
+            sum_c += weight * c[i]
+            sum_d += weight * d[i]
+        fine[0, x], fine[1, x], fine[2, x], fine[3, x] = sum_a, sum_b, sum_c, sum_d
+
+
+@fused
+def _normalise(values: Floats, gain: np.float32, shift: np.float32, target: Floats) -> None:
+    for x in range(target.size):
+        target[x] = values[x] * gain + shift
+
+
+def _blacken(result: Floats, inner: Box, black: Floats) -> None:
     """Fill the input around the inner box with black: result (C, H, W), black (C,) the normalised zero."""
     top, left, height, width = inner
     result[:, :top] = result[:, top + height :] = black[:, None, None]

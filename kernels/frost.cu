@@ -3,7 +3,7 @@
 
 namespace rtseg {
 
-constexpr float kFarthest = 16.0f;   // exp(-16) is no weight
+constexpr float kFarthest = 16.0f;  // exp(-16) is no weight
 constexpr float kSmallest = 1e-6f;  // a mean below it is black
 
 struct Frost {
@@ -26,8 +26,8 @@ struct Frost {
   }
 };
 
-}  // namespace rtseg
-
 RTSEG_API int rtseg_frost(const uint8_t* image, int height, int width, int size, float damping, uint8_t* out, void* stream) {
-  return rtseg::launch_filter(image, height, width, size, rtseg::Frost{damping}, out, stream);
+  return launch_filter(image, height, width, size, Frost{damping}, out, stream);
 }
+
+}  // namespace rtseg

@@ -11,11 +11,13 @@ struct Box {
 inline Box as_box(const int* numbers) { return {numbers[0], numbers[1], numbers[2], numbers[3]}; }
 
 // The inputs that make one output of an axis: exact coverage when it shrinks, bilinear with half-pixel centres and clamped
-// edges when it grows. In units of 1 / outputs input p covers p * outputs .. (p + 1) * outputs, and output o the same of inputs.
+// edges when it grows. In units of 1 / outputs input p covers p * outputs .. (p + 1) * outputs, and output o o * inputs ..
+// (o + 1) * inputs.
 struct Taps {
   int first, count;
 
-  __device__ Taps(int output, int inputs, int outputs) : shrinks_(inputs > outputs), low_(output * inputs), inputs_(inputs), outputs_(outputs) {
+  __device__ Taps(int output, int inputs, int outputs)
+      : shrinks_(inputs > outputs), low_(output * inputs), inputs_(inputs), outputs_(outputs) {
     if (shrinks_) {
       first = low_ / outputs;
       count = (low_ + inputs - 1) / outputs - first + 1;

@@ -20,17 +20,16 @@ __global__ void __launch_bounds__(kRegionThreads) keep_strong(int pixels, const 
   if (pixel < pixels && !strong[roots[pixel]]) weak[pixel] = 0;
 }
 
-}  // namespace rtseg
-
 // To work in: roots and strong, height * width ints each.
 RTSEG_API int rtseg_hysteresis(const float* values, int height, int width, float low, float high, int* roots, int* strong,
                                uint8_t* out, void* stream) {
   const int pixels = height * width;
-  const unsigned grid = rtseg::region_grid(pixels);
-  if (const int code = rtseg::launch(rtseg::find_weak, grid, rtseg::kRegionThreads, 0, stream, values, pixels, low, out)) return code;
-  if (const int code = rtseg::find_regions(out, height, width, true, roots, stream)) return code;
-  if (const int code = rtseg::fill(strong, 0, pixels * sizeof(int), stream)) return code;
-  if (const int code = rtseg::launch(rtseg::mark_strong, grid, rtseg::kRegionThreads, 0, stream, values, pixels, high, roots, strong))
-    return code;
-  return rtseg::launch(rtseg::keep_strong, grid, rtseg::kRegionThreads, 0, stream, pixels, roots, strong, out);
+  const unsigned grid = region_grid(pixels);
+  if (const int code = launch(find_weak, grid, kRegionThreads, 0, stream, values, pixels, low, out)) return code;
+  if (const int code = find_regions(out, height, width, true, roots, stream)) return code;
+  if (const int code = fill(strong, 0, pixels * sizeof(int), stream)) return code;
+  if (const int code = launch(mark_strong, grid, kRegionThreads, 0, stream, values, pixels, high, roots, strong)) return code;
+  return launch(keep_strong, grid, kRegionThreads, 0, stream, pixels, roots, strong, out);
 }
+
+}  // namespace rtseg

@@ -14,10 +14,10 @@ __global__ void __launch_bounds__(kSquareThreads)
   }
 }
 
-}  // namespace rtseg
-
 // reach: how wide the contour is, in pixels, 32 at most. out: must not be labels.
 RTSEG_API int rtseg_inner_contour(const uint8_t* labels, int height, int width, int reach, uint8_t* out, void* stream) {
-  return rtseg::launch(rtseg::inner_contour, rtseg::square_grid(height, width), rtseg::kSquareThreads,
-                       rtseg::square_bytes(reach, rtseg::Rim::kExtremes), stream, labels, height, width, reach, out);
+  return launch(inner_contour, square_grid(height, width), kSquareThreads, square_bytes(reach, Rim::kExtremes), stream, labels,
+                height, width, reach, out);
 }
+
+}  // namespace rtseg

@@ -7,7 +7,7 @@ import numpy as np
 from rtseg.frame import Labels
 from rtseg.kernels.cases import images, label_maps
 from rtseg.kernels.cores import by_rows, compiled
-from rtseg.kernels.memory import check_out, check_plane, check_range, placed, readable, room
+from rtseg.kernels.memory import apart, check_count, check_out, check_plane, placed, room
 from rtseg.kernels.registry import Case, kernel
 
 WIDEST = 32  # pixels
@@ -23,7 +23,7 @@ def _cases() -> Iterator[Case]:
 
 def _check(labels: Labels, width: int, *, out: Labels | None = None) -> None:
     check_plane("a label map", labels)
-    check_range("the contour's width", width, 0, WIDEST)
+    check_count("the contour's width", width, 0, WIDEST)
     check_out(out, tuple(labels.shape), np.uint8)
 
 
@@ -53,7 +53,7 @@ def _overlap(size: int, shift: int) -> tuple[slice, slice]:
 
 @inner_contour.backend("numba")
 def _inner_contour_numba(labels: Labels, width: int, *, out: Labels | None = None) -> Labels:
-    source = readable(labels if out is None or not np.may_share_memory(labels, out) else labels.copy())
+    source = apart(labels, out)
     result = room(out, labels.shape, np.uint8)
     by_rows(labels.shape[0], labels.shape[1], lambda first, end: _contour_rows(source, width, result, first, end))
     return result

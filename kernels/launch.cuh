@@ -18,7 +18,7 @@ int launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, void* str
   return cudaLaunchKernel(kernel, grid, block, pointers, shared, static_cast<cudaStream_t>(stream));
 }
 
-constexpr unsigned blocks(int items, int in_one) { return static_cast<unsigned>((items + in_one - 1) / in_one); }
+constexpr unsigned blocks(size_t items, size_t in_one) { return static_cast<unsigned>((items + in_one - 1) / in_one); }
 
 #ifdef __CUDACC__
 // The launch's dynamic shared memory; in a template `extern __shared__ T name[]` would clash with another T.

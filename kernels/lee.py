@@ -19,21 +19,21 @@ def _cases() -> Iterator[Case]:
             yield Case(f"{name}, {size}, {noise}", (image, size, noise))
 
 
-def _check(image: Image, size: int = 7, noise: float = 0.25, *, out: Image | None = None) -> None:
+def _check(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> None:
     check_filter(image, size, SIZES, out)
     check_range("the speckle's coefficient of variation", noise, 0, 10)
 
 
 @kernel(cases=_cases, atol=1, check=_check)
-def lee(image: Image, size: int = 7, noise: float = 0.25, *, out: Image | None = None) -> Image:
+def lee(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> Image:
     """A grey image (H, W) uint8 without much of its speckle, alike.
 
     size: of the window in pixels, odd, 3 to 15. noise: Cu, the deviation of speckle over its mean in uniform tissue, about
-    0.25 in 8-bit B-mode; more of it smooths more, 0 changes nothing. Raises ImageError, ConfigError.
+    0.15 in 8-bit B-mode; more of it smooths more, 0 changes nothing. Raises ImageError, ConfigError.
     """
     return placed(grey_levels(pulled(image, size, noise, 1)), out)
 
 
 @lee.backend("numba")
-def _lee_numba(image: Image, size: int = 7, noise: float = 0.25, *, out: Image | None = None) -> Image:
+def _lee_numba(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> Image:
     return pull(image, size, noise, 1, out)

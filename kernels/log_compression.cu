@@ -16,9 +16,9 @@ __global__ void __launch_bounds__(kCompressionThreads)
   out[i] = static_cast<uint8_t>(fminf(fmaxf(level + 0.5f, 0.0f), 255.0f));
 }
 
-}  // namespace rtseg
-
 RTSEG_API int rtseg_log_compress(const float* envelope, float gain, float shift, size_t count, uint8_t* out, void* stream) {
-  const auto grid = static_cast<unsigned>((count + rtseg::kCompressionThreads - 1) / rtseg::kCompressionThreads);
-  return rtseg::launch(rtseg::log_compress, grid, rtseg::kCompressionThreads, 0, stream, envelope, gain, shift, count, out);
+  const unsigned grid = blocks(count, kCompressionThreads);
+  return launch(log_compress, grid, kCompressionThreads, 0, stream, envelope, gain, shift, count, out);
 }
+
+}  // namespace rtseg

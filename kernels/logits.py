@@ -7,10 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.errors import ConfigError
+from rtseg.kernels.cores import compiled
 from rtseg.kernels.fit import Fit
 from rtseg.kernels.memory import readable
 
 Floats = npt.NDArray[np.float32]
+Nodes = tuple[int, int, int, int]  # first row, last row, first column, last column
 Places = tuple[npt.NDArray[np.int64], Floats]  # for each pixel: the node before it, and how far it is on to the next
 
 LARGEST = np.float32(1e30)  # finite stand-in for infinity: interpolation must not meet inf * 0
@@ -18,8 +20,14 @@ LARGEST = np.float32(1e30)  # finite stand-in for infinity: interpolation must n
 
 def cleaned(logits: Floats) -> Floats:
     """Logits with NaN taken as the most negative and infinities as the largest finite values, so that sums stay finite."""
-    clean: Floats = np.where(np.isnan(logits), -LARGEST, logits).clip(-LARGEST, LARGEST)
-    return clean
+    finite: Floats = np.where(np.isnan(logits), -LARGEST, logits).clip(-LARGEST, LARGEST)
+    return finite
+
+
+@compiled
+def clean(value: np.float32) -> np.float32:
+    """As `cleaned`, for one logit; a comparison with NaN is false."""
+    return min(value, LARGEST) if value > -LARGEST else -LARGEST
 
 
 def cut(threshold: float) -> np.float32:
@@ -41,7 +49,7 @@ def nodes_inside(start: int, length: int, size: int, nodes: int) -> tuple[int, i
     return first, last
 
 
-def inside(fit: Fit, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+def inside(fit: Fit, shape: tuple[int, ...]) -> Nodes:
     """The nodes inside fit.inner of logits (1, K, h, w): first row, last row, first column, last column."""
     top, left, height, width = fit.inner
     return (*nodes_inside(top, height, fit.size[0], shape[2]), *nodes_inside(left, width, fit.size[1], shape[3]))

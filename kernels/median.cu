@@ -23,9 +23,11 @@ struct Median {
 #pragma unroll
     for (int last = kHeld - 1; last >= 2; --last) {
 #pragma unroll
-      for (int i = 1; i < kHeld; ++i) if (i <= last) order(held[0], held[i]);  // the least comes first
+      for (int i = 1; i < kHeld; ++i)
+        if (i <= last) order(held[0], held[i]);  // the least comes first
 #pragma unroll
-      for (int i = 1; i < kHeld; ++i) if (i < last) order(held[i], held[last]);  // the greatest comes last
+      for (int i = 1; i < kHeld; ++i)
+        if (i < last) order(held[i], held[last]);  // the greatest comes last
       const int next = 2 * kHeld - 1 - last;
       if (next < kCount) held[0] = window(next / kSize, next % kSize);
     }
@@ -33,12 +35,12 @@ struct Median {
   }
 };
 
-}  // namespace rtseg
-
 // size: 3, 5 or 7.
 RTSEG_API int rtseg_median(const uint8_t* image, int height, int width, int size, uint8_t* out, void* stream) {
-  if (size == 3) return rtseg::launch_filter(image, height, width, size, rtseg::Median<3>{}, out, stream);
-  if (size == 5) return rtseg::launch_filter(image, height, width, size, rtseg::Median<5>{}, out, stream);
-  if (size == 7) return rtseg::launch_filter(image, height, width, size, rtseg::Median<7>{}, out, stream);
+  if (size == 3) return launch_filter(image, height, width, size, Median<3>{}, out, stream);
+  if (size == 5) return launch_filter(image, height, width, size, Median<5>{}, out, stream);
+  if (size == 7) return launch_filter(image, height, width, size, Median<7>{}, out, stream);
   return cudaErrorInvalidValue;
 }
+
+}  // namespace rtseg

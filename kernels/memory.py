@@ -1,5 +1,6 @@
 """Where kernels read from and write to: checks of shape and dtype, and arrays as compiled loops want them."""
 
+from numbers import Integral, Real
 from typing import Any
 
 import cv2
@@ -53,19 +54,25 @@ def check_out(out: Any, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         raise ImageError("out is not a contiguous array that can be written to: allocate it with numpy.empty")
 
 
-def check_range(name: str, value: float, low: float, high: float) -> None:
+def check_range(name: str, value: Any, low: float, high: float) -> None:
     """Raise ConfigError unless low <= value <= high."""
-    if not low <= value <= high:
-        raise ConfigError(f"{name} is {value}: give a value from {low:g} to {high:g}")
+    if not (isinstance(value, Real) and low <= float(value) <= high):
+        raise ConfigError(f"{name} is {value!r}: give a value from {low:g} to {high:g}")
 
 
-def check_one_of(name: str, value: object, choices: tuple[object, ...]) -> None:
-    """Raise ConfigError unless `value` is one of `choices`."""
-    if value not in choices:
+def check_count(name: str, value: Any, low: int, high: int) -> None:
+    """Raise ConfigError unless low <= value <= high and it is whole."""
+    if not (isinstance(value, Integral) and low <= int(value) <= high):
+        raise ConfigError(f"{name} is {value!r}: give a whole number from {low} to {high}")
+
+
+def check_one_of(name: str, value: Any, choices: tuple[int, ...]) -> None:
+    """Raise ConfigError unless `value` is one of `choices`, all whole."""
+    if not isinstance(value, Integral) or value not in choices:
         raise ConfigError(f"{name} is {value!r}: give one of {', '.join(map(repr, choices))}")
 
 
-def check_filter(image: Any, size: int, sizes: tuple[object, ...], out: Any) -> None:
+def check_filter(image: Any, size: int, sizes: tuple[int, ...], out: Any) -> None:
     """Raise unless `image` is a grey image, `size` one of the windows' `sizes` in pixels, and `out` takes the result."""
     check_plane("a grey image", image)
     check_one_of("the window's size", size, sizes)
@@ -77,6 +84,11 @@ def readable(array: Array) -> Array:
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
+
+
+def apart(array: Array, out: Array | None) -> Array:
+    """As `readable`, in memory of its own where `out` lies in the array's: for loops that read what they wrote before."""
+    return readable(array if out is None or not np.may_share_memory(array, out) else array.copy())
 
 
 def bordered(image: Image, radius: int) -> Image:
@@ -118,6 +130,8 @@ def _check_dtype(name: str, array: Any, dtype: npt.DTypeLike) -> None:
 
 
 def _check_box(name: str, box: tuple[int, int, int, int], shape: tuple[int, ...]) -> None:
+    if len(box) != 4 or not all(isinstance(side, Integral) for side in box):
+        raise ImageError(f"{name} {box} is not in whole pixels: give (top, left, height, width)")
     top, left, height, width = box
     if top < 0 or left < 0 or height < 1 or width < 1 or top + height > shape[0] or left + width > shape[1]:
         raise ImageError(f"{name} {box} is empty or leaves {tuple(shape[:2])}: give (top, left, height, width) inside it")

@@ -15,10 +15,10 @@ struct Pull {
   }
 };
 
-}  // namespace rtseg
-
 // out = mean + k (value - mean), k = scale * (1 - squared_noise mean^2 / variance) in 0..1. out: must not be the image.
 RTSEG_API int rtseg_pull(const uint8_t* image, int height, int width, int size, float squared_noise, float scale, uint8_t* out,
                          void* stream) {
-  return rtseg::launch_filter(image, height, width, size, rtseg::Pull{squared_noise, scale}, out, stream);
+  return launch_filter(image, height, width, size, Pull{squared_noise, scale}, out, stream);
 }
+
+}  // namespace rtseg

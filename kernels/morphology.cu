@@ -4,7 +4,8 @@
 namespace rtseg {
 
 template <typename Choose>
-__global__ void __launch_bounds__(kSquareThreads) extreme(const uint8_t* image, int height, int width, int reach, uint8_t* out) {
+__global__ void __launch_bounds__(kSquareThreads)
+    extreme(const uint8_t* image, int height, int width, int reach, uint8_t* out) {
   const Square square(reach);
   square.load(image, height, width);
   square.along_rows(Choose(), square.plane(0));
@@ -19,19 +20,21 @@ __global__ void __launch_bounds__(kSquareThreads) extreme(const uint8_t* image, 
 
 template <typename Choose>
 int launch_extreme(const uint8_t* image, int height, int width, int reach, uint8_t* out, void* stream) {
-  return launch(extreme<Choose>, square_grid(height, width), kSquareThreads, square_bytes(reach, 1), stream, image, height, width,
-                reach, out);
+  return launch(extreme<Choose>, square_grid(height, width), kSquareThreads, square_bytes(reach, 1), stream, image, height,
+                width, reach, out);
+}
+
+// reach: 32 at most. between: height * width bytes to work in. out: may be the image.
+RTSEG_API int rtseg_opening(const uint8_t* image, int height, int width, int reach, uint8_t* between, uint8_t* out,
+                            void* stream) {
+  const int code = launch_extreme<Least>(image, height, width, reach, between, stream);
+  return code ? code : launch_extreme<Greatest>(between, height, width, reach, out, stream);
+}
+
+RTSEG_API int rtseg_closing(const uint8_t* image, int height, int width, int reach, uint8_t* between, uint8_t* out,
+                            void* stream) {
+  const int code = launch_extreme<Greatest>(image, height, width, reach, between, stream);
+  return code ? code : launch_extreme<Least>(between, height, width, reach, out, stream);
 }
 
 }  // namespace rtseg
-
-// reach: 32 at most. between: height * width bytes to work in. out: may be the image.
-RTSEG_API int rtseg_opening(const uint8_t* image, int height, int width, int reach, uint8_t* between, uint8_t* out, void* stream) {
-  const int code = rtseg::launch_extreme<rtseg::Least>(image, height, width, reach, between, stream);
-  return code ? code : rtseg::launch_extreme<rtseg::Greatest>(between, height, width, reach, out, stream);
-}
-
-RTSEG_API int rtseg_closing(const uint8_t* image, int height, int width, int reach, uint8_t* between, uint8_t* out, void* stream) {
-  const int code = rtseg::launch_extreme<rtseg::Greatest>(image, height, width, reach, between, stream);
-  return code ? code : rtseg::launch_extreme<rtseg::Least>(between, height, width, reach, out, stream);
-}

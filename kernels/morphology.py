@@ -7,7 +7,7 @@ import numpy as np
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
 from rtseg.kernels.cores import by_rows, compiled
-from rtseg.kernels.memory import check_out, check_plane, check_range, placed, readable, room
+from rtseg.kernels.memory import check_count, check_out, check_plane, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 
 WIDEST = 32  # pixels
@@ -21,7 +21,7 @@ def _cases() -> Iterator[Case]:
 
 def _check(image: Image, radius: int = 2, *, out: Image | None = None) -> None:
     check_plane("a mask or grey image", image)
-    check_range("the radius in pixels", radius, 0, WIDEST)
+    check_count("the radius in pixels", radius, 0, WIDEST)
     check_out(out, tuple(image.shape), np.uint8)
 
 
@@ -77,26 +77,34 @@ def _two_passes(image: Image, radius: int, greatest_first: bool, out: Image | No
 
 @compiled
 def _extreme_rows(image: Image, radius: int, greatest: bool, result: Image, first: int, end: int) -> None:
-    """Columns first, then rows, whole rows at a time."""
-    column = np.empty(image.shape[1], np.uint8)
+    """Columns first, then rows, whole rows at a time and two of them at once: one that is met twice changes nothing."""
+    width = result.shape[1]
+    column = np.empty(width + 2 * radius, np.uint8)
+    inside = column[radius : radius + width]
     for y in range(first, end):
+        last = min(image.shape[0] - 1, y + radius)
+        _copy(image[last], inside)
+        for near in range(max(0, y - radius), last, 2):
+            _take(image[near], image[min(near + 1, last)], greatest, inside)
+        for x in range(radius):
+            column[x], column[radius + width + x] = inside[0], inside[width - 1]
         target = result[y]
-        for x in range(column.size):
-            column[x] = image[y, x]
-        for near in range(max(0, y - radius), min(image.shape[0], y + radius + 1)):
-            _take(image[near], greatest, column)
-        for x in range(column.size):
-            target[x] = column[x]
-        for shift in range(1, min(radius, column.size - 1) + 1):
-            _take(column[shift:], greatest, target[:-shift])
-            _take(column[:-shift], greatest, target[shift:])
+        _copy(column[2 * radius :], target)
+        for shift in range(0, 2 * radius, 2):
+            _take(column[shift:], column[shift + 1 :], greatest, target)
 
 
 @compiled
-def _take(row: Image, greatest: bool, extreme: Image) -> None:
+def _copy(row: Image, target: Image) -> None:
+    for x in range(target.size):
+        target[x] = row[x]
+
+
+@compiled
+def _take(one: Image, other: Image, greatest: bool, extreme: Image) -> None:
     if greatest:
         for x in range(extreme.size):
-            extreme[x] = max(extreme[x], row[x])
+            extreme[x] = max(extreme[x], one[x], other[x])
     else:
         for x in range(extreme.size):
-            extreme[x] = min(extreme[x], row[x])
+            extreme[x] = min(extreme[x], one[x], other[x])

@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
-from rtseg.kernels.cores import by_rows, compiled
+from rtseg.kernels.cores import by_rows, compiled, fused
 from rtseg.kernels.falling import falling
-from rtseg.kernels.memory import bordered, check_out, check_plane, check_range, grey_levels, placed, room
+from rtseg.kernels.memory import bordered, check_count, check_out, check_plane, check_range, grey_levels, placed, room
 from rtseg.kernels.registry import Case, kernel
 
 Floats = npt.NDArray[np.float32]
@@ -34,7 +34,7 @@ def _cases() -> Iterator[Case]:
 def _check(image: Image, strength: float = 4.0, search: int = 5, *, out: Image | None = None) -> None:
     check_plane("a grey image", image)
     check_range("the strength", strength, 0.01, 1e4)
-    check_range("the search radius in pixels", search, 0, 15)
+    check_count("the search radius in pixels", search, 0, 15)
     check_out(out, tuple(image.shape), np.uint8)
 
 
@@ -120,7 +120,8 @@ def _estimate_blocks(
     estimates[:] = 0
     for offset in range((2 * search + 1) ** 2):
         down, along = block_row + offset // (2 * search + 1), offset % (2 * search + 1)
-        columns[:] = 0
+        for x in range(columns.size):
+            columns[x] = 0
         for k in range(SIDE):
             _add_distances(
                 levels[block_row + search + k, search:], levels[down + k, along:], inverse[down + k, along:], columns
@@ -134,14 +135,14 @@ def _estimate_blocks(
             row[x] /= weights[x]
 
 
-@compiled
+@fused
 def _add_distances(own: Floats, other: Floats, inverse: Floats, columns: Floats) -> None:
     for x in range(columns.size):
         difference = own[x] - other[x]
         columns[x] += difference * difference * inverse[x]
 
 
-@compiled
+@fused
 def _weigh(columns: Floats, sharpness: np.float32, weight: Floats, weights: Floats) -> None:
     """Add up the columns of each block, and turn the distance into a weight."""
     for x in range(weight.size):
@@ -151,7 +152,7 @@ def _weigh(columns: Floats, sharpness: np.float32, weight: Floats, weights: Floa
         weights[x] += weight[x]
 
 
-@compiled
+@fused
 def _add_blocks(row: Floats, weight: Floats, estimates: Floats) -> None:
     """Add one row of the blocks' pixels, weighted: estimates (SIDE, blocks)."""
     a, b, c, d, e = estimates[0], estimates[1], estimates[2], estimates[3], estimates[4]

@@ -16,11 +16,11 @@ struct PeronaMalik {
   }
 };
 
-}  // namespace rtseg
-
 // between: 2 * height * width floats to work in.
 RTSEG_API int rtseg_perona_malik(const uint8_t* image, int height, int width, float edge, int steps, float step, float* between,
                                  uint8_t* out, void* stream) {
-  const auto rule_at = [=](int) { return rtseg::PeronaMalik{1 / (edge * edge), step}; };
-  return rtseg::diffuse_image(image, height, width, 0.0f, steps, rule_at, between, out, stream);
+  const auto rule_at = [=](int) { return PeronaMalik{1 / (edge * edge), step}; };
+  return diffuse_image(image, height, width, 0.0f, steps, rule_at, between, out, stream);
 }
+
+}  // namespace rtseg

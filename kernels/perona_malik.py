@@ -12,7 +12,7 @@ from rtseg.frame import Image
 from rtseg.kernels.cases import planes
 from rtseg.kernels.cores import compiled
 from rtseg.kernels.diffusion import Floats, differences, diffuse, repeat_edge
-from rtseg.kernels.memory import check_out, check_plane, check_range, grey_levels, placed
+from rtseg.kernels.memory import check_count, check_out, check_plane, check_range, grey_levels, placed
 from rtseg.kernels.registry import Case, kernel
 
 STEP = 0.2  # of time; up to 0.25 is stable
@@ -26,7 +26,7 @@ def _cases() -> Iterator[Case]:
 
 def _check(image: Image, iterations: int = 10, edge: float = 20.0, *, out: Image | None = None) -> None:
     check_plane("a grey image", image)
-    check_range("the number of iterations", iterations, 0, 1000)
+    check_count("the number of iterations", iterations, 0, 1000)
     check_range("the edge's height in grey levels", edge, 0.1, 1e4)
     check_out(out, tuple(image.shape), np.uint8)
 

@@ -1,4 +1,5 @@
-// Temporal persistence: each picture moves towards the new frame by a share of the difference. The definition is persistence.py.
+// Temporal persistence: each picture moves towards the new frame by a share of the difference. The definition is
+// persistence.py.
 #include <cstdint>
 
 #include "launch.cuh"
@@ -17,9 +18,10 @@ __global__ void __launch_bounds__(kPersistenceThreads)
   out[i] = static_cast<uint8_t>(difference < 0 ? past - moved : past + moved);
 }
 
-}  // namespace rtseg
-
-RTSEG_API int rtseg_persistence(const uint8_t* image, const uint8_t* previous, int part, size_t count, uint8_t* out, void* stream) {
-  const auto grid = static_cast<unsigned>((count + rtseg::kPersistenceThreads - 1) / rtseg::kPersistenceThreads);
-  return rtseg::launch(rtseg::persistence, grid, rtseg::kPersistenceThreads, 0, stream, image, previous, part, count, out);
+RTSEG_API int rtseg_persistence(const uint8_t* image, const uint8_t* previous, int part, size_t count, uint8_t* out,
+                                void* stream) {
+  const unsigned grid = blocks(count, kPersistenceThreads);
+  return launch(persistence, grid, kPersistenceThreads, 0, stream, image, previous, part, count, out);
 }
+
+}  // namespace rtseg

@@ -38,11 +38,11 @@ class Kernel(Generic[P, R]):
         update_wrapper(self, truth)
         self.name = truth.__name__
         self.truth, self.atol, self.backends = truth, atol, dict[str, Callable[P, R]]()
-        self._cases, self._check = cases, check
+        self._cases, self.check = cases, check
         self._first = next(iter(signature(truth).parameters))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        self._check(*args, **kwargs)
+        self.check(*args, **kwargs)
         return self._on(lives_on(args[0] if args else kwargs[self._first]))(*args, **kwargs)
 
     def backend(self, name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -30,11 +30,12 @@ __global__ void __launch_bounds__(kSampleThreads)
   out[i] = static_cast<uint8_t>(mixed);
 }
 
-}  // namespace rtseg
-
 // places: for each of `count` pixels of the result row and column, in 256ths of a pixel; a negative row is outside.
-RTSEG_API int rtseg_sample(const uint8_t* image, int height, int width, const int* places, size_t count, uint8_t* out, void* stream) {
-  const auto grid = static_cast<unsigned>((count + rtseg::kSampleThreads - 1) / rtseg::kSampleThreads);
-  const auto* found = reinterpret_cast<const rtseg::Found*>(places);
-  return rtseg::launch(rtseg::sample, grid, rtseg::kSampleThreads, 0, stream, image, height, width, found, count, out);
+RTSEG_API int rtseg_sample(const uint8_t* image, int height, int width, const int* places, size_t count, uint8_t* out,
+                           void* stream) {
+  const unsigned grid = blocks(count, kSampleThreads);
+  const auto* found = reinterpret_cast<const Found*>(places);
+  return launch(sample, grid, kSampleThreads, 0, stream, image, height, width, found, count, out);
 }
+
+}  // namespace rtseg

@@ -11,7 +11,7 @@ from rtseg.errors import ConfigError
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
 from rtseg.kernels.cores import by_rows, compiled
-from rtseg.kernels.memory import check_out, check_plane, grey_levels, placed, readable, room
+from rtseg.kernels.memory import apart, check_out, check_plane, grey_levels, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 
 Doubles = npt.NDArray[np.float64]
@@ -113,29 +113,29 @@ def _sampled(image: Image, row: Doubles, column: Doubles) -> Image:
 
 
 @lru_cache(maxsize=4)
-def _fan_corners(fan: Fan, shape: tuple[int, int], beams: tuple[int, int]) -> Corner:
+def fan_corners(fan: Fan, shape: tuple[int, int], beams: tuple[int, int]) -> Corner:
     top, left, down, along = _corners(*_fan_places(fan, shape, beams), beams)
     return readable(top), readable(left), readable(down), readable(along)
 
 
 @lru_cache(maxsize=4)
-def _beam_corners(fan: Fan, shape: tuple[int, int], picture: tuple[int, int]) -> Corner:
+def beam_corners(fan: Fan, shape: tuple[int, int], picture: tuple[int, int]) -> Corner:
     top, left, down, along = _corners(*_beam_places(fan, shape), picture)
     return readable(top), readable(left), readable(down), readable(along)
 
 
 @to_fan.backend("numba")
 def _to_fan_numba(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Image:
-    return _sample(image, _fan_corners(fan, shape, (image.shape[0], image.shape[1])), shape, out)
+    return _sample(image, fan_corners(fan, shape, (image.shape[0], image.shape[1])), shape, out)
 
 
 @to_beams.backend("numba")
 def _to_beams_numba(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Image:
-    return _sample(image, _beam_corners(fan, shape, (image.shape[0], image.shape[1])), shape, out)
+    return _sample(image, beam_corners(fan, shape, (image.shape[0], image.shape[1])), shape, out)
 
 
 def _sample(image: Image, corners: Corner, shape: tuple[int, int], out: Image | None) -> Image:
-    result, source = room(out, shape, np.uint8), readable(image)
+    result, source = room(out, shape, np.uint8), apart(image, out)
     by_rows(shape[0], shape[1], lambda first, end: _sample_rows(source, corners, result, first, end))
     return result
 

@@ -5,8 +5,10 @@ namespace rtseg {
 
 constexpr int kSmoothThreads = 256;
 
-// Where one of the two is NaN or infinite the other is taken. `out` may be either input: each number is read before it is written.
-__global__ void __launch_bounds__(kSmoothThreads) smooth(const float* current, const float* previous, float weight, size_t count, float* out) {
+// Where one of the two is NaN or infinite the other is taken. out: may be either input, each number is read before it is
+// written.
+__global__ void __launch_bounds__(kSmoothThreads)
+    smooth(const float* current, const float* previous, float weight, size_t count, float* out) {
   const size_t i = blockIdx.x * size_t{kSmoothThreads} + threadIdx.x;
   if (i >= count) return;
   const float now = current[i], past = previous[i];
@@ -14,9 +16,10 @@ __global__ void __launch_bounds__(kSmoothThreads) smooth(const float* current, c
   out[i] = !isfinite(now) ? past : isfinite(past) ? mixed : now;
 }
 
-}  // namespace rtseg
-
 RTSEG_API int rtseg_smooth(const float* current, const float* previous, float weight, size_t count, float* out, void* stream) {
-  const auto grid = static_cast<unsigned>((count + rtseg::kSmoothThreads - 1) / rtseg::kSmoothThreads);
-  return rtseg::launch(rtseg::smooth, grid, rtseg::kSmoothThreads, 0, stream, current, previous, weight, count, out);
+  if (count == 0) return cudaSuccess;
+  const unsigned grid = blocks(count, kSmoothThreads);
+  return launch(smooth, grid, kSmoothThreads, 0, stream, current, previous, weight, count, out);
 }
+
+}  // namespace rtseg

@@ -23,11 +23,11 @@ struct Srad {
   }
 };
 
-}  // namespace rtseg
-
 // noises: the squared coefficient of variation at each step, in host memory. between: 2 * height * width floats to work in.
 RTSEG_API int rtseg_srad(const uint8_t* image, int height, int width, float offset, const float* noises, int steps, float step,
                          float* between, uint8_t* out, void* stream) {
-  const auto rule_at = [=](int i) { return rtseg::Srad{noises[i], step}; };
-  return rtseg::diffuse_image(image, height, width, offset, steps, rule_at, between, out, stream);
+  const auto rule_at = [=](int i) { return Srad{noises[i], step}; };
+  return diffuse_image(image, height, width, offset, steps, rule_at, between, out, stream);
 }
+
+}  // namespace rtseg

@@ -14,7 +14,7 @@ from rtseg.frame import Image
 from rtseg.kernels.cases import planes
 from rtseg.kernels.cores import compiled
 from rtseg.kernels.diffusion import Doubles, Floats, differences, diffuse, repeat_edge
-from rtseg.kernels.memory import check_out, check_plane, check_range, grey_levels, placed
+from rtseg.kernels.memory import check_count, check_out, check_plane, check_range, grey_levels, placed
 from rtseg.kernels.registry import Case, kernel
 
 STEP = 0.5  # of time; up to 1 is stable
@@ -28,27 +28,27 @@ def _cases() -> Iterator[Case]:
             yield Case(f"{name}, {iterations}, {noise}", (image, iterations, noise))
 
 
-def _check(image: Image, iterations: int = 10, noise: float = 0.25, *, out: Image | None = None) -> None:
+def _check(image: Image, iterations: int = 10, noise: float = 0.15, *, out: Image | None = None) -> None:
     check_plane("a grey image", image)
-    check_range("the number of iterations", iterations, 0, 1000)
+    check_count("the number of iterations", iterations, 0, 1000)
     check_range("the speckle's coefficient of variation", noise, 0.01, 10)
     check_out(out, tuple(image.shape), np.uint8)
 
 
 @kernel(cases=_cases, atol=1, check=_check)
-def srad(image: Image, iterations: int = 10, noise: float = 0.25, *, out: Image | None = None) -> Image:
+def srad(image: Image, iterations: int = 10, noise: float = 0.15, *, out: Image | None = None) -> Image:
     """A grey image (H, W) uint8 without much of its speckle, alike; edges are kept.
 
     iterations: of 0.5 units of time each; more of them smooth more. noise: q0 at the start, the deviation of speckle over its
-    mean in uniform tissue, about 0.25 in 8-bit B-mode; more of it blurs weaker edges. Raises ImageError, ConfigError.
+    mean in uniform tissue, about 0.15 in 8-bit B-mode; more of it blurs weaker edges. Raises ImageError, ConfigError.
     """
     values = image.astype(np.float64) + OFFSET
-    for squared_noise in _noises(iterations, noise):
+    for squared_noise in noises(iterations, noise):
         values = _step(values, squared_noise)
     return placed(grey_levels(values - OFFSET), out)
 
 
-def _noises(iterations: int, noise: float) -> list[float]:
+def noises(iterations: int, noise: float) -> list[float]:
     """The speckle's squared coefficient of variation at each iteration."""
     return [max((noise * exp(-DECAY * STEP * iteration)) ** 2, 1e-6) for iteration in range(iterations)]
 
@@ -65,8 +65,8 @@ def _step(values: Doubles, noise: float) -> Doubles:
 
 
 @srad.backend("numba")
-def _srad_numba(image: Image, iterations: int = 10, noise: float = 0.25, *, out: Image | None = None) -> Image:
-    return diffuse(image, OFFSET, _noises(iterations, noise), STEP / 4, _step_rows, out)
+def _srad_numba(image: Image, iterations: int = 10, noise: float = 0.15, *, out: Image | None = None) -> Image:
+    return diffuse(image, OFFSET, noises(iterations, noise), STEP / 4, _step_rows, out)
 
 
 @compiled

@@ -4,6 +4,7 @@ import numpy as np
 
 from rtseg.kernels.argmax_labels import argmax_labels
 from rtseg.kernels.blend import blend
+from rtseg.kernels.confidence import class_confidence
 from rtseg.kernels.fit import letterbox
 from rtseg.kernels.fit_input import fit_input
 from rtseg.kernels.smooth import smooth
@@ -21,3 +22,5 @@ def warm_up() -> None:
         fit_input(image, fit, (0.0,), (1.0,))
         labels = argmax_labels(smooth(logits, logits, 0.5), fit, (8, 8))
         blend(image, labels, palette, 0.5)
+    for classes in (1, 2):
+        class_confidence(logits[:, :classes], fit)

@@ -30,7 +30,8 @@ __device__ inline Window load_window(const uint8_t* image, int height, int width
 
 // Rule: from a window to a grey level, as a float that is rounded here.
 template <typename Rule>
-__global__ void __launch_bounds__(kFilterThreads) filter(const uint8_t* image, int height, int width, int size, Rule rule, uint8_t* out) {
+__global__ void __launch_bounds__(kFilterThreads)
+    filter(const uint8_t* image, int height, int width, int size, Rule rule, uint8_t* out) {
   const Window window = load_window(image, height, width, size);
   const int y = blockIdx.y * kFilterHeight + threadIdx.y, x = blockIdx.x * kFilterWidth + threadIdx.x;
   if (y < height && x < width)

@@ -100,10 +100,10 @@ def compare(
     """Run the contestants in turns, their memory carried from frame to frame; `progress` is told what runs now."""
     tell = progress or (lambda _: None)
     result = EngineBench(contestants, turns, threads, rounds_ms={contestant.name: [] for contestant in contestants})
-    for precision in PRECISIONS:
-        tell(f"the machine's peak in {precision}")
-        result.peaks[precision] = peak(precision, threads)
     for turn in range(turns.rounds):
+        for precision in PRECISIONS:
+            tell(f"round {turn + 1} of {turns.rounds}: the machine's peak in {precision}")
+            result.peaks[precision] = max(result.peaks.get(precision, 0.0), peak(precision, threads))
         for contestant in contestants:
             tell(f"round {turn + 1} of {turns.rounds}: {contestant.name}")
             result.rounds_ms[contestant.name].append(_median_ms(contestant.engine, turns))

@@ -1,41 +1,220 @@
-"""Memory has a life: what each frame means for the memory of the frames before it."""
+"""Memory has a life: what each frame means for the memory of the frames before it.
+
+A frame is judged by its index, its time and a thumbnail, in a fraction of a millisecond; docs/temporal.md tells on what data
+the limits were found.
+"""
 
 from dataclasses import dataclass
 
-from rtseg.frame import Frame, Life
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.frame import Frame, Image, Life
+from rtseg.kernels.fit import Box
+
+FINE, COARSE = (96, 128), (24, 32)  # rows and columns of the two thumbnails
+_SAMPLES = 4  # a side of each cell of the fine one: enough to average noise away
+_NEAR_FIELD = 0.3  # of the picture's height: a probe in air draws echoes of its own lens there
+_BESIDE = 2  # coarse cells: what stands out is compared with what is this far to its left and right
+_FEW = 3  # cells that say nothing: a logo, a focus mark
+_DARK = 32  # grey levels: a lost signal's black, or blue
+_SHARE = 0.1  # of the newest frame in what is usual
 
 
 @dataclass(frozen=True, slots=True)
 class LifecycleLimits:
     """When a stream is no longer the same stream.
 
-    gap_frames: more frames lost in a row than this make the memory stale.
+    held_levels, held_share: the picture is held while fewer than this share of the fine thumbnail's cells differ by more grey
+    levels from the picture last segmented; a share of 0: never.
+    cut_unlikeness: another scene is more than this unlike the frame before (1 minus the correlation of the coarse thumbnails)
+    for each frame period between them, and `unusual` times as unlike as is usual in the stream. cut_surely: whatever is usual,
+    this much is another scene.
+    gap_frames, gap_s: more frames lost in a row, or more seconds between two frames of a live source, make the memory stale,
+    if that is `unusual` times the usual, too.
+    contact_levels: the probe is in air where all below the near field is dark against it, and nothing there stands out from
+    its left and right by this many grey levels; 0: never. lost_frames: without contact for more frames than this, the memory is
+    forgotten.
+    memory_confidence: a frame whose surest class is less sure than this share of what is usual is not remembered; 0: all are.
+    gated_frames: that many in a row at the most, since doubt that lasts is how it looks now.
     """
 
+    held_levels: int = 4
+    held_share: float = 0.002
+    cut_unlikeness: float = 0.08
+    cut_surely: float = 0.5
     gap_frames: int = 15
+    gap_s: float = 1.0
+    unusual: float = 5.0
+    contact_levels: float = 10.0
+    lost_frames: int = 12
+    memory_confidence: float = 0.9
+    gated_frames: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What is kept of a frame: where and when it stood, and its two thumbnails, grey uint8."""
+
+    shape: tuple[int, int]
+    index: int
+    captured_ns: int
+    fine: Image  # FINE
+    coarse: Image  # COARSE
+
+
+@dataclass(slots=True)
+class _Usual:
+    """What lies between two frames of this stream as a rule: running means."""
+
+    unlikeness: float = 0.04  # at first: what follows may be a sparse sequence
+    lost: float = 0.0
+    seconds: float = 0.0
+
+    def update(self, unlikeness: float, lost: int, seconds: float) -> None:
+        self.unlikeness += _SHARE * (unlikeness - self.unlikeness)
+        self.lost += _SHARE * (lost - self.lost)
+        self.seconds += _SHARE * (seconds - self.seconds)
 
 
 class Lifecycle:
-    """Decides for each frame whether the memory goes on or starts afresh, and says why."""
+    """Decides for each frame whether the memory goes on, is kept or starts afresh, and says why.
 
-    def __init__(self, limits: LifecycleLimits | None = None) -> None:
-        self._limits = limits or LifecycleLimits()
-        self._last: Frame | None = None
+    live: the frames come at their own pace, so that the time between them means something.
+    """
 
-    def observe(self, frame: Frame) -> tuple[Life, str]:
-        """What `frame` is, seen after the frames before it, with the reason in words."""
-        last, self._last = self._last, frame
-        if last is None:
-            return Life.NEW, "first frame"
-        if (frame.height, frame.width) != (last.height, last.width):
-            return Life.NEW, f"size changed from {last.width}x{last.height} to {frame.width}x{frame.height}"
-        lost = frame.index - last.index - 1
-        if lost > self._limits.gap_frames:
-            return Life.GAP, f"{lost} frames lost"
-        if lost < 0:
-            return Life.NEW, f"frame {frame.index} came after {last.index}: the source began again"
-        return Life.LIVE, ""
+    def __init__(self, limits: LifecycleLimits | None = None, *, live: bool = False) -> None:
+        self._limits, self.live = limits or LifecycleLimits(), live
+        self.forget()
 
     def forget(self) -> None:
         """Take the next frame for the first one."""
-        self._last = None
+        self._before: Glance | None = None  # the frame before
+        self._scene: Glance | None = None  # the newest with contact
+        self._segmented: Glance | None = None  # the newest that was not held
+        self._without_contact = 0  # frames in a row
+        self._usual = _Usual()
+
+    def observe(self, frame: Frame, box: Box | None = None) -> tuple[Life, str]:
+        """What `frame` is, seen after the frames before it, with the reason in words; box: the part to look at."""
+        seen = glance(frame, box)
+        if self._limits.contact_levels and is_air(seen.coarse, self._limits.contact_levels):
+            life, reason = Life.LOST, "no contact: nothing stands out below the probe's own echoes"
+            self._without_contact += 1
+        else:
+            life, reason = self._judge(seen)
+            self._without_contact, self._scene = 0, seen
+            self._segmented = self._segmented if life is Life.HELD else seen
+        self._before = seen
+        return life, reason
+
+    def _judge(self, seen: Glance) -> tuple[Life, str]:
+        """What a frame with contact is."""
+        if self._before is None or self._scene is None or self._segmented is None:
+            return Life.NEW, "first frame"
+        reason = self._new(seen, self._before, self._scene)
+        if reason:
+            return Life.NEW, reason
+        if self._is_held(seen, self._segmented):
+            return Life.HELD, "the picture stands still"
+        return self._moved(seen, self._before, self._scene)
+
+    def _new(self, seen: Glance, before: Glance, scene: Glance) -> str:
+        """Why this is another stream, or nothing."""
+        if seen.shape != scene.shape:
+            return f"size changed from {scene.shape[1]}x{scene.shape[0]} to {seen.shape[1]}x{seen.shape[0]}"
+        if seen.index <= before.index:
+            return f"frame {seen.index} came after {before.index}: the source began again"
+        if self._without_contact > self._limits.lost_frames:
+            return f"contact again after {self._without_contact} frames"
+        return ""
+
+    def _is_held(self, seen: Glance, segmented: Glance) -> bool:
+        """Whether the picture is the one that was segmented last, but for a coder's noise.
+
+        It is not compared with the frame before: a slow motion, each step too small to be seen, would be held for ever.
+        """
+        differs = cv2.absdiff(seen.fine, segmented.fine) > self._limits.held_levels
+        return bool(np.count_nonzero(differs) < self._limits.held_share * differs.size)
+
+    def _moved(self, seen: Glance, before: Glance, scene: Glance) -> tuple[Life, str]:
+        """Whether the stream went on, or was interrupted or cut."""
+        limits, usual = self._limits, self._usual
+        lost = seen.index - before.index - 1
+        seconds = (seen.captured_ns - before.captured_ns) / 1e9 if self.live else 0.0
+        unlike = unlikeness(seen.coarse, scene.coarse)
+        stale, silent = max(limits.gap_frames, limits.unusual * usual.lost), max(limits.gap_s, limits.unusual * usual.seconds)
+        cut = max(limits.cut_unlikeness * (1 + lost + self._without_contact), limits.unusual * usual.unlikeness)
+        usual.update(unlike, lost, seconds)
+        if lost > stale:
+            return Life.GAP, f"{lost} frames lost"
+        if seconds > silent:
+            return Life.GAP, f"no frame for {seconds:.1f} s"
+        if unlike > min(cut, limits.cut_surely):
+            return Life.CUT, f"another scene: its likeness to the one before is {1 - unlike:.2f}"
+        return Life.LIVE, ""
+
+
+class MemoryGate:
+    """Keeps frames out of the memory on which the network is in doubt, against what is usual for it in this stream."""
+
+    def __init__(self, limits: LifecycleLimits) -> None:
+        self._limits = limits
+        self.forget()
+
+    def forget(self) -> None:
+        """Take the next frame for the first one, which is always let in."""
+        self._usual, self._kept_out = 0.0, 0
+
+    def admits(self, confidence: tuple[float, ...]) -> bool:
+        """Whether a frame is to be remembered; confidence: of each class, 0 where it is absent, which is no doubt."""
+        surest = max(confidence)
+        if 0 < surest < self._limits.memory_confidence * self._usual and self._kept_out < self._limits.gated_frames:
+            self._kept_out += 1
+            return False
+        self._kept_out = 0
+        if surest:
+            self._usual += (surest - self._usual) * (_SHARE if self._usual else 1)
+        return True
+
+
+def glance(frame: Frame, box: Box | None = None) -> Glance:
+    """The thumbnails of a frame, or of a box of it."""
+    top, left, height, width = box or (0, 0, frame.height, frame.width)
+    image = frame.image[top : top + height, left : left + width]
+    samples = cv2.resize(image, (FINE[1] * _SAMPLES, FINE[0] * _SAMPLES), interpolation=cv2.INTER_NEAREST)
+    grey = samples if samples.ndim == 2 else cv2.cvtColor(samples, cv2.COLOR_RGB2GRAY)
+    fine = cv2.resize(grey, FINE[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    coarse = cv2.resize(fine, COARSE[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return Glance((height, width), frame.index, frame.captured_ns, fine, coarse)
+
+
+def unlikeness(one: Image, other: Image) -> float:
+    """1 minus the correlation of two thumbnails: 0 the same but for gain and brightness, 1 unrelated, 2 the negative."""
+    a, b = (image.astype(np.float32) - image.mean(dtype=np.float32) for image in (one, other))
+    energy = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return 1 - float((a * b).sum()) / energy if energy else 0.0
+
+
+def is_air(coarse: Image, levels: float) -> bool:
+    """Whether a thumbnail shows a probe without contact, or no picture at all.
+
+    A probe in air shows echoes of its own lens, level with its face, and under them noise: dark against them, and nothing in
+    it stands out sideways by as much as `levels`.
+    """
+    below = round(len(coarse) * _NEAR_FIELD)
+    near, deep = _brightest(coarse[:below]), _brightest(coarse[below:])
+    return deep < max(near / 2, _DARK) and standing_out(coarse[below:]) < levels
+
+
+def standing_out(cells: Image) -> float:
+    """By how many grey levels the picture's anatomy is brighter than what is to its left and right."""
+    levels = cells.astype(np.int16)
+    beside = np.maximum(levels[:, : -2 * _BESIDE], levels[:, 2 * _BESIDE :])
+    return _brightest(levels[:, _BESIDE:-_BESIDE] - beside)
+
+
+def _brightest(cells: npt.NDArray[np.integer]) -> float:
+    """The largest value, but for a few."""
+    return float(np.partition(cells.ravel(), -1 - _FEW)[-1 - _FEW])

@@ -23,7 +23,7 @@ class Pipeline:
 
     def __init__(self, source: Source, session: Session, *sinks: Sink, warmup: int = 0) -> None:
         self.source, self.session, self.sinks, self.warmup = source, session, sinks, warmup
-        self.report = LatencyReport(source.info.period_ns)
+        self.report = LatencyReport(source.info.period_ns, session.counts)
 
     def __iter__(self) -> Generator[Result, None, None]:
         with ExitStack() as closing:

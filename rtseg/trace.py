@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from time import perf_counter_ns
 from types import TracebackType
 from typing import Any
 
 import numpy as np
+
+from rtseg.frame import Life
 
 READ = "read"  # until captured_ns: the one stage that is not in the total
 TOTAL = "total"  # from captured_ns to the end of the last stage
@@ -120,15 +122,34 @@ class Counts:
     late: int = 0  # finished more than one frame period after capture
 
 
+@dataclass(slots=True)
+class MemoryCounts:
+    """What became of the memory: the frames of each Life, and what kept the network's state from going on."""
+
+    new: int = 0
+    live: int = 0
+    held: int = 0
+    cut: int = 0
+    gap: int = 0
+    lost: int = 0
+    nonfinite: int = 0  # answers that were not numbers: the memory started afresh
+    gated: int = 0  # frames too doubtful to be remembered
+
+    def add(self, life: Life) -> None:
+        """Count one frame."""
+        name = life.value.lower()
+        setattr(self, name, getattr(self, name) + 1)
+
+
 class LatencyReport:
     """Percentiles of each stage and of the whole, drops and late frames, over a stream of any length.
 
-    period_ns: one frame period of the source; a frame that takes longer is late.
+    period_ns: one frame period of the source; a frame that takes longer is late. memory: the session's counts, of all frames.
     """
 
-    def __init__(self, period_ns: int) -> None:
+    def __init__(self, period_ns: int, memory: MemoryCounts | None = None) -> None:
         self.period_ns = period_ns
-        self.counts = Counts()
+        self.counts, self.memory = Counts(), memory or MemoryCounts()
         self.stages: dict[str, Histogram] = {}
         self._elapsed_ns = self._last_ns = self._runs = 0
 
@@ -147,8 +168,8 @@ class LatencyReport:
         """Count what another run counted; the time between the runs does not."""
         for name, histogram in other.stages.items():
             self.stages.setdefault(name, Histogram()).merge(histogram)
-        for name in Counts.__slots__:
-            setattr(self.counts, name, getattr(self.counts, name) + getattr(other.counts, name))
+        _add(self.counts, other.counts)
+        _add(self.memory, other.memory)
         self._elapsed_ns += other._elapsed_ns
         self._runs += other._runs
 
@@ -163,13 +184,18 @@ class LatencyReport:
 
     def to_json(self) -> Mapping[str, Any]:
         """The report as plain values: counts, fps, and for each stage its figures in milliseconds."""
-        counts = {name: getattr(self.counts, name) for name in Counts.__slots__}
+        counts = asdict(self.counts) | {"memory": asdict(self.memory)}
         stages = {name: _finite(histogram.summary()) for name, histogram in self.ordered()}
         return counts | {"fps": _finite({"fps": self.fps})["fps"], "period_ms": self.period_ns / 1e6, "stages_ms": stages}
 
     def ordered(self) -> list[tuple[str, Histogram]]:
         """The stages in the order in which they ran, the total last."""
         return sorted(self.stages.items(), key=lambda item: item[0] == TOTAL)
+
+
+def _add(counts: Counts | MemoryCounts, others: Counts | MemoryCounts) -> None:
+    for name, count in asdict(others).items():
+        setattr(counts, name, getattr(counts, name) + count)
 
 
 def _finite(figures: Mapping[str, float]) -> dict[str, float | None]:

@@ -23,9 +23,16 @@ def engine(tiny: Path) -> Iterator[OpenVinoEngine]:
 
 
 def _frame(index: int = 0, value: int = 200, shape: tuple[int, ...] = (64, 96)) -> Frame:
-    """Bright on its left half."""
+    """Bright on its left half; a dim line in the right one stands for anatomy, without which there is no contact."""
     image = np.zeros(shape, np.uint8)
     image[:, : shape[1] // 2] = value
+    image[shape[0] // 3 :, shape[1] * 3 // 4 :][:, : shape[1] // 24] = 60
+    return Frame(image, index, 0)
+
+
+def _air(index: int, shape: tuple[int, int] = (64, 96)) -> Frame:
+    image = np.zeros(shape, np.uint8)
+    image[: shape[0] // 5] = 200
     return Frame(image, index, 0)
 
 
@@ -85,28 +92,110 @@ def test_engines_agree(tiny: Path):
     np.testing.assert_array_equal(*labels)
 
 
-class _Poisoned:
-    """An engine whose answer is not a number as long as its memory holds more than zeros."""
+class _Watched:
+    """An engine that counts how often it runs, and whose answer is not a number, or doubtful, when asked."""
 
     def __init__(self, engine: OpenVinoEngine) -> None:
         self._engine, self.spec = engine, engine.spec
         self.initial_state, self.upload, self.download = engine.initial_state, engine.upload, engine.download
+        self.runs, self.poisoned, self.doubtful = 0, False, False
 
     def infer(self, x: Array, state: State) -> tuple[Array, State]:
+        self.runs += 1
         logits, after = self._engine.infer(x, state)
-        fresh = not np.any(state.now[0].data)
-        return (logits if fresh else np.full_like(logits, np.nan)), after
+        if self.poisoned and np.any(state.now[0].data):
+            logits = np.full_like(logits, np.nan)
+        return logits * (0.1 if self.doubtful else 1), after
 
     def close(self) -> None:
         self._engine.close()
 
 
-def test_what_is_no_number_resets_the_memory(engine: OpenVinoEngine, caplog: pytest.LogCaptureFixture):
-    session = Session(_Poisoned(engine))
+@pytest.fixture
+def watched(engine: OpenVinoEngine) -> _Watched:
+    return _Watched(engine)
+
+
+def test_what_is_no_number_resets_the_memory(watched: _Watched, engine: OpenVinoEngine, caplog: pytest.LogCaptureFixture):
+    session, watched.poisoned = Session(watched), True
     session.step(_frame(0))
-    mended = session.step(_frame(1))
-    np.testing.assert_array_equal(mended.labels, Session(engine).step(_frame(1)).labels)
+    mended = session.step(_frame(1, 180))
+    np.testing.assert_array_equal(mended.labels, Session(engine).step(_frame(1, 180)).labels)
     assert "memory starts afresh" in caplog.text
+    assert session.counts.nonfinite == 1
+
+
+def test_a_held_picture_keeps_its_mask_and_spares_the_engine(watched: _Watched):
+    session = Session(watched)
+    first = session.step(_frame(0))
+    held = [session.step(_frame(index)) for index in range(1, 6)]
+    assert watched.runs == 1
+    assert all(one.labels is first.labels and one.life is Life.HELD for one in held)
+    assert (held[0].confidence, held[0].reason) == (first.confidence, "the picture stands still")
+    assert session.step(_frame(6, 180)).life is Life.LIVE
+    assert watched.runs == 2
+
+
+def test_without_contact_there_is_no_mask(watched: _Watched):
+    session = Session(watched)
+    session.step(_frame(0))
+    lost = session.step(_air(1))
+    assert (lost.life, lost.area_px("lumen"), lost.confidence) == (Life.LOST, 0, (0.0,))
+    assert watched.runs == 1
+    assert session.step(_frame(2)).area_px("lumen") > 0
+
+
+def test_air_is_not_written_into_the_memory(engine: OpenVinoEngine):
+    """A short loss of contact leaves the memory as it was; a long one is forgotten."""
+    for without_contact, remembered in [(3, True), (30, False)]:
+        session = Session(engine)
+        session.step(_frame(0, 255))
+        for index in range(1, 1 + without_contact):
+            session.step(_air(index))
+        again = session.step(_frame(1 + without_contact, 90))  # too dark to be seen alone
+        assert (again.area_px("lumen") > 0) is remembered
+        assert (again.life is Life.NEW) is not remembered
+
+
+def test_what_is_doubtful_is_not_remembered(watched: _Watched, engine: OpenVinoEngine):
+    session, other = Session(watched), Session(engine)
+    session.step(_frame(0, 255))
+    other.step(_frame(0, 255))
+    watched.doubtful = True
+    assert session.step(_frame(1, 110)).life is Life.LIVE
+    watched.doubtful = False
+    assert session.counts.gated == 1
+    expected, found = other.step(_frame(2, 90)), session.step(_frame(2, 90))
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    assert found.confidence == expected.confidence
+
+
+@pytest.mark.parametrize("event", ["cut", "size", "gap"])
+def test_from_the_second_frame_on_it_is_as_a_fresh_session(engine: OpenVinoEngine, event: str):
+    shape = (70, 96) if event == "size" else (64, 96)
+    after = [Frame(_frame(0, 250 - 9 * k, shape).image, 99 + k if event == "gap" else 2 + k, 0) for k in range(4)]
+    if event == "cut":
+        after = [Frame(np.ascontiguousarray(frame.image[:, ::-1]), frame.index, 0) for frame in after]
+    session, fresh = Session(engine), Session(engine)
+    session.step(_frame(0))
+    session.step(_frame(1, 180))
+    lives = []
+    for frame in after:
+        ours, theirs = session.step(frame), fresh.step(frame)
+        lives.append(ours.life)
+        np.testing.assert_array_equal(ours.labels, theirs.labels)
+        assert ours.confidence == theirs.confidence
+    assert lives == [{"cut": Life.CUT, "size": Life.NEW, "gap": Life.GAP}[event], *[Life.LIVE] * 3]
+
+
+def test_every_frame_is_counted_by_its_life(engine: OpenVinoEngine):
+    session = Session(engine)
+    session.warm_up(StreamInfo(64, 96, 25.0))
+    for frame in [_frame(0), _frame(1), _frame(2, 180), _air(3), _frame(40, 150)]:
+        session.step(frame)
+    counts = session.counts
+    assert (counts.new, counts.held, counts.live, counts.lost, counts.gap) == (1, 1, 1, 1, 1)
+    assert (counts.cut, counts.nonfinite, counts.gated) == (0, 0, 0)
 
 
 def test_a_network_of_two_logits(tmp_path: Path):
@@ -119,6 +208,7 @@ def test_only_the_largest_region_of_a_single_class_stays(tmp_path: Path):
     path = networks.recurrent(tmp_path / "single.onnx", networks.spec(single=("lumen",)))
     image = np.zeros((64, 96), np.uint8)
     image[:, :40] = image[:10, 80:] = 255
+    image[30:, 60:64] = 60
     mask = Session(load_engine(path)).step(Frame(image, 0, 0)).mask("lumen")
     assert mask[:, :36].all()
     assert not mask[:, 60:].any()

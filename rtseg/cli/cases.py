@@ -15,8 +15,10 @@ SubjectsOption: TypeAlias = Annotated[str, typer.Option("--subjects", help="Only
 
 
 def chosen(cases: Sequence[Case], part: str, split: Path | None, subjects: str) -> tuple[Case, ...]:
-    """The cases that `part` ("training", "held_out") of a split names, and that are of the subjects; all of them where
-    nothing was said. Raises DatasetError."""
+    """The cases that `part` ("training", "held_out") of a split names, of the subjects that are named; else all of them.
+
+    Raises DatasetError.
+    """
     names = _names(split, part) if split else {case.name for case in cases}
     wanted = {name.strip() for name in subjects.split(",")} if subjects else {case.subject for case in cases}
     unknown = sorted(wanted - {case.subject for case in cases})

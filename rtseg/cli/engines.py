@@ -4,24 +4,28 @@ import json as jsonlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import TypeAlias
 
 from rich.table import Table
 
 from rtseg.cli.app import console
-from rtseg.cli.network import described
+from rtseg.cli.network import size_of
 from rtseg.engine_bench import Contestant, EngineBench, Turns, compare
-from rtseg.engines.base import Engine
+from rtseg.engines.base import Engine, ModelSpec
 from rtseg.engines.cost import cost
 from rtseg.engines.load import ENGINES, load_engine, model_path
-from rtseg.errors import ConfigError, MissingExtra
+from rtseg.errors import MissingExtra
 from rtseg.machine import cores
+
+Rival: TypeAlias = tuple[Path, ModelSpec]  # somebody else's network and what it takes
 
 
 def compare_engines(model: str, peer: Path | None, peer_size: str, turns: Turns, threads: int, json: Path | None) -> None:
     """Measure MODEL, MODEL-int8 beside it, its eager form where its .toml is beside it, and a peer; show and write it."""
     threads = threads or cores()
+    rival = (peer, _described(peer, peer_size)) if peer else None
     with ExitStack() as stack, console.status("measuring") as status:
-        contestants = list(_contestants(model_path(model), peer, peer_size, threads))
+        contestants = list(_contestants(model_path(model), rival, threads))
         for contestant in contestants:
             stack.enter_context(closing(contestant.engine))
         result = compare(contestants, turns, threads, status.update)
@@ -31,7 +35,12 @@ def compare_engines(model: str, peer: Path | None, peer_size: str, turns: Turns,
         console.print(f"wrote {json}", highlight=False)
 
 
-def _contestants(fp32: Path, peer: Path | None, peer_size: str, threads: int) -> Iterator[Contestant]:
+def _described(peer: Path, size: str) -> ModelSpec:
+    """What is known of a peer: the shape of its input, on which its time depends alone."""
+    return ModelSpec(peer.stem, size_of(size, "--peer-size"), ("mask",), (0.0,), (255.0,))
+
+
+def _contestants(fp32: Path, rival: Rival | None, threads: int) -> Iterator[Contestant]:
     """Whatever is here; what is not is said."""
     int8 = fp32.with_name(f"{fp32.stem}-int8.onnx")
     files = {"fp32": fp32} | ({"int8": int8} if int8.exists() else {})
@@ -47,12 +56,12 @@ def _contestants(fp32: Path, peer: Path | None, peer_size: str, threads: int) ->
             costs = cost(path, threads) if name == "openvino" else None
             yield Contestant(f"{name} {precision}", engine, costs, precision)
     try:
-        yield from _in_torch(fp32, peer, peer_size, threads)
+        yield from _in_torch(fp32, rival, threads)
     except MissingExtra as missing:
         _say(str(missing))
 
 
-def _in_torch(fp32: Path, peer: Path | None, peer_size: str, threads: int) -> Iterator[Contestant]:
+def _in_torch(fp32: Path, rival: Rival | None, threads: int) -> Iterator[Contestant]:
     from rtseg.engines.torch import TorchEngine, load_script
 
     config = fp32.with_suffix(".toml")
@@ -60,11 +69,9 @@ def _in_torch(fp32: Path, peer: Path | None, peer_size: str, threads: int) -> It
         yield Contestant("torch eager fp32", _eager(config, threads))
     else:
         _say(f"no {config.name} beside {fp32}, which its form in torch is built from")
-    if peer:
-        spec = described(str(peer), peer_size, "mask", "", "")
-        if spec is None:
-            raise ConfigError("the peer's input is unknown: give --peer-size HxW")
-        yield Contestant(f"peer {peer.stem}", TorchEngine(load_script(peer), spec, threads=threads))
+    if rival:
+        path, spec = rival
+        yield Contestant(f"peer {path.stem}", TorchEngine(load_script(path), spec, threads=threads))
 
 
 def _eager(config: Path, threads: int) -> Engine:

@@ -37,11 +37,16 @@ def described(model: str, size: str, classes: str, mean: str, std: str, state: S
         return None
     if not (size and classes):
         raise ConfigError("a network is described by --size and --classes at least: give both")
-    height, width = _numbers(size.replace("x", ","), "--size HxW", 2)
     means, stds = _numbers(mean or "0", "--mean"), _numbers(std or "255", "--std")
     names = tuple(name.strip() for name in classes.split(","))
     states = tuple(_state(text) for text in state or ())
-    return ModelSpec(Path(model).stem, (int(height), int(width)), names, means, stds, states)
+    return ModelSpec(Path(model).stem, size_of(size, "--size"), names, means, stds, states)
+
+
+def size_of(text: str, option: str) -> tuple[int, int]:
+    """The height and width of HxW. Raises ConfigError."""
+    height, width = _numbers(text.replace("x", ","), f"{option} HxW", 2)
+    return int(height), int(width)
 
 
 def _state(text: str) -> StateSpec:

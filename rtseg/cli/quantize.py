@@ -1,7 +1,6 @@
 """`rtseg quantize`: from an FP32 network to an INT8 one."""
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +13,8 @@ from rtseg.cli.network import ClassesOption, MeanOption, SizeOption, StateOption
 from rtseg.dataset import Case, open_dataset, scans
 from rtseg.engines.load import model_path
 from rtseg.frame import Image
+
+NAMED = 12  # subjects at most that are named one by one
 
 
 @app.command()
@@ -37,19 +38,27 @@ def quantize(
     from rtseg.engines.quantise import quantise
 
     path, spec = model_path(model), described(model, size, classes, mean, std, state)
-    cases = chosen(open_dataset(data), "training", split, subjects)
-    clips = _clips(scans(cases), frames)
+    calibrated = _share(scans(chosen(open_dataset(data), "training", split, subjects)), frames)
+    clips = track(map(_clip, calibrated.values()), "calibrating", len(calibrated), console=console, transient=True)
     made = quantise(path, out, clips, spec=spec, in_float=in_float or ())
     console.print(
         f"wrote {out}: {len(made.in_int8)} convolutions in INT8, {len(made.in_float)} in float, calibrated on "
-        f"{made.frames} frames of {', '.join(scans(cases))}; now `rtseg gate {model} {out} DATA` on others",
+        f"{made.frames} frames of {_some(list(calibrated))}; now `rtseg gate {model} {out} DATA` on others",
         highlight=False,
     )
 
 
-def _clips(subjects: dict[str, tuple[Case, ...]], frames: int) -> Iterator[Iterator[Image]]:
+def _share(subjects: dict[str, tuple[Case, ...]], frames: int) -> dict[str, tuple[Case, ...]]:
     """About `frames` of them: the first of each subject in the order of time, of every n-th where subjects are many."""
-    some = list(subjects.values())[:: -(-len(subjects) // frames)]
-    share = -(-frames // len(some))
-    for cases in track(some, "calibrating", console=console, transient=True):
-        yield (case.image() for case in islice(cases, share))
+    chosen_names = list(subjects)[:: -(-len(subjects) // frames)]
+    each = -(-frames // len(chosen_names))
+    return {name: subjects[name][:each] for name in chosen_names}
+
+
+def _clip(cases: Sequence[Case]) -> Iterator[Image]:
+    """A subject's images, read one by one."""
+    return (case.image() for case in cases)
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} subjects"

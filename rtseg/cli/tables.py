@@ -1,6 +1,7 @@
 """Reports as tables for people."""
 
 import math
+from dataclasses import asdict
 
 from rich.table import Table
 
@@ -13,6 +14,7 @@ def latency_table(report: LatencyReport, title: str) -> Table:
     caption = f"{counts.frames} frames at {report.fps:.1f} fps, {counts.dropped} dropped, {counts.late} late"
     caption += f" (over {report.period_ns / 1e6:.1f} ms); warm-up of {counts.warmup} not counted; "
     caption += "the total counts from the moment the frame was read"
+    caption += f"; memory: {_happened(report)}"
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     table.add_column("stage, ms")
     for name in [*(f"p{percent:g}" for percent in PERCENTILES), "max", "mean"]:
@@ -22,3 +24,8 @@ def latency_table(report: LatencyReport, title: str) -> Table:
         del figures["std"]
         table.add_row(stage, *("-" if math.isnan(value) else f"{value:.2f}" for value in figures.values()))
     return table
+
+
+def _happened(report: LatencyReport) -> str:
+    """What became of the memory, in the order of the lives."""
+    return ", ".join(f"{count} {name}" for name, count in asdict(report.memory).items() if count) or "no frame"

@@ -9,7 +9,14 @@ from claims.checkout import ROOT, imports, modules, project
 from packaging.requirements import Requirement
 
 DEVELOPMENT = "dev"  # its packages serve the tests, and no module imports them
-TORCH = ("rtseg/models/", "rtseg/train/", "engines/export.py")  # reached only by `rtseg train` and `rtseg export`
+TORCH = (  # reached only by `rtseg train`, `rtseg export`, `rtseg quantize` and `rtseg bench --engines`
+    "rtseg/models/",
+    "rtseg/train/",
+    "engines/export.py",
+    "engines/foreign.py",
+    "engines/quantise.py",
+    "engines/torch.py",
+)
 
 
 def optional_packages() -> set[str]:

@@ -8,10 +8,10 @@ from claims.checkout import ROOT, imports, modules
 
 VALUES = {"errors", "frame", "machine", "result", "trace"}
 ADAPTERS = {"dataset", "engines", "kernels", "metrics", "sources"}
-SESSION = {"lifecycle", "measure", "overlay", "postprocess", "sector", "session", "temporal"}
+SESSION = {"flow", "lifecycle", "measure", "overlay", "postprocess", "sector", "session", "steadiness", "temporal"}
 COMPOSITION = {"latest", "pipeline", "sinks"}
 TRAINING = {"models", "train"}  # torch
-COMMANDS = {"bench", "doctor", "evaluate", "kernel_bench", "serve"}
+COMMANDS = {"bench", "doctor", "engine_bench", "evaluate", "gate", "kernel_bench", "serve", "temporal_bench"}
 
 DOWN = {
     "values": VALUES,

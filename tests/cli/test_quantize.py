@@ -78,6 +78,13 @@ def test_frames_are_shared_among_the_subjects(fp32, data, tmp_path):
     assert "calibrated on 15 frames of" in " ".join(done.output.split())
 
 
+def test_of_many_subjects_every_nth_is_taken(fp32, data, tmp_path):
+    done = rtseg("quantize", fp32, tmp_path / "a.onnx", "--data", data, "--frames", 2)
+    assert "calibrated on 8 frames of scan00, scan02;" in " ".join(
+        done.output.split()
+    )  # one of each, held until there are four
+
+
 def test_a_network_in_the_users_words_describes_itself_afterwards(data, tmp_path):
     bare = networks.undescribed(networks.convolutional(tmp_path / "bare.onnx"))
     words = ("--size", "32x48", "--classes", "lumen", "--mean", "100", "--std", "50", "--state", "h_in:h_out")
@@ -88,6 +95,14 @@ def test_a_network_in_the_users_words_describes_itself_afterwards(data, tmp_path
     assert (state.input, state.output, state.shape) == ("h_in", "h_out", (1, 4, *networks.HALF))
     done = rtseg("gate", bare, tmp_path / "int8.onnx", data, *words)
     assert done.exit_code == 0, done.output
+
+
+def test_a_network_with_a_memory_runs_in_the_users_words(tmp_path):
+    bare, lines = networks.undescribed(networks.convolutional(tmp_path / "bare.onnx")), tmp_path / "out.jsonl"
+    words = ("--size", "32x48", "--classes", "lumen", "--state", "h_in:h_out", "--json", lines)
+    done = rtseg("run", "synthetic:vessel?height=64&width=96&frames=4", "--model", bare, *words)
+    assert done.exit_code == 0, done.output
+    assert len(lines.read_text().splitlines()) == 1 + 4
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -15,8 +16,10 @@ from typer.testing import CliRunner
 from rtseg.cli.app import app
 from rtseg.engines.foreign import foreign_network, states_of
 from rtseg.engines.load import ENGINES, load_engine
+from rtseg.engines.torch import TorchEngine, load_script
 from rtseg.errors import ConfigError, ModelError
 
+PEER = Path("/work/shared/data/models/carotid_unet_imfusion.pt")
 WORDS = ("--size", "32x48", "--classes", "lumen", "--mean", "100", "--std", "50")
 FACTORIES = """
 from torch import nn
@@ -123,6 +126,17 @@ def test_torchscript_with_batchnorm(here):
     assert done.exit_code == 0, done.output
     with torch.no_grad():
         np.testing.assert_allclose(logits_of("net.onnx", "openvino", x.numpy()), network(x).numpy(), atol=1e-4)
+
+
+@pytest.mark.skipif(not PEER.exists(), reason="the shared models are not on this machine")
+def test_somebodys_published_network(here):
+    words = ("--size", "32x32", "--classes", "lumen", "--mean", "0", "--std", "255")
+    done = rtseg("export", PEER, "net.onnx", *words)
+    assert done.exit_code == 0, done.output
+    x = np.random.default_rng(0).random((1, 1, 32, 32), np.float32)
+    expected, _ = TorchEngine(load_script(PEER), load_engine("net.onnx").spec).infer(x, ())
+    for engine in ENGINES:
+        np.testing.assert_allclose(logits_of("net.onnx", engine, x), expected, atol=1e-3)
 
 
 def traced(network, x, path):

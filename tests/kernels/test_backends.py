@@ -1,6 +1,7 @@
 """Every kernel, every backend, every case: all agree with the NumPy truth."""
 
 from collections.abc import Callable
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -40,6 +41,14 @@ def test_the_truth_has_cases_and_leaves_its_inputs_alone(made: Kernel[..., objec
 def test_a_backend_agrees_with_the_truth(made: Kernel[..., object], backend: str, bands: None) -> None:
     for case in made.cases():
         agree(made, made.backends[backend], case)
+
+
+@pytest.mark.parametrize(("made", "backend"), PAIRS, ids=[f"{made.name}-{backend}" for made, backend in PAIRS])
+def test_a_backend_takes_what_the_truth_takes_and_has_its_defaults(made: Kernel[..., object], backend: str) -> None:
+    def taken(function: Callable[..., object]) -> list[tuple[object, ...]]:
+        return [(each.name, each.kind, each.default) for each in signature(function).parameters.values()]
+
+    assert taken(made.backends[backend]) == taken(made.truth) == taken(made.check)
 
 
 def agree(made: Kernel[..., object], function: Callable[..., object], case: Case) -> None:

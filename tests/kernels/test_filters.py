@@ -93,6 +93,10 @@ def test_a_filter_takes_one_grey_plane(speckle_filter: Callable[..., np.ndarray]
         (non_local_means, {"search": 99}, "search radius"),
         (clahe, {"limit": 0.5}, "the limit"),
         (clahe, {"tiles": 0}, "number of tiles"),
+        (median, {"size": 5.0}, "window's size is 5.0"),
+        (srad, {"iterations": 2.5}, "iterations is 2.5: give a whole number"),
+        (lee, {"noise": "much"}, "is 'much': give a value from 0 to 10"),
+        (opening, {"radius": 1.5}, "the radius in pixels is 1.5: give a whole number"),
         (opening, {"radius": -1}, "the radius"),
         (closing, {"radius": 99}, "the radius"),
         (drop_small, {"least": -1}, "least area"),
@@ -169,6 +173,12 @@ def test_a_picture_survives_the_way_to_beams_and_back() -> None:
         Fan((0.0, 0.0), 5.0, 5.0, -1.0, 1.0)
     with pytest.raises(ConfigError, match="result's shape is"):
         to_fan(picture, fan, (0, 5))
+
+
+def test_scan_conversion_may_write_over_its_image() -> None:
+    image = two_tissues(0.2)
+    expected = to_fan(image, Fan((-9.0, 30.0), 10.0, 60.0, -0.5, 0.5), (64, 64))
+    assert np.array_equal(to_fan(image, Fan((-9.0, 30.0), 10.0, 60.0, -0.5, 0.5), (64, 64), out=image), expected)
 
 
 def test_hysteresis_follows_weak_pixels_from_strong_ones() -> None:

@@ -82,7 +82,7 @@ def test_a_break_changes_nothing(config, tmp_path, monkeypatch):
 
 
 def test_a_training_that_explodes_stops_and_says_so(config, tmp_path):
-    with pytest.raises(ConfigError, match="the loss is nan at step .*: lower learning_rate"):
+    with pytest.raises(ConfigError, match=r"the loss is nan at step .*: lower learning_rate"):
         train(config(40, learning_rate=1e30), tmp_path / "out", threads=1)
 
 

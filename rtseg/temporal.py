@@ -1,0 +1,136 @@
+"""Masks steadied in time: smoothing, hysteresis, the past carried along the motion, and frames that the engine may skip.
+
+For networks without a memory, and on top of those that have one. All of it is off by default: what it costs in lag is in
+docs/temporal.md.
+"""
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtseg import kernels
+from rtseg.errors import ConfigError
+from rtseg.flow import Flow, carried
+from rtseg.frame import Frame, Image, Life
+from rtseg.kernels.fit import Fit
+
+Planes = npt.NDArray[np.float32]  # (1, K, h, w): logits or probabilities
+
+_MOVING_LEVELS = 2.0  # mean change of the picture, in grey levels, at which a third of the smoothing is left
+_SURE = 1e-6  # probabilities are kept this far from 0 and 1: their logits are finite
+
+
+@dataclass(frozen=True, slots=True)
+class TemporalOptions:
+    """How masks are steadied; the defaults leave them as they are. Raises ConfigError.
+
+    smoothing: the past's share in the probabilities while the picture stands, 0 to 0.95; the more it moves the less it is.
+    hysteresis: by how much in logits another class must win over the one that a pixel had. flow: the past is carried along the
+    motion before it counts. every: the engine runs on each n-th frame, and between, the mask is carried along the motion.
+    """
+
+    smoothing: float = 0.0
+    hysteresis: float = 0.0
+    flow: bool = False
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.smoothing <= 0.95:
+            raise ConfigError(f"smoothing is {self.smoothing}: give a share of the past from 0 to 0.95")
+        if not 0 <= self.hysteresis < math.inf:
+            raise ConfigError(f"hysteresis is {self.hysteresis}: give logits from 0 on, such as 0.5")
+        if not 1 <= self.every <= 100:
+            raise ConfigError(f"the engine cannot run every {self.every} frames: give 1 (each) to 100")
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """The newest frame that the engine saw: its picture at the size of the network's input, and what came of it."""
+
+    picture: Image
+    probabilities: Planes  # smoothed
+    logits: Planes  # as they were answered
+
+
+class Temporal:
+    """Steadies the answers of one stream, and answers for the frames that the engine skips."""
+
+    def __init__(self, options: TemporalOptions) -> None:
+        self._options, self._flow = options, Flow()
+        self.forget()
+
+    def forget(self) -> None:
+        """Take the next frame for the first one."""
+        self._past: _Past | None = None
+        self._skipped = 0
+
+    def is_due(self, life: Life) -> bool:
+        """Whether the engine must run on a frame that is neither held nor lost."""
+        due = life is not Life.LIVE or self._past is None or self._skipped + 1 >= self._options.every
+        self._skipped = 0 if due else self._skipped + 1
+        return due
+
+    def steady(self, logits: Planes, frame: Frame, fit: Fit) -> Planes:
+        """The engine's logits (1, K, h, w) on the host, steadied by those before: an array of its own."""
+        picture, probabilities = _picture(frame, fit), kernels.probability(logits)
+        steadied = np.array(logits)
+        if self._past:
+            past = self._moved(self._past, picture) if self._options.flow else self._past
+            probabilities = self._smooth(probabilities, past, picture)
+            steadied = (_logits(probabilities) if self._options.smoothing else steadied) + self._favour(past.logits)
+        self._past = _Past(picture, probabilities, steadied)
+        return steadied
+
+    def carry(self, frame: Frame, fit: Fit) -> Planes:
+        """The last answer (1, K, h, w), carried to a frame that the engine skips."""
+        if self._past is None:
+            raise ConfigError("there is no answer to carry yet: ask is_due first")
+        return self._moved(self._past, _picture(frame, fit)).logits
+
+    def _smooth(self, probabilities: Planes, past: _Past, picture: Image) -> Planes:
+        change = float(cv2.absdiff(picture, past.picture).mean())
+        share = self._options.smoothing * math.exp(-change / _MOVING_LEVELS)
+        smoothed: Planes = kernels.smooth(probabilities, past.probabilities, 1 - share)
+        return smoothed
+
+    def _favour(self, logits: Planes) -> Planes:
+        """What is added to each class, so that a pixel stays in the class that it had: of one logit, in or out."""
+        if logits.shape[1] == 1:
+            return np.asarray(self._options.hysteresis * np.sign(logits), np.float32)
+        had = logits.argmax(1, keepdims=True) == np.arange(logits.shape[1])[None, :, None, None]
+        return np.asarray(self._options.hysteresis * had, np.float32)
+
+    def _moved(self, past: _Past, picture: Image) -> _Past:
+        """The past, as it would lie on the new picture."""
+        field = self._flow.between(past.picture, picture)
+        height, width = past.logits.shape[2:]
+        scale = width / picture.shape[1], height / picture.shape[0]
+        coarse = np.asarray(cv2.resize(field, (width, height), interpolation=cv2.INTER_AREA) * scale, np.float32)
+        there = carried(past.picture.astype(np.float32), field)
+        probabilities, logits = (_carried(planes, coarse) for planes in (past.probabilities, past.logits))
+        return _Past(np.rint(there).astype(np.uint8), probabilities, logits)
+
+
+def _carried(planes: Planes, field: npt.NDArray[np.float32]) -> Planes:
+    return np.stack([carried(plane, field) for plane in planes[0]])[None]
+
+
+def _logits(probabilities: Planes) -> Planes:
+    """What gives these probabilities: of one class, or of all."""
+    sure = probabilities.clip(_SURE, 1 - _SURE)
+    of: Planes = np.log(sure / (1 - sure)) if probabilities.shape[1] == 1 else np.log(sure)
+    return of
+
+
+def _picture(frame: Frame, fit: Fit) -> Image:
+    """The frame as the network sees it: grey, (H, W) uint8."""
+    top, left, height, width = fit.inner
+    rows, columns = slice(fit.box[0], fit.box[0] + fit.box[2]), slice(fit.box[1], fit.box[1] + fit.box[3])
+    twice = cv2.resize(frame.image[rows, columns], (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
+    grey = twice if twice.ndim == 2 else cv2.cvtColor(twice, cv2.COLOR_RGB2GRAY)
+    picture = np.zeros(fit.size, np.uint8)
+    picture[top : top + height, left : left + width] = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    return picture

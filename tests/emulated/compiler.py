@@ -1,0 +1,82 @@
+"""Compiling .cu files for the host: each file once, and again when it or a header has changed."""
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+HOST = TESTS / "emulated" / "cuda_host"
+KERNELS = TESTS.parent / "kernels"
+GXX = shutil.which("g++")
+
+PLAIN = ("-O1", "-g1")
+SANITIZED = (
+    *PLAIN,
+    "-fsanitize=address,undefined",
+    "-fsanitize-sections=emulated_shared",
+    "-fno-sanitize-recover=undefined",
+)
+EMULATOR_UNCHECKED = "-fno-sanitize=undefined"  # of the emulator's own text, which takes long to compile with it
+LONGEST_S = 600  # of a run under sanitizers: beyond it a kernel hangs
+# Fusing a multiplication with an addition rounds once instead of twice: nvcc is told the same in CMakeLists.txt.
+ALWAYS = ("-std=c++17", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-Wno-attributes", "-Wno-unknown-pragmas")
+
+
+def sources(folder: Path = KERNELS) -> list[Path]:
+    """The .cu files of a folder."""
+    return sorted(folder.glob("*.cu"))
+
+
+def shared_library(folder: Path, cuda_files: list[Path], *flags: str) -> Path:
+    """The emulator and `cuda_files` as one shared library in `folder`."""
+    emulator = [(path, (*flags, EMULATOR_UNCHECKED)) for path in sorted(HOST.glob("*.cpp"))]
+    with ThreadPoolExecutor() as pool:
+        halves = [(_together(folder, half), flags) for half in (cuda_files[::2], cuda_files[1::2]) if half]
+        objects = list(pool.map(lambda job: _object(folder, *job), [*halves, *emulator]))
+    library = folder / f"{_digest(b'', [path.name for path in objects])}.so"
+    if not library.exists():
+        sanitizers = [flag for flag in flags if flag.startswith("-fsanitize=")]
+        _run([str(GXX), "-shared", *sanitizers, *map(str, objects), "-ldl"], library)
+    return library
+
+
+def sanitized_python(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run Python, in tests/, with g++'s address sanitizer loaded first, as a library that was compiled with it needs."""
+    where = subprocess.run([str(GXX), "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+    environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0", "LD_PRELOAD": where.stdout.strip()}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, env=environment, cwd=TESTS, capture_output=True, text=True, check=False, timeout=LONGEST_S)
+
+
+def _together(folder: Path, cuda_files: list[Path]) -> Path:
+    """A file that includes them all, so that the headers are read once, and that has another name when one has changed."""
+    headers = sorted({header for path in [*cuda_files, KERNELS / "any"] for header in path.parent.glob("*.cuh")})
+    content = b"".join(path.read_bytes() for path in [*headers, *cuda_files])
+    together = folder / f"{_digest(content, [])}.cu"
+    together.write_text("".join(f'#include "{path}"\n' for path in cuda_files))
+    return together
+
+
+def _object(folder: Path, source: Path, flags: tuple[str, ...]) -> Path:
+    host = b"".join(path.read_bytes() for path in sorted(HOST.glob("*.h")))
+    flags = (*ALWAYS, *flags, f"-I{HOST}", f"-I{KERNELS}")
+    path = folder / f"{source.stem}-{_digest(host + source.read_bytes(), flags)}.o"
+    if not path.exists():
+        _run([str(GXX), *flags, "-x", "c++", "-c", str(source)], path)
+    return path
+
+
+def _run(command: list[str], result: Path) -> None:
+    """Run a compiler; the result appears whole or not at all, whoever else compiles the same."""
+    unfinished = result.with_suffix(f"{result.suffix}.{os.getpid()}")
+    made = subprocess.run([*command, "-o", str(unfinished)], capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    unfinished.rename(result)
+
+
+def _digest(content: bytes, words: list[str] | tuple[str, ...]) -> str:
+    return sha256(content + "\0".join(words).encode()).hexdigest()[:16]

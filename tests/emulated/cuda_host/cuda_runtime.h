@@ -1,0 +1,88 @@
+// What the .cu files of rtseg use of CUDA's language and runtime, on the host, so that g++ compiles them unchanged.
+// Blocks run one after another and streams at once: what only true concurrency shows is not shown here.
+#pragma once
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "block.h"
+
+namespace emulated {
+
+constexpr bool is_template(const char* function) {
+  for (; *function; ++function)
+    if (function[0] == '[' && function[1] == 'w') return true;  // "[with T = float]"
+  return false;
+}
+
+}  // namespace emulated
+
+#define __global__
+#define __device__
+#define __launch_bounds__(...)
+// One section holds all shared arrays, so that each block finds them full of rubbish. g++ ignores the section in a template.
+#define __shared__                                                                                              \
+  static_assert(!::emulated::is_template(__PRETTY_FUNCTION__), "a template takes dynamic_shared<T>() instead"); \
+  static __attribute__((section("emulated_shared")))
+
+namespace rtseg {
+
+template <typename T>
+T* dynamic_shared() {  // the CUDA half of it is in launch.cuh
+  return static_cast<T*>(emulated::dynamic_memory());
+}
+
+}  // namespace rtseg
+
+#include "intrinsics.h"
+
+enum cudaError_t {
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorLaunchFailure = 719,
+  cudaErrorStreamCaptureUnsupported = 900,
+};
+enum cudaMemcpyKind { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 };
+enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 };
+using cudaStream_t = struct CUstream_st*;
+using cudaGraph_t = struct CUgraph_st*;
+using cudaGraphExec_t = struct CUgraphExec_st*;
+
+cudaError_t cudaMalloc(void** pointer, std::size_t bytes);
+cudaError_t cudaFree(void* pointer);
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void* pointer, int value, std::size_t bytes, cudaStream_t stream);
+cudaError_t cudaStreamCreate(cudaStream_t* stream);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* runnable, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t runnable, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t runnable);
+cudaError_t cudaGetDeviceCount(int* count);
+const char* cudaGetErrorString(cudaError_t code);
+
+namespace emulated {
+
+cudaError_t submit(const Launch& launch, const void* kernel, cudaStream_t stream);
+
+template <typename... P, std::size_t... I>
+std::tuple<P...> copied(void** arguments, std::index_sequence<I...>) {
+  return std::tuple<P...>(*static_cast<P*>(arguments[I])...);
+}
+
+}  // namespace emulated
+
+template <typename... P>
+cudaError_t cudaLaunchKernel(void (*kernel)(P...), dim3 grid, dim3 block, void** arguments, std::size_t shared,
+                             cudaStream_t stream) {
+  const auto values = emulated::copied<P...>(arguments, std::index_sequence_for<P...>());
+  const auto body = [kernel, values] { std::apply(kernel, values); };
+  return emulated::submit({"", grid, block, shared, body}, reinterpret_cast<const void*>(kernel), stream);
+}

@@ -1,0 +1,73 @@
+"""A kernel's emulated CUDA backend meets the NumPy truth on each case, in each schedule.
+
+As a program, for runs under sanitizers: `python -m emulated.meeting LIBRARY` (in tests/) meets all kernels, the schedules in
+turn; `python -m emulated.meeting LIBRARY KERNEL ...` meets those, in all schedules.
+"""
+
+import sys
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from emulated.schedules import Schedule
+
+from rtseg.kernels import KERNELS, cuda
+from rtseg.kernels.device_array import DeviceArray
+from rtseg.kernels.registry import Case, Kernel
+
+ON_HOST = {"palette"}  # arrays that travel with the call
+
+CUDA = [made for made in KERNELS.values() if "cuda" in made.backends]
+
+
+def meet(made: Kernel[..., Any], library: Path, in_turn: bool = False) -> list[str]:
+    """What is wrong with a kernel's backend in `library`, which is chosen: a line for each failure.
+
+    in_turn: each case in one schedule, the next case in the next one; otherwise each in all.
+    """
+    wrong = []
+    for number, case in enumerate(made.cases()):
+        expected = np.asarray(made.truth(*case.args, **case.options))
+        for schedule in [Schedule(number % len(Schedule))] if in_turn else Schedule:
+            schedule.choose(library)
+            problem = differs(made, expected, on_host(made.backends["cuda"](*on_device(made, case), **case.options)))
+            wrong += [f"{made.name} on {case.name}, {schedule.name.lower()} (emulated): {problem}"] if problem else []
+    return wrong
+
+
+def on_device(made: Kernel[..., Any], case: Case, stream: int = 0) -> list[Any]:
+    """A case's arguments with device arrays for NumPy ones."""
+    named = zip(signature(made.truth).parameters, case.args, strict=False)
+    is_array = [(value, isinstance(value, np.ndarray) and name not in ON_HOST) for name, value in named]
+    return [DeviceArray.of(value, stream) if array else value for value, array in is_array]
+
+
+def on_host(result: Any) -> npt.NDArray[Any]:
+    return result.numpy() if isinstance(result, DeviceArray) else np.asarray(result)
+
+
+def differs(made: Kernel[..., Any], expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> str:
+    """How `found` differs from `expected` by more than the kernel allows, in words, or nothing."""
+    if (found.shape, found.dtype) != (expected.shape, expected.dtype):
+        return f"{found.dtype} {found.shape} instead of {expected.dtype} {expected.shape}"
+    distance = np.abs(found.astype(np.float64) - expected.astype(np.float64))
+    same = (
+        (found == expected)
+        | (distance <= made.atol)
+        | (np.isnan(found) & np.isnan(expected) if found.dtype.kind == "f" else False)
+    )
+    return "" if same.all() else f"{np.count_nonzero(~same)} of {same.size} values are off, by {np.nanmax(distance)} at most"
+
+
+def main(library: Path, *names: str) -> int:
+    cuda.choose(library)
+    chosen = [made for made in CUDA if made.name in names or not names]
+    wrong = [problem for made in chosen for problem in meet(made, library, in_turn=not names)]
+    sys.stdout.write("\n".join([*wrong, f"{len(chosen)} kernels met the truth, {len(wrong)} times in vain\n"]))
+    return len(wrong) > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

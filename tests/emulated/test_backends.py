@@ -1,0 +1,47 @@
+"""Every CUDA kernel, emulated, on every case, in every schedule: all agree with the NumPy truth."""
+
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from emulated import compiler, meeting
+
+from rtseg.kernels import KERNELS
+from rtseg.kernels.device_array import DeviceArray
+from rtseg.kernels.registry import Kernel
+
+
+def test_every_kernel_has_a_cuda_backend() -> None:
+    assert {made.name for made in meeting.CUDA} == set(KERNELS)
+
+
+@pytest.mark.parametrize("made", meeting.CUDA, ids=lambda made: made.name)
+def test_a_kernel_agrees_with_the_truth(made: Kernel[..., Any], emulated: Path) -> None:
+    assert meeting.meet(made, emulated) == []
+
+
+@pytest.mark.parametrize(
+    "made", [made for made in meeting.CUDA if "out" in signature(made.truth).parameters], ids=lambda made: made.name
+)
+def test_the_result_goes_into_out_even_if_it_is_the_input(made: Kernel[..., Any], emulated: Path) -> None:
+    case = next(case for case in reversed(made.cases()) if case.args[0].size > 40)
+    expected = np.asarray(made.truth(*case.args, **case.options))
+    for in_place in (False, True):
+        arguments = meeting.on_device(made, case)
+        like = (arguments[0].shape, arguments[0].dtype) == (expected.shape, expected.dtype)
+        out = arguments[0] if in_place and like else DeviceArray(expected.shape, expected.dtype)
+        assert made(*arguments, **case.options, out=out) is out
+        assert meeting.differs(made, expected, out.numpy()) == ""
+
+
+def test_nothing_is_smoothed_into_nothing(emulated: Path) -> None:
+    nothing = DeviceArray((0, 3), np.float32)
+    assert KERNELS["smooth"](nothing, nothing, 0.5).numpy().shape == (0, 3)
+
+
+def test_all_kernels_agree_under_the_sanitizers(sanitized_library: Path) -> None:
+    ended = compiler.sanitized_python("-m", "emulated.meeting", str(sanitized_library))
+    assert ended.returncode == 0, ended.stdout + ended.stderr[-3000:]
+    assert f"{len(meeting.CUDA)} kernels met the truth, 0 times in vain" in ended.stdout

@@ -1,0 +1,62 @@
+"""The benchmark of the kernels: that both sides do the same work, and what a row says."""
+
+import json
+
+import numpy as np
+import pytest
+
+from rtseg import kernel_bench
+from rtseg.kernel_bench import Contest, contests, measure_kernels
+
+ALIKE = {  # the share of pixels that both sides may see differently, and by how much the others may differ
+    "fit_input (RGB)": (0.0, 0.03),
+    "fit_input (grey)": (0.0, 0.03),
+    "argmax_labels": (0.02, 0.0),
+    "median 3": (0.0, 0.0),
+    "median 5": (0.0, 0.0),
+    "median 7": (0.0, 0.0),
+    "lee 7": (0.0, 1.0),
+    "opening": (0.0, 0.0),
+    "keep_largest": (0.0, 0.0),
+    "kuan": (0.0, 1.0),
+    "frost": (0.0, 1.0),
+    "srad": (0.0, 1.0),
+    "perona_malik": (0.0, 1.0),
+}
+
+
+@pytest.fixture(scope="module")
+def all_contests() -> dict[str, Contest]:
+    return {contest.kernel: contest for contest in contests((280, 310))}  # OpenCV enlarges by areas otherwise than bilinearly
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_both_sides_of_a_contest_do_the_same_work(all_contests: dict[str, Contest], name: str) -> None:
+    share, atol = ALIKE[name]
+    ours, theirs = np.asarray(all_contests[name].our_call(), float), np.asarray(all_contests[name].their_call(), float)
+    assert ours.shape == theirs.shape
+    assert np.mean(np.abs(ours - theirs) > atol) <= share
+    assert ours.any()
+
+
+def test_every_size_and_every_kernel_has_a_row(monkeypatch: pytest.MonkeyPatch, all_contests: dict[str, Contest]) -> None:
+    monkeypatch.setattr(kernel_bench, "BUDGET_NS", 1)
+    rows = measure_kernels([(24, 32), (31, 17)])
+    assert [(row.height, row.kernel) for row in rows] == [(height, name) for height in (24, 31) for name in all_contests]
+    for row in rows:
+        assert row.ratio == pytest.approx(row.theirs_ms / row.ours_ms)
+        assert row.of_copy > 0
+        assert json.loads(json.dumps(row.to_json()))["kernel"] == row.kernel
+
+
+def test_only_the_named_kernels_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel_bench, "BUDGET_NS", 1)
+    assert [row.kernel for row in measure_kernels([(24, 32)], ["median 3", "blend"])] == ["blend", "median 3"]
+
+
+def test_sides_take_turns() -> None:
+    turns = []
+    contest = Contest("one", "another", lambda: turns.append("ours"), lambda: turns.append("theirs"), 1)
+    kernel_bench.alternate(contest)
+    assert turns == ["ours", "theirs"] * (len(turns) // 2)
+    assert len(turns) == 2 * (kernel_bench.TURNS[1] + 2)
