@@ -65,6 +65,8 @@ def quantise(
     pattern. Raises ModelError.
     """
     model, out = Path(model), Path(out)
+    if out.resolve() == model.resolve():
+        raise ModelError(f"{out} is the FP32 model itself, which nothing could bring back: name another file to write")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".quantise-") as scratch:
         prepared, part = Path(scratch) / "prepared.onnx", Path(scratch) / out.name
@@ -120,7 +122,7 @@ def _feeds(model: Path, spec: ModelSpec, clips: Iterable[Iterable[Image]]) -> It
         for image in _played(clip, SHORTEST if spec.states else 1):
             x = kernels.fit_input(image, letterbox((0, 0, *image.shape[:2]), spec.size), spec.mean, spec.std)
             memory = zip(spec.states, state.now, strict=True)
-            yield {spec.image_input: x} | {port.input: values.copy() for port, values in memory}
+            yield {spec.image_input: x} | {port.input: values for port, values in memory}
             logits, state = engine.infer(x, state)
             frames += 1
             if kernels.has_nonfinite(logits):

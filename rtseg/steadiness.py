@@ -111,13 +111,15 @@ def lag(masks: Sequence[Mask], truths: Sequence[Mask]) -> float:
 
 
 def recovery(overlaps: Sequence[float], event: int, *, good: float = 0.9, steady: int = 3) -> float:
-    """Frames from `event` until the overlap is `good` for `steady` frames in a row; inf where it never is.
+    """Frames from `event` until the overlap is `good` for `steady` frames in a row; inf where it never is again, NaN if it never was.
 
     good: a share of the median overlap before the event. Raises ConfigError.
     """
     if not 0 < event < len(overlaps):
         raise ConfigError(f"an event at frame {event} of {len(overlaps)} has no before or no after: give one between")
     wanted = good * float(np.median(overlaps[:event]))
+    if not wanted:
+        return math.nan
     enough = [value >= wanted for value in overlaps[event:]]
     return next((float(k) for k in range(len(enough) - steady + 1) if all(enough[k : k + steady])), math.inf)
 

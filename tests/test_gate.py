@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from rtseg.dataset import open_dataset
+from rtseg.engines.base import StateSpec
 from rtseg.engines.load import load_engine
 from rtseg.errors import GateRefusal
 from rtseg.evaluate import evaluate
@@ -31,7 +32,7 @@ class Altered:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two scans of a bright square that moves, with an exact mask."""
+    """Two scans of a bright square that moves, with an exact mask, beside a lesser one that is not the lumen."""
     path = tmp_path_factory.mktemp("data")
     for kind in ("images", "masks"):
         (path / kind).mkdir()
@@ -39,15 +40,18 @@ def folder(tmp_path_factory):
         for frame in range(frames):
             image = np.full((64, 96), 20, np.uint8)
             image[10 + frame : 40 + frame, 20:60] = 230
+            mask = np.where(image > 128, 255, 0).astype(np.uint8)
+            image[50:62, 70:94] = 230
             name = f"scan{scan:02d}_frame{frame:05d}.png"
             cv2.imwrite(str(path / "images" / name), image)
-            cv2.imwrite(str(path / "masks" / name), np.where(image > 128, 255, 0).astype(np.uint8))
+            cv2.imwrite(str(path / "masks" / name), mask)
     return path
 
 
 @pytest.fixture(scope="module")
 def fp32(tmp_path_factory):
-    engine = load_engine(networks.convolutional(tmp_path_factory.mktemp("net") / "net.onnx"))
+    bare = networks.undescribed(networks.convolutional(tmp_path_factory.mktemp("net") / "net.onnx"))
+    engine = load_engine(bare, spec=networks.spec(states=(StateSpec("h_in", "h_out", ()),), single=("lumen",)))
     yield engine
     engine.close()
 

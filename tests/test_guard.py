@@ -8,6 +8,7 @@ import pytest
 import screens
 from results import result, stream
 
+from rtseg.errors import ImageError
 from rtseg.frame import Frame
 from rtseg.overlay import Overlay
 from rtseg.sector import Guard, SectorFinder
@@ -17,6 +18,11 @@ from rtseg.sinks.video import VideoSink
 SCREEN = (300, 400)
 FAN = screens.fan(SCREEN, (150, 5), 0.5, 55, 280)
 BRACHIAL = Path("/work/shared/data/clips/brachial_screen.mov")
+
+
+def test_a_sector_of_another_frame_is_refused():
+    with pytest.raises(ImageError, match=r"cannot cover \(40, 60\): give this frame's own sector"):
+        Guard().cover(Frame(np.zeros((40, 60), np.uint8), 0, 0), whole((60, 40), 1.0))
 
 
 def surroundings(mask, pixels=9):

@@ -52,6 +52,15 @@ def test_sector_is_found_among_letters(inside, kind, ground):
     assert np.count_nonzero(inside & ~sectors[-1].mask()) < 0.001 * np.count_nonzero(inside)
 
 
+@pytest.mark.parametrize("shape", [(1080, 1920), (1500, 2700)])
+def test_sector_of_a_large_screen_is_found(shape):
+    inside = screens.fan(shape, (shape[1] * 0.45, shape[0] * 0.03), 0.6, shape[0] * 0.2, shape[0] * 0.9)
+    (sector,), _ = run(screens.frames(inside, 1, letters=False))
+    assert sector.kind is Kind.CURVILINEAR
+    assert iou(sector, inside) > 0.96
+    assert not (inside & ~sector.mask()).any()
+
+
 def test_a_fan_that_the_frame_cuts_off_keeps_all_its_tissue():
     inside = screens.fan(SCREEN, (200, -125), 0.5, 60, 900)
     (sector,), _ = run(screens.frames(inside, 1, letters=False))

@@ -116,6 +116,7 @@ def test_recovery_by_hand():
     assert recovery(overlaps, 3) == 2
     assert recovery([0.9] * 8, 3) == 0
     assert recovery([0.9] * 3 + [0.1] * 5, 3) == math.inf
+    assert math.isnan(recovery([0.0] * 8, 3))
     with pytest.raises(ConfigError, match="no before or no after"):
         recovery(overlaps, 0)
 

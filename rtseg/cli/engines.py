@@ -97,7 +97,7 @@ def _table(result: EngineBench) -> Table:
     caption = f"{result.threads} threads; the machine's measured peak: {peaks}; times are of this run, compare them within it"
     table = Table(title="the bare networks, in turns", caption=caption, title_justify="left", caption_justify="left")
     table.add_column("engine")
-    for column in ("median ms", f"{fastest} is as fast", "GMAC", "of the peak", "time goes to"):
+    for column in ("median ms", f"{fastest} is as fast", "GMAC", "of the peak, at best", "time goes to"):
         table.add_column(column, justify="left" if column == "time goes to" else "right")
     for name, contestant in rows.items():
         ratio = f"{result.times_as_fast(fastest, name):.2f} times"

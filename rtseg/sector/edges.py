@@ -49,7 +49,7 @@ def hull_of(evidence: Flags) -> Points:
 
 
 def edges_of(hull: Points, above: Grey, levels: int) -> Iterator[Edge]:
-    """The sides of a hull, (N, 2) in frame pixels, that do not lie on the frame's own border, each looked at in the frame."""
+    """The sides of a hull, (N, 2), that do not lie on the picture's own border, each looked at in the picture, (H, W)."""
     middle = hull.mean(axis=0)
     for start, end in zip(hull, np.roll(hull, -1, axis=0), strict=True):
         length = float(np.hypot(*(end - start)))

@@ -10,6 +10,7 @@ Grey = npt.NDArray[np.uint8]  # (H, W)
 Flags = npt.NDArray[np.uint8]  # (H, W), 0 or 1: what OpenCV takes for bool
 
 _THUMB_SIDE = 320  # pixels; letters of a scanner's menu are then 3 to 6 high, and their strokes no wider than 2
+_LONGEST = 1280  # pixels: a larger frame is looked at in every second or third pixel
 _SOLID_SIDE = 9  # pixels of the thumbnail: wider than a line of letters is dense
 _SOLID = 0.6  # of that square is lit: tissue is above, lines of text are below
 _LARGE = 0.2  # of the largest region: a shadow can split the tissue in two
@@ -21,36 +22,42 @@ _DARKEST = 0.02  # of the pixels show the ground, wherever a sector leaves room 
 _DARK = 24  # grey levels: a screen whose ground is brighter has a coloured ground
 
 
-def as_grey(image: Image) -> Grey:
-    """An image (H, W) or (H, W, 3) in grey."""
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
+def step_of(height: int, width: int, longest: int = _THUMB_SIDE) -> int:
+    """Each how many pixels one is taken, so that the longer side has `longest` at the most."""
+    return min(height, width, -(-max(height, width) // longest))
 
 
-def step_of(height: int, width: int) -> int:
-    """Each how many pixels a thumbnail takes one."""
-    return min(height, width, -(-max(height, width) // _THUMB_SIDE))
+def sampled(image: Image, step: int) -> Grey:
+    """Every step-th pixel in grey: taking the mean would cost more, and would smooth the speckle away."""
+    height, width = image.shape[0] // step, image.shape[1] // step
+    samples = cv2.resize(image[: height * step, : width * step], (width, height), interpolation=cv2.INTER_NEAREST)
+    return np.asarray(samples if image.ndim == 2 else cv2.cvtColor(samples, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def thumbnail(image: Image) -> Grey:
-    """Every n-th pixel in grey: taking the mean would cost more, and would smooth the speckle away."""
-    step = step_of(image.shape[0], image.shape[1])
-    height, width = image.shape[0] // step, image.shape[1] // step
-    whole = image[: height * step, : width * step]
-    return as_grey(np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8))
+    """What is looked at in every frame."""
+    return sampled(image, step_of(image.shape[0], image.shape[1]))
 
 
 class Evidence:
-    """The brightest that each pixel was in the frames so far, and where anything moved."""
+    """The brightest that each pixel was in the frames so far, and where anything moved.
+
+    size: (H, W) of the frames. step: each how many of their pixels one is in `brightest`: edges are looked for with a reach in
+    pixels, and a large screen has no sharper ones.
+    """
 
     def __init__(self, image: Image) -> None:
-        self.brightest = as_grey(image)
-        self._darkest = thumbnail(image)
+        self.size = (image.shape[0], image.shape[1])
+        self.step = step_of(*self.size, _LONGEST)
+        self.brightest = sampled(image, self.step)
+        self._darkest = thumbnail(self.brightest)
         self.frames = 1
 
     def add(self, image: Image) -> None:
         """Look at another frame of the same size."""
-        self.brightest = np.maximum(self.brightest, as_grey(image))
-        self._darkest = np.minimum(self._darkest, thumbnail(image))
+        grey = sampled(image, self.step)
+        self.brightest = np.maximum(self.brightest, grey)
+        self._darkest = np.minimum(self._darkest, thumbnail(grey))
         self.frames += 1
 
     def moving(self) -> Mask | None:

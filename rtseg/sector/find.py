@@ -30,7 +30,7 @@ _APART = 9  # pixels of the thumbnail
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The tissue's hull, (N, 2) in frame pixels, at one threshold, its sharp edges, and their share of all its edges."""
+    """The hull of the tissue at one threshold, (N, 2) in pixels of the evidence, its sharp edges, and their share of all edges."""
 
     hull: Points
     edges: Sequence[Edge]
@@ -41,7 +41,6 @@ def find(evidence: Evidence) -> Sector:
     """The sector that the evidence shows, or the whole frame."""
     thumb = thumbnail(evidence.brightest)
     above = above_ground(evidence.brightest, ground_of(thumb))
-    size: Size = above.shape[0], above.shape[1]
     best: Look | None = None
     for look in _looks(evidence, above):
         if best is None or look.sharpness > best.sharpness + _BETTER:
@@ -49,8 +48,8 @@ def find(evidence: Evidence) -> Sector:
         if best.sharpness >= _SURE:
             break
     if best is None or best.sharpness < _CONVINCING:
-        return whole(size, float(_is_clean(above, best.hull if best else None)))
-    return _shaped(best, size)
+        return whole(evidence.size, float(_is_clean(above, best.hull if best else None)))
+    return _shaped(best, evidence)
 
 
 def _looks(evidence: Evidence, above: Grey) -> Iterator[Look]:
@@ -67,10 +66,15 @@ def _looks(evidence: Evidence, above: Grey) -> Iterator[Look]:
 
 def _is_plausible(hull: Points, seen: Flags, still: Flags, bars: Mask) -> bool:
     """Whether a region may be the ultrasound: large, no bar or menu, and nearly all of what seems tissue."""
-    if (np.ptp(hull, axis=0) < _LEAST_SIDE * np.array(seen.shape[::-1])).any() or bars[seen > 0].mean() > _BARS:
+    if _is_small(hull, (seen.shape[0], seen.shape[1])) or bars[seen > 0].mean() > _BARS:
         return False
     outside = cv2.fillConvexPoly(still.copy(), hull.astype(np.int32), 0)
     return bool(outside.sum() <= _LEFT_OUT * still.sum())
+
+
+def _is_small(outline: Points, size: Size) -> bool:
+    height, width = size
+    return bool((np.ptp(outline, axis=0) < _LEAST_SIDE * np.array((width, height))).any())
 
 
 def _look(hull: Points, above: Grey, levels: int) -> Look:
@@ -80,11 +84,14 @@ def _look(hull: Points, above: Grey, levels: int) -> Look:
     return Look(hull, sharp, share)
 
 
-def _shaped(look: Look, size: Size) -> Sector:
+def _shaped(look: Look, evidence: Evidence) -> Sector:
     """The frame, cut along each sharp edge: where the tissue fades out, nothing is cut."""
+    size, step = evidence.size, evidence.step
     outline = frame_outline(size)
     for edge in look.edges:
-        outline = clipped(outline, edge.point, edge.inward)
+        outline = clipped(outline, edge.point * step - edge.inward * (step - 1), edge.inward)
+    if len(outline) < 3 or _is_small(outline, size):
+        return whole(size)
     return Sector(_kind(look.edges, outline), size, as_outline(outline), round(look.sharpness, 3))
 
 

@@ -12,9 +12,7 @@ from rtseg.sector.watch import Watch
 
 _LOOKS = (1, 2, 4, 8, 12)  # after so many frames of a search the evidence is looked at; the last look ends it
 _SAME = 0.97  # overlap of two looks that confirm each other, and of a sector that is not worth a change
-_REST = (
-    16  # frames to the next search after one in vain, then twice as many, and so on: a lifted probe looks like a changed layout
-)
+_REST = 16  # frames; twice as many after each search in vain: a lifted probe looks like a changed layout, and stays away
 _LONG_REST = 256  # at the most, and where all is well, but there is no rim to watch
 
 
@@ -51,7 +49,8 @@ class SectorFinder:
             self._begin(frame.image)
             return self._sector, ""
         before = self._sector
-        if self._search is None and self._needs_search(frame.image):
+        self._rest -= 1
+        if self._search is None and self._rest <= 0 and (self._watch is None or self._watch.is_suspicious(frame.image)):
             self._search = Search()
         if self._search:
             self._take(self._search.add(frame.image))
@@ -66,10 +65,6 @@ class SectorFinder:
         self._search.add(image)
         if self._search.last and not is_nothing(self._search.last):
             self._sector = self._search.last
-
-    def _needs_search(self, image: Image) -> bool:
-        self._rest -= 1
-        return self._rest <= 0 and (self._watch is None or self._watch.is_suspicious(image))
 
     def _take(self, found: Sector | None) -> None:
         """Take what a search found for the sector, unless it is as good as the one that we have."""

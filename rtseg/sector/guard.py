@@ -6,6 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from rtseg.errors import ImageError
 from rtseg.frame import Frame, Image
 from rtseg.sector.shape import Kind, Sector
 
@@ -25,7 +26,14 @@ class Guard:
         self._cover: Image | None = None
 
     def cover(self, frame: Frame, sector: Sector) -> Frame:
-        """The frame with nothing outside its sector, in a copy; the frame itself where it is all sector."""
+        """The frame with nothing outside its sector, in a copy; the frame itself where it is all sector.
+
+        Raises ImageError where the sector is that of a frame of another size.
+        """
+        if sector.size != (frame.height, frame.width):
+            raise ImageError(
+                f"the sector of a frame {sector.size} cannot cover {frame.image.shape}: give this frame's own sector"
+            )
         if sector.kind is Kind.WHOLE:
             self._tell_exposed(frame, sector)
             return frame

@@ -1,5 +1,6 @@
 """The wheel holds what it needs, nothing else, and runs from any folder."""
 
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -94,3 +95,31 @@ def test_the_command_of_the_wheel_segments_the_clip_that_it_carries(bare_python,
     done = bare_python("-m", "rtseg.cli", "run", "clip:carotid", "--json", "out.jsonl")
     assert done.returncode == 0, done.stderr
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) > 25
+
+
+def test_a_wheel_with_the_cuda_library_holds_it_and_is_for_this_platform(tmp_path):
+    copy = tmp_path / "checkout"
+    names = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "NOTICE", "rtseg", "kernels", "engines")
+    copy.mkdir()
+    for name in names:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, copy / name)
+    (copy / "kernels" / "librtseg_kernels.so").write_bytes(b"a library")
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(tmp_path),
+        str(copy),
+    ]
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert not wheel.name.endswith("-any.whl")
+    assert "rtseg/kernels/librtseg_kernels.so" in zipfile.ZipFile(wheel).namelist()

@@ -10,6 +10,7 @@ import pytest
 from onnx import TensorProto, numpy_helper
 
 from rtseg.engines.load import load_engine
+from rtseg.engines.onnx import OnnxEngine
 from rtseg.engines.quantise import SHORTEST, quantise
 from rtseg.errors import ModelError
 from rtseg.kernels import fit_input, letterbox
@@ -117,6 +118,16 @@ def test_the_memory_is_calibrated_on_what_it_holds(fp32, int8):
     assert seen > 0.9
 
 
+def test_the_memory_starts_afresh_with_each_clip(fp32, tmp_path, monkeypatch):
+    empty, infer = [], OnnxEngine.infer
+    monkeypatch.setattr(
+        OnnxEngine, "infer", lambda engine, x, state: empty.append(not state.now[0].any()) or infer(engine, x, state)
+    )
+    quantise(fp32, tmp_path / "int8.onnx", [clip(0, 5), clip(1, 6)])
+    assert [step for step, value in enumerate(empty) if value] == [0, 5]
+    assert len(empty) == 11
+
+
 def test_a_still_is_held_until_the_memory_knows_it(fp32, tmp_path):
     made = quantise(fp32, tmp_path / "int8.onnx", [clip(0, 1), clip(1, 2)])
     assert made.frames == 2 * SHORTEST
@@ -169,6 +180,13 @@ def test_what_cannot_be_quantised(fp32, int8, tiny, tmp_path, model, options, co
     with pytest.raises(ModelError, match=complaint):
         quantise(path, out, [clip(0)], **options)
     assert [(path.name, path.read_bytes()) for path in out.parent.iterdir()] == [("out.onnx", b"old")]
+
+
+def test_the_fp32_model_is_not_overwritten(fp32):
+    before = fp32.read_bytes()
+    with pytest.raises(ModelError, match=r"is the FP32 model itself.*name another file"):
+        quantise(fp32, fp32.parent / "." / fp32.name, [clip(0)])
+    assert fp32.read_bytes() == before
 
 
 @pytest.mark.parametrize("clips", [[], [[]]])

@@ -1,0 +1,129 @@
+"""Are the events of a stream seen for what they are, how soon, and how often is one seen that is none?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rtseg.engines.base import Engine
+from rtseg.frame import Life, Segmentation
+from rtseg.metrics import dice
+from rtseg.session import Session
+from rtseg.steadiness import false_resets, recovery
+from rtseg.temporal_bench.clips import Clip, phantom
+
+AFRESH = (Life.NEW, Life.CUT, Life.GAP)
+SOON = 2  # frames within which an event must be seen
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An event from frame `start` on, and the lives by which it may be known; none: it must not be noticed.
+
+    end: the first frame after it, where it has one: what is seen then may be another scene.
+    """
+
+    kind: str
+    start: int
+    lives: tuple[Life, ...]
+    end: int | None = None
+
+
+SCRIPT = "freeze@40+20:3,cut@90,lift@120+10,drop@160+20,gain@210+20:-6,depth@250:1.5"
+SCRIPTED = (
+    Expected("freeze", 40, (Life.HELD,), 60),
+    Expected("cut", 90, (Life.CUT,)),
+    Expected("lift", 120, (Life.LOST,), 130),
+    Expected("drop", 180, (Life.GAP,)),
+    Expected("gain", 210, ()),
+    Expected("depth", 250, (Life.CUT, Life.NEW)),
+)
+SPLICED = (
+    Expected("freeze", 30, (Life.HELD,), 45),
+    Expected("no signal", 60, (Life.LOST,), 66),
+    Expected("cut", 75, (Life.CUT,)),
+    Expected("drop", 110, (Life.GAP,)),
+)
+
+
+def scripted(geometry: str, height: int = 240, width: int = 320) -> Clip:
+    """A phantom to which everything happens that SCRIPTED tells of."""
+    options = f"vessel?seed=3&geometry={geometry}&height={height}&width={width}&faults={SCRIPT}"
+    return phantom(f"phantom, {geometry}", options, 280)
+
+
+def spliced(clip: Clip) -> Clip | None:
+    """A recording with the faults of SPLICED in it; None where it is too short for them.
+
+    The picture freezes under a coder's noise, goes black, turns into its mirror image, and 20 frames are missing.
+    """
+    if len(clip.images) < 100:
+        return None
+    rng, images = np.random.default_rng(0), list(clip.images[:100])
+    for t in range(30, 45):
+        images[t] = np.clip(images[29] + rng.integers(-3, 4, images[29].shape), 0, 255).astype(np.uint8)
+    images[60:66] = [np.zeros_like(images[0])] * 6
+    images[75:] = [np.ascontiguousarray(image[:, ::-1]) for image in images[75:]]
+    return Clip(f"{clip.name}, spliced", tuple(images), (*range(90), *range(110, 120)))
+
+
+def recognised(engine: Engine, clip: Clip, events: Sequence[Expected]) -> dict[str, Any]:
+    """How late each event was seen (frames, None: never), resets that none explains, and how soon the mask was good again."""
+    results = run(engine, clip)
+    lives = [result.life for result in results]
+    seen = {event.kind: _delay(lives, clip.indices, event) for event in events if event.lives}
+    ends = [index for event in events if event.lives for index in (event.start, event.end) if index is not None]
+    explained = [clip.indices.index(index) for index in ends]
+    resets = [t for t, life in enumerate(lives) if t and life in AFRESH]
+    wrong = [t for t in resets if not any(at <= t <= at + SOON for at in explained)]
+    report: dict[str, Any] = {"clip": clip.name, "frames": len(lives), "delay_frames": seen, "unexplained_resets": len(wrong)}
+    if clip.truths:
+        report["recovery_frames"] = _recoveries(results, clip, events)
+    return report | {"after_a_cut_like_a_fresh_session": _like_fresh(engine, clip, events)}
+
+
+def unexplained(engine: Engine, clips: Sequence[Clip]) -> dict[str, Any]:
+    """Resets on recordings in which nothing happens."""
+    frames = resets = 0
+    for clip in clips:
+        frames += len(clip.images)
+        resets += sum(result.life in AFRESH for result in run(engine, clip)[1:])
+    return {"frames": frames, "resets": resets, "false_resets_in_10000": false_resets(resets, 0, frames)}
+
+
+def run(engine: Engine, clip: Clip) -> list[Segmentation]:
+    """A fresh session's answers to a clip."""
+    session = Session(engine)
+    return [session.step(frame) for frame in clip.frames()]
+
+
+def _delay(lives: Sequence[Life], indices: Sequence[int], event: Expected) -> int | None:
+    """Frames given out from the event to the first that is known by it."""
+    first = next(t for t, index in enumerate(indices) if index >= event.start)
+    seen = next((t for t in range(first, min(first + 20, len(lives))) if lives[t] in event.lives), None)
+    return None if seen is None else seen - first
+
+
+def _recoveries(results: Sequence[Segmentation], clip: Clip, events: Sequence[Expected]) -> dict[str, float | None]:
+    """For each event, frames until the mask is as good as before it, where the truth is not empty."""
+    assert clip.truths is not None
+    overlaps = [dice(truth, result.labels == 1) for truth, result in zip(clip.truths, results, strict=True)]
+    found: dict[str, float | None] = {}
+    for event in events:
+        start = next(t for t, index in enumerate(clip.indices) if index >= event.start)
+        frames = recovery(overlaps, start)
+        found[event.kind] = frames if np.isfinite(frames) else None
+    return found
+
+
+def _like_fresh(engine: Engine, clip: Clip, events: Sequence[Expected]) -> bool:
+    """Whether from the second frame after each cut on the masks are those of a session that began there."""
+    cuts = [event.start for event in events if event.kind == "cut"]
+    results, frames = run(engine, clip), clip.frames()
+    for cut in cuts:
+        fresh = Session(engine)
+        after = [(fresh.step(frame), result) for frame, result in zip(frames, results, strict=True) if frame.index >= cut][1:10]
+        if not all(np.array_equal(one.labels, other.labels) for one, other in after):
+            return False
+    return True
