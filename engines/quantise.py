@@ -1,14 +1,14 @@
 """From an FP32 ONNX file to an INT8 one: explicit Q/DQ pairs whose scales come from real clips, with their memory carried on.
 
 The inputs and the weights of convolutions become int8, symmetric (zero point 0), weights a scale a channel; biases, what lies
-between the convolutions, logits and states stay float32. This one file serves OpenVINO, ONNX Runtime and TensorRT, which
-takes neither uint8 nor an int32 bias (onnx-tensorrt issue 850). Of what was tried on the carotid network (2 busy cores with
-VNNI and AMX, medians of alternating runs on OpenVINO), this is 4 times as fast as FP32 on two threads and 8 times on one, and
-the closest to it: mean Dice between both 0.998. Quantised outputs cost 5 % of the speed and, by a ReLU's sign bit, Dice
-(0.997). NNCF was as fast, but its symmetric preset writes uint8 after each ReLU (0.996), and brings scikit-learn along.
-Resize in INT8 gains 5 %, and would round the logits of networks that end with one. No layer gained by staying in float:
-first, last and recurrent convolutions each moved the Dice by less than 0.0001. On ONNX Runtime's CPU provider symmetric INT8
-is slower than FP32: give it that file.
+between the convolutions, logits and states stay float32. This one file is for OpenVINO, ONNX Runtime and TensorRT (by its
+documents, not tried: no GPU here), which takes neither uint8 nor an int32 bias (onnx-tensorrt issue 850). Of what was tried
+on the carotid network (2 busy cores with VNNI and AMX, medians of alternating runs on OpenVINO), this is 4 to 8 times as fast
+as FP32, and the closest to it: mean Dice between both 0.998. Quantised outputs cost 5 % of the speed and, by a ReLU's sign
+bit, Dice (0.997). NNCF was as fast, but its symmetric preset writes uint8 after each ReLU (0.996), and brings scikit-learn
+along. Resize in INT8 gains 5 %, and would round the logits of networks that end with one. No layer gained by staying in
+float: first, last and recurrent convolutions each moved the Dice by less than 0.0001. On ONNX Runtime's CPU provider
+symmetric INT8 is slower than FP32: give it that file.
 """
 
 import tempfile

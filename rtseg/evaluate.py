@@ -7,12 +7,16 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, Protocol
 
+import numpy as np
+
+from rtseg.biometry import head_biometry
 from rtseg.dataset import Case, open_dataset, scans
 from rtseg.frame import Frame, Segmentation
 from rtseg.metrics import PIXELS, Scores, score, summary
 
 OVERLAPS = ("dice", "iou", "precision", "recall")
 DISTANCES = ("hausdorff", "hd95")
+HEAD = "head"  # the class whose circumference is compared with the expert's
 
 
 class Segmenter(Protocol):
@@ -31,11 +35,15 @@ class Segmenter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CaseScores:
-    """How well each class was found in one image; `classes` is by name."""
+    """How well each class was found in one image; `classes` is by name.
+
+    head_circumference_mm: the expert's and ours, where the expert measured it and a head was found.
+    """
 
     name: str
     subject: str
     classes: Mapping[str, Scores]
+    head_circumference_mm: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +78,15 @@ class Evaluation:
         distances = {measure: _over(present, measure, 95) | {"unit": self.unit} for measure in DISTANCES}
         return counts | overlaps | distances
 
+    def measurements(self) -> dict[str, Any]:
+        """What was measured as an expert did, too: mean absolute and mean signed error, its deviation, the images it is over."""
+        pairs = [image.head_circumference_mm for image in self.images if image.head_circumference_mm]
+        errors = np.array([found - expert for expert, found in pairs])
+        if not errors.size:
+            return {}
+        figures = {"mae": float(np.abs(errors).mean()), "mean_error": float(errors.mean()), "std": float(errors.std())}
+        return {"head_circumference_mm": figures | {"n": len(pairs)}}
+
     def to_json(self) -> dict[str, Any]:
         """The evaluation as plain values."""
         return {
@@ -78,6 +95,7 @@ class Evaluation:
             "frames": len(self.images),
             "subjects": self.subjects,
             "classes": {name: self.summary(name) for name in self.images[0].classes},
+            "measurements": self.measurements(),
             "images": [asdict(image) for image in self.images],
         }
 
@@ -114,7 +132,15 @@ def _scores(session: Segmenter, case: Case, index: int, *, in_mm: bool) -> CaseS
     classes = {
         name: score(truth == label, found.labels == label, spacing) for label, name in enumerate(session.classes, start=1)
     }
-    return CaseScores(case.name, case.subject, classes)
+    return CaseScores(case.name, case.subject, classes, _head_circumference(case, found))
+
+
+def _head_circumference(case: Case, found: Segmentation) -> tuple[float, float] | None:
+    """The expert's and ours, in millimetres."""
+    if case.head_circumference_mm is None or case.spacing_mm is None or HEAD not in found.classes:
+        return None
+    biometry = head_biometry(found.mask(HEAD), case.spacing_mm)
+    return (case.head_circumference_mm, biometry.hc) if biometry else None
 
 
 def _over(scores: list[Scores], measure: str, tail: int) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def test_a_ratio_is_the_median_of_the_rounds_ratios():
 
 def test_the_share_of_the_peak_is_that_of_its_own_precision():
     known = {"cost": Cost(400_000_000, {"Convolution": 0.75, "Reorder": 0.25}), "precision": "int8"}
-    result = by_hand({"int8": [9.0, 4.0, 7.0], "other": [1.0]}, int8=known)
+    result = by_hand({"int8": [9.0, 4.0, 7.0], "other": [1.0] * 3}, int8=known)
     first, other = result.contestants
     assert result.fraction_of_peak(first) == pytest.approx(0.5)  # 2 ms at the peak, 4 ms at best
     assert result.fraction_of_peak(other) is None

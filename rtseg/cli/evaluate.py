@@ -47,6 +47,8 @@ def evaluate(
         show = partial(bar.update, task)
         evaluation = measure(Session(network), data, model=model, progress=lambda done, of: show(completed=done, total=of))
     console.print(_table(evaluation))
+    for name, figures in evaluation.measurements().items():
+        console.print(f"{name}: mean absolute error {figures['mae']:.2f}, mean error {figures['mean_error']:+.2f} of {figures['n']}")
     if json:
         json.write_text(jsonlib.dumps(evaluation.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
         console.print(f"wrote {json}", highlight=False)

@@ -18,6 +18,7 @@ _MOVED = 3  # grey levels between the brightest and the darkest a pixel was: mor
 _MOVING = 0.1  # of that square moved: tissue speckles, a menu stands
 _ENOUGH_MOTION = 0.02  # of the frame's pixels: less tells nothing, the probe is still or the scanner frozen
 _FLAT_SIDE, _FLAT, _BRIGHT = 7, 1.0, 8  # pixels of the thumbnail; standard deviation and mean in grey levels
+_TITLE = 0.3  # of a row is flat: the bar with the title
 _DARKEST = 0.02  # of the pixels show the ground, wherever a sector leaves room for it
 _DARK = 24  # grey levels: a screen whose ground is brighter has a coloured ground
 
@@ -102,6 +103,16 @@ def panels(above: Grey) -> Mask:
     mean, square = cv2.blur(thumb, (_FLAT_SIDE, _FLAT_SIDE)), cv2.blur(thumb * thumb, (_FLAT_SIDE, _FLAT_SIDE))
     flat: Mask = (square - mean * mean < _FLAT**2) & (mean >= _BRIGHT)
     return cv2.dilate(flat.astype(np.uint8), np.ones((_FLAT_SIDE, _FLAT_SIDE), np.uint8)) > 0
+
+
+def title_bars(panels: Mask) -> Mask:
+    """The rows at the top and at the bottom of a thumbnail that are one bar across it, letters and all; tissue may touch it."""
+    share = panels.mean(axis=1)
+    rows = np.zeros(len(share), np.bool_)
+    for way in (slice(None), slice(None, None, -1)):
+        if share[way][0] >= _TITLE:
+            rows[way] |= np.logical_and.accumulate(share[way] >= _TITLE)
+    return np.broadcast_to(rows[:, None], panels.shape)
 
 
 def lit_at(above: Grey, levels: int) -> Flags:

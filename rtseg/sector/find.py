@@ -8,7 +8,19 @@ import numpy as np
 
 from rtseg.frame import Mask
 from rtseg.sector.edges import Edge, edges_of, hull_of
-from rtseg.sector.evidence import Evidence, Flags, Grey, above_ground, ground_of, lit_at, panels, step_of, thumbnail, tissue
+from rtseg.sector.evidence import (
+    Evidence,
+    Flags,
+    Grey,
+    above_ground,
+    ground_of,
+    lit_at,
+    panels,
+    step_of,
+    thumbnail,
+    tissue,
+    title_bars,
+)
 from rtseg.sector.shape import Kind, Points, Sector, Size, as_outline, clipped, frame_outline, narrowing, whole
 
 # The longer edges of tissue that only fades out, in the stills of `carotid`, are sharp along less than 0.1 of their length as a
@@ -30,7 +42,7 @@ _APART = 9  # pixels of the thumbnail
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The hull of the tissue at one threshold, (N, 2) in pixels of the evidence, its sharp edges, and their share of all edges."""
+    """The hull of the tissue at one threshold, (N, 2) in pixels of the evidence, its sharp edges, and their share of all."""
 
     hull: Points
     edges: Sequence[Edge]
@@ -55,8 +67,9 @@ def find(evidence: Evidence) -> Sector:
 def _looks(evidence: Evidence, above: Grey) -> Iterator[Look]:
     """The tissue at each threshold above the ground: of all that is lit, of what is no bar of the screen, and of what moves."""
     bars, moving, step = panels(above), evidence.moving(), step_of(*above.shape)
+    titles = title_bars(bars)
     for levels in _LEVELS:
-        lit = lit_at(above, levels)
+        lit = np.where(titles, np.uint8(0), lit_at(above, levels))
         everything, still = tissue(lit), tissue(np.where(bars, np.uint8(0), lit))
         in_motion = [] if moving is None else [tissue(np.where(moving, lit, np.uint8(0)))]
         for seen in ([everything, still] if bars.any() else [everything]) + in_motion:

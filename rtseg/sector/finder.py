@@ -12,6 +12,7 @@ from rtseg.sector.watch import Watch
 
 _LOOKS = (1, 2, 4, 8, 12)  # after so many frames of a search the evidence is looked at; the last look ends it
 _SAME = 0.97  # overlap of two looks that confirm each other, and of a sector that is not worth a change
+_CLEARER = 0.05  # more confidence than before: the last look of a search needs no second one to confirm it
 _REST = 16  # frames; twice as many after each search in vain: a lifted probe looks like a changed layout, and stays away
 _LONG_REST = 256  # at the most, and where all is well, but there is no rim to watch
 
@@ -72,8 +73,8 @@ class SectorFinder:
             self._sector, self._watch = found, None
 
     def _settle(self, search: "Search", image: Image) -> None:
-        """End a search: its last look is better than nothing, and the picture may have grown out of its sector."""
-        if is_nothing(self._sector):
+        """End a search: its last look has the most motion to go by, and the picture may have grown out of its sector."""
+        if search.last and search.last.confidence > self._sector.confidence + _CLEARER:
             self._take(search.last)
         if search.last and (self._sector.kind in (Kind.UNKNOWN, Kind.WHOLE) or self._has_left(search.last, image)):
             self._sector, self._watch = search.last, None

@@ -7,7 +7,7 @@ import pytest
 from claims.checkout import ROOT, imports, modules
 
 VALUES = {"errors", "frame", "machine", "result", "trace"}
-ADAPTERS = {"dataset", "engines", "kernels", "metrics", "sources"}
+ADAPTERS = {"biometry", "dataset", "engines", "kernels", "metrics", "sources"}
 SESSION = {"flow", "lifecycle", "measure", "overlay", "postprocess", "sector", "session", "steadiness", "temporal"}
 COMPOSITION = {"latest", "pipeline", "sinks"}
 TRAINING = {"models", "train"}  # torch
