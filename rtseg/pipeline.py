@@ -7,6 +7,7 @@ from time import perf_counter_ns
 from rtseg.frame import Frame
 from rtseg.latest import LatestFrame
 from rtseg.result import Result
+from rtseg.sector import Guard
 from rtseg.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sources.base import Source
@@ -18,11 +19,15 @@ class Pipeline:
 
     A live source is read in its own thread and its newest frame is taken; a file is never dropped from. Leaving the loop, by
     its end, `break` or an error, closes the source and the sinks. A pipeline runs once. warmup: the first frames that do not
-    count in `report`, which grows with each result.
+    count in `report`, which grows with each result. keep_surroundings: leave what stands around the ultrasound sector (names,
+    dates) in the frames that results carry; else it is black.
     """
 
-    def __init__(self, source: Source, session: Session, *sinks: Sink, warmup: int = 0) -> None:
+    def __init__(
+        self, source: Source, session: Session, *sinks: Sink, warmup: int = 0, keep_surroundings: bool = False
+    ) -> None:
         self.source, self.session, self.sinks, self.warmup = source, session, sinks, warmup
+        self.guard = None if keep_surroundings else Guard()
         self.report = LatencyReport(source.info.period_ns, session.counts)
 
     def __iter__(self) -> Generator[Result, None, None]:
@@ -51,12 +56,20 @@ class Pipeline:
         expected = 0
         for frame, trace in frames:
             segmentation = self.session.step(frame, trace)
-            result = Result(frame, segmentation, trace, dropped=max(0, frame.index - expected))
+            shown = self._shown(frame, trace)
+            result = Result(shown, segmentation, trace, dropped=max(0, frame.index - expected))
             for sink in self.sinks:
                 sink.write(result)
             self._count(result)
             expected = frame.index + 1
             yield result
+
+    def _shown(self, frame: Frame, trace: LatencyTrace) -> Frame:
+        """What may leave the program of a frame."""
+        if self.guard is None:
+            return frame
+        with trace.stage("guard"):
+            return self.guard.cover(frame, self.session.sector)
 
     def _count(self, result: Result) -> None:
         if self.report.counts.warmup < self.warmup:

@@ -11,6 +11,8 @@ from rtseg.frame import Frame, Labels, Life, Segmentation, Spacing, StreamInfo
 from rtseg.kernels.fit import Fit, letterbox
 from rtseg.lifecycle import Lifecycle, LifecycleLimits, MemoryGate
 from rtseg.postprocess import keep_single
+from rtseg.sector import Locator, SectorFinder
+from rtseg.sector.shape import unknown
 from rtseg.temporal import Temporal, TemporalOptions
 from rtseg.trace import LatencyTrace, MemoryCounts
 
@@ -25,7 +27,8 @@ class Session:
     engine: runs the network; it is not closed here, since sessions may share it one after another. threshold: of a class's
     probability, for networks of one class with one output. spacing_mm: millimetres a pixel (down, along), where known.
     temporal: how masks are steadied in time beyond what the network does itself; None: not at all.
-    counts: what became of the memory so far.
+    locator: finds the ultrasound on the frame, `SectorFinder()` by default; `WholeFrame()` where the frame is nothing else.
+    counts: what became of the memory so far. sector: of the newest frame.
     """
 
     def __init__(
@@ -36,10 +39,13 @@ class Session:
         spacing_mm: Spacing | None = None,
         limits: LifecycleLimits | None = None,
         temporal: TemporalOptions | None = None,
+        locator: Locator | None = None,
     ) -> None:
         self._engine, self._threshold, self.spacing_mm = engine, threshold, spacing_mm
         self._lifecycle, self._gate = Lifecycle(limits), MemoryGate(limits or LifecycleLimits())
         self._temporal = Temporal(temporal) if temporal else None
+        self._locator = locator or SectorFinder()
+        self.sector = unknown((0, 0))
         self._state = engine.initial_state()
         self._input: Array | None = None
         self._kept: Segmentation | None = None  # of the newest frame that was segmented
@@ -57,8 +63,10 @@ class Session:
         A held frame gets the very labels of the frame whose picture it shows: do not write to them.
         """
         trace = trace or LatencyTrace(frame.captured_ns)
+        with trace.stage("sector"):
+            self.sector, another = self._locator.observe(frame)
         with trace.stage("lifecycle"):
-            life, reason = self._live_on(frame)
+            life, reason = self._live_on(frame, another)
         if life is Life.LOST:
             return self._without_mask(frame, reason)
         if life is Life.HELD and self._kept:
@@ -69,6 +77,7 @@ class Session:
     def reset(self, reason: str) -> None:
         """Forget every frame so far: the next one is the first of a new stream."""
         self._lifecycle.forget()
+        self._locator.forget()
         self._reset_reason = reason
 
     def warm_up(self, info: StreamInfo) -> None:
@@ -77,11 +86,12 @@ class Session:
         kernels.warm_up()
         blank = Frame(np.zeros((info.height, info.width), np.uint8), 0, 0)
         self._lifecycle.observe(blank)
+        self.sector = unknown((info.height, info.width))
         self._segment(blank, LatencyTrace(0), Life.NEW, "")
         self.reset("first frame")
 
     def _segment(self, frame: Frame, trace: LatencyTrace, life: Life, reason: str) -> Segmentation:
-        fit = letterbox((0, 0, frame.height, frame.width), self._engine.spec.size)
+        fit = letterbox(self.sector.box, self._engine.spec.size)
         if self._temporal and not self._temporal.is_due(life):
             with trace.stage("temporal"):
                 logits = self._temporal.carry(frame, fit)
@@ -92,8 +102,11 @@ class Session:
         self._remember(state, confidence)
         return Segmentation(labels, self.classes, confidence, self.spacing_mm, life, reason)
 
-    def _live_on(self, frame: Frame) -> tuple[Life, str]:
-        life, reason = self._lifecycle.observe(frame)
+    def _live_on(self, frame: Frame, another: str) -> tuple[Life, str]:
+        """What becomes of the memory; another: why the sector is another one than before, or nothing."""
+        life, reason = self._lifecycle.observe(frame, self.sector.box)
+        if another and life is not Life.LOST:
+            life, reason = Life.NEW, another
         self.counts.add(life)
         if life in _AFRESH:
             reason, self._reset_reason = self._reset_reason or reason, ""

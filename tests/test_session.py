@@ -73,7 +73,7 @@ def test_a_change_of_size_resets(engine: OpenVinoEngine):
 def test_every_stage_is_timed(engine: OpenVinoEngine):
     trace = LatencyTrace(0)
     Session(engine).step(_frame(), trace)
-    assert list(trace.stages_ns) == ["lifecycle", "preprocess", "infer", "postprocess"]
+    assert list(trace.stages_ns) == ["sector", "lifecycle", "preprocess", "infer", "postprocess"]
 
 
 def test_warm_up_leaves_no_memory(engine: OpenVinoEngine):

@@ -24,6 +24,7 @@ from rtseg.cli.network import (
 )
 from rtseg.evaluate import Evaluation
 from rtseg.evaluate import evaluate as measure
+from rtseg.sector import WholeFrame
 from rtseg.session import Session
 
 
@@ -43,12 +44,15 @@ def evaluate(
     """Measure MODEL on DATA: a scan's frames in time order, its memory reset between scans."""
     spec = described(model, size, classes, mean, std, state)
     with closing(load(model, engine, threads, spec)) as network, Progress(console=console, transient=True) as bar:
+        session = Session(network, locator=WholeFrame())  # a dataset's images are pictures, not screens
         task = bar.add_task("measuring")
         show = partial(bar.update, task)
-        evaluation = measure(Session(network), data, model=model, progress=lambda done, of: show(completed=done, total=of))
+        evaluation = measure(session, data, model=model, progress=lambda done, of: show(completed=done, total=of))
     console.print(_table(evaluation))
     for name, figures in evaluation.measurements().items():
-        console.print(f"{name}: mean absolute error {figures['mae']:.2f}, mean error {figures['mean_error']:+.2f} of {figures['n']}")
+        console.print(
+            f"{name}: mean absolute error {figures['mae']:.2f}, mean error {figures['mean_error']:+.2f} of {figures['n']}"
+        )
     if json:
         json.write_text(jsonlib.dumps(evaluation.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
         console.print(f"wrote {json}", highlight=False)

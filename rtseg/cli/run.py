@@ -25,12 +25,14 @@ from rtseg.cli.tables import latency_table
 from rtseg.errors import SourceError
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
+from rtseg.sector import Guard, locator
 from rtseg.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sinks.jsonl import JsonSink
 from rtseg.sinks.masks import MaskSink
 from rtseg.sinks.video import VideoSink
 from rtseg.sources import Source, open_source
+from rtseg.temporal import TemporalOptions
 
 SOURCES = "A video file, a folder or glob of images, clip:carotid, or synthetic:"
 
@@ -50,6 +52,18 @@ def run(
     spacing: Annotated[float | None, typer.Option("--spacing", min=1e-6, help="Millimetres a pixel of the source.")] = None,
     opacity: Annotated[float, typer.Option("--opacity", min=0, max=1, help="Of the overlay's fill.")] = 0.4,
     warmup: Annotated[int, typer.Option("--warmup", min=0, help="First frames that do not count in the table.")] = 10,
+    sector: Annotated[
+        str, typer.Option("--sector", help="The ultrasound on the screen: auto, off or TOP,LEFT,HEIGHT,WIDTH.")
+    ] = "auto",
+    keep_surroundings: Annotated[
+        bool, typer.Option("--keep-surroundings", help="Record what stands around the sector too: names and dates!")
+    ] = False,
+    smoothing: Annotated[float, typer.Option("--smoothing", help="The past's share in a still picture, 0 to 0.95.")] = 0.0,
+    hysteresis: Annotated[
+        float, typer.Option("--hysteresis", help="Logits by which a pixel keeps its class, such as 1.")
+    ] = 0.0,
+    flow: Annotated[bool, typer.Option("--flow", help="Carry the past along the motion before it counts.")] = False,
+    every: Annotated[int, typer.Option("--every", help="Run the model on each n-th frame, carry the mask between.")] = 1,
     threads: ThreadsOption = 0,
     size: SizeOption = "",
     classes: ClassesOption = "",
@@ -63,9 +77,21 @@ def run(
         sinks = _sinks(out, masks, mask_format, json, opacity, network.spec.name)
         spacing_mm = (spacing, spacing) if spacing else None
         opened = open_source(source, fps=fps, spacing_mm=spacing_mm)
-        session = Session(network, spacing_mm=opened.info.spacing_mm)
-        _run(Pipeline(opened, session, *sinks, warmup=warmup), title=f"{source} through {network.spec.name}")
+        session = Session(
+            network,
+            temporal=_steadied(smoothing, hysteresis, flow, every),
+            spacing_mm=opened.info.spacing_mm,
+            locator=locator(sector),
+        )
+        pipeline = Pipeline(opened, session, *sinks, warmup=warmup, keep_surroundings=keep_surroundings)
+        _run(pipeline, title=f"{source} through {network.spec.name}")
     _where_to_look(out, masks, json)
+
+
+def _steadied(smoothing: float, hysteresis: float, flow: bool, every: int) -> TemporalOptions | None:
+    """What was asked for; None where nothing was, and the network's answers are taken as they are."""
+    options = TemporalOptions(smoothing, hysteresis, flow, every)
+    return None if options == TemporalOptions() else options
 
 
 def _run(pipeline: Pipeline, title: str) -> None:
@@ -79,6 +105,7 @@ def _run(pipeline: Pipeline, title: str) -> None:
         if counts.frames:
             console.print(latency_table(pipeline.report, title))
         _tell_dropped(pipeline.sinks)
+        _tell_exposed(pipeline.guard)
     if not counts.frames + counts.warmup:
         raise SourceError("the source gave no frame: check that it plays in another program")
 
@@ -112,6 +139,15 @@ def _tell_dropped(sinks: Iterable[Sink]) -> None:
     for sink in sinks:
         if isinstance(sink, VideoSink) and sink.dropped:
             console.print(f"the video lacks {sink.dropped} frames: encoding was slower than the stream", style="yellow")
+
+
+def _tell_exposed(guard: Guard | None) -> None:
+    if guard and guard.exposed:
+        console.print(
+            f"{guard.exposed} frames went out with all that stands on the screen, since no sector was found in them: "
+            f"name it with --sector TOP,LEFT,HEIGHT,WIDTH",
+            style="yellow",
+        )
 
 
 def _where_to_look(*paths: Path | None) -> None:
