@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check format clean
+.PHONY: demo test check soak format clean
 
 demo: .venv/core
 	@mkdir -p out
@@ -18,6 +18,9 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+soak: .venv/core
+	$(BIN)/python -m rtseg.temporal_bench.soak 100000
 
 format: .venv/dev
 	$(BIN)/ruff format .

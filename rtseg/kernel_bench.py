@@ -16,8 +16,10 @@ from rtseg.frame import Image, Labels
 from rtseg.kernels import cases
 
 Call = Callable[[], object]
+Times = Sequence[int]  # nanoseconds
 
 SIZES = ((256, 256), (720, 1280), (1080, 1920))  # (H, W)
+QUICK_SIZES = ((256, 256),)
 NETWORK = (256, 256)  # (H, W) of a network's input
 MEAN, STD = 50.0, 40.0  # grey levels
 PALETTE = np.array([(230, 60, 60), (60, 200, 90)], np.uint8)
@@ -32,7 +34,8 @@ class KernelRow:
 
     ours_ms, theirs_ms: medians over turns that alternate. ratio: theirs by ours, above 1 where ours is faster.
     gigabytes_per_s: what must be read and written, once, by our time; of_copy: that, as a share of what a plain copy reaches.
-    copies: our time in plain copies of an RGB frame of this size.
+    copies: our time in plain copies of an RGB frame of this size. best_ratio, best_copies: the same of the fastest turns, which
+    a busy machine spoils least.
     """
 
     kernel: str
@@ -45,6 +48,8 @@ class KernelRow:
     gigabytes_per_s: float
     of_copy: float
     copies: float
+    best_ratio: float
+    best_copies: float
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain values."""
@@ -66,27 +71,32 @@ def measure_kernels(sizes: Sequence[tuple[int, int]] = SIZES, only: Sequence[str
     """Time the kernels on pictures of these sizes, (H, W), all of them or `only` the named ones; this takes minutes."""
     rows = []
     for height, width in sizes:
-        copy_ns, copied = _copying((height, width))
+        copying = _copying((height, width))
         for contest in contests((height, width)):
             if not only or contest.kernel in only:
-                rows.append(_row(contest, (height, width), copy_ns, copied))
+                rows.append(_row(contest, (height, width), copying))
     return rows
 
 
-def _copying(shape: tuple[int, int]) -> tuple[float, float]:
-    """How long a plain copy of an RGB frame takes in nanoseconds, and the bytes a nanosecond that it reads and writes."""
-    frame, copy = np.zeros((*shape, 3), np.uint8), np.empty((*shape, 3), np.uint8)
-    copy_ns, _ = alternate(Contest("copy", "", lambda: np.copyto(copy, frame), lambda: None, 2 * frame.nbytes))
-    return copy_ns, 2 * frame.nbytes / copy_ns
+def _copying(shape: tuple[int, int]) -> Times:
+    """How long a plain copy of an RGB frame takes."""
+    frame, copy = np.ones((*shape, 3), np.uint8), np.ones((*shape, 3), np.uint8)
+    return take_turns(Contest("copy", "", lambda: np.copyto(copy, frame), lambda: None, 2 * frame.nbytes))[0]
 
 
 def alternate(contest: Contest) -> tuple[float, float]:
-    """The medians in nanoseconds of our call and theirs, which take turns; the first call of each does not count."""
+    """The medians in nanoseconds of our call and theirs, which take turns."""
+    ours, theirs = take_turns(contest)
+    return middle(ours), middle(theirs)
+
+
+def take_turns(contest: Contest) -> tuple[Times, Times]:
+    """The nanoseconds of our calls and theirs, which take turns; the first call of each does not count."""
     once = _time(contest.our_call) + _time(contest.their_call)
     once = _time(contest.our_call) + _time(contest.their_call)
     turns = min(max(BUDGET_NS // max(once, 1), TURNS[0]), TURNS[1])
     ours, theirs = zip(*[(_time(contest.our_call), _time(contest.their_call)) for _ in range(turns)], strict=True)
-    return middle(ours), middle(theirs)
+    return ours, theirs
 
 
 def _time(call: Call) -> int:
@@ -95,10 +105,13 @@ def _time(call: Call) -> int:
     return perf_counter_ns() - started_ns
 
 
-def _row(contest: Contest, shape: tuple[int, int], copy_ns: float, copied: float) -> KernelRow:
-    ours, theirs = alternate(contest)
+def _row(contest: Contest, shape: tuple[int, int], copying: Times) -> KernelRow:
+    our_turns, their_turns = take_turns(contest)
+    ours, theirs, copy = middle(our_turns), middle(their_turns), middle(copying)
     reached = contest.traffic / ours  # bytes a nanosecond are gigabytes a second
-    figures = (ours / 1e6, theirs / 1e6, theirs / ours, reached, reached / copied, ours / copy_ns)
+    of_copy = reached / (6 * shape[0] * shape[1] / copy)
+    best_ratio, best_copies = min(their_turns) / min(our_turns), min(our_turns) / min(copying)
+    figures = (ours / 1e6, theirs / 1e6, theirs / ours, reached, of_copy, ours / copy, best_ratio, best_copies)
     return KernelRow(contest.kernel, *shape, contest.theirs, *figures)
 
 

@@ -4,7 +4,9 @@ A frame is judged by its index, its time and a thumbnail, in a fraction of a mil
 the limits were found.
 """
 
+from collections import deque
 from dataclasses import dataclass
+from statistics import median
 
 import cv2
 import numpy as np
@@ -19,6 +21,7 @@ _NEAR_FIELD = 0.3  # of the picture's height: a probe in air draws echoes of its
 _BESIDE = 2  # coarse cells: what stands out is compared with what is this far to its left and right
 _FEW = 3  # cells that say nothing: a logo, a focus mark
 _DARK = 32  # grey levels: a lost signal's black, or blue
+_CHANGES = 15  # the newest, whose median is what is usual
 _SHARE = 0.1  # of the newest frame in what is usual
 
 
@@ -27,7 +30,8 @@ class LifecycleLimits:
     """When a stream is no longer the same stream.
 
     held_levels, held_share: the picture is held while fewer than this share of the fine thumbnail's cells differ by more grey
-    levels from the picture last segmented; a share of 0: never.
+    levels from the picture last segmented; a share of 0: never. held_part, held_most: as many levels as this part of what is
+    usual between two pictures, but no more than this, since a coder is the noisier the more there is to code.
     cut_unlikeness: another scene is more than this unlike the frame before (1 minus the correlation of the coarse thumbnails)
     for each frame period between them, and `unusual` times as unlike as is usual in the stream. cut_surely: whatever is usual,
     this much is another scene.
@@ -40,8 +44,10 @@ class LifecycleLimits:
     gated_frames: that many in a row at the most, since doubt that lasts is how it looks now.
     """
 
-    held_levels: int = 4
+    held_levels: float = 4
     held_share: float = 0.002
+    held_part: float = 0.45
+    held_most: float = 6
     cut_unlikeness: float = 0.08
     cut_surely: float = 0.5
     gap_frames: int = 15
@@ -95,6 +101,7 @@ class Lifecycle:
         self._segmented: Glance | None = None  # the newest that was not held
         self._without_contact = 0  # frames in a row
         self._usual = _Usual()
+        self._changes = deque[float](maxlen=_CHANGES)  # grey levels between one picture and the next
 
     def observe(self, frame: Frame, box: Box | None = None) -> tuple[Life, str]:
         """What `frame` is, seen after the frames before it, with the reason in words; box: the part to look at."""
@@ -135,8 +142,16 @@ class Lifecycle:
 
         It is not compared with the frame before: a slow motion, each step too small to be seen, would be held for ever.
         """
-        differs = cv2.absdiff(seen.fine, segmented.fine) > self._limits.held_levels
-        return bool(np.count_nonzero(differs) < self._limits.held_share * differs.size)
+        limits, change = self._limits, cv2.absdiff(seen.fine, segmented.fine).ravel()
+        few = round(limits.held_share * change.size)
+        if not few:
+            return False
+        levels = float(np.partition(change, -few)[-few])
+        usual = median(self._changes) if self._changes else 0.0
+        held = levels <= min(max(limits.held_levels, limits.held_part * usual), limits.held_most)
+        if not held:
+            self._changes.append(levels)
+        return held
 
     def _moved(self, seen: Glance, before: Glance, scene: Glance) -> tuple[Life, str]:
         """Whether the stream went on, or was interrupted or cut."""

@@ -1,5 +1,6 @@
 """Drawing a result: its classes in colour over the frame it belongs to, and beside them what a viewer must know."""
 
+import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,7 @@ STATES = {Life.NEW: "NEW", Life.HELD: "FROZEN", Life.CUT: "CUT", Life.GAP: "GAP"
 
 _WHITE, _AMBER = (255, 255, 255), (255, 200, 60)
 _NOTICE_FRAMES = 100
+_FADED = 0.3  # of the opacity is left to a mask that is too old
 _REPEATS = 15  # a 60 Hz grabber on a slow scanner repeats frames all the time: only a longer hold is a frozen scanner
 _LEAST_SIDE = 64  # pixels; on a smaller frame, letters would hide the picture
 _LONGEST_NAME, _LONGEST_REASON = 24, 80  # characters
@@ -55,7 +57,8 @@ class Overlay:
     opacity: of a class's area, 0 to 1. contour: its border inside the area, in pixels, opaque. legend: each class with its
     colour and area, in mm2 where the spacing is known. latency: how old the frame is, and the frames dropped before it.
     palette: RGB of each class, from its start again where it is short. notice: "not a medical device" on the first frames.
-    Raises ConfigError.
+    oldest_ms: a frame that is older when its mask is ready is marked LATE and its mask faded, since what moves is elsewhere by
+    now; None: never, as for recordings. Raises ConfigError.
     """
 
     def __init__(
@@ -67,12 +70,14 @@ class Overlay:
         latency: bool = True,
         palette: Sequence[Colour] = OKABE_ITO,
         notice: bool = True,
+        oldest_ms: float | None = None,
     ) -> None:
         check_range("the opacity", opacity, 0, 1)
         check_range("the contour's width", contour, 0, WIDEST)
         self._opacity, self._contour, self._legend, self._latency = opacity, contour, legend, latency
         self._palette = _as_palette(palette)
         self._notice_left = _NOTICE_FRAMES if notice else 0
+        self._oldest_ms = math.inf if oldest_ms is None else oldest_ms
         self._held = 0  # frames in a row
 
     def draw(self, result: Result, out: Image | None = None) -> Image:
@@ -83,8 +88,11 @@ class Overlay:
         image, labels = result.frame.image, result.segmentation.labels
         if out is not None and np.may_share_memory(out, image):
             raise ImageError("out is the frame's own image, which others still read: give an array of its own")
-        picture = blend(image, labels, self._palette, self._opacity, self._contour, out=out)
-        foot = [*self._notice_lines(), *self._state_lines(result.segmentation), *self._latency_lines(result)]
+        late = result.trace.total_ns / 1e6 > self._oldest_ms
+        opacity, contour = (self._opacity * _FADED, 0) if late else (self._opacity, self._contour)
+        picture = blend(image, labels, self._palette, opacity, contour, out=out)
+        late_lines = [Line("LATE", _AMBER, large=True)] if late else []
+        foot = [*self._notice_lines(), *self._state_lines(result.segmentation), *late_lines, *self._latency_lines(result)]
         if min(picture.shape[:2]) >= _LEAST_SIDE:
             self._letter(picture, foot, measure(result.segmentation) if self._legend else ())
         return picture

@@ -7,20 +7,19 @@ carries x from one frame to another along the optical flow between the pictures.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from rtseg.errors import ConfigError, ImageError
-from rtseg.flow import Flow, carried
+from rtseg.flow import Field, Flow, Plane, carried
 from rtseg.frame import Image, Mask
 
 _STILL_LEVELS = 12.0  # grey levels: a pixel that differs by less after motion compensation shows the same
+_DECIDED = 0.25  # of a pixel
 _LONGEST_LAG = 6  # frames
-
-_CAREFUL = Flow(careful=True)
+_LEAST_MOTION = 0.25  # pixels of deviation: a truth that moves less does not tell how late anything is
 
 Figures = npt.NDArray[np.float64]
 
@@ -37,11 +36,30 @@ class Steadiness:
     lag_frames: float
 
 
-def steadiness(images: Sequence[Image], masks: Sequence[Mask], truths: Sequence[Mask] | None = None) -> Steadiness:
-    """Every measure of a clip; images (H, W) uint8. Raises ImageError, ConfigError."""
+class Motion:
+    """The optical flow between the neighbouring pictures (H, W) uint8 of a clip: found once, for every mask laid on them."""
+
+    def __init__(self, images: Sequence[Image]) -> None:
+        self.images, self._flow = images, Flow(careful=True)
+        self._fields: dict[tuple[int, int], tuple[Field, Mask]] = {}
+
+    def brought(self, mask: Mask, there: int, here: int) -> tuple[Plane, Mask]:
+        """How much of each pixel of frame `here` a mask of frame `there` covers, and where the two pictures show the same."""
+        if (there, here) not in self._fields:
+            self._fields[there, here] = self._find(self.images[there], self.images[here])
+        field, same = self._fields[there, here]
+        return carried(mask.astype(np.float32), field), same
+
+    def _find(self, there: Image, here: Image) -> tuple[Field, Mask]:
+        field = self._flow.between(there, here)
+        return field, np.abs(carried(there.astype(np.float32), field) - here) < _STILL_LEVELS
+
+
+def steadiness(motion: Motion, masks: Sequence[Mask], truths: Sequence[Mask] | None = None) -> Steadiness:
+    """Every measure of a clip. Raises ImageError, ConfigError."""
     return Steadiness(
-        flicker=flicker(images, masks),
-        temporal_iou=temporal_iou(images, masks),
+        flicker=flicker(motion, masks),
+        temporal_iou=temporal_iou(motion, masks),
         area_jitter=area_jitter(masks),
         centroid_jerk_px=centroid_jerk(masks),
         dtssd=dtssd(masks, truths) if truths is not None else math.nan,
@@ -49,25 +67,28 @@ def steadiness(images: Sequence[Image], masks: Sequence[Mask], truths: Sequence[
     )
 
 
-def flicker(images: Sequence[Image], masks: Sequence[Mask]) -> float:
+def flicker(motion: Motion, masks: Sequence[Mask]) -> float:
     """Pixels whose label flips and flips back while the picture does not, for each pixel of the mask.
 
-    sum_t |{p: W(m_{t-1}) = W(m_{t+1}) != m_t, |W(I_{t-1}) - I_t| < 12, |W(I_{t+1}) - I_t| < 12}| / sum_t A_t, over the frames
-    that have both neighbours; 0 is steady, and a mask that blinks on and off every frame has 1 at least.
+    sum_t |{p: (m_t and W(m_{t-1}), W(m_{t+1}) <= 1/4) or (not m_t and W(m_{t-1}), W(m_{t+1}) >= 3/4),
+    |W(I_{t-1}) - I_t| < 12, |W(I_{t+1}) - I_t| < 12}| / sum_t A_t, over the frames that have both neighbours; W(m) is how much
+    of the pixel the mask covers once it is carried, so that a border between two pixels is no flicker. 0 is steady.
     """
-    _check(masks, images)
+    _check(masks, motion.images)
     flips = area = 0
     for t in range(1, len(masks) - 1):
-        past, future = (_brought(images, masks, s, t) for s in (t - 1, t + 1))
-        flips += int(np.count_nonzero((past.mask == future.mask) & (past.mask != masks[t]) & past.same & future.same))
+        (past, still), (future, standing) = (motion.brought(masks[s], s, t) for s in (t - 1, t + 1))
+        most, least = np.maximum(past, future), np.minimum(past, future)
+        flipped = np.where(masks[t], most <= _DECIDED, least >= 1 - _DECIDED)
+        flips += int(np.count_nonzero(flipped & still & standing))
         area += int(np.count_nonzero(masks[t]))
     return flips / area if area else (0.0 if not flips else math.inf) if len(masks) > 2 else math.nan
 
 
-def temporal_iou(images: Sequence[Image], masks: Sequence[Mask]) -> float:
+def temporal_iou(motion: Motion, masks: Sequence[Mask]) -> float:
     """mean_t |m_t and W(m_{t-1})| / |m_t or W(m_{t-1})|: 1 where the mask moves as the picture does, and for empty ones."""
-    _check(masks, images)
-    return _mean([_iou(masks[t], _brought(images, masks, t - 1, t).mask) for t in range(1, len(masks))])
+    _check(masks, motion.images)
+    return _mean([_iou(masks[t], motion.brought(masks[t - 1], t - 1, t)[0] >= 0.5) for t in range(1, len(masks))])
 
 
 def area_jitter(masks: Sequence[Mask]) -> float:
@@ -96,24 +117,29 @@ def dtssd(masks: Sequence[Mask], truths: Sequence[Mask]) -> float:
 
 
 def lag(masks: Sequence[Mask], truths: Sequence[Mask]) -> float:
-    """By how many frames the masks come late: the d >= 0 with the largest mean_t IoU(m_t, g_{t-d}), refined by a parabola.
+    """By how many frames the masks come late: the d >= 0 at which mean_s corr_t(s(m_t), s(g_{t-d})) is largest.
 
-    Every d from -1 on is asked on the same frames. NaN where the truth stands still, or the clip is too short to tell.
+    s: the row and the column of the centroid, and the root of the area, of those that move in the truth; so a mask that is
+    always too large is not late. Every d from -1 on is asked on the same frames, and a parabola refines the best. NaN where the
+    truth stands still, or the clip is too short to tell.
     """
     _check(masks, truths)
-    longest = min(_LONGEST_LAG, len(masks) - 3)
-    if longest < 1 or all(np.array_equal(one, other) for one, other in pairwise(truths)):
+    ours, theirs = (np.array([_place(mask) for mask in sequence]) for sequence in (masks, truths))
+    longest = min(_LONGEST_LAG, len(masks) - 4)
+    moving = [k for k in range(3) if len(masks) and np.std(theirs[:, k]) > _LEAST_MOTION and np.std(ours[:, k]) > 0]
+    if longest < 1 or not moving or not np.isfinite(ours).all():
         return math.nan
-    frames = range(longest, len(masks) - 1)
-    overlaps = [_mean([_iou(masks[t], truths[t - d]) for t in frames]) for d in range(-1, longest + 1)]
-    best = int(np.argmax(overlaps))
-    return max(0.0, best - 1 + _vertex(overlaps[best - 1 : best + 2])) if 0 < best <= longest else max(0.0, best - 1)
+    frames = np.arange(longest, len(masks) - 1)
+    alike = [_mean([np.corrcoef(ours[frames, k], theirs[frames - d, k])[0, 1] for k in moving]) for d in range(-1, longest + 1)]
+    best = int(np.argmax(alike))
+    return max(0.0, best - 1 + _vertex(alike[best - 1 : best + 2])) if 0 < best <= longest else max(0.0, best - 1)
 
 
 def recovery(overlaps: Sequence[float], event: int, *, good: float = 0.9, steady: int = 3) -> float:
-    """Frames from `event` until the overlap is `good` for `steady` frames in a row; inf where it never is again, NaN if it never was.
+    """Frames from `event` until the overlap is `good` for `steady` frames in a row.
 
-    good: a share of the median overlap before the event. Raises ConfigError.
+    Infinite where it never is again, NaN where there was no overlap before. good: a share of the median overlap before the
+    event. Raises ConfigError.
     """
     if not 0 < event < len(overlaps):
         raise ConfigError(f"an event at frame {event} of {len(overlaps)} has no before or no after: give one between")
@@ -131,21 +157,6 @@ def false_resets(resets: int, expected: int, frames: int) -> float:
     return max(0, resets - expected) * 10_000 / frames
 
 
-@dataclass(frozen=True, slots=True)
-class _Brought:
-    """A neighbour's mask on this frame, and where its picture shows the same."""
-
-    mask: Mask
-    same: Mask
-
-
-def _brought(images: Sequence[Image], masks: Sequence[Mask], there: int, here: int) -> _Brought:
-    field = _CAREFUL.between(images[there], images[here])
-    mask = carried(masks[there].astype(np.float32), field) >= 0.5
-    residual = np.abs(carried(images[there].astype(np.float32), field) - images[here])
-    return _Brought(mask, residual < _STILL_LEVELS)
-
-
 def _iou(one: Mask, other: Mask) -> float:
     union = int(np.count_nonzero(one | other))
     return int(np.count_nonzero(one & other)) / union if union else 1.0
@@ -155,6 +166,10 @@ def _centroid(mask: Mask) -> tuple[float, float]:
     moments = cv2.moments(mask.view(np.uint8), binaryImage=True)
     area = moments["m00"]
     return (moments["m10"] / area, moments["m01"] / area) if area else (math.nan, math.nan)
+
+
+def _place(mask: Mask) -> tuple[float, float, float]:
+    return (*_centroid(mask), math.sqrt(np.count_nonzero(mask)))
 
 
 def _change(masks: Sequence[Mask], t: int) -> npt.NDArray[np.int8]:

@@ -19,7 +19,7 @@ from rtseg.kernels.fit import Fit
 
 Planes = npt.NDArray[np.float32]  # (1, K, h, w): logits or probabilities
 
-_MOVING_LEVELS = 2.0  # mean change of the picture, in grey levels, at which a third of the smoothing is left
+_MOVING_LEVELS = 2.0  # mean change of the picture, in grey levels, at which a third of the past's say is left
 _SURE = 1e-6  # probabilities are kept this far from 0 and 1: their logits are finite
 
 
@@ -27,9 +27,10 @@ _SURE = 1e-6  # probabilities are kept this far from 0 and 1: their logits are f
 class TemporalOptions:
     """How masks are steadied; the defaults leave them as they are. Raises ConfigError.
 
-    smoothing: the past's share in the probabilities while the picture stands, 0 to 0.95; the more it moves the less it is.
-    hysteresis: by how much in logits another class must win over the one that a pixel had. flow: the past is carried along the
-    motion before it counts. every: the engine runs on each n-th frame, and between, the mask is carried along the motion.
+    smoothing: the past's share in the probabilities, 0 to 0.95. hysteresis: by how much in logits another class must win over
+    the one that a pixel had. Both are for a picture that stands: the more it changed the less they are. flow: the past is
+    carried along the motion before it counts, and before the change is told. every: the engine runs on each n-th frame, and
+    between, the mask is carried along the motion.
     """
 
     smoothing: float = 0.0
@@ -44,6 +45,9 @@ class TemporalOptions:
             raise ConfigError(f"hysteresis is {self.hysteresis}: give logits from 0 on, such as 0.5")
         if not 1 <= self.every <= 100:
             raise ConfigError(f"the engine cannot run every {self.every} frames: give 1 (each) to 100")
+
+
+STEADY = TemporalOptions(smoothing=0.8, hysteresis=1.0, flow=True)  # what docs/temporal.md found best
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,11 @@ class Temporal:
         steadied = np.array(logits)
         if self._past:
             past = self._moved(self._past, picture) if self._options.flow else self._past
-            probabilities = self._smooth(probabilities, past, picture)
-            steadied = (_logits(probabilities) if self._options.smoothing else steadied) + self._favour(past.logits)
+            still = math.exp(-float(cv2.absdiff(picture, past.picture).mean()) / _MOVING_LEVELS)
+            if self._options.smoothing:
+                probabilities = kernels.smooth(probabilities, past.probabilities, 1 - self._options.smoothing * still)
+                steadied = _logits(probabilities)
+            steadied += self._options.hysteresis * still * _had(past.logits)
         self._past = _Past(picture, probabilities, steadied)
         return steadied
 
@@ -89,19 +96,6 @@ class Temporal:
         if self._past is None:
             raise ConfigError("there is no answer to carry yet: ask is_due first")
         return self._moved(self._past, _picture(frame, fit)).logits
-
-    def _smooth(self, probabilities: Planes, past: _Past, picture: Image) -> Planes:
-        change = float(cv2.absdiff(picture, past.picture).mean())
-        share = self._options.smoothing * math.exp(-change / _MOVING_LEVELS)
-        smoothed: Planes = kernels.smooth(probabilities, past.probabilities, 1 - share)
-        return smoothed
-
-    def _favour(self, logits: Planes) -> Planes:
-        """What is added to each class, so that a pixel stays in the class that it had: of one logit, in or out."""
-        if logits.shape[1] == 1:
-            return np.asarray(self._options.hysteresis * np.sign(logits), np.float32)
-        had = logits.argmax(1, keepdims=True) == np.arange(logits.shape[1])[None, :, None, None]
-        return np.asarray(self._options.hysteresis * had, np.float32)
 
     def _moved(self, past: _Past, picture: Image) -> _Past:
         """The past, as it would lie on the new picture."""
@@ -112,6 +106,14 @@ class Temporal:
         there = carried(past.picture.astype(np.float32), field)
         probabilities, logits = (_carried(planes, coarse) for planes in (past.probabilities, past.logits))
         return _Past(np.rint(there).astype(np.uint8), probabilities, logits)
+
+
+def _had(logits: Planes) -> Planes:
+    """1 for the class that each pixel had; of one logit, 1 in and -1 out."""
+    if logits.shape[1] == 1:
+        return np.sign(logits)
+    classes = np.arange(logits.shape[1])[None, :, None, None]
+    return np.asarray(logits.argmax(1, keepdims=True) == classes, np.float32)
 
 
 def _carried(planes: Planes, field: npt.NDArray[np.float32]) -> Planes:

@@ -33,6 +33,17 @@ def test_fill_contour_and_background():
     np.testing.assert_array_equal(picture, rgb)
 
 
+@pytest.mark.parametrize(("oldest_ms", "late"), [(None, False), (20.0, False), (10.0, True)])
+def test_a_mask_that_is_too_old_is_faded_and_marked(oldest_ms, late):
+    shown = results.result(_grey(90, 120))  # 12.3 ms old
+    plain = Overlay(opacity=1.0, **PLAIN).draw(shown)
+    picture = Overlay(opacity=1.0, oldest_ms=oldest_ms, **PLAIN).draw(shown)
+    assert (plain[45, 60] == OKABE_ITO[0]).all()
+    assert (picture[45, 60] == OKABE_ITO[0]).all() is np.bool_(not late)
+    assert _has(picture, AMBER) is late
+    assert late is not np.array_equal(picture, plain)
+
+
 def test_grey_and_rgb_are_drawn_alike():
     image = np.random.default_rng(1).integers(0, 256, (100, 100), np.uint8)
     colour = np.repeat(image[..., None], 3, 2)

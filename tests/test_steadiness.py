@@ -9,6 +9,7 @@ import pytest
 from rtseg.errors import ConfigError, ImageError
 from rtseg.flow import Flow, carried
 from rtseg.steadiness import (
+    Motion,
     area_jitter,
     centroid_jerk,
     dtssd,
@@ -38,7 +39,7 @@ STILL = [_texture()] * 8
 
 
 def test_a_mask_that_stands_is_steady():
-    found = steadiness(STILL, [_square(20)] * 8, [_square(20)] * 8)
+    found = steadiness(Motion(STILL), [_square(20)] * 8, [_square(20)] * 8)
     assert (found.flicker, found.temporal_iou, found.area_jitter) == (0, 1, 0)
     assert (found.centroid_jerk_px, found.dtssd) == (0, 0)
     assert math.isnan(found.lag_frames)  # a truth that stands does not tell
@@ -47,28 +48,28 @@ def test_a_mask_that_stands_is_steady():
 def test_flicker_counts_what_flips_back():
     masks = [_square(20)] * 8
     masks[3] = _square(20) & ~_square(20, side=5)  # 25 of 100 pixels go, and come back
-    assert flicker(STILL, masks) == pytest.approx(25 / (5 * 100 + 75))
+    assert flicker(Motion(STILL), masks) == pytest.approx(25 / (5 * 100 + 75))
 
 
 def test_flicker_leaves_out_where_the_picture_changes():
     masks, images = [_square(20)] * 8, [image.copy() for image in STILL]
     masks[3] = _square(20) & ~_square(20, side=5)
     images[3][:] = 255  # there is nothing in it that the flow could match
-    assert flicker(images, masks) < 0.01  # and 0.04 where the picture stands
+    assert flicker(Motion(images), masks) < 0.01  # and 0.04 where the picture stands
 
 
 def test_blinking_is_all_flicker():
     masks = [_square(20) if t % 2 else np.zeros((SIDE, SIDE), bool) for t in range(9)]
-    assert flicker([STILL[0]] * 9, masks) >= 1
-    assert flicker([STILL[0]] * 3, [masks[0]] * 3) == 0
-    assert math.isnan(flicker(STILL[:2], masks[:2]))
+    assert flicker(Motion([STILL[0]] * 9), masks) >= 1
+    assert flicker(Motion([STILL[0]] * 3), [masks[0]] * 3) == 0
+    assert math.isnan(flicker(Motion(STILL[:2]), masks[:2]))
 
 
 def test_temporal_iou_follows_the_picture():
     big = _texture()
     images = [np.roll(big, t, axis=1) for t in range(5)]
-    moving = temporal_iou(images, [_square(24 + t) for t in range(5)])
-    standing = temporal_iou(images, [_square(24)] * 5)
+    moving = temporal_iou(Motion(images), [_square(24 + t) for t in range(5)])
+    standing = temporal_iou(Motion(images), [_square(24)] * 5)
     assert moving > 0.95
     assert standing == pytest.approx(90 / 110, abs=0.05)
 
@@ -106,9 +107,14 @@ def test_lag_is_found(late):
 
 
 def test_lag_of_a_smoothed_mask_is_a_fraction():
-    truths = [_square(10 + t) for t in range(30)]
-    masks = [_square(10 + max(0, t - 1)) | _square(10 + t) for t in range(30)]
+    truths = [_square(20 + round(12 * math.sin(t / 4))) for t in range(40)]
+    masks = [truths[max(0, t - 1)] | truths[t] for t in range(40)]
     assert 0.2 < lag(masks, truths) < 0.8
+
+
+def test_a_mask_that_is_too_large_is_not_late():
+    path = [20 + round(12 * math.sin(t / 4)) for t in range(40)]
+    assert lag([_square(left, side=14) for left in path], [_square(left) for left in path]) == pytest.approx(0, abs=0.05)
 
 
 def test_recovery_by_hand():
@@ -132,7 +138,7 @@ def test_what_does_not_fit_is_said():
     with pytest.raises(ConfigError, match="give one for each"):
         dtssd([_square(3)] * 3, [_square(3)] * 2)
     with pytest.raises(ImageError, match="of different sizes"):
-        flicker([np.zeros((4, 5), np.uint8)] * 3, [_square(3)] * 3)
+        flicker(Motion([np.zeros((4, 5), np.uint8)] * 3), [_square(3)] * 3)
     with pytest.raises(ImageError, match="bool"):
         area_jitter([np.zeros((4, 5), np.uint8)])
 

@@ -72,7 +72,7 @@ def coded(images: Sequence[Image], crf: int) -> Iterable[Image]:
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     buffer.seek(0)
-    with av.open(buffer) as written:
+    with av.open(buffer, "r") as written:
         return [np.asarray(picture.to_ndarray(format="gray"), np.uint8) for picture in written.decode(video=0)]
 
 

@@ -14,6 +14,7 @@ from rtseg.steadiness import false_resets, recovery
 from rtseg.temporal_bench.clips import Clip, phantom
 
 AFRESH = (Life.NEW, Life.CUT, Life.GAP)
+_COMPARED = 10  # frames after a cut
 SOON = 2  # frames within which an event must be seen
 
 
@@ -30,14 +31,14 @@ class Expected:
     end: int | None = None
 
 
-SCRIPT = "freeze@40+20:3,cut@90,lift@120+10,drop@160+20,gain@210+20:-6,depth@250:1.5"
+SCRIPT = "freeze@20+12:3,cut@45,lift@60+8,drop@80+20,gain@110+10:-6,depth@130:1.5"
 SCRIPTED = (
-    Expected("freeze", 40, (Life.HELD,), 60),
-    Expected("cut", 90, (Life.CUT,)),
-    Expected("lift", 120, (Life.LOST,), 130),
-    Expected("drop", 180, (Life.GAP,)),
-    Expected("gain", 210, ()),
-    Expected("depth", 250, (Life.CUT, Life.NEW)),
+    Expected("freeze", 20, (Life.HELD,), 32),
+    Expected("cut", 45, (Life.CUT,)),
+    Expected("lift", 60, (Life.LOST,), 68),
+    Expected("drop", 100, (Life.GAP,)),
+    Expected("gain", 110, ()),
+    Expected("depth", 130, (Life.CUT, Life.NEW)),
 )
 SPLICED = (
     Expected("freeze", 30, (Life.HELD,), 45),
@@ -50,7 +51,7 @@ SPLICED = (
 def scripted(geometry: str, height: int = 240, width: int = 320) -> Clip:
     """A phantom to which everything happens that SCRIPTED tells of."""
     options = f"vessel?seed=3&geometry={geometry}&height={height}&width={width}&faults={SCRIPT}"
-    return phantom(f"phantom, {geometry}", options, 280)
+    return phantom(f"phantom, {geometry}", options, 150)
 
 
 def spliced(clip: Clip) -> Clip | None:
@@ -78,24 +79,30 @@ def recognised(engine: Engine, clip: Clip, events: Sequence[Expected]) -> dict[s
     resets = [t for t, life in enumerate(lives) if t and life in AFRESH]
     wrong = [t for t in resets if not any(at <= t <= at + SOON for at in explained)]
     report: dict[str, Any] = {"clip": clip.name, "frames": len(lives), "delay_frames": seen, "unexplained_resets": len(wrong)}
+    report["reasons"] = [_told(clip, t, results[t]) for t in wrong]
     if clip.truths:
         report["recovery_frames"] = _recoveries(results, clip, events)
-    return report | {"after_a_cut_like_a_fresh_session": _like_fresh(engine, clip, events)}
+    return report | {"after_a_cut_like_a_fresh_session": _like_fresh(engine, clip, results, events)}
 
 
 def unexplained(engine: Engine, clips: Sequence[Clip]) -> dict[str, Any]:
     """Resets on recordings in which nothing happens."""
-    frames = resets = 0
+    frames, reasons = 0, list[str]()
     for clip in clips:
         frames += len(clip.images)
-        resets += sum(result.life in AFRESH for result in run(engine, clip)[1:])
-    return {"frames": frames, "resets": resets, "false_resets_in_10000": false_resets(resets, 0, frames)}
+        reasons += [_told(clip, t, result) for t, result in enumerate(run(engine, clip)) if t and result.life in AFRESH]
+    count = len(reasons)
+    return {"frames": frames, "resets": count, "false_resets_in_10000": false_resets(count, 0, frames), "reasons": reasons}
 
 
 def run(engine: Engine, clip: Clip) -> list[Segmentation]:
     """A fresh session's answers to a clip."""
     session = Session(engine)
     return [session.step(frame) for frame in clip.frames()]
+
+
+def _told(clip: Clip, t: int, result: Segmentation) -> str:
+    return f"{clip.name}, frame {clip.indices[t]}: {result.life.value}, {result.reason}"
 
 
 def _delay(lives: Sequence[Life], indices: Sequence[int], event: Expected) -> int | None:
@@ -117,13 +124,11 @@ def _recoveries(results: Sequence[Segmentation], clip: Clip, events: Sequence[Ex
     return found
 
 
-def _like_fresh(engine: Engine, clip: Clip, events: Sequence[Expected]) -> bool:
+def _like_fresh(engine: Engine, clip: Clip, results: Sequence[Segmentation], events: Sequence[Expected]) -> bool:
     """Whether from the second frame after each cut on the masks are those of a session that began there."""
-    cuts = [event.start for event in events if event.kind == "cut"]
-    results, frames = run(engine, clip), clip.frames()
-    for cut in cuts:
-        fresh = Session(engine)
-        after = [(fresh.step(frame), result) for frame, result in zip(frames, results, strict=True) if frame.index >= cut][1:10]
-        if not all(np.array_equal(one.labels, other.labels) for one, other in after):
+    for cut in (event.start for event in events if event.kind == "cut"):
+        fresh, first = Session(engine), next(t for t, index in enumerate(clip.indices) if index >= cut)
+        after = [fresh.step(frame).labels for frame in clip.frames()[first : first + _COMPARED]]
+        if not all(np.array_equal(labels, results[first + t].labels) for t, labels in enumerate(after) if t):
             return False
     return True

@@ -13,7 +13,7 @@ import numpy as np
 
 from rtseg.dataset import Case, open_dataset
 from rtseg.errors import DatasetError
-from rtseg.frame import Image
+from rtseg.frame import Image, Mask
 from rtseg.train.augment import Speckle
 from rtseg.train.clips import Still, render
 from rtseg.train.motion import Motion, Pulse, similarity
@@ -25,8 +25,8 @@ _ZOOM = 0.93  # of the still's size: what moves in from beyond its edge stays ou
 _SEED = 4
 
 
-def moving(case: Case) -> Iterator[Image]:
-    """The frames of the clip, (H, W) uint8 with even sides."""
+def moving(case: Case) -> Iterator[tuple[Image, Mask]]:
+    """The frames of the clip, (H, W) uint8 with even sides, and where its first class is."""
     image, labels = case.grey(), case.labels(1)
     size = _even(image)
     middle = np.array([image.shape[1] - 1, image.shape[0] - 1]) / 2
@@ -35,8 +35,8 @@ def moving(case: Case) -> Iterator[Image]:
     speckle = Speckle(rng, size, 0.12)
     still = Still(case.subject, image, 255 * labels[None])
     for frame in range(FPS * SECONDS):
-        moved, _ = render(still, motion, float(frame), _pulse(labels))
-        yield np.clip(moved * speckle.next(rng), 0, 255).astype(np.uint8)
+        moved, truth = render(still, motion, float(frame), _pulse(labels))
+        yield np.clip(moved * speckle.next(rng), 0, 255).astype(np.uint8), truth[0] >= 0.5
 
 
 def write_clip(case: Case, path: Path) -> None:
@@ -45,7 +45,7 @@ def write_clip(case: Case, path: Path) -> None:
         stream = container.add_stream("libx264", FPS, options={"crf": "25", "preset": "slow"})
         stream.height, stream.width = _even(case.grey())
         stream.pix_fmt = "yuv420p"
-        for image in moving(case):
+        for image, _ in moving(case):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "gray")))
         container.mux(stream.encode(None))
     path.with_suffix(".txt").write_text(_credit(case), encoding="utf-8")

@@ -11,7 +11,7 @@ ADAPTERS = {"biometry", "dataset", "engines", "kernels", "metrics", "sources"}
 SESSION = {"flow", "lifecycle", "measure", "overlay", "postprocess", "sector", "session", "steadiness", "temporal"}
 COMPOSITION = {"latest", "pipeline", "sinks"}
 TRAINING = {"models", "train"}  # torch
-COMMANDS = {"bench", "doctor", "engine_bench", "evaluate", "gate", "kernel_bench", "serve", "temporal_bench"}
+COMMANDS = {"bench", "doctor", "engine_bench", "evaluate", "gate", "kernel_bench", "serve", "speckle_bench", "temporal_bench"}
 
 DOWN = {
     "values": VALUES,

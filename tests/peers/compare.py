@@ -1,0 +1,50 @@
+"""Our filters beside other libraries': `PYTHONPATH=tests python -m peers.compare report.json` where these are installed."""
+
+import json
+import sys
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from time import perf_counter_ns
+
+from peers.filters import PEERS, Peer
+
+from rtseg.frame import Image
+from rtseg.kernel_bench import Contest, alternate
+from rtseg.machine import describe
+from rtseg.speckle_bench import FILTERS, Picture, phantom, qualities
+
+PACKAGES = ("scikit-image", "MedPy", "findpeaks", "opencv-python-headless")
+GRAIN_PX = (0.8, 1.2)
+
+
+def row(picture: Picture, peer: Peer) -> dict[str, object]:
+    """The peer's quality and ours, and how many times as long it takes; a peer that takes a second or more is run once."""
+    ours = partial(FILTERS[peer.ours], picture.image)
+    started_ns = perf_counter_ns()
+    filtered = peer.apply(picture.image)
+    once_ns = perf_counter_ns() - started_ns
+    apply = partial(peer.apply, picture.image) if once_ns < 1e9 else lambda: None
+    ours_ns, theirs_ns = alternate(Contest(peer.ours, peer.name, ours, apply, picture.image.nbytes))
+    times = (theirs_ns if once_ns < 1e9 else once_ns) / ours_ns
+    them, us = qualities([picture], {"theirs": lambda _: filtered, "ours": FILTERS[peer.ours]})[:2]
+    alike = share_alike(filtered, ours())
+    return {"peer": peer.name, "ours": peer.ours, "times": times, "alike": alike, "them": them.to_json(), "us": us.to_json()}
+
+
+def share_alike(theirs: Image, ours: Image) -> float:
+    """The share of pixels, away from the edge, where both differ by a grey level at most."""
+    inner = (slice(8, -8), slice(8, -8))
+    return float((abs(theirs[inner].astype(int) - ours[inner]) <= 1).mean())
+
+
+def main(path: Path) -> None:
+    picture = phantom(GRAIN_PX)
+    rows = [row(picture, peer) for peer in PEERS]
+    versions = {package: metadata.version(package) for package in PACKAGES}
+    report = {"machine": describe(), "peers": versions, "picture": picture.kind, "rows": rows}
+    path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
