@@ -62,4 +62,4 @@ class HeadBiometry:
 def head_biometry(mask: Mask, spacing: Spacing = (1.0, 1.0)) -> HeadBiometry | None:
     """What is read off a head's mask (H, W) bool; None where there is no head."""
     ellipse = ellipse_of(mask, spacing)
-    return ellipse and HeadBiometry(ellipse.circumference, ellipse.minor, ellipse.major)
+    return HeadBiometry(ellipse.circumference, ellipse.minor, ellipse.major) if ellipse else None
