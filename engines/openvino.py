@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+from openvino.frontend import FrontEndManager
 
 from rtseg.engines.base import METADATA_KEY, Array, ModelSpec, SwapState, check_ports, named
 from rtseg.errors import EngineError, ModelError
@@ -72,9 +73,11 @@ def _shared(array: Array) -> ov.Tensor:
 
 def read_network(path: Path) -> Any:
     """OpenVINO's model of an ONNX file. Raises ModelError."""
+    # Core.read_model would ask every frontend it has, and some print what they think of a broken file.
+    reader = FrontEndManager().load_by_framework("onnx")
     try:
-        return ov.Core().read_model(path)
-    except RuntimeError as error:
+        return reader.convert(reader.load(str(path)))
+    except Exception as error:  # the frontend's own errors have no parent but this
         raise ModelError(f"{path} is no ONNX model that OpenVINO can read ({_reason(error)}): export it again") from error
 
 

@@ -86,11 +86,12 @@ def test_closed_twice_and_used_after(engine: Engine):
 
 @pytest.mark.parametrize("name", ENGINES)
 class TestModelFiles:
-    def test_no_onnx(self, name: str, tmp_path: Path):
+    def test_no_onnx(self, name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
         broken = tmp_path / "broken.onnx"
         broken.write_bytes(b"not a network")
         with pytest.raises(ModelError, match=r"broken\.onnx is no ONNX model .* export it again"):
             load_engine(broken, name)
+        assert capfd.readouterr() == ("", "")  # the error says it all
 
     def test_no_metadata(self, name: str, tmp_path: Path):
         with pytest.raises(ModelError, match=r"does not say what it segments.*--size"):
