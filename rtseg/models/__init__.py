@@ -8,6 +8,6 @@ except ImportError:
     raise MissingExtra("a network to train or export", "train") from None
 
 from rtseg.models.cells import CELLS, ConvGRU, ConvLSTM
-from rtseg.models.recurrent_unet import WIDTHS, RecurrentUNet
+from rtseg.models.recurrent_unet import LITE, WIDTHS, RecurrentUNet
 
-__all__ = ["CELLS", "WIDTHS", "ConvGRU", "ConvLSTM", "RecurrentUNet"]
+__all__ = ["CELLS", "LITE", "WIDTHS", "ConvGRU", "ConvLSTM", "RecurrentUNet"]

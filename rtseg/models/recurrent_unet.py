@@ -9,8 +9,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rtseg.models.cells import CELLS
+from rtseg.models.lite_encoder import FEATURES, LiteEncoder
 
-WIDTHS = {"S": (16, 32, 64, 128), "M": (32, 64, 96, 192)}  # channels at 1/2, 1/4, 1/8 and 1/16 of the input
+LITE = "Lite0"  # the size whose encoder is EfficientNet-Lite0's, which ImageNet has taught to see
+WIDTHS = {  # channels at 1/2, 1/4, 1/8 and 1/16 of the input
+    "S": (16, 32, 64, 128),
+    "M": (32, 64, 96, 192),
+    LITE: (16, 32, 64, FEATURES[-1]),
+}
 
 
 class RecurrentUNet(nn.Module):
@@ -19,13 +25,11 @@ class RecurrentUNet(nn.Module):
     The memory is added to what the frame shows, so that zero states, the memory of nothing, leave the frame to itself.
     """
 
-    def __init__(self, n_logits: int, size: str = "S", cell: str = "gru", channels: int = 1) -> None:
+    def __init__(self, n_logits: int, size: str = "S", cell: str = "gru") -> None:
         super().__init__()
-        widths = WIDTHS[size]
-        self.encoder = nn.ModuleList(
-            nn.Sequential(_convolution(before, width, stride=2), _convolution(width, width))
-            for before, width in zip((channels, *widths), widths, strict=False)
-        )
+        widths, lite = WIDTHS[size], size == LITE
+        self.encoder = LiteEncoder() if lite else _encoder(widths)
+        self.shortcuts = nn.ModuleList(map(_shortcut, FEATURES if lite else widths, widths[:-1]))
         self.remembered = widths[-2]  # channels
         self.bridge = _convolution(widths[-1], self.remembered)
         self.memory = CELLS[cell](self.remembered)
@@ -60,11 +64,12 @@ class RecurrentUNet(nn.Module):
 
     def _encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The features at 1/16, and those at 1/8, 1/4 and 1/2."""
-        skips: list[Tensor] = []
+        features: list[Tensor] = []
         for level in self.encoder:
             x = level(x)
-            skips.insert(0, x)
-        return self.bridge(x), skips[1:]
+            features.append(x)
+        skips = [shortcut(feature) for shortcut, feature in zip(self.shortcuts, features, strict=False)]
+        return self.bridge(x), skips[::-1]
 
     def _decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
         """Logits at 1/2, from the features at 1/16 up through the skips."""
@@ -72,6 +77,21 @@ class RecurrentUNet(nn.Module):
             x = level(functional.interpolate(x, scale_factor=2.0, mode="nearest") + skip)
         logits: Tensor = self.head(x)
         return logits
+
+
+def _encoder(widths: tuple[int, ...]) -> nn.ModuleList:
+    """A level for each width, half as high and wide as the one before; grey comes in."""
+    return nn.ModuleList(
+        nn.Sequential(_convolution(before, width, stride=2), _convolution(width, width))
+        for before, width in zip((1, *widths), widths, strict=False)
+    )
+
+
+def _shortcut(before: int, after: int) -> nn.Module:
+    """What a skip passes through: a 1x1 convolution and BatchNorm where the decoder has other channels."""
+    if before == after:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(before, after, 1, bias=False), nn.BatchNorm2d(after))
 
 
 def _convolution(before: int, after: int, stride: int = 1) -> nn.Sequential:

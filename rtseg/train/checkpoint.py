@@ -10,6 +10,7 @@ import torch
 from rtseg.engines.base import ModelSpec, StateSpec
 from rtseg.errors import ConfigError
 from rtseg.models import RecurrentUNet
+from rtseg.models.imagenet import load_imagenet
 from rtseg.train.config import TrainConfig, from_values
 
 _FORMAT = 1
@@ -19,6 +20,14 @@ def build(config: TrainConfig) -> RecurrentUNet:
     """The network that a config describes, untrained: one logit for one class, else the background's too."""
     n_logits = 1 if len(config.classes) == 1 else len(config.classes) + 1
     return RecurrentUNet(n_logits, config.network.size, config.network.cell)
+
+
+def begin(config: TrainConfig) -> RecurrentUNet:
+    """The network that a training starts from: `build`'s, its encoder taught by ImageNet where the config says so."""
+    network = build(config)
+    if config.network.imagenet:
+        load_imagenet(network.encoder)
+    return network
 
 
 def write_checkpoint(path: Path, config: TrainConfig, values: Mapping[str, Any]) -> None:

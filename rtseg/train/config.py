@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from rtseg.errors import ConfigError
-from rtseg.models import CELLS, WIDTHS
+from rtseg.models import CELLS, LITE, WIDTHS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -30,10 +30,15 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """A network of rtseg.models: its size ("S", "M") and its recurrent cell ("gru", "lstm")."""
+    """A network of rtseg.models: its size ("S", "M", "Lite0") and its recurrent cell ("gru", "lstm").
+
+    imagenet: the encoder starts from what ImageNet taught it ("Lite0" alone). encoder_rate: its share of the learning rate.
+    """
 
     size: str = "S"
     cell: str = "gru"
+    imagenet: bool = False
+    encoder_rate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +150,10 @@ def _first_problem(config: TrainConfig) -> str:
         return "mean and std hold one value: the networks see grey"
     if config.network.size not in WIDTHS or config.network.cell not in CELLS:
         return f"[network] size is one of {', '.join(WIDTHS)}, and cell one of {', '.join(CELLS)}"
+    if config.network.imagenet and config.network.size != LITE:
+        return f"[network] imagenet has weights for size {LITE!r} alone: take that, or leave it out"
+    if config.network.encoder_rate <= 0:
+        return "[network] encoder_rate is above 0"
     if not config.classes:
         return "classes are empty: name one"
     if min(schedule.batch, schedule.clip) < 1 or min(schedule.learning_rate, schedule.epochs + schedule.minutes) <= 0:

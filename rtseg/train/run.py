@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from rtseg.dataset import open_dataset, split
 from rtseg.errors import ConfigError
-from rtseg.train.checkpoint import build, read_checkpoint, write_checkpoint
+from rtseg.models import RecurrentUNet
+from rtseg.train.checkpoint import begin, build, read_checkpoint, write_checkpoint
 from rtseg.train.clips import Clip, ClipMaker
 from rtseg.train.config import TrainConfig, read_config
 from rtseg.train.curves import plot_curves
@@ -57,12 +58,10 @@ class Trainer:
     def __init__(self, config: TrainConfig, steps: int) -> None:
         torch.manual_seed(config.schedule.seed)
         self.config, self.steps = config, steps
-        self.network = build(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
+        self.network = begin(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
         self.average = build(config)
         self.average.load_state_dict(self.network.state_dict())
-        self.optimiser = torch.optim.AdamW(
-            _decayed(self.network, config.schedule.weight_decay), lr=config.schedule.learning_rate
-        )
+        self.optimiser = torch.optim.AdamW(_groups(self.network, config), lr=config.schedule.learning_rate)
         self.step, self.seconds = 0, 0.0
         self.losses: list[float] = []
 
@@ -76,7 +75,7 @@ class Trainer:
         """One step on a batch; returns its loss. Raises ConfigError where that is not finite."""
         started = time.perf_counter()
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.schedule.learning_rate * _rate(self.progress)
+            group["lr"] = self.config.schedule.learning_rate * group["share"] * _rate(self.progress)
         frames = (torch.from_numpy(clip.frames)[:, :, None] - self.config.mean[0]) / self.config.std[0]
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network.clip(frames)
@@ -138,11 +137,20 @@ def _rate(progress: float) -> float:
     return min(1.0, (progress + 1e-3) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _decayed(network: nn.Module, decay: float) -> list[dict[str, Any]]:
-    """Weights shrink; biases and BatchNorm's scales do not."""
-    weights: list[Tensor] = [value for value in network.parameters() if value.ndim > 1]
-    others: list[Tensor] = [value for value in network.parameters() if value.ndim <= 1]
-    return [{"params": weights, "weight_decay": decay}, {"params": others, "weight_decay": 0.0}]
+def _groups(network: RecurrentUNet, config: TrainConfig) -> list[dict[str, Any]]:
+    """Weights shrink, biases and BatchNorm's scales do not; the encoder learns at a rate of its own."""
+    encoder = set(network.encoder.parameters())
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for value in network.parameters():
+        groups.setdefault((value in encoder, value.ndim > 1), []).append(value)
+    return [
+        {
+            "params": values,
+            "weight_decay": config.schedule.weight_decay if shrinks else 0.0,
+            "share": config.network.encoder_rate if inside else 1.0,
+        }
+        for (inside, shrinks), values in groups.items()
+    ]
 
 
 def _write_split(path: Path, training: Any, held_out: Any) -> None:

