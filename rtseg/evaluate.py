@@ -79,7 +79,7 @@ class Evaluation:
         return counts | overlaps | distances
 
     def measurements(self) -> dict[str, Any]:
-        """What was measured as an expert did, too: mean absolute and mean signed error, its deviation, the images it is over."""
+        """What an expert measured, too: mean absolute and mean signed error, its deviation, and over how many images."""
         pairs = [image.head_circumference_mm for image in self.images if image.head_circumference_mm]
         errors = np.array([found - expert for expert, found in pairs])
         if not errors.size:

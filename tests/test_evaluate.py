@@ -159,3 +159,29 @@ def test_a_mask_with_more_classes_than_the_model_is_refused(folder):
     add("a", picture(200), picture(2))
     with pytest.raises(DatasetError, match="holds the value 2, and there are 1 classes"):
         evaluate(Recorder("vessel", answer=threshold), path, model="m")
+
+
+def _head(shape=(120, 160), axes=(50, 40)):
+    image = np.zeros(shape, np.uint8)
+    cv2.ellipse(image, (80, 60), axes, 0, 0, 360, 255, -1)
+    return image
+
+
+def test_a_head_s_circumference_is_compared_with_the_expert_s(folder):
+    path, add = folder
+    for stem in ("001_HC", "002_HC", "003_HC"):
+        add(stem, _head(), _head())
+    circle = 2 * np.pi * np.sqrt((50**2 + 40**2) / 2) * 0.1  # near enough: within 1 % of the ellipse's
+    rows = [("001_HC", circle), ("002_HC", circle + 3), ("003_HC", circle - 1)]
+    csv = "name,pixel_size_mm,head_circumference_mm\n" + "".join(f"{name},0.1,{mm}\n" for name, mm in rows)
+    (path / "measurements.csv").write_text(csv)
+    figures = evaluate(Recorder("head", answer=threshold), path, model="m").to_json()["measurements"]["head_circumference_mm"]
+    assert figures["n"] == 3
+    assert figures["mae"] == pytest.approx(4 / 3, abs=0.3)
+    assert figures["mean_error"] == pytest.approx(-2 / 3, abs=0.4)
+
+
+def test_what_no_expert_measured_is_not_reported(folder):
+    path, add = folder
+    add("001_HC", _head(), _head())
+    assert evaluate(Recorder("head", answer=threshold), path, model="m").to_json()["measurements"] == {}
