@@ -8,7 +8,7 @@ from importlib import import_module, metadata
 from rtseg.engines.load import ENGINES
 from rtseg.engines.zoo import shipped
 from rtseg.errors import RtsegError
-from rtseg.kernels import KERNELS
+from rtseg.kernels import KERNELS, cuda
 from rtseg.machine import cores, installed, processor
 
 _PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}  # an engine's own
@@ -26,7 +26,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look for everything that rtseg can use on this machine."""
-    return [*_machine(), *map(_engine, ENGINES), *map(_kernels, ("numba", "cuda")), _models(), *map(_extra, _extras())]
+    return [*_machine(), *map(_engine, ENGINES), _numba(), _cuda(), _models(), *map(_extra, _extras())]
 
 
 def _machine() -> Iterator[Finding]:
@@ -42,10 +42,14 @@ def _engine(name: str) -> Finding:
     return Finding("engine", name, True, f"{_PACKAGES[name]} {installed(_PACKAGES[name])}")
 
 
-def _kernels(backend: str) -> Finding:
-    count = sum(backend in kernel.backends for kernel in KERNELS.values())
-    absent = "not built; needed on NVIDIA GPUs alone: cmake -B build && cmake --build build, where nvcc is"
-    return Finding("kernels", backend, bool(count), f"{count} of {len(KERNELS)}" if count else absent)
+def _numba() -> Finding:
+    compiled = sum("numba" in kernel.backends for kernel in KERNELS.values())
+    return Finding("kernels", "numba", bool(compiled), f"{compiled} of {len(KERNELS)}; the others are NumPy as they are")
+
+
+def _cuda() -> Finding:
+    problem = cuda.problem()
+    return Finding("kernels", "cuda", not problem, problem or f"{len(KERNELS)} of {len(KERNELS)}")
 
 
 def _models() -> Finding:
