@@ -1,7 +1,7 @@
 """The straight line: source, session, sinks, one frame after another."""
 
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from time import perf_counter_ns
 
 from rtseg.frame import Frame
@@ -31,25 +31,26 @@ class Pipeline:
         self.report = LatencyReport(source.info.period_ns, session.counts)
 
     def __iter__(self) -> Generator[Result, None, None]:
-        with ExitStack() as closing:
-            closing.callback(self.source.close)
+        with ExitStack() as open_things:
+            open_things.callback(self.source.close)
             for sink in self.sinks:
                 sink.open(self.source.info)
-                closing.callback(sink.close)
+                open_things.callback(sink.close)
             self.session.warm_up(self.source.info)
-            yield from self._results(_traced(self._frames(closing)))
+            yield from self._results(_traced(self._frames(open_things)))
 
     def run(self) -> LatencyReport:
         """Run to the end of the source."""
-        for _ in self:
-            pass
+        with closing(iter(self)) as results:
+            for _ in results:
+                pass
         return self.report
 
-    def _frames(self, closing: ExitStack) -> Iterable[Frame]:
+    def _frames(self, open_things: ExitStack) -> Iterable[Frame]:
         if not self.source.info.live:
             return self.source
         latest = LatestFrame(self.source)
-        closing.callback(latest.close)
+        open_things.callback(latest.close)
         return latest
 
     def _results(self, frames: Iterable[tuple[Frame, LatencyTrace]]) -> Iterator[Result]:

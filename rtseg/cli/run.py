@@ -97,8 +97,8 @@ def _steadied(smoothing: float, hysteresis: float, flow: bool, every: int) -> Te
 def _run(pipeline: Pipeline, title: str) -> None:
     """Run to the end; the table is shown even when the source breaks on the way."""
     try:
-        with _progress(pipeline.source) as advance:
-            for _ in pipeline:
+        with _progress(pipeline.source) as advance, closing(iter(pipeline)) as results:
+            for _ in results:
                 advance()
     finally:
         counts = pipeline.report.counts

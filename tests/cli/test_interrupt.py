@@ -40,7 +40,8 @@ def test_stopping_finishes_every_file(how: signal.Signals, tiny: Path, tmp_path:
     assert "Traceback" not in complained
     rows = [json.loads(line) for line in lines.read_text().splitlines()]
     with av.open(out) as video:
-        assert sum(1 for _ in video.decode(video=0)) == len(rows) - 1
+        filmed = sum(1 for _ in video.decode(video=0))
+    assert filmed - (len(rows) - 1) in (0, 1)  # the signal may come between the two sinks of one frame
     assert "p99" in said
     assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "out.jsonl"}
 
