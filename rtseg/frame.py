@@ -1,6 +1,7 @@
 """The values that travel: a frame of a stream, what is known of the stream, and a frame's segmentation."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TypeAlias
 
@@ -13,6 +14,24 @@ Image: TypeAlias = npt.NDArray[np.uint8]  # (H, W) grey or (H, W, 3) RGB
 Labels: TypeAlias = npt.NDArray[np.uint8]  # (H, W): 0 background, i + 1 the i-th class
 Mask: TypeAlias = npt.NDArray[np.bool_]  # (H, W)
 Spacing: TypeAlias = tuple[float, float]  # millimetres a pixel: down a column, along a row
+Matrix: TypeAlias = tuple[tuple[float, ...], ...]  # 4 x 4, homogeneous, row by row, in millimetres
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a frame comes from, in its source's own words, which are handed on and trusted for nothing.
+
+    device: the source's name for the stream. timestamp_ns: raw, by the source's clock. corrected_ns: the same moment on our
+    `time.perf_counter_ns()` clock. spacing_mm: of this frame. matrix: from image to world. transforms: by name, such as
+    "ProbeToTracker".
+    """
+
+    device: str = ""
+    timestamp_ns: int | None = None
+    corrected_ns: int | None = None
+    spacing_mm: Spacing | None = None
+    matrix: Matrix | None = None
+    transforms: Mapping[str, Matrix] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +39,14 @@ class Frame:
     """One picture of a stream.
 
     image: (H, W) grey or (H, W, 3) RGB, uint8, never written to. index: counts the source's frames from 0, so that a gap
-    means dropped frames. captured_ns: `time.perf_counter_ns()` when the pixels became ready.
+    means dropped frames. captured_ns: `time.perf_counter_ns()` when the pixels became ready. origin: what a source tells of
+    the frame beyond its pixels, None where it tells nothing.
     """
 
     image: Image
     index: int
     captured_ns: int
+    origin: Origin | None = None
 
     def __post_init__(self) -> None:
         check_image(self.image)

@@ -42,46 +42,49 @@ def still(case: Case, n_classes: int) -> Still:
 
 
 class ClipMaker:
-    """Draws clips of `length` frames of (H, W) from cases; every draw is decided by its generator alone.
+    """Draws clips of frames of (H, W) from cases; every draw is decided by its generator alone.
 
-    sparse: the share of clips made of a subject's real frames in order, instead of one still in motion.
+    sparse: the share of clips made of a subject's real frames in order, instead of one still in motion. zoom: how much the
+    scale varies from clip to clip, the standard deviation of its logarithm.
     """
 
-    def __init__(self, cases: Sequence[Case], n_classes: int, size: tuple[int, int], length: int, sparse: float) -> None:
-        self._size, self._length, self._sparse = size, length, sparse
+    def __init__(self, cases: Sequence[Case], n_classes: int, size: tuple[int, int], sparse: float, zoom: float) -> None:
+        self._size, self._sparse, self._zoom = size, sparse, zoom
         self._scans = [[still(case, n_classes) for case in group] for group in scans(cases).values()]
         shares = np.sqrt([len(group) for group in self._scans])  # few frames of many people teach more than the reverse
         self._shares = shares / shares.sum()
 
-    def draw(self, rng: Rng) -> Clip:
-        """One clip, as a clinic might have sent it."""
-        stills = self._stills(rng)
-        motion = Motion(self._size, _placed(stills[0], self._size, rng), rng, rng.uniform(0, 1.5), rng.uniform(0, 2))
+    def draw(self, rng: Rng, length: int) -> Clip:
+        """One clip of so many frames, as a clinic might have sent it."""
+        stills = self._stills(rng, length)
+        motion = Motion(
+            self._size, _placed(stills[0], self._size, rng, self._zoom), rng, rng.uniform(0, 1.5), rng.uniform(0, 2)
+        )
         stride = rng.choice((1, 2, 4))  # the motion of one, two or four frame periods from frame to frame
-        times = rng.uniform(0, 100) + stride * np.arange(self._length)
+        times = rng.uniform(0, 100) + stride * np.arange(length)
         pulse = _pulse(stills[0], rng)
         moved = [render(one, motion, time, pulse) for one, time in zip(stills, times, strict=True)]
         inside = border(rng, self._size) if rng.random() < 0.2 else np.float32(1)
         truth = np.stack([planes for _, planes in moved]) * inside
         look = Look(rng, self._size)
         frames = np.stack([look.apply(image, rng) * inside for image, _ in moved])
-        for t in _spoilt(self._length, rng):
+        for t in _spoilt(length, rng):
             frames[t] = degrade(frames[t], rng, _middle(truth[t]))
         return Clip(frames, truth)
 
-    def _stills(self, rng: Rng) -> list[Still]:
+    def _stills(self, rng: Rng, length: int) -> list[Still]:
         """The still behind each frame: one for all, or a scan's in order; now and then another scan cuts in."""
-        stills = self._subject(rng)
-        if rng.random() < 0.05 and self._length > 2:
-            cut = int(rng.integers(1, self._length - 1))
-            stills[cut:] = self._subject(rng)[cut:]
+        stills = self._subject(rng, length)
+        if rng.random() < 0.05 and length > 2:
+            cut = int(rng.integers(1, length - 1))
+            stills[cut:] = self._subject(rng, length)[cut:]
         return stills
 
-    def _subject(self, rng: Rng) -> list[Still]:
+    def _subject(self, rng: Rng, length: int) -> list[Still]:
         scan = self._scans[rng.choice(len(self._scans), p=self._shares)]
         first = int(rng.integers(len(scan)))
         step = int(rng.random() < self._sparse)
-        return [scan[min(first + step * t, len(scan) - 1)] for t in range(self._length)]
+        return [scan[min(first + step * t, len(scan) - 1)] for t in range(length)]
 
 
 def render(
@@ -94,11 +97,11 @@ def render(
     return image, np.stack(planes)
 
 
-def _placed(one: Still, size: tuple[int, int], rng: Rng) -> npt.NDArray[np.float64]:
+def _placed(one: Still, size: tuple[int, int], rng: Rng, spread: float) -> npt.NDArray[np.float64]:
     """How a still lies in the input: letterboxed as live frames are, then zoomed, stretched, moved, turned and mirrored."""
     height, width = one.image.shape
     top, left, inner_height, inner_width = letterbox((0, 0, height, width), size).inner
-    zoom = np.exp(rng.normal(0, 0.15) + rng.normal(0, 0.07, 2)) * (width / inner_width, height / inner_height)
+    zoom = np.exp(rng.normal(0, spread) + rng.normal(0, 0.07, 2)) * (width / inner_width, height / inner_height)
     middle = np.array([left + (inner_width - 1) / 2, top + (inner_height - 1) / 2])
     target = np.array([width - 1, height - 1]) / 2 + rng.normal(0, 0.08, 2) * (width, height)
     return similarity(rng.normal(0, 0.1), tuple(zoom), middle, target, flip=rng.random() < 0.5)

@@ -22,10 +22,12 @@ class DataConfig:
     """Where the pictures are, and who is kept out of the training.
 
     folder: as `open_dataset` takes it, relative to the working directory. held_out: subjects that are never trained on.
+    zoom: how much the pictures' scale varies, the standard deviation of its logarithm.
     """
 
     folder: str
     held_out: tuple[str, ...]
+    zoom: float = 0.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +47,16 @@ class NetworkConfig:
 class ScheduleConfig:
     """How long and how fast: `epochs` times the training images in frames, or `minutes` where that is not 0.
 
-    batch: clips a step. clip: frames a clip. sparse: the share of clips made of a subject's real frames, in order.
-    average: decay a step of the averaged weights, which are the ones that are kept.
+    batch: clips a step. clip: frames a clip. stills: the first share of the training, which sees batch * clip single frames a
+    step: as much work, of more pictures, and the memory comes after. sparse: the share of clips made of a subject's frames,
+    in order. average: decay a step of the averaged weights, which are the ones that are kept.
     """
 
     epochs: float = 300.0
     minutes: float = 0.0
     batch: int = 4
     clip: int = 6
+    stills: float = 0.0
     sparse: float = 0.3
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
@@ -158,6 +162,8 @@ def _first_problem(config: TrainConfig) -> str:
         return "classes are empty: name one"
     if min(schedule.batch, schedule.clip) < 1 or min(schedule.learning_rate, schedule.epochs + schedule.minutes) <= 0:
         return "[schedule] batch, clip, learning_rate, and epochs or minutes are above 0"
-    if not (0 <= schedule.sparse <= 1 and 0 <= schedule.average < 1):
-        return "[schedule] sparse and average lie in 0..1"
+    if not (0 <= schedule.sparse <= 1 and 0 <= schedule.stills <= 1 and 0 <= schedule.average < 1):
+        return "[schedule] sparse, stills and average lie in 0..1"
+    if not 0 <= config.data.zoom <= 1:
+        return "[data] zoom lies in 0..1"
     return ""

@@ -13,10 +13,14 @@ _AHEAD = 4  # batches kept ready
 
 
 class Loader:
-    """Iterates over (T, N, ...) batches of the steps `first` to `last`, left out; close it, or use it in a `with`."""
+    """Iterates over (T, N, ...) batches of the steps `first` to `last`, left out; shape is (N, T).
 
-    def __init__(self, maker: ClipMaker, batch: int, seed: int, first: int, last: int) -> None:
-        self._maker, self._batch, self._seed, self._steps = maker, batch, seed, range(first, last)
+    Close it, or use it in a `with`.
+    """
+
+    def __init__(self, maker: ClipMaker, shape: tuple[int, int], seed: int, first: int, last: int) -> None:
+        self._maker, self._seed, self._steps = maker, seed, range(first, last)
+        self._batch, self._length = shape
         self._ready: Queue[Clip | BaseException | None] = Queue(_AHEAD)
         self._stop = Event()
         self._thread = Thread(target=self._work, name="rtseg-clips", daemon=True)
@@ -53,7 +57,8 @@ class Loader:
             self._put(error)
 
     def _draw(self, step: int) -> Clip:
-        clips = [self._maker.draw(np.random.default_rng((self._seed, step, place))) for place in range(self._batch)]
+        seeds = [(self._seed, step, place) for place in range(self._batch)]
+        clips = [self._maker.draw(np.random.default_rng(seed), self._length) for seed in seeds]
         return Clip(np.stack([clip.frames for clip in clips], 1), np.stack([clip.truth for clip in clips], 1))
 
     def _put(self, item: Clip | BaseException | None) -> bool:

@@ -40,7 +40,7 @@ def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False,
     training, held_out = split(open_dataset(config.data.folder), config.data.held_out)
     _write_split(out / "split.json", training, held_out)
     schedule = config.schedule
-    maker = ClipMaker(training, len(config.classes), config.size, schedule.clip, schedule.sparse)
+    maker = ClipMaker(training, len(config.classes), config.size, schedule.sparse, config.data.zoom)
     steps = math.ceil(schedule.epochs * len(training) / (schedule.batch * schedule.clip))
     trainer = Trainer(config, steps)
     if resume:
@@ -117,18 +117,29 @@ class Trainer:
 
 def _loop(trainer: Trainer, maker: ClipMaker, out: Path) -> None:
     schedule = trainer.config.schedule
-    saved = time.monotonic()
-    last = _FOREVER if schedule.minutes else trainer.steps
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Loader(maker, schedule.batch, schedule.seed, trainer.step, last) as batches, Progress(*columns) as bar:
-        task = bar.add_task("training", total=1000)
+    with Progress(*columns) as bar:
+        bar.add_task("training", total=1000)
+        if trainer.progress < schedule.stills:
+            _learn(trainer, maker, (schedule.batch * schedule.clip, 1), schedule.stills, out, bar)
+        _learn(trainer, maker, (schedule.batch, schedule.clip), 1.0, out, bar)
+
+
+def _learn(trainer: Trainer, maker: ClipMaker, shape: tuple[int, int], until: float, out: Path, bar: Progress) -> None:
+    """Go on to a point of the training with batches of so many clips of so many frames."""
+    schedule = trainer.config.schedule
+    last = _FOREVER if schedule.minutes else trainer.steps
+    saved = time.monotonic()
+    with Loader(maker, shape, schedule.seed, trainer.step, last) as batches:
         for batch in batches:
             loss = trainer.learn(batch)
-            bar.update(task, completed=int(1000 * trainer.progress), description=f"step {trainer.step} loss {loss:.3f}")
+            bar.update(
+                bar.task_ids[0], completed=int(1000 * trainer.progress), description=f"step {trainer.step} loss {loss:.3f}"
+            )
             if time.monotonic() - saved > _SAVE_SECONDS:
                 trainer.save(out / CHECKPOINT)
                 saved = time.monotonic()
-            if trainer.progress >= 1:
+            if trainer.progress >= until:
                 return
 
 

@@ -54,17 +54,17 @@ def test_a_pulse_widens_the_vessel_and_leaves_the_rest():
 
 
 def test_the_same_seed_draws_the_same_clip_and_another_does_not(dataset_folder):
-    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, 5, 0.5)
-    one, same, other = (maker.draw(np.random.default_rng(seed)) for seed in (7, 7, 8))
+    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, 0.5, 0.15)
+    one, same, other = (maker.draw(np.random.default_rng(seed), 5) for seed in (7, 7, 8))
     assert np.array_equal(one.frames, same.frames)
     assert np.array_equal(one.truth, same.truth)
     assert not np.array_equal(one.frames, other.frames)
 
 
 def test_clips_keep_their_ranges(dataset_folder):
-    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, 5, 0.5)
+    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, 0.5, 0.15)
     for seed in range(30):
-        clip = maker.draw(np.random.default_rng(seed))
+        clip = maker.draw(np.random.default_rng(seed), 5)
         assert (clip.frames.shape, clip.truth.shape) == ((5, *SIZE), (5, 1, *SIZE))
         assert (clip.frames.dtype, clip.truth.dtype) == (np.float32, np.float32)
         assert clip.frames.min() >= 0
@@ -74,13 +74,16 @@ def test_clips_keep_their_ranges(dataset_folder):
 
 
 def test_a_clip_of_one_frame_is_never_spoilt(dataset_folder):
-    assert ClipMaker(open_dataset(dataset_folder), 1, SIZE, 1, 1.0).draw(np.random.default_rng(0)).frames.shape == (1, *SIZE)
+    assert ClipMaker(open_dataset(dataset_folder), 1, SIZE, 1.0, 0.15).draw(np.random.default_rng(0), 1).frames.shape == (
+        1,
+        *SIZE,
+    )
 
 
 def test_sparse_clips_follow_the_scan_in_order(dataset_folder):
-    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, 3, 1.0)
+    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, 1.0, 0.15)
     orders = [
-        tuple(int(one.truth[0].any(0).argmax()) for one in maker._subject(np.random.default_rng(seed))) for seed in range(20)
+        tuple(int(one.truth[0].any(0).argmax()) for one in maker._subject(np.random.default_rng(seed), 3)) for seed in range(20)
     ]
     assert all(list(order) == sorted(order) for order in orders)  # the discs of the dataset go to the right with time
     assert any(len(set(order)) == 3 for order in orders)

@@ -15,17 +15,17 @@ class Maker:
     def __init__(self, broken=False):
         self.drawn, self.broken = 0, broken
 
-    def draw(self, rng):
+    def draw(self, rng, length):
         self.drawn += 1
         if self.broken and self.drawn == 3:
             raise ValueError("a broken picture")
-        return Clip(np.full((2, 4, 4), rng.random(), np.float32), np.zeros((2, 1, 4, 4), np.float32))
+        return Clip(np.full((length, 4, 4), rng.random(), np.float32), np.zeros((length, 1, 4, 4), np.float32))
 
 
 def test_batches_are_of_their_step_wherever_the_loader_starts():
-    with Loader(Maker(), 3, 1, 0, 5) as loader:
+    with Loader(Maker(), (3, 2), 1, 0, 5) as loader:
         whole = [batch.frames for batch in loader]
-    with Loader(Maker(), 3, 1, 3, 5) as loader:
+    with Loader(Maker(), (3, 2), 1, 3, 5) as loader:
         rest = [batch.frames for batch in loader]
     assert [batch.shape for batch in whole] == [(2, 3, 4, 4)] * 5
     assert np.array_equal(whole[3:], rest)
@@ -34,7 +34,7 @@ def test_batches_are_of_their_step_wherever_the_loader_starts():
 
 def test_the_thread_ends_with_the_loader_and_works_no_further_than_it_may():
     maker = Maker()
-    with Loader(maker, 1, 1, 0, 10**6) as loader:
+    with Loader(maker, (1, 2), 1, 0, 10**6) as loader:
         next(iter(loader))
     loader.close()
     assert maker.drawn < 20
@@ -42,5 +42,5 @@ def test_the_thread_ends_with_the_loader_and_works_no_further_than_it_may():
 
 
 def test_an_error_in_the_thread_is_raised_where_the_batches_are_read():
-    with Loader(Maker(broken=True), 1, 1, 0, 5) as loader, pytest.raises(ValueError, match="a broken picture"):
+    with Loader(Maker(broken=True), (1, 2), 1, 0, 5) as loader, pytest.raises(ValueError, match="a broken picture"):
         list(loader)

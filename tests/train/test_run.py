@@ -53,8 +53,9 @@ def test_a_training_learns(config, tmp_path):
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
 
 
-def test_a_break_changes_nothing(config, tmp_path, monkeypatch):
-    whole = train(config(8), tmp_path / "whole", threads=1)
+@pytest.mark.parametrize("stills", [0.0, 0.4, 1.0])
+def test_a_break_changes_nothing(config, tmp_path, monkeypatch, stills):
+    whole = train(config(8, stills=stills), tmp_path / "whole", threads=1)
     broken_at = 3
 
     class Break(Exception):
@@ -72,13 +73,22 @@ def test_a_break_changes_nothing(config, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Trainer, "learn", stumble)
     with pytest.raises(Break):
-        train(config(8), tmp_path / "broken", threads=1)
+        train(config(8, stills=stills), tmp_path / "broken", threads=1)
     monkeypatch.undo()
-    resumed = train(config(8), tmp_path / "broken", resume=True, threads=1)
+    resumed = train(config(8, stills=stills), tmp_path / "broken", resume=True, threads=1)
     one, other = (read_checkpoint(path)[1] for path in (whole, resumed))
     assert one["step"] == other["step"] == 6
     assert one["losses"] == other["losses"]
     torch.testing.assert_close(one["average"], other["average"])
+
+
+def test_the_stills_come_first_and_then_the_clips(config, tmp_path, monkeypatch):
+    from rtseg.train.run import Trainer
+
+    shapes, learn = [], Trainer.learn
+    monkeypatch.setattr(Trainer, "learn", lambda trainer, clip: (shapes.append(clip.frames.shape[:2]), learn(trainer, clip))[1])
+    train(config(8, stills=0.5), tmp_path / "out", threads=1)
+    assert shapes == [(1, 4)] * 3 + [(2, 2)] * 3  # frames, clips
 
 
 def test_a_training_that_explodes_stops_and_says_so(config, tmp_path):
