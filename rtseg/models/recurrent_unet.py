@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from rtseg.models.cells import CELLS
 from rtseg.models.lite_encoder import FEATURES, LiteEncoder
+from rtseg.models.network import VideoNetwork
 
 LITE = "Lite0"  # the size whose encoder is EfficientNet-Lite0's, which ImageNet has taught to see
 WIDTHS = {  # channels at 1/2, 1/4, 1/8 and 1/16 of the input
@@ -19,7 +20,7 @@ WIDTHS = {  # channels at 1/2, 1/4, 1/8 and 1/16 of the input
 }
 
 
-class RecurrentUNet(nn.Module):
+class RecurrentUNet(VideoNetwork):
     """logits, *states = network(x, *states): x (N, C, H, W) with H and W multiples of 16, logits (N, K, H / 2, W / 2).
 
     The memory is added to what the frame shows, so that zero states, the memory of nothing, leave the frame to itself.

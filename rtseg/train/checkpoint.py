@@ -9,20 +9,24 @@ import torch
 
 from rtseg.engines.base import ModelSpec, StateSpec
 from rtseg.errors import ConfigError
-from rtseg.models import RecurrentUNet
+from rtseg.models import BASELINE, RecurrentUNet, VideoNetwork
 from rtseg.models.imagenet import load_imagenet
 from rtseg.train.config import TrainConfig, from_values
 
 _FORMAT = 1
 
 
-def build(config: TrainConfig) -> RecurrentUNet:
+def build(config: TrainConfig) -> VideoNetwork:
     """The network that a config describes, untrained: one logit for one class, else the background's too."""
     n_logits = 1 if len(config.classes) == 1 else len(config.classes) + 1
+    if config.network.size == BASELINE:
+        from rtseg.models.baseline import BaselineUNet
+
+        return BaselineUNet(n_logits)
     return RecurrentUNet(n_logits, config.network.size, config.network.cell)
 
 
-def begin(config: TrainConfig) -> RecurrentUNet:
+def begin(config: TrainConfig) -> VideoNetwork:
     """The network that a training starts from: `build`'s, its encoder taught by ImageNet where the config says so."""
     network = build(config)
     if config.network.imagenet:
@@ -50,7 +54,7 @@ def read_checkpoint(path: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
         raise ConfigError(f"{path} is no checkpoint of a training ({error}): name a last.pt that `rtseg train` wrote") from None
 
 
-def trained(path: Path | str) -> tuple[RecurrentUNet, ModelSpec]:
+def trained(path: Path | str) -> tuple[VideoNetwork, ModelSpec]:
     """The averaged network of a checkpoint, ready to run, and its description. Raises ConfigError."""
     config, values = read_checkpoint(path)
     network = build(config)
@@ -58,7 +62,7 @@ def trained(path: Path | str) -> tuple[RecurrentUNet, ModelSpec]:
     return network.eval(), describe(network, config)
 
 
-def describe(network: RecurrentUNet, config: TrainConfig) -> ModelSpec:
+def describe(network: VideoNetwork, config: TrainConfig) -> ModelSpec:
     """The spec that travels in the model's file."""
     states = tuple(
         StateSpec(f"state_{place}_in", f"state_{place}_out", tuple(state.shape))

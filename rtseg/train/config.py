@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from rtseg.errors import ConfigError
-from rtseg.models import CELLS, LITE, WIDTHS
+from rtseg.models import BASELINE, CELLS, LITE, WIDTHS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -32,7 +32,7 @@ class DataConfig:
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """A network of rtseg.models: its size ("S", "M", "Lite0") and its recurrent cell ("gru", "lstm").
+    """A network of rtseg.models: its size ("S", "M", "Lite0", "UNet") and its cell ("gru", "lstm", "none" for "UNet").
 
     imagenet: the encoder starts from what ImageNet taught it ("Lite0" alone). encoder_rate: its share of the learning rate.
     """
@@ -152,8 +152,10 @@ def _first_problem(config: TrainConfig) -> str:
         return f"size is {config.size}: give multiples of 16, 32 or more"
     if len(config.mean) != 1 or len(config.std) != 1:
         return "mean and std hold one value: the networks see grey"
-    if config.network.size not in WIDTHS or config.network.cell not in CELLS:
-        return f"[network] size is one of {', '.join(WIDTHS)}, and cell one of {', '.join(CELLS)}"
+    sizes = {**dict.fromkeys(WIDTHS, tuple(CELLS)), BASELINE: ("none",)}
+    if config.network.cell not in sizes.get(config.network.size, ()):
+        choices = ", ".join(f"{size} with {' or '.join(cells)}" for size, cells in sizes.items())
+        return f"[network] size and cell are one of: {choices}"
     if config.network.imagenet and config.network.size != LITE:
         return f"[network] imagenet has weights for size {LITE!r} alone: take that, or leave it out"
     if config.network.encoder_rate <= 0:

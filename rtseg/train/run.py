@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from rtseg.dataset import open_dataset, split
 from rtseg.errors import ConfigError
-from rtseg.models import RecurrentUNet
+from rtseg.models import VideoNetwork
 from rtseg.train.checkpoint import begin, build, read_checkpoint, write_checkpoint
 from rtseg.train.clips import Clip, ClipMaker
 from rtseg.train.config import TrainConfig, read_config
@@ -148,7 +148,7 @@ def _rate(progress: float) -> float:
     return min(1.0, (progress + 1e-3) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _groups(network: RecurrentUNet, config: TrainConfig) -> list[dict[str, Any]]:
+def _groups(network: VideoNetwork, config: TrainConfig) -> list[dict[str, Any]]:
     """Weights shrink, biases and BatchNorm's scales do not; the encoder learns at a rate of its own."""
     encoder = set(network.encoder.parameters())
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
