@@ -1,0 +1,119 @@
+"""One image and its mask, and who was scanned, and when."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from rtseg.errors import DatasetError
+from rtseg.frame import Image, Labels, Spacing
+
+NIFTI = (".nii", ".nii.gz")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One image and its mask.
+
+    subject: who or what was scanned: never split it over training and test. order: the place in the recording's time.
+    spacing_mm: millimetres a pixel (down, along), None where unknown. head_circumference_mm: the expert's, where measured.
+    recording: which of the subject's, empty where there is but one. frame: which one of files that hold several.
+    outlined: the mask file shows the class's outline alone, and all inside it counts.
+    """
+
+    name: str
+    subject: str
+    order: int
+    image_path: Path
+    mask_path: Path
+    spacing_mm: Spacing | None = None
+    head_circumference_mm: float | None = None
+    recording: str = ""
+    frame: int = 0
+    outlined: bool = False
+
+    def image(self) -> Image:
+        """(H, W) grey or (H, W, 3) RGB, uint8. Raises DatasetError."""
+        pixels = _read(self.image_path, self.frame)
+        return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
+
+    def grey(self) -> Image:
+        """(H, W) uint8, colour by its BT.601 luma. Raises DatasetError."""
+        pixels = _read(self.image_path, self.frame)
+        return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
+
+    def labels(self, n_classes: int) -> Labels:
+        """(H, W) uint8: 0 background, i + 1 the i-th class. Raises DatasetError."""
+        mask = _read(self.mask_path, self.frame)
+        mask = mask if mask.ndim == 2 else mask[..., 0]
+        values = _class_values(_filled(mask) if self.outlined else mask)
+        if values.max() > n_classes:
+            raise DatasetError(
+                f"{self.mask_path} holds the value {values.max()}, and there are {n_classes} classes: list them all"
+            )
+        return values
+
+    def image_and_labels(self, n_classes: int) -> tuple[Image, Labels]:
+        """Both, checked to be of one size. Raises DatasetError."""
+        image, labels = self.image(), self.labels(n_classes)
+        if image.shape[:2] != labels.shape:
+            raise DatasetError(
+                f"{self.image_path} is {image.shape[:2]} and its mask {labels.shape}: draw the mask on the image"
+            )
+        return image, labels
+
+
+def scans(cases: Iterable[Case]) -> dict[str, tuple[Case, ...]]:
+    """The cases of each recording, in the order of time, by the name of its subject and its own."""
+    ordered = sorted(cases, key=lambda case: (_scan(case), case.order, case.name))
+    return {scan: tuple(group) for scan, group in groupby(ordered, key=_scan)}
+
+
+def split(cases: Iterable[Case], held_out: Iterable[str]) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
+    """The cases of all other subjects, and those of the held-out ones. Raises DatasetError."""
+    ordered = [case for scan in scans(cases).values() for case in scan]
+    known, wanted = {case.subject: None for case in ordered}, set(held_out)
+    unknown = sorted(wanted - known.keys())
+    if unknown:
+        raise DatasetError(f"no subject {unknown[0]!r} to hold out: there are {', '.join(list(known)[:12])} ...")
+    training = tuple(case for case in ordered if case.subject not in wanted)
+    if not training:
+        raise DatasetError("every subject is held out: leave some to train on")
+    return training, tuple(case for case in ordered if case.subject in wanted)
+
+
+def _scan(case: Case) -> str:
+    return f"{case.subject} {case.recording}".strip()
+
+
+def _read(path: Path, frame: int) -> Image:
+    """The pixels of a file, grey or BGR. Raises DatasetError, MissingExtra."""
+    if path.name.endswith(NIFTI):
+        from rtseg.dataset.nifti import read_plane
+
+        return read_plane(path, frame)
+    pixels = cv2.imdecode(_bytes(path), cv2.IMREAD_ANYCOLOR) if path.exists() else None
+    if pixels is None:
+        raise DatasetError(f"{path} cannot be read as a picture: replace or remove it with its partner")
+    return pixels.astype(np.uint8, copy=False)
+
+
+def _bytes(path: Path) -> Image:
+    data = np.fromfile(path, np.uint8)
+    return data if data.size else np.zeros(1, np.uint8)  # OpenCV raises on nothing, and gives None on rubbish
+
+
+def _class_values(mask: Labels) -> Labels:
+    """A mask drawn as 0 and 255 is 0 and 1; any other holds its classes' numbers."""
+    return (mask == 255).astype(np.uint8) if not np.any((mask > 0) & (mask < 255)) else mask
+
+
+def _filled(outline: Labels) -> Labels:
+    """What an outline goes round, itself included, as 255."""
+    contours, _ = cv2.findContours(outline, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    inside = np.zeros_like(outline)
+    cv2.drawContours(inside, contours, -1, 255, cv2.FILLED)
+    return inside
