@@ -27,11 +27,22 @@ def build(config: TrainConfig) -> VideoNetwork:
 
 
 def begin(config: TrainConfig) -> VideoNetwork:
-    """The network that a training starts from: `build`'s, its encoder taught by ImageNet where the config says so."""
+    """The network that a training starts from: `build`'s, taught before by ImageNet or another training if the config says so."""
     network = build(config)
     if config.network.imagenet:
         load_imagenet(network.encoder)
+    if config.network.start:
+        _take_over(network, config.network.start)
     return network
+
+
+def _take_over(network: VideoNetwork, path: str) -> None:
+    """Give a network the averaged weights of another training, as far as their shapes are its own."""
+    given, own = read_checkpoint(path)[1]["average"], network.state_dict()
+    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    if len(fitting) < len(own) / 2:
+        raise ConfigError(f"{path} is of another kind of network: start from one of the same size and cell")
+    network.load_state_dict(own | fitting)
 
 
 def write_checkpoint(path: Path, config: TrainConfig, values: Mapping[str, Any]) -> None:

@@ -34,12 +34,14 @@ class DataConfig:
 class NetworkConfig:
     """A network of rtseg.models: its size ("S", "M", "Lite0", "UNet") and its cell ("gru", "lstm", "none" for "UNet").
 
-    imagenet: the encoder starts from what ImageNet taught it ("Lite0" alone). encoder_rate: its share of the learning rate.
+    imagenet: the encoder starts from what ImageNet taught it ("Lite0" alone). start: a last.pt of another training, from which
+    whatever fits is taken. encoder_rate: the encoder's share of the learning rate.
     """
 
     size: str = "S"
     cell: str = "gru"
     imagenet: bool = False
+    start: str = ""
     encoder_rate: float = 1.0
 
 
@@ -152,14 +154,6 @@ def _first_problem(config: TrainConfig) -> str:
         return f"size is {config.size}: give multiples of 16, 32 or more"
     if len(config.mean) != 1 or len(config.std) != 1:
         return "mean and std hold one value: the networks see grey"
-    sizes = {**dict.fromkeys(WIDTHS, tuple(CELLS)), BASELINE: ("none",)}
-    if config.network.cell not in sizes.get(config.network.size, ()):
-        choices = ", ".join(f"{size} with {' or '.join(cells)}" for size, cells in sizes.items())
-        return f"[network] size and cell are one of: {choices}"
-    if config.network.imagenet and config.network.size != LITE:
-        return f"[network] imagenet has weights for size {LITE!r} alone: take that, or leave it out"
-    if config.network.encoder_rate <= 0:
-        return "[network] encoder_rate is above 0"
     if not config.classes:
         return "classes are empty: name one"
     if min(schedule.batch, schedule.clip) < 1 or min(schedule.learning_rate, schedule.epochs + schedule.minutes) <= 0:
@@ -168,4 +162,18 @@ def _first_problem(config: TrainConfig) -> str:
         return "[schedule] sparse, stills and average lie in 0..1"
     if not 0 <= config.data.zoom <= 1:
         return "[data] zoom lies in 0..1"
+    return _network_problem(config.network)
+
+
+def _network_problem(network: NetworkConfig) -> str:
+    sizes = {**dict.fromkeys(WIDTHS, tuple(CELLS)), BASELINE: ("none",)}
+    if network.cell not in sizes.get(network.size, ()):
+        choices = ", ".join(f"{size} with {' or '.join(cells)}" for size, cells in sizes.items())
+        return f"[network] size and cell are one of: {choices}"
+    if network.imagenet and network.size != LITE:
+        return f"[network] imagenet has weights for size {LITE!r} alone: take that, or leave it out"
+    if network.imagenet and network.start:
+        return "[network] imagenet and start are two beginnings: take one"
+    if network.encoder_rate <= 0:
+        return "[network] encoder_rate is above 0"
     return ""

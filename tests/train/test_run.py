@@ -101,6 +101,21 @@ def test_minutes_end_a_training_too(config, tmp_path):
     assert 0 < read_checkpoint(checkpoint)[1]["step"] < 100
 
 
+def test_a_training_starts_from_another_one(config, tmp_path):
+    from rtseg.train.checkpoint import begin
+    from rtseg.train.config import from_values
+
+    taught = train(config(2), tmp_path / "out", threads=1)
+    values = {"name": "b", "classes": ["a", "b"], "data": {"folder": "d", "held_out": []}}
+    network = begin(from_values({**values, "network": {"start": str(taught)}}, "here")).state_dict()
+    before = read_checkpoint(taught)[1]["average"]
+    assert {name for name in network if not torch.equal(network[name], before[name])} == {"head.weight", "head.bias"}
+    with pytest.raises(ConfigError, match="is of another kind of network: start from one of the same size and cell"):
+        begin(from_values({**values, "network": {"start": str(taught), "size": "M"}}, "here"))
+    with pytest.raises(ConfigError, match="two beginnings: take one"):
+        from_values({**values, "network": {"size": "Lite0", "imagenet": True, "start": str(taught)}}, "here")
+
+
 def test_other_settings_do_not_go_on(config, tmp_path):
     train(config(1), tmp_path / "out", threads=1)
     with pytest.raises(ConfigError, match="trained with other settings: go on with those"):
