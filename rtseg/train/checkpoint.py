@@ -27,7 +27,7 @@ def build(config: TrainConfig) -> VideoNetwork:
 
 
 def begin(config: TrainConfig) -> VideoNetwork:
-    """The network that a training starts from: `build`'s, taught before by ImageNet or another training if the config says so."""
+    """The network that a training starts from: `build`'s, taught by ImageNet or another training if the config says so."""
     network = build(config)
     if config.network.imagenet:
         load_imagenet(network.encoder)
