@@ -13,14 +13,21 @@ import numpy.typing as npt
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
 from rtseg.kernels.cores import by_rows, compiled, fused
-from rtseg.kernels.falling import falling
+from rtseg.kernels.falling import falling, rising
 from rtseg.kernels.memory import bordered, check_filter, check_range, grey_levels, placed, readable, room, windows
 from rtseg.kernels.moments import SIZES
 from rtseg.kernels.registry import Case, kernel
 
 Floats = npt.NDArray[np.float32]
-Pair = tuple[np.float32, np.float32]  # the sums above and below a fraction's bar
 Sums = tuple[Floats, Floats, Floats, Floats]
+
+BLOCK = 512  # pixels of a row that are worked on at a time, so that all that is at hand stays in the first cache
+ROWS, WIDE = 16, np.uint64(BLOCK + 32)
+TOP, UP, HERE, DOWN, BOTTOM = (np.uint64(row * int(WIDE)) for row in range(5))
+BESIDE, BEYOND, UNDER, OVER, FAR_UNDER, FAR_BETWEEN, FAR_OVER, RIGHT_UNDER, LEFT_OVER, LEFT_UNDER, RIGHT_OVER = (
+    np.uint64(row * int(WIDE)) for row in range(5, 16)
+)
+ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  # unsigned places need no look at their sign
 
 
 def _cases() -> Iterator[Case]:
@@ -63,47 +70,102 @@ def _near_taps(size: int, reach: float) -> Floats:
 def _bilateral_numba(
     image: Image, size: int = 5, contrast: float = 30.0, reach: float = 2.0, *, out: Image | None = None
 ) -> Image:
-    result, padded, near = room(out, image.shape, np.uint8), bordered(image, size // 2), _near_taps(size, reach)
-    sharpness = np.float32(1 / (2 * contrast**2))
-    rows = _rows_of_5 if size == 5 else _rows
-    by_rows(image.shape[0], image.shape[1] * size, lambda first, end: rows(padded, near, sharpness, result, first, end))
+    result, padded = room(out, image.shape, np.uint8), bordered(image, size // 2)
+    near, sharpness, farness = _near_taps(size, reach), 1 / (2 * contrast**2), 1 / (2 * reach**2)
+
+    def band(first: int, end: int) -> None:
+        if size == 5:
+            _rows_of_5(padded, np.float32(-sharpness / 16), np.float32(-farness / 16), result, first, end)
+        else:
+            _rows(padded, near, np.float32(sharpness), result, first, end)
+
+    by_rows(image.shape[0], image.shape[1] * size, band)
     return result
 
 
-@fused
-def _rows_of_5(padded: Image, near: Floats, sharpness: np.float32, result: Image, first: int, end: int) -> None:
-    """Rows first..end with the disc of 13 pixels, whose sums stay in registers."""
-    beside, across, beyond = near[2, 1], near[1, 1], near[2, 0]
-    levels = np.empty((5, padded.shape[1]), np.float32)
-    for k in range(4):
-        _convert(padded[first + k], levels[(first + k) % 5])
-    for y in range(first, end):
-        _convert(padded[y + 4], levels[(y + 4) % 5])
-        a, b, c, d, e = levels[y % 5], levels[(y + 1) % 5], levels[(y + 2) % 5], levels[(y + 3) % 5], levels[(y + 4) % 5]
-        target = result[y]
-        for x in range(target.size):
-            value = c[x + 2]
-            sums = value, np.float32(1)
-            sums = _weigh(value, b[x + 2], beside, sharpness, sums)
-            sums = _weigh(value, d[x + 2], beside, sharpness, sums)
-            sums = _weigh(value, c[x + 1], beside, sharpness, sums)
-            sums = _weigh(value, c[x + 3], beside, sharpness, sums)
-            sums = _weigh(value, b[x + 1], across, sharpness, sums)
-            sums = _weigh(value, b[x + 3], across, sharpness, sums)
-            sums = _weigh(value, d[x + 1], across, sharpness, sums)
-            sums = _weigh(value, d[x + 3], across, sharpness, sums)
-            sums = _weigh(value, a[x + 2], beyond, sharpness, sums)
-            sums = _weigh(value, e[x + 2], beyond, sharpness, sums)
-            sums = _weigh(value, c[x], beyond, sharpness, sums)
-            sums = _weigh(value, c[x + 4], beyond, sharpness, sums)
-            target[x] = np.uint8(sums[0] / sums[1] + np.float32(0.5))
+@compiled
+def _rows_of_5(padded: Image, sharpness: np.float32, farness: np.float32, result: Image, first: int, end: int) -> None:
+    """Rows first..end with the disc of 13 pixels. Two pixels weigh each other alike, so that each pair is weighed once.
+
+    sharpness, farness: -1/16 of the exponent's factors of squared grey levels and of squared pixels. What is at hand lies in
+    one array whose rows begin at fixed places, which tells a loop that they do not overlap.
+    """
+    near = np.zeros(ROWS * WIDE, np.float32)
+    for start in range(0, result.shape[1], BLOCK):
+        width = min(BLOCK, result.shape[1] - start)
+        for row in range(first, end + 4):
+            _turn(near)
+            _convert(padded[row, start : start + width + 4], near[BOTTOM : BOTTOM + width + 4])
+            if row >= first + 2:
+                _weigh_partners(near, np.uint64(width + 4), sharpness, farness)
+            if row >= first + 4:
+                _average(near, result[row - 4, start : start + width])
+
+
+@compiled
+def _turn(near: Floats) -> None:
+    """Move on by a row."""
+    for x in range(FOUR * WIDE):
+        near[x] = near[x + WIDE]
+    for x in range(WIDE):
+        near[OVER + x] = near[UNDER + x]
+        near[LEFT_OVER + x] = near[RIGHT_UNDER + x]
+        near[RIGHT_OVER + x] = near[LEFT_UNDER + x]
+        near[FAR_OVER + x] = near[FAR_BETWEEN + x]
+        near[FAR_BETWEEN + x] = near[FAR_UNDER + x]
 
 
 @fused
-def _weigh(value: np.float32, other: np.float32, near: np.float32, sharpness: np.float32, sums: Pair) -> Pair:
-    difference = other - value
-    weight = near * falling(difference * difference * sharpness)
-    return sums[0] + weight * other, sums[1] + weight
+def _weigh_partners(near: Floats, width: np.uint64, sharpness: np.float32, farness: np.float32) -> None:
+    """How each pixel of the middle row and its six partners to the right and below weigh each other."""
+    two, four = farness * np.float32(2), farness * np.float32(4)
+    for x in range(width):
+        value = near[HERE + x]
+        near[BESIDE + x] = _alike(value, near[HERE + ONE + x], sharpness, farness)
+        near[BEYOND + x] = _alike(value, near[HERE + TWO + x], sharpness, four)
+        near[UNDER + x] = _alike(value, near[DOWN + x], sharpness, farness)
+        near[FAR_UNDER + x] = _alike(value, near[BOTTOM + x], sharpness, four)
+        near[RIGHT_UNDER + x] = _alike(value, near[DOWN + ONE + x], sharpness, two)
+        near[LEFT_UNDER + x] = _alike(near[HERE + ONE + x], near[DOWN + x], sharpness, two)  # of the pixel to the right
+
+
+@fused
+def _alike(one: np.float32, other: np.float32, sharpness: np.float32, far: np.float32) -> np.float32:
+    difference = one - other
+    return rising(difference * difference * sharpness + far)
+
+
+@fused
+def _average(near: Floats, target: Image) -> None:
+    """The weighted mean of each pixel of the middle row, which is two columns further in."""
+    for x in range(np.uint64(target.size)):
+        left, middle, right = ONE + x, TWO + x, THREE + x
+        above, below = near[HERE + middle], np.float32(1)
+        weight = near[BESIDE + middle]
+        above, below = above + weight * near[HERE + right], below + weight
+        weight = near[BESIDE + left]
+        above, below = above + weight * near[HERE + left], below + weight
+        weight = near[BEYOND + middle]
+        above, below = above + weight * near[HERE + FOUR + x], below + weight
+        weight = near[BEYOND + x]
+        above, below = above + weight * near[HERE + x], below + weight
+        weight = near[UNDER + middle]
+        above, below = above + weight * near[DOWN + middle], below + weight
+        weight = near[OVER + middle]
+        above, below = above + weight * near[UP + middle], below + weight
+        weight = near[FAR_UNDER + middle]
+        above, below = above + weight * near[BOTTOM + middle], below + weight
+        weight = near[FAR_OVER + middle]
+        above, below = above + weight * near[TOP + middle], below + weight
+        weight = near[RIGHT_UNDER + middle]
+        above, below = above + weight * near[DOWN + right], below + weight
+        weight = near[LEFT_OVER + left]
+        above, below = above + weight * near[UP + left], below + weight
+        weight = near[LEFT_UNDER + left]
+        above, below = above + weight * near[DOWN + left], below + weight
+        weight = near[RIGHT_OVER + middle]
+        above, below = above + weight * near[UP + right], below + weight
+        target[x] = np.uint8(above / below + np.float32(0.5))
 
 
 @compiled

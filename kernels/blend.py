@@ -1,7 +1,9 @@
 """The overlay: each class is laid over the picture in its colour, with an opaque inner contour, in one pass."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -9,13 +11,18 @@ from rtseg.errors import ImageError
 from rtseg.frame import Image, Labels
 from rtseg.kernels.cases import images, label_maps
 from rtseg.kernels.cores import by_rows, compiled
-from rtseg.kernels.inner_contour import WIDEST, inner_contour, mark_rim
+from rtseg.kernels.inner_contour import WIDEST, inner_contour, mark_rim, rim_memory
 from rtseg.kernels.memory import check_count, check_image, check_out, check_plane, check_range, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 
 Palette = npt.NDArray[np.uint8]  # (K, 3) RGB
 
+Thin = npt.NDArray[np.uint16]
+Paints = tuple[Image, Thin]  # (K, 3 * W)
+
 OPAQUE = 256  # opacity is counted in parts of this
+SPAN, STRIDE = np.uint64(32), np.uint64(512)  # pixels that a loop looks at together
+ONE, THREE = np.uint64(1), np.uint64(3)  # unsigned places need no look at their sign
 
 
 def _cases() -> Iterator[Case]:
@@ -64,74 +71,120 @@ def _blend_numba(
     image: Image, labels: Labels, palette: Palette, opacity: float, contour: int = 2, *, out: Image | None = None
 ) -> Image:
     result = room(out, (*image.shape[:2], 3), np.uint8)
-    source = readable(image).reshape(len(image), -1)
-    flat = result.reshape(len(result), -1)
-    marks, colours, part = readable(labels), readable(palette), round(opacity * OPAQUE)
-    by_rows(
-        labels.shape[0],
-        labels.shape[1],
-        lambda first, end: _blend_rows(source, marks, colours, part, contour, flat, first, end),
-    )
+    flat, marks, part = result.reshape(len(result), -1), readable(labels), round(opacity * OPAQUE)
+    paints = _paints(palette.tobytes(), part, labels.shape[1])
+
+    def band(first: int, end: int) -> None:
+        if result is not image:
+            _copy(image[first:end], result[first:end])
+        _blend_rows(marks, paints, OPAQUE - part, contour, flat, first, end)
+
+    by_rows(labels.shape[0], labels.shape[1], band)
     return result
 
 
+def _copy(image: Image, rgb: Image) -> None:
+    """A picture, grey or RGB, as RGB: by those who know how to move memory."""
+    if image.ndim == 3:
+        np.copyto(rgb, image)
+    else:
+        cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_GRAY2RGB, dst=rgb)
+
+
+@lru_cache(maxsize=8)
+def _paints(palette: bytes, part: int, width: int) -> Paints:
+    """A row of each colour, as the contour has it, and as it is added to what the fill leaves of the picture."""
+    colours = np.tile(np.frombuffer(palette, np.uint8).reshape(-1, 3), width)
+    return readable(colours), readable(colours * np.uint16(part) + np.uint16(OPAQUE // 2))
+
+
 @compiled
-def _blend_rows(
-    image: Image,  # (H, W) or (H, 3 * W)
-    labels: Labels,
-    palette: Palette,
-    part: int,
-    contour: int,
-    result: Image,  # (H, 3 * W)
-    first: int,
-    end: int,
-) -> None:
-    """Rows first..end: the picture is copied, then the runs of one label and one opacity are laid over it."""
-    width = labels.shape[1]
-    rim = np.zeros(width, np.uint8)
-    spare = np.empty((4, width), np.uint8)
+def _blend_rows(labels: Labels, paints: Paints, left: int, contour: int, result: Image, first: int, end: int) -> None:
+    """Lay the runs of one label and one opacity over the picture in rows first..end of result (H, 3 * W)."""
+    opaque, thin = paints
+    width = np.uint64(labels.shape[1])
+    rim, spare = np.zeros(width, np.uint8), rim_memory(labels.shape[1])
     for y in range(first, end):
-        source, target, row = image[y], result[y], labels[y]
-        if source.size == width:
-            for x in range(width):
-                target[3 * x] = target[3 * x + 1] = target[3 * x + 2] = source[x]
-        else:
-            for x in range(3 * width):
-                target[x] = source[x]
-        start = _next_label(row, 0)
+        row, target = labels[y], result[y]
+        start = _next_label(row, np.uint64(0))
         if start < width and contour > 0:
-            mark_rim(labels, y, contour, spare, rim)
+            mark_rim(labels, y, contour, int(start), int(_after_last_label(row)), spare, rim)
         while start < width:
-            stop = start + 1
-            while stop < width and row[stop] == row[start] and rim[stop] == rim[start]:
-                stop += 1
-            _fill(target[3 * start : 3 * stop], palette[(row[start] - 1) % palette.shape[0]], OPAQUE if rim[start] else part)
+            stop, colour = _next_change(row, rim, start), (row[start] - 1) % opaque.shape[0]
+            if rim[start]:
+                _cover(target, start, stop, opaque[colour])
+            else:
+                _tint(target, start, stop, np.uint16(left), thin[colour])
             start = _next_label(row, stop)
 
 
 @compiled
-def _next_label(row: Labels, start: int) -> int:
+def _next_label(row: Labels, start: np.uint64) -> np.uint64:
     """Where the first label at or after `start` is, or the row's length; steps over the background in strides."""
-    while start + 32 <= row.size:
-        found = np.uint8(0)
-        for x in range(start, start + 32):
-            found |= row[x]
-        if found:
-            break
-        start += 32
-    while start < row.size and row[start] == 0:
-        start += 1
+    size = np.uint64(row.size)
+    if start == size or row[start]:
+        return start
+    start = _skip(row, _skip(row, start, STRIDE), SPAN)
+    while start < size and row[start] == 0:
+        start += ONE
     return start
 
 
 @compiled
-def _fill(pixels: Image, colour: Image, part: int) -> None:
-    """Lay a colour (3,) over pixels (3 * n,) at `part` 256ths."""
-    rest = np.uint16(OPAQUE - part)
-    red = np.uint16(colour[0] * part + OPAQUE // 2)
-    green = np.uint16(colour[1] * part + OPAQUE // 2)
-    blue = np.uint16(colour[2] * part + OPAQUE // 2)
-    for x in range(pixels.size // 3):
-        pixels[3 * x] = (pixels[3 * x] * rest + red) >> np.uint16(8)
-        pixels[3 * x + 1] = (pixels[3 * x + 1] * rest + green) >> np.uint16(8)
-        pixels[3 * x + 2] = (pixels[3 * x + 2] * rest + blue) >> np.uint16(8)
+def _skip(row: Labels, start: np.uint64, stride: np.uint64) -> np.uint64:
+    """Where the stride that holds the first label begins, or the row's length."""
+    size, found = np.uint64(row.size), np.uint8(0)
+    while start < size:
+        end = min(start + stride, size)
+        for x in range(start, end):
+            found = np.uint8(found | row[x])
+        if found:
+            break
+        start = end
+    return start
+
+
+@compiled
+def _after_last_label(row: Labels) -> np.uint64:
+    """Where the row's background behind all labels begins."""
+    end, found = np.uint64(row.size), np.uint8(0)
+    while end > 0:
+        start = max(end, SPAN) - SPAN
+        for x in range(start, end):
+            found = np.uint8(found | row[x])
+        if found:
+            break
+        end = start
+    while end > 0 and row[end - ONE] == 0:
+        end -= ONE
+    return end
+
+
+@compiled
+def _next_change(row: Labels, rim: Labels, start: np.uint64) -> np.uint64:
+    """Where the run of one label, and of contour or fill, that begins at `start` ends; steps over it in strides."""
+    size, label, kind, found = np.uint64(row.size), row[start], rim[start], np.uint8(0)
+    stop = start + ONE
+    while stop < size:
+        end = min(stop + SPAN, size)
+        for x in range(stop, end):
+            found = np.uint8(found | (row[x] ^ label) | (rim[x] ^ kind))
+        if found:
+            break
+        stop = end
+    while stop < size and row[stop] == label and rim[stop] == kind:
+        stop += ONE
+    return stop
+
+
+@compiled
+def _cover(target: Image, start: np.uint64, stop: np.uint64, colours: Image) -> None:
+    for x in range(THREE * start, THREE * stop):
+        target[x] = colours[x]
+
+
+@compiled
+def _tint(target: Image, start: np.uint64, stop: np.uint64, left: np.uint16, colours: Thin) -> None:
+    """Leave `left` 256ths of the picture, and add the paint."""
+    for x in range(THREE * start, THREE * stop):
+        target[x] = np.uint16(target[x] * left + colours[x]) >> np.uint16(8)

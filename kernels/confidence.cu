@@ -1,4 +1,5 @@
 // Probabilities, the mean confidence of each class, and whether an answer is a number at all. The definition is confidence.py.
+#include <algorithm>
 #include <cstdint>
 
 #include "launch.cuh"
@@ -11,7 +12,7 @@ constexpr unsigned kMostBlocks = 128;
 constexpr float kOne = 4294967296.0f;  // probabilities are added up in parts of 2^-32: integers add up the same in any order
 
 // Enough to keep a GPU busy; each goes on to further items.
-inline unsigned few_blocks(size_t items) { return min(blocks(items, kThreads), kMostBlocks); }
+inline unsigned few_blocks(size_t items) { return std::min(blocks(items, kThreads), kMostBlocks); }
 
 __global__ void __launch_bounds__(kThreads) probability(const float* logits, int classes, int nodes, float* out) {
   const int node = blockIdx.x * kThreads + threadIdx.x;

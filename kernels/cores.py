@@ -2,8 +2,9 @@
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -17,6 +18,7 @@ MOST_BANDS = 8  # memory bandwidth is spent long before more cores than these
 LEAST_WORK = 100_000  # pixels; below it, waking a thread costs more than it brings
 
 _log = logging.getLogger(__name__)
+_most = [MOST_BANDS]
 
 
 def compiled(function: F) -> F:
@@ -49,7 +51,11 @@ def by_rows(rows: int, cost: int, work: Callable[[int, int], object]) -> None:
     to its own rows alone. A band that no other core has begun when ours is done is done here, so that nobody waits for a
     core that is busy with something else.
     """
-    count = min(cores(), rows, rows * cost // LEAST_WORK + 1)
+    worth = min(rows, rows * cost // LEAST_WORK + 1)
+    count = min(cores(), worth) if worth > 1 else 1
+    if count == 1:
+        work(0, rows)
+        return
     bands = [(rows * band // count, rows * (band + 1) // count) for band in range(count)]
     others = [_pool().submit(work, *band) for band in bands[1:]]
     try:
@@ -66,7 +72,17 @@ def by_rows(rows: int, cost: int, work: Callable[[int, int], object]) -> None:
 
 def cores() -> int:
     """The cores that a kernel uses."""
-    return min(machine.cores(), MOST_BANDS)
+    return min(machine.cores(), _most[0])
+
+
+@contextmanager
+def at_most(count: int) -> Iterator[None]:
+    """Let kernels use no more than `count` cores meanwhile, in all threads: for measurements."""
+    before, _most[0] = _most[0], count
+    try:
+        yield
+    finally:
+        _most[0] = before
 
 
 @lru_cache(maxsize=1)

@@ -2,13 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from threading import Lock
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.errors import ImageError
+from rtseg.errors import EngineError, ImageError
 from rtseg.kernels.cuda import Library, launch, library, pointer_to, stream_of
 
 MOST_FREE = 64  # blocks of device memory that are kept for the next array of their size
@@ -55,6 +56,16 @@ class Pool:
         with self._lock:
             self._sort()
             del self._captured[stream]
+
+    def forget(self, stream: int) -> None:
+        """Free what the stream has given back: it is about to be destroyed."""
+        with self._lock:
+            self._sort()
+            gone = [block for block in self._free if block[1] == stream]
+            self._free = [block for block in self._free if block[1] != stream]
+        with ExitStack() as all_of_them:
+            for block in gone:
+                all_of_them.callback(self._library.call, "free", block[2])
 
     def _sort(self) -> None:
         while self._given:
@@ -165,6 +176,7 @@ class Graph:
 
     def __del__(self) -> None:
         if self._runnable:
-            self._library.call("graph_destroy", self._runnable)
+            with suppress(EngineError):  # a GPU that is broken takes nothing back, and its user knows
+                self._library.call("graph_destroy", self._runnable)
         for block in self._kept:
             self._pool.give(*block)

@@ -1,7 +1,6 @@
 """From a frame to a network's input in one pass: crop, colour to grey, resize, normalise.
 
-Grey is BT.601 luma, 0.299 R + 0.587 G + 0.114 B. Each axis is resized for itself: shrinking averages the exact share of each
-pixel that an output pixel covers (OpenCV's INTER_AREA), enlarging is bilinear with half-pixel centres and clamped edges.
+Grey is BT.601 luma, 0.299 R + 0.587 G + 0.114 B. Each axis is resized for itself, as resize.py says.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,13 +17,16 @@ from rtseg.kernels.cores import by_rows, compiled, fused
 from rtseg.kernels.fit import Box, Fit, letterbox
 from rtseg.kernels.memory import check_fit, check_image, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
+from rtseg.kernels.resize import Floats, Runs, resize_runs, resize_weights
 
-Floats = npt.NDArray[np.float32]
-Doubles = npt.NDArray[np.float64]
-Taps = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]  # first input, number of inputs, their weights; by output
+Normal = tuple[Floats, Floats]  # by plane: value * gain + shift
+Sums = npt.NDArray[np.uint16 | np.uint32]
 
 RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)  # BT.601 luma
-AT_ONCE = 4  # rows of the result
+AT_ONCE = 8  # rows of the result
+MARGIN = 16  # columns beside a line, of which nobody takes a share: one would do, but loops like lines that begin evenly
+MOST_IN_16_BITS = 257  # pixels that can be added up
+ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  # unsigned places need no look at their sign
 
 
 def _cases() -> Iterator[Case]:
@@ -37,6 +39,9 @@ def _cases() -> Iterator[Case]:
         crop = letterbox((height // 3, width // 4, height - height // 3, width - width // 4 - width // 5), (24, 24))
         yield Case(f"{name} cropped", (image, crop, (0.0,), (255.0,)))
         yield Case(f"{name} stretched", (image, Fit((0, 0, height, width), (9, 40), (1, 2, 7, 30)), (0.0,), (255.0,)))
+        yield Case(f"{name} of its own size", (image, letterbox((0, 0, height, width), (height, width)), (9.0,), (40.0,)))
+    tall = np.full((2 * (MOST_IN_16_BITS + 3), 3), 255, np.uint8)
+    yield Case("more rows than 16 bits add up", (tall, Fit((0, 0, *tall.shape), (2, 2), (0, 0, 2, 2)), (0.0,), (255.0,)))
 
 
 def _check(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None) -> None:
@@ -70,48 +75,32 @@ def fit_input(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float
     return placed(normal.astype(np.float32), out)
 
 
-def resize_weights(inputs: int, outputs: int) -> Doubles:
-    """The matrix (outputs, inputs) that resizes one axis: exact coverage when it shrinks, bilinear when it grows."""
-    scale = inputs / outputs
-    position = np.arange(inputs)
-    if scale > 1:
-        low = np.arange(outputs)[:, None] * scale
-        covered: Doubles = np.clip(np.minimum(position + 1, low + scale) - np.maximum(position, low), 0, None)
-        return covered / scale
-    centre = np.clip((np.arange(outputs)[:, None] + 0.5) * scale - 0.5, 0, inputs - 1)
-    near: Doubles = np.clip(1 - abs(position - centre), 0, None)
-    return near
-
-
-@lru_cache(maxsize=32)
-def resize_taps(inputs: int, outputs: int) -> Taps:
-    """The weights that are not zero, as a compiled loop reads them. The arrays are shared: they are read-only."""
-    dense = resize_weights(inputs, outputs)
-    used = dense > 1e-9
-    first, count = used.argmax(1), used.sum(1)
-    reach = np.minimum(first[:, None] + np.arange(count.max()), inputs - 1)
-    weights = np.where(np.arange(count.max()) < count[:, None], np.take_along_axis(dense, reach, 1), 0)
-    return readable(first), readable(count), readable(weights.astype(np.float32))
-
-
 @fit_input.backend("numba")
 def _fit_input_numba(
     image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None
 ) -> Floats:
     result = room(out, (1, len(mean), *fit.size), np.float32)
-    gain = readable(1 / np.asarray(std, np.float32))
-    shift = readable(-np.asarray(mean, np.float32) * gain)
-    rows, columns = resize_taps(fit.box[2], fit.inner[2]), resize_taps(fit.box[3], fit.inner[3])
+    (rows, height), (columns, width) = resize_runs(fit.box[2], fit.inner[2]), resize_runs(fit.box[3], fit.inner[3])
+    normal = _normal(tuple(mean), tuple(std), height * width)
     flat = readable(image).reshape(image.shape[0], -1)
     channels = flat.shape[1] // image.shape[1]
     pixels = fit.box[3] * fit.box[2] // fit.inner[2]  # that are read for one row of the result
+    wide = np.uint16 if fit.box[2] <= MOST_IN_16_BITS * fit.inner[2] else np.uint32
 
     def band(first: int, end: int) -> None:
-        _fit_rows(flat, channels, fit.box, fit.inner, rows, columns, gain, shift, result[0], first, end)
+        sums = np.empty(fit.box[3] * channels, wide)
+        _fit_rows(flat, channels, fit.box, fit.inner, rows, columns, normal, sums, result[0], first, end)
 
     by_rows(fit.inner[2], max(pixels, fit.inner[3]), band)
-    _blacken(result[0], fit.inner, shift)
+    _blacken(result[0], fit.inner, normal[1])
     return result
+
+
+@lru_cache(maxsize=32)
+def _normal(mean: tuple[float, ...], std: tuple[float, ...], whole: float) -> Normal:
+    """What a sum of whole pixels is multiplied by, and what is added; whole: the weight of such a pixel."""
+    gain = readable((whole / np.asarray(std)).astype(np.float32))
+    return gain, readable((-np.asarray(mean) / np.asarray(std)).astype(np.float32))
 
 
 @compiled
@@ -120,84 +109,140 @@ def _fit_rows(
     channels: int,
     box: Box,
     inner: Box,
-    rows: Taps,
-    columns: Taps,
-    gain: Floats,
-    shift: Floats,
+    rows: Runs,
+    columns: Runs,
+    normal: Normal,
+    sums: Sums,  # (box width * channels,) to work in
     result: Floats,  # (C, H, W)
     first: int,
     end: int,
 ) -> None:
-    """Rows first..end of the inner box, AT_ONCE together: source rows are weighted and added up, then their columns are."""
-    lines, fine = np.zeros((AT_ONCE, box[3] * channels), np.float32), np.empty((AT_ONCE, inner[3]), np.float32)
-    left, right = box[1] * channels, (box[1] + box[3]) * channels
-    to_grey = channels == 3 and gain.size == 1
-    step = 1 if to_grey else channels
+    """Rows first..end of the inner box, AT_ONCE together: source rows are added up, then their columns are."""
+    gain, shift = normal
+    planes = min(gain.size, channels)
+    added = np.empty(sums.size, np.float32)
+    lines = np.zeros((AT_ONCE, planes, box[3] + 2 * MARGIN), np.float32)
+    fine = np.empty((AT_ONCE, inner[3]), np.float32)
     for start in range(first, end, AT_ONCE):
         count = min(AT_ONCE, end - start)
         for k in range(count):
-            top, taps = box[0] + rows[0][start + k], rows[1][start + k]
-            _add_rows(flat[top : top + taps, left:right], rows[2][start + k], lines[k])
-            if to_grey:
-                _grey(lines[k])
-        for channel in range(gain.size):
-            _add_columns(lines, channel % step, step, columns, fine)
+            y = start + k
+            top, left = np.uint64(box[0] + rows[0][y]), np.uint64(box[1] * channels)
+            line = added if channels == 3 else lines[k, 0, MARGIN:-MARGIN]
+            _add_rows(flat, top, np.uint64(rows[1][y]), rows[2][y], rows[3][y], left, sums, line)
+            if channels == 3:
+                _spread(added, lines[k])
+        for plane in range(gain.size):
+            here = plane % planes
+            if inner[3] != box[3]:
+                _add_columns(lines, here, columns, fine)
             for k in range(count):
-                target = result[channel, inner[0] + start + k, inner[1] : inner[1] + inner[3]]
-                _normalise(fine[k], gain[channel], shift[channel], target)
+                ready = fine[k] if inner[3] != box[3] else lines[k, here, MARGIN:-MARGIN]
+                _normalise(ready, gain[plane], shift[plane], np.uint64(inner[1]), result[plane, inner[0] + start + k])
 
 
 @fused
-def _add_rows(rows: Image, weights: Floats, line: Floats) -> None:
-    """The weighted sum of rows (n, W), four at a time so that the line is written less often."""
-    for x in range(line.size):
-        line[x] = 0
-    tap = 0
-    while tap + 4 <= rows.shape[0]:
-        a, b, c, d = rows[tap], rows[tap + 1], rows[tap + 2], rows[tap + 3]
-        e, f, g, h = weights[tap], weights[tap + 1], weights[tap + 2], weights[tap + 3]
-        for x in range(line.size):
-            upper = e * np.float32(a[x]) + f * np.float32(b[x])
-            line[x] += upper + (g * np.float32(c[x]) + h * np.float32(d[x]))
-        tap += 4
-    for k in range(tap, rows.shape[0]):
-        row, weight = rows[k], weights[k]
-        for x in range(line.size):
-            line[x] += weight * np.float32(row[x])
+def _add_rows(
+    image: Image,
+    top: np.uint64,
+    count: np.uint64,
+    head: np.float32,
+    tail: np.float32,
+    left: np.uint64,
+    sums: Sums,
+    added: Floats,
+) -> None:
+    """Add up `count` rows from `top`, and a share of the ones above and below them."""
+    width = np.uint64(added.size)
+    if head or tail:
+        _sum_whole_rows(image, top, count, left, width, sums)
+        above, below = top - ONE if head else top, top + count if tail else top
+        for x in range(width):
+            shares = head * np.float32(image[above, left + x]) + tail * np.float32(image[below, left + x])
+            added[x] = np.float32(sums[x]) + shares
+    elif count == ONE:
+        for x in range(width):
+            added[x] = image[top, left + x]
+    else:
+        _sum_whole_rows(image, top, count, left, width, sums)
+        for x in range(width):
+            added[x] = sums[x]
+
+
+@compiled
+def _sum_whole_rows(image: Image, top: np.uint64, count: np.uint64, left: np.uint64, width: np.uint64, sums: Sums) -> None:
+    """Add up rows in integers, four at a time so that the sums are written less often."""
+    rest = count % FOUR
+    if rest == 0:
+        for x in range(width):
+            sums[x] = 0
+    elif rest == ONE:
+        for x in range(width):
+            sums[x] = image[top, left + x]
+    elif rest == TWO:
+        for x in range(width):
+            sums[x] = image[top, left + x] + image[top + ONE, left + x]
+    else:
+        for x in range(width):
+            sums[x] = image[top, left + x] + image[top + ONE, left + x] + image[top + TWO, left + x]
+    for y in range(top + rest, top + count, FOUR):
+        for x in range(width):
+            upper = image[y, left + x] + image[y + ONE, left + x]
+            sums[x] += upper + image[y + TWO, left + x] + image[y + THREE, left + x]
 
 
 @fused
-def _grey(line: Floats) -> None:
-    """Squeeze RGB pixels (3 * W,) to grey ones in the line's first third."""
-    for x in range(line.size // 3):
-        line[x] = RED * line[3 * x] + GREEN * line[3 * x + 1] + BLUE * line[3 * x + 2]
+def _spread(pixels: Floats, lines: Floats) -> None:
+    """RGB pixels (3 * W,) into lines (C, W + 2 * MARGIN), between their margins: three channels, or one that is grey."""
+    width = lines.shape[1] - 2 * MARGIN
+    if lines.shape[0] == 1:
+        grey = lines[0, MARGIN:-MARGIN]
+        for x in range(width):
+            grey[x] = RED * pixels[3 * x] + GREEN * pixels[3 * x + 1] + BLUE * pixels[3 * x + 2]
+    else:
+        for channel in range(3):
+            plane = lines[channel, MARGIN:-MARGIN]
+            for x in range(width):
+                plane[x] = pixels[3 * x + channel]
 
 
 @fused
-def _add_columns(lines: Floats, offset: int, step: int, columns: Taps, fine: Floats) -> None:
-    """The weighted sums along each line, side by side: one sum alone would wait for each of its own additions."""
-    first, count, weights = columns
-    a, b, c, d = lines[0], lines[1], lines[2], lines[3]
+def _add_columns(lines: Floats, plane: int, columns: Runs, fine: Floats) -> None:
+    """The sums along AT_ONCE lines of a plane side by side: one sum alone would wait for each of its own additions."""
+    first, count, head, tail = columns
+    a, b, c, d = lines[0, plane], lines[1, plane], lines[2, plane], lines[3, plane]
+    e, f, g, h = lines[4, plane], lines[5, plane], lines[6, plane], lines[7, plane]
     for x in range(fine.shape[1]):
-        at = np.uint64(first[x] * step + offset)
-        sum_a = sum_b = sum_c = sum_d = np.float32(0)
-        for tap in range(count[x]):
-            weight, i = weights[x, tap], np.uint64(at + np.uint64(tap * step))
-            sum_a += weight * a[i]
-            sum_b += weight * b[i]
-            sum_c += weight * c[i]
-            sum_d += weight * d[i]
+        before, behind = head[x], tail[x]
+        left = np.uint64(first[x] + MARGIN - 1)
+        right = left + np.uint64(count[x]) + ONE
+        sum_a, sum_b = before * a[left] + behind * a[right], before * b[left] + behind * b[right]
+        sum_c, sum_d = before * c[left] + behind * c[right], before * d[left] + behind * d[right]
+        sum_e, sum_f = before * e[left] + behind * e[right], before * f[left] + behind * f[right]
+        sum_g, sum_h = before * g[left] + behind * g[right], before * h[left] + behind * h[right]
+        for i in range(left + ONE, right):
+            sum_a += a[i]
+            sum_b += b[i]
+            sum_c += c[i]
+            sum_d += d[i]
+            sum_e += e[i]
+            sum_f += f[i]
+            sum_g += g[i]
+            sum_h += h[i]
         fine[0, x], fine[1, x], fine[2, x], fine[3, x] = sum_a, sum_b, sum_c, sum_d
+        fine[4, x], fine[5, x], fine[6, x], fine[7, x] = sum_e, sum_f, sum_g, sum_h
 
 
 @fused
-def _normalise(values: Floats, gain: np.float32, shift: np.float32, target: Floats) -> None:
-    for x in range(target.size):
-        target[x] = values[x] * gain + shift
+def _normalise(values: Floats, gain: np.float32, shift: np.float32, left: np.uint64, target: Floats) -> None:
+    for x in range(np.uint64(values.size)):
+        target[left + x] = values[x] * gain + shift
 
 
 def _blacken(result: Floats, inner: Box, black: Floats) -> None:
     """Fill the input around the inner box with black: result (C, H, W), black (C,) the normalised zero."""
     top, left, height, width = inner
-    result[:, :top] = result[:, top + height :] = black[:, None, None]
-    result[:, top : top + height, :left] = result[:, top : top + height, left + width :] = black[:, None, None]
+    if height < result.shape[1]:
+        result[:, :top] = result[:, top + height :] = black[:, None, None]
+    if width < result.shape[2]:
+        result[:, top : top + height, :left] = result[:, top : top + height, left + width :] = black[:, None, None]

@@ -11,6 +11,7 @@ from rtseg.kernels.memory import apart, check_count, check_out, check_plane, pla
 from rtseg.kernels.registry import Case, kernel
 
 WIDEST = 32  # pixels
+ONE = np.uint64(1)  # unsigned places need no look at their sign
 
 
 def _cases() -> Iterator[Case]:
@@ -61,37 +62,49 @@ def _inner_contour_numba(labels: Labels, width: int, *, out: Labels | None = Non
 
 @compiled
 def _contour_rows(labels: Labels, width: int, result: Labels, first: int, end: int) -> None:
-    rim = np.empty(labels.shape[1], np.uint8)
-    spare = np.empty((4, labels.shape[1]), np.uint8)
+    rim, spare = np.empty(labels.shape[1], np.uint8), rim_memory(labels.shape[1])
     for y in range(first, end):
-        mark_rim(labels, y, width, spare, rim)
+        mark_rim(labels, y, width, 0, rim.size, spare, rim)
         for x in range(rim.size):
             result[y, x] = labels[y, x] if rim[x] else np.uint8(0)
 
 
 @compiled
-def mark_rim(labels: Labels, y: int, width: int, spare: Labels, rim: Labels) -> None:
-    """Write into rim (W,) whether each pixel of row y has another label near it; spare: (4, W) to work in.
-
-    A square's least and greatest label differ where it holds two: columns first, then rows, whole rows at a time.
-    """
-    low, high, lowest, highest = spare[0], spare[1], spare[2], spare[3]
-    for x in range(rim.size):
-        low[x] = high[x] = labels[y, x]
-    for near in range(max(0, y - width), min(labels.shape[0], y + width + 1)):
-        _widen(low, high, labels[near], labels[near])
-    for x in range(rim.size):
-        lowest[x], highest[x] = low[x], high[x]
-    for shift in range(1, min(width, rim.size - 1) + 1):
-        _widen(lowest[:-shift], highest[:-shift], low[shift:], high[shift:])
-        _widen(lowest[shift:], highest[shift:], low[:-shift], high[:-shift])
-    for x in range(rim.size):
-        rim[x] = lowest[x] != highest[x]
+def rim_memory(width: int) -> Labels:
+    """What mark_rim works in, for rows of this width."""
+    return np.zeros((2, width + 2 * WIDEST), np.uint8)
 
 
 @compiled
-def _widen(low: Labels, high: Labels, near_low: Labels, near_high: Labels) -> None:
-    """Let the ranges low..high take in the ranges near_low..near_high, element by element."""
-    for x in range(near_low.size):
-        low[x] = min(low[x], near_low[x])
-        high[x] = max(high[x], near_high[x])
+def mark_rim(labels: Labels, y: int, width: int, start: int, stop: int, spare: Labels, rim: Labels) -> None:
+    """Write into rim (W,) whether pixels start..stop of row y have another label near them; spare: rim_memory.
+
+    A square holds two labels where one of its columns does, or where two neighbours in its middle row differ.
+    """
+    if width == 0:
+        rim[start:stop] = 0
+        return
+    tall, wide, margin = spare[0], spare[1], np.uint64(WIDEST)
+    left, right = np.uint64(max(0, start - width)), np.uint64(min(rim.size, stop + width))
+    here = labels[y]
+    for distance in range(1, width + 1):
+        above, below = labels[max(0, y - distance)], labels[min(labels.shape[0] - 1, y + distance)]
+        for x in range(left, right):
+            found = (above[x] ^ here[x]) | (below[x] ^ here[x])
+            tall[margin + x] = found if distance == 1 else found | tall[margin + x]
+    for x in range(left, min(right, np.uint64(rim.size - 1))):
+        wide[margin + x] = tall[margin + x] | (here[x] ^ here[x + ONE])
+    if right == rim.size:
+        wide[margin + right - ONE] = tall[margin + right - ONE]
+    _gather(tall, wide, np.uint64(width), np.uint64(start), np.uint64(stop), rim)
+
+
+@compiled
+def _gather(tall: Labels, wide: Labels, width: np.uint64, start: np.uint64, stop: np.uint64, rim: Labels) -> None:
+    """Write what the columns within `width` of each pixel hold, and the steps between them; beyond the frame is nothing."""
+    margin = np.uint64(WIDEST)
+    for x in range(start, stop):
+        rim[x] = tall[margin + width + x] | wide[margin + x] | wide[margin - ONE + x]
+    for shift in range(np.uint64(2), width + ONE):
+        for x in range(start, stop):
+            rim[x] |= wide[margin - shift + x] | wide[margin + shift - ONE + x]

@@ -4,27 +4,13 @@ J.-S. Lee, "Digital image enhancement and noise filtering by use of local statis
 out = mean + k (value - mean), k = 1 - Cu^2 / Ci^2, Ci = local deviation / local mean, Cu = that of pure speckle.
 """
 
-from collections.abc import Iterator
-
 from rtseg.frame import Image
-from rtseg.kernels.cases import planes
-from rtseg.kernels.memory import check_filter, check_range, grey_levels, placed
-from rtseg.kernels.moments import SIZES, pull, pulled
-from rtseg.kernels.registry import Case, kernel
+from rtseg.kernels.memory import grey_levels, placed
+from rtseg.kernels.moments import check_pull, pull, pull_cases, pulled
+from rtseg.kernels.registry import kernel
 
 
-def _cases() -> Iterator[Case]:
-    for name, image in planes():
-        for size, noise in [(7, 0.25), (3, 0.1), (9, 1.0), (5, 0.0)]:
-            yield Case(f"{name}, {size}, {noise}", (image, size, noise))
-
-
-def _check(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> None:
-    check_filter(image, size, SIZES, out)
-    check_range("the speckle's coefficient of variation", noise, 0, 10)
-
-
-@kernel(cases=_cases, atol=1, check=_check)
+@kernel(cases=pull_cases, atol=1, check=check_pull)
 def lee(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> Image:
     """A grey image (H, W) uint8 without much of its speckle, alike.
 

@@ -1,17 +1,34 @@
 """The local mean and variance of a grey image, and the filters that pull a pixel towards its local mean."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Image
+from rtseg.kernels.cases import planes
 from rtseg.kernels.cores import by_rows, compiled
-from rtseg.kernels.memory import bordered, room, windows
+from rtseg.kernels.memory import bordered, check_filter, check_range, room, windows
+from rtseg.kernels.registry import Case
 
 Doubles = npt.NDArray[np.float64]
 Sums = npt.NDArray[np.int32]
 
 SIZES = (3, 5, 7, 9, 11, 13, 15)
 FLAT = np.float32(1e-6)  # grey levels squared: a variance below it is none
+
+
+def pull_cases() -> Iterator[Case]:
+    """What a filter that pulls is tried on."""
+    for name, image in planes():
+        for size, noise in [(7, 0.25), (3, 0.1), (9, 1.0), (5, 0.0)]:
+            yield Case(f"{name}, {size}, {noise}", (image, size, noise))
+
+
+def check_pull(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> None:
+    """Raise unless a filter that pulls can take these. Raises ImageError, ConfigError."""
+    check_filter(image, size, SIZES, out)
+    check_range("the speckle's coefficient of variation", noise, 0, 10)
 
 
 def moments(image: Image, size: int) -> tuple[Doubles, Doubles]:

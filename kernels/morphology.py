@@ -7,10 +7,11 @@ import numpy as np
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
 from rtseg.kernels.cores import by_rows, compiled
-from rtseg.kernels.memory import check_count, check_out, check_plane, placed, readable, room
+from rtseg.kernels.memory import apart, check_count, check_out, check_plane, placed, room
 from rtseg.kernels.registry import Case, kernel
 
 WIDEST = 32  # pixels
+MARGIN, ONE = np.uint64(WIDEST), np.uint64(1)  # unsigned places need no look at their sign
 
 
 def _cases() -> Iterator[Case]:
@@ -62,49 +63,81 @@ def _closing_numba(image: Image, radius: int = 2, *, out: Image | None = None) -
 
 
 def _two_passes(image: Image, radius: int, greatest_first: bool, out: Image | None) -> Image:
-    source, between = readable(image), np.empty(image.shape, np.uint8)
-    by_rows(
-        image.shape[0], image.shape[1], lambda first, end: _extreme_rows(source, radius, greatest_first, between, first, end)
-    )
-    halfway, result = readable(between), room(out, image.shape, np.uint8)
-    by_rows(
-        image.shape[0],
-        image.shape[1],
-        lambda first, end: _extreme_rows(halfway, radius, not greatest_first, result, first, end),
-    )
+    source, result = apart(image, out), room(out, image.shape, np.uint8)
+    height, width = image.shape
+
+    def band(first: int, end: int) -> None:
+        _open_rows(source.ravel(), result.ravel(), height, width, radius, greatest_first, first, end)
+
+    by_rows(height, width, band)
     return result
 
 
 @compiled
-def _extreme_rows(image: Image, radius: int, greatest: bool, result: Image, first: int, end: int) -> None:
-    """Columns first, then rows, whole rows at a time and two of them at once: one that is met twice changes nothing."""
-    width = result.shape[1]
-    column = np.empty(width + 2 * radius, np.uint8)
-    inside = column[radius : radius + width]
-    for y in range(first, end):
-        last = min(image.shape[0] - 1, y + radius)
-        _copy(image[last], inside)
-        for near in range(max(0, y - radius), last, 2):
-            _take(image[near], image[min(near + 1, last)], greatest, inside)
-        for x in range(radius):
-            column[x], column[radius + width + x] = inside[0], inside[width - 1]
-        target = result[y]
-        _copy(column[2 * radius :], target)
-        for shift in range(0, 2 * radius, 2):
-            _take(column[shift:], column[shift + 1 :], greatest, target)
+def _open_rows(
+    image: Image,  # (H * W,)
+    result: Image,  # (H * W,)
+    height: int,
+    width: int,
+    radius: int,
+    greatest_first: bool,
+    first: int,
+    end: int,
+) -> None:
+    """Rows first..end: those of the first pass that the second one reaches go round in `between`."""
+    turns = 2
+    while turns < 2 * radius + 1:
+        turns *= 2
+    column, between = np.empty(width + 2 * WIDEST, np.uint8), np.empty(turns * width, np.uint8)
+    for y in range(max(0, first - radius), end + 2 * radius):
+        if y < min(height, end + radius):
+            _extreme_row(image, -1, y, height, radius, greatest_first, column, between, y & (turns - 1))
+        if first <= y - radius < end:
+            _extreme_row(between, turns - 1, y - radius, height, radius, not greatest_first, column, result, y - radius)
 
 
 @compiled
-def _copy(row: Image, target: Image) -> None:
-    for x in range(target.size):
-        target[x] = row[x]
+def _extreme_row(
+    rows: Image, mask: int, y: int, height: int, radius: int, greatest: bool, column: Image, target: Image, place: int
+) -> None:
+    """The extremes of the squares around row y of `rows`, which has its rows where `mask` says, into row `place` of target.
+
+    Columns first, then rows; three are taken together, then two at a time: one that is met twice changes nothing.
+    """
+    width = column.size - 2 * WIDEST
+    first, last = max(0, y - radius), min(height - 1, y + radius)
+    size, reach, to = np.uint64(width), np.uint64(radius), np.uint64(place * width)
+    low, middle, high = (first & mask) * width, (min(first + 1, last) & mask) * width, (last & mask) * width
+    _begin(rows, np.uint64(low), np.uint64(middle), np.uint64(high), greatest, column, MARGIN, size)
+    for near in range(first + 2, last, 2):
+        low, high = (near & mask) * width, (min(near + 1, last) & mask) * width
+        _take(rows, np.uint64(low), np.uint64(high), greatest, column, MARGIN, size)
+    for x in range(radius):
+        column[WIDEST - 1 - x], column[WIDEST + width + x] = column[WIDEST], column[WIDEST + width - 1]
+    _begin(column, MARGIN - reach, MARGIN, MARGIN + reach, greatest, target, to, size)
+    for shift in range(ONE, reach):
+        _take(column, MARGIN - shift, MARGIN + shift, greatest, target, to, size)
 
 
 @compiled
-def _take(one: Image, other: Image, greatest: bool, extreme: Image) -> None:
+def _begin(
+    rows: Image, a: np.uint64, b: np.uint64, c: np.uint64, greatest: bool, extreme: Image, to: np.uint64, size: np.uint64
+) -> None:
+    """The extreme of the three runs that begin at a, b and c."""
     if greatest:
-        for x in range(extreme.size):
-            extreme[x] = max(extreme[x], one[x], other[x])
+        for x in range(size):
+            extreme[to + x] = max(rows[a + x], rows[b + x], rows[c + x])
     else:
-        for x in range(extreme.size):
-            extreme[x] = min(extreme[x], one[x], other[x])
+        for x in range(size):
+            extreme[to + x] = min(rows[a + x], rows[b + x], rows[c + x])
+
+
+@compiled
+def _take(rows: Image, a: np.uint64, b: np.uint64, greatest: bool, extreme: Image, to: np.uint64, size: np.uint64) -> None:
+    """Let an extreme take in the two runs that begin at a and b."""
+    if greatest:
+        for x in range(size):
+            extreme[to + x] = max(extreme[to + x], rows[a + x], rows[b + x])
+    else:
+        for x in range(size):
+            extreme[to + x] = min(extreme[to + x], rows[a + x], rows[b + x])

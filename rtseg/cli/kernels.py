@@ -52,12 +52,12 @@ def _spread(cases: Sequence[Case]) -> Sequence[Case]:
 def _speed_table(rows: Iterable[KernelRow]) -> Table:
     caption = (
         "medians of alternating turns, to be compared within a row; copies: our time in plain copies of an RGB frame of that "
+        "size; core: the same of the least processor time on one core, which other jobs spoil least"
     )
-    caption += "size; best: of the fastest turns alone, which neighbours on the machine spoil least"
-    columns = ("kernel", "picture", "beside", "ours, ms", "theirs, ms", "times", "GB/s", "copies", "best times", "best copies")
+    columns = ("kernel", "picture", "beside", "ours, ms", "theirs, ms", "times", "GB/s", "copies", "core times", "core copies")
     table = _table("the kernels", caption, *columns)
     for row in rows:
-        figures = (row.ours_ms, row.theirs_ms, row.ratio, row.gigabytes_per_s, row.copies, row.best_ratio, row.best_copies)
+        figures = (row.ours_ms, row.theirs_ms, row.ratio, row.gigabytes_per_s, row.copies, row.core_ratio, row.core_copies)
         table.add_row(row.kernel, f"{row.width}x{row.height}", row.theirs, *(f"{figure:.3g}" for figure in figures))
     return table
 
@@ -84,7 +84,8 @@ def _overlap_table(rows: Sequence[Overlaps]) -> Table:
 def _table(title: str, caption: str, *columns: str) -> Table:
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     for column in columns:
-        table.add_column(column, justify="left" if column in ("kernel", "filter", "beside") else "right")
+        words = column in ("kernel", "filter", "beside")
+        table.add_column(column, justify="left" if words else "right", overflow="fold", no_wrap=column in ("kernel", "filter"))
     return table
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rtseg import kernel_bench
 from rtseg.cli import kernels as command
 from rtseg.cli.app import app
+from rtseg.kernel_bench import measure_kernels, rows, turns
 from rtseg.speckle_bench import FILTERS
 
 
@@ -20,7 +20,7 @@ def rtseg(*arguments):
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(kernel_bench, "BUDGET_NS", 1)
+    monkeypatch.setattr(turns, "BUDGET_NS", 1)
     monkeypatch.setattr(command, "SIZES", ((24, 32), (31, 17)))
     monkeypatch.setattr(command, "QUICK_SIZES", ((24, 32),))
 
@@ -39,10 +39,12 @@ def test_kernels_are_timed_and_written(small, tmp_path: Path, options: list[str]
 
 
 def test_a_row_tells_medians_and_the_fastest_turns(monkeypatch):
-    monkeypatch.setattr(kernel_bench, "take_turns", lambda contest: ((10, 30, 20), (40, 90, 60)))
-    (row,) = kernel_bench.measure_kernels([(24, 32)], ["blend"])
+    monkeypatch.setattr(rows, "take_turns", lambda contest: ((10, 30, 20), (40, 90, 60)))
+    monkeypatch.setattr(rows, "least_on_one_core", lambda contest: (10, 50))
+    (row,) = measure_kernels([(24, 32)], ["blend"])
     assert (row.ratio, row.best_ratio) == (3, 4)
-    assert (row.copies, row.best_copies) == (1, 1)  # the copy takes the same turns here
+    assert (row.copies, row.best_copies, row.core_copies) == (1, 1, 1)  # the copy takes the same turns here
+    assert row.core_ratio == 5
     assert row.of_copy == pytest.approx(7 / 6)  # an RGB frame in and out, and the labels
 
 

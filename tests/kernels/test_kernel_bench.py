@@ -2,15 +2,18 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
-from rtseg import kernel_bench
-from rtseg.kernel_bench import Contest, contests, measure_kernels
+from rtseg.kernel_bench import Contest, alternate, contests, measure_kernels, turns
+from rtseg.kernels import cores
 
 ALIKE = {  # the share of pixels that both sides may see differently, and by how much the others may differ
     "fit_input (RGB)": (0.0, 0.03),
     "fit_input (grey)": (0.0, 0.03),
+    "fit_input (RGB, sector)": (0.0, 0.03),
+    "fit_input (grey, sector)": (0.0, 0.03),
     "argmax_labels": (0.02, 0.0),
     "median 3": (0.0, 0.0),
     "median 5": (0.0, 0.0),
@@ -40,7 +43,7 @@ def test_both_sides_of_a_contest_do_the_same_work(all_contests: dict[str, Contes
 
 
 def test_every_size_and_every_kernel_has_a_row(monkeypatch: pytest.MonkeyPatch, all_contests: dict[str, Contest]) -> None:
-    monkeypatch.setattr(kernel_bench, "BUDGET_NS", 1)
+    monkeypatch.setattr(turns, "BUDGET_NS", 1)
     rows = measure_kernels([(24, 32), (31, 17)])
     assert [(row.height, row.kernel) for row in rows] == [(height, name) for height in (24, 31) for name in all_contests]
     for row in rows:
@@ -50,13 +53,22 @@ def test_every_size_and_every_kernel_has_a_row(monkeypatch: pytest.MonkeyPatch, 
 
 
 def test_only_the_named_kernels_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernel_bench, "BUDGET_NS", 1)
+    monkeypatch.setattr(turns, "BUDGET_NS", 1)
     assert [row.kernel for row in measure_kernels([(24, 32)], ["median 3", "blend"])] == ["blend", "median 3"]
 
 
 def test_sides_take_turns() -> None:
-    turns = []
-    contest = Contest("one", "another", lambda: turns.append("ours"), lambda: turns.append("theirs"), 1)
-    kernel_bench.alternate(contest)
-    assert turns == ["ours", "theirs"] * (len(turns) // 2)
-    assert len(turns) == 2 * (kernel_bench.TURNS[1] + 2)
+    taken = []
+    contest = Contest("one", "another", lambda: taken.append("ours"), lambda: taken.append("theirs"), 1)
+    alternate(contest)
+    assert taken == ["ours", "theirs"] * (len(taken) // 2)
+    assert len(taken) == 2 * (turns.TURNS[1] + 2)
+
+
+def test_processor_time_is_taken_on_one_core_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "BUDGET_NS", 1)
+    before, seen = (cores.cores(), cv2.getNumThreads()), set()
+    contest = Contest("one", "another", lambda: seen.add(cores.cores()), lambda: seen.add(cv2.getNumThreads()), 1)
+    turns.least_on_one_core(contest)
+    assert seen == {1}
+    assert (cores.cores(), cv2.getNumThreads()) == before

@@ -1,8 +1,5 @@
 """Dispatch, and the checks that all backends share."""
 
-import os
-import threading
-
 import numpy as np
 import pytest
 
@@ -12,7 +9,6 @@ from rtseg.kernels import (
     argmax_labels,
     blend,
     class_confidence,
-    cores,
     fit_input,
     inner_contour,
     letterbox,
@@ -175,88 +171,3 @@ def test_read_only_and_strided_images_are_taken() -> None:
 
 def test_warm_up_compiles_what_a_session_calls() -> None:
     warm_up()
-
-
-def test_bands_cover_the_rows_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cores, "cores", lambda: 4)
-    seen = np.zeros(10, np.int64)
-
-    def count(first: int, end: int) -> None:
-        seen[first:end] += 1
-
-    for _ in range(100):
-        cores.by_rows(10, 10**6, count)
-    assert seen.tolist() == [100] * 10
-
-
-def test_an_error_leaves_no_band_running(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cores, "cores", lambda: 4)
-    begun, done = [], []
-    second_runs = threading.Event()
-
-    def fail_first(first: int, end: int) -> None:
-        if first == 0:
-            second_runs.wait(10)
-            raise ZeroDivisionError("the first band")
-        begun.append(first)
-        second_runs.set()
-        done.append(first)
-
-    with pytest.raises(ZeroDivisionError, match="the first band"):
-        cores.by_rows(10, 10**6, fail_first)
-    assert begun
-    assert sorted(begun) == sorted(done)
-
-
-def test_an_error_on_another_core_is_raised_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cores, "cores", lambda: 2)
-    elsewhere = threading.Event()
-
-    def fail_last(first: int, end: int) -> None:
-        if end == 10:
-            elsewhere.set()
-            raise ZeroDivisionError(threading.current_thread().name)
-        elsewhere.wait(10)
-
-    with pytest.raises(ZeroDivisionError, match="rtseg-kernels"):
-        cores.by_rows(10, 10**6, fail_last)
-
-
-def test_nobody_waits_for_cores_that_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cores, "cores", lambda: 3)
-    free, seen = threading.Event(), []
-    busy = [cores._pool().submit(free.wait, 10) for _ in range(cores.MOST_BANDS - 1)]
-    try:
-        cores.by_rows(9, 10**6, lambda first, end: seen.append((first, end)))
-    finally:
-        free.set()
-    assert seen == [(0, 3), (3, 6), (6, 9)]
-    assert all(each.result() for each in busy)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_fork_makes_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cores, "cores", lambda: 2)
-    cores.by_rows(2, 10**6, lambda first, end: None)
-    child = os.fork()
-    if not child:
-        waiting = threading.Timer(10, os._exit, (1,))  # a pool without threads never answers
-        waiting.daemon = True
-        waiting.start()
-        cores.by_rows(2, 10**6, lambda first, end: None)
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-def test_a_read_only_installation_still_compiles(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    real = cores.numba.njit
-
-    def njit(**options: object) -> object:
-        if options.get("cache"):
-            raise RuntimeError("cannot cache function: no locator available")
-        return real(**options)
-
-    monkeypatch.setattr(cores.numba, "njit", njit)
-    assert cores.compiled(lambda x: x + 1)(2) == 3
-    assert "set NUMBA_CACHE_DIR" in caplog.text

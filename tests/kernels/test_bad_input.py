@@ -1,0 +1,69 @@
+"""What is no input is refused by every kernel, wherever it lives, in the same words; what is only awkward is taken."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rtseg.errors import RtsegError
+from rtseg.kernels import KERNELS, blend
+from rtseg.kernels.registry import Case, Kernel
+
+TAKES_ALL_SHAPES = {"smooth", "has_nonfinite"}  # they work element by element
+
+
+class OnGpu:
+    """All that the checks may look at in a device array."""
+
+    __cuda_array_interface__ = {"version": 3}  # noqa: RUF012
+
+    def __init__(self, array: np.ndarray) -> None:
+        self.shape, self.dtype = array.shape, array.dtype
+
+
+def spoilt(name: str, array: np.ndarray) -> np.ndarray:
+    match name:
+        case "empty":
+            return array[..., :0]
+        case "no dimension":
+            return array.reshape(-1)[:1].reshape(())
+        case "too many dimensions":
+            return array[None, None, None]
+        case "complex":
+            return array.astype(np.complex64)
+    return array.astype(np.int16)
+
+
+@pytest.mark.parametrize("how", ["empty", "no dimension", "too many dimensions", "complex", "int16"])
+@pytest.mark.parametrize("made", KERNELS.values(), ids=list(KERNELS))
+def test_what_is_no_input_is_refused_in_the_same_words_everywhere(made: Kernel[..., Any], how: str) -> None:
+    if made.name in TAKES_ALL_SHAPES and how not in ("complex", "int16"):
+        pytest.skip("works element by element: any shape will do")
+    case = made.cases()[0]
+    first, rest = spoilt(how, case.args[0]), case.args[1:]
+    said = [refusal(made, case, (array, *rest)) for array in (first, OnGpu(first))]
+    assert said[0] == said[1]
+    assert ": " in said[0], "the remedy comes last"
+
+
+def refusal(made: Kernel[..., Any], case: Case, args: tuple[Any, ...]) -> str:
+    with pytest.raises(RtsegError) as caught:
+        made(*args, **case.options)
+    return str(caught.value)
+
+
+def test_more_classes_than_colours_wrap_round() -> None:
+    labels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    palette = np.array([[9, 8, 7], [1, 2, 3]], np.uint8)
+    painted = blend(np.zeros((16, 16, 3), np.uint8), labels, palette, 1.0, 0)
+    assert np.array_equal(painted.reshape(256, 3)[1:], np.tile(palette, (128, 1))[:255])
+
+
+@pytest.mark.parametrize("made", [made for made in KERNELS.values() if made.name in ("opening", "closing", "median", "blend")])
+def test_a_result_may_take_the_place_of_its_input(made: Kernel[..., Any]) -> None:
+    for case in made.cases():
+        image = np.ascontiguousarray(case.args[0])
+        if made.name == "blend" and image.ndim == 2:
+            continue
+        expected = made.truth(*case.args, **case.options)
+        assert np.array_equal(made(image, *case.args[1:], **case.options, out=image), expected), case.name
