@@ -13,6 +13,10 @@ class SourceNotFound(SourceError, FileNotFoundError):
     """There is nothing at the place a source was named by."""
 
 
+class MessageError(RtsegError, ValueError):
+    """A message of a network protocol is not what the protocol says."""
+
+
 class ImageError(RtsegError, ValueError):
     """An image has a shape, a dtype or values that rtseg does not take."""
 
@@ -58,3 +62,15 @@ class MissingExtra(RtsegError, ImportError):
 
 class GateRefusal(RtsegError, ValueError):
     """A converted engine does not answer as the one it was made from."""
+
+
+class ViewerRefused(RtsegError, ConnectionError):
+    """Somebody wants to watch, or to begin a session, and there is no place left."""
+
+
+class ReportError(RtsegError, ValueError):
+    """A benchmark's report cannot be read, or is of something else than the one it is compared with."""
+
+
+class MeterAbsent(RtsegError, LookupError):
+    """A sensor of power or temperature is not there, or not ours to read."""

@@ -1,7 +1,7 @@
 """A model measured on a folder of images and masks: every measure, for each class and each image."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter_ns
@@ -101,14 +101,20 @@ class Evaluation:
 
 
 def evaluate(
-    session: Segmenter, folder: Path | str, *, model: str, progress: Callable[[int, int], None] | None = None
+    session: Segmenter,
+    folder: Path | str,
+    *,
+    model: str,
+    cases: Sequence[Case] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Measure a session on FOLDER/images against FOLDER/masks.
 
     The images of a subject are one stream in the order of time, and nothing is remembered from one subject to the next.
-    model: the name to report. progress: called with (done, all) after each image. Raises DatasetError, EngineError.
+    model: the name to report. cases: those of the folder that count, None: all. progress: called with (done, all) after each
+    image. Raises DatasetError, EngineError.
     """
-    cases = open_dataset(folder)
+    cases = open_dataset(folder) if cases is None else cases
     known = all(case.spacing_mm for case in cases)
     images = []
     for scores in _measured(session, cases, in_mm=known):
@@ -118,7 +124,7 @@ def evaluate(
     return Evaluation(model, str(folder), "mm" if known else "px", tuple(images))
 
 
-def _measured(session: Segmenter, cases: tuple[Case, ...], *, in_mm: bool) -> Iterator[CaseScores]:
+def _measured(session: Segmenter, cases: Sequence[Case], *, in_mm: bool) -> Iterator[CaseScores]:
     for subject, scan in scans(cases).items():
         session.reset(f"next subject: {subject}")
         for index, case in enumerate(scan):

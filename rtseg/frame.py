@@ -102,7 +102,8 @@ class Segmentation:
 
     labels: (H, W) uint8 in the frame's coordinates, 0 background and i + 1 for classes[i]. confidence: for each class the
     mean probability inside its mask, in [0, 1], 0 where the class is absent. spacing_mm: as in StreamInfo.
-    life, reason: what became of the memory at this frame, and why, in words.
+    life, reason: what became of the memory at this frame, and why, in words. uncertainty: for each class the mean entropy of
+    its probability along its border, in bits: 1 where the border could as well be elsewhere; empty where nobody asked for it.
     """
 
     labels: Labels
@@ -111,6 +112,7 @@ class Segmentation:
     spacing_mm: Spacing | None = None
     life: Life = Life.LIVE
     reason: str = ""
+    uncertainty: tuple[float, ...] = ()
 
     def mask(self, name: str) -> Mask:
         """Where the class `name` is: (H, W) bool. Raises UnknownClass."""

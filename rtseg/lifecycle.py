@@ -8,19 +8,10 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import median
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
-from rtseg.frame import Frame, Image, Life
+from rtseg.frame import Frame, Life
+from rtseg.glance import Glance, change, glance, is_air, unlikeness
 from rtseg.kernels.fit import Box
 
-FINE, COARSE = (96, 128), (24, 32)  # rows and columns of the two thumbnails
-_SAMPLES = 4  # a side of each cell of the fine one: enough to average noise away
-_NEAR_FIELD = 0.3  # of the picture's height: a probe in air draws echoes of its own lens there
-_BESIDE = 2  # coarse cells: what stands out is compared with what is this far to its left and right
-_FEW = 3  # cells that say nothing: a logo, a focus mark
-_DARK = 32  # grey levels: a lost signal's black, or blue
 _CHANGES = 15  # the newest, whose median is what is usual
 _SHARE = 0.1  # of the newest frame in what is usual
 
@@ -34,7 +25,7 @@ class LifecycleLimits:
     usual between two pictures, but no more than this, since a coder is the noisier the more there is to code.
     cut_unlikeness: another scene is more than this unlike the frame before (1 minus the correlation of the coarse thumbnails)
     for each frame period between them, and `unusual` times as unlike as is usual in the stream. cut_surely: whatever is usual,
-    this much is another scene.
+    this much is another scene. freeze_frames: a picture held for more frames than this was a freeze, during which time went on.
     gap_frames, gap_s: more frames lost in a row, or more seconds between two frames of a live source, make the memory stale,
     if that is `unusual` times the usual, too.
     contact_levels: the probe is in air where all below the near field is dark against it, and nothing there stands out from
@@ -50,6 +41,7 @@ class LifecycleLimits:
     held_most: float = 6
     cut_unlikeness: float = 0.08
     cut_surely: float = 0.5
+    freeze_frames: int = 5
     gap_frames: int = 15
     gap_s: float = 1.0
     unusual: float = 5.0
@@ -57,17 +49,6 @@ class LifecycleLimits:
     lost_frames: int = 12
     memory_confidence: float = 0.9
     gated_frames: int = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Glance:
-    """What is kept of a frame: where and when it stood, and its two thumbnails, grey uint8."""
-
-    shape: tuple[int, int]
-    index: int
-    captured_ns: int
-    fine: Image  # FINE
-    coarse: Image  # COARSE
 
 
 @dataclass(slots=True)
@@ -99,22 +80,40 @@ class Lifecycle:
         self._before: Glance | None = None  # the frame before
         self._scene: Glance | None = None  # the newest with contact
         self._segmented: Glance | None = None  # the newest that was not held
-        self._without_contact = 0  # frames in a row
+        self._without_contact = self._held = 0  # frames in a row
         self._usual = _Usual()
         self._changes = deque[float](maxlen=_CHANGES)  # grey levels between one picture and the next
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the picture has been held for longer than a grabber repeats frames."""
+        return self._held > self._limits.freeze_frames
+
+    @property
+    def is_long_lost(self) -> bool:
+        """Whether there has been no contact for so long that the memory is forgotten."""
+        return self._without_contact > self._limits.lost_frames
 
     def observe(self, frame: Frame, box: Box | None = None) -> tuple[Life, str]:
         """What `frame` is, seen after the frames before it, with the reason in words; box: the part to look at."""
         seen = glance(frame, box)
         if self._limits.contact_levels and is_air(seen.coarse, self._limits.contact_levels):
             life, reason = Life.LOST, "no contact: nothing stands out below the probe's own echoes"
-            self._without_contact += 1
+            self._without_contact, self._held = self._without_contact + 1, 0
         else:
             life, reason = self._judge(seen)
             self._without_contact, self._scene = 0, seen
+            self._held = self._held + 1 if life is Life.HELD else 0
             self._segmented = self._segmented if life is Life.HELD else seen
         self._before = seen
         return life, reason
+
+    def refocus(self, frame: Frame, box: Box) -> None:
+        """Look at another box from now on, in the newest frame too, which is not judged again."""
+        seen = glance(frame, box)
+        self._before = seen
+        if not self._without_contact:
+            self._scene = self._segmented = seen
 
     def _judge(self, seen: Glance) -> tuple[Life, str]:
         """What a frame with contact is."""
@@ -131,9 +130,11 @@ class Lifecycle:
         """Why this is another stream, or nothing."""
         if seen.shape != scene.shape:
             return f"size changed from {scene.shape[1]}x{scene.shape[0]} to {seen.shape[1]}x{seen.shape[0]}"
+        if seen.box != scene.box:
+            return "another part of the picture is looked at"
         if seen.index <= before.index:
             return f"frame {seen.index} came after {before.index}: the source began again"
-        if self._without_contact > self._limits.lost_frames:
+        if self.is_long_lost:
             return f"contact again after {self._without_contact} frames"
         return ""
 
@@ -142,11 +143,10 @@ class Lifecycle:
 
         It is not compared with the frame before: a slow motion, each step too small to be seen, would be held for ever.
         """
-        limits, change = self._limits, cv2.absdiff(seen.fine, segmented.fine).ravel()
-        few = round(limits.held_share * change.size)
+        limits, few = self._limits, round(self._limits.held_share * seen.fine.size)
         if not few:
             return False
-        levels = float(np.partition(change, -few)[-few])
+        levels = change(seen.fine, segmented.fine, few)
         usual = median(self._changes) if self._changes else 0.0
         held = levels <= min(max(limits.held_levels, limits.held_part * usual), limits.held_most)
         if not held:
@@ -160,7 +160,9 @@ class Lifecycle:
         seconds = (seen.captured_ns - before.captured_ns) / 1e9 if self.live else 0.0
         unlike = unlikeness(seen.coarse, scene.coarse)
         stale, silent = max(limits.gap_frames, limits.unusual * usual.lost), max(limits.gap_s, limits.unusual * usual.seconds)
-        cut = max(limits.cut_unlikeness * (1 + lost + self._without_contact), limits.unusual * usual.unlikeness)
+        frozen = self._held if self.is_frozen else 0  # a grabber's repeats take no time
+        periods = 1 + lost + self._without_contact + frozen
+        cut = max(limits.cut_unlikeness * periods, limits.unusual * usual.unlikeness)
         usual.update(unlike, lost, seconds)
         if lost > stale:
             return Life.GAP, f"{lost} frames lost"
@@ -192,44 +194,3 @@ class MemoryGate:
         if surest:
             self._usual += (surest - self._usual) * (_SHARE if self._usual else 1)
         return True
-
-
-def glance(frame: Frame, box: Box | None = None) -> Glance:
-    """The thumbnails of a frame, or of a box of it."""
-    top, left, height, width = box or (0, 0, frame.height, frame.width)
-    image = frame.image[top : top + height, left : left + width]
-    samples = cv2.resize(image, (FINE[1] * _SAMPLES, FINE[0] * _SAMPLES), interpolation=cv2.INTER_NEAREST)
-    grey = samples if samples.ndim == 2 else cv2.cvtColor(samples, cv2.COLOR_RGB2GRAY)
-    fine = cv2.resize(grey, FINE[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    coarse = cv2.resize(fine, COARSE[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    return Glance((height, width), frame.index, frame.captured_ns, fine, coarse)
-
-
-def unlikeness(one: Image, other: Image) -> float:
-    """1 minus the correlation of two thumbnails: 0 the same but for gain and brightness, 1 unrelated, 2 the negative."""
-    a, b = (image.astype(np.float32) - image.mean(dtype=np.float32) for image in (one, other))
-    energy = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return 1 - float((a * b).sum()) / energy if energy else 0.0
-
-
-def is_air(coarse: Image, levels: float) -> bool:
-    """Whether a thumbnail shows a probe without contact, or no picture at all.
-
-    A probe in air shows echoes of its own lens, level with its face, and under them noise: dark against them, and nothing in
-    it stands out sideways by as much as `levels`.
-    """
-    below = round(len(coarse) * _NEAR_FIELD)
-    near, deep = _brightest(coarse[:below]), _brightest(coarse[below:])
-    return deep < max(near / 2, _DARK) and standing_out(coarse[below:]) < levels
-
-
-def standing_out(cells: Image) -> float:
-    """By how many grey levels the picture's anatomy is brighter than what is to its left and right."""
-    levels = cells.astype(np.int16)
-    beside = np.maximum(levels[:, : -2 * _BESIDE], levels[:, 2 * _BESIDE :])
-    return _brightest(levels[:, _BESIDE:-_BESIDE] - beside)
-
-
-def _brightest(cells: npt.NDArray[np.integer]) -> float:
-    """The largest value, but for a few."""
-    return float(np.partition(cells.ravel(), -1 - _FEW)[-1 - _FEW])

@@ -19,7 +19,8 @@ class Measurement:
 
     area_px: the number of its pixels. centroid: (row, column), the mean of its pixels' places. diameter_px: of the circle
     that has its area. box: the smallest that holds it. The _mm figures allow for pixels that are not square and are None
-    where the spacing is unknown; centroid and box are None where the class is absent.
+    where the spacing is unknown; centroid and box are None where the class is absent; uncertainty, as in Segmentation, where it
+    was not asked for.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Measurement:
     diameter_mm: float | None
     box: Box | None
     confidence: float
+    uncertainty: float | None = None
 
 
 def measure(segmentation: Segmentation) -> tuple[Measurement, ...]:
@@ -60,7 +62,8 @@ def _measure_class(segmentation: Segmentation, index: int, mask: Mask, origin: t
         (top, height, row), (left, width, column) = _extent(down, origin[0]), _extent(along, origin[1])
         centroid, box = (row, column), (top, left, height, width)
     name, confidence = segmentation.classes[index], segmentation.confidence[index]
-    return Measurement(name, area_px, area_mm2, centroid, diameter_px, diameter_mm, box, confidence)
+    doubt = segmentation.uncertainty[index] if segmentation.uncertainty else None
+    return Measurement(name, area_px, area_mm2, centroid, diameter_px, diameter_mm, box, confidence, doubt)
 
 
 def _counts(mask: Mask) -> tuple[Counts, Counts]:

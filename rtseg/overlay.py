@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.errors import ConfigError, ImageError
-from rtseg.frame import Image, Life, Segmentation
-from rtseg.kernels import blend
+from rtseg.frame import Image, Labels, Life, Segmentation
+from rtseg.kernels import blend, inner_contour
 from rtseg.kernels.inner_contour import WIDEST
 from rtseg.kernels.memory import check_range
 from rtseg.measure import Measurement, measure
@@ -32,6 +32,7 @@ OKABE_ITO: tuple[Colour, ...] = (
 NOTICE = "research software, not a medical device"
 STATES = {Life.NEW: "NEW", Life.HELD: "FROZEN", Life.CUT: "CUT", Life.GAP: "GAP", Life.LOST: "NO CONTACT"}
 
+_WIDER = 3  # times: the contour of a class whose border could as well lie elsewhere is wider by so much
 _WHITE, _AMBER = (255, 255, 255), (255, 200, 60)
 _NOTICE_FRAMES = 100
 _FADED = 0.3  # of the opacity is left to a mask that is too old
@@ -54,7 +55,8 @@ class Line:
 class Overlay:
     """Draws results as (H, W, 3) RGB pictures.
 
-    opacity: of a class's area, 0 to 1. contour: its border inside the area, in pixels, opaque. legend: each class with its
+    opacity: of a class's area, 0 to 1. contour: its border inside the area, in pixels, opaque; where a segmentation tells its
+    uncertainty, the wider the less sure the border is. legend: each class with its
     colour and area, in mm2 where the spacing is known. latency: how old the frame is, and the frames dropped before it.
     palette: RGB of each class, from its start again where it is short. notice: "not a medical device" on the first frames.
     oldest_ms: a frame that is older when its mask is ready is marked LATE and its mask faded, since what moves is elsewhere by
@@ -90,12 +92,19 @@ class Overlay:
             raise ImageError("out is the frame's own image, which others still read: give an array of its own")
         late = result.trace.total_ns / 1e6 > self._oldest_ms
         opacity, contour = (self._opacity * _FADED, 0) if late else (self._opacity, self._contour)
-        picture = blend(image, labels, self._palette, opacity, contour, out=out)
+        doubt = result.segmentation.uncertainty if contour else ()
+        picture = blend(image, labels, self._palette, opacity, 0 if doubt else contour, out=out)
+        for label, entropy in enumerate(doubt, start=1):
+            self._draw_border(picture, labels, label, round(contour * (1 + _WIDER * entropy)))
         late_lines = [Line("LATE", _AMBER, large=True)] if late else []
         foot = [*self._notice_lines(), *self._state_lines(result.segmentation), *late_lines, *self._latency_lines(result)]
         if min(picture.shape[:2]) >= _LEAST_SIDE:
             self._letter(picture, foot, measure(result.segmentation) if self._legend else ())
         return picture
+
+    def _draw_border(self, picture: Image, labels: Labels, label: int, width: int) -> None:
+        rim = inner_contour(np.equal(labels, label).view(np.uint8), min(width, WIDEST))
+        picture[rim > 0] = self._palette[(label - 1) % len(self._palette)]
 
     def _letter(self, picture: Image, foot: Sequence[Line], measurements: Sequence[Measurement]) -> None:
         """Write the legend from the top down and the other lines from the bottom up, so that they never meet."""

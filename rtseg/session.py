@@ -1,34 +1,54 @@
 """A session: one stream through one engine, and the only keeper of the memory of its frames."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from rtseg import kernels
 from rtseg.engines.base import Array, Engine, State
-from rtseg.frame import Frame, Labels, Life, Segmentation, Spacing, StreamInfo
+from rtseg.frame import Frame, Image, Life, Segmentation, Spacing, StreamInfo
 from rtseg.kernels.fit import Fit, letterbox
+from rtseg.kernels.logits import cut
 from rtseg.lifecycle import Lifecycle, LifecycleLimits, MemoryGate
 from rtseg.postprocess import keep_single
-from rtseg.sector import Locator, SectorFinder
+from rtseg.sector import Kind, Locator, Sector, SectorFinder
 from rtseg.sector.shape import unknown
-from rtseg.temporal import Temporal, TemporalOptions
+from rtseg.speckle import SpeckleFilter
+from rtseg.temporal import STEADY, Temporal, TemporalOptions
 from rtseg.trace import LatencyTrace, MemoryCounts
+from rtseg.uncertainty import border_entropy
 
 _log = logging.getLogger(__name__)
 
 _AFRESH = (Life.NEW, Life.CUT, Life.GAP)
 
 
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """What a frame is segmented with: a session's settings as they were when it came."""
+
+    threshold: float
+    temporal: TemporalOptions | None
+    speckle: SpeckleFilter | None
+    memory: bool
+    locator: Locator
+    uncertainty: bool
+
+
 class Session:
     """Segments the frames of one stream, in order, with a memory of those before.
 
-    engine: runs the network; it is not closed here, since sessions may share it one after another. threshold: of a class's
-    probability, for networks of one class with one output. spacing_mm: millimetres a pixel (down, along), where known.
+    engine: runs the network; it is not closed here, since sessions may share it one after another. spacing_mm: millimetres a
+    pixel (down, along), where known. counts: what became of the memory so far. sector: of the newest frame.
+
+    These may be set at any time, from any thread, and act from the next frame on:
+    threshold: of a class's probability, for networks of one class with one output.
     temporal: how masks are steadied in time beyond what the network does itself; None: not at all.
+    speckle: the filter before the network; None: none.
+    memory: whether the network remembers the frames before; else each frame is its first.
     locator: finds the ultrasound on the frame, `SectorFinder()` by default; `WholeFrame()` where the frame is nothing else.
-    counts: what became of the memory so far. sector: of the newest frame.
+    uncertainty: whether the entropy along each class's border is told, which an overlay draws as the contour's width.
     """
 
     def __init__(
@@ -38,18 +58,22 @@ class Session:
         threshold: float = 0.5,
         spacing_mm: Spacing | None = None,
         limits: LifecycleLimits | None = None,
-        temporal: TemporalOptions | None = None,
+        temporal: TemporalOptions | None = STEADY,
+        speckle: SpeckleFilter | None = None,
         locator: Locator | None = None,
     ) -> None:
-        self._engine, self._threshold, self.spacing_mm = engine, threshold, spacing_mm
+        self._engine, self.spacing_mm = engine, spacing_mm
+        self.threshold, self.temporal, self.speckle, self.memory = threshold, temporal, speckle, True
+        self.locator: Locator = locator or SectorFinder()
+        self.uncertainty = False
+        self._now = self._wanted()
         self._lifecycle, self._gate = Lifecycle(limits), MemoryGate(limits or LifecycleLimits())
-        self._temporal = Temporal(temporal) if temporal else None
-        self._locator = locator or SectorFinder()
+        self._steadier = Temporal(temporal) if temporal else None
         self.sector = unknown((0, 0))
         self._state = engine.initial_state()
         self._input: Array | None = None
         self._kept: Segmentation | None = None  # of the newest frame that was segmented
-        self._reset_reason = ""
+        self._asked = self._because = ""  # the reason of a reset that is wanted, and of one that waits for contact
         self.counts = MemoryCounts()
 
     @property
@@ -57,16 +81,23 @@ class Session:
         """The names of the classes, without the background."""
         return self._engine.spec.classes
 
+    @property
+    def threshold(self) -> float:
+        """Of a class's probability, between 0 and 1. Raises ConfigError when it is set to anything else."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, probability: float) -> None:
+        cut(probability)
+        self._threshold = probability
+
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
         """Segment the next frame; each stage's time is added to `trace`. Raises EngineError.
 
         A held frame gets the very labels of the frame whose picture it shows: do not write to them.
         """
         trace = trace or LatencyTrace(frame.captured_ns)
-        with trace.stage("sector"):
-            self.sector, another = self._locator.observe(frame)
-        with trace.stage("lifecycle"):
-            life, reason = self._live_on(frame, another)
+        life, reason = self._live_on(frame, trace, self._take_over())
         if life is Life.LOST:
             return self._without_mask(frame, reason)
         if life is Life.HELD and self._kept:
@@ -75,10 +106,8 @@ class Session:
         return self._kept
 
     def reset(self, reason: str) -> None:
-        """Forget every frame so far: the next one is the first of a new stream."""
-        self._lifecycle.forget()
-        self._locator.forget()
-        self._reset_reason = reason
+        """Forget every frame so far: the next one is the first of a new stream. Any thread may ask for it."""
+        self._asked = reason
 
     def warm_up(self, info: StreamInfo) -> None:
         """Do what is slow the first time (compiled kernels, lazy buffers) before the first frame of the stream comes."""
@@ -86,55 +115,111 @@ class Session:
         kernels.warm_up()
         blank = Frame(np.zeros((info.height, info.width), np.uint8), 0, 0)
         self._lifecycle.observe(blank)
+        self._lifecycle.observe(replace(blank, image=np.zeros((*blank.image.shape, 3), np.uint8)))
         self.sector = unknown((info.height, info.width))
         self._segment(blank, LatencyTrace(0), Life.NEW, "")
         self.reset("first frame")
 
+    def _wanted(self) -> _Settings:
+        return _Settings(self.threshold, self.temporal, self.speckle, self.memory, self.locator, self.uncertainty)
+
+    def _take_over(self) -> str:
+        """Let what was set since the frame before act from this one on; why the memory starts afresh by it, or nothing."""
+        if self._asked:
+            self._because, self._asked = self._asked, ""
+            self._lifecycle.forget()
+            self.locator.forget()
+        before, wanted = self._now, self._wanted()
+        if wanted == before:
+            return ""
+        self._now, self._kept = wanted, None  # a picture that is held is segmented anew
+        if wanted.temporal != before.temporal:
+            self._steadier = Temporal(wanted.temporal) if wanted.temporal else None
+        return "" if wanted.locator is before.locator else "the sector is found in another way"
+
     def _segment(self, frame: Frame, trace: LatencyTrace, life: Life, reason: str) -> Segmentation:
         fit = letterbox(self.sector.box, self._engine.spec.size)
-        if self._temporal and not self._temporal.is_due(life):
+        if self._steadier and not self._steadier.is_due(life):
             with trace.stage("temporal"):
-                logits = self._temporal.carry(frame, fit)
-            labels, confidence = self._read(logits, fit, frame, trace)
-            return Segmentation(labels, self.classes, confidence, self.spacing_mm, life, "carried from the frame before")
+                logits = self._steadier.carry(frame, fit)
+            return self._read(logits, fit, frame, trace, (life, "carried from the frame before"))
         logits, state = self._infer(frame, fit, trace)
-        labels, confidence = self._read(logits, fit, frame, trace)
-        self._remember(state, confidence)
-        return Segmentation(labels, self.classes, confidence, self.spacing_mm, life, reason)
+        found = self._read(logits, fit, frame, trace, (life, reason))
+        self._remember(state, found.confidence)
+        return found
 
-    def _live_on(self, frame: Frame, another: str) -> tuple[Life, str]:
-        """What becomes of the memory; another: why the sector is another one than before, or nothing."""
-        life, reason = self._lifecycle.observe(frame, self.sector.box)
-        if another and life is not Life.LOST:
-            life, reason = Life.NEW, another
+    def _live_on(self, frame: Frame, trace: LatencyTrace, another: str) -> tuple[Life, str]:
+        """What becomes of the memory; another: why the sector must be looked for even in a picture that is held, or nothing."""
+        before = self.sector if self.sector.size == (frame.height, frame.width) else unknown((frame.height, frame.width))
+        with trace.stage("lifecycle"):
+            life, reason = self._lifecycle.observe(frame, before.box)
+        self.sector = before
+        if another or self._tells_of_sector(life):
+            with trace.stage("sector"):
+                life, reason = self._locate(frame, before, another, (life, reason))
         self.counts.add(life)
         if life in _AFRESH:
-            reason, self._reset_reason = self._reset_reason or reason, ""
-            _log.info("memory starts afresh at frame %d: %s", frame.index, reason)
-            self._state = self._engine.initial_state()
-            self._gate.forget()
-            if self._temporal:
-                self._temporal.forget()
+            reason, self._because = self._because or reason, ""
+            self._begin_afresh(frame, reason)
         return life, reason
+
+    def _tells_of_sector(self, life: Life) -> bool:
+        """Whether a frame shows where the sector is: one that is held shows nothing new, one without contact nothing sure.
+
+        But a stream may begin frozen, and a sector that is wrong may hide the contact.
+        """
+        unknown_yet = self.sector.kind is Kind.UNKNOWN
+        if life is Life.HELD:
+            return unknown_yet and self._lifecycle.is_frozen
+        return unknown_yet or life is not Life.LOST or self._lifecycle.is_long_lost
+
+    def _locate(self, frame: Frame, before: Sector, another: str, judged: tuple[Life, str]) -> tuple[Life, str]:
+        """Find the sector; what another one than before does to the memory of what the lifecycle judged."""
+        self.sector, changed = self._now.locator.observe(frame)
+        if self.sector is before or self.sector.box == before.box:
+            return judged
+        self._lifecycle.refocus(frame, self.sector.box)
+        reason = changed or another
+        if judged[0] is Life.LOST:
+            self._because = self._because or reason
+        if judged[0] is Life.LOST or judged[0] in _AFRESH:
+            return judged
+        if reason:
+            return Life.NEW, reason
+        self._begin_afresh(frame, reason := f"the sector is found: {self.sector}")  # the stream is as it was: we know it better
+        return judged[0], reason
+
+    def _begin_afresh(self, frame: Frame, reason: str) -> None:
+        _log.info("memory starts afresh at frame %d: %s", frame.index, reason)
+        self._kept, self._state = None, self._engine.initial_state()
+        self._gate.forget()
+        if self._steadier:
+            self._steadier.forget()
 
     def _without_mask(self, frame: Frame, reason: str) -> Segmentation:
         labels = np.zeros((frame.height, frame.width), np.uint8)
         return Segmentation(labels, self.classes, (0.0,) * len(self.classes), self.spacing_mm, Life.LOST, reason)
 
     def _infer(self, frame: Frame, fit: Fit, trace: LatencyTrace) -> tuple[Array, State]:
-        with trace.stage("preprocess"):
-            x = self._fit_input(frame, fit)
+        x = self._fit_input(frame.image, fit, trace)
+        if not self._now.memory:
+            self._state = self._engine.initial_state()
         with trace.stage("infer"):
             logits, state = self._finite(x)
-        if self._temporal:
+        if self._steadier:
             with trace.stage("temporal"):
-                logits = self._temporal.steady(np.asarray(self._engine.download(logits), np.float32), frame, fit)
+                logits = self._steadier.steady(np.asarray(self._engine.download(logits), np.float32), frame, fit)
         return logits, state
 
-    def _fit_input(self, frame: Frame, fit: Fit) -> Array:
-        image, spec = self._engine.upload(frame.image), self._engine.spec
-        self._input = kernels.fit_input(image, fit, spec.mean, spec.std, out=self._input)
-        return self._input
+    def _fit_input(self, image: Image, fit: Fit, trace: LatencyTrace) -> Array:
+        if self._now.speckle:
+            with trace.stage("speckle"):
+                image = self._now.speckle.view(image, fit.box, fit.inner[2:])
+            fit = replace(fit, box=(0, 0, image.shape[0], image.shape[1]))
+        with trace.stage("preprocess"):
+            spec = self._engine.spec
+            self._input = kernels.fit_input(self._engine.upload(image), fit, spec.mean, spec.std, out=self._input)
+            return self._input
 
     def _finite(self, x: Array) -> tuple[Array, State]:
         logits, state = self._engine.infer(x, self._state)
@@ -146,12 +231,15 @@ class Session:
             logits, state = self._engine.infer(x, self._state)
         return logits, state
 
-    def _read(self, logits: Array, fit: Fit, frame: Frame, trace: LatencyTrace) -> tuple[Labels, tuple[float, ...]]:
-        spec, shape = self._engine.spec, (frame.height, frame.width)
+    def _read(self, logits: Array, fit: Fit, frame: Frame, trace: LatencyTrace, judged: tuple[Life, str]) -> Segmentation:
+        spec, download, threshold = self._engine.spec, self._engine.download, self._now.threshold
         with trace.stage("postprocess"):
-            labels = self._engine.download(kernels.argmax_labels(logits, fit, shape, threshold=self._threshold))
-            confidence = self._engine.download(kernels.class_confidence(logits, fit, threshold=self._threshold))
-            return keep_single(labels, spec.classes, spec.single), tuple(float(value) for value in confidence)
+            labels = download(kernels.argmax_labels(logits, fit, (frame.height, frame.width), threshold=threshold))
+            confidence = download(kernels.class_confidence(logits, fit, threshold=threshold))
+            keep_single(labels, spec.classes, spec.single)
+            doubt = border_entropy(np.asarray(download(logits), np.float32), threshold) if self._now.uncertainty else ()
+        sure = tuple(float(value) for value in confidence)
+        return Segmentation(labels, spec.classes, sure, self.spacing_mm, *judged, doubt)
 
     def _remember(self, state: State, confidence: tuple[float, ...]) -> None:
         """Take the new state over, unless the network is in doubt: the old one is good for another frame."""

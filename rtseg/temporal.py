@@ -1,7 +1,7 @@
 """Masks steadied in time: smoothing, hysteresis, the past carried along the motion, and frames that the engine may skip.
 
-For networks without a memory, and on top of those that have one. All of it is off by default: what it costs in lag is in
-docs/temporal.md.
+For networks without a memory, and on top of those that have one. STEADY is what a session does unless it is told otherwise:
+what that brings, and what it costs in lag, is in docs/temporal.md.
 """
 
 import math
@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from rtseg import kernels
 from rtseg.errors import ConfigError
-from rtseg.flow import Flow, carried
+from rtseg.flow import Field, Flow, carried
 from rtseg.frame import Frame, Image, Life
+from rtseg.glance import thumbnail
 from rtseg.kernels.fit import Fit
 
 Planes = npt.NDArray[np.float32]  # (1, K, h, w): logits or probabilities
@@ -52,7 +53,7 @@ STEADY = TemporalOptions(smoothing=0.8, hysteresis=1.0, flow=True)  # what docs/
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """The newest frame that the engine saw: its picture at the size of the network's input, and what came of it."""
+    """The newest frame that the engine saw: its picture at the size of the network's answer, and what came of it."""
 
     picture: Image
     probabilities: Planes  # smoothed
@@ -79,7 +80,7 @@ class Temporal:
 
     def steady(self, logits: Planes, frame: Frame, fit: Fit) -> Planes:
         """The engine's logits (1, K, h, w) on the host, steadied by those before: an array of its own."""
-        picture, probabilities = _picture(frame, fit), kernels.probability(logits)
+        picture, probabilities = _picture(frame, fit, logits.shape[2:]), kernels.probability(logits)
         steadied = np.array(logits)
         if self._past:
             past = self._moved(self._past, picture) if self._options.flow else self._past
@@ -95,16 +96,13 @@ class Temporal:
         """The last answer (1, K, h, w), carried to a frame that the engine skips."""
         if self._past is None:
             raise ConfigError("there is no answer to carry yet: ask is_due first")
-        return self._moved(self._past, _picture(frame, fit)).logits
+        return self._moved(self._past, _picture(frame, fit, self._past.logits.shape[2:])).logits
 
     def _moved(self, past: _Past, picture: Image) -> _Past:
         """The past, as it would lie on the new picture."""
         field = self._flow.between(past.picture, picture)
-        height, width = past.logits.shape[2:]
-        scale = width / picture.shape[1], height / picture.shape[0]
-        coarse = np.asarray(cv2.resize(field, (width, height), interpolation=cv2.INTER_AREA) * scale, np.float32)
         there = carried(past.picture.astype(np.float32), field)
-        probabilities, logits = (_carried(planes, coarse) for planes in (past.probabilities, past.logits))
+        probabilities, logits = (_carried(planes, field) for planes in (past.probabilities, past.logits))
         return _Past(np.rint(there).astype(np.uint8), probabilities, logits)
 
 
@@ -116,7 +114,7 @@ def _had(logits: Planes) -> Planes:
     return np.asarray(logits.argmax(1, keepdims=True) == classes, np.float32)
 
 
-def _carried(planes: Planes, field: npt.NDArray[np.float32]) -> Planes:
+def _carried(planes: Planes, field: Field) -> Planes:
     return np.stack([carried(plane, field) for plane in planes[0]])[None]
 
 
@@ -127,12 +125,13 @@ def _logits(probabilities: Planes) -> Planes:
     return of
 
 
-def _picture(frame: Frame, fit: Fit) -> Image:
-    """The frame as the network sees it: grey, (H, W) uint8."""
+def _picture(frame: Frame, fit: Fit, size: tuple[int, int]) -> Image:
+    """The frame as the network sees it, grey, as large as its answer: (h, w) uint8. No mask moves by less than it can show."""
     top, left, height, width = fit.inner
-    rows, columns = slice(fit.box[0], fit.box[0] + fit.box[2]), slice(fit.box[1], fit.box[1] + fit.box[3])
-    twice = cv2.resize(frame.image[rows, columns], (2 * width, 2 * height), interpolation=cv2.INTER_NEAREST)
-    grey = twice if twice.ndim == 2 else cv2.cvtColor(twice, cv2.COLOR_RGB2GRAY)
-    picture = np.zeros(fit.size, np.uint8)
-    picture[top : top + height, left : left + width] = cv2.resize(grey, (width, height), interpolation=cv2.INTER_AREA)
+    down, along = size[0] / fit.size[0], size[1] / fit.size[1]
+    rows = slice(round(top * down), round((top + height) * down))
+    columns = slice(round(left * along), round((left + width) * along))
+    picture = np.zeros(size, np.uint8)
+    inside = picture[rows, columns]
+    inside[:] = thumbnail(frame.image, fit.box, (inside.shape[0], inside.shape[1]))
     return picture

@@ -1,7 +1,8 @@
 """Latency: the stages of one frame's way, and their percentiles over a stream, in bounded memory."""
 
 import math
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from time import perf_counter_ns
 from types import TracebackType
@@ -9,10 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from rtseg.event import Event
 from rtseg.frame import Life
 
 READ = "read"  # until captured_ns: the one stage that is not in the total
 TOTAL = "total"  # from captured_ns to the end of the last stage
+AGE = "age"  # from the moment that the source tells to the end: what the total is, and how late the frame came
+_CONNECTIONS = 100
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 
 
@@ -105,11 +109,12 @@ class Histogram:
         return min(middle, self.max_ns) / 1e6
 
     def summary(self) -> dict[str, float]:
-        """Percentiles, max, mean and standard deviation in milliseconds."""
+        """Percentiles, max, mean and deviation in milliseconds; tail: p100 - p95; flatness: p90 - p10 (Holoscan's terms)."""
         figures = {f"p{percent:g}": self.percentile_ms(percent) for percent in PERCENTILES}
         std = math.sqrt(self._squares / self.count) if self.count else math.nan
         mean = self._mean if self.count else math.nan
-        return figures | {"max": self.max_ns / 1e6, "mean": mean / 1e6, "std": std / 1e6}
+        spread = {"tail": self.max_ns / 1e6 - figures["p95"], "flatness": figures["p90"] - self.percentile_ms(10)}
+        return figures | {"max": self.max_ns / 1e6, "mean": mean / 1e6, "std": std / 1e6} | spread
 
 
 @dataclass(slots=True)
@@ -145,10 +150,12 @@ class LatencyReport:
     """Percentiles of each stage and of the whole, drops and late frames, over a stream of any length.
 
     period_ns: one frame period of the source; a frame that takes longer is late. memory: the session's counts, of all frames.
+    events: a live source's, which grow while it runs. connections: the totals over each of its newest connections.
     """
 
-    def __init__(self, period_ns: int, memory: MemoryCounts | None = None) -> None:
-        self.period_ns = period_ns
+    def __init__(self, period_ns: int, memory: MemoryCounts | None = None, events: Collection[Event] = ()) -> None:
+        self.period_ns, self.events = period_ns, events
+        self.connections: deque[Histogram] = deque([Histogram()], maxlen=_CONNECTIONS)
         self.counts, self.memory = Counts(), memory or MemoryCounts()
         self.stages: dict[str, Histogram] = {}
         self._elapsed_ns = self._last_ns = self._runs = 0
@@ -157,12 +164,18 @@ class LatencyReport:
         """Count one frame, and the frames that were dropped before it."""
         for name, duration_ns in [*trace.stages_ns.items(), (TOTAL, trace.total_ns)]:
             self.stages.setdefault(name, Histogram()).add(duration_ns)
+        self.connections[-1].add(trace.total_ns)
         self.counts.late += trace.total_ns > self.period_ns
         self._elapsed_ns += trace.ended_ns - self._last_ns if self._last_ns else 0
         self._last_ns = trace.ended_ns
         self.counts.frames += 1
         self.counts.dropped += dropped
         self._runs = max(self._runs, 1)
+
+    def reconnected(self) -> None:
+        """What follows came over another connection, whose latency is measured anew."""
+        if self.connections[-1].count:
+            self.connections.append(Histogram())
 
     def merge(self, other: "LatencyReport") -> None:
         """Count what another run counted; the time between the runs does not."""
@@ -186,7 +199,17 @@ class LatencyReport:
         """The report as plain values: counts, fps, and for each stage its figures in milliseconds."""
         counts = asdict(self.counts) | {"memory": asdict(self.memory)}
         stages = {name: _finite(histogram.summary()) for name, histogram in self.ordered()}
-        return counts | {"fps": _finite({"fps": self.fps})["fps"], "period_ms": self.period_ns / 1e6, "stages_ms": stages}
+        rate = {"fps": _finite({"fps": self.fps})["fps"], "period_ms": self.period_ns / 1e6}
+        return counts | rate | {"stages_ms": stages} | self._link()
+
+    def _link(self) -> dict[str, Any]:
+        """What a live source went through; nothing for the others."""
+        if not self.events:
+            return {}
+        first_ns = next(iter(self.events)).at_ns
+        events = [{"state": e.state.value, "at_ms": round((e.at_ns - first_ns) / 1e6), "reason": e.reason} for e in self.events]
+        totals = [{"frames": one.count} | _finite(one.summary()) for one in self.connections if one.count]
+        return {"events": events, "connections_ms": totals}
 
     def ordered(self) -> list[tuple[str, Histogram]]:
         """The stages in the order in which they ran, the total last."""

@@ -69,7 +69,7 @@ def test_an_engine_is_as_good_as_itself(fp32, folder):
 
 
 def test_its_figures_are_those_of_the_evaluation(fp32, folder):
-    evaluated = evaluate(Session(fp32), folder, model="net").to_json()
+    evaluated = evaluate(Session(fp32, temporal=None), folder, model="net").to_json()
     (lumen,) = judged(fp32, folder).classes
     assert lumen.fp32 == pytest.approx(evaluated["classes"]["lumen"]["dice"]["mean"])
     assert 0.8 < lumen.fp32 < 1

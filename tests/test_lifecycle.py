@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rtseg.frame import Frame, Life
-from rtseg.lifecycle import COARSE, Lifecycle, LifecycleLimits, MemoryGate, glance, is_air, standing_out, unlikeness
+from rtseg.glance import COARSE, glance, is_air, standing_out, unlikeness
+from rtseg.lifecycle import Lifecycle, LifecycleLimits, MemoryGate
 from rtseg.sources.synthetic import open_synthetic
 
 SIZE = "height=144&width=192"
@@ -235,3 +236,44 @@ def test_the_gate_asks_the_surest_class():
     gate.admits((0.9, 0.6))
     assert gate.admits((0.0, 0.85))
     assert not gate.admits((0.7, 0.0))
+
+
+def test_after_a_long_freeze_the_stream_goes_on_though_time_went_on_behind_it():
+    probe = open_synthetic(f"vessel?{SIZE}&seed=1&drift_mm=9")
+    before = [probe.image(index) for index in range(30)]
+    later = next(image for image in map(probe.image, range(40, 200, 5)) if _unlike(image, before[-1]) > 0.1)
+    assert _lives([*before, later])[-1] is Life.CUT
+    assert _lives([*before, *[before[-1]] * 10, later])[29:] == [Life.LIVE, *[Life.HELD] * 10, Life.LIVE]
+    upside_down = np.ascontiguousarray(before[-1][::-1])
+    assert _lives([*before, *[before[-1]] * 10, upside_down])[-1] is Life.CUT
+
+
+def _unlike(one, other):
+    return unlikeness(glance(Frame(one, 0, 0)).coarse, glance(Frame(other, 0, 0)).coarse)
+
+
+def test_repeats_of_a_grabber_do_not_hide_a_cut():
+    repeated = [image for image in [*TISSUE[:3], *OTHER[:2]] for _ in range(3)]
+    assert _lives(repeated)[8:11] == [Life.HELD, Life.CUT, Life.HELD]
+
+
+def test_another_box_is_looked_at_without_another_judgement():
+    screen = [np.zeros((300, 400), np.uint8) for _ in range(3)]
+    for k, one in enumerate(screen):
+        one[100:244, 50:242] = TISSUE[k]
+    lifecycle, box = Lifecycle(), (100, 50, 144, 192)
+    assert lifecycle.observe(Frame(screen[0], 0, 0))[0] is Life.NEW
+    lifecycle.refocus(Frame(screen[0], 0, 0), box)
+    assert lifecycle.observe(Frame(screen[0], 1, 0), box)[0] is Life.HELD
+    assert lifecycle.observe(Frame(screen[1], 2, 0), box)[0] is Life.LIVE
+    assert lifecycle.observe(Frame(screen[2], 3, 0)) == (Life.NEW, "another part of the picture is looked at")
+
+
+def test_it_knows_a_freeze_from_repeats_and_a_long_loss_from_a_short_one():
+    lifecycle = Lifecycle(LifecycleLimits(freeze_frames=2, lost_frames=3))
+    seen = []
+    for index, image in enumerate([*[TISSUE[0]] * 4, *[AIR[0]] * 5, TISSUE[1]]):
+        lifecycle.observe(Frame(image, index, 0))
+        seen.append((lifecycle.is_frozen, lifecycle.is_long_lost))
+    assert [frozen for frozen, _ in seen] == [False] * 3 + [True] + [False] * 6
+    assert [lost for _, lost in seen] == [False] * 7 + [True] * 2 + [False]

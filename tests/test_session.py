@@ -1,5 +1,7 @@
 """The session: frames in, labels out, and a memory that it keeps and resets."""
 
+import itertools
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,8 +12,14 @@ import pytest
 from rtseg.engines.base import Array, State
 from rtseg.engines.load import load_engine
 from rtseg.engines.openvino import OpenVinoEngine
+from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life, StreamInfo
+from rtseg.lifecycle import LifecycleLimits
+from rtseg.sector import FixedSector, Sector, WholeFrame
+from rtseg.sector.shape import boxed, unknown
 from rtseg.session import Session
+from rtseg.speckle import SpeckleFilter
+from rtseg.temporal import TemporalOptions
 from rtseg.trace import LatencyTrace
 
 
@@ -73,7 +81,7 @@ def test_a_change_of_size_resets(engine: OpenVinoEngine):
 def test_every_stage_is_timed(engine: OpenVinoEngine):
     trace = LatencyTrace(0)
     Session(engine).step(_frame(), trace)
-    assert list(trace.stages_ns) == ["sector", "lifecycle", "preprocess", "infer", "postprocess"]
+    assert list(trace.stages_ns) == ["lifecycle", "sector", "preprocess", "infer", "temporal", "postprocess"]
 
 
 def test_warm_up_leaves_no_memory(engine: OpenVinoEngine):
@@ -158,7 +166,7 @@ def test_air_is_not_written_into_the_memory(engine: OpenVinoEngine):
 
 
 def test_what_is_doubtful_is_not_remembered(watched: _Watched, engine: OpenVinoEngine):
-    session, other = Session(watched), Session(engine)
+    session, other = Session(watched, temporal=None), Session(engine, temporal=None)
     session.step(_frame(0, 255))
     other.step(_frame(0, 255))
     watched.doubtful = True
@@ -212,3 +220,161 @@ def test_only_the_largest_region_of_a_single_class_stays(tmp_path: Path):
     mask = Session(load_engine(path)).step(Frame(image, 0, 0)).mask("lumen")
     assert mask[:, :36].all()
     assert not mask[:, 60:].any()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("threshold", 0.9), ("temporal", TemporalOptions(smoothing=0.9)), ("speckle", SpeckleFilter("median", 7))],
+)
+def test_what_is_set_acts_from_the_next_frame_on_as_if_it_had_been_so(engine: OpenVinoEngine, setting: str, value: object):
+    """On a picture that is held, too."""
+    options = {"temporal": None, setting: value}
+    session, other = Session(engine, temporal=None), Session(engine, **options)  # type: ignore[arg-type]
+    session.memory = other.memory = False
+    image = np.random.default_rng(0).integers(0, 256, (32, 48), dtype=np.uint8).repeat(2, 0).repeat(2, 1)
+    before = session.step(Frame(image, 0, 0))
+    setattr(session, setting, value)
+    after = session.step(Frame(image, 1, 0))
+    assert after.life is Life.HELD
+    np.testing.assert_array_equal(after.labels, other.step(Frame(image, 0, 0)).labels)
+    assert setting == "temporal" or (after.labels != before.labels).any()
+    assert session.step(Frame(image, 2, 0)).labels is after.labels
+
+
+def test_without_memory_each_frame_is_the_first(engine: OpenVinoEngine):
+    session = Session(engine)
+    session.step(_frame(0, 255))
+    session.memory = False
+    assert session.step(_frame(1, 90)).area_px("lumen") == 0  # too dark to be seen alone
+    session.step(_frame(2, 255))
+    session.memory = True
+    again = session.step(_frame(3, 90))
+    assert (again.life, again.area_px("lumen") > 0) == (Life.LIVE, True)
+
+
+def test_another_way_to_find_the_sector_is_new(engine: OpenVinoEngine):
+    session = Session(engine, locator=WholeFrame())
+    session.step(_frame(0))
+    session.locator = FixedSector((0, 0, 64, 48))
+    changed = session.step(_frame(1, 180))
+    assert (changed.life, changed.reason) == (Life.NEW, "the sector is found in another way")
+    assert session.sector.box == (0, 0, 64, 48)
+    assert session.step(_frame(2, 150)).life is Life.LIVE
+
+
+def test_speckle_is_filtered_before_the_network(engine: OpenVinoEngine):
+    session, trace = Session(engine, speckle=SpeckleFilter("median", 7)), LatencyTrace(0)
+    image = np.zeros((64, 96), np.uint8)
+    image[::4, ::4] = 255
+    image[:, 90:] = 60
+    image[20:24, 40:44] = 255  # of so many bright pixels a median of 7 leaves nothing, of the network's half size
+    assert session.step(Frame(image, 0, 0), trace).area_px("lumen") == 0
+    assert list(trace.stages_ns) == ["lifecycle", "sector", "speckle", "preprocess", "infer", "temporal", "postprocess"]
+
+
+@pytest.mark.parametrize("threshold", [0, 1, 1.5, -1, float("nan")])
+def test_a_threshold_out_of_range_is_told_where_it_is_set(engine: OpenVinoEngine, threshold: float):
+    session = Session(engine)
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        session.threshold = threshold
+    assert session.threshold == 0.5
+
+
+def test_settings_may_come_from_another_thread(engine: OpenVinoEngine):
+    """Whatever is set while frames run, each frame is segmented with settings of one moment, and nothing breaks."""
+    session, stop = Session(engine), threading.Event()
+    choices = [None, TemporalOptions(smoothing=0.5), TemporalOptions(every=2)]
+
+    def turn_knobs() -> None:
+        for k in itertools.count():
+            session.threshold, session.temporal = 0.1 + 0.8 * (k % 2), choices[k % 3]
+            session.speckle, session.memory = SpeckleFilter("median", 3) if k % 2 else None, bool(k % 5)
+            if k % 7 == 0:
+                session.reset("asked")
+            if stop.is_set():
+                return
+
+    thread = threading.Thread(target=turn_knobs)
+    thread.start()
+    try:
+        found = [session.step(_frame(index, 100 + index % 100)) for index in range(200)]
+    finally:
+        stop.set()
+        thread.join(60)
+    assert not thread.is_alive()
+    assert {one.labels.shape for one in found} == {(64, 96)}
+    assert "asked" in {one.reason for one in found}
+
+
+class _Script:
+    """A locator that says at each frame what it was told to say."""
+
+    def __init__(self, *said: tuple[Sector, str]) -> None:
+        self._said, self.asked = iter(said), 0
+
+    def observe(self, frame: Frame) -> tuple[Sector, str]:
+        self.asked += 1
+        return next(self._said)
+
+    def forget(self) -> None:
+        pass
+
+
+LEFT, LESS = boxed((0, 0, 64, 80), (64, 96)), boxed((0, 0, 60, 80), (64, 96))
+SEARCHED = unknown((64, 96))
+
+
+def test_finding_the_first_sector_is_no_event_but_the_memory_starts_afresh(engine: OpenVinoEngine):
+    script = _Script((SEARCHED, ""), (LEFT, ""), (LESS, ""), (LESS, ""))
+    session, fresh = Session(engine, locator=script), Session(engine, locator=FixedSector((0, 0, 60, 80)))
+    found = [session.step(_frame(index, 200 - 20 * index)) for index in range(4)]
+    assert [one.life for one in found] == [Life.NEW, Life.LIVE, Life.LIVE, Life.LIVE]
+    assert [one.reason for one in found[1:]] == ["the sector is found: linear 80x64", "the sector is found: linear 80x60", ""]
+    assert (session.counts.new, session.counts.live) == (1, 3)
+    for index in (2, 3):
+        np.testing.assert_array_equal(found[index].labels, fresh.step(_frame(index, 200 - 20 * index)).labels)
+
+
+def test_another_sector_is_new_and_looked_at_once(engine: OpenVinoEngine):
+    script = _Script((LEFT, ""), (LEFT, ""), (LESS, "another depth"), (LESS, ""))
+    session = Session(engine, locator=script)
+    found = [session.step(_frame(index, 200 - 20 * index)) for index in range(4)]
+    assert [one.life for one in found] == [Life.NEW, Life.LIVE, Life.NEW, Life.LIVE]
+    assert found[2].reason == "another depth"
+
+
+def test_a_frozen_picture_has_no_other_sector_however_noisy(engine: OpenVinoEngine):
+    script, rng = _Script((LEFT, ""), (LESS, "another depth")), np.random.default_rng(0)
+    session = Session(engine, locator=script)
+    first = _frame(0)
+    session.step(first)
+    for index in range(1, 5):
+        noisy = np.clip(first.image + rng.integers(-1, 2, first.image.shape), 0, 255).astype(np.uint8)
+        assert session.step(Frame(noisy, index, 0)).life is Life.HELD
+    assert (script.asked, session.sector) == (1, LEFT)
+    assert session.step(_frame(5, 150)).life is Life.NEW
+
+
+def test_a_stream_that_begins_frozen_is_searched_all_the_same(engine: OpenVinoEngine):
+    """But not in what a grabber repeats, where no mask may change."""
+    script = _Script((SEARCHED, ""), (SEARCHED, ""), (LEFT, ""))
+    session = Session(engine, locator=script)
+    found, asked = [], []
+    for index in range(10):
+        found.append(session.step(_frame(index)))
+        asked.append(script.asked)
+    assert [one.life for one in found] == [Life.NEW] + [Life.HELD] * 9
+    assert asked == [1] * 6 + [2, 3, 3, 3]
+    assert session.sector == LEFT
+    assert not found[7].labels[:, 80:].any()
+    assert found[9].labels is found[7].labels
+
+
+def test_a_sector_that_changed_without_contact_is_new_with_contact(engine: OpenVinoEngine):
+    script = _Script((LEFT, ""), (LESS, "another depth"), (LESS, ""))
+    session = Session(engine, locator=script, limits=LifecycleLimits(lost_frames=3))
+    lives = [session.step(frame).life for frame in (_frame(0), *map(_air, range(1, 4)))]
+    assert (lives[1:], script.asked) == ([Life.LOST] * 3, 1)  # a short loss says nothing of the sector
+    assert session.step(_air(4)).life is Life.LOST
+    again = session.step(_frame(5))
+    assert (again.life, again.reason, session.sector) == (Life.NEW, "another depth", LESS)

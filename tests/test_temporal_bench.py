@@ -2,20 +2,22 @@
 
 import json
 
+import cv2
 import networks
 import numpy as np
 import pytest
 
 from rtseg.engines.load import load_engine
-from rtseg.errors import RtsegError
+from rtseg.errors import ConfigError, RtsegError
 from rtseg.frame import Life
 from rtseg.lifecycle import Lifecycle
 from rtseg.temporal_bench import Clip, bench, phantom, real
-from rtseg.temporal_bench.clips import coded, grabbed
+from rtseg.temporal_bench.clips import coded, grabbed, looped
 from rtseg.temporal_bench.events import SCRIPTED, SOON, SPLICED, Expected, recognised, scripted, spliced, unexplained
 from rtseg.temporal_bench.grabber import held
 from rtseg.temporal_bench.soak import soak
-from rtseg.temporal_bench.steady import WAYS, Memoryless, compared
+from rtseg.temporal_bench.steady import ALONE, STEADIED, TRUTH, USUAL_WAYS, WAYS, Way, compared, curves, overlap
+from rtseg.temporal_bench.video import goals, video
 
 SMALL = "vessel?height=144&width=192"
 
@@ -53,10 +55,24 @@ def test_what_is_not_seen_and_what_is_unexplained_are_told(engine):
     report = recognised(engine, clip, [Expected("lift", 5, (Life.LOST,))])
     assert report["delay_frames"] == {"lift": None}
     assert report["unexplained_resets"] == 1
-    quiet = unexplained(engine, [clip])
-    assert (quiet["frames"], quiet["resets"], quiet["false_resets_in_10000"]) == (40, 1, 250)
-    assert quiet["reasons"] == report["reasons"]
-    assert "cut, frame 20: CUT, another scene" in quiet["reasons"][0]
+    assert "cut, frame 20: CUT, another scene" in report["reasons"][0]
+
+
+def test_false_resets_are_counted_where_a_recording_jumps(engine):
+    quiet, cut = phantom("quiet", SMALL, 20), phantom("cut", f"{SMALL}&faults=cut@10", 20)
+    assert unexplained(engine, [quiet], 60)["resets"] == 0
+    found = unexplained(engine, [quiet, cut], 80)
+    assert (found["frames"], found["resets"], found["false_resets_in_10000"]) == (80, 2, 250)  # there, and back
+    assert "cut, frame 10: CUT, another scene" in found["reasons"][0]
+
+
+def test_a_recording_is_played_forwards_and_backwards_without_a_seam():
+    clip = Clip("levels", tuple(np.full((64, 96), 20 + 60 * k, np.uint8) for k in range(4)), (0, 1, 2, 3))
+    frames = list(looped(clip, 14))
+    assert [frame.index for frame in frames] == list(range(14))
+    order = [0, 1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1]
+    nearest = [min(range(4), key=lambda k: np.abs(clip.images[k].astype(int) - frame.image).sum()) for frame in frames]
+    assert nearest == order
 
 
 def test_a_grabber_that_repeats_frames_is_seen_through(engine):
@@ -81,29 +97,79 @@ def test_coding_loses_little_and_an_odd_edge():
     assert np.abs(back.astype(int) - image[:96, :128]).mean() < 6
 
 
-def test_a_memoryless_engine_has_no_past(engine):
-    spec = engine.spec
-    bright, dark = (np.full((1, 1, *spec.size), value, np.float32) for value in (3, -0.5))
-    bare = Memoryless(engine)
-    _, state = bare.infer(bright, bare.initial_state())
-    logits, _ = bare.infer(dark, state)
-    assert (logits < 0).all()
-    _, state = engine.infer(bright, engine.initial_state())
-    assert (engine.infer(dark, state)[0] > 0).all()
-
-
 def test_each_way_is_measured(engine):
     table = compared(engine, [phantom("vessel", SMALL, 9)], lambda _: None)
-    assert list(table) == list(WAYS)
+    assert list(table) == [*WAYS, TRUTH]
+    assert (table[TRUTH]["dice"], table[TRUTH]["dtssd"]) == (1, 0)
     assert table["memory"]["engine_ran"] == 1
     assert table["memory, every 2nd frame"]["engine_ran"] == pytest.approx(5 / 9, abs=1e-5)
     assert all(0 <= row["dice"] <= 1 for row in table.values())
     assert table["memory, every 3rd frame"]["temporal_iou"] is not None
 
 
+def test_a_way_without_memory_has_no_past(engine):
+    bright, dark = (np.full((64, 96), value, np.uint8) for value in (250, 90))
+    for picture in (bright, dark):
+        picture[:, 40:] //= 3
+    frames = Clip("dimmed", (bright, dark), (0, 1)).frames()
+    found = {memory: [Way(memory).session(engine).step(frame) for frame in frames] for memory in (True, False)}
+    assert found[True][0].area_px("lumen") == found[False][0].area_px("lumen") > 0
+    sessions = {memory: Way(memory).session(engine) for memory in (True, False)}
+    areas = {memory: [session.step(frame).area_px("lumen") for frame in frames] for memory, session in sessions.items()}
+    assert areas[True][1] > areas[False][1] == 0
+
+
+def test_dice_is_the_mean_over_the_classes_that_are_there():
+    truth = np.array([[1, 1, 2, 0]], np.uint8)
+    assert overlap(truth, truth) == 1
+    assert overlap(np.array([[1, 1, 0, 0]], np.uint8), truth) == 0.5
+    assert overlap(np.array([[3, 3, 3, 3]], np.uint8), truth) == 0
+    nothing = np.zeros((1, 4), np.uint8)
+    assert (overlap(nothing, nothing), overlap(truth, nothing)) == (1, 0)
+
+
+def test_a_report_on_video(engine):
+    clip = phantom("vessel", "vessel?height=96&width=128", 100)
+    report = json.loads(json.dumps(video(engine, {"speckle": [clip]}, [phantom("scan", SMALL, 8)], lambda _: None)))
+    assert set(report["simulated"]) == set(report["goals"]) == {"speckle"}
+    assert set(report["scans"]) == set(report["curves"]["vessel"])
+    assert len(report["curves"]["vessel"][ALONE]["dice"]) == 100
+    (events,) = report["events"]
+    assert set(events["recovery_frames"]) == {"freeze", "no signal", "cut", "drop"}
+
+
+def test_goals_are_met_or_not():
+    def row(dice, flicker, lag=0.2):
+        return {"dice": dice, "flicker": flicker, "lag_frames": lag}
+
+    def asked(alone, steady):
+        return goals({ALONE: alone, STEADIED: steady})
+
+    assert asked(row(0.9, 0.01), row(0.91, 0.005)) == {
+        "flicker_ratio": 0.5,
+        "dice_gain": 0.01,
+        "lag_frames": 0.2,
+        "met": {"flicker": True, "dice": True, "dice_within_0.001": True, "lag": True},
+    }
+    worse = asked(row(0.9, 0.01), row(0.8995, 0.006, 1.1))["met"]
+    assert worse == {"flicker": False, "dice": False, "dice_within_0.001": True, "lag": False}
+    assert asked(row(0.9, 0.0), row(0.9, 0.0, None))["flicker_ratio"] is None
+
+
+def test_the_plots_are_drawn(engine, tmp_path):
+    from rtseg.temporal_bench.plot import plot_ways
+
+    clip = phantom("vessel", SMALL, 8)
+    path = tmp_path / "plot.png"
+    plot_ways({"speckle": compared(engine, [clip], lambda _: None, USUAL_WAYS)}, {"vessel": curves(engine, clip)}, "x", path)
+    assert cv2.imread(str(path)).std() > 5
+    with pytest.raises(ConfigError, match="a folder that is there"):
+        plot_ways({}, {"vessel": curves(engine, clip)}, "x", tmp_path / "nowhere" / "plot.png")
+
+
 def test_the_whole_report_is_json(engine):
     told = []
-    report = bench(engine, [phantom("vessel", SMALL, 12)], [phantom("vessel", SMALL, 6)], told.append)
+    report = bench(engine, [phantom("vessel", SMALL, 12)], [phantom("vessel", SMALL, 6)], told.append, quiet_frames=24)
     assert json.loads(json.dumps(report, allow_nan=False))["model"] == "tiny"
     assert {"events", "without_events", "grabber", "steadiness"} <= set(report)
     assert "a 60 Hz grabber" in told
@@ -117,8 +183,9 @@ def test_a_recording_is_read_in_grey():
 
 def test_a_short_soak(engine):
     """`make soak` is the long one."""
-    report = soak(engine, "synthetic:vessel?height=64&width=96&frames=50", 600, lambda _: None)
-    assert len(report["memory_mb"]) == 20
+    report = soak(engine, "synthetic:vessel?height=64&width=96&frames=50", 200, lambda _: None)
+    assert len(report["memory_mb"]) == 50
+    assert (report["frames"], report["memory"]["new"]) == (200, 1)
     assert report["memory"]["nonfinite"] == 0
 
 

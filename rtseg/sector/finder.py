@@ -21,7 +21,10 @@ class Locator(Protocol):
     """Says where the sector is, frame by frame."""
 
     def observe(self, frame: Frame) -> tuple[Sector, str]:
-        """The sector of the next frame, and in words why it is another one than before; nothing where it is the same."""
+        """The sector of the next frame, and in words why the screen is another one than before.
+
+        Nothing is said where the screen is the same, and its sector perhaps better known.
+        """
 
     def forget(self) -> None:
         """Take the next frame for the first one."""
@@ -31,7 +34,8 @@ class SectorFinder:
     """Finds the sector of a stream, from its first frame on, and notices when layout or depth change.
 
     The first look decides at once, so that a still has a sector too; later looks, with the motion of more frames, replace it
-    only where two of them agree. Until the first search ends, a stream in which none was found yet is UNKNOWN.
+    only where two of them agree. Until the first search ends, a stream in which none was found yet is UNKNOWN, and a sector
+    that is replaced is no change of the screen.
     """
 
     def __init__(self) -> None:
@@ -43,13 +47,14 @@ class SectorFinder:
         self._search: Search | None = None
         self._watch: Watch | None = None
         self._rest = self._in_vain = 0
+        self._opening = True  # the first search goes on
 
     def observe(self, frame: Frame) -> tuple[Sector, str]:
-        """The sector of the next frame, and in words why it is another one than before; nothing where it is the same."""
+        """The sector of the next frame, and in words why the screen is another one than before; nothing where it is not."""
         if self._sector.size != (frame.height, frame.width):
             self._begin(frame.image)
             return self._sector, ""
-        before = self._sector
+        before, opening = self._sector, self._opening
         self._rest -= 1
         if self._search is None and self._rest <= 0 and (self._watch is None or self._watch.is_suspicious(frame.image)):
             self._search = Search()
@@ -57,7 +62,7 @@ class SectorFinder:
             self._take(self._search.add(frame.image))
             if self._search.is_over:
                 self._settle(self._search, frame.image)
-        return self._sector, _change(before, self._sector)
+        return self._sector, "" if opening else _change(before, self._sector)
 
     def _begin(self, image: Image) -> None:
         self.forget()
@@ -78,7 +83,7 @@ class SectorFinder:
             self._take(search.last)
         if search.last and (self._sector.kind in (Kind.UNKNOWN, Kind.WHOLE) or self._has_left(search.last, image)):
             self._sector, self._watch = search.last, None
-        self._search = None
+        self._search, self._opening = None, False
         self._rest_after(search.last, image)
 
     def _rest_after(self, seen: Sector | None, image: Image) -> None:

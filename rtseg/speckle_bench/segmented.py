@@ -84,7 +84,7 @@ def _told(
 ) -> Iterator[tuple[str, tuple[float, ...]]]:
     tell(f"segmenting: {name}")
     for subject, scan in scans(cases).items():
-        session = Session(engine)
+        session = Session(engine, temporal=None)  # seconds lie between the frames
         yield subject, tuple(_overlap(session, case, index, apply) for index, case in enumerate(scan))
 
 

@@ -1,7 +1,7 @@
 """The clips that steadiness is measured on: phantoms with exact truth, recordings, and what a grabber makes of them."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
@@ -11,22 +11,23 @@ import cv2
 import numpy as np
 
 from rtseg.errors import SourceError
-from rtseg.frame import Frame, Image, Mask
+from rtseg.frame import Frame, Image, Labels
 from rtseg.sources import open_source
 from rtseg.sources.synthetic import open_synthetic
 
 GRABBED = (2, 3, 2, 3, 2)  # how often a 60 Hz grabber sees each frame of a 25 Hz scanner
+CRFS = (18, 20, 23, 26)  # H.264 from very good to poor
 _SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Frames (H, W) grey of one stream, their indices, and where known the truth of the first class."""
+    """Frames (H, W) grey of one stream, their indices, and where known their true labels, alike."""
 
     name: str
     images: tuple[Image, ...]
     indices: tuple[int, ...]
-    truths: tuple[Mask, ...] | None = None
+    truths: tuple[Labels, ...] | None = None
 
     def frames(self) -> list[Frame]:
         """As a session takes them, at 25 frames a second."""
@@ -39,7 +40,7 @@ def phantom(name: str, options: str, frames: int) -> Clip:
     probe = open_synthetic(f"{options}&frames={frames}")
     shown = list(probe)
     indices = tuple(frame.index for frame in shown)
-    return Clip(name, tuple(frame.image for frame in shown), indices, tuple(probe.truth(index) > 0 for index in indices))
+    return Clip(name, tuple(frame.image for frame in shown), indices, tuple(probe.truth(index) for index in indices))
 
 
 def real(uri: str, most: int) -> Clip:
@@ -57,6 +58,14 @@ def grabbed(clip: Clip, crf: int) -> tuple[Clip, tuple[bool, ...]]:
     images = tuple(coded([image for image, n in zip(clip.images, times, strict=True) for _ in range(n)], crf))
     new = tuple(k == 0 for n in times for k in range(n))
     return replace(clip, name=f"{clip.name}, grabbed", images=images, indices=tuple(range(len(images))), truths=None), new
+
+
+def looped(clip: Clip, frames: int) -> Iterator[Frame]:
+    """So many frames of a clip played forwards and backwards, without a seam, each pass coded with H.264 in another quality."""
+    there_and_back = [*clip.images, *clip.images[-2:0:-1]]
+    passes = (coded(there_and_back, crf) for crf in cycle(CRFS))
+    for index, image in enumerate(islice((image for images in passes for image in images), frames)):
+        yield Frame(image, index, index * _SECOND_NS // 25)
 
 
 def coded(images: Sequence[Image], crf: int) -> Iterable[Image]:

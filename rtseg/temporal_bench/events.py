@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from rtseg.engines.base import Engine
-from rtseg.frame import Life, Segmentation
-from rtseg.metrics import dice
+from rtseg.frame import Image, Life, Segmentation
 from rtseg.session import Session
 from rtseg.steadiness import false_resets, recovery
-from rtseg.temporal_bench.clips import Clip, phantom
+from rtseg.temporal_bench.clips import Clip, looped, phantom
+from rtseg.temporal_bench.steady import overlap
 
 AFRESH = (Life.NEW, Life.CUT, Life.GAP)
 _COMPARED = 10  # frames after a cut
 SOON = 2  # frames within which an event must be seen
+SEARCH = 12  # frames that it takes to find another sector on the screen after an event
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ SPLICED = (
     Expected("cut", 75, (Life.CUT,)),
     Expected("drop", 110, (Life.GAP,)),
 )
+SPLICED_FRAMES = 100
 
 
 def scripted(geometry: str, height: int = 240, width: int = 320) -> Clip:
@@ -55,18 +57,25 @@ def scripted(geometry: str, height: int = 240, width: int = 320) -> Clip:
 
 
 def spliced(clip: Clip) -> Clip | None:
-    """A recording with the faults of SPLICED in it; None where it is too short for them.
+    """A recording with the faults of SPLICED in it, and its truth if it has one; None where it is too short for them.
 
     The picture freezes under a coder's noise, goes black, turns into its mirror image, and 20 frames are missing.
     """
-    if len(clip.images) < 100:
+    if len(clip.images) < SPLICED_FRAMES:
         return None
-    rng, images = np.random.default_rng(0), list(clip.images[:100])
+    rng, images = np.random.default_rng(0), _spliced(clip.images)
     for t in range(30, 45):
-        images[t] = np.clip(images[29] + rng.integers(-3, 4, images[29].shape), 0, 255).astype(np.uint8)
-    images[60:66] = [np.zeros_like(images[0])] * 6
-    images[75:] = [np.ascontiguousarray(image[:, ::-1]) for image in images[75:]]
-    return Clip(f"{clip.name}, spliced", tuple(images), (*range(90), *range(110, 120)))
+        images[t] = np.clip(images[t] + rng.integers(-3, 4, images[t].shape), 0, 255).astype(np.uint8)
+    truths = tuple(_spliced(clip.truths)) if clip.truths else None
+    return Clip(f"{clip.name}, spliced", tuple(images), (*range(90), *range(110, 120)), truths)
+
+
+def _spliced(planes: Sequence[Image]) -> list[Image]:
+    """What SPLICED does to pictures and to labels alike."""
+    done = list(planes[:SPLICED_FRAMES])
+    done[30:45] = [done[29]] * 15
+    done[60:66] = [np.zeros_like(done[0])] * 6
+    return done[:75] + [np.ascontiguousarray(plane[:, ::-1]) for plane in done[75:]]
 
 
 def recognised(engine: Engine, clip: Clip, events: Sequence[Expected]) -> dict[str, Any]:
@@ -77,7 +86,7 @@ def recognised(engine: Engine, clip: Clip, events: Sequence[Expected]) -> dict[s
     ends = [index for event in events if event.lives for index in (event.start, event.end) if index is not None]
     explained = [clip.indices.index(index) for index in ends]
     resets = [t for t, life in enumerate(lives) if t and life in AFRESH]
-    wrong = [t for t in resets if not any(at <= t <= at + SOON for at in explained)]
+    wrong = [t for t in resets if not any(at <= t <= at + _settled_after(results[t]) for at in explained)]
     report: dict[str, Any] = {"clip": clip.name, "frames": len(lives), "delay_frames": seen, "unexplained_resets": len(wrong)}
     report["reasons"] = [_told(clip, t, results[t]) for t in wrong]
     if clip.truths:
@@ -85,20 +94,33 @@ def recognised(engine: Engine, clip: Clip, events: Sequence[Expected]) -> dict[s
     return report | {"after_a_cut_like_a_fresh_session": _like_fresh(engine, clip, results, events)}
 
 
-def unexplained(engine: Engine, clips: Sequence[Clip]) -> dict[str, Any]:
-    """Resets on recordings in which nothing happens."""
-    frames, reasons = 0, list[str]()
+def unexplained(engine: Engine, clips: Sequence[Clip], frames: int) -> dict[str, Any]:
+    """Resets on so many frames of recordings in which nothing happens, each played forwards and backwards again and again."""
+    reasons = list[str]()
     for clip in clips:
-        frames += len(clip.images)
-        reasons += [_told(clip, t, result) for t, result in enumerate(run(engine, clip)) if t and result.life in AFRESH]
+        session = Session(engine)
+        for frame in looped(clip, -(-frames // len(clips))):
+            result = session.step(frame)
+            if frame.index and result.life in AFRESH:
+                reasons.append(f"{clip.name}, frame {frame.index}: {result.life.value}, {result.reason}")
     count = len(reasons)
-    return {"frames": frames, "resets": count, "false_resets_in_10000": false_resets(count, 0, frames), "reasons": reasons}
+    return {
+        "frames": frames,
+        "resets": count,
+        "false_resets_in_10000": false_resets(count, 0, frames) if clips else None,
+        "reasons": reasons,
+    }
 
 
 def run(engine: Engine, clip: Clip) -> list[Segmentation]:
     """A fresh session's answers to a clip."""
     session = Session(engine)
     return [session.step(frame) for frame in clip.frames()]
+
+
+def _settled_after(result: Segmentation) -> int:
+    """Within how many frames of an event a reset must come to be its consequence."""
+    return SEARCH if "sector changed" in result.reason else SOON
 
 
 def _told(clip: Clip, t: int, result: Segmentation) -> str:
@@ -113,13 +135,13 @@ def _delay(lives: Sequence[Life], indices: Sequence[int], event: Expected) -> in
 
 
 def _recoveries(results: Sequence[Segmentation], clip: Clip, events: Sequence[Expected]) -> dict[str, float | None]:
-    """For each event, frames until the mask is as good as before it, where the truth is not empty."""
+    """For each event, frames from its end until the mask is as good as before it; None: never, or it was not good before."""
     assert clip.truths is not None
-    overlaps = [dice(truth, result.labels == 1) for truth, result in zip(clip.truths, results, strict=True)]
+    overlaps = [overlap(result.labels, truth) for truth, result in zip(clip.truths, results, strict=True)]
     found: dict[str, float | None] = {}
     for event in events:
-        start = next(t for t, index in enumerate(clip.indices) if index >= event.start)
-        frames = recovery(overlaps, start)
+        over = next(t for t, index in enumerate(clip.indices) if index >= (event.end or event.start))
+        frames = recovery(overlaps, over)
         found[event.kind] = frames if np.isfinite(frames) else None
     return found
 

@@ -10,19 +10,27 @@ from rtseg.temporal_bench.events import SCRIPTED, SPLICED, recognised, scripted,
 from rtseg.temporal_bench.grabber import held
 from rtseg.temporal_bench.steady import compared
 
+QUIET_FRAMES = 10_000  # of recordings in which nothing happens
 GRABBER_CRF = 20  # H.264 as a grabber's encoder writes it: good, and never bit-equal
 
 
-def bench(engine: Engine, recordings: Sequence[Clip], exact: Sequence[Clip], progress: Callable[[str], None]) -> dict[str, Any]:
+def bench(
+    engine: Engine,
+    recordings: Sequence[Clip],
+    exact: Sequence[Clip],
+    progress: Callable[[str], None],
+    quiet_frames: int = QUIET_FRAMES,
+) -> dict[str, Any]:
     """Events, the grabber, and steadiness against the same network frame by frame, as plain values.
 
-    recordings: real clips without truth. exact: clips with truth. progress is told what runs now.
+    recordings: real clips without truth; quiet_frames: of all of them, played again and again. exact: clips with truth.
+    progress is told what runs now.
     """
     progress("events")
     events = [recognised(engine, scripted(geometry), SCRIPTED) for geometry in ("linear", "curvilinear")]
     events += [recognised(engine, faulty, SPLICED) for clip in recordings if (faulty := spliced(clip))]
     progress("recordings without events")
-    quiet = unexplained(engine, recordings)
+    quiet = unexplained(engine, recordings, quiet_frames)
     progress("a 60 Hz grabber")
     grabber = [held(engine, clip, GRABBER_CRF) for clip in recordings]
     steadiness = compared(engine, exact, progress) if exact else {}

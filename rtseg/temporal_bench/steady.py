@@ -1,16 +1,16 @@
-"""One network in several ways: frame by frame, with its memory, and steadied beyond that, on clips whose truth is exact."""
+"""One network in several ways: frame by frame, with its memory, and steadied beyond that, on clips whose truth is known."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
 
-from rtseg.engines.base import Array, Engine, ModelSpec, State
+from rtseg.engines.base import Engine
 from rtseg.errors import ConfigError
 from rtseg.frame import Image, Labels
 from rtseg.metrics import dice
+from rtseg.sector import WholeFrame
 from rtseg.session import Session
 from rtseg.steadiness import Motion, steadiness
 from rtseg.temporal import STEADY, TemporalOptions
@@ -18,86 +18,120 @@ from rtseg.temporal_bench.clips import Clip
 from rtseg.trace import LatencyTrace
 
 MEASURED_SIDE = 256  # pixels of the longer side
+ALONE, BARE, STEADIED, TRUTH = "frame by frame", "memory", "memory, steady", "the truth itself"
 
 
-class Memoryless:
-    """An engine whose network is given no past."""
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a network is run: with its memory or without, and how its masks are steadied beyond that."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    memory: bool = True
+    temporal: TemporalOptions | None = None
 
-    @property
-    def spec(self) -> ModelSpec:
-        """The network's own."""
-        return self._engine.spec
-
-    def initial_state(self) -> State:
-        """The memory of nothing."""
-        return self._engine.initial_state()
-
-    def upload(self, image: Image) -> Array:
-        """As the engine does."""
-        return self._engine.upload(image)
-
-    def infer(self, x: Array, state: State) -> tuple[Array, State]:  # noqa: ARG002 - what was before is left out
-        """Run the network as on a first frame."""
-        return self._engine.infer(x, self._engine.initial_state())
-
-    def download(self, labels: Array) -> Labels:
-        """As the engine does."""
-        return self._engine.download(labels)
-
-    def close(self) -> None:
-        """The engine belongs to somebody else."""
+    def session(self, engine: Engine) -> Session:
+        """A session that runs so; a dataset's images are pictures, not screens."""
+        session = Session(engine, temporal=self.temporal, locator=WholeFrame())
+        session.memory = self.memory
+        return session
 
 
-WAYS: dict[str, tuple[bool, TemporalOptions | None]] = {  # with its memory?
-    "frame by frame": (False, None),
-    "memory": (True, None),
-    "frame by frame, steady": (False, STEADY),
-    "memory, smoothing 0.8": (True, TemporalOptions(smoothing=0.8)),
-    "memory, smoothing 0.8 along the motion": (True, TemporalOptions(smoothing=0.8, flow=True)),
-    "memory, hysteresis 1": (True, TemporalOptions(hysteresis=1.0)),
-    "memory, hysteresis 1 along the motion": (True, TemporalOptions(hysteresis=1.0, flow=True)),
-    "memory, steady": (True, STEADY),
-    "memory, every 2nd frame": (True, TemporalOptions(every=2)),
-    "memory, every 3rd frame": (True, TemporalOptions(every=3)),
+USUAL_WAYS = {ALONE: Way(memory=False), BARE: Way(), STEADIED: Way(temporal=STEADY)}
+WAYS = {
+    **USUAL_WAYS,
+    "frame by frame, steady": Way(memory=False, temporal=STEADY),
+    "memory, smoothing 0.8": Way(temporal=TemporalOptions(smoothing=0.8)),
+    "memory, smoothing 0.8 along the motion": Way(temporal=TemporalOptions(smoothing=0.8, flow=True)),
+    "memory, hysteresis 1": Way(temporal=TemporalOptions(hysteresis=1.0)),
+    "memory, hysteresis 1 along the motion": Way(temporal=TemporalOptions(hysteresis=1.0, flow=True)),
+    "memory, every 2nd frame": Way(temporal=TemporalOptions(every=2)),
+    "memory, every 3rd frame": Way(temporal=TemporalOptions(every=3)),
 }
 
+Row = dict[str, float | None]
 
-def compared(engine: Engine, clips: Sequence[Clip], progress: Callable[[str], None]) -> dict[str, dict[str, Any]]:
-    """For each way its mean Dice, the share of frames that the engine ran on, and the measures of steadiness."""
-    rows: dict[str, list[dict[str, float]]] = {name: [] for name in WAYS}
+
+def compared(
+    engine: Engine, clips: Sequence[Clip], progress: Callable[[str], None], ways: Mapping[str, Way] = WAYS
+) -> dict[str, Row]:
+    """For each way its mean Dice, the share of frames that the engine ran on, and the measures of steadiness.
+
+    A clip's figure is the mean over the classes that its truth holds, and a row's the mean over the clips. The last row is the
+    truth taken for a mask: what is left of flicker there is the measure's own. Raises ConfigError, EngineError.
+    """
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in [*ways, TRUTH]}
     for clip in clips:
+        truths = _truths(clip)
         motion = Motion([_shrunk(image) for image in clip.images])
-        for name, (remembers, options) in WAYS.items():
+        rows[TRUTH].append({"engine_ran": 0.0, **_measured(truths, truths, motion)})
+        for name, way in ways.items():
             progress(f"{clip.name}: {name}")
-            rows[name].append(_measured(engine if remembers else Memoryless(engine), clip, motion, options))
-    return {name: {key: _mean([row[key] for row in measured]) for key in measured[0]} for name, measured in rows.items()}
+            labels, ran = _run(way.session(engine), clip)
+            rows[name].append({"engine_ran": ran, **_measured(labels, truths, motion)})
+    return {name: _mean_row(found) for name, found in rows.items()}
 
 
-def _measured(engine: Engine, clip: Clip, motion: Motion, options: TemporalOptions | None) -> dict[str, float]:
+def curves(engine: Engine, clip: Clip, ways: Mapping[str, Way] = USUAL_WAYS) -> dict[str, dict[str, list[float]]]:
+    """For each way the Dice and the area, as a share of the frame, of each frame of a clip: what a plot shows."""
+    truths, found = _truths(clip), dict[str, dict[str, list[float]]]()
+    for name, way in ways.items():
+        labels, _ = _run(way.session(engine), clip)
+        dices = [round(overlap(one, truth), 4) for one, truth in zip(labels, truths, strict=True)]
+        found[name] = {"dice": dices, "area": _areas(labels)}
+    return found | {TRUTH: {"dice": [1.0] * len(truths), "area": _areas(truths)}}
+
+
+def overlap(labels: Labels, truth: Labels) -> float:
+    """The mean Dice over the classes that the truth holds; of an empty truth 1 where nothing was found, else 0."""
+    present = [label for label in np.unique(truth) if label]
+    if not present:
+        return float(not labels.any())
+    return float(np.mean([dice(truth == label, labels == label) for label in present]))
+
+
+def _truths(clip: Clip) -> Sequence[Labels]:
     if clip.truths is None:
         raise ConfigError(f"{clip.name} has no truth: steadiness is compared on clips that have")
-    session, masks, ran = Session(engine, temporal=options), [], 0
+    return clip.truths
+
+
+def _run(session: Session, clip: Clip) -> tuple[list[Labels], float]:
+    """The labels of each frame, and on which share of them the engine ran."""
+    labels, ran = [], 0
     for frame in clip.frames():
         trace = LatencyTrace(frame.captured_ns)
-        masks.append(session.step(frame, trace).labels == 1)
+        labels.append(session.step(frame, trace).labels)
         ran += "infer" in trace.stages_ns
-    overlap = np.mean([dice(truth, mask) for truth, mask in zip(clip.truths, masks, strict=True)])
-    small, true = ([_shrunk(mask.view(np.uint8)) > 0 for mask in sequence] for sequence in (masks, clip.truths))
-    return {"dice": float(overlap), "engine_ran": ran / len(masks), **asdict(steadiness(motion, small, true))}
+    return labels, ran / len(labels)
 
 
-def _shrunk(plane: Image) -> Image:
-    """A picture, or a mask of 0 and 1, at the size that steadiness is measured at: flow is slow, and masks are smooth."""
+def _measured(labels: Sequence[Labels], truths: Sequence[Labels], motion: Motion) -> dict[str, float]:
+    small, true = ([_shrunk(one, cv2.INTER_NEAREST) for one in sequence] for sequence in (labels, truths))
+    classes = np.unique(np.stack(true))
+    of = [
+        asdict(steadiness(motion, [one == label for one in small], [one == label for one in true]))
+        for label in classes[classes > 0]
+    ]
+    dices = [overlap(one, truth) for one, truth in zip(labels, truths, strict=True)]
+    return {"dice": float(np.mean(dices)), **{name: _known_mean([row[name] for row in of]) for name in (of[0] if of else ())}}
+
+
+def _areas(labels: Sequence[Labels]) -> list[float]:
+    return [round(np.count_nonzero(one) / one.size, 5) for one in labels]
+
+
+def _shrunk(plane: Image, interpolation: int = cv2.INTER_AREA) -> Image:
+    """A picture, or labels, at the size that steadiness is measured at: flow is slow, and masks are smooth."""
     scale = min(1.0, MEASURED_SIDE / max(plane.shape))
     size = round(plane.shape[1] * scale), round(plane.shape[0] * scale)
-    interpolation = cv2.INTER_NEAREST if plane.max() <= 1 else cv2.INTER_AREA
     return np.asarray(cv2.resize(plane, size, interpolation=interpolation), np.uint8)
 
 
-def _mean(values: list[float]) -> float | None:
+def _mean_row(rows: Sequence[dict[str, float]]) -> Row:
     """The mean of what is known, rounded; None where nothing is: JSON has no NaN."""
+    means = {name: _known_mean([row[name] for row in rows if name in row]) for name in rows[0]}
+    return {name: round(value, 6) if np.isfinite(value) else None for name, value in means.items()}
+
+
+def _known_mean(values: Sequence[float]) -> float:
     known = [value for value in values if np.isfinite(value)]
-    return round(float(np.mean(known)), 6) if known else None
+    return float(np.mean(known)) if known else float("nan")

@@ -69,7 +69,7 @@ class ClipMaker:
         look = Look(rng, self._size)
         frames = np.stack([look.apply(image, rng) * inside for image, _ in moved])
         for t in _spoilt(length, rng):
-            frames[t] = degrade(frames[t], rng, _middle(truth[t]))
+            frames[t] = degrade(frames[t], rng, middle(truth[t]))
         return Clip(frames, truth)
 
     def _stills(self, rng: Rng, length: int) -> list[Still]:
@@ -113,10 +113,10 @@ def _pulse(one: Still, rng: Rng) -> Pulse | None:
     if not area:
         return None
     radius = float(np.sqrt(area / np.pi))
-    return Pulse(_middle(one.truth), radius, rng.uniform(0, 0.2), rng.uniform(0.02, 0.08), rng.uniform(0, 1))
+    return Pulse(middle(one.truth), radius, rng.uniform(0, 0.2), rng.uniform(0.02, 0.08), rng.uniform(0, 1))
 
 
-def _middle(planes: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> tuple[float, float]:
+def middle(planes: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> tuple[float, float]:
     """The centre of gravity (x, y) of all classes of (K, H, W), or of the picture where there is none."""
     plane = planes.max(axis=0)
     moments = cv2.moments(plane)

@@ -1,0 +1,125 @@
+"""A glance at a frame: small grey pictures of it, cheap enough for every frame, and what they tell of two frames."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.frame import Frame, Image
+from rtseg.kernels.cores import compiled
+from rtseg.kernels.fit import Box
+from rtseg.kernels.memory import readable
+
+FINE, COARSE = (96, 128), (24, 32)  # rows and columns of the two thumbnails of a glance
+_SAMPLES = 4  # a side of each cell of a thumbnail: enough to average noise away
+_NEAR_FIELD = 0.3  # of the picture's height: a probe in air draws echoes of its own lens there
+_BESIDE = 2  # coarse cells: what stands out is compared with what is this far to its left and right
+_FEW = 3  # cells that say nothing: a logo, a focus mark
+_DARK = 32  # grey levels: a lost signal's black, or blue
+
+Places = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What is kept of a frame: its size (H, W), where and when it stood, and two thumbnails of a box of it, grey uint8."""
+
+    shape: tuple[int, int]
+    box: Box
+    index: int
+    captured_ns: int
+    fine: Image  # FINE
+    coarse: Image  # COARSE
+
+
+def glance(frame: Frame, box: Box | None = None) -> Glance:
+    """The thumbnails of a frame, or of a box of it."""
+    box = box or (0, 0, frame.height, frame.width)
+    fine = thumbnail(frame.image, box, FINE)
+    coarse = cv2.resize(fine, COARSE[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return Glance((frame.height, frame.width), box, frame.index, frame.captured_ns, fine, coarse)
+
+
+def thumbnail(image: Image, box: Box, size: tuple[int, int]) -> Image:
+    """A box of a frame as a grey picture of `size` (H, W): the mean of 16 evenly picked pixels a cell.
+
+    It reads what it picks and nothing else: of a large frame that is a fraction.
+    """
+    rows, columns = _picked(box[0], box[2], size[0]), _picked(box[1], box[3], size[1])
+    small = np.empty(size, np.uint8)
+    if image.ndim == 2:
+        _average_grey(image, rows, columns, small)
+    else:
+        _average_rgb(image, rows, columns, small)
+    return small
+
+
+@lru_cache(maxsize=64)
+def _picked(start: int, length: int, cells: int) -> Places:
+    """The pixels of one axis that are looked at, (cells, _SAMPLES)."""
+    places = start + np.arange(cells * _SAMPLES) * length // (cells * _SAMPLES)
+    return readable(places.reshape(cells, _SAMPLES))
+
+
+@compiled
+def _average_grey(image: Image, rows: Places, columns: Places, small: Image) -> None:
+    for y in range(small.shape[0]):
+        for x in range(small.shape[1]):
+            total = np.int32(8)
+            for i in range(_SAMPLES):
+                for j in range(_SAMPLES):
+                    total += np.int32(image[rows[y, i], columns[x, j]])
+            small[y, x] = total >> 4
+
+
+@compiled
+def _average_rgb(image: Image, rows: Places, columns: Places, small: Image) -> None:
+    """With the BT.601 luma in 14 bits, as OpenCV's."""
+    for y in range(small.shape[0]):
+        for x in range(small.shape[1]):
+            red = green = blue = np.int32(0)
+            for i in range(_SAMPLES):
+                for j in range(_SAMPLES):
+                    row, column = rows[y, i], columns[x, j]
+                    red += np.int32(image[row, column, 0])
+                    green += np.int32(image[row, column, 1])
+                    blue += np.int32(image[row, column, 2])
+            small[y, x] = (4899 * red + 9617 * green + 1868 * blue + (1 << 17)) >> 18
+
+
+def unlikeness(one: Image, other: Image) -> float:
+    """1 minus the correlation of two thumbnails: 0 the same but for gain and brightness, 1 unrelated, 2 the negative."""
+    a, b = (image.astype(np.float32) - image.mean(dtype=np.float32) for image in (one, other))
+    energy = float(np.sqrt((a * a).sum() * (b * b).sum()))
+    return 1 - float((a * b).sum()) / energy if energy else 0.0
+
+
+def change(one: Image, other: Image, few: int) -> float:
+    """By how many grey levels two thumbnails differ at least in as many as `few` of their cells."""
+    counts = cv2.calcHist([cv2.absdiff(one, other)], [0], None, [256], [0, 256]).ravel()
+    return 255 - int((np.cumsum(counts[::-1]) >= few).argmax())
+
+
+def is_air(coarse: Image, levels: float) -> bool:
+    """Whether a thumbnail shows a probe without contact, or no picture at all.
+
+    A probe in air shows echoes of its own lens, level with its face, and under them noise: dark against them, and nothing in
+    it stands out sideways by as much as `levels`.
+    """
+    below = round(len(coarse) * _NEAR_FIELD)
+    near, deep = _brightest(coarse[:below]), _brightest(coarse[below:])
+    return deep < max(near / 2, _DARK) and standing_out(coarse[below:]) < levels
+
+
+def standing_out(cells: Image) -> float:
+    """By how many grey levels the picture's anatomy is brighter than what is to its left and right."""
+    levels = cells.astype(np.int16)
+    beside = np.maximum(levels[:, : -2 * _BESIDE], levels[:, 2 * _BESIDE :])
+    return _brightest(levels[:, _BESIDE:-_BESIDE] - beside)
+
+
+def _brightest(cells: npt.NDArray[np.integer]) -> float:
+    """The largest value, but for a few."""
+    return float(np.partition(cells.ravel(), -1 - _FEW)[-1 - _FEW])

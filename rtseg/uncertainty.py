@@ -1,0 +1,26 @@
+"""How surely a border lies where it is drawn: the entropy of the probabilities along it."""
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg import kernels
+
+_BORDER = 1  # cells of the network's answer on the inner side
+
+
+def border_entropy(logits: npt.NDArray[np.float32], threshold: float = 0.5) -> tuple[float, ...]:
+    """For each class the mean entropy of its probability p along its border, in bits; 0 where it has none.
+
+    logits: (1, K, h, w). -p log2 p - (1 - p) log2(1 - p), over the class's cells that touch another: 1 where p is a half, and
+    the border could as well lie elsewhere. threshold: as of a session. Raises ImageError.
+    """
+    shares = kernels.probability(logits)[0]
+    labels = shares[0] > threshold if len(shares) == 1 else shares.argmax(0)
+    rims = kernels.inner_contour(labels.astype(np.uint8), _BORDER)
+    planes = shares if len(shares) == 1 else shares[1:]
+    return tuple(_mean_entropy(plane[rims == label]) for label, plane in enumerate(planes, start=1))
+
+
+def _mean_entropy(shares: npt.NDArray[np.float32]) -> float:
+    sure = np.clip(shares.astype(np.float64), 1e-12, 1 - 1e-12)
+    return float(np.mean(-sure * np.log2(sure) - (1 - sure) * np.log2(1 - sure))) if sure.size else 0.0
