@@ -1,0 +1,102 @@
+"""A whole message: its header, its content, and from version 2 on an extended header and metadata.
+
+Protocol: openigtlink/OpenIGTLink, Documents/Protocol/v3_proposal.md.
+"""
+
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from rtseg.errors import MessageError
+from rtseg.igtl.crc import crc64
+from rtseg.igtl.header import Header, write_header
+
+_EXTENDED = struct.Struct(">HHII")  # its own size, of the metadata the index's and the text's sizes, the message's number
+_COUNT, _ENTRY = struct.Struct(">H"), struct.Struct(">HHI")  # a key's size, the value's encoding and size
+_ASCII, _UTF8 = 3, 106  # as IANA numbers character sets
+
+Content: TypeAlias = bytes | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. content: what its type defines. timestamp_ns: since 1970, 0 where there is none."""
+
+    type: str
+    device: str
+    timestamp_ns: int
+    content: Content
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def pack(message: Message, *more: Content) -> list[Content]:
+    """The pieces of the message as it is sent, one behind the other.
+
+    more: what its content goes on with; large pieces are not copied. The header is of version 1, which every receiver reads,
+    unless there are metadata.
+    """
+    extended, metadata = _pack_metadata(message.metadata) if message.metadata else (b"", b"")
+    pieces = [piece for piece in (extended, message.content, *more, metadata) if len(piece)]
+    header = Header(
+        version=2 if extended else 1,
+        type=message.type,
+        device=message.device,
+        timestamp_ns=message.timestamp_ns,
+        body_bytes=sum(map(len, pieces)),
+        crc=crc64(*pieces),
+    )
+    return [write_header(header), *pieces]
+
+
+def unpack(header: Header, body: memoryview) -> Message:
+    """The message that `header` announced; its content lies in `body`. Raises MessageError."""
+    content, metadata = body, dict[str, str]()
+    if header.version > 1:
+        content, metadata = _split(body)
+    return Message(header.type, header.device, header.timestamp_ns, content, metadata)
+
+
+def is_whole(header: Header, body: memoryview) -> bool:
+    """Whether the body is the one whose checksum the header has."""
+    return crc64(body) == header.crc
+
+
+def _pack_metadata(metadata: Mapping[str, str]) -> tuple[bytes, bytes]:
+    """The extended header, and the metadata."""
+    pairs = [(key.encode(), value.encode()) for key, value in metadata.items()]
+    entries = [_ENTRY.pack(len(key), _ASCII if value.isascii() else _UTF8, len(value)) for key, value in pairs]
+    index = _COUNT.pack(len(pairs)) + b"".join(entries)
+    text = b"".join(key + value for key, value in pairs)
+    return _EXTENDED.pack(_EXTENDED.size, len(index), len(text), 0), index + text
+
+
+def _split(body: memoryview) -> tuple[memoryview, dict[str, str]]:
+    """The content between the extended header and the metadata, and the metadata."""
+    if len(body) < _EXTENDED.size:
+        raise MessageError(f"it has {len(body)} bytes, and its extended header alone takes {_EXTENDED.size}")
+    begin, index_bytes, text_bytes, _ = _EXTENDED.unpack_from(body)
+    end = len(body) - index_bytes - text_bytes
+    if not _EXTENDED.size <= begin <= end:
+        raise MessageError("its extended header and its metadata are larger than itself")
+    return body[begin:end], _read_metadata(body[end : end + index_bytes], body[end + index_bytes :])
+
+
+def _read_metadata(index: memoryview, text: memoryview) -> dict[str, str]:
+    metadata, at = dict[str, str](), 0
+    count = _COUNT.unpack_from(index)[0] if len(index) >= _COUNT.size else 0
+    if len(index) < (_COUNT.size + count * _ENTRY.size if count else 0):
+        raise MessageError(f"its metadata announce {count} entries and hold fewer")
+    for i in range(count):
+        key_bytes, _, value_bytes = _ENTRY.unpack_from(index, _COUNT.size + i * _ENTRY.size)
+        if at + key_bytes + value_bytes > len(text):
+            raise MessageError("its metadata are longer than they say")
+        key, value = text[at : at + key_bytes], text[at + key_bytes : at + key_bytes + value_bytes]
+        metadata[decoded(key)] = decoded(value)
+        at += key_bytes + value_bytes
+    return metadata
+
+
+def decoded(text: Content) -> str:
+    """ASCII or UTF-8, whichever it is said to be; what is neither is replaced by U+FFFD."""
+    return bytes(text).decode("utf-8", "replace")

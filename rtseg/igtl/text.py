@@ -1,0 +1,57 @@
+"""The contents of STRING and STATUS messages."""
+
+import struct
+from dataclasses import dataclass
+
+from rtseg.errors import MessageError
+from rtseg.igtl.message import Content, decoded
+
+LONGEST = 0xFFFF  # bytes of a STRING
+OK = 1
+
+_STRING = struct.Struct(">HH")
+_STATUS = struct.Struct(">Hq20s")
+_ASCII, _UTF8 = 3, 106
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a device says that it is: code 1 is well; name and text are its own words."""
+
+    code: int
+    subcode: int = 0
+    name: str = ""
+    text: str = ""
+
+
+def read_string(content: Content) -> str:
+    """The text. Raises MessageError where there is less than announced."""
+    if len(content) < _STRING.size:
+        raise MessageError(f"a STRING has {len(content)} bytes, fewer than its own header")
+    _, length = _STRING.unpack_from(content)
+    text = content[_STRING.size : _STRING.size + length]
+    if len(text) < length:
+        raise MessageError(f"a STRING announces {length} bytes and has {len(text)}")
+    return decoded(text)
+
+
+def write_string(text: str) -> bytes:
+    """The content of a message with `text`. Raises MessageError beyond 65535 bytes."""
+    encoded = text.encode()
+    if len(encoded) > LONGEST:
+        raise MessageError(f"a STRING holds at most {LONGEST} bytes, and this one has {len(encoded)}")
+    return _STRING.pack(_ASCII if text.isascii() else _UTF8, len(encoded)) + encoded
+
+
+def read_status(content: Content) -> Status:
+    """The status. Raises MessageError."""
+    if len(content) < _STATUS.size:
+        raise MessageError(f"a STATUS has {len(content)} bytes, fewer than its own header")
+    code, subcode, name = _STATUS.unpack_from(content)
+    text = decoded(content[_STATUS.size :]).rstrip("\0")
+    return Status(code, subcode, name.partition(b"\0")[0].decode("utf-8", "replace"), text)
+
+
+def write_status(status: Status) -> bytes:
+    """The content of a message with `status`."""
+    return _STATUS.pack(status.code, status.subcode, status.name.encode()[:20]) + status.text.encode() + b"\0"

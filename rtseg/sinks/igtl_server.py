@@ -1,0 +1,188 @@
+"""A server that gives the same to many clients, each at its own pace, from one thread."""
+
+import logging
+import selectors
+import socket
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from time import monotonic
+
+from rtseg.errors import SinkError
+from rtseg.igtl.message import Content
+
+_log = logging.getLogger(__name__)
+
+_DEPTH = 4  # items that wait for a client; when another comes, the oldest is dropped
+_MOST_CLIENTS = 16
+_SYSTEM_BYTES = 1 << 20  # that the system may keep for a client: what waits there is old when it arrives
+_HEARD_BYTES = 1 << 16
+_FLUSH_S = 2.0  # that clients are given for the last items
+_PAUSE_S = 0.1  # until another client is let in, where the system has no room for one
+
+
+class Client:
+    """A client: what is on its way to it, and what waits."""
+
+    def __init__(self, connection: socket.socket, name: str) -> None:
+        self.connection, self.name, self.dropped = connection, name, 0
+        self._waiting = deque[Sequence[Content]]()  # which two threads may use at its two ends
+        self._under_way = deque[memoryview]()
+
+    @property
+    def is_served(self) -> bool:
+        """Whether nothing is left to be sent."""
+        return not self._under_way and not self._waiting
+
+    def offer(self, item: Sequence[Content]) -> int:
+        """Let an item wait; how many were dropped for it."""
+        self._waiting.append(item)
+        late = len(self._waiting) > _DEPTH
+        if late:
+            self._waiting.popleft()
+            self.dropped += 1
+        return int(late)
+
+    def send(self) -> None:
+        """Send what the system takes at once. Raises OSError where the client is gone."""
+        with suppress(BlockingIOError):
+            while not self.is_served:
+                self._under_way = self._under_way or deque(memoryview(piece) for piece in self._waiting.popleft())
+                sent = self.connection.send(self._under_way[0])
+                self._under_way[0] = self._under_way[0][sent:]
+                if not self._under_way[0]:
+                    self._under_way.popleft()
+
+    def hear(self) -> None:
+        """Forget what the client says. Raises OSError where it is gone."""
+        with suppress(BlockingIOError):
+            if not self.connection.recv(_HEARD_BYTES):
+                raise ConnectionResetError("it closed the connection")
+
+
+class Server:
+    """Listens on `host` and `port`, 0 for any, and sends each item to all clients that are there.
+
+    `offer` never waits: a client that reads too slowly misses items, whole ones, the oldest first, and `dropped` counts them.
+    What clients say is not heard. Raises SinkError where the port cannot be had.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.dropped = 0
+        self._listener = _listening(host, port)
+        self._waker, self._woken = socket.socketpair()
+        self._clients: list[Client] = []
+        self._guests, self._closing = threading.Lock(), threading.Event()
+        self._error: Exception | None = None
+        self._selector = selectors.DefaultSelector()
+        for one in (self._listener, self._waker, self._woken):
+            one.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._woken, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._run, name="rtseg-igtl", daemon=True)
+        self._thread.start()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and the port that it listens on."""
+        host, port = self._listener.getsockname()[:2]
+        return str(host), int(port)
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return len(self._clients)
+
+    def offer(self, item: Sequence[Content]) -> None:
+        """Let each client have an item, in pieces that nobody changes from now on. Raises SinkError where the server broke."""
+        if self._error is not None:
+            raise SinkError(f"the OpenIGTLink server broke ({self._error}): start the stream again") from self._error
+        with self._guests:
+            self.dropped += sum(client.offer(item) for client in self._clients)
+        self._wake()
+
+    def close(self) -> None:
+        """Give the clients a moment for what waits, then let go of them, the port and the thread; harmless twice."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._wake()
+        self._thread.join()
+        for one in (self._listener, self._waker, self._woken):
+            one.close()
+        self._selector.close()
+
+    def _run(self) -> None:
+        try:
+            while not self._closing.is_set():
+                self._turn(None)
+            until_s = monotonic() + _FLUSH_S
+            while not all(client.is_served for client in self._clients) and monotonic() < until_s:
+                self._turn(until_s - monotonic())
+        except Exception as error:  # noqa: BLE001 - kept, and raised in the thread that offers
+            self._error = error
+        finally:
+            while self._clients:
+                self._leave(self._clients[0], "the stream is over")
+
+    def _turn(self, timeout_s: float | None) -> None:
+        """Wait until somebody can be served, and serve them."""
+        for client in self._clients:
+            writes = 0 if client.is_served else selectors.EVENT_WRITE
+            self._selector.modify(client.connection, selectors.EVENT_READ | writes, client)
+        for key, events in self._selector.select(timeout_s):
+            if key.fileobj is self._listener:
+                self._let_in()
+            elif key.fileobj is self._woken:
+                self._woken.recv(_HEARD_BYTES)
+            else:
+                self._attend(key.data, events)
+
+    def _attend(self, client: Client, events: int) -> None:
+        try:
+            if events & selectors.EVENT_READ:
+                client.hear()
+            if events & selectors.EVENT_WRITE:
+                client.send()
+        except OSError as error:
+            self._leave(client, error.strerror or str(error))
+
+    def _let_in(self) -> None:
+        try:
+            connection, place = self._listener.accept()
+        except OSError as error:
+            _log.warning("an OpenIGTLink client could not be let in: %s", error)
+            self._closing.wait(_PAUSE_S)
+            return
+        name = f"{place[0]}:{place[1]}"
+        if len(self._clients) >= _MOST_CLIENTS:
+            _log.warning("the OpenIGTLink client %s is sent away: %d are served already", name, _MOST_CLIENTS)
+            connection.close()
+            return
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SYSTEM_BYTES)
+        self._selector.register(connection, selectors.EVENT_READ, client := Client(connection, name))
+        with self._guests:
+            self._clients.append(client)
+        _log.info("the OpenIGTLink client %s is served", name)
+
+    def _leave(self, client: Client, reason: str) -> None:
+        with self._guests:
+            self._clients.remove(client)
+        self._selector.unregister(client.connection)
+        client.connection.close()
+        _log.info("the OpenIGTLink client %s is gone (%s); it missed %d frames", client.name, reason, client.dropped)
+
+    def _wake(self) -> None:
+        with suppress(BlockingIOError):  # it is awake already
+            self._waker.send(b"!")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SinkError(f"OpenIGTLink cannot be served on {host}:{port} ({reason}): choose another port") from error

@@ -1,0 +1,20 @@
+"""What the tests of OpenIGTLink share; `peers` is imported by name."""
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import peers
+
+OURS = ("rtseg-igtl", "rtseg-link", "rtseg-capture", "peer")  # and not the kernels' pool, which stays
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_behind():
+    before = set(threading.enumerate())
+    yield
+    peers.eventually(lambda: not {one for one in threading.enumerate() if one.name.startswith(OURS)} - before)

@@ -1,0 +1,172 @@
+"""Peers on loopback: a raw one that sends what a test wants, pyigtl's, and a client that reads whole messages."""
+
+import signal
+import socket
+import struct
+import threading
+import time
+from contextlib import contextmanager
+from itertools import islice
+
+import numpy as np
+import pyigtl
+
+from rtseg.igtl import HEADER_BYTES, Message, pack, read_header, unpack
+from rtseg.igtl.image import Picture, write_image
+from rtseg.igtl.transform import write_transform
+from rtseg.sources.igtl import Address, IgtlLink
+
+PATIENCE_S = 60.0
+STAMP_NS = 1_700_000_000_123_456_789
+MATRIX = ((0.25, 0.0, 0.0, 10.0), (0.0, 0.5, 0.0, -20.0), (0.0, 0.0, 1.0, 30.5), (0.0, 0.0, 0.0, 1.0))
+
+
+class Peer:
+    """A server on loopback that hands each connection to `talk`, in a thread of its own, and closes it then."""
+
+    def __init__(self, talk):
+        self._talk, self._listener, self.errors, self.connections = talk, socket.create_server(("127.0.0.1", 0)), [], 0
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, name="peer", daemon=True)
+        self._thread.start()
+
+    def address(self, device="", **options):
+        return Address("127.0.0.1", self.port, device, **options)
+
+    def _accept(self):
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection:
+                try:
+                    self._talk(connection)
+                except OSError as error:
+                    self.errors.append(error)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._listener.shutdown(socket.SHUT_RDWR)  # closing a listener wakes nobody on Linux
+        self._listener.close()
+        self._thread.join(PATIENCE_S)
+        assert not self._thread.is_alive()
+
+
+def sending(*pieces):
+    """A talk that sends all and waits for the other to hang up."""
+
+    def talk(connection):
+        for piece in pieces:
+            connection.sendall(piece)
+        wait_for_end(connection)
+
+    return talk
+
+
+def hanging_up(*pieces):
+    """A talk that sends all and hangs up."""
+    return lambda connection: [connection.sendall(piece) for piece in pieces]
+
+
+def wait_for_end(connection):
+    connection.settimeout(PATIENCE_S)
+    while connection.recv(1 << 16):
+        pass
+
+
+def grey(index=0, shape=(6, 8), dtype=np.uint8):
+    """Pixels that all tell their index, and where they are."""
+    return (np.arange(np.prod(shape)).reshape(shape) * 3 + index).astype(dtype)
+
+
+def packed(kind, device, stamp_ns, content, *more, **metadata):
+    """A message in bytes."""
+    return b"".join(pack(Message(kind, device, stamp_ns, content, metadata), *more))
+
+
+def image(index=0, pixels=None, device="Image_Reference", matrix=MATRIX, world="RAS", stamp_ns=None, **metadata):
+    """An IMAGE message in bytes; a frame each 50 ms."""
+    pixels = grey(index) if pixels is None else pixels
+    stamp_ns = STAMP_NS + index * 50_000_000 if stamp_ns is None else stamp_ns
+    return packed("IMAGE", device, stamp_ns, *write_image(Picture(pixels, matrix, world)), **metadata)
+
+
+def transform(name, index=0, matrix=MATRIX, **metadata):
+    return packed("TRANSFORM", name, STAMP_NS + index * 50_000_000, write_transform(matrix), **metadata)
+
+
+def wrong_crc(message):
+    return message[:50] + bytes([message[50] ^ 1]) + message[51:]
+
+
+def header(kind=b"IMAGE", size=0, version=1, crc=0):
+    return struct.pack(">H12s20sIIQQ", version, kind, b"Image", 0, 0, size, crc)
+
+
+def frames_of(peer, count=None, **address):
+    """The first frames of a link, all where no count is given; the link is closed."""
+    link = IgtlLink(peer.address(**address))
+    try:
+        return list(islice(link, count))
+    finally:
+        link.close()
+
+
+def eventually(condition, what="", patience_s=PATIENCE_S):
+    """Wait until `condition()` holds."""
+    until = time.monotonic() + patience_s
+    while not (found := condition()):
+        assert time.monotonic() < until, f"waited in vain {what}"
+        time.sleep(0.005)
+    return found
+
+
+@contextmanager
+def pyigtl_server():
+    """pyigtl's server on a free port; the signal handlers that it takes are given back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    server = pyigtl.OpenIGTLinkServer(port=0)
+    try:
+        yield server
+    finally:
+        server.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def pyigtl_client(port):
+    client = pyigtl.OpenIGTLinkClient(port=port)
+    try:
+        yield client
+    finally:
+        client.stop()
+
+
+class Reader:
+    """A client of ours that reads whole messages."""
+
+    def __init__(self, port):
+        self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)
+
+    def message(self):
+        head = read_header(self._exactly(HEADER_BYTES))
+        return unpack(head, memoryview(self._exactly(head.body_bytes)))
+
+    def _exactly(self, count):
+        data = b""
+        while len(data) < count:
+            piece = self._socket.recv(count - len(data))
+            assert piece, "the server hung up"
+            data += piece
+        return data
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._socket.close()

@@ -1,0 +1,293 @@
+"""The codec: what it writes pyigtl reads, what pyigtl writes it reads, bit for bit; and nothing hostile gets past it."""
+
+import struct
+
+import numpy as np
+import peers
+import pyigtl
+import pyigtl.messages
+import pytest
+
+from rtseg.errors import MessageError
+from rtseg.igtl import HEADER_BYTES, read_header, unpack
+from rtseg.igtl.crc import crc64
+from rtseg.igtl.header import MOST_BYTES, fraction, nanoseconds
+from rtseg.igtl.image import LPS, RAS, Picture, lying_flat, read_image, to_8_bits, write_image
+from rtseg.igtl.message import is_whole
+from rtseg.igtl.text import Status, read_status, read_string, write_status, write_string
+from rtseg.igtl.transform import read_transform, write_transform
+
+TYPES = [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.uint32, np.float32, np.float64]
+SHAPES = [(1, 1), (1, 5), (5, 1), (7, 9), (6, 4, 3), (6, 4, 4), (3, 2, 2)]
+
+
+def opened(packed):
+    """Our reading of a message's bytes."""
+    header = read_header(packed)
+    body = memoryview(packed)[HEADER_BYTES:]
+    assert header.body_bytes == len(body)
+    assert is_whole(header, body)
+    return unpack(header, body)
+
+
+def opened_by_pyigtl(packed):
+    """pyigtl's reading of a message's bytes."""
+    fields = pyigtl.MessageBase.parse_header(packed[:HEADER_BYTES])
+    message = pyigtl.MessageBase.create_message(fields["message_type"])
+    message.unpack(fields, packed[HEADER_BYTES:])
+    return message
+
+
+def pixels_of(shape, dtype):
+    rng = np.random.default_rng(7)
+    raw = rng.bytes(int(np.prod(shape)) * np.dtype(dtype).itemsize)
+    return np.nan_to_num(np.frombuffer(raw, dtype).reshape(shape))
+
+
+def random_matrix(seed):
+    """A turned, stretched and moved image, in the floats that the protocol has."""
+    rng = np.random.default_rng(seed)
+    turned, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    matrix = np.eye(4)
+    matrix[:3, :3] = turned @ np.diag([*rng.uniform(0.05, 2, 2), 1])
+    matrix[:3, 3] = rng.uniform(-300, 300, 3)
+    return matrix.astype(np.float32).astype(float)
+
+
+@pytest.mark.parametrize("size", [0, 1, 7, 8, 9, 15, 16, 1000, 4099])
+def test_the_checksum_is_that_of_crcmod(size):
+    data = np.random.default_rng(size).bytes(size)
+    assert crc64(data) == pyigtl.messages.CRC64(data)
+    assert crc64(data[: size // 3], memoryview(bytearray(data[size // 3 :]))) == crc64(data)
+
+
+def test_the_checksum_of_the_standard():
+    assert crc64(b"123456789") == 0x6C40DF5F0B497347  # CRC-64/ECMA-182 in the catalogue of parametrised CRC algorithms
+
+
+def test_every_nanosecond_comes_back_and_is_pyigtls():
+    for rest_ns in [0, 1, 2, 499_999_999, 500_000_000, 999_999_999, *np.random.default_rng(0).integers(0, 10**9, 500).tolist()]:
+        assert nanoseconds(fraction(rest_ns)) == rest_ns
+        assert fraction(rest_ns) == pyigtl.messages._igtl_nanosec_to_frac(rest_ns)
+
+
+def test_a_fraction_of_another_sender_is_right_to_some_nanoseconds():
+    for bits in np.random.default_rng(1).integers(0, 2**32, 200).tolist():
+        assert abs(nanoseconds(bits) - bits * 1e9 / 2**32) < 32
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+def test_pixels_go_to_pyigtl_and_back_to_the_bit(dtype, shape, order):
+    pixels = pixels_of(shape, dtype).astype(np.dtype(dtype).newbyteorder(order))
+    packed = peers.packed("IMAGE", "Image", 0, *write_image(Picture(pixels, lying_flat(None))))
+    assert np.array_equal(np.squeeze(opened_by_pyigtl(packed).image), np.squeeze(pixels))
+    ours = read_image(opened(packed).content)
+    assert ours.pixels.dtype == pixels.dtype
+    assert np.array_equal(ours.pixels, pixels)
+
+
+@pytest.mark.parametrize("dtype", TYPES)
+@pytest.mark.parametrize("shape", [(1, 7, 9), (1, 6, 4, 3)], ids=str)
+def test_pixels_come_from_pyigtl_to_the_bit(dtype, shape):
+    """In little-endian order alone: pyigtl 0.3.4 cannot send the other, which it reads above."""
+    pixels = pixels_of(shape, dtype)
+    packed = pyigtl.ImageMessage(pixels, device_name="Image").pack()
+    assert np.array_equal(read_image(opened(packed).content).pixels, pixels[0])
+
+
+def test_a_flat_array_of_pyigtl_is_a_picture():
+    """pyigtl makes H slices of one column of a NumPy picture (H, W); its place is turned with it."""
+    matrix = np.diag([9.0, 0.25, 0.5, 1.0])  # in the order of pyigtl's axes: thickness, along, down
+    packed = pyigtl.ImageMessage(peers.grey(), matrix, device_name="Image").pack()
+    picture = read_image(opened(packed).content)
+    assert np.array_equal(picture.pixels, peers.grey())
+    assert picture.spacing_mm == (0.5, 0.25)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_place_goes_to_pyigtl_and_back_to_the_bit(seed):
+    sent = pyigtl.ImageMessage(peers.grey()[None], random_matrix(seed), "ras", device_name="Image").pack()
+    picture = read_image(opened(sent).content)
+    assert b"".join(write_image(picture)) == sent[HEADER_BYTES:]
+    assert np.allclose(picture.matrix, random_matrix(seed), atol=1e-4)  # pyigtl rounds the centre's place to 32 bits
+    assert np.array_equal(opened_by_pyigtl(sent).ijk_to_world_matrix, picture.matrix)
+
+
+@pytest.mark.parametrize("world", [RAS, LPS])
+def test_the_worlds_axes_are_told(world):
+    packed = peers.image(world=world)
+    assert opened_by_pyigtl(packed).world_coordinate_system == world.lower()
+    assert read_image(opened(packed).content).world == world
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_transform_goes_both_ways_to_the_bit(seed):
+    matrix = random_matrix(seed)
+    theirs = pyigtl.TransformMessage(matrix, device_name="ProbeToTracker").pack()
+    assert np.array_equal(read_transform(opened(theirs).content), matrix)
+    ours = peers.packed("TRANSFORM", "ProbeToTracker", 0, write_transform(tuple(map(tuple, matrix.tolist()))))
+    assert np.array_equal(opened_by_pyigtl(ours).matrix, matrix)
+
+
+@pytest.mark.parametrize("text", ["", "BRIGHTNESS", "Größe 3 mm²", "x" * 65535])
+def test_a_text_goes_both_ways(text):
+    ours = peers.packed("STRING", "Text", 0, write_string(text))
+    assert opened_by_pyigtl(ours).string == text
+    assert read_string(opened(ours).content) == text
+
+
+def test_pyigtls_text_is_read():
+    assert read_string(opened(pyigtl.StringMessage("depth 40", device_name="Text").pack()).content) == "depth 40"
+
+
+def test_a_text_that_is_too_long_is_refused():
+    with pytest.raises(MessageError, match="at most 65535 bytes"):
+        write_string("x" * 65536)
+
+
+def test_a_status_comes_back():
+    status = Status(13, -5, "NOT READY", "the probe warms up")
+    assert read_status(write_status(status)) == status
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_each_version_of_the_header(version):
+    message = pyigtl.ImageMessage(peers.grey()[None], timestamp=1700000000.25, device_name="Image_Reference")
+    message.header_version, message.metadata = version, {"Depth": "40", "Größe": "klein"} if version > 1 else {}
+    read = opened(message.pack())
+    assert (read.type, read.device, read.timestamp_ns) == ("IMAGE", "Image_Reference", 1_700_000_000_250_000_000)
+    assert read.metadata == message.metadata
+    assert np.array_equal(read_image(read.content).pixels, peers.grey())
+
+
+def test_metadata_go_to_pyigtl():
+    packed = peers.packed("TRANSFORM", "A", 0, write_transform(peers.MATRIX), IGTL_DEVICE_NAME="AToB", Empty="")
+    theirs = opened_by_pyigtl(packed)
+    assert theirs.metadata == {"IGTL_DEVICE_NAME": "AToB", "Empty": ""}
+    assert np.allclose(theirs.matrix, peers.MATRIX)
+    assert opened(packed).metadata == theirs.metadata
+
+
+def test_a_long_name_loses_whole_letters():
+    packed = peers.packed("STRING", "ä" * 15, 0, write_string(""))
+    assert read_header(packed).device == "ä" * 10
+    packed = peers.packed("STRING", "x" + "ä" * 15, 0, write_string(""))
+    assert read_header(packed).device == "x" + "ä" * 9
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (b"GET / HTTP/1.1\r\n" + bytes(42), "not with a header of OpenIGTLink"),
+        (bytes(58), "not with a header of OpenIGTLink"),
+        (peers.header(version=4), "not with a header of OpenIGTLink"),
+        (peers.header(kind=b"IMA\x01GE"), "not with a header of OpenIGTLink"),
+        (peers.header(size=1 << 32), f"an? IMAGE message announces 4294967296 bytes, and {MOST_BYTES} are the most"),
+        (peers.header(size=(1 << 64) - 1), "announces 18446744073709551615 bytes"),
+    ],
+)
+def test_a_header_that_nobody_sends(header, message):
+    with pytest.raises(MessageError, match=message):
+        read_header(header)
+
+
+def content(*, size=(8, 6, 1), scalar=3, endian=2, components=1, begin=(0, 0, 0), part=None, floats=(1.0,) * 12, data=48):
+    """The content of an IMAGE as a sender could get it wrong."""
+    fields = (1, components, scalar, endian, 1, *size, *floats, *begin, *(size if part is None else part))
+    return struct.pack(">HBBBB3H12f3H3H", *fields) + bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (content()[:71], "shorter than its own header"),
+        (content(data=47), "has 47 bytes"),
+        (content(data=49), "has 49 bytes"),
+        (content(data=0), "has 0 bytes"),
+        (content(size=(0, 0, 0), data=0), "0 x 0 x 0 x 1 pixels"),
+        (content(components=0), "pixels of 1 bytes has 48 bytes"),
+        (content(scalar=9), "unknown type 9"),
+        (content(scalar=5, endian=0, data=96), "byte order 0"),
+        (content(begin=(1, 0, 0)), "holds a part"),
+        (content(part=(4, 6, 1)), "holds a part"),
+        (content(size=(4, 6, 2)), "has 2 slices"),
+        (content(size=(65535, 65535, 65535)), "has 48 bytes"),
+        (content(floats=(np.nan,) * 12), "a place that is no number"),
+        (content(floats=(np.inf,) * 12), "a place that is no number"),
+    ],
+)
+def test_an_image_that_is_none(wrong, message):
+    with pytest.raises(MessageError, match=message):
+        read_image(wrong)
+
+
+@pytest.mark.parametrize(
+    ("read", "wrong", "message"),
+    [
+        (read_transform, bytes(47), "47 bytes instead of 48"),
+        (read_transform, struct.pack(">12f", *(np.nan,) * 12), "no number"),
+        (read_string, b"\0", "fewer than its own header"),
+        (read_string, b"\0\3\0\5abc", "announces 5 bytes and has 3"),
+        (read_status, bytes(29), "fewer than its own header"),
+    ],
+)
+def test_a_content_that_is_too_short(read, wrong, message):
+    with pytest.raises(MessageError, match=message):
+        read(wrong)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (bytes(11), "extended header alone takes 12"),
+        (struct.pack(">HHII", 11, 0, 0, 0), "larger than itself"),
+        (struct.pack(">HHII", 13, 0, 0, 0), "larger than itself"),
+        (struct.pack(">HHII", 12, 0, 1 << 31, 0), "larger than itself"),
+        (struct.pack(">HHIIH", 12, 2, 0, 0, 9), "announce 9 entries"),
+        (struct.pack(">HHIIHHHI", 12, 10, 2, 0, 1, 1, 3, 2) + b"ab", "longer than they say"),
+    ],
+)
+def test_metadata_that_lie(body, message):
+    with pytest.raises(MessageError, match=message):
+        unpack(read_header(peers.header(version=2, size=len(body))), memoryview(body))
+
+
+def test_a_place_that_is_unknown_has_no_spacing():
+    assert Picture(peers.grey(), lying_flat(None)).spacing_mm is None
+    assert Picture(peers.grey(), lying_flat((0.5, 0.25))).spacing_mm == (0.5, 0.25)
+    assert Picture(peers.grey(), ((0.0,) * 4,) * 4).spacing_mm is None
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "white", "expected"),
+    [
+        (np.uint8, [0, 1, 255], None, [0, 1, 255]),
+        (np.uint8, [0, 32, 63, 64, 255], 63, [0, 128, 252, 255, 255]),
+        (np.uint16, [0, 255, 256, 65535], None, [0, 0, 1, 255]),
+        (np.uint16, [0, 16, 4095, 4096, 65535], 4095, [0, 1, 255, 255, 255]),
+        (np.int16, [-32768, -1, 0, 128, 32767], None, [0, 0, 0, 1, 255]),
+        (np.int8, [-128, 0, 1, 127], None, [0, 0, 2, 254]),
+    ],
+)
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+def test_the_upper_8_bits_up_to_white(dtype, values, white, expected, order):
+    pixels = np.array([values], np.dtype(dtype).newbyteorder(order))
+    assert to_8_bits(pixels, white).tolist() == [expected]
+
+
+def test_transparency_is_left_out():
+    pixels = pixels_of((4, 5, 4), np.uint8)
+    assert np.array_equal(to_8_bits(pixels), pixels[..., :3])
+
+
+@pytest.mark.parametrize("pixels", [np.ones((2, 2), np.float32), np.ones((2, 2), np.int32), np.ones((2, 2, 2), np.uint8)])
+def test_pixels_whose_white_is_not_known_are_refused(pixels):
+    with pytest.raises(MessageError, match="have the sender send grey or RGB of 8 or 16 bits"):
+        to_8_bits(pixels)
+
+
+def test_a_picture_too_large_for_the_protocol():
+    with pytest.raises(MessageError, match="at most 65535 pixels a side"):
+        write_image(Picture(np.zeros((1, 65536), np.uint8), lying_flat(None)))

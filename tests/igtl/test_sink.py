@@ -1,0 +1,321 @@
+"""The sink: what it serves is what the frame was made of, and no client delays anybody."""
+
+import json
+import logging
+import socket
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import peers
+import pytest
+import results
+from peers import Reader
+
+from rtseg.errors import ConfigError, SinkError
+from rtseg.frame import Origin
+from rtseg.igtl.image import LPS, read_image
+from rtseg.igtl.origin import IgtlOrigin
+from rtseg.igtl.text import read_string
+from rtseg.igtl.transform import read_transform
+from rtseg.overlay import Overlay
+from rtseg.sinks import igtl_server
+from rtseg.sinks.igtl import DEFAULT_PARTS, PARTS, IgtlSink
+from rtseg.sinks.igtl_names import picture_name, transform_names
+
+ORIGIN = IgtlOrigin(
+    "Image_Reference", peers.STAMP_NS, None, (0.5, 0.25), peers.MATRIX, {"ImageToReference": peers.MATRIX}, world=LPS
+)
+
+
+@pytest.fixture
+def sink():
+    made = IgtlSink(":0", PARTS)
+    made.open(results.stream(live=True))
+    yield made
+    made.close()
+    assert "rtseg-igtl" not in [thread.name for thread in threading.enumerate()]
+
+
+def port(sink):
+    return int(sink.address.rpartition(":")[2])
+
+
+def result(index=0, origin=ORIGIN, **options):
+    made = results.result(index=index, **options)
+    return replace(made, frame=replace(made.frame, origin=origin))
+
+
+def joined(sink, count=1):
+    """Wait until so many clients are served."""
+    peers.eventually(lambda: sink.clients == count, f"for {count} clients")
+
+
+def received(sink, sent):
+    """The messages that a client gets for one result, by name."""
+    with Reader(port(sink)) as reader:
+        joined(sink)
+        sink.write(sent)
+        sink.close()
+        return {message.device: message for message in iter_messages(reader)}
+
+
+def iter_messages(reader):
+    """All messages until the server hangs up."""
+    while True:
+        try:
+            yield reader.message()
+        except AssertionError:
+            return
+
+
+def test_everything_has_the_frames_time_place_and_name(sink):
+    sent = result(spacing_mm=(0.5, 0.25))
+    got = received(sink, sent)
+    assert list(got) == [
+        "MaskToReference",
+        "OverlayToReference",
+        "ImageToReference",
+        "Mask_Reference",
+        "Overlay_Reference",
+        "Image_Reference",
+        "Measurements",
+    ]
+    assert {message.timestamp_ns for message in got.values()} == {peers.STAMP_NS}
+    pictures = {name: read_image(got[f"{name}_Reference"].content) for name in ("Mask", "Overlay", "Image")}
+    assert {(picture.matrix, picture.world) for picture in pictures.values()} == {(peers.MATRIX, LPS)}
+    assert np.array_equal(pictures["Mask"].pixels, sent.segmentation.labels)
+    assert np.array_equal(pictures["Image"].pixels, sent.frame.image)
+    assert np.array_equal(pictures["Overlay"].pixels, Overlay().draw(sent))
+    assert read_transform(got["MaskToReference"].content) == peers.MATRIX
+
+
+def test_the_measurements_are_json(sink):
+    got = received(sink, result(index=7, spacing_mm=(0.5, 0.25), reason="another depth"))
+    told = json.loads(read_string(got["Measurements"].content))
+    area_px = int(np.count_nonzero(results.square((48, 64))))
+    assert (told["index"], told["life"], told["reason"]) == (7, "LIVE", "another depth")
+    assert told["classes"]["lumen"]["area_px"] == area_px
+    assert told["classes"]["lumen"]["area_mm2"] == area_px * 0.125
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_only_what_was_asked_for_is_sent(part):
+    sink = IgtlSink(":0", [part])
+    sink.open(results.stream())
+    names = set(received(sink, result()))
+    expected = {
+        "mask": {"Mask_Reference"},
+        "overlay": {"Overlay_Reference"},
+        "image": {"Image_Reference"},
+        "measurements": {"Measurements"},
+        "transforms": set(),  # the image's own is not sent without the image
+    }
+    assert names == expected[part]
+
+
+def test_a_frame_that_knows_nothing_of_itself(sink):
+    before_ns = peers.time.time_ns()
+    sent = result(origin=None, captured_ns=peers.time.perf_counter_ns(), spacing_mm=(0.5, 0.25))
+    got = received(sink, sent)
+    assert list(got) == ["Mask", "Overlay", "Image", "Measurements"]
+    assert before_ns - 10**9 < got["Mask"].timestamp_ns < peers.time.time_ns() + 10**9
+    assert read_image(got["Mask"].content).spacing_mm == (0.5, 0.25)
+
+
+def test_another_sources_origin(sink):
+    origin = Origin(timestamp_ns=-5, spacing_mm=(2.0, 3.0), transforms={"ProbeToTracker": peers.MATRIX})
+    got = received(sink, result(origin=origin))
+    assert list(got)[:2] == ["ProbeToTracker", "Mask"]
+    assert got["Mask"].timestamp_ns == 0
+    assert read_image(got["Mask"].content).spacing_mm == (2.0, 3.0)
+
+
+def test_a_name_longer_than_a_header_is_in_the_metadata(sink):
+    name = "ReconstructedVolumeToReference"
+    got = received(sink, result(origin=replace(ORIGIN, transforms={name: peers.MATRIX})))
+    assert got[name[:20]].metadata == {"IGTL_DEVICE_NAME": name}
+    assert got["Mask_Reference"].metadata == {}
+
+
+def test_names():
+    assert picture_name("Mask", "Image_Reference") == "Mask_Reference"
+    assert picture_name("Mask", "Image_Image") == "Mask_Image"
+    assert picture_name("Mask", "Video") == picture_name("Mask", "") == "Mask"
+    transforms = {"VideoToProbe": peers.MATRIX, "ProbeToTracker": peers.MATRIX}
+    assert [name for name, _ in transform_names(["Mask", "Overlay"], "Video_Probe", transforms)] == [
+        "MaskToProbe",
+        "OverlayToProbe",
+        "ProbeToTracker",
+    ]
+
+
+def test_pyigtls_own_client(sink):
+    with peers.pyigtl_client(port(sink)) as client:
+        joined(sink)
+        sink.write(sent := result())
+        mask = client.wait_for_message("Mask_Reference", timeout=peers.PATIENCE_S)
+        text = client.wait_for_message("Measurements", timeout=peers.PATIENCE_S)
+        place = client.wait_for_message("MaskToReference", timeout=peers.PATIENCE_S)
+    assert np.array_equal(mask.image[0], sent.segmentation.labels)
+    assert mask.timestamp == pytest.approx(peers.STAMP_NS / 1e9, abs=1e-6)
+    assert (mask.ijk_to_world_matrix.tolist(), mask.world_coordinate_system) == ([list(row) for row in peers.MATRIX], "lps")
+    assert json.loads(text.string)["index"] == 0
+    assert np.array_equal(place.matrix, peers.MATRIX)
+
+
+def test_every_client_gets_everything(sink):
+    readers = [Reader(port(sink)) for _ in range(5)]
+    joined(sink, 5)
+    for index in range(3):
+        sink.write(result(index))
+    for reader in readers:
+        with reader:
+            got = [message for message in (reader.message() for _ in range(21)) if message.device == "Image_Reference"]
+            assert [int(read_image(message.content).pixels[0, 0]) for message in got] == [0, 1, 2]
+    assert sink.dropped == 0
+
+
+def test_a_client_that_never_reads_stops_nobody(sink):
+    """It misses whole frames, the oldest first; another one gets all of them, and memory stays bounded."""
+    large = np.zeros((600, 800), np.uint8)
+    with socket.create_connection(("127.0.0.1", port(sink))), Reader(port(sink)) as reader:
+        joined(sink, 2)
+        for index in range(60):
+            sink.write(result(index, image=large, labels=large))
+            assert [message for _ in range(7) if (message := reader.message()).device == "Measurements"]
+        assert 20 < sink.dropped < 60
+    peers.eventually(lambda: sink.clients == 0)
+
+
+def test_a_slow_client_gets_whole_messages_and_the_newest(sink, monkeypatch):
+    monkeypatch.setattr(igtl_server, "_FLUSH_S", peers.PATIENCE_S)
+    large = np.zeros((600, 800), np.uint8)
+    with Reader(port(sink)) as reader:
+        joined(sink)
+        for index in range(60):
+            sink.write(result(index, image=large, labels=large))
+        dropped = sink.dropped
+        sink_closes = threading.Thread(target=sink.close)
+        sink_closes.start()
+        texts = [read_string(one.content) for one in iter_messages(reader) if one.device == "Measurements"]
+        sink_closes.join(peers.PATIENCE_S)
+    indices = [json.loads(text)["index"] for text in texts]
+    assert dropped > 20
+    assert indices == sorted(set(indices))
+    assert len(indices) == 60 - dropped
+    assert indices[-1] == 59
+
+
+def test_a_client_that_never_reads_does_not_hold_up_the_end(sink, monkeypatch):
+    monkeypatch.setattr(igtl_server, "_FLUSH_S", 0.1)
+    large = np.zeros((2000, 2000), np.uint8)
+    with socket.create_connection(("127.0.0.1", port(sink))):
+        joined(sink)
+        for index in range(5):
+            sink.write(result(index, image=large, labels=large))
+        sink.close()
+    assert sink.clients == 0
+
+
+def test_a_client_that_leaves_in_the_middle(sink):
+    large = np.zeros((600, 800), np.uint8)
+    with Reader(port(sink)) as staying:
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", port(sink))):
+                joined(sink, 2)
+                sink.write(result(image=large, labels=large))
+                for _ in range(7):
+                    staying.message()
+            joined(sink, 1)
+
+
+def test_what_a_client_says_is_not_heard(sink):
+    with Reader(port(sink)) as reader:
+        joined(sink)
+        reader._socket.sendall(peers.header(b"GET_STATUS") + b"\xff" * 100_000)
+        sink.write(result())
+        assert reader.message().device == "MaskToReference"
+
+
+def test_too_many_clients_are_sent_away(sink, caplog):
+    with caplog.at_level(logging.WARNING):
+        clients = [socket.create_connection(("127.0.0.1", port(sink))) for _ in range(17)]
+        peers.eventually(lambda: "sent away: 16 are served already" in caplog.text)
+        joined(sink, 16)
+    for client in clients:
+        client.close()
+    joined(sink, 0)
+
+
+def test_200_clients_leave_nothing_behind(sink):
+    def handles():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before, threads = handles(), threading.active_count()
+    for _ in range(200):
+        socket.create_connection(("127.0.0.1", port(sink))).close()
+    peers.eventually(lambda: sink.clients == 0 and handles() <= before)
+    assert threading.active_count() == threads
+
+
+def test_nothing_is_made_where_nobody_listens(sink):
+    sink.write(sent := result())
+    assert not {"igtl", "overlay"} & set(sent.trace.stages_ns)
+
+
+def test_the_time_it_takes_is_in_the_trace(sink):
+    with Reader(port(sink)):
+        joined(sink)
+        sink.write(sent := result())
+    assert {"igtl", "overlay"} <= set(sent.trace.stages_ns)
+
+
+def test_it_can_be_opened_again():
+    sink = IgtlSink(":0")
+    for _ in range(2):
+        sink.open(results.stream())
+        assert "Mask_Reference" in received(sink, result())
+    sink.close()
+    with pytest.raises(SinkError, match="call open"):
+        sink.write(result())
+
+
+def test_a_port_that_is_taken(sink):
+    second = IgtlSink(sink.address)
+    with pytest.raises(SinkError, match=r"cannot be served on 127.0.0.1:.*choose another port"):
+        second.open(results.stream())
+
+
+def test_it_listens_here_alone_unless_told(sink, caplog):
+    assert sink.address.startswith("127.0.0.1:")
+    with caplog.at_level(logging.WARNING):
+        wide = IgtlSink("igtl://0.0.0.0:0")
+        wide.open(results.stream())
+        wide.close()
+    assert "whoever reaches this machine can see the stream" in caplog.text
+
+
+@pytest.mark.parametrize("where", ["", "host", "host:", "host:x", ":70000", "igtl://", ":-1"])
+def test_a_place_that_is_none(where):
+    with pytest.raises(ConfigError, match="is no place to listen at: write HOST:PORT, or :18945"):
+        IgtlSink(where)
+
+
+@pytest.mark.parametrize("parts", [[], ["masks"], ["mask", "film"]])
+def test_parts_that_there_are_not(parts):
+    with pytest.raises(ConfigError, match="choose of mask, overlay, image, measurements, transforms"):
+        IgtlSink(":0", parts)
+
+
+def test_the_usual_parts_show_no_picture_of_the_patient():
+    assert set(DEFAULT_PARTS) == {"mask", "measurements", "transforms"}
+
+
+def test_a_frame_too_large_for_the_protocol(sink):
+    wide = np.zeros((1, 65_536), np.uint8)
+    with Reader(port(sink)):
+        joined(sink)
+        with pytest.raises(SinkError, match="at most 65535 pixels a side"):
+            sink.write(result(image=wide, labels=wide))
