@@ -1,12 +1,14 @@
-"""A one-slot mailbox between the thread that captures and the one that works: the newest frame wins."""
+"""Between the thread that captures and the one that works: a mailbox in which the newest frame wins, and a short queue."""
 
 import threading
+from collections import deque
 from collections.abc import Iterator
 
 from rtseg.frame import Frame
 from rtseg.sources.base import Source
 
 _JOIN_S = 5.0  # a source that does not let go of its frame after this long is left to its daemon thread
+_TICK_S = 1.0  # a wait that ends now and then, so that Ctrl-C is heard on every system
 
 
 class LatestFrame:
@@ -19,13 +21,18 @@ class LatestFrame:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._changed = threading.Condition()
-        self._slot: Frame | None = None
+        self._frames: deque[Frame] = deque()
         self._ended = False
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._capture, name="rtseg-capture", daemon=True)
 
+    def start(self) -> None:
+        """Capture from now on: what comes before somebody takes frames is treated as what comes later."""
+        if not self._thread.ident:
+            self._thread.start()
+
     def __iter__(self) -> Iterator[Frame]:
-        self._thread.start()
+        self.start()
         try:
             while (frame := self._take()) is not None:
                 yield frame
@@ -36,11 +43,14 @@ class LatestFrame:
 
     def close(self) -> None:
         """Stop capturing, close the source and wait for the thread."""
-        with self._changed:
-            self._ended = True
+        self._end()
         self._source.close()
         if self._thread.is_alive():
             self._thread.join(_JOIN_S)
+
+    def _make_room(self) -> None:
+        """Called with the lock, before a frame is put in."""
+        self._frames.clear()
 
     def _capture(self) -> None:
         try:
@@ -54,18 +64,31 @@ class LatestFrame:
 
     def _put(self, frame: Frame) -> bool:
         with self._changed:
-            self._slot = frame
-            self._changed.notify()
+            self._make_room()
+            self._frames.append(frame)
+            self._changed.notify_all()
             return not self._ended
 
     def _end(self) -> None:
         with self._changed:
             self._ended = True
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _take(self) -> Frame | None:
-        """The newest frame; waits for one; None at the end."""
+        """The next frame; waits for one; None at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._slot is not None or self._ended)
-            frame, self._slot = self._slot, None
-            return frame
+            while not self._changed.wait_for(lambda: self._frames or self._ended, _TICK_S):
+                pass
+            self._changed.notify_all()
+            return self._frames.popleft() if self._frames else None
+
+
+class ReadAhead(LatestFrame):
+    """Reads a source in a thread of its own, a few frames ahead, and holds it up when those are waiting: no frame is lost."""
+
+    def __init__(self, source: Source, depth: int = 8) -> None:
+        super().__init__(source)
+        self._depth = depth
+
+    def _make_room(self) -> None:
+        self._changed.wait_for(lambda: len(self._frames) < self._depth or self._ended)

@@ -2,33 +2,51 @@
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
+from enum import Enum
 from time import perf_counter_ns
 
 from rtseg.frame import Frame
-from rtseg.latest import LatestFrame
+from rtseg.latest import LatestFrame, ReadAhead
 from rtseg.result import Result
 from rtseg.sector import Guard
 from rtseg.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sources.base import Source
-from rtseg.trace import READ, LatencyReport, LatencyTrace
+from rtseg.sources.reconnect import Reconnecting
+from rtseg.trace import AGE, READ, LatencyReport, LatencyTrace
+
+
+class Policy(str, Enum):
+    """What becomes of frames that come faster than they are worked on."""
+
+    LATEST = "latest"  # the newest frame is taken, those before it are dropped: no latency builds up
+    ALL = "all"  # each frame, read when it is its turn: the source is held up
+    BLOCK = "block"  # each frame, read ahead by a few: the source is held up when they are waiting
 
 
 class Pipeline:
     """Iterates over the results of a source's frames, each written to every sink before it is given out.
 
-    A live source is read in its own thread and its newest frame is taken; a file is never dropped from. Leaving the loop, by
-    its end, `break` or an error, closes the source and the sinks. A pipeline runs once. warmup: the first frames that do not
-    count in `report`, which grows with each result. keep_surroundings: leave what stands around the ultrasound sector (names,
-    dates) in the frames that results carry; else it is black.
+    policy: LATEST for a live source, which is read in its own thread, and ALL for a file, unless told. Leaving the loop, by its
+    end, `break` or an error, closes the source and the sinks. A pipeline runs once. warmup: the first frames that do not count
+    in `report`, which grows with each result. keep_surroundings: leave what stands around the ultrasound sector (names, dates)
+    in the frames that results carry; else it is black.
     """
 
     def __init__(
-        self, source: Source, session: Session, *sinks: Sink, warmup: int = 0, keep_surroundings: bool = False
+        self,
+        source: Source,
+        session: Session,
+        *sinks: Sink,
+        warmup: int = 0,
+        keep_surroundings: bool = False,
+        policy: Policy | None = None,
     ) -> None:
+        self.policy = policy or (Policy.LATEST if source.info.live else Policy.ALL)
         self.source, self.session, self.sinks, self.warmup = source, session, sinks, warmup
         self.guard = None if keep_surroundings else Guard()
-        self.report = LatencyReport(source.info.period_ns, session.counts)
+        self.report = LatencyReport(source.info.period_ns, session.counts, getattr(source, "events", ()))
+        self._reconnects = 0
 
     def __iter__(self) -> Generator[Result, None, None]:
         with ExitStack() as open_things:
@@ -36,8 +54,9 @@ class Pipeline:
             for sink in self.sinks:
                 sink.open(self.source.info)
                 open_things.callback(sink.close)
+            frames = self._frames(open_things)
             self.session.warm_up(self.source.info)
-            yield from self._results(_traced(self._frames(open_things)))
+            yield from self._results(_traced(frames))
 
     def run(self) -> LatencyReport:
         """Run to the end of the source."""
@@ -47,11 +66,15 @@ class Pipeline:
         return self.report
 
     def _frames(self, open_things: ExitStack) -> Iterable[Frame]:
-        if not self.source.info.live:
+        if self.policy is Policy.ALL:
             return self.source
-        latest = LatestFrame(self.source)
-        open_things.callback(latest.close)
-        return latest
+        if self.policy is Policy.LATEST and isinstance(self.source, Reconnecting):
+            self.source.keep_newest()  # it has a thread of its own: a second one would only cost time
+            return self.source
+        captured = LatestFrame(self.source) if self.policy is Policy.LATEST else ReadAhead(self.source)
+        open_things.callback(captured.close)
+        captured.start()  # before the warm-up, or what a peer sends meanwhile would be worked off afterwards
+        return captured
 
     def _results(self, frames: Iterable[tuple[Frame, LatencyTrace]]) -> Iterator[Result]:
         expected = 0
@@ -73,10 +96,20 @@ class Pipeline:
             return self.guard.cover(frame, self.session.sector)
 
     def _count(self, result: Result) -> None:
+        self._look_at_the_link()
+        origin = result.frame.origin
+        if origin and origin.corrected_ns is not None:
+            result.trace.add(AGE, origin.corrected_ns, result.trace.ended_ns)
         if self.report.counts.warmup < self.warmup:
             self.report.counts.warmup += 1
         else:
             self.report.add(result.trace, result.dropped)
+
+    def _look_at_the_link(self) -> None:
+        reconnects: int = getattr(self.source, "reconnects", 0)
+        if reconnects != self._reconnects:
+            self._reconnects = reconnects
+            self.report.reconnected()
 
 
 def _traced(frames: Iterable[Frame]) -> Iterator[tuple[Frame, LatencyTrace]]:

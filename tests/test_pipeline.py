@@ -3,17 +3,21 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sources.links import FAST, FakeLink
 
 from rtseg.engines.load import load_engine
 from rtseg.errors import SinkError, SourceError
-from rtseg.frame import Frame, StreamInfo
-from rtseg.pipeline import Pipeline
+from rtseg.frame import Frame, Origin, StreamInfo
+from rtseg.pipeline import Pipeline, Policy
 from rtseg.result import Result
 from rtseg.session import Session
+from rtseg.sources.reconnect import Reconnecting
+from rtseg.trace import AGE
 
 
 class ListSource:
@@ -65,7 +69,9 @@ class ListSink:
 @pytest.fixture
 def session(tiny: Path) -> Iterator[Session]:
     engine = load_engine(tiny)
-    yield Session(engine)
+    session = Session(engine)
+    session.warm_up(StreamInfo(64, 96, 50.0))  # or a short live source would be over before a pipeline's own warm-up
+    yield session
     engine.close()
 
 
@@ -151,3 +157,37 @@ def test_latency_does_not_grow_with_time(session: Session):
 
 def test_a_source_without_frames(session: Session):
     assert Pipeline(ListSource([]), session).run().counts.frames == 0
+
+
+def test_a_policy_may_be_chosen(session: Session):
+    source, sink = ListSource(list(range(40)), live=True, period_s=0.001), ListSink(delay_s=0.01)
+    report = Pipeline(source, session, sink, policy=Policy.BLOCK).run()
+    assert [result.frame.index for result in sink.results] == list(range(40))
+    assert report.counts.dropped == 0
+    source = ListSource(list(range(40)), live=True, period_s=0.001)
+    assert Pipeline(source, session, policy=Policy.ALL).run().counts.frames == 40
+    source = ListSource(list(range(400)), period_s=0.0005)
+    assert Pipeline(source, session, ListSink(delay_s=0.02), policy=Policy.LATEST).run().counts.dropped > 0
+
+
+def test_events_and_connections_are_in_the_report(session: Session):
+    links = [FakeLink(12, size=(64, 96)), FakeLink(12, "ends", size=(64, 96))]
+    source = Reconnecting(lambda: links.pop(0), FAST)
+    report = Pipeline(source, session, policy=Policy.ALL).run().to_json()
+    assert [event["state"] for event in report["events"]] == ["opening", "live", "lost", "reopening", "live", "ended"]
+    assert report["events"][2]["reason"] == "the cable is out: plug it in"
+    assert [connection["frames"] for connection in report["connections_ms"]] == [12, 12]
+    assert all(connection["p50"] > 0 for connection in report["connections_ms"])
+
+
+def test_the_age_counts_from_the_source_s_own_time(session: Session):
+    class Late(ListSource):
+        """Each frame was taken 40 ms before it came."""
+
+        def __iter__(self) -> Iterator[Frame]:
+            for frame in super().__iter__():
+                yield replace(frame, origin=Origin(corrected_ns=frame.captured_ns - 40_000_000))
+
+    report = Pipeline(Late(list(range(10))), session).run()
+    assert report.percentile_ms(50, AGE) >= report.percentile_ms(50) + 39
+    assert AGE not in Pipeline(ListSource([0, 1]), session).run().stages

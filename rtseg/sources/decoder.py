@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from av import Packet, VideoFrame
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from rtseg.errors import SourceError
 from rtseg.sources.base import DEFAULT_FPS
 
 
@@ -45,12 +47,20 @@ def decode(container: InputContainer, stream: VideoStream, account: Account) -> 
     """The stream's pictures, on all cores: damage is passed over and written into the account."""
     stream.thread_type = "AUTO"
     for packet in _packets(container, stream, account):
-        for picture in _decode_packet(stream, packet, account):
+        for picture in decode_packet(stream, packet, account):
             account.damaged += picture.is_corrupt
             if picture.pts is not None and stream.time_base:
                 ends_s = float((picture.pts + (picture.duration or 0)) * stream.time_base)
                 account.reached_s = max(account.reached_s, ends_s)
             yield picture
+
+
+def video_stream(container: InputContainer, name: str) -> VideoStream:
+    """The first stream of moving pictures: neither cover art nor text, which FFmpeg would draw. Raises SourceError."""
+    for stream in container.streams.video:
+        if stream.codec_context and stream.codec_context.name != "ansi" and not stream.disposition & Disposition.attached_pic:
+            return stream
+    raise SourceError(f"{name} has no video that can be decoded: give a finished recording of a kind such as H.264")
 
 
 def frame_rate(container: InputContainer, stream: VideoStream) -> float:
@@ -69,7 +79,8 @@ def _packets(container: InputContainer, stream: VideoStream, account: Account) -
     yield None
 
 
-def _decode_packet(stream: VideoStream, packet: "Packet[VideoStream] | None", account: Account) -> list[VideoFrame]:
+def decode_packet(stream: VideoStream, packet: "Packet[VideoStream] | None", account: Account) -> list[VideoFrame]:
+    """The pictures of a packet, or on None those that the decoder still holds; damage goes into the account."""
     # An incomplete packet at a file's end would make the decoder give up the frames that it still holds.
     if packet is None or not packet.is_corrupt:
         with suppress(FFmpegError):

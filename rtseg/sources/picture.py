@@ -14,7 +14,7 @@ from rtseg.frame import Image
 # grabbers within about 3, and 4 is at most 7 grey levels of colour.
 NEUTRAL_WITHIN = 4
 
-_FULL_FROM_LIMITED = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+FULL_FROM_LIMITED = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}  # counter-clockwise
 
 
@@ -32,15 +32,15 @@ class PictureReader:
         return image if turn is None else cv2.rotate(image, turn).astype(np.uint8, copy=False)
 
     def _read_planes(self, picture: VideoFrame) -> Image:
-        self._coloured = self._coloured or not all(_is_neutral(_pixels(plane)) for plane in picture.planes[1:3])
+        self._coloured = self._coloured or not all(is_neutral(_pixels(plane)) for plane in picture.planes[1:3])
         if self._coloured:
             return self._rgb(picture)
         luma = _pixels(picture.planes[0])
-        return luma.copy() if _is_full_range(picture) else cv2.LUT(luma, _FULL_FROM_LIMITED).astype(np.uint8, copy=False)
+        return luma.copy() if _is_full_range(picture) else cv2.LUT(luma, FULL_FROM_LIMITED).astype(np.uint8, copy=False)
 
     def _read_any(self, picture: VideoFrame) -> Image:
         rgb = self._rgb(picture)
-        self._coloured = self._coloured or not _is_grey(rgb)
+        self._coloured = self._coloured or not is_grey(rgb)
         return rgb if self._coloured else np.ascontiguousarray(rgb[..., 1])
 
     def _rgb(self, picture: VideoFrame) -> Image:
@@ -61,10 +61,12 @@ def _is_full_range(picture: VideoFrame) -> bool:
     return picture.color_range == ColorRange.JPEG or picture.format.name.startswith("yuvj")
 
 
-def _is_neutral(chroma: npt.NDArray[np.uint8]) -> bool:
+def is_neutral(chroma: npt.NDArray[np.uint8]) -> bool:
+    """Whether samples of chroma have no colour."""
     return bool(chroma.min() >= 128 - NEUTRAL_WITHIN and chroma.max() <= 128 + NEUTRAL_WITHIN)
 
 
-def _is_grey(rgb: Image) -> bool:
+def is_grey(rgb: Image) -> bool:
+    """Whether an RGB image (H, W, 3) has no colour."""
     green = rgb[..., 1]
     return all(cv2.absdiff(rgb[..., other], green).max() <= NEUTRAL_WITHIN for other in (0, 2))

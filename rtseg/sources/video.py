@@ -9,13 +9,12 @@ from time import perf_counter_ns
 import av
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Image, Spacing, StreamInfo
 from rtseg.sources.base import existing, stream_info
-from rtseg.sources.decoder import Account, decode, frame_rate, open_account
+from rtseg.sources.decoder import Account, decode, frame_rate, open_account, video_stream
 from rtseg.sources.picture import PictureReader
 
 
@@ -32,7 +31,7 @@ class VideoFile:
         self._given = 0
         self._container: InputContainer | None = _open(self._path)
         try:
-            stream = _video_stream(self._container, self._path)
+            stream = video_stream(self._container, str(self._path))
             self._account = open_account(self._container, stream)
             self._images = _read_images(self._container, stream, self._account)
             first = self._first_image()
@@ -98,11 +97,3 @@ def _open(path: Path) -> InputContainer:
             f"{path} cannot be read as a video ({error.strerror}): check that it is one and that its recording was finished, "
             "or convert it with `ffmpeg -i IN OUT.mp4`"
         ) from error
-
-
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The first stream of moving pictures: neither cover art nor text, which FFmpeg would draw."""
-    for stream in container.streams.video:
-        if stream.codec_context and stream.codec_context.name != "ansi" and not stream.disposition & Disposition.attached_pic:
-            return stream
-    raise SourceError(f"{path} has no video that can be decoded: give a finished recording of a kind such as H.264 in mp4")

@@ -1,0 +1,73 @@
+"""What each kind of source can do, for `rtseg doctor`."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import av
+from av.error import FFmpegError, ProtocolNotFoundError
+
+from rtseg.machine import installed
+from rtseg.sources.clip import bundled_clips
+from rtseg.sources.network import PROTOCOLS
+from rtseg.sources.raw import FOURCC
+from rtseg.sources.v4l2 import BUFFERS, devices
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """A kind of source: whether it can be used here, and what it gives, or what it lacks."""
+
+    name: str
+    present: bool
+    detail: str
+
+
+def capabilities() -> Iterator[Capability]:
+    """Every kind of source that `open_source` knows, in the order of KNOWN."""
+    yield Capability("files", True, f"video by FFmpeg {av.ffmpeg_version_info}; images; played in full")
+    yield Capability("clip:", bool(bundled_clips()), ", ".join(sorted(bundled_clips())) or "none: reinstall rtseg")
+    yield Capability("synthetic:", True, "a made-up probe, with the truth beside it")
+    yield _camera()
+    yield from map(_network, PROTOCOLS)
+    yield Capability("- (stdin)", True, "Matroska, NUT, MPEG-TS, y4m on a pipe: live; from a file: played in full")
+    yield Capability("igtl://", True, "live, reconnects; timestamp, spacing, matrix, transforms")
+    yield _extra("screen:", "mss", "screen", "live; a region of the screen")
+    yield Capability("replay:", True, "what --record wrote, with its timing")
+    yield Capability("mha, mhd", True, "sequences of PLUS, with timestamps and transforms; played in full")
+    yield _extra("nrrd", "pynrrd", "volumes", "played in full")
+    yield Capability("nifti", True, "sequences, in 8 bits; played in full")
+    yield _extra("dicom:", "pydicom", "dicom", "frame time and spacing, also of a folder; played in full")
+
+
+def _camera() -> Capability:
+    formats = ", ".join(FOURCC)
+    if sys.platform != "linux":
+        return Capability("camera:", True, f"live, reconnects; {formats}; by FFmpeg's device")
+    there = ", ".join(map(str, devices()))
+    detail = f"live, reconnects; {formats}; {BUFFERS} buffers, kernel timestamps"
+    return Capability("camera:", bool(there), f"{there}: {detail}" if there else "no /dev/video*: plug a grabber in")
+
+
+def _network(scheme: str) -> Capability:
+    protocol = PROTOCOLS[scheme]
+    options = " ".join(f"{name}={value}" for name, value in protocol.options.items())
+    if scheme == "srt" and not _knows_srt():
+        return Capability("srt://", False, "not in PyAV's FFmpeg: `ffmpeg -i srt://HOST:PORT -f nut - | rtseg run -`")
+    waits = f"time-outs {protocol.open_s:g} s to open, {protocol.read_s:g} s to read"
+    return Capability(f"{scheme}://", True, f"live, reconnects; low_delay, no frame threads; {options}; {waits}")
+
+
+def _knows_srt() -> bool:
+    try:
+        av.open("srt://127.0.0.1:9", timeout=0.05).close()
+    except ProtocolNotFoundError:
+        return False
+    except (FFmpegError, OSError):
+        pass  # nobody is there, but it was tried
+    return True
+
+
+def _extra(name: str, package: str, extra: str, detail: str) -> Capability:
+    there = bool(installed(package))
+    return Capability(name, there, detail if there else f"lacks {package}: pip install 'rtseg[{extra}]'")

@@ -1,0 +1,97 @@
+"""Streams over a network: what FFmpeg is told, so that a picture comes at once and nothing is waited for long."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+from types import MappingProxyType
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError, ProtocolNotFoundError
+
+from rtseg.errors import SourceError
+from rtseg.frame import Spacing
+from rtseg.sources.address import host, shown, split_options
+from rtseg.sources.reconnect import LinkLimits, Reconnecting
+from rtseg.sources.stream import LinkSettings, StreamLink
+
+# FFmpeg's names and units (microseconds, bytes). `fflags=nobuffer` is not among them, though many advise it: it throws away the
+# packets that were read to recognise the stream, with the key frame, and the first picture waits for the next one.
+_PROBE = {"analyzeduration": "500000", "fpsprobesize": "3"}
+_WEB = {**_PROBE, "protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy", "multiple_requests": "1"}
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How a kind of stream is opened.
+
+    options: for FFmpeg, by default. own: names of further ones that an address may set. open_s, read_s: time-outs.
+    """
+
+    options: Mapping[str, str]
+    own: frozenset[str] = frozenset()
+    open_s: float = 5.0
+    read_s: float = 1.5
+    limits: LinkLimits = field(default_factory=LinkLimits)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The names of all options that an address may set."""
+        return frozenset(self.options) | self.own
+
+
+_RTSP = Protocol(
+    {**_PROBE, "rtsp_transport": "tcp", "max_delay": "100000"}, frozenset({"probesize", "fflags", "buffer_size", "user_agent"})
+)
+_UDP = Protocol(
+    {**_PROBE, "buffer_size": "2097152", "fifo_size": "20000", "overrun_nonfatal": "1"},
+    frozenset({"probesize", "fflags", "localaddr", "sources", "reuse", "format"}),
+)
+_TCP = Protocol(_PROBE, frozenset({"probesize", "fflags", "format"}))
+_HTTP = Protocol(_WEB, frozenset({"probesize", "fflags", "user_agent", "headers", "format"}))
+# Segments come in bursts, some seconds apart.
+_HLS = Protocol(
+    {**_WEB, "live_start_index": "-1"}, _HTTP.own, open_s=15, read_s=20, limits=LinkLimits(20.0, stalled_s=10.0, lost_s=30.0)
+)
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+    {"rtsp": _RTSP, "rtsps": _RTSP, "udp": _UDP, "tcp": _TCP, "http": _HTTP, "https": _HTTP, "srt": _TCP}
+)
+
+
+def open_network(uri: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Reconnecting:
+    """A live stream by its address; FFmpeg's options may follow in the fragment, as in `#rtsp_transport=udp`.
+
+    Raises SourceError, ConfigError.
+    """
+    protocol = protocol_of(uri)
+    host(uri)
+    address, given = split_options(uri, protocol.known)
+    settings = LinkSettings(shown(address), fps, spacing_mm)
+    return Reconnecting(
+        lambda: StreamLink(lambda: _open(address, protocol, given), settings), protocol.limits, name=settings.name
+    )
+
+
+def protocol_of(uri: str) -> Protocol:
+    """The protocol of an address."""
+    scheme = uri.partition(":")[0].lower()
+    is_list = uri.partition("#")[0].partition("?")[0].lower().endswith(".m3u8")
+    return _HLS if scheme in ("http", "https") and is_list else PROTOCOLS[scheme]
+
+
+def _open(address: str, protocol: Protocol, given: Mapping[str, str] = _NONE) -> InputContainer:
+    options, started = {**protocol.options, **given}, monotonic()
+    form = options.pop("format", None)
+    try:
+        return av.open(address, format=form, options=options, timeout=(protocol.open_s, protocol.read_s))
+    except ProtocolNotFoundError:
+        scheme = address.partition(":")[0]
+    except FFmpegError:
+        if monotonic() - started < protocol.open_s:
+            raise
+        raise TimeoutError from None  # which some protocols call invalid data
+    raise SourceError(
+        f"the FFmpeg inside PyAV does not know {scheme}://: pipe it in, as in "
+        f"`ffmpeg -i {scheme}://HOST:PORT -c copy -f mpegts - | rtseg run -`"
+    )

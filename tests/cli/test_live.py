@@ -1,0 +1,77 @@
+"""`rtseg run` on a live source: policies, a peer that goes and comes, Ctrl-C."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from faults.camera import Camera
+from faults.mjpeg import MjpegServer
+from sources.links import wait_until
+from sources.test_stdin import stream
+
+SIZE = (48, 64)
+
+
+def started(tiny: Path, *arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "rtseg.cli", "run", *arguments, "--model", str(tiny), "--warmup", "0", "--sector", "off"]
+    return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_lines(path: Path, count: int, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if path.exists() and path.read_text().count("\n") > count:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"no {count} lines: {process.communicate()}")
+
+
+def test_nothing_of_a_pipe_is_lost_where_that_is_asked(tiny: Path, tmp_path: Path):
+    lines = tmp_path / "out.jsonl"
+    process = started(tiny, "-", "--policy", "all", "--json", str(lines), stdin=subprocess.PIPE)
+    process.stdin.buffer.write(stream("nut", 60, SIZE))
+    said, complained = process.communicate(timeout=120)
+    assert process.returncode == 0, complained
+    assert len(lines.read_text().splitlines()) == 1 + 60
+    assert "0 dropped" in said
+    assert "standard input is ended: the peer ended the stream" in said
+
+
+def test_a_peer_may_go_and_come_and_ctrl_c_ends_it_well(tiny: Path, tmp_path: Path):
+    lines, camera = tmp_path / "out.jsonl", Camera("jpeg", fps=30)
+    server = MjpegServer(camera)
+    address = server.url.replace("//", "//user:geheim@")
+    process = started(tiny, address, "--json", str(lines))
+    wait_for_lines(lines, 5, process)
+    server.close()
+    server = MjpegServer(camera, server.port)
+    wait_until(lambda: server.accepted)
+    wait_for_lines(lines, len(lines.read_text().splitlines()) + 20, process)
+    process.send_signal(signal.SIGINT)
+    said, complained = process.communicate(timeout=60)
+    server.close()
+    camera.close()
+    assert process.returncode == 130, complained
+    assert "Traceback" not in complained
+    assert "what was written so far is kept" in complained
+    assert "video is lost: " in said
+    assert "the source was lost" in said
+    assert "geheim" not in said + complained + lines.read_text()
+    rows = [json.loads(line) for line in lines.read_text().splitlines()[1:]]
+    assert [row["index"] for row in rows] == sorted({row["index"] for row in rows})
+
+
+def test_ctrl_c_is_heard_while_nothing_comes(tiny: Path):
+    process = started(tiny, "-", stdin=subprocess.PIPE)
+    threading.Event().wait(2)  # somewhere between starting and waiting for the pipe
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    assert process.returncode in (130, -signal.SIGINT)
+    process.stdin.close()
+    process.stdout.close()
+    process.stderr.close()

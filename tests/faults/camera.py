@@ -1,0 +1,99 @@
+"""A camera made up: it codes numbered pictures at their pace, and hands each to whoever subscribed."""
+
+import queue
+import threading
+import time
+from fractions import Fraction
+
+import av
+import cv2
+from faults.pictures import picture
+
+ZERO_LATENCY = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "repeat-headers=1:scenecut=0"}
+
+
+class Camera:
+    """Codes `picture(i)` at `fps` until closed: H.264 in Annex B ("h264"), JPEG ("jpeg"), or not at all ("raw").
+
+    sent_ns: when each of the newest pictures was given to the coder, by number. size, stamp: read for each picture, so that a
+    test can change them in mid-stream; stamp(i) is the picture's timestamp in seconds.
+    """
+
+    def __init__(self, kind="h264", *, fps=30, size=(144, 256), gop=15):
+        self.kind, self.fps, self.size, self.gop = kind, fps, size, gop
+        self.stamp = lambda number: number / self.fps
+        self.sent_ns = {}
+        self.number = self.bytes = 0
+        self._subscribers, self._lock = [], threading.Lock()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="test-camera", daemon=True)
+        self._thread.start()
+
+    def subscribe(self):
+        """A bounded queue of (number, coded, is_key); a subscriber who does not keep up loses the newest."""
+        coded = queue.Queue(300)
+        with self._lock:
+            self._subscribers.append(coded)
+        return coded
+
+    def unsubscribe(self, coded):
+        with self._lock:
+            self._subscribers.remove(coded)
+
+    def close(self):
+        self._closed.set()
+        self._thread.join(30)
+
+    def _run(self):
+        coder, started = None, time.perf_counter()
+        while not self._closed.wait(max(0.0, started + self.number / self.fps - time.perf_counter())):
+            if coder is None or coder.size != self.size:
+                coder = _CODERS[self.kind](self.size, self.fps, self.gop)
+            number, self.number = self.number, self.number + 1
+            pixels = picture(number, self.size)
+            self.sent_ns[number] = time.perf_counter_ns()
+            self.sent_ns.pop(number - 1000, None)
+            for coded, is_key in coder.encode(pixels):
+                self.bytes += getattr(coded, "nbytes", None) or len(coded)
+                self._hand_out((number, coded, is_key))
+
+    def _hand_out(self, item):
+        with self._lock:
+            for coded in self._subscribers:
+                if not coded.full():
+                    coded.put(item)
+
+
+class _H264:
+    def __init__(self, size, fps, gop):
+        self.size = size
+        self._context = av.CodecContext.create("libx264", "w")
+        self._context.height, self._context.width, self._context.pix_fmt = *size, "yuv420p"
+        self._context.time_base, self._context.framerate, self._context.gop_size = Fraction(1, fps), Fraction(fps), gop
+        self._context.options = ZERO_LATENCY
+        self._count = 0
+
+    def encode(self, pixels):
+        frame = av.VideoFrame.from_ndarray(pixels, "gray").reformat(format="yuv420p")
+        frame.pts, self._count = self._count, self._count + 1
+        for packet in self._context.encode(frame):
+            yield bytes(packet), packet.is_keyframe
+
+
+class _Jpeg:
+    def __init__(self, size, fps, gop):
+        self.size = size
+
+    def encode(self, pixels):
+        yield cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes(), True
+
+
+class _Raw:
+    def __init__(self, size, fps, gop):
+        self.size = size
+
+    def encode(self, pixels):
+        yield pixels, True
+
+
+_CODERS = {"h264": _H264, "jpeg": _Jpeg, "raw": _Raw}

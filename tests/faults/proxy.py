@@ -1,0 +1,128 @@
+"""What stands between a source and its peer, and does to the bytes what networks do."""
+
+import contextlib
+import queue
+import random
+import socket
+import threading
+import time
+
+from faults.server import Server
+
+
+class Weather:
+    """How the network is now; every field may be set at any time.
+
+    delay_s: on the way to the source. rate: bytes a second, 0 for no limit. corrupt: the share of chunks in which a byte is
+    turned over. silent: nothing passes, and nobody is told.
+    """
+
+    def __init__(self):
+        self.clear()
+        self._random = random.Random(7)
+
+    def clear(self):
+        self.delay_s, self.rate, self.corrupt, self.silent = 0.0, 0.0, 0.0, False
+
+    def spoiled(self, chunk):
+        if self._random.random() >= self.corrupt:
+            return chunk
+        at = self._random.randrange(len(chunk))
+        return chunk[:at] + bytes([chunk[at] ^ 0x55]) + chunk[at + 1 :]
+
+
+class TcpProxy(Server):
+    """Passes connections on to `peer_port`, through the weather."""
+
+    def __init__(self, peer_port, port=0):
+        self.weather, self._peer_port = Weather(), peer_port
+        super().__init__(port)
+
+    def serve(self, client):
+        with socket.create_connection(("127.0.0.1", self._peer_port), 30) as peer:
+            peer.settimeout(None)
+            up = threading.Thread(target=self._pass_up, args=(client, peer), name="test-proxy", daemon=True)
+            up.start()
+            try:
+                self._pass_down(peer, client)
+            finally:
+                for one in (peer, client):
+                    with contextlib.suppress(OSError):
+                        one.shutdown(socket.SHUT_RDWR)
+                up.join(30)
+
+    def _pass_up(self, client, peer):
+        with contextlib.suppress(OSError):
+            while request := client.recv(4096):
+                peer.sendall(request)
+        with contextlib.suppress(OSError):
+            peer.shutdown(socket.SHUT_RDWR)
+
+    def _pass_down(self, peer, client):
+        """Read in this thread, write in another, so that a delay is a delay and no slowness."""
+        waiting = queue.Queue(256)
+        writer = threading.Thread(target=self._write, args=(waiting, client, peer), name="test-proxy", daemon=True)
+        writer.start()
+        try:
+            while chunk := peer.recv(4096):
+                waiting.put((time.perf_counter() + self.weather.delay_s, chunk))
+        finally:
+            waiting.put((0, b""))
+            writer.join(30)
+
+    def _write(self, waiting, client, peer):
+        dead = False
+        while (item := waiting.get())[1]:
+            due, chunk = item
+            while not dead and not self.closed.is_set() and (self.weather.silent or time.perf_counter() < due):
+                time.sleep(0.002)
+            try:
+                if not dead:
+                    client.sendall(self.weather.spoiled(chunk))
+            except OSError:
+                dead = True
+                with contextlib.suppress(OSError):
+                    peer.shutdown(socket.SHUT_RDWR)
+            if self.weather.rate and not dead:
+                time.sleep(len(chunk) / self.weather.rate)
+
+
+class UdpProxy:
+    """Passes datagrams on to `to_port`, through the weather; what finds silence or too little room is lost."""
+
+    def __init__(self, to_port):
+        self.weather, self._to = Weather(), ("127.0.0.1", to_port)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._room, self._asked = 0.0, time.perf_counter()
+        self.port = self._socket.getsockname()[1]
+        self.closed = threading.Event()
+        self._thread = threading.Thread(target=self._pass, name="test-proxy", daemon=True)
+        self._thread.start()
+
+    def close(self):
+        self.closed.set()
+        self._thread.join(30)
+        self._socket.close()
+
+    def _has_room(self, count):
+        """Whether the limited rate lets this many bytes pass now: what was not used of the last tenth of a second counts."""
+        rate, now = self.weather.rate, time.perf_counter()
+        self._room = min(self._room + (now - self._asked) * rate, max(1400, rate / 10))
+        self._asked = now
+        if rate and self._room < count:
+            return False
+        self._room -= count if rate else 0
+        return True
+
+    def _pass(self):
+        waiting = []
+        while not self.closed.is_set():
+            with contextlib.suppress(TimeoutError, ConnectionError):
+                self._socket.settimeout(0.002 if waiting else 0.1)
+                chunk = self._socket.recv(2048)
+                if not self.weather.silent and self._has_room(len(chunk)):
+                    waiting.append((time.perf_counter() + self.weather.delay_s, self.weather.spoiled(chunk)))
+            while waiting and waiting[0][0] <= time.perf_counter():
+                with contextlib.suppress(ConnectionError):
+                    self._socket.sendto(waiting.pop(0)[1], self._to)

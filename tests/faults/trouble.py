@@ -1,0 +1,43 @@
+"""The faults: what happens to a stream, for how long, and how it ends."""
+
+import time
+
+from faults.scene import KINDS
+
+
+class Fault:
+    """Begins, lasts `seconds`, ends. loses: the connection is lost; reaches: the kinds of stream that have such a thing."""
+
+    def __init__(self, name, begin, end=lambda scene: scene.weather.clear(), *, seconds=1.0, loses=True, reaches=KINDS):
+        self.name, self._begin, self._end = name, begin, end
+        self.seconds, self.loses, self.reaches = seconds, loses, reaches
+
+    def play(self, scene):
+        """Do it; when it was over, on the clock of `time.perf_counter_ns`."""
+        self._begin(scene)
+        time.sleep(self.seconds)
+        over_ns = time.perf_counter_ns()
+        self._end(scene)
+        return over_ns
+
+
+def _weather(**fields):
+    def begin(scene):
+        for name, value in fields.items():
+            setattr(scene.weather, name, value)
+
+    return begin
+
+
+def _nothing(scene):
+    pass
+
+
+FAULTS = (
+    Fault("the peer is killed and started again", lambda scene: scene.stop(), lambda scene: scene.start(), seconds=2.0),
+    Fault("the connection is cut", lambda scene: scene.cut(), _nothing, seconds=0, reaches=("rtsp", "tcp", "http", "igtl")),
+    Fault("nothing passes", _weather(silent=True), seconds=2.5),
+    Fault("one chunk in five is corrupt", _weather(corrupt=0.2), loses=False),
+    Fault("a fifth of the bandwidth", lambda scene: setattr(scene.weather, "rate", scene.rate / 5), seconds=2.0, loses=False),
+    Fault("300 ms more on the way", _weather(delay_s=0.3), loses=False),
+)
