@@ -5,12 +5,25 @@ import re
 from rtseg.errors import SourceError
 from rtseg.frame import Spacing
 from rtseg.sources.base import Source, is_there
+from rtseg.sources.camera import open_camera
 from rtseg.sources.clip import open_clip
+from rtseg.sources.formats import format_of
+from rtseg.sources.igtl import open_igtl
 from rtseg.sources.images import ImageFiles, is_images
+from rtseg.sources.metaimage import open_metaimage
+from rtseg.sources.network import PROTOCOLS, open_network
+from rtseg.sources.nifti import open_nifti
+from rtseg.sources.replay import open_replay
+from rtseg.sources.stdin import open_stdin
 from rtseg.sources.synthetic import open_synthetic
 from rtseg.sources.video import VideoFile
 
-KNOWN = "a video file, a folder or glob of images, clip:NAME, synthetic:"
+KNOWN = (
+    "a video file, a folder or glob of images, dicom:FILE, replay:FOLDER, clip:NAME, synthetic:, "
+    "camera:0, rtsp://, udp://, tcp://, http://, igtl://HOST:18944/DEVICE, - for standard input"
+)
+
+LIVE = frozenset({"camera", "igtl", "screen", *PROTOCOLS})
 
 # Two letters or more, so that C:\scan.mp4 stays a path.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.IGNORECASE | re.DOTALL)
@@ -25,14 +38,56 @@ def open_source(uri: str, *, fps: float | None = None, spacing_mm: Spacing | Non
     match _split(uri):
         case "clip", name:
             return open_clip(name, fps=fps, spacing_mm=spacing_mm)
+        case scheme, _ if scheme in LIVE or uri == "-":
+            return _open_live(scheme, uri, fps, spacing_mm)
         case "synthetic", options:
             return open_synthetic(options, fps=fps, spacing_mm=spacing_mm)
+        case "dicom" | "replay" as kind, where:
+            return _open_format(kind, where, fps, spacing_mm)
+        case "", path if format_of(path):
+            return _open_format(format_of(path), path, fps, spacing_mm)
         case "", path if is_images(path):
             return ImageFiles(path, fps=fps, spacing_mm=spacing_mm)
         case "", path:
             return VideoFile(path, fps=fps, spacing_mm=spacing_mm)
         case scheme, _:
             raise SourceError(f"{scheme}: is not a kind of source: give {KNOWN}")
+
+
+def _open_live(scheme: str, uri: str, fps: float | None, spacing_mm: Spacing | None) -> Source:
+    """What sends its pictures when it has them."""
+    match scheme:
+        case "":
+            return open_stdin(fps=fps, spacing_mm=spacing_mm)
+        case "camera":
+            return open_camera(uri.partition(":")[2], fps=fps, spacing_mm=spacing_mm)
+        case "screen":
+            from rtseg.sources.screen import open_screen
+
+            return open_screen(uri.partition(":")[2], fps=fps, spacing_mm=spacing_mm)
+        case "igtl":
+            return open_igtl(uri, fps=fps, spacing_mm=spacing_mm)
+        case _:
+            return open_network(uri, fps=fps, spacing_mm=spacing_mm)
+
+
+def _open_format(name: str, path: str, fps: float | None, spacing_mm: Spacing | None) -> Source:
+    """A recording in a format of its own. Raises MissingExtra where its library is not there."""
+    match name:
+        case "replay":
+            return open_replay(path, fps=fps, spacing_mm=spacing_mm)
+        case "dicom":
+            from rtseg.sources.dicom import open_dicom
+
+            return open_dicom(path, fps=fps, spacing_mm=spacing_mm)
+        case "nrrd":
+            from rtseg.sources.nrrd import open_nrrd
+
+            return open_nrrd(path, fps=fps, spacing_mm=spacing_mm)
+        case "nifti":
+            return open_nifti(path, fps=fps, spacing_mm=spacing_mm)
+        case _:
+            return open_metaimage(path, fps=fps, spacing_mm=spacing_mm)
 
 
 def _split(uri: str) -> tuple[str, str]:

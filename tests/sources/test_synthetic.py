@@ -238,3 +238,30 @@ def test_the_events_are_told_as_values():
 def test_what_is_wrong_with_the_options_is_told(options, message):
     with pytest.raises(ConfigError, match=message):
         parse_script(options)
+
+
+def test_what_happens_while_it_runs_is_as_if_it_had_been_scripted():
+    source = SyntheticProbe(parse_script(SMALL), deepest=1.5)
+    frames = iter(source)
+    before = [next(frames).image for _ in range(3)]
+    assert source.happen("freeze", 4) == Event("freeze", 3, 4)
+    scripted = SyntheticProbe(parse_script(f"{SMALL}&faults=freeze@3+4"), deepest=1.5)
+    for index in range(3, 9):
+        np.testing.assert_array_equal(next(frames).image, scripted.image(index))
+    np.testing.assert_array_equal(before[2], scripted.image(4))
+    assert source.happen("depth", 5, 1.5).value == 1.5
+    assert not np.array_equal(next(frames).image, scripted.image(9))
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [
+        (("depth", 5, 1.9), "1.9 times as deep is beyond this probe"),
+        (("depth", 5, 2.5), "out of range: write depth@START"),
+        (("freeze",), "out of range: write freeze@START"),
+        (("sneeze", 4), "cannot be read: use freeze@START"),
+    ],
+)
+def test_what_cannot_happen_is_told(event, message):
+    with pytest.raises(ConfigError, match=message):
+        SyntheticProbe(parse_script(SMALL), deepest=1.5).happen(*event)

@@ -2,16 +2,18 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import lru_cache
 from time import perf_counter_ns
 
 import numpy as np
 
+from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Image, Labels, Spacing, StreamInfo
 from rtseg.sources.base import stream_info
 from rtseg.sources.synthetic.bmode import compress, echo_power, lifted_power
 from rtseg.sources.synthetic.geometry import PROBES, View
-from rtseg.sources.synthetic.script import Event, Moment, Script, parse_script
+from rtseg.sources.synthetic.script import Event, Moment, Script, parse_fault, parse_script
 from rtseg.sources.synthetic.tissue import Tissue
 from rtseg.sources.synthetic.vessel import Vessel
 
@@ -22,12 +24,12 @@ class SyntheticProbe:
     Simplified: two dimensions, tissue does not leave the plane; echoes are made after beamforming, with a point spread that is
     the same at all depths; attenuation acts along straight beams, and nothing is refracted; blood is noise without flow; the
     speckle changes into a second pattern and back every few seconds. A change of depth alters the pixel size, which
-    `info.spacing_mm` gives for the first frame.
+    `info.spacing_mm` gives for the first frame. deepest: how many times as deep `happen` may set the scanner.
     """
 
-    def __init__(self, script: Script, *, spacing_mm: Spacing | None = None) -> None:
+    def __init__(self, script: Script, *, spacing_mm: Spacing | None = None, deepest: float = 1.0) -> None:
         self._script, self._probe = script, PROBES[script.geometry]
-        self._deepest = max([1.0, *(event.value for event in script.faults if event.kind == "depth")])
+        self._deepest = max([deepest, *(event.value for event in script.faults if event.kind == "depth")])
         self._view = lru_cache(maxsize=2)(self._make_view)
         self._scene = lru_cache(maxsize=2)(self._make_scene)
         spacing = self._view(1.0).spacing_mm
@@ -50,6 +52,14 @@ class SyntheticProbe:
             index, self._next = self._next, self._next + 1
             if not self._script.is_dropped(index):
                 yield Frame(self.image(index), index, perf_counter_ns())
+
+    def happen(self, kind: str, frames: int | None = None, value: float = 0.0) -> Event:
+        """Let an event begin at the next frame, from any thread, as if it had been scripted. Raises ConfigError."""
+        event = parse_fault(kind, self._next, frames, value)
+        if kind == "depth" and value > self._deepest:
+            raise ConfigError(f"{value:g} times as deep is beyond this probe: it was made for {self._deepest:g} at the most")
+        self._script = replace(self._script, faults=(*self._script.faults, event))
+        return event
 
     def close(self) -> None:
         """End the stream."""

@@ -98,6 +98,12 @@ def parse_script(options: str, **overrides: Any) -> Script:
     return Script(**{"phantom": phantom or PHANTOMS[0], **settings, **overrides})
 
 
+def parse_fault(kind: str, start: int, frames: int | None = None, value: float = 0.0) -> Event:
+    """One event, checked as if it had been written in `faults=`. Raises ConfigError."""
+    length, setting = f"+{frames}" if frames is not None else "", f":{value:g}" if kind in VALUES else ""
+    return _fault(f"{kind}@{start}{length}{setting}")
+
+
 def _setting(item: str) -> tuple[str, Any]:
     key, _, text = item.partition("=")
     if key not in _READERS:

@@ -1,0 +1,142 @@
+"""How a recording lies in its folder: pictures without loss, and a line of JSON for each frame.
+
+FOLDER/frames.jsonl      a header, a line for each frame, and at the end a line with the counts
+FOLDER/pictures-0.mkv    FFV1 in Matroska, which other programs play, too; another file where the size or the colours change
+"""
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from rtseg.errors import SourceError
+from rtseg.frame import Frame, Labels, Life, Origin, Spacing, StreamInfo
+from rtseg.sources.base import stream_info
+
+FORMAT = 1
+LINES = "frames.jsonl"
+PIXELS = {2: ("gray", "gray"), 3: ("bgr0", "rgb24")}  # of an image's dimensions: as FFV1 stores them, and as an array has them
+_MOST_CORNERS, _MOST_SIDE = 1000, 16384
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a frame when it was recorded.
+
+    captured_ns: on the clock of then. sector: the kind, the corners (x, y) and the confidence of where the ultrasound was.
+    labels: CRC-32 of the label map's bytes. dropped: frames lost before this one, by the line itself. unrecorded: frames
+    before this one that the recorder had no time for.
+    """
+
+    captured_ns: int
+    life: Life
+    reason: str
+    kind: str
+    outline: tuple[tuple[float, float], ...]
+    confidence: float
+    labels: int
+    dropped: int = 0
+    unrecorded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFrame(Frame):
+    """A frame of a recording, with what became of it then."""
+
+    decision: Decision | None = None
+
+
+def pictures_name(part: int) -> str:
+    """The file of a part's pictures."""
+    return f"pictures-{part}.mkv"
+
+
+def check_of(labels: Labels) -> int:
+    """CRC-32 of a label map's bytes."""
+    return zlib.crc32(labels.tobytes())
+
+
+def header_line(info: StreamInfo, model: str | None, surroundings: bool, version: str) -> dict[str, Any]:
+    """The first line. surroundings: whether what stands around the sector was recorded."""
+    return {"recording": FORMAT, "rtseg": version, "model": model, "surroundings": surroundings, "stream": asdict(info)}
+
+
+def frame_line(frame: Frame, decision: Decision, place: tuple[int, int]) -> dict[str, Any]:
+    """A frame's line. place: the part its picture is in, and its number there."""
+    origin = None if frame.origin is None else asdict(frame.origin)
+    return {"index": frame.index, "place": place, **asdict(decision), "origin": origin}
+
+
+def end_line(frames: int, unrecorded: int) -> dict[str, Any]:
+    """The last line of a recording that was finished. unrecorded: all frames that the recorder had no time for."""
+    return {"end": True, "frames": frames, "unrecorded": unrecorded}
+
+
+def is_end(line: bytes) -> bool:
+    """Whether a line is the last one."""
+    return line.startswith(b'{"end":')
+
+
+def read_header(line: bytes) -> StreamInfo:
+    """The stream of a recording. Raises SourceError."""
+    try:
+        header = json.loads(line)
+        stream = header["stream"]
+        if header["recording"] != FORMAT:
+            raise ValueError(f"its format is {header['recording']!r} and this rtseg reads {FORMAT}")
+        height, width, spacing_mm = int(stream["height"]), int(stream["width"]), _spacing(stream["spacing_mm"])
+        if not (0 < height <= _MOST_SIDE and 0 < width <= _MOST_SIDE):
+            raise ValueError(f"it says {height} x {width} pixels")
+        info = replace(stream_info(height, width, float(stream["fps"]), spacing_mm), live=bool(stream["live"]))
+    except _NOT_A_LINE as error:
+        raise SourceError(f"the header is not one of a recording ({error}): record again with rtseg run --record") from error
+    return info
+
+
+def read_line(line: bytes) -> tuple[int, tuple[int, int], Decision, Origin | None]:
+    """A frame's index, the place of its picture, its decision and its origin. Raises SourceError."""
+    try:
+        values = json.loads(line)
+        part, number = (int(value) for value in values["place"])
+        return int(values["index"]), (part, number), _decision(values), _origin(values["origin"])
+    except _NOT_A_LINE as error:
+        raise SourceError(f"a line is not one of a recording ({error}): go on with the frames before it") from error
+
+
+_NOT_A_LINE = (ValueError, LookupError, TypeError, OverflowError, AttributeError, RecursionError)
+
+
+def _decision(values: Mapping[str, Any]) -> Decision:
+    corners = tuple((float(x), float(y)) for x, y in values["outline"][:_MOST_CORNERS])
+    if len(corners) < 3 or not all(math.isfinite(place) and abs(place) < 1e6 for corner in corners for place in corner):
+        raise ValueError("the sector has no corners")
+    counts = (int(values[name]) for name in ("labels", "dropped", "unrecorded"))
+    life, confidence = Life(values["life"]), float(values["confidence"])
+    return Decision(int(values["captured_ns"]), life, str(values["reason"]), str(values["kind"]), corners, confidence, *counts)
+
+
+def _origin(values: Mapping[str, Any] | None) -> Origin | None:
+    if values is None:
+        return None
+    return Origin(
+        device=str(values["device"]),
+        timestamp_ns=_integer(values["timestamp_ns"]),
+        corrected_ns=_integer(values["corrected_ns"]),
+        spacing_mm=_spacing(values["spacing_mm"]),
+        matrix=values["matrix"] and _matrix(values["matrix"]),
+        transforms={str(name): _matrix(matrix) for name, matrix in values["transforms"].items()},
+    )
+
+
+def _integer(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _spacing(value: Any) -> Spacing | None:
+    return None if value is None else (float(value[0]), float(value[1]))
+
+
+def _matrix(rows: Any) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(value) for value in row) for row in rows)

@@ -1,0 +1,389 @@
+"""DICOM ultrasound: pixels of every kind, times, spacing, folders, and files that are not what they say."""
+
+import logging
+import tracemalloc
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pydicom
+import pydicom.data
+import pytest
+from pydicom.uid import JPEGBaseline8Bit, RLELossless
+from sources.dicoms import NAME, multiframe, region, rle, save
+
+from rtseg.errors import ConfigError, SourceError, SourceNotFound
+from rtseg.frame import StreamInfo
+from rtseg.sources import open_source
+from rtseg.sources.dicom import open_dicom
+
+FRAMES = np.random.default_rng(8).integers(0, 256, (4, 12, 20), np.uint8)
+COLOURS = np.random.default_rng(9).integers(0, 256, (3, 12, 20, 3), np.uint8)
+SAMPLES = Path(pydicom.data.__file__).parent / "test_files"
+
+
+@pytest.fixture
+def write(tmp_path):
+    """write(frames, name=, **elements) -> the path of a multi-frame file."""
+    return lambda frames, name="a.dcm", **elements: save(multiframe(frames, **elements), tmp_path / name)
+
+
+def images(path):
+    return [frame.image for frame in open_source(path)]
+
+
+@pytest.mark.parametrize("name", ["a.dcm", "A.DCM", "IM_0001", "1.2.840.1"])
+def test_a_file_is_known_by_its_name_or_its_first_bytes(write, name):
+    path = write(FRAMES, name)
+    for uri in (path, f"dicom:{path}"):
+        source = open_source(uri)
+        assert source.info == StreamInfo(12, 20, 25.0, frames=4)
+        np.testing.assert_array_equal([frame.image for frame in source], FRAMES)
+
+
+def test_colours_are_rgb_and_grey_in_three_channels_is_grey(write):
+    np.testing.assert_array_equal(images(write(COLOURS)), COLOURS)
+    threefold = np.repeat(FRAMES[..., None], 3, axis=3)
+    np.testing.assert_array_equal(images(write(threefold)), FRAMES)
+    mixed = np.concatenate([threefold[:2], COLOURS[:1], threefold[2:3]])
+    assert [image.ndim for image in images(write(mixed))] == [2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("photometric", ["YBR_FULL", "YBR_FULL_422"])
+def test_luma_and_chroma_become_rgb(write, photometric):
+    rgb = np.zeros((2, 12, 20, 3), np.uint8)
+    rgb[:, :, :10], rgb[:, :, 10:] = (200, 40, 40), (30, 30, 180)
+    matrix = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]])
+    ybr = np.rint(rgb @ matrix.T + (0, 128, 128)).astype(np.uint8)
+    if photometric == "YBR_FULL_422":  # two lumas, then one chroma pair: PS3.3, C.7.6.3.1.2
+        luma, chroma = ybr[..., 0].reshape(2, 12, 10, 2), ybr[:, :, ::2, 1:]
+        packed = np.concatenate([luma, chroma], axis=-1).reshape(2, -1)
+        dataset = multiframe(ybr, photometric=photometric)
+        dataset.PixelData = packed.tobytes()
+    else:
+        dataset = multiframe(ybr, photometric=photometric)
+    path = Path(write(FRAMES)).with_name("ybr.dcm")
+    read = np.array(images(save(dataset, path)), int)
+    assert np.abs(read - rgb).max() <= 2
+
+
+def test_a_palette_is_looked_up(write):
+    table = np.arange(256, dtype="<u2") * 257
+    names = ("Red", "Green", "Blue")
+    palette = {f"{name}PaletteColorLookupTableDescriptor": [256, 0, 16] for name in names}
+    palette |= {f"{name}PaletteColorLookupTableData": np.roll(table, 7 * i).tobytes() for i, name in enumerate(names)}
+    read = np.array(images(write(FRAMES, photometric="PALETTE COLOR", **palette)))
+    expected = np.stack([np.roll(np.arange(256, dtype=np.uint8), 7 * i)[FRAMES] for i in range(3)], axis=-1)
+    np.testing.assert_array_equal(read, expected)
+
+
+def test_monochrome1_is_white_at_0(write):
+    np.testing.assert_array_equal(images(write(FRAMES, photometric="MONOCHROME1")), 255 - FRAMES)
+
+
+WIDE = (FRAMES.astype("<u2") * 16 + 3)[:, :, :]
+
+
+@pytest.mark.parametrize(
+    ("window", "black", "white"),
+    [
+        ({"WindowCenter": 2048, "WindowWidth": 4096}, 0, 4095),
+        ({"WindowCenter": 1000.5, "WindowWidth": 501}, 750.5, 1250.5),
+        ({"WindowCenter": 1000, "WindowWidth": 500, "VOILUTFunction": "LINEAR_EXACT"}, 750, 1250),
+        ({"WindowCenter": [1000.5, 9], "WindowWidth": [501, 9]}, 750.5, 1250.5),
+        ({"WindowCenter": -500, "WindowWidth": 1001, "RescaleSlope": 2, "RescaleIntercept": -2000}, 500, 1000),
+        ({}, float(WIDE.min()), float(WIDE.max())),
+        ({"WindowCenter": 5, "WindowWidth": 0}, float(WIDE.min()), float(WIDE.max())),
+    ],
+)
+def test_sixteen_bits_are_windowed(write, window, black, white):
+    read = np.array(images(write(WIDE, bits=12, **window)), float)
+    expected = np.clip((WIDE.astype(float) - black) / (white - black), 0, 1) * 255
+    assert np.abs(read - expected).max() <= 1
+
+
+def test_signed_pixels_and_colours_of_16_bits(write):
+    signed = (FRAMES.astype("<i2") - 128) * 10
+    assert np.abs(np.array(images(write(signed)), int) - FRAMES).max() <= 2 + 255 - int(np.ptp(FRAMES))
+    np.testing.assert_array_equal(images(write(COLOURS.astype("<u2") * 257)), COLOURS)
+
+
+def test_a_window_of_8_bits_that_says_nothing_changes_nothing(write):
+    np.testing.assert_array_equal(images(write(FRAMES, WindowCenter=128, WindowWidth=256)), FRAMES)
+
+
+def test_rle(write):
+    np.testing.assert_array_equal(images(write(FRAMES, **rle(FRAMES))), FRAMES)
+
+
+def test_jpeg_baseline(write):
+    smooth = cv2.GaussianBlur(FRAMES.transpose(1, 2, 0), (0, 0), 3).transpose(2, 0, 1)
+    coded = [cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, 95])[1].tobytes() for frame in smooth]
+    read = images(write(smooth, syntax=JPEGBaseline8Bit, coded=coded))
+    assert np.abs(np.array(read, int) - smooth).max() <= 6
+
+
+DECODED = [  # of pydicom's own: JPEG baseline and lossless, JPEG-LS, JPEG 2000, RLE, YBR, palettes, big endian
+    ("examples_ybr_color.dcm", (30, 240, 320, 3)),
+    ("examples_jpeg2k.dcm", (1, 480, 640, 3)),
+    ("examples_palette.dcm", (1, 350, 800, 3)),
+    ("SC_rgb_jpeg_gdcm.dcm", (1, 100, 100, 3)),
+    ("SC_rgb_jpeg_dcmtk.dcm", (1, 100, 100, 3)),
+    ("SC_rgb_dcmtk_+eb+cy+s4.dcm", (1, 100, 100, 3)),
+    ("SC_rgb_jls_lossy_line.dcm", (1, 100, 100, 3)),
+    ("MR_small_jpeg_ls_lossless.dcm", (1, 64, 64)),
+    ("MR_small_jp2klossless.dcm", (1, 64, 64)),
+    ("MR_small_RLE.dcm", (1, 64, 64)),
+    ("MR_small_bigendian.dcm", (1, 64, 64)),
+    ("SC_rgb_rle_2frame.dcm", (2, 100, 100, 3)),
+    ("SC_rgb_small_odd_big_endian.dcm", (1, 3, 3, 3)),
+    ("ExplVR_BigEnd.dcm", (1, 60, 80, 3)),
+]
+
+
+@pytest.mark.parametrize(("name", "shape"), DECODED)
+def test_files_of_many_makers(name, shape):
+    if not (SAMPLES / name).is_file():
+        pytest.skip(f"this pydicom has no {name}")
+    read = np.array(images(str(SAMPLES / name)))
+    assert read.shape == shape
+    assert np.ptp(read) > 50
+
+
+def test_the_same_picture_in_every_coding():
+    names = ("MR_small.dcm", "MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm")
+    plain, *coded = (images(str(SAMPLES / name))[0] for name in names)
+    for image in coded:
+        np.testing.assert_array_equal(image, plain)
+
+
+@pytest.mark.parametrize(
+    ("elements", "fps"),
+    [
+        ({"FrameTime": 40}, 25),
+        ({"FrameTime": 33.333}, 30.0003),
+        ({"FrameTimeVector": [0, 50, 50, 50]}, 20),
+        ({"CineRate": 15}, 15),
+        ({"RecommendedDisplayFrameRate": 60}, 60),
+        ({"FrameTime": 20, "CineRate": 30}, 50),
+        ({"FrameTime": 0, "CineRate": 30}, 30),
+        ({"FrameTime": -5}, 25),
+        ({"FrameTime": 1e-9}, 25),
+        ({"CineRate": 0}, 25),
+        ({"FrameTimeVector": [0, -1, 5, 5]}, 25),
+        ({}, 25),
+    ],
+)
+def test_frame_rates(write, elements, fps):
+    path = write(FRAMES, **elements)
+    assert open_source(path).info.fps == pytest.approx(fps, rel=1e-4)
+    assert open_source(path, fps=12.5).info.fps == 12.5
+
+
+def test_every_frame_has_its_time(write):
+    uneven = [frame.origin.timestamp_ns for frame in open_source(write(FRAMES, FrameTimeVector=[0, 10, 20.5, 30]))]
+    assert uneven == [0, 10_000_000, 30_500_000, 60_500_000]
+    even = [frame.origin.timestamp_ns for frame in open_source(write(FRAMES, FrameTime=40))]
+    assert even == [0, 40_000_000, 80_000_000, 120_000_000]
+    assert [frame.origin.timestamp_ns for frame in open_source(write(FRAMES))] == [None] * 4
+
+
+TISSUE = (0, 0, 100, 100)
+REGIONS = [
+    ([region()], (0.2, 0.1)),
+    ([region(delta_cm=(-0.01, 0.02))], (0.2, 0.1)),
+    ([region(kind=3, form=3), region(delta_cm=(0.03, 0.05))], (0.5, 0.3)),  # a Doppler spectrum beside the picture
+    ([region(form=2), region(delta_cm=(0.03, 0.05))], (0.5, 0.3)),  # M-mode
+    ([region(kind=2, delta_cm=(0.09, 0.09), box=(0, 0, 500, 500)), region(box=TISSUE)], (0.2, 0.1)),  # colour over tissue
+    ([region(delta_cm=(0.03, 0.05), box=(0, 0, 9, 9)), region(box=TISSUE)], (0.2, 0.1)),  # the largest
+    ([region(kind=2)], (0.2, 0.1)),  # colour alone
+    ([region(units=4)], None),  # seconds
+    ([region(form=3, kind=3)], None),
+    ([region(delta_cm=(0, 0))], None),
+    ([pydicom.Dataset()], None),
+    ([], None),
+]
+
+
+@pytest.mark.parametrize(("regions", "spacing"), REGIONS, ids=range(len(REGIONS)))
+def test_spacing_is_that_of_the_b_mode_region(write, regions, spacing):
+    path = write(FRAMES, SequenceOfUltrasoundRegions=regions)
+    source = open_source(path)
+    assert source.info.spacing_mm == (pytest.approx(spacing) if spacing else None)
+    assert next(iter(source)).origin.spacing_mm == source.info.spacing_mm
+    assert open_source(path, spacing_mm=(1.0, 2.0)).info.spacing_mm == (1.0, 2.0)
+    source.close()
+
+
+def test_spacing_of_a_file_without_regions(write):
+    assert open_source(write(FRAMES, PixelSpacing=[0.3, 0.4])).info.spacing_mm == (0.3, 0.4)
+
+
+def test_a_folder_is_sorted_by_series_and_instance(write, tmp_path):
+    for name, series, instance, grey in (("c", 1, 10, 1), ("a10", 2, 1, 3), ("a2", 1, 11, 2), ("d", 1, 2, 0)):
+        write(np.full((1, 12, 20), grey, np.uint8), name, SeriesNumber=series, InstanceNumber=instance, FrameTime=40)
+    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "empty").write_bytes(b"")
+    source = open_source(f"dicom:{tmp_path}")
+    assert source.info.frames == 4
+    assert [(frame.index, int(frame.image[0, 0])) for frame in source] == [(0, 0), (1, 1), (2, 2), (3, 3)]
+
+
+def test_a_folder_whose_files_differ_in_spacing_has_none(write, tmp_path):
+    write(FRAMES, "a", InstanceNumber=1, SequenceOfUltrasoundRegions=[region()])
+    write(FRAMES, "b", InstanceNumber=2, SequenceOfUltrasoundRegions=[region(delta_cm=(0.5, 0.5))])
+    source = open_source(f"dicom:{tmp_path}")
+    assert source.info.spacing_mm is None
+    assert [frame.origin.spacing_mm[0] for frame in source] == pytest.approx([0.2] * 4 + [5.0] * 4)
+
+
+def test_a_folder_without_pictures(tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(SourceNotFound, match="holds no DICOM picture"):
+        open_source(f"dicom:{tmp_path}")
+    with pytest.raises(SourceNotFound, match="check the path"):
+        open_source(f"dicom:{tmp_path}/none")
+
+
+def drain(path):
+    """The images that came before the end, and what was said of it."""
+    read = []
+    try:
+        for frame in open_dicom(path):
+            read.append(frame.image)
+    except SourceError as error:
+        return read, str(error)
+    return read, ""
+
+
+def test_a_file_cut_at_any_place_gives_the_frames_before(write, tmp_path):
+    data = Path(write(FRAMES)).read_bytes()
+    counts = []
+    for cut in range(len(data) - 10, 0, -61):
+        (tmp_path / "cut.dcm").write_bytes(data[:cut])
+        read, told = drain(tmp_path / "cut.dcm")
+        assert told
+        counts.append(len(read))
+    assert counts == sorted(counts, reverse=True)
+    assert (counts[0], counts[-1]) == (3, 0)
+
+
+@pytest.mark.parametrize("tail", [b"\x7f\x01", b"\xc0", b"", b"\x80" * 60])
+def test_packed_runs_that_end_too_soon(write, tail):
+    coded = rle(FRAMES)
+    coded["coded"] = [frame[:100] + tail for frame in coded["coded"]]
+    with pytest.raises(SourceError, match="cannot be decoded"):
+        images(write(FRAMES, **coded))
+
+
+def test_a_panic_of_the_rust_decoder_is_an_error_like_others(write):
+    """What it raises for a segment of 16 bits that unpacks to too much is no Exception."""
+    segment = b"\x81\x05" * 3  # 128 bytes of 5 each: of 240 there are 384
+    frame = np.array([2, 64, 64 + len(segment)] + [0] * 13, "<u4").tobytes() + segment * 2
+    with pytest.raises(SourceError, match=r"cannot be decoded.*0 of its 1 frames could be read"):
+        images(write(np.zeros((1, 12, 20), np.uint16), syntax=RLELossless, coded=[frame], WindowCenter=5, WindowWidth=9))
+
+
+def test_packed_frames_that_are_cut(write, tmp_path):
+    data = Path(write(FRAMES, **rle(FRAMES))).read_bytes()
+    (tmp_path / "cut.dcm").write_bytes(data[:-400])
+    read, told = drain(tmp_path / "cut.dcm")
+    assert len(read) < 4
+    assert f"{len(read)} of its 4 frames could be read" in told
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"Rows": 0}, "0 of 20x0|20x0 pixels"),
+        ({"Columns": 65000}, "65000x12 pixels"),
+        ({"NumberOfFrames": -3}, "-3 frames"),
+        ({"NumberOfFrames": 2**31 - 1}, "4 of its 2147483647 frames could be read"),
+        ({"SamplesPerPixel": 2}, "cannot be decoded"),
+        ({"BitsAllocated": 7}, "cannot be decoded"),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "cannot be decoded"),
+    ],
+    ids=str,
+)
+def test_a_header_that_says_what_cannot_be(write, change, message):
+    path = write(FRAMES, **change)
+    with pytest.raises(SourceError, match=message):
+        list(open_source(path))
+
+
+def test_without_pixels_or_transfer_syntax(tmp_path):
+    bare = multiframe(FRAMES)
+    del bare.PixelData
+    with pytest.raises(SourceError, match="has no 'Pixel Data'"):
+        list(open_source(save(bare, tmp_path / "bare.dcm")))
+    whole = multiframe(FRAMES)
+    del whole.file_meta
+    whole.save_as(tmp_path / "meta.dcm", implicit_vr=True, little_endian=True)
+    with pytest.raises(SourceError, match="transfer syntax"):
+        open_source(str(tmp_path / "meta.dcm"))
+
+
+@pytest.mark.parametrize("data", [b"", b"\0" * 132, b"\0" * 128 + b"DICM", b"\0" * 128 + b"DICM" + b"\xff" * 500, b"x" * 999])
+def test_what_is_no_dicom(tmp_path, data):
+    (tmp_path / "a.dcm").write_bytes(data)
+    with pytest.raises(SourceError, match=r"give a file of an ultrasound series|transfer syntax"):
+        open_source(str(tmp_path / "a.dcm"))
+
+
+def test_flipped_bytes_never_hang_nor_raise_anything_else(write, tmp_path):
+    data = Path(write(FRAMES, FrameTime=40, SequenceOfUltrasoundRegions=[region()], **rle(FRAMES))).read_bytes()
+    rng = np.random.default_rng(1)
+    for _ in range(60):
+        broken = bytearray(data)
+        for at in rng.integers(132, len(data), 4):
+            broken[at] = rng.integers(256)
+        (tmp_path / "b.dcm").write_bytes(broken)
+        try:
+            read, _ = drain(tmp_path / "b.dcm")
+        except ConfigError:
+            read = []
+        assert len(read) <= 4 or read[0].shape[0] * read[0].shape[1] < 240
+
+
+def test_nothing_of_the_header_is_told(write, tmp_path, caplog, capsys):
+    dataset = multiframe(FRAMES, FrameTime=40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset.add_new(0x00080020, "DA", NAME)  # a date that is none
+    path = tmp_path / "a.dcm"
+    save(dataset, path)
+    (tmp_path / "cut.dcm").write_bytes(path.read_bytes()[:-700])
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG), warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        assert len(images(str(path))) == 4
+        _, told = drain(tmp_path / "cut.dcm")
+    said = "".join([caplog.text, told, *capsys.readouterr(), *(str(one.message) for one in warned)])
+    assert told
+    assert NAME not in said
+    assert "4711" not in said
+
+
+def test_memory_stays_that_of_a_frame(write):
+    frames = np.zeros((300, 200, 400), np.uint8)  # 24 MB
+    path = write(frames)
+    list(open_source(write(FRAMES, "warm.dcm")))
+    source = open_source(path)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in source) == 300
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_closing_lets_go_of_the_file(write, open_files):
+    source = open_source(write(FRAMES))
+    before = open_files()
+    frames = iter(source)
+    next(frames)
+    assert open_files() == before + 1
+    source.close()
+    assert list(frames) == []
+    assert open_files() == before
