@@ -1,78 +1,154 @@
-"""`rtseg bench`: how fast, and how steadily so."""
+"""`rtseg bench`: how fast, and how steadily so; each mode is a subcommand, and `run` is meant where none is named."""
 
-import json as jsonlib
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from rtseg.bench import CLOCK, Plan
-from rtseg.bench import bench as measure
-from rtseg.cli.app import app, console
+from rtseg.bench import LEAST_FRAMES, LEAST_S, TOLERANCE, Plan
+from rtseg.cli.app import app
 from rtseg.cli.engines import compare_engines
+from rtseg.cli.frontier import draw_frontier
 from rtseg.cli.kernels import judge_filters, time_kernels
-from rtseg.cli.network import EngineOption, ModelOption, ThreadsOption, load
-from rtseg.cli.tables import latency_table
+from rtseg.cli.measure import compare_reports, measure_line, show, time_loop, write
+from rtseg.cli.modes import Modes
+from rtseg.cli.network import EngineOption, JsonOption, ModelOption, ThreadsOption, load
 from rtseg.cli.temporal import temporal as measure_temporal
 from rtseg.engine_bench import Turns
+from rtseg.temporal import STEADY
+from rtseg.temporal_bench.report import QUIET_FRAMES
 
-TEMPORAL_FRAMES = 100  # of a clip with truth: four seconds show what flickers
+QUICK_FRAMES = 200
+
+HELP = """Measure SOURCE through a model (run, which is meant where no mode is named), or one part of rtseg.
+
+A mode may be spelt as a flag: --engines, --kernels, --speckle, --temporal, --compare, --loop."""
+
+bench = typer.Typer(cls=Modes, help=HELP)
+app.add_typer(bench, name="bench")
 
 
-@app.command()
-def bench(
+@bench.command()
+def run(
     source: Annotated[
         str, typer.Argument(help="A video file, clip:NAME or synthetic:; played again until enough.")
     ] = "clip:carotid",
     model: ModelOption = "carotid",
     engine: EngineOption = "openvino",
-    frames: Annotated[int, typer.Option("--frames", min=10, help="Of each run, without the warm-up.")] = 600,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder for report.json, .md and .html.")] = None,
+    json: JsonOption = None,
+    frames: Annotated[
+        int | None, typer.Option("--frames", min=10, help=f"Of each run; else {LEAST_FRAMES} and {LEAST_S:g} s at the least.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help=f"{QUICK_FRAMES} frames a run; the report says so.")] = False,
     warmup: Annotated[int, typer.Option("--warmup", min=0, help="First frames of each run that do not count.")] = 30,
     rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of the engine alone and the whole line.")] = 5,
     fps: Annotated[
         float | None, typer.Option("--fps", min=0.1, help="The pace of the paced run; else the source's own.")
     ] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the report.")] = None,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0, help="A sustained run as well, with power and temperature.")
+    ] = 0.0,
+    data: Annotated[Path | None, typer.Option("--data", help="images/ and masks/: their Dice and HD95 as well.")] = None,
+    steady: Annotated[bool, typer.Option("--steady/--no-steady", help="Masks steadied in time, as `rtseg run` has it.")] = True,
     threads: ThreadsOption = 0,
-    engines: Annotated[
-        bool, typer.Option("--engines", help="Instead, the bare model on each engine, FP32 and INT8, in turns.")
-    ] = False,
-    peer: Annotated[Path | None, typer.Option("--peer", help="With --engines: somebody else's TorchScript network.")] = None,
-    peer_size: Annotated[str, typer.Option("--peer-size", help="HxW of the peer's input.")] = "",
-    temporal: Annotated[
-        bool, typer.Option("--temporal", help="Instead, the memory's life and the masks' steadiness; SOURCE has no truth.")
-    ] = False,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="With --temporal or --speckle: images/ and masks/ of scans.")
-    ] = None,
-    subjects: Annotated[str, typer.Option("--subjects", help="With --data: these alone, as in scan03,scan06.")] = "",
-    kernels: Annotated[bool, typer.Option("--kernels", help="Instead, the kernels beside other ways to the same.")] = False,
-    quick: Annotated[bool, typer.Option("--quick", help="With --kernels: small pictures alone.")] = False,
-    speckle: Annotated[
-        bool, typer.Option("--speckle", help="Instead, the speckle filters' quality and, with --data, the Dice behind them.")
-    ] = False,
 ) -> None:
     """Measure SOURCE through a model: as fast as possible, beside the engine alone, and at its own pace."""
-    if engines:
-        compare_engines(model, peer, peer_size, Turns(rounds), threads, json)
-        return
-    if kernels:
-        time_kernels(quick, json)
-        return
-    if speckle:
-        with closing(load(model, engine, threads)) as network:
-            judge_filters(network, data, subjects, json)
-        return
-    if temporal:
-        with closing(load(model, engine, threads)) as network:
-            measure_temporal(network, source.split(","), data, subjects, min(frames, TEMPORAL_FRAMES), json)
-        return
-    with closing(load(model, engine, threads)) as network, console.status("measuring") as status:
-        report = measure(source, network, Plan(frames, warmup, rounds, fps), status.update)
-    if report.fast and report.paced:
-        console.print(latency_table(report.fast, "as fast as possible"), latency_table(report.paced, "paced"), sep="\n")
-    console.print(f"the whole line runs at {report.ratio:.2f} of the engine alone; inside the clock: {CLOCK}", highlight=False)
-    if json:
-        json.write_text(jsonlib.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
-        console.print(f"wrote {json}", highlight=False)
+    wanted = frames or (QUICK_FRAMES if quick else LEAST_FRAMES)
+    seconds = 0.0 if frames or quick else LEAST_S
+    plan = Plan(wanted, seconds, warmup, rounds, fps, minutes, cold=not frames)
+    result = measure_line(source, model, engine, threads, plan, data, STEADY if steady else None)
+    show(result)
+    write(result, out, json)
+
+
+@bench.command()
+def compare(
+    first: Annotated[Path, typer.Argument(help="A report.json.")],
+    second: Annotated[Path, typer.Argument(help="Another, which may not be slower.")],
+    across: Annotated[
+        list[str] | None, typer.Option("--across", help="What may differ, such as engine or model; again for another.")
+    ] = None,
+    tolerance: Annotated[float, typer.Option("--tolerance", min=0, help="A share that is no change.")] = TOLERANCE,
+) -> None:
+    """Whether the SECOND report is slower than the FIRST, stage by stage: then the exit status is 3."""
+    compare_reports(first, second, across or (), tolerance)
+
+
+@bench.command()
+def loop(
+    source: Annotated[str, typer.Argument(help="What the stamp is written on; played again until enough.")] = "clip:carotid",
+    model: ModelOption = "carotid",
+    engine: EngineOption = "openvino",
+    frames: Annotated[int, typer.Option("--frames", min=10, help="Without the warm-up.")] = 500,
+    delay: Annotated[float, typer.Option("--delay", min=0, help="Milliseconds to plant in the loop, to be found again.")] = 0.0,
+    json: JsonOption = None,
+    threads: ThreadsOption = 0,
+) -> None:
+    """Glass to glass, in software: a time stamp through coder, decoder and line, read from the overlay's own pixels."""
+    time_loop(source, model, engine, threads, frames, delay, json)
+
+
+@bench.command()
+def engines(
+    model: ModelOption = "carotid",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each engine.")] = 5,
+    peer: Annotated[Path | None, typer.Option("--peer", help="Somebody else's TorchScript network.")] = None,
+    peer_size: Annotated[str, typer.Option("--peer-size", help="HxW of the peer's input.")] = "",
+    json: JsonOption = None,
+    threads: ThreadsOption = 0,
+) -> None:
+    """The bare model on each engine that is here, FP32 and INT8, and a peer, in turns."""
+    compare_engines(model, peer, peer_size, Turns(rounds), threads, json)
+
+
+@bench.command()
+def kernels(
+    quick: Annotated[bool, typer.Option("--quick", help="Small pictures alone.")] = False, json: JsonOption = None
+) -> None:
+    """The kernels beside other ways to the same."""
+    time_kernels(quick, json)
+
+
+@bench.command()
+def speckle(
+    model: ModelOption = "carotid",
+    engine: EngineOption = "openvino",
+    data: Annotated[Path | None, typer.Option("--data", help="images/ and masks/ of scans.")] = None,
+    subjects: Annotated[str, typer.Option("--subjects", help="Of these alone, as in scan03,scan06.")] = "",
+    json: JsonOption = None,
+    threads: ThreadsOption = 0,
+) -> None:
+    """The speckle filters' quality and, with --data, the Dice behind them."""
+    with closing(load(model, engine, threads)) as network:
+        judge_filters(network, data, subjects, json)
+
+
+@bench.command()
+def temporal(
+    source: Annotated[str, typer.Argument(help="Recordings, comma between them; they have no truth.")] = "clip:carotid",
+    model: ModelOption = "carotid",
+    engine: EngineOption = "openvino",
+    data: Annotated[Path | None, typer.Option("--data", help="images/ and masks/ of scans, to be set in motion.")] = None,
+    subjects: Annotated[str, typer.Option("--subjects", help="Of these alone, as in scan03,scan06.")] = "",
+    frames: Annotated[int, typer.Option("--frames", min=10, help="Of each clip with truth.")] = 100,
+    quiet_frames: Annotated[
+        int, typer.Option("--quiet-frames", min=10, help="Of the recordings, played again and again, to count false resets.")
+    ] = QUIET_FRAMES,
+    json: JsonOption = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the steadiness, into a PNG.")] = None,
+    threads: ThreadsOption = 0,
+) -> None:
+    """The memory's life and the masks' steadiness."""
+    with closing(load(model, engine, threads)) as network:
+        measure_temporal(network, source.split(","), data, subjects, frames, json, plot, quiet_frames)
+
+
+@bench.command()
+def frontier(
+    reports: Annotated[list[Path], typer.Argument(help="JSON reports of `rtseg bench --engines` and of `rtseg eval`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to draw.")] = Path("frontier.png"),
+) -> None:
+    """Dice against latency, from reports that were measured before."""
+    draw_frontier(reports, out)

@@ -1,0 +1,115 @@
+"""Two small plots as SVG text: how latencies are distributed, and how they went in the course of a run."""
+
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
+
+WIDTH, HEIGHT = 760, 260
+_LEFT, _TOP, _RIGHT, _BOTTOM = 56, 14, 14, 40
+_COLOURS = ("#0072b2", "#d55e00", "#009e73")  # of M. Okabe and K. Ito, for the colour-blind
+_MOST_POINTS = 1000
+
+Points = Sequence[tuple[float, float]]
+
+
+def cdf(runs: Mapping[str, Sequence[float]]) -> str:
+    """The share of frames that took no longer, over milliseconds on a logarithmic axis; one line a run."""
+    known = {name: sorted(times) for name, times in runs.items() if times}
+    if not known:
+        return ""
+    least, most = (
+        math.log10(max(end, 1e-3)) for end in (min(t[0] for t in known.values()), max(t[-1] for t in known.values()))
+    )
+    span = max(most - least, 1e-3)
+    lines = {
+        name: [((math.log10(max(ms, 1e-3)) - least) / span, (rank + 1) / len(times)) for rank, ms in _spread(times)]
+        for name, times in known.items()
+    }
+    across = {(math.log10(ms) - least) / span: f"{ms:g}" for ms in _round_ones(10**least, 10**most)}
+    return _picture(lines, across, {share: f"{share:.0%}" for share in (0, 0.25, 0.5, 0.75, 1)}, "ms from capture to overlay")
+
+
+def timeline(at_s: Sequence[float], times_ms: Sequence[float | None], period_ms: float) -> str:
+    """Milliseconds over the seconds of a run; a dashed line where a frame is late."""
+    known = [(at, ms) for at, ms in zip(at_s, times_ms, strict=True) if ms is not None]
+    if not known:
+        return ""
+    most, lasted = max(period_ms, *(ms for _, ms in known)) * 1.05, max(known[-1][0], 1e-3)
+    line = [(at / lasted, ms / most) for at, ms in _worst(known)]
+    across = {at / lasted: f"{at:.3g}" for at in _steps(0, lasted)}
+    up = {ms / most: f"{ms:.3g}" for ms in _steps(0, most)}
+    return _picture({"total, ms": line}, across, up, "seconds", late=period_ms / most)
+
+
+def _spread(times: Sequence[float]) -> list[tuple[int, float]]:
+    """Ranks and times, few enough to draw, the slowest hundred all of them: they are the tail."""
+    tail = max(0, len(times) - 100)
+    step = max(1, tail // _MOST_POINTS)
+    return [*list(enumerate(times))[:tail:step], *list(enumerate(times))[tail:]]
+
+
+def _worst(points: Points) -> Points:
+    """Few enough to draw: of each stretch its slowest frame, so that no stall is lost."""
+    step = math.ceil(len(points) / _MOST_POINTS)
+    return [max(points[i : i + step], key=lambda point: point[1]) for i in range(0, len(points), step)]
+
+
+def _round_ones(least: float, most: float) -> list[float]:
+    """1, 2, 5, 10, 20, 50, ... between two figures."""
+    decades = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
+    return [k * 10.0**decade for decade in decades for k in (1, 2, 5) if least <= k * 10.0**decade <= most]
+
+
+def _steps(least: float, most: float) -> list[float]:
+    """Four to ten round places on an axis."""
+    span = most - least
+    rough = 10 ** math.floor(math.log10(span / 4)) if span > 0 else 1.0
+    step = next(rough * k for k in (1, 2, 5, 10) if span / (rough * k) <= 8)
+    first = math.ceil(least / step)
+    return [i * step for i in range(first, math.floor(most / step) + 1)]
+
+
+def _picture(
+    lines: Mapping[str, Points], across: Mapping[float, str], up: Mapping[float, str], below: str, late: float | None = None
+) -> str:
+    """Lines in a unit square, with their names and both axes; where `late` is given, dots and a dashed line there."""
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" font-size="11">']
+    parts += [_rule((x, 0), (x, 1)) + _label(x, 0, text, 14, "middle") for x, text in across.items()]
+    parts += [_rule((0, y), (1, y)) + _label(0, y, text, 4, "end", -6) for y, text in up.items()]
+    if late is not None:
+        parts.append(_rule((0, late), (1, late), 'stroke="#c00" stroke-dasharray="5 4"'))
+    for place, (name, points) in enumerate(lines.items()):
+        colour = _COLOURS[place % len(_COLOURS)]
+        parts.append(_line(points, colour) if late is None else _dots(points, colour))
+        parts.append(f'<text x="{_LEFT + 10}" y="{_TOP + 16 + 15 * place}" fill="{colour}">{escape(name)}</text>')
+    parts.append(_label(0.5, 0, below, 32, "middle"))
+    return "".join(parts) + "</svg>"
+
+
+def _line(points: Points, colour: str) -> str:
+    path = " ".join(f"{_x(x):.1f},{_y(y):.1f}" for x, y in points)
+    return f'<polyline fill="none" stroke="{colour}" stroke-width="1.5" points="{path}"/>'
+
+
+def _dots(points: Points, colour: str) -> str:
+    """A run may pause between its rounds: nothing is drawn from a dot to the next."""
+    path = "".join(f"M{_x(x):.1f},{_y(y):.1f}h0" for x, y in points)
+    return f'<path fill="none" stroke="{colour}" stroke-width="3" stroke-linecap="round" d="{path}"/>'
+
+
+def _rule(begin: tuple[float, float], end: tuple[float, float], style: str = 'stroke="#8884" stroke-width="1"') -> str:
+    (x1, y1), (x2, y2) = begin, end
+    return f'<line x1="{_x(x1):.1f}" y1="{_y(y1):.1f}" x2="{_x(x2):.1f}" y2="{_y(y2):.1f}" {style}/>'
+
+
+def _label(x: float, y: float, text: str, down: float, anchor: str, right: float = 0) -> str:
+    place = f'x="{_x(x) + right:.1f}" y="{_y(y) + down:.1f}"'
+    return f'<text {place} text-anchor="{anchor}" fill="currentColor">{escape(text)}</text>'
+
+
+def _x(share: float) -> float:
+    return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
+
+
+def _y(share: float) -> float:
+    return HEIGHT - _BOTTOM - share * (HEIGHT - _TOP - _BOTTOM)

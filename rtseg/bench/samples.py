@@ -1,0 +1,45 @@
+"""The single frames' times of a run, in bounded memory."""
+
+from collections.abc import Mapping
+from typing import Any
+
+MOST = 4096  # frames that are kept
+
+
+class Samples:
+    """Each stage's time of each frame, until there are MOST; then of every second frame, every fourth, and so on."""
+
+    def __init__(self, most: int = MOST) -> None:
+        self.every = 1
+        self._most, self._seen = most, 0
+        self._at_s: list[float] = []
+        self._stages_ms: dict[str, list[float | None]] = {}
+
+    def __len__(self) -> int:
+        return len(self._at_s)
+
+    def add(self, at_s: float, stages_ns: Mapping[str, int]) -> None:
+        """Keep one frame, if it is its turn: when it was finished, in seconds, and each stage's nanoseconds."""
+        self._seen += 1
+        if (self._seen - 1) % self.every:
+            return
+        kept = len(self._at_s)
+        self._at_s.append(round(at_s, 4))
+        for name in {**self._stages_ms, **stages_ns}:
+            column = self._stages_ms.setdefault(name, [None] * kept)
+            column.append(round(stages_ns[name] / 1e6, 4) if name in stages_ns else None)
+        if len(self._at_s) >= self._most:
+            self._thin()
+
+    def of(self, stage: str) -> list[float]:
+        """A stage's milliseconds, of the frames on which it ran."""
+        return [ms for ms in self._stages_ms.get(stage, ()) if ms is not None]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; a stage that did not run on a frame is null there."""
+        return {"every": self.every, "at_s": self._at_s, "stages_ms": self._stages_ms}
+
+    def _thin(self) -> None:
+        self.every *= 2
+        self._at_s = self._at_s[::2]
+        self._stages_ms = {name: column[::2] for name, column in self._stages_ms.items()}

@@ -1,0 +1,136 @@
+"""The budget beside dropping alone, on a machine that is loaded by busy loops, in turns.
+
+PYTHONPATH=tests python -m peers.overload REPORT.json [MODEL [BUSY_PROCESSES [ROUNDS [FPS]]]]; the budget is a frame's period.
+The source is the made-up probe, paced, so that each frame's truth is known: Dice and flicker are of what a viewer saw on each
+of the source's frames, the last mask standing until the next one comes.
+"""
+
+import json
+import multiprocessing
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import islice
+from pathlib import Path
+from statistics import median
+
+import cv2
+import numpy as np
+
+from rtseg.budget import Budget
+from rtseg.engines.load import load_engine, model_path
+from rtseg.engines.smaller import shrinkable
+from rtseg.machine import describe
+from rtseg.metrics import dice
+from rtseg.overlay import Overlay
+from rtseg.pipeline import Pipeline
+from rtseg.session import Session
+from rtseg.sinks.draw import DrawSink
+from rtseg.sources import open_source
+from rtseg.sources.paced import Paced
+from rtseg.speckle import SpeckleFilter
+from rtseg.steadiness import Motion, flicker
+
+FRAMES, WARMUP = 450, 30
+SOURCE = "synthetic:vessel?height=720&width=1280&fps={fps}&frames={frames}&seed=5"
+SPECKLE = "lee"
+SMALL = (240, 135)  # (W, H) on which flicker is measured
+
+
+class Played:
+    """Frames that were made before: making them must not compete with what is measured."""
+
+    def __init__(self, frames, info):
+        self.frames, self.info = frames, info
+
+    def __iter__(self):
+        return iter(self.frames)
+
+    def close(self):
+        pass
+
+
+def spin() -> None:
+    while True:
+        pass
+
+
+@contextmanager
+def load(processes: int) -> Iterator[None]:
+    """A machine that has so many busy loops beside."""
+    busy = [multiprocessing.get_context("spawn").Process(target=spin, daemon=True) for _ in range(processes)]
+    for process in busy:
+        process.start()
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.terminate()
+            process.join()
+
+
+def measured(model: str, frames, info, truths, motion, *, kept: bool) -> dict[str, object]:
+    """One play of the clip, with the budget or without."""
+    engine = shrinkable(load_engine(model), model_path(model))
+    session = Session(engine, speckle=SpeckleFilter(SPECKLE))
+    budget_ms = 1000 / info.fps
+    budget = Budget(session, budget_ms, engine) if kept else None
+    masks, totals, dropped, shown = [], [], 0, np.zeros(frames[0].image.shape, np.uint8)
+    with closing(engine), closing(iter(Pipeline(Paced(Played(frames, info)), session, DrawSink(Overlay())))) as results:
+        for result in results:
+            masks += [shown] * result.dropped  # the old mask stood on the frames that were dropped
+            shown = result.segmentation.labels
+            masks.append(shown)
+            dropped += result.dropped
+            totals.append(result.trace.total_ns / 1e6)
+            if budget:
+                budget.observe(result)
+    masks = [mask == 1 for mask in masks]
+    overlaps = [dice(truth == 1, mask) for truth, mask in zip(truths, masks, strict=False)]
+    small = [cv2.resize(mask.view(np.uint8), SMALL, interpolation=cv2.INTER_NEAREST) > 0 for mask in masks]
+    small += [small[-1]] * (len(motion.images) - len(small))  # the last frames may have been dropped
+    late = sum(ms > budget_ms for ms in totals[WARMUP:])
+    return {
+        "frames": len(totals),
+        "dropped": dropped,
+        "late": late,
+        "missed_share": round((late + dropped) / (len(totals) - WARMUP + dropped), 4),
+        "p50_ms": round(float(np.percentile(totals[WARMUP:], 50)), 2),
+        "p99_ms": round(float(np.percentile(totals[WARMUP:], 99)), 2),
+        "dice": round(float(np.mean(overlaps[WARMUP:])), 4),
+        "flicker": round(flicker(motion, small), 6),
+        "steps": [str(event) for event in budget.events] if budget else [],
+    }
+
+
+def main(path: Path, model: str = "carotid", processes: int = 2, rounds: int = 3, fps: int = 30) -> None:
+    uri = SOURCE.format(fps=fps, frames=FRAMES)
+    with closing(open_source(uri)) as source:
+        frames = list(islice(source, FRAMES))
+        truths = [source.truth(frame.index) for frame in frames]
+        info = source.info
+    motion = Motion([cv2.resize(frame.image, SMALL, interpolation=cv2.INTER_AREA) for frame in frames])
+    ways: dict[str, list[dict[str, object]]] = {"dropping alone": [], "budget": []}
+    with load(processes):
+        for _ in range(rounds):
+            for name, rows in ways.items():
+                rows.append(measured(model, frames, info, truths, motion, kept=name == "budget"))
+    figures = ("missed_share", "dropped", "late", "p50_ms", "p99_ms", "dice", "flicker")
+    report = {
+        "machine": describe(),
+        "source": f"{uri}, paced",
+        "model": model,
+        "speckle": SPECKLE,
+        "budget_ms": round(1000 / fps, 2),
+        "busy_processes": processes,
+        "warmup": WARMUP,
+        "medians": {name: {figure: median(row[figure] for row in rows) for figure in figures} for name, rows in ways.items()},
+        "rounds": ways,
+    }
+    path.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.write(json.dumps(report["medians"], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[2:]
+    main(Path(sys.argv[1]), *arguments[:1], *map(int, arguments[1:]))
