@@ -1,21 +1,47 @@
 """From a model's name or file to the engine that runs it."""
 
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtseg.engines.base import Engine, ModelSpec
 from rtseg.engines.zoo import shipped
 from rtseg.errors import ModelError
 
-ENGINES = ("openvino", "onnx")
+if TYPE_CHECKING:
+    from rtseg.engines.failover import Rising
+
+ENGINES = ("openvino", "onnx")  # of any CPU
+ON_GPU = ("tensorrt",)
+PLAN = ".plan"  # the suffix of what `rtseg build` writes
 
 
 def load_engine(model: str | Path, engine: str = "openvino", *, spec: ModelSpec | None = None, threads: int = 0) -> Engine:
-    """Load a shipped model by name, or an .onnx file, into an engine.
+    """Load a shipped model by name, an .onnx file or a .plan of `rtseg build` into an engine.
 
-    spec: what the network takes, for a file without rtseg's metadata. threads: of the engine, 0 lets it choose.
-    Raises ModelError, MissingExtra.
+    engine: one name, or several in the order in which they stand in for one another, as "tensorrt,openvino". spec: what the
+    network takes, for a file without rtseg's metadata. threads: of the engine, 0 lets it choose. Where TensorRT has no plan of
+    the model yet, OpenVINO serves while it is built. Raises ModelError, EngineError, MissingExtra.
     """
-    path = model_path(model)
+    if Path(model).suffix == PLAN:
+        from rtseg.engines.planned import open_plan
+
+        return open_plan(Path(model))
+    path, names = model_path(model), engine.split(",")
+    if unknown := [name for name in names if name not in ENGINES + ON_GPU]:
+        known = ", ".join(ENGINES + ON_GPU)
+        raise ModelError(f"no engine {unknown[0]!r}: choose one of {known}, or several with commas between")
+    from rtseg.engines.failover import FailoverEngine, Rising
+
+    if len(names) > 1:
+        return FailoverEngine([(name, partial(_open, name, path, spec, threads)) for name in names])
+    opened = _open(engine, path, spec, threads)
+    if not isinstance(opened, Rising):
+        return opened
+    return FailoverEngine([(engine, lambda: opened), ("openvino", partial(_open, "openvino", path, spec, threads))])
+
+
+def _open(engine: str, path: Path, spec: ModelSpec | None, threads: int) -> "Engine | Rising":
     match engine:
         case "openvino":
             from rtseg.engines.openvino import OpenVinoEngine
@@ -26,7 +52,9 @@ def load_engine(model: str | Path, engine: str = "openvino", *, spec: ModelSpec 
 
             return OnnxEngine(path, spec, threads=threads)
         case _:
-            raise ModelError(f"no engine {engine!r}: choose one of {', '.join(ENGINES)}")
+            from rtseg.engines.planned import planned
+
+            return planned(path, spec)
 
 
 def model_path(model: str | Path) -> Path:

@@ -1,11 +1,14 @@
 """The kernels, compiled for the host, in a folder that is kept from run to run."""
 
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from emulated import compiler
+from emulated.driver import device as devices
 
 from rtseg.kernels import cuda
 
@@ -41,3 +44,24 @@ def emulated(kernels_library: Path) -> Iterator[Path]:
     cuda.choose(kernels_library)
     yield kernels_library
     cuda.choose(cuda.BUILT)
+
+
+@pytest.fixture
+def gpu(emulated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[devices.Device]:
+    """The emulated GPU, which pycuda and TensorRT seem to drive: rtseg's modules that import them do so anew."""
+    from emulated.driver import pycuda_driver, tensorrt_runtime
+
+    pycuda = ModuleType("pycuda")
+    pycuda.driver = pycuda_driver  # type: ignore[attr-defined]
+    for name, module in {"pycuda": pycuda, "pycuda.driver": pycuda_driver, "tensorrt": tensorrt_runtime}.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    devices.plug(devices.Device(emulated))
+    _forget_gpu_modules()
+    yield devices.plugged()
+    devices.plugged().mend()
+    _forget_gpu_modules()
+
+
+def _forget_gpu_modules() -> None:
+    for name in ("gpu", "plan", "step", "uploads", "tensorrt", "build", "rising", "planned"):
+        sys.modules.pop(f"rtseg.engines.{name}", None)

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 struct dim3 {
   unsigned x, y, z;
@@ -32,7 +33,8 @@ struct Launch {
   std::string kernel;
   dim3 grid, block;
   std::size_t shared;
-  std::function<void()> body;  // the kernel with its arguments, as one thread runs it
+  std::function<void()> body;        // the kernel with its arguments, as one thread runs it
+  std::vector<std::uint64_t> words;  // what its arguments hold: the pointers are among them
 };
 
 void schedule(Order order, std::uint32_t seed);

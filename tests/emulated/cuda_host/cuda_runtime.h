@@ -4,9 +4,11 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "block.h"
 
@@ -43,6 +45,7 @@ enum cudaError_t {
   cudaSuccess = 0,
   cudaErrorInvalidValue = 1,
   cudaErrorMemoryAllocation = 2,
+  cudaErrorIllegalAddress = 700,
   cudaErrorLaunchFailure = 719,
   cudaErrorStreamCaptureUnsupported = 900,
 };
@@ -77,6 +80,18 @@ std::tuple<P...> copied(void** arguments, std::index_sequence<I...>) {
   return std::tuple<P...>(*static_cast<P*>(arguments[I])...);
 }
 
+// The arguments' bytes, eight by eight as pointers lie in them.
+template <typename... P, std::size_t... I>
+std::vector<std::uint64_t> words_of([[maybe_unused]] void** arguments, std::index_sequence<I...>) {
+  std::vector<std::uint64_t> words;
+  [[maybe_unused]] const auto add = [&words](const void* argument, std::size_t size) {
+    for (std::size_t at = 0; at + 8 <= size; at += 8)
+      std::memcpy(&words.emplace_back(), static_cast<const char*>(argument) + at, 8);
+  };
+  (add(arguments[I], sizeof(P)), ...);
+  return words;
+}
+
 }  // namespace emulated
 
 template <typename... P>
@@ -84,5 +99,6 @@ cudaError_t cudaLaunchKernel(void (*kernel)(P...), dim3 grid, dim3 block, void**
                              cudaStream_t stream) {
   const auto values = emulated::copied<P...>(arguments, std::index_sequence_for<P...>());
   const auto body = [kernel, values] { std::apply(kernel, values); };
-  return emulated::submit({"", grid, block, shared, body}, reinterpret_cast<const void*>(kernel), stream);
+  const auto words = emulated::words_of<P...>(arguments, std::index_sequence_for<P...>());
+  return emulated::submit({"", grid, block, shared, body, words}, reinterpret_cast<const void*>(kernel), stream);
 }

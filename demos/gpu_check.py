@@ -1,0 +1,97 @@
+"""`make gpu-check`: what a person with an NVIDIA GPU or a Jetson runs, and the report to send back.
+
+Everything that is claimed of GPUs is tried on this one: the kernels against the NumPy truth, the engine against OpenVINO, its
+speed. Until such a report is committed under docs/benchmarks/, the GPU path is unproved on a device.
+
+    python3 demos/gpu_check.py [gpu-report.json]
+"""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+LONGEST_S = 3600
+TAIL = 4000  # characters of what a step printed
+
+RTSEG = [sys.executable, "-m", "rtseg.cli"]
+MODELS = ("carotid", "carotid-int8")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to try. needs: the step without which it has no sense."""
+
+    name: str
+    command: Sequence[str]
+    needs: str = ""
+
+
+def steps() -> list[Step]:
+    """What is tried, in order."""
+    build = ["cmake", "-S", ".", "-B", "build/cuda"]
+    found = [
+        Step("the machine", [*RTSEG, "doctor"]),
+        Step("the GPU", ["nvidia-smi"]),
+        Step("configure the kernels", build),
+        Step("build the kernels", ["cmake", "--build", "build/cuda", "-j"], needs="configure the kernels"),
+        Step("every kernel against its truth", [sys.executable, "demos/gpu_kernels.py"], needs="build the kernels"),
+    ]
+    for model in MODELS:
+        run = [*RTSEG, "run", "clip:carotid", "--model", model, "--engine", "tensorrt", "--json", f"out/gpu-{model}.jsonl"]
+        found += [
+            Step(f"build and gate {model}", [*RTSEG, "build", model, "--again"], needs="every kernel against its truth"),
+            Step(f"run {model}", run, needs=f"build and gate {model}"),
+            Step(
+                f"bench {model}",
+                [*RTSEG, "bench", "synthetic:", "--model", model, "--engine", "tensorrt"],
+                needs=f"build and gate {model}",
+            ),
+        ]
+    return found
+
+
+def tried(step: Step) -> dict[str, object]:
+    """What became of a step."""
+    started = time.monotonic()
+    try:
+        ended = subprocess.run(step.command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LONGEST_S)
+        code, said = ended.returncode, ended.stdout + ended.stderr
+    except (OSError, subprocess.TimeoutExpired) as error:
+        code, said = -1, str(error)
+    seconds = round(time.monotonic() - started, 1)
+    return {"step": step.name, "command": list(step.command), "passed": code == 0, "seconds": seconds, "said": said[-TAIL:]}
+
+
+def check(wanted: Sequence[Step]) -> list[dict[str, object]]:
+    """Try the steps in turn; one whose need failed is left out, and the report says so."""
+    report: list[dict[str, object]] = []
+    for step in wanted:
+        passed = {entry["step"] for entry in report if entry["passed"]}
+        if step.needs and step.needs not in passed:
+            report.append({"step": step.name, "passed": False, "said": f"not tried: {step.needs!r} failed"})
+        else:
+            report.append(tried(step))
+        sys.stdout.write(f"{'passed' if report[-1]['passed'] else 'FAILED'}  {step.name}\n")
+    return report
+
+
+def main(path: str = "gpu-report.json") -> int:
+    """Write the report, and give 0 where all passed."""
+    (ROOT / "out").mkdir(exist_ok=True)
+    report = check(steps())
+    passed = all(entry["passed"] for entry in report)
+    Path(path).write_text(json.dumps({"passed": passed, "steps": report}, indent=2) + "\n", encoding="utf-8")
+    verdict = (
+        "all passed: send it back, and the GPU path is proved on this device" if passed else "not all passed: send it back"
+    )
+    sys.stdout.write(f"{verdict}; the report to send back is {path}\n")
+    return not passed
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,45 @@
+"""Every CUDA kernel against its NumPy truth on the GPU that is here: python demos/gpu_kernels.py."""
+
+import sys
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+from rtseg.kernels import KERNELS, cuda
+from rtseg.kernels.device_array import DeviceArray
+from rtseg.kernels.registry import Case, Kernel
+
+ON_HOST = {"palette"}  # arrays that travel with the call
+
+
+def wrong_cases(made: "Kernel[..., Any]") -> list[str]:
+    """The cases in which a kernel's CUDA backend is further from the truth than it may be."""
+    return [case.name for case in made.cases() if not agrees(made, case)]
+
+
+def agrees(made: "Kernel[..., Any]", case: Case) -> bool:
+    """Whether the backend and the truth agree on a case."""
+    named = zip(signature(made.truth).parameters, case.args, strict=False)
+    there = [DeviceArray.of(value) if isinstance(value, np.ndarray) and name not in ON_HOST else value for name, value in named]
+    found = made.backends["cuda"](*there, **case.options)
+    own = np.asarray(found.numpy() if isinstance(found, DeviceArray) else found)
+    expected = np.asarray(made.truth(*case.args, **case.options))
+    return own.shape == expected.shape and np.allclose(own, expected, rtol=0, atol=made.atol, equal_nan=own.dtype.kind == "f")
+
+
+def main() -> int:
+    """Print a line a kernel; 0 where all agree."""
+    if problem := cuda.problem():
+        sys.stdout.write(f"{problem}\n")
+        return 1
+    failed = 0
+    for name, made in sorted(KERNELS.items()):
+        wrong = wrong_cases(made)
+        failed += bool(wrong)
+        sys.stdout.write(f"{name}: {'agrees' if not wrong else 'is off on ' + ', '.join(wrong[:5])}\n")
+    return failed > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""One step of a network on a GPU, from the frame to what the host asks for: captured once as a CUDA graph, then replayed."""
+
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import ExitStack
+from inspect import signature
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.engines.deferred import Deferred, Known
+from rtseg.engines.gpu import GpuArray, Pinned, to_host
+from rtseg.kernels.cuda import launch, stream_of
+from rtseg.kernels.device_array import DeviceArray, Graph
+from rtseg.kernels.registry import Kernel
+
+Outputs = Mapping[Hashable, Deferred]
+Network = Callable[[Known], None]  # puts the network on the stream, after what it reads is known
+
+
+class Step:
+    """What the stream does for one place of the frame, one fit and one side of the state.
+
+    network: runs it, and adds its answer to what is known. leaves: the arrays that everything is made of. stream, done:
+    pycuda's; `done` is recorded behind each run. mapped: the GPU writes into host memory by itself.
+
+    A first run works out each thing when it is asked for. From the second on, one graph does it all: the answers that the run
+    before was asked for lie in pinned memory when `done` is reached. Who asks for something else than before gets it, and the
+    next run captures again.
+    """
+
+    def __init__(self, network: Network, leaves: Known, stream: Any, done: Any, *, mapped: bool) -> None:
+        self._network, self._leaves, self._stream, self._done, self._mapped = network, leaves, stream, done, mapped
+        self._asked: dict[Hashable, Deferred] = {}  # since the last start
+        self._outputs: Outputs = {}  # what the graph brings to the host
+        self._pinned: dict[Hashable, Pinned] = {}
+        self._known: Known = {}
+        self._graph: Graph | None = None
+        self.captures = 0
+
+    def start(self) -> None:
+        """Put a run on the stream and return at once."""
+        asked, self._asked = self._asked, {}
+        if asked.keys() != self._outputs.keys():
+            self._capture(asked)
+        if self._graph:
+            self._graph.replay()
+        else:
+            self._known = self._work({})
+        self._done.record(self._stream)
+
+    def on_host(self, array: Deferred) -> npt.NDArray[Any]:
+        """A copy of an array of the newest run; waits for it."""
+        self._asked[array.key] = array
+        if array.key not in self._outputs:
+            self._room_for(array)
+            self._bring(array, self._known)
+            self._done.record(self._stream)
+        self._wait()
+        return self._pinned[array.key].array.copy()
+
+    def described(self, array: Deferred) -> tuple[tuple[int, ...], np.dtype[Any]]:
+        """The shape and dtype of an array of the newest run."""
+        there = array.worked_out(self._known)
+        return tuple(there.shape), there.dtype
+
+    def close(self) -> None:
+        """Give back the graph and the pinned memory."""
+        self._graph, self._known = None, {}
+        with ExitStack() as all_of_it:
+            for place in self._pinned.values():
+                all_of_it.callback(place.close)
+            self._pinned = {}
+
+    def _wait(self) -> None:
+        self._done.synchronize()
+
+    def _capture(self, outputs: Outputs) -> None:
+        self._graph, self._outputs, self._known = None, {}, {}
+        # Once outside: TensorRT makes ready what it needs, and the pool then has all the memory that a graph may not ask for.
+        self._known = self._work({})
+        for array in outputs.values():
+            self._room_for(array)
+        self._known = {}
+        self._work(outputs)
+        known: Known = {}
+        self._graph = Graph(self._stream.handle, lambda: known.update(self._work(outputs)))
+        self._known, self._outputs = known, outputs
+        self.captures += 1
+
+    def _work(self, outputs: Outputs) -> Known:
+        known = dict(self._leaves)
+        self._network(known)
+        for array in outputs.values():
+            self._bring(array, known)
+        return known
+
+    def _room_for(self, array: Deferred) -> None:
+        """Pinned memory for an array, made before the stream is captured."""
+        if array.key not in self._pinned:
+            shape, dtype = self.described(array)
+            self._pinned[array.key] = Pinned(shape, dtype, mapped=self._mapped)
+
+    def _bring(self, array: Deferred, known: Known) -> None:
+        """Put the array's way to the host on the stream."""
+        place = self._pinned[array.key]
+        if self._mapped and array.key not in known and _takes_out(array):
+            there = GpuArray(place.pointer, place.array.shape, place.array.dtype, self._stream.handle)
+            array.worked_out(known, out=there)
+        else:
+            to_host(place.array, pointer_of(array.worked_out(known)), self._stream)
+
+
+def _takes_out(array: Deferred) -> bool:
+    """Whether the kernel that makes an array can be told where."""
+    return "out" in signature(array.make.truth).parameters if isinstance(array.make, Kernel) else False
+
+
+def pointer_of(array: Any) -> int:
+    """Where a device array begins."""
+    return int(array.__cuda_array_interface__["data"][0])
+
+
+def nonfinite_flag(array: Any) -> DeviceArray:
+    """Whether an array holds NaN or infinity, as an integer on the GPU: (1,) int32, so that nobody waits for it."""
+    flag = DeviceArray((1,), np.int32, stream_of(array))
+    launch("has_nonfinite", array, int(np.prod(array.shape)), array.dtype.itemsize, flag)
+    return flag

@@ -1,0 +1,105 @@
+"""`rtseg build`: from an ONNX file to a TensorRT plan for this GPU, which must segment as the CPU does."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from itertools import chain, islice
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.progress import Progress
+
+from rtseg import kernels
+from rtseg.cli.app import app, console
+from rtseg.cli.network import ClassesOption, MeanOption, SizeOption, StateOption, StdOption, described
+from rtseg.engines.base import Engine
+from rtseg.engines.load import load_engine, model_path
+from rtseg.engines.trial import Trial
+from rtseg.errors import GateRefusal
+from rtseg.frame import Image
+from rtseg.kernels.fit import letterbox
+from rtseg.sources import open_source
+
+ENDURED = 300  # frames at the gate, the memory carried through all of them
+
+
+@app.command()
+def build(
+    model: Annotated[str, typer.Argument(help="A shipped model's name or an .onnx file.")],
+    precision: Annotated[
+        str, typer.Option("--precision", help="fp32, fp16, or int8 for what rtseg quantize made; the fastest by default.")
+    ] = "",
+    device: Annotated[str, typer.Option("--device", help="gpu, or the dla of a Jetson that has one.")] = "gpu",
+    frames: Annotated[str, typer.Option("--frames", help="What it is tried on: any source.")] = "clip:carotid",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the .plan here too.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Build it though there is one.")] = False,
+    size: SizeOption = "",
+    classes: ClassesOption = "",
+    mean: MeanOption = "",
+    std: StdOption = "",
+    state: StateOption = None,
+) -> None:
+    """Build a TensorRT plan for this GPU and keep it, if it segments as the CPU does (extra `tensorrt`)."""
+    path, spec = model_path(model), described(model, size, classes, mean, std, state)
+    from rtseg.engines.build import best_precision, tag_for
+    from rtseg.engines.build import build as make
+    from rtseg.engines.gpu import Gpu
+    from rtseg.engines.plans import PlanCache, PlanFile
+    from rtseg.engines.tensorrt import TensorRtEngine
+
+    cache = PlanCache()
+    with ExitStack() as stack:
+        gpu = stack.enter_context(closing(Gpu()))
+        tag = tag_for(path, precision or best_precision(path), device, gpu)
+        stack.enter_context(cache.lock(tag))
+        found = None if again else cache.find(tag)
+        if found is None:
+            reference = stack.enter_context(closing(load_engine(path, spec=spec)))
+            with Progress(console=console, transient=True) as bar:
+                plan = make(path, tag, gpu, cache.timing(tag), Phases(bar))
+            found = PlanFile(tag, reference.spec, plan)
+            with closing(TensorRtEngine(plan, reference.spec)) as tried:
+                console.print(f"{tag.precision} on {gpu.name}: {check(reference, tried, frames)}", highlight=False)
+            cache.store(found)
+        if out:
+            found.write(out)
+    console.print(f"the plan is {out or cache.path(tag)}", highlight=False)
+
+
+class Phases:
+    """Shows TensorRT's phases as they come."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar, self._tasks = bar, dict[str, Any]()
+
+    def __call__(self, phase: str, done: int, steps: int) -> bool:
+        if phase not in self._tasks:
+            self._tasks[phase] = self._bar.add_task(phase)
+        self._bar.update(self._tasks[phase], completed=done, total=max(1, steps))
+        return True
+
+
+def check(reference: Engine, tried: Engine, frames: str) -> str:
+    """How alike two engines segment, in words. Raises GateRefusal where they do not, or where nothing can be told of it."""
+    trial = Trial(tried, ENDURED, settling=0)
+    state = reference.initial_state()
+    for image in _images(frames):
+        fit = letterbox((0, 0, *image.shape[:2]), reference.spec.size)
+        x = kernels.fit_input(image, fit, reference.spec.mean, reference.spec.std)
+        logits, state = reference.infer(x, state)
+        trial.observe(np.asarray(x), logits)
+        if trial.verdict is not None:
+            break
+    if not trial.verdict:
+        why = trial.reason or f"{ENDURED} frames of {frames} held too few masks: name a source of its kind with --frames"
+        raise GateRefusal(f"the plan is not kept: {why}. Build with --precision fp32, or run the model with --engine openvino")
+    return trial.reason
+
+
+def _images(frames: str) -> Iterator[Image]:
+    """The frames of a source, there and back again, as often as the gate needs them."""
+    with closing(open_source(frames)) as source:
+        once = [frame.image for frame in islice(source, ENDURED)]
+    turns = chain.from_iterable((once, once[-2:0:-1]) for _ in range(ENDURED))
+    yield from islice(chain.from_iterable(turns), 2 * ENDURED)

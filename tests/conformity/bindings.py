@@ -1,0 +1,113 @@
+"""The real packages, as far as they import where there is no GPU: TensorRT's bindings over stubs, pycuda built from source."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+VERSIONS = ("10.13.3.9.post1", "10.16.1.11", "11.4.0.106")  # of tensorrt_cu13_bindings
+NATIVE = ("nvinfer", "nvinfer_plugin", "nvonnxparser")
+OF_NVIDIA = ("createInfer", "createNv", "getBuilder", "getPlugin", "getNvOnnx", "initLib")
+
+DESCRIBE = """
+import json, sys
+import tensorrt_bindings as trt
+def describe(thing):
+    members = getattr(thing, "__members__", None)
+    found = {name: str(getattr(getattr(thing, name, None), "__doc__", "") or "") for name in dir(thing)}
+    return found | dict.fromkeys(members or (), "")
+print(json.dumps({name: describe(getattr(trt, name)) for name in dir(trt) if not name.startswith("__")} | {"__version__": {}}))
+"""
+
+
+def tensorrt_names(version: str, folder: Path) -> dict[str, dict[str, str]]:
+    """Every class of a version of TensorRT, and the docstring of everything in it. Raises Unavailable."""
+    found = folder / f"tensorrt-{version}.json"
+    if not found.exists():
+        wheel = _downloaded(f"tensorrt_cu13_bindings=={version}", folder / version)
+        shutil.unpack_archive(wheel, folder / version, "zip")
+        stubs = _stubs(folder / version / "tensorrt_bindings" / "tensorrt.so", folder / version, version.partition(".")[0])
+        found.write_text(_run([sys.executable, "-c", DESCRIBE], folder / version, LD_LIBRARY_PATH=str(stubs)))
+    names: dict[str, dict[str, str]] = json.loads(found.read_text())
+    return names
+
+
+def pycuda_names(folder: Path) -> dict[str, dict[str, str]]:
+    """Every name of pycuda.driver, built from source over a stub of libcuda. Raises Unavailable."""
+    found = folder / "pycuda.json"
+    if not found.exists():
+        archive = _downloaded("pycuda", folder / "pycuda", "--no-binary", ":all:", "--no-build-isolation")
+        shutil.unpack_archive(archive, folder / "pycuda")
+        (source,) = (folder / "pycuda").glob("pycuda-*/")
+        stubs = _build_pycuda(source, folder)
+        script = DESCRIBE.replace("tensorrt_bindings as trt", "pycuda.driver as trt")
+        (built,) = (source / "build").glob("lib.*")
+        found.write_text(_run([sys.executable, "-c", script], folder, LD_LIBRARY_PATH=str(stubs), PYTHONPATH=str(built)))
+    names: dict[str, dict[str, str]] = json.loads(found.read_text())
+    return names
+
+
+class Unavailable(Exception):
+    """A package or a tool cannot be had here."""
+
+
+def _downloaded(requirement: str, folder: Path, *options: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *options, "--dest", str(folder), requirement]
+    try:
+        _run(pip, folder)
+    except RuntimeError as error:
+        raise Unavailable(str(error)) from error
+    (archive,) = (path for path in folder.iterdir() if path.suffix in (".whl", ".gz"))
+    return archive
+
+
+def _stubs(library: Path, folder: Path, major: str) -> Path:
+    """Empty native libraries that have the functions which the bindings ask for."""
+    wanted = [name for name in _undefined(library) if name.startswith(OF_NVIDIA)]
+    for name in NATIVE:
+        _compile_stub(folder / f"lib{name}.so.{major}", wanted)
+    return folder
+
+
+def _build_pycuda(source: Path, folder: Path) -> Path:
+    """Build the extension without cuRAND; gives where its libcuda is."""
+    _compile_stub(folder / "libcuda.so", ["cuInit"])
+    nvcc = shutil.which("nvcc")
+    if nvcc is None:
+        raise Unavailable("there is no nvcc")
+    root = Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"))
+    _run([sys.executable, "configure.py", f"--cuda-root={root}"], source)
+    with (source / "siteconf.py").open("a") as settings:
+        settings.write("CUDA_ENABLE_CURAND = False\n")
+    _run([sys.executable, "setup.py", "build"], source, LIBRARY_PATH=str(folder))
+    (extension,) = source.glob("build/lib.*/pycuda/_driver*.so")
+    wanted = [name for name in _undefined(extension) if name.startswith("cu")]
+    _compile_stub(folder / "libcuda.so.1", wanted)
+    return folder
+
+
+def _undefined(library: Path) -> list[str]:
+    lines = _run(["nm", "-D", "--undefined-only", str(library)], library.parent).splitlines()
+    return [line.split()[-1].partition("@")[0] for line in lines]
+
+
+def _compile_stub(library: Path, functions: list[str]) -> None:
+    text = "".join(f"int {name}(void) {{ return 100; }}\n" for name in functions)
+    command = ["gcc", "-shared", "-fPIC", "-w", f"-Wl,-soname,{library.name}", "-x", "c", "-", "-o", str(library)]
+    subprocess.run(command, input=text, text=True, check=True, capture_output=True)
+
+
+def _run(command: list[str], folder: Path, **environment: str) -> str:
+    """What a program prints. Raises RuntimeError with what it complains of."""
+    try:
+        ended = subprocess.run(
+            command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=1500
+        )
+    except OSError as error:
+        raise RuntimeError(f"{command[0]} cannot be run: {error}") from error
+    if ended.returncode:
+        raise RuntimeError(f"{' '.join(command[:6])}: {ended.stderr.strip()[-400:]}")
+    return ended.stdout

@@ -1,0 +1,70 @@
+"""What our code and the stand-ins of tests/emulated use of tensorrt and pycuda, read from their text.
+
+A name is looked for in the source: `tensorrt.X.Y`, `cuda.X.Y` and, for methods of objects that these make, the table below.
+"""
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+OURS = {"tensorrt": ("engines/plan.py", "engines/build.py"), "cuda": ("engines/gpu.py",)}
+
+# The methods and attributes that our code uses of what TensorRT makes: (class, name), with the parameters that it names.
+TENSORRT_METHODS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("Runtime", "deserialize_cuda_engine"): (),
+    ("ICudaEngine", "num_io_tensors"): (),
+    ("ICudaEngine", "get_tensor_name"): (),
+    ("ICudaEngine", "get_tensor_mode"): (),
+    ("ICudaEngine", "get_tensor_dtype"): (),
+    ("ICudaEngine", "get_tensor_shape"): (),
+    ("ICudaEngine", "create_execution_context"): (),
+    ("IExecutionContext", "set_tensor_address"): ("name", "memory"),
+    ("IExecutionContext", "execute_async_v3"): ("stream_handle",),
+    ("Builder", "num_DLA_cores"): (),
+    ("Builder", "create_network"): ("flags",),
+    ("Builder", "create_builder_config"): (),
+    ("Builder", "build_serialized_network"): (),
+    ("IBuilderConfig", "progress_monitor"): (),
+    ("IBuilderConfig", "default_device_type"): (),
+    ("IBuilderConfig", "DLA_core"): (),
+    ("IBuilderConfig", "set_flag"): ("flag",),
+    ("IBuilderConfig", "clear_flag"): ("flag",),
+    ("IBuilderConfig", "create_timing_cache"): ("serialized_timing_cache",),
+    ("IBuilderConfig", "set_timing_cache"): ("cache", "ignore_mismatch"),
+    ("IBuilderConfig", "get_timing_cache"): (),
+    ("ITimingCache", "serialize"): (),
+    ("OnnxParser", "parse_from_file"): ("model",),
+    ("OnnxParser", "num_errors"): (),
+    ("OnnxParser", "get_error"): ("index",),
+    ("ILogger", "log"): ("severity", "msg"),
+    ("IProgressMonitor", "phase_start"): ("phase_name", "parent_phase", "num_steps"),
+    ("IProgressMonitor", "step_complete"): ("phase_name", "step"),
+    ("IProgressMonitor", "phase_finish"): ("phase_name",),
+}
+
+# The same of pycuda, whose docstrings tell a method's C++ types and not its parameters' names.
+PYCUDA_METHODS = {
+    "Device": ("name", "compute_capability", "get_attribute", "retain_primary_context"),
+    "Context": ("push", "pop", "detach"),
+    "Stream": ("handle", "synchronize", "wait_for_event"),
+    "Event": ("record", "synchronize"),
+    "DeviceAllocation": ("__int__", "free"),
+    "HostAllocation": ("get_device_pointer", "free"),
+}
+
+
+def used(alias: str) -> set[str]:
+    """The dotted names behind `alias` in our modules: "ILogger.ERROR" for tensorrt.ILogger.ERROR."""
+    found: set[str] = set()
+    for path in OURS[alias]:
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            if isinstance(node, ast.Attribute) and ast.unparse(node).startswith(f"{alias}."):
+                found.add(ast.unparse(node).removeprefix(f"{alias}."))
+    return found
+
+
+def attributes_used(paths: tuple[str, ...]) -> set[str]:
+    """Every attribute that is read or called in modules: what the tables above must know of."""
+    trees = (ast.parse((ROOT / path).read_text()) for path in paths)
+    return {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}

@@ -1,0 +1,13 @@
+// What a real device has beyond what the kernels themselves use: pinned memory and events. For driver.cpp.
+#pragma once
+#include "cuda_runtime.h"
+
+using cudaEvent_t = struct CUevent_st*;
+
+cudaError_t cudaHostAlloc(void** pointer, std::size_t bytes, unsigned flags);
+cudaError_t cudaFreeHost(void* pointer);
+cudaError_t cudaEventCreate(cudaEvent_t* event);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);

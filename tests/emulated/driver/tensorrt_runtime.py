@@ -1,0 +1,229 @@
+"""A stand-in for TensorRT on the emulated GPU: as much as rtseg uses, with the real one's names and signatures.
+
+A plan is the ONNX file with a line before it that tells which TensorRT and which GPU it is for. It runs on ONNX Runtime, when
+the stream comes to it, on the memory at the addresses that were set when it was put there.
+"""
+
+import ctypes
+import json
+from enum import Enum
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from emulated.driver.device import plugged
+
+__version__ = "10.16.1.11"
+
+MAGIC = b"emulated plan "
+
+
+class TensorIOMode(Enum):
+    NONE, INPUT, OUTPUT = range(3)
+
+
+class DataType(Enum):
+    FLOAT, HALF, INT8 = range(3)
+
+
+class DeviceType(Enum):
+    GPU, DLA = range(2)
+
+
+class BuilderFlag(Enum):
+    GPU_FALLBACK, TF32 = 4, 8
+
+
+class NetworkDefinitionCreationFlag(Enum):
+    EXPLICIT_BATCH, STRONGLY_TYPED = 0, 1
+
+    def __int__(self) -> int:
+        return self.value
+
+
+class ILogger:
+    class Severity(Enum):
+        INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = range(5)
+
+    INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = Severity
+
+    def __init__(self) -> None:
+        pass
+
+    def log(self, severity: "ILogger.Severity", msg: str) -> None:
+        raise NotImplementedError
+
+
+class IProgressMonitor:
+    def __init__(self) -> None:
+        pass
+
+
+class Runtime:
+    def __init__(self, logger: ILogger) -> None:
+        self._logger = logger
+
+    def deserialize_cuda_engine(self, serialized_engine: bytes) -> "ICudaEngine | None":
+        head, _, network = bytes(serialized_engine).partition(b"\n")
+        if not head.startswith(MAGIC) or json.loads(head[len(MAGIC) :]) != _here():
+            self._logger.log(ILogger.ERROR, "The engine plan file is not compatible with this version of TensorRT")
+            return None
+        return ICudaEngine(network)
+
+
+class ICudaEngine:
+    def __init__(self, network: bytes) -> None:
+        self._session = _session(network)
+        self._ports = {port.name: port for port in (*self._session.get_inputs(), *self._session.get_outputs())}
+
+    @property
+    def num_io_tensors(self) -> int:
+        return len(self._ports)
+
+    def get_tensor_name(self, index: int) -> str:
+        return list(self._ports)[index]
+
+    def get_tensor_mode(self, name: str) -> TensorIOMode:
+        inputs = [port.name for port in self._session.get_inputs()]
+        return TensorIOMode.INPUT if name in inputs else TensorIOMode.OUTPUT
+
+    def get_tensor_dtype(self, name: str) -> DataType:
+        return {"tensor(float)": DataType.FLOAT, "tensor(float16)": DataType.HALF}[self._ports[name].type]
+
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._ports[name].shape)
+
+    def create_execution_context(self) -> "IExecutionContext":
+        return IExecutionContext(self)
+
+
+@lru_cache(maxsize=4)
+def _session(network: bytes) -> Any:
+    return onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+
+
+class IExecutionContext:
+    def __init__(self, engine: ICudaEngine) -> None:
+        self._engine = engine
+        self._addresses: dict[str, int] = {}
+
+    def set_tensor_address(self, name: str, memory: int) -> bool:
+        self._addresses[name] = memory
+        return name in self._engine._ports
+
+    def execute_async_v3(self, stream_handle: int) -> bool:
+        engine, addresses = self._engine, dict(self._addresses)
+        if set(addresses) != set(engine._ports):
+            return False
+        return plugged().enqueue(stream_handle, lambda: _run(engine, addresses)) == 0
+
+
+def _run(engine: ICudaEngine, addresses: dict[str, int]) -> None:
+    inputs = {port.name: _at(addresses[port.name], port.shape).copy() for port in engine._session.get_inputs()}
+    outputs = engine._session.get_outputs()
+    for port, result in zip(outputs, engine._session.run([port.name for port in outputs], inputs), strict=True):
+        _at(addresses[port.name], port.shape)[...] = result
+
+
+def _at(address: int, shape: list[int]) -> "np.ndarray[Any, np.dtype[np.float32]]":
+    assert not plugged().is_freed(address), "a tensor's memory was freed"
+    size = int(np.prod(shape))
+    return np.ctypeslib.as_array((ctypes.c_float * size).from_address(address)).reshape(shape)
+
+
+def _here() -> list[Any]:
+    return [__version__, plugged().name, plugged().capability[0], plugged().capability[1]]
+
+
+class Builder:
+    num_DLA_cores = 0  # noqa: N815
+
+    def __init__(self, logger: ILogger) -> None:
+        self._logger = logger
+
+    def create_network(self, flags: int = 0) -> "INetworkDefinition":
+        assert flags == 1 << int(NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+        return INetworkDefinition()
+
+    def create_builder_config(self) -> "IBuilderConfig":
+        return IBuilderConfig()
+
+    def build_serialized_network(self, network: "INetworkDefinition", config: "IBuilderConfig") -> bytes | None:
+        monitor = config.progress_monitor
+        monitor.phase_start("Building Engine", None, 2)
+        for step in range(2):
+            monitor.phase_start("Timing", "Building Engine", 3)
+            for tactic in range(3):
+                if not monitor.step_complete("Timing", tactic):
+                    self._logger.log(ILogger.ERROR, "the build was cancelled")
+                    return None
+            monitor.phase_finish("Timing")
+            monitor.step_complete("Building Engine", step)
+        monitor.phase_finish("Building Engine")
+        if config._cache is not None:
+            config._cache._content += b"t"
+        return MAGIC + json.dumps(_here()).encode() + b"\n" + network.content
+
+
+class INetworkDefinition:
+    content = b""
+
+
+class IHostMemory(bytes):
+    pass
+
+
+class ITimingCache:
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def serialize(self) -> IHostMemory:
+        return IHostMemory(self._content)
+
+
+class IBuilderConfig:
+    def __init__(self) -> None:
+        self.progress_monitor: Any = None
+        self.default_device_type, self.DLA_core = DeviceType.GPU, -1
+        self.flags: set[BuilderFlag] = set()
+        self._cache: ITimingCache | None = None
+
+    def set_flag(self, flag: BuilderFlag) -> None:
+        self.flags.add(flag)
+
+    def clear_flag(self, flag: BuilderFlag) -> None:
+        self.flags.discard(flag)
+
+    def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
+        return ITimingCache(serialized_timing_cache)
+
+    def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
+        self._cache = cache
+        return True
+
+    def get_timing_cache(self) -> ITimingCache | None:
+        return self._cache
+
+
+class OnnxParser:
+    def __init__(self, network: INetworkDefinition, logger: ILogger) -> None:
+        self._network, self._problem = network, ""
+
+    @property
+    def num_errors(self) -> int:
+        return int(bool(self._problem))
+
+    def get_error(self, index: int) -> str:
+        return self._problem
+
+    def parse_from_file(self, model: str) -> bool:
+        try:
+            onnx.checker.check_model(onnx.load(model))
+        except Exception as error:  # noqa: BLE001  protobuf and onnx raise what they like
+            self._problem = str(error)
+            return False
+        self._network.content = Path(model).read_bytes()
+        return True

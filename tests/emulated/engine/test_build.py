@@ -1,0 +1,266 @@
+"""Plans: built, kept, found again, refused by name; all on the emulated GPU."""
+
+import json
+import re
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import networks
+import numpy as np
+import onnx
+import pytest
+from emulated.driver import tensorrt_runtime
+from emulated.driver.device import Device
+from emulated.engine import plans
+from typer.testing import CliRunner
+
+from rtseg import load_engine
+from rtseg.cli.app import app
+from rtseg.engines.plans import PlanCache, PlanFile, PlanTag, write_whole
+from rtseg.errors import ConfigError, EngineError, ModelError
+
+TAG = PlanTag("0123456789abcdef", "10.16", "Emulated GPU", "sm_87", "13000", "fp32", "gpu")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlanCache:
+    monkeypatch.setenv("RTSEG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("rtseg.cli.build.ENDURED", 30)
+    return PlanCache()
+
+
+@pytest.fixture
+def phantom(tmp_path: Path) -> str:
+    """Frames that give the tiny network a mask."""
+    import cv2
+
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for index in range(6):
+        image = np.zeros((40, 56), np.uint8)
+        image[5 : 25 + index, 10:40] = 220
+        cv2.imwrite(str(folder / f"{index}.png"), image)
+    return str(folder / "*.png")
+
+
+def built(*arguments: str) -> str:
+    """What `rtseg build` prints."""
+    ended = CliRunner().invoke(app, ["build", *arguments], catch_exceptions=False, env={"COLUMNS": "300"})
+    assert ended.exit_code == 0, ended.output
+    return ended.output
+
+
+def refused(*arguments: str) -> str:
+    """Why `rtseg build` fails."""
+    ended = CliRunner().invoke(app, ["build", *arguments], env={"COLUMNS": "300"})
+    assert ended.exit_code == 1, ended.output
+    return ended.output
+
+
+class TestFile:
+    def test_what_is_written_is_read(self, tmp_path: Path) -> None:
+        file = PlanFile(TAG, networks.spec(), b"plan\nwith lines")
+        file.write(tmp_path / "a.plan")
+        assert PlanFile.read(tmp_path / "a.plan") == file
+        assert [path.name for path in tmp_path.iterdir()] == ["a.plan"]
+
+    @pytest.mark.parametrize(
+        ("content", "complaint"),
+        [
+            (b"ftrt", "no plan of rtseg"),
+            (b"rtseg plan {", "head of .* cannot be read"),
+            (b"rtseg plan {}\nplan", "head of .* cannot be read"),
+        ],
+    )
+    def test_what_is_no_plan_is_refused(self, tmp_path: Path, content: bytes, complaint: str) -> None:
+        (tmp_path / "a.plan").write_bytes(content)
+        with pytest.raises(ModelError, match=f"{complaint}.*build it again"):
+            PlanFile.read(tmp_path / "a.plan")
+
+    def test_a_damaged_plan_is_refused(self, tmp_path: Path) -> None:
+        PlanFile(TAG, networks.spec(), b"plan").write(tmp_path / "a.plan")
+        content = (tmp_path / "a.plan").read_bytes()
+        (tmp_path / "a.plan").write_bytes(content[:-1])
+        with pytest.raises(ModelError, match="is damaged: build it again"):
+            PlanFile.read(tmp_path / "a.plan")
+
+    def test_nothing_half_written_is_left(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
+        with pytest.raises(OSError, match="disk full"):
+            write_whole(tmp_path / "a.plan", b"content")
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestCache:
+    @pytest.mark.parametrize("field", ["model", "tensorrt", "gpu", "sm", "driver", "precision", "device", "build"])
+    def test_each_part_of_the_tag_counts(self, cache: PlanCache, field: str) -> None:
+        other = replace(TAG, **{field: 2 if field == "build" else "other"})
+        assert cache.path(TAG) != cache.path(other)
+        assert field in TAG.unlike(other)
+
+    def test_a_plan_that_says_something_else_is_dropped(self, cache: PlanCache, caplog: pytest.LogCaptureFixture) -> None:
+        PlanFile(replace(TAG, driver="12000"), networks.spec(), b"plan").write(cache.path(TAG))
+        assert cache.find(TAG) is None
+        assert "is dropped: driver '12000' and not '13000'" in caplog.text
+        assert not cache.path(TAG).exists()
+
+    def test_a_damaged_plan_is_dropped(self, cache: PlanCache, caplog: pytest.LogCaptureFixture) -> None:
+        cache.folder.mkdir(parents=True)
+        cache.path(TAG).write_bytes(b"rtseg plan x")
+        assert cache.find(TAG) is None
+        assert "cannot be read" in caplog.text
+
+    def test_one_builds_and_the_others_wait(self, cache: PlanCache) -> None:
+        order, waits = [], threading.Event()
+
+        def other() -> None:
+            waits.set()
+            with cache.lock(TAG):
+                order.append("other")
+
+        with cache.lock(TAG):
+            thread = threading.Thread(target=other)
+            thread.start()
+            assert waits.wait(60)
+            order.append("first")
+        thread.join(60)
+        assert order == ["first", "other"]
+
+
+class TestBuild:
+    def test_a_plan_is_built_tried_kept_and_found(
+        self, gpu: Device, cache: PlanCache, tiny: Path, phantom: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        said = built(str(tiny), "--precision", "fp32", "--frames", phantom)
+        assert "fp32 on Emulated GPU: its Dice against the other is 1.0000 on 30 masks" in said
+        (plan,) = cache.folder.glob("*.plan")
+        assert list(cache.folder.glob("*.timing"))
+        monkeypatch.setattr(tensorrt_runtime, "Builder", None)  # nobody builds it again
+        assert "the plan is" in built(str(tiny), "--precision", "fp32", "--frames", phantom)
+        for model, name in [(tiny, "tensorrt"), (plan, "openvino")]:
+            engine = load_engine(model, name)
+            assert (engine.name, engine.spec) == ("tensorrt", networks.spec())  # type: ignore[attr-defined]
+            engine.close()
+        assert gpu.in_use() == (0, 0, 0, 0)
+
+    def test_the_timing_cache_is_used_again(self, gpu: Device, cache: PlanCache, tiny: Path, phantom: str) -> None:
+        for _ in range(2):
+            built(str(tiny), "--precision", "fp32", "--frames", phantom, "--again")
+        (timing,) = cache.folder.glob("*.timing")
+        assert timing.read_bytes() == b"tt"
+
+    def test_half_precision_is_in_the_file_and_not_in_a_flag(
+        self, gpu: Device, cache: PlanCache, tmp_path: Path, phantom: str
+    ) -> None:
+        model = networks.convolutional(tmp_path / "net.onnx")
+        built(str(model), "--frames", phantom, "--out", str(tmp_path / "net.plan"))
+        found = PlanFile.read(tmp_path / "net.plan")
+        network = onnx.load_from_string(found.plan.partition(b"\n")[2])
+        assert found.tag.precision == "fp16"
+        assert {tensor.data_type for tensor in network.graph.initializer} == {onnx.TensorProto.FLOAT16}
+        ports = (*network.graph.input, *network.graph.output)
+        assert {port.type.tensor_type.elem_type for port in ports} == {onnx.TensorProto.FLOAT}
+
+    def test_a_quantised_file_is_built_as_it_is(self, gpu: Device, cache: PlanCache, tmp_path: Path) -> None:
+        from rtseg.engines.build import best_precision, is_quantised
+        from rtseg.engines.zoo import shipped
+
+        model = shipped()["carotid-int8"]
+        assert best_precision(model) == "int8"
+        assert not is_quantised(shipped()["carotid"])
+        with pytest.raises(ModelError, match="is INT8 already: build it with --precision int8"):
+            self._plan(model, "fp16", tmp_path)
+        with pytest.raises(ModelError, match="has no INT8 in it: make it with `rtseg quantize`"):
+            self._plan(shipped()["carotid"], "int8", tmp_path)
+
+    def test_what_segments_otherwise_is_not_kept(
+        self, gpu: Device, cache: PlanCache, tiny: Path, phantom: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run = tensorrt_runtime._run
+
+        def worse(engine: Any, addresses: dict[str, int]) -> None:
+            run(engine, addresses)
+            tensorrt_runtime._at(addresses["logits"], [1, 1, *networks.HALF])[..., :12] = 1
+
+        monkeypatch.setattr(tensorrt_runtime, "_run", worse)
+        said = refused(str(tiny), "--precision", "fp32", "--frames", phantom)
+        assert re.search(r"the plan is not kept: its Dice .*--precision fp32", said)
+        assert not list(cache.folder.glob("*.plan"))
+
+    def test_frames_that_hold_nothing_prove_nothing(self, gpu: Device, cache: PlanCache, tiny: Path, tmp_path: Path) -> None:
+        import cv2
+
+        cv2.imwrite(str(tmp_path / "black.png"), np.zeros((40, 56), np.uint8))
+        said = refused(str(tiny), "--precision", "fp32", "--frames", str(tmp_path / "black.png"))
+        assert "held too few masks: name a source of its kind with --frames" in said
+
+    def test_what_tensorrt_cannot_read_is_named(
+        self, gpu: Device, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        broken = tmp_path / "broken.onnx"
+        broken.write_bytes(b"no network")
+        with pytest.raises(ModelError, match=r"TensorRT cannot read .*broken.onnx \(.*--engine openvino"):
+            self._plan(broken, "fp32", tmp_path)
+        monkeypatch.setattr(tensorrt_runtime.Builder, "build_serialized_network", lambda *_: None)
+        with pytest.raises(EngineError, match=r"TensorRT cannot build .*--precision fp32"):
+            self._plan(tiny, "fp32", tmp_path)
+
+    def test_no_such_precision_and_no_dla(self, gpu: Device, tiny: Path, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match=r"no plan in 'fp8' for 'gpu': choose fp32, fp16, int8"):
+            self._plan(tiny, "fp8", tmp_path)
+        with pytest.raises(ConfigError, match="has no DLA: build with --device gpu"):
+            self._plan(tiny, "fp32", tmp_path, "dla")
+
+    def test_for_a_dla_the_gpu_does_the_rest(
+        self, gpu: Device, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        configs = []
+        monkeypatch.setattr(tensorrt_runtime.Builder, "num_DLA_cores", 2)
+        create = tensorrt_runtime.Builder.create_builder_config
+        monkeypatch.setattr(
+            tensorrt_runtime.Builder, "create_builder_config", lambda self: configs.append(create(self)) or configs[-1]
+        )
+        self._plan(tiny, "fp32", tmp_path, "dla")
+        (config,) = configs
+        assert (config.default_device_type, config.DLA_core) == (tensorrt_runtime.DeviceType.DLA, 0)
+        assert config.flags == {tensorrt_runtime.BuilderFlag.GPU_FALLBACK}
+
+    @staticmethod
+    def _plan(model: Path, precision: str, folder: Path, device: str = "gpu") -> bytes:
+        from rtseg.engines.build import build, tag_for
+        from rtseg.engines.gpu import Gpu
+
+        here = Gpu()
+        try:
+            tag = tag_for(model, precision, device, here)
+            return build(model, tag, here, folder / "a.timing", lambda *_: True)
+        finally:
+            here.close()
+
+
+class TestLoading:
+    def test_a_plan_of_elsewhere_is_refused_by_name(self, gpu: Device, tiny: Path, tmp_path: Path) -> None:
+        from rtseg.engines.plan import VERSION
+
+        tag = PlanTag("abc", VERSION, "Orin", "sm_87", "12060", "fp16", "gpu")
+        PlanFile(tag, networks.spec(), plans.plan_of(tiny)).write(tmp_path / "orin.plan")
+        with pytest.raises(ModelError, match=r"was built for gpu 'Orin' and not 'Emulated GPU', driver '12060'.*this machine"):
+            load_engine(tmp_path / "orin.plan")
+        with pytest.raises(ModelError, match=r"there is no plan .*nowhere.plan"):
+            load_engine(tmp_path / "nowhere.plan")
+
+    def test_a_plan_that_tensorrt_cannot_read_is_built_anew(
+        self, gpu: Device, cache: PlanCache, tiny: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        from rtseg.engines.planned import _tags
+
+        tag = _tags(tiny)[0]
+        head = json.dumps(["9.0", "Emulated GPU", 8, 7]).encode()
+        cache.store(PlanFile(tag, networks.spec(), tensorrt_runtime.MAGIC + head + b"\n" + tiny.read_bytes()))
+        engine = load_engine(tiny, "tensorrt")
+        assert "is dropped: TensorRT 10.16.1.11 cannot read the plan of 'tiny'" in caplog.text
+        assert engine.name == "openvino", "it serves while TensorRT builds"  # type: ignore[attr-defined]
+        engine.close()
+        assert gpu.contexts == 0

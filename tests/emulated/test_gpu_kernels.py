@@ -1,0 +1,35 @@
+"""The check of kernels that a person with a GPU runs, on the emulated one."""
+
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from rtseg.kernels import KERNELS
+
+
+@pytest.fixture(scope="module")
+def gpu_kernels() -> ModuleType:
+    spec = spec_from_file_location("gpu_kernels", Path(__file__).parents[2] / "demos" / "gpu_kernels.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", sorted(KERNELS))
+def test_sound_kernels_agree(gpu_kernels: ModuleType, emulated: Path, name: str) -> None:
+    assert gpu_kernels.agrees(KERNELS[name], KERNELS[name].cases()[0])
+
+
+def test_a_kernel_that_is_off_is_named(
+    gpu_kernels: ModuleType, emulated: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    smooth = KERNELS["smooth"]
+    monkeypatch.setattr(gpu_kernels, "KERNELS", {"smooth": smooth})
+    monkeypatch.setitem(smooth.backends, "cuda", lambda current, previous, weight: np.full(current.shape, 7, np.float32))
+    assert gpu_kernels.main() == 1
+    assert "smooth: is off on" in capsys.readouterr().out
