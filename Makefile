@@ -1,9 +1,10 @@
 # make demo, make test: from nothing to the result; the rest is for those who work on rtseg.
 PYTHON ?= python3
 BIN := .venv/bin
+DATA ?= ../shared/data
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check soak format clean
+.PHONY: demo test check soak temporal conformity gpu-check format clean
 
 demo: .venv/core
 	@mkdir -p out
@@ -20,7 +21,21 @@ check: .venv/dev
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
 
 soak: .venv/core
-	$(BIN)/python -m rtseg.temporal_bench.soak 100000
+	$(BIN)/python -m rtseg.temporal_bench.soak 100000 carotid-int8 docs/benchmarks/soak.json
+
+temporal: .venv/dev
+	@mkdir -p docs/benchmarks
+	for pair in carotid:carotid fetal-head:fetal_head nerve-vessel:nerve_vessel; do \
+	    model=$${pair%:*}; $(BIN)/rtseg eval $$model $(DATA)/$${pair#*:} --video --held-out engines/zoo/$$model.toml \
+	        --json docs/benchmarks/temporal-$$model.json --plot docs/temporal-$$model.png || exit 1; done
+	$(BIN)/python -m rtseg.temporal_bench.table docs/benchmarks/temporal-*.json > docs/benchmarks/temporal.md
+
+conformity: .venv/dev
+	$(PIP) setuptools wheel
+	RTSEG_CONFORMITY=1 $(BIN)/python -m pytest -rs tests/conformity
+
+gpu-check:
+	$(PYTHON) demos/gpu_check.py
 
 format: .venv/dev
 	$(BIN)/ruff format .

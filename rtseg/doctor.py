@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module, metadata
 
-from rtseg.engines.load import ENGINES
+from rtseg.engines.load import ENGINES, ON_GPU
 from rtseg.engines.zoo import shipped
 from rtseg.errors import RtsegError
+from rtseg.jetson import read_jetson
 from rtseg.kernels import KERNELS, cuda
 from rtseg.machine import cores, installed, processor
+from rtseg.sources.capabilities import capabilities
 
-_PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}  # an engine's own
+_PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "tensorrt": "tensorrt"}  # an engine's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +28,15 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Look for everything that rtseg can use on this machine."""
-    return [*_machine(), *map(_engine, ENGINES), _numba(), _cuda(), _models(), *map(_extra, _extras())]
+    return [*_machine(), *map(_engine, ENGINES + ON_GPU), _numba(), _cuda(), _models(), *_sources(), *map(_extra, _extras())]
 
 
 def _machine() -> Iterator[Finding]:
     yield Finding("machine", "python", True, f"{platform.python_version()} on {platform.system()} {platform.release()}")
     yield Finding("machine", "processor", True, f"{processor()}, {cores()} cores")
+    if board := read_jetson():
+        state = f"JetPack {board.jetpack}, L4T {board.l4t}, {board.power_mode}, GPU {board.gpu}, CPU {board.cpu}"
+        yield Finding("machine", "jetson", True, "; ".join(filter(None, (f"{board.board}: {state}", board.advice))))
 
 
 def _engine(name: str) -> Finding:
@@ -55,6 +60,11 @@ def _cuda() -> Finding:
 def _models() -> Finding:
     models = shipped()
     return Finding("models", "shipped", bool(models), ", ".join(models) or "none: reinstall rtseg")
+
+
+def _sources() -> Iterator[Finding]:
+    for source in capabilities():
+        yield Finding("source", source.name, source.present, source.detail)
 
 
 def _extras() -> list[str]:

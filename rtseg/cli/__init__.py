@@ -2,6 +2,8 @@
 
 from rtseg.cli import (  # noqa: F401  each adds its command to the app
     bench,
+    build,
+    demo,
     doctor,
     evaluate,
     export,

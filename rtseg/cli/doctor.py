@@ -1,16 +1,74 @@
-"""`rtseg doctor`: what is here, and what to do about what is not."""
+"""`rtseg doctor`: what is here, and what to do about what is not; and a look at one source."""
 
+import math
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
 from rich.markup import escape
 from rich.table import Table
 
 from rtseg.cli.app import app, console
+from rtseg.cli.live import events_shown
 from rtseg.doctor import examine
+from rtseg.source_doctor import Look, advice, watch
+from rtseg.sources import open_source
+from rtseg.sources.address import shown
+from rtseg.sources.camera import parse
+from rtseg.sources.usb import usb_speed
 
 
 @app.command()
-def doctor() -> None:
-    """Say which engines, kernels, models and extras are present, and how to get the others."""
+def doctor(
+    source: Annotated[str, typer.Option("--source", help="Instead, watch this source, and say what to change.")] = "",
+    seconds: Annotated[float, typer.Option("--seconds", min=0.5, help="How long it is watched.")] = 10.0,
+) -> None:
+    """Say which engines, kernels, models, sources and extras are present, and how to get the others."""
+    if source:
+        _look_at(source, seconds)
+        return
     table = Table("", "name", "here", "what")
     for finding in examine():
         table.add_row(finding.group, finding.name, "[green]yes" if finding.present else "[yellow]no", escape(finding.detail))
     console.print(table)
+
+
+def _look_at(uri: str, seconds: float) -> None:
+    with events_shown(), console.status(f"watching {escape(shown(uri))} for {seconds:g} s"):
+        look = watch(open_source(uri), seconds, _usb_speed(uri))
+    table = Table("what", "found", title=escape(shown(uri)), title_justify="left")
+    for name, found in _rows(look):
+        table.add_row(name, escape(found))
+    console.print(table)
+    for line in advice(look) or ["nothing to change"]:
+        console.print(f"- {line}", markup=False, highlight=False)
+
+
+def _rows(look: Look) -> Iterator[tuple[str, str]]:
+    info = look.info
+    yield "format", f"{look.format}, {info.width}x{info.height}"
+    yield (
+        "rate",
+        f"{look.real_fps:.4g} fps; it says {info.fps:.4g}" if info.live else f"{info.fps:.4g} fps, by its own word",
+    )
+    yield "frames watched", f"{look.frames}, of which {look.duplicates:.0%} repeat the one before"
+    if info.live:
+        yield "jitter", f"deviation {look.jitter_ms:.1f} ms, longest pause {look.longest_ms:.1f} ms"
+        yield "stale frames", f"{look.stale} waited after a second without a reader; rtseg drops them"
+    if not math.isnan(look.late_ms):
+        yield "late by its clock", f"one frame in ten by {look.late_ms:.1f} ms or more; {look.clock_jumps} jumps"
+    yield "interlaced", f"{look.combed:.0%} of the frames that move"
+    yield "damaged", str(look.damaged)
+    if look.usb_mbit:
+        yield "USB port", f"{look.usb_mbit:g} Mbit/s"
+    if look.sector:
+        top, left, height, width = look.sector.box
+        yield "sector", f"{look.sector.kind.value} at {top},{left},{height},{width}"
+    yield "connection", ", ".join(f"{count} times {state}" for state, count in look.events.items()) or "never lost"
+
+
+def _usb_speed(uri: str) -> float | None:
+    if not uri.startswith("camera:"):
+        return None
+    device, _ = parse(uri.removeprefix("camera:"))
+    return usb_speed(f"/dev/video{device}" if device.isdecimal() else device)

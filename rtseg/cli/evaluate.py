@@ -11,6 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from rtseg.cli.app import app, console
+from rtseg.cli.cases import SubjectsOption, chosen
 from rtseg.cli.network import (
     ClassesOption,
     EngineOption,
@@ -22,6 +23,9 @@ from rtseg.cli.network import (
     described,
     load,
 )
+from rtseg.cli.temporal import on_video
+from rtseg.dataset import Case, open_dataset
+from rtseg.errors import ConfigError
 from rtseg.evaluate import Evaluation
 from rtseg.evaluate import evaluate as measure
 from rtseg.sector import WholeFrame
@@ -34,6 +38,15 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/, paired by stem.")],
     engine: EngineOption = "openvino",
     json: Annotated[Path | None, typer.Option("--json", help="Write the figures, per class and per image.")] = None,
+    subjects: SubjectsOption = "",
+    held_out: Annotated[
+        Path | None, typer.Option("--held-out", help="Only the subjects that this training's .toml holds out.")
+    ] = None,
+    video: Annotated[
+        bool, typer.Option("--video", help="Instead, the steadiness on stills set in motion, and on scans in time order.")
+    ] = False,
+    frames: Annotated[int, typer.Option("--frames", min=10, help="With --video: of each still that is set in motion.")] = 100,
+    plot: Annotated[Path | None, typer.Option("--plot", help="With --video: draw it, into a PNG.")] = None,
     threads: ThreadsOption = 0,
     size: SizeOption = "",
     classes: ClassesOption = "",
@@ -42,12 +55,35 @@ def evaluate(
     state: StateOption = None,
 ) -> None:
     """Measure MODEL on DATA: a scan's frames in time order, its memory reset between scans."""
-    spec = described(model, size, classes, mean, std, state)
-    with closing(load(model, engine, threads, spec)) as network, Progress(console=console, transient=True) as bar:
-        session = Session(network, locator=WholeFrame())  # a dataset's images are pictures, not screens
-        task = bar.add_task("measuring")
-        show = partial(bar.update, task)
-        evaluation = measure(session, data, model=model, progress=lambda done, of: show(completed=done, total=of))
+    if plot and not video:
+        raise ConfigError("--plot draws what --video measures: give both")
+    spec, cases = described(model, size, classes, mean, std, state), _cases(data, subjects, held_out)
+    with closing(load(model, engine, threads, spec)) as network:
+        if video:
+            on_video(network, cases, frames, json, plot)
+            return
+        with Progress(console=console, transient=True) as bar:
+            # A dataset's images are pictures, not screens, and seconds lie between them: nothing is to be steadied.
+            session, task = Session(network, locator=WholeFrame(), temporal=None), bar.add_task("measuring")
+            show = partial(bar.update, task)
+            evaluation = measure(
+                session, data, model=model, cases=cases, progress=lambda done, of: show(completed=done, total=of)
+            )
+    _show(evaluation, json)
+
+
+def _cases(data: Path, subjects: str, held_out: Path | None) -> tuple[Case, ...]:
+    """The cases of the named subjects. Raises DatasetError, ConfigError, MissingExtra."""
+    if not held_out:
+        return chosen(open_dataset(data), "", None, subjects)
+    if subjects:
+        raise ConfigError("--subjects and --held-out both name subjects: give one of them")
+    from rtseg.train.config import read_config
+
+    return chosen(open_dataset(data), "", None, ",".join(read_config(held_out).data.held_out))
+
+
+def _show(evaluation: Evaluation, json: Path | None) -> None:
     console.print(_table(evaluation))
     for name, figures in evaluation.measurements().items():
         console.print(

@@ -13,8 +13,11 @@ from rtseg.errors import ConfigError
 ModelOption: TypeAlias = Annotated[
     str, typer.Option("--model", "-m", help="A shipped model's name (see `rtseg models`) or an .onnx file.")
 ]
-EngineOption: TypeAlias = Annotated[str, typer.Option("--engine", help="openvino (the CPU default) or onnx.")]
+EngineOption: TypeAlias = Annotated[
+    str, typer.Option("--engine", help="openvino, onnx, tensorrt, or several that stand in for one another: tensorrt,openvino.")
+]
 ThreadsOption: TypeAlias = Annotated[int, typer.Option("--threads", min=0, help="Threads of the engine; 0 lets it choose.")]
+JsonOption: TypeAlias = Annotated[Path | None, typer.Option("--json", help="Write the report.")]
 SizeOption: TypeAlias = Annotated[str, typer.Option("--size", help="HxW of the input, for an .onnx without rtseg's metadata.")]
 ClassesOption: TypeAlias = Annotated[str, typer.Option("--classes", help="Its classes without the background: lumen,plaque")]
 MeanOption: TypeAlias = Annotated[

@@ -9,6 +9,9 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rtseg.cli.app import app, console
+from rtseg.cli.budget import BudgetOption, keeping, saving
+from rtseg.cli.igtl import USUAL_PARTS, IgtlOption, IgtlSendOption, serving, tell_missed
+from rtseg.cli.live import PolicyOption, events_shown, tell_connections
 from rtseg.cli.network import (
     ClassesOption,
     EngineOption,
@@ -21,20 +24,26 @@ from rtseg.cli.network import (
     described,
     load,
 )
+from rtseg.cli.record import RecordOption, recording, session_for, tell_recorded
 from rtseg.cli.tables import latency_table
+from rtseg.cli.watch import RepeatOption, ViewAtOption, ViewOption, WindowOption, played, watching
 from rtseg.errors import SourceError
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
-from rtseg.sector import Guard, locator
-from rtseg.session import Session
+from rtseg.sector import Guard
 from rtseg.sinks.base import Sink
+from rtseg.sinks.igtl import IgtlSink
 from rtseg.sinks.jsonl import JsonSink
 from rtseg.sinks.masks import MaskSink
 from rtseg.sinks.video import VideoSink
+from rtseg.sinks.watchdog import watchdogs
 from rtseg.sources import Source, open_source
-from rtseg.temporal import TemporalOptions
+from rtseg.sources.address import shown
+from rtseg.sources.open import KNOWN
+from rtseg.speckle import FILTERS, SpeckleFilter
+from rtseg.temporal import STEADY, TemporalOptions
 
-SOURCES = "A video file, a folder or glob of images, clip:carotid, or synthetic:"
+SOURCES = f"{KNOWN[0].upper()}{KNOWN[1:]}"
 
 
 @app.command()
@@ -58,12 +67,34 @@ def run(
     keep_surroundings: Annotated[
         bool, typer.Option("--keep-surroundings", help="Record what stands around the sector too: names and dates!")
     ] = False,
-    smoothing: Annotated[float, typer.Option("--smoothing", help="The past's share in a still picture, 0 to 0.95.")] = 0.0,
+    steady: Annotated[
+        bool, typer.Option("--steady/--no-steady", help="Steady the masks in time: the three options below, as measured best.")
+    ] = True,
+    smoothing: Annotated[
+        float | None, typer.Option("--smoothing", help="The past's share in a still picture, 0 to 0.95.")
+    ] = None,
     hysteresis: Annotated[
-        float, typer.Option("--hysteresis", help="Logits by which a pixel keeps its class, such as 1.")
-    ] = 0.0,
-    flow: Annotated[bool, typer.Option("--flow", help="Carry the past along the motion before it counts.")] = False,
+        float | None, typer.Option("--hysteresis", help="Logits by which a pixel keeps its class, such as 1.")
+    ] = None,
+    flow: Annotated[
+        bool | None, typer.Option("--flow/--no-flow", help="Carry the past along the motion before it counts.")
+    ] = None,
     every: Annotated[int, typer.Option("--every", help="Run the model on each n-th frame, carry the mask between.")] = 1,
+    record: RecordOption = None,
+    policy: PolicyOption = None,
+    speckle: Annotated[
+        str, typer.Option("--speckle", help=f"A filter before the model, NAME[:STRENGTH]: {', '.join(FILTERS)}.")
+    ] = "",
+    uncertainty: Annotated[
+        bool, typer.Option("--uncertainty", help="Draw a contour the wider, the less sure the border is.")
+    ] = False,
+    view: ViewOption = False,
+    view_at: ViewAtOption = "127.0.0.1:8000",
+    window: WindowOption = False,
+    repeat: RepeatOption = False,
+    igtl: IgtlOption = "",
+    igtl_send: IgtlSendOption = USUAL_PARTS,
+    budget: BudgetOption = "",
     threads: ThreadsOption = 0,
     size: SizeOption = "",
     classes: ClassesOption = "",
@@ -72,40 +103,63 @@ def run(
     state: StateOption = None,
 ) -> None:
     """Segment SOURCE and write the overlay, the masks and the measurements."""
+    temporal = _steadied(steady, smoothing, hysteresis, flow, every)
+    speckle_filter = SpeckleFilter.parsed(speckle) if speckle else None
     network = load(model, engine, threads, described(model, size, classes, mean, std, state))
+    network = saving(network, budget, model, threads)
     with closing(network):
         sinks = _sinks(out, masks, mask_format, json, opacity, network.spec.name)
         spacing_mm = (spacing, spacing) if spacing else None
-        opened = open_source(source, fps=fps, spacing_mm=spacing_mm)
-        session = Session(
+        named = open_source(source, fps=fps, spacing_mm=spacing_mm)
+        opened = played(source, named, repeat, watched=bool(view or window or igtl) and not sinks)
+        sinks += watching(view, view_at, window, opacity)
+        sinks += serving(igtl, igtl_send, opacity)
+        sinks += watchdogs()
+        session = session_for(
+            named,
             network,
-            temporal=_steadied(smoothing, hysteresis, flow, every),
+            sector,
+            covered=bool(record) and not keep_surroundings,
+            temporal=temporal,
+            speckle=speckle_filter,
             spacing_mm=opened.info.spacing_mm,
-            locator=locator(sector),
         )
-        pipeline = Pipeline(opened, session, *sinks, warmup=warmup, keep_surroundings=keep_surroundings)
-        _run(pipeline, title=f"{source} through {network.spec.name}")
-    _where_to_look(out, masks, json)
+        sinks += recording(record, session, network.spec.name, keep_surroundings)
+        session.uncertainty = uncertainty
+        sinks += keeping(budget, session, network)
+        pipeline = Pipeline(opened, session, *sinks, warmup=warmup, keep_surroundings=keep_surroundings, policy=policy)
+        _run(pipeline, title=f"{shown(source)} through {network.spec.name}")
+    _where_to_look(out, masks, json, record)
 
 
-def _steadied(smoothing: float, hysteresis: float, flow: bool, every: int) -> TemporalOptions | None:
-    """What was asked for; None where nothing was, and the network's answers are taken as they are."""
-    options = TemporalOptions(smoothing, hysteresis, flow, every)
+def _steadied(
+    steady: bool, smoothing: float | None, hysteresis: float | None, flow: bool | None, every: int
+) -> TemporalOptions | None:
+    """What was asked for; None where that is nothing, and the network's answers are taken as they are."""
+    usual = STEADY if steady else TemporalOptions()
+    options = TemporalOptions(
+        usual.smoothing if smoothing is None else smoothing,
+        usual.hysteresis if hysteresis is None else hysteresis,
+        usual.flow if flow is None else flow,
+        every,
+    )
     return None if options == TemporalOptions() else options
 
 
 def _run(pipeline: Pipeline, title: str) -> None:
     """Run to the end; the table is shown even when the source breaks on the way."""
     try:
-        with _progress(pipeline.source) as advance, closing(iter(pipeline)) as results:
+        with _progress(pipeline.source) as advance, events_shown(), closing(iter(pipeline)) as results:
             for _ in results:
                 advance()
     finally:
         counts = pipeline.report.counts
         if counts.frames:
             console.print(latency_table(pipeline.report, title))
+        tell_connections(pipeline.source)
         _tell_dropped(pipeline.sinks)
         _tell_exposed(pipeline.guard)
+        tell_recorded(pipeline.session, pipeline.sinks)
     if not counts.frames + counts.warmup:
         raise SourceError("the source gave no frame: check that it plays in another program")
 
@@ -139,6 +193,8 @@ def _tell_dropped(sinks: Iterable[Sink]) -> None:
     for sink in sinks:
         if isinstance(sink, VideoSink) and sink.dropped:
             console.print(f"the video lacks {sink.dropped} frames: encoding was slower than the stream", style="yellow")
+        if isinstance(sink, IgtlSink):
+            tell_missed(sink)
 
 
 def _tell_exposed(guard: Guard | None) -> None:

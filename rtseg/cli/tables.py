@@ -7,6 +7,8 @@ from rich.table import Table
 
 from rtseg.trace import PERCENTILES, LatencyReport
 
+COLUMNS = (*(f"p{percent:g}" for percent in PERCENTILES), "max", "mean")
+
 
 def latency_table(report: LatencyReport, title: str) -> Table:
     """Each stage's percentiles in milliseconds, with the frames, drops and late ones in the caption."""
@@ -17,12 +19,11 @@ def latency_table(report: LatencyReport, title: str) -> Table:
     caption += f"; memory: {_happened(report)}"
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     table.add_column("stage, ms")
-    for name in [*(f"p{percent:g}" for percent in PERCENTILES), "max", "mean"]:
+    for name in COLUMNS:
         table.add_column(name, justify="right")
     for stage, histogram in report.ordered():
         figures = histogram.summary()
-        del figures["std"]
-        table.add_row(stage, *("-" if math.isnan(value) else f"{value:.2f}" for value in figures.values()))
+        table.add_row(stage, *("-" if math.isnan(figures[name]) else f"{figures[name]:.2f}" for name in COLUMNS))
     return table
 
 

@@ -1,92 +1,120 @@
-"""`rtseg bench --temporal`: is the memory alive, and are the masks steady?"""
+"""`rtseg bench --temporal` and `rtseg eval --video`: is the memory alive, and are the masks steady?"""
 
 import json as jsonlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE
 from rich.table import Table
 
 from rtseg.cli.app import console
+from rtseg.cli.cases import chosen
 from rtseg.dataset import Case, open_dataset, scans
 from rtseg.engines.base import Engine
-from rtseg.errors import DatasetError
 from rtseg.evaluate import evaluate
-from rtseg.session import Session
 from rtseg.temporal_bench import Clip, bench, phantom, real
-from rtseg.temporal_bench.steady import Memoryless
+from rtseg.temporal_bench.report import QUIET_FRAMES
+from rtseg.temporal_bench.steady import USUAL_WAYS, Row
+from rtseg.temporal_bench.table import COLUMNS
+from rtseg.temporal_bench.video import video
 
 RECORDING_FRAMES = 450  # of each recording at most
 PHANTOM = "vessel?seed=7&height=360&width=360"
-MEASURES = {  # of a row of the report: the heading, and how it is written
-    "dice": ("Dice", "{:.4f}"),
-    "flicker": ("flicker", "{:.5f}"),
-    "temporal_iou": ("IoU in time", "{:.4f}"),
-    "area_jitter": ("area jitter", "{:.4f}"),
-    "centroid_jerk_px": ("jerk, px", "{:.3f}"),
-    "dtssd": ("dtSSD", "{:.4f}"),
-    "lag_frames": ("lag", "{:.2f}"),
-    "engine_ran": ("engine", "{:.2f}"),
-}
+MOST_CLIPS = 6  # stills that are set in motion, spread over the subjects
+LEAST_SCAN = 6  # frames of a scan, below which no measure of time tells anything
+CONDITIONS = {"in motion": False, "in motion, spoilt": True}  # of every 15 frames 3 by shadow, dropout, noise, blur or gain
+MEASURES = {**COLUMNS, "engine_ran": ("engine", "{:.2f}")}  # of a row of the report: the heading, and how it is written
 
 
 def temporal(
-    network: Engine, recordings: Iterable[str], data: Path | None, subjects: str, frames: int, json: Path | None
+    network: Engine,
+    recordings: Iterable[str],
+    data: Path | None,
+    subjects: str,
+    frames: int,
+    json: Path | None,
+    plot: Path | None = None,
+    quiet_frames: int = QUIET_FRAMES,
 ) -> None:
-    """Run the measurements and show them; data: a dataset, for its sparse scans and for stills to set in motion."""
+    """Run `rtseg bench --temporal`; data: a dataset, for its sparse scans and for stills to set in motion."""
+    _check_plot(plot)
     with console.status("reading") as status:
         exact = [phantom("phantom", PHANTOM, frames)]
-        cases = _cases(data, subjects) if data else {}
-        exact += [_simulated(scan[0], frames) for scan in cases.values()]
-        report = bench(network, [real(uri, RECORDING_FRAMES) for uri in recordings], exact, status.update)
+        cases = chosen(open_dataset(data), "", None, subjects) if data else ()
+        exact += _simulated(cases, len(network.spec.classes), frames, spoilt=False)
+        report = bench(network, [real(uri, RECORDING_FRAMES) for uri in recordings], exact, status.update, quiet_frames)
         if data:
             status.update("sparse scans")
-            report["sparse_scans"] = {"data": str(data), **_sparse(network, data)}
+            report["sparse_scans"] = {"data": str(data), **_sparse(network, data, cases)}
     for table in _tables(report):
         console.print(table)
-    if json:
-        json.write_text(jsonlib.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        console.print(f"wrote {json}", highlight=False)
+    _write(json, report)
+    _draw(plot, {"clips with exact truth": report["steadiness"]}, {}, report)
 
 
-def _cases(folder: Path, subjects: str) -> dict[str, tuple[Case, ...]]:
-    """The scans of the named subjects, or of all."""
-    known = scans(open_dataset(folder))
-    wanted = [name.strip() for name in subjects.split(",")] if subjects else list(known)
-    unknown = sorted(set(wanted) - set(known))
-    if unknown:
-        raise DatasetError(f"{folder} has no subject {unknown[0]!r}: there are {', '.join(list(known)[:12])}")
-    return {name: known[name] for name in wanted}
+def on_video(network: Engine, cases: Sequence[Case], frames: int, json: Path | None, plot: Path | None) -> None:
+    """Run `rtseg eval --video` on the cases."""
+    _check_plot(plot)
+    n_classes = len(network.spec.classes)
+    with console.status("reading") as status:
+        groups = {name: _simulated(cases, n_classes, frames, spoilt=spoilt) for name, spoilt in CONDITIONS.items()}
+        report = video(network, groups, list(_in_order(cases, n_classes)), status.update)
+    drawn = dict(report["simulated"]) | ({"real scans, seconds apart": report["scans"]} if "scans" in report else {})
+    for name, rows in drawn.items():
+        console.print(_steadiness(rows, name))
+    for name, reached in report["goals"].items():
+        console.print(_told(name, reached), highlight=False)
+    _write(json, report)
+    _draw(plot, drawn, report["curves"], report)
 
 
-def _simulated(case: Case, frames: int) -> Clip:
-    """A still set in motion, with the exact truth of each frame. Raises MissingExtra."""
-    from rtseg.train.demo_clip import moving
+def _simulated(cases: Sequence[Case], n_classes: int, frames: int, *, spoilt: bool) -> list[Clip]:
+    """A still of each of a few subjects set in motion, with the exact truth of each frame. Raises MissingExtra."""
+    if not cases:
+        return []
+    from rtseg.train.simulated import simulated
 
-    pairs = list(islice(moving(case), frames))
-    images, truths = zip(*pairs, strict=True)
-    return Clip(f"{case.name}, set in motion", images, tuple(range(len(images))), truths)
+    subjects = list(scans(cases).values())
+    clips = []
+    for seed, scan in enumerate(subjects[:: -(-len(subjects) // MOST_CLIPS)]):
+        still = scan[len(scan) // 2]
+        images, truths = zip(*islice(simulated(still, n_classes, seed, spoilt=spoilt), frames), strict=True)
+        clips.append(Clip(f"{still.name}, in motion{', spoilt' if spoilt else ''}", images, tuple(range(frames)), truths))
+    return clips
 
 
-def _sparse(network: Engine, folder: Path) -> dict[str, Any]:
-    """Dice of the first class on real frames that lie seconds apart, with the memory and without."""
+def _in_order(cases: Sequence[Case], n_classes: int) -> Iterator[Clip]:
+    """The scans that have enough frames, as they were taken."""
+    for subject, scan in scans(cases).items():
+        if len(scan) >= LEAST_SCAN:
+            images = tuple(case.grey() for case in scan)
+            yield Clip(subject, images, tuple(range(len(scan))), tuple(case.labels(n_classes) for case in scan))
+
+
+def _sparse(network: Engine, folder: Path, cases: Sequence[Case]) -> dict[str, Any]:
+    """Dice of the first class on real frames that lie seconds apart, in each of the usual ways."""
     name = network.spec.classes[0]
-    ways = {"memory": network, "frame by frame": Memoryless(network)}
-    return {way: evaluate(Session(one), folder, model=network.spec.name).summary(name)["dice"] for way, one in ways.items()}
+    found = {
+        way: evaluate(how.session(network), folder, model=network.spec.name, cases=cases) for way, how in USUAL_WAYS.items()
+    }
+    return {way: evaluation.summary(name)["dice"] for way, evaluation in found.items()}
 
 
 def _tables(report: dict[str, Any]) -> Iterator[Table]:
     yield _events(report["events"], report["without_events"])
     yield _grabber(report["grabber"])
-    yield _steadiness(report["steadiness"])
+    yield _steadiness(report["steadiness"], "steadiness, on clips with exact truth")
 
 
-def _steadiness(rows: dict[str, dict[str, Any]]) -> Table:
-    headings = [heading for heading, _ in MEASURES.values()]
-    table = Table("", *headings, title="steadiness, on clips with exact truth", title_justify="left")
+def _steadiness(rows: Mapping[str, Row], title: str) -> Table:
+    table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1))
+    table.add_column("", no_wrap=True)
+    for heading, _ in MEASURES.values():
+        table.add_column(heading, justify="right")
     for way, row in rows.items():
-        figures = ((row[name], written) for name, (_, written) in MEASURES.items())
+        figures = ((row.get(name), written) for name, (_, written) in MEASURES.items())
         table.add_row(way, *("-" if figure is None else written.format(figure) for figure, written in figures))
     return table
 
@@ -106,3 +134,32 @@ def _grabber(rows: list[dict[str, Any]]) -> Table:
         shares = (f"{100 * one[name]:.1f} %" for name in ("new_pictures", "engine_ran"))
         table.add_row(one["clip"], *shares, str(one["masks_changed_at_repeats"]))
     return table
+
+
+def _told(name: str, reached: dict[str, Any]) -> str:
+    ratio = reached["flicker_ratio"]
+    flicker = "no flicker frame by frame" if ratio is None else f"{ratio:.0%} of the flicker"
+    lag = "unknown" if reached["lag_frames"] is None else f"{reached['lag_frames']:.2f} frames"
+    return f"{name}: steadied, against frame by frame: {flicker}, Dice {reached['dice_gain']:+.4f}, lag {lag}"
+
+
+def _check_plot(plot: Path | None) -> None:
+    """Raise MissingExtra before minutes of measuring, not after them."""
+    if plot:
+        import rtseg.plot  # noqa: F401
+
+
+def _write(json: Path | None, report: dict[str, Any]) -> None:
+    if json:
+        json.write_text(jsonlib.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        console.print(f"wrote {json}", highlight=False)
+
+
+def _draw(
+    plot: Path | None, groups: Mapping[str, Mapping[str, Row]], curves: Mapping[str, Any], report: dict[str, Any]
+) -> None:
+    if plot:
+        from rtseg.temporal_bench.plot import plot_ways
+
+        plot_ways(groups, curves, f"{report['model']}: how steady its masks are", plot)
+        console.print(f"wrote {plot}", highlight=False)

@@ -9,11 +9,14 @@ from claims.checkout import ROOT, imports, modules, project
 from packaging.requirements import Requirement
 
 DEVELOPMENT = "dev"  # its packages serve the tests, and no module imports them
+IMPORTED_AS = {"nvidia-ml-py": "pynvml", "pynrrd": "nrrd"}  # where the package's name is not what is imported
+PLUGINS = {"python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle"}  # pydicom finds its decoders itself
 TORCH = (  # reached only by `rtseg train`, `rtseg export`, `rtseg quantize` and `rtseg bench --engines`
     "rtseg/models/",
     "rtseg/train/",
     "engines/export.py",
     "engines/foreign.py",
+    "engines/half.py",
     "engines/quantise.py",
     "engines/torch.py",
 )
@@ -23,7 +26,7 @@ def optional_packages() -> set[str]:
     """The import names of what the extras bring."""
     extras = project()["optional-dependencies"]
     names = {Requirement(text).name for extra, texts in extras.items() if extra != DEVELOPMENT for text in texts}
-    return {name.replace("-", "_") for name in names}
+    return {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names - PLUGINS}
 
 
 def missing_extras(source: str) -> set[str]:
@@ -120,7 +123,13 @@ def test_the_main_job_works_without_extras(bare_python, tmp_path):
     ("arguments", "extra"),
     [
         (["train", "x.toml"], "train"),
+        (["demo"], "demo"),
         (["run", "synthetic:vessel?frames=2", "--engine", "onnx"], "onnx"),
+        (["run", "synthetic:vessel?frames=2", "--engine", "tensorrt"], "tensorrt"),
+        (["build", "carotid"], "tensorrt"),
+        (["run", "dicom:x"], "dicom"),
+        (["run", "x.nrrd"], "volumes"),
+        (["run", "screen:"], "screen"),
     ],
 )
 def test_a_command_that_needs_an_extra_says_which(bare_python, tmp_path, arguments, extra):

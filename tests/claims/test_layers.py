@@ -6,12 +6,40 @@ from pathlib import Path
 import pytest
 from claims.checkout import ROOT, imports, modules
 
-VALUES = {"errors", "frame", "machine", "result", "trace"}
-ADAPTERS = {"biometry", "dataset", "engines", "kernels", "metrics", "sources"}
-SESSION = {"flow", "lifecycle", "measure", "overlay", "postprocess", "sector", "session", "steadiness", "temporal"}
+VALUES = {"errors", "event", "frame", "jetson", "machine", "result", "trace"}
+ADAPTERS = {"biometry", "dataset", "engines", "igtl", "kernels", "metrics", "plot", "power", "sources"}
+SESSION = {
+    "budget",
+    "flow",
+    "glance",
+    "lifecycle",
+    "measure",
+    "overlay",
+    "postprocess",
+    "recorded",
+    "sector",
+    "session",
+    "speckle",
+} | {
+    "steadiness",
+    "temporal",
+    "uncertainty",
+}
 COMPOSITION = {"latest", "pipeline", "sinks"}
 TRAINING = {"models", "train"}  # torch
-COMMANDS = {"bench", "doctor", "engine_bench", "evaluate", "gate", "kernel_bench", "serve", "speckle_bench", "temporal_bench"}
+COMMANDS = {
+    "bench",
+    "doctor",
+    "engine_bench",
+    "evaluate",
+    "frontier",
+    "gate",
+    "kernel_bench",
+    "serve",
+    "source_doctor",
+    "speckle_bench",
+    "temporal_bench",
+}
 
 DOWN = {
     "values": VALUES,
@@ -23,13 +51,16 @@ MAY_IMPORT = {
     **dict.fromkeys(VALUES, VALUES),
     **dict.fromkeys(ADAPTERS, VALUES),  # not one another
     "engines": VALUES | {"kernels"},
+    "igtl": VALUES | {"kernels"},  # its checksum is a compiled loop
+    "sources": VALUES | {"igtl"},  # messages that the sink has too
     **dict.fromkeys(SESSION, DOWN["session"]),
     **dict.fromkeys(COMPOSITION, DOWN["composition"]),
     "models": ADAPTERS | VALUES,
     "train": {"models"} | ADAPTERS | VALUES,
     "rtseg": DOWN["composition"],  # what `import rtseg` offers
     **dict.fromkeys(COMMANDS, DOWN["composition"]),
-    "cli": DOWN["composition"] | COMMANDS | TRAINING,
+    "bench": DOWN["composition"] | {"evaluate"},  # accuracy stands beside speed
+    "cli": DOWN["composition"] | COMMANDS | TRAINING | {"demos"},
     "demos": DOWN["composition"] | COMMANDS | {"rtseg"},
 }
 

@@ -18,6 +18,10 @@ CARRIED = (  # what must be inside, wherever it stands in the checkout; the link
     "engines/**/*.py",
     "engines/zoo/*.onnx",
     "engines/zoo/*.md",
+    "demos/**/*.py",
+    "demos/gradio_app/page.*",
+    "demos/*.ipynb",
+    "rtseg/sinks/page/*",
 )
 SHIPPED = ("rtseg/py.typed", "rtseg/engines/zoo/carotid.onnx", "rtseg/sources/clips/carotid.mp4", "rtseg/kernels/registry.py")
 
@@ -60,7 +64,7 @@ def test_the_licences_are_inside(installed, name):
 
 def test_nothing_else_is_inside(names):
     assert {name.split("/")[0] for name in names} == {"rtseg", f"rtseg-{project()['version']}.dist-info"}
-    strays = {"tests", "demos", "__pycache__", "out"}
+    strays = {"tests", "__pycache__", "out"}
     assert not [name for name in names if strays & set(name.split("/")) or name.endswith((".pyc", ".nbi", ".nbc"))]
 
 
@@ -99,7 +103,7 @@ def test_the_command_of_the_wheel_segments_the_clip_that_it_carries(bare_python,
 
 def test_a_wheel_with_the_cuda_library_holds_it_and_is_for_this_platform(tmp_path):
     copy = tmp_path / "checkout"
-    names = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "NOTICE", "rtseg", "kernels", "engines")
+    names = ("pyproject.toml", "hatch_build.py", "README.md", "LICENSE", "NOTICE", "rtseg", "kernels", "engines", "demos")
     copy.mkdir()
     for name in names:
         source = ROOT / name

@@ -13,6 +13,7 @@ from claims.checkout import ROOT, project
 
 README = (ROOT / "README.md").read_text()
 NEEDS_CAMERA = "# needs a camera"
+BENCH_MODES = ("engines", "kernels", "speckle", "temporal", "compare", "loop")  # else `rtseg bench` means `rtseg bench run`
 
 
 def python_blocks(text: str) -> list[str]:
@@ -61,6 +62,9 @@ def unknown(command: list[str]) -> list[str]:
     known = help_of(*subcommand)
     if not known:
         return subcommand
+    if subcommand == ["bench"]:
+        modes = [mode for mode in BENCH_MODES if {mode, f"--{mode}"} & set(arguments)]
+        known += help_of("bench", *(modes or ["run"]))
     options = [argument.split("=")[0] for argument in arguments if re.match(r"--?[a-z]", argument)]
     return [option for option in options if not re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", known)]
 

@@ -128,8 +128,7 @@ def test_bench_reports(tiny: Path, tmp_path: Path):
     assert figures["as_fast_as_possible"]["frames"] == 20
     assert figures["as_fast_as_possible"]["warmup"] == 6
     paced = figures["paced"]
-    assert paced["frames"] >= 1
-    assert paced["frames"] + paced["dropped"] + paced["warmup"] <= 23  # what was dropped in the warm-up does not count
+    assert (paced["frames"], paced["warmup"]) == (20, 3)  # what is dropped on a busy machine counts as dropped alone
     assert set(paced["stages_ms"]) >= {"wait", "preprocess", "infer", "postprocess", "overlay", "total"}
     assert figures["line_over_engine"] > 0
     assert figures["machine"]["cores"] >= 1

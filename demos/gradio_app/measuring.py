@@ -1,0 +1,26 @@
+"""A short benchmark for a visitor: the report of `rtseg bench --quick`, made while he waits."""
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from rtseg.bench import Plan, Subject, bench
+from rtseg.bench.write import write_report
+from rtseg.demos.gradio_app.settings import Settings
+from rtseg.engines.load import load_engine
+from rtseg.errors import ConfigError
+
+REPORT = ("report.html", "report.md", "report.json")
+SOURCES = ("clip:carotid", "synthetic:vessel?height=720&width=1280&frames=60&fps=30&seed=1")
+LENGTHS = {"quick (some 10 s)": 100, "longer (about a minute)": 800}
+
+
+def measure(source: str, settings: Settings, length: str, folder: Path, progress: Callable[[str], None]) -> None:
+    """Write the report into `folder`. Raises ConfigError for what is not on offer."""
+    if source not in SOURCES or length not in LENGTHS:
+        raise ConfigError("this benchmark is not on offer: choose one of the page's own")
+    frames = LENGTHS[length]
+    with closing(load_engine(settings.model, settings.engine)) as engine:
+        subject = Subject(source, settings.model, settings.engine, engine)
+        report = bench(subject, Plan(frames, seconds=0, warmup=10, rounds=2, cold=False), progress)
+    write_report(report.to_json(), folder)

@@ -1,0 +1,107 @@
+"""The sources that a visitor may choose, and no others: what is on the server's disk is not among them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rtseg.demos.gradio_app.webcam import Webcam
+from rtseg.errors import SourceError
+from rtseg.sources import Source, open_source
+from rtseg.sources.clip import bundled_clips
+from rtseg.sources.paced import Paced
+from rtseg.sources.repeat import Repeated
+from rtseg.sources.synthetic import Event, SyntheticProbe, parse_script
+
+PROBE = "synthetic probe"
+UPLOAD = "an uploaded clip or still"
+CAMERA = "this browser's camera"
+ADDRESS = "an address (URI)"
+SCHEMES = ("camera", "http", "https", "igtl", "rtsp", "rtsps", "srt", "tcp", "udp")  # of addresses: none opens a file
+
+DEEPEST = 1.5
+_PHANTOM = "vessel?height=480&width=640&fps=25&seed=3"
+_ENDLESS = 10**12  # frames
+FAULTS: dict[str, tuple[str, int | None, float]] = {  # the buttons: kind, frames, value
+    "freeze": ("freeze", 75, 0.0),
+    "cut": ("cut", None, 0.0),
+    "lift-off": ("lift", 50, 0.0),
+    "gain": ("gain", 75, 12.0),
+    "depth": ("depth", 75, DEEPEST),
+}
+
+
+class Probe(Paced):
+    """The synthetic probe at its own pace, with its faults at hand."""
+
+    def __init__(self) -> None:
+        self._phantom = SyntheticProbe(parse_script(_PHANTOM), deepest=DEEPEST)
+        super().__init__(self._phantom)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What has happened so far."""
+        return self._phantom.events
+
+    def happen(self, fault: str) -> None:
+        """Let one of FAULTS begin. Raises SourceError."""
+        if fault not in FAULTS:
+            raise SourceError(f"there is no fault {fault!r}: choose one of {', '.join(FAULTS)}")
+        self._phantom.happen(*FAULTS[fault])
+
+
+class Sources:
+    """What is on offer.
+
+    own: URIs that the server's operator offers by name. any_address: visitors may type the address of a camera or a stream.
+    """
+
+    def __init__(self, own: Sequence[str] = (), any_address: bool = False) -> None:
+        self._own, self._any_address = tuple(own), any_address
+
+    @property
+    def titles(self) -> list[str]:
+        """The choices, as they are shown."""
+        clips = [f"clip:{name}" for name in sorted(bundled_clips())]
+        return [*clips, PROBE, *self._own, UPLOAD, CAMERA, *([ADDRESS] if self._any_address else [])]
+
+    def opener(self, title: str, address: str = "", upload: Path | None = None) -> Callable[[], Source]:
+        """What opens the chosen source. Raises SourceError where it is not on offer."""
+        if title not in self.titles:
+            raise SourceError(f"there is no source {title!r} here: choose one of {', '.join(self.titles)}")
+        match title:
+            case _ if title == PROBE:
+                return Probe
+            case _ if title == CAMERA:
+                return Webcam
+            case _ if title == UPLOAD:
+                return _player(_uploaded(upload))
+            case _ if title == ADDRESS:
+                return _player(_checked(address))
+            case _:
+                return _player(title)
+
+
+def _player(uri: str) -> Callable[[], Source]:
+    """Opens a live source as it is, and plays a recording at its own pace, again and again."""
+
+    def play() -> Source:
+        source = open_source(uri)
+        if source.info.live:
+            return source
+        source.close()
+        return Paced(Repeated(uri, _ENDLESS))
+
+    return play
+
+
+def _uploaded(upload: Path | None) -> str:
+    if upload is None:
+        raise SourceError("nothing was uploaded yet: choose a file first")
+    return str(upload)
+
+
+def _checked(address: str) -> str:
+    """An address that leads to a camera or into the network. Raises SourceError."""
+    scheme, colon, _ = address.strip().partition(":")
+    if not colon or scheme.lower() not in SCHEMES:
+        raise SourceError(f"an address begins with {', '.join(f'{scheme}:' for scheme in SCHEMES)}: files are uploaded instead")
+    return address.strip()

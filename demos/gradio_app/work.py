@@ -1,0 +1,52 @@
+"""What a visitor waits for: a recording that is followed to its end, or a benchmark; one at a time, stopped when he leaves."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from html import escape
+
+from rtseg.demos.gradio_app.measuring import REPORT, measure
+from rtseg.demos.gradio_app.scan import Progress, follow
+from rtseg.demos.gradio_app.settings import Settings
+from rtseg.demos.gradio_app.summary import summary
+from rtseg.demos.gradio_app.visitors import Visitor
+from rtseg.errors import ConfigError
+from rtseg.sources.clip import bundled_clips
+
+
+def recording(visitor: Visitor, settings: Settings, progress: Progress) -> str:
+    """Segment what the visitor uploaded, or the bundled clip: the summary as HTML. Raises RtsegError."""
+    path = visitor.upload or next(iter(bundled_clips().values()))
+    with _working(visitor):
+        scan = follow(path, settings, visitor.folder, progress, visitor.leaving)
+    return summary(scan, _folder_url(visitor))
+
+
+def benchmark(visitor: Visitor, settings: Settings, source: str, length: str, progress: Callable[[str], None]) -> str:
+    """Measure: the report as HTML, which holds the pages of it. Raises RtsegError."""
+
+    def tell(text: str) -> None:
+        if visitor.leaving.is_set():
+            raise ConfigError("the page was closed, and its work stopped: open it again")
+        progress(text)
+
+    with _working(visitor):
+        measure(source, settings, length, visitor.folder, tell)
+    url = _folder_url(visitor)
+    links = " ".join(f'<a href="{url}{name}" download="{name}">{escape(name)}</a>' for name in REPORT)
+    return (
+        f'<div class="rtseg-summary"><p class="files">{links}</p><iframe src="{url}{REPORT[0]}" title="report"></iframe></div>'
+    )
+
+
+@contextmanager
+def _working(visitor: Visitor) -> Iterator[None]:
+    if not visitor.working.acquire(blocking=False):
+        raise ConfigError("one recording or benchmark at a time: wait for the other to end")
+    try:
+        yield
+    finally:
+        visitor.working.release()
+
+
+def _folder_url(visitor: Visitor) -> str:
+    return f"live/{visitor.token}/files/"

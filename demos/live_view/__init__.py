@@ -1,0 +1,1 @@
+"""A stream that runs here and is watched from elsewhere, without Gradio."""

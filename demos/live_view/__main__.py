@@ -1,0 +1,32 @@
+"""Segment a source without a screen, as on a Jetson beside the scanner, and watch it from another machine's browser.
+
+python -m rtseg.demos.live_view [SOURCE] [HOST:PORT]        the same as: rtseg run SOURCE --view --view-at HOST:PORT
+
+From a laptop, `ssh -L 8000:127.0.0.1:8000 jetson` brings the page over without opening it to the network.
+"""
+
+import sys
+
+import rtseg
+from rtseg.sinks.view import ViewSink
+from rtseg.sources.paced import Paced
+
+
+def main(uri: str = "synthetic:vessel?fps=25", where: str = "127.0.0.1:8000") -> None:
+    """Play the source at its own pace until it ends, or Ctrl-C."""
+    host, _, port = where.rpartition(":")
+    engine = rtseg.load_engine("carotid-int8")
+    source = rtseg.open_source(uri)
+    live = source if source.info.live else Paced(source)
+    sink = ViewSink(host=host, port=int(port), on_ready=lambda url: print(f"watch it at {url}", flush=True))
+    session = rtseg.Session(engine, spacing_mm=source.info.spacing_mm)
+    try:
+        rtseg.Pipeline(live, session, sink).run()
+    except KeyboardInterrupt:
+        print("stopped")
+    finally:
+        engine.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
