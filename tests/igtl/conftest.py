@@ -1,14 +1,9 @@
-"""What the tests of OpenIGTLink share; `peers` is imported by name."""
+"""What the tests of OpenIGTLink share."""
 
-import sys
 import threading
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import peers
+from igtl import peers
 
 OURS = ("rtseg-igtl", "rtseg-link", "rtseg-capture", "peer")  # and not the kernels' pool, which stays
 

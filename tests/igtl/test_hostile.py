@@ -7,9 +7,9 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
-import peers
 import pytest
-from peers import Peer, frames_of, hanging_up, image, packed, sending, transform
+from igtl import peers
+from igtl.peers import Peer, frames_of, hanging_up, image, packed, sending, transform
 
 from rtseg.errors import SourceError
 from rtseg.igtl import HEADER_BYTES

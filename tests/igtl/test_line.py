@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from itertools import cycle
 
 import numpy as np
-import peers
 import pyigtl
 import pytest
+from igtl import peers
 
 from rtseg.cli.igtl import serving, tell_missed
 from rtseg.engines.load import load_engine

@@ -3,10 +3,10 @@
 import struct
 
 import numpy as np
-import peers
 import pyigtl
 import pyigtl.messages
 import pytest
+from igtl import peers
 
 from rtseg.errors import MessageError
 from rtseg.igtl import HEADER_BYTES, read_header, unpack

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import peers
 import pytest
 import results
-from peers import Reader
+from igtl import peers
+from igtl.peers import Reader
 
 from rtseg.errors import ConfigError, SinkError
 from rtseg.frame import Origin

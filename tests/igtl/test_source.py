@@ -5,10 +5,10 @@ import threading
 from itertools import islice
 
 import numpy as np
-import peers
 import pyigtl
 import pytest
-from peers import Peer, frames_of, hanging_up, image, packed, sending, transform
+from igtl import peers
+from igtl.peers import Peer, frames_of, hanging_up, image, packed, sending, transform
 
 from rtseg.errors import SourceError
 from rtseg.igtl.image import LPS
