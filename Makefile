@@ -12,13 +12,13 @@ demo: .venv/core
 	@echo "The overlay is in out/demo.mp4: open it in a browser or a player. The measurements are in out/demo.jsonl."
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
 
 soak: .venv/core
 	$(BIN)/python -m rtseg.temporal_bench.soak 100000 carotid-int8 docs/benchmarks/soak.json

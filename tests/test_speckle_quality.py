@@ -215,7 +215,8 @@ class Bright:
 
     classes = ("lumen",)
 
-    def __init__(self, engine) -> None:
+    def __init__(self, engine, *, temporal) -> None:
+        assert temporal is None, "seconds lie between the frames: there is nothing to steady"
         engine.append("new")
 
     def step(self, frame):

@@ -20,7 +20,6 @@ SESSION = {
     "sector",
     "session",
     "speckle",
-} | {
     "steadiness",
     "temporal",
     "uncertainty",
