@@ -28,6 +28,7 @@ from rtseg.dataset import Case, open_dataset
 from rtseg.errors import ConfigError
 from rtseg.evaluate import Evaluation
 from rtseg.evaluate import evaluate as measure
+from rtseg.failures import Kept, png, sheet
 from rtseg.sector import WholeFrame
 from rtseg.session import Session
 
@@ -46,6 +47,7 @@ def evaluate(
         bool, typer.Option("--video", help="Instead, the steadiness on stills set in motion, and on scans in time order.")
     ] = False,
     frames: Annotated[int, typer.Option("--frames", min=10, help="With --video: of each still that is set in motion.")] = 100,
+    worst: Annotated[Path | None, typer.Option("--worst", help="Draw the worst images, truth green, into a PNG.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="With --video: draw it, into a PNG.")] = None,
     threads: ThreadsOption = 0,
     size: SizeOption = "",
@@ -57,6 +59,8 @@ def evaluate(
     """Measure MODEL on DATA: a scan's frames in time order, its memory reset between scans."""
     if plot and not video:
         raise ConfigError("--plot draws what --video measures: give both")
+    if worst and video:
+        raise ConfigError("--worst shows stills, and --video measures clips: give one of them")
     spec, cases = described(model, size, classes, mean, std, state), _cases(data, subjects, held_out)
     with closing(load(model, engine, threads, spec)) as network:
         if video:
@@ -64,12 +68,15 @@ def evaluate(
             return
         with Progress(console=console, transient=True) as bar:
             # A dataset's images are pictures, not screens, and seconds lie between them: nothing is to be steadied.
-            session, task = Session(network, locator=WholeFrame(), temporal=None), bar.add_task("measuring")
+            session, task = Kept(Session(network, locator=WholeFrame(), temporal=None)), bar.add_task("measuring")
             show = partial(bar.update, task)
             evaluation = measure(
                 session, data, model=model, cases=cases, progress=lambda done, of: show(completed=done, total=of)
             )
     _show(evaluation, json)
+    if worst:
+        worst.write_bytes(png(sheet(evaluation, cases, session)))
+        console.print(f"wrote {worst}: the expert's outline is green, the model's orange", highlight=False)
 
 
 def _cases(data: Path, subjects: str, held_out: Path | None) -> tuple[Case, ...]:

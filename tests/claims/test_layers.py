@@ -31,6 +31,7 @@ COMMANDS = {
     "doctor",
     "engine_bench",
     "evaluate",
+    "failures",
     "frontier",
     "gate",
     "kernel_bench",
@@ -58,6 +59,7 @@ MAY_IMPORT = {
     "train": {"models"} | ADAPTERS | VALUES,
     "rtseg": DOWN["composition"],  # what `import rtseg` offers
     **dict.fromkeys(COMMANDS, DOWN["composition"]),
+    "failures": DOWN["composition"] | {"evaluate"},
     "bench": DOWN["composition"] | {"evaluate"},  # accuracy stands beside speed
     "cli": DOWN["composition"] | COMMANDS | TRAINING | {"demos"},
     "demos": DOWN["composition"] | COMMANDS | {"rtseg"},
