@@ -257,7 +257,7 @@ def test_200_clients_leave_nothing_behind(sink):
     for _ in range(200):
         socket.create_connection(("127.0.0.1", port(sink))).close()
     peers.eventually(lambda: sink.clients == 0 and handles() <= before)
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
 
 
 def test_nothing_is_made_where_nobody_listens(sink):
