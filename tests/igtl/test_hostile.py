@@ -222,5 +222,5 @@ def test_200_connections_leave_nothing_behind():
         for _ in range(200):
             frames_of(peer, 1)
         peers.eventually(lambda: handles() <= before + 1)
-        assert threading.active_count() == threads
+        assert threading.active_count() <= threads
     assert peer.connections == 201
