@@ -1,6 +1,10 @@
-"""Waiting for what another thread does."""
+"""Waiting for what another thread or process does."""
 
+import subprocess
 import time
+from pathlib import Path
+
+import pytest
 
 WAIT_S = 60
 
@@ -11,3 +15,13 @@ def until(condition):
     while not condition():
         assert time.monotonic() < ends, "it did not come to pass"
         time.sleep(0.02)
+
+
+def for_lines(path: Path, count: int, process: subprocess.Popen[str]) -> None:
+    """Wait until a command has written more than so many lines into a file."""
+    deadline = time.monotonic() + 2 * WAIT_S
+    while time.monotonic() < deadline and process.poll() is None:
+        if path.exists() and path.read_text().count("\n") > count:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"no {count} lines: {process.communicate()}")

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+from rtseg.demos.gradio_app.network import Network
 from rtseg.demos.gradio_app.painters import Bare, SecondOpinion, SideBySide
 from rtseg.demos.gradio_app.settings import Look, Settings
-from rtseg.engines.base import Engine
-from rtseg.engines.load import load_engine
 from rtseg.errors import RtsegError, SourceError
 from rtseg.event import LinkState
 from rtseg.frame import StreamInfo
 from rtseg.pipeline import Pipeline
 from rtseg.result import Result
-from rtseg.session import Session
 from rtseg.sinks.screen import Painter, Screen
 from rtseg.sources import Source
 from rtseg.sources.reconnect import Reconnecting
@@ -39,20 +37,6 @@ class Shown:
 
     def close(self) -> None:
         """Nothing: the last picture stays."""
-
-
-class Network:
-    """An engine and the session that runs on it."""
-
-    def __init__(self, model: str, settings: Settings, info: StreamInfo) -> None:
-        self.engine: Engine = load_engine(model, settings.engine)
-        try:
-            self.session = Session(self.engine, spacing_mm=info.spacing_mm)
-            settings.set_on(self.session)
-            self.session.warm_up(info)
-        except BaseException:
-            self.engine.close()
-            raise
 
 
 class Live:

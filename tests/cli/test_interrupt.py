@@ -5,11 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import av
 import pytest
+import waiting
 
 ENDLESS = "synthetic:vessel?height=64&width=96"
 
@@ -19,20 +19,11 @@ def _started(tiny: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def _wait_for_lines(path: Path, count: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if path.exists() and path.read_text().count("\n") > count:
-            return
-        time.sleep(0.05)
-    pytest.fail(f"no {count} lines: {process.communicate()}")
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_finishes_every_file(how: signal.Signals, tiny: Path, tmp_path: Path):
     out, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     process = _started(tiny, "--out", str(out), "--json", str(lines), "--warmup", "0")
-    _wait_for_lines(lines, 40, process)
+    waiting.for_lines(lines, 40, process)
     process.send_signal(how)
     said, complained = process.communicate(timeout=60)
     assert process.returncode == 130

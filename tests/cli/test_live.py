@@ -5,10 +5,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
-import pytest
+import waiting
 from faults.camera import Camera
 from faults.mjpeg import MjpegServer
 from sources.links import wait_until
@@ -20,15 +19,6 @@ SIZE = (48, 64)
 def started(tiny: Path, *arguments: str, stdin: int | None = None) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "rtseg.cli", "run", *arguments, "--model", str(tiny), "--warmup", "0", "--sector", "off"]
     return subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def wait_for_lines(path: Path, count: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if path.exists() and path.read_text().count("\n") > count:
-            return
-        time.sleep(0.05)
-    pytest.fail(f"no {count} lines: {process.communicate()}")
 
 
 def test_nothing_of_a_pipe_is_lost_where_that_is_asked(tiny: Path, tmp_path: Path):
@@ -47,11 +37,11 @@ def test_a_peer_may_go_and_come_and_ctrl_c_ends_it_well(tiny: Path, tmp_path: Pa
     server = MjpegServer(camera)
     address = server.url.replace("//", "//user:geheim@")
     process = started(tiny, address, "--json", str(lines))
-    wait_for_lines(lines, 5, process)
+    waiting.for_lines(lines, 5, process)
     server.close()
     server = MjpegServer(camera, server.port)
     wait_until(lambda: server.accepted)
-    wait_for_lines(lines, len(lines.read_text().splitlines()) + 20, process)
+    waiting.for_lines(lines, len(lines.read_text().splitlines()) + 20, process)
     process.send_signal(signal.SIGINT)
     said, complained = process.communicate(timeout=60)
     server.close()

@@ -141,7 +141,7 @@ def wide(coded):
 
 def test_a_model_that_cannot_be_loaded_leaves_all_as_it_was(playing, monkeypatch):
     monkeypatch.setattr(
-        "rtseg.demos.gradio_app.live.load_engine", lambda *_: (_ for _ in ()).throw(ModelError("broken: mend it"))
+        "rtseg.demos.gradio_app.network.load_engine", lambda *_: (_ for _ in ()).throw(ModelError("broken: mend it"))
     )
     with pytest.raises(ModelError, match="broken"):
         playing.apply(replace(PLAIN, model="carotid"))
@@ -151,7 +151,7 @@ def test_a_model_that_cannot_be_loaded_leaves_all_as_it_was(playing, monkeypatch
 
 def test_many_changes_of_the_model_in_a_row_close_every_engine(playing, monkeypatch):
     opened, closed = [], []
-    import rtseg.demos.gradio_app.live as module
+    import rtseg.demos.gradio_app.network as module
 
     load = module.load_engine
 
