@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from rtseg.dataset import Case, scans
 from rtseg.kernels.fit import letterbox
 from rtseg.train.augment import Look, Rng, border, degrade
+from rtseg.train.config import DataConfig
 from rtseg.train.motion import Motion, Pulse, similarity
 
 CACHE_PX = 320  # the long side of a still in memory: enough to zoom in by a quarter
@@ -26,9 +28,9 @@ class Still:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """frames (T, H, W) float32 in grey levels 0..255, truth (T, K, H, W) float32: how much of a pixel is class k, in [0, 1]."""
+    """frames (T, H, W) float32 or uint8, 0..255, truth (T, K, H, W) float32: the share of class k, in [0, 1]."""
 
-    frames: npt.NDArray[np.float32]
+    frames: npt.NDArray[Any]
     truth: npt.NDArray[np.float32]
 
 
@@ -44,33 +46,38 @@ def still(case: Case, n_classes: int) -> Still:
 class ClipMaker:
     """Draws clips of frames of (H, W) from cases; every draw is decided by its generator alone.
 
-    sparse: the share of clips made of a subject's real frames in order, instead of one still in motion. zoom: how much the
-    scale varies from clip to clip, the standard deviation of its logarithm.
+    sparse: the share of clips made of a subject's real frames in order, instead of one still in motion.
     """
 
-    def __init__(self, cases: Sequence[Case], n_classes: int, size: tuple[int, int], sparse: float, zoom: float) -> None:
-        self._size, self._sparse, self._zoom = size, sparse, zoom
+    def __init__(self, cases: Sequence[Case], n_classes: int, size: tuple[int, int], data: DataConfig, sparse: float) -> None:
+        self._size, self._data, self._sparse = size, data, sparse
         self._scans = [[still(case, n_classes) for case in group] for group in scans(cases).values()]
         shares = np.sqrt([len(group) for group in self._scans])  # few frames of many people teach more than the reverse
         self._shares = shares / shares.sum()
 
     def draw(self, rng: Rng, length: int) -> Clip:
         """One clip of so many frames, as a clinic might have sent it."""
+        scene = self._scene(rng, length)
+        if rng.random() < self._data.joined:
+            scene = joined(scene, self._scene(rng, length), rng)
+        inside = border(rng, self._size) if rng.random() < 0.2 else np.float32(1)
+        truth = scene.truth * inside
+        look = Look(rng, self._size)
+        frames = np.stack([look.apply(image, rng) * inside for image in scene.frames])
+        for t in _spoilt(length, rng):
+            frames[t] = degrade(frames[t], rng, middle(truth[t]))
+        return Clip(frames, truth)
+
+    def _scene(self, rng: Rng, length: int) -> Clip:
+        """Tissue in motion, before a scanner looks at it: frames (T, H, W) uint8 and their truth."""
         stills = self._stills(rng, length)
-        motion = Motion(
-            self._size, _placed(stills[0], self._size, rng, self._zoom), rng, rng.uniform(0, 1.5), rng.uniform(0, 2)
-        )
+        place = _placed(stills[0], self._size, rng, self._data.zoom)
+        motion = Motion(self._size, place, rng, rng.uniform(0, 1.5), rng.uniform(0, 2))
         stride = rng.choice((1, 2, 4))  # the motion of one, two or four frame periods from frame to frame
         times = rng.uniform(0, 100) + stride * np.arange(length)
         pulse = _pulse(stills[0], rng)
         moved = [render(one, motion, time, pulse) for one, time in zip(stills, times, strict=True)]
-        inside = border(rng, self._size) if rng.random() < 0.2 else np.float32(1)
-        truth = np.stack([planes for _, planes in moved]) * inside
-        look = Look(rng, self._size)
-        frames = np.stack([look.apply(image, rng) * inside for image, _ in moved])
-        for t in _spoilt(length, rng):
-            frames[t] = degrade(frames[t], rng, middle(truth[t]))
-        return Clip(frames, truth)
+        return Clip(np.stack([image for image, _ in moved]), np.stack([planes for _, planes in moved]))
 
     def _stills(self, rng: Rng, length: int) -> list[Still]:
         """The still behind each frame: one for all, or a scan's in order; now and then another scan cuts in."""
@@ -95,6 +102,18 @@ def render(
     image = cv2.remap(one.image, x, y, cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     planes = [cv2.remap(plane, x, y, cv2.INTER_LINEAR).astype(np.float32) / 255 for plane in one.truth]
     return image, np.stack(planes)
+
+
+def joined(left: Clip, right: Clip, rng: Rng) -> Clip:
+    """Two scenes side by side, as if one probe lay on both: whole columns, so that shadow and depth stay true, softly met.
+
+    After CutMix for segmentation (French et al. 2020): few pictures make many neighbourhoods.
+    """
+    width = left.frames.shape[2]
+    seam, soft = rng.uniform(0.25, 0.75) * width, rng.uniform(0.5, 6)
+    share = (1 / (1 + np.exp((np.arange(width) - seam) / soft))).astype(np.float32)
+    frames = np.round(left.frames * share + right.frames * (1 - share)).astype(np.uint8)
+    return Clip(frames, left.truth * share + right.truth * (1 - share))
 
 
 def _placed(one: Still, size: tuple[int, int], rng: Rng, spread: float) -> npt.NDArray[np.float64]:

@@ -22,12 +22,14 @@ class DataConfig:
     """Where the pictures are, and who is kept out of the training.
 
     folder: as `open_dataset` takes it, relative to the working directory. held_out: subjects that are never trained on.
-    zoom: how much the pictures' scale varies, the standard deviation of its logarithm.
+    zoom: how much the pictures' scale varies, the standard deviation of its logarithm. joined: the share of clips that are two
+    subjects' pictures side by side.
     """
 
     folder: str
     held_out: tuple[str, ...]
     zoom: float = 0.15
+    joined: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +162,8 @@ def _first_problem(config: TrainConfig) -> str:
         return "[schedule] batch, clip, learning_rate, and epochs or minutes are above 0"
     if not (0 <= schedule.sparse <= 1 and 0 <= schedule.stills <= 1 and 0 <= schedule.average < 1):
         return "[schedule] sparse, stills and average lie in 0..1"
-    if not 0 <= config.data.zoom <= 1:
-        return "[data] zoom lies in 0..1"
+    if not (0 <= config.data.zoom <= 1 and 0 <= config.data.joined <= 1):
+        return "[data] zoom and joined lie in 0..1"
     return _network_problem(config.network)
 
 

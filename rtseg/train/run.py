@@ -40,7 +40,7 @@ def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False,
     training, held_out = split(open_dataset(config.data.folder), config.data.held_out)
     _write_split(out / "split.json", training, held_out)
     schedule = config.schedule
-    maker = ClipMaker(training, len(config.classes), config.size, schedule.sparse, config.data.zoom)
+    maker = ClipMaker(training, len(config.classes), config.size, config.data, schedule.sparse)
     steps = math.ceil(schedule.epochs * len(training) / (schedule.batch * schedule.clip))
     trainer = Trainer(config, steps)
     if resume:

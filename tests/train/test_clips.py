@@ -5,10 +5,12 @@ import pytest
 
 from rtseg.dataset import open_dataset
 from rtseg.train.augment import Speckle, border, degrade
-from rtseg.train.clips import ClipMaker, Still, render, still
+from rtseg.train.clips import Clip, ClipMaker, Still, joined, render, still
+from rtseg.train.config import DataConfig
 from rtseg.train.motion import Motion, Pulse, similarity
 
 SIZE = (64, 64)
+DATA = DataConfig("unread", (), zoom=0.15, joined=0.5)
 ASIS = similarity(0.0, 1.0, (0, 0), (0, 0))
 
 
@@ -54,7 +56,7 @@ def test_a_pulse_widens_the_vessel_and_leaves_the_rest():
 
 
 def test_the_same_seed_draws_the_same_clip_and_another_does_not(dataset_folder):
-    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, 0.5, 0.15)
+    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, DATA, 0.5)
     one, same, other = (maker.draw(np.random.default_rng(seed), 5) for seed in (7, 7, 8))
     assert np.array_equal(one.frames, same.frames)
     assert np.array_equal(one.truth, same.truth)
@@ -62,7 +64,7 @@ def test_the_same_seed_draws_the_same_clip_and_another_does_not(dataset_folder):
 
 
 def test_clips_keep_their_ranges(dataset_folder):
-    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, 0.5, 0.15)
+    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, DATA, 0.5)
     for seed in range(30):
         clip = maker.draw(np.random.default_rng(seed), 5)
         assert (clip.frames.shape, clip.truth.shape) == ((5, *SIZE), (5, 1, *SIZE))
@@ -74,14 +76,23 @@ def test_clips_keep_their_ranges(dataset_folder):
 
 
 def test_a_clip_of_one_frame_is_never_spoilt(dataset_folder):
-    assert ClipMaker(open_dataset(dataset_folder), 1, SIZE, 1.0, 0.15).draw(np.random.default_rng(0), 1).frames.shape == (
-        1,
-        *SIZE,
-    )
+    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, DATA, 1.0)
+    assert maker.draw(np.random.default_rng(0), 1).frames.shape == (1, *SIZE)
+
+
+def test_joined_scenes_keep_their_columns_and_their_truth():
+    shape = 64, 400
+    dark, bright = (np.full((2, *shape), grey, np.uint8) for grey in (10, 200))
+    clip = joined(Clip(dark, np.zeros((2, 1, *shape))), Clip(bright, np.ones((2, 1, *shape))), np.random.default_rng(1))
+    assert clip.frames.dtype == np.uint8
+    assert np.ptp(clip.frames, axis=1).max() == 0  # whole columns
+    assert (clip.frames[0, 0, :8] == 10).all()
+    assert (clip.frames[0, 0, -8:] == 200).all()
+    assert np.abs((clip.frames - 10) / 190 - clip.truth[:, 0]).max() < 0.003
 
 
 def test_sparse_clips_follow_the_scan_in_order(dataset_folder):
-    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, 1.0, 0.15)
+    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, DATA, 1.0)
     orders = [
         tuple(int(one.truth[0].any(0).argmax()) for one in maker._subject(np.random.default_rng(seed), 3)) for seed in range(20)
     ]

@@ -44,7 +44,7 @@ def test_what_is_not_said_is_default_and_whole_numbers_may_stand_for_floats(tmp_
         (LEAST + "[schedule]\nepochs = 0\n", "epochs or minutes are above 0"),
         (LEAST + "[schedule]\nsparse = 1.5\n", r"sparse, stills and average lie in 0\.\.1"),
         (LEAST + "[schedule]\nstills = -0.1\n", r"sparse, stills and average lie in 0\.\.1"),
-        (LEAST + "zoom = 3.0\n", r"\[data\] zoom lies in 0\.\.1"),
+        (LEAST + "zoom = 3.0\n", r"\[data\] zoom and joined lie in 0\.\.1"),
         (LEAST + '[network]\nsize = "XXL"\n', "S with gru or lstm, M with gru or lstm, Lite0 with gru or lstm, UNet with none"),
         (LEAST + '[network]\nsize = "UNet"\n', "UNet with none"),
         ("size = [250, 256]\n" + LEAST, "give multiples of 16"),
