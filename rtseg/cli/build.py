@@ -12,7 +12,8 @@ from rich.progress import Progress
 
 from rtseg import kernels
 from rtseg.cli.app import app, console
-from rtseg.cli.network import ClassesOption, MeanOption, SizeOption, StateOption, StdOption, described
+from rtseg.cli.network import OnnxDescription
+from rtseg.cli.options import grouped
 from rtseg.engines.base import Engine
 from rtseg.engines.load import load_engine, model_path
 from rtseg.engines.trial import Trial
@@ -25,7 +26,9 @@ ENDURED = 300  # frames at the gate, the memory carried through all of them
 
 
 @app.command()
+@grouped
 def build(
+    *,
     model: Annotated[str, typer.Argument(help="A shipped model's name or an .onnx file.")],
     precision: Annotated[
         str, typer.Option("--precision", help="fp32, fp16, or int8 for what rtseg quantize made; the fastest by default.")
@@ -34,14 +37,10 @@ def build(
     frames: Annotated[str, typer.Option("--frames", help="What it is tried on: any source.")] = "clip:carotid",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the .plan here too.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Build it though there is one.")] = False,
-    size: SizeOption = "",
-    classes: ClassesOption = "",
-    mean: MeanOption = "",
-    std: StdOption = "",
-    state: StateOption = None,
+    description: OnnxDescription,
 ) -> None:
     """Build a TensorRT plan for this GPU and keep it, if it segments as the CPU does (extra `tensorrt`)."""
-    path, spec = model_path(model), described(model, size, classes, mean, std, state)
+    path, spec = model_path(model), description.of(model)
     from rtseg.engines.build import best_precision, tag_for
     from rtseg.engines.build import build as make
     from rtseg.engines.gpu import Gpu

@@ -12,17 +12,8 @@ from rich.table import Table
 
 from rtseg.cli.app import app, console
 from rtseg.cli.cases import SubjectsOption, chosen
-from rtseg.cli.network import (
-    ClassesOption,
-    EngineOption,
-    MeanOption,
-    SizeOption,
-    StateOption,
-    StdOption,
-    ThreadsOption,
-    described,
-    load,
-)
+from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
+from rtseg.cli.options import grouped
 from rtseg.cli.temporal import on_video
 from rtseg.dataset import Case, open_dataset
 from rtseg.errors import ConfigError
@@ -34,7 +25,9 @@ from rtseg.session import Session
 
 
 @app.command("eval")
+@grouped
 def evaluate(
+    *,
     model: Annotated[str, typer.Argument(help="A shipped model's name or an .onnx file.")],
     data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/, paired by stem.")],
     engine: EngineOption = "openvino",
@@ -50,18 +43,14 @@ def evaluate(
     worst: Annotated[Path | None, typer.Option("--worst", help="Draw the worst images, truth green, into a PNG.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="With --video: draw it, into a PNG.")] = None,
     threads: ThreadsOption = 0,
-    size: SizeOption = "",
-    classes: ClassesOption = "",
-    mean: MeanOption = "",
-    std: StdOption = "",
-    state: StateOption = None,
+    description: OnnxDescription,
 ) -> None:
     """Measure MODEL on DATA: a scan's frames in time order, its memory reset between scans."""
     if plot and not video:
         raise ConfigError("--plot draws what --video measures: give both")
     if worst and video:
         raise ConfigError("--worst shows stills, and --video measures clips: give one of them")
-    spec, cases = described(model, size, classes, mean, std, state), _cases(data, subjects, held_out)
+    spec, cases = description.of(model), _cases(data, subjects, held_out)
     with closing(load(model, engine, threads, spec)) as network:
         if video:
             on_video(network, cases, frames, json, plot)

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from rtseg.cli.app import app, console
-from rtseg.cli.network import ClassesOption, MeanOption, SizeOption, StdOption, described
+from rtseg.cli.network import Description
+from rtseg.cli.options import grouped
 from rtseg.engines.base import ModelSpec
 from rtseg.errors import ConfigError
 
@@ -15,18 +16,17 @@ network: TorchScript, or the weights of the torch module that FACTORY, a functio
 
 
 @app.command()
+@grouped
 def export(
+    *,
     what: Annotated[list[str], typer.Argument(metavar="[MODULE:FACTORY] CHECKPOINT OUT", help=WHAT)],
-    size: SizeOption = "",
-    classes: ClassesOption = "",
-    mean: MeanOption = "",
-    std: StdOption = "",
+    description: Description,
 ) -> None:
     """Write a network as ONNX with its description inside, checked against torch over 50 frames (extra `train`)."""
     if len(what) not in (2, 3):
         raise ConfigError(f"export takes [MODULE:FACTORY] CHECKPOINT OUT, and not {len(what)} names: see rtseg export --help")
     *sources, out = what
-    spec = described(out, size, classes, mean, std)
+    spec = description.of(out)
     from rtseg.engines.export import export as write
 
     difference = write(*_network(sources, spec), out)

@@ -11,24 +11,17 @@ from rich.table import Table
 
 from rtseg.cli.app import app, console
 from rtseg.cli.cases import SplitOption, SubjectsOption, chosen
-from rtseg.cli.network import (
-    ClassesOption,
-    EngineOption,
-    MeanOption,
-    SizeOption,
-    StateOption,
-    StdOption,
-    ThreadsOption,
-    described,
-    load,
-)
+from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
+from rtseg.cli.options import grouped
 from rtseg.dataset import open_dataset
 from rtseg.gate import GateReport
 from rtseg.gate import gate as measure
 
 
 @app.command()
+@grouped
 def gate(
+    *,
     fp32: Annotated[str, typer.Argument(help="The FP32 model: a shipped model's name or an .onnx file.")],
     fast: Annotated[str, typer.Argument(help="What was made of it.")],
     data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/, of subjects it was not calibrated on.")],
@@ -38,15 +31,11 @@ def gate(
     subjects: SubjectsOption = "",
     json: Annotated[Path | None, typer.Option("--json", help="Write the report.")] = None,
     threads: ThreadsOption = 0,
-    size: SizeOption = "",
-    classes: ClassesOption = "",
-    mean: MeanOption = "",
-    std: StdOption = "",
-    state: StateOption = None,
+    description: OnnxDescription,
 ) -> None:
     """Refuse FAST where it loses accuracy against FP32 on DATA, gives NaN, or drifts in 300 frames."""
     cases = chosen(open_dataset(data), "held_out", split, subjects)
-    spec = described(fp32, size, classes, mean, std, state)
+    spec = description.of(fp32)
     with ExitStack() as stack:
         truth = stack.enter_context(closing(load(fp32, fp32_engine, threads, spec)))
         tried = stack.enter_context(closing(load(fast, engine, threads)))

@@ -1,5 +1,6 @@
 """The options that serve results over OpenIGTLink."""
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
@@ -8,20 +9,26 @@ from rtseg.cli.app import console
 from rtseg.overlay import Overlay
 from rtseg.sinks.igtl import DEFAULT_PARTS, PARTS, IgtlSink
 
-IgtlOption = Annotated[
-    str, typer.Option("--igtl", help="Serve the results over OpenIGTLink at HOST:PORT, or :18945 for this machine alone.")
-]
-IgtlSendOption = Annotated[str, typer.Option("--igtl-send", help=f"What is served, of {', '.join(PARTS)}.")]
-USUAL_PARTS = ",".join(DEFAULT_PARTS)
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Where results are served, and which; nowhere by default."""
 
-def serving(where: str, parts: str, opacity: float) -> list[IgtlSink]:
-    """The sink that was asked for, if one was. Raises ConfigError."""
-    if not where:
-        return []
-    sink = IgtlSink(where, [part.strip() for part in parts.split(",") if part.strip()], Overlay(opacity=opacity))
-    console.print(f"OpenIGTLink at {sink.address}: {parts}", highlight=False)
-    return [sink]
+    igtl: Annotated[
+        str, typer.Option("--igtl", help="Serve the results over OpenIGTLink at HOST:PORT, or :18945 for this machine alone.")
+    ] = ""
+    igtl_send: Annotated[str, typer.Option("--igtl-send", help=f"What is served, of {', '.join(PARTS)}.")] = ",".join(
+        DEFAULT_PARTS
+    )
+
+    def sinks(self, opacity: float) -> list[IgtlSink]:
+        """The one that was asked for, if one was. Raises ConfigError."""
+        if not self.igtl:
+            return []
+        parts = [part.strip() for part in self.igtl_send.split(",") if part.strip()]
+        sink = IgtlSink(self.igtl, parts, Overlay(opacity=opacity))
+        console.print(f"OpenIGTLink at {sink.address}: {self.igtl_send}", highlight=False)
+        return [sink]
 
 
 def tell_missed(sink: IgtlSink) -> None:

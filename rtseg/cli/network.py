@@ -1,6 +1,6 @@
 """The options by which a command names a network, and the description of one that does not describe itself."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -18,32 +18,45 @@ EngineOption: TypeAlias = Annotated[
 ]
 ThreadsOption: TypeAlias = Annotated[int, typer.Option("--threads", min=0, help="Threads of the engine; 0 lets it choose.")]
 JsonOption: TypeAlias = Annotated[Path | None, typer.Option("--json", help="Write the report.")]
-SizeOption: TypeAlias = Annotated[str, typer.Option("--size", help="HxW of the input, for an .onnx without rtseg's metadata.")]
-ClassesOption: TypeAlias = Annotated[str, typer.Option("--classes", help="Its classes without the background: lumen,plaque")]
-MeanOption: TypeAlias = Annotated[
-    str, typer.Option("--mean", help="Its mean in grey levels 0..255: one value, or three for RGB.")
-]
-StdOption: TypeAlias = Annotated[str, typer.Option("--std", help="Its standard deviation in grey levels, as --mean.")]
-StateOption: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--state", help="A recurrent state, as INPUT:OUTPUT; once for each.")
-]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A network in the user's words, where its file does not speak for itself; nothing is said by default."""
+
+    size: Annotated[str, typer.Option("--size", help="HxW of the input, for a network without rtseg's metadata.")] = ""
+    classes: Annotated[str, typer.Option("--classes", help="Its classes without the background: lumen,plaque")] = ""
+    mean: Annotated[str, typer.Option("--mean", help="Its mean in grey levels 0..255: one value, or three for RGB.")] = ""
+    std: Annotated[str, typer.Option("--std", help="Its standard deviation in grey levels, as --mean.")] = ""
+
+    def of(self, model: str) -> ModelSpec | None:
+        """The spec of that network; None where nothing was said, and its file tells. Raises ConfigError."""
+        if self == type(self)():
+            return None
+        if not (self.size and self.classes):
+            raise ConfigError("a network is described by --size and --classes at least: give both")
+        means, stds = _numbers(self.mean or "0", "--mean"), _numbers(self.std or "255", "--std")
+        names = tuple(name.strip() for name in self.classes.split(","))
+        return ModelSpec(Path(model).stem, size_of(self.size, "--size"), names, means, stds)
+
+
+@dataclass(frozen=True)
+class OnnxDescription(Description):
+    """The same of an ONNX file, whose memory is told by the names of its ports."""
+
+    state: Annotated[list[str] | None, typer.Option("--state", help="A recurrent state, as INPUT:OUTPUT; once for each.")] = (
+        None
+    )
+
+    def of(self, model: str) -> ModelSpec | None:
+        """The spec of that network; None where nothing was said, and its file tells. Raises ConfigError."""
+        spec = super().of(model)
+        return spec and replace(spec, states=tuple(_state(text) for text in self.state or ()))
 
 
 def load(model: str, engine: str, threads: int, spec: ModelSpec | None = None) -> Engine:
     """The engine that a command was asked for."""
     return load_engine(model, engine, spec=spec, threads=threads)
-
-
-def described(model: str, size: str, classes: str, mean: str, std: str, state: Sequence[str] | None = None) -> ModelSpec | None:
-    """The spec of a network in the user's words; None where nothing was said, and the file speaks for itself."""
-    if not any((size, classes, mean, std, state)):
-        return None
-    if not (size and classes):
-        raise ConfigError("a network is described by --size and --classes at least: give both")
-    means, stds = _numbers(mean or "0", "--mean"), _numbers(std or "255", "--std")
-    names = tuple(name.strip() for name in classes.split(","))
-    states = tuple(_state(text) for text in state or ())
-    return ModelSpec(Path(model).stem, size_of(size, "--size"), names, means, stds, states)
 
 
 def size_of(text: str, option: str) -> tuple[int, int]:

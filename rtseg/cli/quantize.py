@@ -9,7 +9,8 @@ from rich.progress import track
 
 from rtseg.cli.app import app, console
 from rtseg.cli.cases import SplitOption, SubjectsOption, chosen
-from rtseg.cli.network import ClassesOption, MeanOption, SizeOption, StateOption, StdOption, described
+from rtseg.cli.network import OnnxDescription
+from rtseg.cli.options import grouped
 from rtseg.dataset import Case, open_dataset, scans
 from rtseg.engines.load import model_path
 from rtseg.frame import Image
@@ -18,7 +19,9 @@ NAMED = 12  # subjects at most that are named one by one
 
 
 @app.command()
+@grouped
 def quantize(
+    *,
     model: Annotated[str, typer.Argument(help="A shipped model's name or an .onnx file, in FP32.")],
     out: Annotated[Path, typer.Argument(help="The INT8 .onnx file to write.")],
     data: Annotated[Path, typer.Option("--data", help="A folder with images/ and masks/; calibrate on training subjects.")],
@@ -28,16 +31,12 @@ def quantize(
     in_float: Annotated[
         list[str] | None, typer.Option("--float", help="A convolution that stays in float: its name or a pattern.")
     ] = None,
-    size: SizeOption = "",
-    classes: ClassesOption = "",
-    mean: MeanOption = "",
-    std: StdOption = "",
-    state: StateOption = None,
+    description: OnnxDescription,
 ) -> None:
     """Write MODEL in INT8, calibrated on real clips with the memory carried along (extra `onnx`)."""
     from rtseg.engines.quantise import quantise
 
-    path, spec = model_path(model), described(model, size, classes, mean, std, state)
+    path, spec = model_path(model), description.of(model)
     calibrated = _share(scans(chosen(open_dataset(data), "training", split, subjects)), frames)
     clips = track(map(_clip, calibrated.values()), "calibrating", len(calibrated), console=console, transient=True)
     made = quantise(path, out, clips, spec=spec, in_float=in_float or ())

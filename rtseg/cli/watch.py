@@ -1,6 +1,7 @@
 """The options by which `rtseg run` shows a stream while it runs."""
 
-from typing import Annotated, TypeAlias
+from dataclasses import dataclass
+from typing import Annotated
 
 import typer
 
@@ -16,31 +17,35 @@ from rtseg.sources.repeat import Repeated
 
 ENDLESS = 10**12  # frames: more than a thousand years
 
-ViewOption: TypeAlias = Annotated[bool, typer.Option("--view", help="Show it live on a page for the browser.")]
-ViewAtOption: TypeAlias = Annotated[
-    str, typer.Option("--view-at", help="With --view: HOST:PORT of the page; beyond this machine it has a key.")
-]
-WindowOption: TypeAlias = Annotated[bool, typer.Option("--window", help="Show it live in a window, where there is a screen.")]
-RepeatOption: TypeAlias = Annotated[bool, typer.Option("--repeat", help="Play a recording again and again.")]
 
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """Who looks on while it runs: nobody, by default."""
 
-def watching(view: bool, view_at: str, window: bool, opacity: float) -> list[Sink]:
-    """The sinks for those who watch. Raises ConfigError."""
-    host, port = _address(view_at)
-    pages: list[Sink] = [ViewSink(Overlay(opacity=opacity), host=host, port=port, on_ready=_tell)] if view else []
-    windows: list[Sink] = [WindowSink(Overlay(opacity=opacity))] if window else []
-    return pages + windows
+    view: Annotated[bool, typer.Option("--view", help="Show it live on a page for the browser.")] = False
+    view_at: Annotated[
+        str, typer.Option("--view-at", help="With --view: HOST:PORT of the page; beyond this machine it has a key.")
+    ] = "127.0.0.1:8000"
+    window: Annotated[bool, typer.Option("--window", help="Show it live in a window, where there is a screen.")] = False
+    repeat: Annotated[bool, typer.Option("--repeat", help="Play a recording again and again.")] = False
 
+    def sinks(self, opacity: float) -> list[Sink]:
+        """Those for who watches. Raises ConfigError."""
+        host, port = _address(self.view_at)
+        overlay = Overlay(opacity=opacity)
+        pages: list[Sink] = [ViewSink(overlay, host=host, port=port, on_ready=_tell)] if self.view else []
+        windows: list[Sink] = [WindowSink(Overlay(opacity=opacity))] if self.window else []
+        return pages + windows
 
-def played(uri: str, opened: Source, repeat: bool, watched: bool) -> Source:
-    """The source as it is to be played: a recording that is watched, and not written, keeps its own pace."""
-    if opened.info.live:
-        return opened
-    fps, spacing_mm = opened.info.fps, opened.info.spacing_mm
-    if repeat:
-        opened.close()
-        opened = Repeated(lambda: open_source(uri, fps=fps, spacing_mm=spacing_mm), ENDLESS)
-    return Paced(opened) if watched else opened
+    def played(self, uri: str, opened: Source, at_its_pace: bool) -> Source:
+        """The source as it is to be played: a recording that is watched, and not written, keeps its own pace."""
+        if opened.info.live:
+            return opened
+        fps, spacing_mm = opened.info.fps, opened.info.spacing_mm
+        if self.repeat:
+            opened.close()
+            opened = Repeated(lambda: open_source(uri, fps=fps, spacing_mm=spacing_mm), ENDLESS)
+        return Paced(opened) if at_its_pace else opened
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rtseg.cli.app import app
-from rtseg.cli.watch import played, watching
+from rtseg.cli.watch import Watching
 from rtseg.errors import ConfigError
 from rtseg.sinks import ViewSink, WindowSink
 from rtseg.sources import open_source
@@ -37,27 +37,27 @@ def test_the_page_is_served_while_the_stream_runs_and_ctrl_c_ends_it():
 
 
 def test_sinks_for_those_who_watch():
-    assert [type(sink) for sink in watching(True, "127.0.0.1:0", True, 0.4)] == [ViewSink, WindowSink]
-    assert watching(False, "8000", False, 0.4) == []
+    assert [type(sink) for sink in Watching(True, "127.0.0.1:0", True).sinks(0.4)] == [ViewSink, WindowSink]
+    assert Watching(view_at="8000").sinks(0.4) == []
 
 
 @pytest.mark.parametrize("where", ["", "host:", ":8000", "8000:host", "127.0.0.1:70000", "-1"])
 def test_a_place_that_is_none(where):
     with pytest.raises(ConfigError, match="is no place for a page: give HOST:PORT"):
-        watching(True, where, False, 0.4)
+        Watching(True, where).sinks(0.4)
 
 
 def test_a_recording_that_is_watched_keeps_its_pace_and_may_begin_again():
-    assert isinstance(played(SHORT, open_source(SHORT), False, watched=True), Paced)
+    assert isinstance(Watching().played(SHORT, open_source(SHORT), at_its_pace=True), Paced)
     plain = open_source(SHORT)
-    assert played(SHORT, plain, False, watched=False) is plain
-    repeated = iter(played(SHORT, plain, True, watched=False))
+    assert Watching().played(SHORT, plain, at_its_pace=False) is plain
+    repeated = iter(Watching(repeat=True).played(SHORT, plain, at_its_pace=False))
     assert [next(repeated).index for _ in range(7)] == list(range(7))
 
 
 def test_a_live_source_is_played_as_it_comes():
     live = Paced(open_source(SHORT))
-    assert played(SHORT, live, True, watched=True) is live
+    assert Watching(repeat=True).played(SHORT, live, at_its_pace=True) is live
 
 
 def test_the_network_is_refused_without_a_password():

@@ -1,0 +1,42 @@
+"""The options by which `rtseg run` writes its results into files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rtseg.cli.app import console
+from rtseg.overlay import Overlay
+from rtseg.sinks.base import Sink
+from rtseg.sinks.jsonl import JsonSink
+from rtseg.sinks.masks import MaskSink
+from rtseg.sinks.video import VideoSink
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What is written, and where; nothing by default."""
+
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the overlay as a video: .mp4, .mkv, .mov.")] = None
+    masks: Annotated[Path | None, typer.Option("--masks", help="Write a label map a frame into this folder.")] = None
+    mask_format: Annotated[str, typer.Option("--mask-format", help="png, or npz with the confidences.")] = "png"
+    json: Annotated[Path | None, typer.Option("--json", help="Write measurements and states, a JSON line a frame.")] = None
+
+    def sinks(self, opacity: float, model: str) -> list[Sink]:
+        """Those that write them. Raises SinkError."""
+        video: list[Sink] = [VideoSink(self.out, Overlay(opacity=opacity))] if self.out else []
+        folder: list[Sink] = [MaskSink(self.masks, self.mask_format)] if self.masks else []
+        lines: list[Sink] = [JsonSink(self.json, model)] if self.json else []
+        return video + folder + lines
+
+    def tell(self) -> None:
+        """Say where they are."""
+        tell_written(self.out, self.masks, self.json)
+
+
+def tell_written(*paths: Path | None) -> None:
+    """Say where to look."""
+    for path in paths:
+        if path:
+            console.print(f"wrote {path}", highlight=False)
