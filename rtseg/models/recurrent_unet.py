@@ -1,4 +1,4 @@
-"""A small U-Net with a memory at its bottom, shaped by what CPUs and Jetsons run fast.
+"""A small U-Net with a memory at its bottom and perhaps one near its top, shaped by what CPUs and Jetsons run fast.
 
 Dense 3x3 convolutions at few channels, an early stride, BatchNorm that folds away, skips by addition: in INT8 these run near a
 CPU's peak, where depthwise convolutions, concatenations and other norms starve. The U: O. Ronneberger et al., MICCAI 2015.
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from rtseg.models.cells import CELLS
+from rtseg.models.cells import CELLS, Cell
 from rtseg.models.lite_encoder import FEATURES, LiteEncoder
 from rtseg.models.network import VideoNetwork
 
@@ -23,10 +23,11 @@ WIDTHS = {  # channels at 1/2, 1/4, 1/8 and 1/16 of the input
 class RecurrentUNet(VideoNetwork):
     """logits, *states = network(x, *states): x (N, C, H, W) with H and W multiples of 16, logits (N, K, H / 2, W / 2).
 
-    The memory is added to what the frame shows, so that zero states, the memory of nothing, leave the frame to itself.
+    scales: 1 remembers at 1/16 of the input what is there; 2 remembers at 1/4 too, where its border runs. A memory is added to
+    what the frame shows, so that zero states, the memory of nothing, leave the frame to itself.
     """
 
-    def __init__(self, n_logits: int, size: str = "S", cell: str = "gru") -> None:
+    def __init__(self, n_logits: int, size: str = "S", cell: str = "gru", scales: int = 1) -> None:
         super().__init__()
         widths, lite = WIDTHS[size], size == LITE
         self.encoder = LiteEncoder() if lite else _encoder(widths)
@@ -34,6 +35,7 @@ class RecurrentUNet(VideoNetwork):
         self.remembered = widths[-2]  # channels
         self.bridge = _convolution(widths[-1], self.remembered)
         self.memory = CELLS[cell](self.remembered)
+        self.fine = SlimMemory(widths[1], cell) if scales == 2 else None
         self.decoder = nn.ModuleList(
             nn.Sequential(_convolution(width, width), _convolution(width, after))
             for width, after in zip(widths[-2:0:-1], widths[-3::-1], strict=True)
@@ -43,25 +45,34 @@ class RecurrentUNet(VideoNetwork):
 
     def forward(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """One frame: its logits, then the new states."""
-        bottom, skips = self._encode(x)
-        states = self.memory(bottom, *states)
-        return self._decode(bottom + states[0], skips), *states
+        logits, states = self._run(x, states, 1)
+        return logits, *states
 
     def clip(self, x: Tensor) -> Tensor:
         """Logits (T, N, K, H / 2, W / 2) of clips x (T, N, C, H, W) from empty memory; only the memory goes frame by frame."""
-        length = x.shape[0]
-        bottoms, skips = self._encode(x.flatten(0, 1))
-        states, hidden = self.initial_states(x.shape[1], (x.shape[3], x.shape[4])), []
-        for bottom in bottoms.chunk(length):
-            states = self.memory(bottom, *states)
-            hidden.append(states[0])
-        logits = self._decode(bottoms + torch.cat(hidden), skips)
+        empty = self.initial_states(x.shape[1], (x.shape[3], x.shape[4]))
+        logits, _ = self._run(x.flatten(0, 1), empty, x.shape[0])
         return logits.reshape(*x.shape[:2], *logits.shape[1:])
 
     def initial_states(self, n: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
-        """The memory of nothing, for n clips of (H, W) frames: zeros (n, C, H / 16, W / 16)."""
-        shape = (n, self.remembered, size[0] // 16, size[1] // 16)
-        return tuple(torch.zeros(shape) for _ in range(self.memory.n_states))
+        """The memory of nothing, for n clips of (H, W) frames: zeros (n, C, H / 16, W / 16), perhaps (n, C, H / 4, W / 4)."""
+        shapes = [(n, self.remembered, size[0] // 16, size[1] // 16)] * self.memory.n_states
+        if self.fine:
+            shapes += [(n, self.fine.cell.channels, size[0] // 4, size[1] // 4)] * self.fine.cell.n_states
+        return tuple(map(torch.zeros, shapes))
+
+    def _run(self, x: Tensor, states: tuple[Tensor, ...], length: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Logits of frames x (T * N, C, H, W), the clips' first frames first, and the states after the last."""
+        bottom, skips = self._encode(x)
+        hidden, kept = _in_time(self.memory, bottom, states[: self.memory.n_states], length)
+        coarse, middle, border = skips
+        x = self.decoder[0](_doubled(bottom + hidden) + coarse)
+        x = _doubled(x) + middle
+        if self.fine:
+            hidden, fine = _in_time(self.fine.cell, self.fine.inward(x), states[self.memory.n_states :], length)
+            x, kept = x + self.fine.outward(hidden), kept + fine
+        x = self.last(_doubled(self.decoder[1](x)) + border)
+        return self.head(x), kept
 
     def _encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The features at 1/16, and those at 1/8, 1/4 and 1/2."""
@@ -72,12 +83,33 @@ class RecurrentUNet(VideoNetwork):
         skips = [shortcut(feature) for shortcut, feature in zip(self.shortcuts, features, strict=False)]
         return self.bridge(x), skips[::-1]
 
-    def _decode(self, x: Tensor, skips: list[Tensor]) -> Tensor:
-        """Logits at 1/2, from the features at 1/16 up through the skips."""
-        for level, skip in zip((*self.decoder, self.last), skips, strict=True):
-            x = level(functional.interpolate(x, scale_factor=2.0, mode="nearest") + skip)
-        logits: Tensor = self.head(x)
-        return logits
+
+class SlimMemory(nn.Module):
+    """A memory of few channels beside a wide path: what goes in and what comes out pass through 1x1 convolutions."""
+
+    def __init__(self, width: int, cell: str) -> None:
+        super().__init__()
+        self.inward = nn.Conv2d(width, width // 2, 1)
+        self.cell = CELLS[cell](width // 2)
+        self.outward = nn.Conv2d(width // 2, width, 1, bias=False)
+        nn.init.uniform_(self.outward.weight, -0.02, 0.02)  # a network that was trained without it begins as it was
+
+
+def _in_time(cell: Cell, x: Tensor, states: tuple[Tensor, ...], length: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """What a memory holds at each of `length` frames, (T * N, C, h, w) as x, and its states after the last."""
+    if length == 1:
+        states = cell(x, *states)
+        return states[0], states
+    hidden = []
+    for frame in x.chunk(length):
+        states = cell(frame, *states)
+        hidden.append(states[0])
+    return torch.cat(hidden), states
+
+
+def _doubled(x: Tensor) -> Tensor:
+    """Twice as high and wide."""
+    return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
 def _encoder(widths: tuple[int, ...]) -> nn.ModuleList:

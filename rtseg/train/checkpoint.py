@@ -23,7 +23,7 @@ def build(config: TrainConfig) -> VideoNetwork:
         from rtseg.models.baseline import BaselineUNet
 
         return BaselineUNet(n_logits)
-    return RecurrentUNet(n_logits, config.network.size, config.network.cell)
+    return RecurrentUNet(n_logits, config.network.size, config.network.cell, config.network.scales)
 
 
 def begin(config: TrainConfig) -> VideoNetwork:

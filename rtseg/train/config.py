@@ -36,12 +36,14 @@ class DataConfig:
 class NetworkConfig:
     """A network of rtseg.models: its size ("S", "M", "Lite0", "UNet") and its cell ("gru", "lstm", "none" for "UNet").
 
+    scales: 1 for a memory at the bottom alone, 2 for another one near the top, that borders do not flicker.
     imagenet: the encoder starts from what ImageNet taught it ("Lite0" alone). start: a last.pt of another training, from which
     whatever fits is taken. encoder_rate: the encoder's share of the learning rate.
     """
 
     size: str = "S"
     cell: str = "gru"
+    scales: int = 1
     imagenet: bool = False
     start: str = ""
     encoder_rate: float = 1.0
@@ -172,6 +174,8 @@ def _network_problem(network: NetworkConfig) -> str:
     if network.cell not in sizes.get(network.size, ()):
         choices = ", ".join(f"{size} with {' or '.join(cells)}" for size, cells in sizes.items())
         return f"[network] size and cell are one of: {choices}"
+    if network.scales not in ((1,) if network.size == BASELINE else (1, 2)):
+        return "[network] scales is 1 or 2, and 1 for a size without a memory"
     if network.imagenet and network.size != LITE:
         return f"[network] imagenet has weights for size {LITE!r} alone: take that, or leave it out"
     if network.imagenet and network.start:

@@ -6,10 +6,10 @@ import torch
 from rtseg.models import CELLS, WIDTHS, RecurrentUNet
 
 
-@pytest.fixture(params=CELLS)
+@pytest.fixture(params=[(cell, scales) for cell in CELLS for scales in (1, 2)], ids=str)
 def network(request):
     torch.manual_seed(0)
-    return RecurrentUNet(2, "S", request.param).eval()
+    return RecurrentUNet(2, "S", *request.param).eval()
 
 
 def frames(n, seed=1):
@@ -25,6 +25,22 @@ def test_shapes_and_size(size, cell):
     assert len(states) == CELLS[cell].n_states
     assert {tuple(state.shape) for state in states} == {(2, WIDTHS[size][2], 2, 3)}
     assert sum(value.numel() for value in network.parameters()) < 2e6  # below 8 MB as a file
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_second_memory_is_finer_and_slim(cell):
+    network, count = RecurrentUNet(3, "S", cell, 2).eval(), CELLS[cell].n_states
+    _, *states = network(torch.zeros(2, 1, 32, 48), *network.initial_states(2, (32, 48)))
+    assert [tuple(state.shape) for state in states] == [(2, 64, 2, 3)] * count + [(2, 16, 8, 12)] * count
+
+
+@torch.no_grad()
+def test_a_second_memory_hardly_changes_a_network_that_was_trained_without():
+    torch.manual_seed(0)
+    one, two = RecurrentUNet(1).eval(), RecurrentUNet(1, scales=2).eval()
+    two.load_state_dict(two.state_dict() | one.state_dict())
+    clip = frames(3)
+    torch.testing.assert_close(two.clip(clip), one.clip(clip), atol=0.1, rtol=0.1)
 
 
 @torch.no_grad()
