@@ -13,7 +13,7 @@ import pyigtl
 import pytest
 from igtl import peers
 
-from rtseg.cli.igtl import serving, tell_missed
+from rtseg.cli.igtl import Serving, tell_missed
 from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError
 from rtseg.pipeline import Pipeline
@@ -160,14 +160,14 @@ def _is_open(port):
 )
 def test_an_option_that_is_wrong(where, parts, message):
     with pytest.raises(ConfigError, match=message):
-        serving(where, parts, opacity=0.4)
+        Serving(where, parts).sinks(opacity=0.4)
 
 
 def test_what_clients_missed_is_told(capsys):
-    (sink,) = serving(":0", "mask, overlay", opacity=0.4)
+    (sink,) = Serving(":0", "mask, overlay").sinks(opacity=0.4)
     tell_missed(sink)
     assert "missed" not in capsys.readouterr().out
     sink.dropped = 3
     tell_missed(sink)
     assert "OpenIGTLink clients missed 3 frames" in capsys.readouterr().out
-    assert serving("", "mask", opacity=0.4) == []
+    assert Serving("", "mask").sinks(opacity=0.4) == []

@@ -38,14 +38,15 @@ def test_the_card_names_data_split_and_limits():
 
 
 def test_it_finds_one_vessel_in_the_clip_and_holds_it(session, spec):
-    state = np.zeros(spec.states[0].shape, np.float32)
+    states = [np.zeros(state.shape, np.float32) for state in spec.states]
     areas = []
     with av.open(str(CLIP)) as container:
         for _, frame in zip(range(12), container.decode(video=0), strict=False):
             grey = frame.reformat(width=242, height=256, format="gray").to_ndarray()
             image = np.pad(grey.astype(np.float32), ((0, 0), (7, 7)))
             x = ((image - spec.mean[0]) / spec.std[0])[None, None]
-            logits, state = session.run(None, {spec.image_input: x, spec.states[0].input: state})
+            memory = {port.input: state for port, state in zip(spec.states, states, strict=True)}
+            logits, *states = session.run(None, {spec.image_input: x} | memory)
             areas.append(np.count_nonzero(logits > 0) / logits.size)
     assert 0.01 < min(areas) <= max(areas) < 0.05  # of the picture
     assert np.abs(np.diff(areas)).max() < 0.1 * areas[0]
