@@ -20,6 +20,7 @@ TAIL = 4000  # characters of what a step printed
 
 RTSEG = [sys.executable, "-m", "rtseg.cli"]
 MODELS = ("carotid", "carotid-int8")
+DECODED = "rtseg/sources/clips/carotid.mp4#decode=gpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,8 @@ def steps() -> list[Step]:
                 needs=f"build and gate {model}",
             ),
         ]
-    return found
+    decoded = [*RTSEG, "run", DECODED, "--model", "carotid", "--engine", "tensorrt", "--speckle", "median"]
+    return [*found, Step("decode on the GPU, filter speckle there", decoded, needs="build and gate carotid")]
 
 
 def tried(step: Step) -> dict[str, object]:

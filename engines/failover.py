@@ -14,6 +14,7 @@ import numpy as np
 
 from rtseg import kernels
 from rtseg.engines.base import Array, Engine, ModelSpec
+from rtseg.engines.keeping import Ahead, Floats, keeper_of
 from rtseg.engines.redone import Memory, Redone, value_of
 from rtseg.engines.trial import Trial
 from rtseg.errors import EngineError, RtsegError
@@ -69,6 +70,7 @@ class FailoverEngine:
         self.events: deque[EngineEvent] = deque(maxlen=MOST_EVENTS)
         self.turn = 0  # grows with each change of engine
         self._doubted = False  # the newest answer held NaN
+        self._kept: dict[str, Redone] = {}
         self.name, self._engine = self._open_next("")
 
     @property
@@ -81,6 +83,11 @@ class FailoverEngine:
         if self._trial:
             self._trial.restart()
         return self._guarded(lambda: Memory(self._engine.initial_state(), self.turn))
+
+    def prefetch(self, image: Image) -> None:
+        """Let the engine at work begin to bring up the frame that comes next, where it can; from any thread."""
+        if isinstance(engine := self._engine, Ahead):
+            engine.prefetch(image)
 
     def upload(self, image: Image) -> Array:
         """Bring a frame to where the engine runs; between two frames another engine may take over."""
@@ -96,6 +103,25 @@ class FailoverEngine:
         self._doubted = False
         self._try_out(x, logits)
         return logits, after
+
+    def bring(self, name: str, values: Floats) -> Array:
+        """Numbers that change with each frame: see Keeping."""
+        for kept in self._kept.values():  # what was lost with its engine must be there before `infer` too
+            self._guarded(kept.value)
+        return self._guarded(Redone(self, lambda: keeper_of(self._engine).bring(name, values)).known)
+
+    def keep(self, name: str, array: Array) -> Array:
+        """An array for the next frames, see Keeping; where its engine has given way, NaN: the past of nothing."""
+
+        def kept() -> Array:
+            if self.turn == turn:
+                return there
+            return keeper_of(self._engine).bring(f"no {name}", np.full(shape, np.nan, np.float32))
+
+        there = self._guarded(lambda: keeper_of(self._engine).keep(name, value_of(array)))
+        shape, turn = tuple(array.shape), self.turn
+        self._kept[name] = Redone(self, kept).known()
+        return self._kept[name]
 
     def download(self, labels: Array) -> Labels:
         """Bring labels to the host."""

@@ -16,17 +16,17 @@ class OpenVinoEngine:
     """Runs an ONNX file on the CPU; recurrent states swap between two sets of buffers.
 
     path: the model. spec: what the network takes, where the file's own metadata do not say. threads: 0 lets OpenVINO choose.
-    Raises ModelError.
+    bfloat16: layers in FP32 run in bfloat16, on a processor that has it. Raises ModelError, EngineError.
     """
 
     name = "openvino"
 
-    def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0) -> None:
+    def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0, bfloat16: bool = False) -> None:
         model = read_network(path)
         inputs, outputs = _ports(model.inputs, path), _ports(model.outputs, path)
         self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(_metadata(model), path)
         check_ports(self.spec, inputs, outputs)
-        self._request: Any = compile_network(model, path, threads).create_infer_request()
+        self._request: Any = compile_network(model, path, threads, bfloat16=bfloat16).create_infer_request()
         self._logits = np.zeros(outputs[self.spec.logits_output], np.float32)
         self._request.set_tensor(self.spec.logits_output, _shared(self._logits))
 
@@ -81,14 +81,21 @@ def read_network(path: Path) -> Any:
         raise ModelError(f"{path} is no ONNX model that OpenVINO can read ({_reason(error)}): export it again") from error
 
 
-def compile_network(model: Any, path: Path, threads: int, *, profiled: bool = False) -> Any:
-    """An OpenVINO model made ready for the CPU, as every engine here runs it; `path` is what errors name. Raises ModelError."""
-    # f32: where the CPU has bfloat16, OpenVINO would use it, and the gate could not tell whose loss it sees.
-    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "PERF_COUNT": profiled}
+def compile_network(model: Any, path: Path, threads: int, *, profiled: bool = False, bfloat16: bool = False) -> Any:
+    """An OpenVINO model made ready for the CPU, as every engine here runs it; `path` is what errors name.
+
+    Raises ModelError, and EngineError where bfloat16 is asked of a processor that has none.
+    """
+    core = ov.Core()
+    if bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        raise EngineError("this processor computes nothing in bfloat16: run the model with --engine openvino")
+    # Unless it is asked for: where the CPU has bfloat16, OpenVINO would use it, and the gate could not tell whose loss it sees.
+    precision = "bf16" if bfloat16 else "f32"
+    options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision, "PERF_COUNT": profiled}
     if threads:
         options["INFERENCE_NUM_THREADS"] = threads
     try:
-        return ov.Core().compile_model(model, "CPU", options)
+        return core.compile_model(model, "CPU", options)
     except RuntimeError as error:
         raise ModelError(f"OpenVINO cannot compile {path} ({_reason(error)}): try --engine onnx") from error
 

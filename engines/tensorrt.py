@@ -9,6 +9,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from contextlib import ExitStack, nullcontext
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from rtseg import kernels
 from rtseg.engines.base import Array, ModelSpec, SwapState, check_ports, named
 from rtseg.engines.deferred import Deferred, Known, key_of
 from rtseg.engines.gpu import Gpu, GpuArray, Memory
+from rtseg.engines.lasting import Lasting
 from rtseg.engines.plan import Network as Plan
 from rtseg.engines.step import Network, Step, nonfinite_flag, pointer_of
-from rtseg.engines.uploads import Given, Place, Uploads
+from rtseg.engines.uploads import Place, Uploads
 from rtseg.errors import EngineError, RtsegError
 from rtseg.frame import Image, Labels
 from rtseg.kernels.cuda import library
@@ -30,7 +32,7 @@ _log = logging.getLogger(__name__)
 
 MOST_STEPS = 8  # ways of running that are kept ready: two places of the frame, two sides of two states
 
-LOGITS, GIVEN = ("logits",), ("given",)  # keys of arrays that no kernel makes
+LOGITS = ("logits",)  # the key of what the network gives
 
 
 class TensorRtEngine:
@@ -47,6 +49,7 @@ class TensorRtEngine:
         self._steps: OrderedDict[Hashable, Step] = OrderedDict()
         self._step: Step | None = None  # of the newest frame
         self._place: Place | None = None
+        self._ahead = Lock()  # of the thread that sends frames ahead
         try:
             with self._gpu.current():
                 self._prepare(plan, spec, self._gpu.integrated if mapped is None else mapped)
@@ -60,22 +63,45 @@ class TensorRtEngine:
             return SwapState(self._zeros(), self._zeros())
 
     def prefetch(self, image: Image) -> None:
-        """Begin to bring up the frame that `upload` is given next, while the one before is worked on; from any thread."""
-        with self._gpu.current():
-            self._uploads.ahead(image)
+        """Begin to bring up the frame that `upload` is given next, while the one before is worked on; from any thread.
+
+        A GPU that fails here fails in `upload` too, which tells.
+        """
+        with self._ahead:  # or `close` would take the memory away meanwhile
+            try:
+                with self._gpu.current():
+                    self._uploads.ahead(image)
+            except EngineError as error:
+                _log.debug("a frame was not sent ahead: %s", error)
 
     def upload(self, image: Image) -> Array:
         """Send the frame up, unless `prefetch` did; nothing waits for it."""
         with self._gpu.current():
-            self._place, self._step = self._uploads.take(image), None
+            self._place = self._step = None
+            self._place = self._uploads.take(image)
             return Deferred(self, self._place.key)
+
+    def bring(self, name: str, values: npt.NDArray[np.float32]) -> Array:
+        """Send numbers up that change with each frame: see Keeping. What is asked for before `infer` is a step of its own."""
+        with self._gpu.current():
+            self._step = None
+            return Deferred(self, self._lasting.bring(name, values))
+
+    def keep(self, name: str, array: Array) -> Array:
+        """Keep an array of the newest frame for the next ones: see Keeping."""
+        with self._gpu.current():
+            step = self._newest()
+            place = self._lasting.place(name, *step.described(array))
+            step.keep(array, place.spare)
+            place.side = 1 - place.side
+            return Deferred(self, place.key)
 
     def infer(self, x: Array, state: SwapState) -> tuple[Array, SwapState]:
         """Put the whole step on the GPU and return at once: see Engine.infer. Raises EngineError."""
         with self._gpu.current():
             fed = x if isinstance(x, Deferred) else self._of_host(x)
             sides = tuple(tuple(array.pointer for array in side) for side in (state.now, state.spare))
-            self._step = self._start((fed.key, *sides), lambda known: self._run(fed, state, known))
+            self._step = self._start((fed.key, *sides, self._lasting.sides), lambda known: self._run(fed, state, known))
             return Deferred(self, LOGITS), state.swapped()
 
     def download(self, labels: Array) -> Labels:
@@ -84,13 +110,14 @@ class TensorRtEngine:
 
     def close(self) -> None:
         """Give everything back, in the order that CUDA and TensorRT need; closing twice is harmless."""
-        things = self._open.pop_all()
-        try:
-            with self._gpu.current() if self._gpu.is_open else nullcontext():
-                things.close()
-        except RtsegError as error:
-            _log.warning("the GPU did not take everything back: %s", error)
-        self._gpu.close()
+        with self._ahead:
+            things = self._open.pop_all()
+            try:
+                with self._gpu.current() if self._gpu.is_open else nullcontext():
+                    things.close()
+            except RtsegError as error:
+                _log.warning("the GPU did not take everything back: %s", error)
+            self._gpu.close()
 
     def called(self, kernel: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         """A kernel was called with an array of ours: see deferred.py. Its result has memory of its own, without `out`."""
@@ -121,16 +148,16 @@ class TensorRtEngine:
         self.spec = named(spec, self._network.inputs, self._network.outputs)
         check_ports(self.spec, self._network.inputs, self._network.outputs)
         self._logits = self._memory.array(self._network.outputs[self.spec.logits_output], np.float32)
-        self._given: Given | None = None
         self._uploads = Uploads(self._gpu, self._memory, self._stream, self._forget, mapped=mapped)
         self._open.callback(self._uploads.close)
-        self._open.callback(self._close_given)  # after _forget, which waits for what is on the stream
+        self._lasting = Lasting(self._gpu, self._memory, self._stream)
+        self._open.callback(self._lasting.close)  # after _forget, which waits for what is on the stream
         self._open.callback(self._forget)
 
     def _start(self, key: Hashable, network: Network) -> Step:
         """Begin the step of this key, made now where there is none."""
         if key not in self._steps:
-            self._steps[key] = Step(network, self._leaves(), self._stream, self._done, mapped=self._mapped)
+            self._steps[key] = Step(network, self._leaves, self._stream, self._done, mapped=self._mapped)
         self._steps.move_to_end(key)
         if len(self._steps) > MOST_STEPS:
             self._stream.synchronize()
@@ -145,14 +172,12 @@ class TensorRtEngine:
     def _newest(self) -> Step:
         """The newest frame's step; one without the network where that has not run yet."""
         if self._step is None:
-            self._step = self._start(("frame alone", self._place and self._place.key), _no_network)
+            key = ("frame alone", self._place and self._place.key, self._lasting.sides)
+            self._step = self._start(key, _no_network)
         return self._step
 
     def _leaves(self) -> Known:
-        leaves: Known = {place.key: place.device for place in self._uploads.places}
-        if self._given:
-            leaves[GIVEN] = self._given.device
-        return leaves
+        return self._lasting.leaves() | {place.key: place.device for place in self._uploads.places}
 
     def _run(self, x: Deferred, state: SwapState, known: Known) -> None:
         """Put the network on the stream."""
@@ -165,12 +190,7 @@ class TensorRtEngine:
 
     def _of_host(self, x: Array) -> Deferred:
         """An input that was made on the host, brought up."""
-        self._checked(x)
-        if self._given is None:
-            self._given = Given(self._memory, x.shape)
-        self._done.synchronize()
-        self._given.put(x, self._stream)
-        return Deferred(self, GIVEN)
+        return Deferred(self, self._lasting.bring("input", self._checked(x)))
 
     def _checked(self, x: Array) -> Array:
         wanted = (1, self.spec.channels, *self.spec.size)
@@ -181,13 +201,9 @@ class TensorRtEngine:
     def _zeros(self) -> tuple[GpuArray, ...]:
         return tuple(self._memory.zeros(port.shape, np.float32, self._stream) for port in self.spec.states)
 
-    def _close_given(self) -> None:
-        if self._given:
-            self._given.close()
-
     def _forget(self) -> None:
         """Drop all steps: what they read or write is about to go."""
-        self._step = self._place = None
+        self._step = None
         with ExitStack() as all_of_them:
             for step in self._steps.values():
                 all_of_them.callback(step.close)
@@ -197,7 +213,8 @@ class TensorRtEngine:
     def _let_go(self) -> None:
         """Free what the kernels keep for this engine's stream, and the stream itself."""
         pool().forget(self._stream.handle)
-        for name in ("_uploads", "_done", "_stream"):  # pycuda's own things go while their context is current
+        self._place = None
+        for name in ("_lasting", "_uploads", "_done", "_stream"):  # pycuda's own things go while their context is current
             self.__dict__.pop(name, None)
 
 

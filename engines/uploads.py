@@ -5,7 +5,6 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from rtseg.engines.gpu import Gpu, GpuArray, Memory, Pinned, to_device
 from rtseg.frame import Image
@@ -99,19 +98,3 @@ class Uploads:
                 undone.callback(made[-1].host.close)
             undone.pop_all()
         self.places = made
-
-
-class Given:
-    """Where an input lies that was made on the host."""
-
-    def __init__(self, memory: Memory, shape: tuple[int, ...]) -> None:
-        self._host, self.device = Pinned(shape, np.float32, mapped=False), memory.array(shape, np.float32)
-
-    def put(self, x: npt.NDArray[np.float32], stream: Any) -> None:
-        """Copy an input here; the copy before must have been made."""
-        np.copyto(self._host.array, x)
-        to_device(self.device.pointer, self._host.array, stream)
-
-    def close(self) -> None:
-        """Give back the memory."""
-        self._host.close()

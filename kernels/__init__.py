@@ -4,12 +4,14 @@ from rtseg.kernels import cuda_filters, cuda_network, cuda_pictures  # noqa: F40
 from rtseg.kernels.argmax_labels import argmax_labels
 from rtseg.kernels.bilateral import bilateral
 from rtseg.kernels.blend import blend
+from rtseg.kernels.carried import carried
 from rtseg.kernels.clahe import clahe
 from rtseg.kernels.components import drop_small, fill_holes, keep_largest
 from rtseg.kernels.confidence import class_confidence, has_nonfinite, probability
 from rtseg.kernels.fit import Fit, letterbox
 from rtseg.kernels.fit_input import fit_input
 from rtseg.kernels.frost import frost
+from rtseg.kernels.grey_view import grey_view
 from rtseg.kernels.hysteresis import hysteresis
 from rtseg.kernels.inner_contour import inner_contour
 from rtseg.kernels.kuan import kuan
@@ -24,6 +26,7 @@ from rtseg.kernels.registry import KERNELS
 from rtseg.kernels.scan_conversion import Fan, to_beams, to_fan
 from rtseg.kernels.smooth import smooth
 from rtseg.kernels.srad import srad
+from rtseg.kernels.steady import smoothed, steadied
 from rtseg.kernels.warm_up import warm_up
 
 __all__ = [
@@ -33,6 +36,7 @@ __all__ = [
     "argmax_labels",
     "bilateral",
     "blend",
+    "carried",
     "clahe",
     "class_confidence",
     "closing",
@@ -40,6 +44,7 @@ __all__ = [
     "fill_holes",
     "fit_input",
     "frost",
+    "grey_view",
     "has_nonfinite",
     "hysteresis",
     "inner_contour",
@@ -55,7 +60,9 @@ __all__ = [
     "persistence",
     "probability",
     "smooth",
+    "smoothed",
     "srad",
+    "steadied",
     "to_beams",
     "to_fan",
     "warm_up",

@@ -9,14 +9,17 @@ import numpy.typing as npt
 from rtseg.frame import Image, Labels
 from rtseg.kernels.argmax_labels import argmax_labels
 from rtseg.kernels.blend import OPAQUE, Palette, blend
+from rtseg.kernels.carried import Field, carried
 from rtseg.kernels.confidence import class_confidence, has_nonfinite, probability
 from rtseg.kernels.cuda import floats, ints, launch, library, stream_of
 from rtseg.kernels.device_array import DeviceArray, apart, room_on_device
-from rtseg.kernels.fit import Fit
+from rtseg.kernels.fit import Box, Fit
 from rtseg.kernels.fit_input import fit_input
+from rtseg.kernels.grey_view import Size, grey_view
 from rtseg.kernels.inner_contour import inner_contour
 from rtseg.kernels.logits import Floats, cut, inside
 from rtseg.kernels.smooth import smooth
+from rtseg.kernels.steady import smoothed, steadied
 
 
 @fit_input.backend("cuda")
@@ -25,6 +28,14 @@ def _fit_input(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[floa
     channels = image.shape[2] if len(image.shape) == 3 else 1
     box, inner = ints(fit.box), ints(fit.inner)
     launch("fit_input", image, image.shape[1], channels, box, inner, *fit.size, floats(mean), floats(std), len(mean), result)
+    return result
+
+
+@grey_view.backend("cuda")
+def _grey_view(image: Image, box: Box, size: Size, *, out: Image | None = None) -> Any:
+    result = room_on_device(out, size, np.uint8, image)
+    channels = image.shape[2] if len(image.shape) == 3 else 1
+    launch("grey_view", apart(image, result), image.shape[1], channels, ints(box), *size, result)
     return result
 
 
@@ -64,6 +75,31 @@ def _has_nonfinite(array: npt.NDArray[np.floating]) -> bool:
 def _smooth(current: Floats, previous: Floats, weight: float, *, out: Floats | None = None) -> Any:
     result = room_on_device(out, current.shape, np.float32, current)
     launch("smooth", current, previous, weight, int(np.prod(current.shape)), result)
+    return result
+
+
+@smoothed.backend("cuda")
+def _smoothed(logits: Floats, past: Floats, weights: Floats, *, out: Floats | None = None) -> Any:
+    result = room_on_device(out, logits.shape, np.float32, logits)
+    launch("smoothed", logits, past, weights, *_classes_and_nodes(logits), result)
+    return result
+
+
+@steadied.backend("cuda")
+def _steadied(logits: Floats, probabilities: Floats, past: Floats, weights: Floats, *, out: Floats | None = None) -> Any:
+    result = room_on_device(out, logits.shape, np.float32, logits)
+    launch("steadied", logits, probabilities, past, weights, *_classes_and_nodes(logits), result)
+    return result
+
+
+def _classes_and_nodes(logits: Floats) -> tuple[int, int]:
+    return logits.shape[1], logits.shape[2] * logits.shape[3]
+
+
+@carried.backend("cuda")
+def _carried(planes: Floats, field: Field, *, out: Floats | None = None) -> Any:
+    result = room_on_device(out, planes.shape, np.float32, planes)
+    launch("carried", apart(planes, result), field, *planes.shape[1:], result)
     return result
 
 

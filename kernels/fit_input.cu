@@ -1,4 +1,5 @@
 // From a frame to a network's input in one launch: crop, colour to grey, resize, normalise. The definition is fit_input.py.
+// The same in 8 bits, for a filter before the network: the definition is grey_view.py.
 //
 // One thread makes one pixel of the input, in all its planes. Positions are fractions with a known denominator, so that the
 // weights are computed in integers and are exact, however large the frame. Pixels are re-read only where two outputs share
@@ -70,6 +71,23 @@ RTSEG_API int rtseg_fit_input(const uint8_t* image, int width, int channels, con
       channels == 3 ? (planes == 3 ? fit_input<3, 3> : fit_input<3, 1>) : (planes == 3 ? fit_input<1, 3> : fit_input<1, 1>);
   const dim3 grid(blocks(out_width, 32), blocks(out_height, 8));
   return launch(kernel, grid, dim3(32, 8), 0, stream, call);
+}
+
+// 4 blocks a multiprocessor: for the 6 that it takes by itself, the compiler spills registers.
+template <int kChannels>
+__global__ void __launch_bounds__(256, 4) grey_view(FitInput call, uint8_t* out) {
+  const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
+  if (x >= call.out_width || y >= call.out_height) return;
+  float level = 0;
+  resample<kChannels, 1>(call, y, x, &level);
+  out[static_cast<size_t>(y) * call.out_width + x] = static_cast<uint8_t>(rintf(fminf(fmaxf(level, 0.0f), 255.0f)));
+}
+
+RTSEG_API int rtseg_grey_view(const uint8_t* image, int width, int channels, const int* box, int out_height, int out_width,
+                              uint8_t* out, void* stream) {
+  const FitInput call{image, width, as_box(box), {0, 0, out_height, out_width}, out_height, out_width, {}, nullptr};
+  const dim3 grid(blocks(out_width, 32), blocks(out_height, 8));
+  return launch(channels == 3 ? grey_view<3> : grey_view<1>, grid, dim3(32, 8), 0, stream, call, out);
 }
 
 }  // namespace rtseg

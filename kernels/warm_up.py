@@ -4,10 +4,11 @@ import numpy as np
 
 from rtseg.kernels.argmax_labels import argmax_labels
 from rtseg.kernels.blend import blend
-from rtseg.kernels.confidence import class_confidence
+from rtseg.kernels.carried import carried
+from rtseg.kernels.confidence import class_confidence, probability
 from rtseg.kernels.fit import letterbox
 from rtseg.kernels.fit_input import fit_input
-from rtseg.kernels.smooth import smooth
+from rtseg.kernels.steady import smoothed, steadied
 
 
 def warm_up() -> None:
@@ -19,8 +20,11 @@ def warm_up() -> None:
     palette = np.zeros((1, 3), np.uint8)
     logits = np.zeros((1, 2, 8, 8), np.float32)
     for image in (np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.uint8)):
-        fit_input(image, fit, (0.0,), (1.0,))
-        labels = argmax_labels(smooth(logits, logits, 0.5), fit, (8, 8))
-        blend(image, labels, palette, 0.5)
-    for classes in (1, 2):
-        class_confidence(logits[:, :classes], fit)
+        for size in ((8, 8), (4, 4)):  # as it is, and resized
+            fit_input(image, letterbox((0, 0, 8, 8), size), (0.0,), (1.0,))
+        blend(image, argmax_labels(logits, fit, (8, 8)), palette, 0.5)
+    weights, motion = np.ones(2, np.float32), np.zeros((8, 8, 2), np.float32)
+    for answer in (logits[:, :1], logits):
+        class_confidence(answer, fit)
+        past = carried(answer, motion)
+        steadied(answer, smoothed(answer, probability(answer), weights), past, weights)

@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rtseg.frame import Frame
 from rtseg.sources.base import Source
@@ -15,11 +15,11 @@ class LatestFrame:
     """Reads a live source in a thread of its own and gives the newest frame each time.
 
     A frame that was overwritten before anybody took it leaves a gap in `Frame.index`. What the source raises is raised in the
-    reader's loop, after the last good frame.
+    reader's loop, after the last good frame. expect: is told of each frame in the thread that captures, before it can be taken.
     """
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Source, expect: Callable[[Frame], None] | None = None) -> None:
+        self._source, self._expect = source, expect
         self._changed = threading.Condition()
         self._frames: deque[Frame] = deque()
         self._ended = False
@@ -63,6 +63,8 @@ class LatestFrame:
             self._end()
 
     def _put(self, frame: Frame) -> bool:
+        if self._expect:
+            self._expect(frame)
         with self._changed:
             self._make_room()
             self._frames.append(frame)

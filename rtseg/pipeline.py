@@ -69,9 +69,9 @@ class Pipeline:
         if self.policy is Policy.ALL:
             return self.source
         if self.policy is Policy.LATEST and isinstance(self.source, Reconnecting):
-            self.source.keep_newest()  # it has a thread of its own: a second one would only cost time
+            self.source.keep_newest(self.session.expect)  # it has a thread of its own: a second one would only cost time
             return self.source
-        captured = LatestFrame(self.source) if self.policy is Policy.LATEST else ReadAhead(self.source)
+        captured = LatestFrame(self.source, self.session.expect) if self.policy is Policy.LATEST else ReadAhead(self.source)
         open_things.callback(captured.close)
         captured.start()  # before the warm-up, or what a peer sends meanwhile would be worked off afterwards
         return captured

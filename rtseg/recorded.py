@@ -29,6 +29,9 @@ class CoveredSession(Session):
         super().__init__(engine, locator=_Foreseen(locator or SectorFinder()), **options)
         self._guard = Guard()
 
+    def expect(self, frame: Frame) -> None:
+        """Nothing: the engine is not given the frame itself."""
+
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
         """Find the sector, black what is around it, and segment the rest. Raises EngineError."""
         trace = trace or LatencyTrace(frame.captured_ns)

@@ -7,6 +7,7 @@ import numpy as np
 
 from rtseg import kernels
 from rtseg.engines.base import Array, Engine, State
+from rtseg.engines.keeping import Ahead, keeper_of
 from rtseg.frame import Frame, Image, Life, Segmentation, Spacing, StreamInfo
 from rtseg.kernels.fit import Fit, letterbox
 from rtseg.kernels.logits import cut
@@ -14,7 +15,7 @@ from rtseg.lifecycle import Lifecycle, LifecycleLimits, MemoryGate
 from rtseg.postprocess import keep_single
 from rtseg.sector import Kind, Locator, Sector, SectorFinder
 from rtseg.sector.shape import unknown
-from rtseg.speckle import SpeckleFilter
+from rtseg.speckle import SpeckleFilter, view_size
 from rtseg.temporal import STEADY, Temporal, TemporalOptions
 from rtseg.trace import LatencyTrace, MemoryCounts
 from rtseg.uncertainty import border_entropy
@@ -66,9 +67,10 @@ class Session:
         self.threshold, self.temporal, self.speckle, self.memory = threshold, temporal, speckle, True
         self.locator: Locator = locator or SectorFinder()
         self.uncertainty = False
+        self._ahead = engine if isinstance(engine, Ahead) else None
         self._now = self._wanted()
         self._lifecycle, self._gate = Lifecycle(limits), MemoryGate(limits or LifecycleLimits())
-        self._steadier = Temporal(temporal) if temporal else None
+        self._steadier = Temporal(temporal, keeper_of(engine)) if temporal else None
         self.sector = unknown((0, 0))
         self._state = engine.initial_state()
         self._input: Array | None = None
@@ -105,6 +107,11 @@ class Session:
         self._kept = self._segment(frame, trace, life, reason)
         return self._kept
 
+    def expect(self, frame: Frame) -> None:
+        """Let an engine that can begin to bring up a frame that `step` is given soon; from any thread."""
+        if self._ahead:
+            self._ahead.prefetch(frame.image)
+
     def reset(self, reason: str) -> None:
         """Forget every frame so far: the next one is the first of a new stream. Any thread may ask for it."""
         self._asked = reason
@@ -134,7 +141,7 @@ class Session:
             return ""
         self._now, self._kept = wanted, None  # a picture that is held is segmented anew
         if wanted.temporal != before.temporal:
-            self._steadier = Temporal(wanted.temporal) if wanted.temporal else None
+            self._steadier = Temporal(wanted.temporal, keeper_of(self._engine)) if wanted.temporal else None
         return "" if wanted.locator is before.locator else "the sector is found in another way"
 
     def _segment(self, frame: Frame, trace: LatencyTrace, life: Life, reason: str) -> Segmentation:
@@ -204,21 +211,25 @@ class Session:
         x = self._fit_input(frame.image, fit, trace)
         if not self._now.memory:
             self._state = self._engine.initial_state()
+        if self._steadier:
+            with trace.stage("temporal"):
+                self._steadier.look(frame, fit)
         with trace.stage("infer"):
             logits, state = self._finite(x)
         if self._steadier:
             with trace.stage("temporal"):
-                logits = self._steadier.steady(np.asarray(self._engine.download(logits), np.float32), frame, fit)
+                logits = self._steadier.steady(logits, frame, fit)
         return logits, state
 
     def _fit_input(self, image: Image, fit: Fit, trace: LatencyTrace) -> Array:
+        with trace.stage("preprocess"):
+            spec, seen = self._engine.spec, self._engine.upload(image)
         if self._now.speckle:
             with trace.stage("speckle"):
-                image = self._now.speckle.view(image, fit.box, fit.inner[2:])
-            fit = replace(fit, box=(0, 0, image.shape[0], image.shape[1]))
+                size = view_size(fit.box, fit.inner[2:])
+                seen, fit = self._now.speckle.view(seen, fit.box, size), replace(fit, box=(0, 0, *size))
         with trace.stage("preprocess"):
-            spec = self._engine.spec
-            self._input = kernels.fit_input(self._engine.upload(image), fit, spec.mean, spec.std, out=self._input)
+            self._input = kernels.fit_input(seen, fit, spec.mean, spec.std, out=self._input)
             return self._input
 
     def _finite(self, x: Array) -> tuple[Array, State]:

@@ -4,12 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 
 from rtseg import kernels
+from rtseg.engines.base import Array
 from rtseg.errors import ConfigError
-from rtseg.frame import Image
 from rtseg.kernels.fit import Box
 from rtseg.kernels.registry import Kernel
 
@@ -66,18 +65,18 @@ class SpeckleFilter:
                 raise
             raise ConfigError(f"the strength of a speckle filter is not {strength!r}: give a number, as in lee:0.3") from None
 
-    def apply(self, image: Image) -> Image:
-        """A grey image (H, W) uint8 with less speckle, alike."""
+    def apply(self, image: Array) -> Array:
+        """A grey image (H, W) uint8 with less speckle, alike, where it lives."""
         kind = FILTERS[self.name]
         strength = kind.usual if self.strength is None else self.strength
         whole = float(strength).is_integer() and kind.step == int(kind.step)
-        filtered: Image = kind.kernel(image, **{kind.option: int(strength) if whole else strength})
-        return filtered
+        return kind.kernel(image, **{kind.option: int(strength) if whole else strength})
 
-    def view(self, image: Image, box: Box, size: tuple[int, int]) -> Image:
-        """The box of a frame, grey and filtered, shrunk to `size` (H, W) where that is smaller."""
-        top, left, height, width = box
-        seen = image[top : top + height, left : left + width]
-        small = cv2.resize(seen, (min(size[1], width), min(size[0], height)), interpolation=cv2.INTER_AREA)
-        grey = small if small.ndim == 2 else cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
-        return self.apply(np.asarray(grey, np.uint8))
+    def view(self, image: Array, box: Box, size: tuple[int, int]) -> Array:
+        """The box of a frame, grey and filtered, shrunk to `size` (H, W) where that is smaller; where the frame lives."""
+        return self.apply(kernels.grey_view(image, box, view_size(box, size)))
+
+
+def view_size(box: Box, size: tuple[int, int]) -> tuple[int, int]:
+    """The size (H, W) of a box's view: what is small is not enlarged."""
+    return min(size[0], box[2]), min(size[1], box[3])

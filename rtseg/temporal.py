@@ -9,19 +9,17 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from rtseg import kernels
+from rtseg.engines.base import Array
+from rtseg.engines.keeping import Keeping, OnHost
 from rtseg.errors import ConfigError
-from rtseg.flow import Field, Flow, carried
+from rtseg.flow import Flow, carried
 from rtseg.frame import Frame, Image, Life
 from rtseg.glance import thumbnail
 from rtseg.kernels.fit import Fit
 
-Planes = npt.NDArray[np.float32]  # (1, K, h, w): logits or probabilities
-
 _MOVING_LEVELS = 2.0  # mean change of the picture, in grey levels, at which a third of the past's say is left
-_SURE = 1e-6  # probabilities are kept this far from 0 and 1: their logits are finite
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,76 +51,87 @@ STEADY = TemporalOptions(smoothing=0.8, hysteresis=1.0, flow=True)  # what docs/
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """The newest frame that the engine saw: its picture at the size of the network's answer, and what came of it."""
+    """What came of the newest frame that the engine saw: (1, K, h, w), where the engine keeps it. size: (h, w)."""
+
+    size: tuple[int, int]
+    probabilities: Array  # smoothed
+    logits: Array  # as they were answered
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What a frame says before the engine has run on it: its picture at the size of the answer, and what the past is worth."""
 
     picture: Image
-    probabilities: Planes  # smoothed
-    logits: Planes  # as they were answered
+    weights: Array  # of kernels.smoothed and kernels.steadied
+    motion: Array | None  # of kernels.carried
 
 
 class Temporal:
-    """Steadies the answers of one stream, and answers for the frames that the engine skips."""
+    """Steadies the answers of one stream where they are, on the host or on a GPU, and answers for frames the engine skips.
 
-    def __init__(self, options: TemporalOptions) -> None:
-        self._options, self._flow = options, Flow()
+    keeper: keeps what the next frame needs, where the engine has it.
+    """
+
+    def __init__(self, options: TemporalOptions, keeper: Keeping | None = None) -> None:
+        self._options, self._flow, self._keeper = options, Flow(), keeper or OnHost()
+        self._past: _Past | None = None
         self.forget()
 
     def forget(self) -> None:
         """Take the next frame for the first one."""
-        self._past: _Past | None = None
+        self._before: Image | None = None  # the picture of the newest frame that the engine saw
+        self._look: _Look | None = None
         self._skipped = 0
 
     def is_due(self, life: Life) -> bool:
         """Whether the engine must run on a frame that is neither held nor lost."""
-        due = life is not Life.LIVE or self._past is None or self._skipped + 1 >= self._options.every
+        due = life is not Life.LIVE or self._before is None or self._skipped + 1 >= self._options.every
         self._skipped = 0 if due else self._skipped + 1
         return due
 
-    def steady(self, logits: Planes, frame: Frame, fit: Fit) -> Planes:
-        """The engine's logits (1, K, h, w) on the host, steadied by those before: an array of its own."""
-        picture, probabilities = _picture(frame, fit, logits.shape[2:]), kernels.probability(logits)
-        steadied = np.array(logits)
-        if self._past:
-            past = self._moved(self._past, picture) if self._options.flow else self._past
-            still = math.exp(-float(cv2.absdiff(picture, past.picture).mean()) / _MOVING_LEVELS)
-            if self._options.smoothing:
-                probabilities = kernels.smooth(probabilities, past.probabilities, 1 - self._options.smoothing * still)
-                steadied = _logits(probabilities)
-            steadied += self._options.hysteresis * still * _had(past.logits)
-        self._past = _Past(picture, probabilities, steadied)
-        return steadied
+    def look(self, frame: Frame, fit: Fit) -> None:
+        """Find out what `steady` needs of the frame itself: before the engine runs on it, who then has all that it works on."""
+        self._look = self._seen(frame, fit, self._past.size) if self._past else None
 
-    def carry(self, frame: Frame, fit: Fit) -> Planes:
-        """The last answer (1, K, h, w), carried to a frame that the engine skips."""
+    def steady(self, logits: Array, frame: Frame, fit: Fit) -> Array:
+        """The engine's logits (1, K, h, w), steadied by those before."""
         if self._past is None:
+            picture = _picture(frame, fit, logits.shape[2:])
+            return self._kept(picture, kernels.probability(logits), logits)
+        look, self._look = self._look or self._seen(frame, fit, self._past.size), None
+        smooth, had = self._past.probabilities, self._past.logits
+        if look.motion is not None:
+            smooth, had = (kernels.carried(planes, look.motion) for planes in (smooth, had))
+        probabilities = kernels.smoothed(logits, smooth, look.weights)
+        return self._kept(look.picture, probabilities, kernels.steadied(logits, probabilities, had, look.weights))
+
+    def carry(self, frame: Frame, fit: Fit) -> Array:
+        """The last answer (1, K, h, w), carried to a frame that the engine skips."""
+        if self._past is None or self._before is None:
             raise ConfigError("there is no answer to carry yet: ask is_due first")
-        return self._moved(self._past, _picture(frame, fit, self._past.logits.shape[2:])).logits
+        field = self._flow.between(self._before, _picture(frame, fit, self._past.size))
+        return kernels.carried(self._past.logits, self._keeper.bring("motion", field))
 
-    def _moved(self, past: _Past, picture: Image) -> _Past:
-        """The past, as it would lie on the new picture."""
-        field = self._flow.between(past.picture, picture)
-        there = carried(past.picture.astype(np.float32), field)
-        probabilities, logits = (_carried(planes, field) for planes in (past.probabilities, past.logits))
-        return _Past(np.rint(there).astype(np.uint8), probabilities, logits)
+    def _seen(self, frame: Frame, fit: Fit, size: tuple[int, int]) -> _Look:
+        """A frame's look. One without a past looks the same, but for its weights: on a GPU the same step serves both."""
+        picture, still = _picture(frame, fit, size), 0.0
+        field, before = np.zeros((*size, 2), np.float32), self._before
+        if before is not None:
+            if self._options.flow:
+                field = self._flow.between(before, picture)
+                before = np.rint(carried(before.astype(np.float32), field)).astype(np.uint8)
+            still = math.exp(-float(cv2.absdiff(picture, before).mean()) / _MOVING_LEVELS)
+        weights = np.array((1 - self._options.smoothing * still, self._options.hysteresis * still), np.float32)
+        motion = self._keeper.bring("motion", field) if self._options.flow else None
+        return _Look(picture, self._keeper.bring("weights", weights), motion)
 
-
-def _had(logits: Planes) -> Planes:
-    """1 for the class that each pixel had; of one logit, 1 in and -1 out."""
-    if logits.shape[1] == 1:
-        return np.sign(logits)
-    classes = np.arange(logits.shape[1])[None, :, None, None]
-    return np.asarray(logits.argmax(1, keepdims=True) == classes, np.float32)
-
-
-def _carried(planes: Planes, field: Field) -> Planes:
-    return np.stack([carried(plane, field) for plane in planes[0]])[None]
-
-
-def _logits(probabilities: Planes) -> Planes:
-    """What gives these probabilities: of one class, or of all."""
-    sure = probabilities.clip(_SURE, 1 - _SURE)
-    of: Planes = np.log(sure / (1 - sure)) if probabilities.shape[1] == 1 else np.log(sure)
-    return of
+    def _kept(self, picture: Image, probabilities: Array, logits: Array) -> Array:
+        """The logits, once all that the next frame is steadied by is kept."""
+        self._before = picture
+        keep = self._keeper.keep
+        self._past = _Past(picture.shape[:2], keep("probabilities", probabilities), keep("logits", logits))
+        return logits
 
 
 def _picture(frame: Frame, fit: Fit, size: tuple[int, int]) -> Image:

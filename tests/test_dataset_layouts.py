@@ -99,7 +99,7 @@ def test_camus_is_split_by_patient_with_all_views(camus):
 def test_camus_with_damaged_files(camus):
     image = camus / "patient0002" / "patient0002_2CH_ED.nii.gz"
     image.write_bytes(image.read_bytes()[:200])
-    with pytest.raises(DatasetError, match=r"2CH_ED\.nii\.gz (cannot be read as NIfTI|is damaged)"):
+    with pytest.raises(DatasetError, match=r"2CH_ED\.nii\.gz is cut off or damaged: 0 of its 1 frames"):
         [case.image() for case in open_dataset(camus)]
     volume(image, np.full((40, 30), 700, np.int16), (0.3, 0.15))
     with pytest.raises(DatasetError, match=r"grey levels from 700 to 700: scale them"):

@@ -47,3 +47,13 @@ def test_closing_ends_the_thread_whatever_it_waits_for(kind, link):
     captured.close()
     assert len(list(frames)) <= 9
     assert not captured._thread.is_alive()
+
+
+def test_whoever_waits_for_frames_is_told_of_each_before_it_can_be_taken():
+    told = []
+    taken = [
+        (frame.index, frame.index in told)
+        for frame in LatestFrame(FakeLink(60, "ends"), lambda frame: told.append(frame.index))
+    ]
+    assert told == list(range(60))
+    assert all(known for _, known in taken)

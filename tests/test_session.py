@@ -81,7 +81,7 @@ def test_a_change_of_size_resets(engine: OpenVinoEngine):
 def test_every_stage_is_timed(engine: OpenVinoEngine):
     trace = LatencyTrace(0)
     Session(engine).step(_frame(), trace)
-    assert list(trace.stages_ns) == ["lifecycle", "sector", "preprocess", "infer", "temporal", "postprocess"]
+    assert list(trace.stages_ns) == ["lifecycle", "sector", "preprocess", "temporal", "infer", "postprocess"]
 
 
 def test_warm_up_leaves_no_memory(engine: OpenVinoEngine):
@@ -269,7 +269,7 @@ def test_speckle_is_filtered_before_the_network(engine: OpenVinoEngine):
     image[:, 90:] = 60
     image[20:24, 40:44] = 255  # of so many bright pixels a median of 7 leaves nothing, of the network's half size
     assert session.step(Frame(image, 0, 0), trace).area_px("lumen") == 0
-    assert list(trace.stages_ns) == ["lifecycle", "sector", "speckle", "preprocess", "infer", "temporal", "postprocess"]
+    assert list(trace.stages_ns) == ["lifecycle", "sector", "preprocess", "speckle", "temporal", "infer", "postprocess"]
 
 
 @pytest.mark.parametrize("threshold", [0, 1, 1.5, -1, float("nan")])

@@ -9,6 +9,7 @@ from av.error import FFmpegError, ProtocolNotFoundError
 
 from rtseg.machine import installed
 from rtseg.sources.clip import bundled_clips
+from rtseg.sources.hardware import missing
 from rtseg.sources.network import PROTOCOLS
 from rtseg.sources.raw import FOURCC
 from rtseg.sources.v4l2 import BUFFERS, devices
@@ -26,6 +27,7 @@ class Capability:
 def capabilities() -> Iterator[Capability]:
     """Every kind of source that `open_source` knows, in the order of KNOWN."""
     yield Capability("files", True, f"video by FFmpeg {av.ffmpeg_version_info}; images; played in full")
+    yield _gpu_decoder()
     yield Capability("clip:", bool(bundled_clips()), ", ".join(sorted(bundled_clips())) or "none: reinstall rtseg")
     yield Capability("synthetic:", True, "a made-up probe, with the truth beside it")
     yield _camera()
@@ -36,8 +38,13 @@ def capabilities() -> Iterator[Capability]:
     yield Capability("replay:", True, "what --record wrote, with its timing")
     yield Capability("mha, mhd", True, "sequences of PLUS, with timestamps and transforms; played in full")
     yield _extra("nrrd", "pynrrd", "volumes", "played in full")
-    yield Capability("nifti", True, "sequences, in 8 bits; played in full")
+    yield _extra("nifti", "nibabel", "volumes", "sequences, in 8 bits; played in full")
     yield _extra("dicom:", "pydicom", "dicom", "frame time and spacing, also of a folder; played in full")
+
+
+def _gpu_decoder() -> Capability:
+    problem = missing()
+    return Capability("#decode=gpu", not problem, problem or "NVDEC, of a file or a network's stream; into host memory")
 
 
 def _camera() -> Capability:

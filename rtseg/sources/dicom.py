@@ -19,6 +19,7 @@ from rtseg.sources.sequence import Picture, Sequence
 
 try:
     import pydicom
+    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.processing import apply_color_lut
     from pydicom.pixels.utils import iter_pixels, pixel_array
 except ImportError as error:
@@ -110,6 +111,11 @@ def _frames(instance: Instance, grey: GreyUntilColour) -> Iterator[Picture]:
     what, remedy = "cannot be decoded", "have the archive send it again, as Explicit VR Little Endian"
     with _told(instance.path, what, remedy):
         header = _header(instance.path)
+        syntax = header.file_meta.TransferSyntaxUID
+        lacks_decoder = syntax.is_encapsulated and not get_decoder(syntax).is_available
+    if lacks_decoder:
+        raise MissingExtra(f"{instance.path}, coded as {syntax.name},", "dicom")
+    with _told(instance.path, what, remedy):
         levels = levels_of(header) or levels_between(iter_pixels(instance.path))
     with closing(_decoded(instance, header)) as decoded:
         for index in range(instance.frames):

@@ -8,15 +8,19 @@ from types import MappingProxyType
 import av
 from av.container import InputContainer
 from av.error import FFmpegError, ProtocolNotFoundError
+from av.video.codeccontext import VideoCodecContext
 
 from rtseg.errors import SourceError
 from rtseg.frame import Spacing
 from rtseg.sources.address import host, shown, split_options
+from rtseg.sources.hardware import CPU, OPTION, accelerator
+from rtseg.sources.nal import is_in_pieces
 from rtseg.sources.reconnect import LinkLimits, Reconnecting
 from rtseg.sources.stream import LinkSettings, StreamLink
 
 # FFmpeg's names and units (microseconds, bytes). `fflags=nobuffer` is not among them, though many advise it: it throws away the
 # packets that were read to recognise the stream, with the key frame, and the first picture waits for the next one.
+# `fflags=noparse`, for H.264 by RTSP over TCP: FFmpeg's parser ends a picture where the next begins, and nal.py does not wait.
 _PROBE = {"analyzeduration": "500000", "fpsprobesize": "3"}
 _WEB = {**_PROBE, "protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy", "multiple_requests": "1"}
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -38,11 +42,12 @@ class Protocol:
     @property
     def known(self) -> frozenset[str]:
         """The names of all options that an address may set."""
-        return frozenset(self.options) | self.own
+        return frozenset(self.options) | self.own | {OPTION}
 
 
 _RTSP = Protocol(
-    {**_PROBE, "rtsp_transport": "tcp", "max_delay": "100000"}, frozenset({"probesize", "fflags", "buffer_size", "user_agent"})
+    {**_PROBE, "rtsp_transport": "tcp", "max_delay": "100000", "fflags": "noparse"},
+    frozenset({"probesize", "buffer_size", "user_agent"}),
 )
 _UDP = Protocol(
     {**_PROBE, "buffer_size": "2097152", "fifo_size": "20000", "overrun_nonfatal": "1"},
@@ -60,7 +65,7 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
 
 
 def open_network(uri: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Reconnecting:
-    """A live stream by its address; FFmpeg's options may follow in the fragment, as in `#rtsp_transport=udp`.
+    """A live stream by its address; options of FFmpeg's, or decode=gpu, may follow in the fragment: `#rtsp_transport=udp`.
 
     Raises SourceError, ConfigError.
     """
@@ -81,10 +86,26 @@ def protocol_of(uri: str) -> Protocol:
 
 
 def _open(address: str, protocol: Protocol, given: Mapping[str, str] = _NONE) -> InputContainer:
-    options, started = {**protocol.options, **given}, monotonic()
-    form = options.pop("format", None)
+    options = {**protocol.options, **given}
+    if "fflags" not in given and options.get("rtsp_transport", "tcp") != "tcp":
+        options.pop("fflags", None)  # where pieces are lost, the parser puts right what is left
+    container = _connect(address, protocol, options)
+    if not is_in_pieces(container) or all(one.name == "h264" for one in _coders(container)):
+        return container
+    container.close()
+    return _connect(address, protocol, options | {"fflags": "-noparse"})
+
+
+def _coders(container: InputContainer) -> list[VideoCodecContext]:
+    return [stream.codec_context for stream in container.streams.video]
+
+
+def _connect(address: str, protocol: Protocol, options: Mapping[str, str]) -> InputContainer:
+    form, started = options.get("format"), monotonic()
+    hardware = accelerator(options.get(OPTION, CPU), shown(address))
+    options = {name: value for name, value in options.items() if name not in ("format", OPTION)}
     try:
-        return av.open(address, format=form, options=options, timeout=(protocol.open_s, protocol.read_s))
+        return av.open(address, format=form, options=options, timeout=(protocol.open_s, protocol.read_s), hwaccel=hardware)
     except ProtocolNotFoundError:
         scheme = address.partition(":")[0]
     except FFmpegError:

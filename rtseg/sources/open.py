@@ -4,15 +4,16 @@ import re
 
 from rtseg.errors import SourceError
 from rtseg.frame import Spacing
+from rtseg.sources.address import read_options
 from rtseg.sources.base import Source, is_there
 from rtseg.sources.camera import open_camera
 from rtseg.sources.clip import open_clip
 from rtseg.sources.formats import format_of
+from rtseg.sources.hardware import CPU, OPTION
 from rtseg.sources.igtl import open_igtl
 from rtseg.sources.images import ImageFiles, is_images
 from rtseg.sources.metaimage import open_metaimage
 from rtseg.sources.network import PROTOCOLS, open_network
-from rtseg.sources.nifti import open_nifti
 from rtseg.sources.replay import open_replay
 from rtseg.sources.stdin import open_stdin
 from rtseg.sources.synthetic import open_synthetic
@@ -49,9 +50,16 @@ def open_source(uri: str, *, fps: float | None = None, spacing_mm: Spacing | Non
         case "", path if is_images(path):
             return ImageFiles(path, fps=fps, spacing_mm=spacing_mm)
         case "", path:
-            return VideoFile(path, fps=fps, spacing_mm=spacing_mm)
+            return _open_video(path, fps, spacing_mm)
         case scheme, _:
             raise SourceError(f"{scheme}: is not a kind of source: give {KNOWN}")
+
+
+def _open_video(path: str, fps: float | None, spacing_mm: Spacing | None) -> VideoFile:
+    """A video file; an option may follow, as in scan.mp4#decode=gpu, unless that is the file's own name."""
+    file, _, fragment = path.rpartition("#")
+    options = read_options(fragment, (OPTION,)) if file and not is_there(path) and is_there(file) else {}
+    return VideoFile(file if options else path, fps=fps, spacing_mm=spacing_mm, decode=options.get(OPTION, CPU))
 
 
 def _open_live(scheme: str, uri: str, fps: float | None, spacing_mm: Spacing | None) -> Source:
@@ -85,6 +93,8 @@ def _open_format(name: str, path: str, fps: float | None, spacing_mm: Spacing | 
 
             return open_nrrd(path, fps=fps, spacing_mm=spacing_mm)
         case "nifti":
+            from rtseg.sources.nifti import open_nifti
+
             return open_nifti(path, fps=fps, spacing_mm=spacing_mm)
         case _:
             return open_metaimage(path, fps=fps, spacing_mm=spacing_mm)

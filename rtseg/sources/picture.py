@@ -15,6 +15,7 @@ from rtseg.frame import Image
 NEUTRAL_WITHIN = 4
 
 FULL_FROM_LIMITED = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+_IN_PAIRS = "nv12"  # the samples of colour lie side by side in one plane: how a GPU's decoder gives its pictures
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}  # counter-clockwise
 
 
@@ -32,7 +33,8 @@ class PictureReader:
         return image if turn is None else cv2.rotate(image, turn).astype(np.uint8, copy=False)
 
     def _read_planes(self, picture: VideoFrame) -> Image:
-        self._coloured = self._coloured or not all(is_neutral(_pixels(plane)) for plane in picture.planes[1:3])
+        samples = 2 if picture.format.name == _IN_PAIRS else 1
+        self._coloured = self._coloured or not all(is_neutral(_pixels(plane, samples)) for plane in picture.planes[1:3])
         if self._coloured:
             return self._rgb(picture)
         luma = _pixels(picture.planes[0])
@@ -49,12 +51,13 @@ class PictureReader:
 
 def _is_planar_yuv(picture: VideoFrame) -> bool:
     parts = picture.format.components
-    return len(parts) in (3, 4) and len(picture.planes) == len(parts) and not picture.format.is_rgb and parts[0].bits == 8
+    apart = len(picture.planes) == len(parts) or picture.format.name == _IN_PAIRS
+    return len(parts) in (3, 4) and apart and not picture.format.is_rgb and parts[0].bits == 8
 
 
-def _pixels(plane: Any) -> npt.NDArray[np.uint8]:
-    """A plane's samples (h, w), without the padding of its lines, still in the decoder's memory."""
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+def _pixels(plane: Any, samples: int = 1) -> npt.NDArray[np.uint8]:
+    """A plane's samples (h, w * samples), without the padding of its lines, still in the decoder's memory."""
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : samples * plane.width]
 
 
 def _is_full_range(picture: VideoFrame) -> bool:

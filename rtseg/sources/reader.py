@@ -14,11 +14,14 @@ class LinkReader:
     """Opens one link, and holds one frame of it until that is taken: the link waits meanwhile, so that nothing queues up here.
 
     newest: the link does not wait; a newer frame takes the place of the one that is held, which leaves a gap in the index.
+    expect: is told of each frame in the link's thread, before it can be taken.
     `close` is at once: the thread ends, and closes the link, as soon as the link's own call returns.
     """
 
-    def __init__(self, open_link: Callable[[], Source], *, newest: bool = False) -> None:
-        self._open, self._newest = open_link, newest
+    def __init__(
+        self, open_link: Callable[[], Source], *, newest: bool = False, expect: Callable[[Frame], None] | None = None
+    ) -> None:
+        self._open, self._newest, self._expect = open_link, newest, expect
         self._changed = threading.Condition()
         self._link: Source | None = None
         self._frame: Frame | None = None
@@ -56,16 +59,19 @@ class LinkReader:
                 self._raise_error()
             return frame
 
-    def keep_newest(self) -> None:
-        """From now on the newest frame is held, and the link waits for nobody."""
+    def keep_newest(self, expect: Callable[[Frame], None] | None = None) -> None:
+        """From now on the newest frame is held, and the link waits for nobody; expect: is told of each frame from now on."""
         with self._changed:
-            self._newest = True
+            self._newest, self._expect = True, expect
             self._changed.notify_all()
 
     def _raise_error(self) -> None:
         error, self._error = self._error, None
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # or it and its traceback hold each other, and this reader with its decoder, until the collector comes by
 
     def close(self) -> None:
         """Let go of the link; a reader that waits here wakes up."""
@@ -110,6 +116,8 @@ class LinkReader:
 
     def _hand_over(self, frame: Frame) -> bool:
         """Hold the frame once the one before is taken; False where the link was closed meanwhile."""
+        if self._expect:
+            self._expect(frame)
         with self._changed:
             self._changed.wait_for(lambda: self._frame is None or self._newest or self._closed)
             self._frame = None if self._closed else frame

@@ -68,6 +68,7 @@ class Reconnecting:
         self._base, self._moved_ns = 0, 0
         self._reader: LinkReader | None = None
         self._newest = False
+        self._expect: Callable[[Frame], None] | None = None
         self._tell(LinkState.OPENING, "")
         self._info = self._connect(limits.wait_s)
 
@@ -102,10 +103,13 @@ class Reconnecting:
                 return
             self._reopen()
 
-    def keep_newest(self) -> None:
-        """From now on a frame that nobody took is dropped for a newer one, and the peer is never held up."""
-        self._newest = True
-        self._linked().keep_newest()
+    def keep_newest(self, expect: Callable[[Frame], None] | None = None) -> None:
+        """From now on a frame that nobody took is dropped for a newer one, and the peer is never held up.
+
+        expect: is told of each frame, in the thread that reads it and before it can be taken; its index is the link's own.
+        """
+        self._newest, self._expect = True, expect
+        self._linked().keep_newest(expect)
 
     def close(self) -> None:
         """Let go of the peer, from any thread and at once, whatever is being waited for."""
@@ -187,7 +191,7 @@ class Reconnecting:
             self._reader.close()
             if not self._reader.ended(self._limits.open_s):
                 raise SourceError("the connection before this one cannot be closed: its driver hangs, unplug the device")
-        self._reader = reader = LinkReader(self._open_link, newest=self._newest)
+        self._reader = reader = LinkReader(self._open_link, newest=self._newest, expect=self._expect)
         if self._closed.is_set():
             reader.close()
         try:

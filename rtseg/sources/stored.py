@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
@@ -22,13 +22,31 @@ MOST_SIDE = 16384  # pixels
 _MOST_WOVEN = 1 << 30  # bytes: frames that do not lie one behind the other are read all at once
 
 
+class Recording(Protocol):
+    """Frames that can be read from the first to the last, as often as one likes.
+
+    shape: of one frame, (H, W) or (H, W, 3).
+    """
+
+    @property
+    def dtype(self) -> "np.dtype[Any]": ...
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def frames(self) -> int: ...
+
+    def pixels(self) -> Iterator[Pixels]:
+        """Each frame. Raises SourceError after the last whole one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """Where the frames of a recording lie. starts: of the first byte in `data`, -1 for "so that they end with the file".
 
     shape: of one frame as it lies there, (H, W) or (H, W, 3). packed: by zlib or gzip. woven: the first pixel of every frame
-    comes first, then the second of every frame, as 3D Slicer's sequences lie. all_packed: what comes before the frames is
-    packed with them, and `starts` counts unpacked bytes.
+    comes first, then the second of every frame, as 3D Slicer's sequences lie.
     """
 
     data: Path
@@ -38,7 +56,6 @@ class Stored:
     shape: tuple[int, ...]
     frames: int
     woven: bool = False
-    all_packed: bool = False
 
     @property
     def frame_bytes(self) -> int:
@@ -58,10 +75,6 @@ class Stored:
             raise SourceError(f"{self.data} cannot be read ({error.strerror}): check its permissions") from error
 
     def _at_the_first(self, file: BinaryIO) -> "BinaryIO | Inflating":
-        if self.all_packed:
-            stream = Inflating(file)
-            stream.read(self.starts)
-            return stream
         file.seek(self.starts if self.starts >= 0 else max(0, file.seek(0, 2) - self.frames * self.frame_bytes))
         return Inflating(file) if self.packed else file
 
@@ -90,7 +103,7 @@ class Stored:
 
 
 def open_stored(
-    stored: Stored,
+    stored: Recording,
     orientation: Orientation,
     tracked: TrackedFrames,
     fps: float | None = None,
@@ -108,14 +121,14 @@ def open_stored(
 
 
 def _pictures(
-    stored: Stored, orientation: Orientation, tracked: TrackedFrames, levels: Levels | None
+    stored: Recording, orientation: Orientation, tracked: TrackedFrames, levels: Levels | None
 ) -> Generator[Picture, None, None]:
     for index, pixels in enumerate(stored.pixels()):
         image: Image = pixels.astype(np.uint8, copy=False) if levels is None else levels.of(pixels)
         yield Picture(orientation.upright(image) if tracked.has_picture(index) else None, tracked.origin(index))
 
 
-def _whole(stored: Stored) -> Iterator[Pixels]:
+def _whole(stored: Recording) -> Iterator[Pixels]:
     """The frames up to where the file is cut off, which is told when they are played."""
     try:
         yield from stored.pixels()

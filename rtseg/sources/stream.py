@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 
 from av import Packet
-from av.codec.context import Flags
+from av.codec.context import Flags, Flags2
 from av.container import InputContainer
 from av.error import EOFError as AvEnd
 from av.error import ExitError, FFmpegError
@@ -18,6 +18,7 @@ from rtseg.frame import Frame, Image, Origin, Spacing, StreamInfo
 from rtseg.sources.base import stream_info
 from rtseg.sources.clock import SourceClock
 from rtseg.sources.decoder import Account, decode_packet, frame_rate, video_stream
+from rtseg.sources.nal import is_in_pieces, whole_units
 from rtseg.sources.picture import PictureReader
 
 _CLOSED = "the peer closed the connection: check that it still runs"
@@ -55,11 +56,11 @@ class StreamLink:
         self._container: InputContainer | None = _connect(open_container, settings.name)
         self._ends = settings.ends or bool(self._container.duration)
         try:
-            self._stream = video_stream(self._container, settings.name)
-            fps = frame_rate(self._container, self._stream) if settings.fps is None else settings.fps
+            stream = video_stream(self._container, settings.name)
+            fps = frame_rate(self._container, stream) if settings.fps is None else settings.fps
             self.account = Account(1 / fps, 0.0)
             self._current_ns, self._held_ns = perf_counter_ns(), 0  # when all was read that was there, and held up since
-            self._frames = self._play(self._container)
+            self._frames = self._play(self._container, stream)
             self._first = self._next()
             if self._first is None:
                 raise SourceError(f"{settings.name} ended before its first picture: check that it sends video")
@@ -110,12 +111,16 @@ class StreamLink:
             self._container.close()
             self._container = None
 
-    def _play(self, container: InputContainer) -> Iterator[Frame]:
-        stream, packets = self._stream, container.demux(self._stream)
+    def _play(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
         # Threads that each decode a frame of their own hold as many frames back; slices do not.
         stream.thread_type = "SLICE"
         stream.codec_context.flags |= Flags.low_delay
-        coder = stream.codec_context
+        coder, packets = stream.codec_context, container.demux(stream)
+        if is_in_pieces(container):
+            # Unit by unit, the decoder gives a picture with its last one. Without slice threads, as on one core, its error
+            # concealment would take each unit for the last.
+            coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {"enable_er": "0"}
+            packets = whole_units(packets, on_wrong=coder.flush_buffers)
         self._format = f"{container.format.name}, {coder.name}, {coder.pix_fmt or 'unknown pixels'}"
         while True:
             packet = self._receive(packets)

@@ -7,6 +7,7 @@ from pathlib import Path
 from time import perf_counter_ns
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
@@ -15,6 +16,7 @@ from rtseg.errors import SourceError
 from rtseg.frame import Frame, Image, Spacing, StreamInfo
 from rtseg.sources.base import existing, stream_info
 from rtseg.sources.decoder import Account, decode, frame_rate, open_account, video_stream
+from rtseg.sources.hardware import CPU, accelerator, check_taken
 from rtseg.sources.picture import PictureReader
 
 
@@ -22,16 +24,21 @@ class VideoFile:
     """The frames of a video file of any kind that FFmpeg reads.
 
     Of a damaged file every frame that can be read is given, and then SourceError is raised, which tells how many were lost.
-    fps: overrides the file's own; where neither is known, as in raw H.264, it is 25. Raises SourceError, SourceNotFound.
+    fps: overrides the file's own; where neither is known, as in raw H.264, it is 25. decode: "cpu", or "gpu" if there is one.
+    Raises SourceError, SourceNotFound, ConfigError.
     """
 
-    def __init__(self, path: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> None:
+    def __init__(
+        self, path: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None, decode: str = CPU
+    ) -> None:
         self._path = existing(Path(path))
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
         self._given = 0
-        self._container: InputContainer | None = _open(self._path)
+        hardware = accelerator(decode, str(self._path))
+        self._container: InputContainer | None = _open(self._path, hardware)
         try:
             stream = video_stream(self._container, str(self._path))
+            check_taken(stream, hardware, str(self._path))
             self._account = open_account(self._container, stream)
             self._images = _read_images(self._container, stream, self._account)
             first = self._first_image()
@@ -88,10 +95,10 @@ def _read_images(container: InputContainer, stream: VideoStream, account: Accoun
         yield reader.read(picture)
 
 
-def _open(path: Path) -> InputContainer:
+def _open(path: Path, hardware: HWAccel | None) -> InputContainer:
     try:
         # As a file: FFmpeg takes no name for a protocol then, and follows a playlist to other files only, not to a network.
-        return av.open(f"file:{path}")
+        return av.open(f"file:{path}", hwaccel=hardware)
     except (FFmpegError, OSError) as error:
         raise SourceError(
             f"{path} cannot be read as a video ({error.strerror}): check that it is one and that its recording was finished, "

@@ -75,6 +75,9 @@ class Sleeper:
     def warm_up(self, info):
         pass
 
+    def expect(self, frame):
+        pass
+
     def step(self, frame, trace):
         ms = self.times_ms(self.seen) if callable(self.times_ms) else self.times_ms
         self.seen += 1

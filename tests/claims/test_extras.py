@@ -129,6 +129,7 @@ def test_the_main_job_works_without_extras(bare_python, tmp_path):
         (["build", "carotid"], "tensorrt"),
         (["run", "dicom:x"], "dicom"),
         (["run", "x.nrrd"], "volumes"),
+        (["run", "x.nii.gz"], "volumes"),
         (["run", "screen:"], "screen"),
     ],
 )

@@ -7,7 +7,7 @@ import pytest
 from claims.checkout import ROOT, imports, modules
 
 VALUES = {"errors", "event", "frame", "jetson", "machine", "result", "trace"}
-ADAPTERS = {"biometry", "dataset", "engines", "igtl", "kernels", "metrics", "plot", "power", "sources"}
+ADAPTERS = {"biometry", "dataset", "engines", "igtl", "kernels", "metrics", "nifti", "plot", "power", "sources"}
 SESSION = {
     "budget",
     "flow",
@@ -52,7 +52,8 @@ MAY_IMPORT = {
     **dict.fromkeys(ADAPTERS, VALUES),  # not one another
     "engines": VALUES | {"kernels"},
     "igtl": VALUES | {"kernels"},  # its checksum is a compiled loop
-    "sources": VALUES | {"igtl"},  # messages that the sink has too
+    "sources": VALUES | {"igtl", "nifti"},  # messages that the sink has too, files that a dataset has too
+    "dataset": VALUES | {"nifti"},
     **dict.fromkeys(SESSION, DOWN["session"]),
     **dict.fromkeys(COMPOSITION, DOWN["composition"]),
     "models": ADAPTERS | VALUES,

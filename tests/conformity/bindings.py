@@ -7,6 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+LONGEST_S = 3600  # of one program; pycuda takes minutes to build, and many on a machine that has other work
+# Of pycuda's build, in its siteconf.py: its names are all that is wanted of it, so that nothing need be optimised.
+SETTINGS = "CUDA_ENABLE_CURAND = False\nCXXFLAGS = ['-O0', '-g0']\n"
 VERSIONS = ("10.13.3.9.post1", "10.16.1.11", "11.4.0.106")  # of tensorrt_cu13_bindings
 NATIVE = ("nvinfer", "nvinfer_plugin", "nvonnxparser")
 OF_NVIDIA = ("createInfer", "createNv", "getBuilder", "getPlugin", "getNvOnnx", "initLib")
@@ -74,14 +77,14 @@ def _stubs(library: Path, folder: Path, major: str) -> Path:
 
 def _build_pycuda(source: Path, folder: Path) -> Path:
     """Build the extension without cuRAND; gives where its libcuda is."""
-    _compile_stub(folder / "libcuda.so", ["cuInit"])
+    _compile_stub(folder / "libcuda.so", ["cuInit"], "libcuda.so.1")  # as NVIDIA's own: it is what the extension asks for
     nvcc = shutil.which("nvcc")
     if nvcc is None:
         raise Unavailable("there is no nvcc")
     root = Path(os.environ.get("CUDA_HOME", "/usr/local/cuda"))
     _run([sys.executable, "configure.py", f"--cuda-root={root}"], source)
     with (source / "siteconf.py").open("a") as settings:
-        settings.write("CUDA_ENABLE_CURAND = False\n")
+        settings.write(SETTINGS)
     _run([sys.executable, "setup.py", "build"], source, LIBRARY_PATH=str(folder))
     (extension,) = source.glob("build/lib.*/pycuda/_driver*.so")
     wanted = [name for name in _undefined(extension) if name.startswith("cu")]
@@ -94,9 +97,10 @@ def _undefined(library: Path) -> list[str]:
     return [line.split()[-1].partition("@")[0] for line in lines]
 
 
-def _compile_stub(library: Path, functions: list[str]) -> None:
+def _compile_stub(library: Path, functions: list[str], soname: str = "") -> None:
+    """A library whose functions do nothing. soname: the name by which it is loaded, by default its own."""
     text = "".join(f"int {name}(void) {{ return 100; }}\n" for name in functions)
-    command = ["gcc", "-shared", "-fPIC", "-w", f"-Wl,-soname,{library.name}", "-x", "c", "-", "-o", str(library)]
+    command = ["gcc", "-shared", "-fPIC", "-w", f"-Wl,-soname,{soname or library.name}", "-x", "c", "-", "-o", str(library)]
     subprocess.run(command, input=text, text=True, check=True, capture_output=True)
 
 
@@ -104,9 +108,9 @@ def _run(command: list[str], folder: Path, **environment: str) -> str:
     """What a program prints. Raises RuntimeError with what it complains of."""
     try:
         ended = subprocess.run(
-            command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=1500
+            command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=LONGEST_S
         )
-    except OSError as error:
+    except (OSError, subprocess.TimeoutExpired) as error:
         raise RuntimeError(f"{command[0]} cannot be run: {error}") from error
     if ended.returncode:
         raise RuntimeError(f"{' '.join(command[:6])}: {ended.stderr.strip()[-400:]}")

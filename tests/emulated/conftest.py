@@ -63,5 +63,5 @@ def gpu(emulated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[devices.Dev
 
 
 def _forget_gpu_modules() -> None:
-    for name in ("gpu", "plan", "step", "uploads", "tensorrt", "build", "rising", "planned"):
+    for name in ("gpu", "plan", "step", "uploads", "lasting", "tensorrt", "build", "rising", "planned"):
         sys.modules.pop(f"rtseg.engines.{name}", None)

@@ -140,5 +140,7 @@ def test_its_arrays_have_a_shape_and_a_dtype(tiny: Path) -> None:
 
 
 def test_an_unknown_engine_in_a_list(tiny: Path) -> None:
-    with pytest.raises(ModelError, match="no engine 'tpu': choose one of openvino, onnx, tensorrt, or several with commas"):
+    with pytest.raises(
+        ModelError, match="no engine 'tpu': choose one of openvino, onnx, openvino-bf16, tensorrt, or several with commas"
+    ):
         load_engine(tiny, "openvino,tpu")

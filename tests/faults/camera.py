@@ -13,7 +13,7 @@ ZERO_LATENCY = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "re
 
 
 class Camera:
-    """Codes `picture(i)` at `fps` until closed: H.264 in Annex B ("h264"), JPEG ("jpeg"), or not at all ("raw").
+    """Codes `picture(i)` at `fps` until closed: H.264 in Annex B ("h264"), VP8 ("vp8"), JPEG ("jpeg"), or not at all ("raw").
 
     sent_ns: when each of the newest pictures was given to the coder, by number. size, stamp: read for each picture, so that a
     test can change them in mid-stream; stamp(i) is the picture's timestamp in seconds.
@@ -64,13 +64,15 @@ class Camera:
                     coded.put(item)
 
 
-class _H264:
-    def __init__(self, size, fps, gop):
+class H264:
+    """H.264 in Annex B, or what another of FFmpeg's coders makes of pictures."""
+
+    def __init__(self, size, fps, gop, coder="libx264", options=ZERO_LATENCY):
         self.size = size
-        self._context = av.CodecContext.create("libx264", "w")
+        self._context = av.CodecContext.create(coder, "w")
         self._context.height, self._context.width, self._context.pix_fmt = *size, "yuv420p"
         self._context.time_base, self._context.framerate, self._context.gop_size = Fraction(1, fps), Fraction(fps), gop
-        self._context.options = ZERO_LATENCY
+        self._context.options = options
         self._count = 0
 
     def encode(self, pixels):
@@ -78,6 +80,12 @@ class _H264:
         frame.pts, self._count = self._count, self._count + 1
         for packet in self._context.encode(frame):
             yield bytes(packet), packet.is_keyframe
+
+
+def _vp8(size, fps, gop):
+    return H264(
+        size, fps, gop, "libvpx", {"deadline": "realtime", "lag-in-frames": "0", "cpu-used": "8", "crf": "10", "b": "2M"}
+    )
 
 
 class _Jpeg:
@@ -96,4 +104,4 @@ class _Raw:
         yield pixels, True
 
 
-_CODERS = {"h264": _H264, "jpeg": _Jpeg, "raw": _Raw}
+_CODERS = {"h264": H264, "vp8": _vp8, "jpeg": _Jpeg, "raw": _Raw}

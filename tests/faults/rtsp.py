@@ -1,4 +1,4 @@
-"""An RTSP 1.0 server of one H.264 camera, RTP interleaved in the connection (RFC 2326, RFC 6184): enough for any player."""
+"""An RTSP 1.0 server of one camera, RTP interleaved in the connection (RFC 2326, RFC 6184): enough for any player."""
 
 import base64
 import queue
@@ -11,6 +11,8 @@ _PAYLOAD, _MTU, _CLOCK = 96, 1400, 90_000
 
 class RtspServer(Server):
     """Plays `camera` at rtsp://127.0.0.1:PORT/live; `credentials` ("user:password"), where given, are asked for."""
+
+    coding = "H264"
 
     def __init__(self, camera, port=0, credentials=None):
         self.camera, self._credentials = camera, credentials
@@ -59,9 +61,18 @@ class RtspServer(Server):
     def _description(self):
         return (
             "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\na=control:*\r\n"
-            f"m=video 0 RTP/AVP {_PAYLOAD}\r\na=rtpmap:{_PAYLOAD} H264/{_CLOCK}\r\na=framerate:{self.camera.fps}\r\n"
+            f"m=video 0 RTP/AVP {_PAYLOAD}\r\na=rtpmap:{_PAYLOAD} {self.coding}/{_CLOCK}\r\na=framerate:{self.camera.fps}\r\n"
             f"a=fmtp:{_PAYLOAD} packetization-mode=1\r\na=control:track1\r\n"
         )
+
+    def payloads(self, unit):
+        """The RTP payloads of an access unit in Annex B."""
+        nals = [nal for nal in unit.replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").split(b"\x00\x00\x01") if nal]
+        return [payload for nal in nals for payload in self.pieces(nal)]
+
+    def pieces(self, nal):
+        """A NAL unit as it is, or in fragments (FU-A), each full but the last."""
+        return fragments(nal, _MTU - 2) if len(nal) > _MTU else [nal]
 
     def _play(self, client):
         coded, sequence, units = self.camera.subscribe(), 0, 0
@@ -76,27 +87,23 @@ class RtspServer(Server):
                 if not units:
                     continue  # a player starts at a key frame, as cameras let it
                 stamp = round(self.camera.stamp(number) * _CLOCK) & 0xFFFFFFFF
-                packets = list(_packets(unit, sequence, stamp))
+                packets = list(_packets(self.payloads(unit), sequence, stamp))
                 sequence += len(packets)
                 client.sendall(b"".join(struct.pack(">cBH", b"$", 0, len(packet)) + packet for packet in packets))
         finally:
             self.camera.unsubscribe(coded)
 
 
-def _packets(unit, sequence, stamp):
-    """The RTP packets of an access unit in Annex B."""
-    nals = [nal for nal in unit.replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").split(b"\x00\x00\x01") if nal]
-    payloads = [payload for nal in nals for payload in _payloads(nal)]
+def _packets(payloads, sequence, stamp):
+    """The RTP packets of one picture."""
     for place, payload in enumerate(payloads):
         last = place == len(payloads) - 1
         yield struct.pack(">BBHII", 0x80, last << 7 | _PAYLOAD, (sequence + place) & 0xFFFF, stamp, 0x5EED) + payload
 
 
-def _payloads(nal):
-    """A NAL unit as it is, or in fragments (FU-A)."""
-    if len(nal) <= _MTU:
-        return [nal]
-    indicator, kind, body = nal[0] & 0xE0 | 28, nal[0] & 0x1F, nal[1:]
-    pieces = [body[at : at + _MTU - 2] for at in range(0, len(body), _MTU - 2)]
+def fragments(nal, size, first=None):
+    """A NAL unit in fragments (FU-A) of `size` bytes of it, the first one of `first`."""
+    indicator, kind, body, first = nal[0] & 0xE0 | 28, nal[0] & 0x1F, nal[1:], first or size
+    pieces = [body[:first], *(body[at : at + size] for at in range(first, len(body), size))]
     ends = [(0x80 if at == 0 else 0) | (0x40 if at == len(pieces) - 1 else 0) for at in range(len(pieces))]
     return [bytes([indicator, end | kind]) + piece for end, piece in zip(ends, pieces, strict=True)]

@@ -81,7 +81,7 @@ class Viewer:
     """Reads a source in a thread, and notes which picture came when, and how old it was: (number, arrived_ns, age_ms)."""
 
     def __init__(self, source, camera):
-        self._source, self.camera = source, camera
+        self.source, self.camera = source, camera
         self.seen = deque(maxlen=3000)
         self.indices = deque(maxlen=3000)
         self.frames = deque(maxlen=60)
@@ -90,7 +90,7 @@ class Viewer:
         self._thread.start()
 
     def close(self):
-        self._source.close()
+        self.source.close()
         self._thread.join(30)
         assert not self._thread.is_alive()
 
@@ -117,7 +117,7 @@ class Viewer:
 
     def _run(self):
         try:
-            for frame in self._source:
+            for frame in self.source:
                 arrived_ns, number = time.perf_counter_ns(), number_of(frame.image)
                 sent_ns = self.camera.sent_ns.get(number)
                 self.indices.append(frame.index)

@@ -1,4 +1,4 @@
-"""How old is the overlay? One RTSP stream, one network, four ways to read, in turns.
+"""How old is the overlay? One RTSP stream, one network, five ways to read, in turns.
 
 python tests/peers/live_age.py docs/benchmarks/live-age [--seconds 20] [--rounds 3] [--model carotid-int8]
 """
@@ -6,7 +6,6 @@ python tests/peers/live_age.py docs/benchmarks/live-age [--seconds 20] [--rounds
 import argparse
 import json
 import os
-import queue
 import subprocess
 import sys
 import threading
@@ -20,9 +19,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import cv2
 import numpy as np
-from faults.camera import _H264
-from faults.pictures import number_of, picture
-from faults.rtsp import RtspServer
+from faults.pictures import number_of
+from peers.age_server import FPS, SIZE, serve
 
 from rtseg.engines.load import load_engine
 from rtseg.frame import Frame, StreamInfo
@@ -37,49 +35,8 @@ from rtseg.sources import open_source
 from rtseg.trace import LatencyTrace
 
 # ruff: noqa: T201
-FPS, SIZE, GOP = 60, (720, 1280), 60
 SETTLED_S = 3.0  # after the first overlay: until then each way still reads what waited while it started
 BUFFER = 30  # pictures, as ultralytics keeps them
-
-
-class Recorded:
-    """Coded pictures, played from the first one at their pace to each who subscribes."""
-
-    def __init__(self, units):
-        self.fps, self._units, self.sent_ns = FPS, units, {}
-        self._left = threading.Event()
-
-    def stamp(self, number):
-        return number / FPS
-
-    def subscribe(self):
-        coded = queue.Queue()
-        self._left.clear()
-        threading.Thread(target=self._play, args=(coded,), daemon=True).start()
-        return coded
-
-    def unsubscribe(self, coded):
-        self._left.set()
-
-    def _play(self, coded):
-        started_ns, self.sent_ns = time.perf_counter_ns(), {}
-        for number, unit in enumerate(self._units):
-            if self._left.wait(max(0.0, (started_ns + number * 1e9 / FPS - time.perf_counter_ns()) / 1e9)):
-                return
-            self.sent_ns[number] = time.perf_counter_ns()
-            coded.put((number, unit, number % GOP == 0))
-
-
-def serve(seconds):
-    """The server's process: says its port, and for each line it gets when the pictures of the newest PLAY were sent."""
-    coder = _H264(SIZE, FPS, GOP)
-    units = [coded for number in range(round(seconds * FPS)) for coded, _ in coder.encode(picture(number, SIZE))]
-    recorded = Recorded(units)
-    server = RtspServer(recorded)
-    print(server.port, flush=True)
-    for _ in sys.stdin:
-        print(json.dumps(dict(recorded.sent_ns)), flush=True)
-    server.close()
 
 
 class Work:
@@ -105,16 +62,20 @@ def rtseg_way(url, engine, _work):
             yield result.frame.image
 
 
-def opencv_way(url, _engine, work):
-    """Read, work, show: as in every tutorial."""
-    capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG)
-    while True:
-        there, bgr = capture.read()
-        if not there:
-            return
-        grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
-        work(grey)
-        yield grey
+def opencv_way(threads):
+    """Read, work, show: as in every tutorial. threads: of the decoder, None for as many as OpenCV takes."""
+
+    def way(url, _engine, work):
+        capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, threads] if threads else [])
+        while True:
+            there, bgr = capture.read()
+            if not there:
+                return
+            grey = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)
+            work(grey)
+            yield grey
+
+    return way
 
 
 def threaded_way(buffered):
@@ -154,10 +115,12 @@ def threaded_way(buffered):
 
 WAYS = {
     "rtseg": rtseg_way,
-    "OpenCV, one loop": opencv_way,
+    "OpenCV, one loop": opencv_way(None),
+    "OpenCV, told to be quick": opencv_way(1),
     "thread, newest picture": threaded_way(False),
     "thread, thirty buffered": threaded_way(True),
 }
+OPTIONS = {"OpenCV, told to be quick": "|fflags;nobuffer|flags;low_delay"}  # as one is advised to
 
 
 def view(name, url, model, seconds):
@@ -175,35 +138,45 @@ def view(name, url, model, seconds):
     os._exit(0)  # OpenCV's reader may hang in a read when the stream is over
 
 
-def ages(server, name, url, model, seconds):
+def ages(server, name, url, given):
     """The ages of one run's overlays in milliseconds, and how many came a second."""
-    command = [sys.executable, __file__, "--view", name, "--url", url, "--model", model, "--seconds", str(seconds)]
-    environment = os.environ | {"OPENCV_FFMPEG_CAPTURE_OPTIONS": "rtsp_transport;tcp", "OPENCV_LOG_LEVEL": "ERROR"}
+    command = [sys.executable, __file__, "--view", name, "--url", url, "--model", given.model, "--seconds", str(given.seconds)]
+    options = "rtsp_transport;tcp" + OPTIONS.get(name, "")
+    environment = os.environ | {"OPENCV_FFMPEG_CAPTURE_OPTIONS": options, "OPENCV_LOG_LEVEL": "ERROR"}
     viewer = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True)
     done = json.loads(viewer.communicate(timeout=300)[0].strip().splitlines()[-1])
     server.stdin.write("sent\n")
     server.stdin.flush()
     sent_ns = json.loads(server.stdout.readline())
     span_s = (done[-1][0] - done[0][0]) / 1e9
-    return [(now - sent_ns[str(number)]) / 1e6 for now, number in done], (len(done) - 1) / span_s
+    found = [_age_ms(now, sent_ns.get(str(number), [])) for now, number in done]
+    return [age for age in found if age is not None], (len(done) - 1) / span_s
+
+
+def _age_ms(now, times):
+    """Since the last of the times before now; None for a picture whose number was not sent, since it was spoiled on the way."""
+    return min(((now - time_ns) / 1e6 for time_ns in times if time_ns < now), default=None)
 
 
 def measure(given):
-    command = [sys.executable, __file__, "--serve", "--seconds", str(given.seconds + 20)]
+    load = os.getloadavg()[0]
+    command = [sys.executable, __file__, "--serve"]
     server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    url = f"rtsp://127.0.0.1:{int(server.stdout.readline())}/live"
+    port, rate = server.stdout.readline().split()
+    url = f"rtsp://127.0.0.1:{port}/live"
     runs = {name: [] for name in WAYS}
     for turn in range(given.rounds):
         for name in WAYS:
-            found, rate = ages(server, name, url, given.model, given.seconds)
+            found, overlays = ages(server, name, url, given)
             figures = [float(np.percentile(found, percent)) for percent in (50, 99)]
-            runs[name].append({"p50_ms": figures[0], "p99_ms": figures[1], "max_ms": max(found), "overlays_per_s": rate})
-            print(f"{turn + 1}: {name}: p50 {figures[0]:.0f} p99 {figures[1]:.0f} ms, {rate:.1f} a second", flush=True)
+            runs[name].append({"p50_ms": figures[0], "p99_ms": figures[1], "max_ms": max(found), "overlays_per_s": overlays})
+            print(f"{turn + 1}: {name}: p50 {figures[0]:.0f} p99 {figures[1]:.0f} ms, {overlays:.1f} a second", flush=True)
     server.communicate("")
-    return runs
+    return {"load": load, "mbit_per_s": float(rate), "runs": runs}
 
 
-def report(runs, given):
+def report(measured, given):
+    runs = measured["runs"]
     own = {key: median(run[key] for run in runs["rtseg"]) for key in ("p50_ms", "p99_ms")}
     rows = []
     for name, several in runs.items():
@@ -215,18 +188,19 @@ def report(runs, given):
     return f"""# How old is the overlay?
 
 `python tests/peers/live_age.py docs/benchmarks/live-age --seconds {given.seconds:g} --rounds {given.rounds}` on
-{describe().get("processor")}, {time.strftime("%Y-%m-%d")}; other programs ran on the machine: compare within the table.
+{describe().get("processor")}, {os.cpu_count()} cores, {time.strftime("%Y-%m-%d")}, load {measured["load"]:.1f} before it began.
 
-RTSP over TCP on loopback, {SIZE[1]}x{SIZE[0]} at {FPS} frames a second, H.264, coded beforehand and sent at its pace by another
-process. Each way runs the network `{given.model}` and draws the same overlay; only the reading differs. Age: from the moment
-the server sent a picture to its finished overlay, over {given.seconds:g} s after {SETTLED_S:g} s to settle; medians of
-{given.rounds} runs in turns.
+RTSP over TCP on loopback, a carotid at {SIZE[1]}x{SIZE[0]} and {FPS} frames a second, H.264 of {measured["mbit_per_s"]:g}
+Mbit/s, coded beforehand and sent at its pace by another process on the same cores. Each way runs the network `{given.model}`
+and draws the same overlay; only the reading differs. Age: from the moment the server sent a picture to its finished overlay,
+over {given.seconds:g} s after {SETTLED_S:g} s to settle; medians of {given.rounds} runs in turns.
 
 | way to read | p50, ms | p99, ms | overlays a second | times as old as rtseg's, p50 and p99 |
 | --- | --- | --- | --- | --- |
 {chr(10).join(rows)}
 
-OpenCV, one loop: `VideoCapture.read` and the work in turns. The threads are built as ultralytics' stream loader is: a thread
+OpenCV, one loop: `VideoCapture.read` and the work in turns; told to be quick: with `fflags=nobuffer`, `flags=low_delay` and one
+decoding thread. The threads are built as ultralytics' stream loader is: a thread
 that reads all the time, and keeps the newest picture (its default) or up to {BUFFER} (`stream_buffer=True`).
 """
 
@@ -242,13 +216,13 @@ def main():
     options.add_argument("--url", default="")
     given = options.parse_args()
     if given.serve:
-        serve(given.seconds)
+        serve()
     elif given.view:
         view(given.view, given.url, given.model, given.seconds)
     else:
-        runs = measure(given)
-        given.out.with_suffix(".json").write_text(json.dumps({"machine": describe(), "runs": runs}, indent=2) + "\n")
-        given.out.with_suffix(".md").write_text(report(runs, given))
+        measured = measure(given)
+        given.out.with_suffix(".json").write_text(json.dumps({"machine": describe()} | measured, indent=2) + "\n")
+        given.out.with_suffix(".md").write_text(report(measured, given))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ import numpy as np
 import pydicom
 import pydicom.data
 import pytest
-from pydicom.uid import JPEGBaseline8Bit, RLELossless
+from pydicom.pixels import get_decoder
+from pydicom.uid import MPEG4HP41, JPEGBaseline8Bit, RLELossless
 from sources.dicoms import NAME, multiframe, region, rle, save
 
-from rtseg.errors import ConfigError, SourceError, SourceNotFound
+from rtseg.errors import ConfigError, MissingExtra, SourceError, SourceNotFound
 from rtseg.frame import StreamInfo
 from rtseg.sources import open_source
 from rtseg.sources.dicom import open_dicom
@@ -156,6 +157,20 @@ def test_the_same_picture_in_every_coding():
     plain, *coded = (images(str(SAMPLES / name))[0] for name in names)
     for image in coded:
         np.testing.assert_array_equal(image, plain)
+
+
+@pytest.mark.parametrize("name", ["MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "SC_rgb_jpeg_gdcm.dcm"])
+def test_a_decoder_that_is_not_installed_is_named(name, monkeypatch):
+    syntax = pydicom.dcmread(SAMPLES / name, stop_before_pixels=True).file_meta.TransferSyntaxUID
+    monkeypatch.setattr(get_decoder(syntax), "_available", {})
+    with pytest.raises(MissingExtra, match=r"coded as JPEG.*pip install 'rtseg\[dicom\]'"):
+        images(str(SAMPLES / name))
+
+
+def test_a_film_in_dicom_is_a_clear_error(write):
+    coded = write(FRAMES, syntax=MPEG4HP41, coded=[b"film"] * 4)
+    with pytest.raises(SourceError, match=r"cannot be decoded .*: have the archive send it again, as Explicit VR"):
+        images(coded)
 
 
 @pytest.mark.parametrize(

@@ -135,21 +135,26 @@ def test_nifti_of_other_pixels_in_either_order(tmp_path, code):
 def test_nifti_that_cannot_be(tmp_path):
     good = bytearray(open_bytes(write_nifti(tmp_path / "good.nii", FRAMES.transpose(2, 1, 0))))
     for at, change, message in (
-        (0, b"\0\0", "no NIfTI-1 in one file"),
-        (344, b"ni1\0", "no NIfTI-1 in one file"),
-        (40, b"\x09\0", "a recording is"),
+        (40, b"\x09\0", r"is no NIfTI-1 that can be read .*: save it again as \.nii"),
         (40, b"\x01\0", "a recording is"),
         (42, b"\xff\xff", "a recording is"),
         (70, b"\x20\0", "save them as numbers"),
-        (112, np.float32(-1).tobytes(), "from dark to bright"),
-        (108, np.float32(np.nan).tobytes(), "save"),
-        (108, np.float32(1e30).tobytes(), "save"),
+        (108, np.float32(np.nan).tobytes(), "save it again"),
+        (108, np.float32(1e30).tobytes(), "0 of its 4 frames could be read"),
     ):
         broken = bytearray(good)
         broken[at : at + len(change)] = change
         (tmp_path / "a.nii").write_bytes(broken)
         with pytest.raises(SourceError, match=message):
-            open_source(str(tmp_path / "a.nii"))
+            images(str(tmp_path / "a.nii"))
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(-1, 255 - FRAMES.astype(int)), (0.5, FRAMES.astype(int))])
+def test_nifti_is_scaled_as_its_header_says(tmp_path, slope, expected):
+    good = bytearray(open_bytes(write_nifti(tmp_path / "a.nii", FRAMES.transpose(2, 1, 0))))
+    good[112:116] = np.float32(slope).tobytes()
+    (tmp_path / "a.nii").write_bytes(good)
+    assert np.abs(np.array(images(str(tmp_path / "a.nii")), int) - expected).max() <= 1 + 255 - int(np.ptp(FRAMES))
 
 
 def open_bytes(path):

@@ -1,0 +1,99 @@
+"""What was known of one picture, laid on the next one along the motion between them."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import ImageError
+from rtseg.kernels import cases
+from rtseg.kernels.cores import compiled
+from rtseg.kernels.logits import Floats
+from rtseg.kernels.memory import apart, check_logits, check_out, placed, readable, room
+from rtseg.kernels.registry import Case, kernel
+
+Field = npt.NDArray[np.float32]  # (h, w, 2): for each node of the new picture, where (x, y) from there it was in the old one
+
+ONE, STEP = np.float32(1), np.uint64(1)
+
+
+def _cases() -> Iterator[Case]:
+    for classes, shape in [(1, (1, 1)), (1, (1, 7)), (2, (8, 1)), (3, (12, 9))]:
+        for name, logits in cases.logits(classes, shape):
+            planes = np.where(np.isinf(logits), np.float32(np.nan), logits)
+            for motion, field in _fields(shape):
+                yield Case(f"{name}, {classes} of {shape}, {motion}", (planes, field))
+
+
+def _fields(shape: tuple[int, int]) -> Iterator[tuple[str, Field]]:
+    random = np.random.default_rng(6)
+    yield "no motion", np.zeros((*shape, 2), np.float32)
+    yield "two to the left, half down", np.full((*shape, 2), (2, -0.5), np.float32)
+    yield "noise, far outside too", random.normal(0, 5, (*shape, 2)).astype(np.float32)
+    broken = random.normal(0, 2, (*shape, 2)).astype(np.float32)
+    broken.flat[::3], broken.flat[1::5] = np.nan, np.inf
+    yield "broken", broken
+
+
+def _check(planes: Floats, field: Field, *, out: Floats | None = None) -> None:
+    check_logits(planes)
+    if getattr(field, "dtype", None) != np.float32 or tuple(field.shape) != (*planes.shape[2:], 2):
+        found = f"{getattr(field, 'dtype', type(field).__name__)} {tuple(getattr(field, 'shape', ()))}"
+        raise ImageError(f"the motion is float32 (h, w, 2) of {tuple(planes.shape)}, not {found}: tell it at their size")
+    check_out(out, tuple(planes.shape), np.float32)
+
+
+@kernel(cases=_cases, atol=1e-5, check=_check)
+def carried(planes: Floats, field: Field, *, out: Floats | None = None) -> Floats:
+    """Planes (1, K, h, w) float32 of one picture on the next one: bilinear, the edge repeated.
+
+    field: (h, w, 2) float32, for each node where (x, y) from there it was; NaN counts as the first column or row. Raises
+    ImageError.
+    """
+    height, width = planes.shape[2:]
+    y, x = np.indices((height, width), np.float32)
+    (left, right, along), (upper, lower, down) = _between(x + field[..., 0], width), _between(y + field[..., 1], height)
+    with np.errstate(invalid="ignore", over="ignore"):
+        above = planes[..., upper, left] * (ONE - along) + planes[..., upper, right] * along
+        below = planes[..., lower, left] * (ONE - along) + planes[..., lower, right] * along
+        return placed((above * (ONE - down) + below * down).astype(np.float32), out)
+
+
+def _between(at: Floats, nodes: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    """The nodes before and behind each place of an axis, and how far it is on to the latter."""
+    last = np.float32(nodes - 1)
+    at = np.where(at > 0, at, np.float32(0))
+    at = np.where(at < last, at, last)
+    before = at.astype(np.int64)
+    return before, np.minimum(before + 1, nodes - 1), at - before.astype(np.float32)
+
+
+@carried.backend("numba")
+def _carried_numba(planes: Floats, field: Field, *, out: Floats | None = None) -> Floats:
+    source = apart(planes, out)
+    result = room(out, planes.shape, np.float32)
+    _carry(source[0], readable(field), result[0])
+    return result
+
+
+@compiled
+def _carry(planes: Floats, field: Field, result: Floats) -> None:
+    classes, height, width = result.shape
+    for y in range(height):
+        for x in range(width):
+            column = _clamped(np.float32(x) + field[y, x, 0], np.float32(width - 1))
+            row = _clamped(np.float32(y) + field[y, x, 1], np.float32(height - 1))
+            left, upper = np.uint64(np.int32(column)), np.uint64(np.int32(row))  # unsigned: nobody looks at their sign
+            right, lower = min(left + STEP, np.uint64(width - 1)), min(upper + STEP, np.uint64(height - 1))
+            along, down = column - np.float32(np.int32(column)), row - np.float32(np.int32(row))
+            for k in range(classes):
+                above = planes[k, upper, left] * (ONE - along) + planes[k, upper, right] * along
+                below = planes[k, lower, left] * (ONE - along) + planes[k, lower, right] * along
+                result[k, y, x] = above * (ONE - down) + below * down
+
+
+@compiled
+def _clamped(at: np.float32, last: np.float32) -> np.float32:
+    """Within 0..last; a comparison with NaN is false."""
+    inside = at if at > 0 else np.float32(0)
+    return inside if inside < last else last

@@ -1,0 +1,137 @@
+"""NIfTI files of ultrasound pictures, one or a sequence, through nibabel: the one reader of sources and datasets."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import MissingExtra, SourceError
+from rtseg.frame import Spacing
+
+try:
+    from nibabel import Nifti1Image
+    from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
+except ImportError:
+    raise MissingExtra("a NIfTI file", "volumes") from None
+
+Plane: TypeAlias = npt.NDArray[Any]  # (H, W) or (H, W, 3), of any number
+
+_MOST_SIDE = 16384  # pixels
+_BROKEN = (
+    EOFError,
+    HeaderDataError,
+    ImageFileError,
+    KeyError,
+    OSError,
+    OverflowError,
+    TypeError,
+    ValueError,
+    WrapStructError,
+    zlib.error,
+)
+_MILLIMETRES = {"meter": 1000.0, "mm": 1.0, "micron": 0.001}
+_SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """The frames of a file of (x, y), (x, y, t) or (x, y, 1, t): x along a row, y down a column, as they are stored.
+
+    shape: of a frame, (H, W) or (H, W, 3). dtype: of its pixels, scaled as the header wants it. steps: of a pixel, down and
+    along, in whatever unit. spacing_mm, fps: None where the units are not known, or make no sense.
+    """
+
+    path: Path
+    shape: tuple[int, ...]
+    frames: int
+    dtype: "np.dtype[Any]"
+    steps: tuple[float, float]
+    spacing_mm: Spacing | None
+    fps: float | None
+
+    def pixels(self) -> Iterator[Plane]:
+        """Each frame, read and unpacked when it is its turn. Raises SourceError after the last whole one."""
+        with _opened(self.path) as image:
+            for index in range(self.frames):
+                try:
+                    yield _upright(_plane(image, index))
+                except _BROKEN as error:
+                    whole = f"{index} of its {self.frames} frames could be read"
+                    raise SourceError(
+                        f"{self.path} is cut off or damaged: {whole}; go on with those, or copy it again"
+                    ) from error
+
+
+def open_volume(path: Path) -> Volume:
+    """What a file says of its frames. Raises SourceError."""
+    with _opened(path) as image:
+        shape, kind, header = image.shape, image.get_data_dtype(), image.header
+        depth, times = (*shape[2:], 1, 1)[:2]
+        if not (len(shape) in (2, 3, 4) and min(shape) > 0 and max(shape[:2]) <= _MOST_SIDE and 1 in (depth, times)):
+            raise SourceError(f"{path} has a size of {shape}: a recording is (x, y, t)")
+        colours = (3,) if kind.names == ("R", "G", "B") else ()
+        if not colours and kind.kind not in "iuf":
+            raise SourceError(f"{path} has pixels of {kind}: save them as numbers from dark to bright")
+        scaled = (image.dataobj.slope, image.dataobj.inter) != (1, 0)
+        dtype = np.dtype(np.uint8) if colours else np.dtype(np.float64) if scaled else kind
+        along, down = map(float, header["pixdim"][1:3])
+        size = (shape[1], shape[0], *colours)
+        return Volume(path, size, depth * times, dtype, (down, along), _spacing(header), _rate(header, times))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A file's image, whose pixels are read from the file as long as that is open. Raises SourceError where it is none."""
+    try:
+        # A handle that stays open reads on where it stands: a packed file is unpacked once, and not for each frame.
+        file = gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # noqa: SIM115  closed below
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error.strerror}): check the file and its permissions") from error
+    with file:
+        try:
+            image = Nifti1Image.from_stream(file)
+        except _BROKEN as error:
+            raise SourceError(f"{path} is no NIfTI-1 that can be read ({error}): save it again as .nii or .nii.gz") from error
+        yield image
+
+
+def _plane(image: Any, index: int) -> Plane:
+    """One frame (x, y), as the header scales it."""
+    over = (0, index) if len(image.shape) == 4 and image.shape[2] == 1 else (index, 0)
+    plane: Plane = image.dataobj[(slice(None), slice(None), *over[: len(image.shape) - 2])]
+    return plane
+
+
+def _upright(plane: Plane) -> Plane:
+    """(H, W) or (H, W, 3) of a plane (x, y), whose colours are fields."""
+    if plane.dtype.names is None:
+        return np.ascontiguousarray(plane.T)
+    return np.stack([plane[name].T for name in plane.dtype.names], axis=-1)
+
+
+def _units(header: Any) -> tuple[str, str]:
+    """Of space and of time, in nibabel's words."""
+    try:
+        space, time = header.get_xyzt_units()
+    except KeyError:
+        return "unknown", "unknown"
+    return space, time
+
+
+def _spacing(header: Any) -> Spacing | None:
+    scale = _MILLIMETRES.get(_units(header)[0], 0.0)
+    along, down = (round(abs(float(step)) * scale, 6) for step in header["pixdim"][1:3])  # they have 32 bits
+    return (down, along) if min(along, down) > 0 and max(along, down) < 1e3 and (along, down) != (1, 1) else None
+
+
+def _rate(header: Any, times: int) -> float | None:
+    seconds = float(header["pixdim"][4]) * _SECONDS.get(_units(header)[1], 0.0)
+    return 1 / seconds if times > 1 and 1e-3 <= seconds <= 60 else None

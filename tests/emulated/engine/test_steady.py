@@ -1,0 +1,222 @@
+"""Masks steadied on the emulated GPU: as on the host, in the same graphs, and nothing but labels comes down."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import networks
+import numpy as np
+import pytest
+from emulated.driver import pycuda_driver
+from emulated.driver.device import ALL_LATE, Device
+from emulated.engine import plans
+from emulated.engine.test_engine import COPIES_LATE, ORDERS, WORK_LATE, alike, frames
+
+from rtseg import load_engine
+from rtseg.engines.failover import FailoverEngine
+from rtseg.engines.openvino import OpenVinoEngine
+from rtseg.frame import Frame
+from rtseg.kernels import cuda_filters, cuda_network
+from rtseg.sector import WholeFrame
+from rtseg.session import Session
+from rtseg.speckle import SpeckleFilter
+from rtseg.temporal import STEADY, TemporalOptions
+
+STANDING = TemporalOptions(smoothing=0.8, hysteresis=1.0)  # the past is not carried along
+SKIPPING = TemporalOptions(smoothing=0.5, flow=True, every=2)
+LABELS = 40 * 56  # bytes of one frame's
+
+
+def session_of(engine: Any, **options: Any) -> Session:
+    return Session(engine, locator=WholeFrame(), **{"temporal": STEADY, **options})
+
+
+def stepped(session: Session, stream: list[Frame]) -> list[np.ndarray]:
+    return [session.step(frame).labels.copy() for frame in stream]
+
+
+def on_host(model: Path, stream: list[Frame], **options: Any) -> list[np.ndarray]:
+    """What OpenVINO makes of a stream."""
+    engine = OpenVinoEngine(model)
+    found = stepped(session_of(engine, **options), stream)
+    engine.close()
+    return found
+
+
+def wavering(count: int) -> list[Frame]:
+    """A blot that hardly moves, and is above the network's threshold by a hair, or below it: something to be steadied."""
+    ground, made = np.random.default_rng(4).integers(0, 90, (40, 56), np.uint8), []
+    for index in range(count):
+        image = ground.copy()
+        image[4 + index // 2 : 20 + index // 2, 10:30] = 92 if index % 3 == 2 else 106
+        made.append(Frame(image, index, 0))
+    return made
+
+
+@pytest.fixture
+def engine(gpu: Device, tiny: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    gpu.streams_late(getattr(request, "param", ALL_LATE))
+    made = plans.engine_of(tiny)
+    yield made
+    made.close()
+    assert gpu.in_use() == (0, 0, 0, 0)
+    assert gpu.failures == []
+    assert not gpu.is_broken()
+
+
+@pytest.mark.parametrize("engine", ORDERS, indirect=True)
+@pytest.mark.parametrize("options", [STEADY, STANDING, SKIPPING], ids=["STEADY", "standing", "skipping"])
+def test_masks_are_steadied_as_on_the_host_whatever_is_late(engine: Any, tiny: Path, options: TemporalOptions) -> None:
+    stream = wavering(9)
+    expected = on_host(tiny, stream, temporal=options)
+    assert not alike(expected, on_host(tiny, stream, temporal=None)), "else nothing is shown"
+    assert alike(stepped(session_of(engine, temporal=options), stream), expected)
+
+
+def test_weights_that_change_with_each_frame_capture_nothing_anew(
+    engine: Any, tiny: Path, gpu: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream, session, held = wavering(12), session_of(engine), []
+    found = []
+    for frame in stream:
+        if frame.index == 8:
+            monkeypatch.setattr(engine, "_network", None)  # who runs the network outside a graph fails
+            monkeypatch.setattr(cuda_network, "launch", None)  # and so does who launches a kernel
+        found.append(session.step(frame).labels.copy())
+        held.append(gpu.held())
+    assert alike(found, on_host(tiny, stream))
+    assert len(set(held[8:])) == 1, "nothing is allocated once both graphs are there"
+    assert held[-1].graphs == 2
+
+
+def test_nothing_but_flags_labels_and_confidences_comes_down(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[tuple[int, int]] = []
+    copy = pycuda_driver._copy
+
+    def counted(to: int, source: int, size: int, kind: int, stream: Any) -> None:
+        copied.append((kind, size))
+        copy(to, source, size, kind, stream)
+
+    monkeypatch.setattr(pycuda_driver, "_copy", counted)
+    stepped(session_of(engine), frames(6))
+    assert {size for kind, size in copied if kind == 2} == {4, LABELS}
+
+
+@pytest.mark.parametrize("name", ["median", "lee", "srad"])
+def test_speckle_is_filtered_on_the_gpu(engine: Any, tiny: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream, speckle = wavering(9), SpeckleFilter(name)
+    session, found = session_of(engine, speckle=speckle), []
+    for frame in stream:
+        if frame.index == 7:
+            monkeypatch.setattr(cuda_filters, "launch", None)  # it is in the graph
+        found.append(session.step(frame).labels.copy())
+    expected = on_host(tiny, stream, speckle=speckle)
+    assert not alike(expected, on_host(tiny, stream)), "else nothing is shown"
+    different = [(own != other).mean() for own, other in zip(found, expected, strict=True)]
+    assert max(different) < 0.005, "a grey level's rounding may differ"
+
+
+def test_a_reset_forgets_on_the_gpu_too(engine: Any, tiny: Path) -> None:
+    stream = wavering(10)
+    here, there = session_of(engine), session_of(OpenVinoEngine(tiny))
+    for frame in stream:
+        if frame.index in (5, 6):
+            here.reset("asked")
+            there.reset("asked")
+        assert (here.step(frame).labels == there.step(frame).labels).all(), frame.index
+
+
+def test_options_may_change_while_it_runs(engine: Any, tiny: Path) -> None:
+    here, there = session_of(engine), session_of(OpenVinoEngine(tiny))
+    changes = {3: STANDING, 5: None, 7: SKIPPING, 10: STEADY}
+    for frame in wavering(13):
+        for session in (here, there):
+            session.temporal = changes.get(frame.index, session.temporal)
+            session.speckle = SpeckleFilter("median", 3) if frame.index > 8 else None
+        assert (here.step(frame).labels == there.step(frame).labels).mean() > 0.995, frame.index
+
+
+def test_sessions_that_share_an_engine_share_no_past(engine: Any, tiny: Path) -> None:
+    stream = wavering(8)
+    stepped(session_of(engine), [Frame(255 - frame.image, frame.index, 0) for frame in stream])
+    assert alike(stepped(session_of(engine), stream), on_host(tiny, stream))
+
+
+def test_what_is_kept_can_be_looked_at(engine: Any, tiny: Path) -> None:
+    here, there = session_of(engine), session_of(OpenVinoEngine(tiny))
+    for frame in frames(5):
+        here.step(frame)
+        there.step(frame)
+        own, other = (session._steadier._past.logits for session in (here, there))  # type: ignore[union-attr]
+        assert (own.shape, own.dtype) == (other.shape, other.dtype)
+        np.testing.assert_allclose(np.asarray(own), other, atol=1e-3)
+
+
+@pytest.mark.parametrize("late", [ALL_LATE, COPIES_LATE, WORK_LATE])
+def test_on_a_jetson_too(gpu: Device, tiny: Path, late: int) -> None:
+    gpu.integrated = True
+    gpu.streams_late(late)
+    engine, stream = plans.engine_of(tiny), wavering(8)
+    assert alike(stepped(session_of(engine), stream), on_host(tiny, stream))
+    engine.close()
+    assert gpu.in_use() == (0, 0, 0, 0)
+
+
+class TestFaults:
+    """Planted faults: each shows as a wrong answer."""
+
+    def test_the_wrong_side_of_what_is_kept(self, engine: Any, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from rtseg.engines.lasting import Kept
+
+        monkeypatch.setattr(Kept, "spare", property(lambda self: self._places[self.side]))
+        stream = wavering(9)
+        assert not alike(stepped(session_of(engine, temporal=STANDING), stream), on_host(tiny, stream, temporal=STANDING))
+
+    def test_weights_that_are_not_brought_anew(self, engine: Any, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from rtseg.engines.lasting import Brought
+
+        put, seen = Brought.put, set[int]()
+
+        def once(self: Any, values: Any, stream: Any) -> None:
+            if id(self) not in seen:
+                seen.add(id(self))
+                put(self, values, stream)
+
+        monkeypatch.setattr(Brought, "put", once)
+        stream = wavering(9)
+        assert not alike(stepped(session_of(engine), stream), on_host(tiny, stream))
+
+
+@pytest.mark.parametrize("steps", [0, 2, 5])
+def test_a_gpu_that_breaks_takes_the_past_with_it_and_no_frame(gpu: Device, tiny: Path, steps: int) -> None:
+    gpu.streams_late(ALL_LATE)
+    engine = FailoverEngine([("tensorrt", lambda: plans.engine_of(tiny)), ("openvino", lambda: OpenVinoEngine(tiny))])
+    stream, session = wavering(10), session_of(engine)
+    found = stepped(session, stream[:6])
+    gpu.break_after(steps)
+    found += stepped(session, stream[6:])
+    assert alike(found[:6], on_host(tiny, stream[:6]))
+    assert alike(found[6:], on_host(tiny, stream[6:])) or alike(found[7:], on_host(tiny, stream[7:]))
+    assert engine.name == "openvino"
+    engine.close()
+
+
+def test_a_gpu_that_takes_over_begins_without_a_past(gpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RTSEG_CACHE", str(tmp_path / "cache"))
+    model = networks.convolutional(tmp_path / "net.onnx")
+    engine = load_engine(model, "tensorrt")
+    engine._rising._thread.join(60)  # type: ignore[attr-defined]  of the build
+    session, stream = session_of(engine), [replace(f, index=number) for number, f in enumerate(frames(8) * 8)]
+    found = []
+    for frame in stream:
+        found.append(session.step(frame).labels.copy())
+        if engine.name == "tensorrt":  # type: ignore[attr-defined]
+            break
+    taken_at = len(found) - 1
+    assert 16 <= taken_at < 60
+    found += stepped(session, stream[taken_at + 1 : taken_at + 5])
+    expected = on_host(model, stream[taken_at : taken_at + 5])
+    assert all((own == other).mean() > 0.99 for own, other in zip(found[taken_at:], expected, strict=True))
+    engine.close()
+    assert gpu.in_use() == (0, 0, 0, 0)
