@@ -79,7 +79,7 @@ def _bilateral_numba(
         else:
             _rows(padded, near, np.float32(sharpness), result, first, end)
 
-    by_rows(image.shape[0], image.shape[1] * size, band)
+    by_rows(image.shape[0], image.shape[1] * size * size // 2, band)
     return result
 
 

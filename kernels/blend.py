@@ -79,7 +79,7 @@ def _blend_numba(
             _copy(image[first:end], result[first:end])
         _blend_rows(marks, paints, OPAQUE - part, contour, flat, first, end)
 
-    by_rows(labels.shape[0], labels.shape[1], band)
+    by_rows(labels.shape[0], 3 * labels.shape[1], band)
     return result
 
 

@@ -85,7 +85,7 @@ def _clahe_numba(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image
     def band(first: int, end: int) -> None:
         _map_rows(source, maps, above, down, starts, share, result, first, end)
 
-    by_rows(height, width, band)
+    by_rows(height, 4 * width, band)
     return result
 
 

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar, cast
@@ -15,7 +15,8 @@ from rtseg import machine
 F = TypeVar("F", bound=Callable[..., Any])
 
 MOST_BANDS = 8  # memory bandwidth is spent long before more cores than these
-LEAST_WORK = 100_000  # pixels; below it, waking a thread costs more than it brings
+LEAST_WORK = 100_000  # pixels of a band, about 40 microseconds: less of them is not worth a call
+LEAST_BANDS, BANDS_A_CORE = 4, 4  # with fewer, all is done before another core is awake
 
 _log = logging.getLogger(__name__)
 _most = [MOST_BANDS]
@@ -48,26 +49,27 @@ def by_rows(rows: int, cost: int, work: Callable[[int, int], object]) -> None:
     """Call `work(first, end)` on bands that together are range(rows), on as many cores as the work is worth.
 
     cost: of a row, in pixels that a simple loop touches. The bands run at the same time: `work` releases the GIL and writes
-    to its own rows alone. A band that no other core has begun when ours is done is done here, so that nobody waits for a
-    core that is busy with something else.
+    to its own rows alone. Whoever is free takes the next band, so that a core that is late, or busy with something else, is
+    not waited for: it finds fewer bands left, or none.
     """
-    worth = min(rows, rows * cost // LEAST_WORK + 1)
-    count = min(cores(), worth) if worth > 1 else 1
-    if count == 1:
+    count = min(rows, rows * cost // LEAST_WORK, BANDS_A_CORE * cores())
+    if count < LEAST_BANDS or cores() == 1:
         work(0, rows)
         return
-    bands = [(rows * band // count, rows * (band + 1) // count) for band in range(count)]
-    others = [_pool().submit(work, *band) for band in bands[1:]]
+    bands = iter([(rows * band // count, rows * (band + 1) // count) for band in range(count)])
+
+    def take() -> None:
+        for band in bands:
+            work(*band)
+
+    others = [_pool().submit(take) for _ in range(min(count, cores()) - 1)]
     try:
-        work(*bands[0])
-        for band, other in zip(bands[1:], others, strict=True):
-            if other.cancel():
-                work(*band)
+        take()
     finally:
-        begun = [other for other in others if not other.cancel()]
-        wait(begun)  # whatever happened here: they still write to the caller's array
-    for other in begun:
-        other.result()
+        list(bands)  # after an error here, nobody needs to begin the rest
+        errors = [other.exception() for other in others if not other.cancel()]  # they still write to the caller's array
+    for error in filter(None, errors):
+        raise error
 
 
 def cores() -> int:

@@ -28,7 +28,7 @@ def diffuse(image: Image, offset: float, strengths: Sequence[float], step: float
     now, then = np.empty((height, width + 2), np.float32), np.empty((height, width + 2), np.float32)
     by_rows(height, width, lambda first, end: _load(source, np.float32(offset), now, first, end))
     for strength in strengths:
-        by_rows(height, width, lambda first, end: rows(now, then, np.float32(strength), np.float32(step), first, end))  # noqa: B023
+        by_rows(height, 4 * width, lambda first, end: rows(now, then, np.float32(strength), np.float32(step), first, end))  # noqa: B023
         now, then = then, now
     by_rows(height, width, lambda first, end: _store(now, np.float32(offset), result, first, end))
     return result

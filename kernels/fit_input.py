@@ -8,7 +8,6 @@ from functools import lru_cache
 from math import inf, isfinite
 
 import numpy as np
-import numpy.typing as npt
 
 from rtseg.errors import ConfigError
 from rtseg.frame import Image
@@ -18,15 +17,14 @@ from rtseg.kernels.fit import Box, Fit, letterbox
 from rtseg.kernels.memory import check_fit, check_image, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 from rtseg.kernels.resize import Floats, Runs, resize_runs, resize_weights
+from rtseg.kernels.row_sums import MOST_IN_16_BITS, Sums, add_rows
 
 Normal = tuple[Floats, Floats]  # by plane: value * gain + shift
-Sums = npt.NDArray[np.uint16 | np.uint32]
 
 RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)  # BT.601 luma
 AT_ONCE = 8  # rows of the result
 MARGIN = 16  # columns beside a line, of which nobody takes a share: one would do, but loops like lines that begin evenly
-MOST_IN_16_BITS = 257  # pixels that can be added up
-ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  # unsigned places need no look at their sign
+ONE, TWO, THREE = np.uint64(1), np.uint64(2), np.uint64(3)  # unsigned places need no look at their sign
 
 
 def _cases() -> Iterator[Case]:
@@ -81,32 +79,45 @@ def _fit_input_numba(
 ) -> Floats:
     result = room(out, (1, len(mean), *fit.size), np.float32)
     (rows, height), (columns, width) = resize_runs(fit.box[2], fit.inner[2]), resize_runs(fit.box[3], fit.inner[3])
-    normal = _normal(tuple(mean), tuple(std), height * width)
-    flat = readable(image).reshape(image.shape[0], -1)
-    channels = flat.shape[1] // image.shape[1]
-    pixels = fit.box[3] * fit.box[2] // fit.inner[2]  # that are read for one row of the result
+    normal, flat = _normal(tuple(mean), tuple(std), height, width), readable(image).reshape(-1)
+    stride = flat.size // image.shape[0]
     wide = np.uint16 if fit.box[2] <= MOST_IN_16_BITS * fit.inner[2] else np.uint32
 
     def band(first: int, end: int) -> None:
-        sums = np.empty(fit.box[3] * channels, wide)
-        _fit_rows(flat, channels, fit.box, fit.inner, rows, columns, normal, sums, result[0], first, end)
+        if fit.inner[2:] == fit.box[2:]:
+            _keep_rows(flat, image.shape[1], stride, fit.box, fit.inner, normal, result[0], first, end)
+        else:
+            sums = np.empty(fit.box[3] * stride // image.shape[1], wide)
+            _fit_rows(flat, stride, fit.box, fit.inner, rows, columns, normal, sums, result[0], first, end)
 
-    by_rows(fit.inner[2], max(pixels, fit.inner[3]), band)
-    _blacken(result[0], fit.inner, normal[1])
+    by_rows(fit.inner[2], fit.inner[3] + fit.box[3] * fit.box[2] // fit.inner[2], band)
+    _blacken(result[0], fit.inner, mean, std)
     return result
 
 
 @lru_cache(maxsize=32)
-def _normal(mean: tuple[float, ...], std: tuple[float, ...], whole: float) -> Normal:
-    """What a sum of whole pixels is multiplied by, and what is added; whole: the weight of such a pixel."""
-    gain = readable((whole / np.asarray(std)).astype(np.float32))
-    return gain, readable((-np.asarray(mean) / np.asarray(std)).astype(np.float32))
+def _normal(mean: tuple[float, ...], std: tuple[float, ...], height: float, width: float) -> Normal:
+    """What a sum of whole rows is multiplied by, and what is added before whole columns are; height, width: their weights."""
+    gain, shift = height * width / np.asarray(std), -width * np.asarray(mean) / np.asarray(std)
+    return readable(gain.astype(np.float32)), readable(shift.astype(np.float32))
+
+
+@compiled
+def _keep_rows(
+    image: Image, width: int, stride: int, box: Box, inner: Box, normal: Normal, result: Floats, first: int, end: int
+) -> None:
+    """Rows first..end where nothing is resized: image (H * W * channels,), result (C, H, W)."""
+    channels = stride // width
+    start = (box[0] + first) * stride + box[1] * channels
+    for plane in range(result.shape[0]):
+        to = (plane * result.shape[1] + inner[0] + first) * result.shape[2] + inner[1]
+        _normalise(image, start, stride, channels, plane, normal, result.reshape(-1), to, result.shape[2], end - first, box[3])
 
 
 @compiled
 def _fit_rows(
-    flat: Image,  # (H, W * channels)
-    channels: int,
+    image: Image,  # (H * W * channels,)
+    stride: int,
     box: Box,
     inner: Box,
     rows: Runs,
@@ -117,110 +128,82 @@ def _fit_rows(
     first: int,
     end: int,
 ) -> None:
-    """Rows first..end of the inner box, AT_ONCE together: source rows are added up, then their columns are."""
-    gain, shift = normal
-    planes = min(gain.size, channels)
-    added = np.empty(sums.size, np.float32)
-    lines = np.zeros((AT_ONCE, planes, box[3] + 2 * MARGIN), np.float32)
-    fine = np.empty((AT_ONCE, inner[3]), np.float32)
+    """Rows first..end of the inner box, AT_ONCE together: source rows are added up, then their columns are.
+
+    What is done for each row has flat arrays, since a view of a row costs as much as the work on a short one.
+    """
+    channels, planes, whole = sums.size // box[3], normal[0].size, box[3] + 2 * MARGIN
+    added, lines = np.empty(sums.size, np.float32), np.zeros(planes * AT_ONCE * whole, np.float32)
     for start in range(first, end, AT_ONCE):
-        count = min(AT_ONCE, end - start)
+        count, place = min(AT_ONCE, end - start), inner[0] + start
         for k in range(count):
             y = start + k
-            top, left = np.uint64(box[0] + rows[0][y]), np.uint64(box[1] * channels)
-            line = added if channels == 3 else lines[k, 0, MARGIN:-MARGIN]
-            _add_rows(flat, top, np.uint64(rows[1][y]), rows[2][y], rows[3][y], left, sums, line)
-            if channels == 3:
-                _spread(added, lines[k])
-        for plane in range(gain.size):
-            here = plane % planes
-            if inner[3] != box[3]:
-                _add_columns(lines, here, columns, fine)
-            for k in range(count):
-                ready = fine[k] if inner[3] != box[3] else lines[k, here, MARGIN:-MARGIN]
-                _normalise(ready, gain[plane], shift[plane], np.uint64(inner[1]), result[plane, inner[0] + start + k])
+            top = np.uint64((box[0] + rows[0][y]) * stride + box[1] * channels)
+            add_rows(image, top, np.uint64(stride), np.uint64(rows[1][y]), rows[2][y], rows[3][y], sums, added)
+            for plane in range(planes):
+                to = (plane * AT_ONCE + k) * whole + MARGIN
+                _normalise(added, 0, 0, channels, plane, normal, lines, to, 0, 1, box[3])
+        for plane in range(planes):
+            from_plane = lines.reshape(planes, AT_ONCE, whole)[plane, :count]
+            _add_columns(from_plane, columns, np.uint64(inner[1]), result[plane, place : place + count])
 
 
 @fused
-def _add_rows(
-    image: Image,
-    top: np.uint64,
-    count: np.uint64,
-    head: np.float32,
-    tail: np.float32,
-    left: np.uint64,
-    sums: Sums,
-    added: Floats,
+def _normalise(
+    pixels: Image | Floats,
+    start: int,
+    stride: int,
+    channels: int,
+    plane: int,
+    normal: Normal,
+    lines: Floats,
+    to: int,
+    step: int,
+    rows: int,
+    width: int,
 ) -> None:
-    """Add up `count` rows from `top`, and a share of the ones above and below them."""
-    width = np.uint64(added.size)
-    if head or tail:
-        _sum_whole_rows(image, top, count, left, width, sums)
-        above, below = top - ONE if head else top, top + count if tail else top
-        for x in range(width):
-            shares = head * np.float32(image[above, left + x]) + tail * np.float32(image[below, left + x])
-            added[x] = np.float32(sums[x]) + shares
-    elif count == ONE:
-        for x in range(width):
-            added[x] = image[top, left + x]
-    else:
-        _sum_whole_rows(image, top, count, left, width, sums)
-        for x in range(width):
-            added[x] = sums[x]
+    """Write a plane of pixels, times its gain and plus its shift; RGB for one plane becomes grey.
 
-
-@compiled
-def _sum_whole_rows(image: Image, top: np.uint64, count: np.uint64, left: np.uint64, width: np.uint64, sums: Sums) -> None:
-    """Add up rows in integers, four at a time so that the sums are written less often."""
-    rest = count % FOUR
-    if rest == 0:
-        for x in range(width):
-            sums[x] = 0
-    elif rest == ONE:
-        for x in range(width):
-            sums[x] = image[top, left + x]
-    elif rest == TWO:
-        for x in range(width):
-            sums[x] = image[top, left + x] + image[top + ONE, left + x]
-    else:
-        for x in range(width):
-            sums[x] = image[top, left + x] + image[top + ONE, left + x] + image[top + TWO, left + x]
-    for y in range(top + rest, top + count, FOUR):
-        for x in range(width):
-            upper = image[y, left + x] + image[y + ONE, left + x]
-            sums[x] += upper + image[y + TWO, left + x] + image[y + THREE, left + x]
+    The first of `rows` rows of `width` pixels begins at `start`, the next `stride` on; lines: at `to`, and `step` on.
+    """
+    gain, shift = normal[0][plane], normal[1][plane]
+    red, green, blue = gain * RED, gain * GREEN, gain * BLUE
+    for y in range(rows):
+        here, there = np.uint64(start + y * stride), np.uint64(to + y * step)
+        if channels == 1:
+            for x in range(np.uint64(width)):
+                lines[there + x] = gain * np.float32(pixels[here + x]) + shift
+        elif normal[0].size == 1:
+            for x in range(np.uint64(width)):
+                at = here + THREE * x
+                warm = red * np.float32(pixels[at]) + green * np.float32(pixels[at + ONE])
+                lines[there + x] = warm + blue * np.float32(pixels[at + TWO]) + shift
+        else:
+            for x in range(np.uint64(width)):
+                lines[there + x] = gain * np.float32(pixels[here + THREE * x + np.uint64(plane)]) + shift
 
 
 @fused
-def _spread(pixels: Floats, lines: Floats) -> None:
-    """RGB pixels (3 * W,) into lines (C, W + 2 * MARGIN), between their margins: three channels, or one that is grey."""
-    width = lines.shape[1] - 2 * MARGIN
-    if lines.shape[0] == 1:
-        grey = lines[0, MARGIN:-MARGIN]
-        for x in range(width):
-            grey[x] = RED * pixels[3 * x] + GREEN * pixels[3 * x + 1] + BLUE * pixels[3 * x + 2]
-    else:
-        for channel in range(3):
-            plane = lines[channel, MARGIN:-MARGIN]
-            for x in range(width):
-                plane[x] = pixels[3 * x + channel]
+def _add_columns(lines: Floats, columns: Runs, left: np.uint64, result: Floats) -> None:
+    """The sums along AT_ONCE lines side by side: one sum alone would wait for each of its own additions.
 
-
-@fused
-def _add_columns(lines: Floats, plane: int, columns: Runs, fine: Floats) -> None:
-    """The sums along AT_ONCE lines of a plane side by side: one sum alone would wait for each of its own additions."""
+    Where there are fewer lines, the last one is done several times.
+    """
     first, count, head, tail = columns
-    a, b, c, d = lines[0, plane], lines[1, plane], lines[2, plane], lines[3, plane]
-    e, f, g, h = lines[4, plane], lines[5, plane], lines[6, plane], lines[7, plane]
-    for x in range(fine.shape[1]):
+    last = lines.shape[0] - 1
+    a, b, c, d = lines[0], lines[min(1, last)], lines[min(2, last)], lines[min(3, last)]
+    e, f, g, h = lines[min(4, last)], lines[min(5, last)], lines[min(6, last)], lines[min(7, last)]
+    to_a, to_b, to_c, to_d = result[0], result[min(1, last)], result[min(2, last)], result[min(3, last)]
+    to_e, to_f, to_g, to_h = result[min(4, last)], result[min(5, last)], result[min(6, last)], result[min(7, last)]
+    for x in range(np.uint64(first.size)):
         before, behind = head[x], tail[x]
-        left = np.uint64(first[x] + MARGIN - 1)
-        right = left + np.uint64(count[x]) + ONE
-        sum_a, sum_b = before * a[left] + behind * a[right], before * b[left] + behind * b[right]
-        sum_c, sum_d = before * c[left] + behind * c[right], before * d[left] + behind * d[right]
-        sum_e, sum_f = before * e[left] + behind * e[right], before * f[left] + behind * f[right]
-        sum_g, sum_h = before * g[left] + behind * g[right], before * h[left] + behind * h[right]
-        for i in range(left + ONE, right):
+        start = np.uint64(first[x] + MARGIN - 1)
+        stop = start + np.uint64(count[x]) + ONE
+        sum_a, sum_b = before * a[start] + behind * a[stop], before * b[start] + behind * b[stop]
+        sum_c, sum_d = before * c[start] + behind * c[stop], before * d[start] + behind * d[stop]
+        sum_e, sum_f = before * e[start] + behind * e[stop], before * f[start] + behind * f[stop]
+        sum_g, sum_h = before * g[start] + behind * g[stop], before * h[start] + behind * h[stop]
+        for i in range(start + ONE, stop):
             sum_a += a[i]
             sum_b += b[i]
             sum_c += c[i]
@@ -229,20 +212,15 @@ def _add_columns(lines: Floats, plane: int, columns: Runs, fine: Floats) -> None
             sum_f += f[i]
             sum_g += g[i]
             sum_h += h[i]
-        fine[0, x], fine[1, x], fine[2, x], fine[3, x] = sum_a, sum_b, sum_c, sum_d
-        fine[4, x], fine[5, x], fine[6, x], fine[7, x] = sum_e, sum_f, sum_g, sum_h
+        to_a[left + x], to_b[left + x], to_c[left + x], to_d[left + x] = sum_a, sum_b, sum_c, sum_d
+        to_e[left + x], to_f[left + x], to_g[left + x], to_h[left + x] = sum_e, sum_f, sum_g, sum_h
 
 
-@fused
-def _normalise(values: Floats, gain: np.float32, shift: np.float32, left: np.uint64, target: Floats) -> None:
-    for x in range(np.uint64(values.size)):
-        target[left + x] = values[x] * gain + shift
-
-
-def _blacken(result: Floats, inner: Box, black: Floats) -> None:
-    """Fill the input around the inner box with black: result (C, H, W), black (C,) the normalised zero."""
+def _blacken(result: Floats, inner: Box, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Fill the input (C, H, W) around the inner box with black, normalised."""
     top, left, height, width = inner
-    if height < result.shape[1]:
-        result[:, :top] = result[:, top + height :] = black[:, None, None]
-    if width < result.shape[2]:
-        result[:, top : top + height, :left] = result[:, top : top + height, left + width :] = black[:, None, None]
+    if (height, width) == result.shape[1:]:
+        return
+    black = (-np.asarray(mean) / np.asarray(std))[:, None, None]
+    result[:, :top] = result[:, top + height :] = black
+    result[:, top : top + height, :left] = result[:, top : top + height, left + width :] = black

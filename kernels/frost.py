@@ -67,7 +67,7 @@ def _frost_numba(image: Image, size: int = 5, damping: float = 2.0, *, out: Imag
     def band(first: int, end: int) -> None:
         _frost_rows(padded, ring, distances, np.float32(damping), result, first, end)
 
-    by_rows(image.shape[0], image.shape[1] * size, band)
+    by_rows(image.shape[0], image.shape[1] * size * size, band)
     return result
 
 

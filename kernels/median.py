@@ -55,7 +55,7 @@ def _median_numba(image: Image, size: int = 5, *, out: Image | None = None) -> I
         else:
             (_rows_of_3 if size == 3 else _rows_of_5)(source, result, first, end)
 
-    by_rows(image.shape[0], image.shape[1] * size, band)
+    by_rows(image.shape[0], image.shape[1] * size * size // 4, band)
     return result
 
 

@@ -51,7 +51,7 @@ def pull(image: Image, size: int, noise: float, scale: float, out: Image | None)
     def band(first: int, end: int) -> None:
         _pull_rows(padded, size, np.float32(noise**2), np.float32(scale), result, first, end)
 
-    by_rows(image.shape[0], image.shape[1], band)
+    by_rows(image.shape[0], 4 * image.shape[1], band)
     return result
 
 

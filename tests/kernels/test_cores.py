@@ -54,14 +54,40 @@ def test_an_error_on_another_core_is_raised_here(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(cores, "cores", lambda: 2)
     elsewhere = threading.Event()
 
-    def fail_last(first: int, end: int) -> None:
-        if end == 10:
+    def fail_elsewhere(first: int, end: int) -> None:
+        if threading.current_thread() is threading.main_thread():
+            assert elsewhere.wait(60)
+        else:
             elsewhere.set()
             raise ZeroDivisionError(threading.current_thread().name)
-        elsewhere.wait(10)
 
     with pytest.raises(ZeroDivisionError, match="rtseg-kernels"):
-        cores.by_rows(10, 10**6, fail_last)
+        cores.by_rows(10, 10**6, fail_elsewhere)
+
+
+def test_a_core_that_is_slow_is_left_fewer_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "cores", lambda: 2)
+    begun_elsewhere, rest_is_done, here = threading.Event(), threading.Event(), []
+
+    def wait_elsewhere(first: int, end: int) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            begun_elsewhere.set()
+            assert rest_is_done.wait(60)
+            return
+        assert begun_elsewhere.wait(60)
+        here.append(first)
+        if len(here) == 7:
+            rest_is_done.set()
+
+    cores.by_rows(8, 10**6, wait_elsewhere)
+    assert len(here) == 7
+
+
+def test_little_work_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cores, "cores", lambda: 2)
+    seen = []
+    cores.by_rows(100, cores.LEAST_WORK * (cores.LEAST_BANDS - 1) // 100, lambda first, end: seen.append((first, end)))
+    assert seen == [(0, 100)]
 
 
 def test_nobody_waits_for_cores_that_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +98,7 @@ def test_nobody_waits_for_cores_that_are_busy(monkeypatch: pytest.MonkeyPatch) -
         cores.by_rows(9, 10**6, lambda first, end: seen.append((first, end)))
     finally:
         free.set()
-    assert seen == [(0, 3), (3, 6), (6, 9)]
+    assert seen == [(row, row + 1) for row in range(9)]
     assert all(each.result() for each in busy)
 
 
@@ -80,13 +106,13 @@ def test_nobody_waits_for_cores_that_are_busy(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_fork_makes_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cores, "cores", lambda: 2)
-    cores.by_rows(2, 10**6, lambda first, end: None)
+    cores.by_rows(8, 10**6, lambda first, end: None)
     child = os.fork()
     if not child:
         waiting = threading.Timer(10, os._exit, (1,))  # a pool without threads never answers
         waiting.daemon = True
         waiting.start()
-        cores.by_rows(2, 10**6, lambda first, end: None)
+        cores.by_rows(8, 10**6, lambda first, end: None)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
@@ -94,10 +120,10 @@ def test_a_fork_makes_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_read_only_installation_still_compiles(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     real = cores.numba.njit
 
-    def njit(**options: object) -> object:
+    def njit(*function: object, **options: object) -> object:
         if options.get("cache"):
             raise RuntimeError("cannot cache function: no locator available")
-        return real(**options)
+        return real(*function, **options)
 
     monkeypatch.setattr(cores.numba, "njit", njit)
     assert cores.compiled(lambda x: x + 1)(2) == 3
