@@ -47,11 +47,6 @@ def bounding_box(mask: Mask | Labels) -> Box | None:
     return (top, left, height, width) if width else None
 
 
-def box_of(labels: Labels, label: int) -> Box | None:
-    """The smallest box that holds every pixel of one label, or None where there is none."""
-    return bounding_box(np.equal(labels, label))
-
-
 def _measure_class(segmentation: Segmentation, index: int, mask: Mask, origin: tuple[int, int]) -> Measurement:
     down, along = _counts(mask)
     area_px = int(down.sum())

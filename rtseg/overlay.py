@@ -4,6 +4,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -189,8 +190,9 @@ def _font(line: Line, scale: float) -> tuple[float, int]:
     return size, max(1, round(size * 1.2))
 
 
+@lru_cache(maxsize=64)
 def _row(line: Line, scale: float) -> Image:
-    """A line of letters on black."""
+    """A line of letters on black, not to be written to: most lines stand on many frames."""
     size, thickness = _font(line, scale)
     (text_width, _), _ = cv2.getTextSize(line.text, _FONT, size, thickness)
     (_, letter), tail = cv2.getTextSize("H", _FONT, size, thickness)  # the same for every text

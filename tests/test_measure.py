@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtseg.frame import Segmentation
-from rtseg.measure import bounding_box, box_of, measure
+from rtseg.measure import bounding_box, measure
 
 
 def _segmentation(labels, classes=("lumen", "wall"), spacing_mm=None):
@@ -76,5 +76,4 @@ def test_boxes():
     labels = _random_labels(1)
     assert bounding_box(labels[:0, :0] != 0) is None
     assert bounding_box(labels > 200) is None
-    assert box_of(labels, 9) is None
-    assert box_of(np.full((4, 6), 2, np.uint8), 2) == (0, 0, 4, 6)
+    assert bounding_box(np.full((4, 6), 2, np.uint8)) == (0, 0, 4, 6)

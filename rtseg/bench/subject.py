@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rtseg.engines.base import Engine
-from rtseg.engines.load import PLAN, model_path
+from rtseg.engines.load import BFLOAT16, PLAN, model_path
 from rtseg.frame import Frame
 from rtseg.sources import open_source
 from rtseg.temporal import STEADY, TemporalOptions
@@ -49,7 +49,7 @@ class Subject:
             "file": path.name,
             "sha256": sha256(path),
             "engine": self.engine_name,
-            "precision": precision(path),
+            "precision": precision(path, self.engine_name),
             "input": [1, spec.channels, *spec.size],
             "states": {state.input: list(state.shape) for state in spec.states},
             "threads": self.threads or "as the engine chooses",
@@ -71,8 +71,10 @@ def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def precision(path: Path) -> str:
+def precision(path: Path, engine_name: str) -> str:
     """INT8 where an ONNX file holds quantised layers, by the name of their operator, which stands in it as plain letters."""
     if path.suffix == PLAN:
         return "as the plan was built"
-    return "int8 (explicit Q/DQ)" if b"DequantizeLinear" in path.read_bytes() else "fp32"
+    if b"DequantizeLinear" in path.read_bytes():
+        return "int8 (explicit Q/DQ)"
+    return "bfloat16" if engine_name == BFLOAT16 else "fp32"

@@ -10,7 +10,7 @@ from rtseg.frame import StreamInfo
 from rtseg.measure import Measurement, measure
 from rtseg.overlay import OKABE_ITO
 from rtseg.result import Result
-from rtseg.trace import TOTAL, LatencyReport, LatencyTrace
+from rtseg.trace import LatencyTrace
 
 _PLOT_S = 10.0  # of the curve: some ten beats of a heart
 
@@ -57,16 +57,29 @@ class Figures:
             period_ns = self._info.period_ns
         if not seen:
             return counts
-        report = LatencyReport(period_ns)
-        for one in seen:
-            report.add(one.trace, one.dropped)
-        return counts | _speed(report) | _newest(seen[-1]) | {"curve": _curve(seen)}
+        return counts | _speed([one.trace for one in seen], period_ns) | _newest(seen[-1]) | {"curve": _curve(seen)}
 
 
-def _speed(report: LatencyReport) -> dict[str, Any]:
-    stages = {name: _finite(histogram.percentile_ms(50)) for name, histogram in report.ordered() if name != TOTAL}
-    percentiles = {f"p{percent}_ms": _finite(report.percentile_ms(percent)) for percent in (50, 99)}
-    return {"fps": _finite(report.fps), "period_ms": report.period_ns / 1e6, "stages_ms": stages, **percentiles}
+def _speed(traces: list[LatencyTrace], period_ns: int) -> dict[str, Any]:
+    """Percentiles by rank, as a LatencyReport's: filling one with so many frames would hold the stream up for 10 ms."""
+    totals, elapsed_ns = [trace.total_ns for trace in traces], traces[-1].ended_ns - traces[0].ended_ns
+    durations: dict[str, list[int]] = {}
+    for trace in traces:
+        for name, duration_ns in trace.stages_ns.items():
+            durations.setdefault(name, []).append(duration_ns)
+    return {
+        "fps": _finite((len(traces) - 1) * 1e9 / elapsed_ns) if elapsed_ns > 0 else None,
+        "period_ms": period_ns / 1e6,
+        "stages_ms": {name: _percentile_ms(of_stage, 50) for name, of_stage in durations.items()},
+        "p50_ms": _percentile_ms(totals, 50),
+        "p99_ms": _percentile_ms(totals, 99),
+    }
+
+
+def _percentile_ms(durations_ns: list[int], percent: int) -> float:
+    """What `percent` of the durations do not exceed, in milliseconds."""
+    rank = math.ceil(percent / 100 * len(durations_ns))
+    return round(sorted(durations_ns)[rank - 1] / 1e6, 2)
 
 
 def _newest(seen: Seen) -> dict[str, Any]:

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 10.0  # for a request to arrive, and for a viewer to take a picture
 _OTHERS = 8  # connections beside those that watch: pages and figures
-_STATIC = {"/live.css": ("live.css", "text/css"), "/live.js": ("live.js", "text/javascript")}
+_STATIC = {"/live.css": "text/css", "/live.js": "text/javascript"}
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -120,6 +120,8 @@ class _Handler(BaseHTTPRequestHandler):
         asked = urlsplit(self.path)
         if not is_ours(self.headers.get("Host", "")):
             self._refuse(HTTPStatus.FORBIDDEN, "this server is not asked by that name: use its address")
+        elif asked.path in _STATIC:
+            self._send(_STATIC[asked.path], page(asked.path[1:]))
         elif not secrets.compare_digest(parse_qs(asked.query).get("key", [""])[0].encode(), self._key.encode()):
             self._refuse(HTTPStatus.FORBIDDEN, "the address lacks its key: use the one that rtseg printed")
         elif asked.path == "/video":
@@ -132,9 +134,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._send("text/html", page("live.html"))
         elif path == "/figures":
             self._send("application/json", json.dumps(self._screen.snapshot()).encode())
-        elif path in _STATIC:
-            name, kind = _STATIC[path]
-            self._send(kind, page(name))
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here: the page is at /")
 

@@ -13,7 +13,8 @@ class Paced:
     """Gives `source`'s frames at its own or the given rate, each no earlier than it is due, and calls itself live.
 
     Frame i is due i / fps seconds after the first; `captured_ns` is the moment of delivery. A reader that comes late gets
-    the next frame at once: dropping is the reader's business. Raises ConfigError.
+    the next frame at once: dropping is the reader's business. A frame is not read earlier than half a period before it is due:
+    a camera has none to decode either while the one before is worked on. Raises ConfigError.
     """
 
     def __init__(self, source: Source, fps: float | None = None) -> None:
@@ -37,6 +38,8 @@ class Paced:
             if self._wait_until(starts_ns + offset_ns):
                 return
             yield replace(frame, captured_ns=perf_counter_ns())
+            if self._wait_until(starts_ns + offset_ns + self._info.period_ns // 2):
+                return
 
     def close(self) -> None:
         """Close the source; a frame that is being waited for is not given."""

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 import cv2
 import numpy as np
 import pytest
+import results
 from waiting import WAIT_S, until
 
 from rtseg.engines.load import load_engine
@@ -109,6 +110,14 @@ def test_the_light_page_shows_the_stream_and_its_figures(tab):
         until(lambda: "lumen" in page.locator(".rtseg-live .panel").inner_text())
         until(lambda: len(page.evaluate("document.querySelector('.curve path')?.getAttribute('d') || ''")) > 40)
     until(lambda: "over" in page.locator(".rtseg-live .message").inner_text())
+
+
+def test_a_picture_is_shown_when_it_has_come_and_not_when_the_next_one_does(tab):
+    with closing(ViewSink(port=0)) as sink:
+        sink.open(results.stream())
+        sink.write(results.result(np.full((48, 64), 200, np.uint8)))
+        page = tab(sink.url)
+        until(lambda: brightness(page) > 50)
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
 
-from rtseg.engines.load import load_engine
+from rtseg.engines.load import BFLOAT16, load_engine
+from rtseg.errors import EngineError
 from rtseg.machine import describe
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
@@ -33,6 +34,7 @@ RATIOS = {  # the goals: ours, theirs, at least so many times as fast
     "the same U-Net in FP32": ("rtseg, U-Net FP32", PLAIN, 1.3),
     "the same U-Net in FP32, FAST in FP32": ("rtseg, U-Net FP32", "FAST (ONNX Runtime), U-Net FP32", 1.0),
     "the same U-Net in FP32, FAST as it chooses": ("rtseg, U-Net FP32", FAST, 1.0),
+    "the same U-Net, both in bfloat16 where the processor has it": ("rtseg, U-Net bfloat16", FAST, 1.0),
     "our INT8 form of it": ("rtseg, U-Net INT8", PLAIN, 2.7),
     "our INT8 form of it, FAST as it chooses": ("rtseg, U-Net INT8", FAST, 2.5),
     "as shipped, without steadying": ("rtseg, carotid-int8", PLAIN, 8.0),
@@ -40,9 +42,9 @@ RATIOS = {  # the goals: ours, theirs, at least so many times as fast
 }
 
 
-def ours(clip: str, model: str, temporal: TemporalOptions | None = None) -> Line:
+def ours(clip: str, model: str, temporal: TemporalOptions | None = None, engine_name: str = "openvino") -> Line:
     """rtseg as `rtseg run` has it: sector, lifecycle, guard and legend are in; steadied in time, as no peer does, if told."""
-    engine = load_engine(model)
+    engine = load_engine(model, engine_name)
 
     def line(frames: int) -> Iterator[None]:
         session = Session(engine, temporal=temporal)
@@ -54,7 +56,7 @@ def ours(clip: str, model: str, temporal: TemporalOptions | None = None) -> Line
 
 
 def lines(clip: str, folder: Path) -> dict[str, Callable[[], Line]]:
-    """Every line by its name; what opens it raises ImportError where its packages are not there."""
+    """Every line by its name; what opens it raises ImportError or EngineError where this machine lacks what it takes."""
     spec = load_engine(folder / "unet16.onnx").spec
 
     def theirs(network: str, drawing: str = "draw_with_opencv") -> Callable[[], Line]:
@@ -66,6 +68,7 @@ def lines(clip: str, folder: Path) -> dict[str, Callable[[], Line]]:
 
     return {
         "rtseg, U-Net FP32": lambda: ours(clip, str(folder / "unet16.onnx")),
+        "rtseg, U-Net bfloat16": lambda: ours(clip, str(folder / "unet16.onnx"), engine_name=BFLOAT16),
         "rtseg, U-Net INT8": lambda: ours(clip, str(folder / "unet16-int8.onnx")),
         "rtseg, carotid-int8": lambda: ours(clip, "carotid-int8"),
         "rtseg, carotid-int8, steadied (the default)": lambda: ours(clip, "carotid-int8", STEADY),
@@ -105,7 +108,7 @@ def main(path: Path, clip: str, folder: Path, rounds: int = 7, frames: int = 60)
     for name, opener in lines(clip, folder).items():
         try:
             opened[name] = opener()
-        except ImportError as error:
+        except (ImportError, EngineError) as error:
             left_out[name] = str(error)
     rounds_fps: dict[str, list[float]] = {name: [] for name in opened}
     for _ in range(rounds):

@@ -169,6 +169,7 @@ def test_beyond_this_machine_a_key_is_needed(sink):
         address, key = server.url.split("?")
         assert len(key) > 20
         assert b"rtseg" in get(server.url)[1]
+        assert get(address, "live.js")[1]  # which the page asks for without it, and which is no secret
         for wrong in ("", "?key=", "?key=x", f"?{key[:-1]}"):
             with pytest.raises(urllib.error.HTTPError, match="403"):
                 get(address, wrong)

@@ -43,6 +43,21 @@ def test_frames_come_no_earlier_than_they_are_due():
     assert stamps[5] - stamps[0] < 40 * 20_000_000
 
 
+def test_a_frame_is_not_read_long_before_it_is_due():
+    asked_ns = []
+
+    class Watched(Listed):
+        def __iter__(self):
+            for frame in super().__iter__():
+                asked_ns.append(time.perf_counter_ns())
+                yield frame
+
+    began_ns = time.perf_counter_ns()
+    assert len(list(Paced(Watched([0, 1, 2, 5]), fps=20))) == 4
+    for read_ns, before in zip(asked_ns[1:], (0, 1, 2), strict=True):
+        assert read_ns - began_ns >= (before + 0.5) * 50_000_000
+
+
 def test_its_own_rate_unless_told():
     assert Paced(Listed([0], fps=30)).info.fps == 30
     with pytest.raises(ConfigError, match="frame rate of 0"):
