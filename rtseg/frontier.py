@@ -57,8 +57,19 @@ def draw(found: Sequence[Point], title: str, path: Path) -> None:
             axes.plot(form.median_ms, form.dice, "s" if form.model.endswith(INT8) else "o", color=line.get_color())
             axes.annotate(form.model, (form.median_ms, form.dice), (5, 5), textcoords="offset points", fontsize=8)
     axes.margins(0.15)
+    _label(axes)
     axes.grid(alpha=0.3, which="both")
     save(figure, path)
+
+
+def _label(axes: Any) -> None:
+    """Plain milliseconds along the logarithmic axis."""
+    limits = axes.get_xlim()
+    marks = [step * 10**power for power in range(-2, 5) for step in (1, 2, 5)]
+    shown = [mark for mark in marks if limits[0] <= mark <= limits[1]]
+    axes.set_xticks(shown, [f"{mark:g}" for mark in shown])
+    axes.minorticks_off()
+    axes.set_xlim(limits)
 
 
 def _read(path: Path) -> Mapping[str, Any]:
