@@ -15,6 +15,7 @@ from rtseg.kernels.cores import compiled
 from rtseg.kernels.logits import Floats, clean, cleaned
 from rtseg.kernels.memory import check_logits, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
+from rtseg.kernels.smooth import smooth
 
 SURE = np.float32(1e-6)  # probabilities are kept this far from 0 and 1: their logits are finite
 ONE = np.float32(1)
@@ -58,25 +59,12 @@ def smoothed(logits: Floats, past: Floats, weights: Floats, *, out: Floats | Non
     logits: (1, K, h, w) float32. past: what this gave for the frame before; where it is no number, now alone counts.
     weights: (2,) float32, the share of now in [0, 1] first. `out` may be either input. Raises ImageError.
     """
-    share, now = weights[0], probability.truth(logits)
-    with np.errstate(invalid="ignore", over="ignore"):
-        mixed = now * share + past * (ONE - share)
-    return placed(np.where(np.isfinite(past), mixed, now), out)
+    return smooth.truth(probability.truth(logits), past, float(weights[0]), out=out)
 
 
 @smoothed.backend("numba")
 def _smoothed_numba(logits: Floats, past: Floats, weights: Floats, *, out: Floats | None = None) -> Floats:
-    before, now = readable(past), probability(logits)
-    result = room(out, logits.shape, np.float32)
-    _mix(now.reshape(-1), before.reshape(-1), np.float32(weights[0]), result.reshape(-1))
-    return result
-
-
-@compiled
-def _mix(now: Floats, past: Floats, share: np.float32, result: Floats) -> None:
-    rest = ONE - share
-    for i in range(result.size):
-        result[i] = now[i] * share + past[i] * rest if np.isfinite(past[i]) else now[i]
+    return smooth(probability(logits), past, float(weights[0]), out=out)
 
 
 def _steadied_cases() -> Iterator[Case]:

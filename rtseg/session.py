@@ -1,7 +1,7 @@
 """A session: one stream through one engine, and the only keeper of the memory of its frames."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from rtseg.lifecycle import Lifecycle, LifecycleLimits, MemoryGate
 from rtseg.postprocess import keep_single
 from rtseg.sector import Kind, Locator, Sector, SectorFinder
 from rtseg.sector.shape import unknown
+from rtseg.settings import Settings
 from rtseg.speckle import SpeckleFilter, view_size
 from rtseg.temporal import STEADY, Temporal, TemporalOptions
 from rtseg.trace import LatencyTrace, MemoryCounts
@@ -23,18 +24,6 @@ from rtseg.uncertainty import border_entropy
 _log = logging.getLogger(__name__)
 
 _AFRESH = (Life.NEW, Life.CUT, Life.GAP)
-
-
-@dataclass(frozen=True, slots=True)
-class _Settings:
-    """What a frame is segmented with: a session's settings as they were when it came."""
-
-    threshold: float
-    temporal: TemporalOptions | None
-    speckle: SpeckleFilter | None
-    memory: bool
-    locator: Locator
-    uncertainty: bool
 
 
 class Session:
@@ -127,8 +116,8 @@ class Session:
         self._segment(blank, LatencyTrace(0), Life.NEW, "")
         self.reset("first frame")
 
-    def _wanted(self) -> _Settings:
-        return _Settings(self.threshold, self.temporal, self.speckle, self.memory, self.locator, self.uncertainty)
+    def _wanted(self) -> Settings:
+        return Settings(self.threshold, self.temporal, self.speckle, self.memory, self.locator, self.uncertainty)
 
     def _take_over(self) -> str:
         """Let what was set since the frame before act from this one on; why the memory starts afresh by it, or nothing."""

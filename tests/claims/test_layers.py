@@ -19,6 +19,7 @@ SESSION = {
     "recorded",
     "sector",
     "session",
+    "settings",
     "speckle",
     "steadiness",
     "temporal",

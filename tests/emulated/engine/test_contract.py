@@ -1,14 +1,8 @@
 """The engine of TensorRT, emulated, meets the contract of every engine."""
 
-from collections.abc import Iterator
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import signature
 from pathlib import Path
-from typing import Any
-
-import pytest
-from emulated.driver.device import ALL_LATE, Device
-from emulated.engine import plans
 
 _file = spec_from_file_location("the_contract", Path(__file__).parents[2] / "engines" / "test_contract.py")
 assert _file is not None
@@ -20,16 +14,6 @@ CLAUSES = {
     name: test for name, test in vars(_contract).items() if name.startswith("test_") and "engine" in signature(test).parameters
 }
 globals().update(CLAUSES)
-
-
-@pytest.fixture
-def engine(gpu: Device, tiny: Path) -> Iterator[Any]:
-    gpu.streams_late(ALL_LATE)
-    made = plans.engine_of(tiny)
-    yield made
-    made.close()
-    assert gpu.in_use() == (0, 0, 0, 0)
-    assert not gpu.is_broken()
 
 
 def test_the_contract_has_its_clauses() -> None:

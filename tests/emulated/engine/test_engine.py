@@ -1,6 +1,5 @@
 """The engine of TensorRT on the emulated GPU: right, in few graphs, and whatever streams do late."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -53,18 +52,6 @@ def expected(tiny: Path) -> list[np.ndarray]:
     assert all(0 < found.mean() < 1 for found in labels)
     engine.close()
     return labels
-
-
-@pytest.fixture
-def engine(gpu: Device, tiny: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
-    gpu.streams_late(getattr(request, "param", ALL_LATE))
-    made = plans.engine_of(tiny)
-    yield made
-    made.close()
-    assert gpu.in_use() == (0, 0, 0, 0)
-    assert gpu.contexts == 0
-    assert gpu.failures == []
-    assert not gpu.is_broken()
 
 
 def alike(found: list[np.ndarray], expected: list[np.ndarray]) -> bool:

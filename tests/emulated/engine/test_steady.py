@@ -1,6 +1,5 @@
 """Masks steadied on the emulated GPU: as on the host, in the same graphs, and nothing but labels comes down."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,17 +51,6 @@ def wavering(count: int) -> list[Frame]:
         image[4 + index // 2 : 20 + index // 2, 10:30] = 92 if index % 3 == 2 else 106
         made.append(Frame(image, index, 0))
     return made
-
-
-@pytest.fixture
-def engine(gpu: Device, tiny: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
-    gpu.streams_late(getattr(request, "param", ALL_LATE))
-    made = plans.engine_of(tiny)
-    yield made
-    made.close()
-    assert gpu.in_use() == (0, 0, 0, 0)
-    assert gpu.failures == []
-    assert not gpu.is_broken()
 
 
 @pytest.mark.parametrize("engine", ORDERS, indirect=True)
