@@ -32,7 +32,8 @@ class ModelSpec:
     size: (H, W) of the input. classes: their names without the background. mean, std: one value a channel (1 grey, 3 RGB),
     in grey levels 0..255: the network sees (pixel - mean) / std. states: recurrent states, empty for a memoryless network.
     logits: (1, C, h, w) with C = len(classes) + 1 (softmax, background first) or, for one class, C = 1 (sigmoid).
-    single: the classes that are one connected region at most, so that only the largest is kept.
+    single: the classes that are one connected region at most, so that only the largest is kept. ellipse: the classes that are
+    drawn as the ellipse that their region comes nearest to.
     """
 
     name: str
@@ -42,6 +43,7 @@ class ModelSpec:
     std: tuple[float, ...]
     states: tuple[StateSpec, ...] = ()
     single: tuple[str, ...] = ()
+    ellipse: tuple[str, ...] = ()
     image_input: str = "image"
     logits_output: str = "logits"
 
@@ -136,8 +138,8 @@ def _first_problem(spec: ModelSpec) -> str:
         return f"its classes are {spec.classes}"
     if len(spec.mean) not in (1, 3) or len(spec.std) != len(spec.mean) or not all(value > 0 for value in spec.std):
         return f"its mean is {spec.mean} and its std {spec.std}"
-    if not set(spec.single) <= set(spec.classes):
-        return f"{spec.single} are not all among its classes {spec.classes}"
+    if not {*spec.single, *spec.ellipse} <= set(spec.classes):
+        return f"{spec.single + spec.ellipse} are not all among its classes {spec.classes}"
     return ""
 
 

@@ -18,7 +18,7 @@ from rtseg.errors import GateRefusal
 from rtseg.frame import Image, Labels
 from rtseg.kernels.fit import letterbox
 from rtseg.metrics import dice
-from rtseg.postprocess import keep_single
+from rtseg.postprocess import anatomical
 
 LARGEST_LOSS = 0.005  # of a class's mean Dice against the truth
 LARGEST_DRIFT = 0.005  # of the mean Dice between both engines, from the first loop to any later one
@@ -145,7 +145,7 @@ class _Stream:
         logits, self._state = engine.infer(x, self._state)
         self.nonfinite += bool(kernels.has_nonfinite(logits))
         labels = engine.download(kernels.argmax_labels(logits, fit, image.shape[:2]))
-        return keep_single(labels, spec.classes, spec.single)
+        return anatomical(labels, spec)
 
 
 class _Pair:

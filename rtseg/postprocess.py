@@ -1,4 +1,4 @@
-"""What is known of the anatomy and the network does not know: a class that is one region has one region."""
+"""What is known of the anatomy and the network does not know: that a class is one region, or an ellipse."""
 
 from collections.abc import Iterable
 
@@ -6,9 +6,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from rtseg.ellipse import elliptic
+from rtseg.engines.base import ModelSpec
 from rtseg.errors import UnknownClass
 from rtseg.frame import Labels, Mask
 from rtseg.measure import bounding_box
+
+
+def anatomical(labels: Labels, spec: ModelSpec) -> Labels:
+    """Labels (H, W) uint8 as the spec's `single` and `ellipse` classes can be; changed in place and returned."""
+    return draw_ellipses(keep_single(labels, spec.classes, spec.single), spec.classes, spec.ellipse)
 
 
 def keep_single(labels: Labels, classes: tuple[str, ...], single: Iterable[str]) -> Labels:
@@ -18,10 +25,28 @@ def keep_single(labels: Labels, classes: tuple[str, ...], single: Iterable[str])
     is met first, row by row, stays. Raises UnknownClass.
     """
     for name in single:
-        if name not in classes:
-            raise UnknownClass(f"no class {name!r} to keep single: the model has {', '.join(classes)}")
-        _keep_largest(labels, classes.index(name) + 1)
+        _keep_largest(labels, _label(name, classes))
     return labels
+
+
+def draw_ellipses(labels: Labels, classes: tuple[str, ...], ellipse: Iterable[str]) -> Labels:
+    """Give each class in `ellipse` the region of its ellipse, as far as no other class lies there.
+
+    labels: (H, W) uint8, i + 1 for classes[i]; it is changed in place and returned. Raises UnknownClass.
+    """
+    for name in ellipse:
+        label = _label(name, classes)
+        mask = np.equal(labels, label)
+        filled = elliptic(mask)
+        labels[mask & ~filled] = 0
+        labels[filled & (labels == 0)] = label
+    return labels
+
+
+def _label(name: str, classes: tuple[str, ...]) -> int:
+    if name not in classes:
+        raise UnknownClass(f"no class {name!r} to shape: the model has {', '.join(classes)}")
+    return classes.index(name) + 1
 
 
 def _keep_largest(labels: Labels, label: int) -> None:

@@ -12,7 +12,7 @@ from rtseg.frame import Frame, Image, Life, Segmentation, Spacing, StreamInfo
 from rtseg.kernels.fit import Fit, letterbox
 from rtseg.kernels.logits import cut
 from rtseg.lifecycle import Lifecycle, LifecycleLimits, MemoryGate
-from rtseg.postprocess import keep_single
+from rtseg.postprocess import anatomical
 from rtseg.sector import Kind, Locator, Sector, SectorFinder
 from rtseg.sector.shape import unknown
 from rtseg.settings import Settings
@@ -236,7 +236,7 @@ class Session:
         with trace.stage("postprocess"):
             labels = download(kernels.argmax_labels(logits, fit, (frame.height, frame.width), threshold=threshold))
             confidence = download(kernels.class_confidence(logits, fit, threshold=threshold))
-            keep_single(labels, spec.classes, spec.single)
+            anatomical(labels, spec)
             doubt = border_entropy(np.asarray(download(logits), np.float32), threshold) if self._now.uncertainty else ()
         sure = tuple(float(value) for value in confidence)
         return Segmentation(labels, spec.classes, sure, self.spacing_mm, *judged, doubt)

@@ -1,10 +1,12 @@
 """A single class keeps its largest region, and nothing else changes."""
 
+import cv2
+import networks
 import numpy as np
 import pytest
 
-from rtseg.errors import UnknownClass
-from rtseg.postprocess import keep_single
+from rtseg.errors import ModelError, UnknownClass
+from rtseg.postprocess import anatomical, draw_ellipses, keep_single
 
 CLASSES = ("lumen", "wall")
 
@@ -54,8 +56,32 @@ def test_agrees_with_a_flood_fill(seed):
 
 
 def test_an_unknown_class_is_named():
-    with pytest.raises(UnknownClass, match=r"no class 'nerve' to keep single: the model has lumen, wall"):
+    with pytest.raises(UnknownClass, match=r"no class 'nerve' to shape: the model has lumen, wall"):
         keep_single(np.zeros((2, 2), np.uint8), CLASSES, ["nerve"])
+
+
+def test_an_ellipse_takes_no_other_classs_place():
+    labels = np.zeros((40, 60), np.uint8)
+    cv2.ellipse(labels, (30, 20), (20, 12), 0, 0, 360, 1, -1)
+    labels[:, 28:32] = 2
+    drawn = draw_ellipses(labels.copy(), CLASSES, ["lumen"])
+    np.testing.assert_array_equal(drawn == 2, labels == 2)
+    assert np.count_nonzero(drawn == 1) > 0.9 * np.count_nonzero(labels == 1)
+
+
+def test_first_one_region_then_its_ellipse():
+    labels = np.zeros((40, 60), np.uint8)
+    labels[5:25, 5:25] = 1
+    labels[35:38, 50:55] = 1
+    found = anatomical(labels, networks.spec(single=("lumen",), ellipse=("lumen",)))
+    assert not found[30:].any()
+    assert not found[5, 5]  # a corner is in no ellipse
+    assert found[15, 15] == 1
+
+
+def test_no_spec_wants_an_ellipse_of_a_class_it_has_not():
+    with pytest.raises(ModelError, match="not all among its classes"):
+        networks.spec(ellipse=("head",))
 
 
 def _flooded(labels):

@@ -79,4 +79,5 @@ def describe(network: VideoNetwork, config: TrainConfig) -> ModelSpec:
         StateSpec(f"state_{place}_in", f"state_{place}_out", tuple(state.shape))
         for place, state in enumerate(network.initial_states(1, config.size))
     )
-    return ModelSpec(config.name, config.size, config.classes, config.mean, config.std, states, config.single)
+    kept = config.single, config.ellipse
+    return ModelSpec(config.name, config.size, config.classes, config.mean, config.std, states, *kept)

@@ -83,7 +83,7 @@ class LossConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """All of a training. name, classes, size, mean, std, single: as in ModelSpec."""
+    """All of a training. name, classes, size, mean, std, single, ellipse: as in ModelSpec."""
 
     name: str
     classes: tuple[str, ...]
@@ -92,6 +92,7 @@ class TrainConfig:
     mean: tuple[float, ...] = (20.0,)
     std: tuple[float, ...] = (36.0,)
     single: tuple[str, ...] = ()
+    ellipse: tuple[str, ...] = ()
     network: NetworkConfig = field(default_factory=NetworkConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     loss: LossConfig = field(default_factory=LossConfig)

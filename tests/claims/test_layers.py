@@ -7,8 +7,9 @@ import pytest
 from claims.checkout import ROOT, imports, modules
 
 VALUES = {"errors", "event", "frame", "jetson", "machine", "result", "trace"}
-ADAPTERS = {"biometry", "dataset", "engines", "igtl", "kernels", "metrics", "nifti", "plot", "power", "sources"}
+ADAPTERS = {"dataset", "ellipse", "engines", "igtl", "kernels", "metrics", "nifti", "plot", "power", "sources"}
 SESSION = {
+    "biometry",
     "budget",
     "flow",
     "glance",

@@ -1,4 +1,4 @@
-"""Ellipses: drawn, found again, and measured."""
+"""Ellipses: drawn, found again, filled, and what is read off a head's."""
 
 import math
 
@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.special import ellipe
 
-from rtseg.biometry import Ellipse, ellipse_of, head_biometry
+from rtseg.biometry import head_biometry
+from rtseg.ellipse import Ellipse, ellipse_of, elliptic
 
 
 def _drawn(major: float, minor: float, angle_rad: float, shape: tuple[int, int] = (300, 400)) -> np.ndarray:
@@ -50,3 +51,39 @@ def test_one_pixel_is_an_ellipse_too():
     mask = np.zeros((5, 5), bool)
     mask[2, 3] = True
     assert 0 < ellipse_of(mask).circumference < 4
+
+
+@pytest.mark.parametrize("angle", [-1.2, 0.0, 0.7])
+def test_a_filled_ellipse_stays_as_it_is(angle: float):
+    mask = _drawn(180, 120, angle)
+    assert np.count_nonzero(elliptic(mask) ^ mask) <= 0.002 * np.count_nonzero(mask)
+
+
+def test_a_ragged_border_is_made_good():
+    whole = _drawn(180, 120, 0.4)
+    rows, columns = np.mgrid[-140:160, -210:190]
+    waves = 1 + 0.05 * np.sin(11 * np.arctan2(rows, columns))
+    source = np.round(rows * waves + 140).astype(int).clip(0, 299), np.round(columns * waves + 210).astype(int).clip(0, 399)
+    ragged = whole[source]
+    assert np.count_nonzero(elliptic(ragged) ^ whole) < 0.25 * np.count_nonzero(ragged ^ whole)
+
+
+def test_it_is_cut_at_the_edge_of_the_picture():
+    mask = np.zeros((20, 30), bool)
+    mask[:, :10] = True
+    filled = elliptic(mask)
+    assert filled.shape == mask.shape
+    assert filled[10, 0]
+    assert not filled[:, 25:].any()
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (4, 0), (1, 1), (6, 7)])
+def test_nothing_is_no_ellipse(shape: tuple[int, int]):
+    assert not elliptic(np.zeros(shape, bool)).any()
+
+
+def test_every_pixel_alone_is_its_own_ellipse():
+    for row, column in np.ndindex(3, 4):
+        mask = np.zeros((3, 4), bool)
+        mask[row, column] = True
+        np.testing.assert_array_equal(elliptic(mask), mask)

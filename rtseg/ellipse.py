@@ -1,0 +1,94 @@
+"""Ellipses: the one that a region comes nearest to, and the region that an ellipse fills."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.frame import Mask, Spacing
+
+_PIXEL = 1 / 12  # the variance of the places within one pixel
+
+Matrix = npt.NDArray[np.float64]  # (2, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Ellipse:
+    """An ellipse. centre: (row, column) in pixels. major, minor: its axes' whole lengths, in the unit of the spacing.
+
+    angle_rad: of the major axis, from along a row towards down a column, in (-pi/2, pi/2].
+    """
+
+    centre: tuple[float, float]
+    major: float
+    minor: float
+    angle_rad: float
+
+    @property
+    def circumference(self) -> float:
+        """The perimeter, by Ramanujan's second approximation (1914), right to 1e-5 for any head."""
+        a, b = self.major / 2, self.minor / 2
+        h = ((a - b) / (a + b)) ** 2
+        return math.pi * (a + b) * (1 + 3 * h / (10 + math.sqrt(4 - 3 * h)))
+
+
+def ellipse_of(mask: Mask, spacing: Spacing = (1.0, 1.0)) -> Ellipse | None:
+    """The ellipse that has the mask's area moments of first and second order; None for an empty mask.
+
+    mask: (H, W) bool, a filled region. spacing: the size of a pixel (down, along), in the unit that the axes are wanted in.
+    Of a filled ellipse the semi-axes are twice the square roots of the covariance's eigenvalues (Teague, 1980).
+    """
+    moments = _moments(mask)
+    if moments is None:
+        return None
+    centre, spread = moments
+    values, vectors = np.linalg.eigh(spread * np.outer(spacing, spacing))
+    minor, major = 4 * np.sqrt(values)
+    down, along = vectors[:, 1]
+    angle = math.atan2(down, along)
+    angle -= math.pi * (angle > math.pi / 2) - math.pi * (angle <= -math.pi / 2)
+    return Ellipse(centre, float(major), float(minor), angle)
+
+
+def elliptic(mask: Mask) -> Mask:
+    """The region that the mask's ellipse fills: (H, W) bool; an empty mask stays empty.
+
+    Whoever draws a head draws an ellipse (T. van den Heuvel et al., PLOS ONE 2018), so that a ragged border is the network's.
+    """
+    moments = _moments(mask)
+    if moments is None:
+        return np.zeros(mask.shape, bool)
+    (row, column), spread = moments
+    down, along = (2 * math.sqrt(variance) for variance in spread.diagonal())
+    rows, columns = _reach(row, down, mask.shape[0]), _reach(column, along, mask.shape[1])
+    filled = np.zeros(mask.shape, bool)
+    first, last = _ends(np.arange(rows.start, rows.stop) - row, spread) + np.float32(column)
+    places = np.arange(columns.start, columns.stop, dtype=np.float32)
+    filled[rows, columns] = (places >= first[:, None]) & (places <= last[:, None])
+    return filled
+
+
+def _reach(middle: float, half: float, side: int) -> slice:
+    """The rows, or columns, that an ellipse may touch."""
+    return slice(max(0, math.ceil(middle - half)), min(side, math.floor(middle + half) + 1))
+
+
+def _ends(y: npt.NDArray[np.float64], spread: Matrix) -> npt.NDArray[np.float32]:
+    """Where each row enters and leaves the ellipse a y^2 + 2 b x y + c x^2 = 1, from its centre: (2, rows)."""
+    (a, b), (_, c) = np.linalg.inv(4 * spread)
+    half = np.sqrt(np.maximum((b * y) ** 2 - c * (a * y * y - 1), 0))
+    return np.stack([-b * y - half, -b * y + half]).astype(np.float32) / np.float32(c)
+
+
+def _moments(mask: Mask) -> tuple[tuple[float, float], Matrix] | None:
+    """The centre (row, column) of a mask and the covariance of its places (down, along); None where it is empty."""
+    y, x = (np.arange(side, dtype=np.float32) - side // 2 for side in mask.shape)  # from the middle: so float32 is enough
+    counts, across, squares = (mask.astype(np.float32) @ np.stack([np.ones_like(x), x, x * x], 1)).T.astype(np.float64)
+    area = counts.sum()
+    if not area:
+        return None
+    row, column = y @ counts / area, across.sum() / area
+    mixed = y @ across / area - row * column
+    spread = np.array([[y * y @ counts / area - row * row, mixed], [mixed, squares.sum() / area - column * column]])
+    return (row + mask.shape[0] // 2, column + mask.shape[1] // 2), spread + _PIXEL * np.eye(2)
