@@ -1,14 +1,15 @@
 """EfficientNet-Lite0's first eleven blocks as an encoder: ReLU6 and no squeeze-and-excitation, so that INT8 holds it well.
 
-M. Tan and Q. Le, "EfficientNet", ICML 2019; the Lite form: R. Liu, TensorFlow's model garden, 2020. The blocks at 1/32 are left
-out: they hold three quarters of its weights, and the memory sits at 1/16. BatchNorm learns on, its statistics too: those of
-colour photographs do not fit grey speckle.
+M. Tan and Q. Le, "EfficientNet", ICML 2019; the Lite form: R. Liu, TensorFlow's model garden, 2020. The blocks at 1/32 hold
+three quarters of its weights: two of them come with `deep`, the others never, and the memory sits at 1/16. BatchNorm learns on,
+its statistics too: those of colour photographs do not fit grey speckle.
 """
 
 import torch
 from torch import Tensor, nn
 
 FEATURES = (16, 24, 40, 112)  # channels at 1/2, 1/4, 1/8 and 1/16 of the input
+DEEP_FEATURES = 192  # at 1/32
 
 _STEM = 32  # channels
 _LEVELS = (  # kernel, stride, expansion and channels of each block
@@ -17,6 +18,7 @@ _LEVELS = (  # kernel, stride, expansion and channels of each block
     ((5, 2, 6, 40), (5, 1, 6, 40)),
     ((3, 2, 6, 80), (3, 1, 6, 80), (3, 1, 6, 80), (5, 1, 6, 112), (5, 1, 6, 112), (5, 1, 6, 112)),
 )
+_DEEP = ((5, 2, 6, DEEP_FEATURES), (5, 1, 6, DEEP_FEATURES))
 
 
 class Block(nn.Module):
@@ -37,11 +39,12 @@ class Block(nn.Module):
 
 
 class LiteEncoder(nn.ModuleList):
-    """Four levels, each half as high and wide as the one before, of FEATURES channels; grey comes in."""
+    """Four levels, each half as high and wide as the one before, of FEATURES channels; grey comes in. deep: five levels."""
 
-    def __init__(self) -> None:
-        befores = iter((_STEM, *(row[-1] for level in _LEVELS for row in level)))
-        levels = [nn.Sequential(*(Block(next(befores), *row) for row in level)) for level in _LEVELS]
+    def __init__(self, deep: bool = False) -> None:
+        rows = (*_LEVELS, _DEEP) if deep else _LEVELS
+        befores = iter((_STEM, *(row[-1] for level in rows for row in level)))
+        levels = [nn.Sequential(*(Block(next(befores), *row) for row in level)) for level in rows]
         levels[0].insert(0, _convolution(1, _STEM, 3, stride=2))
         super().__init__(levels)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from rtseg.models.cells import CELLS, Cell
-from rtseg.models.lite_encoder import FEATURES, LiteEncoder
+from rtseg.models.lite_encoder import DEEP_FEATURES, FEATURES, LiteEncoder
 from rtseg.models.network import VideoNetwork
 
 LITE = "Lite0"  # the size whose encoder is EfficientNet-Lite0's, which ImageNet has taught to see
@@ -24,16 +24,18 @@ class RecurrentUNet(VideoNetwork):
     """logits, *states = network(x, *states): x (N, C, H, W) with H and W multiples of 16, logits (N, K, H / 2, W / 2).
 
     scales: 1 remembers at 1/16 of the input what is there; 2 remembers at 1/4 too, where its border runs. A memory is added to
-    what the frame shows, so that zero states, the memory of nothing, leave the frame to itself.
+    what the frame shows, so that zero states, the memory of nothing, leave the frame to itself. deep: the encoder of size LITE
+    goes on to 1/32 (H and W are multiples of 32 then), where a place sees most of the picture.
     """
 
-    def __init__(self, n_logits: int, size: str = "S", cell: str = "gru", scales: int = 1) -> None:
+    def __init__(self, n_logits: int, size: str = "S", cell: str = "gru", scales: int = 1, deep: bool = False) -> None:
         super().__init__()
         widths, lite = WIDTHS[size], size == LITE
-        self.encoder = LiteEncoder() if lite else _encoder(widths)
+        self.encoder = LiteEncoder(deep) if lite else _encoder(widths)
         self.shortcuts = nn.ModuleList(map(_shortcut, FEATURES if lite else widths, widths[:-1]))
         self.remembered = widths[-2]  # channels
         self.bridge = _convolution(widths[-1], self.remembered)
+        self.context = _shortcut(DEEP_FEATURES, self.remembered) if deep else None
         self.memory = CELLS[cell](self.remembered)
         self.fine = SlimMemory(widths[1], cell) if scales == 2 else None
         self.decoder = nn.ModuleList(
@@ -81,7 +83,8 @@ class RecurrentUNet(VideoNetwork):
             x = level(x)
             features.append(x)
         skips = [shortcut(feature) for shortcut, feature in zip(self.shortcuts, features, strict=False)]
-        return self.bridge(x), skips[::-1]
+        bottom: Tensor = self.bridge(features[3])
+        return bottom + _doubled(self.context(x)) if self.context else bottom, skips[::-1]
 
 
 class SlimMemory(nn.Module):

@@ -23,7 +23,8 @@ def build(config: TrainConfig) -> VideoNetwork:
         from rtseg.models.baseline import BaselineUNet
 
         return BaselineUNet(n_logits)
-    return RecurrentUNet(n_logits, config.network.size, config.network.cell, config.network.scales)
+    network = config.network
+    return RecurrentUNet(n_logits, network.size, network.cell, network.scales, network.deep)
 
 
 def begin(config: TrainConfig) -> VideoNetwork:

@@ -37,6 +37,7 @@ class NetworkConfig:
     """A network of rtseg.models: its size ("S", "M", "Lite0", "UNet") and its cell ("gru", "lstm", "none" for "UNet").
 
     scales: 1 for a memory at the bottom alone, 2 for another one near the top, that borders do not flicker.
+    deep: the encoder goes on to 1/32, for pictures whose places only the whole explains ("Lite0" alone).
     imagenet: the encoder starts from what ImageNet taught it ("Lite0" alone). start: a last.pt of another training, from which
     whatever fits is taken. encoder_rate: the encoder's share of the learning rate.
     """
@@ -44,6 +45,7 @@ class NetworkConfig:
     size: str = "S"
     cell: str = "gru"
     scales: int = 1
+    deep: bool = False
     imagenet: bool = False
     start: str = ""
     encoder_rate: float = 1.0
@@ -155,8 +157,9 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
 def _first_problem(config: TrainConfig) -> str:
     """What is out of range, in words, or nothing."""
     schedule = config.schedule
-    if any(side < 32 or side % 16 for side in config.size):
-        return f"size is {config.size}: give multiples of 16, 32 or more"
+    step = 32 if config.network.deep else 16
+    if any(side < 32 or side % step for side in config.size):
+        return f"size is {config.size}: give multiples of {step}, 32 or more"
     if len(config.mean) != 1 or len(config.std) != 1:
         return "mean and std hold one value: the networks see grey"
     if not config.classes:
@@ -177,8 +180,8 @@ def _network_problem(network: NetworkConfig) -> str:
         return f"[network] size and cell are one of: {choices}"
     if network.scales not in ((1,) if network.size == BASELINE else (1, 2)):
         return "[network] scales is 1 or 2, and 1 for a size without a memory"
-    if network.imagenet and network.size != LITE:
-        return f"[network] imagenet has weights for size {LITE!r} alone: take that, or leave it out"
+    if (network.imagenet or network.deep) and network.size != LITE:
+        return f"[network] imagenet and deep are for size {LITE!r} alone: take that, or leave them out"
     if network.imagenet and network.start:
         return "[network] imagenet and start are two beginnings: take one"
     if network.encoder_rate <= 0:

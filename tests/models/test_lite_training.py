@@ -31,7 +31,7 @@ def test_a_training_begins_with_imagenet_only_where_it_is_told_to():
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ({"size": "S", "imagenet": True}, "imagenet has weights for size 'Lite0' alone"),
+        ({"size": "S", "imagenet": True}, "imagenet and deep are for size 'Lite0' alone"),
         ({"size": "Lite0", "encoder_rate": 0}, "encoder_rate is above 0"),
     ],
 )
