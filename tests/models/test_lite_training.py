@@ -8,13 +8,13 @@ from rtseg.engines import export as exporting
 from rtseg.errors import ConfigError
 from rtseg.models.imagenet import load_imagenet
 from rtseg.models.lite_encoder import LiteEncoder
-from rtseg.train.checkpoint import begin, build, describe
+from rtseg.train.checkpoint import begin, build, describe, write_checkpoint
 from rtseg.train.config import from_values
 from rtseg.train.run import Trainer
 
 
 def config(**network):
-    values = {"name": "x", "classes": ["a", "b"], "size": [32, 48], "data": {"folder": "d", "held_out": []}}
+    values = {"name": "x", "classes": ["a", "b"], "size": [32, 64], "data": {"folder": "d", "held_out": []}}
     return from_values({**values, "network": network}, "here")
 
 
@@ -26,6 +26,18 @@ def test_a_training_begins_with_imagenet_only_where_it_is_told_to():
     assert all(torch.equal(begun[name], value) for name, value in wanted.items())
     for network in (begin(config(size="Lite0")), build(config(size="Lite0", imagenet=True))):
         assert not torch.equal(network.encoder.state_dict()["0.0.0.weight"], wanted["0.0.0.weight"])
+
+
+def test_another_training_goes_over_what_imagenet_taught(tmp_path):
+    first = config(size="Lite0")
+    average = {name: torch.full_like(value, 3) for name, value in build(first).state_dict().items()}
+    write_checkpoint(tmp_path / "first.pt", first, {"average": average})
+    begun = begin(config(size="Lite0", deep=True, imagenet=True, start=str(tmp_path / "first.pt"))).encoder
+    taught = LiteEncoder(deep=True)
+    load_imagenet(taught)
+    assert torch.equal(begun[3].state_dict()["0.project.0.weight"], average["encoder.3.0.project.0.weight"])
+    for name, value in taught[4].state_dict().items():
+        assert torch.equal(begun[4].state_dict()[name], value)
 
 
 @pytest.mark.parametrize(

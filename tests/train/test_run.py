@@ -112,8 +112,6 @@ def test_a_training_starts_from_another_one(config, tmp_path):
     assert {name for name in network if not torch.equal(network[name], before[name])} == {"head.weight", "head.bias"}
     with pytest.raises(ConfigError, match="is of another kind of network: start from one of the same size and cell"):
         begin(from_values({**values, "network": {"start": str(taught), "size": "M"}}, "here"))
-    with pytest.raises(ConfigError, match="two beginnings: take one"):
-        from_values({**values, "network": {"size": "Lite0", "imagenet": True, "start": str(taught)}}, "here")
 
 
 def test_other_settings_do_not_go_on(config, tmp_path):
