@@ -26,12 +26,12 @@ soak: .venv/core
 temporal: .venv/dev
 	@mkdir -p docs/benchmarks
 	for pair in carotid:carotid fetal-head:fetal_head nerve-vessel:nerve_vessel; do \
-	    model=$${pair%:*}; $(BIN)/rtseg eval $$model $(DATA)/$${pair#*:} --video --held-out engines/zoo/$$model.toml \
+	    model=$${pair%:*}; $(BIN)/rtseg eval engines/zoo/held_out/$$model.onnx $(DATA)/$${pair#*:} --video --held-out engines/zoo/$$model.toml \
 	        --json docs/benchmarks/temporal-$$model.json --plot docs/temporal-$$model.png || exit 1; done
 	$(BIN)/python -m rtseg.temporal_bench.table docs/benchmarks/temporal-*.json > docs/benchmarks/temporal.md
 
-conformity: .venv/dev
-	$(PIP) setuptools wheel
+conformity: .venv/core
+	$(PIP) --editable '.[onnx]' pytest setuptools wheel
 	RTSEG_CONFORMITY=1 $(BIN)/python -m pytest -rs tests/conformity
 
 gpu-check:

@@ -65,7 +65,8 @@ def _pulse(labels: Image) -> Pulse:
 def _credit(case: Case) -> str:
     return (
         f"Simulated motion. One real still, {case.image_path.name}, was set in motion by rtseg.train.demo_clip: drift, tissue\n"
-        "deformation, pulsation and speckle are computed, nobody moved like this. The scan is held out of all training.\n\n"
+        "deformation, pulsation and speckle are computed, nobody moved like this. The shipped network\n"
+        "has seen the scan, engines/zoo/held_out/carotid.onnx has not.\n\n"
         "The still: A. Momot, Common Carotid Artery Ultrasound Images, Mendeley Data, 2022, doi 10.17632/d4xt63mgjm,\n"
         "CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/), changed as said above.\n"
     )

@@ -14,9 +14,9 @@ ZOO = Path(__file__).parents[2] / "engines" / "zoo"
 CLIP = Path(__file__).parents[2] / "rtseg" / "sources" / "clips" / "carotid.mp4"
 
 
-@pytest.fixture(scope="module")
-def session():
-    return onnxruntime.InferenceSession(str(ZOO / "carotid.onnx"), providers=["CPUExecutionProvider"])
+@pytest.fixture(scope="module", params=["carotid.onnx", "held_out/carotid.onnx"])
+def session(request):
+    return onnxruntime.InferenceSession(str(ZOO / request.param), providers=["CPUExecutionProvider"])
 
 
 @pytest.fixture(scope="module")
