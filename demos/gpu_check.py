@@ -1,7 +1,7 @@
 """`make gpu-check`: what a person with an NVIDIA GPU or a Jetson runs, and the report to send back.
 
 Everything that is claimed of GPUs is tried on this one: the kernels against the NumPy truth, the engine against OpenVINO, its
-speed. Until such a report is committed under docs/benchmarks/, the GPU path is unproved on a device.
+speed. Until a report that passed is committed as docs/benchmarks/gpu-NAME.json, the GPU path is unproved on a device.
 
     python3 demos/gpu_check.py [gpu-report.json]
 """
@@ -20,6 +20,7 @@ TAIL = 4000  # characters of what a step printed
 
 RTSEG = [sys.executable, "-m", "rtseg.cli"]
 MODELS = ("carotid", "carotid-int8")
+REPORTS = "docs/benchmarks/gpu-*.json"  # those that were sent back and committed
 DECODED = "rtseg/sources/clips/carotid.mp4#decode=gpu"
 
 
@@ -46,6 +47,11 @@ def steps() -> list[Step]:
         run = [*RTSEG, "run", "clip:carotid", "--model", model, "--engine", "tensorrt", "--json", f"out/gpu-{model}.jsonl"]
         found += [
             Step(f"build and gate {model}", [*RTSEG, "build", model, "--again"], needs="every kernel against its truth"),
+            Step(
+                f"masks of {model} against OpenVINO's",
+                [sys.executable, "demos/gpu_engine.py", model],
+                needs=f"build and gate {model}",
+            ),
             Step(f"run {model}", run, needs=f"build and gate {model}"),
             Step(
                 f"bench {model}",
@@ -55,6 +61,12 @@ def steps() -> list[Step]:
         ]
     decoded = [*RTSEG, "run", DECODED, "--model", "carotid", "--engine", "tensorrt", "--speckle", "median"]
     return [*found, Step("decode on the GPU, filter speckle there", decoded, needs="build and gate carotid")]
+
+
+def standing() -> str:
+    """Whether the GPU path is proved on a device, by the reports that are committed."""
+    passed = [path.name for path in sorted(ROOT.glob(REPORTS)) if json.loads(path.read_text(encoding="utf-8"))["passed"]]
+    return f"proved on a device by {', '.join(passed)}" if passed else "unproved on a device"
 
 
 def tried(step: Step) -> dict[str, object]:
@@ -85,6 +97,7 @@ def check(wanted: Sequence[Step]) -> list[dict[str, object]]:
 def main(path: str = "gpu-report.json") -> int:
     """Write the report, and give 0 where all passed."""
     (ROOT / "out").mkdir(exist_ok=True)
+    sys.stdout.write(f"The GPU path is {standing()}.\n")
     report = check(steps())
     passed = all(entry["passed"] for entry in report)
     Path(path).write_text(json.dumps({"passed": passed, "steps": report}, indent=2) + "\n", encoding="utf-8")

@@ -1,9 +1,11 @@
 """A GPU by pycuda: its primary context, streams, events, and memory on both sides (extra `tensorrt`)."""
 
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +18,8 @@ except ImportError as error:
     if "libcuda" in str(error):
         raise EngineError(f"there is no NVIDIA driver here ({error}): install one, or run on the CPU") from error
     raise MissingExtra("the TensorRT engine", "tensorrt") from error
+
+_log = logging.getLogger(__name__)
 
 NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: pycuda has no name for it
 REOPEN = "what runs on this GPU is lost: close the engine and open it again, or run on the CPU"
@@ -37,6 +41,7 @@ class Gpu:
         self.driver = str(cuda.get_driver_version())
         # Jetson: the CPU and the GPU share one memory, and a copy between them is a waste.
         self.integrated = bool(self._device.get_attribute(cuda.device_attribute.INTEGRATED))
+        self._lent = WeakSet["Stream | Event"]()
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -58,19 +63,71 @@ class Gpu:
     def is_open(self) -> bool:
         return self._context is not None
 
-    def stream(self) -> Any:
+    def stream(self) -> "Stream":
         """A new stream, which does not wait for the default one."""
-        return cuda.Stream(NON_BLOCKING)
+        self._lent.add(made := Stream())
+        return made
 
-    def event(self) -> Any:
+    def event(self) -> "Event":
         """A new event, without a clock."""
-        return cuda.Event(cuda.event_flags.DISABLE_TIMING)
+        self._lent.add(made := Event())
+        return made
 
     def close(self) -> None:
-        """Give the context back; closing twice is harmless."""
+        """Give streams, events and the context back, whoever still names them; closing twice is harmless."""
         context, self._context = self._context, None
-        if context is not None:
-            context.detach()
+        if context is None:
+            return
+        try:
+            context.push()  # pycuda gives back nothing where it is not current, if another thread opened it
+            for lent in [*self._lent]:
+                lent.close()
+        except cuda.Error as error:
+            _log.warning("the GPU did not take its context back: %s", error)
+        context.detach()
+
+
+class Stream:
+    """What is put on it is done in turn. own: pycuda's, which goes with `close`, since it outlives no context."""
+
+    def __init__(self) -> None:
+        self.own: Any = cuda.Stream(NON_BLOCKING)
+
+    @property
+    def handle(self) -> int:
+        """CUDA's own, for TensorRT and the kernels."""
+        return int(self.own.handle)
+
+    def synchronize(self) -> None:
+        """Wait until all on it is done."""
+        self.own.synchronize()
+
+    def wait_for_event(self, event: "Event") -> None:
+        """Let what is put on it from now on wait for an event."""
+        self.own.wait_for_event(event.own)
+
+    def close(self) -> None:
+        """Give it back."""
+        self.own = None
+
+
+class Event:
+    """A moment in a stream. own: pycuda's, which goes with `close`, since it outlives no context."""
+
+    def __init__(self) -> None:
+        self.own: Any = cuda.Event(cuda.event_flags.DISABLE_TIMING)
+
+    def record(self, stream: Stream) -> None:
+        """Let it stand behind all that is on the stream."""
+        self.own.record(stream.own)
+
+    def synchronize(self) -> None:
+        """Wait until the stream has come to it; not at all where it was never recorded."""
+        self.own.synchronize()
+
+    def close(self) -> None:
+        """Give it back."""
+        self.own = None
 
 
 class GpuArray:
@@ -114,10 +171,10 @@ class Memory:
         pointer = reused[1] if reused else int(self._blocks[-1])
         return GpuArray(pointer, shape, dtype, self._stream, _Kept(self._dropped, size, pointer))
 
-    def zeros(self, shape: Sequence[int], dtype: npt.DTypeLike, stream: Any) -> GpuArray:
+    def zeros(self, shape: Sequence[int], dtype: npt.DTypeLike, stream: Stream) -> GpuArray:
         """An array of zeros, once the stream has come to it."""
         array = self.array(shape, dtype)
-        cuda.memset_d8_async(array.pointer, 0, array.nbytes, stream)
+        cuda.memset_d8_async(array.pointer, 0, array.nbytes, stream.own)
         return array
 
     def close(self) -> None:
@@ -154,14 +211,14 @@ class Pinned:
         self._allocation.free()
 
 
-def to_device(target: int, source: npt.NDArray[Any], stream: Any) -> None:
+def to_device(target: int, source: npt.NDArray[Any], stream: Stream) -> None:
     """Put a copy from pinned memory on the stream."""
-    cuda.memcpy_htod_async(target, source, stream)
+    cuda.memcpy_htod_async(target, source, stream.own)
 
 
-def to_host(target: npt.NDArray[Any], source: int, stream: Any) -> None:
+def to_host(target: npt.NDArray[Any], source: int, stream: Stream) -> None:
     """Put a copy into pinned memory on the stream."""
-    cuda.memcpy_dtoh_async(target, source, stream)
+    cuda.memcpy_dtoh_async(target, source, stream.own)
 
 
 def bytes_of(shape: Sequence[int], dtype: npt.DTypeLike) -> int:

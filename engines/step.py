@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.engines.deferred import Deferred, Known
-from rtseg.engines.gpu import GpuArray, Pinned, to_host
+from rtseg.engines.gpu import Event, GpuArray, Pinned, Stream, to_host
 from rtseg.kernels.cuda import launch, stream_of
 from rtseg.kernels.device_array import DeviceArray, Graph
 from rtseg.kernels.registry import Kernel
@@ -37,15 +37,15 @@ Wishes = Mapping[Hashable, Wish]
 class Step:
     """What the stream does for one place of the frame, one fit and one side of the state.
 
-    network: runs it, and adds its answer to what is known. leaves: tells the arrays that everything is made of. stream, done:
-    pycuda's; `done` is recorded behind each run. mapped: the GPU writes into host memory by itself.
+    network: runs it, and adds its answer to what is known. leaves: tells the arrays that everything is made of. done: is
+    recorded on the stream behind each run. mapped: the GPU writes into host memory by itself.
 
     A first run works out each thing when it is asked for. From the second on, one graph does it all: the answers that the run
     before was asked for lie in pinned memory when `done` is reached, and what it was asked to keep is kept. Who asks for
     something else than before gets it, and the next run captures again.
     """
 
-    def __init__(self, network: Network, leaves: Callable[[], Known], stream: Any, done: Any, *, mapped: bool) -> None:
+    def __init__(self, network: Network, leaves: Callable[[], Known], stream: Stream, done: Event, *, mapped: bool) -> None:
         self._network, self._leaves, self._stream, self._done, self._mapped = network, leaves, stream, done, mapped
         self._asked: dict[Hashable, Wish] = {}  # since the last start
         self._outputs: Wishes = {}  # what the graph fulfils

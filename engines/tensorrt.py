@@ -211,11 +211,9 @@ class TensorRtEngine:
             all_of_them.callback(self._stream.synchronize)
 
     def _let_go(self) -> None:
-        """Free what the kernels keep for this engine's stream, and the stream itself."""
+        """Free what the kernels keep for this engine's stream."""
         pool().forget(self._stream.handle)
         self._place = None
-        for name in ("_lasting", "_uploads", "_done", "_stream"):  # pycuda's own things go while their context is current
-            self.__dict__.pop(name, None)
 
 
 def _no_network(known: Known) -> None:

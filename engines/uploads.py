@@ -1,12 +1,12 @@
 """Frames on their way up to the GPU: two places that take turns, so that a frame can come while the one before is worked on."""
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from threading import Lock
-from typing import Any
 
 import numpy as np
 
-from rtseg.engines.gpu import Gpu, GpuArray, Memory, Pinned, to_device
+from rtseg.engines.gpu import Gpu, GpuArray, Memory, Pinned, Stream, to_device
 from rtseg.frame import Image
 
 PLACES = 2
@@ -23,7 +23,7 @@ class Place:
         pointer = self.host.pointer if self._own is None else self._own.pointer
         self.device = GpuArray(pointer, shape, np.uint8, stream, self._own)
 
-    def put(self, image: Image, copies: Any) -> None:
+    def put(self, image: Image, copies: Stream) -> None:
         """Copy an image here, on the stream for copies, once what was here is read."""
         self.uploaded.synchronize()
         if self._own is None:
@@ -41,7 +41,7 @@ class Uploads:
     work: the stream that reads the frames. on_change: called before the memory of the old size goes.
     """
 
-    def __init__(self, gpu: Gpu, memory: Memory, work: Any, on_change: Any, *, mapped: bool) -> None:
+    def __init__(self, gpu: Gpu, memory: Memory, work: Stream, on_change: Callable[[], None], *, mapped: bool) -> None:
         self._gpu, self._memory, self._work, self._mapped = gpu, memory, work, mapped
         self._on_change, self._copies = on_change, gpu.stream()
         self.places: list[Place] = []

@@ -31,7 +31,7 @@ _UNITS_MS = {"ms": 1.0, "s": 1000.0, "": 1.0}
 _WAIT = "wait"
 _SMALLER_SAVES = 1 - (3 / 4) ** 2  # of the pixels
 _LEAST_LEFT = 0.2
-_NOT_WORKED = (Life.HELD, Life.LOST)  # frames that cost nothing say nothing
+_NOT_WORKED = (Life.HELD, Life.LOST, Life.SPOILT)  # frames that cost nothing say nothing
 
 _log = logging.getLogger(__name__)
 

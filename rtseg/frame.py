@@ -90,6 +90,7 @@ class Life(str, Enum):
 
     NEW = "NEW"  # the first frame, or a stream of another size: the memory starts afresh
     LIVE = "LIVE"  # the stream goes on
+    SPOILT = "SPOILT"  # a shadow, lost contact, noise, blur, another gain: the mask is carried on, the memory waits
     HELD = "HELD"  # the scanner is frozen, or the grabber repeats a frame: the mask is kept
     CUT = "CUT"  # another scene: the memory starts afresh
     GAP = "GAP"  # too many frames were dropped: the memory starts afresh

@@ -3,9 +3,11 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from time import perf_counter_ns
 
 from rtseg.frame import Frame
 from rtseg.sources.base import Source
+from rtseg.sources.rhythm import Rhythm
 
 _JOIN_S = 5.0  # a source that does not let go of its frame after this long is left to its daemon thread
 _TICK_S = 1.0  # a wait that ends now and then, so that Ctrl-C is heard on every system
@@ -20,7 +22,7 @@ class LatestFrame:
 
     def __init__(self, source: Source, expect: Callable[[Frame], None] | None = None) -> None:
         self._source, self._expect = source, expect
-        self._changed = threading.Condition()
+        self._changed, self._rhythm = threading.Condition(), Rhythm()
         self._frames: deque[Frame] = deque()
         self._ended = False
         self._error: Exception | None = None
@@ -52,6 +54,12 @@ class LatestFrame:
         """Called with the lock, before a frame is put in."""
         self._frames.clear()
 
+    def _await_newer(self) -> None:
+        """Called with the lock, when there is a frame: let it go for the next one, if that is all but here."""
+        newest, patience_s = self._frames[-1], self._rhythm.patience_s(perf_counter_ns())
+        if patience_s:
+            self._changed.wait_for(lambda: self._frames[-1] is not newest or self._ended, patience_s)
+
     def _capture(self) -> None:
         try:
             for frame in self._source:
@@ -68,6 +76,7 @@ class LatestFrame:
         with self._changed:
             self._make_room()
             self._frames.append(frame)
+            self._rhythm.came(perf_counter_ns())
             self._changed.notify_all()
             return not self._ended
 
@@ -79,8 +88,12 @@ class LatestFrame:
     def _take(self) -> Frame | None:
         """The next frame; waits for one; None at the end."""
         with self._changed:
+            self._rhythm.asked(perf_counter_ns())
             while not self._changed.wait_for(lambda: self._frames or self._ended, _TICK_S):
                 pass
+            if self._frames:
+                self._await_newer()
+            self._rhythm.taken(perf_counter_ns())
             self._changed.notify_all()
             return self._frames.popleft() if self._frames else None
 
@@ -91,6 +104,9 @@ class ReadAhead(LatestFrame):
     def __init__(self, source: Source, depth: int = 8) -> None:
         super().__init__(source)
         self._depth = depth
+
+    def _await_newer(self) -> None:
+        """Each frame is wanted."""
 
     def _make_room(self) -> None:
         self._changed.wait_for(lambda: len(self._frames) < self._depth or self._ended)

@@ -8,12 +8,15 @@ from collections import deque
 from dataclasses import dataclass
 from statistics import median
 
+from rtseg.degradation import Degradation, degradation
 from rtseg.frame import Frame, Life
 from rtseg.glance import Glance, change, glance, is_air, unlikeness
 from rtseg.kernels.fit import Box
 
 _CHANGES = 15  # the newest, whose median is what is usual
 _SHARE = 0.1  # of the newest frame in what is usual
+_SPARSE = 3  # times as unlike as usual, the next frame must still be the same scene: else too much happens between two frames
+_BRIGHTENED = 0.002  # of the cells: where more has come than one cell, something moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,11 @@ class LifecycleLimits:
     this much is another scene. freeze_frames: a picture held for more frames than this was a freeze, during which time went on.
     gap_frames, gap_s: more frames lost in a row, or more seconds between two frames of a live source, make the memory stale,
     if that is `unusual` times the usual, too.
+    spoilt_level, spoilt_detail: a frame of the same scene is spoilt that is suddenly so many times as bright, or has so many
+    times the detail, as the last good one, or the reverse; and one on which a share of shadow_least to shadow_most of what was
+    bright went dark, while nothing became bright. same_scene, same_beside: the most unlikeness of a scene to itself, and of
+    what lies beside a shadow. spoilt_frames: that many in a row at the most, since what lasts is how it looks now, and only
+    after as many that were not; 0: none is.
     contact_levels: the probe is in air where all below the near field is dark against it, and nothing there stands out from
     its left and right by this many grey levels; 0: never. lost_frames: without contact for more frames than this, the memory is
     forgotten.
@@ -45,6 +53,13 @@ class LifecycleLimits:
     gap_frames: int = 15
     gap_s: float = 1.0
     unusual: float = 5.0
+    spoilt_level: float = 1.25
+    spoilt_detail: float = 1.13
+    shadow_least: float = 0.01
+    shadow_most: float = 0.5
+    same_scene: float = 0.12
+    same_beside: float = 0.03
+    spoilt_frames: int = 5
     contact_levels: float = 10.0
     lost_frames: int = 12
     memory_confidence: float = 0.9
@@ -78,9 +93,10 @@ class Lifecycle:
     def forget(self) -> None:
         """Take the next frame for the first one."""
         self._before: Glance | None = None  # the frame before
-        self._scene: Glance | None = None  # the newest with contact
+        self._scene: Glance | None = None  # the newest with contact that nothing spoilt
         self._segmented: Glance | None = None  # the newest that was not held
-        self._without_contact = self._held = 0  # frames in a row
+        self._without_contact = self._held = self._spoilt = 0  # frames in a row
+        self._known = 0  # frames since the scene began to look so
         self._usual = _Usual()
         self._changes = deque[float](maxlen=_CHANGES)  # grey levels between one picture and the next
 
@@ -97,14 +113,13 @@ class Lifecycle:
     def observe(self, frame: Frame, box: Box | None = None) -> tuple[Life, str]:
         """What `frame` is, seen after the frames before it, with the reason in words; box: the part to look at."""
         seen = glance(frame, box)
-        if self._limits.contact_levels and is_air(seen.coarse, self._limits.contact_levels):
+        spoil = self._spoil(seen)
+        if not spoil and self._limits.contact_levels and is_air(seen.coarse, self._limits.contact_levels):
             life, reason = Life.LOST, "no contact: nothing stands out below the probe's own echoes"
-            self._without_contact, self._held = self._without_contact + 1, 0
+            self._without_contact, self._held, self._spoilt = self._without_contact + 1, 0, 0
         else:
-            life, reason = self._judge(seen)
-            self._without_contact, self._scene = 0, seen
-            self._held = self._held + 1 if life is Life.HELD else 0
-            self._segmented = self._segmented if life is Life.HELD else seen
+            life, reason = self._judge(seen, spoil)
+            self._take_for(life, seen)
         self._before = seen
         return life, reason
 
@@ -115,7 +130,31 @@ class Lifecycle:
         if not self._without_contact:
             self._scene = self._segmented = seen
 
-    def _judge(self, seen: Glance) -> tuple[Life, str]:
+    def _take_for(self, life: Life, seen: Glance) -> None:
+        """Keep of a frame with contact what those after it are compared with."""
+        self._held = self._held + 1 if life is Life.HELD else 0
+        if life is not Life.HELD:
+            self._segmented = seen
+        if life is Life.SPOILT:
+            self._spoilt += 1
+        elif life is not Life.HELD:
+            self._known = 1 if life is not Life.LIVE or self._without_contact else self._known + 1
+            self._spoilt = 0
+        if not self._spoilt:
+            self._scene = seen
+        self._without_contact = 0
+
+    def _spoil(self, seen: Glance) -> str:
+        """What has suddenly spoilt a frame of the scene, or nothing: where it lasts, that is how the scene looks now."""
+        good, limits = self._scene, self._limits
+        if good is None or self._without_contact or _SPARSE * self._usual.unlikeness > limits.same_scene:
+            return ""
+        cause = _cause(degradation(seen, good), limits) if (seen.shape, seen.box) == (good.shape, good.box) else ""
+        if cause and (self._known < limits.spoilt_frames or self._spoilt == limits.spoilt_frames):
+            self._known, cause = 0, ""
+        return cause
+
+    def _judge(self, seen: Glance, spoil: str) -> tuple[Life, str]:
         """What a frame with contact is."""
         if self._before is None or self._scene is None or self._segmented is None:
             return Life.NEW, "first frame"
@@ -124,7 +163,7 @@ class Lifecycle:
             return Life.NEW, reason
         if self._is_held(seen, self._segmented):
             return Life.HELD, "the picture stands still"
-        return self._moved(seen, self._before, self._scene)
+        return self._moved(seen, self._before, self._scene, spoil)
 
     def _new(self, seen: Glance, before: Glance, scene: Glance) -> str:
         """Why this is another stream, or nothing."""
@@ -153,24 +192,39 @@ class Lifecycle:
             self._changes.append(levels)
         return held
 
-    def _moved(self, seen: Glance, before: Glance, scene: Glance) -> tuple[Life, str]:
-        """Whether the stream went on, or was interrupted or cut."""
+    def _moved(self, seen: Glance, before: Glance, scene: Glance, spoil: str) -> tuple[Life, str]:
+        """Whether the stream went on, or was interrupted, spoilt or cut."""
         limits, usual = self._limits, self._usual
         lost = seen.index - before.index - 1
         seconds = (seen.captured_ns - before.captured_ns) / 1e9 if self.live else 0.0
         unlike = unlikeness(seen.coarse, scene.coarse)
         stale, silent = max(limits.gap_frames, limits.unusual * usual.lost), max(limits.gap_s, limits.unusual * usual.seconds)
         frozen = self._held if self.is_frozen else 0  # a grabber's repeats take no time
-        periods = 1 + lost + self._without_contact + frozen
+        periods = 1 + lost + self._without_contact + self._spoilt + frozen
         cut = max(limits.cut_unlikeness * periods, limits.unusual * usual.unlikeness)
-        usual.update(unlike, lost, seconds)
+        usual.update(usual.unlikeness if spoil else unlike, lost, seconds)
         if lost > stale:
             return Life.GAP, f"{lost} frames lost"
         if seconds > silent:
             return Life.GAP, f"no frame for {seconds:.1f} s"
+        if spoil:
+            return Life.SPOILT, spoil
         if unlike > min(cut, limits.cut_surely):
             return Life.CUT, f"another scene: its likeness to the one before is {1 - unlike:.2f}"
         return Life.LIVE, ""
+
+
+def _cause(lost: Degradation, limits: LifecycleLimits) -> str:
+    """What has spoilt a frame, in words, or nothing."""
+    same = lost.unlikeness <= limits.same_scene
+    if same and not 1 / limits.spoilt_level < lost.level < limits.spoilt_level:
+        return f"another gain, {lost.level:.2f} times as bright"
+    shadow = limits.shadow_least < lost.darkened < limits.shadow_most and lost.brightened <= _BRIGHTENED
+    if shadow and lost.beside <= limits.same_beside:
+        return f"a shadow or lost contact, {lost.darkened:.0%} went dark"
+    if same and not 1 / limits.spoilt_detail < lost.detail < limits.spoilt_detail:
+        return f"{'noise' if lost.detail > 1 else 'blur'}, {lost.detail:.2f} times the detail"
+    return ""
 
 
 class MemoryGate:

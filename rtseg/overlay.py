@@ -31,7 +31,14 @@ OKABE_ITO: tuple[Colour, ...] = (
     (0, 114, 178),
 )
 NOTICE = "research software, not a medical device"
-STATES = {Life.NEW: "NEW", Life.HELD: "FROZEN", Life.CUT: "CUT", Life.GAP: "GAP", Life.LOST: "NO CONTACT"}
+STATES = {
+    Life.NEW: "NEW",
+    Life.SPOILT: "SPOILT",
+    Life.HELD: "FROZEN",
+    Life.CUT: "CUT",
+    Life.GAP: "GAP",
+    Life.LOST: "NO CONTACT",
+}
 
 _WIDER = 3  # times: the contour of a class whose border could as well lie elsewhere is wider by so much
 _WHITE, _AMBER = (255, 255, 255), (255, 200, 60)

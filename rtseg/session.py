@@ -138,10 +138,11 @@ class Session:
         if self._steadier and not self._steadier.is_due(life):
             with trace.stage("temporal"):
                 logits = self._steadier.carry(frame, fit)
-            return self._read(logits, fit, frame, trace, (life, "carried from the frame before"))
+            told = "carried from the frame before"
+            return self._read(logits, fit, frame, trace, (life, f"{reason}: {told}" if life is Life.SPOILT else told))
         logits, state = self._infer(frame, fit, trace)
         found = self._read(logits, fit, frame, trace, (life, reason))
-        self._remember(state, found.confidence)
+        self._remember(state, found)
         return found
 
     def _live_on(self, frame: Frame, trace: LatencyTrace, another: str) -> tuple[Life, str]:
@@ -167,7 +168,7 @@ class Session:
         unknown_yet = self.sector.kind is Kind.UNKNOWN
         if life is Life.HELD:
             return unknown_yet and self._lifecycle.is_frozen
-        return unknown_yet or life is not Life.LOST or self._lifecycle.is_long_lost
+        return unknown_yet or life not in (Life.LOST, Life.SPOILT) or self._lifecycle.is_long_lost
 
     def _locate(self, frame: Frame, before: Sector, another: str, judged: tuple[Life, str]) -> tuple[Life, str]:
         """Find the sector; what another one than before does to the memory of what the lifecycle judged."""
@@ -241,9 +242,9 @@ class Session:
         sure = tuple(float(value) for value in confidence)
         return Segmentation(labels, spec.classes, sure, self.spacing_mm, *judged, doubt)
 
-    def _remember(self, state: State, confidence: tuple[float, ...]) -> None:
-        """Take the new state over, unless the network is in doubt: the old one is good for another frame."""
-        if self._gate.admits(confidence):
+    def _remember(self, state: State, found: Segmentation) -> None:
+        """Take the new state over, unless frame or network are in doubt: the old one is good for another frame."""
+        if found.life is not Life.SPOILT and self._gate.admits(found.confidence):
             self._state = state
         else:
             self.counts.gated += 1

@@ -19,6 +19,8 @@ from rtseg.frame import Frame, Image, Life
 from rtseg.glance import thumbnail
 from rtseg.kernels.fit import Fit
 
+_ABOUT = (21, 21)  # pixels of the network's answer: wider than speckle, narrower than a shadow
+_NOISE_LEVELS, _GREY, _CONTRAST = 2.0, 128, 40  # grey levels: what is no tissue, and how it is shown to the flow
 _MOVING_LEVELS = 2.0  # mean change of the picture, in grey levels, at which a third of the past's say is left
 
 
@@ -74,7 +76,8 @@ class Temporal:
     """
 
     def __init__(self, options: TemporalOptions, keeper: Keeping | None = None) -> None:
-        self._options, self._flow, self._keeper = options, Flow(), keeper or OnHost()
+        self._options, self._keeper = options, keeper or OnHost()
+        self._flow, self._careful = Flow(), Flow(careful=True)  # where the engine does not run, there is time
         self._past: _Past | None = None
         self.forget()
 
@@ -86,6 +89,8 @@ class Temporal:
 
     def is_due(self, life: Life) -> bool:
         """Whether the engine must run on a frame that is neither held nor lost."""
+        if life is Life.SPOILT and self._before is not None:
+            return False
         due = life is not Life.LIVE or self._before is None or self._skipped + 1 >= self._options.every
         self._skipped = 0 if due else self._skipped + 1
         return due
@@ -110,7 +115,8 @@ class Temporal:
         """The last answer (1, K, h, w), carried to a frame that the engine skips."""
         if self._past is None or self._before is None:
             raise ConfigError("there is no answer to carry yet: ask is_due first")
-        field = self._flow.between(self._before, _picture(frame, fit, self._past.size))
+        before, now = (_levelled(picture) for picture in (self._before, _picture(frame, fit, self._past.size)))
+        field = self._careful.between(before, now)
         return kernels.carried(self._past.logits, self._keeper.bring("motion", field))
 
     def _seen(self, frame: Frame, fit: Fit, size: tuple[int, int]) -> _Look:
@@ -132,6 +138,14 @@ class Temporal:
         keep = self._keeper.keep
         self._past = _Past(picture.shape[:2], keep("probabilities", probabilities), keep("logits", logits))
         return logits
+
+
+def _levelled(picture: Image) -> Image:
+    """A picture (h, w) in which each pixel stands against those about it: neither a turn of the gain nor a shadow is motion."""
+    levels = picture.astype(np.float32)
+    apart = levels - cv2.blur(levels, _ABOUT)
+    spread = np.sqrt(cv2.blur(apart * apart, _ABOUT).clip(0)) + _NOISE_LEVELS
+    return np.asarray(np.clip(_GREY + _CONTRAST * apart / spread, 0, 255), np.uint8)
 
 
 def _picture(frame: Frame, fit: Fit, size: tuple[int, int]) -> Image:

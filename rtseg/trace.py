@@ -133,6 +133,7 @@ class MemoryCounts:
 
     new: int = 0
     live: int = 0
+    spoilt: int = 0
     held: int = 0
     cut: int = 0
     gap: int = 0

@@ -49,6 +49,25 @@ def test_the_report_is_written_and_the_exit_code_says_it(
     assert [entry["step"] for entry in report["steps"]] == ["one"]
 
 
+def test_it_says_unproved_until_a_report_that_passed_is_committed(
+    gpu_check: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_check, "ROOT", tmp_path)
+    reports = tmp_path / "docs" / "benchmarks"
+    reports.mkdir(parents=True)
+    assert gpu_check.standing() == "unproved on a device"
+    (reports / "gpu-orin.json").write_text('{"passed": false}')
+    assert gpu_check.standing() == "unproved on a device"
+    (reports / "gpu-thor.json").write_text('{"passed": true}')
+    assert gpu_check.standing() == "proved on a device by gpu-thor.json"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/tensorrt.md", "docs/jetson.md"])
+def test_the_pages_say_the_same(gpu_check: ModuleType, page: str) -> None:
+    text = " ".join((ROOT / page).read_text(encoding="utf-8").replace("*", "").lower().split())
+    assert ("unproved on a device" in text) == (gpu_check.standing() == "unproved on a device")
+
+
 def test_every_need_is_a_step_before_it(gpu_check: ModuleType) -> None:
     seen: set[str] = {""}
     for step in gpu_check.steps():

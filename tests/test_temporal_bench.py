@@ -1,6 +1,7 @@
 """The benchmark of memory and steadiness, small: a tiny network that sees brightness, and phantoms."""
 
 import json
+from dataclasses import replace
 
 import cv2
 import networks
@@ -105,6 +106,14 @@ def test_each_way_is_measured(engine):
     assert table["memory, every 2nd frame"]["engine_ran"] == pytest.approx(5 / 9, abs=1e-5)
     assert all(0 <= row["dice"] <= 1 for row in table.values())
     assert table["memory, every 3rd frame"]["temporal_iou"] is not None
+
+
+def test_what_moved_is_seen_on_the_frames_as_they_were_before_they_were_spoilt(engine):
+    clip = phantom("vessel", SMALL, 6)
+    spoilt = replace(clip, images=tuple(np.roll(image, 9 * (t == 3), 1) for t, image in enumerate(clip.images)))
+    clips = (clip, replace(spoilt, unspoilt=clip.images), spoilt)
+    found = [compared(engine, [one], lambda _: None, {})[TRUTH] for one in clips]
+    assert found[0] == found[1] != found[2]
 
 
 def test_a_way_without_memory_has_no_past(engine):

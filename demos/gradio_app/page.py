@@ -24,7 +24,7 @@ _TITLE = f'<h1>rtseg</h1><span class="notice">{NOTICE}</span>'
 _KEYS = "Space pauses, R resets, O hides the overlay, M takes the memory away"
 _HEAD = (
     '<link rel="stylesheet" href="rtseg/live.css"><link rel="stylesheet" href="rtseg/page.css">'
-    '<script src="rtseg/live.js" defer></script><script src="rtseg/page.js" defer></script>'
+    '<script type="module" src="rtseg/live.js"></script><script src="rtseg/page.js" defer></script>'
 )
 _CAMERA_SWITCH = f"(source) => window.rtsegCamera(source === {CAMERA!r})"
 

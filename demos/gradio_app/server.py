@@ -20,10 +20,10 @@ from rtseg.demos.gradio_app.visitors import Visitor, VisitorGone, Visitors
 from rtseg.demos.gradio_app.webcam import Webcam
 from rtseg.errors import RtsegError, SinkError
 from rtseg.sinks.mjpeg import CONTENT_TYPE, HEAD, PATIENCE_S, SEND_BUFFER, part
-from rtseg.sinks.view_server import page
+from rtseg.sinks.room import Room, parse_room
+from rtseg.sinks.view_server import ASSETS, page
 
 _FILES = {OVERLAY, MASKS, CSV, JSON, *REPORT}
-_SHARED = {"live.css": "text/css", "live.js": "text/javascript"}
 _OWN = {"page.css": "text/css", "page.js": "text/javascript"}
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 
@@ -45,15 +45,16 @@ class Routes:
 
     def asset(self, name: str) -> Response:
         """The page's own scripts and styles."""
-        if name in _SHARED:
-            return Response(page(name), media_type=_SHARED[name], headers=_HEADERS)
+        if name in ASSETS:
+            return Response(page(name), media_type=ASSETS[name], headers=_HEADERS)
         if name in _OWN:
             return Response((files("rtseg.demos.gradio_app") / name).read_bytes(), media_type=_OWN[name], headers=_HEADERS)
         return PlainTextResponse("there is nothing here", 404)
 
-    async def video(self, token: str) -> Response:
-        """The overlay as MJPEG."""
-        return StreamingResponse(_pictures(self._visitors.find(token)), media_type=CONTENT_TYPE, headers=_HEADERS)
+    async def video(self, token: str, room: str = "") -> Response:
+        """The overlay as MJPEG; room: WIDTHxHEIGHT that the page has for it."""
+        pictures = _pictures(self._visitors.find(token), parse_room(room))
+        return StreamingResponse(pictures, media_type=CONTENT_TYPE, headers=_HEADERS)
 
     def figures(self, token: str) -> Response:
         """The figures as JSON."""
@@ -78,9 +79,9 @@ class Routes:
         return FileResponse(path, headers=_HEADERS)
 
 
-async def _pictures(visitor: Visitor) -> AsyncIterator[bytes]:
+async def _pictures(visitor: Visitor, room: Room | None) -> AsyncIterator[bytes]:
     broadcast, number = visitor.live.screen.broadcast, 0
-    with broadcast.viewer():
+    with broadcast.viewer(room):
         yield HEAD
         await to_thread.run_sync(visitor.live.screen.redraw)
         while not broadcast.closed:

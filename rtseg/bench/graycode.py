@@ -17,6 +17,7 @@ UNIT_NS = 1_000_000  # the stamp counts milliseconds
 WRAP = 1 << BITS  # 17 minutes, after which it begins anew
 HEIGHT_SHARE, WIDTH_SHARE = 0.06, 0.6  # of the picture
 LEAST_CONTRAST = 80  # grey levels
+MOST_TINTED = 110  # grey levels between the channels: a fill of 0.4 over grey makes no more, an opaque contour mostly does
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,14 @@ def _number(bits: list[int]) -> int:
 
 
 def _middle(image: Image, place: Strip, cell: int) -> float:
-    """The median of a cell's middle, since coding smears its edges, in its darkest channel, which a mask tints least."""
+    """The median of a cell's middle, since coding smears its edges, in its darkest channel, which a mask tints least.
+
+    A contour that crosses the cell says nothing of it, and is left out.
+    """
     top, left = place.cell_height // 4, place.left + place.cell_width * cell + place.cell_width // 4
     inner = image[top : top + max(1, place.cell_height // 2), left : left + max(1, place.cell_width // 2)]
-    return float(np.median(inner if inner.ndim == 2 else inner.min(2)))
+    if inner.ndim == 2:
+        return float(np.median(inner))
+    darkest = inner.min(2)
+    seen = darkest[inner.max(2) - darkest <= MOST_TINTED]
+    return float(np.median(seen if seen.size else darkest))

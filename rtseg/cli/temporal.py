@@ -81,7 +81,9 @@ def _simulated(cases: Sequence[Case], n_classes: int, frames: int, *, spoilt: bo
     for seed, scan in enumerate(subjects[:: -(-len(subjects) // MOST_CLIPS)]):
         still = scan[len(scan) // 2]
         images, truths = zip(*islice(simulated(still, n_classes, seed, spoilt=spoilt), frames), strict=True)
-        clips.append(Clip(f"{still.name}, in motion{', spoilt' if spoilt else ''}", images, tuple(range(frames)), truths))
+        unspoilt = tuple(image for image, _ in islice(simulated(still, n_classes, seed), frames)) if spoilt else None
+        name = f"{still.name}, in motion{', spoilt' if spoilt else ''}"
+        clips.append(Clip(name, images, tuple(range(frames)), truths, unspoilt))
     return clips
 
 

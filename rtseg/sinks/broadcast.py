@@ -11,6 +11,9 @@ import numpy as np
 
 from rtseg.errors import ConfigError, ViewerRefused
 from rtseg.frame import Image
+from rtseg.sinks.room import Room, largest
+
+_TALLEST = 1 << 14  # pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +35,28 @@ class Broadcast:
     """Hands the newest picture to many viewers, each at its own pace.
 
     `show` never waits: a picture that was not coded before the next came is skipped, and counted in `skipped`. A viewer that
-    is slow gets the newest picture when it asks again. viewers_most: more are refused. quality: of the JPEG, 1 to 100. widest:
-    in pixels; wider pictures are shrunk. Raises ConfigError.
+    is slow gets the newest picture when it asks again. A picture is shrunk to the room that the viewers have for it, but is one
+    for all. viewers_most: more are refused. quality: of the JPEG, 1 to 100. widest: in pixels, whatever room there is. Raises
+    ConfigError.
     """
 
     def __init__(self, viewers_most: int = 8, quality: int = 80, widest: int = 1920) -> None:
         if not 1 <= quality <= 100 or widest < 16 or viewers_most < 1:
             raise ConfigError("a broadcast needs a quality of 1 to 100, a width from 16 and at least one viewer: give these")
-        self._viewers_most, self._quality, self._widest = viewers_most, quality, widest
+        self._viewers_most, self._quality, self._most = viewers_most, quality, Room(widest, _TALLEST)
         self._changed = threading.Condition()
         self._waiting: tuple[Image, int] | None = None  # not coded yet
         self._spare: list[Image] = []
         self._thread: threading.Thread | None = None
         self._closed = False
         self._newest: Coded | None = None
-        self.viewers = self.skipped = 0
+        self._rooms: list[Room] = []  # one for each viewer
+        self.skipped = 0
+
+    @property
+    def viewers(self) -> int:
+        """How many look."""
+        return len(self._rooms)
 
     @property
     def newest(self) -> Coded | None:
@@ -91,17 +101,18 @@ class Broadcast:
             self._changed.notify_all()
 
     @contextmanager
-    def viewer(self) -> Iterator[None]:
-        """Somebody looks inside the `with`. Raises ViewerRefused where there are too many."""
+    def viewer(self, room: Room | None = None) -> Iterator[None]:
+        """Somebody looks inside the `with`, who has that much room, or enough. Raises ViewerRefused where they are too many."""
+        taken = room or self._most
         with self._changed:
             if self.viewers >= self._viewers_most:
                 raise ViewerRefused(f"{self.viewers} look already: close another page of this stream first")
-            self.viewers += 1
+            self._rooms.append(taken)
         try:
             yield
         finally:
             with self._changed:
-                self.viewers -= 1
+                self._rooms.remove(taken)
 
     def next(self, after: int, timeout_s: float) -> Coded | None:
         """The newest picture, once its number is greater than `after`; None after `timeout_s`, or when all is over."""
@@ -115,26 +126,23 @@ class Broadcast:
     def _code_all(self) -> None:
         while (taken := self._take()) is not None:
             picture, captured_ns = taken
-            jpeg = _jpeg(_shrunk(picture, self._widest), self._quality)
+            jpeg = _jpeg(self._room().fit(picture), self._quality)
             with self._changed:
                 number = self._newest.number + 1 if self._newest else 1
                 self._newest = Coded(jpeg, number, captured_ns, perf_counter_ns())
                 self._spare = [*self._spare[:1], picture]  # one is drawn in, one waits, one is coded: more are never needed
                 self._changed.notify_all()
 
+    def _room(self) -> Room:
+        """What the picture may fill: room enough for everybody."""
+        with self._changed:
+            return largest(self._rooms, self._most)
+
     def _take(self) -> tuple[Image, int] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting is not None or self._closed)
             taken, self._waiting = self._waiting, None
             return taken
-
-
-def _shrunk(picture: Image, widest: int) -> Image:
-    height, width = picture.shape[:2]
-    if width <= widest:
-        return picture
-    size = widest, max(1, round(height * widest / width))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _jpeg(picture: Image, quality: int) -> bytes:

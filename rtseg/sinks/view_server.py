@@ -12,15 +12,17 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from urllib.parse import parse_qs, urlsplit
 
-from rtseg.errors import SinkError, ViewerRefused
+from rtseg.errors import ConfigError, SinkError, ViewerRefused
 from rtseg.sinks.mjpeg import CONTENT_TYPE, SEND_BUFFER, parts
+from rtseg.sinks.room import parse_room
 from rtseg.sinks.screen import Screen
 
 _log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 10.0  # for a request to arrive, and for a viewer to take a picture
 _OTHERS = 8  # connections beside those that watch: pages and figures
-_STATIC = {"/live.css": "text/css", "/live.js": "text/javascript"}
+_SCRIPTS = ("live.js", "picture.js", "player.js")
+ASSETS = {"live.css": "text/css"} | dict.fromkeys(_SCRIPTS, "text/javascript")  # what the page asks for, and no secret
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -120,12 +122,12 @@ class _Handler(BaseHTTPRequestHandler):
         asked = urlsplit(self.path)
         if not is_ours(self.headers.get("Host", "")):
             self._refuse(HTTPStatus.FORBIDDEN, "this server is not asked by that name: use its address")
-        elif asked.path in _STATIC:
-            self._send(_STATIC[asked.path], page(asked.path[1:]))
+        elif (name := asked.path[1:]) in ASSETS:
+            self._send(ASSETS[name], page(name))
         elif not secrets.compare_digest(parse_qs(asked.query).get("key", [""])[0].encode(), self._key.encode()):
             self._refuse(HTTPStatus.FORBIDDEN, "the address lacks its key: use the one that rtseg printed")
         elif asked.path == "/video":
-            self._watch()
+            self._watch(parse_qs(asked.query).get("room", [""])[0])
         else:
             self._answer(asked.path)
 
@@ -137,13 +139,15 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here: the page is at /")
 
-    def _watch(self) -> None:
+    def _watch(self, room: str) -> None:
         try:
-            with self._screen.broadcast.viewer():
+            with self._screen.broadcast.viewer(parse_room(room)):
                 self._head(HTTPStatus.OK, CONTENT_TYPE)
                 self._screen.redraw()
                 for piece in parts(self._screen.broadcast):
                     self._write_or_probe(piece)
+        except ConfigError as error:
+            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
         except ViewerRefused as error:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 

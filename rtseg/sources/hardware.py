@@ -46,7 +46,9 @@ def missing() -> str:
     return ""
 
 
-def check_taken(stream: VideoStream, wanted: HWAccel | None, name: str) -> None:
-    """Log it where a GPU that was wanted does not decode the stream, since it does not know its codec or its pixels."""
-    if wanted and not stream.codec_context.is_hwaccel:
+def check_taken(stream: VideoStream, wanted: HWAccel | None, name: str) -> bool:
+    """Whether a GPU decodes the stream; it is logged where one that was wanted does not know its codec or its pixels."""
+    taken = wanted is not None and stream.codec_context.is_hwaccel
+    if wanted and not taken:
         _log.warning("%s is decoded on the CPU: the GPU's decoder does not take its %s", name, stream.codec_context.name)
+    return taken

@@ -14,7 +14,7 @@ from rtseg.frame import Image
 # grabbers within about 3, and 4 is at most 7 grey levels of colour.
 NEUTRAL_WITHIN = 4
 
-FULL_FROM_LIMITED = np.clip(np.round((np.arange(256) - 16) * 255 / 219), 0, 255).astype(np.uint8)
+_BLACK, _STRETCH = 16, 255 / 219  # of limited range (ITU-R BT.601), whose white is 235
 _IN_PAIRS = "nv12"  # the samples of colour lie side by side in one plane: how a GPU's decoder gives its pictures
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}  # counter-clockwise
 
@@ -38,7 +38,7 @@ class PictureReader:
         if self._coloured:
             return self._rgb(picture)
         luma = _pixels(picture.planes[0])
-        return luma.copy() if _is_full_range(picture) else cv2.LUT(luma, FULL_FROM_LIMITED).astype(np.uint8, copy=False)
+        return luma.copy() if _is_full_range(picture) else full_from_limited(luma)
 
     def _read_any(self, picture: VideoFrame) -> Image:
         rgb = self._rgb(picture)
@@ -62,6 +62,12 @@ def _pixels(plane: Any, samples: int = 1) -> npt.NDArray[np.uint8]:
 
 def _is_full_range(picture: VideoFrame) -> bool:
     return picture.color_range == ColorRange.JPEG or picture.format.name.startswith("yuvj")
+
+
+def full_from_limited(luma: npt.NDArray[np.uint8]) -> Image:
+    """Luma (H, W) of limited range, with black at 0 and white at 255."""
+    # Not by a table: looking up takes one pixel after another, and longer than the sum.
+    return cv2.addWeighted(luma, _STRETCH, luma, 0.0, -_BLACK * _STRETCH).astype(np.uint8, copy=False)
 
 
 def is_neutral(chroma: npt.NDArray[np.uint8]) -> bool:

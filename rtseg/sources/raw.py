@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Image
-from rtseg.sources.picture import FULL_FROM_LIMITED, is_grey, is_neutral
+from rtseg.sources.picture import full_from_limited, is_grey, is_neutral
 
 Raw = npt.NDArray[np.uint8]
 
@@ -80,7 +80,7 @@ def _mjpeg(raw: Raw, height: int) -> _Found:
 
 
 def _grey(luma: Raw, chroma: Raw) -> Image | None:
-    return cv2.LUT(luma, FULL_FROM_LIMITED).astype(np.uint8, copy=False) if is_neutral(chroma) else None
+    return full_from_limited(luma) if is_neutral(chroma) else None
 
 
 _READERS: dict[str, Callable[[Raw, int], _Found]] = {

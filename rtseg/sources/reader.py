@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Callable
+from time import perf_counter_ns
 
 from rtseg.errors import RtsegError, SourceError
 from rtseg.frame import Frame, StreamInfo
 from rtseg.sources.base import Source
+from rtseg.sources.rhythm import Rhythm
 
 _JOIN_S = 0.5  # a link that waits for a silent peer is left to its own time-out
 
@@ -22,7 +24,7 @@ class LinkReader:
         self, open_link: Callable[[], Source], *, newest: bool = False, expect: Callable[[Frame], None] | None = None
     ) -> None:
         self._open, self._newest, self._expect = open_link, newest, expect
-        self._changed = threading.Condition()
+        self._changed, self._rhythm = threading.Condition(), Rhythm()
         self._link: Source | None = None
         self._frame: Frame | None = None
         self._error: Exception | None = None
@@ -48,16 +50,26 @@ class LinkReader:
     def wait(self, timeout_s: float) -> bool:
         """Whether there is something to take within `timeout_s`: a frame, the end, or an error."""
         with self._changed:
+            self._rhythm.asked(perf_counter_ns())
             return self._changed.wait_for(lambda: self._frame is not None or self._over or self._closed, timeout_s)
 
     def take(self) -> Frame | None:
         """The frame that is held; None at the end. Raises what the link raised, after its last frame was taken."""
         with self._changed:
+            if self._newest and self._frame is not None:
+                self._await_newer(self._frame)
             frame, self._frame = self._frame, None
+            self._rhythm.taken(perf_counter_ns())
             self._changed.notify_all()
             if frame is None and not self._closed:
                 self._raise_error()
             return frame
+
+    def _await_newer(self, held: Frame) -> None:
+        """Let a frame go for the next one, if that is all but here."""
+        patience_s = self._rhythm.patience_s(perf_counter_ns())
+        if patience_s:
+            self._changed.wait_for(lambda: self._frame is not held or self._over or self._closed, patience_s)
 
     def keep_newest(self, expect: Callable[[Frame], None] | None = None) -> None:
         """From now on the newest frame is held, and the link waits for nobody; expect: is told of each frame from now on."""
@@ -121,5 +133,6 @@ class LinkReader:
         with self._changed:
             self._changed.wait_for(lambda: self._frame is None or self._newest or self._closed)
             self._frame = None if self._closed else frame
+            self._rhythm.came(perf_counter_ns())
             self._changed.notify_all()
             return not self._closed

@@ -1,8 +1,9 @@
 """A video file, decoded by FFmpeg through PyAV."""
 
+import logging
 import threading
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from time import perf_counter_ns
 
@@ -19,6 +20,8 @@ from rtseg.sources.decoder import Account, decode, frame_rate, open_account, vid
 from rtseg.sources.hardware import CPU, accelerator, check_taken
 from rtseg.sources.picture import PictureReader
 
+_log = logging.getLogger(__name__)
+
 
 class VideoFile:
     """The frames of a video file of any kind that FFmpeg reads.
@@ -34,16 +37,14 @@ class VideoFile:
         self._path = existing(Path(path))
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
         self._given = 0
-        hardware = accelerator(decode, str(self._path))
-        self._container: InputContainer | None = _open(self._path, hardware)
+        self._container: InputContainer | None = None
+        self._images: Iterator[Image] = iter(())
         try:
-            stream = video_stream(self._container, str(self._path))
-            check_taken(stream, hardware, str(self._path))
-            self._account = open_account(self._container, stream)
-            self._images = _read_images(self._container, stream, self._account)
+            container, stream = self._begin(accelerator(decode, str(self._path)))
+            fps = frame_rate(container, stream) if fps is None else fps
+            count = stream.frames or None
             first = self._first_image()
-            fps = frame_rate(self._container, stream) if fps is None else fps
-            self._info = stream_info(first.shape[0], first.shape[1], fps, spacing_mm, stream.frames or None)
+            self._info = stream_info(first.shape[0], first.shape[1], fps, spacing_mm, count)
         except BaseException:
             self.close()
             raise
@@ -69,16 +70,33 @@ class VideoFile:
                 self._container.close()
                 self._container = None
 
+    def _begin(self, hardware: HWAccel | None) -> tuple[InputContainer, VideoStream]:
+        """Open the file, to read it from its first frame on."""
+        self._container = container = _open(self._path, hardware)
+        stream = video_stream(container, str(self._path))
+        self._by_gpu = check_taken(stream, hardware, str(self._path))
+        self._account = open_account(container, stream)
+        self._images = _read_images(container, stream, self._account)
+        return container, stream
+
     def _first_image(self) -> Image:
-        try:
-            return next(self._images)
-        except StopIteration:
-            reason = self._account.problem() or "it is empty"
-            raise SourceError(f"{self._path} has no frame that can be decoded ({reason}): record or convert it again") from None
+        if (first := self._next_image()) is not None:
+            return first
+        reason = self._account.problem() or "it is empty"
+        raise SourceError(f"{self._path} has no frame that can be decoded ({reason}): record or convert it again")
 
     def _next_image(self) -> Image | None:
         with self._lock:
-            return next(self._images, None)
+            image = next(self._images, None)
+            return self._without_gpu() if self._container and self._by_gpu and self._account.lost else image
+
+    def _without_gpu(self) -> Image | None:
+        """The next image and all after it from the CPU: what could not be decoded may be the GPU's fault."""
+        _log.warning("%s is decoded on the CPU from frame %d on: the GPU's decoder failed", self._path, self._given)
+        if self._container is not None:
+            self._container.close()
+        self._begin(None)
+        return next(islice(self._images, self._given, None), None)
 
     def _finish(self) -> None:
         self.close()

@@ -22,12 +22,16 @@ _SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Frames (H, W) grey of one stream, their indices, and where known their true labels, alike."""
+    """Frames (H, W) grey of one stream, their indices, and where known their true labels, alike.
+
+    unspoilt: where computation spoilt some of them, all as they were before: on these it is seen what moved.
+    """
 
     name: str
     images: tuple[Image, ...]
     indices: tuple[int, ...]
     truths: tuple[Labels, ...] | None = None
+    unspoilt: tuple[Image, ...] | None = None
 
     def frames(self) -> list[Frame]:
         """As a session takes them, at 25 frames a second."""

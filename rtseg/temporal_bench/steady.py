@@ -61,7 +61,7 @@ def compared(
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in [*ways, TRUTH]}
     for clip in clips:
         truths = _truths(clip)
-        motion = Motion([_shrunk(image) for image in clip.images])
+        motion = Motion([_shrunk(image) for image in clip.unspoilt or clip.images])
         rows[TRUTH].append({"engine_ran": 0.0, **_measured(truths, truths, motion)})
         for name, way in ways.items():
             progress(f"{clip.name}: {name}")

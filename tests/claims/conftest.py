@@ -42,7 +42,7 @@ def bare_python(installed: Path, tmp_path: Path) -> Run:
         # Without a site module (-S) the environment that runs the tests stays out, and with it the checkout.
         command = [sys.executable, "-S", *arguments]
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(installed), "COLUMNS": "200"}
-        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600, check=False)
 
     return run
 

@@ -11,6 +11,7 @@ ADAPTERS = {"dataset", "ellipse", "engines", "igtl", "kernels", "metrics", "nift
 SESSION = {
     "biometry",
     "budget",
+    "degradation",
     "flow",
     "glance",
     "lifecycle",

@@ -10,7 +10,8 @@ from pathlib import Path
 LONGEST_S = 3600  # of one program; pycuda takes minutes to build, and many on a machine that has other work
 # Of pycuda's build, in its siteconf.py: its names are all that is wanted of it, so that nothing need be optimised.
 SETTINGS = "CUDA_ENABLE_CURAND = False\nCXXFLAGS = ['-O0', '-g0']\n"
-VERSIONS = ("10.13.3.9.post1", "10.16.1.11", "11.4.0.106")  # of tensorrt_cu13_bindings
+VERSIONS = ("10.3.0", "10.13.3.9.post1", "10.16.1.11", "11.4.0.106")  # JetPack 6's, JetPack 7's, and the newest of 10 and 11
+CUDA_12 = ("10.3.0",)
 NATIVE = ("nvinfer", "nvinfer_plugin", "nvonnxparser")
 OF_NVIDIA = ("createInfer", "createNv", "getBuilder", "getPlugin", "getNvOnnx", "initLib")
 
@@ -29,7 +30,8 @@ def tensorrt_names(version: str, folder: Path) -> dict[str, dict[str, str]]:
     """Every class of a version of TensorRT, and the docstring of everything in it. Raises Unavailable."""
     found = folder / f"tensorrt-{version}.json"
     if not found.exists():
-        wheel = _downloaded(f"tensorrt_cu13_bindings=={version}", folder / version)
+        cuda = 12 if version in CUDA_12 else 13
+        wheel = _downloaded(f"tensorrt_cu{cuda}_bindings=={version}", folder / version)
         shutil.unpack_archive(wheel, folder / version, "zip")
         stubs = _stubs(folder / version / "tensorrt_bindings" / "tensorrt.so", folder / version, version.partition(".")[0])
         found.write_text(_run([sys.executable, "-c", DESCRIBE], folder / version, LD_LIBRARY_PATH=str(stubs)))
@@ -41,15 +43,23 @@ def pycuda_names(folder: Path) -> dict[str, dict[str, str]]:
     """Every name of pycuda.driver, built from source over a stub of libcuda. Raises Unavailable."""
     found = folder / "pycuda.json"
     if not found.exists():
-        archive = _downloaded("pycuda", folder / "pycuda", "--no-binary", ":all:", "--no-build-isolation")
-        shutil.unpack_archive(archive, folder / "pycuda")
-        (source,) = (folder / "pycuda").glob("pycuda-*/")
-        stubs = _build_pycuda(source, folder)
         script = DESCRIBE.replace("tensorrt_bindings as trt", "pycuda.driver as trt")
-        (built,) = (source / "build").glob("lib.*")
-        found.write_text(_run([sys.executable, "-c", script], folder, LD_LIBRARY_PATH=str(stubs), PYTHONPATH=str(built)))
+        built = pycuda_built(folder)
+        found.write_text(_run([sys.executable, "-c", script], folder, LD_LIBRARY_PATH=str(folder), PYTHONPATH=str(built)))
     names: dict[str, dict[str, str]] = json.loads(found.read_text())
     return names
+
+
+def pycuda_built(folder: Path) -> Path:
+    """Where pycuda lies, built from source, beside a stub of libcuda. Raises Unavailable."""
+    if not (folder / "libcuda.so.1").exists():
+        if not (folder / "pycuda").exists():
+            archive = _downloaded("pycuda", folder / "pycuda", "--no-binary", ":all:", "--no-build-isolation")
+            shutil.unpack_archive(archive, folder / "pycuda")
+        (source,) = (folder / "pycuda").glob("pycuda-*/")
+        _build_pycuda(source, folder)
+    (built,) = (folder / "pycuda").glob("pycuda-*/build/lib.*")
+    return built
 
 
 class Unavailable(Exception):
@@ -75,8 +85,8 @@ def _stubs(library: Path, folder: Path, major: str) -> Path:
     return folder
 
 
-def _build_pycuda(source: Path, folder: Path) -> Path:
-    """Build the extension without cuRAND; gives where its libcuda is."""
+def _build_pycuda(source: Path, folder: Path) -> None:
+    """Build the extension without cuRAND, and then all of the libcuda that it asks for."""
     _compile_stub(folder / "libcuda.so", ["cuInit"], "libcuda.so.1")  # as NVIDIA's own: it is what the extension asks for
     nvcc = shutil.which("nvcc")
     if nvcc is None:
@@ -89,7 +99,6 @@ def _build_pycuda(source: Path, folder: Path) -> Path:
     (extension,) = source.glob("build/lib.*/pycuda/_driver*.so")
     wanted = [name for name in _undefined(extension) if name.startswith("cu")]
     _compile_stub(folder / "libcuda.so.1", wanted)
-    return folder
 
 
 def _undefined(library: Path) -> list[str]:

@@ -1,12 +1,16 @@
 """What rtseg uses of tensorrt and pycuda is there, in the real packages, and so is what the stand-ins pretend.
 
-`make conformity` runs it with all that takes long: pycuda built from source. In `make test`, TensorRT's wheels alone are met
-(1.3 MB each), where they can be downloaded.
+`make conformity` runs it with all that takes long: pycuda built from source, and the emulated GPU's tests on it. `make test`
+meets TensorRT's wheels (1.3 MB each), where they can be downloaded, and reads the report of the last `make conformity`.
 """
 
 import inspect
+import json
 import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,7 +19,10 @@ from emulated.driver import pycuda_driver, tensorrt_runtime
 
 Names = dict[str, dict[str, str]]
 
-PLAIN = {"__version__"}
+WHOLE = bool(os.environ.get("RTSEG_CONFORMITY"))
+REPORT = names.ROOT / "docs" / "benchmarks" / "conformity.json"
+RUN = ("test_engine.py", "test_prefetch.py", "test_failover.py")  # of tests/emulated/engine, on the real pycuda
+LONGEST_S = 3600
 STAND_IN_ONLY = {"tensorrt": {"INetworkDefinition.content"}}
 
 
@@ -37,7 +44,7 @@ def tensorrt(request: pytest.FixtureRequest, kept: Path) -> Names:
 
 @pytest.fixture(scope="session")
 def pycuda(kept: Path) -> Names:
-    if not (os.environ.get("RTSEG_CONFORMITY") or (kept / "pycuda.json").exists()):
+    if not (WHOLE or (kept / "pycuda.json").exists()):
         pytest.skip("pycuda is built from source by `make conformity` alone: it takes minutes")
     try:
         return bindings.pycuda_names(kept)
@@ -55,11 +62,25 @@ def missing(found: Names, wanted: set[str]) -> list[str]:
     return sorted(name for name in wanted if not there(name))
 
 
+def wanted_of_tensorrt() -> set[str]:
+    """What our code uses of it, methods too."""
+    return names.used("tensorrt") | {f"{of}.{name}" for of, name in names.TENSORRT_METHODS}
+
+
+def wanted_of_pycuda() -> set[str]:
+    """What our code uses of it, methods too."""
+    return names.used("cuda") | {f"{of}.{name}" for of, members in names.PYCUDA_METHODS.items() for name in members}
+
+
 def public(module: object) -> set[str]:
     """The classes of a stand-in with their public methods and constants."""
     found = set()
     for name, thing in vars(module).items():
-        if inspect.isclass(thing) and thing.__module__.endswith(module.__name__.rpartition(".")[2]):  # type: ignore[attr-defined]
+        if (
+            not name.startswith("_")
+            and inspect.isclass(thing)
+            and thing.__module__.endswith(module.__name__.rpartition(".")[2])
+        ):  # type: ignore[attr-defined]
             found |= {name} | {f"{name}.{member}" for member in vars(thing) if not member.startswith("_")}
     return found
 
@@ -67,11 +88,10 @@ def public(module: object) -> set[str]:
 class TestTensorRT:
     def test_every_name_that_we_use_is_there(self, tensorrt: Names) -> None:
         assert len(names.used("tensorrt")) > 12
-        assert missing(tensorrt, names.used("tensorrt")) == []
+        assert missing(tensorrt, wanted_of_tensorrt()) == []
 
-    def test_every_method_is_there_with_its_parameters(self, tensorrt: Names) -> None:
+    def test_every_method_has_its_parameters(self, tensorrt: Names) -> None:
         wanted = names.TENSORRT_METHODS
-        assert missing(tensorrt, {f"{of}.{name}" for of, name in wanted}) == []
         wrong = [
             key for key, parameters in wanted.items() if not all(f"{each}:" in tensorrt[key[0]][key[1]] for each in parameters)
         ]
@@ -98,10 +118,7 @@ class TestTensorRT:
 class TestPycuda:
     def test_every_name_that_we_use_is_there(self, pycuda: Names) -> None:
         assert len(names.used("cuda")) > 12
-        assert missing(pycuda, names.used("cuda")) == []
-
-    def test_every_method_is_there(self, pycuda: Names) -> None:
-        assert missing(pycuda, {f"{of}.{name}" for of, members in names.PYCUDA_METHODS.items() for name in members}) == []
+        assert missing(pycuda, wanted_of_pycuda()) == []
 
     def test_the_stand_in_pretends_nothing(self, pycuda: Names) -> None:
         assert missing(pycuda, public(pycuda_driver)) == []
@@ -112,6 +129,34 @@ class TestPycuda:
         known = {name for members in names.PYCUDA_METHODS.values() for name in members}
         known |= {part for name in names.used("cuda") for part in name.split(".")}
         assert (called & offered) - known == set()
+
+
+@pytest.mark.skipif(not WHOLE, reason="the engine runs on the real pycuda in `make conformity` alone")
+def test_the_engine_runs_on_the_real_pycuda_and_the_report_says_so(kept: Path, pycuda: Names) -> None:
+    """libcuda is ours, over the emulated GPU: see tests/emulated/cuda."""
+    built = bindings.pycuda_built(kept)
+    tests = [f"tests/emulated/engine/{name}" for name in RUN]
+    command = [sys.executable, "-m", "pytest", *tests, "-k", "not carotid and not thousand"]
+    environment = os.environ | {"RTSEG_PYCUDA": str(built)}
+    ended = subprocess.run(
+        command, cwd=names.ROOT, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST_S
+    )
+    assert ended.returncode == 0, ended.stdout[-4000:] + ended.stderr[-4000:]
+    (count,) = re.findall(r"(\d+) passed", ended.stdout)
+    report = {
+        "tensorrt": {"versions": bindings.VERSIONS, "names": sorted(wanted_of_tensorrt())},
+        "pycuda": {"version": built.parents[1].name, "names": sorted(wanted_of_pycuda()), "tests_passed": int(count)},
+    }
+    REPORT.write_text(json.dumps(report, indent=2) + "\n")
+
+
+def test_the_report_knows_all_that_we_use() -> None:
+    """So that a name that `make conformity` never met does not come in unseen."""
+    report = json.loads(REPORT.read_text())
+    assert report["tensorrt"]["versions"] == list(bindings.VERSIONS)
+    assert wanted_of_tensorrt() <= set(report["tensorrt"]["names"]), "run `make conformity`, and commit its report"
+    assert wanted_of_pycuda() <= set(report["pycuda"]["names"]), "run `make conformity`, and commit its report"
+    assert report["pycuda"]["tests_passed"] > 50
 
 
 def test_a_planted_name_is_missed() -> None:

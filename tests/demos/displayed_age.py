@@ -1,10 +1,14 @@
 """How many frames a second a browser shows, and how old they are then: a time stamp in the pixels, read in headless Chromium.
 
-python tests/demos/displayed_age.py CLIP [--seconds 60] [--json FILE]      CLIP: python demos/phantom_clip.py phantom.mp4
+python tests/demos/displayed_age.py CLIP [--minutes 10] [--json FILE]      CLIP: python demos/phantom_clip.py phantom.mp4
 
-Each picture carries the wall clock at its capture, in ms, as 20 bits of 16x16 pixels. A script in the page reads it on every
-animation frame: what the page could show then, to within the screen's own refresh. Screenshots, which take long themselves,
-confirm it from outside: their stamp must be older than their end, and is given as an upper bound.
+Each picture carries the wall clock at its capture, in ms, as 20 bits of 16x16 pixels. In the worker that plays on the page's
+canvas, a script reads it out of what is drawn, and the time at the animation frame that shows it: to within the refresh.
+(To read the canvas from the page, on every animation frame, would cost more than to show it.) Screenshots, which take
+long, confirm it from outside: their stamp must be older than their end, and is given as an upper bound.
+
+--turns N: instead of minutes, N times the page's canvas and N times its fallback, an <img>, in turns of --seconds. The <img> is
+read from the page, on every animation frame.
 """
 
 import argparse
@@ -14,135 +18,182 @@ import shutil
 import sys
 import threading
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
-from playwright.sync_api import Page, sync_playwright
+import psutil
+from playwright.sync_api import Browser, Page, sync_playwright
+from stamps import BITS, LISTEN, PROBE, READ, ROUND_MS, SHOWN, SIDE, STAMP, Stamped, stamp_in
 
+import rtseg
 from rtseg.engines.load import load_engine
-from rtseg.frame import Image
 from rtseg.machine import describe
-from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
-from rtseg.result import Result
 from rtseg.session import Session
 from rtseg.sinks.view import ViewSink
 from rtseg.sources.paced import Paced
 from rtseg.sources.repeat import Repeated
 
-BITS, SIDE = 20, 16
-ROUND_MS = 1 << BITS
-READ = """
-([bits, side]) => new Promise((done) => {
-  const video = document.querySelector(".picture img"), canvas = document.createElement("canvas");
-  const context = canvas.getContext("2d", { willReadFrequently: true });
-  canvas.width = bits * side; canvas.height = side;
-  const seen = [], started = performance.now(), lasts = %d;
-  function look() {
-    const now = performance.timeOrigin + performance.now();
-    if (video.naturalWidth) {
-      context.drawImage(video, 0, 0, canvas.width, side, 0, 0, canvas.width, side);
-      const pixels = context.getImageData(0, side / 2, canvas.width, 1).data;
-      let stamp = 0;
-      for (let i = 0; i < bits; i += 1) stamp = stamp * 2 + (pixels[4 * (i * side + side / 2)] > 127 ? 1 : 0);
-      if (!seen.length || seen[seen.length - 1][0] !== stamp) seen.push([stamp, now]);
-    }
-    if (performance.now() - started < lasts) requestAnimationFrame(look); else done(seen);
-  }
-  look();
-})
-"""
+SETTLE_S = 5.0
+PICTURE = ".picture canvas, .picture img"
+PAGE = Path(rtseg.__file__).parent / "sinks" / "page"
+WITHOUT_CANVAS = "delete HTMLCanvasElement.prototype.transferControlToOffscreen"
 
 
-class Stamped:
-    """Draws by an overlay, and writes the time of capture into the top left corner."""
+class Line:
+    """A clip that is segmented at its own pace, again and again, and can be watched."""
 
-    def __init__(self) -> None:
-        self._overlay = Overlay(legend=False, notice=False)
+    def __init__(self, clip: Path) -> None:
+        self._ready, self.url = threading.Event(), ""
+        self.sink = ViewSink(port=0, on_ready=self._told)
+        self.sink.screen.painter = Stamped()
+        self.source = Paced(Repeated(str(clip), 10**9))
+        self._engine = load_engine("carotid-int8")
+        self._pipeline = Pipeline(self.source, Session(self._engine), self.sink)
+        self._thread = threading.Thread(target=self._pipeline.run)
+        self._thread.start()
+        self._ready.wait()
 
-    def draw(self, result: Result, out: Image | None = None) -> Image:
-        picture = self._overlay.draw(result, out)
-        captured_ms = (time.time_ns() - (time.perf_counter_ns() - result.frame.captured_ns)) // 1_000_000 % ROUND_MS
-        bits = [captured_ms >> (BITS - 1 - i) & 1 for i in range(BITS)]
-        picture[:SIDE, : BITS * SIDE] = np.repeat(np.array(bits, np.uint8) * 255, SIDE)[None, :, None]
-        return picture
+    def _told(self, url: str) -> None:
+        self.url = url
+        self._ready.set()
+
+    def counts(self) -> dict[str, int]:
+        """What was not shown so far, and where it was left."""
+        told = self.sink.screen.snapshot()
+        return {"segmented": told["frames"], "dropped_before_segmenting": told["dropped"], "skipped_by_coder": told["skipped"]}
+
+    def close(self) -> None:
+        self.source.close()
+        self._thread.join()
+        self._engine.close()
 
 
-def stamp_in(screenshot: bytes, box: dict[str, float], size: tuple[int, int]) -> int:
-    """The stamp in a screenshot of the picture's place, which shows a picture of size (H, W) as large as it fits."""
-    shot = cv2.imdecode(np.frombuffer(screenshot, np.uint8), cv2.IMREAD_GRAYSCALE)
-    scale = min(box["width"] / size[1], box["height"] / size[0])
-    left, top = (box["width"] - size[1] * scale) / 2, (box["height"] - size[0] * scale) / 2
-    row = shot[round(top + SIDE * scale / 2)]
-    bits = [int(row[round(left + (i + 0.5) * SIDE * scale)] > 127) for i in range(BITS)]
-    return int("".join(map(str, bits)), 2)
+def seconds_spent() -> dict[str, float]:
+    """Processor seconds so far: of this process, which is rtseg's line and server, and of Chromium's by their kind."""
+    spent = {"rtseg": sum(psutil.Process().cpu_times()[:2])}
+    for process in psutil.Process().children(recursive=True):
+        try:
+            command, used = " ".join(process.cmdline()), sum(process.cpu_times()[:2])
+        except psutil.NoSuchProcess:
+            continue
+        if "chromium" in command.split(" ")[0]:
+            kind = command.partition("--type=")[2].split(" ")[0] or "browser"
+            spent[f"chromium {kind}"] = spent.get(f"chromium {kind}", 0.0) + used
+    return spent
 
 
-def measure(page: Page, seconds: float, size: tuple[int, int]) -> dict[str, object]:
-    """Frames a second and ages in ms."""
-    seen = page.evaluate(READ % (seconds * 1000), [BITS, SIDE])
+def watch(page: Page, line: Line, seconds: float) -> tuple[dict[str, Any], list[float]]:
+    """What a page shows for so long, and the age of each picture in ms."""
+    spent, counts, load = seconds_spent(), line.counts(), os.getloadavg()[0]
+    has_canvas = page.locator(".picture canvas").count()
+    seen = page.evaluate(LISTEN, seconds * 1000) if has_canvas else page.evaluate(READ, [BITS, SIDE, seconds * 1000])
+    spent = {name: used - spent.get(name, 0.0) for name, used in seconds_spent().items()}
     ages = [(now - stamp) % ROUND_MS for stamp, now in seen]
-    late = sum(age > ROUND_MS / 2 for age in ages)
-    picture = page.locator(".rtseg-live .picture")
+    told = {
+        "shown_fps": round((len(seen) - 1) * 1000 / (seen[-1][1] - seen[0][1]), 2),
+        "age_ms": spread(ages),
+        **{name: count - counts[name] for name, count in line.counts().items()},
+        "cpu_ms_a_shown_picture": {name: round(1000 * used / len(seen), 1) for name, used in spent.items() if used > 0},
+        "cores_busy": round(sum(spent.values()) / seconds, 2),
+        "load_average": [round(load, 2), round(os.getloadavg()[0], 2)],
+    }
+    return told, ages
+
+
+def spread(ages: list[float]) -> dict[str, float]:
+    """Percentiles; misread: stamps that lie in the future."""
+    p50, p95, p99, most = np.percentile(ages, [50, 95, 99, 100]).round(1).tolist()
+    return {"p50": p50, "p95": p95, "p99": p99, "max": most, "misread": sum(age > ROUND_MS / 2 for age in ages)}
+
+
+def seen_from_outside(page: Page, line: Line) -> dict[str, float]:
+    """The age of what a screenshot holds when the screenshot is done: an upper bound, in ms."""
     bounds = []
     for _ in range(20):
-        shot, ended_ms = picture.screenshot(), time.time_ns() // 1_000_000
-        bounds.append((ended_ms - stamp_in(shot, picture.bounding_box() or {}, size)) % ROUND_MS)
-    p50, p95, p99, most = np.percentile(ages, [50, 95, 99, 100]).round(1).tolist()
+        shot, ended_ms = page.screenshot(), time.time_ns() // 1_000_000
+        box = page.locator(PICTURE).bounding_box() or {}
+        bounds.append((ended_ms - stamp_in(shot, box, line.source.info.width / line.source.info.height)) % ROUND_MS)
+    return {"p50": float(np.median(bounds)), "max": float(max(bounds))}
+
+
+@contextmanager
+def shown(browser: Browser, line: Line, viewport: tuple[int, int], script: str = "") -> Iterator[Page]:
+    """The page, once pictures come; script: is run in it before its own."""
+    context = browser.new_context(viewport={"width": viewport[0], "height": viewport[1]})
+    context.add_init_script(STAMP + script)
+    player = PROBE.replace("SOURCE_WIDTH", str(line.source.info.width)) + (PAGE / "player.js").read_text()
+    context.route("**/player.js", lambda route: route.fulfill(body=player, content_type="text/javascript"))
+    page = context.new_page()
+    page.goto(line.url)
+    page.wait_for_function(SHOWN, arg=PICTURE)
+    time.sleep(SETTLE_S)
+    yield page
+    context.close()
+
+
+def by_minute(browser: Browser, line: Line, viewport: tuple[int, int], minutes: int, seconds: float) -> dict[str, Any]:
+    """One page, minute by minute."""
+    with shown(browser, line, viewport) as page:
+        watched = [watch(page, line, seconds) for _ in range(minutes)]
+        box = page.locator(PICTURE).bounding_box() or {}
+        bounds = seen_from_outside(page, line)
+    ages = [age for _, some in watched for age in some]
     return {
-        "shown_fps": round((len(seen) - 1) * 1000 / (seen[-1][1] - seen[0][1]), 2),
-        "pictures": len(seen),
-        "age_ms": {"p50": p50, "p95": p95, "p99": p99, "max": most},
-        "misread": late,
-        "screenshot_age_ms_at_most": {"p50": float(np.median(bounds)), "max": float(max(bounds))},
+        "picture_on_the_page": [box["width"], box["height"]],
+        "shown_fps": round(float(np.mean([told["shown_fps"] for told, _ in watched])), 2),
+        "slowest_minute_fps": min(told["shown_fps"] for told, _ in watched),
+        "age_ms": spread(ages),
+        "worst_minute_p95_ms": max(told["age_ms"]["p95"] for told, _ in watched),
+        "screenshot_age_ms_at_most": bounds,
+        "minutes": [told for told, _ in watched],
     }
 
 
-def main(clip: Path, seconds: float, out: Path | None) -> None:
-    """Serve the clip at its own pace, and watch it."""
-    ready, told = threading.Event(), []
-    sink = ViewSink(port=0, on_ready=lambda url: (told.append(url), ready.set()))
-    sink.screen.painter = Stamped()
-    source = Paced(Repeated(str(clip), 10**9))
-    with closing(load_engine("carotid-int8")) as engine:
-        pipeline = Pipeline(source, Session(engine), sink)
-        thread = threading.Thread(target=pipeline.run)
-        thread.start()
-        ready.wait()
-        with sync_playwright() as play:
-            browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1600, "height": 900})
-            page.goto(told[0])
-            while not page.evaluate("document.querySelector('.picture img')?.naturalWidth"):
-                time.sleep(0.1)
-            time.sleep(3)
-            load = os.getloadavg()[0]
-            found = measure(page, seconds, (source.info.height, source.info.width))
-            skipped = sink.screen.broadcast.skipped
-            browser.close()
-        source.close()
-        thread.join()
+def in_turns(browser: Browser, line: Line, viewport: tuple[int, int], turns: int, seconds: float) -> dict[str, Any]:
+    """The canvas and the <img>, which begins every other time."""
+    told: dict[str, Any] = {"canvas": [], "img": []}
+    for turn in range(turns):
+        for way in ("canvas", "img") if turn % 2 == 0 else ("img", "canvas"):
+            with shown(browser, line, viewport, WITHOUT_CANVAS if way == "img" else "") as page:
+                told[way].append(watch(page, line, seconds)[0])
+    return told
+
+
+def main(arguments: argparse.Namespace) -> None:
+    """Serve the clip, and watch it."""
+    viewport = tuple(map(int, arguments.viewport.split("x")))
+    with closing(Line(arguments.clip)) as line, sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        found = (
+            in_turns(browser, line, viewport, arguments.turns, arguments.seconds)
+            if arguments.turns
+            else by_minute(browser, line, viewport, arguments.minutes, arguments.seconds)
+        )
+        chromium, info = browser.version, line.source.info
+        browser.close()
     report = {
-        "source": f"{clip.name}, {source.info.width}x{source.info.height} at {source.info.fps:g} fps, paced",
+        "source": f"{arguments.clip.name}, {info.width}x{info.height} at {info.fps:g} fps, paced, carotid-int8",
+        "page": arguments.viewport,
+        "chromium": f"{chromium}, headless, no GPU",
         **found,
-        "line": {"p50_ms": pipeline.report.percentile_ms(50), "p95_ms": pipeline.report.percentile_ms(95)},
-        "dropped": pipeline.report.counts.dropped,
-        "pictures_skipped_by_the_coder": skipped,
-        "load_average": [round(load, 2), round(os.getloadavg()[0], 2)],
         "machine": describe(),
     }
     text = json.dumps(report, indent=1)
     sys.stdout.write(text + "\n")
-    if out:
-        out.write_text(text + "\n")
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("clip", type=Path)
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--minutes", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=60, help="of a minute, or of a turn")
+    parser.add_argument("--turns", type=int, default=0)
+    parser.add_argument("--viewport", default="1600x900", help="the browser's window")
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    main(arguments.clip, arguments.seconds, arguments.json)
+    main(parser.parse_args())

@@ -41,6 +41,7 @@ def camera_clip(tmp_path_factory):
 def browser(camera_clip):
     arguments = [
         "--no-sandbox",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # so that whoever else is asked is not found
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={camera_clip}",
@@ -56,13 +57,20 @@ def tab(browser):
     """Opens tabs, each in a browser profile of its own, and tells what went wrong in them."""
     contexts, problems = [], []
 
-    def open_tab(url, **options):
+    def note(request, url):
+        # Only what failed: of each request that is listened to, Playwright fetches the body, and 25 pictures of the camera a
+        # second held up every command that came after them.
+        if not request.url.startswith((url, "data:", "blob:")):
+            problems.append(request.url)
+
+    def open_tab(url, without="", **options):
         context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
         context.set_default_timeout(WAIT_MS)
+        context.add_init_script(f"delete HTMLCanvasElement.prototype.{without}" if without else "")
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("request", lambda request: problems.append(request.url) if is_foreign(request.url, url) else None)
+        page.on("requestfailed", lambda request: note(request, url))
         page.goto(url)
         return page
 
@@ -72,14 +80,20 @@ def tab(browser):
     assert not problems
 
 
-def is_foreign(asked, url):
-    return not asked.startswith((url, "data:", "blob:"))
-
-
 def brightness(page):
     """The mean grey of what the video's place shows."""
     coded = page.locator(".rtseg-live .picture").screenshot()
     return float(cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_GRAYSCALE).mean())
+
+
+def drawn(page):
+    """The mean grey of what is drawn; a screenshot takes seconds while the page is busy with its camera."""
+    return page.evaluate("""() => {
+      const small = document.createElement("canvas"), context = small.getContext("2d");
+      context.drawImage(document.querySelector(".picture canvas"), 0, 0, 64, 48);
+      const pixels = context.getImageData(0, 0, 64, 48).data;
+      return pixels.reduce((sum, value, i) => sum + (i % 4 === 0 ? value : 0), 0) / (64 * 48);
+    }""")
 
 
 def lives(page):
@@ -110,6 +124,50 @@ def test_the_light_page_shows_the_stream_and_its_figures(tab):
         until(lambda: "lumen" in page.locator(".rtseg-live .panel").inner_text())
         until(lambda: len(page.evaluate("document.querySelector('.curve path')?.getAttribute('d') || ''")) > 40)
     until(lambda: "over" in page.locator(".rtseg-live .message").inner_text())
+
+
+def test_a_foreign_request_would_be_noticed(browser):
+    failed = []
+    with closing(ViewSink(port=0)) as sink:
+        sink.open(results.stream())
+        page = browser.new_page()
+        page.on("requestfailed", lambda request: failed.append(request.url))
+        page.goto(sink.url)
+        page.evaluate("new Image().src = 'http://foreign.example/x.png'")
+        until(lambda: page.evaluate("1") and failed == ["http://foreign.example/x.png"])
+        page.close()
+
+
+@pytest.mark.parametrize("lacks", ["", "transferControlToOffscreen"], ids=["canvas", "image"])
+def test_the_picture_fits_its_place_and_is_sent_no_larger(tab, lacks):
+    with closing(ViewSink(port=0)) as sink:
+        sink.open(results.stream())
+        sink.write(results.result(np.full((720, 1280), 200, np.uint8)))
+        page = tab(sink.url, without=lacks)
+        until(lambda: brightness(page) > 100)
+        shown, place = page.locator(".picture canvas, .picture img"), page.locator(".picture").bounding_box()
+        assert shown.evaluate("it => it.tagName") == ("IMG" if lacks else "CANVAS")
+        width = shown.evaluate("it => it.naturalWidth ?? it.width")
+        assert width == (1280 if lacks else int(place["width"]))
+        page.set_viewport_size({"width": 1000, "height": 800})
+        place = page.locator(".picture").bounding_box()
+        until(lambda: lacks or shown.evaluate("it => it.width") == int(place["width"]))
+        box = shown.bounding_box()
+        assert box["x"] >= place["x"] - 1
+        assert box["x"] + box["width"] <= place["x"] + place["width"] + 1
+
+
+def test_the_picture_comes_back_with_its_stream(tab):
+    with closing(ViewSink(port=0)) as sink:
+        sink.open(results.stream())
+        port = int(sink.url.split(":")[2].strip("/"))
+        page = tab(sink.url)
+        sink.close()
+        until(lambda: "over" in page.locator(".message").inner_text())
+        with closing(ViewSink(port=port)) as again:
+            again.open(results.stream())
+            again.write(results.result(np.full((48, 64), 200, np.uint8)))
+            until(lambda: brightness(page) > 50)
 
 
 def test_a_picture_is_shown_when_it_has_come_and_not_when_the_next_one_does(tab):
@@ -185,7 +243,7 @@ def test_the_browsers_camera(demo):
     page = demo(permissions=["camera"])
     choose(page, "this browser's camera")
     start(page)
-    until(lambda: brightness(page) > 15)
+    until(lambda: drawn(page) > 15)
     page.click("#rtseg-stop")
     until(lambda: "stopped" in page.locator(".message").inner_text())
     page.close()

@@ -44,7 +44,7 @@ def test_the_page_is_there_and_asks_nobody_else(served):
         assert f"https://{stranger}" not in text.replace("https://cdnjs.cloudflare.com/ajax/libs/iframe-resizer", "")
 
 
-@pytest.mark.parametrize("name", ["live.css", "live.js", "page.css", "page.js"])
+@pytest.mark.parametrize("name", ["live.css", "live.js", "picture.js", "player.js", "page.css", "page.js"])
 def test_the_pages_files(served, name):
     assert served.ask(f"rtseg/{name}")[0] == 200
 
@@ -123,6 +123,11 @@ def test_a_visitor_watches_his_stream(served, page, token):
     page._apply(token, *USUAL)
     page._stop(token)
     assert served.figures(token)["message"] == "stopped"
+
+
+def test_a_room_that_is_none_is_refused(served, token):
+    status, _, text = served.ask(f"live/{token}/video?room=axb")
+    assert (status, text) == (400, b"'axb' is no room for a picture: give WIDTHxHEIGHT in pixels, from 10x10")
 
 
 def test_errors_are_told_on_the_page(page, token):

@@ -1,9 +1,11 @@
 """Compiling .cu files for the host: each file once, and again when it or a header has changed."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -21,6 +23,8 @@ SANITIZED = (
     "-fno-sanitize-recover=undefined",
 )
 EMULATOR_UNCHECKED = "-fno-sanitize=undefined"  # of the emulator's own text, which takes long to compile with it
+CUDA = Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")) / "include"  # where NVIDIA's header of the driver is
+ASKED = {"libcuda": re.compile(rb"\bcu[A-Z]\w+"), "libnvcuvid": re.compile(rb"\bcuvid[A-Z]\w+")}
 LONGEST_S = 600  # of a run under sanitizers: beyond it a kernel hangs
 # Fusing a multiplication with an addition rounds once instead of twice: nvcc is told the same in CMakeLists.txt.
 ALWAYS = ("-std=c++17", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-Wno-attributes", "-Wno-unknown-pragmas")
@@ -41,6 +45,21 @@ def shared_library(folder: Path, cuda_files: list[Path], *flags: str) -> Path:
     if not library.exists():
         sanitizers = [flag for flag in flags if flag.startswith("-fsanitize=")]
         _run([str(GXX), "-shared", *sanitizers, *map(str, objects), "-ldl"], library)
+    return library
+
+
+def driver_library(folder: Path, kernels: Path, asked_by: Sequence[Path], name: str = "libcuda") -> Path:
+    """libcuda.so.1 or libnvcuvid.so.1 over the emulator in `kernels`, for libraries that ask for functions of it."""
+    asked = sorted({found.decode() for path in asked_by for found in ASKED[name].findall(path.read_bytes())})
+    sources = sorted((TESTS / "emulated" / name.removeprefix("lib")).glob("*.cpp"))
+    content = b"".join(path.read_bytes() for path in [*sources, *sorted(HOST.glob("*.h"))])
+    library = folder / _digest(content + kernels.name.encode(), asked) / f"{name}.so.1"
+    if not library.exists():
+        library.parent.mkdir(exist_ok=True)
+        unsupported = library.with_name(f"{os.getpid()}.cpp")
+        unsupported.write_text("".join(f'extern "C" __attribute__((weak)) int {each}() {{ return 801; }}\n' for each in asked))
+        flags = (*ALWAYS, *PLAIN, f"-I{HOST}", f"-isystem{CUDA}", "-shared", f"-Wl,-soname,{library.name}")
+        _run([str(GXX), *flags, *map(str, [*sources, unsupported, kernels]), "-ldl"], library)
     return library
 
 

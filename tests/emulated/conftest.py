@@ -1,8 +1,13 @@
 """The kernels, compiled for the host, in a folder that is kept from run to run."""
 
+import ctypes
+import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +17,7 @@ from emulated.driver import device as devices
 
 from rtseg.kernels import cuda
 
+REAL = os.environ.get("RTSEG_PYCUDA", "")  # where the real pycuda is built; else its stand-in serves
 KEPT_S = 24 * 3600  # after a day a library is compiled anew, so that those of old kernels go
 
 
@@ -22,7 +28,7 @@ def compiled_folder(pytestconfig: pytest.Config) -> Path:
     assert pytestconfig.cache is not None
     folder = pytestconfig.cache.mkdir("emulated")
     for old in (path for path in folder.iterdir() if path.stat().st_mtime < time.time() - KEPT_S):
-        old.unlink()
+        shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)  # another worker may be first
     return folder
 
 
@@ -49,17 +55,33 @@ def emulated(kernels_library: Path) -> Iterator[Path]:
 @pytest.fixture
 def gpu(emulated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[devices.Device]:
     """The emulated GPU, which pycuda and TensorRT seem to drive: rtseg's modules that import them do so anew."""
-    from emulated.driver import pycuda_driver, tensorrt_runtime
+    from emulated.driver import tensorrt_runtime
 
-    pycuda = ModuleType("pycuda")
-    pycuda.driver = pycuda_driver  # type: ignore[attr-defined]
-    for name, module in {"pycuda": pycuda, "pycuda.driver": pycuda_driver, "tensorrt": tensorrt_runtime}.items():
+    pycuda = _real_pycuda(emulated, Path(REAL)) if REAL else _stand_in()
+    for name, module in {"pycuda": pycuda, "pycuda.driver": pycuda.driver, "tensorrt": tensorrt_runtime}.items():
         monkeypatch.setitem(sys.modules, name, module)
     devices.plug(devices.Device(emulated))
     _forget_gpu_modules()
     yield devices.plugged()
     devices.plugged().mend()
     _forget_gpu_modules()
+
+
+def _stand_in() -> ModuleType:
+    from emulated.driver import pycuda_driver
+
+    pycuda = ModuleType("pycuda")
+    pycuda.driver = pycuda_driver  # type: ignore[attr-defined]
+    return pycuda
+
+
+@cache
+def _real_pycuda(library: Path, built: Path) -> ModuleType:
+    """pycuda itself, which finds a libcuda that is loaded already."""
+    (extension,) = built.glob("pycuda/_driver*.so")
+    ctypes.CDLL(str(compiler.driver_library(library.parent, library, [extension])))
+    sys.path.append(str(built))
+    return import_module("pycuda.driver") and sys.modules["pycuda"]
 
 
 def _forget_gpu_modules() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from rtseg.errors import ConfigError, ViewerRefused
 from rtseg.sinks.broadcast import Broadcast
+from rtseg.sinks.room import Room
 
 WAIT_S = 60
 
@@ -73,6 +74,22 @@ def test_colours_stay_and_wide_pictures_shrink():
     assert bgr.shape == (24, 32, 3)
     assert bgr[..., 2].min() > 240
     assert bgr[..., :2].max() < 15
+
+
+def test_a_picture_has_room_enough_for_each_who_looks(broadcast):
+    def coded_width():
+        broadcast.show(picture(90, (720, 1280, 3)), 0)
+        coded = broadcast.next(broadcast.newest.number if broadcast.newest else 0, WAIT_S)
+        return cv2.imdecode(np.frombuffer(coded.jpeg, np.uint8), 0).shape[1]
+
+    with broadcast.viewer(Room(640, 640)):
+        assert coded_width() == 640
+        with broadcast.viewer(Room(900, 100)):
+            assert coded_width() == 900
+        with broadcast.viewer():
+            assert coded_width() == 1280
+        assert coded_width() == 640
+    assert coded_width() == 1280
 
 
 def test_a_canvas_is_never_one_that_waits_or_is_coded(broadcast):

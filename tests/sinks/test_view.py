@@ -51,11 +51,20 @@ def read_head(answer):
 
 def next_picture(answer):
     """The next picture's grey in its top right corner; the head of the next but one has come with it."""
+    coded = picture_of(answer)
+    return round(float(cv2.imdecode(np.frombuffer(coded, np.uint8), 0)[0, -1]))
+
+
+def picture_of(answer):
     coded = b""
     while not coded.endswith(b"\xff\xd9\r\n"):
         coded += answer.readline()
     assert read_head(answer).startswith(b"--")
-    return round(float(cv2.imdecode(np.frombuffer(coded, np.uint8), 0)[0, -1]))
+    return coded
+
+
+def size(coded):
+    return cv2.imdecode(np.frombuffer(coded, np.uint8), 0).shape
 
 
 def grey(level, index):
@@ -76,8 +85,12 @@ def test_the_page_and_what_it_needs(sink):
     headers, page = get(sink.url)
     assert headers["Content-Type"] == "text/html; charset=utf-8"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
-    for name in re.findall(rb'(?:href|src)="(live\.[a-z]+)"', page):
-        assert get(sink.url, name.decode())[1]
+    assert set(re.findall(rb'(?:href|src)="([a-z]+\.[a-z]+)"', page)) == {b"live.css", b"live.js"}
+    for script, asked in (("live.js", b"picture.js"), ("picture.js", b"player.js")):
+        headers, text = get(sink.url, script)
+        assert headers["Content-Type"] == "text/javascript; charset=utf-8"
+        assert asked in text
+        assert get(sink.url, asked.decode())[1]
     assert b"not a medical device" in get(sink.url, "live.js")[1]
 
 
@@ -116,6 +129,23 @@ def test_a_viewer_who_takes_nothing_holds_nobody_up_and_gets_no_old_pictures(sin
         while abs(seen[-1] - 4 * 59) > 6:
             seen.append(next_picture(lazy))
     assert len(seen) < 50
+
+
+def test_a_picture_is_sent_no_larger_than_the_page_shows_it(sink):
+    sink.write(results.result(np.full((48, 64), 90, np.uint8)))
+    for room, shape in (("?room=32x100", (24, 32)), ("?room=640x480", (48, 64)), ("", (48, 64))):
+        with urllib.request.urlopen(f"{sink.url}video{room}", timeout=WAIT_S) as answer:
+            read_head(answer)
+            coded = b""
+            while cv2.imdecode(np.frombuffer(coded or b"?", np.uint8), 0) is None or size(coded) != shape:
+                coded = picture_of(answer)
+        until(sink, 0)
+
+
+@pytest.mark.parametrize("room", ["9x9", "0x100", "100", "1e3x100", "100000x100", "axb"])
+def test_a_room_that_is_none_is_refused(sink, room):
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        get(sink.url, f"video?room={room}")
 
 
 @pytest.mark.parametrize("path", ["live.html", "../errors.py", "%2e%2e/view.py", "page/live.js", "figures/", "etc/passwd"])

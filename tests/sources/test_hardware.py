@@ -43,6 +43,19 @@ def test_what_the_gpu_does_not_know_the_cpu_decodes_and_it_is_said(video, caplog
     assert caplog.messages == [f"{video} is decoded on the CPU: the GPU's decoder does not take its h264"]
 
 
+def test_a_gpu_that_does_not_decode_is_not_to_blame(write_video, caplog, monkeypatch):
+    monkeypatch.setattr(hardware, "_DEVICE", "vaapi")
+    monkeypatch.setattr(hardware, "missing", lambda: "")
+    if "vaapi" in hardware.hwdevices_available():
+        pytest.skip("this build of PyAV knows VA-API")
+    frames = np.random.default_rng(0).integers(0, 256, (40, 48, 64), np.uint8)
+    video = write_video("cut.mp4", frames, movflags="faststart")
+    video.write_bytes(video.read_bytes()[: int(video.stat().st_size * 0.97)])
+    with pytest.raises(SourceError, match=r"frames could be read \(1 lost"):
+        images(f"{video}#decode=gpu")
+    assert caplog.messages == [f"{video} is decoded on the CPU: the GPU's decoder does not take its h264"]
+
+
 def test_a_build_without_nvdec_says_so(video, caplog, monkeypatch):
     monkeypatch.setattr(hardware, "hwdevices_available", list)
     assert len(images(f"{video}#decode=gpu")) == 12

@@ -1,144 +1,157 @@
 // Fills each <div class="rtseg-live" data-base="..."> with a stream's live picture and figures, and keeps them new.
 // The page is made of elements and text alone: nothing that comes from a stream is ever read as HTML.
-(() => {
-  "use strict";
-  const POLL_MS = 250, RETRY_MS = 700;
-  const STATES = { HELD: "FROZEN", LOST: "NO CONTACT" };
+import { watch } from "./picture.js";
 
-  function element(parent, tag, name, text) {
-    const made = document.createElement(tag);
-    if (name) made.className = name;
-    if (text !== undefined) made.textContent = text;
-    parent.appendChild(made);
-    return made;
+const POLL_MS = 500, RETRY_MS = 700;
+const STATES = { HELD: "FROZEN", LOST: "NO CONTACT" };
+
+function element(parent, tag, name, text) {
+  const made = document.createElement(tag);
+  if (name) made.className = name;
+  if (text !== undefined) made.textContent = text;
+  parent.appendChild(made);
+  return made;
+}
+
+function fixed(value, digits, unit) {
+  return value === null || value === undefined ? "–" : value.toFixed(digits) + (unit ? " " + unit : "");
+}
+
+// Rows that stay the same are left alone: laying a table out and painting it anew costs more than all that it says.
+function rows(table, pairs) {
+  const names = pairs.map(([name, , colour]) => name + colour).join();
+  if (table.dataset.names !== names) build(table, pairs);
+  table.dataset.names = names;
+  pairs.forEach(([, value], i) => write(table.rows[i].lastChild, value));
+}
+
+function build(table, pairs) {
+  table.replaceChildren();
+  for (const [name, , colour] of pairs) {
+    const row = element(table, "tr"), cell = element(row, "td");
+    if (colour) element(cell, "span", "swatch").style.background = colour;
+    cell.append(name);
+    element(row, "td");
+  }
+}
+
+function write(made, text) {
+  if (made.textContent !== text) made.textContent = text;
+}
+
+function size(item) {
+  const area = item.area_mm2 === null ? item.area_px + " px" : fixed(item.area_mm2, 1, "mm²");
+  const across = item.diameter_mm === null ? fixed(item.diameter_px, 0, "px") : fixed(item.diameter_mm, 1, "mm");
+  return item.area_px ? area + "   ⌀ " + across : "–";
+}
+
+function bars(table, stages) {
+  const told = Object.entries(stages), most = Math.max(1, ...Object.values(stages));
+  rows(table, told.map(([name, ms]) => [name, fixed(ms, 2)]));
+  told.forEach(([, ms], i) => {
+    const cell = table.rows[i].firstChild, bar = cell.querySelector(".bar") || element(cell, "span", "bar");
+    bar.style.width = Math.round(100 * (ms || 0) / most) + "%";
+  });
+}
+
+function draw(svg, label, curve, classes) {
+  const drawing = "http://www.w3.org/2000/svg";
+  svg.replaceChildren();
+  if (!curve) return;
+  const seen = Object.values(curve.areas).flat().filter((area) => area !== null);
+  const low = Math.min(...seen), high = Math.max(...seen), span = Math.max(high - low, high * 0.05, 1e-9);
+  for (const item of classes) {
+    const line = document.createElementNS(drawing, "path");
+    let path = "", pen = "M";
+    (curve.areas[item.name] || []).forEach((area, i) => {
+      if (area === null) { pen = "M"; return; }
+      path += pen + (1000 + 100 * curve.seconds[i]).toFixed(1) + " " + (92 - 66 * (area - low) / span).toFixed(1);
+      pen = "L";
+    });
+    line.setAttribute("d", path);
+    line.setAttribute("fill", "none");
+    line.setAttribute("stroke", item.colour);
+    line.setAttribute("stroke-width", "1.5");
+    line.setAttribute("vector-effect", "non-scaling-stroke");
+    svg.appendChild(line);
+  }
+  const digits = curve.unit === "px" ? 0 : 1;
+  label.textContent = seen.length
+    ? `area over the last 10 s: ${low.toFixed(digits)} to ${high.toFixed(digits)} ${curve.unit}` : "area over the last 10 s";
+}
+
+function mount(root) {
+  root.dataset.on = "yes";
+  const base = root.dataset.base, query = location.search;
+  const picture = element(root, "div", "picture"), panel = element(root, "div", "panel");
+  const message = element(picture, "div", "message");
+  element(picture, "div", "notice", "research software, not a medical device");
+  const life = element(panel, "div", "life"), reason = element(panel, "div", "reason");
+  const speed = element(panel, "table");
+  element(panel, "h3", "", "MEASURED");
+  const classes = element(panel, "table");
+  element(panel, "h3", "", "STAGES, ms (median)");
+  const stages = element(panel, "table");
+  const curve = element(root, "div", "curve"), label = element(curve, "div", "label");
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 1000 100");
+  svg.setAttribute("preserveAspectRatio", "none");
+  curve.appendChild(svg);
+
+  function show(told) {
+    const state = told.life || "";
+    write(life, STATES[state] || state || "–");
+    life.className = "life" + (state && state !== "LIVE" ? " odd" : "");
+    write(reason, told.reason || "");
+    write(message, told.message || "");
+    rows(speed, [
+      ["frames a second", fixed(told.fps, 1)],
+      ["latency p50", fixed(told.p50_ms, 1, "ms")],
+      ["latency p99", fixed(told.p99_ms, 1, "ms")],
+      ["age when sent", fixed(told.age_ms, 1, "ms")],
+      ["dropped", fixed(told.dropped, 0)],
+      ["late", fixed(told.late, 0)],
+    ]);
+    rows(classes, (told.classes || []).map((item) => [item.name, size(item), item.colour]));
+    bars(stages, told.stages_ms || {});
+    draw(svg, label, told.curve, told.classes || []);
   }
 
-  function fixed(value, digits, unit) {
-    return value === null || value === undefined ? "–" : value.toFixed(digits) + (unit ? " " + unit : "");
-  }
-
-  function rows(table, pairs) {
-    table.replaceChildren();
-    for (const [name, value, colour] of pairs) {
-      const row = element(table, "tr"), cell = element(row, "td");
-      if (colour) element(cell, "span", "swatch").style.background = colour;
-      cell.append(name);
-      element(row, "td", "", value);
+  async function poll() {
+    if (!root.isConnected) {
+      endWatching();
+      return;
     }
-  }
-
-  function size(item) {
-    const area = item.area_mm2 === null ? item.area_px + " px" : fixed(item.area_mm2, 1, "mm²");
-    const across = item.diameter_mm === null ? fixed(item.diameter_px, 0, "px") : fixed(item.diameter_mm, 1, "mm");
-    return item.area_px ? area + "   ⌀ " + across : "–";
-  }
-
-  function bars(table, stages) {
-    table.replaceChildren();
-    const most = Math.max(1, ...Object.values(stages));
-    for (const [name, ms] of Object.entries(stages)) {
-      const row = element(table, "tr"), cell = element(row, "td", "", name);
-      element(cell, "span", "bar").style.width = 100 * (ms || 0) / most + "%";
-      element(row, "td", "", fixed(ms, 2));
+    let wait = POLL_MS;
+    try {
+      const answer = await fetch(`${base}figures${query}`, { cache: "no-store" });
+      if (!answer.ok) throw new Error(await answer.text());
+      show(await answer.json());
+      if (broken) watchAnew();
+      broken = false;
+    } catch (error) {
+      broken = true;
+      wait = RETRY_MS;
+      message.textContent = error instanceof TypeError ? "The stream is over, or rtseg was stopped." : error.message;
     }
+    setTimeout(poll, wait);
   }
 
-  function draw(svg, label, curve, classes) {
-    const drawing = "http://www.w3.org/2000/svg";
-    svg.replaceChildren();
-    if (!curve) return;
-    const seen = Object.values(curve.areas).flat().filter((area) => area !== null);
-    const low = Math.min(...seen), high = Math.max(...seen), span = Math.max(high - low, high * 0.05, 1e-9);
-    for (const item of classes) {
-      const line = document.createElementNS(drawing, "path");
-      let path = "", pen = "M";
-      (curve.areas[item.name] || []).forEach((area, i) => {
-        if (area === null) { pen = "M"; return; }
-        path += pen + (1000 + 100 * curve.seconds[i]).toFixed(1) + " " + (92 - 66 * (area - low) / span).toFixed(1);
-        pen = "L";
-      });
-      line.setAttribute("d", path);
-      line.setAttribute("fill", "none");
-      line.setAttribute("stroke", item.colour);
-      line.setAttribute("stroke-width", "1.5");
-      line.setAttribute("vector-effect", "non-scaling-stroke");
-      svg.appendChild(line);
-    }
-    const digits = curve.unit === "px" ? 0 : 1;
-    label.textContent = seen.length
-      ? `area over the last 10 s: ${low.toFixed(digits)} to ${high.toFixed(digits)} ${curve.unit}` : "area over the last 10 s";
+  function watchAnew() {
+    endWatching();
+    endWatching = watch(picture, new URL(`${base}video${query}`, document.baseURI).href);
   }
 
-  function mount(root) {
-    root.dataset.on = "yes";
-    const base = root.dataset.base, query = location.search;
-    const picture = element(root, "div", "picture"), panel = element(root, "div", "panel");
-    const video = element(picture, "img"), message = element(picture, "div", "message");
-    element(picture, "div", "notice", "research software, not a medical device");
-    video.alt = "";
-    const life = element(panel, "div", "life"), reason = element(panel, "div", "reason");
-    const speed = element(panel, "table");
-    element(panel, "h3", "", "MEASURED");
-    const classes = element(panel, "table");
-    element(panel, "h3", "", "STAGES, ms (median)");
-    const stages = element(panel, "table");
-    const curve = element(root, "div", "curve"), label = element(curve, "div", "label");
-    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-    svg.setAttribute("viewBox", "0 0 1000 100");
-    svg.setAttribute("preserveAspectRatio", "none");
-    curve.appendChild(svg);
+  let broken = false, endWatching = () => {};
+  window.addEventListener("pagehide", () => endWatching());
+  window.addEventListener("pageshow", (event) => { if (event.persisted) watchAnew(); });
+  watchAnew();
+  poll();
+}
 
-    function watch() {
-      if (root.isConnected) video.src = `${base}video${query || "?"}&at=${Date.now()}`;
-    }
+function mountAll() {
+  document.querySelectorAll(".rtseg-live:not([data-on])").forEach(mount);
+}
 
-    function show(told) {
-      const state = told.life || "";
-      life.textContent = STATES[state] || state || "–";
-      life.className = "life" + (state && state !== "LIVE" ? " odd" : "");
-      reason.textContent = told.reason || "";
-      message.textContent = told.message || "";
-      rows(speed, [
-        ["frames a second", fixed(told.fps, 1)],
-        ["latency p50", fixed(told.p50_ms, 1, "ms")],
-        ["latency p99", fixed(told.p99_ms, 1, "ms")],
-        ["age when sent", fixed(told.age_ms, 1, "ms")],
-        ["dropped", fixed(told.dropped, 0)],
-        ["late", fixed(told.late, 0)],
-      ]);
-      rows(classes, (told.classes || []).map((item) => [item.name, size(item), item.colour]));
-      bars(stages, told.stages_ms || {});
-      draw(svg, label, told.curve, told.classes || []);
-    }
-
-    async function poll() {
-      if (!root.isConnected) return;
-      let wait = POLL_MS;
-      try {
-        const answer = await fetch(`${base}figures${query}`, { cache: "no-store" });
-        if (!answer.ok) throw new Error(await answer.text());
-        show(await answer.json());
-        if (broken) { broken = false; watch(); }
-      } catch (error) {
-        broken = true;
-        wait = RETRY_MS;
-        message.textContent = error instanceof TypeError ? "The stream is over, or rtseg was stopped." : error.message;
-      }
-      setTimeout(poll, wait);
-    }
-
-    let broken = false;
-    video.addEventListener("error", () => setTimeout(watch, RETRY_MS));
-    window.addEventListener("pagehide", () => { video.src = ""; });
-    window.addEventListener("pageshow", (event) => { if (event.persisted) watch(); });
-    watch();
-    poll();
-  }
-
-  function mountAll() {
-    document.querySelectorAll(".rtseg-live:not([data-on])").forEach(mount);
-  }
-
-  mountAll();
-  new MutationObserver(mountAll).observe(document.documentElement, { childList: true, subtree: true });
-})();
+mountAll();
+new MutationObserver(mountAll).observe(document.documentElement, { childList: true, subtree: true });

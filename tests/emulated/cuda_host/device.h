@@ -1,4 +1,4 @@
-// What a real device has beyond what the kernels themselves use: pinned memory and events. For driver.cpp.
+// What a real device has beyond what the kernels themselves use: what it tells of itself, contexts, pinned memory and events.
 #pragma once
 #include "cuda_runtime.h"
 
@@ -11,3 +11,10 @@ cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
+
+// A test writes here what GPU it wants, and reads how often its primary context is held. device.py knows the order.
+struct emulated_Description {
+  char name[64];
+  int major, minor, driver, integrated, present, contexts;
+};
+extern "C" emulated_Description emulated_description;

@@ -2,14 +2,26 @@
 
 import ctypes
 import gc
-import threading
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
 ILLEGAL_ADDRESS, ASSERT, OUT_OF_MEMORY, NO_DEVICE = 700, 710, 2, 100
+UP, DOWN = 1, 2  # kinds of a copy
 ALL_LATE = 0xFFFFFFFF
+
+
+PARTS = ("major", "minor", "driver", "integrated", "present", "contexts")
+
+
+class Description(ctypes.Structure):
+    """emulated_Description of device.h."""
+
+    _fields_ = (
+        ("name", ctypes.c_char * 64),
+        *((part, ctypes.c_int) for part in PARTS),
+    )
 
 
 class InUse(NamedTuple):
@@ -19,25 +31,48 @@ class InUse(NamedTuple):
     graphs: int
 
 
+AMPERE = Description(b"Emulated GPU", 8, 7, 13000, 0, 1, 0)
+
+
+class Copy(NamedTuple):
+    kind: int
+    bytes: int
+
+
+def _told(field: str) -> property:
+    """A part of what the GPU tells of itself, which a test may change."""
+    return property(lambda self: getattr(self.description, field), lambda self, value: setattr(self.description, field, value))
+
+
 class Device:
-    """One GPU. present, integrated, name, capability, driver: what it tells of itself."""
+    """One GPU. major, minor: its compute capability. driver: the version of CUDA that it knows. contexts: held ones."""
+
+    major, minor, driver, integrated, present, contexts = map(_told, PARTS)
 
     def __init__(self, library: Path) -> None:
         self.native = ctypes.CDLL(str(library))
         self.native.emulated_error_string.restype = ctypes.c_char_p
+        self.native.emulated_bytes_in_use.restype = ctypes.c_size_t
         self.native.emulated_memory_limit.argtypes = [ctypes.c_size_t]
-        self.present, self.integrated, self.fault = True, False, 0
-        self.name, self.capability, self.driver = "Emulated GPU", (8, 7), 13000
-        self.contexts = 0
+        self.description = Description.in_dll(self.native, "emulated_description")
+        ctypes.memmove(ctypes.byref(self.description), ctypes.byref(AMPERE), ctypes.sizeof(AMPERE))
         self._run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(self._host_function)
         self._work: dict[int, Callable[[], None]] = {}  # by the number that the native side hands back
         self._once: set[int] = set()
         self._numbers = count(1)
         self.failures: list[BaseException] = []  # of host functions
-        self.thread = threading.local()
+        self._before = self._counted()  # a GPU that broke in another test may have kept something
         self.streams_late(0)
         self.mend()
         self.limit(None)
+
+    @property
+    def name(self) -> str:
+        return str(self.description.name.decode())
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.description.name = name.encode()
 
     def streams_late(self, which: int) -> None:
         """Bit n: the n-th stream from now on runs only what somebody waits for; the others run all at once."""
@@ -45,7 +80,7 @@ class Device:
 
     def limit(self, free_bytes: int | None) -> None:
         """Grant so much more memory, or any amount."""
-        self.native.emulated_memory_limit(2**62 if free_bytes is None else self.in_use().bytes + free_bytes)
+        self.native.emulated_memory_limit(2**62 if free_bytes is None else self._counted().bytes + free_bytes)
 
     def break_after(self, steps: int, code: int = ILLEGAL_ADDRESS) -> None:
         """Let all calls fail, for ever, from so many steps of streams on."""
@@ -65,9 +100,20 @@ class Device:
 
     def held(self) -> InUse:
         """What is not given back at this moment."""
-        counts = (ctypes.c_size_t * 4)()
-        self.native.emulated_in_use(counts)
-        return InUse(*counts)
+        return InUse(*(now - before for now, before in zip(self._counted(), self._before, strict=True)))
+
+    def _counted(self) -> InUse:
+        native = self.native
+        counts = (native.emulated_streams_open(), native.emulated_events_open(), native.emulated_graphs_open())
+        return InUse(native.emulated_bytes_in_use(), *counts)
+
+    def copies(self) -> list[Copy]:
+        """Those between the host and the GPU that were asked for, outside graphs or into them, since this was asked last."""
+        found, size = list[Copy](), ctypes.c_size_t()
+        while kind := self.native.emulated_next_copy(ctypes.byref(size)):
+            if kind in (UP, DOWN):
+                found.append(Copy(kind, size.value))
+        return found
 
     def is_freed(self, address: int) -> bool:
         """Whether memory of this address was given back."""

@@ -1,14 +1,17 @@
 """A stand-in for pycuda.driver on the emulated GPU: as much of it as rtseg uses, with the real one's names and signatures.
 
-Stricter than the real one in one thing: a call without a context that is current on its thread is an error, always.
+`make conformity` runs the same tests on the real one, over our libcuda. As there, a thing goes where its context is current,
+or can be made so: on the thread that holds it.
 """
 
 import ctypes
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 from emulated.driver.device import NO_DEVICE, OUT_OF_MEMORY, made, plugged
-from emulated.driver.device import Device as Emulated
 
 
 class Error(Exception):
@@ -44,8 +47,7 @@ class event_flags:  # noqa: N801
 
 
 def init(flags: int = 0) -> None:
-    if not plugged().present:
-        _check(NO_DEVICE, "cuInit")
+    _call("initialise")
 
 
 def get_driver_version() -> int:
@@ -61,33 +63,72 @@ class Device:
         return plugged().name
 
     def compute_capability(self) -> tuple[int, int]:
-        return plugged().capability
+        return plugged().major, plugged().minor
 
     def get_attribute(self, attribute: int) -> int:
         assert attribute == device_attribute.INTEGRATED
-        return int(plugged().integrated)
+        return plugged().integrated
 
     def retain_primary_context(self) -> "Context":
-        plugged().contexts += 1
+        _call("context_retain")
         return Context()
 
 
 class Context:
+    def __init__(self) -> None:
+        self._thread, self._valid = threading.get_ident(), True
+
     def push(self) -> None:
+        _call("context_push")
         _stack().append(self)
 
     @staticmethod
     def pop() -> None:
         if not _stack():
             raise LogicError("context::pop failed: invalid device context - cannot pop non-current context")
+        _call("context_pop")
         _stack().pop()
 
     def detach(self) -> None:
-        plugged().contexts -= 1
+        if not self._valid:
+            raise LogicError("context::detach failed: invalid device context - cannot detach from invalid context")
+        if self in _stack() or self._thread == threading.get_ident():  # else it is lost: the real one says nothing
+            _call("context_release")
+        self._valid = False
+        while self in _stack():
+            self.pop()
+
+    @contextmanager
+    def _activated(self) -> Iterator[bool]:
+        """Whether it could be made current for the body, as the real one does where a thing goes."""
+        here = self in _stack()
+        possible = self._valid and (here or self._thread == threading.get_ident())
+        if possible and not here:
+            self.push()
+        yield possible
+        if possible and not here:
+            self.pop()
 
 
-class Stream:
+class _Dependent:
+    """Belongs to the context that is current when it is made."""
+
+    def __init__(self) -> None:
+        if not _stack():
+            raise LogicError("explicit_context_dependent failed: invalid device context - no currently active context?")
+        self._context: Context | None = _stack()[-1]
+
+    def _clean_up(self, name: str, handle: int) -> None:
+        if context := getattr(self, "_context", None):
+            with context._activated() as possible:
+                if possible:  # a failure here is printed and no exception
+                    getattr(plugged().native, f"emulated_{name}")(ctypes.c_void_p(handle))
+        self._context = None
+
+
+class Stream(_Dependent):
     def __init__(self, flags: int = 0) -> None:
+        super().__init__()
         self.handle = _made("stream_create")
 
     def synchronize(self) -> None:
@@ -98,11 +139,12 @@ class Stream:
 
     def __del__(self) -> None:
         if hasattr(self, "handle"):
-            plugged().native.emulated_stream_destroy(ctypes.c_void_p(self.handle))
+            self._clean_up("stream_destroy", self.handle)
 
 
-class Event:
+class Event(_Dependent):
     def __init__(self, flags: int = 0) -> None:
+        super().__init__()
         self._handle = _made("event_create")
 
     def record(self, stream: Stream | None = None) -> "Event":
@@ -116,27 +158,29 @@ class Event:
 
     def __del__(self) -> None:
         if hasattr(self, "_handle"):
-            plugged().native.emulated_event_destroy(ctypes.c_void_p(self._handle))
+            self._clean_up("event_destroy", self._handle)
 
 
-class DeviceAllocation:
+class DeviceAllocation(_Dependent):
     def __init__(self, pointer: int) -> None:
+        super().__init__()
         self._pointer = pointer
 
     def __int__(self) -> int:
         return self._pointer
 
     def free(self) -> None:
-        _call("free", ctypes.c_void_p(self._pointer))
-        self._pointer = 0
+        if self._context is None:
+            raise LogicError("device_allocation::free failed: invalid resource handle")
+        self._clean_up("free", self._pointer)
 
     def __del__(self) -> None:
-        if self._pointer:
-            plugged().native.emulated_free(ctypes.c_void_p(self._pointer))
+        self._clean_up("free", self._pointer)
 
 
-class HostAllocation:
+class HostAllocation(_Dependent):
     def __init__(self, size: int, shape: tuple[int, ...], dtype: Any, flags: int) -> None:
+        super().__init__()
         self._pointer, self._mapped = _made("host_allocate", ctypes.c_size_t(size)), bool(flags & host_alloc_flags.DEVICEMAP)
         described = {"shape": shape, "typestr": np.dtype(dtype).str, "data": (self._pointer, False)}
         self.__array_interface__ = {**described, "version": 3}
@@ -147,12 +191,13 @@ class HostAllocation:
         return self._pointer
 
     def free(self) -> None:
-        _call("host_free", ctypes.c_void_p(self._pointer))
-        self._pointer = 0
+        if self._context is None:
+            raise LogicError("pagelocked_host_allocation::free failed: invalid resource handle")
+        self._clean_up("host_free", self._pointer)
 
     def __del__(self) -> None:
-        if getattr(self, "_pointer", 0):
-            plugged().native.emulated_host_free(ctypes.c_void_p(self._pointer))
+        if hasattr(self, "_pointer"):
+            self._clean_up("host_free", self._pointer)
 
 
 def mem_alloc(size: int) -> DeviceAllocation:
@@ -181,26 +226,21 @@ def _copy(to: int, source: int, size: int, kind: int, stream: Stream) -> None:
     _call("copy", ctypes.c_void_p(to), ctypes.c_void_p(source), ctypes.c_size_t(size), kind, ctypes.c_void_p(stream.handle))
 
 
+_thread = threading.local()
+
+
 def _stack() -> list[Context]:
-    here = plugged().thread.__dict__
-    return here.setdefault("contexts", [])
-
-
-def _device() -> Emulated:
-    if not _stack():
-        raise LogicError("no context is current on this thread: push one")
-    return plugged()
+    return _thread.__dict__.setdefault("contexts", [])
 
 
 def _made(name: str, *arguments: object) -> int:
-    _device()
     code, handle = made(name, *arguments)
     _check(code, name)
     return handle
 
 
 def _call(name: str, *arguments: object) -> None:
-    _check(int(getattr(_device().native, f"emulated_{name}")(*arguments)), name)
+    _check(int(getattr(plugged().native, f"emulated_{name}")(*arguments)), name)
 
 
 def _check(code: int, name: str) -> None:

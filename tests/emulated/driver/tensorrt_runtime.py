@@ -135,7 +135,7 @@ def _at(address: int, shape: list[int]) -> "np.ndarray[Any, np.dtype[np.float32]
 
 
 def _here() -> list[Any]:
-    return [__version__, plugged().name, plugged().capability[0], plugged().capability[1]]
+    return [__version__, plugged().name, plugged().major, plugged().minor]
 
 
 class Builder:

@@ -1,5 +1,6 @@
 """The engine of TensorRT on the emulated GPU: right, in few graphs, and whatever streams do late."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -8,7 +9,6 @@ from typing import Any
 import networks
 import numpy as np
 import pytest
-from emulated.driver import pycuda_driver
 from emulated.driver.device import ALL_LATE, Device
 from emulated.engine import plans
 
@@ -172,15 +172,13 @@ class TestShared:
     """Jetson: one memory for both."""
 
     @pytest.mark.parametrize("late", ORDERS)
-    def test_nothing_large_is_copied(
-        self, gpu: Device, tiny: Path, expected: list[np.ndarray], late: int, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_nothing_large_is_copied(self, gpu: Device, tiny: Path, expected: list[np.ndarray], late: int) -> None:
         gpu.integrated = True
         gpu.streams_late(late)
-        copied: list[int] = []
-        monkeypatch.setattr(pycuda_driver, "_copy", _counting(pycuda_driver._copy, copied))
+        gpu.copies()
         engine = plans.engine_of(tiny)
         assert alike(segmented(engine, frames(7)), expected)
+        copied = [copy.bytes for copy in gpu.copies()]
         assert max(copied[len(copied) // 2 :]) <= 8, "flags and confidences alone, once the graphs are there"
         engine.close()
         assert gpu.in_use() == (0, 0, 0, 0)
@@ -191,14 +189,6 @@ class TestShared:
             engine = plans.engine_of(tiny, mapped=mapped)
             assert engine._mapped == expected
             engine.close()
-
-
-def _counting(copy: Any, sizes: list[int]) -> Any:
-    def counted(to: int, source: int, size: int, *rest: Any) -> None:
-        sizes.append(size)
-        copy(to, source, size, *rest)
-
-    return counted
 
 
 class TestFaults:
@@ -316,6 +306,46 @@ class TestFailure:
         session.step(frames(1)[0])
         assert session.counts.nonfinite == 1
         engine.close()
+
+
+@pytest.mark.parametrize("opens", [True, False], ids=["opened", "closed"])
+def test_another_thread_may_open_or_close_it(gpu: Device, tiny: Path, opens: bool) -> None:
+    def elsewhere(work: Any) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(work).result(60)
+
+    engine = elsewhere(lambda: plans.engine_of(tiny)) if opens else plans.engine_of(tiny)
+    segmented(engine, frames(3))
+    if opens:
+        engine.close()
+    else:
+        elsewhere(engine.close)
+    assert (gpu.in_use(), gpu.contexts) == ((0, 0, 0, 0), 0)
+
+
+def test_a_context_that_is_lost_is_told_and_no_error(
+    gpu: Device, tiny: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from rtseg.engines.gpu import Stream, cuda
+
+    def lost(self: Stream) -> None:
+        raise cuda.LogicError("cuCtxPushCurrent failed: context is destroyed")
+
+    engine = plans.engine_of(tiny)
+    monkeypatch.setattr(Stream, "close", lost)
+    engine.close()
+    assert "the GPU did not take its context back: cuCtxPushCurrent failed" in caplog.text
+    assert gpu.contexts == 0
+
+
+def test_an_error_that_somebody_keeps_holds_no_stream(gpu: Device, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = plans.engine_of(tiny)
+    monkeypatch.setattr(engine._network._context, "execute_async_v3", lambda stream_handle: False)
+    with pytest.raises(EngineError, match="TensorRT failed") as kept:
+        segmented(engine, frames(1))
+    engine.close()
+    assert gpu.held()[1:] == (0, 0, 0), "streams, events, graphs; the memory goes back to the pool with the error"
+    assert kept.tb is not None
 
 
 def test_a_thousand_opens_and_closes_leak_nothing(gpu: Device, tiny: Path) -> None:

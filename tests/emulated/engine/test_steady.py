@@ -7,8 +7,7 @@ from typing import Any
 import networks
 import numpy as np
 import pytest
-from emulated.driver import pycuda_driver
-from emulated.driver.device import ALL_LATE, Device
+from emulated.driver.device import ALL_LATE, DOWN, Device
 from emulated.engine import plans
 from emulated.engine.test_engine import COPIES_LATE, ORDERS, WORK_LATE, alike, frames
 
@@ -78,17 +77,10 @@ def test_weights_that_change_with_each_frame_capture_nothing_anew(
     assert held[-1].graphs == 2
 
 
-def test_nothing_but_flags_labels_and_confidences_comes_down(engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    copied: list[tuple[int, int]] = []
-    copy = pycuda_driver._copy
-
-    def counted(to: int, source: int, size: int, kind: int, stream: Any) -> None:
-        copied.append((kind, size))
-        copy(to, source, size, kind, stream)
-
-    monkeypatch.setattr(pycuda_driver, "_copy", counted)
+def test_nothing_but_flags_labels_and_confidences_comes_down(engine: Any, gpu: Device) -> None:
+    gpu.copies()
     stepped(session_of(engine), frames(6))
-    assert {size for kind, size in copied if kind == 2} == {4, LABELS}
+    assert {copy.bytes for copy in gpu.copies() if copy.kind == DOWN} == {4, LABELS}
 
 
 @pytest.mark.parametrize("name", ["median", "lee", "srad"])

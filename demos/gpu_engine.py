@@ -1,0 +1,47 @@
+"""The masks of TensorRT against OpenVINO's, steadied as by default, on the GPU that is here: `gpu_engine.py [MODEL]`.
+
+The plan must be there: `rtseg build MODEL` first.
+"""
+
+import sys
+from collections.abc import Iterable
+
+import numpy as np
+
+from rtseg import load_engine, open_source
+from rtseg.engines.base import Engine
+from rtseg.errors import RtsegError
+from rtseg.frame import Frame
+from rtseg.metrics import dice
+from rtseg.session import Session
+
+CLIP = "clip:carotid"
+LEAST_DICE = 0.99  # over the clip: a memory in FP16 drifts from one in FP32
+
+
+def agreement(here: Engine, there: Engine, frames: Iterable[Frame]) -> float:
+    """The mean Dice of two engines' masks, over the classes that either finds; 0 where they find nothing."""
+    sessions, dices = (Session(here), Session(there)), list[float]()
+    for frame in frames:
+        own, other = (session.step(frame).labels for session in sessions)
+        dices += [dice(own == label, other == label) for label in {*np.unique(own), *np.unique(other)} - {0}]
+    return float(np.mean(dices)) if dices else 0.0
+
+
+def main(model: str = "carotid") -> int:
+    """Print what was found; 0 where they agree and TensorRT was at work to the end."""
+    try:
+        here, there = load_engine(model, "tensorrt"), load_engine(model)
+    except RtsegError as error:
+        sys.stdout.write(f"{error}\n")
+        return 1
+    found = agreement(here, there, open_source(CLIP))
+    name = getattr(here, "name", "")
+    here.close()
+    there.close()
+    sys.stdout.write(f"{model}: the mean Dice of {name} against OpenVINO is {found:.4f}, and {LEAST_DICE} is asked\n")
+    return not (name == "tensorrt" and found >= LEAST_DICE)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

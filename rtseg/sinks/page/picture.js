@@ -1,0 +1,81 @@
+// The place where a stream's picture is seen: on a canvas that a worker plays on, or in an <img> where a browser has none.
+const RETRY_MS = 700, SETTLED_MS = 300;
+const SLIGHT = 1.15;  // an enlargement that shows nothing more, and costs a browser without a GPU a quarter of its work
+const CAN_PLAY = "transferControlToOffscreen" in HTMLCanvasElement.prototype && "createImageBitmap" in window;
+
+// Puts the picture of a video's address into a place; what is given back ends it.
+export function watch(place, address) {
+  return CAN_PLAY ? watchOnCanvas(place, address) : watchInImage(place, address);
+}
+
+function watchOnCanvas(place, address) {
+  const canvas = put(place, "canvas");
+  const worker = new Worker(new URL("player.js", import.meta.url)), offscreen = canvas.transferControlToOffscreen();
+  let size = null, asked = "", waiting = 0;
+
+  function ask(transferred) {
+    const wanted = withRoom(address, place);
+    if (wanted !== asked) worker.postMessage({ address: wanted, canvas: transferred }, transferred ? [transferred] : []);
+    asked = wanted;
+  }
+
+  function fit() {
+    if (size) lay(canvas, size, place);
+    clearTimeout(waiting);
+    waiting = setTimeout(ask, SETTLED_MS);
+  }
+
+  worker.addEventListener("message", ({ data }) => { size = data; fit(); });
+  ask(offscreen);
+  const observer = new ResizeObserver(fit);
+  observer.observe(place);
+  return () => {
+    observer.disconnect();
+    clearTimeout(waiting);
+    worker.terminate();
+    canvas.remove();
+  };
+}
+
+// Behind what is written over the picture.
+function put(place, tag) {
+  const made = document.createElement(tag);
+  place.prepend(made);
+  return made;
+}
+
+// The server shrinks what is too large for the place.
+function withRoom(address, place) {
+  const asked = new URL(address), [width, height] = pixels(place);
+  asked.searchParams.set("room", `${width}x${height}`);
+  return asked.href;
+}
+
+function pixels(place) {
+  return [place.clientWidth, place.clientHeight].map((side) => Math.max(16, Math.floor(side * devicePixelRatio)));
+}
+
+// In the middle, on whole pixels, as large as it fits.
+function lay(canvas, size, place) {
+  const [width, height] = pixels(place), most = Math.min(width / size.width, height / size.height);
+  const scale = most >= 1 && most < SLIGHT ? 1 : most;
+  const css = (side) => `${side / devicePixelRatio}px`;
+  canvas.style.width = css(Math.round(size.width * scale));
+  canvas.style.height = css(Math.round(size.height * scale));
+  canvas.style.left = css(Math.round((width - size.width * scale) / 2));
+  canvas.style.top = css(Math.round((height - size.height * scale) / 2));
+}
+
+function watchInImage(place, address) {
+  const image = put(place, "img");
+  const load = () => { image.src = `${address}${address.includes("?") ? "&" : "?"}at=${Date.now()}`; };
+  let waiting = 0;
+  image.alt = "";
+  image.addEventListener("error", () => { waiting = setTimeout(load, RETRY_MS); });
+  load();
+  return () => {
+    clearTimeout(waiting);
+    image.src = "";
+    image.remove();
+  };
+}

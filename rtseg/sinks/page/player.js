@@ -1,0 +1,105 @@
+// A worker that plays MJPEG on a canvas, away from the page's own thread, and always the newest picture. In an <img>, Chromium
+// holds a picture back until the head of the next one, leaves many out, and shows those that waited.
+const RETRY_MS = 700, MOST_BYTES = 1 << 25;
+
+let canvas = null, address = "", request = new AbortController();
+
+// The canvas comes once, and with it or later the address, whenever there is another.
+onmessage = ({ data }) => {
+  address = data.address;
+  request.abort();
+  if (data.canvas) {
+    canvas = data.canvas;
+    play();
+  }
+};
+
+async function play() {
+  const show = painter();
+  for (;;) {
+    request = new AbortController();
+    try {
+      const answer = await fetch(address, { cache: "no-store", signal: request.signal });
+      if (answer.ok) await receive(answer, show);
+    } catch (error) {
+      if (error.name !== "AbortError") console.info("the video broke off:", error.message);
+    }
+    if (!request.signal.aborted) await new Promise((done) => setTimeout(done, RETRY_MS));
+  }
+}
+
+// Of several pictures that came together, the last is shown.
+async function receive(answer, show) {
+  const [, boundary] = /boundary=(\S+)/.exec(answer.headers.get("Content-Type"));
+  const reader = answer.body.getReader(), newest = splitter(`--${boundary}\r\nContent-Type: image/jpeg\r\n\r\n`);
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const jpeg = newest(value);
+    if (jpeg) show(jpeg);
+  }
+}
+
+// Takes what comes, and gives the newest picture that ended in it, if one did: where the head of the next one stands.
+function splitter(text) {
+  const head = new TextEncoder().encode(text);
+  let held = new Uint8Array(1 << 18), length = 0;
+  return (came) => {
+    let jpeg = null, start = 0, from = Math.max(0, length - head.length + 1);
+    held = withRoom(held, length, length + came.length);
+    held.set(came, length);
+    length += came.length;
+    for (let at; (at = find(held, head, from, length)) >= 0; start = from = at + head.length) {
+      jpeg = at > start ? held.slice(start, at) : jpeg;
+    }
+    held.copyWithin(0, start, length);
+    length -= start;
+    return jpeg;
+  };
+}
+
+function withRoom(held, length, wanted) {
+  if (wanted <= held.length) return held;
+  if (wanted > MOST_BYTES) throw new RangeError("what is sent holds no picture that ends");
+  const larger = new Uint8Array(2 * wanted);
+  larger.set(held.subarray(0, length));
+  return larger;
+}
+
+function find(held, head, from, length) {
+  for (let at = held.indexOf(head[0], from); at >= 0 && at + head.length <= length; at = held.indexOf(head[0], at + 1)) {
+    if (head.every((byte, i) => held[at + i] === byte)) return at;
+  }
+  return -1;
+}
+
+// Of the pictures that come while one is decoded, the last is shown.
+function painter() {
+  const context = canvas.getContext("2d", { alpha: false });
+  let next = null, busy = false;
+  return async (jpeg) => {
+    next = jpeg;
+    if (busy) return;
+    busy = true;
+    while (next) {
+      const coded = new Blob([next], { type: "image/jpeg" });
+      next = null;
+      try {
+        put(context, await createImageBitmap(coded));
+      } catch (error) {
+        console.info("a picture was left out:", error.message);
+      }
+    }
+    busy = false;
+  };
+}
+
+function put(context, picture) {
+  const { width, height } = picture;
+  if (canvas.width !== width || canvas.height !== height) {
+    [canvas.width, canvas.height] = [width, height];
+    postMessage({ width, height });
+  }
+  context.drawImage(picture, 0, 0);
+  picture.close();
+}

@@ -1,0 +1,48 @@
+// What the parts of the emulated device share: its fault, its lock, and the work on its streams.
+#pragma once
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "device.h"
+
+namespace emulated {
+
+using Lock = std::lock_guard<std::recursive_mutex>;
+extern std::recursive_mutex device;  // one kernel at a time: the blocks of all share the host's globals
+
+// fault.cpp
+extern cudaError_t broken;  // every call fails with it, as after a fault on a real device
+cudaError_t failed(cudaError_t code, const std::string& why);  // gives the code, whose words are now these
+
+using Step = std::function<cudaError_t()>;
+cudaError_t run(const Step& step);  // unless the device is broken, or breaks now as a test wished
+
+// memory.cpp
+bool is_freed(std::uintptr_t address);
+cudaError_t used_after_free(const std::string& who);
+
+// stream.cpp
+cudaError_t enqueue(cudaStream_t stream, Step step);  // now, behind what waits, or into the graph that is being captured
+
+// graph.cpp
+bool any_captured();
+
+}  // namespace emulated
+
+struct CUgraph_st {
+  std::vector<emulated::Step> steps;
+};
+struct CUstream_st {
+  bool late;
+  std::deque<emulated::Step> waiting;
+  cudaGraph_t recorded = nullptr;
+};
+
+namespace emulated {
+
+inline bool is_default(cudaStream_t stream) { return reinterpret_cast<std::uintptr_t>(stream) <= 2; }
+inline bool is_captured(cudaStream_t stream) { return !is_default(stream) && stream->recorded; }
+
+}  // namespace emulated
