@@ -1,6 +1,6 @@
 """What a visitor of the page has chosen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from rtseg.engines.load import ENGINES
@@ -11,7 +11,7 @@ from rtseg.overlay import Overlay
 from rtseg.sector import Locator, SectorFinder, WholeFrame
 from rtseg.session import Session
 from rtseg.speckle import FILTERS, SpeckleFilter
-from rtseg.temporal import TemporalOptions
+from rtseg.temporal import STEADY, TemporalOptions
 
 NO_FILTER = "none"
 OLDEST_MS = 250.0  # a mask that is older is marked LATE, and fades
@@ -34,7 +34,7 @@ class Settings:
     opacity: float = 0.4
     contour: int = 2
     threshold: float = 0.5
-    smoothing: float = 0.0
+    smoothing: float = STEADY.smoothing
     speckle: str = NO_FILTER
     sector: bool = True
     memory: bool = True
@@ -58,8 +58,8 @@ class Settings:
         return Overlay(opacity, contour, legend=self.masks, notice=False, oldest_ms=OLDEST_MS)
 
     def temporal(self) -> TemporalOptions | None:
-        """How masks are steadied. Raises ConfigError."""
-        return TemporalOptions(smoothing=self.smoothing) if self.smoothing else None
+        """How masks are steadied: as by default but for the smoothing, not at all without. Raises ConfigError."""
+        return replace(STEADY, smoothing=self.smoothing) if self.smoothing else None
 
     def locator(self) -> Locator:
         """How the ultrasound is found on the frame."""
