@@ -1,6 +1,6 @@
 """The check of the engine's masks that a person with a GPU runs, on the emulated one."""
 
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,12 +16,7 @@ from rtseg.engines.openvino import OpenVinoEngine
 
 @pytest.fixture
 def gpu_engine() -> ModuleType:
-    spec = spec_from_file_location("gpu_engine", Path(__file__).parents[2] / "demos" / "gpu_engine.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return import_module("rtseg.demos.gpu_engine")
 
 
 @pytest.mark.parametrize("sound", [True, False])

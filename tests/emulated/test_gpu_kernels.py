@@ -1,6 +1,6 @@
 """The check of kernels that a person with a GPU runs, on the emulated one."""
 
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -12,12 +12,7 @@ from rtseg.kernels import KERNELS
 
 @pytest.fixture(scope="module")
 def gpu_kernels() -> ModuleType:
-    spec = spec_from_file_location("gpu_kernels", Path(__file__).parents[2] / "demos" / "gpu_kernels.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return import_module("rtseg.demos.gpu_kernels")
 
 
 @pytest.mark.parametrize("name", sorted(KERNELS))
