@@ -56,9 +56,8 @@ class LatestFrame:
 
     def _await_newer(self) -> None:
         """Called with the lock, when there is a frame: let it go for the next one, if that is all but here."""
-        newest, patience_s = self._frames[-1], self._rhythm.patience_s(perf_counter_ns())
-        if patience_s:
-            self._changed.wait_for(lambda: self._frames[-1] is not newest or self._ended, patience_s)
+        newest = self._frames[-1]
+        self._rhythm.await_next(self._changed, lambda: self._frames[-1] is not newest or self._ended)
 
     def _capture(self) -> None:
         try:

@@ -56,20 +56,14 @@ class LinkReader:
     def take(self) -> Frame | None:
         """The frame that is held; None at the end. Raises what the link raised, after its last frame was taken."""
         with self._changed:
-            if self._newest and self._frame is not None:
-                self._await_newer(self._frame)
+            if self._newest and (held := self._frame) is not None:
+                self._rhythm.await_next(self._changed, lambda: self._frame is not held or self._over or self._closed)
             frame, self._frame = self._frame, None
             self._rhythm.taken(perf_counter_ns())
             self._changed.notify_all()
             if frame is None and not self._closed:
                 self._raise_error()
             return frame
-
-    def _await_newer(self, held: Frame) -> None:
-        """Let a frame go for the next one, if that is all but here."""
-        patience_s = self._rhythm.patience_s(perf_counter_ns())
-        if patience_s:
-            self._changed.wait_for(lambda: self._frame is not held or self._over or self._closed, patience_s)
 
     def keep_newest(self, expect: Callable[[Frame], None] | None = None) -> None:
         """From now on the newest frame is held, and the link waits for nobody; expect: is told of each frame from now on."""

@@ -1,7 +1,10 @@
 """The rhythm of a live stream that is worked on more slowly than it comes: when the next frame is worth a wait."""
 
 from collections import deque
+from collections.abc import Callable
 from statistics import median
+from threading import Condition
+from time import perf_counter_ns
 
 _WORTH = 0.25  # of a period: whoever waited longer would show fewer frames for it
 _LATE = 0.06  # of a period: a frame that is later than this is not waited for
@@ -36,6 +39,12 @@ class Rhythm:
         if self._taken_ns is not None:
             self._works.append(now_ns - self._taken_ns)
             self._taken_ns = None
+
+    def await_next(self, changed: Condition, is_next: Callable[[], bool]) -> None:
+        """Wait, with the lock of `changed` held, until the frame after the newest is here, as long as it is worth it."""
+        patience_s = self.patience_s(perf_counter_ns())
+        if patience_s:
+            changed.wait_for(is_next, patience_s)
 
     def patience_s(self, now_ns: int) -> float:
         """For how many seconds the frame after the newest is worth waiting for; 0: the newest is to be taken at once."""
