@@ -13,6 +13,9 @@ from rtseg.kernels.logits import Floats, Nodes, Places, clean, cleaned, cut, ins
 from rtseg.kernels.memory import check_fit, check_logits, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 
+Edges = npt.NDArray[np.int64]  # of pixels
+
+_LIGHT = 4  # pixels of one class are filled in the time of one that is worked on
 UNSURE = 255  # a cell whose four nodes do not agree, or only by a hair
 HAIR = np.float32(1e-5)  # of the largest logit: well above what rounding moves an interpolated one
 
@@ -77,7 +80,7 @@ def _argmax_labels_numba(
     def band(first: int, end: int) -> None:
         _label_rows(source, readable(winners), fit.box, nodes, rows, columns, edges, cut(threshold), result, first, end)
 
-    by_rows(*shape, band)
+    by_rows(shape[0], shape[1] // _LIGHT, band)
     return result
 
 
@@ -119,15 +122,15 @@ def _label_rows(
     nodes: Nodes,
     rows: Places,
     columns: Places,
-    edges: npt.NDArray[np.int64],  # the first pixel of the box in each cell
+    edges: Edges,  # the first pixel of the box in each cell
     level: np.float32,
     result: Labels,  # (H, W)
     first: int,
     end: int,
 ) -> None:
     """Rows first..end of the frame: cells whose four nodes agree are filled, the pixels of the others are interpolated."""
-    agreed = np.empty(edges.size - 1, np.uint8)
-    known = -1  # the row of nodes for which `agreed` holds
+    starts, agreed = np.empty(edges.size, np.int64), np.empty(edges.size, np.uint8)
+    known, runs = -1, 0  # the row of nodes for which these hold
     for y in range(first, end):
         target = result[y]
         for x in range(target.size):
@@ -137,30 +140,30 @@ def _label_rows(
         row, down = rows[0][y - box[0]], rows[1][y - box[0]]
         below = min(row + 1, nodes[1])
         if row != known:
-            _agree(winners[row], winners[below], nodes, agreed)
-            known = row
-        cell, inside = 0, target[box[1] : box[1] + box[3]]
-        while cell < agreed.size:
-            stop = cell + 1
-            while stop < agreed.size and agreed[stop] == agreed[cell]:
-                stop += 1
-            if agreed[cell] == UNSURE:
-                _interpolate(logits, row, below, down, columns, nodes[3], level, edges[cell], edges[stop], inside)
-            elif agreed[cell]:
-                for x in range(edges[cell], edges[stop]):
-                    inside[x] = agreed[cell]
-            cell = stop
+            runs, known = _find_agreed(winners[row], winners[below], nodes, edges, starts, agreed), row
+        inside = target[box[1] : box[1] + box[3]]
+        for run in range(runs):
+            if agreed[run] == UNSURE:
+                _interpolate(logits, row, below, down, columns, nodes[3], level, starts[run], starts[run + 1], inside)
+            elif agreed[run]:
+                for x in range(starts[run], starts[run + 1]):
+                    inside[x] = agreed[run]
 
 
 @compiled
-def _agree(above: Labels, below: Labels, nodes: Nodes, agreed: Labels) -> None:
-    """Write what the four nodes of each cell of a row agree on, or UNSURE."""
-    last = nodes[3] - nodes[2]
+def _find_agreed(above: Labels, below: Labels, nodes: Nodes, edges: Edges, starts: Edges, agreed: Labels) -> int:
+    """The runs of a row's cells whose four nodes agree on the same, or of which each is UNSURE: how many, and their pixels."""
+    last, runs = nodes[3] - nodes[2], 0
     upper, lower = above[nodes[2] :], below[nodes[2] :]
-    for cell in range(agreed.size):
+    for cell in range(edges.size - 1):
         after = min(cell + 1, last)
         same = upper[cell] == upper[after] and upper[cell] == lower[cell] and upper[cell] == lower[after]
-        agreed[cell] = upper[cell] if same else np.uint8(UNSURE)
+        label = upper[cell] if same else np.uint8(UNSURE)
+        if runs == 0 or agreed[runs - 1] != label:
+            starts[runs], agreed[runs] = edges[cell], label
+            runs += 1
+    starts[runs] = edges[edges.size - 1]
+    return runs
 
 
 @compiled

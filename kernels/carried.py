@@ -14,7 +14,9 @@ from rtseg.kernels.registry import Case, kernel
 
 Field = npt.NDArray[np.float32]  # (h, w, 2): for each node of the new picture, where (x, y) from there it was in the old one
 
-ONE, STEP = np.float32(1), np.uint64(1)
+Corners = npt.NDArray[np.uint32]  # (4, w), unsigned: nobody looks at their sign
+
+ONE, STEP, TWO = np.float32(1), np.uint64(1), np.uint64(2)
 
 
 def _cases() -> Iterator[Case]:
@@ -79,17 +81,36 @@ def _carried_numba(planes: Floats, field: Field, *, out: Floats | None = None) -
 @compiled
 def _carry(planes: Floats, field: Field, result: Floats) -> None:
     classes, height, width = result.shape
+    corners, shares = np.empty((4, width), np.uint32), np.empty((2, width), np.float32)
     for y in range(height):
-        for x in range(width):
-            column = _clamped(np.float32(x) + field[y, x, 0], np.float32(width - 1))
-            row = _clamped(np.float32(y) + field[y, x, 1], np.float32(height - 1))
-            left, upper = np.uint64(np.int32(column)), np.uint64(np.int32(row))  # unsigned: nobody looks at their sign
-            right, lower = min(left + STEP, np.uint64(width - 1)), min(upper + STEP, np.uint64(height - 1))
-            along, down = column - np.float32(np.int32(column)), row - np.float32(np.int32(row))
-            for k in range(classes):
-                above = planes[k, upper, left] * (ONE - along) + planes[k, upper, right] * along
-                below = planes[k, lower, left] * (ONE - along) + planes[k, lower, right] * along
-                result[k, y, x] = above * (ONE - down) + below * down
+        _place_row(field[y].ravel(), y, height, corners, shares)
+        for k in range(classes):
+            _mix_row(planes[k].ravel(), corners, shares, result[k, y])
+
+
+@compiled
+def _place_row(motion: Floats, y: int, height: int, corners: Corners, shares: Floats) -> None:
+    """Where in a plane the four nodes about each place of row y stand, and how far on it is from the first, along and down."""
+    width = corners.shape[1]
+    from_top, last_column, last_row, columns = np.float32(y), np.float32(width - 1), np.float32(height - 1), np.uint32(width)
+    for x in range(np.uint64(width)):
+        column = _clamped(np.float32(x) + motion[TWO * x], last_column)
+        row = _clamped(from_top + motion[TWO * x + STEP], last_row)
+        left, upper = np.floor(column), np.floor(row)
+        shares[0, x], shares[1, x] = column - left, row - upper
+        first = np.uint32(np.int32(upper)) * columns + np.uint32(np.int32(left))
+        right, down = np.uint32(left < last_column), columns * np.uint32(upper < last_row)
+        corners[0, x], corners[1, x] = np.uint32(first), np.uint32(first + right)
+        corners[2, x], corners[3, x] = np.uint32(first + down), np.uint32(first + down + right)
+
+
+@compiled
+def _mix_row(plane: Floats, corners: Corners, shares: Floats, result: Floats) -> None:
+    for x in range(np.uint64(result.size)):
+        along, down = shares[0, x], shares[1, x]
+        above = plane[corners[0, x]] * (ONE - along) + plane[corners[1, x]] * along
+        below = plane[corners[2, x]] * (ONE - along) + plane[corners[3, x]] * along
+        result[x] = above * (ONE - down) + below * down
 
 
 @compiled

@@ -138,7 +138,7 @@ def _fill_holes_numba(labels: Labels, *, out: Labels | None = None) -> Labels:
 
 def _painted(runs: Runs, rows: Indices, colours: Labels, labels: Labels, out: Labels | None) -> Labels:
     result = room(out, labels.shape, np.uint8)
-    paint(runs, rows, readable(colours), result)
+    paint(runs, rows, readable(colours), result is not labels, result)
     return result
 
 

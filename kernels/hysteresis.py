@@ -51,7 +51,7 @@ def _hysteresis_numba(values: Floats, low: float, high: float, *, out: Labels | 
     runs, rows, roots = find_regions(result, diagonal=True)
     colours = np.empty(len(runs), np.uint8)
     _choose_strong(readable(values), np.float32(high), runs, rows, roots, colours)
-    paint(runs, rows, readable(colours), result)
+    paint(runs, rows, readable(colours), True, result)
     return result
 
 

@@ -14,6 +14,8 @@ from rtseg.kernels.memory import readable
 Runs = npt.NDArray[np.int32]  # (n, 3): start, stop, label
 Indices = npt.NDArray[np.int32]
 
+STRIDE, SPAN, ONE = np.uint64(256), np.uint64(32), np.uint64(1)  # unsigned places need no look at their sign
+
 
 def label_regions(labels: Labels, diagonal: bool) -> npt.NDArray[np.int64]:
     """The truth: for each pixel the index of its region's first pixel, row by row. Spreads the least index until it rests."""
@@ -36,24 +38,44 @@ def find_regions(labels: Labels, diagonal: bool) -> tuple[Runs, Indices, Indices
 
     diagonal: whether labels that touch at a corner alone are one region; the background, 0, never is.
     """
+    runs, rows = find_runs(labels)
+    roots = np.arange(len(runs), dtype=np.int32)
+    _join_runs(rows, runs, diagonal, roots)
+    return runs, rows, readable(roots)
+
+
+def find_runs(labels: Labels) -> tuple[Runs, Indices]:
+    """The runs of a label map (H, W) that is not empty, row by row, and the runs that each row begins with (H + 1,)."""
     source = readable(labels)
     rows = np.empty(len(labels) + 1, np.int32)
     runs = np.empty((_count_runs(source, rows), 3), np.int32)
-    roots = np.arange(len(runs), dtype=np.int32)
     _find_runs(source, rows, runs)
-    _join_runs(readable(rows), readable(runs), diagonal, roots)
-    return readable(runs), readable(rows), readable(roots)
+    return readable(runs), readable(rows)
 
 
 @compiled
 def _count_runs(labels: Labels, rows: Indices) -> int:
     rows[0] = 0
     for y in range(labels.shape[0]):
-        here, after, changes = labels[y], labels[y, 1:], 0
-        for x in range(after.size):
-            changes += here[x] != after[x]
-        rows[y + 1] = rows[y] + changes + 1
+        rows[y + 1] = rows[y] + _changes(labels[y]) + 1
     return int(rows[labels.shape[0]])
+
+
+@compiled
+def _changes(row: Labels) -> int:
+    """How often the label changes along a row: most rows are even; else as many pixels at once as a byte can count."""
+    label, other = row[0], np.uint8(0)
+    for x in range(np.uint64(row.size)):
+        other = np.uint8(other | (row[x] ^ label))
+    if other == 0:
+        return 0
+    here, after, changes = row[:-1], row[1:], 0
+    for start in range(0, after.size, 128):
+        few = np.uint8(0)
+        for x in range(np.uint64(start), np.uint64(min(start + 128, after.size))):
+            few = np.uint8(few + np.uint8(here[x] != after[x]))
+        changes += int(few)
+    return changes
 
 
 @compiled
@@ -61,8 +83,7 @@ def _find_runs(labels: Labels, rows: Indices, runs: Runs) -> None:
     for y in range(labels.shape[0]):
         row, run = labels[y], rows[y]
         runs[run, 0], runs[run, 2] = 0, row[0]
-        last = rows[y + 1] - 1
-        x = 0
+        last, x = rows[y + 1] - 1, np.uint64(0)
         while run < last:
             x = _next_change(row, x)
             runs[run, 1] = x
@@ -72,18 +93,25 @@ def _find_runs(labels: Labels, rows: Indices, runs: Runs) -> None:
 
 
 @compiled
-def _next_change(row: Labels, x: int) -> int:
-    """The first pixel after x of another label, in strides of 32 where there is none; there must be one."""
+def _next_change(row: Labels, x: np.uint64) -> np.uint64:
+    """The first pixel after x of another label, in strides where there is none; there must be one."""
     label = row[x]
-    while x + 32 < row.size:
-        other = np.uint8(0)
-        for k in range(x, x + 32):
-            other |= row[k] ^ label
+    x = _skip(row, _skip(row, x, label, STRIDE), label, SPAN)
+    while row[x] == label:
+        x += ONE
+    return x
+
+
+@compiled
+def _skip(row: Labels, x: np.uint64, label: np.uint8, stride: np.uint64) -> np.uint64:
+    """Where the first stride from x on begins that is not whole, or holds another label."""
+    size, other = np.uint64(row.size), np.uint8(0)
+    while x + stride < size:
+        for k in range(x, x + stride):
+            other = np.uint8(other | (row[k] ^ label))
         if other:
             break
-        x += 32
-    while row[x] == label:
-        x += 1
+        x += stride
     return x
 
 
@@ -114,10 +142,12 @@ def _join_runs(rows: Indices, runs: Runs, diagonal: bool, roots: Indices) -> Non
 
 
 @compiled
-def paint(runs: Runs, rows: Indices, colours: Labels, result: Labels) -> None:
-    """Write each run's colour (n,) into the label map (H, W)."""
+def paint(runs: Runs, rows: Indices, colours: Labels, fresh: bool, result: Labels) -> None:
+    """Write each run's colour (n,) into the label map (H, W); fresh: it does not hold the runs' own labels already."""
     for y in range(result.shape[0]):
         for run in range(rows[y], rows[y + 1]):
+            if not fresh and colours[run] == runs[run, 2]:
+                continue
             target, colour = result[y, runs[run, 0] : runs[run, 1]], colours[run]
             for x in range(target.size):
                 target[x] = colour

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from rtseg.glance import Cells, Glance, unlikeness
+from rtseg.glance import Cells, Glance, Where, correlation
 
 _DARKER = 0.75  # of the darkest cell about it: motion from frame to frame, speckle and noise do not go so far
 _BLACK = 1.0  # grey levels: black that is blacker tells nothing
@@ -38,18 +38,20 @@ def degradation(now: Glance, before: Glance) -> Degradation:
     floor, ceiling = _DARKER * cv2.erode(there, _AROUND) - _BLACK, cv2.dilate(there, _AROUND)
     dark, bright = here < floor, _DARKER * here - _BLACK > ceiling
     rest = cv2.dilate((dark | bright).view(np.uint8), _AROUND) == 0
+    everywhere = np.ones_like(rest)
     return Degradation(
         level=(now.level + _LEVEL) / (before.level + _LEVEL),
         detail=(now.detail + _DETAIL) / (before.detail + _DETAIL),
         darkened=np.count_nonzero(dark) / (np.count_nonzero(floor > 0) or 1),
         brightened=np.count_nonzero(bright) / bright.size,
-        unlikeness=_unlike(here, there),
-        beside=_unlike(here[rest], there[rest]),
+        unlikeness=_unlike(here, there, everywhere),
+        beside=_unlike(here, there, rest),
     )
 
 
-def _unlike(here: Cells, there: Cells) -> float:
+def _unlike(here: Cells, there: Cells, where: Where) -> float:
     """1 minus the correlation; 1 where one of them shows nothing."""
-    if here.size < _FEW or min(here.std(), there.std()) < _FLAT:
+    found = correlation(here, there, where)
+    if found.cells < _FEW or min(found.one, found.other) < _FLAT:
         return 1.0
-    return unlikeness(here, there)
+    return 1 - found.value

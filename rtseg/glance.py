@@ -1,8 +1,9 @@
 """A glance at a frame: small grey pictures of it, cheap enough for every frame, and what they tell of two frames."""
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import cv2
 import numpy as np
@@ -18,9 +19,11 @@ _SAMPLES = 4  # a side of each cell of a thumbnail: enough to average noise away
 _NEAR_FIELD = 0.3  # of the picture's height: a probe in air draws echoes of its own lens there
 _BESIDE = 2  # coarse cells: what stands out is compared with what is this far to its left and right
 _FEW = 3  # cells that say nothing: a logo, a focus mark
+_EVEN = 1e-9  # of a grey level, squared: what rounding makes of an even picture
 _DARK = 32  # grey levels: a lost signal's black, or blue
 
 Places = npt.NDArray[np.int64]
+Where: TypeAlias = npt.NDArray[np.bool_]
 Cells: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
 
 
@@ -107,13 +110,39 @@ def _average_rgb(image: Image, rows: Places, columns: Places, small: Image) -> N
 
 
 def unlikeness(one: Cells, other: Cells) -> float:
-    """1 minus the correlation of two thumbnails, or of the same part of each.
+    """1 minus the correlation of two thumbnails; 0: the same but for gain and brightness, 1: unrelated, 2: the negative."""
+    return 1 - correlation(one, other, np.ones(one.shape, np.bool_)).value
 
-    0: the same but for gain and brightness, 1: unrelated, 2: the negative.
-    """
-    a, b = (image.astype(np.float32) - image.mean(dtype=np.float32) for image in (one, other))
-    energy = float(np.sqrt((a * a).sum() * (b * b).sum()))
-    return 1 - float((a * b).sum()) / energy if energy else 0.0
+
+class Correlation(NamedTuple):
+    """Of two pictures: its value, 1 where one of them is even; the deviation of each, in grey levels; and the cells counted."""
+
+    value: float
+    one: float
+    other: float
+    cells: int
+
+
+def correlation(one: Cells, other: Cells, where: Where) -> Correlation:
+    """The correlation of two thumbnails where `where` says so."""
+    return Correlation(*_correlate(readable(one), readable(other), where))
+
+
+@compiled
+def _correlate(one: Cells, other: Cells, where: Where) -> tuple[float, float, float, int]:
+    ones = others = 0.0
+    cells = 0
+    for y, x in np.ndindex(one.shape):
+        if where[y, x]:
+            ones, others, cells = ones + float(one[y, x]), others + float(other[y, x]), cells + 1
+    mean, another, count = ones / max(cells, 1), others / max(cells, 1), max(cells, 1)
+    a = b = together = 0.0
+    for y, x in np.ndindex(one.shape):
+        if where[y, x]:
+            here, there = float(one[y, x]) - mean, float(other[y, x]) - another
+            a, b, together = a + here * here, b + there * there, together + here * there
+    value = together / math.sqrt(a * b) if min(a, b) > _EVEN * count else 1.0
+    return value, math.sqrt(a / count), math.sqrt(b / count), cells
 
 
 def change(one: Image, other: Image, few: int) -> float:

@@ -3,12 +3,13 @@
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.frame import Labels, Mask, Segmentation, Spacing
+from rtseg.frame import Labels, Segmentation, Spacing
+from rtseg.kernels.cores import compiled
 from rtseg.kernels.fit import Box
+from rtseg.kernels.regions import Indices, Runs, find_runs
 
 Counts = npt.NDArray[np.int64]
 
@@ -36,47 +37,52 @@ class Measurement:
 
 def measure(segmentation: Segmentation) -> tuple[Measurement, ...]:
     """One Measurement for each class, in the order of `segmentation.classes`."""
-    top, left, height, width = bounding_box(segmentation.labels) or (0, 0, 0, 0)
-    inside = segmentation.labels[top : top + height, left : left + width]
-    return tuple(_measure_class(segmentation, i, inside == i + 1, (top, left)) for i in range(len(segmentation.classes)))
+    classes = range(len(segmentation.classes))
+    rows, columns = _counts(segmentation.labels, len(classes))
+    return tuple(_measure_class(segmentation, i, rows[i], columns[i]) for i in classes)
 
 
-def bounding_box(mask: Mask | Labels) -> Box | None:
-    """The smallest box that holds every pixel of mask (H, W) that is not zero, or None where there is none."""
-    left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
-    return (top, left, height, width) if width else None
-
-
-def _measure_class(segmentation: Segmentation, index: int, mask: Mask, origin: tuple[int, int]) -> Measurement:
-    down, along = _counts(mask)
+def _measure_class(segmentation: Segmentation, index: int, down: Counts, along: Counts) -> Measurement:
+    """down, along: how many of its pixels stand in each row, and in each column."""
     area_px = int(down.sum())
     diameter_px = _diameter(area_px)
     area_mm2, diameter_mm = _in_mm(area_px, segmentation.spacing_mm)
     centroid, box = None, None
     if area_px:
-        (top, height, row), (left, width, column) = _extent(down, origin[0]), _extent(along, origin[1])
+        (top, height, row), (left, width, column) = _extent(down), _extent(along)
         centroid, box = (row, column), (top, left, height, width)
     name, confidence = segmentation.classes[index], segmentation.confidence[index]
     doubt = segmentation.uncertainty[index] if segmentation.uncertainty else None
     return Measurement(name, area_px, area_mm2, centroid, diameter_px, diameter_mm, box, confidence, doubt)
 
 
-def _counts(mask: Mask) -> tuple[Counts, Counts]:
-    """How many pixels of the mask stand in each row, and in each column."""
-    if not mask.size:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    pixels = mask.view(np.uint8)
-    rows = cv2.reduce(pixels, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    columns = cv2.reduce(pixels, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
-    return rows.reshape(-1).astype(np.int64), columns.reshape(-1).astype(np.int64)
+def _counts(labels: Labels, classes: int) -> tuple[Counts, Counts]:
+    """How many pixels of each class stand in each row (K, H), and in each column (K, W)."""
+    height, width = labels.shape
+    rows, changes = np.zeros((classes, height), np.int64), np.zeros((classes, width + 1), np.int64)
+    if labels.size:
+        _add_runs(*find_runs(labels), rows, changes)
+    return rows, changes[:, :width].cumsum(1)
 
 
-def _extent(counts: Counts, start: int) -> tuple[int, int, float]:
+@compiled
+def _add_runs(runs: Runs, firsts: Indices, rows: Counts, changes: Counts) -> None:
+    """Add each run of a class to its row, and to what changes from one column to the next."""
+    for y in range(rows.shape[1]):
+        for run in range(firsts[y], firsts[y + 1]):
+            start, stop, label = runs[run]
+            if 0 < label <= rows.shape[0]:
+                rows[label - 1, y] += stop - start
+                changes[label - 1, start] += 1
+                changes[label - 1, stop] -= 1
+
+
+def _extent(counts: Counts) -> tuple[int, int, float]:
     """Where the counted pixels begin, how far they reach, and their mean place."""
     occupied = np.flatnonzero(counts)
     first, last = int(occupied[0]), int(occupied[-1])
     mean = float(counts @ np.arange(len(counts))) / float(counts.sum())
-    return start + first, last - first + 1, start + mean
+    return first, last - first + 1, mean
 
 
 def _in_mm(area_px: int, spacing_mm: Spacing | None) -> tuple[float | None, float | None]:

@@ -12,6 +12,7 @@ from rtseg.frame import Frame, Image, Life, Segmentation, Spacing, StreamInfo
 from rtseg.kernels.fit import Fit, letterbox
 from rtseg.kernels.logits import cut
 from rtseg.lifecycle import Lifecycle, LifecycleLimits, MemoryGate
+from rtseg.measure import measure
 from rtseg.postprocess import anatomical
 from rtseg.sector import Kind, Locator, Sector, SectorFinder
 from rtseg.sector.shape import unknown
@@ -109,11 +110,11 @@ class Session:
         """Do what is slow the first time (compiled kernels, lazy buffers) before the first frame of the stream comes."""
         self._lifecycle.live = info.live
         kernels.warm_up()
-        blank = Frame(np.zeros((info.height, info.width), np.uint8), 0, 0)
-        self._lifecycle.observe(blank)
-        self._lifecycle.observe(replace(blank, image=np.zeros((*blank.image.shape, 3), np.uint8)))
+        frame = Frame(np.resize(np.arange(256, dtype=np.uint8), (info.height, info.width)), 0, 0)
+        self._lifecycle.observe(frame)
+        self._lifecycle.observe(Frame(np.repeat(frame.image[:, ::-1, None], 3, 2), 1, 0))
         self.sector = unknown((info.height, info.width))
-        self._segment(blank, LatencyTrace(0), Life.NEW, "")
+        measure(self._segment(frame, LatencyTrace(0), Life.NEW, ""))  # a sink will
         self.reset("first frame")
 
     def _wanted(self) -> Settings:

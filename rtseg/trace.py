@@ -1,7 +1,7 @@
 """Latency: the stages of one frame's way, and their percentiles over a stream, in bounded memory."""
 
 import math
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from time import perf_counter_ns
@@ -158,13 +158,13 @@ class LatencyReport:
         self.period_ns, self.events = period_ns, events
         self.connections: deque[Histogram] = deque([Histogram()], maxlen=_CONNECTIONS)
         self.counts, self.memory = Counts(), memory or MemoryCounts()
-        self.stages: dict[str, Histogram] = {}
+        self.stages = defaultdict[str, Histogram](Histogram)
         self._elapsed_ns = self._last_ns = self._runs = 0
 
     def add(self, trace: LatencyTrace, dropped: int = 0) -> None:
         """Count one frame, and the frames that were dropped before it."""
         for name, duration_ns in [*trace.stages_ns.items(), (TOTAL, trace.total_ns)]:
-            self.stages.setdefault(name, Histogram()).add(duration_ns)
+            self.stages[name].add(duration_ns)
         self.connections[-1].add(trace.total_ns)
         self.counts.late += trace.total_ns > self.period_ns
         self._elapsed_ns += trace.ended_ns - self._last_ns if self._last_ns else 0
@@ -181,7 +181,7 @@ class LatencyReport:
     def merge(self, other: "LatencyReport") -> None:
         """Count what another run counted; the time between the runs does not."""
         for name, histogram in other.stages.items():
-            self.stages.setdefault(name, Histogram()).merge(histogram)
+            self.stages[name].merge(histogram)
         _add(self.counts, other.counts)
         _add(self.memory, other.memory)
         self._elapsed_ns += other._elapsed_ns

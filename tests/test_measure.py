@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtseg.frame import Segmentation
-from rtseg.measure import bounding_box, measure
+from rtseg.measure import measure
 
 
 def _segmentation(labels, classes=("lumen", "wall"), spacing_mm=None):
@@ -72,8 +72,12 @@ def test_a_large_frame_does_not_overflow():
     assert (found.area_px, found.centroid) == (2160 * 3840, (1079.5, 1919.5))
 
 
-def test_boxes():
-    labels = _random_labels(1)
-    assert bounding_box(labels[:0, :0] != 0) is None
-    assert bounding_box(labels > 200) is None
-    assert bounding_box(np.full((4, 6), 2, np.uint8)) == (0, 0, 4, 6)
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0)])
+def test_of_no_picture_nothing_is_measured(shape):
+    (found,) = measure(_segmentation(np.zeros(shape, np.uint8), ("all",)))
+    assert (found.area_px, found.centroid, found.box) == (0, None, None)
+
+
+def test_labels_of_no_class_are_not_counted():
+    (found,) = measure(_segmentation(np.array([[0, 1, 7], [9, 1, 0]], np.uint8), ("all",)))
+    assert (found.area_px, found.centroid, found.box) == (2, (0.5, 1.0), (0, 1, 2, 1))

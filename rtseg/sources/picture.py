@@ -9,12 +9,15 @@ from av import VideoFrame
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from rtseg.frame import Image
+from rtseg.kernels.cores import compiled
+from rtseg.kernels.memory import readable
 
 # Chroma this near to neutral is grey: coded B-mode keeps within 1 (H.264, MPEG-4, VP9, MJPEG, at any quality), analogue
 # grabbers within about 3, and 4 is at most 7 grey levels of colour.
 NEUTRAL_WITHIN = 4
 
-_BLACK, _STRETCH = 16, 255 / 219  # of limited range (ITU-R BT.601), whose white is 235
+_BLACK, _WHITE = np.uint8(16), np.uint8(235)  # of limited range (ITU-R BT.601)
+_STRETCH, _SHIFT = np.uint32(76310), np.uint32(16 * 76310 - (1 << 15))  # 255 / 219, and what black becomes less a half
 _IN_PAIRS = "nv12"  # the samples of colour lie side by side in one plane: how a GPU's decoder gives its pictures
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}  # counter-clockwise
 
@@ -66,8 +69,19 @@ def _is_full_range(picture: VideoFrame) -> bool:
 
 def full_from_limited(luma: npt.NDArray[np.uint8]) -> Image:
     """Luma (H, W) of limited range, with black at 0 and white at 255."""
-    # Not by a table: looking up takes one pixel after another, and longer than the sum.
-    return cv2.addWeighted(luma, _STRETCH, luma, 0.0, -_BLACK * _STRETCH).astype(np.uint8, copy=False)
+    image = np.empty(luma.shape, np.uint8)
+    _stretch(readable(luma), image)
+    return image
+
+
+@compiled
+def _stretch(luma: npt.NDArray[np.uint8], image: Image) -> None:
+    """(luma - 16) * 255 / 219, rounded, in 16 bits behind the point: a table would be looked up one pixel after another."""
+    for y in range(luma.shape[0]):
+        row, target = luma[y], image[y]
+        for x in range(np.uint64(target.size)):
+            level = np.uint32(min(max(row[x], _BLACK), _WHITE))
+            target[x] = np.uint32(np.uint32(level * _STRETCH) - _SHIFT) >> np.uint32(16)
 
 
 def is_neutral(chroma: npt.NDArray[np.uint8]) -> bool:
