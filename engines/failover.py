@@ -14,7 +14,7 @@ import numpy as np
 
 from rtseg import kernels
 from rtseg.engines.base import Array, Engine, ModelSpec
-from rtseg.engines.keeping import Ahead, Floats, keeper_of
+from rtseg.engines.keeping import Ahead, Floats, Timed, keeper_of
 from rtseg.engines.redone import Memory, Redone, value_of
 from rtseg.engines.trial import Trial
 from rtseg.errors import EngineError, RtsegError
@@ -126,6 +126,10 @@ class FailoverEngine:
     def download(self, labels: Array) -> Labels:
         """Bring labels to the host."""
         return self._guarded(lambda: self._engine.download(value_of(labels)))
+
+    def device_ns(self) -> Mapping[str, int]:
+        """What the engine at work tells of its device's time: see Timed."""
+        return self._engine.device_ns() if isinstance(self._engine, Timed) else {}
 
     def close(self) -> None:
         """Give every engine back; closing twice is harmless."""

@@ -68,9 +68,9 @@ class Gpu:
         self._lent.add(made := Stream())
         return made
 
-    def event(self) -> "Event":
-        """A new event, without a clock."""
-        self._lent.add(made := Event())
+    def event(self, *, timed: bool = False) -> "Event":
+        """A new event. timed: it reads the GPU's clock."""
+        self._lent.add(made := Event(timed=timed))
         return made
 
     def close(self) -> None:
@@ -114,8 +114,8 @@ class Stream:
 class Event:
     """A moment in a stream. own: pycuda's, which goes with `close`, since it outlives no context."""
 
-    def __init__(self) -> None:
-        self.own: Any = cuda.Event(cuda.event_flags.DISABLE_TIMING)
+    def __init__(self, *, timed: bool = False) -> None:
+        self.own: Any = cuda.Event(cuda.event_flags.DEFAULT if timed else cuda.event_flags.DISABLE_TIMING)
 
     def record(self, stream: Stream) -> None:
         """Let it stand behind all that is on the stream."""
@@ -128,6 +128,27 @@ class Event:
     def close(self) -> None:
         """Give it back."""
         self.own = None
+
+
+class Span:
+    """A stretch of a stream, from what is put on it after `begin` to what is before `end`, by the GPU's own clock."""
+
+    def __init__(self, gpu: Gpu) -> None:
+        self._began, self.ended = gpu.event(timed=True), gpu.event(timed=True)
+
+    def begin(self, stream: Stream) -> None:
+        """Here it begins."""
+        self._began.record(stream)
+
+    def end(self, stream: Stream) -> None:
+        """Here it ends; the last one counts."""
+        self.ended.record(stream)
+
+    def ns(self) -> int:
+        """How long it took, in nanoseconds, to about 500 (cuEventElapsedTime); waits for its end."""
+        self.ended.synchronize()
+        milliseconds: float = self._began.own.time_till(self.ended.own)
+        return round(1e6 * milliseconds)
 
 
 class GpuArray:

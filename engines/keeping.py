@@ -1,5 +1,6 @@
-"""What some engines can beyond `Engine`: keep arrays from frame to frame, and be sent a frame ahead."""
+"""What some engines can beyond `Engine`: keep arrays from frame to frame, be sent a frame ahead, tell their device's time."""
 
+from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -28,6 +29,14 @@ class Ahead(Protocol):
 
     def prefetch(self, image: Image) -> None:
         """Begin to bring up the frame that `upload` is given next; from any thread."""
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """An engine whose device has a clock of its own."""
+
+    def device_ns(self) -> Mapping[str, int]:
+        """How long each part of the newest frame took on the device, in nanoseconds; waits for it."""
 
 
 class OnHost:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.engines.deferred import Deferred, Known
-from rtseg.engines.gpu import Event, GpuArray, Pinned, Stream, to_host
+from rtseg.engines.gpu import GpuArray, Pinned, Span, Stream, to_host
 from rtseg.kernels.cuda import launch, stream_of
 from rtseg.kernels.device_array import DeviceArray, Graph
 from rtseg.kernels.registry import Kernel
@@ -37,16 +37,16 @@ Wishes = Mapping[Hashable, Wish]
 class Step:
     """What the stream does for one place of the frame, one fit and one side of the state.
 
-    network: runs it, and adds its answer to what is known. leaves: tells the arrays that everything is made of. done: is
-    recorded on the stream behind each run. mapped: the GPU writes into host memory by itself.
+    network: runs it, and adds its answer to what is known. leaves: tells the arrays that everything is made of. span: of
+    the newest run on the stream, whose end all that is asked for waits for. mapped: the GPU writes into host memory by itself.
 
     A first run works out each thing when it is asked for. From the second on, one graph does it all: the answers that the run
-    before was asked for lie in pinned memory when `done` is reached, and what it was asked to keep is kept. Who asks for
+    before was asked for lie in pinned memory when its end is reached, and what it was asked to keep is kept. Who asks for
     something else than before gets it, and the next run captures again.
     """
 
-    def __init__(self, network: Network, leaves: Callable[[], Known], stream: Stream, done: Event, *, mapped: bool) -> None:
-        self._network, self._leaves, self._stream, self._done, self._mapped = network, leaves, stream, done, mapped
+    def __init__(self, network: Network, leaves: Callable[[], Known], stream: Stream, span: Span, *, mapped: bool) -> None:
+        self._network, self._leaves, self._stream, self._span, self._mapped = network, leaves, stream, span, mapped
         self._asked: dict[Hashable, Wish] = {}  # since the last start
         self._outputs: Wishes = {}  # what the graph fulfils
         self._pinned: dict[Hashable, Pinned] = {}
@@ -59,11 +59,12 @@ class Step:
         asked, self._asked = self._asked, {}
         if asked.keys() != self._outputs.keys():
             self._capture(asked)
+        self._span.begin(self._stream)
         if self._graph:
             self._graph.replay()
         else:
             self._known = self._work({})
-        self._done.record(self._stream)
+        self._span.end(self._stream)
 
     def on_host(self, array: Deferred) -> npt.NDArray[Any]:
         """A copy of an array of the newest run; waits for it."""
@@ -93,7 +94,7 @@ class Step:
         if wish.key not in self._outputs:
             self._room_for(wish)
             self._fulfil(wish, self._all_known())
-            self._done.record(self._stream)
+            self._span.end(self._stream)
 
     def _all_known(self) -> Known:
         """With the leaves that are newer than this run."""
@@ -101,7 +102,7 @@ class Step:
         return self._known
 
     def _wait(self) -> None:
-        self._done.synchronize()
+        self._span.ended.synchronize()
 
     def _capture(self, outputs: Wishes) -> None:
         self._graph, self._outputs, self._known = None, {}, {}

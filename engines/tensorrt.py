@@ -18,7 +18,7 @@ import numpy.typing as npt
 from rtseg import kernels
 from rtseg.engines.base import Array, ModelSpec, SwapState, check_ports, named
 from rtseg.engines.deferred import Deferred, Known, key_of
-from rtseg.engines.gpu import Gpu, GpuArray, Memory
+from rtseg.engines.gpu import Gpu, GpuArray, Memory, Span
 from rtseg.engines.lasting import Lasting
 from rtseg.engines.plan import Network as Plan
 from rtseg.engines.step import Network, Step, nonfinite_flag, pointer_of
@@ -108,6 +108,15 @@ class TensorRtEngine:
         """Bring what a kernel gave to the host; waits for it."""
         return self.on_host(labels) if isinstance(labels, Deferred) else np.asarray(labels)
 
+    def device_ns(self) -> dict[str, int]:
+        """By CUDA's events: "upload", the copy of the frame where one is made; "step", from its first kernel to the labels.
+
+        See Timed. What the host asked for late, as on the first frames, is in "step", and so is how late it asked.
+        """
+        with self._gpu.current():
+            copied = {"upload": self._place.upload.ns()} if self._place and not self._mapped else {}
+            return copied | ({"step": self._span.ns()} if self._step else {})
+
     def close(self) -> None:
         """Give everything back, in the order that CUDA and TensorRT need; closing twice is harmless."""
         with self._ahead:
@@ -139,7 +148,7 @@ class TensorRtEngine:
 
     def _prepare(self, plan: bytes, spec: ModelSpec, mapped: bool) -> None:
         library()  # without kernels the first frame would fail, and nobody had been told
-        self._mapped, self._stream, self._done = mapped, self._gpu.stream(), self._gpu.event()
+        self._mapped, self._stream, self._span = mapped, self._gpu.stream(), Span(self._gpu)
         self._open.callback(self._let_go)
         self._memory = Memory(self._stream.handle)
         self._open.callback(self._memory.close)
@@ -157,7 +166,7 @@ class TensorRtEngine:
     def _start(self, key: Hashable, network: Network) -> Step:
         """Begin the step of this key, made now where there is none."""
         if key not in self._steps:
-            self._steps[key] = Step(network, self._leaves, self._stream, self._done, mapped=self._mapped)
+            self._steps[key] = Step(network, self._leaves, self._stream, self._span, mapped=self._mapped)
         self._steps.move_to_end(key)
         if len(self._steps) > MOST_STEPS:
             self._stream.synchronize()

@@ -6,18 +6,18 @@ from threading import Lock
 
 import numpy as np
 
-from rtseg.engines.gpu import Gpu, GpuArray, Memory, Pinned, Stream, to_device
+from rtseg.engines.gpu import Gpu, GpuArray, Memory, Pinned, Span, Stream, to_device
 from rtseg.frame import Image
 
 PLACES = 2
 
 
 class Place:
-    """Where one frame lies on either side. uploaded, consumed: events that say when its copy is made and when it was read."""
+    """Where one frame lies on either side. upload: its copy, where one is made; consumed: the event that says it was read."""
 
     def __init__(self, gpu: Gpu, memory: Memory, shape: tuple[int, ...], number: int, stream: int, *, mapped: bool) -> None:
         self.number, self.host = number, Pinned(shape, np.uint8, mapped=mapped)
-        self.uploaded, self.consumed = gpu.event(), gpu.event()
+        self.upload, self.consumed = Span(gpu), gpu.event()
         self.key = ("frame", number, shape)
         self._own = None if mapped else memory.array(shape, np.uint8)
         pointer = self.host.pointer if self._own is None else self._own.pointer
@@ -25,14 +25,16 @@ class Place:
 
     def put(self, image: Image, copies: Stream) -> None:
         """Copy an image here, on the stream for copies, once what was here is read."""
-        self.uploaded.synchronize()
+        self.upload.ended.synchronize()
         if self._own is None:
             self.consumed.synchronize()
         np.copyto(self.host.array, image)
         if self._own is not None:
             copies.wait_for_event(self.consumed)
+        self.upload.begin(copies)
+        if self._own is not None:
             to_device(self.device.pointer, self.host.array, copies)
-        self.uploaded.record(copies)
+        self.upload.end(copies)
 
 
 class Uploads:
@@ -65,7 +67,7 @@ class Uploads:
 
     def await_upload(self, place: Place) -> None:
         """Let the work on a frame wait for its copy."""
-        self._work.wait_for_event(place.uploaded)
+        self._work.wait_for_event(place.upload.ended)
 
     def read(self, place: Place) -> None:
         """Say that all that reads a frame is on the stream."""

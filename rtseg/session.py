@@ -7,7 +7,7 @@ import numpy as np
 
 from rtseg import kernels
 from rtseg.engines.base import Array, Engine, State
-from rtseg.engines.keeping import Ahead, keeper_of
+from rtseg.engines.keeping import Ahead, Timed, keeper_of
 from rtseg.frame import Frame, Image, Life, Segmentation, Spacing, StreamInfo
 from rtseg.kernels.fit import Fit, letterbox
 from rtseg.kernels.logits import cut
@@ -19,7 +19,7 @@ from rtseg.sector.shape import unknown
 from rtseg.settings import Settings
 from rtseg.speckle import SpeckleFilter, view_size
 from rtseg.temporal import STEADY, Temporal, TemporalOptions
-from rtseg.trace import LatencyTrace, MemoryCounts
+from rtseg.trace import DEVICE, LatencyTrace, MemoryCounts
 from rtseg.uncertainty import border_entropy
 
 _log = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ class Session:
         self.locator: Locator = locator or SectorFinder()
         self.uncertainty = False
         self._ahead = engine if isinstance(engine, Ahead) else None
+        self._timed = engine if isinstance(engine, Timed) else None
         self._now = self._wanted()
         self._lifecycle, self._gate = Lifecycle(limits), MemoryGate(limits or LifecycleLimits())
         self._steadier = Temporal(temporal, keeper_of(engine)) if temporal else None
@@ -144,6 +145,9 @@ class Session:
         logits, state = self._infer(frame, fit, trace)
         found = self._read(logits, fit, frame, trace, (life, reason))
         self._remember(state, found)
+        if self._timed:
+            for name, duration_ns in self._timed.device_ns().items():
+                trace.add_beside(DEVICE + name, duration_ns)
         return found
 
     def _live_on(self, frame: Frame, trace: LatencyTrace, another: str) -> tuple[Life, str]:

@@ -16,6 +16,7 @@ from rtseg.frame import Life
 READ = "read"  # until captured_ns: the one stage that is not in the total
 TOTAL = "total"  # from captured_ns to the end of the last stage
 AGE = "age"  # from the moment that the source tells to the end: what the total is, and how late the frame came
+DEVICE = "device "  # begins the name of what a GPU's own clock tells, beside the stages: it is in theirs
 _CONNECTIONS = 100
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 
@@ -56,6 +57,10 @@ class LatencyTrace:
         """Record a stage that ran from `started_ns` to `ended_ns`."""
         self.stages_ns[name] = self.stages_ns.get(name, 0) + ended_ns - started_ns
         self.ended_ns = max(self.ended_ns, ended_ns)
+
+    def add_beside(self, name: str, duration_ns: int) -> None:
+        """Record what ran beside the stages, by another clock: it ends nothing."""
+        self.stages_ns[name] = duration_ns
 
     @property
     def total_ns(self) -> int:

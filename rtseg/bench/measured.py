@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rtseg.bench.occupancy import Occupancy
 from rtseg.bench.samples import Samples
 from rtseg.frame import Life
 from rtseg.machine import memory_mb, threads
@@ -25,7 +26,8 @@ class Run:
 
     missed: for each rate how many frames took longer than its period. age: from the capture of a picture to the moment when
     the next result took its place, which is the oldest that a viewer saw it. repeated: frames that showed the picture before
-    them again. memory: what this process held in the course of the run. threads: the most that it had.
+    them again. memory: what this process held in the course of the run. threads: the most that it had. occupancy: who had the
+    cores meanwhile.
     """
 
     def __init__(self, period_ns: int) -> None:
@@ -34,6 +36,7 @@ class Run:
         self.missed = dict.fromkeys(DEADLINES_FPS, 0)
         self.repeated, self.threads = 0, threads()
         self.memory: list[Memory] = []
+        self.occupancy = Occupancy()
         self._began_ns = self._shown_ns = 0  # the capture of the picture that is on show
         self._memory_every_s = MEMORY_EVERY_S
 
@@ -59,10 +62,13 @@ class Run:
                 counted = pipeline.report.counts.frames
                 if not counted:
                     continue
-                started_ns = started_ns or result.trace.captured_ns
+                if not started_ns:
+                    started_ns = result.trace.captured_ns
+                    self.occupancy.begin()
                 self.add(result)
                 if enough(counted, (result.trace.ended_ns - started_ns) / 1e9):
                     break
+            self.occupancy.end()
         self.report.merge(pipeline.report)
 
     def to_json(self) -> dict[str, Any]:
@@ -75,6 +81,7 @@ class Run:
             "memory_mb": self.memory,
             "memory_slope_mb_per_min": slope(self.memory),
             "threads": self.threads,
+            "processor": self.occupancy.shares(),
             "samples": self.samples.to_json(),
         }
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtseg.bench.report import FAST, PACED, RUNS, SUSTAINED
+from rtseg.trace import DEVICE
 
 TITLES = {FAST: "As fast as possible", PACED: "Paced, at the source's rate", SUSTAINED: "Sustained, at the source's rate"}
 FIGURES = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean", "std", "tail", "flatness")
@@ -55,6 +56,8 @@ def _subject(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _latency(name: str, run: Mapping[str, Any]) -> Section:
     rows = tuple((stage, *(_number(figures[figure]) for figure in FIGURES)) for stage, figures in run["stages_ms"].items())
     note = "Milliseconds; `total` counts from capture; tail: p100 - p95; flatness: p90 - p10."
+    if any(stage.startswith(DEVICE) for stage in run["stages_ms"]):
+        note += f" `{DEVICE}...`: by the GPU's own events, copies and waits inside; the host's stages hold it already."
     age = run["age_ms"]
     aged = (("age when replaced", *(_number(age[figure]) for figure in FIGURES)),) if age else ()
     return Section(TITLES[name], ("stage", *FIGURES), rows + aged, note)
@@ -71,6 +74,15 @@ def _counts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     grows = "too short to tell a slope" if slope is None else f"{slope:+.2f} MB a minute in the second half"
     yield "memory held", f"{held[0][1]:.0f} MB at first, {held[-1][1]:.0f} MB at last; {grows}" if held else ABSENT
     yield "threads", str(run["threads"] or ABSENT)
+    yield "processor", _shares(run.get("processor"))
+
+
+def _shares(processor: Mapping[str, float] | None) -> str:
+    """Who had the cores; a report of before has no such figures."""
+    if not processor:
+        return ABSENT
+    words = {"own": "rtseg", "others": "other processes", "stolen": "stolen by the hypervisor", "idle": "idle"}
+    return ", ".join(f"{words[name]} {share:.1%}" for name, share in processor.items())
 
 
 def _alone(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

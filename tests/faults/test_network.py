@@ -13,8 +13,8 @@ import av
 import cv2
 import pytest
 from av.container import InputContainer
-from faults.camera import Camera
-from faults.pictures import picture
+from faults.camera import COLOUR, Camera
+from faults.pictures import ROWS, picture
 from faults.rtsp import RtspServer
 from faults.scene import Viewer, free_port, watched
 from faults.server import Server, SilentServer
@@ -119,6 +119,22 @@ def test_the_size_may_change_in_mid_stream(kind):
         assert viewer.error is None
         assert (144, 256) in viewer.shapes
         assert list(viewer.indices) == sorted(set(viewer.indices))
+
+
+@pytest.mark.parametrize("kind", ["rtsp", "udp", "tcp", "http", "igtl"])
+def test_the_pixels_may_take_another_form_in_mid_stream(kind):
+    """Grey at 4:2:0 becomes colour at 4:4:4, and for OpenIGTLink one channel three."""
+    with watched(kind, fps=30) as (scene, _, viewer):
+        wait_until(lambda: len(viewer.seen) > 5)
+        assert {len(shape) for shape in viewer.shapes} == {2}
+        scene.camera.form = COLOUR
+        moment = time.perf_counter_ns()
+        wait_until(lambda: viewer.first_sent_after(moment) and viewer.shapes[-1] == (144, 256, 3))
+        assert viewer.error is None
+        assert list(viewer.indices) == sorted(set(viewer.indices))
+        red, green, blue = viewer.frames[-1].image[ROWS:].mean((0, 1))
+        assert red < 0.7 * green
+        assert green == pytest.approx(blue, rel=0.1)
 
 
 @pytest.mark.parametrize("kind", ["rtsp", "tcp"])

@@ -143,8 +143,8 @@ API CUresult cuStreamSynchronize(CUstream stream) {
 API CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned) {
   return result_of([=] { return emulated_stream_wait(stream, event); });
 }
-API CUresult cuEventCreate(CUevent* event, unsigned) {
-  return result_of([=] { return emulated_event_create(event); });
+API CUresult cuEventCreate(CUevent* event, unsigned flags) {
+  return result_of([=] { return emulated_event_create(event, flags); });
 }
 API CUresult cuEventDestroy(CUevent event) {
   return result_of([=] { return emulated_event_destroy(event); });
@@ -154,4 +154,7 @@ API CUresult cuEventRecord(CUevent event, CUstream stream) {
 }
 API CUresult cuEventSynchronize(CUevent event) {
   return result_of([=] { return emulated_event_synchronise(event); });
+}
+API CUresult cuEventElapsedTime(float* milliseconds, CUevent from, CUevent to) {
+  return result_of([=] { return emulated_event_elapsed(milliseconds, from, to); });
 }

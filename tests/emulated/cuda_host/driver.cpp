@@ -51,8 +51,8 @@ API int emulated_stream_synchronise(cudaStream_t stream) {
 API int emulated_stream_wait(cudaStream_t stream, cudaEvent_t event) {
   return with_context([=] { return cudaStreamWaitEvent(stream, event, 0); });
 }
-API int emulated_event_create(cudaEvent_t* event) {
-  return with_context([=] { return cudaEventCreate(event); });
+API int emulated_event_create(cudaEvent_t* event, unsigned flags) {
+  return with_context([=] { return cudaEventCreateWithFlags(event, flags); });
 }
 API int emulated_event_destroy(cudaEvent_t event) {
   return with_context([=] { return cudaEventDestroy(event); });
@@ -62,5 +62,8 @@ API int emulated_event_record(cudaEvent_t event, cudaStream_t stream) {
 }
 API int emulated_event_synchronise(cudaEvent_t event) {
   return with_context([=] { return cudaEventSynchronize(event); });
+}
+API int emulated_event_elapsed(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  return with_context([=] { return cudaEventElapsedTime(milliseconds, from, to); });
 }
 API const char* emulated_error_string(int code) { return cudaGetErrorString(static_cast<cudaError_t>(code)); }

@@ -20,9 +20,10 @@ int emulated_stream_create(cudaStream_t* stream);
 int emulated_stream_destroy(cudaStream_t stream);
 int emulated_stream_synchronise(cudaStream_t stream);
 int emulated_stream_wait(cudaStream_t stream, cudaEvent_t event);
-int emulated_event_create(cudaEvent_t* event);
+int emulated_event_create(cudaEvent_t* event, unsigned flags);
 int emulated_event_destroy(cudaEvent_t event);
 int emulated_event_record(cudaEvent_t event, cudaStream_t stream);
 int emulated_event_synchronise(cudaEvent_t event);
+int emulated_event_elapsed(float* milliseconds, cudaEvent_t from, cudaEvent_t to);
 const char* emulated_error_string(int code);
 }

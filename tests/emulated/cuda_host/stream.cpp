@@ -5,16 +5,21 @@
 #include <cxxabi.h>
 #include <dlfcn.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <memory>
 
 #include "state.h"
 
+using Clock = std::chrono::steady_clock;
+
 struct Moment {
   unsigned recorded = 0, reached = 0;  // how often
+  Clock::time_point at;                // when it was reached last
   cudaStream_t stream = nullptr;       // of the newest record
 };
 struct CUevent_st {
+  bool timed;
   std::shared_ptr<Moment> moment = std::make_shared<Moment>();  // what waits for it may outlive it
 };
 
@@ -103,11 +108,11 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return emulated::is_captured(stream) ? cudaErrorStreamCaptureUnsupported : finish(stream);
 }
 
-cudaError_t cudaEventCreate(cudaEvent_t* event) {
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned flags) {
   const Lock lock(device);
   if (broken) return broken;
   ++events_open;
-  return *event = new CUevent_st, cudaSuccess;
+  return *event = new CUevent_st{(flags & cudaEventDisableTiming) == 0}, cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   const Lock lock(device);
@@ -120,11 +125,20 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const auto moment = event->moment;
   moment->stream = stream;
   const unsigned turn = ++moment->recorded;
-  return emulated::enqueue(stream, [=] { return moment->reached = turn, cudaSuccess; });
+  return emulated::enqueue(stream, [=] { return moment->reached = turn, moment->at = Clock::now(), cudaSuccess; });
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   const Lock lock(device);
   return reach(event->moment, event->moment->recorded);
+}
+cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to) {
+  const Lock lock(device);
+  for (const auto* const event : {from, to}) {
+    if (!event->timed || event->moment->recorded == 0) return cudaErrorInvalidResourceHandle;
+    if (event->moment->reached < event->moment->recorded) return cudaErrorNotReady;
+  }
+  *milliseconds = std::chrono::duration<float, std::milli>(to->moment->at - from->moment->at).count();
+  return broken;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
   const Lock lock(device);

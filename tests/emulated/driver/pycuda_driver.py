@@ -145,7 +145,7 @@ class Stream(_Dependent):
 class Event(_Dependent):
     def __init__(self, flags: int = 0) -> None:
         super().__init__()
-        self._handle = _made("event_create")
+        self._handle = _made("event_create", flags)
 
     def record(self, stream: Stream | None = None) -> "Event":
         assert stream is not None, "the default stream is nobody's"
@@ -155,6 +155,11 @@ class Event(_Dependent):
     def synchronize(self) -> "Event":
         _call("event_synchronise", ctypes.c_void_p(self._handle))
         return self
+
+    def time_till(self, event: "Event") -> float:
+        milliseconds = ctypes.c_float()
+        _call("event_elapsed", ctypes.byref(milliseconds), ctypes.c_void_p(self._handle), ctypes.c_void_p(event._handle))
+        return milliseconds.value
 
     def __del__(self) -> None:
         if hasattr(self, "_handle"):
