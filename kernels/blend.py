@@ -20,6 +20,7 @@ Palette = npt.NDArray[np.uint8]  # (K, 3) RGB
 Thin = npt.NDArray[np.uint16]
 Paints = tuple[Image, Thin]  # (K, 3 * W)
 
+_LIGHT = 3  # pixels are copied in the time of one that is worked on
 OPAQUE = 256  # opacity is counted in parts of this
 SPAN, STRIDE = np.uint64(32), np.uint64(512)  # pixels that a loop looks at together
 ONE, THREE = np.uint64(1), np.uint64(3)  # unsigned places need no look at their sign
@@ -79,7 +80,7 @@ def _blend_numba(
             _copy(image[first:end], result[first:end])
         _blend_rows(marks, paints, OPAQUE - part, contour, flat, first, end)
 
-    by_rows(labels.shape[0], 3 * labels.shape[1], band)
+    by_rows(labels.shape[0], labels.shape[1] // _LIGHT, band)
     return result
 
 

@@ -11,8 +11,10 @@ from rtseg.kernels import cases
 from rtseg.kernels.cores import compiled
 from rtseg.kernels.fit import Fit, letterbox
 from rtseg.kernels.logits import Floats, Nodes, clean, cleaned, cut, inside
-from rtseg.kernels.memory import check_fit, check_logits, check_out, placed, readable
+from rtseg.kernels.memory import check_fit, check_logits, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
+
+_MOST = np.float32(80)  # of what is raised to a power: more would be infinite
 
 
 def _probability_cases() -> Iterator[Case]:
@@ -35,9 +37,34 @@ def probability(logits: Floats, *, out: Floats | None = None) -> Floats:
     """
     clean = cleaned(logits)
     if logits.shape[1] == 1:
-        return placed(np.float32(1) / (np.float32(1) + np.exp(np.minimum(-clean, np.float32(80)))), out)
+        return placed(np.float32(1) / (np.float32(1) + np.exp(np.minimum(-clean, _MOST))), out)
     powers = np.exp(clean - clean.max(1, keepdims=True))
     return placed(powers / powers.sum(1, keepdims=True), out)
+
+
+@probability.backend("numba")
+def _probability_numba(logits: Floats, *, out: Floats | None = None) -> Floats:
+    if logits.shape[1] > 1:
+        return probability.truth(logits, out=out)
+    result = room(out, logits.shape, np.float32)
+    flat = result.reshape(-1)
+    _negate(readable(logits).reshape(-1), flat)
+    np.exp(flat, out=flat)  # NumPy's takes many numbers at once
+    _invert(flat)
+    return result
+
+
+@compiled
+def _negate(logits: Floats, result: Floats) -> None:
+    for i in range(np.uint64(result.size)):
+        result[i] = min(-clean(logits[i]), _MOST)
+
+
+@compiled
+def _invert(powers: Floats) -> None:
+    one = np.float32(1)
+    for i in range(np.uint64(powers.size)):
+        powers[i] = one / (one + powers[i])
 
 
 def _confidence_cases() -> Iterator[Case]:

@@ -16,7 +16,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MOST_BANDS = 8  # memory bandwidth is spent long before more cores than these
 LEAST_WORK = 100_000  # pixels of a band, about 40 microseconds: less of them is not worth a call
-LEAST_BANDS, BANDS_A_CORE = 4, 4  # with fewer, all is done before another core is awake
+LEAST_BANDS, BANDS_A_CORE = 6, 4  # with fewer, another core is awake too late, or busy with the next frame
 
 _log = logging.getLogger(__name__)
 _most = [MOST_BANDS]

@@ -33,6 +33,16 @@ def test_run_writes_what_it_is_asked_for(tiny: Path, tmp_path: Path):
     assert "warm-up of 2 not counted" in said
 
 
+def test_opencv_has_one_thread_where_a_line_runs(tiny: Path):
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    try:
+        assert rtseg("run", SYNTHETIC, "--model", tiny).exit_code == 0
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(threads)
+
+
 def test_run_says_where_to_look(tiny: Path, tmp_path: Path):
     done = rtseg("run", SYNTHETIC, "--model", tiny, "--out", tmp_path / "out.mp4")
     assert f"wrote {tmp_path / 'out.mp4'}" in done.output.replace("\n", "")

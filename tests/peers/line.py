@@ -13,6 +13,9 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
 
+import cv2
+
+from rtseg.cli.threads import calm_opencv
 from rtseg.engines.load import BFLOAT16, load_engine
 from rtseg.errors import EngineError
 from rtseg.machine import describe
@@ -47,10 +50,14 @@ def ours(clip: str, model: str, temporal: TemporalOptions | None = None, engine_
     engine = load_engine(model, engine_name)
 
     def line(frames: int) -> Iterator[None]:
-        session = Session(engine, temporal=temporal)
-        with closing(iter(Pipeline(Repeated(clip, frames), session, DrawSink(Overlay())))) as results:
-            for _ in results:
-                yield
+        session, threads = Session(engine, temporal=temporal), cv2.getNumThreads()
+        calm_opencv()
+        try:
+            with closing(iter(Pipeline(Repeated(clip, frames), session, DrawSink(Overlay())))) as results:
+                for _ in results:
+                    yield
+        finally:
+            cv2.setNumThreads(threads)
 
     return line
 
