@@ -107,6 +107,8 @@ def _blend_rows(labels: Labels, paints: Paints, left: int, contour: int, result:
     rim, spare = np.zeros(width, np.uint8), rim_memory(labels.shape[1])
     for y in range(first, end):
         row, target = labels[y], result[y]
+        if _is_background(row):
+            continue
         start = _next_label(row, np.uint64(0))
         if start < width and contour > 0:
             mark_rim(labels, y, contour, int(start), int(_after_last_label(row)), spare, rim)
@@ -117,6 +119,15 @@ def _blend_rows(labels: Labels, paints: Paints, left: int, contour: int, result:
             else:
                 _tint(target, start, stop, np.uint16(left), thin[colour])
             start = _next_label(row, stop)
+
+
+@compiled
+def _is_background(row: Labels) -> bool:
+    """As most rows are; the whole row at once, which is quicker than strides that may end early."""
+    found = np.uint8(0)
+    for x in range(np.uint64(row.size)):
+        found = np.uint8(found | row[x])
+    return bool(found == 0)
 
 
 @compiled

@@ -16,10 +16,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 MOST_BANDS = 8  # memory bandwidth is spent long before more cores than these
 LEAST_WORK = 100_000  # pixels of a band, about 40 microseconds: less of them is not worth a call
-LEAST_BANDS, BANDS_A_CORE = 6, 4  # with fewer, another core is awake too late, or busy with the next frame
+LEAST_BANDS, BANDS_A_CORE = 4, 4  # with fewer, all is done before another core is awake
+LEAST_IN_COMPANY = 6  # where others want the cores: who comes late, or is sent away in mid-band, is waited for
 
 _log = logging.getLogger(__name__)
-_most = [MOST_BANDS]
+_most, _least = [MOST_BANDS], [LEAST_BANDS]
 
 
 def compiled(function: F) -> F:
@@ -53,7 +54,7 @@ def by_rows(rows: int, cost: int, work: Callable[[int, int], object]) -> None:
     not waited for: it finds fewer bands left, or none.
     """
     count = min(rows, rows * cost // LEAST_WORK, BANDS_A_CORE * cores())
-    if count < LEAST_BANDS or cores() == 1:
+    if count < _least[0] or cores() == 1:
         work(0, rows)
         return
     bands = iter([(rows * band // count, rows * (band + 1) // count) for band in range(count)])
@@ -75,6 +76,11 @@ def by_rows(rows: int, cost: int, work: Callable[[int, int], object]) -> None:
 def cores() -> int:
     """The cores that a kernel uses."""
     return min(machine.cores(), _most[0])
+
+
+def in_company() -> None:
+    """From now on a decoder and an engine want the cores too: what is small stays on one."""
+    _least[0] = LEAST_IN_COMPANY
 
 
 @contextmanager

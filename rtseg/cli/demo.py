@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from rtseg.cli.app import app, console
-from rtseg.cli.threads import calm_opencv
+from rtseg.cli.threads import leave_cores
 
 
 @app.command()
@@ -27,7 +27,7 @@ def demo(
     from rtseg.demos.gradio_app.sources import Sources
     from rtseg.sinks.view_server import url_of
 
-    calm_opencv()
+    leave_cores()
     accounts = auth or []
     check_host(host, accounts)
     listener = listening(host, port)

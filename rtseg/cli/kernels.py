@@ -51,14 +51,14 @@ def _spread(cases: Sequence[Case]) -> Sequence[Case]:
 
 def _speed_table(rows: Iterable[KernelRow]) -> Table:
     caption = (
-        "medians of alternating turns, to be compared within a row; copies: our time in plain copies of an RGB frame of that "
-        "size; core: the same of the least processor time on one core, which other jobs spoil least"
+        "medians of alternating turns, to be compared within a row; core: how many times as fast by the least processor "
+        "time on one core, which other jobs spoil least; copies: our time in plain copies of an RGB frame of that size; what "
+        "each kernel stands beside, and its bytes a second, are in the report that --json writes"
     )
-    columns = ("kernel", "picture", "beside", "ours, ms", "theirs, ms", "times", "GB/s", "copies", "core times", "core copies")
-    table = _table("the kernels", caption, *columns)
+    table = _table("the kernels", caption, "kernel", "picture", "ours, ms", "theirs", "times", "core", "copies")
     for row in rows:
-        figures = (row.ours_ms, row.theirs_ms, row.ratio, row.gigabytes_per_s, row.copies, row.core_ratio, row.core_copies)
-        table.add_row(row.kernel, f"{row.width}x{row.height}", row.theirs, *(f"{figure:.3g}" for figure in figures))
+        figures = (row.ours_ms, row.theirs_ms, row.ratio, row.core_ratio, row.copies)
+        table.add_row(row.kernel, f"{row.width}x{row.height}", *(f"{figure:.3g}" for figure in figures))
     return table
 
 
@@ -84,8 +84,8 @@ def _overlap_table(rows: Sequence[Overlaps]) -> Table:
 def _table(title: str, caption: str, *columns: str) -> Table:
     table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
     for column in columns:
-        words = column in ("kernel", "filter", "beside")
-        table.add_column(column, justify="left" if words else "right", overflow="fold", no_wrap=column in ("kernel", "filter"))
+        words = column in ("kernel", "filter")
+        table.add_column(column, justify="left" if words else "right", overflow="fold", no_wrap=words or column == "picture")
     return table
 
 

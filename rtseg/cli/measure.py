@@ -29,7 +29,7 @@ from rtseg.bench.subject import file_of
 from rtseg.cli.app import console
 from rtseg.cli.network import load
 from rtseg.cli.tables import latency_table
-from rtseg.cli.threads import calm_opencv
+from rtseg.cli.threads import leave_cores
 from rtseg.engines.base import Engine
 from rtseg.machine import describe
 from rtseg.power import find_meters
@@ -48,7 +48,7 @@ def measure_line(
     source: str, model: str, engine: str, threads: int, plan: Plan, data: Path | None, temporal: TemporalOptions | None
 ) -> Bench:
     """Run all that the plan asks for, and the accuracy where there is data or time for it."""
-    calm_opencv()
+    leave_cores()
     meters, absent = find_meters() if plan.minutes else ([], {})
     with ExitStack() as stack, console.status("measuring") as status:
         for meter in meters:
@@ -97,7 +97,7 @@ def compare_reports(first: Path, second: Path, across: Sequence[str], tolerance:
 
 def time_loop(source: str, model: str, engine: str, threads: int, frames: int, delay_ms: float, json: Path | None) -> None:
     """Run the loop in software, show its figures and write them."""
-    calm_opencv()
+    leave_cores()
     with closing(load(model, engine, threads)) as network, console.status("glass to glass"):
         looped = Stamped(Paced(Repeated(source, frames + LOOP_WARMUP)), delay_ms)
         figures = measure_loop(looped, Session(network), LOOP_WARMUP)

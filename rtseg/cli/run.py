@@ -17,7 +17,7 @@ from rtseg.cli.options import grouped
 from rtseg.cli.record import RecordOption, recording, session_for, tell_recorded
 from rtseg.cli.steadying import Steadying
 from rtseg.cli.tables import latency_table
-from rtseg.cli.threads import calm_opencv
+from rtseg.cli.threads import leave_cores
 from rtseg.cli.watch import Watching
 from rtseg.errors import SourceError
 from rtseg.pipeline import Pipeline
@@ -70,7 +70,7 @@ def run(
     description: OnnxDescription,
 ) -> None:
     """Segment SOURCE and write the overlay, the masks and the measurements."""
-    calm_opencv()
+    leave_cores()
     temporal, speckle_filter = steadying.options(), SpeckleFilter.parsed(speckle) if speckle else None
     network = saving(load(model, engine, threads, description.of(model)), budget, model, threads)
     with closing(network):

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rtseg.cli.app import app
+from rtseg.kernels import cores
 
 SYNTHETIC = "synthetic:vessel?height=64&width=96&frames=12"
 
@@ -33,14 +34,25 @@ def test_run_writes_what_it_is_asked_for(tiny: Path, tmp_path: Path):
     assert "warm-up of 2 not counted" in said
 
 
-def test_opencv_has_one_thread_where_a_line_runs(tiny: Path):
+@pytest.mark.skipif(cores.cores() == 1, reason="there is one thread for everything")
+def test_where_a_line_runs_opencv_and_small_kernels_have_one_thread(tiny: Path, monkeypatch: pytest.MonkeyPatch):
     threads = cv2.getNumThreads()
+    monkeypatch.setattr(cores, "_least", [cores.LEAST_BANDS])
     cv2.setNumThreads(3)
     try:
+        assert _bands_of(cores.LEAST_BANDS * cores.LEAST_WORK) > 1
         assert rtseg("run", SYNTHETIC, "--model", tiny).exit_code == 0
         assert cv2.getNumThreads() == 1
+        assert _bands_of(cores.LEAST_BANDS * cores.LEAST_WORK) == 1
+        assert _bands_of(cores.LEAST_IN_COMPANY * cores.LEAST_WORK) > 1
     finally:
         cv2.setNumThreads(threads)
+
+
+def _bands_of(work: int) -> int:
+    bands = []
+    cores.by_rows(1000, work // 1000, lambda first, end: bands.append(end - first))
+    return len(bands)
 
 
 def test_run_says_where_to_look(tiny: Path, tmp_path: Path):

@@ -15,7 +15,7 @@ from time import perf_counter_ns
 
 import cv2
 
-from rtseg.cli.threads import calm_opencv
+from rtseg.cli.threads import leave_cores
 from rtseg.engines.load import BFLOAT16, load_engine
 from rtseg.errors import EngineError
 from rtseg.machine import describe
@@ -51,7 +51,7 @@ def ours(clip: str, model: str, temporal: TemporalOptions | None = None, engine_
 
     def line(frames: int) -> Iterator[None]:
         session, threads = Session(engine, temporal=temporal), cv2.getNumThreads()
-        calm_opencv()
+        leave_cores()
         try:
             with closing(iter(Pipeline(Repeated(clip, frames), session, DrawSink(Overlay())))) as results:
                 for _ in results:

@@ -5,6 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from sources.dicoms import multiframe, save
 
 
 def speckle(count, height, width, seed=0):
@@ -41,6 +42,12 @@ def write_video(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def write_dicom(tmp_path):
+    """write_dicom(frames, name=, **elements) -> the path of a multi-frame file."""
+    return lambda frames, name="a.dcm", **elements: save(multiframe(frames, **elements), tmp_path / name)
 
 
 @pytest.fixture

@@ -5,7 +5,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless, UltrasoundMultiFrameImageStorage, generate_uid
 
+from rtseg.sources import open_source
+
 NAME = "DOE^JANE"
+FRAMES = np.random.default_rng(8).integers(0, 256, (4, 12, 20), np.uint8)
 
 
 def multiframe(frames, *, syntax=ExplicitVRLittleEndian, coded=None, photometric=None, bits=None, **elements):
@@ -57,3 +60,8 @@ def rle(frames):
         runs += b"\0" * (len(runs) % 2)
         coded.append(np.array([1, 64] + [0] * 14, "<u4").tobytes() + runs)
     return {"syntax": RLELossless, "coded": coded}
+
+
+def images(path):
+    """The images of a file, to its end."""
+    return [frame.image for frame in open_source(path)]

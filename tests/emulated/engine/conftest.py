@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from emulated.driver.device import ALL_LATE, Device
 from emulated.engine import plans
+from emulated.engine.streams import frames, segmented
+
+from rtseg.engines.openvino import OpenVinoEngine
 
 
 @pytest.fixture
@@ -19,3 +23,13 @@ def engine(gpu: Device, tiny: Path, request: pytest.FixtureRequest) -> Iterator[
     assert gpu.contexts == 0
     assert gpu.failures == []
     assert not gpu.is_broken()
+
+
+@pytest.fixture
+def expected(tiny: Path) -> list[np.ndarray]:
+    """What OpenVINO makes of `frames(7)`."""
+    engine = OpenVinoEngine(tiny)
+    labels = segmented(engine, frames(7))
+    assert all(0 < found.mean() < 1 for found in labels)
+    engine.close()
+    return labels

@@ -8,7 +8,7 @@ import pytest
 from emulated.driver import tensorrt_runtime
 from emulated.driver.device import Device
 from emulated.engine import plans
-from emulated.engine.test_engine import ORDERS, frames
+from emulated.engine.streams import ORDERS, frames
 
 from rtseg.engines.failover import FailoverEngine
 from rtseg.engines.openvino import OpenVinoEngine

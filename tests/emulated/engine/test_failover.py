@@ -11,7 +11,7 @@ import pytest
 from emulated.driver import tensorrt_runtime
 from emulated.driver.device import ALL_LATE, Device
 from emulated.engine import plans
-from emulated.engine.test_engine import alike, frames, segmented
+from emulated.engine.streams import alike, frames, segmented
 
 from rtseg import load_engine
 from rtseg.engines.failover import FailoverEngine

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from emulated.driver.device import Device
 from emulated.engine import plans
-from emulated.engine.test_engine import ORDERS, alike, frames, segmented
+from emulated.engine.streams import ORDERS, alike, frames, segmented
 
 from rtseg.engines.failover import FailoverEngine
 from rtseg.engines.openvino import OpenVinoEngine

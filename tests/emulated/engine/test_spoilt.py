@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import spoilt
-from emulated.engine.test_engine import ORDERS, alike
+from emulated.engine.streams import ORDERS, alike
 from emulated.engine.test_steady import on_host, session_of, wavering
 
 from rtseg.frame import Frame, Life

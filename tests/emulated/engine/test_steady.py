@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from emulated.driver.device import ALL_LATE, DOWN, Device
 from emulated.engine import plans
-from emulated.engine.test_engine import COPIES_LATE, ORDERS, WORK_LATE, alike, frames
+from emulated.engine.streams import COPIES_LATE, ORDERS, WORK_LATE, alike, frames
 
 from rtseg import load_engine
 from rtseg.engines.failover import FailoverEngine

@@ -1,0 +1,21 @@
+"""An engine of the tiny network, and a session whose engine is watched."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from session.streams import Watched
+
+from rtseg.engines.openvino import OpenVinoEngine
+
+
+@pytest.fixture
+def engine(tiny: Path) -> Iterator[OpenVinoEngine]:
+    made = OpenVinoEngine(tiny)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def watched(engine: OpenVinoEngine) -> Watched:
+    return Watched(engine)

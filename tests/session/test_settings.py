@@ -1,0 +1,101 @@
+"""What is set on a session acts from the next frame on."""
+
+import itertools
+import threading
+
+import numpy as np
+import pytest
+from session.streams import frame_of
+
+from rtseg.engines.openvino import OpenVinoEngine
+from rtseg.errors import ConfigError
+from rtseg.frame import Frame, Life
+from rtseg.sector import FixedSector, WholeFrame
+from rtseg.session import Session
+from rtseg.speckle import SpeckleFilter
+from rtseg.temporal import TemporalOptions
+from rtseg.trace import LatencyTrace
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("threshold", 0.9), ("temporal", TemporalOptions(smoothing=0.9)), ("speckle", SpeckleFilter("median", 7))],
+)
+def test_what_is_set_acts_from_the_next_frame_on_as_if_it_had_been_so(engine: OpenVinoEngine, setting: str, value: object):
+    """On a picture that is held, too."""
+    options = {"temporal": None, setting: value}
+    session, other = Session(engine, temporal=None), Session(engine, **options)  # type: ignore[arg-type]
+    session.memory = other.memory = False
+    image = np.random.default_rng(0).integers(0, 256, (32, 48), dtype=np.uint8).repeat(2, 0).repeat(2, 1)
+    before = session.step(Frame(image, 0, 0))
+    setattr(session, setting, value)
+    after = session.step(Frame(image, 1, 0))
+    assert after.life is Life.HELD
+    np.testing.assert_array_equal(after.labels, other.step(Frame(image, 0, 0)).labels)
+    assert setting == "temporal" or (after.labels != before.labels).any()
+    assert session.step(Frame(image, 2, 0)).labels is after.labels
+
+
+def test_without_memory_each_frame_is_the_first(engine: OpenVinoEngine):
+    session = Session(engine)
+    session.step(frame_of(0, 255))
+    session.memory = False
+    assert session.step(frame_of(1, 90)).area_px("lumen") == 0  # too dark to be seen alone
+    session.step(frame_of(2, 255))
+    session.memory = True
+    again = session.step(frame_of(3, 90))
+    assert (again.life, again.area_px("lumen") > 0) == (Life.LIVE, True)
+
+
+def test_another_way_to_find_the_sector_is_new(engine: OpenVinoEngine):
+    session = Session(engine, locator=WholeFrame())
+    session.step(frame_of(0))
+    session.locator = FixedSector((0, 0, 64, 48))
+    changed = session.step(frame_of(1, 180))
+    assert (changed.life, changed.reason) == (Life.NEW, "the sector is found in another way")
+    assert session.sector.box == (0, 0, 64, 48)
+    assert session.step(frame_of(2, 150)).life is Life.LIVE
+
+
+def test_speckle_is_filtered_before_the_network(engine: OpenVinoEngine):
+    session, trace = Session(engine, speckle=SpeckleFilter("median", 7)), LatencyTrace(0)
+    image = np.zeros((64, 96), np.uint8)
+    image[::4, ::4] = 255
+    image[:, 90:] = 60
+    image[20:24, 40:44] = 255  # of so many bright pixels a median of 7 leaves nothing, of the network's half size
+    assert session.step(Frame(image, 0, 0), trace).area_px("lumen") == 0
+    assert list(trace.stages_ns) == ["lifecycle", "sector", "preprocess", "speckle", "temporal", "infer", "postprocess"]
+
+
+@pytest.mark.parametrize("threshold", [0, 1, 1.5, -1, float("nan")])
+def test_a_threshold_out_of_range_is_told_where_it_is_set(engine: OpenVinoEngine, threshold: float):
+    session = Session(engine)
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        session.threshold = threshold
+    assert session.threshold == 0.5
+
+
+def test_settings_may_come_from_another_thread(engine: OpenVinoEngine):
+    """Whatever is set while frames run, each frame is segmented with settings of one moment, and nothing breaks."""
+    session, stop = Session(engine), threading.Event()
+    choices = [None, TemporalOptions(smoothing=0.5), TemporalOptions(every=2)]
+
+    def turn_knobs() -> None:
+        for k in itertools.count():
+            session.threshold, session.temporal = 0.1 + 0.8 * (k % 2), choices[k % 3]
+            session.speckle, session.memory = SpeckleFilter("median", 3) if k % 2 else None, bool(k % 5)
+            if k % 7 == 0:
+                session.reset("asked")
+            if stop.is_set():
+                return
+
+    thread = threading.Thread(target=turn_knobs)
+    thread.start()
+    try:
+        found = [session.step(frame_of(index, 100 + index % 100)) for index in range(200)]
+    finally:
+        stop.set()
+        thread.join(60)
+    assert not thread.is_alive()
+    assert {one.labels.shape for one in found} == {(64, 96)}
+    assert "asked" in {one.reason for one in found}
