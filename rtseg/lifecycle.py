@@ -55,7 +55,7 @@ class LifecycleLimits:
     unusual: float = 5.0
     spoilt_level: float = 1.25
     spoilt_detail: float = 1.13
-    shadow_least: float = 0.01
+    shadow_least: float = 0.025
     shadow_most: float = 0.5
     same_scene: float = 0.12
     same_beside: float = 0.03

@@ -44,6 +44,18 @@ def test_lost_contact_over_half_of_the_probe_is_no_cut():
     assert _lives(_stream(lambda image: spoilt.shadowed(image, 0.0, 0.4)))[8:12] == [*[Life.SPOILT] * 3, Life.LIVE]
 
 
+@pytest.mark.parametrize(("cells", "life"), [(8, Life.LIVE), (40, Life.SPOILT)])
+def test_an_artery_s_beat_is_no_shadow(cells, life):
+    """In a recording of a brachial artery, 8 to 12 of the 768 cells go dark with each beat."""
+
+    def darkened(image):
+        dark = image.copy()
+        dark[96:120, 60 : 60 + 6 * cells // 4] //= 8
+        return dark
+
+    assert _lives(_stream(darkened))[8:11] == [life] * 3
+
+
 @pytest.mark.parametrize("cause", spoilt.WAYS)
 def test_what_lasts_is_how_it_looks_now(cause):
     lives = _lives(_stream(spoilt.WAYS[cause], count=16))
