@@ -52,8 +52,8 @@ def _spread(cases: Sequence[Case]) -> Sequence[Case]:
 def _speed_table(rows: Iterable[KernelRow]) -> Table:
     caption = (
         "size: 256x256, 1280x720, 1920x1080; ours, theirs: milliseconds, medians of alternating turns; core: how many times as "
-        "fast by the least processor time on one core, which other jobs spoil least; copies: our time in plain copies of an RGB "
-        "frame of that size; what each kernel stands beside, and its bytes a second, are in the report that --json writes"
+        "fast by the least processor time on one core, which other jobs spoil least; copies: our time in plain copies of an "
+        "RGB frame of that size; what each kernel stands beside, and its bytes a second, are in the report that --json writes"
     )
     table = _table("the kernels", caption, "kernel", "size", "ours", "theirs", "times", "core", "copies")
     for row in rows:

@@ -55,7 +55,7 @@ MAY_IMPORT = {
     **dict.fromkeys(ADAPTERS, VALUES),  # not one another
     "engines": VALUES | {"kernels"},
     "igtl": VALUES | {"kernels"},  # its checksum is a compiled loop
-    "sources": VALUES | {"igtl", "nifti", "kernels"},  # messages of the sink too, files of a dataset too, luma by a compiled loop
+    "sources": VALUES | {"igtl", "nifti", "kernels"},  # messages of a sink, files of a dataset, a compiled loop for luma
     "dataset": VALUES | {"nifti"},
     **dict.fromkeys(SESSION, DOWN["session"]),
     **dict.fromkeys(COMPOSITION, DOWN["composition"]),
