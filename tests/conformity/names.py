@@ -48,7 +48,7 @@ PYCUDA_METHODS = {
     "Device": ("name", "compute_capability", "get_attribute", "retain_primary_context"),
     "Context": ("push", "pop", "detach"),
     "Stream": ("handle", "synchronize", "wait_for_event"),
-    "Event": ("record", "synchronize"),
+    "Event": ("record", "synchronize", "time_till"),
     "DeviceAllocation": ("__int__", "free"),
     "HostAllocation": ("get_device_pointer", "free"),
 }

@@ -21,7 +21,8 @@ Names = dict[str, dict[str, str]]
 
 WHOLE = bool(os.environ.get("RTSEG_CONFORMITY"))
 REPORT = names.ROOT / "docs" / "benchmarks" / "conformity.json"
-RUN = ("test_engine.py", "test_prefetch.py", "test_failover.py")  # of tests/emulated/engine, on the real pycuda
+# Of tests/emulated/engine, on the real pycuda.
+RUN = ("test_engine.py", "test_failing.py", "test_clock.py", "test_prefetch.py", "test_failover.py")
 LONGEST_S = 3600
 STAND_IN_ONLY = {"tensorrt": {"INetworkDefinition.content"}}
 
