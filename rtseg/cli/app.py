@@ -6,10 +6,13 @@ from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
 from typer.core import TyperGroup
 
 from rtseg.errors import RtsegError
 
+_WIDEST = 400  # characters of a table
 INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 
 console = Console()
@@ -37,6 +40,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Segment live ultrasound video, with a memory of the frames before. Research software, not a medical device.",
 )
+
+
+def show(table: Table) -> None:
+    """Print a table as wide as it must be: a line that a narrow terminal breaks can be read, a figure cut off cannot."""
+    needed = Measurement.get(console, console.options.update(width=_WIDEST), table).maximum
+    Console(width=max(console.width, needed)).print(table)
 
 
 def main() -> None:

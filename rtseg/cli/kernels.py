@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from rtseg.cli.app import console
+from rtseg.cli.app import console, show
 from rtseg.cli.cases import chosen
 from rtseg.dataset import Case, open_dataset
 from rtseg.engines.base import Engine
@@ -26,7 +26,7 @@ def time_kernels(quick: bool, json: Path | None) -> None:
     """Time every kernel beside the best other way; quick: on small pictures alone, in seconds rather than minutes."""
     with console.status("timing the kernels"):
         rows = measure_kernels(QUICK_SIZES if quick else SIZES)
-    console.print(_speed_table(rows))
+    show(_speed_table(rows))
     _write(json, {"machine": describe(), "load_average": os.getloadavg(), "kernels": [row.to_json() for row in rows]})
 
 
@@ -38,9 +38,9 @@ def judge_filters(network: Engine, data: Path | None, subjects: str, json: Path 
         rows = qualities(pictures)
         found = overlaps(network, cases, tell=status.update) if cases else []
     for kind in dict.fromkeys(row.kind for row in rows):
-        console.print(_quality_table(kind, (row for row in rows if row.kind == kind)))
+        show(_quality_table(kind, (row for row in rows if row.kind == kind)))
     if found:
-        console.print(_overlap_table(found))
+        show(_overlap_table(found))
     report: dict[str, Any] = {"machine": describe(), "quality": [row.to_json() for row in rows]}
     _write(json, report | {"model": network.spec.name, "dice": [row.to_json() for row in found]})
 

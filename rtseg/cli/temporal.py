@@ -9,7 +9,7 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
-from rtseg.cli.app import console
+from rtseg.cli.app import console, show
 from rtseg.cli.cases import chosen
 from rtseg.dataset import Case, open_dataset, scans
 from rtseg.engines.base import Engine
@@ -49,7 +49,7 @@ def temporal(
             status.update("sparse scans")
             report["sparse_scans"] = {"data": str(data), **_sparse(network, data, cases)}
     for table in _tables(report):
-        console.print(table)
+        show(table)
     _write(json, report)
     _draw(plot, {"clips with exact truth": report["steadiness"]}, {}, report)
 
@@ -63,7 +63,7 @@ def on_video(network: Engine, cases: Sequence[Case], frames: int, json: Path | N
         report = video(network, groups, list(_in_order(cases, n_classes)), status.update)
     drawn = dict(report["simulated"]) | ({"real scans, seconds apart": report["scans"]} if "scans" in report else {})
     for name, rows in drawn.items():
-        console.print(_steadiness(rows, name))
+        show(_steadiness(rows, name))
     for name, reached in report["goals"].items():
         console.print(_told(name, reached), highlight=False)
     _write(json, report)
@@ -113,12 +113,16 @@ def _tables(report: dict[str, Any]) -> Iterator[Table]:
 def _steadiness(rows: Mapping[str, Row], title: str) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE, padding=(0, 1))
     table.add_column("", no_wrap=True)
-    for heading, _ in MEASURES.values():
-        table.add_column(heading, justify="right")
-    for way, row in rows.items():
-        figures = ((row.get(name), written) for name, (_, written) in MEASURES.items())
-        table.add_row(way, *("-" if figure is None else written.format(figure) for figure, written in figures))
+    columns = [[_written(row.get(name), form) for row in rows.values()] for name, (_, form) in MEASURES.items()]
+    for (heading, _), figures in zip(MEASURES.values(), columns, strict=True):
+        table.add_column(heading, justify="right", width=max(map(len, [*heading.split(), *figures])))
+    for way, *figures in zip(rows, *columns, strict=True):
+        table.add_row(way, *figures)
     return table
+
+
+def _written(figure: Any, form: str) -> str:
+    return "-" if figure is None else form.format(figure)
 
 
 def _events(events: list[dict[str, Any]], quiet: dict[str, Any]) -> Table:
