@@ -13,6 +13,7 @@ from rtseg.kernels.cases import images, label_maps
 from rtseg.kernels.cores import by_rows, compiled
 from rtseg.kernels.inner_contour import WIDEST, inner_contour, mark_rim, rim_memory
 from rtseg.kernels.memory import check_count, check_image, check_out, check_plane, check_range, placed, readable, room
+from rtseg.kernels.regions import SPAN, STRIDE, skip_alike
 from rtseg.kernels.registry import Case, kernel
 
 Palette = npt.NDArray[np.uint8]  # (K, 3) RGB
@@ -22,8 +23,7 @@ Paints = tuple[Image, Thin]  # (K, 3 * W)
 
 _LIGHT = 3  # pixels are copied in the time of one that is worked on
 OPAQUE = 256  # opacity is counted in parts of this
-SPAN, STRIDE = np.uint64(32), np.uint64(512)  # pixels that a loop looks at together
-ONE, THREE = np.uint64(1), np.uint64(3)  # unsigned places need no look at their sign
+BACKGROUND, ONE, THREE = np.uint8(0), np.uint64(1), np.uint64(3)  # unsigned places need no look at their sign
 
 
 def _cases() -> Iterator[Case]:
@@ -107,8 +107,6 @@ def _blend_rows(labels: Labels, paints: Paints, left: int, contour: int, result:
     rim, spare = np.zeros(width, np.uint8), rim_memory(labels.shape[1])
     for y in range(first, end):
         row, target = labels[y], result[y]
-        if _is_background(row):
-            continue
         start = _next_label(row, np.uint64(0))
         if start < width and contour > 0:
             mark_rim(labels, y, contour, int(start), int(_after_last_label(row)), spare, rim)
@@ -122,70 +120,60 @@ def _blend_rows(labels: Labels, paints: Paints, left: int, contour: int, result:
 
 
 @compiled
-def _is_background(row: Labels) -> bool:
-    """As most rows are; the whole row at once, which is quicker than strides that may end early."""
-    found = np.uint8(0)
-    for x in range(np.uint64(row.size)):
-        found = np.uint8(found | row[x])
-    return bool(found == 0)
-
-
-@compiled
 def _next_label(row: Labels, start: np.uint64) -> np.uint64:
     """Where the first label at or after `start` is, or the row's length; steps over the background in strides."""
     size = np.uint64(row.size)
     if start == size or row[start]:
         return start
-    start = _skip(row, _skip(row, start, STRIDE), SPAN)
+    for stride in (size, STRIDE, SPAN):  # behind most runs there is nothing more
+        start = skip_alike(row, start, BACKGROUND, stride)
     while start < size and row[start] == 0:
         start += ONE
     return start
 
 
 @compiled
-def _skip(row: Labels, start: np.uint64, stride: np.uint64) -> np.uint64:
-    """Where the stride that holds the first label begins, or the row's length."""
-    size, found = np.uint64(row.size), np.uint8(0)
-    while start < size:
-        end = min(start + stride, size)
-        for x in range(start, end):
-            found = np.uint8(found | row[x])
-        if found:
-            break
-        start = end
-    return start
-
-
-@compiled
 def _after_last_label(row: Labels) -> np.uint64:
     """Where the row's background behind all labels begins."""
-    end, found = np.uint64(row.size), np.uint8(0)
-    while end > 0:
-        start = max(end, SPAN) - SPAN
-        for x in range(start, end):
-            found = np.uint8(found | row[x])
-        if found:
-            break
-        end = start
+    end = _skip_back(row, _skip_back(row, np.uint64(row.size), STRIDE), SPAN)
     while end > 0 and row[end - ONE] == 0:
         end -= ONE
     return end
 
 
 @compiled
+def _skip_back(row: Labels, end: np.uint64, stride: np.uint64) -> np.uint64:
+    """Where the stride that holds the last label before `end` ends, or 0."""
+    while end > 0:
+        found, start = np.uint8(0), max(end, stride) - stride
+        for x in range(start, end):
+            found = np.uint8(found | row[x])
+        if found:
+            return end
+        end = start
+    return end
+
+
+@compiled
 def _next_change(row: Labels, rim: Labels, start: np.uint64) -> np.uint64:
     """Where the run of one label, and of contour or fill, that begins at `start` ends; steps over it in strides."""
-    size, label, kind, found = np.uint64(row.size), row[start], rim[start], np.uint8(0)
-    stop = start + ONE
+    stop = _skip_alike(row, rim, start, _skip_alike(row, rim, start, start + ONE, STRIDE), SPAN)
+    while stop < np.uint64(row.size) and row[stop] == row[start] and rim[stop] == rim[start]:
+        stop += ONE
+    return stop
+
+
+@compiled
+def _skip_alike(row: Labels, rim: Labels, start: np.uint64, stop: np.uint64, stride: np.uint64) -> np.uint64:
+    """Where the first stride from `stop` on begins that holds another label, or another kind, than `start` does."""
+    size, label, kind = np.uint64(row.size), row[start], rim[start]
     while stop < size:
-        end = min(stop + SPAN, size)
+        found, end = np.uint8(0), min(stop + stride, size)
         for x in range(stop, end):
             found = np.uint8(found | (row[x] ^ label) | (rim[x] ^ kind))
         if found:
-            break
+            return stop
         stop = end
-    while stop < size and row[stop] == label and rim[stop] == kind:
-        stop += ONE
     return stop
 
 

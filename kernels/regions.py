@@ -14,7 +14,8 @@ from rtseg.kernels.memory import readable
 Runs = npt.NDArray[np.int32]  # (n, 3): start, stop, label
 Indices = npt.NDArray[np.int32]
 
-STRIDE, SPAN, ONE = np.uint64(256), np.uint64(32), np.uint64(1)  # unsigned places need no look at their sign
+SPAN, STRIDE = np.uint64(32), np.uint64(256)  # pixels that a loop looks at together
+ONE = np.uint64(1)  # unsigned places need no look at their sign
 
 
 def label_regions(labels: Labels, diagonal: bool) -> npt.NDArray[np.int64]:
@@ -96,23 +97,24 @@ def _find_runs(labels: Labels, rows: Indices, runs: Runs) -> None:
 def _next_change(row: Labels, x: np.uint64) -> np.uint64:
     """The first pixel after x of another label, in strides where there is none; there must be one."""
     label = row[x]
-    x = _skip(row, _skip(row, x, label, STRIDE), label, SPAN)
+    x = skip_alike(row, skip_alike(row, x, label, STRIDE), label, SPAN)
     while row[x] == label:
         x += ONE
     return x
 
 
 @compiled
-def _skip(row: Labels, x: np.uint64, label: np.uint8, stride: np.uint64) -> np.uint64:
-    """Where the first stride from x on begins that is not whole, or holds another label."""
-    size, other = np.uint64(row.size), np.uint8(0)
-    while x + stride < size:
-        for k in range(x, x + stride):
-            other = np.uint8(other | (row[k] ^ label))
-        if other:
-            break
-        x += stride
-    return x
+def skip_alike(row: Labels, start: np.uint64, label: np.uint8, stride: np.uint64) -> np.uint64:
+    """Where the first stride from `start` on begins that holds another label, or the row's length."""
+    size = np.uint64(row.size)
+    while start < size:
+        found, end = np.uint8(0), min(start + stride, size)
+        for x in range(start, end):
+            found = np.uint8(found | (row[x] ^ label))
+        if found:
+            return start
+        start = end
+    return size
 
 
 @compiled
