@@ -21,7 +21,7 @@ Palette = npt.NDArray[np.uint8]  # (K, 3) RGB
 Thin = npt.NDArray[np.uint16]
 Paints = tuple[Image, Thin]  # (K, 3 * W)
 
-_LIGHT = 3  # pixels are copied in the time of one that is worked on
+_LIGHT = 2  # pixels are copied in the time of one that is worked on
 OPAQUE = 256  # opacity is counted in parts of this
 BACKGROUND, ONE, THREE = np.uint8(0), np.uint64(1), np.uint64(3)  # unsigned places need no look at their sign
 
