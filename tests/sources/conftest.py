@@ -1,11 +1,14 @@
-"""Tiny videos for the tests, written here and now."""
+"""Tiny videos, DICOM and MetaImage files for the tests, written here and now."""
 
+import zlib
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 from sources.dicoms import multiframe, save
+
+from rtseg.sources.metaimage import ELEMENTS
 
 
 def speckle(count, height, width, seed=0):
@@ -48,6 +51,33 @@ def write_video(tmp_path):
 def write_dicom(tmp_path):
     """write_dicom(frames, name=, **elements) -> the path of a multi-frame file."""
     return lambda frames, name="a.dcm", **elements: save(multiframe(frames, **elements), tmp_path / name)
+
+
+@pytest.fixture
+def write_mha(tmp_path):
+    """write_mha(frames, name=, packed=, beside=, extra=, **fields) -> the path; a field of None is left out."""
+
+    def write_file(frames, name="a.mha", *, packed=False, beside="", extra=(), cut=None, **changes):
+        data = zlib.compress(frames.tobytes()) if packed else frames.tobytes()
+        fields = {
+            "ObjectType": "Image",
+            "NDims": 3,
+            "BinaryData": "True",
+            "BinaryDataByteOrderMSB": frames.dtype.byteorder == ">",
+            "CompressedData": packed,
+            "DimSize": f"{frames.shape[2]} {frames.shape[1]} {len(frames)}",
+            "ElementType": next(kind for kind, code in ELEMENTS.items() if np.dtype(code) == frames.dtype.newbyteorder("=")),
+            "ElementNumberOfChannels": 3 if frames.ndim == 4 else 1,
+        } | changes
+        head = [f"{key} = {value}\n" for key, value in fields.items() if value is not None] + [f"{line}\n" for line in extra]
+        head.append(f"ElementDataFile = {beside or 'LOCAL'}\n")
+        whole = "".join(head).encode() + (b"" if beside else data)
+        (tmp_path / name).write_bytes(whole if cut is None else whole[:cut])
+        if beside:
+            (tmp_path / beside).write_bytes(data)
+        return str(tmp_path / name)
+
+    return write_file
 
 
 @pytest.fixture
