@@ -128,8 +128,8 @@ class FailoverEngine:
         return self._guarded(lambda: self._engine.download(value_of(labels)))
 
     def device_ns(self) -> Mapping[str, int]:
-        """What the engine at work tells of its device's time: see Timed."""
-        return self._engine.device_ns() if isinstance(self._engine, Timed) else {}
+        """What the engine at work tells of its device's time: see Timed. One that fails here gives way, as anywhere."""
+        return self._guarded(lambda: self._engine.device_ns() if isinstance(self._engine, Timed) else {})
 
     def close(self) -> None:
         """Give every engine back; closing twice is harmless."""

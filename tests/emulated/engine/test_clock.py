@@ -81,6 +81,20 @@ def test_an_engine_that_stands_in_tells_of_the_one_at_work(gpu: Device, tiny: Pa
     both.close()
 
 
+def test_a_gpu_that_breaks_before_it_tells_the_time_gives_way(gpu: Device, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from rtseg.engines.gpu import Span
+
+    def broken(_: Any) -> int:
+        raise EngineError("CUDA failed")
+
+    both = FailoverEngine([("tensorrt", lambda: plans.engine_of(tiny)), ("openvino", lambda: OpenVinoEngine(tiny))])
+    monkeypatch.setattr(Span, "ns", broken)
+    assert [*device_ns(traced(both)[-1])] == []
+    assert [event.taken for event in both.events] == ["openvino"]
+    both.close()
+    assert gpu.in_use() == (0, 0, 0, 0)
+
+
 def test_an_event_without_a_clock_has_no_time(gpu: Device) -> None:
     from rtseg.engines.gpu import Gpu
 
