@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from time import perf_counter_ns
 
 from av import Packet
@@ -20,6 +21,7 @@ from rtseg.sources.clock import SourceClock
 from rtseg.sources.decoder import Account, decode_packet, frame_rate, video_stream
 from rtseg.sources.nal import is_in_pieces, whole_units
 from rtseg.sources.picture import PictureReader
+from rtseg.sources.restart import Restarts
 
 _CLOSED = "the peer closed the connection: check that it still runs"
 _WAITED_NS = 1_000_000  # who waits this long for a packet has read all that was there
@@ -112,26 +114,41 @@ class StreamLink:
             self._container = None
 
     def _play(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
-        # Threads that each decode a frame of their own hold as many frames back; slices do not.
-        stream.thread_type = "SLICE"
-        stream.codec_context.flags |= Flags.low_delay
-        coder, packets = stream.codec_context, container.demux(stream)
-        if is_in_pieces(container):
-            # Unit by unit, the decoder gives a picture with its last one. Without slice threads, as on one core, its error
-            # concealment would take each unit for the last.
-            coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {"enable_er": "0"}
-            packets = whole_units(packets, on_wrong=coder.flush_buffers)
-        self._format = f"{container.format.name}, {coder.name}, {coder.pix_fmt or 'unknown pixels'}"
+        packets, restarts = self._packets(container, stream)
         while True:
             packet = self._receive(packets)
+            if restarts and packet is not None:
+                restarts.before(packet)
             for picture in decode_packet(stream, packet, self.account):  # on None what the decoder still holds
                 self._read += 1
+                if restarts:
+                    restarts.gave()
                 if picture.is_corrupt:
                     self.account.damaged += 1
                 else:
                     yield self._frame(picture, stream)
             if packet is None:
                 return
+
+    def _packets(
+        self, container: InputContainer, stream: VideoStream
+    ) -> "tuple[Iterator[Packet[VideoStream]], Restarts | None]":
+        """What the decoder is fed, and who restarts it where that is needed."""
+        # Threads that each decode a frame of their own hold as many frames back; slices do not.
+        stream.thread_type = "SLICE"
+        stream.codec_context.flags |= Flags.low_delay
+        coder, restarts = stream.codec_context, None
+        demuxed = container.demux(stream)
+        packets: Iterator[Packet[VideoStream]] = takewhile(
+            lambda _: not self._closed, demuxed
+        )  # also while none gives a picture
+        if is_in_pieces(container):
+            # Unit by unit, the decoder gives a picture with its last one. Without slice threads, as on one core, its error
+            # concealment would take each unit for the last.
+            coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {"enable_er": "0"}
+            packets, restarts = whole_units(packets, on_wrong=coder.flush_buffers), Restarts(coder.flush_buffers)
+        self._format = f"{container.format.name}, {coder.name}, {coder.pix_fmt or 'unknown pixels'}"
+        return packets, restarts
 
     def _receive(self, packets: "Iterator[Packet[VideoStream]]") -> "Packet[VideoStream] | None":
         """The next packet, None at an end. Raises SourceError where the peer is silent, gone, or too fast."""

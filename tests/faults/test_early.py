@@ -2,6 +2,7 @@
 
 import os
 import queue
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from faults.camera import H264, Camera
 from faults.pictures import number_of, picture
 from faults.rtsp import RtspServer, fragments
 from faults.scene import Viewer
-from sources.links import wait_until
+from sources.links import link_threads, wait_until
 
 from rtseg.sources import network, open_source
 from rtseg.sources.reconnect import LinkLimits
@@ -160,6 +161,45 @@ def test_a_sender_who_changes_costs_pictures_and_shows_no_broken_one(watch):
     assert 0 < len(missing) <= GOP + 1
     assert all(is_as_sent(frame) for frame in viewer.frames)
     assert viewer.error is None
+
+
+class Lossy(InPieces):
+    """Sends the pictures in `lost` without their ends, as a relay does that had no room for them."""
+
+    lost, sent = range(0), 0
+
+    def payloads(self, unit):
+        number, self.sent = self.sent, self.sent + 1
+        whole = super().payloads(unit)
+        return whole[:-2] if number in self.lost else whole  # the last piece may be nothing but zeros
+
+
+@pytest.mark.usefixtures("_cores")
+@pytest.mark.parametrize("count", [1, 5, GOP + 2])
+def test_pictures_without_their_ends_cost_pictures_and_no_connection(count, watch):
+    camera, server, viewer = watch(Lossy)
+    camera.shoot(WELL)
+    wait_until(lambda: numbers(viewer) and numbers(viewer)[-1] >= camera.number - 2)
+    server.lost = range(camera.number, camera.number + count)
+    camera.shoot(count + 2 * GOP)
+    wait_until(lambda: numbers(viewer)[-1] == camera.number - 1)
+    assert set(server.lost).isdisjoint(numbers(viewer))
+    assert max(np.diff(numbers(viewer))) <= count + GOP
+    assert viewer.source.reconnects == 0
+    assert all(is_as_sent(frame) for frame in viewer.frames)
+
+
+def test_a_stream_that_gives_packets_and_no_picture_can_be_closed(watch):
+    camera, server, viewer = watch(Lossy)
+    camera.shoot(WELL)
+    wait_until(lambda: numbers(viewer) and numbers(viewer)[-1] >= camera.number - 2)
+    server.lost = range(camera.number, 100_000)
+    camera.shoot(GOP)
+    viewer.source.close()
+    for _ in range(100):
+        camera.shoot()  # packets come as from a camera that runs
+        time.sleep(0.01)
+    assert not link_threads()
 
 
 class Vp8Server(RtspServer):
