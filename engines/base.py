@@ -18,7 +18,7 @@ Ports: TypeAlias = Mapping[str, tuple[int, ...]]  # a network's inputs or output
 
 @dataclass(frozen=True, slots=True)
 class StateSpec:
-    """One recurrent state: the network's input and output that carry it, and its shape (1, C, h, w)."""
+    """One recurrent state: the network's input and output that carry it, and its shape (views, C, h, w)."""
 
     input: str
     output: str

@@ -48,9 +48,9 @@ def _macs(op: Any) -> int:
     kind, weights, answer = op.get_type_name(), _shape(op.inputs()[1:2]), _shape(op.outputs()[:1])
     match kind:
         case "Convolution" | "GroupConvolution":
-            return prod(weights) * prod(answer[2:])
+            return prod(weights) * prod(answer[2:]) * answer[0]
         case "ConvolutionBackpropData" | "GroupConvolutionBackpropData":
-            return prod(weights) * prod(_shape(op.inputs()[:1])[2:])
+            return prod(weights) * prod(_shape(op.inputs()[:1])[2:]) * answer[0]
         case "MatMul":
             return prod(answer) * _shape(op.inputs()[:1])[-2 if op.get_attributes()["transpose_a"] else -1]
         case _:

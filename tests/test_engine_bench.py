@@ -82,7 +82,7 @@ def test_all_take_turns_and_carry_their_memory(small_peak):
     assert set(result.peaks) == {"fp32", "int8"}
 
 
-def convolutions(path):
+def convolutions(path, batch):
     """A grouped convolution, a transposed one and a matrix product, whose multiplications are counted by hand."""
     shapes = {"grouped": (6, 2, 3, 3), "spread": (6, 5, 2, 2), "matrix": (48, 7)}
     constants = [numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in shapes.items()]
@@ -91,16 +91,17 @@ def convolutions(path):
         helper.make_node("ConvTranspose", ["a", "spread"], ["b"], strides=[2, 2]),
         helper.make_node("MatMul", ["b", "matrix"], ["y"]),
     ]
-    ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, (1, 4, 32, 48))]
-    answers = [helper.make_tensor_value_info("y", TensorProto.FLOAT, (1, 5, 32, 7))]
+    ports = [helper.make_tensor_value_info("x", TensorProto.FLOAT, (batch, 4, 32, 48))]
+    answers = [helper.make_tensor_value_info("y", TensorProto.FLOAT, (batch, 5, 32, 7))]
     graph = helper.make_graph(nodes, "net", ports, answers, constants)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
     return path
 
 
-def test_multiplications_are_counted(tmp_path):
+@pytest.mark.parametrize("batch", [1, 2])
+def test_multiplications_are_counted(batch, tmp_path):
     grouped, spread, matrix = 6 * 2 * 9 * 16 * 24, 6 * 5 * 4 * 16 * 24, 5 * 32 * 7 * 48
-    assert cost(convolutions(tmp_path / "net.onnx"), 1).macs == grouped + spread + matrix
+    assert cost(convolutions(tmp_path / "net.onnx", batch), 1).macs == batch * (grouped + spread + matrix)
 
 
 def test_a_networks_cost_and_where_its_time_goes(model):

@@ -14,12 +14,15 @@ from rtseg.errors import ConfigError
 WHAT = """The last is the .onnx file to write. CHECKPOINT is what `rtseg train` wrote; with --size and --classes it is anybody's
 network: TorchScript, or the weights of the torch module that FACTORY, a function without arguments, builds."""
 
+MIRRORED = "The network also sees each frame's mirror image, and the mean of both counts: steadier answers, twice the work."
+
 
 @app.command()
 @grouped
 def export(
     *,
     what: Annotated[list[str], typer.Argument(metavar="[MODULE:FACTORY] CHECKPOINT OUT", help=WHAT)],
+    mirrored: Annotated[bool, typer.Option("--mirrored", help=MIRRORED)] = False,
     description: Description,
 ) -> None:
     """Write a network as ONNX with its description inside, checked against torch over 50 frames (extra `train`)."""
@@ -29,7 +32,10 @@ def export(
     spec = description.of(out)
     from rtseg.engines.export import export as write
 
-    difference = write(*_network(sources, spec), out)
+    network, spec = _network(sources, spec)
+    if mirrored:
+        network, spec = _twice(network, spec)
+    difference = write(network, spec, out)
     console.print(f"wrote {out}; its logits differ from torch's by {difference:.1e} at most over 50 frames", highlight=False)
 
 
@@ -46,3 +52,12 @@ def _network(sources: list[str], spec: ModelSpec | None) -> tuple[Any, ModelSpec
 
     network = foreign_network(checkpoint, *factory)
     return network, replace(spec, states=states_of(network, spec.size))
+
+
+def _twice(network: Any, spec: ModelSpec) -> tuple[Any, ModelSpec]:
+    """A network that sees the mirror image too, with a memory of either view."""
+    from rtseg.engines.foreign import states_of
+    from rtseg.models.mirrored import Mirrored
+
+    twice = Mirrored(network)
+    return twice, replace(spec, states=states_of(twice, spec.size))

@@ -158,6 +158,19 @@ def test_a_network_with_a_memory_tells_its_states(here):
     engine.close()
 
 
+def test_it_may_look_at_the_mirror_image_too(here):
+    torch.save({"see.weight": torch.arange(9.0).reshape(1, 1, 3, 3), "see.bias": torch.zeros(1)}, "net.pt")
+    done = rtseg("export", "factories:Remembering", "net.pt", "net.onnx", "--mirrored", *WORDS)
+    assert done.exit_code == 0, done.output
+    engine = load_engine("net.onnx")
+    assert [state.shape for state in engine.spec.states] == [(2, 1, 32, 48)]
+    x = np.random.default_rng(0).random((1, 1, 32, 48), np.float32)
+    straight = engine.infer(x, engine.initial_state())[0].copy()
+    mirrored = engine.infer(np.ascontiguousarray(x[..., ::-1]), engine.initial_state())[0]
+    np.testing.assert_allclose(mirrored[..., ::-1], straight, atol=1e-4)
+    engine.close()
+
+
 def test_a_network_without_that_method_has_no_memory():
     assert states_of(nn.Identity(), (32, 48)) == ()
 
