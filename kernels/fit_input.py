@@ -17,14 +17,13 @@ from rtseg.kernels.fit import Box, Fit, letterbox
 from rtseg.kernels.memory import check_fit, check_image, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 from rtseg.kernels.resize import Floats, Runs, resize_runs, resize_weights
-from rtseg.kernels.row_sums import MOST_IN_16_BITS, Sums, add_rows
+from rtseg.kernels.row_sums import MOST_IN_16_BITS, ONE, THREE, TWO, Sums, add_rows, add_shares
 
 Normal = tuple[Floats, Floats]  # by plane: value * gain + shift
 
 RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)  # BT.601 luma
 AT_ONCE = 8  # rows of the result
 MARGIN = 16  # columns beside a line, of which nobody takes a share: one would do, but loops like lines that begin evenly
-ONE, TWO, THREE = np.uint64(1), np.uint64(2), np.uint64(3)  # unsigned places need no look at their sign
 
 
 def _cases() -> Iterator[Case]:
@@ -139,10 +138,16 @@ def _fit_rows(
         for k in range(count):
             y = start + k
             top = np.uint64((box[0] + rows[0][y]) * stride + box[1] * channels)
-            add_rows(image, top, np.uint64(stride), np.uint64(rows[1][y]), rows[2][y], rows[3][y], sums, added)
+            add_rows(image, top, np.uint64(stride), np.uint64(rows[1][y]), sums)
+            shares = rows[2][y] > 0 or rows[3][y] > 0
+            if shares:
+                add_shares(image, top, np.uint64(stride), np.uint64(rows[1][y]), rows[2][y], rows[3][y], sums, added)
             for plane in range(planes):
                 to = (plane * AT_ONCE + k) * whole + MARGIN
-                _normalise(added, 0, 0, channels, plane, normal, lines, to, 0, 1, box[3])
+                if shares:
+                    _normalise(added, 0, 0, channels, plane, normal, lines, to, 0, 1, box[3])
+                else:
+                    _normalise(sums, 0, 0, channels, plane, normal, lines, to, 0, 1, box[3])
         for plane in range(planes):
             from_plane = lines.reshape(planes, AT_ONCE, whole)[plane, :count]
             _add_columns(from_plane, columns, np.uint64(inner[1]), result[plane, place : place + count])
@@ -150,7 +155,7 @@ def _fit_rows(
 
 @fused
 def _normalise(
-    pixels: Image | Floats,
+    pixels: Image | Sums | Floats,
     start: int,
     stride: int,
     channels: int,
@@ -221,6 +226,6 @@ def _blacken(result: Floats, inner: Box, mean: Sequence[float], std: Sequence[fl
     top, left, height, width = inner
     if (height, width) == result.shape[1:]:
         return
-    black = (-np.asarray(mean) / np.asarray(std))[:, None, None]
-    result[:, :top] = result[:, top + height :] = black
-    result[:, top : top + height, :left] = result[:, top : top + height, left + width :] = black
+    for plane, m, s in zip(result, mean, std, strict=True):
+        plane[:top] = plane[top + height :] = np.float32(-m / s)  # a scalar of another type is cast pixel by pixel
+        plane[top : top + height, :left] = plane[top : top + height, left + width :] = np.float32(-m / s)
