@@ -53,6 +53,7 @@ class Page:
 
     def __init__(self, visitors: Visitors, sources: Sources) -> None:
         self._visitors, self._sources = visitors, sources
+        self._waiting: list[gr.Button] = []
 
     def blocks(self) -> gr.Blocks:
         """The page, built."""
@@ -67,7 +68,8 @@ class Page:
                     self._recording_tab()
                 with gr.Tab("Benchmark"):
                     self._benchmark_tab()
-            blocks.load(self._welcome, outputs=[self._token, view], api_visibility="private", queue=False)
+            outputs = [self._token, view, *self._waiting]
+            blocks.load(self._welcome, outputs=outputs, api_visibility="private", queue=False)
         return blocks
 
     def _live_tab(self) -> gr.HTML:
@@ -75,11 +77,11 @@ class Page:
             with gr.Column(scale=0, min_width=300, elem_id="rtseg-controls"):
                 source, address, upload = self._source_controls()
                 with gr.Row():
-                    start = gr.Button("Start", variant="primary", elem_id="rtseg-start", min_width=60)
-                    stop = gr.Button("Stop", elem_id="rtseg-stop", min_width=60)
+                    start = self._button("Start", main=True)
+                    stop = self._button("Stop")
                 with gr.Row():
-                    pause = gr.Button("Pause", elem_id="rtseg-pause", min_width=60)
-                    reset = gr.Button("Reset", elem_id="rtseg-reset", min_width=60)
+                    pause = self._button("Pause")
+                    reset = self._button("Reset")
                 controls = self._controls()
                 gr.HTML(f'<span class="quiet">{_KEYS}</span>')
             view = gr.HTML(elem_id="rtseg-view", elem_classes="rtseg-grow")
@@ -140,7 +142,7 @@ class Page:
                 chosen = gr.Textbox("the bundled clip", label="recording", interactive=False)
                 model = gr.Dropdown(models(), value=Settings().model, label="model")
                 engine = gr.Dropdown(list(ENGINES), value=ENGINES[0], label="engine")
-                begin = gr.Button("Segment", variant="primary", elem_id="rtseg-segment")
+                begin = self._button("Segment", main=True)
             outcome = gr.HTML(elem_id="rtseg-outcome", elem_classes="rtseg-grow", min_height=400)
         self._on(upload.upload, self._take_in_recording, [upload], [chosen, upload])
         self._on(begin.click, self._follow, [model, engine], [outcome], queue=True)
@@ -152,12 +154,19 @@ class Page:
                 model = gr.Dropdown(models(), value=Settings().model, label="model")
                 engine = gr.Dropdown(list(ENGINES), value=ENGINES[0], label="engine")
                 length = gr.Radio(list(LENGTHS), value=next(iter(LENGTHS)), label="length")
-                begin = gr.Button("Measure", variant="primary", elem_id="rtseg-measure")
+                begin = self._button("Measure", main=True)
                 gr.HTML(
                     '<span class="quiet">Whatever else this machine does is in the figures: stop the live stream first.</span>'
                 )
             outcome = gr.HTML(elem_id="rtseg-report", elem_classes="rtseg-grow", min_height=400)
         self._on(begin.click, self._measure, [source, model, engine, length], [outcome], queue=True)
+
+    def _button(self, title: str, *, main: bool = False) -> gr.Button:
+        """A button that can be pressed once the page knows its visitor: before that, a click would be lost."""
+        name = f"rtseg-{title.lower()}"
+        button = gr.Button(title, variant="primary" if main else "secondary", elem_id=name, min_width=60, interactive=False)
+        self._waiting.append(button)
+        return button
 
     def _on(
         self,
@@ -174,12 +183,14 @@ class Page:
         more = {"queue": queue, "trigger_mode": trigger_mode, "show_progress": hidden, "concurrency_limit": None}
         return event(do, [self._token, *(inputs or [])], outputs, api_visibility="private", **more)
 
-    def _welcome(self) -> tuple[str, str]:
+    def _welcome(self) -> tuple[Any, ...]:
+        """The visitor's token, his view, and whether each button can be pressed."""
         try:
             token = self._visitors.welcome().token
         except ViewerRefused as error:
-            return "", f'<p class="refused">{error}</p>'
-        return token, f'<div class="rtseg-live" data-base="live/{token}/"></div>'
+            return "", f'<p class="refused">{error}</p>', *(gr.update() for _ in self._waiting)
+        view = f'<div class="rtseg-live" data-base="live/{token}/"></div>'
+        return token, view, *(gr.update(interactive=True) for _ in self._waiting)
 
     def _visitor(self, token: str) -> Visitor:
         return self._visitors.find(token)

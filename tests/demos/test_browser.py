@@ -228,6 +228,20 @@ def test_live_faults_keys_and_two_visitors(demo):
     gone(demo.served)
 
 
+def test_no_button_can_be_pressed_before_the_page_knows_its_visitor(tab, serve, monkeypatch):
+    served, known = serve(most=2), threading.Event()
+    welcome = served.visitors.welcome
+    monkeypatch.setattr(served.visitors, "welcome", lambda: known.wait(WAIT_S) and welcome())
+    page = tab(served.url)
+    page.wait_for_selector("#rtseg-start")
+    assert page.is_disabled("#rtseg-start")
+    assert page.is_disabled("#rtseg-pause")
+    known.set()
+    start(page)
+    page.close()
+    gone(served)
+
+
 def test_a_tab_that_is_reopened_begins_anew(demo):
     page = demo()
     start(page)
