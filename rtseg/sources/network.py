@@ -48,6 +48,7 @@ class Protocol:
 _RTSP = Protocol(
     {**_PROBE, "rtsp_transport": "tcp", "max_delay": "100000", "fflags": "noparse"},
     frozenset({"probesize", "buffer_size", "user_agent"}),
+    read_s=1.2,  # a length spoilt on the way makes FFmpeg wait for what never comes: back within two seconds nevertheless
 )
 _UDP = Protocol(
     {**_PROBE, "buffer_size": "2097152", "fifo_size": "20000", "overrun_nonfatal": "1"},

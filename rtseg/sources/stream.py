@@ -26,6 +26,7 @@ from rtseg.sources.restart import Restarts
 _CLOSED = "the peer closed the connection: check that it still runs"
 _WAITED_NS = 1_000_000  # who waits this long for a packet has read all that was there
 _BEHIND_NS = 5_000_000_000
+_BLIND_NS = 8_000_000_000  # within the time that a connection has for its first picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class StreamLink:
         self._settings, self.clock = settings, SourceClock()
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
         self._closed = False
+        self._blind_ns: int | None = None  # when the first packet came of which there is no picture yet
         self._read, self._images = 0, PictureReader()
         self._container: InputContainer | None = _connect(open_container, settings.name)
         self._ends = settings.ends or bool(self._container.duration)
@@ -101,6 +103,7 @@ class StreamLink:
     def _next(self) -> Frame | None:
         """The next picture, None at the end. Raises SourceError."""
         with self._lock:
+            self._blind_ns = None
             try:
                 return None if self._closed else next(self._frames, None)
             finally:
@@ -138,10 +141,7 @@ class StreamLink:
         stream.thread_type = "SLICE"
         stream.codec_context.flags |= Flags.low_delay
         coder, restarts = stream.codec_context, None
-        demuxed = container.demux(stream)
-        packets: Iterator[Packet[VideoStream]] = takewhile(
-            lambda _: not self._closed, demuxed
-        )  # also while none gives a picture
+        packets: Iterator[Packet[VideoStream]] = takewhile(self._goes_on, container.demux(stream))
         if is_in_pieces(container):
             # Unit by unit, the decoder gives a picture with its last one. Without slice threads, as on one core, its error
             # concealment would take each unit for the last.
@@ -158,6 +158,16 @@ class StreamLink:
             raise SourceError(problem)
         self._watch_pace(perf_counter_ns() - asked_ns)
         return packet
+
+    def _goes_on(self, _packet: "Packet[VideoStream]") -> bool:
+        """Whether packets are wanted still, though none gives a picture. Raises SourceError after some seconds of that."""
+        now_ns = perf_counter_ns()
+        self._blind_ns = self._blind_ns or now_ns
+        if now_ns - self._blind_ns > _BLIND_NS and not self._ends:
+            raise SourceError(
+                "data come, but no picture can be decoded of them: check what the peer sends, and the network between"
+            )
+        return not self._closed
 
     def _watch_pace(self, waited_ns: int) -> None:
         now_ns = perf_counter_ns()
@@ -181,10 +191,12 @@ class StreamLink:
 
 
 def _next_packet(packets: "Iterator[Packet[VideoStream]]") -> "tuple[Packet[VideoStream] | None, str]":
-    """The next packet with pictures in it, or None and why there is none."""
+    """The next packet with pictures in it, or None and why there is none. Raises SourceError."""
     try:
         packet = next((packet for packet in packets if packet.size), None)
         return packet, "" if packet else _CLOSED
+    except RtsegError:
+        raise  # it is an OSError too
     except AvEnd:
         return None, _CLOSED
     except ExitError:

@@ -3,6 +3,7 @@
 import os
 import queue
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,8 @@ from faults.rtsp import RtspServer, fragments
 from faults.scene import Viewer
 from sources.links import link_threads, wait_until
 
-from rtseg.sources import network, open_source
+from rtseg.errors import SourceError
+from rtseg.sources import network, open_source, stream
 from rtseg.sources.reconnect import LinkLimits
 
 SIZE, GOP = (144, 256), 10
@@ -200,6 +202,28 @@ def test_a_stream_that_gives_packets_and_no_picture_can_be_closed(watch):
         camera.shoot()  # packets come as from a camera that runs
         time.sleep(0.01)
     assert not link_threads()
+
+
+class Garbled(RtspServer):
+    """Sends the parameters as they are, and in place of pictures nothing but ones."""
+
+    def pieces(self, nal):
+        return super().pieces(nal if nal[0] & 31 in (7, 8) else nal[:1] + b"\xff" * (len(nal) - 1))
+
+
+def test_a_stream_without_a_whole_picture_is_a_clear_error(monkeypatch):
+    monkeypatch.setattr(stream, "_BLIND_NS", 300_000_000)
+    camera = StepCamera()
+    server = Garbled(camera)
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(open_source, server.url)
+        while not opening.done():
+            camera.shoot()
+            time.sleep(0.01)
+    with pytest.raises(SourceError, match="no picture can be decoded"):
+        opening.result()
+    server.close()
+    wait_until(lambda: not link_threads())
 
 
 class Vp8Server(RtspServer):
