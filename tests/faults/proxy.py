@@ -14,20 +14,20 @@ class Weather:
     """How the network is now; every field may be set at any time.
 
     delay_s: on the way to the source. rate: bytes a second, 0 for no limit. corrupt: the share of chunks in which a byte is
-    turned over. silent: nothing passes, and nobody is told.
+    turned over. silent: nothing passes, and nobody is told. random: decides what is hit.
     """
 
     def __init__(self):
         self.clear()
-        self._random = random.Random(7)
+        self.random = random.Random(7)
 
     def clear(self):
         self.delay_s, self.rate, self.corrupt, self.silent = 0.0, 0.0, 0.0, False
 
     def spoiled(self, chunk):
-        if self._random.random() >= self.corrupt:
+        if self.random.random() >= self.corrupt:
             return chunk
-        at = self._random.randrange(len(chunk))
+        at = self.random.randrange(len(chunk))
         return chunk[:at] + bytes([chunk[at] ^ 0x55]) + chunk[at + 1 :]
 
 

@@ -63,8 +63,9 @@ def warm_up(kind):
 def fault_row(kind, fault, rounds):
     """One line of the table."""
     recoveries, before, after, events = [], [], [], {}
-    for _ in range(rounds):
+    for turn in range(rounds):
         with watched(kind, **CAMERA) as (scene, source, viewer):
+            scene.weather.random.seed(turn)  # other chunks are corrupt each time
             wait_until(lambda viewer=viewer: len(viewer.seen) > 60)
             before += viewer.ages(30)
             over_ns = fault.play(scene)
