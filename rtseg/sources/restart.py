@@ -8,7 +8,7 @@ from av.video.stream import VideoStream
 _HEADER = 4  # where a unit's header is: behind FFmpeg's start code
 _KEY = (5, 7)  # the types of unit in which a picture begins that needs none before it: IDR slice, sequence parameter set
 _MISSED = 3  # pictures in a row; one alone may be a field, or held back to be put in order
-_NEVER = 1000
+_MANY = 1000  # before the first picture there may be any number that give nothing: the stream was joined between key frames
 
 
 class Restarts:
@@ -21,7 +21,7 @@ class Restarts:
     def __init__(self, flush: Callable[[], object]) -> None:
         self._flush = flush
         self._pts: int | None = None  # of the picture at hand
-        self._begun = _NEVER  # pictures since the last one that came out, with that at hand
+        self._begun = _MANY  # pictures since the last one that came out, with that at hand
         self._is_fresh = False
 
     def before(self, unit: "Packet[VideoStream]") -> None:
