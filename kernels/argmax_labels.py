@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from rtseg.frame import Labels
 from rtseg.kernels import cases
-from rtseg.kernels.cores import by_rows, compiled
+from rtseg.kernels.cores import by_rows, compiled, making
 from rtseg.kernels.fit import Box, Fit, letterbox
 from rtseg.kernels.logits import Floats, Nodes, Places, clean, cleaned, cut, inside, places
 from rtseg.kernels.memory import check_fit, check_logits, check_out, placed, readable, room
@@ -84,7 +84,7 @@ def _argmax_labels_numba(
     return result
 
 
-@compiled
+@making
 def _find_winners(logits: Floats, nodes: Nodes, level: np.float32, winners: Labels) -> None:
     """Write each node's class, or UNSURE where rounding could change it: logits (K, h, w), winners (h, w)."""
     figures = np.empty((3, logits.shape[2]), np.float32)
@@ -114,7 +114,7 @@ def _challenge(row: Floats, label: np.uint8, best: Floats, second: Floats, large
         largest[x] = max(largest[x], abs(value))
 
 
-@compiled
+@making
 def _label_rows(
     logits: Floats,  # (K, h, w)
     winners: Labels,  # (h, w)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
-from rtseg.kernels.cores import by_rows, compiled, fused
+from rtseg.kernels.cores import by_rows, compiled, fused, making
 from rtseg.kernels.falling import falling, rising
 from rtseg.kernels.memory import bordered, check_filter, check_range, grey_levels, placed, readable, room, windows
 from rtseg.kernels.moments import SIZES
@@ -83,7 +83,7 @@ def _bilateral_numba(
     return result
 
 
-@compiled
+@making
 def _rows_of_5(padded: Image, sharpness: np.float32, farness: np.float32, result: Image, first: int, end: int) -> None:
     """Rows first..end with the disc of 13 pixels. Two pixels weigh each other alike, so that each pair is weighed once.
 
@@ -168,7 +168,7 @@ def _average(near: Floats, target: Image) -> None:
         target[x] = np.uint8(above / below + np.float32(0.5))
 
 
-@compiled
+@making
 def _rows(padded: Image, near: Floats, sharpness: np.float32, result: Image, first: int, end: int) -> None:
     """Rows first..end. Two pixels weigh each other alike, so a row is met with those below it alone, for both at once.
 

@@ -23,6 +23,7 @@ Paints = tuple[Image, Thin]  # (K, 3 * W)
 
 _LIGHT = 2  # pixels are copied in the time of one that is worked on
 OPAQUE = 256  # opacity is counted in parts of this
+ALIGN = np.uint64(127)  # loops over whole strides of pixels leave no rest, which would go one by one
 BACKGROUND, ONE, THREE = np.uint8(0), np.uint64(1), np.uint64(3)  # unsigned places need no look at their sign
 
 
@@ -78,7 +79,8 @@ def _blend_numba(
     def band(first: int, end: int) -> None:
         if result is not image:
             _copy(image[first:end], result[first:end])
-        _blend_rows(marks, paints, OPAQUE - part, contour, flat, first, end)
+        rim, spare = np.zeros(labels.shape[1], np.uint8), rim_memory(labels.shape[1])
+        _blend_rows(marks, paints, OPAQUE - part, contour, rim, spare, flat, first, end)
 
     by_rows(labels.shape[0], labels.shape[1] // _LIGHT, band)
     return result
@@ -100,16 +102,18 @@ def _paints(palette: bytes, part: int, width: int) -> Paints:
 
 
 @compiled
-def _blend_rows(labels: Labels, paints: Paints, left: int, contour: int, result: Image, first: int, end: int) -> None:
+def _blend_rows(
+    labels: Labels, paints: Paints, left: int, contour: int, rim: Labels, spare: Labels, result: Image, first: int, end: int
+) -> None:
     """Lay the runs of one label and one opacity over the picture in rows first..end of result (H, 3 * W)."""
     opaque, thin = paints
     width = np.uint64(labels.shape[1])
-    rim, spare = np.zeros(width, np.uint8), rim_memory(labels.shape[1])
     for y in range(first, end):
         row, target = labels[y], result[y]
         start = _next_label(row, np.uint64(0))
         if start < width and contour > 0:
-            mark_rim(labels, y, contour, int(start), int(_after_last_label(row)), spare, rim)
+            before, behind = start & ~ALIGN, min((_after_last_label(row) + ALIGN) & ~ALIGN, width)
+            mark_rim(labels, y, contour, int(before), int(behind), spare, rim)
         while start < width:
             stop, colour = _next_change(row, rim, start), (row[start] - 1) % opaque.shape[0]
             if rim[start]:

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from rtseg.errors import ImageError
 from rtseg.kernels import cases
-from rtseg.kernels.cores import compiled
+from rtseg.kernels.cores import compiled, making
 from rtseg.kernels.logits import Floats
 from rtseg.kernels.memory import apart, check_logits, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
@@ -78,7 +78,7 @@ def _carried_numba(planes: Floats, field: Field, *, out: Floats | None = None) -
     return result
 
 
-@compiled
+@making
 def _carry(planes: Floats, field: Field, result: Floats) -> None:
     classes, height, width = result.shape
     corners, shares = np.empty((4, width), np.uint32), np.empty((2, width), np.float32)

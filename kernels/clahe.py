@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
-from rtseg.kernels.cores import by_rows, compiled
+from rtseg.kernels.cores import by_rows, making
 from rtseg.kernels.memory import check_count, check_out, check_plane, check_range, grey_levels, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 
@@ -89,7 +89,7 @@ def _clahe_numba(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image
     return result
 
 
-@compiled
+@making
 def _map_tiles(
     image: Image,
     rows: npt.NDArray[np.int64],
@@ -117,7 +117,7 @@ def _map_tiles(
                 maps[row, column, level] = total * 255 / size
 
 
-@compiled
+@making
 def _map_rows(
     image: Image,
     maps: Floats,

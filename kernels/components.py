@@ -7,7 +7,7 @@ import numpy as np
 from rtseg.errors import ConfigError
 from rtseg.frame import Labels
 from rtseg.kernels.cases import label_maps
-from rtseg.kernels.cores import compiled
+from rtseg.kernels.cores import compiled, making
 from rtseg.kernels.memory import check_count, check_out, check_plane, placed, readable, room
 from rtseg.kernels.regions import Indices, Runs, find_regions, label_regions, paint
 from rtseg.kernels.registry import Case, kernel
@@ -142,7 +142,7 @@ def _painted(runs: Runs, rows: Indices, colours: Labels, labels: Labels, out: La
     return result
 
 
-@compiled
+@making
 def _areas(runs: Runs, roots: Indices) -> Indices:
     """The area of each region, where its first run stands."""
     areas = np.zeros(roots.size, np.int32)
@@ -151,7 +151,7 @@ def _areas(runs: Runs, roots: Indices) -> Indices:
     return areas
 
 
-@compiled
+@making
 def _choose_largest(runs: Runs, roots: Indices, areas: Indices, chosen: Labels, colours: Labels) -> None:
     largest = np.full(256, -1, np.int32)
     for run in range(roots.size):
@@ -163,7 +163,7 @@ def _choose_largest(runs: Runs, roots: Indices, areas: Indices, chosen: Labels, 
         colours[run] = 0 if chosen[label] and roots[run] != largest[label] else label
 
 
-@compiled
+@making
 def _choose_fillings(runs: Runs, rows: Indices, roots: Indices, colours: Labels) -> None:
     """Note for each region of background what it meets: 0 nothing yet, a label, EDGE or MANY; then colour its runs."""
     met = np.zeros(roots.size, np.int32)

@@ -24,11 +24,11 @@ _most, _least = [MOST_BANDS], [LEAST_BANDS]
 
 
 def compiled(function: F) -> F:
-    """Compile a loop with Numba, to the bit as it is written: no GIL, kept on disk.
+    """Compile a loop with Numba, to the bit as it is written: no GIL, kept on disk, and no array made or returned in it.
 
     Not parallel=True: Numba's own threads abort the process when two of ours enter them.
     """
-    return _compile(function, fastmath=False)
+    return _compile(function)
 
 
 def fused(function: F) -> F:
@@ -36,8 +36,15 @@ def fused(function: F) -> F:
     return _compile(function, fastmath={"contract"})
 
 
-def _compile(function: F, fastmath: bool | set[str]) -> F:
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
+def making(function: F) -> F:
+    """As `compiled`, for what makes arrays or returns them."""
+    return _compile(function, _nrt=True)
+
+
+def _compile(function: F, **how: Any) -> F:
+    # Numba counts who holds an array, at each view and each call, with atomic instructions that a short row feels (numba issues
+    # 2345 and 2350). The arrays of a loop are held by its caller, so that nobody needs to count.
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False, **how}
     try:
         made = numba.njit(cache=True, **options)(function)
     except RuntimeError as error:  # Numba finds no folder that it may write to

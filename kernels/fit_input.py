@@ -12,7 +12,7 @@ import numpy as np
 from rtseg.errors import ConfigError
 from rtseg.frame import Image
 from rtseg.kernels.cases import images
-from rtseg.kernels.cores import by_rows, compiled, fused
+from rtseg.kernels.cores import by_rows, compiled, fused, making
 from rtseg.kernels.fit import Box, Fit, letterbox
 from rtseg.kernels.memory import check_fit, check_image, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
@@ -113,7 +113,7 @@ def _keep_rows(
         _normalise(image, start, stride, channels, plane, normal, result.reshape(-1), to, result.shape[2], end - first, box[3])
 
 
-@compiled
+@making
 def _fit_rows(
     image: Image,  # (H * W * channels,)
     stride: int,

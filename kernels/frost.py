@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
-from rtseg.kernels.cores import by_rows, compiled
+from rtseg.kernels.cores import by_rows, compiled, making
 from rtseg.kernels.falling import FARTHEST, falling
 from rtseg.kernels.memory import bordered, check_filter, check_range, grey_levels, placed, readable, room, windows
 from rtseg.kernels.moments import SIZES, moments, window_sums
@@ -71,7 +71,7 @@ def _frost_numba(image: Image, size: int = 5, damping: float = 2.0, *, out: Imag
     return result
 
 
-@compiled
+@making
 def _frost_rows(
     padded: Image,
     ring: npt.NDArray[np.int64],

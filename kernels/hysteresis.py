@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rtseg.errors import ConfigError
 from rtseg.frame import Labels
 from rtseg.kernels.cases import logits
-from rtseg.kernels.cores import compiled
+from rtseg.kernels.cores import making
 from rtseg.kernels.memory import check_out, check_plane, placed, readable, room
 from rtseg.kernels.regions import Indices, Runs, find_regions, label_regions, paint
 from rtseg.kernels.registry import Case, kernel
@@ -55,7 +55,7 @@ def _hysteresis_numba(values: Floats, low: float, high: float, *, out: Labels | 
     return result
 
 
-@compiled
+@making
 def _choose_strong(values: Floats, high: np.float32, runs: Runs, rows: Indices, roots: Indices, colours: Labels) -> None:
     strong = np.zeros(roots.size, np.uint8)
     for y in range(values.shape[0]):

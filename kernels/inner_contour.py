@@ -56,20 +56,23 @@ def _overlap(size: int, shift: int) -> tuple[slice, slice]:
 def _inner_contour_numba(labels: Labels, width: int, *, out: Labels | None = None) -> Labels:
     source = apart(labels, out)
     result = room(out, labels.shape, np.uint8)
-    by_rows(labels.shape[0], labels.shape[1], lambda first, end: _contour_rows(source, width, result, first, end))
+
+    def band(first: int, end: int) -> None:
+        rim, spare = np.empty(labels.shape[1], np.uint8), rim_memory(labels.shape[1])
+        _contour_rows(source, width, rim, spare, result, first, end)
+
+    by_rows(labels.shape[0], labels.shape[1], band)
     return result
 
 
 @compiled
-def _contour_rows(labels: Labels, width: int, result: Labels, first: int, end: int) -> None:
-    rim, spare = np.empty(labels.shape[1], np.uint8), rim_memory(labels.shape[1])
+def _contour_rows(labels: Labels, width: int, rim: Labels, spare: Labels, result: Labels, first: int, end: int) -> None:
     for y in range(first, end):
         mark_rim(labels, y, width, 0, rim.size, spare, rim)
         for x in range(rim.size):
             result[y, x] = labels[y, x] if rim[x] else np.uint8(0)
 
 
-@compiled
 def rim_memory(width: int) -> Labels:
     """What mark_rim works in, for rows of this width."""
     return np.zeros((2, width + 2 * WIDEST), np.uint8)

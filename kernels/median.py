@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
-from rtseg.kernels.cores import by_rows, compiled
+from rtseg.kernels.cores import by_rows, compiled, making
 from rtseg.kernels.memory import apart, bordered, check_filter, placed, readable, room, windows
 from rtseg.kernels.registry import Case, kernel
 
@@ -59,7 +59,7 @@ def _median_numba(image: Image, size: int = 5, *, out: Image | None = None) -> I
     return result
 
 
-@compiled
+@making
 def _rows_of_3(image: Image, result: Image, first: int, end: int) -> None:
     """Rows first..end. The edge is repeated in the sorted columns, which saves a copy of the picture."""
     height, width = image.shape
@@ -80,7 +80,7 @@ def _rows_of_3(image: Image, result: Image, first: int, end: int) -> None:
             _, target[x], _ = _sort_3(greatest_low, middle_one, least_high)
 
 
-@compiled
+@making
 def _rows_of_5(padded: Image, result: Image, first: int, end: int) -> None:
     """Of the sorted matrix the antidiagonal is left, and the greatest of those before it and the least of those behind it."""
     ranks = np.empty((5, padded.shape[1]), np.uint8)
@@ -182,7 +182,7 @@ def _steps(pairs: Sequence[tuple[int, int]], wanted: set[int]) -> Steps:
     return readable(np.array(steps[::-1], np.int64))
 
 
-@compiled
+@making
 def _rows_of_7(padded: Image, sort: Steps, select: Steps, middle: int, result: Image, first: int, end: int) -> None:
     size = padded.shape[0] - result.shape[0] + 1
     for start in range(0, result.shape[1], BLOCK):

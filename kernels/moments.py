@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
-from rtseg.kernels.cores import by_rows, compiled
+from rtseg.kernels.cores import by_rows, compiled, making
 from rtseg.kernels.memory import bordered, check_filter, check_range, room, windows
 from rtseg.kernels.registry import Case
 
@@ -55,7 +55,7 @@ def pull(image: Image, size: int, noise: float, scale: float, out: Image | None)
     return result
 
 
-@compiled
+@making
 def _pull_rows(padded: Image, size: int, noise: np.float32, scale: np.float32, result: Image, first: int, end: int) -> None:
     columns = np.zeros((2, padded.shape[1]), np.int32)
     total = np.empty((2, result.shape[1]), np.int32)

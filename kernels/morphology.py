@@ -6,7 +6,7 @@ import numpy as np
 
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
-from rtseg.kernels.cores import by_rows, compiled
+from rtseg.kernels.cores import by_rows, compiled, making
 from rtseg.kernels.memory import apart, check_count, check_out, check_plane, placed, room
 from rtseg.kernels.registry import Case, kernel
 
@@ -73,7 +73,7 @@ def _two_passes(image: Image, radius: int, greatest_first: bool, out: Image | No
     return result
 
 
-@compiled
+@making
 def _open_rows(
     image: Image,  # (H * W,)
     result: Image,  # (H * W,)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
-from rtseg.kernels.cores import by_rows, compiled, fused
+from rtseg.kernels.cores import by_rows, compiled, fused, making
 from rtseg.kernels.falling import falling
 from rtseg.kernels.memory import bordered, check_count, check_out, check_plane, check_range, grey_levels, placed, room
 from rtseg.kernels.registry import Case, kernel
@@ -91,7 +91,7 @@ def _non_local_means_numba(image: Image, strength: float = 4.0, search: int = 5,
     return result
 
 
-@compiled
+@making
 def _average_rows(
     levels: Floats, inverse: Floats, search: int, sharpness: np.float32, result: Image, first: int, end: int
 ) -> None:
@@ -110,7 +110,7 @@ def _average_rows(
             result[y, x] = np.uint8(total[y - first, x] / count[y - first, x] + np.float32(0.5))
 
 
-@compiled
+@making
 def _estimate_blocks(
     levels: Floats, inverse: Floats, block_row: int, search: int, sharpness: np.float32, estimates: Floats
 ) -> None:

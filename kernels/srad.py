@@ -12,7 +12,7 @@ import numpy as np
 
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
-from rtseg.kernels.cores import compiled, fused
+from rtseg.kernels.cores import fused, making
 from rtseg.kernels.diffusion import Doubles, Floats, differences, diffuse, repeat_edge
 from rtseg.kernels.memory import check_count, check_out, check_plane, check_range, grey_levels, placed
 from rtseg.kernels.registry import Case, kernel
@@ -69,7 +69,7 @@ def _srad_numba(image: Image, iterations: int = 10, noise: float = 0.15, *, out:
     return diffuse(image, OFFSET, noises(iterations, noise), STEP / 4, _step_rows, out)
 
 
-@compiled
+@making
 def _step_rows(now: Floats, then: Floats, noise: np.float32, step: np.float32, first: int, end: int) -> None:
     """Rows first..end of one step, the coefficients of two rows at hand."""
     here, under = np.zeros(now.shape[1], np.float32), np.zeros(now.shape[1], np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Frame, Image
-from rtseg.kernels.cores import compiled
+from rtseg.kernels.cores import compiled, making
 from rtseg.kernels.fit import Box
 from rtseg.kernels.memory import readable
 
@@ -78,7 +78,7 @@ def _picked(start: int, length: int, cells: int) -> Places:
     return readable(places.reshape(cells, _SAMPLES))
 
 
-@compiled
+@making
 def _average_grey(image: Image, rows: Places, columns: Places, small: Image) -> None:
     """The four rows of a line of cells are added first, pixel beside pixel: that vectorises, looking pixels up does not."""
     sums = np.empty(image.shape[1], np.uint16)
