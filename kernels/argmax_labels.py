@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from rtseg.frame import Labels
 from rtseg.kernels import cases
-from rtseg.kernels.cores import by_rows, compiled, making
+from rtseg.kernels.cores import by_rows, compiled
 from rtseg.kernels.fit import Box, Fit, letterbox
 from rtseg.kernels.logits import Floats, Nodes, Places, clean, cleaned, cut, inside, places
 from rtseg.kernels.memory import check_fit, check_logits, check_out, placed, readable, room
@@ -73,21 +73,24 @@ def _argmax_labels_numba(
     source = readable(logits)[0]
     nodes = inside(fit, logits.shape)
     winners = np.empty(source.shape[1:], np.uint8)
-    _find_winners(source, nodes, cut(threshold), winners)
+    _find_winners(source, nodes, cut(threshold), np.empty((3, source.shape[2]), np.float32), winners)
     rows, columns = places(fit, 0, logits.shape[2]), places(fit, 1, logits.shape[3])
     edges = np.searchsorted(columns[0], np.arange(nodes[2], max(nodes[3], nodes[2] + 1) + 1))
 
     def band(first: int, end: int) -> None:
-        _label_rows(source, readable(winners), fit.box, nodes, rows, columns, edges, cut(threshold), result, first, end)
+        runs = np.empty(edges.size, np.int64), np.empty(edges.size, np.uint8)
+        _label_rows(source, readable(winners), fit.box, nodes, rows, columns, edges, cut(threshold), runs, result, first, end)
 
     by_rows(shape[0], shape[1] // _LIGHT, band)
     return result
 
 
-@making
-def _find_winners(logits: Floats, nodes: Nodes, level: np.float32, winners: Labels) -> None:
-    """Write each node's class, or UNSURE where rounding could change it: logits (K, h, w), winners (h, w)."""
-    figures = np.empty((3, logits.shape[2]), np.float32)
+@compiled
+def _find_winners(logits: Floats, nodes: Nodes, level: np.float32, figures: Floats, winners: Labels) -> None:
+    """Write each node's class, or UNSURE where rounding could change it: logits (K, h, w), winners (h, w).
+
+    figures: (3, w), to work in.
+    """
     best, second, largest = figures[0], figures[1], figures[2]
     for y in range(nodes[0], nodes[1] + 1):
         row, winner = logits[0, y], winners[y]
@@ -114,7 +117,7 @@ def _challenge(row: Floats, label: np.uint8, best: Floats, second: Floats, large
         largest[x] = max(largest[x], abs(value))
 
 
-@making
+@compiled
 def _label_rows(
     logits: Floats,  # (K, h, w)
     winners: Labels,  # (h, w)
@@ -124,12 +127,13 @@ def _label_rows(
     columns: Places,
     edges: Edges,  # the first pixel of the box in each cell
     level: np.float32,
+    memory: tuple[Edges, Labels],  # where runs of a row of cells begin, and their classes: to work in
     result: Labels,  # (H, W)
     first: int,
     end: int,
 ) -> None:
     """Rows first..end of the frame: cells whose four nodes agree are filled, the pixels of the others are interpolated."""
-    starts, agreed = np.empty(edges.size, np.int64), np.empty(edges.size, np.uint8)
+    starts, agreed = memory
     known, runs = -1, 0  # the row of nodes for which these hold
     for y in range(first, end):
         target = result[y]

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from rtseg.errors import ImageError
 from rtseg.kernels import cases
-from rtseg.kernels.cores import compiled, making
+from rtseg.kernels.cores import compiled
 from rtseg.kernels.logits import Floats
 from rtseg.kernels.memory import apart, check_logits, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
@@ -74,18 +74,19 @@ def _between(at: Floats, nodes: int) -> tuple[npt.NDArray[np.int64], npt.NDArray
 def _carried_numba(planes: Floats, field: Field, *, out: Floats | None = None) -> Floats:
     source = apart(planes, out)
     result = room(out, planes.shape, np.float32)
-    _carry(source[0], readable(field), result[0])
+    width = planes.shape[3]
+    _carry(source[0], readable(field), np.empty((4, width), np.uint32), np.empty((2, width), np.float32), result[0])
     return result
 
 
-@making
-def _carry(planes: Floats, field: Field, result: Floats) -> None:
-    classes, height, width = result.shape
-    corners, shares = np.empty((4, width), np.uint32), np.empty((2, width), np.float32)
+@compiled
+def _carry(planes: Floats, field: Field, corners: Corners, shares: Floats, result: Floats) -> None:
+    """Planes (K, h, w) and field (h, w, 2); corners, shares: to work in, as _place_row fills them."""
+    classes, height, _ = result.shape
     for y in range(height):
-        _place_row(field[y].ravel(), y, height, corners, shares)
+        _place_row(field[y].reshape(-1), y, height, corners, shares)
         for k in range(classes):
-            _mix_row(planes[k].ravel(), corners, shares, result[k, y])
+            _mix_row(planes[k].reshape(-1), corners, shares, result[k, y])
 
 
 @compiled

@@ -12,7 +12,7 @@ import numpy as np
 from rtseg.errors import ConfigError
 from rtseg.frame import Image
 from rtseg.kernels.cases import images
-from rtseg.kernels.cores import by_rows, compiled, fused, making
+from rtseg.kernels.cores import by_rows, compiled, fused
 from rtseg.kernels.fit import Box, Fit, letterbox
 from rtseg.kernels.memory import check_fit, check_image, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
@@ -87,7 +87,9 @@ def _fit_input_numba(
             _keep_rows(flat, image.shape[1], stride, fit.box, fit.inner, normal, result[0], first, end)
         else:
             sums = np.empty(fit.box[3] * stride // image.shape[1], wide)
-            _fit_rows(flat, stride, fit.box, fit.inner, rows, columns, normal, sums, result[0], first, end)
+            lines = np.zeros(len(mean) * AT_ONCE * (fit.box[3] + 2 * MARGIN), np.float32)
+            memory = sums, np.empty(sums.size, np.float32), lines
+            _fit_rows(flat, stride, fit.box, fit.inner, rows, columns, normal, memory, result[0], first, end)
 
     by_rows(fit.inner[2], fit.inner[3] + fit.box[3] * fit.box[2] // fit.inner[2], band)
     _blacken(result[0], fit.inner, mean, std)
@@ -113,7 +115,7 @@ def _keep_rows(
         _normalise(image, start, stride, channels, plane, normal, result.reshape(-1), to, result.shape[2], end - first, box[3])
 
 
-@making
+@compiled
 def _fit_rows(
     image: Image,  # (H * W * channels,)
     stride: int,
@@ -122,7 +124,7 @@ def _fit_rows(
     rows: Runs,
     columns: Runs,
     normal: Normal,
-    sums: Sums,  # (box width * channels,) to work in
+    memory: tuple[Sums, Floats, Floats],  # to work in: two lines of (box width * channels,), and the planes of AT_ONCE lines
     result: Floats,  # (C, H, W)
     first: int,
     end: int,
@@ -131,8 +133,8 @@ def _fit_rows(
 
     What is done for each row has flat arrays, since a view of a row costs as much as the work on a short one.
     """
+    sums, added, lines = memory
     channels, planes, whole = sums.size // box[3], normal[0].size, box[3] + 2 * MARGIN
-    added, lines = np.empty(sums.size, np.float32), np.zeros(planes * AT_ONCE * whole, np.float32)
     for start in range(first, end, AT_ONCE):
         count, place = min(AT_ONCE, end - start), inner[0] + start
         for k in range(count):

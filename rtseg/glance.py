@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Frame, Image
-from rtseg.kernels.cores import compiled, making
+from rtseg.kernels.cores import compiled
 from rtseg.kernels.fit import Box
 from rtseg.kernels.memory import readable
 
@@ -65,7 +65,7 @@ def thumbnail(image: Image, box: Box, size: tuple[int, int]) -> Image:
     rows, columns = _picked(box[0], box[2], size[0]), _picked(box[1], box[3], size[1])
     small = np.empty(size, np.uint8)
     if image.ndim == 2:
-        _average_grey(image, rows, columns, small)
+        _average_grey(image, rows, columns, np.empty(image.shape[1], np.uint16), small)
     else:
         _average_rgb(image, rows, columns, small)
     return small
@@ -78,10 +78,9 @@ def _picked(start: int, length: int, cells: int) -> Places:
     return readable(places.reshape(cells, _SAMPLES))
 
 
-@making
-def _average_grey(image: Image, rows: Places, columns: Places, small: Image) -> None:
+@compiled
+def _average_grey(image: Image, rows: Places, columns: Places, sums: npt.NDArray[np.uint16], small: Image) -> None:
     """The four rows of a line of cells are added first, pixel beside pixel: that vectorises, looking pixels up does not."""
-    sums = np.empty(image.shape[1], np.uint16)
     first, end = np.uint64(columns[0, 0]), np.uint64(columns[-1, -1] + 1)  # unsigned places need no look at their sign
     for y in range(small.shape[0]):
         a, b, c, d = image[rows[y, 0]], image[rows[y, 1]], image[rows[y, 2]], image[rows[y, 3]]
