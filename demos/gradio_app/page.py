@@ -187,10 +187,10 @@ class Page:
         """The visitor's token, his view, and whether each button can be pressed."""
         try:
             token = self._visitors.welcome().token
+            view = f'<div class="rtseg-live" data-base="live/{token}/"></div>'
         except ViewerRefused as error:
-            return "", f'<p class="refused">{error}</p>', *(gr.update() for _ in self._waiting)
-        view = f'<div class="rtseg-live" data-base="live/{token}/"></div>'
-        return token, view, *(gr.update(interactive=True) for _ in self._waiting)
+            token, view = "", f'<p class="refused">{error}</p>'
+        return token, view, *(gr.update(interactive=bool(token)) for _ in self._waiting)
 
     def _visitor(self, token: str) -> Visitor:
         return self._visitors.find(token)

@@ -1,7 +1,6 @@
 """A recording replays to the same masks bit for bit, at its own pace."""
 
 import threading
-import tracemalloc
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 import results
 import screens
 from made import FAN, SHAPE, lines, recorded, scene, small_recording, stand_in
+from sources.memory import reads_in_little_memory
 from waiting import until
 
 from rtseg.cli import main
@@ -122,12 +122,7 @@ def test_memory_of_a_replay_stays_that_of_a_frame(tmp_path):
         sink.write(results.result(image, index=index, captured_ns=index))
     sink.close()
     replay = Replay(tmp_path, "fast")
-    tracemalloc.start()
-    try:
-        assert sum(1 for _ in replay) == 100
-        assert tracemalloc.get_traced_memory()[1] < 2_000_000
-    finally:
-        tracemalloc.stop()
+    reads_in_little_memory(replay, 100)
 
 
 def test_no_thread_and_no_file_is_left(tmp_path):

@@ -14,6 +14,11 @@ def drain(source):
     return frames, None
 
 
+def opened(open_it, path):
+    """The frames of a source that is opened with the first of them, so that `drain` meets the errors of that too."""
+    yield from open_it(path)
+
+
 def cut(path, share):
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
