@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 import numba
 
 from rtseg import machine
+from rtseg.kernels import vectors
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,6 +22,8 @@ LEAST_IN_COMPANY = 16  # where others want the cores: who comes late, or is sent
 
 _log = logging.getLogger(__name__)
 _most, _least = [MOST_BANDS], [LEAST_BANDS]
+
+vectors.widen()  # before the first loop is compiled
 
 
 def compiled(function: F) -> F:

@@ -1,0 +1,65 @@
+"""How wide the vectors are that Numba makes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import pytest
+from numba.core import codegen, config
+
+from rtseg.kernels import vectors
+
+SKYLAKE, ICE_LAKE = "+avx2,+avx512f,-avx512vbmi2", "+avx2,+avx512f,+avx512vbmi2"
+LOOP = """
+import numpy as np
+from rtseg.kernels.cores import compiled
+
+@compiled
+def twice(row):
+    for x in range(row.size):
+        row[x] *= np.float32(2)
+
+twice(np.ones(8, np.float32))
+print("zmm" in "".join(twice.inspect_asm().values()))
+"""
+
+
+@pytest.fixture
+def processor(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(config, "CPU_FEATURES", None)
+    monkeypatch.setattr(config, "CPU_NAME", None)
+    monkeypatch.setattr(codegen, "get_host_cpu_features", lambda: ICE_LAKE)
+    return monkeypatch
+
+
+def test_a_processor_that_keeps_its_clock_is_given_wide_vectors(processor: pytest.MonkeyPatch) -> None:
+    vectors.widen()
+    assert f"{ICE_LAKE},-prefer-256-bit" == config.CPU_FEATURES
+
+
+def test_the_first_processors_with_wide_vectors_are_spared_them(processor: pytest.MonkeyPatch) -> None:
+    processor.setattr(codegen, "get_host_cpu_features", lambda: SKYLAKE)
+    vectors.widen()
+    assert config.CPU_FEATURES is None
+
+
+@pytest.mark.parametrize("setting", ["CPU_FEATURES", "CPU_NAME"])
+def test_what_somebody_has_set_stays(processor: pytest.MonkeyPatch, setting: str) -> None:
+    processor.setattr(config, setting, "theirs")
+    vectors.widen()
+    assert {config.CPU_FEATURES, config.CPU_NAME} == {"theirs", None}
+
+
+@pytest.mark.skipif(vectors.WITHOUT_LOSS not in codegen.get_host_cpu_features().split(","), reason="no AVX512-VBMI2 here")
+def test_numba_makes_them() -> None:
+    """In a process of its own: what a process has compiled before keeps its width."""
+    wide, narrow = _compiles_wide({}), _compiles_wide({"NUMBA_CPU_FEATURES": codegen.get_host_cpu_features()})
+    assert (wide, narrow) == (True, False)
+
+
+def _compiles_wide(settings: Mapping[str, str]) -> bool:
+    told = subprocess.run(
+        [sys.executable, "-c", LOOP], env={**os.environ, **settings}, capture_output=True, text=True, check=True
+    )
+    return told.stdout.split() == ["True"]
