@@ -4,8 +4,9 @@ from pathlib import Path
 
 from rtseg.dataset import camus, folder, hc18
 from rtseg.dataset.case import Case, scans, split
+from rtseg.dataset.twins import find_twins
 
-__all__ = ["Case", "open_dataset", "scans", "split"]
+__all__ = ["Case", "find_twins", "open_dataset", "scans", "split"]
 
 
 def open_dataset(path: Path | str) -> tuple[Case, ...]:

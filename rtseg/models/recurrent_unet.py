@@ -25,10 +25,13 @@ class RecurrentUNet(VideoNetwork):
 
     scales: 1 remembers at 1/16 of the input what is there; 2 remembers at 1/4 too, where its border runs. A memory is added to
     what the frame shows, so that zero states, the memory of nothing, leave the frame to itself. deep: the encoder of size LITE
-    goes on to 1/32 (H and W are multiples of 32 then), where a place sees most of the picture.
+    goes on to 1/32 (H and W are multiples of 32 then), where a place sees most of the picture. dropout: the share of channels
+    at 1/16 that a frame does without while it is trained (J. Tompson et al., CVPR 2015), so that none is relied on alone.
     """
 
-    def __init__(self, n_logits: int, size: str = "S", cell: str = "gru", scales: int = 1, deep: bool = False) -> None:
+    def __init__(
+        self, n_logits: int, size: str = "S", cell: str = "gru", scales: int = 1, deep: bool = False, dropout: float = 0.0
+    ) -> None:
         super().__init__()
         widths, lite = WIDTHS[size], size == LITE
         self.encoder = LiteEncoder(deep) if lite else _encoder(widths)
@@ -36,6 +39,7 @@ class RecurrentUNet(VideoNetwork):
         self.remembered = widths[-2]  # channels
         self.bridge = _convolution(widths[-1], self.remembered)
         self.context = _shortcut(DEEP_FEATURES, self.remembered) if deep else None
+        self.dropped = nn.Dropout2d(dropout)
         self.memory = CELLS[cell](self.remembered)
         self.fine = SlimMemory(widths[1], cell) if scales == 2 else None
         self.decoder = nn.ModuleList(
@@ -84,7 +88,8 @@ class RecurrentUNet(VideoNetwork):
             features.append(x)
         skips = [shortcut(feature) for shortcut, feature in zip(self.shortcuts, features, strict=False)]
         bottom: Tensor = self.bridge(features[3])
-        return bottom + _doubled(self.context(x)) if self.context else bottom, skips[::-1]
+        bottom = bottom + _doubled(self.context(x)) if self.context else bottom
+        return self.dropped(bottom), skips[::-1]
 
 
 class SlimMemory(nn.Module):

@@ -24,7 +24,7 @@ def build(config: TrainConfig) -> VideoNetwork:
 
         return BaselineUNet(n_logits)
     network = config.network
-    return RecurrentUNet(n_logits, network.size, network.cell, network.scales, network.deep)
+    return RecurrentUNet(n_logits, network.size, network.cell, network.scales, network.deep, network.dropout)
 
 
 def begin(config: TrainConfig) -> VideoNetwork:

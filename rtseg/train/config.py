@@ -39,7 +39,8 @@ class NetworkConfig:
     scales: 1 for a memory at the bottom alone, 2 for another one near the top, that borders do not flicker.
     deep: the encoder goes on to 1/32, for pictures whose places only the whole explains ("Lite0" alone).
     imagenet: the encoder starts from what ImageNet taught it ("Lite0" alone). start: a last.pt of another training, from which
-    whatever fits is taken, over what ImageNet taught. encoder_rate: the encoder's share of the learning rate.
+    whatever fits is taken, over what ImageNet taught. encoder_rate: the encoder's share of the learning rate. dropout: the
+    share of channels at 1/16 that a training frame does without, for few pictures (not "UNet").
     """
 
     size: str = "S"
@@ -49,6 +50,7 @@ class NetworkConfig:
     imagenet: bool = False
     start: str = ""
     encoder_rate: float = 1.0
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,6 @@ def _network_problem(network: NetworkConfig) -> str:
         return "[network] scales is 1 or 2, and 1 for a size without a memory"
     if (network.imagenet or network.deep) and network.size != LITE:
         return f"[network] imagenet and deep are for size {LITE!r} alone: take that, or leave them out"
-    if network.encoder_rate <= 0:
-        return "[network] encoder_rate is above 0"
+    if network.encoder_rate <= 0 or not 0 <= network.dropout < 1:
+        return "[network] encoder_rate is above 0, and dropout lies in 0..1, 1 left out"
     return ""

@@ -1,8 +1,10 @@
 """The training loop: clips in, averaged weights out, and all that is needed to go on after a break."""
 
 import json
+import logging
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from rtseg.dataset import open_dataset, split
+from rtseg.dataset import Case, find_twins, open_dataset, split
 from rtseg.errors import ConfigError
 from rtseg.models import VideoNetwork
 from rtseg.train.checkpoint import begin, build, read_checkpoint, write_checkpoint
@@ -22,6 +24,8 @@ from rtseg.train.loader import Loader
 from rtseg.train.loss import segmentation_loss
 
 CHECKPOINT = "last.pt"
+
+_log = logging.getLogger(__name__)
 _PARTS = ("average", "network", "optimiser")
 _FOREVER = 10**9  # steps: the clock ends a training that is told its minutes
 _WARM_UP = 0.03  # of the training: the learning rate rises, so that the first steps do no harm
@@ -164,6 +168,10 @@ def _groups(network: VideoNetwork, config: TrainConfig) -> list[dict[str, Any]]:
     ]
 
 
-def _write_split(path: Path, training: Any, held_out: Any) -> None:
-    names = {"training": [case.name for case in training], "held_out": [case.name for case in held_out]}
-    path.write_text(json.dumps(names, indent=1), encoding="utf-8")
+def _write_split(path: Path, training: Sequence[Case], held_out: Sequence[Case]) -> None:
+    """Who is trained on and who is not, and which pictures of both show the same view: those are warned of."""
+    halves = {"training": [case.name for case in training], "held_out": [case.name for case in held_out]}
+    twins = [(case.name, other.name) for case, other in find_twins(held_out, training)]
+    path.write_text(json.dumps({**halves, "twins": twins}, indent=1), encoding="utf-8")
+    for name, other in twins:
+        _log.warning("held-out %s shows the same view as %s: hold out both or neither, or its score is a lie", name, other)

@@ -81,3 +81,14 @@ def test_the_head_sees_features_of_both_signs(network):
 def test_every_parameter_learns(network):
     network.train().clip(frames(3)).square().mean().backward()
     assert not [name for name, value in network.named_parameters() if value.grad is None or not value.grad.abs().max() > 0]
+
+
+@torch.no_grad()
+def test_channels_are_left_out_in_training_alone():
+    torch.manual_seed(0)
+    whole, leaving_out = RecurrentUNet(1), RecurrentUNet(1, dropout=0.5)
+    leaving_out.load_state_dict(whole.state_dict())
+    clip = frames(2)
+    assert torch.equal(whole.eval().clip(clip), leaving_out.eval().clip(clip))
+    leaving_out.dropped.train()
+    assert not torch.allclose(leaving_out.clip(clip), leaving_out.clip(clip))

@@ -2,6 +2,8 @@
 
 import json
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -40,10 +42,23 @@ def test_a_training_leaves_its_files_and_a_network_that_says_what_it_is(config, 
     split = json.loads((tmp_path / "out" / "split.json").read_text())
     assert {name[:6] for name in split["training"]} == {"scan00"}
     assert {name[:6] for name in split["held_out"]} == {"scan01"}
+    assert split["twins"] == []
     network, spec = trained(checkpoint)
     assert not network.training
     assert (spec.name, spec.size, spec.classes, spec.single) == ("tiny", (48, 48), ("lumen",), ("lumen",))
     assert [(state.input, state.output, state.shape) for state in spec.states] == [("state_0_in", "state_0_out", (1, 64, 3, 3))]
+
+
+def test_a_held_out_picture_that_is_trained_on_too_is_told(config, dataset_folder, tmp_path, caplog):
+    """As where somebody cut a patient's frames into two subjects."""
+    pixels = np.random.default_rng(1).integers(0, 255, (20, 24), np.uint8)
+    for name in ("scan00_frame00009", "scan01_frame00009"):
+        assert cv2.imwrite(str(dataset_folder / "images" / f"{name}.png"), cv2.resize(pixels, (240, 200)))
+        assert cv2.imwrite(str(dataset_folder / "masks" / f"{name}.png"), np.zeros((200, 240), np.uint8))
+    train(config(0.1), tmp_path / "out", threads=1)
+    split = json.loads((tmp_path / "out" / "split.json").read_text())
+    assert split["twins"] == [["scan01_frame00009", "scan00_frame00009"]]
+    assert "held-out scan01_frame00009 shows the same view as scan00_frame00009" in caplog.text
 
 
 def test_a_training_learns(config, tmp_path):
