@@ -11,17 +11,15 @@ import numpy as np
 
 from rtseg.errors import ConfigError
 from rtseg.frame import Image
+from rtseg.kernels.blocks import fit_blocks, in_blocks
 from rtseg.kernels.cases import images
 from rtseg.kernels.cores import by_rows, compiled, fused
 from rtseg.kernels.fit import Box, Fit, letterbox
 from rtseg.kernels.memory import check_fit, check_image, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
-from rtseg.kernels.resize import Floats, Runs, resize_runs, resize_weights
+from rtseg.kernels.resize import BLUE, GREEN, RED, Floats, Normal, Runs, resize_runs, resize_weights
 from rtseg.kernels.row_sums import MOST_IN_16_BITS, ONE, THREE, TWO, Sums, add_rows, add_shares
 
-Normal = tuple[Floats, Floats]  # by plane: value * gain + shift
-
-RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)  # BT.601 luma
 AT_ONCE = 8  # rows of the result
 MARGIN = 16  # columns beside a line, of which nobody takes a share: one would do, but loops like lines that begin evenly
 
@@ -36,6 +34,12 @@ def _cases() -> Iterator[Case]:
         crop = letterbox((height // 3, width // 4, height - height // 3, width - width // 4 - width // 5), (24, 24))
         yield Case(f"{name} cropped", (image, crop, (0.0,), (255.0,)))
         yield Case(f"{name} stretched", (image, Fit((0, 0, height, width), (9, 40), (1, 2, 7, 30)), (0.0,), (255.0,)))
+        for down, along in [(3, 2), (16, 16), (17, 16)]:  # the last are more than 16 bits add up
+            box = (0, 0, height // down * down, width // along * along)
+            if min(box[2:]):
+                fit = Fit(box, (height // down + 1, width // along + 2), (1, 0, height // down, width // along))
+                yield Case(f"{name} in blocks of {down}x{along} grey", (image, fit, (50.0,), (40.0,)))
+                yield Case(f"{name} in blocks of {down}x{along} rgb", (image, fit, (50.0, 60.0, 70.0), (40.0, 50.0, 60.0)))
         yield Case(f"{name} of its own size", (image, letterbox((0, 0, height, width), (height, width)), (9.0,), (40.0,)))
     tall = np.full((2 * (MOST_IN_16_BITS + 3), 3), 255, np.uint8)
     yield Case("more rows than 16 bits add up", (tall, Fit((0, 0, *tall.shape), (2, 2), (0, 0, 2, 2)), (0.0,), (255.0,)))
@@ -81,14 +85,17 @@ def _fit_input_numba(
     normal, flat = _normal(tuple(mean), tuple(std), height, width), readable(image).reshape(-1)
     stride = flat.size // image.shape[0]
     wide = np.uint16 if fit.box[2] <= MOST_IN_16_BITS * fit.inner[2] else np.uint32
+    line = fit.box[3] * stride // image.shape[1]
 
     def band(first: int, end: int) -> None:
         if fit.inner[2:] == fit.box[2:]:
             _keep_rows(flat, image.shape[1], stride, fit.box, fit.inner, normal, result[0], first, end)
+        elif in_blocks(fit.box, fit.inner):
+            sums = np.empty(line, np.uint16), np.empty(line, np.uint16)
+            fit_blocks(flat, stride, fit.box, fit.inner, normal, sums, result[0], first, end)
         else:
-            sums = np.empty(fit.box[3] * stride // image.shape[1], wide)
             lines = np.zeros(len(mean) * AT_ONCE * (fit.box[3] + 2 * MARGIN), np.float32)
-            memory = sums, np.empty(sums.size, np.float32), lines
+            memory = np.empty(line, wide), np.empty(line, np.float32), lines
             _fit_rows(flat, stride, fit.box, fit.inner, rows, columns, normal, memory, result[0], first, end)
 
     by_rows(fit.inner[2], fit.inner[3] + fit.box[3] * fit.box[2] // fit.inner[2], band)

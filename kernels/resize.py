@@ -14,8 +14,10 @@ from rtseg.kernels.memory import readable
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
+Normal = tuple[Floats, Floats]  # by plane: value * gain + shift
 Runs = tuple[Ints, Ints, Floats, Floats]  # by output: the first whole input, their number, the shares before and behind them
 
+RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)  # BT.601 luma
 _HAIR = 1e-9  # of a weight
 
 

@@ -29,6 +29,7 @@ def against_chains(grey: Image, rgb: Image, labels: Labels) -> Iterator[Contest]
 def _before_the_network(grey: Image, rgb: Image, whole: kernels.Fit) -> Iterator[Contest]:
     height, width = round(SECTOR * grey.shape[0]), round(SECTOR * grey.shape[1])
     sector = kernels.letterbox((grey.shape[0] - height, (grey.shape[1] - width) // 2, height, width), NETWORK)
+    stretched = kernels.Fit((0, 0, *grey.shape), NETWORK, (0, 0, *NETWORK))
     x = np.empty((1, 1, *NETWORK), np.float32)
     chain = "OpenCV: cvtColor, resize, border, normalise"
     for name, image, fit in [
@@ -36,6 +37,8 @@ def _before_the_network(grey: Image, rgb: Image, whole: kernels.Fit) -> Iterator
         ("fit_input (grey)", grey, whole),
         ("fit_input (RGB, sector)", rgb, sector),
         ("fit_input (grey, sector)", grey, sector),
+        ("fit_input (RGB, stretched)", rgb, stretched),
+        ("fit_input (grey, stretched)", grey, stretched),
     ]:
         ours = partial(kernels.fit_input, image, fit, (MEAN,), (STD,), out=x)
         read = fit.box[2] * fit.box[3] * image.nbytes // grey.size
