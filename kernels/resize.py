@@ -14,10 +14,9 @@ from rtseg.kernels.memory import readable
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-Normal = tuple[Floats, Floats]  # by plane: value * gain + shift
 Runs = tuple[Ints, Ints, Floats, Floats]  # by output: the first whole input, their number, the shares before and behind them
+Taps = tuple[Ints, int, Floats, Floats, Floats]  # by output: the first whole input, how many all have, the shares around them
 
-RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)  # BT.601 luma
 _HAIR = 1e-9  # of a weight
 
 
@@ -47,3 +46,16 @@ def resize_runs(inputs: int, outputs: int) -> tuple[Runs, float]:
     first = start + (head > 0)
     count = last + 1 - (tail > 0) - first
     return (readable(first), readable(count), readable(head.astype(np.float32)), readable(tail.astype(np.float32))), whole
+
+
+@lru_cache(maxsize=32)
+def resize_taps(inputs: int, outputs: int) -> tuple[Taps, float]:
+    """`resize_runs` with one number of whole inputs for all, the least: what some have more of is a share of 1 behind them.
+
+    The shares are of the input before the whole ones, and of the two behind them.
+    """
+    (first, count, head, tail), whole = resize_runs(inputs, outputs)
+    least = int(count.min())
+    longer = count > least
+    behind, beyond = np.where(longer, np.float32(1), tail), np.where(longer, tail, np.float32(0))
+    return (first, least, head, readable(behind), readable(beyond)), whole

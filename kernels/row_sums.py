@@ -14,7 +14,7 @@ ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  
 
 
 @compiled
-def add_rows(image: Image | Sums, top: np.uint64, stride: np.uint64, count: np.uint64, sums: Sums) -> None:
+def add_rows(image: Image | Sums | Floats, top: np.uint64, stride: np.uint64, count: np.uint64, sums: Sums | Floats) -> None:
     """Add up `count` rows in integers, each `stride` behind the one before; the first begins at `top`.
 
     image: (H * W * channels,). Up to seven rows at a time, so that the sums are written once for most pictures.
@@ -31,7 +31,7 @@ def add_rows(image: Image | Sums, top: np.uint64, stride: np.uint64, count: np.u
 
 
 @compiled
-def _add_few(image: Image | Sums, a: np.uint64, stride: np.uint64, count: np.uint64, sums: Sums) -> None:
+def _add_few(image: Image | Sums | Floats, a: np.uint64, stride: np.uint64, count: np.uint64, sums: Sums | Floats) -> None:
     """Up to three rows."""
     width, b, c = np.uint64(sums.size), a + stride, a + TWO * stride
     if count == 0:
@@ -49,7 +49,7 @@ def _add_few(image: Image | Sums, a: np.uint64, stride: np.uint64, count: np.uin
 
 
 @compiled
-def _add_more(image: Image | Sums, a: np.uint64, stride: np.uint64, rest: np.uint64, sums: Sums) -> None:
+def _add_more(image: Image | Sums | Floats, a: np.uint64, stride: np.uint64, rest: np.uint64, sums: Sums | Floats) -> None:
     """Four rows, and the rest."""
     width, b, c, d = np.uint64(sums.size), a + stride, a + TWO * stride, a + THREE * stride
     e, f, g = d + stride, d + TWO * stride, d + THREE * stride
