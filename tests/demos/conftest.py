@@ -1,7 +1,8 @@
-"""The demo's server, in this process, with small work."""
+"""The demo's server in this process, a visitor's stream without it, and a Chromium; with small work."""
 
 import asyncio
 import json
+import shutil
 import threading
 import urllib.error
 import urllib.request
@@ -11,11 +12,16 @@ import pytest
 
 pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'rtseg[demo]'")
 
+from demo_stream import PLAIN, small
 from waiting import WAIT_S, until
 
+from rtseg.demos.gradio_app.live import Live
 from rtseg.demos.gradio_app.server import application, listening, server
 from rtseg.demos.gradio_app.sources import Sources
 from rtseg.demos.gradio_app.visitors import Visitors
+from rtseg.sources import open_source
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 class Served:
@@ -72,3 +78,76 @@ def serve():
 @pytest.fixture(scope="module")
 def served(serve):
     return serve()
+
+
+@pytest.fixture
+def live():
+    one = Live()
+    yield one
+    one.close()
+    assert not [thread.name for thread in threading.enumerate() if thread.name in ("rtseg-demo", "rtseg-jpeg", "rtseg-capture")]
+
+
+@pytest.fixture
+def playing(live):
+    live.start(small, PLAIN)
+    until(lambda: live.snapshot()["frames"] > 3)
+    return live
+
+
+@pytest.fixture(scope="module")
+def camera_clip(tmp_path_factory):
+    """What the browser's camera sees: the probe, as Y4M."""
+    path = tmp_path_factory.mktemp("camera") / "probe.y4m"
+    source = open_source("synthetic:vessel?height=240&width=320&frames=20")
+    with path.open("wb") as file:
+        file.write(b"YUV4MPEG2 W320 H240 F20:1 Ip A1:1 C420jpeg\n")
+        for frame in source:
+            file.write(b"FRAME\n" + frame.image.tobytes() + bytes([128]) * (160 * 120 * 2))
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(camera_clip):
+    playwright = pytest.importorskip("playwright.sync_api", reason="the browser tests need playwright: pip install playwright")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium here: apt-get install chromium")
+    arguments = [
+        "--no-sandbox",
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # so that whoever else is asked is not found
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-video-capture={camera_clip}",
+    ]
+    with playwright.sync_playwright() as play:
+        launched = play.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def tab(browser):
+    """Opens tabs, each in a browser profile of its own, and tells what went wrong in them."""
+    contexts, problems = [], []
+
+    def note(request, url):
+        # Only what failed: of each request that is listened to, Playwright fetches the body, and 25 pictures of the camera a
+        # second held up every command that came after them.
+        if not request.url.startswith((url, "data:", "blob:")):
+            problems.append(request.url)
+
+    def open_tab(url, without="", **options):
+        context = browser.new_context(viewport={"width": 1280, "height": 800}, **options)
+        context.set_default_timeout(WAIT_S * 1000)
+        context.add_init_script(f"delete HTMLCanvasElement.prototype.{without}" if without else "")
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("requestfailed", lambda request: note(request, url))
+        page.goto(url)
+        return page
+
+    yield open_tab
+    for context in contexts:
+        context.close()
+    assert not problems

@@ -11,6 +11,7 @@ from emulated.engine import plans
 from emulated.engine.streams import frames, segmented
 
 from rtseg.engines.openvino import OpenVinoEngine
+from rtseg.engines.plans import PlanCache
 
 
 @pytest.fixture
@@ -33,3 +34,10 @@ def expected(tiny: Path) -> list[np.ndarray]:
     assert all(0 < found.mean() < 1 for found in labels)
     engine.close()
     return labels
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlanCache:
+    """Plans are kept in a folder of the test's own."""
+    monkeypatch.setenv("RTSEG_CACHE", str(tmp_path / "cache"))
+    return PlanCache()

@@ -20,11 +20,7 @@ from rtseg.engines.plans import PlanCache
 from rtseg.sector import WholeFrame
 from rtseg.session import Session
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlanCache:
-    monkeypatch.setenv("RTSEG_CACHE", str(tmp_path / "cache"))
-    return PlanCache()
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 def gpu_then_cpu(model: Path) -> FailoverEngine:

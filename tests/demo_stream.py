@@ -1,0 +1,23 @@
+"""A small stream of the demo, and whether it goes on."""
+
+from waiting import until
+
+from rtseg.demos.gradio_app.settings import Settings
+from rtseg.sources import open_source
+from rtseg.sources.paced import Paced
+
+SMALL = "synthetic:vessel?height=120&width=160&fps=50"
+PLAIN = Settings()
+
+
+def small():
+    return Paced(open_source(SMALL))
+
+
+def frames(live):
+    return live.snapshot()["frames"]
+
+
+def goes_on(live):
+    before = frames(live)
+    until(lambda: frames(live) > before + 3)
