@@ -1,6 +1,7 @@
 """The `rtseg` command: one module a subcommand."""
 
 from rtseg.cli import (  # noqa: F401  each adds its command to the app
+    average,
     bench,
     build,
     demo,
