@@ -1,6 +1,7 @@
 """`rtseg eval`: how well a model segments images whose truth is known."""
 
 import json as jsonlib
+from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,8 @@ from rtseg.cli.cases import SubjectsOption, chosen
 from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
 from rtseg.cli.options import grouped
 from rtseg.cli.temporal import on_video
-from rtseg.dataset import Case, open_dataset
-from rtseg.errors import ConfigError
+from rtseg.dataset import Case, find_twins, open_dataset
+from rtseg.errors import ConfigError, DatasetError
 from rtseg.evaluate import Evaluation
 from rtseg.evaluate import evaluate as measure
 from rtseg.failures import Kept, png, sheet
@@ -34,7 +35,8 @@ def evaluate(
     json: Annotated[Path | None, typer.Option("--json", help="Write the figures, per class and per image.")] = None,
     subjects: SubjectsOption = "",
     held_out: Annotated[
-        Path | None, typer.Option("--held-out", help="Only the subjects that this training's .toml holds out.")
+        Path | None,
+        typer.Option("--held-out", help="Only who this training's .toml holds out; no still whose view is trained on too."),
     ] = None,
     video: Annotated[
         bool, typer.Option("--video", help="Instead, the steadiness on stills set in motion, and on scans in time order.")
@@ -55,6 +57,7 @@ def evaluate(
         if video:
             on_video(network, cases, frames, json, plot)
             return
+        cases = _without_twins(cases, data) if held_out else cases
         with Progress(console=console, transient=True) as bar:
             # A dataset's images are pictures, not screens, and seconds lie between them: nothing is to be steadied.
             session, task = Kept(Session(network, locator=WholeFrame(), temporal=None)), bar.add_task("measuring")
@@ -77,6 +80,19 @@ def _cases(data: Path, subjects: str, held_out: Path | None) -> tuple[Case, ...]
     from rtseg.train.config import read_config
 
     return chosen(open_dataset(data), "", None, ",".join(read_config(held_out).data.held_out))
+
+
+def _without_twins(cases: Sequence[Case], data: Path) -> tuple[Case, ...]:
+    """The cases whose view no other subject's picture shows, on which the network was trained. Raises DatasetError."""
+    held_out = {case.subject for case in cases}
+    training = [case for case in open_dataset(data) if case.subject not in held_out]
+    twins = {case.name: other.name for case, other in find_twins(cases, training)}
+    if len(twins) == len(cases):
+        raise DatasetError("every held-out picture shows a view that is trained on too: hold others out, and train again")
+    if twins:
+        named = ", ".join(f"{name} (as {other})" for name, other in twins.items())
+        console.print(f"left out, since the training shows the same view: {named}", highlight=False)
+    return tuple(case for case in cases if case.name not in twins)
 
 
 def _show(evaluation: Evaluation, json: Path | None) -> None:

@@ -1,0 +1,56 @@
+"""`rtseg eval --held-out`: whom a training did not see, and nothing that it saw all the same."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+from views import seen_again, view
+
+from rtseg.cli.app import app
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Pictures by stem, each with a mask of its middle; scan01 is held out by held_out.toml."""
+    config = 'name = "n"\nclasses = ["lumen"]\n[data]\nfolder = "."\nheld_out = ["scan01"]\n'
+    (tmp_path / "held_out.toml").write_text(config)
+
+    def write(**images):
+        for stem, image in images.items():
+            mask = np.zeros_like(image)
+            mask[100:200, 100:200] = 255
+            for kind, pixels in (("images", image), ("masks", mask)):
+                (tmp_path / kind).mkdir(exist_ok=True)
+                assert cv2.imwrite(str(tmp_path / kind / f"{stem}.png"), pixels)
+        return tmp_path
+
+    return write
+
+
+def evaluate(model, data):
+    options = ["--held-out", data / "held_out.toml", "--json", data / "eval.json"]
+    return CliRunner().invoke(app, ["eval", str(model), str(data), *map(str, options)])
+
+
+def test_a_held_out_picture_whose_view_is_trained_on_is_left_out_by_name(tiny, folder):
+    again = seen_again(view(1), 5)
+    data = folder(scan00_frame1=view(1), scan00_frame2=view(2), scan01_frame1=view(3), scan01_frame2=again)
+    done = evaluate(tiny, data)
+    assert done.exit_code == 0, done.output
+    assert "left out" in done.output
+    assert "scan01_frame2 (as scan00_frame1)" in " ".join(done.output.split())
+    assert [image["name"] for image in json.loads((data / "eval.json").read_text())["images"]] == ["scan01_frame1"]
+
+
+def test_nothing_is_left_where_all_is_trained_on(tiny, folder):
+    done = evaluate(tiny, folder(scan00_frame1=view(1), scan01_frame1=seen_again(view(1), 5)))
+    assert done.exit_code == 1
+    assert "hold others out" in done.stderr
+
+
+def test_a_folder_of_held_out_subjects_alone(tiny, folder):
+    done = evaluate(tiny, folder(scan01_frame1=view(3)))
+    assert done.exit_code == 0, done.output
+    assert "left out" not in done.output
