@@ -1,7 +1,7 @@
 """Vectors: how wide the compiler may make them.
 
 LLVM keeps to 256 bits on processors with AVX-512 (LLVM review D67259), since the first of them lowered their clock for wider
-vectors. Those from Ice Lake on, told by AVX512-VBMI2, hardly do.
+vectors. Those from Ice Lake on, told by AVX512-VBMI2, hardly do (T. Downs, "Ice Lake AVX-512 downclocking", 2020).
 """
 
 from numba.core import codegen, config

@@ -38,13 +38,15 @@ def find_twins(held_out: Iterable[Case], training: Sequence[Case]) -> Iterator[t
         seen = _points(case)
         votes = Counter(filled[match.imgIdx] for match in voters.match(seen[1])) if seen[0] else Counter()
         like = (training[i] for i, _ in votes.most_common(LOOK_AT) if _in_common(seen, known[i]) >= SAME)
-        yield from ((case, other) for other in list(like)[:1])
+        twin = next(like, None)
+        if twin:
+            yield case, twin
 
 
 def _points(case: Case) -> Points:
     image = case.grey()
-    scale = SIDE / max(image.shape)
-    small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    height, width = (max(1, round(side * SIDE / max(image.shape))) for side in image.shape)
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     points, about = cv2.SIFT_create(POINTS).detectAndCompute(small, None)  # type: ignore[attr-defined]
     return (points, about) if points else _EMPTY
 
