@@ -4,13 +4,13 @@ M. Wortsman et al., "Model soups: averaging weights of multiple fine-tuned model
 time", ICML 2022. Networks of different beginnings have nothing in common to average: `rtseg eval` and `rtseg gate` tell.
 """
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rtseg.engines.whole import whole
 from rtseg.errors import MissingExtra, ModelError
 
 try:
@@ -34,7 +34,8 @@ def average(models: Sequence[Path | str], out: Path | str) -> int:
             raise ModelError(f"{path} is another network than {models[0]}: average those of one training config")
     known = [{weight.name: weight for weight in network.graph.initializer} for network in others]
     averaged = sum(_mean_into(weight, [weights[weight.name] for weights in known]) for weight in first.graph.initializer)
-    _write(first, Path(out))
+    with whole(Path(out), ".average-") as part:
+        onnx.save(first, part)
     return averaged
 
 
@@ -63,11 +64,3 @@ def _mean_into(weight: Any, others: Sequence[Any]) -> int:
     if np.any(values != values[:1]):
         raise ModelError(f"{weight.name} is not the same in all of them: average networks of one training config")
     return 0
-
-
-def _write(network: Any, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".average-") as scratch:
-        part = Path(scratch) / out.name
-        onnx.save(network, part)
-        part.replace(out)

@@ -1,12 +1,12 @@
 """From a torch network to one ONNX file that every engine takes: static shapes, named states, its description inside."""
 
-import tempfile
 import warnings
 from pathlib import Path
 
 import numpy as np
 
 from rtseg.engines.base import METADATA_KEY, ModelSpec
+from rtseg.engines.whole import whole
 from rtseg.errors import MissingExtra, ModelError
 
 try:
@@ -32,14 +32,11 @@ def export(network: nn.Module, spec: ModelSpec, path: Path | str) -> float:
     TOLERANCE, or the network does not fit its spec.
     """
     path, network = Path(path), network.eval()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as scratch:
-        part = Path(scratch) / path.name
+    with whole(path, ".export-") as part:
         _write(network, spec, part)
         difference = _difference(network, spec, part)
         if not difference <= TOLERANCE:
             raise ModelError(f"{path.name} strays from torch by {difference:.2g} in {CHECKED_STEPS} steps: report the network")
-        part.replace(path)
     return difference
 
 

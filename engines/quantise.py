@@ -11,7 +11,6 @@ float: first, last and recurrent convolutions each moved the Dice by less than 0
 symmetric INT8 is slower than FP32: give it that file.
 """
 
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -25,6 +24,7 @@ import numpy.typing as npt
 from rtseg import kernels
 from rtseg.engines.base import METADATA_KEY, ModelSpec
 from rtseg.engines.onnx import OnnxEngine
+from rtseg.engines.whole import whole
 from rtseg.errors import MissingExtra, ModelError
 from rtseg.frame import Image
 from rtseg.kernels.fit import letterbox
@@ -67,15 +67,13 @@ def quantise(
     model, out = Path(model), Path(out)
     if out.resolve() == model.resolve():
         raise ModelError(f"{out} is the FP32 model itself, which nothing could bring back: name another file to write")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".quantise-") as scratch:
-        prepared, part = Path(scratch) / "prepared.onnx", Path(scratch) / out.name
+    with whole(out, ".quantise-") as part:
+        prepared = part.with_name(f"prepared-{part.name}")
         described = _prepare(model, prepared, spec)
         chosen, left = _convolutions(model, prepared, in_float)
         reader = _Reader(_feeds(model, described, clips))
         _quantise(prepared, part, reader, left)
         _describe(part, described)
-        part.replace(out)
     return Quantised(chosen, left, reader.frames)
 
 
