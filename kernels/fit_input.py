@@ -81,14 +81,13 @@ def _fit_input_numba(
     normal, flat = gain_and_shift(tuple(mean), tuple(std), height, width), readable(image).reshape(-1)
     stride = flat.size // image.shape[0]
     wide = np.uint16 if fit.box[2] <= MOST_IN_16_BITS * fit.inner[2] else np.uint32
-    line = fit.box[3] * stride // image.shape[1]
 
     def band(first: int, end: int) -> None:
         if fit.inner[2:] == fit.box[2:]:
             _keep_rows(flat, image.shape[1], stride, fit.box, fit.inner, normal, result[0], first, end)
-            return
-        memory = np.empty(line, wide), np.empty(line, np.float32)
-        _fit_rows(flat, stride, fit.box, fit.inner, rows, columns, normal, memory, result[0], first, end)
+        else:
+            sums = np.empty(fit.box[3] * stride // image.shape[1], wide)
+            _fit_rows(flat, stride, fit.box, fit.inner, rows, columns, normal, sums, result[0], first, end)
 
     by_rows(fit.inner[2], fit.inner[3] + fit.box[3] * fit.box[2] // fit.inner[2], band)
     _blacken(result[0], fit.inner, mean, std)
@@ -116,15 +115,15 @@ def _fit_rows(
     rows: Runs,
     columns: Taps,
     normal: Normal,
-    memory: tuple[Sums, Floats],  # to work in: lines of (box width * channels,)
+    sums: Sums,  # to work in: (box width * channels,)
     result: Floats,  # (C, H, W)
     first: int,
     end: int,
 ) -> None:
     """Rows first..end of the inner box: source rows are added up, then their columns are."""
-    sums, added = memory
     channels, whole = sums.size // box[3], np.uint64(columns[1])
-    line, runs = np.zeros(box[3] + 3, np.float32), np.empty(box[3] - columns[1] + 1, np.float32)
+    added, line = np.empty(sums.size, np.float32), np.zeros(box[3] + 3, np.float32)
+    runs = np.empty(box[3] - columns[1] + 1, np.float32)
     for y in range(first, end):
         top, tall = np.uint64((box[0] + rows[0][y]) * stride + box[1] * channels), np.uint64(rows[1][y])
         add_rows(image, top, np.uint64(stride), tall, sums)

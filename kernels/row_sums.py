@@ -1,4 +1,4 @@
-"""Neighbouring rows of a picture added up: resizing its height, for loops."""
+"""Neighbours added up, rows of a picture or places of a line: resizing, for loops."""
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,10 @@ ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  
 
 @compiled
 def add_rows(image: Image | Sums | Floats, top: np.uint64, stride: np.uint64, count: np.uint64, sums: Sums | Floats) -> None:
-    """Add up `count` rows in integers, each `stride` behind the one before; the first begins at `top`.
+    """Add up `count` rows, each `stride` behind the one before; the first begins at `top`.
 
-    image: (H * W * channels,). Up to seven rows at a time, so that the sums are written once for most pictures.
+    image: (H * W * channels,), or one line, whose neighbours are rows with a stride of 1. Up to seven at a time, so that the
+    sums are written once for most pictures.
     """
     if count < FOUR:
         _add_few(image, top, stride, count, sums)
@@ -81,10 +82,6 @@ def add_shares(
 ) -> None:
     """Write to `added` the sums of `count` rows, as `add_rows` makes them, and a share of the rows above and below those."""
     above, below = top - stride if head else top, top + count * stride if tail else top
-    if head == 0 and tail == 0:
-        for x in range(np.uint64(added.size)):
-            added[x] = sums[x]
-        return
     for x in range(np.uint64(added.size)):
         shares = head * np.float32(image[above + x]) + tail * np.float32(image[below + x])
         added[x] = np.float32(sums[x]) + shares
