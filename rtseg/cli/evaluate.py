@@ -52,12 +52,13 @@ def evaluate(
         raise ConfigError("--plot draws what --video measures: give both")
     if worst and video:
         raise ConfigError("--worst shows stills, and --video measures clips: give one of them")
-    spec, cases = description.of(model), _cases(data, subjects, held_out)
+    spec, everybody = description.of(model), open_dataset(data)
+    cases = _cases(everybody, subjects, held_out)
     with closing(load(model, engine, threads, spec)) as network:
         if video:
             on_video(network, cases, frames, json, plot)
             return
-        cases = _without_twins(cases, data) if held_out else cases
+        cases = _without_twins(cases, everybody) if held_out else cases
         with Progress(console=console, transient=True) as bar:
             # A dataset's images are pictures, not screens, and seconds lie between them: nothing is to be steadied.
             session, task = Kept(Session(network, locator=WholeFrame(), temporal=None)), bar.add_task("measuring")
@@ -71,21 +72,21 @@ def evaluate(
         console.print(f"wrote {worst}: the expert's outline is green, the model's orange", highlight=False)
 
 
-def _cases(data: Path, subjects: str, held_out: Path | None) -> tuple[Case, ...]:
+def _cases(everybody: Sequence[Case], subjects: str, held_out: Path | None) -> tuple[Case, ...]:
     """The cases of the named subjects. Raises DatasetError, ConfigError, MissingExtra."""
     if not held_out:
-        return chosen(open_dataset(data), "", None, subjects)
+        return chosen(everybody, "", None, subjects)
     if subjects:
         raise ConfigError("--subjects and --held-out both name subjects: give one of them")
     from rtseg.train.config import read_config
 
-    return chosen(open_dataset(data), "", None, ",".join(read_config(held_out).data.held_out))
+    return chosen(everybody, "", None, ",".join(read_config(held_out).data.held_out))
 
 
-def _without_twins(cases: Sequence[Case], data: Path) -> tuple[Case, ...]:
+def _without_twins(cases: Sequence[Case], everybody: Sequence[Case]) -> tuple[Case, ...]:
     """The cases whose view no other subject's picture shows, on which the network was trained. Raises DatasetError."""
     held_out = {case.subject for case in cases}
-    training = [case for case in open_dataset(data) if case.subject not in held_out]
+    training = [case for case in everybody if case.subject not in held_out]
     twins = {case.name: other.name for case, other in find_twins(cases, training)}
     if len(twins) == len(cases):
         raise DatasetError("every held-out picture shows a view that is trained on too: hold others out, and train again")
