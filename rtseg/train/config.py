@@ -184,6 +184,8 @@ def _network_problem(network: NetworkConfig) -> str:
         return "[network] scales is 1 or 2, and 1 for a size without a memory"
     if (network.imagenet or network.deep) and network.size != LITE:
         return f"[network] imagenet and deep are for size {LITE!r} alone: take that, or leave them out"
+    if network.dropout and network.size == BASELINE:
+        return f"[network] dropout is not for size {BASELINE!r}: leave it out"
     if network.encoder_rate <= 0 or not 0 <= network.dropout < 1:
         return "[network] encoder_rate is above 0, and dropout lies in 0..1, 1 left out"
     return ""

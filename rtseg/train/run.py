@@ -24,12 +24,12 @@ from rtseg.train.loader import Loader
 from rtseg.train.loss import segmentation_loss
 
 CHECKPOINT = "last.pt"
-
-_log = logging.getLogger(__name__)
 _PARTS = ("average", "network", "optimiser")
 _FOREVER = 10**9  # steps: the clock ends a training that is told its minutes
 _WARM_UP = 0.03  # of the training: the learning rate rises, so that the first steps do no harm
 _SAVE_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False, threads: int = 2) -> Path:

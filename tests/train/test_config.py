@@ -48,6 +48,7 @@ def test_what_is_not_said_is_default_and_whole_numbers_may_stand_for_floats(tmp_
         (LEAST + '[network]\nsize = "XXL"\n', "S with gru or lstm, M with gru or lstm, Lite0 with gru or lstm, UNet with none"),
         (LEAST + '[network]\nsize = "UNet"\n', "UNet with none"),
         (LEAST + "[network]\ndropout = 1.0\n", r"dropout lies in 0\.\.1"),
+        (LEAST + '[network]\nsize = "UNet"\ncell = "none"\ndropout = 0.2\n', "dropout is not for size 'UNet'"),
         ("size = [250, 256]\n" + LEAST, "give multiples of 16"),
         ("size = [240, 256]\n" + LEAST + '[network]\nsize = "Lite0"\ndeep = true\n', "give multiples of 32"),
         ("size = [256]\n" + LEAST, r"size is \[256\]: give a list of 2"),
