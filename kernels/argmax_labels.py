@@ -8,9 +8,9 @@ import numpy.typing as npt
 from rtseg.frame import Labels
 from rtseg.kernels import cases
 from rtseg.kernels.cores import by_rows, compiled
-from rtseg.kernels.fit import Box, Fit, letterbox
+from rtseg.kernels.fit import Box, Fit, check_inside, letterbox
 from rtseg.kernels.logits import Floats, Nodes, Places, clean, cleaned, cut, inside, places
-from rtseg.kernels.memory import check_fit, check_logits, check_out, placed, readable, room
+from rtseg.kernels.memory import check_logits, check_out, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 
 Edges = npt.NDArray[np.int64]  # of pixels
@@ -35,7 +35,7 @@ def _cases() -> Iterator[Case]:
 
 def _check(logits: Floats, fit: Fit, shape: tuple[int, int], *, threshold: float = 0.5, out: Labels | None = None) -> None:
     check_logits(logits)
-    check_fit(fit, shape)
+    check_inside("the crop", fit.box, shape)
     cut(threshold)
     check_out(out, shape, np.uint8)
 

@@ -1,6 +1,9 @@
 """Where a box of the frame lies in a network's input: the geometry goes in with the pixels and comes back with the mask."""
 
 from dataclasses import dataclass
+from numbers import Integral
+
+from rtseg.errors import ImageError
 
 Box = tuple[int, int, int, int]  # top, left, height, width
 
@@ -11,12 +14,20 @@ class Fit:
 
     box: in frame pixels. size: (H, W) of the input. inner: where the box lands, in input pixels; the rest of the input is
     black. Frame row y (its centre at y + 0.5) is input row inner.top + (y + 0.5 - box.top) * inner.height / box.height - 0.5,
-    and columns alike.
+    and columns alike. Raises ImageError where a box is empty or not in whole pixels, or the inner one leaves the input.
     """
 
     box: Box
     size: tuple[int, int]
     inner: Box
+
+    def __post_init__(self) -> None:
+        for name, box in (("the crop", self.box), ("the fit's inner box", self.inner)):
+            if len(box) != 4 or not all(isinstance(side, Integral) for side in box):
+                raise ImageError(f"{name} {box} is not in whole pixels: give (top, left, height, width)")
+            if min(box[:2]) < 0 or min(box[2:]) < 1:
+                raise ImageError(f"{name} {box} is empty or begins outside: give (top, left, height, width) inside")
+        check_inside("the fit's inner box", self.inner, self.size)
 
 
 def letterbox(box: Box, size: tuple[int, int]) -> Fit:
@@ -24,3 +35,9 @@ def letterbox(box: Box, size: tuple[int, int]) -> Fit:
     scale = min(size[0] / box[2], size[1] / box[3])
     height, width = max(1, round(box[2] * scale)), max(1, round(box[3] * scale))
     return Fit(box, size, ((size[0] - height) // 2, (size[1] - width) // 2, height, width))
+
+
+def check_inside(name: str, box: Box, shape: tuple[int, ...]) -> None:
+    """Raise ImageError where the box ends outside a picture of `shape` (H, W, ...)."""
+    if box[0] + box[2] > shape[0] or box[1] + box[3] > shape[1]:
+        raise ImageError(f"{name} {box} leaves {tuple(shape[:2])}: give (top, left, height, width) inside it")

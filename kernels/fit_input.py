@@ -4,6 +4,7 @@ Grey is BT.601 luma, 0.299 R + 0.587 G + 0.114 B. Each axis is resized for itsel
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from math import inf, isfinite
 
 import numpy as np
@@ -11,13 +12,16 @@ import numpy as np
 from rtseg.errors import ConfigError
 from rtseg.frame import Image
 from rtseg.kernels.cases import images
-from rtseg.kernels.cores import by_rows, compiled, fused, making
-from rtseg.kernels.fit import Box, Fit, letterbox
-from rtseg.kernels.memory import check_fit, check_image, check_out, placed, readable, room
-from rtseg.kernels.normalise import BLUE, GREEN, RED, Normal, gain_and_shift, normalise
+from rtseg.kernels.cores import by_rows, compiled, making
+from rtseg.kernels.fit import Box, Fit, check_inside, letterbox
+from rtseg.kernels.line import AROUND, mix, resize_line
+from rtseg.kernels.memory import check_image, check_out, placed, readable, room
+from rtseg.kernels.normalise import BLUE, GREEN, RED, Normal, normal_of, normalise
 from rtseg.kernels.registry import Case, kernel
 from rtseg.kernels.resize import Floats, Runs, Taps, resize_runs, resize_taps, resize_weights
-from rtseg.kernels.row_sums import MOST_IN_16_BITS, ONE, Sums, add_rows, add_shares
+from rtseg.kernels.row_sums import MOST_IN_16_BITS, Sums, add_rows, add_shares
+
+Plan = tuple[Box, Box, Runs, Taps, Normal]  # of a stream: the fit's box and inner box, its weights, gains and shifts
 
 
 def _cases() -> Iterator[Case]:
@@ -30,7 +34,7 @@ def _cases() -> Iterator[Case]:
         crop = letterbox((height // 3, width // 4, height - height // 3, width - width // 4 - width // 5), (24, 24))
         yield Case(f"{name} cropped", (image, crop, (0.0,), (255.0,)))
         yield Case(f"{name} stretched", (image, Fit((0, 0, height, width), (9, 40), (1, 2, 7, 30)), (0.0,), (255.0,)))
-        for down, along in [(3, 2), (16, 16), (17, 16)]:  # the last are more than 16 bits add up
+        for down, along in [(3, 2), (2, 3), (3, 4), (4, 5), (16, 16), (17, 16)]:  # the last are more than 16 bits add up
             box = (0, 0, height // down * down, width // along * along)
             if min(box[2:]):
                 fit = Fit(box, (height // down + 1, width // along + 2), (1, 0, height // down, width // along))
@@ -43,14 +47,19 @@ def _cases() -> Iterator[Case]:
 
 def _check(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None) -> None:
     check_image(image)
-    check_fit(fit, image.shape)
+    check_inside("the crop", fit.box, image.shape)
+    _check_normal(tuple(mean), tuple(std))
+    check_out(out, (1, len(mean), *fit.size), np.float32)
+
+
+@lru_cache(maxsize=32)  # a steady stream is asked once
+def _check_normal(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
     if (
         len(mean) not in (1, 3)
         or len(mean) != len(std)
         or not all(isfinite(m) and 0 < s < inf for m, s in zip(mean, std, strict=True))
     ):
         raise ConfigError(f"mean {mean} and std {std}: give one positive std and one mean for each of 1 or 3 channels")
-    check_out(out, (1, len(mean), *fit.size), np.float32)
 
 
 @kernel(cases=_cases, atol=1e-4, check=_check)
@@ -76,111 +85,97 @@ def fit_input(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float
 def _fit_input_numba(
     image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None
 ) -> Floats:
-    result = room(out, (1, len(mean), *fit.size), np.float32)
-    (rows, height), (columns, width) = resize_runs(fit.box[2], fit.inner[2]), resize_taps(fit.box[3], fit.inner[3])
-    normal, flat = gain_and_shift(tuple(mean), tuple(std), height, width), readable(image).reshape(-1)
-    stride = flat.size // image.shape[0]
-    wide = np.uint16 if fit.box[2] <= MOST_IN_16_BITS * fit.inner[2] else np.uint32
+    result, flat = room(out, (1, len(mean), *fit.size), np.float32), readable(image).reshape(-1)
+    plan, sums_dtype = _plan(fit.box, fit.inner, tuple(mean), tuple(std))
+    channels = flat.size // (image.shape[0] * image.shape[1])
+    stride = channels * image.shape[1]
 
     def band(first: int, end: int) -> None:
         if fit.inner[2:] == fit.box[2:]:
-            _keep_rows(flat, image.shape[1], stride, fit.box, fit.inner, normal, result[0], first, end)
+            _keep_rows(flat, channels, stride, plan, result[0], first, end)
+        elif fit.inner[2] > fit.box[2]:
+            _enlarge_rows(flat, channels, stride, plan, result[0], first, end)
         else:
-            sums = np.empty(fit.box[3] * stride // image.shape[1], wide)
-            _fit_rows(flat, stride, fit.box, fit.inner, rows, columns, normal, sums, result[0], first, end)
+            sums = np.empty(fit.box[3] * channels, sums_dtype)
+            _shrink_rows(flat, stride, plan, sums, result[0], first, end)
 
     by_rows(fit.inner[2], fit.inner[3] + fit.box[3] * fit.box[2] // fit.inner[2], band)
-    _blacken(result[0], fit.inner, mean, std)
     return result
 
 
+@lru_cache(maxsize=32)
+def _plan(box: Box, inner: Box, mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Plan, type[np.unsignedinteger]]:
+    """What stays the same from frame to frame, and the dtype that rows are added up in."""
+    (rows, height), (columns, width) = resize_runs(box[2], inner[2]), resize_taps(box[3], inner[3])
+    wide = np.uint16 if box[2] <= MOST_IN_16_BITS * inner[2] else np.uint32
+    return (box, inner, rows, columns, normal_of(mean, std, height, width)), wide
+
+
 @compiled
-def _keep_rows(
-    image: Image, width: int, stride: int, box: Box, inner: Box, normal: Normal, result: Floats, first: int, end: int
-) -> None:
+def _keep_rows(image: Image, channels: int, stride: int, plan: Plan, result: Floats, first: int, end: int) -> None:
     """Rows first..end where nothing is resized: image (H * W * channels,), result (C, H, W)."""
-    channels = stride // width
+    box, inner, _, _, normal = plan
     start = (box[0] + first) * stride + box[1] * channels
     for plane in range(result.shape[0]):
         to = (plane * result.shape[1] + inner[0] + first) * result.shape[2] + inner[1]
         normalise(image, start, stride, channels, plane, normal, result.reshape(-1), to, result.shape[2], end - first, box[3])
+    _blacken(result, inner, normal[2], first, end)
 
 
 @making
-def _fit_rows(
-    image: Image,  # (H * W * channels,)
-    stride: int,
-    box: Box,
-    inner: Box,
-    rows: Runs,
-    columns: Taps,
-    normal: Normal,
-    sums: Sums,  # to work in: (box width * channels,)
-    result: Floats,  # (C, H, W)
-    first: int,
-    end: int,
-) -> None:
-    """Rows first..end of the inner box: source rows are added up, then their columns are."""
-    channels, whole = sums.size // box[3], np.uint64(columns[1])
-    added, line = np.empty(sums.size, np.float32), np.zeros(box[3] + 3, np.float32)
-    runs = np.empty(box[3] - columns[1] + 1, np.float32)
+def _shrink_rows(image: Image, stride: int, plan: Plan, sums: Sums, result: Floats, first: int, end: int) -> None:
+    """Rows first..end of the inner box: source rows are added up, then their columns are.
+
+    image: (H * W * channels,). sums: to work in, (box width * channels,). result: (C, H, W).
+    """
+    box, inner, (starts, shares), columns, normal = plan
+    channels, added = sums.size // box[3], np.empty(sums.size, np.float32)
+    line, runs = np.zeros(box[3] + AROUND, np.float32), np.empty(box[3] + 1 - columns[1], np.float32)
     for y in range(first, end):
-        top, tall = np.uint64((box[0] + rows[0][y]) * stride + box[1] * channels), np.uint64(rows[1][y])
+        top, tall = np.uint64((box[0] + starts[0, y]) * stride + box[1] * channels), np.uint64(starts[1, y])
         add_rows(image, top, np.uint64(stride), tall, sums)
-        shared = rows[2][y] != 0 or rows[3][y] != 0
+        shared = shares[0, y] != 0 or shares[1, y] != 0
         if shared:
-            add_shares(image, top, np.uint64(stride), tall, rows[2][y], rows[3][y], sums, added)
+            add_shares(image, top, np.uint64(stride), tall, shares[0, y], shares[1, y], sums, added)
         for plane in range(result.shape[0]):
             if shared:
                 normalise(added, 0, 0, channels, plane, normal, line, 1, 0, 1, box[3])
             else:
                 normalise(sums, 0, 0, channels, plane, normal, line, 1, 0, 1, box[3])
-            target = result[plane, inner[0] + y, inner[1] : inner[1] + inner[3]]
-            if columns[1] == 0 and box[3] < inner[3]:
-                _blend_two(line, columns, target)
-                continue
-            add_rows(line, ONE, ONE, whole, runs)
-            if box[3] == columns[1] * inner[3]:
-                _pick(runs, whole, target)
-            else:
-                _take(line, runs, columns, target)
+            resize_line(line, columns, runs, result[plane, inner[0] + y, inner[1] : inner[1] + inner[3]])
+    _blacken(result, inner, normal[2], first, end)
 
 
-@fused
-def _take(line: Floats, runs: Floats, columns: Taps, target: Floats) -> None:
-    """Each column of the result: a run of whole inputs and the shares beside it.
-
-    line: inputs from its second place on. runs: sums of `columns[1]` inputs, at every place though most are in vain: vectors
-    take what lies side by side.
-    """
-    first, count, before, behind, beyond = columns
-    for x in range(np.uint64(target.size)):
-        start = np.uint64(first[x])
-        after = start + np.uint64(count) + ONE
-        target[x] = before[x] * line[start] + runs[start] + behind[x] * line[after] + beyond[x] * line[after + ONE]
-
-
-@fused
-def _blend_two(line: Floats, columns: Taps, target: Floats) -> None:
-    """Each column of a wider result: it lies between two inputs."""
-    first, _, before, behind, _ = columns
-    for x in range(np.uint64(target.size)):
-        start = np.uint64(first[x])
-        target[x] = before[x] * line[start] + behind[x] * line[start + ONE]
+@making
+def _enlarge_rows(image: Image, channels: int, stride: int, plan: Plan, result: Floats, first: int, end: int) -> None:
+    """As `_shrink_rows` where the rows become more: the columns of each are resized once, and two of them are mixed."""
+    box, inner, (starts, shares), columns, normal = plan
+    line, runs = np.zeros(box[3] + AROUND, np.float32), np.empty(box[3] + 1 - columns[1], np.float32)
+    resized, held = np.empty((2, result.shape[0], inner[3]), np.float32), np.full(2, -1)  # an even row and an odd one
+    here = slice(inner[1], inner[1] + inner[3])
+    for y in range(first, end):
+        above = starts[0, y] - (shares[0, y] != 0)
+        below = above if shares[1, y] == 0 else starts[0, y]
+        for row in (above, below):
+            if held[row % 2] != row:
+                held[row % 2] = row
+                for plane in range(result.shape[0]):
+                    start = (box[0] + row) * stride + box[1] * channels
+                    normalise(image, start, 0, channels, plane, normal, line, 1, 0, 1, box[3])
+                    resize_line(line, columns, runs, resized[row % 2, plane])
+        for plane in range(result.shape[0]):
+            mix(resized[above % 2, plane], resized[below % 2, plane], shares[1, y], result[plane, inner[0] + y, here])
+    _blacken(result, inner, normal[2], first, end)
 
 
 @compiled
-def _pick(runs: Floats, whole: np.uint64, target: Floats) -> None:
-    """Each column of the result where it is one run of whole inputs."""
-    for x in range(np.uint64(target.size)):
-        target[x] = runs[whole * x]
-
-
-def _blacken(result: Floats, inner: Box, mean: Sequence[float], std: Sequence[float]) -> None:
-    """Fill the input (C, H, W) around the inner box with black, normalised."""
+def _blacken(result: Floats, inner: Box, black: Floats, first: int, end: int) -> None:
+    """Black beside rows first..end of the inner box (C, H, W), and above its first and below its last; black: by plane."""
     top, left, height, width = inner
-    if (height, width) == result.shape[1:]:
-        return
-    for plane, m, s in zip(result, mean, std, strict=True):
-        plane[:top] = plane[top + height :] = np.float32(-m / s)  # a scalar of another type is cast pixel by pixel
-        plane[top : top + height, :left] = plane[top : top + height, left + width :] = np.float32(-m / s)
+    above, below = 0 if first == 0 else top + first, result.shape[1] if end == height else top + end
+    for plane in range(result.shape[0]):
+        for y in range(above, below):
+            inside = top <= y < top + height
+            line = result[plane, y]
+            line[: left if inside else line.size] = black[plane]
+            line[left + width :] = black[plane]

@@ -7,9 +7,9 @@ import numpy as np
 from rtseg.errors import ConfigError
 from rtseg.frame import Image
 from rtseg.kernels.cases import images
-from rtseg.kernels.fit import Box, Fit
+from rtseg.kernels.fit import Box, Fit, check_inside
 from rtseg.kernels.fit_input import fit_input
-from rtseg.kernels.memory import check_fit, check_image, check_out, grey_levels, placed
+from rtseg.kernels.memory import check_image, check_out, grey_levels, placed
 from rtseg.kernels.registry import Case, kernel
 
 Size = tuple[int, int]
@@ -29,7 +29,7 @@ def _check(image: Image, box: Box, size: Size, *, out: Image | None = None) -> N
     check_image(image)
     if len(size) != 2 or min(size) < 1:
         raise ConfigError(f"a view of {size} is empty: give (height, width) in pixels")
-    check_fit(_fit(box, size), image.shape)
+    check_inside("the crop", _fit(box, size).box, image.shape)
     check_out(out, tuple(size), np.uint8)
 
 

@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from rtseg.errors import ConfigError, ImageError
 from rtseg.frame import Image
-from rtseg.kernels.fit import Fit
 
 Array = npt.NDArray[Any]
 
@@ -35,12 +34,6 @@ def check_logits(logits: Any) -> None:
         raise ImageError(
             f"logits are (1, K, h, w), not empty, K at most 255, not {tuple(logits.shape)}: export the model again"
         )
-
-
-def check_fit(fit: Fit, shape: tuple[int, ...]) -> None:
-    """Raise ImageError unless the fit's box lies inside a frame of `shape` and its inner box inside the network's input."""
-    _check_box("the crop", fit.box, shape)
-    _check_box("the fit's inner box", fit.inner, fit.size)
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
@@ -127,11 +120,3 @@ def _check_dtype(name: str, array: Any, dtype: npt.DTypeLike) -> None:
     if getattr(array, "dtype", None) != dtype or not hasattr(array, "shape"):
         found = getattr(array, "dtype", type(array).__name__)
         raise ImageError(f"{name} is a {np.dtype(dtype)} array, not {found}: convert it with astype")
-
-
-def _check_box(name: str, box: tuple[int, int, int, int], shape: tuple[int, ...]) -> None:
-    if len(box) != 4 or not all(type(side) is int or isinstance(side, Integral) for side in box):  # the first takes no time
-        raise ImageError(f"{name} {box} is not in whole pixels: give (top, left, height, width)")
-    top, left, height, width = box
-    if top < 0 or left < 0 or height < 1 or width < 1 or top + height > shape[0] or left + width > shape[1]:
-        raise ImageError(f"{name} {box} is empty or leaves {tuple(shape[:2])}: give (top, left, height, width) inside it")

@@ -3,8 +3,6 @@
 Grey is BT.601 luma, 0.299 R + 0.587 G + 0.114 B.
 """
 
-from functools import lru_cache
-
 import numpy as np
 
 from rtseg.frame import Image
@@ -13,16 +11,15 @@ from rtseg.kernels.memory import readable
 from rtseg.kernels.resize import Floats
 from rtseg.kernels.row_sums import ONE, THREE, TWO, Sums
 
-Normal = tuple[Floats, Floats]  # by plane: value * gain + shift
+Normal = Floats  # (3, planes): a value is multiplied by the first and the second is added; the third is black
 
 RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)  # BT.601 luma
 
 
-@lru_cache(maxsize=32)
-def gain_and_shift(mean: tuple[float, ...], std: tuple[float, ...], height: float, width: float) -> Normal:
-    """What a sum of whole rows is multiplied by, and what is added before whole columns are; height, width: their weights."""
-    gain, shift = height * width / np.asarray(std), -width * np.asarray(mean) / np.asarray(std)
-    return readable(gain.astype(np.float32)), readable(shift.astype(np.float32))
+def normal_of(mean: tuple[float, ...], std: tuple[float, ...], height: float, width: float) -> Normal:
+    """What a sum of whole rows is multiplied by, what is added before whole columns are (height, width: weights), and black."""
+    black = -np.asarray(mean) / np.asarray(std)
+    return readable(np.stack([height * width / np.asarray(std), width * black, black]).astype(np.float32))
 
 
 @fused
@@ -43,14 +40,14 @@ def normalise(
 
     The first of `rows` rows of `width` pixels begins at `start`, the next `stride` on; lines: at `to`, and `step` on.
     """
-    gain, shift = normal[0][plane], normal[1][plane]
+    gain, shift = normal[0, plane], normal[1, plane]
     red, green, blue = gain * RED, gain * GREEN, gain * BLUE
     for y in range(rows):
         here, there = np.uint64(start + y * stride), np.uint64(to + y * step)
         if channels == 1:
             for x in range(np.uint64(width)):
                 lines[there + x] = gain * np.float32(pixels[here + x]) + shift
-        elif normal[0].size == 1:
+        elif normal.shape[1] == 1:
             for x in range(np.uint64(width)):
                 at = here + THREE * x
                 warm = red * np.float32(pixels[at]) + green * np.float32(pixels[at + ONE])

@@ -14,8 +14,8 @@ from rtseg.kernels.memory import readable
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-Runs = tuple[Ints, Ints, Floats, Floats]  # by output: the first whole input, their number, the shares before and behind them
-Taps = tuple[Ints, int, Floats, Floats, Floats]  # by output: the first whole input, how many all have, the shares around them
+Runs = tuple[Ints, Floats]  # by output: (2, n) the first whole input and their number, (2, n) the shares before and behind them
+Taps = tuple[Ints, int, Floats]  # by output: (n,) the first whole input, how many all have, (3, n) the shares around them
 
 _HAIR = 1e-9  # of a weight
 
@@ -45,7 +45,7 @@ def resize_runs(inputs: int, outputs: int) -> tuple[Runs, float]:
     head, tail = np.where(head > 1 - _HAIR, 0, head), np.where(tail > 1 - _HAIR, 0, tail)
     first = start + (head > 0)
     count = last + 1 - (tail > 0) - first
-    return (readable(first), readable(count), readable(head.astype(np.float32)), readable(tail.astype(np.float32))), whole
+    return (readable(np.stack([first, count])), readable(np.stack([head, tail]).astype(np.float32))), whole
 
 
 @lru_cache(maxsize=32)
@@ -54,8 +54,8 @@ def resize_taps(inputs: int, outputs: int) -> tuple[Taps, float]:
 
     The shares are of the input before the whole ones, and of the two behind them.
     """
-    (first, count, head, tail), whole = resize_runs(inputs, outputs)
+    ((first, count), (head, tail)), whole = resize_runs(inputs, outputs)
     least = int(count.min())
     longer = count > least
     behind, beyond = np.where(longer, np.float32(1), tail), np.where(longer, tail, np.float32(0))
-    return (first, least, head, readable(behind), readable(beyond)), whole
+    return (readable(first), least, readable(np.stack([head, behind, beyond]))), whole

@@ -10,7 +10,7 @@ from rtseg.kernels.resize import Floats
 Sums = npt.NDArray[np.uint16 | np.uint32]
 
 MOST_IN_16_BITS = 257  # pixels that can be added up
-ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  # unsigned places need no look at their sign
+ONE, TWO, THREE, FOUR, FIVE = (np.uint64(number) for number in range(1, 6))  # unsigned places need no look at their sign
 
 
 @compiled
