@@ -43,8 +43,10 @@ class Kernel(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         first: Any = args[0] if args else kwargs.get(self._first)  # without it, the check says what is missing
-        if not isinstance(first, np.ndarray) and hasattr(first, "__rtseg_kernel__"):
-            # as NumPy's __array_function__: the array answers for itself
+        if isinstance(first, np.ndarray):  # most are: nothing else is asked
+            self.check(*args, **kwargs)
+            return self.backends.get("numba", self.truth)(*args, **kwargs)
+        if hasattr(first, "__rtseg_kernel__"):  # as NumPy's __array_function__: the array answers for itself
             answer: R = first.__rtseg_kernel__(self, args, kwargs)
             return answer
         self.check(*args, **kwargs)

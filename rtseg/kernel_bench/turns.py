@@ -15,7 +15,7 @@ Clock = Callable[[], int]
 Times = Sequence[int]  # nanoseconds
 
 BUDGET_NS = 400_000_000  # of one contest
-TURNS = (3, 41)  # at the least and at the most
+TURNS = (3, 201)  # at the least and at the most
 
 
 @dataclass(frozen=True, slots=True)
