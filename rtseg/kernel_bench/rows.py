@@ -1,14 +1,15 @@
 """What a contest on a picture of some size says."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from statistics import median as middle
 from typing import Any
 
 import numpy as np
 
 from rtseg.kernel_bench.contests import contests
-from rtseg.kernel_bench.turns import Contest, Times, least_on_one_core, take_turns
+from rtseg.kernel_bench.turns import Call, Contest, least_on_one_core, take_turns
 
 SIZES = ((256, 256), (720, 1280), (1080, 1920))  # (H, W)
 QUICK_SIZES = ((256, 256),)
@@ -19,8 +20,9 @@ class KernelRow:
     """One kernel on one size of picture, beside somebody else's way.
 
     ours_ms, theirs_ms: medians over turns that alternate. ratio: theirs by ours, above 1 where ours is faster.
-    gigabytes_per_s: what must be read and written, once, by our time; of_copy: that, as a share of what a plain copy reaches.
-    copies: our time in plain copies of an RGB frame of this size. best_ratio, best_copies: the same of the fastest turns.
+    gigabytes_per_s: what must be read and written, once, by our time. copies: our time in plain copies of an RGB frame of
+    this size, in turns with such copies; of_copy: the bytes a second, as a share of what a copy reaches there.
+    best_ratio, best_copies: the same of the fastest turns.
     core_ratio, core_copies: the same of the least processor time, each side on one core, which a busy machine spoils least.
     """
 
@@ -44,38 +46,26 @@ class KernelRow:
         return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Copying:
-    """How long a plain copy of an RGB frame takes: turns on all cores, and the least processor time on one, in nanoseconds."""
-
-    turns: Times
-    core_ns: int
-
-
 def measure_kernels(sizes: Sequence[tuple[int, int]] = SIZES, only: Sequence[str] = ()) -> list[KernelRow]:
     """Time the kernels on pictures of these sizes, (H, W), all of them or `only` the named ones; this takes minutes."""
     rows = []
-    for height, width in sizes:
-        copying = _copying((height, width))
-        for contest in contests((height, width)):
+    for shape in sizes:
+        copy = partial(np.copyto, np.ones((*shape, 3), np.uint8), np.ones((*shape, 3), np.uint8))
+        for contest in contests(shape):
             if not only or contest.kernel in only:
-                rows.append(_row(contest, (height, width), copying))
+                rows.append(_row(contest, shape, copy))
     return rows
 
 
-def _copying(shape: tuple[int, int]) -> Copying:
-    frame, copy = np.ones((*shape, 3), np.uint8), np.ones((*shape, 3), np.uint8)
-    contest = Contest("copy", "", lambda: np.copyto(copy, frame), lambda: None, 2 * frame.nbytes)
-    return Copying(take_turns(contest)[0], least_on_one_core(contest)[0])
-
-
-def _row(contest: Contest, shape: tuple[int, int], copying: Copying) -> KernelRow:
+def _row(contest: Contest, shape: tuple[int, int], copy: Call) -> KernelRow:
     our_turns, their_turns = take_turns(contest)
-    ours, theirs, copy = middle(our_turns), middle(their_turns), middle(copying.turns)
+    beside_copy = replace(contest, their_call=copy)  # turns of their own: a copy takes the caches from who comes next
+    our_others, copy_turns = take_turns(beside_copy)
+    ours, theirs, copies = middle(our_turns), middle(their_turns), middle(our_others) / middle(copy_turns)
     reached = contest.traffic / ours  # bytes a nanosecond are gigabytes a second
-    of_copy = reached / (6 * shape[0] * shape[1] / copy)
-    figures = (ours / 1e6, theirs / 1e6, theirs / ours, reached, of_copy, ours / copy)
-    best = min(their_turns) / min(our_turns), min(our_turns) / min(copying.turns)
-    our_core, their_core = least_on_one_core(contest)
-    core = their_core / max(our_core, 1), our_core / max(copying.core_ns, 1)
+    of_copy = contest.traffic / (6 * shape[0] * shape[1]) / copies
+    figures = (ours / 1e6, theirs / 1e6, theirs / ours, reached, of_copy, copies)
+    best = min(their_turns) / min(our_turns), min(our_others) / min(copy_turns)
+    (our_core, their_core), (our_other, copy_core) = least_on_one_core(contest), least_on_one_core(beside_copy)
+    core = their_core / max(our_core, 1), our_other / max(copy_core, 1)
     return KernelRow(contest.kernel, *shape, contest.theirs, *figures, *best, *core)
