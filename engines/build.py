@@ -11,7 +11,8 @@ from typing import Any
 
 from rtseg.engines.gpu import Gpu
 from rtseg.engines.plan import VERSION, Complaints, tensorrt
-from rtseg.engines.plans import PlanTag, model_hash, write_whole
+from rtseg.engines.plans import PlanTag, model_hash
+from rtseg.engines.whole import write_whole
 from rtseg.errors import ConfigError, EngineError, ModelError
 
 PRECISIONS, DEVICES = ("fp32", "fp16", "int8"), ("gpu", "dla")

@@ -7,7 +7,6 @@ import fcntl
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -15,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from rtseg.engines.base import ModelSpec
+from rtseg.engines.whole import write_whole
 from rtseg.errors import ModelError
 
 _log = logging.getLogger(__name__)
@@ -130,18 +130,3 @@ class PlanCache:
 def model_hash(model: Path) -> str:
     """SHA-256 of a model's file."""
     return sha256(model.read_bytes()).hexdigest()
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(part).replace(path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise

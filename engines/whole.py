@@ -1,5 +1,6 @@
-"""Model files, whole or not at all."""
+"""Files of models and plans, whole or not at all."""
 
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,4 +17,12 @@ def whole(path: Path, prefix: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as scratch:
         part = Path(scratch) / path.name
         yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())  # what the name stands for is on the disk before the name is
         part.replace(path)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    with whole(path, f".{path.name}-") as part:
+        part.write_bytes(content)

@@ -12,7 +12,8 @@ from emulated.driver.device import Device
 from emulated.engine import plans
 
 from rtseg import load_engine
-from rtseg.engines.plans import PlanCache, PlanFile, PlanTag, write_whole
+from rtseg.engines.plans import PlanCache, PlanFile, PlanTag
+from rtseg.engines.whole import write_whole
 from rtseg.errors import ModelError
 
 TAG = PlanTag("0123456789abcdef", "10.16", "Emulated GPU", "sm_87", "13000", "fp32", "gpu")
