@@ -5,17 +5,20 @@ K. Zuiderveld, "Contrast limited adaptive histogram equalization", Graphics Gems
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Image
 from rtseg.kernels.cases import planes
-from rtseg.kernels.cores import by_rows, making
+from rtseg.kernels.cores import by_rows, compiled, fused
 from rtseg.kernels.memory import check_count, check_out, check_plane, check_range, grey_levels, placed, readable, room
 from rtseg.kernels.registry import Case, kernel
 
 Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int32]
 
 
 def _cases() -> Iterator[Case]:
@@ -73,73 +76,99 @@ def _between(size: int, tiles: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[
 def _clahe_numba(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | None = None) -> Image:
     height, width = image.shape
     result, source = room(out, image.shape, np.uint8), readable(image)
-    rows, columns = np.array(_edges(height, tiles)), np.array(_edges(width, tiles))
-    (above, down), (left, along) = _between(height, len(rows)), _between(width, len(columns))
-    share = along.astype(np.float32)
+    rows, above, down, _ = _axis(height, tiles)
+    columns, _, along, starts = _axis(width, tiles)
     maps = np.empty((len(rows), len(columns), 256), np.float32)
-    by_rows(
-        len(rows), height * width // len(rows), lambda first, end: _map_tiles(source, rows, columns, limit, maps, first, end)
-    )
-    starts = np.searchsorted(left, np.arange(len(columns) + 1))
+
+    def tiles_between(first: int, end: int) -> None:
+        _map_tiles(source, rows, columns, limit, np.empty(256, np.int32), maps, first, end)
 
     def band(first: int, end: int) -> None:
-        _map_rows(source, maps, above, down, starts, share, result, first, end)
+        _map_rows(source, maps, above, down, starts, along, np.empty(maps.shape[1:], np.float32), result, first, end)
 
+    by_rows(len(rows), height * width // len(rows), tiles_between)
     by_rows(height, 4 * width, band)
     return result
 
 
-@making
+@lru_cache(maxsize=32)
+def _axis(size: int, tiles: int) -> tuple[Indices, Indices, Floats, Indices]:
+    """The tiles' edges, `_between`, and the first pixel behind the centre of each tile. They are shared, so read-only."""
+    edges = np.array(_edges(size, tiles))
+    before, share = _between(size, len(edges))
+    starts = np.searchsorted(before, np.arange(len(edges) + 1))
+    return readable(edges), readable(before), readable(share.astype(np.float32)), readable(starts)
+
+
+@compiled
 def _map_tiles(
-    image: Image,
-    rows: npt.NDArray[np.int64],
-    columns: npt.NDArray[np.int64],
-    limit: float,
-    maps: Floats,
-    first: int,
-    end: int,
+    image: Image, rows: Indices, columns: Indices, limit: float, counts: Counts, maps: Floats, first: int, end: int
 ) -> None:
-    """As `_map`, for rows first..end of tiles."""
+    """As `_map`, for rows first..end of tiles; counts: to work in, of each grey level."""
     for row in range(first, end):
         for column in range(columns.shape[0]):
-            counts = np.zeros(256, np.int64)
+            counts[:] = 0
             for y in range(rows[row, 0], rows[row, 1]):
                 line = image[y, columns[column, 0] : columns[column, 1]]
-                for x in range(line.size):
+                for x in range(np.uint64(line.size)):
                     counts[line[x]] += 1
-            size = counts.sum()
-            most, cut = limit * size / 256, 0.0
-            for level in range(256):
-                cut += max(counts[level] - most, 0.0)
-            total = 0.0
-            for level in range(256):
-                total += min(np.float64(counts[level]), most) + cut / 256
-                maps[row, column, level] = total * 255 / size
+            size = (rows[row, 1] - rows[row, 0]) * (columns[column, 1] - columns[column, 0])
+            _sum_up(counts, size, limit * size / 256, maps[row, column])
 
 
-@making
+@fused
+def _sum_up(counts: Counts, size: int, most: float, levels: Floats) -> None:
+    """The grey level that each of the 256 becomes. Whole numbers are summed, so that no sum waits for the one before."""
+    over, many = 0, 0
+    for level in range(256):
+        if counts[level] > most:
+            over, many = over + counts[level], many + 1
+    share, gain = (over - many * most) / 256, 255.0 / size
+    below, full = 0, 0
+    for level in range(256):
+        if counts[level] > most:
+            full += 1
+        else:
+            below += counts[level]
+        levels[level] = (below + full * most + (level + 1) * share) * gain
+
+
+@compiled
 def _map_rows(
     image: Image,
     maps: Floats,
-    above: npt.NDArray[np.int64],
-    down: npt.NDArray[np.float64],
-    starts: npt.NDArray[np.int64],
+    above: Indices,
+    down: Floats,
+    starts: Indices,
     along: Floats,
+    mixed: Floats,  # to work in: (tiles, 256)
     result: Image,
     first: int,
     end: int,
 ) -> None:
     """The maps of two rows of tiles are mixed once for each row of pixels, so that a pixel looks up two and not four."""
     tiles = maps.shape[1]
-    mixed = np.empty((tiles, 256), np.float32)
     for y in range(first, end):
-        share, below = np.float32(down[y]), min(above[y] + 1, maps.shape[0] - 1)
+        share, below = down[y], min(above[y] + 1, maps.shape[0] - 1)
         for tile in range(tiles):
-            upper, lower, target = maps[above[y], tile], maps[below, tile], mixed[tile]
-            for level in range(256):
-                target[level] = upper[level] + (lower[level] - upper[level]) * share
+            _mix(maps[above[y], tile], maps[below, tile], share, mixed[tile])
         for tile in range(tiles):
-            near, next_one = mixed[tile], mixed[min(tile + 1, tiles - 1)]
-            for x in range(starts[tile], starts[tile + 1]):
-                level = image[y, x]
-                result[y, x] = np.uint8(near[level] + (next_one[level] - near[level]) * along[x] + np.float32(0.5))
+            start, stop = starts[tile], starts[tile + 1]
+            _look_up(
+                image[y, start:stop], mixed[tile], mixed[min(tile + 1, tiles - 1)], along[start:stop], result[y, start:stop]
+            )
+
+
+@fused
+def _mix(upper: Floats, lower: Floats, share: np.float32, mixed: Floats) -> None:
+    """The map between two tiles above one another."""
+    for level in range(256):
+        mixed[level] = upper[level] + (lower[level] - upper[level]) * share
+
+
+@fused
+def _look_up(line: Image, near: Floats, behind: Floats, along: Floats, result: Image) -> None:
+    """Map pixels between two tiles beside one another."""
+    for x in range(np.uint64(line.size)):
+        level = line[x]
+        result[x] = np.uint8(near[level] + (behind[level] - near[level]) * along[x] + np.float32(0.5))
