@@ -174,9 +174,24 @@ def _rows(padded: Image, near: Floats, sharpness: np.float32, result: Image, fir
 
     The rows that a window reaches down to go round in `levels` and in the sums `above` and `below` the fraction's bar.
     """
+    shape = near.shape[0] // 2 + 1, padded.shape[1]
+    levels, above, below = np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.float32)
+    _meet_rows(padded, near, sharpness, levels, above, below, result, first, end)
+
+
+@compiled
+def _meet_rows(
+    padded: Image,
+    near: Floats,
+    sharpness: np.float32,
+    levels: Floats,
+    above: Floats,
+    below: Floats,
+    result: Image,
+    first: int,
+    end: int,
+) -> None:
     radius, width = near.shape[0] // 2, padded.shape[1]
-    levels = np.empty((radius + 1, width), np.float32)
-    above, below = np.empty((radius + 1, width), np.float32), np.empty((radius + 1, width), np.float32)
     for y in range(first - radius, end):
         for k in range(radius + 1) if y == first - radius else range(radius, radius + 1):
             slot = (y + k) % (radius + 1)

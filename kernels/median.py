@@ -189,13 +189,20 @@ def _rows_of_7(padded: Image, sort: Steps, select: Steps, middle: int, result: I
         width = min(BLOCK, result.shape[1] - start)
         columns, values = np.empty((size, width + size - 1), np.uint8), np.empty((size * size, width), np.uint8)
         for y in range(first, end):
-            for k in range(size):
-                _copy(padded[y + k, start:], columns[k])
-            _order_rows(columns, sort)
-            for k in range(size * size):
-                _copy(columns[k // size, k % size :], values[k])
-            _order_rows(values, select)
+            _select(padded[y : y + size, start:], sort, select, columns, values)
             _copy(values[middle], result[y, start : start + width])
+
+
+@compiled
+def _select(rows: Image, sort: Steps, select: Steps, columns: Image, values: Image) -> None:
+    """Order the window of each pixel in `values` (size * size, width) as far as its median needs."""
+    size = columns.shape[0]
+    for k in range(size):
+        _copy(rows[k], columns[k])
+    _order_rows(columns, sort)
+    for k in range(size * size):
+        _copy(columns[k // size, k % size :], values[k])
+    _order_rows(values, select)
 
 
 @compiled

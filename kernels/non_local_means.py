@@ -98,9 +98,11 @@ def _average_rows(
     """Rows first..end, from every row of blocks that reaches into them."""
     height, width = result.shape
     total, count = np.zeros((end - first, width), np.float32), np.zeros((end - first, width), np.float32)
-    estimates = np.empty((SIDE * SIDE, (width + STEP - 1) // STEP), np.float32)
+    blocks = (width + STEP - 1) // STEP
+    estimates, columns = np.empty((SIDE * SIDE, blocks), np.float32), np.empty(levels.shape[1] - 2 * search, np.float32)
+    weight, weights = np.empty(blocks, np.float32), np.empty(blocks, np.float32)
     for block_row in range(max(0, first - RADIUS + STEP - 1) // STEP * STEP, min(height, end + RADIUS), STEP):
-        _estimate_blocks(levels, inverse, block_row, search, sharpness, estimates)
+        _estimate_blocks(levels, inverse, block_row, search, sharpness, columns, weight, weights, estimates)
         for k in range(SIDE):
             y = block_row + k - RADIUS
             if first <= y < end:
@@ -110,14 +112,24 @@ def _average_rows(
             result[y, x] = np.uint8(total[y - first, x] / count[y - first, x] + np.float32(0.5))
 
 
-@making
+@compiled
 def _estimate_blocks(
-    levels: Floats, inverse: Floats, block_row: int, search: int, sharpness: np.float32, estimates: Floats
+    levels: Floats,
+    inverse: Floats,
+    block_row: int,
+    search: int,
+    sharpness: np.float32,
+    columns: Floats,
+    weight: Floats,
+    weights: Floats,
+    estimates: Floats,
 ) -> None:
-    """The weighted mean of the blocks that are searched, for each block of a row: (SIDE * SIDE, blocks)."""
-    columns = np.empty(levels.shape[1] - 2 * search, np.float32)
-    weight, weights = np.empty(estimates.shape[1], np.float32), np.zeros(estimates.shape[1], np.float32)
+    """The weighted mean of the blocks that are searched, for each block of a row: (SIDE * SIDE, blocks).
+
+    columns, weight, weights: to work in; the distances of columns, a block's weight and the sum of its weights.
+    """
     estimates[:] = 0
+    weights[:] = 0
     for offset in range((2 * search + 1) ** 2):
         down, along = block_row + offset // (2 * search + 1), offset % (2 * search + 1)
         for x in range(columns.size):
