@@ -1,7 +1,7 @@
 """The options by which a command is told whose images it may use."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -19,15 +19,27 @@ def chosen(cases: Sequence[Case], part: str, split: Path | None, subjects: str) 
 
     Raises DatasetError.
     """
-    names = _names(split, part) if split else {case.name for case in cases}
-    wanted = {name.strip() for name in subjects.split(",")} if subjects else {case.subject for case in cases}
-    unknown = sorted(wanted - {case.subject for case in cases})
-    if unknown:
-        raise DatasetError(f"no subject {unknown[0]!r}: there are {', '.join(sorted({case.subject for case in cases})[:12])}")
-    found = tuple(case for case in cases if case.name in names and case.subject in wanted)
+    found = of_subjects(cases, {name.strip() for name in subjects.split(",")}) if subjects else tuple(cases)
+    if split:
+        names = _names(split, part)
+        absent = sorted(names - {case.name for case in cases})
+        if absent:
+            raise DatasetError(
+                f"{len(absent)} images of {split} are not in the folder, {absent[0]} first: name the folder it is of"
+            )
+        found = tuple(case for case in found if case.name in names)
     if not found:
         raise DatasetError(f"none of the {len(cases)} images is chosen: let --split, --subjects and the folder fit together")
     return found
+
+
+def of_subjects(cases: Sequence[Case], names: Collection[str]) -> tuple[Case, ...]:
+    """The cases of these subjects. Raises DatasetError where one of them has none."""
+    known = {case.subject for case in cases}
+    unknown = sorted(set(names) - known)
+    if unknown:
+        raise DatasetError(f"no subject {unknown[0]!r}: there are {', '.join(sorted(known)[:12])}")
+    return tuple(case for case in cases if case.subject in names)
 
 
 def _names(split: Path, part: str) -> set[str]:

@@ -12,7 +12,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from rtseg.cli.app import app, console
-from rtseg.cli.cases import SubjectsOption, chosen
+from rtseg.cli.cases import SubjectsOption, chosen, of_subjects
+from rtseg.cli.files import check_places
 from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
 from rtseg.cli.options import grouped
 from rtseg.cli.temporal import on_video
@@ -52,6 +53,7 @@ def evaluate(
         raise ConfigError("--plot draws what --video measures: give both")
     if worst and video:
         raise ConfigError("--worst shows stills, and --video measures clips: give one of them")
+    check_places(json, worst, plot)
     spec, everybody = description.of(model), open_dataset(data)
     cases = _cases(everybody, subjects, held_out)
     with closing(load(model, engine, threads, spec)) as network:
@@ -80,7 +82,10 @@ def _cases(everybody: Sequence[Case], subjects: str, held_out: Path | None) -> t
         raise ConfigError("--subjects and --held-out both name subjects: give one of them")
     from rtseg.train.config import read_config
 
-    return chosen(everybody, "", None, ",".join(read_config(held_out).data.held_out))
+    names = read_config(held_out).data.held_out
+    if not names:
+        raise ConfigError(f"{held_out} holds nobody out: its training saw all; name the .toml of one that did not")
+    return of_subjects(everybody, names)
 
 
 def _without_twins(cases: Sequence[Case], everybody: Sequence[Case]) -> tuple[Case, ...]:

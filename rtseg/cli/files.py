@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rtseg.cli.app import console
+from rtseg.errors import ConfigError
 from rtseg.overlay import Overlay
 from rtseg.sinks.base import Sink
 from rtseg.sinks.jsonl import JsonSink
@@ -33,6 +34,13 @@ class Files:
     def tell(self) -> None:
         """Say where they are."""
         tell_written(self.out, self.masks, self.json)
+
+
+def check_places(*paths: Path | None) -> None:
+    """Raise ConfigError where the folder of a file to write is not there: before the work, not after it."""
+    for path in paths:
+        if path and not path.parent.is_dir():
+            raise ConfigError(f"there is no folder {path.parent} for {path.name}: make it first, or write elsewhere")
 
 
 def tell_written(*paths: Path | None) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from rtseg.cli.app import app, console
 from rtseg.cli.cases import SplitOption, SubjectsOption, chosen
+from rtseg.cli.files import check_places
 from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
 from rtseg.cli.options import grouped
 from rtseg.dataset import open_dataset
@@ -34,11 +35,11 @@ def gate(
     description: OnnxDescription,
 ) -> None:
     """Refuse FAST where it loses accuracy against FP32 on DATA, gives NaN, or drifts in 300 frames."""
+    check_places(json)
     cases = chosen(open_dataset(data), "held_out", split, subjects)
-    spec = description.of(fp32)
     with ExitStack() as stack:
-        truth = stack.enter_context(closing(load(fp32, fp32_engine, threads, spec)))
-        tried = stack.enter_context(closing(load(fast, engine, threads)))
+        truth = stack.enter_context(closing(load(fp32, fp32_engine, threads, description.of(fp32))))
+        tried = stack.enter_context(closing(load(fast, engine, threads, description.of(fast))))
         bar = stack.enter_context(Progress(console=console, transient=True))
         task = bar.add_task("at the gate")
         report = measure(truth, tried, cases, model=fast, progress=lambda done, of: bar.update(task, completed=done, total=of))

@@ -1,6 +1,7 @@
 """The options by which a command names a network, and the description of one that does not describe itself."""
 
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -41,6 +42,8 @@ class Description:
         if not (self.size and self.classes):
             raise ConfigError("a network is described by --size and --classes at least: give both")
         means, stds = _numbers(self.mean or "0", "--mean"), _numbers(self.std or "255", "--std")
+        if len(means) != len(stds):
+            raise ConfigError(f"--mean has {len(means)} values and --std {len(stds)}: give both as many, one for each channel")
         names = tuple(name.strip() for name in self.classes.split(","))
         return ModelSpec(Path(model).stem, size_of(self.size, "--size"), names, means, stds)
 
@@ -66,8 +69,10 @@ def load(model: str, engine: str, threads: int, spec: ModelSpec | None = None) -
 
 def size_of(text: str, option: str) -> tuple[int, int]:
     """The height and width of HxW. Raises ConfigError."""
-    height, width = _numbers(text.replace("x", ","), f"{option} HxW", 2)
-    return int(height), int(width)
+    sides = text.split("x")
+    if len(sides) != 2 or not all(side.strip().isdecimal() for side in sides):
+        raise ConfigError(f"{option} HxW is not {text!r}: give whole pixels, like 256x256")
+    return int(sides[0]), int(sides[1])
 
 
 def _state(text: str) -> StateSpec:
@@ -79,11 +84,11 @@ def _state(text: str) -> StateSpec:
     return StateSpec(":".join(halves[:middle]), ":".join(halves[middle:]), ())
 
 
-def _numbers(text: str, option: str, count: int = 0) -> tuple[float, ...]:
+def _numbers(text: str, option: str) -> tuple[float, ...]:
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:
         values = ()
-    if not values or (count and len(values) != count):
-        raise ConfigError(f"{option} is not {text!r}: give numbers, like 256x256 or 127.5,127.5,127.5")
+    if not values or not all(map(isfinite, values)):
+        raise ConfigError(f"{option} is not {text!r}: give numbers, like 127.5 or 127.5,127.5,127.5")
     return values

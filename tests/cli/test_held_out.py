@@ -54,3 +54,29 @@ def test_a_folder_of_held_out_subjects_alone(tiny, folder):
     done = evaluate(tiny, folder(scan01_frame1=view(3)))
     assert done.exit_code == 0, done.output
     assert "left out" not in done.output
+
+
+def test_a_training_that_saw_everybody_held_nobody_out(tiny, folder):
+    data = folder(scan00_frame1=view(1), scan01_frame1=view(3))
+    config = data / "held_out.toml"
+    config.write_text(config.read_text().replace('["scan01"]', "[]"))
+    done = evaluate(tiny, data)
+    assert done.exit_code == 1
+    assert "holds nobody out" in done.stderr
+
+
+def test_a_held_out_name_may_hold_a_comma(tiny, folder):
+    data = folder(scan00_frame1=view(1), **{"Roe, Jane": view(3)})
+    config = data / "held_out.toml"
+    config.write_text(config.read_text().replace('["scan01"]', '["Roe, Jane"]'))
+    done = evaluate(tiny, data)
+    assert done.exit_code == 0, done.output
+    assert [image["name"] for image in json.loads((data / "eval.json").read_text())["images"]] == ["Roe, Jane"]
+
+
+def test_a_report_that_cannot_be_written_is_told_of_before_the_work(tiny, folder):
+    data = folder(scan00_frame1=view(1))
+    done = CliRunner().invoke(app, ["eval", str(tiny), str(data), "--json", str(data / "missing" / "eval.json")])
+    assert done.exit_code == 1
+    assert "make it first" in done.stderr
+    assert "images of" not in done.output

@@ -97,6 +97,22 @@ def test_a_network_in_the_users_words_describes_itself_afterwards(data, tmp_path
     assert done.exit_code == 0, done.output
 
 
+def test_both_networks_at_the_gate_may_be_described_by_the_user(data, tmp_path):
+    bare = networks.undescribed(networks.convolutional(tmp_path / "bare.onnx"))
+    words = ("--size", "32x48", "--classes", "lumen", "--mean", "100", "--std", "50", "--state", "h_in:h_out")
+    done = rtseg("gate", bare, bare, data, *words)
+    assert done.exit_code == 0, done.output
+
+
+def test_a_split_of_another_folder_is_refused(fp32, int8, data, tmp_path):
+    names = json.loads((data / "split.json").read_text())
+    other = tmp_path / "split.json"
+    other.write_text(json.dumps({**names, "held_out": [*names["held_out"], "scan09_frame00000"]}))
+    done = rtseg("gate", fp32, int8, data, "--split", other)
+    assert done.exit_code == 1
+    assert "scan09_frame00000 first: name the folder it is of" in done.stderr.replace("\n", "")
+
+
 def test_a_network_with_a_memory_runs_in_the_users_words(tmp_path):
     bare, lines = networks.undescribed(networks.convolutional(tmp_path / "bare.onnx")), tmp_path / "out.jsonl"
     words = ("--size", "32x48", "--classes", "lumen", "--state", "h_in:h_out", "--json", lines)
@@ -111,7 +127,7 @@ def test_a_network_with_a_memory_runs_in_the_users_words(tmp_path):
         (["--subjects", "scan09"], "no subject 'scan09': there are scan00, scan01, scan02"),
         (["--split", "nothing.json"], "nothing.json is no split"),
         (["--split", "list.json"], "list.json is no split"),
-        (["--split", "other.json"], "none of the 18 images is chosen"),
+        (["--split", "other.json"], "are not in the folder, somebody_else first"),
         (["--float", "conv9"], "no convolution named 'conv9'"),
         (["--size", "32x48", "--classes", "lumen", "--state", "h_in"], "--state is not 'h_in': give the names"),
         (["--size", "32x48", "--classes", "lumen", "--state", "a:b"], "'a' () should be"),
