@@ -12,7 +12,8 @@ from rtseg.engines.base import ModelSpec
 from rtseg.errors import ConfigError
 
 WHAT = """The last is the .onnx file to write. CHECKPOINT is what `rtseg train` wrote; with --size and --classes it is anybody's
-network: TorchScript, or the weights of the torch module that FACTORY, a function without arguments, builds."""
+network: TorchScript, or the weights of the torch module that FACTORY, a function without arguments, builds. One with a memory
+has a method initial_states(n, (H, W)), and returns logits, *states."""
 
 MIRRORED = "The network also sees each frame's mirror image, and the mean of both counts: steadier answers, twice the work."
 
