@@ -24,10 +24,11 @@ def hc18(tmp_path):
     return folder
 
 
-def volume(path, planes, zooms):
+def volume(path, planes, zooms, unit="unknown"):
     path.parent.mkdir(parents=True, exist_ok=True)
     file = nibabel.Nifti1Image(planes, np.eye(4))
     file.header.set_zooms(zooms)
+    file.header.set_xyzt_units(unit)
     nibabel.save(file, path)
 
 
@@ -106,4 +107,69 @@ def test_camus_with_damaged_files(camus):
         [case.image() for case in open_dataset(camus)]
     image.unlink()
     with pytest.raises(DatasetError, match=r"has no patient0002_2CH_ED\.nii\.gz beside it"):
+        open_dataset(camus)
+
+
+def test_hc18_outlines_that_the_picture_s_border_cuts_are_filled(hc18):
+    cut, whole = np.zeros((540, 800), np.uint8), np.zeros((540, 800), np.uint8)
+    for picture, thickness in ((cut, 1), (whole, cv2.FILLED)):
+        cv2.ellipse(picture, (700, 270), (180, 140), 20, 0, 360, 255, thickness)
+    assert cv2.imwrite(str(hc18 / "000_HC_Annotation.png"), cut)
+    assert np.count_nonzero(open_dataset(hc18)[0].labels(1) != whole // 255) < 0.005 * whole.size / 4
+
+
+def test_hc18_outlines_that_go_round_nothing(hc18):
+    line = np.zeros((60, 80), np.uint8)
+    line[20, 10:50] = 255
+    assert cv2.imwrite(str(hc18 / "000_HC_Annotation.png"), line)
+    with pytest.raises(DatasetError, match=r"000_HC_Annotation\.png shows an outline that goes round nothing: draw it closed"):
+        open_dataset(hc18)[0].labels(1)
+
+
+def test_camus_masks_of_near_whole_numbers(camus):
+    path = camus / "patient0002" / "patient0002_2CH_ED_gt.nii.gz"
+    truth = np.tile(np.arange(4, dtype=np.float32), (40, 10))[:, :30]
+    volume(path, truth * np.float32(0.99999), (0.3, 0.15))
+    case = open_dataset(camus)[-2]
+    assert np.array_equal(case.labels(3), truth.T)
+
+
+@pytest.mark.parametrize("wrong", [0.5, -1.0, np.nan, np.inf])
+def test_camus_masks_of_other_numbers(camus, wrong):
+    volume(camus / "patient0002" / "patient0002_2CH_ED_gt.nii.gz", np.full((40, 30), wrong, np.float32), (0.3, 0.15))
+    with pytest.raises(DatasetError, match=r"2CH_ED_gt\.nii\.gz holds values that are no labels: save it as whole numbers"):
+        open_dataset(camus)[-2].labels(3)
+
+
+def test_camus_images_of_0_to_1_are_not_taken_for_black(camus):
+    image = camus / "patient0002" / "patient0002_2CH_ED.nii.gz"
+    volume(image, np.full((40, 30), 0.75, np.float32), (0.3, 0.15))
+    with pytest.raises(DatasetError, match=r"grey levels from 0\.75 to 0\.75: scale them to 0\.\.255"):
+        open_dataset(camus)[-2].image()
+
+
+@pytest.mark.parametrize(
+    ("unit", "zooms", "spacing_mm"),
+    [
+        ("meter", (0.0003, 0.00015), (0.15, 0.3)),
+        ("micron", (300, 150), (0.15, 0.3)),
+        ("unknown", (0.3, 0.15), (0.15, 0.3)),
+        ("unknown", (1, 1), None),
+    ],
+)
+def test_camus_pixel_sizes_in_the_header_s_unit(camus, unit, zooms, spacing_mm):
+    volume(camus / "patient0002" / "patient0002_2CH_ED.nii.gz", np.zeros((40, 30), np.uint8), zooms, unit)
+    assert open_dataset(camus)[-2].spacing_mm == (spacing_mm and pytest.approx(spacing_mm))
+
+
+def test_camus_pixels_that_no_picture_has(camus):
+    volume(camus / "patient0002" / "patient0002_2CH_ED.nii.gz", np.zeros((40, 30), np.uint8), (0.3, 0.15), "meter")
+    with pytest.raises(DatasetError, match=r"has pixels of 150 x 300 mm: mend its header"):
+        open_dataset(camus)
+
+
+def test_camus_with_frames_that_nobody_drew(camus):
+    truth = camus / "patient0001" / "patient0001_2CH_half_sequence_gt.nii.gz"
+    volume(truth, np.zeros((40, 30, 2), np.uint8), (0.3, 0.15, 1))
+    with pytest.raises(DatasetError, match=r"_gt\.nii\.gz has 2 frames and \w+_half_sequence\.nii\.gz 3: copy both"):
         open_dataset(camus)

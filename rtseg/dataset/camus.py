@@ -42,13 +42,16 @@ def _view(truth: Path) -> str:
 
 
 def _frames(truth: Path) -> Iterator[Case]:
-    from rtseg.dataset.nifti import size_of
+    from rtseg.dataset.nifti import frames_of, size_of
 
     image = truth.with_name(truth.name.replace(_TRUTH, ""))
     if not image.exists():
         raise DatasetError(f"{truth} has no {image.name} beside it: copy it there, or remove the mask")
     stem, (patient, view, *moment) = image.name.partition(".")[0], image.name.partition(".")[0].split("_")
     frames, spacing_mm = size_of(image)
+    drawn = frames_of(truth)
+    if drawn != frames:
+        raise DatasetError(f"{truth} has {drawn} frames and {image.name} {frames}: copy both again, or remove them")
     first = _MOMENTS.index(moment[0]) if moment and moment[0] in _MOMENTS else 0
     for frame in range(frames):
         name = f"{stem}_{frame}" if frames > 1 else stem

@@ -8,6 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from rtseg.dataset import pictures
+from rtseg.dataset.masks import Values, filled, labels_of, whole
 from rtseg.errors import DatasetError
 from rtseg.frame import Image, Labels, Spacing
 
@@ -37,24 +39,18 @@ class Case:
 
     def image(self) -> Image:
         """(H, W) grey or (H, W, 3) RGB, uint8. Raises DatasetError."""
-        pixels = _read(self.image_path, self.frame)
+        pixels = _read_image(self.image_path, self.frame)
         return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
     def grey(self) -> Image:
         """(H, W) uint8, colour by its BT.601 luma. Raises DatasetError."""
-        pixels = _read(self.image_path, self.frame)
+        pixels = _read_image(self.image_path, self.frame)
         return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
 
     def labels(self, n_classes: int) -> Labels:
         """(H, W) uint8: 0 background, i + 1 the i-th class. Raises DatasetError."""
-        mask = _read(self.mask_path, self.frame)
-        mask = mask if mask.ndim == 2 else mask[..., 0]
-        values = _class_values(_filled(mask) if self.outlined else mask)
-        if values.max() > n_classes:
-            raise DatasetError(
-                f"{self.mask_path} holds the value {values.max()}, and there are {n_classes} classes: list them all"
-            )
-        return values
+        values = whole(_read_mask(self.mask_path, self.frame), self.mask_path)
+        return labels_of(filled(values, self.mask_path) if self.outlined else values, n_classes, self.mask_path)
 
     def image_and_labels(self, n_classes: int) -> tuple[Image, Labels]:
         """Both, checked to be of one size. Raises DatasetError."""
@@ -89,31 +85,19 @@ def _scan(case: Case) -> str:
     return f"{case.subject} {case.recording}".strip()
 
 
-def _read(path: Path, frame: int) -> Image:
+def _read_image(path: Path, frame: int) -> Image:
     """The pixels of a file, grey or BGR. Raises DatasetError, MissingExtra."""
     if path.name.endswith(NIFTI):
-        from rtseg.dataset.nifti import read_plane
+        from rtseg.dataset import nifti
 
-        return read_plane(path, frame)
-    pixels = cv2.imdecode(_bytes(path), cv2.IMREAD_ANYCOLOR) if path.exists() else None
-    if pixels is None:
-        raise DatasetError(f"{path} cannot be read as a picture: replace or remove it with its partner")
-    return pixels.astype(np.uint8, copy=False)
+        return nifti.read_image(path, frame)
+    return pictures.read_image(path)
 
 
-def _bytes(path: Path) -> Image:
-    data = np.fromfile(path, np.uint8)
-    return data if data.size else np.zeros(1, np.uint8)  # OpenCV raises on nothing, and gives None on rubbish
+def _read_mask(path: Path, frame: int) -> Values:
+    """The values of a file, (H, W). Raises DatasetError, MissingExtra."""
+    if path.name.endswith(NIFTI):
+        from rtseg.dataset import nifti
 
-
-def _class_values(mask: Labels) -> Labels:
-    """A mask drawn as 0 and 255 is 0 and 1; any other holds its classes' numbers."""
-    return (mask == 255).astype(np.uint8) if not np.any((mask > 0) & (mask < 255)) else mask
-
-
-def _filled(outline: Labels) -> Labels:
-    """What an outline goes round, itself included, as 255."""
-    contours, _ = cv2.findContours(outline, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    inside = np.zeros_like(outline)
-    cv2.drawContours(inside, contours, -1, 255, cv2.FILLED)
-    return inside
+        return nifti.read_mask(path, frame)
+    return pictures.read_mask(path)

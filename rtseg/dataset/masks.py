@@ -1,0 +1,63 @@
+"""A mask's values as labels."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import DatasetError
+from rtseg.frame import Labels
+
+Values: TypeAlias = npt.NDArray[Any]  # (H, W), of any number
+
+_NEAR = 0.01  # of a whole number, which a float mask that was scaled may just miss
+_WHITE = (255, 65535)  # of 8 and of 16 bits
+
+
+def whole(values: Values, path: Path) -> Values:
+    """The whole numbers (H, W) that a mask's values are. Raises DatasetError."""
+    rounded = np.rint(values) if values.dtype.kind == "f" else values
+    if rounded.min() >= 0 and (rounded is values or _are_near(values, rounded)):
+        return rounded
+    raise DatasetError(f"{path} holds values that are no labels: save it as whole numbers from 0")
+
+
+def _are_near(values: Values, rounded: Values) -> bool:
+    return bool(np.isfinite(values).all() and np.abs(values - rounded).max() <= _NEAR)
+
+
+def labels_of(values: Values, n_classes: int, path: Path) -> Labels:
+    """(H, W) uint8 of whole numbers; one class may be drawn in white. Raises DatasetError."""
+    most = int(values.max())
+    if most in _WHITE and np.count_nonzero(values) == np.count_nonzero(values == most):
+        if n_classes > 1:
+            raise DatasetError(f"{path} holds 0 and {most} with {n_classes} classes: save the labels 0..{n_classes}")
+        return (values > 0).astype(np.uint8)
+    if most > n_classes:
+        raise DatasetError(f"{path} holds the value {most}, and there are {n_classes} classes: list them all")
+    return values.astype(np.uint8)
+
+
+def filled(outline: Values, path: Path) -> Labels:
+    """What an ellipse's outline goes round, itself included, as 255, though the border cut it. Raises DatasetError."""
+    drawn = (outline > 0).astype(np.uint8)
+    contours, _ = cv2.findContours(drawn, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    inside = cv2.drawContours(np.zeros_like(drawn), contours, -1, 255, cv2.FILLED).astype(np.uint8, copy=False)
+    ellipse = _ellipse(contours, inside)
+    if 2 * np.count_nonzero(inside) < np.count_nonzero(ellipse):  # open: only the line itself was filled
+        inside = ellipse
+    if np.count_nonzero(inside) < 2 * sum(map(len, contours)):
+        raise DatasetError(f"{path} shows an outline that goes round nothing: draw it closed")
+    return inside
+
+
+def _ellipse(contours: Sequence[Any], inside: Labels) -> Labels:
+    """The ellipse that fits an outline, filled as far as it is in the picture, and the outline; nothing if none fits."""
+    points = np.concatenate(contours) if contours else np.zeros((0, 1, 2), np.int32)
+    fit = cv2.fitEllipseDirect(points) if len(points) >= 5 else ((0.0, 0.0), (0.0, 0.0), 0.0)
+    if not 0 < min(fit[1]) <= max(fit[1]) < 4 * max(inside.shape):  # also where it is not a number
+        return np.zeros_like(inside)
+    return cv2.ellipse(inside.copy(), fit, 255, cv2.FILLED).astype(np.uint8, copy=False)
