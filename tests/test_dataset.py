@@ -35,6 +35,8 @@ def test_pairs_by_stem_across_suffixes_and_ignores_other_files(tmp_path):
         ("010_HC", "010", 1),
         ("010_2HC", "010", 2),
         ("0000", "0000", 0),
+        ("patient07_4CH_frame3", "patient07_4CH", 3),
+        ("Anna-2_Frame0010", "Anna-2", 10),
         ("scan1_frame2_copy", "scan1_frame2_copy", 0),
     ],
 )
@@ -105,13 +107,61 @@ def test_measurements_give_the_pixel_size(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["name,pixel_size_mm\n000_HC,wide\n", "file,size\nx,1\n", "name,pixel_size_mm\n000_HC,1,2,3\n", "\x00\xff\n,\n"]
+    "text",
+    [
+        "name,pixel_size_mm\n000_HC,wide\n",
+        "name,pixel_size_mm\n000_HC,0\n",
+        "name,pixel_size_mm\n000_HC,nan\n",
+        "file,size\nx,1\n",
+        "name,pixel_size\n000_HC,1\n",
+        "name,pixel_size_mm\n000_HC,1,2,3\n",
+        "\x00\xff\n,\n",
+        f"name,pixel_size_mm,note\n000_HC,1,{131073 * 'x'}\n",
+    ],
+    ids=range(8),
 )
 def test_broken_measurements_are_named(tmp_path, text):
     write(tmp_path, "000_HC", plain(), plain())
     (tmp_path / "measurements.csv").write_text(text)
     with pytest.raises(DatasetError, match=r"measurements\.csv cannot be read .*: its columns are"):
         open_dataset(tmp_path)
+
+
+def test_measurements_may_have_suffixes_and_columns_of_text(tmp_path):
+    write(tmp_path, "000_HC", plain(), plain())
+    (tmp_path / "measurements.csv").write_text("name,pixel_size_mm,probe\n000_HC.PNG,0.07,curved\n")
+    assert open_dataset(tmp_path)[0].spacing_mm == (0.07, 0.07)
+
+
+def test_measurements_of_other_pictures_are_refused(tmp_path):
+    write(tmp_path, "000_HC", plain(), plain())
+    (tmp_path / "measurements.csv").write_text("name,pixel_size_mm\n00_HC,0.07\n")
+    with pytest.raises(DatasetError, match=r"names no picture of images/: its columns are name, pixel_size_mm and"):
+        open_dataset(tmp_path)
+
+
+def test_measurements_that_come_twice_are_not_chosen_between(tmp_path):
+    write(tmp_path, "000_HC", plain(), plain())
+    (tmp_path / "measurements.csv").write_text("name,pixel_size_mm\n000_HC,0.07\n000_HC.png,0.08\n")
+    with pytest.raises(DatasetError, match=r"2 rows of .*measurements\.csv are named '000_HC': keep one"):
+        open_dataset(tmp_path)
+
+
+def test_hidden_files_and_folders_are_no_pictures(tmp_path):
+    write(tmp_path, "a", plain(), plain())
+    (tmp_path / "images" / "._a.png").write_bytes(b"of macOS")
+    (tmp_path / "images" / "b.png").mkdir()
+    assert [case.name for case in open_dataset(tmp_path)] == ["a"]
+
+
+def test_names_are_one_however_their_accents_are_coded(tmp_path):
+    composed, parted = "Gef\u00e4\u00df", "Gefa\u0308\u00df"
+    write(tmp_path, parted, image=plain())
+    write(tmp_path, composed, mask=plain())
+    (tmp_path / "measurements.csv").write_text(f"name,pixel_size_mm\n{parted},0.07\n", encoding="utf-8")
+    (case,) = open_dataset(tmp_path)
+    assert (case.name, case.subject, case.spacing_mm) == (composed, composed, (0.07, 0.07))
+    assert case.image_and_labels(1)[0].shape == (6, 8)
 
 
 def test_folders_that_lack_something(tmp_path):

@@ -62,6 +62,12 @@ def test_hc18_fills_the_outline_and_reads_the_table(hc18):
     assert labels.sum() == pytest.approx(np.pi * 25 * 18, rel=0.06)
 
 
+def test_hc18_without_the_hidden_files_of_macos(hc18):
+    for path in (*hc18.iterdir(), hc18.parent / "training_set_pixel_size_and_HC.csv"):
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert [case.name for case in open_dataset(hc18)] == ["000_HC", "010_HC", "010_2HC"]
+
+
 def test_hc18_with_a_picture_or_numbers_lost(hc18):
     (hc18.parent / "training_set_pixel_size_and_HC.csv").write_text("filename,pixel size(mm)\n000_HC.png,wide\n")
     with pytest.raises(DatasetError, match=r"pixel_size_and_HC\.csv cannot be read .*: its columns are filename"):

@@ -12,20 +12,21 @@ from rtseg.dataset.folder import subject_and_order
 from rtseg.errors import DatasetError
 
 _ANNOTATION = "_Annotation.png"
-_TABLE = "*pixel_size_and_HC.csv"
+_SEEN = "[!.]"  # macOS leaves hidden files beside those it copies
+_TABLE = f"{_SEEN}*pixel_size_and_HC.csv"
 _NAME, _PIXEL, _HC = "filename", "pixel size(mm)", "head circumference (mm)"  # its columns
 
 
 def is_here(folder: Path) -> bool:
     """Whether a folder is laid out so."""
-    return next(folder.glob(f"*{_ANNOTATION}"), None) is not None
+    return next(folder.glob(f"{_SEEN}*{_ANNOTATION}"), None) is not None
 
 
 def cases(folder: Path) -> Iterator[Case]:
     """Each image with the ellipse that an expert drew, in millimetres where the table is there. Raises DatasetError."""
     table = next((path for place in (folder, folder.parent) for path in sorted(place.glob(_TABLE))), None)
     rows = _rows(table) if table else {}
-    for mask in sorted(folder.glob(f"*{_ANNOTATION}")):
+    for mask in sorted(folder.glob(f"{_SEEN}*{_ANNOTATION}")):
         image = mask.with_name(mask.name.replace(_ANNOTATION, ".png"))
         if not image.exists():
             raise DatasetError(f"{mask} has no {image.name} beside it: copy it there, or remove the annotation")

@@ -59,7 +59,7 @@ def _refuse_transparent(coded: Image, path: Path) -> None:
 
 
 def _bytes(path: Path) -> Image:
-    data = np.fromfile(path, np.uint8) if path.exists() else np.zeros(0, np.uint8)
+    data = np.fromfile(path, np.uint8) if path.is_file() else np.zeros(0, np.uint8)
     return data if data.size else np.zeros(1, np.uint8)  # OpenCV raises on nothing, and gives None on rubbish
 
 
