@@ -1,12 +1,14 @@
 """What a training is told: a TOML file, read into a frozen value."""
 
+import math
 import sys
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from rtseg.errors import ConfigError
+from rtseg.engines.base import ModelSpec
+from rtseg.errors import ConfigError, ModelError
 from rtseg.models import BASELINE, CELLS, LITE, WIDTHS
 
 if sys.version_info >= (3, 11):
@@ -15,6 +17,14 @@ else:
     import tomli as tomllib
 
 T = TypeVar("T")
+
+_MODEL_KEYS = {  # of TrainConfig and ModelSpec: what the latter does not refuse
+    "size": "give sides that a model may have, 4096 at most",
+    "classes": "give each a name of its own, 254 at most",
+    "std": "give a number above 0",
+    "single": "name some of the classes",
+    "ellipse": "name some of the classes",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +69,8 @@ class ScheduleConfig:
 
     batch: clips a step. clip: frames a clip. stills: the first share of the training, which sees batch * clip single frames a
     step: as much work, of more pictures, and the memory comes after. sparse: the share of clips made of a subject's frames,
-    in order. average: decay a step of the averaged weights, which are the ones that are kept.
+    in order. clip_gradient: the longest gradient of a step, inf for any length. average: decay a step of the averaged weights,
+    which are the ones that are kept.
     """
 
     epochs: float = 300.0
@@ -105,10 +116,10 @@ class TrainConfig:
 def read_config(path: Path | str) -> TrainConfig:
     """The training that a TOML file describes. Raises ConfigError."""
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}): name a training's .toml file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, of UTF-8, or a number of too many digits
         raise ConfigError(f"{path} is not TOML ({error}): mend that line") from None
     return from_values(values, str(path))
 
@@ -150,29 +161,84 @@ def _typed(value: Any, kind: Any, where: str) -> Any:
         if not isinstance(value, list | tuple) or (length and len(value) != len(items)):
             raise ConfigError(f"{where} is {value!r}: give a list{length}")
         return tuple(_typed(item, items[0], where) for item in value)
-    value = float(value) if kind is float and type(value) is int else value
+    value = _as_float(value) if kind is float and type(value) is int else value
     if type(value) is not kind:
         raise ConfigError(f"{where} is {value!r}: give a value of type {kind.__name__}")
     return value
 
 
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
 def _first_problem(config: TrainConfig) -> str:
     """What is out of range, in words, or nothing."""
-    schedule = config.schedule
+    tables = _schedule_problem(config.schedule), _network_problem(config.network), _loss_problem(config.loss)
+    return next(filter(None, (_picture_problem(config), _name_problem(config), _model_problem(config), *tables)), "")
+
+
+def _picture_problem(config: TrainConfig) -> str:
     step = 32 if config.network.deep else 16
     if any(side < 32 or side % step for side in config.size):
         return f"size is {config.size}: give multiples of {step}, 32 or more"
     if len(config.mean) != 1 or len(config.std) != 1:
         return "mean and std hold one value: the networks see grey"
-    if not config.classes:
-        return "classes are empty: name one"
-    if min(schedule.batch, schedule.clip) < 1 or min(schedule.learning_rate, schedule.epochs + schedule.minutes) <= 0:
-        return "[schedule] batch, clip, learning_rate, and epochs or minutes are above 0"
-    if not (0 <= schedule.sparse <= 1 and 0 <= schedule.stills <= 1 and 0 <= schedule.average < 1):
-        return "[schedule] sparse, stills and average lie in 0..1"
+    if not all(map(math.isfinite, config.mean + config.std)):
+        return f"mean is {config.mean} and std {config.std}: give finite numbers"
     if not (0 <= config.data.zoom <= 1 and 0 <= config.data.joined <= 1):
         return "[data] zoom and joined lie in 0..1"
-    return _network_problem(config.network)
+    return ""
+
+
+def _name_problem(config: TrainConfig) -> str:
+    if not config.name.strip():
+        return f"name is {config.name!r}: name the model"
+    if not config.classes:
+        return "classes are empty: name one"
+    if not all(name.strip() for name in config.classes):
+        return f"classes are {config.classes}: name each"
+    return ""
+
+
+def _model_problem(config: TrainConfig) -> str:
+    """The key that no model's description takes."""
+    spec = ModelSpec("some", (64, 64), ("class",), (0.0,), (1.0,))
+    for key, remedy in _MODEL_KEYS.items():
+        try:
+            spec = replace(spec, **{key: getattr(config, key)})
+        except ModelError:
+            return f"{key} is {getattr(config, key)}: {remedy}"
+    return ""
+
+
+def _schedule_problem(schedule: ScheduleConfig) -> str:
+    if min(schedule.batch, schedule.clip) < 1:
+        return "[schedule] batch and clip are above 0"
+    if not all(0 <= value < math.inf for value in (schedule.epochs, schedule.minutes)):
+        return "[schedule] epochs and minutes are 0 or more, and finite"
+    if not schedule.epochs + schedule.minutes:
+        return "[schedule] epochs or minutes are above 0"
+    if not 0 < schedule.learning_rate < math.inf:
+        return "[schedule] learning_rate is above 0, and finite"
+    if not (0 <= schedule.sparse <= 1 and 0 <= schedule.stills <= 1 and 0 <= schedule.average < 1):
+        return "[schedule] sparse, stills and average lie in 0..1"
+    if not 0 <= schedule.weight_decay < math.inf:
+        return "[schedule] weight_decay is 0 or more, and finite"
+    if not schedule.clip_gradient > 0:
+        return "[schedule] clip_gradient is above 0: give inf to clip nothing"
+    if not 0 <= schedule.seed < 2**63:
+        return "[schedule] seed is 0 or more, and below 2**63"
+    return ""
+
+
+def _loss_problem(loss: LossConfig) -> str:
+    weights = loss.dice, loss.cross_entropy, loss.steadiness
+    if not all(0 <= weight < math.inf for weight in (*weights, loss.boundary)):
+        return "[loss] dice, cross_entropy, boundary and steadiness are 0 or more, and finite"
+    return "" if any(weights) else "[loss] dice, cross_entropy and steadiness are all 0: give one more than that"
 
 
 def _network_problem(network: NetworkConfig) -> str:
@@ -186,6 +252,6 @@ def _network_problem(network: NetworkConfig) -> str:
         return f"[network] imagenet and deep are for size {LITE!r} alone: take that, or leave them out"
     if network.dropout and network.size == BASELINE:
         return f"[network] dropout is not for size {BASELINE!r}: leave it out"
-    if network.encoder_rate <= 0 or not 0 <= network.dropout < 1:
-        return "[network] encoder_rate is above 0, and dropout lies in 0..1, 1 left out"
+    if not (0 < network.encoder_rate < math.inf and 0 <= network.dropout < 1):
+        return "[network] encoder_rate is above 0 and finite, and dropout lies in 0..1, 1 left out"
     return ""

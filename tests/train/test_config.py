@@ -56,11 +56,46 @@ def test_what_is_not_said_is_default_and_whole_numbers_may_stand_for_floats(tmp_
         ("mean = [1, 2, 3]\nstd = [1, 2, 3]\n" + LEAST, "the networks see grey"),
         (LEAST.replace('["lumen"]', "[1]"), "classes is 1: give a value of type str"),
         (LEAST.replace('["lumen"]', "[]"), "classes are"),
+        (LEAST.replace('["lumen"]', '["a", "a"]'), "classes is .*: give each a name of its own"),
+        (LEAST.replace('["lumen"]', '["a", " "]'), "classes are .*: name each"),
+        (LEAST.replace('"x"', '" "'), "name is ' ': name the model"),
+        ('single = ["plaque"]\n' + LEAST, "single is .*: name some of the classes"),
+        ('ellipse = ["plaque"]\n' + LEAST, "ellipse is .*: name some of the classes"),
+        ("size = [8192, 256]\n" + LEAST, "size is .*: give sides that a model may have"),
+        ("std = [0]\n" + LEAST, "std is .*: give a number above 0"),
+        ("std = [-3]\n" + LEAST, "std is .*: give a number above 0"),
+        ("std = [inf]\n" + LEAST, "std .*: give finite numbers"),
+        ("mean = [nan]\n" + LEAST, "mean is .*: give finite numbers"),
+        (LEAST + "[schedule]\nepochs = nan\n", "epochs and minutes are 0 or more, and finite"),
+        (LEAST + "[schedule]\nepochs = inf\n", "epochs and minutes are 0 or more, and finite"),
+        (LEAST + f"[schedule]\nepochs = 1{'0' * 400}\n", "epochs and minutes are 0 or more, and finite"),
+        (LEAST + f"[schedule]\nepochs = 1{'0' * 5000}\n", "is not TOML"),
+        (LEAST + "[schedule]\nminutes = -1\n", "epochs and minutes are 0 or more, and finite"),
+        (LEAST + "[schedule]\nminutes = nan\n", "epochs and minutes are 0 or more, and finite"),
+        (LEAST + "[schedule]\nlearning_rate = nan\n", "learning_rate is above 0, and finite"),
+        (LEAST + "[schedule]\nweight_decay = -1e-3\n", "weight_decay is 0 or more"),
+        (LEAST + "[schedule]\nclip_gradient = 0\n", "clip_gradient is above 0: give inf to clip nothing"),
+        (LEAST + "[schedule]\nclip_gradient = nan\n", "clip_gradient is above 0"),
+        (LEAST + "[schedule]\nseed = -1\n", "seed is 0 or more"),
+        (LEAST + f"[schedule]\nseed = {2**63}\n", r"below 2\*\*63"),
+        (LEAST + "[network]\nencoder_rate = nan\n", "encoder_rate is above 0 and finite"),
+        (LEAST + "[loss]\nboundary = nan\n", r"\[loss\] .* are 0 or more, and finite"),
+        (LEAST + "[loss]\ndice = -1\n", r"\[loss\] .* are 0 or more, and finite"),
+        (LEAST + "[loss]\ndice = 0\ncross_entropy = 0\nsteadiness = 0\n", "are all 0: give one more than that"),
     ],
 )
 def test_what_is_refused(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message):
         read_config(written(tmp_path, text))
+
+
+def test_what_is_unusual_and_sound(tmp_path):
+    """A byte order mark, as some editors write it, no decay, no clipping, and the clock alone."""
+    path = tmp_path / "train.toml"
+    path.write_text(
+        LEAST + "[schedule]\nepochs = 0\nminutes = 1\nweight_decay = 0\nclip_gradient = inf\n", encoding="utf-8-sig"
+    )
+    assert read_config(path).schedule.minutes == 1
 
 
 def test_a_config_that_is_not_there(tmp_path):
