@@ -1,6 +1,8 @@
 """A training on disk: what is needed to go on with it, and to make a model of it."""
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from rtseg.errors import ConfigError
 from rtseg.models import BASELINE, RecurrentUNet, VideoNetwork
 from rtseg.models.imagenet import load_imagenet
 from rtseg.train.config import TrainConfig, from_values
+from rtseg.train.whole import write_whole
 
 _FORMAT = 1
 
@@ -39,18 +42,20 @@ def begin(config: TrainConfig) -> VideoNetwork:
 
 def _take_over(network: VideoNetwork, path: str) -> None:
     """Give a network the averaged weights of another training, as far as their shapes are its own."""
-    given, own = read_checkpoint(path)[1]["average"], network.state_dict()
-    fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
+    values, own = read_checkpoint(path)[1], network.state_dict()
+    with expected_whole(path):
+        given = values["average"].items()
+        fitting = {name: value for name, value in given if name in own and own[name].shape == value.shape}
     if len(fitting) < len(own) / 2:
         raise ConfigError(f"{path} is of another kind of network: start from one of the same size and cell")
     network.load_state_dict(own | fitting)
 
 
 def write_checkpoint(path: Path, config: TrainConfig, values: Mapping[str, Any]) -> None:
-    """Write a training's values beside its config, whole or not at all."""
-    part = path.with_suffix(".part")
-    torch.save({"format": _FORMAT, "config": asdict(config), **values}, part)
-    part.replace(path)
+    """Write a training's values beside its config, whole or not at all. Raises SinkError."""
+    data = io.BytesIO()  # torch does not tell a full disk from any other fault of its writer
+    torch.save({"format": _FORMAT, "config": asdict(config), **values}, data)
+    write_whole(path, data.getvalue())
 
 
 def read_checkpoint(path: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
@@ -62,15 +67,29 @@ def read_checkpoint(path: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
         return from_values(values.pop("config"), str(path)), values
     except ConfigError:
         raise
-    except Exception as error:  # noqa: BLE001  torch.load raises whatever the bytes lead it to
-        raise ConfigError(f"{path} is no checkpoint of a training ({error}): name a last.pt that `rtseg train` wrote") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): name a last.pt that `rtseg train` wrote") from None
+    except Exception:  # noqa: BLE001  torch.load raises whatever the bytes lead it to, in words that advise what is unsafe
+        raise ConfigError(f"{path} is no checkpoint of a training: name a last.pt that `rtseg train` wrote") from None
+
+
+@contextmanager
+def expected_whole(path: Path | str) -> Iterator[None]:
+    """Tell of what a checkpoint lacks, or holds in another shape, while its values are taken over. Raises ConfigError."""
+    try:
+        yield
+    except (LookupError, RuntimeError, TypeError, ValueError, AttributeError):
+        raise ConfigError(
+            f"{path} is damaged, or of another version of rtseg: name a whole last.pt, or train again into another folder"
+        ) from None
 
 
 def trained(path: Path | str) -> tuple[VideoNetwork, ModelSpec]:
     """The averaged network of a checkpoint, ready to run, and its description. Raises ConfigError."""
     config, values = read_checkpoint(path)
     network = build(config)
-    network.load_state_dict(values["average"])
+    with expected_whole(path):
+        network.load_state_dict(values["average"])
     return network.eval(), describe(network, config)
 
 

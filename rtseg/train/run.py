@@ -16,15 +16,18 @@ from torch import Tensor, nn
 from rtseg.dataset import Case, find_twins, open_dataset, split
 from rtseg.errors import ConfigError
 from rtseg.models import VideoNetwork
-from rtseg.train.checkpoint import begin, build, read_checkpoint, write_checkpoint
+from rtseg.train.checkpoint import begin, build, expected_whole, read_checkpoint, write_checkpoint
 from rtseg.train.clips import Clip, ClipMaker
-from rtseg.train.config import TrainConfig, read_config
+from rtseg.train.config import ScheduleConfig, TrainConfig, read_config
 from rtseg.train.curves import plot_curves
+from rtseg.train.interruption import held_back
 from rtseg.train.loader import Loader
 from rtseg.train.loss import segmentation_loss
+from rtseg.train.whole import write_whole
 
 CHECKPOINT = "last.pt"
 _PARTS = ("average", "network", "optimiser")
+_MOMENTS = ("exp_avg", "exp_avg_sq")  # that AdamW keeps of every weight
 _FOREVER = 10**9  # steps: the clock ends a training that is told its minutes
 _WARM_UP = 0.03  # of the training: the learning rate rises, so that the first steps do no harm
 _SAVE_SECONDS = 60.0
@@ -35,25 +38,36 @@ _log = logging.getLogger(__name__)
 def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False, threads: int = 2) -> Path:
     """Train what a TOML file describes, into out_dir: last.pt, split.json, losses.json, curves.png; returns last.pt's path.
 
-    resume: go on from out_dir's last.pt, step by step as if there had been no break. Raises ConfigError, DatasetError.
+    resume: go on from out_dir's last.pt, step by step as if there had been no break; without it, a folder that holds one is
+    refused. Ctrl-C ends the training after the step in hand, in last.pt. Raises ConfigError, DatasetError, SinkError.
     """
     config, out = read_config(config_path), Path(out_dir)
-    out.mkdir(parents=True, exist_ok=True)
+    _check_folder(out / CHECKPOINT, resume)
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)  # the clips have one thread of their own
-    training, held_out = split(open_dataset(config.data.folder), config.data.held_out)
-    _write_split(out / "split.json", training, held_out)
-    schedule = config.schedule
-    maker = ClipMaker(training, len(config.classes), config.size, config.data, schedule.sparse)
-    steps = math.ceil(schedule.epochs * len(training) / (schedule.batch * schedule.clip))
-    trainer = Trainer(config, steps)
+    halves = split(open_dataset(config.data.folder), config.data.held_out)
+    trainer = Trainer(config, _steps(config.schedule, len(halves[0])))
     if resume:
         trainer.load(out / CHECKPOINT)
-    _loop(trainer, maker, out)
-    trainer.save(out / CHECKPOINT)
+    out.mkdir(parents=True, exist_ok=True)
+    _write_split(out / "split.json", *halves)
+    _go_through(trainer, ClipMaker(halves[0], len(config.classes), config.size, config.data, config.schedule.sparse), out)
     plot_curves(trainer.losses, out / "curves.png")
-    (out / "losses.json").write_text(json.dumps(trainer.losses), encoding="utf-8")
+    write_whole(out / "losses.json", json.dumps(trainer.losses).encode())
     return out / CHECKPOINT
+
+
+def _check_folder(checkpoint: Path, resume: bool) -> None:
+    """Nothing is trained over what another training left, and none goes on from nothing. Raises ConfigError."""
+    if resume and not checkpoint.exists():
+        raise ConfigError(f"{checkpoint} is not there to go on from: leave --resume out, or name a training's folder")
+    if checkpoint.exists() and not resume:
+        raise ConfigError(f"{checkpoint} is of an earlier training: name another folder, or go on from it with --resume")
+
+
+def _steps(schedule: ScheduleConfig, images: int) -> int:
+    """How many steps the epochs are."""
+    return math.ceil(min(schedule.epochs * images / (schedule.batch * schedule.clip), _FOREVER))
 
 
 class Trainer:
@@ -114,9 +128,30 @@ class Trainer:
         config, values = read_checkpoint(path)
         if config != self.config:
             raise ConfigError(f"{path} was trained with other settings: go on with those, or train into another folder")
+        with expected_whole(path):
+            self._take_over(values)
+
+    def _take_over(self, values: dict[str, Any]) -> None:
         for name in _PARTS:
             getattr(self, name).load_state_dict(values[name])
-        self.step, self.seconds, self.losses = values["step"], values["seconds"], values["losses"]
+        if any(past[name].shape != value.shape for value, past in self.optimiser.state.items() for name in _MOMENTS):
+            raise ValueError("moments of other weights, which load_state_dict takes unseen")
+        self.step, self.seconds, self.losses = int(values["step"]), float(values["seconds"]), list(values["losses"])
+
+
+def _go_through(trainer: Trainer, maker: ClipMaker, out: Path) -> None:
+    """The training to its end, or to an interruption: both leave a checkpoint of all that was learnt."""
+    try:
+        _loop(trainer, maker, out)
+    except KeyboardInterrupt:
+        _keep(trainer, out)
+        raise
+    _keep(trainer, out)
+
+
+def _keep(trainer: Trainer, out: Path) -> None:
+    with held_back():
+        trainer.save(out / CHECKPOINT)
 
 
 def _loop(trainer: Trainer, maker: ClipMaker, out: Path) -> None:
@@ -126,7 +161,8 @@ def _loop(trainer: Trainer, maker: ClipMaker, out: Path) -> None:
         bar.add_task("training", total=1000)
         if trainer.progress < schedule.stills:
             _learn(trainer, maker, (schedule.batch * schedule.clip, 1), schedule.stills, out, bar)
-        _learn(trainer, maker, (schedule.batch, schedule.clip), 1.0, out, bar)
+        if trainer.progress < 1:
+            _learn(trainer, maker, (schedule.batch, schedule.clip), 1.0, out, bar)
 
 
 def _learn(trainer: Trainer, maker: ClipMaker, shape: tuple[int, int], until: float, out: Path, bar: Progress) -> None:
@@ -136,12 +172,13 @@ def _learn(trainer: Trainer, maker: ClipMaker, shape: tuple[int, int], until: fl
     saved = time.monotonic()
     with Loader(maker, shape, schedule.seed, trainer.step, last) as batches:
         for batch in batches:
-            loss = trainer.learn(batch)
+            with held_back():  # half a step could not be gone on from
+                loss = trainer.learn(batch)
             bar.update(
                 bar.task_ids[0], completed=int(1000 * trainer.progress), description=f"step {trainer.step} loss {loss:.3f}"
             )
             if time.monotonic() - saved > _SAVE_SECONDS:
-                trainer.save(out / CHECKPOINT)
+                _keep(trainer, out)
                 saved = time.monotonic()
             if trainer.progress >= until:
                 return
@@ -172,6 +209,6 @@ def _write_split(path: Path, training: Sequence[Case], held_out: Sequence[Case])
     """Who is trained on and who is not, and which pictures of both show the same view: those are warned of."""
     halves = {"training": [case.name for case in training], "held_out": [case.name for case in held_out]}
     twins = [(case.name, other.name) for case, other in find_twins(held_out, training)]
-    path.write_text(json.dumps({**halves, "twins": twins}, indent=1), encoding="utf-8")
+    write_whole(path, json.dumps({**halves, "twins": twins}, indent=1).encode())
     for name, other in twins:
         _log.warning("held-out %s shows the same view as %s: hold out both or neither, or its score is a lie", name, other)

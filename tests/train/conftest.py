@@ -25,3 +25,27 @@ def dataset_folder(tmp_path):
             for kind, pixels in zip(("images", "masks"), _vessel(subject, place), strict=True):
                 assert cv2.imwrite(str(folder / kind / f"scan{subject:02d}_frame{place:05d}.png"), pixels)
     return folder
+
+
+@pytest.fixture
+def config(tmp_path, dataset_folder):
+    def write(epochs, **settings):
+        lines = [f"{name} = {value}" for name, value in settings.items()]
+        text = f"""
+            name = "tiny"
+            classes = ["lumen"]
+            single = ["lumen"]
+            size = [48, 48]
+            [data]
+            folder = "{dataset_folder}"
+            held_out = ["scan01"]
+            [schedule]
+            epochs = {epochs}
+            batch = 2
+            clip = 2
+            """
+        path = tmp_path / "tiny.toml"
+        path.write_text(text + "\n".join(lines))
+        return path
+
+    return write

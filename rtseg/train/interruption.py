@@ -1,0 +1,27 @@
+"""Ctrl-C and the polite kill, which wait until what they would tear is whole."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_KINDS = signal.SIGINT, signal.SIGTERM
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let an interruption happen after the block instead of within it; beside the main thread none comes."""
+    in_main = threading.current_thread() is threading.main_thread()
+    found = {kind: signal.getsignal(kind) for kind in _KINDS} if in_main else {}
+    handlers = {kind: handler for kind, handler in found.items() if callable(handler)}
+    waiting: list[tuple[int, FrameType | None]] = []
+    for kind in handlers:
+        signal.signal(kind, lambda number, frame: waiting.append((number, frame)))
+    try:
+        yield
+    finally:
+        for kind, handler in handlers.items():
+            signal.signal(kind, handler)
+        for number, frame in waiting[:1]:
+            handlers[signal.Signals(number)](number, frame)

@@ -1,0 +1,94 @@
+"""Trainings that end before their end: what they leave is whole, and goes on."""
+
+import json
+import signal
+
+import pytest
+import torch
+
+from rtseg.errors import ConfigError
+from rtseg.train import train
+from rtseg.train.checkpoint import read_checkpoint
+from rtseg.train.interruption import held_back
+from rtseg.train.run import Trainer
+
+
+@pytest.fixture
+def interruptible():
+    """The handlers that the command line has."""
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = {kind: signal.signal(kind, interrupt) for kind in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for kind, handler in before.items():
+        signal.signal(kind, handler)
+
+
+def _interrupted(config, out, monkeypatch, kind):
+    """A training that is told to stop in the middle of its third step: weights moved, not yet counted."""
+    fold_in = Trainer._fold_in
+
+    def stumble(trainer):
+        if trainer.step == 2:
+            signal.raise_signal(kind)
+        fold_in(trainer)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_fold_in", stumble)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, out, threads=1)
+
+
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("interruptible")
+def test_an_interrupted_training_loses_nothing(config, tmp_path, monkeypatch, kind):
+    whole = train(config(8), tmp_path / "whole", threads=1)
+    broken = tmp_path / "broken"
+    _interrupted(config(8), broken, monkeypatch, kind)
+    assert {path.name for path in broken.iterdir()} == {"last.pt", "split.json"}
+    assert read_checkpoint(broken / "last.pt")[1]["step"] == 3
+    resumed = train(config(8), broken, resume=True, threads=1)
+    one, other = (read_checkpoint(path)[1] for path in (whole, resumed))
+    assert one["losses"] == other["losses"]
+    torch.testing.assert_close(one["average"], other["average"])
+
+
+@pytest.mark.usefixtures("interruptible")
+def test_an_interruption_waits_for_the_end_of_what_is_in_hand():
+    done = []
+
+    def work():
+        with held_back():
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            done.append("in hand")
+        done.append("after it")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done == ["in hand"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_used_folder_is_left_as_it_is(config, dataset_folder, tmp_path):
+    train(config(1), tmp_path / "out", threads=1)
+    before = {path: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    other = config(1)
+    other.write_text(other.read_text().replace("scan01", "scan00"))
+    with pytest.raises(ConfigError, match="earlier training: name another folder, or go on from it with --resume"):
+        train(other, tmp_path / "out", threads=1)
+    with pytest.raises(ConfigError, match="trained with other settings"):
+        train(other, tmp_path / "out", resume=True, threads=1)
+    assert {path: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert json.loads((tmp_path / "out" / "split.json").read_text())["held_out"][0].startswith("scan01")
+
+
+@pytest.mark.parametrize("stills", [0.0, 1.0])
+def test_a_finished_training_is_not_gone_on_with(config, tmp_path, stills):
+    settings = config(1, minutes=0.001, stills=stills)
+    step = read_checkpoint(train(settings, tmp_path / "out", threads=1))[1]["step"]
+    resumed = train(settings, tmp_path / "out", resume=True, threads=1)
+    assert read_checkpoint(resumed)[1]["step"] == step
