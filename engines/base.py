@@ -156,6 +156,14 @@ def named(spec: ModelSpec, inputs: Ports, outputs: Ports) -> ModelSpec:
     return replace(spec, states=states, image_input=image, logits_output=logits)
 
 
+def check_dtypes(spec: ModelSpec, dtypes: Mapping[str, str]) -> None:
+    """Raise ModelError unless all that is fed to a network and read from it is float32. dtypes: of its ports by name."""
+    carried = [name for state in spec.states for name in (state.input, state.output)]
+    for name in (spec.image_input, spec.logits_output, *carried):
+        if dtypes.get(name, "float32") != "float32":
+            raise ModelError(f"the network's {name!r} is {dtypes[name]}: export it again with float32 inputs and outputs")
+
+
 def check_ports(spec: ModelSpec, inputs: Ports, outputs: Ports) -> None:
     """Raise ModelError unless a network's named inputs and outputs are those that its spec tells of."""
     channels = len(spec.classes) + 1
@@ -173,6 +181,10 @@ def check_ports(spec: ModelSpec, inputs: Ports, outputs: Ports) -> None:
 
 
 def _check_port(ports: Ports, name: str, shape: tuple[int, ...]) -> None:
-    if ports.get(name) != shape:
-        found = ports.get(name, "nothing")
-        raise ModelError(f"the network has {found} where {name!r} {shape} should be: export it again with `rtseg export`")
+    if name not in ports:
+        raise ModelError(
+            f"the network has {dict(ports)} and no {name!r} {shape}: export it again with `rtseg export`, or name its memory "
+            f"by --state INPUT:OUTPUT"
+        )
+    if ports[name] != shape:
+        raise ModelError(f"the network has {ports[name]} where {name!r} {shape} should be: export it again with `rtseg export`")

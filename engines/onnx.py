@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.engines.base import Array, ModelSpec, SwapState, check_ports, named
+from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, named
 from rtseg.errors import EngineError, MissingExtra, ModelError
 from rtseg.frame import Image, Labels
 
@@ -29,6 +29,7 @@ class OnnxEngine:
         inputs, outputs = _ports(self._network.get_inputs(), path), _ports(self._network.get_outputs(), path)
         metadata = self._network.get_modelmeta().custom_metadata_map
         self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(metadata, path)
+        check_dtypes(self.spec, _dtypes([*self._network.get_inputs(), *self._network.get_outputs()]))
         check_ports(self.spec, inputs, outputs)
         self._logits = np.zeros(outputs[self.spec.logits_output], np.float32)
         self._binding: Any = self._network.io_binding()
@@ -93,7 +94,9 @@ def _open(path: Path, threads: int) -> Any:
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no parent but Exception
-        raise ModelError(f"{path} is no ONNX model that ONNX Runtime can read ({error}): export it again") from error
+        raise ModelError(
+            f"{path} is no ONNX model that ONNX Runtime can read ({error}): export it again, in float32"
+        ) from error
 
 
 def _ports(ports: Any, path: Path) -> dict[str, tuple[int, ...]]:
@@ -101,3 +104,9 @@ def _ports(ports: Any, path: Path) -> dict[str, tuple[int, ...]]:
     if dynamic:
         raise ModelError(f"{path} has no fixed shape for {dynamic}: export it again with static shapes")
     return {port.name: tuple(port.shape) for port in ports}
+
+
+def _dtypes(ports: Any) -> dict[str, str]:
+    """The dtype of each port by the name that NumPy has for it."""
+    names = {"tensor(float)": "float32", "tensor(double)": "float64"}
+    return {port.name: names.get(port.type, port.type.removeprefix("tensor(").removesuffix(")")) for port in ports}

@@ -7,7 +7,7 @@ import numpy as np
 import openvino as ov
 from openvino.frontend import FrontEndManager
 
-from rtseg.engines.base import METADATA_KEY, Array, ModelSpec, SwapState, check_ports, named
+from rtseg.engines.base import METADATA_KEY, Array, ModelSpec, SwapState, check_dtypes, check_ports, named
 from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
 
@@ -25,6 +25,7 @@ class OpenVinoEngine:
         model = read_network(path)
         inputs, outputs = _ports(model.inputs, path), _ports(model.outputs, path)
         self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(_metadata(model), path)
+        check_dtypes(self.spec, _dtypes([*model.inputs, *model.outputs]))
         check_ports(self.spec, inputs, outputs)
         self._request: Any = compile_network(model, path, threads, bfloat16=bfloat16).create_infer_request()
         self._logits = np.zeros(outputs[self.spec.logits_output], np.float32)
@@ -110,6 +111,13 @@ def _ports(ports: Any, path: Path) -> dict[str, tuple[int, ...]]:
     if dynamic:
         raise ModelError(f"{path} has no fixed shape for {dynamic}: export it again with static shapes")
     return {port.any_name: tuple(int(side) for side in port.shape) for port in ports}
+
+
+def _dtypes(ports: Any) -> dict[str, str]:
+    """The dtype of each port by the name that NumPy has for it."""
+    return {
+        port.any_name: "bfloat16" if port.element_type == ov.Type.bf16 else str(port.element_type.to_dtype()) for port in ports
+    }
 
 
 def _reason(error: Exception) -> str:

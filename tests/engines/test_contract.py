@@ -4,6 +4,7 @@ from pathlib import Path
 
 import networks
 import numpy as np
+import onnx
 import pytest
 
 from rtseg.engines.base import Engine
@@ -109,12 +110,34 @@ class TestModelFiles:
             ({"size": (32, 32)}, "'image'"),
             ({"states": ()}, "takes"),
             ({"classes": ("a", "b", "c")}, "gives"),
-            ({"image_input": "frame"}, "'frame'"),
+            ({"image_input": "frame"}, r"has \{'image': .*'h_in': .*and no 'frame'"),
         ],
     )
     def test_metadata_that_lie(self, name: str, changes: dict, complaint: str, tmp_path: Path):
         with pytest.raises(ModelError, match=f"{complaint}.*export it again"):
             load_engine(networks.recurrent(tmp_path / "lie.onnx", networks.spec(**changes)), name)
+
+    def test_a_memory_that_nobody_told_of(self, name: str, tmp_path: Path):
+        path = networks.undescribed(networks.recurrent(tmp_path / "bare.onnx"))
+        with pytest.raises(ModelError, match="--state INPUT:OUTPUT"):
+            load_engine(path, name, spec=networks.spec(states=(), image_input="x"))
+
+    @pytest.mark.parametrize(
+        ("port", "kind", "dtype"), [("input", "FLOAT16", "float16"), ("input", "UINT8", "uint8"), ("output", "INT64", "int64")]
+    )
+    def test_other_dtypes_than_float32(self, name: str, port: str, kind: str, dtype: str, tmp_path: Path):
+        network = onnx.load(networks.stateless(tmp_path / "typed.onnx"))
+        inner = {"input": "x", "output": "output_32"}
+        cast = {"input": ("input", "x", "FLOAT"), "output": ("output_32", "output", kind)}[port]
+        for node in network.graph.node:
+            for names in (node.input, node.output):
+                names[:] = [inner[port] if one == port else one for one in names]
+        node = onnx.helper.make_node("Cast", [cast[0]], [cast[1]], to=getattr(onnx.TensorProto, cast[2]))
+        network.graph.node.insert(0 if port == "input" else len(network.graph.node), node)
+        getattr(network.graph, port)[0].type.tensor_type.elem_type = getattr(onnx.TensorProto, kind)
+        onnx.save(network, tmp_path / "typed.onnx")
+        with pytest.raises(ModelError, match=f"the network's '{port}' is {dtype}: export it again with float32 inputs"):
+            load_engine(tmp_path / "typed.onnx", name, spec=networks.spec(states=()))
 
     def test_dynamic_shapes(self, name: str, tmp_path: Path):
         path = networks.stateless(tmp_path / "dynamic.onnx", networks.spec(states=()), size=("h", "w"))
