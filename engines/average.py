@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.engines.whole import whole
+from rtseg.engines.whole import whole_onnx
 from rtseg.errors import MissingExtra, ModelError
 
 try:
@@ -24,26 +24,31 @@ except ImportError:
 def average(models: Sequence[Path | str], out: Path | str) -> int:
     """Write the mean of FP32 ONNX networks of one shape to `out`, whole or not at all; it describes itself as the first does.
 
-    Returns the number of values averaged. Raises ModelError where there are fewer than two, or they are not of one shape.
+    Returns the number of values averaged. Raises ModelError where there are fewer than two, they are not of one shape, or
+    `out` is one of them.
     """
     if len(models) < 2:
         raise ModelError("one network has no mean: name two or more")
-    first, *others = [_read(Path(path)) for path in models]
-    for path, other in zip(models[1:], others, strict=True):
-        if _shape(other) != _shape(first):
-            raise ModelError(f"{path} is another network than {models[0]}: average those of one training config")
-    known = [{weight.name: weight for weight in network.graph.initializer} for network in others]
-    averaged = sum(_mean_into(weight, [weights[weight.name] for weights in known]) for weight in first.graph.initializer)
-    with whole(Path(out), ".average-") as part:
+    with whole_onnx(Path(out), ".average-", *map(Path, models)) as part:
+        first, *others = [_read(Path(path)) for path in models]
+        for path, other in zip(models[1:], others, strict=True):
+            if _shape(other) != _shape(first):
+                raise ModelError(f"{path} is another network than {models[0]}: average those of one training config")
+        averaged = _mean_of(first, others)
+        if not averaged:
+            raise ModelError(f"{models[0]} has no float32 weights to average: export the networks again in float32")
         onnx.save(first, part)
     return averaged
 
 
 def _read(path: Path) -> Any:
+    """A network with the weights that it keeps in files beside it. Raises ModelError."""
     try:
-        network = onnx.load(path, load_external_data=False)
-    except (OSError, DecodeError) as error:
+        network = onnx.load(path)
+    except (OSError, DecodeError, onnx.checker.ValidationError) as error:
         raise ModelError(f"{path} cannot be read as ONNX ({error}): name a file that `rtseg export` wrote") from None
+    if not network.graph.node:
+        raise ModelError(f"{path} cannot be read as ONNX (it is empty): name a file that `rtseg export` wrote")
     if any(node.op_type == "QuantizeLinear" for node in network.graph.node):
         raise ModelError(f"{path} is in INT8, whose steps are its own: average in FP32, and `rtseg quantize` the mean")
     return network
@@ -53,6 +58,12 @@ def _shape(network: Any) -> tuple[Any, ...]:
     """All of a network but its numbers."""
     weights = sorted((weight.name, weight.data_type, tuple(weight.dims)) for weight in network.graph.initializer)
     return [node.SerializeToString() for node in network.graph.node], weights, list(map(str, network.graph.input))
+
+
+def _mean_of(first: Any, others: Sequence[Any]) -> int:
+    """Put the mean of all networks into the first; how many values that changes."""
+    known = [{weight.name: weight for weight in network.graph.initializer} for network in others]
+    return sum(_mean_into(weight, [weights[weight.name] for weights in known]) for weight in first.graph.initializer)
 
 
 def _mean_into(weight: Any, others: Sequence[Any]) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rtseg.engines.base import StateSpec
+from rtseg.engines.stage import cause, stage
 from rtseg.engines.torch import load_script
 from rtseg.errors import ConfigError, MissingExtra, ModelError
 
@@ -38,10 +39,23 @@ def foreign_network(checkpoint: Path | str, factory: str = "") -> nn.Module:
 
 
 def states_of(network: nn.Module, size: tuple[int, int]) -> tuple[StateSpec, ...]:
-    """The memory of a network that tells it by a method initial_states(n, (H, W)), as rtseg's own do; others have none."""
+    """The memory of a network that tells it by a method initial_states(n, (H, W)), as rtseg's own do; others have none.
+
+    Raises ModelError.
+    """
     tell: Callable[..., tuple[Tensor, ...]] | None = getattr(network, "initial_states", None)
-    states = tell(1, size) if tell else ()
+    with stage(f"the network's initial_states(1, {size}) fails", "let it give a tensor of zeros for each state"):
+        states = tensors(tell(1, size) if tell else ())
     return tuple(StateSpec(f"state_{place}_in", f"state_{place}_out", tuple(state.shape)) for place, state in enumerate(states))
+
+
+def tensors(answer: Any) -> tuple[Tensor, ...]:
+    """What a network answers as a tuple, whatever it is by itself. Raises ModelError."""
+    parts = tuple(answer) if isinstance(answer, tuple | list) else (answer,)
+    strange = [type(part).__name__ for part in parts if not isinstance(part, Tensor)]
+    if strange:
+        raise ModelError(f"the network returns a {strange[0]}: let its factory return one that gives logits, *states")
+    return parts
 
 
 class _Answers(nn.Module):
@@ -54,12 +68,7 @@ class _Answers(nn.Module):
             self.initial_states = network.initial_states
 
     def forward(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        answer = self.network(x, *states)
-        answer = tuple(answer) if isinstance(answer, tuple | list) else (answer,)
-        strange = [type(part).__name__ for part in answer if not isinstance(part, Tensor)]
-        if strange:
-            raise ModelError(f"the network returns a {strange[0]}: let its factory return one that gives logits, *states")
-        return answer
+        return tensors(self.network(x, *states))
 
 
 class _Scaled(nn.Module):
@@ -90,8 +99,10 @@ def _built(factory: str) -> nn.Module:
     sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: the function stands where the user stands
     try:
         network = getattr(import_module(module), name)()
-    except (ImportError, AttributeError, TypeError) as error:
-        raise ConfigError(f"{factory!r} builds no network ({error}): name a function without arguments") from error
+    except Exception as error:  # the user's own code raises whatever it likes
+        raise ConfigError(
+            f"{factory!r} builds no network ({cause(error)}): name a function without arguments that runs by itself"
+        ) from error
     finally:
         sys.path.remove(str(Path.cwd()))
     if not isinstance(network, nn.Module):
@@ -101,9 +112,16 @@ def _built(factory: str) -> nn.Module:
 
 def _weights(checkpoint: Path | str) -> Mapping[str, Any]:
     try:
-        values = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except Exception as error:  # noqa: BLE001  torch.load raises whatever the bytes lead it to
-        raise ModelError(f"{checkpoint} holds no weights ({error}): save them with torch.save(network.state_dict())") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what it then refuses
+            values = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise ModelError(f"{checkpoint} holds no weights ({error.strerror}): name the file of a state dict") from None
+    except Exception:  # noqa: BLE001  torch.load raises whatever the bytes lead it to, and advises to run what is in them
+        raise ModelError(
+            f"{checkpoint} holds no weights (it is no state dict): save them with torch.save(network.state_dict(), FILE), or a "
+            f"whole network as TorchScript, which needs no MODULE:FACTORY"
+        ) from None
     for key in _NESTED:
         values = values[key] if isinstance(values, Mapping) and isinstance(values.get(key), Mapping) else values
     if not isinstance(values, Mapping):

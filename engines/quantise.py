@@ -24,7 +24,8 @@ import numpy.typing as npt
 from rtseg import kernels
 from rtseg.engines.base import METADATA_KEY, ModelSpec
 from rtseg.engines.onnx import OnnxEngine
-from rtseg.engines.whole import whole
+from rtseg.engines.stage import stage
+from rtseg.engines.whole import whole_onnx
 from rtseg.errors import MissingExtra, ModelError
 from rtseg.frame import Image
 from rtseg.kernels.fit import letterbox
@@ -37,6 +38,8 @@ except ImportError:
     raise MissingExtra("a quantisation", "onnx") from None
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
+OPSET, IR = 13, 4  # of ONNX, the oldest that INT8 can be said in
+AGAIN = "export it again with `rtseg export`"
 SHORTEST = 4  # steps of a network with a memory in a clip: from a still alone, one step, nobody learns what its memory holds
 Feed = dict[str, npt.NDArray[np.float32]]  # a network's inputs by name
 
@@ -65,15 +68,14 @@ def quantise(
     pattern. Raises ModelError.
     """
     model, out = Path(model), Path(out)
-    if out.resolve() == model.resolve():
-        raise ModelError(f"{out} is the FP32 model itself, which nothing could bring back: name another file to write")
-    with whole(out, ".quantise-") as part:
+    with whole_onnx(out, ".quantise-", model) as part:
         prepared = part.with_name(f"prepared-{part.name}")
         described = _prepare(model, prepared, spec)
         chosen, left = _convolutions(model, prepared, in_float)
         reader = _Reader(_feeds(model, described, clips))
-        _quantise(prepared, part, reader, left)
-        _describe(part, described)
+        with stage(f"ONNX Runtime cannot quantise {model}", AGAIN):
+            _quantise(prepared, part, reader, left)
+            _describe(part, described)
     return Quantised(chosen, left, reader.frames)
 
 
@@ -93,8 +95,23 @@ def _prepare(model: Path, prepared: Path, spec: ModelSpec | None) -> ModelSpec:
     """The network with its constants and BatchNorms folded, and its description."""
     engine = OnnxEngine(model, spec)
     engine.close()
-    quant_pre_process(model, prepared, skip_symbolic_shape=True)  # shapes are static, and symbols need sympy
+    with stage(f"ONNX Runtime cannot prepare {model}", AGAIN):
+        network = onnx.load(model)  # with the weights that lie in files beside it, which the tools look for elsewhere
+        _check_version(model, network)
+        quant_pre_process(network, prepared, skip_symbolic_shape=True)  # shapes are static, and symbols need sympy
     return engine.spec
+
+
+def _check_version(model: Path, network: Any) -> None:
+    opset = next((opset.version for opset in network.opset_import if opset.domain in ("", "ai.onnx")), OPSET)
+    if opset < OPSET:
+        raise ModelError(
+            f"{model} is of opset {opset}, which has no scale a channel: export it again with opset {OPSET} or later"
+        )
+    if network.ir_version < IR:
+        raise ModelError(
+            f"{model} is of IR {network.ir_version}, whose weights are inputs: export it again with IR {IR} or later"
+        )
 
 
 def _convolutions(model: Path, prepared: Path, in_float: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

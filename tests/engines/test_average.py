@@ -34,9 +34,48 @@ def test_each_weight_is_the_mean_and_the_description_stays(three, tmp_path):
     assert [path.name for path in out.parent.iterdir()] == ["mean.onnx"]
 
 
-def test_the_first_may_be_written_over(three):
-    average(three, three[0])
-    assert np.allclose(weights(three[0])["sum"], 1.5)
+def test_none_of_them_is_written_over(three):
+    before = three[0].read_bytes()
+    with pytest.raises(ModelError, match=r"0\.5\.onnx is one of the models it is made of.*name another file"):
+        average(three, three[0].parent / "." / three[0].name)
+    assert three[0].read_bytes() == before
+
+
+def test_a_mean_that_is_no_onnx_file_by_name(three, tmp_path):
+    with pytest.raises(ModelError, match=r"does not end in \.onnx.*name an \.onnx file"):
+        average(three, tmp_path / "mean.pt")
+
+
+def test_weights_in_files_beside_the_network(three, tmp_path):
+    for place, path in enumerate(three):
+        onnx.save(onnx.load(path), path, save_as_external_data=True, location=f"{place}.data", size_threshold=0)
+    average(three, tmp_path / "there" / "mean.onnx")
+    assert np.allclose(weights(tmp_path / "there" / "mean.onnx")["sum"], 1.5)
+    (tmp_path / "2.data").unlink()
+    with pytest.raises(ModelError, match=r"3\.0\.onnx cannot be read as ONNX .*2\.data"):
+        average(three, tmp_path / "there" / "mean.onnx")
+
+
+def test_files_of_no_byte(tmp_path):
+    (tmp_path / "empty.onnx").touch()
+    with pytest.raises(ModelError, match=r"empty\.onnx cannot be read as ONNX \(it is empty\)"):
+        average([tmp_path / "empty.onnx"] * 2, tmp_path / "mean.onnx")
+    assert not (tmp_path / "mean.onnx").exists()
+
+
+def test_weights_in_float16(three, tmp_path):
+    network = onnx.load(three[0])
+    for weight in network.graph.initializer:
+        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), weight.name))
+    onnx.save(network, three[0])
+    with pytest.raises(ModelError, match="no float32 weights to average: export"):
+        average([three[0]] * 2, tmp_path / "mean.onnx")
+
+
+def test_a_full_disk(three, tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx, "save", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(ModelError, match=r"mean\.onnx cannot be written \(No space left on device\): name a file"):
+        average(three, tmp_path / "mean.onnx")
 
 
 def test_networks_of_other_shapes_are_refused(three, tmp_path):

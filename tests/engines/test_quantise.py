@@ -184,9 +184,38 @@ def test_what_cannot_be_quantised(fp32, int8, tiny, tmp_path, model, options, co
 
 def test_the_fp32_model_is_not_overwritten(fp32):
     before = fp32.read_bytes()
-    with pytest.raises(ModelError, match=r"is the FP32 model itself.*name another file"):
+    with pytest.raises(ModelError, match=r"is one of the models it is made of.*name another file"):
         quantise(fp32, fp32.parent / "." / fp32.name, [clip(0)])
     assert fp32.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("opset", "ir", "complaint"),
+    [(11, 8, "of opset 11.*again with opset 13 or later"), (13, 3, "of IR 3.*again with IR 4 or later")],
+)
+def test_files_too_old_for_int8(fp32, tmp_path, opset, ir, complaint):
+    network = onnx.load(fp32)
+    network.opset_import[0].version, network.ir_version = opset, ir
+    shapes = [onnx.helper.make_tensor_value_info(w.name, w.data_type, w.dims) for w in network.graph.initializer]
+    network.graph.input.extend(shapes if ir < 4 else [])
+    onnx.save(network, tmp_path / "old.onnx")
+    with pytest.raises(ModelError, match=complaint):
+        quantise(tmp_path / "old.onnx", tmp_path / "int8.onnx", [clip(0, 4)])
+
+
+def test_weights_in_a_file_beside_the_network(fp32, int8, tmp_path):
+    onnx.save(onnx.load(fp32), tmp_path / "net.onnx", save_as_external_data=True, location="net.data", size_threshold=0)
+    quantise(tmp_path / "net.onnx", tmp_path / "there" / "int8.onnx", [clip(0), clip(1)])
+    assert (tmp_path / "there" / "int8.onnx").read_bytes() == int8.read_bytes()
+
+
+def test_what_the_tools_do_not_take_is_said_in_a_line(fp32, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("\nhalf a node\nstack")
+
+    monkeypatch.setattr("rtseg.engines.quantise.quantize_static", broken)
+    with pytest.raises(ModelError, match=r"cannot quantise .*net\.onnx \(half a node\): export it again"):
+        quantise(fp32, tmp_path / "int8.onnx", [clip(0, 4)])
 
 
 @pytest.mark.parametrize("clips", [[], [[]]])
