@@ -1,17 +1,14 @@
-"""Files of a training that are written whole or not at all."""
+"""Files of a training, whole or not at all."""
 
 from pathlib import Path
 
+from rtseg.engines import whole
 from rtseg.errors import SinkError
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Put a file in the place of an older one, which stays where that fails. Raises SinkError."""
-    part = path.with_suffix(".part")
     try:
-        part.write_bytes(data)
-        part.replace(path)
+        whole.write_whole(path, data)
     except OSError as error:
         raise SinkError(f"{path} cannot be written ({error.strerror}): make room on its disk, or name another folder") from None
-    finally:
-        part.unlink(missing_ok=True)
