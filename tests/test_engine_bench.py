@@ -177,7 +177,7 @@ def test_what_is_left_out_is_said(small_peak, model):
 def test_a_peer_of_unknown_size(small_peak, model, tmp_path):
     done = rtseg("bench", "--engines", "--model", model, "--peer", torchscript(tmp_path / "peer.pt"))
     assert done.exit_code == 1
-    assert "--peer-size HxW is not '': give numbers, like 256x256" in done.stderr.replace("\n", "")
+    assert "--peer-size HxW is not '': give whole pixels, like 256x256" in done.stderr.replace("\n", "")
 
 
 def test_no_network_no_cost(tmp_path):

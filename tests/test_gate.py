@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
         for frame in range(frames):
             image = np.full((64, 96), 20, np.uint8)
             image[10 + frame : 40 + frame, 20:60] = 230
-            mask = np.where(image > 128, 255, 0).astype(np.uint8)
+            mask = (image > 128).astype(np.uint8)
             image[50:62, 70:94] = 230
             name = f"scan{scan:02d}_frame{frame:05d}.png"
             cv2.imwrite(str(path / "images" / name), image)

@@ -130,7 +130,7 @@ def test_a_network_with_a_memory_runs_in_the_users_words(tmp_path):
         (["--split", "other.json"], "are not in the folder, somebody_else first"),
         (["--float", "conv9"], "no convolution named 'conv9'"),
         (["--size", "32x48", "--classes", "lumen", "--state", "h_in"], "--state is not 'h_in': give the names"),
-        (["--size", "32x48", "--classes", "lumen", "--state", "a:b"], "'a' () should be"),
+        (["--size", "32x48", "--classes", "lumen", "--state", "a:b"], "and no 'a' ()"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(fp32, data, tmp_path, monkeypatch, arguments, complaint):
