@@ -1,8 +1,9 @@
 """What an engine is: it runs one network, and hands its memory of the past in and out as a value."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -10,6 +11,8 @@ from rtseg.errors import ModelError
 from rtseg.frame import Image, Labels
 
 METADATA_KEY = "rtseg.spec"  # in the ONNX file's metadata_props: the ModelSpec as JSON
+MAX_NAME = 255  # characters of a network's, a class's or a port's name
+MAX_LEVEL = 1e9  # of a mean or a standard deviation in grey levels: a 32-bit float holds their quotients
 
 Array: TypeAlias = Any  # a NumPy array on the CPU, a device array on a GPU: kernels follow where it lives
 State: TypeAlias = Any  # opaque outside the engine that made it
@@ -79,10 +82,12 @@ class ModelSpec:
             known = {field.name: _frozen(values[field.name]) for field in fields(cls) if field.name in values}
             states = tuple(StateSpec(**{key: _frozen(value) for key, value in state.items()}) for state in values["states"])
             return cls(**{**known, "states": states})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             if isinstance(error, ModelError):
                 raise
-            raise ModelError(f"the model's metadata cannot be read ({error!r}): export it again with `rtseg export`") from None
+            raise ModelError(
+                f"the model's metadata cannot be read ({_short(error)}): export it again with `rtseg export`"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,16 +136,60 @@ def _frozen(value: Any) -> Any:
 
 
 def _first_problem(spec: ModelSpec) -> str:
-    """What is wrong with a spec, in words, or nothing."""
-    if len(spec.size) != 2 or not all(isinstance(side, int) and 8 <= side <= 4096 for side in spec.size):
-        return f"its input size is {spec.size}"
-    if not spec.classes or len(set(spec.classes)) != len(spec.classes) or len(spec.classes) > 254:
-        return f"its classes are {spec.classes}"
-    if len(spec.mean) not in (1, 3) or len(spec.std) != len(spec.mean) or not all(value > 0 for value in spec.std):
-        return f"its mean is {spec.mean} and its std {spec.std}"
-    if not {*spec.single, *spec.ellipse} <= set(spec.classes):
-        return f"{spec.single + spec.ellipse} are not all among its classes {spec.classes}"
+    """Return what is wrong with a spec, in words, or nothing. Its values may be of any type: they come from a file."""
+    if not _is_name(spec.name):
+        return f"its name is {_short(spec.name)}"
+    if not _are(spec.size, _is_count) or len(spec.size) != 2 or not all(8 <= side <= 4096 for side in spec.size):
+        return f"its input size is {_short(spec.size)}"
+    if not _are(spec.classes, _is_name) or not 0 < len(set(spec.classes)) == len(spec.classes) <= 254:
+        return f"its classes are {_short(spec.classes)}"
+    if not _are(spec.mean, _is_number) or not _are(spec.std, _is_number) or not _is_scaling(spec):
+        return f"its mean is {_short(spec.mean)} and its std {_short(spec.std)}"
+    for chosen in (spec.single, spec.ellipse):
+        if not _are(chosen, _is_name) or not set(chosen) <= set(spec.classes):
+            return f"{_short(chosen)} are not all among its classes {_short(spec.classes)}"
+    return _problem_of_ports(spec)
+
+
+def _is_scaling(spec: ModelSpec) -> bool:
+    return len(spec.mean) in (1, 3) and len(spec.std) == len(spec.mean) and all(value > 0 for value in spec.std)
+
+
+def _problem_of_ports(spec: ModelSpec) -> str:
+    """Return what is wrong with the names of a spec's ports and with its states, in words, or nothing."""
+    if not _are(spec.states, lambda state: isinstance(state, StateSpec)):
+        return f"its states are {_short(spec.states)}"
+    for state in spec.states:
+        if not _are(state.shape, _is_count) or len(state.shape) > 8:
+            return f"the shape of a state is {_short(state.shape)}"
+    for names in ([spec.image_input, *(s.input for s in spec.states)], [spec.logits_output, *(s.output for s in spec.states)]):
+        if not all(map(_is_name, names)) or len(set(names)) != len(names):
+            return f"its ports are named {_short(names)}"
     return ""
+
+
+def _are(values: Any, is_right: Callable[[Any], bool]) -> bool:
+    """Return whether a value is a tuple, all of whose items are right."""
+    return isinstance(values, tuple) and all(map(is_right, values))
+
+
+def _is_name(value: Any) -> bool:
+    """Return whether a value is text of one line: names are shown in messages and on pictures."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) <= MAX_LEVEL  # NaN is not either
+
+
+def _short(value: Any) -> str:
+    """Return a value as a message may hold it, which a file could make of any length."""
+    text = repr(value)
+    return text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 3]}..."
 
 
 def named(spec: ModelSpec, inputs: Ports, outputs: Ports) -> ModelSpec:

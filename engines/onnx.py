@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, named
+from rtseg.engines.weight_check import check_weights, metadata_of
 from rtseg.errors import EngineError, MissingExtra, ModelError
 from rtseg.frame import Image, Labels
 
@@ -25,9 +26,9 @@ class OnnxEngine:
     name = "onnx"
 
     def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0) -> None:
+        metadata = metadata_of(check_weights(path))
         self._network: Any = _open(path, threads)
         inputs, outputs = _ports(self._network.get_inputs(), path), _ports(self._network.get_outputs(), path)
-        metadata = self._network.get_modelmeta().custom_metadata_map
         self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(metadata, path)
         check_dtypes(self.spec, _dtypes([*self._network.get_inputs(), *self._network.get_outputs()]))
         check_ports(self.spec, inputs, outputs)

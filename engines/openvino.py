@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
+from openvino import passes
 from openvino.frontend import FrontEndManager
 
-from rtseg.engines.base import METADATA_KEY, Array, ModelSpec, SwapState, check_dtypes, check_ports, named
+from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, named
+from rtseg.engines.weight_check import check_weights, metadata_of
 from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
 
@@ -22,9 +24,10 @@ class OpenVinoEngine:
     name = "openvino"
 
     def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0, bfloat16: bool = False) -> None:
-        model = read_network(path)
+        metadata = metadata_of(check_weights(path))
+        model = convert_network(path)
         inputs, outputs = _ports(model.inputs, path), _ports(model.outputs, path)
-        self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(_metadata(model), path)
+        self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(metadata, path)
         check_dtypes(self.spec, _dtypes([*model.inputs, *model.outputs]))
         check_ports(self.spec, inputs, outputs)
         self._request: Any = compile_network(model, path, threads, bfloat16=bfloat16).create_infer_request()
@@ -73,7 +76,30 @@ def _shared(array: Array) -> ov.Tensor:
 
 
 def read_network(path: Path) -> Any:
-    """OpenVINO's model of an ONNX file. Raises ModelError."""
+    """Return OpenVINO's model of an ONNX file, whose weights are numbers and lie in its folder. Raises ModelError."""
+    check_weights(path)
+    return convert_network(path)
+
+
+def check_folded(path: Path) -> None:
+    """Raise ModelError where constants that the network computes from others, once and for all, are NaN.
+
+    OpenVINO folds them into weights, and answers finite nonsense as it does where a weight in the file is NaN.
+    """
+    model, manager = read_network(path), passes.Manager()
+    manager.register_pass(passes.ConstantFolding())
+    manager.run_passes(model)
+    for op in model.get_ops():
+        if op.get_type_name() == "Constant" and op.get_element_type().is_real() and np.isnan(_floats(op)).any():
+            raise ModelError(f"{path} computes weights that are NaN ({op.friendly_name!a}): train and export it again")
+
+
+def _floats(constant: Any) -> Array:
+    return constant.get_data(dtype=np.float32) if constant.get_element_type() == ov.Type.bf16 else constant.data
+
+
+def convert_network(path: Path) -> Any:
+    """Return OpenVINO's model of an ONNX file that was checked. Raises ModelError."""
     # Core.read_model would ask every frontend it has, and some print what they think of a broken file.
     reader = FrontEndManager().load_by_framework("onnx")
     try:
@@ -99,11 +125,6 @@ def compile_network(model: Any, path: Path, threads: int, *, profiled: bool = Fa
         return core.compile_model(model, "CPU", options)
     except RuntimeError as error:
         raise ModelError(f"OpenVINO cannot compile {path} ({_reason(error)}): try --engine onnx") from error
-
-
-def _metadata(model: Any) -> dict[str, str]:
-    known = model.has_rt_info(["framework", METADATA_KEY])
-    return {METADATA_KEY: model.get_rt_info(["framework", METADATA_KEY]).astype(str)} if known else {}
 
 
 def _ports(ports: Any, path: Path) -> dict[str, tuple[int, ...]]:

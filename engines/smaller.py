@@ -14,8 +14,9 @@ import numpy.typing as npt
 import openvino as ov
 
 from rtseg.engines.base import Array, Engine, ModelSpec, Ports, StateSpec, SwapState
+from rtseg.engines.model_check import require_model
 from rtseg.engines.openvino import OpenVinoEngine, compile_network, read_network
-from rtseg.errors import ModelError
+from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
 
 SHARES = ((3, 4), (2, 3), (1, 2))  # of each side; the first at which every state has whole sides is taken
@@ -97,13 +98,17 @@ class ShrinkableEngine:
             engine.close()
 
 
-def shrinkable(engine: Engine, path: Path, *, threads: int = 0) -> ShrinkableEngine | None:
-    """`engine` with a smaller form of it; None where it is not OpenVINO's, or the network has no smaller form."""
+def shrinkable(engine: Engine, path: Path, *, threads: int = 0, trusted: bool = False) -> ShrinkableEngine | None:
+    """Return `engine` with a smaller form of it; None where it is not OpenVINO's, or the network has no smaller form.
+
+    trusted: see load_engine; a smaller form that exceeds the limits is none.
+    """
     if type(engine) is not OpenVinoEngine:
         return None
     try:
+        require_model(path, "reduced", engine.spec, threads=threads, trusted=trusted)
         return ShrinkableEngine(engine, ReshapedEngine(path, engine.spec, threads=threads))
-    except ModelError:
+    except (EngineError, ModelError):
         return None
 
 

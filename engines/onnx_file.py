@@ -1,0 +1,188 @@
+"""Reads the parts of an ONNX file that must be checked before an engine opens it, without the onnx package.
+
+Protocol Buffers, "Encoding", https://protobuf.dev/programming-guides/encoding; the field numbers are those of onnx.proto.
+Only this module walks the wire format; it never follows a length beyond its message, and depth and size of the walk are bounded.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rtseg.errors import ModelError
+
+MAX_DEPTH = 32  # of graphs inside graphs, as Loop, If and Scan hold them
+MAX_FIELDS = 1_000_000  # of one file: the walk takes a microsecond and 200 bytes for each
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
+_BITS = 64  # of a varint
+
+Fields = dict[int, list["int | memoryview"]]  # a message's fields by number
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """Holds one tensor as it lies in the file."""
+
+    name: bytes
+    dtype: int
+    """The value of TensorProto.DataType."""
+    raw: tuple[memoryview, ...]
+    """The pieces of raw_data, little-endian."""
+    typed: Mapping[int, tuple[memoryview, ...]]
+    """The pieces of float_data (4), int32_data (5) and double_data (10), by field number."""
+    external: Mapping[str, str] | None
+    """The location, offset and length of data in another file; None for data in this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Holds one operation with the constants in its attributes."""
+
+    op: str
+    inputs: tuple[bytes, ...]
+    outputs: tuple[bytes, ...]
+    tensors: tuple[Tensor, ...]
+    floats: tuple[memoryview, ...]
+    """The float attributes, 4 bytes a value, little-endian."""
+
+
+@dataclass
+class OnnxFile:
+    """Holds all nodes and constants of an ONNX file, those of inner graphs and functions included, and its metadata."""
+
+    path: Path
+    nodes: list[Node] = field(default_factory=list)
+    tensors: list[Tensor] = field(default_factory=list)
+    """The initializers, dense and sparse."""
+    metadata: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """The pairs of metadata_props, in the order of the file."""
+    fields_read: int = 0
+
+    @classmethod
+    def read(cls, path: Path) -> "OnnxFile":
+        """Read a file. Raises ModelError where it is no well-formed ONNX protobuf."""
+        found = cls(path)
+        try:
+            found._model(memoryview(path.read_bytes()))
+        except _Malformed as problem:
+            raise ModelError(f"{path} is no ONNX model ({problem}): export it again with `rtseg export`") from None
+        except OSError as error:
+            raise ModelError(f"{path} cannot be read ({error.strerror}): name an .onnx file of yours") from None
+        return found
+
+    def _model(self, message: memoryview) -> None:
+        model = self._fields(message)
+        graphs = _messages(model, 7)
+        if not graphs:
+            raise _Malformed("it holds no graph")
+        for graph in graphs:
+            self._graph(graph, MAX_DEPTH)
+        for function in _messages(model, 25):
+            for node in _messages(self._fields(function), 7):
+                self._node(node, MAX_DEPTH)
+        self.metadata = list(map(self._pair, _messages(model, 14)))
+
+    def _graph(self, message: memoryview, depth: int) -> None:
+        if not depth:
+            raise _Malformed(f"its graphs are nested more than {MAX_DEPTH} deep")
+        graph = self._fields(message)
+        for node in _messages(graph, 1):
+            self._node(node, depth)
+        self.tensors += [self._tensor(tensor) for tensor in _messages(graph, 5)]
+        self.tensors += [self._sparse(tensor) for tensor in _messages(graph, 15)]
+
+    def _node(self, message: memoryview, depth: int) -> None:
+        node, tensors, floats = self._fields(message), list[Tensor](), list[memoryview]()
+        for one in _messages(node, 5):
+            attribute = self._fields(one)
+            floats += [*_messages(attribute, 2), *_messages(attribute, 7)]
+            tensors += [self._tensor(t) for t in (*_single(attribute, 5), *_messages(attribute, 10))]
+            tensors += [self._sparse(t) for t in (*_single(attribute, 22), *_messages(attribute, 23))]
+            for graph in (*_messages(attribute, 6), *_messages(attribute, 11)):
+                self._graph(graph, depth - 1)
+        op = b"".join(map(bytes, _messages(node, 4)[-1:])).decode(errors="replace")
+        inputs, outputs = (tuple(map(bytes, _messages(node, number))) for number in (1, 2))
+        self.nodes.append(Node(op, inputs, outputs, tuple(tensors), tuple(floats)))
+
+    def _sparse(self, message: memoryview) -> Tensor:
+        """Return the values of a sparse tensor, which bear its name."""
+        (values,) = _single(self._fields(message), 1) or (memoryview(b""),)
+        return self._tensor(values)
+
+    def _tensor(self, message: memoryview) -> Tensor:
+        tensor = self._fields(message)
+        dtype = (_integers(tensor, 2) or [0])[-1]
+        typed = {number: tuple(_messages(tensor, number)) for number in (4, 5, 10)}
+        external = None
+        if (_integers(tensor, 14) or [0])[-1] == 1:
+            pairs = [self._pair(pair) for pair in _messages(tensor, 13)]
+            external = {key.decode(errors="replace"): value.decode(errors="replace") for key, value in pairs}
+        name = b"".join(map(bytes, _messages(tensor, 8)[-1:]))
+        return Tensor(name, dtype, tuple(_messages(tensor, 9)[-1:]), typed, external)
+
+    def _pair(self, message: memoryview) -> tuple[bytes, bytes]:
+        """Return key and value of a StringStringEntryProto."""
+        pair = self._fields(message)
+        key, value = (b"".join(map(bytes, _messages(pair, number)[-1:])) for number in (1, 2))
+        return key, value
+
+    def _fields(self, message: memoryview) -> Fields:
+        found: Fields = {}
+        for number, value in _walk(message):
+            found.setdefault(number, []).append(value)
+            self.fields_read += 1
+            if self.fields_read > MAX_FIELDS:
+                raise _Malformed(f"it has more than {MAX_FIELDS} fields")
+        return found
+
+
+class _Malformed(Exception):
+    """Says why bytes are no ONNX protobuf."""
+
+
+def _walk(message: memoryview) -> Iterator[tuple[int, "int | memoryview"]]:
+    """Yield number and value of each field; a varint's value is an int, and in a list of floats its bytes are kept."""
+    at, end = 0, len(message)
+    while at < end:
+        tag, at = _varint(message, at)
+        number, wire = tag >> 3, tag & 7
+        if wire == VARINT:
+            value, after = _varint(message, at)
+            yield number, (message[at:after] if number == 5 else value)  # int32_data's bytes are decoded all at once
+            at = after
+            continue
+        if wire == BYTES:
+            size, at = _varint(message, at)
+        elif wire in (FIXED32, FIXED64):
+            size = 4 if wire == FIXED32 else 8
+        else:
+            raise _Malformed(f"its wire type {wire} does not exist")
+        if size > end - at:
+            raise _Malformed("it is cut off")
+        yield number, message[at : at + size]
+        at += size
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """Return a varint and the place behind it."""
+    value = 0
+    for place, byte in enumerate(message[at : at + 10]):
+        value |= (byte & 0x7F) << (7 * place)
+        if byte < 0x80:
+            return value & ((1 << _BITS) - 1), at + place + 1
+    raise _Malformed("it is cut off")
+
+
+def _messages(fields: Fields, number: int) -> list[memoryview]:
+    return [value for value in fields.get(number, ()) if isinstance(value, memoryview)]
+
+
+def _integers(fields: Fields, number: int) -> list[int]:
+    return [value for value in fields.get(number, ()) if isinstance(value, int)]
+
+
+def _single(fields: Fields, number: int) -> list[memoryview]:
+    """Return the one message of a field, or none: a parser would merge several, and what is checked would not be what runs."""
+    found = _messages(fields, number)
+    if len(found) > 1:
+        raise _Malformed("a value stands in it twice")
+    return found
