@@ -167,14 +167,14 @@ def _limited(receive: Receive, most: int) -> Receive:
 
 async def _read(receive: Receive) -> bytes:
     """Read a whole body. Raises EventRefused where it was cut."""
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] != "http.request":
             raise EventRefused(f"this event is longer than {MOST_EVENT} bytes, or was cut: reload the page")
         body += message.get("body", b"")
         if not message.get("more_body", False):
-            return body
+            return bytes(body)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

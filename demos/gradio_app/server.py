@@ -85,6 +85,8 @@ class Routes:
         with self._visitors.receive(visitor) as allowed:
             try:
                 visitor.upload = await receive_upload(request.stream(), visitor.folder, allowed, self._receiving)
+            except UploadRefused:
+                raise  # it is an OSError too
             except (ClientDisconnect, OSError) as error:
                 raise UploadRefused("the upload was cut, or its page was closed: try again") from error
         return Response(status_code=204)
