@@ -12,6 +12,7 @@ from rtseg.demos.gradio_app.live import fed
 from rtseg.demos.gradio_app.measuring import LENGTHS, SOURCES
 from rtseg.demos.gradio_app.settings import NO_FILTER, Look, Settings, models
 from rtseg.demos.gradio_app.sources import ADDRESS, CAMERA, FAULTS, PROBE, UPLOAD, Probe, Sources
+from rtseg.demos.gradio_app.upload_button import upload_button
 from rtseg.demos.gradio_app.uploads import KINDS, MOST_BYTES
 from rtseg.demos.gradio_app.visitors import MOST_CLICKS, Visitor, Visitors
 from rtseg.demos.gradio_app.work import benchmark, recording
@@ -104,7 +105,7 @@ class Page:
         titles = self._sources.titles
         source = gr.Dropdown(titles, value=titles[0], label="source", elem_id="rtseg-source")
         address = gr.Textbox(label="address", placeholder="rtsp://camera.local/stream", visible=False)
-        upload = self._upload("Upload a clip or a still", "rtseg-uploaded-live")
+        upload = upload_button("Upload a clip or a still", "rtseg-uploaded-live")
         with gr.Row(visible=False, elem_id="rtseg-faults") as faults:
             for fault in FAULTS:
                 button = gr.Button(fault, size="sm", min_width=48)
@@ -143,7 +144,7 @@ class Page:
                 gr.HTML(
                     f'<span class="quiet">{KINDS}, at most {MOST_BYTES >> 20} MB; it is deleted when this page is closed</span>'
                 )
-                upload = self._upload("Upload a recording", "rtseg-uploaded-recording")
+                upload = upload_button("Upload a recording", "rtseg-uploaded-recording")
                 chosen = gr.Textbox("the bundled clip", label="recording", interactive=False)
                 model = gr.Dropdown(models(), value=Settings().model, label="model")
                 engine = gr.Dropdown(list(ENGINES), value=ENGINES[0], label="engine")
@@ -165,17 +166,6 @@ class Page:
                 )
             outcome = gr.HTML(elem_id="rtseg-report", elem_classes="rtseg-grow", min_height=400)
         self._on(begin.click, self._measure, [source, model, engine, length], [outcome], queue=True)
-
-    def _upload(self, title: str, name: str) -> gr.Button:
-        """A choice of a file, which page.js sends to our own route; returns the hidden button that it presses then.
-
-        None of Gradio's own uploads: their events name a path, which a visitor may choose.
-        """
-        gr.HTML(
-            f'<label class="rtseg-upload">{title}<input type="file" data-done="{name}"></label>'
-            '<span class="quiet" role="status"></span>'
-        )
-        return gr.Button(title, elem_id=name, elem_classes="rtseg-hidden")
 
     def _button(self, title: str, *, main: bool = False) -> gr.Button:
         """A button that can be pressed once the page knows its visitor: before that, a click would be lost."""
