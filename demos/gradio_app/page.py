@@ -39,9 +39,7 @@ def mount(app: FastAPI, visitors: Visitors, sources: Sources) -> FastAPI:
     mounted: FastAPI = gr.mount_gradio_app(app, page, "/", app_kwargs=quiet, **shown)
     # A second check behind the gate's: Gradio checks the paths that values name only where this is set.
     page.has_launched = True
-    page.max_threads = max(
-        40, visitors.most * (MOST_CLICKS + 2)
-    )  # so that one visitor's blocked clicks leave threads to others
+    page.max_threads = max(40, visitors.most * (MOST_CLICKS + 2))  # one visitor's blocked clicks leave threads to others
     return mounted
 
 
