@@ -1,5 +1,6 @@
 """The sources that a visitor may choose, and no others: what is on the server's disk is not among them."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ UPLOAD = "an uploaded clip or still"
 CAMERA = "this browser's camera"
 ADDRESS = "an address (URI)"
 SCHEMES = ("camera", "http", "https", "igtl", "rtsp", "rtsps", "srt", "tcp", "udp")  # of addresses: none opens a file
+_DEVICE = re.compile(r"(/dev/video)?\d{1,3}(\?[\w=&.-]*)?", re.ASCII)  # a camera opens any path otherwise
 
 DEEPEST = 1.5
 _PHANTOM = "vessel?height=480&width=640&fps=25&seed=3"
@@ -101,7 +103,11 @@ def _uploaded(upload: Path | None) -> str:
 
 def _checked(address: str) -> str:
     """An address that leads to a camera or into the network. Raises SourceError."""
-    scheme, colon, _ = address.strip().partition(":")
-    if not colon or scheme.lower() not in SCHEMES:
-        raise SourceError(f"an address begins with {', '.join(f'{scheme}:' for scheme in SCHEMES)}: files are uploaded instead")
-    return address.strip()
+    address = address.strip()
+    scheme, _, rest = address.partition(":")
+    if scheme.lower() not in SCHEMES or not (_DEVICE.fullmatch(rest) if scheme.lower() == "camera" else rest.startswith("//")):
+        raise SourceError(
+            f"an address begins with {', '.join(f'{scheme}:' for scheme in SCHEMES)}, "
+            "and names a camera by its number or a host: files are uploaded instead"
+        )
+    return address

@@ -22,7 +22,10 @@ from rtseg.sources.stream import LinkSettings, StreamLink
 # packets that were read to recognise the stream, with the key frame, and the first picture waits for the next one.
 # `fflags=noparse`, for H.264 by RTSP over TCP: FFmpeg's parser ends a picture where the next begins, and nal.py does not wait.
 _PROBE = {"analyzeduration": "500000", "fpsprobesize": "3"}
-_WEB = {**_PROBE, "protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy", "multiple_requests": "1"}
+_WEB = {**_PROBE, "multiple_requests": "1"}
+# What a stream may lead to, e.g. by a playlist: never to files. No address may set it.
+_ALLOWED_WEB = "http,https,tcp,tls,crypto,httpproxy"
+_ALLOWED = f"{_ALLOWED_WEB},rtsp,rtsps,rtp,srtp,udp,srt"
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -105,6 +108,7 @@ def _connect(address: str, protocol: Protocol, options: Mapping[str, str]) -> In
     form, started = options.get("format"), monotonic()
     hardware = accelerator(options.get(OPTION, CPU), shown(address))
     options = {name: value for name, value in options.items() if name not in ("format", OPTION)}
+    options["protocol_whitelist"] = _ALLOWED_WEB if protocol in (_HTTP, _HLS) else _ALLOWED
     try:
         return av.open(address, format=form, options=options, timeout=(protocol.open_s, protocol.read_s), hwaccel=hardware)
     except ProtocolNotFoundError:
