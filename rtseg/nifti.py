@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from rtseg.errors import MissingExtra, SourceError
 from rtseg.frame import Spacing
+from rtseg.limits import check_size
 
 try:
     from nibabel import Nifti1Image
@@ -77,6 +78,7 @@ def open_volume(path: Path) -> Volume:
         depth, times = (*shape[2:], 1, 1)[:2]
         if not (len(shape) in (2, 3, 4) and min(shape) > 0 and max(shape[:2]) <= _MOST_SIDE and 1 in (depth, times)):
             raise SourceError(f"{path} has a size of {shape}: a recording is (x, y, t)")
+        check_size(path, shape[1], shape[0])
         colours = (3,) if kind.names == ("R", "G", "B") else ()
         if not colours and kind.kind not in "iuf":
             raise SourceError(f"{path} has pixels of {kind}: save them as numbers from dark to bright")

@@ -11,6 +11,7 @@ from typing import Any
 
 from rtseg.errors import MissingExtra, SourceError, SourceNotFound
 from rtseg.frame import Origin, Spacing
+from rtseg.limits import check_size
 from rtseg.sources.base import DEFAULT_FPS, existing, is_there, stream_info
 from rtseg.sources.dicom_header import TAGS, Timing, spacing, timing
 from rtseg.sources.dicom_pixels import PALETTE, levels_of, shown
@@ -85,6 +86,7 @@ def _instance(path: Path) -> Instance:
         series, number = (int(header.get(f"{name}Number") or 0) for name in ("Series", "Instance"))
         place = (series, str(header.get("SeriesInstanceUID", "")), number, _natural_order(path.name))
         instance = Instance(path, size, frames, timing(header), spacing(header), place)
+    check_size(path, *size)
     if not header.file_meta.get("TransferSyntaxUID"):
         raise SourceError(f"{path} does not say how its pixels are coded (transfer syntax): have the archive send it again")
     return instance

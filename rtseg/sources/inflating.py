@@ -22,4 +22,4 @@ class Inflating:
             unpacked += self._zlib.decompress(packed, size - len(unpacked)) if packed else self._zlib.flush()
             if not packed:
                 break
-        return bytes(unpacked[:size])
+        return bytes(unpacked)

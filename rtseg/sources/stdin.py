@@ -14,6 +14,7 @@ from av.container import InputContainer
 from rtseg.errors import SourceError
 from rtseg.frame import Spacing
 from rtseg.sources.base import Source
+from rtseg.sources.decoder import size_limit
 from rtseg.sources.reconnect import LinkLimits, Reconnecting
 from rtseg.sources.stream import LinkSettings, StreamLink
 
@@ -50,7 +51,7 @@ class StdinLink(StreamLink):
         super().close()
 
     def _open(self) -> InputContainer:
-        return av.open(self._pipe, mode="r", options={"analyzeduration": "500000", "fpsprobesize": "3"})
+        return av.open(self._pipe, mode="r", options={"analyzeduration": "500000", "fpsprobesize": "3", **size_limit()})
 
 
 def open_stdin(descriptor: int | None = None, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Source:

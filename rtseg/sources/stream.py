@@ -145,7 +145,7 @@ class StreamLink:
         if is_in_pieces(container):
             # Unit by unit, the decoder gives a picture with its last one. Without slice threads, as on one core, its error
             # concealment would take each unit for the last.
-            coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {"enable_er": "0"}
+            coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {**coder.options, "enable_er": "0"}
             packets, restarts = whole_units(packets, on_wrong=coder.flush_buffers), Restarts(coder.flush_buffers)
         self._format = f"{container.format.name}, {coder.name}, {coder.pix_fmt or 'unknown pixels'}"
         return packets, restarts

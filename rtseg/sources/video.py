@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Image, Spacing, StreamInfo
 from rtseg.sources.base import existing, stream_info
-from rtseg.sources.decoder import Account, decode, frame_rate, open_account, video_stream
+from rtseg.sources.decoder import Account, decode, frame_rate, open_account, size_limit, video_stream
 from rtseg.sources.hardware import CPU, accelerator, check_taken
 from rtseg.sources.picture import PictureReader
 
@@ -116,7 +116,7 @@ def _read_images(container: InputContainer, stream: VideoStream, account: Accoun
 def _open(path: Path, hardware: HWAccel | None) -> InputContainer:
     try:
         # As a file: FFmpeg takes no name for a protocol then, and follows a playlist to other files only, not to a network.
-        return av.open(f"file:{path}", hwaccel=hardware)
+        return av.open(f"file:{path}", options=size_limit(), hwaccel=hardware)
     except (FFmpegError, OSError) as error:
         raise SourceError(
             f"{path} cannot be read as a video ({error.strerror}): check that it is one and that its recording was finished, "
