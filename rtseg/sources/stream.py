@@ -54,7 +54,7 @@ class StreamLink:
     def __init__(self, open_container: Callable[[], InputContainer], settings: LinkSettings) -> None:
         self._settings, self.clock = settings, SourceClock()
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
-        self._closed = False
+        self._closed, self.ends_corrupt = False, ""
         self._blind_ns: int | None = None  # when the first packet came of which there is no picture yet
         self._read, self._images = 0, PictureReader()
         self._container: InputContainer | None = _connect(open_container, settings.name)
@@ -157,6 +157,8 @@ class StreamLink:
         if packet is None and not (problem == _CLOSED and self._ends):
             raise SourceError(problem)
         self._watch_pace(perf_counter_ns() - asked_ns)
+        if packet is not None:
+            self.ends_corrupt = "its last packet is incomplete" if packet.is_corrupt else ""
         return packet
 
     def _goes_on(self, _packet: "Packet[VideoStream]") -> bool:
