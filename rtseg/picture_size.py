@@ -9,6 +9,7 @@ from collections.abc import Callable
 _Size = tuple[int, int]  # (height, width)
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG: SOF0 to SOF15 without DHT, JPG, DAC
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # JPEG markers without a length
+_MOST_SCANS = 100  # JPEG: each goes over the whole picture again; a progressive one has about ten
 _SCAN, _END = 0xDA, 0xD9
 _TIFF_TAGS = (256, 257, 322, 323)  # the width and height of the image, and those of its tiles
 _TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}  # the types that a size may have
@@ -28,7 +29,9 @@ def picture_size(coded: bytes | memoryview) -> _Size | None:
 
 
 def _jpeg(data: memoryview) -> _Size | None:
-    """The largest size of all frame headers, up to the first scan."""
+    """The largest size of all frame headers, up to the first scan; None where a small file would be decoded for minutes."""
+    if data.tobytes().count(b"\xff\xda") > _MOST_SCANS:
+        return None
     at, largest = 2, None
     while at < len(data):
         if data[at] != 0xFF:  # bytes between two segments, which libjpeg passes over
