@@ -10,9 +10,13 @@ from rich.measure import Measurement
 from rich.table import Table
 from typer.core import TyperGroup
 
+from rtseg.cli.pixels import add_to
 from rtseg.errors import RtsegError
 
 _WIDEST = 400  # characters of a table
+_OPENING = frozenset(  # the commands that open a source or a dataset, those of `rtseg bench` among them
+    ["run", "build", "demo", "doctor", "eval", "gate", "measure", "quantize", "train", "engines", "loop", "speckle", "temporal"]
+)
 INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 
 console = Console()
@@ -21,6 +25,14 @@ _complaints = Console(stderr=True, soft_wrap=True)
 
 class Commands(TyperGroup):
     """Runs a command and turns what it raises into one line and an exit code."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command, with `--max-pixels` where it opens a source or a dataset."""
+        command = super().get_command(ctx, cmd_name)
+        for one in (command, *getattr(command, "commands", {}).values()):
+            if one is not None and one.name in _OPENING:
+                add_to(one)
+        return command
 
     def invoke(self, ctx: Any) -> Any:
         try:

@@ -29,6 +29,7 @@ from rtseg.sinks.watchdog import watchdogs
 from rtseg.sources import Source, open_source
 from rtseg.sources.address import shown
 from rtseg.sources.open import KNOWN
+from rtseg.sources.replay import without_gaps
 from rtseg.speckle import FILTERS, SpeckleFilter
 
 SOURCES = f"{KNOWN[0].upper()}{KNOWN[1:]}"
@@ -56,6 +57,7 @@ def run(
     ] = False,
     steadying: Steadying,
     record: RecordOption = None,
+    skip_gaps: Annotated[bool, typer.Option("--skip-gaps", help="Leave out pauses of more than 5 s in a replay.")] = False,
     policy: PolicyOption = None,
     speckle: Annotated[
         str, typer.Option("--speckle", help=f"A filter before the model, NAME[:STRENGTH]: {', '.join(FILTERS)}.")
@@ -71,6 +73,7 @@ def run(
 ) -> None:
     """Segment SOURCE and write the overlay, the masks and the measurements."""
     leave_cores()
+    source = without_gaps(source) if skip_gaps else source
     temporal, speckle_filter = steadying.options(), SpeckleFilter.parsed(speckle) if speckle else None
     network = saving(load(model, engine, threads, description.of(model)), budget, model, threads)
     with closing(network):

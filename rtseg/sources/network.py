@@ -13,6 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 from rtseg.errors import SourceError
 from rtseg.frame import Spacing
 from rtseg.sources.address import host, shown, split_options
+from rtseg.sources.decoder import size_limit
 from rtseg.sources.hardware import CPU, OPTION, accelerator
 from rtseg.sources.nal import is_in_pieces
 from rtseg.sources.reconnect import LinkLimits, Reconnecting
@@ -109,6 +110,7 @@ def _connect(address: str, protocol: Protocol, options: Mapping[str, str]) -> In
     hardware = accelerator(options.get(OPTION, CPU), shown(address))
     options = {name: value for name, value in options.items() if name not in ("format", OPTION)}
     options["protocol_whitelist"] = _ALLOWED_WEB if protocol in (_HTTP, _HLS) else _ALLOWED
+    options |= size_limit()
     try:
         return av.open(address, format=form, options=options, timeout=(protocol.open_s, protocol.read_s), hwaccel=hardware)
     except ProtocolNotFoundError:
