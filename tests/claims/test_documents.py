@@ -33,7 +33,7 @@ NEEDS = {  # what a mark may name, and the commands of its block that are then p
     "NVIDIA GPU": r"^(rtseg build|cmake|pip) ",
     "Jetson board": r"",
 }
-SHORTER = {"eval": ["--threads", "1"], "bench": ["--frames", "10", "--rounds", "1", "--threads", "1"], "demo": ["--port", "0"]}
+SHORTER = {"eval": ["--threads", "1"], "bench": ["--frames", "60", "--rounds", "1", "--threads", "1"], "demo": ["--port", "0"]}
 RECIPES = Path("engines/zoo")  # hours of training each: their commands are parsed and not run
 WAIT_S = 240
 
@@ -190,6 +190,7 @@ def run(command, folder):
 def run_endless(command, folder, name):
     """Run a command until it gives its first result, and end it as Ctrl-C does."""
     first = folder / "first_masks"
+    shutil.rmtree(first, ignore_errors=True)  # of the command before
     if name == "run":
         command = [*command, "--masks", str(first), *(["--view-at", "0"] if "--view" in command else [])]
     log = folder / "endless.log"
