@@ -2,39 +2,57 @@
 
 import signal
 import sys
-from typing import Any, NoReturn
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
-from rtseg.cli.pixels import add_to
+from rtseg.cli.commands import COMMANDS
 from rtseg.errors import RtsegError
 
-_WIDEST = 400  # characters of a table
+if TYPE_CHECKING:
+    from rtseg.cli.console import console, show
+
+__all__ = ["app", "console", "main", "show"]
+
 _OPENING = frozenset(  # the commands that open a source or a dataset, those of `rtseg bench` among them
     ["run", "build", "demo", "doctor", "eval", "gate", "measure", "quantize", "train", "engines", "loop", "speckle", "temporal"]
 )
 INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 
-console = Console()
-_complaints = Console(stderr=True, soft_wrap=True)
-
 
 class Commands(TyperGroup):
-    """Runs a command and turns what it raises into one line and an exit code."""
+    """Loads a command's module when it runs, and turns what it raises into one line and an exit code."""
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command, with `--max-pixels` where it opens a source or a dataset."""
-        command = super().get_command(ctx, cmd_name)
-        for one in (command, *getattr(command, "commands", {}).values()):
-            if one is not None and one.name in _OPENING:
-                add_to(one)
-        return command
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {name: TyperCommand(name, help=entry.summary) for name, entry in COMMANDS.items()}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Print the help where there are no arguments: some versions of Typer exit with 2 and print nothing."""
+        if not args:
+            typer.echo(ctx.get_help(), err=True)
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command by its entry, and load its own options."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name and found else found, rest
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands as plain text: rich would take longer to load than all the rest."""
+        super(TyperGroup, self).format_help(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  the signature is Click's
+        """Write each command's summary in full, where Click's own list cuts it off at the terminal's edge."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the command; exit with 1 after an error, with 130 after an interruption."""
         try:
             return super().invoke(ctx)
         except (RtsegError, OSError) as error:
@@ -47,23 +65,43 @@ class Commands(TyperGroup):
 
 app = typer.Typer(
     cls=Commands,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Segment live ultrasound video, with a memory of the frames before. Research software, not a medical device.",
 )
 
 
-def show(table: Table) -> None:
-    """Print a table as wide as it must be: a line that a narrow terminal breaks can be read, a figure cut off cannot."""
-    needed = Measurement.get(console, console.options.update(width=_WIDEST), table).maximum
-    Console(width=max(console.width, needed)).print(table)
+@app.callback()
+def _group() -> None:
+    """Let Typer make a group before any command is loaded."""
+
+
+def load_command(name: str) -> Any:
+    """Import the module of one command and return what it registered, with `--max-pixels` where it opens a source or a dataset."""
+    from rtseg.cli.pixels import add_max_pixels
+
+    import_module(COMMANDS[name].module)
+    registered = typer.Typer()
+    registered.registered_commands = app.registered_commands
+    registered.registered_groups = app.registered_groups
+    registered.callback()(_group)
+    command = get_group(registered).commands[name]
+    for one in (command, *getattr(command, "commands", {}).values()):
+        if one.name in _OPENING:
+            add_max_pixels(one)
+    return command
 
 
 def main() -> None:
-    """The `rtseg` command."""
+    """Run the `rtseg` command."""
     signal.signal(signal.SIGTERM, _terminate)
     app()
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("console", "show"):
+        return getattr(import_module("rtseg.cli.console"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def _terminate(*_: object) -> NoReturn:
@@ -72,4 +110,6 @@ def _terminate(*_: object) -> NoReturn:
 
 
 def _complain(text: str) -> None:
-    _complaints.print(text, style="red", markup=False, highlight=False)
+    from rtseg.cli.console import complaints
+
+    complaints.print(text, style="red", markup=False, highlight=False)

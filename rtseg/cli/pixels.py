@@ -9,7 +9,7 @@ from rtseg.limits import DEFAULT_MAX_PIXELS, set_max_pixels
 _HELP = f"The most pixels of one picture; {DEFAULT_MAX_PIXELS} by default."
 
 
-def add_to(command: Any) -> None:
+def add_max_pixels(command: Any) -> None:
     """Add `--max-pixels` to a command, once; it is set for the process before the command runs."""
     added = next(parameter for parameter in typer.main.get_command(_template()).params if parameter.name == "max_pixels")
     if all(parameter.name != added.name for parameter in command.params):
