@@ -1,8 +1,7 @@
 """The command line's frame: one application, whose errors are one clear line and a non-zero exit."""
 
-import signal
 import sys
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -10,10 +9,11 @@ from rich.measure import Measurement
 from rich.table import Table
 from typer.core import TyperGroup
 
+from rtseg import atomic_file, output
+from rtseg.cli.signals import INTERRUPTED, handle_signals
 from rtseg.errors import RtsegError
 
 _WIDEST = 400  # characters of a table
-INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 
 console = Console()
 _complaints = Console(stderr=True, soft_wrap=True)
@@ -31,6 +31,9 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             _complain("stopped: what was written so far is kept")
             sys.exit(INTERRUPTED)
+        finally:
+            atomic_file.release()
+            output.set_mode()
 
 
 app = typer.Typer(
@@ -50,13 +53,8 @@ def show(table: Table) -> None:
 
 def main() -> None:
     """The `rtseg` command."""
-    signal.signal(signal.SIGTERM, _terminate)
+    handle_signals()
     app()
-
-
-def _terminate(*_: object) -> NoReturn:
-    """A polite kill ends like Ctrl-C, so that every sink finishes its file."""
-    raise KeyboardInterrupt
 
 
 def _complain(text: str) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from claims.checkout import ROOT, imports, modules
 
-VALUES = {"errors", "event", "frame", "jetson", "machine", "result", "trace"}
+VALUES = {"atomic_file", "errors", "event", "file_lock", "frame", "jetson", "machine", "output", "result", "trace"}
 ADAPTERS = {"dataset", "ellipse", "engines", "igtl", "kernels", "metrics", "nifti", "plot", "power", "sources"}
 SESSION = {
     "biometry",
