@@ -99,7 +99,30 @@ def test_a_second_signal_ends_what_hangs(work: str, second: signal.Signals):
     assert process.stdout.readline() == "first\n"
     time.sleep(0.2)  # the thread that counts is not the one that prints
     process.send_signal(second)
-    assert process.wait(timeout=30) == 130
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+def test_a_killed_run_keeps_all_but_half_a_second_and_bars_nobody(suffix: str, tiny: Path, tmp_path: Path):
+    out, lines = tmp_path / f"out{suffix}", tmp_path / "out.jsonl"
+    wanted = ["--out", str(out), "--json", str(lines), "--warmup", "0"]
+    process = _started(tiny, *wanted)
+    waiting.for_lines(lines, 60, process)
+    _, complained = _started(tiny, *wanted).communicate(timeout=60)
+    assert "is being written by another run" in complained
+    process.kill()
+    process.communicate(timeout=60)
+    header, *rows = [json.loads(line) for line in lines.read_text().splitlines()]
+    with av.open(out) as video:
+        filmed = sum(1 for _ in video.decode(video=0))
+    assert len(rows) - filmed <= header["stream"]["fps"] / 2
+    lines.unlink()  # so that its lines are those of the next run
+    again = _started(tiny, *wanted)
+    waiting.for_lines(lines, 5, again)
+    again.send_signal(signal.SIGTERM)
+    again.communicate(timeout=60)
+    assert again.returncode == 130
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")  # noqa: PTH110
