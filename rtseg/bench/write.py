@@ -6,9 +6,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from rtseg.atomic_file import write_atomically
 from rtseg.bench.plots import cdf, timeline
 from rtseg.bench.report import RUNS
 from rtseg.bench.sections import TITLES, Section, headline, sections
+from rtseg.output import make_folder
 from rtseg.trace import TOTAL
 
 NOTICE = "Research software, not a medical device."
@@ -25,10 +27,10 @@ footer { margin-top: 2rem; opacity: .7 }
 
 def write_report(report: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
     """Write all three into `folder`, which is made; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     texts = {"report.json": as_json(report), "report.md": as_markdown(report), "report.html": as_page(report)}
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_atomically(folder / name, text.encode())
     return tuple(folder / name for name in texts)
 
 

@@ -1,15 +1,16 @@
 """The command line's frame: one application, whose errors are one clear line and a non-zero exit."""
 
-import signal
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
+from rtseg import atomic_file, output
 from rtseg.cli.commands import COMMANDS
+from rtseg.cli.signals import INTERRUPTED, handle_signals
 from rtseg.errors import RtsegError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ __all__ = ["app", "console", "main", "show"]
 _OPENING = frozenset(  # the commands that open a source or a dataset, those of `rtseg bench` among them
     ["run", "build", "demo", "doctor", "eval", "gate", "measure", "quantize", "train", "engines", "loop", "speckle", "temporal"]
 )
-INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 
 
 class Commands(TyperGroup):
@@ -61,6 +61,9 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             _complain("stopped: what was written so far is kept")
             sys.exit(INTERRUPTED)
+        finally:
+            atomic_file.release()
+            output.set_mode()
 
 
 app = typer.Typer(
@@ -77,7 +80,7 @@ def _group() -> None:
 
 
 def load_command(name: str) -> Any:
-    """Import the module of one command and return what it registered, with `--max-pixels` where it opens a source or a dataset."""
+    """Import the module of one command and return its command, with `--max-pixels` where it opens a source or a dataset."""
     from rtseg.cli.pixels import add_max_pixels
 
     import_module(COMMANDS[name].module)
@@ -94,7 +97,7 @@ def load_command(name: str) -> Any:
 
 def main() -> None:
     """Run the `rtseg` command."""
-    signal.signal(signal.SIGTERM, _terminate)
+    handle_signals()
     app()
 
 
@@ -102,11 +105,6 @@ def __getattr__(name: str) -> Any:
     if name in ("console", "show"):
         return getattr(import_module("rtseg.cli.console"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-
-
-def _terminate(*_: object) -> NoReturn:
-    """A polite kill ends like Ctrl-C, so that every sink finishes its file."""
-    raise KeyboardInterrupt
 
 
 def _complain(text: str) -> None:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from rich.table import Table
 
+from rtseg.atomic_file import write_atomically
 from rtseg.cli.app import console
 from rtseg.cli.network import size_of
 from rtseg.engine_bench import Contestant, EngineBench, Turns, compare
@@ -31,7 +32,7 @@ def compare_engines(model: str, peer: Path | None, peer_size: str, turns: Turns,
         result = compare(contestants, turns, threads, status.update)
     console.print(_table(result))
     if json:
-        json.write_text(jsonlib.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
+        write_atomically(json, (jsonlib.dumps(result.to_json(), indent=2) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
 
 

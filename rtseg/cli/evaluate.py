@@ -11,9 +11,10 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
+from rtseg.atomic_file import write_atomically
 from rtseg.cli.app import app, console
 from rtseg.cli.cases import SubjectsOption, chosen, of_subjects
-from rtseg.cli.files import check_places
+from rtseg.cli.files import PRIVATE, ModeOption, prepare
 from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
 from rtseg.cli.options import grouped
 from rtseg.cli.temporal import on_video
@@ -45,6 +46,7 @@ def evaluate(
     frames: Annotated[int, typer.Option("--frames", min=10, help="With --video: of each still that is set in motion.")] = 100,
     worst: Annotated[Path | None, typer.Option("--worst", help="Draw the worst images, truth green, into a PNG.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="With --video: draw it, into a PNG.")] = None,
+    mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
     description: OnnxDescription,
 ) -> None:
@@ -53,7 +55,7 @@ def evaluate(
         raise ConfigError("--plot draws what --video measures: give both")
     if worst and video:
         raise ConfigError("--worst shows stills, and --video measures clips: give one of them")
-    check_places(json, worst, plot)
+    prepare(mode, json, worst, plot)
     spec, everybody = description.of(model), open_dataset(data)
     cases = _cases(everybody, subjects, held_out)
     with closing(load(model, engine, threads, spec)) as network:
@@ -70,7 +72,7 @@ def evaluate(
             )
     _show(evaluation, json)
     if worst:
-        worst.write_bytes(png(sheet(evaluation, cases, session)))
+        write_atomically(worst, png(sheet(evaluation, cases, session)))
         console.print(f"wrote {worst}: the expert's outline is green, the model's orange", highlight=False)
 
 
@@ -108,7 +110,7 @@ def _show(evaluation: Evaluation, json: Path | None) -> None:
             f"{name}: mean absolute error {figures['mae']:.2f}, mean error {figures['mean_error']:+.2f} of {figures['n']}"
         )
     if json:
-        json.write_text(jsonlib.dumps(evaluation.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_atomically(json, (jsonlib.dumps(evaluation.to_json(), indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
 
 

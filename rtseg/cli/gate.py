@@ -9,9 +9,10 @@ import typer
 from rich.progress import Progress
 from rich.table import Table
 
+from rtseg.atomic_file import write_atomically
 from rtseg.cli.app import app, console
 from rtseg.cli.cases import SplitOption, SubjectsOption, chosen
-from rtseg.cli.files import check_places
+from rtseg.cli.files import PRIVATE, ModeOption, prepare
 from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
 from rtseg.cli.options import grouped
 from rtseg.dataset import open_dataset
@@ -31,11 +32,12 @@ def gate(
     split: SplitOption = None,
     subjects: SubjectsOption = "",
     json: Annotated[Path | None, typer.Option("--json", help="Write the report.")] = None,
+    mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
     description: OnnxDescription,
 ) -> None:
     """Refuse FAST where it loses accuracy against FP32 on DATA, gives NaN, or drifts in 300 frames."""
-    check_places(json)
+    prepare(mode, json)
     cases = chosen(open_dataset(data), "held_out", split, subjects)
     with ExitStack() as stack:
         truth = stack.enter_context(closing(load(fp32, fp32_engine, threads, description.of(fp32))))
@@ -45,7 +47,7 @@ def gate(
         report = measure(truth, tried, cases, model=fast, progress=lambda done, of: bar.update(task, completed=done, total=of))
     console.print(_table(report))
     if json:
-        json.write_text(jsonlib.dumps(report.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_atomically(json, (jsonlib.dumps(report.to_json(), indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
     report.check()
     console.print(f"{fast} is accepted", highlight=False)

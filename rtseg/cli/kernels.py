@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
+from rtseg.atomic_file import write_atomically
 from rtseg.cli.app import console, show
 from rtseg.cli.cases import chosen
 from rtseg.dataset import Case, open_dataset
@@ -95,5 +96,5 @@ def _figure(value: float) -> str:
 
 def _write(path: Path | None, report: dict[str, Any]) -> None:
     if path:
-        path.write_text(jsonlib.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_atomically(path, (jsonlib.dumps(report, indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {path}", highlight=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
+from rtseg.atomic_file import write_atomically
 from rtseg.bench import (
     CLOCK,
     FAST,
@@ -79,7 +80,7 @@ def write(result: Bench, out: Path | None, json: Path | None) -> None:
     """The report's three forms into a folder, its JSON alone into a file."""
     report = result.to_json()
     if json:
-        json.write_text(as_json(report), encoding="utf-8")
+        write_atomically(json, as_json(report).encode())
     for path in (*(write_report(report, out) if out else ()), *([json] if json else [])):
         console.print(f"wrote {path}", highlight=False)
 
@@ -109,7 +110,7 @@ def time_loop(source: str, model: str, engine: str, threads: int, frames: int, d
     )
     if json:
         about = {"source": source, "model": network.spec.name, "planted_delay_ms": delay_ms, "machine": describe()}
-        json.write_text(as_json(about | figures), encoding="utf-8")
+        write_atomically(json, as_json(about | figures).encode())
         console.print(f"wrote {json}", highlight=False)
 
 

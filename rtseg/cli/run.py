@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rtseg.cli.app import app, console
 from rtseg.cli.budget import BudgetOption, keeping, saving
-from rtseg.cli.files import Files, tell_written
+from rtseg.cli.files import PRIVATE, Files, ModeOption, prepare, tell_written
 from rtseg.cli.igtl import Serving, tell_missed
 from rtseg.cli.live import PolicyOption, events_shown, tell_connections
 from rtseg.cli.network import EngineOption, ModelOption, OnnxDescription, ThreadsOption, load
@@ -43,6 +43,7 @@ def run(
     model: ModelOption = "carotid",
     engine: EngineOption = "openvino",
     files: Files,
+    mode: ModeOption = PRIVATE,
     fps: Annotated[
         float | None, typer.Option("--fps", min=0.1, help="The source's rate, where it is wrong or unknown.")
     ] = None,
@@ -72,6 +73,7 @@ def run(
     description: OnnxDescription,
 ) -> None:
     """Segment SOURCE and write the overlay, the masks and the measurements."""
+    prepare(mode)
     leave_cores()
     source = without_gaps(source) if skip_gaps else source
     temporal, speckle_filter = steadying.options(), SpeckleFilter.parsed(speckle) if speckle else None

@@ -9,6 +9,7 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
+from rtseg.atomic_file import write_atomically
 from rtseg.cli.app import console, show
 from rtseg.cli.cases import chosen
 from rtseg.dataset import Case, open_dataset, scans
@@ -157,7 +158,7 @@ def _check_plot(plot: Path | None) -> None:
 
 def _write(json: Path | None, report: dict[str, Any]) -> None:
     if json:
-        json.write_text(jsonlib.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_atomically(json, (jsonlib.dumps(report, indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
 
 

@@ -19,7 +19,8 @@ class JsonSink:
     """Writes to `path` what was measured on each frame, and how long it took.
 
     The first line is a header: rtseg's version, the model's name, the stream, the classes. Each line is handed to the system
-    whole, so that a killed process leaves whole lines. A figure that is unknown is null.
+    whole, so that a killed process leaves whole lines; a last one without its line break was cut off. A figure that is
+    unknown is null.
     """
 
     def __init__(self, path: str | Path, model: str | None = None) -> None:
@@ -32,6 +33,8 @@ class JsonSink:
         self.close()
         try:
             self._file = WholeFile(self._path, "wb")
+        except SinkError:
+            raise
         except OSError as error:
             raise SinkError(
                 f"{self._path} cannot be written ({error.strerror}): name a file in a folder you may write to"

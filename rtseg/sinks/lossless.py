@@ -13,7 +13,7 @@ from rtseg.frame import Image
 from rtseg.sinks.whole_file import WholeFile
 from rtseg.sources.recording import PIXELS
 
-_EACH_ITS_CLUSTER = {"cluster_time_limit": "1"}
+_EACH_ITS_CLUSTER = {"cluster_time_limit": "1", "flush_packets": "1"}  # the header is in the file at once
 _FFV1 = {"level": "3", "slices": "4", "slicecrc": "1"}  # version 3 with checksums: what is damaged is noticed
 _TICKS = 1000  # a second
 _BROKEN = (av.FFmpegError, OSError, ValueError)  # what PyAV raises when a file cannot be opened or written
@@ -59,6 +59,8 @@ class Lossless:
     def _writing(self) -> Iterator[None]:
         try:
             yield
+        except SinkError:
+            raise
         except _BROKEN as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise SinkError(f"{self._path} cannot be written ({reason}): free some space, or name another folder") from error

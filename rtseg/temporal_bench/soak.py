@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from rtseg.atomic_file import write_atomically
 from rtseg.engines.base import Engine
 from rtseg.engines.load import load_engine
 from rtseg.errors import RtsegError
@@ -78,7 +79,7 @@ def main(frames: str = str(FRAMES), model: str = MODEL, out: str = "soak.json") 
     head = {"model": model, "source": SOURCE, "wanted_frames": int(frames), "machine": describe()}
 
     def write(report: dict[str, Any]) -> None:
-        Path(out).write_text(json.dumps({**head, **report}, indent=2) + "\n", encoding="utf-8")
+        write_atomically(Path(out), (json.dumps({**head, **report}, indent=2) + "\n").encode())
         print(report["frames"], "of", frames, file=sys.stderr)  # noqa: T201
 
     with closing(load_engine(model)) as engine:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from rtseg.dataset import Case, find_twins, open_dataset, split
 from rtseg.errors import ConfigError
 from rtseg.models import VideoNetwork
+from rtseg.output import held_folder
 from rtseg.train.checkpoint import begin, build, expected_whole, read_checkpoint, write_checkpoint
 from rtseg.train.clips import Clip, ClipMaker
 from rtseg.train.config import ScheduleConfig, TrainConfig, read_config
@@ -49,11 +50,11 @@ def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False,
     trainer = Trainer(config, _steps(config.schedule, len(halves[0])))
     if resume:
         trainer.load(out / CHECKPOINT)
-    out.mkdir(parents=True, exist_ok=True)
-    _write_split(out / "split.json", *halves)
-    _go_through(trainer, ClipMaker(halves[0], len(config.classes), config.size, config.data, config.schedule.sparse), out)
-    plot_curves(trainer.losses, out / "curves.png")
-    write_whole(out / "losses.json", json.dumps(trainer.losses).encode())
+    with held_folder(out):
+        _write_split(out / "split.json", *halves)
+        _go_through(trainer, ClipMaker(halves[0], len(config.classes), config.size, config.data, config.schedule.sparse), out)
+        plot_curves(trainer.losses, out / "curves.png")
+        write_whole(out / "losses.json", json.dumps(trainer.losses).encode())
     return out / CHECKPOINT
 
 

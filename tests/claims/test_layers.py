@@ -6,7 +6,20 @@ from pathlib import Path
 import pytest
 from claims.checkout import ROOT, imports, modules
 
-VALUES = {"errors", "event", "frame", "jetson", "limits", "machine", "picture_size", "result", "trace"}
+VALUES = {
+    "atomic_file",
+    "errors",
+    "event",
+    "file_lock",
+    "frame",
+    "jetson",
+    "limits",
+    "machine",
+    "output",
+    "picture_size",
+    "result",
+    "trace",
+}
 ADAPTERS = {"dataset", "ellipse", "engines", "igtl", "kernels", "metrics", "nifti", "plot", "power", "sources"}
 SESSION = {
     "biometry",
