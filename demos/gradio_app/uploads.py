@@ -68,7 +68,7 @@ def _check_size(path: Path, suffix: str) -> None:
 
 def _video_size(path: Path) -> tuple[int, int]:
     """Height and width, as the container tells."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), metadata_errors="replace") as container:
         codec = container.streams.video[0].codec_context
         return codec.height, codec.width
 

@@ -106,7 +106,14 @@ def _connect(address: str, protocol: Protocol, options: Mapping[str, str]) -> In
     hardware = accelerator(options.get(OPTION, CPU), shown(address))
     options = {name: value for name, value in options.items() if name not in ("format", OPTION)}
     try:
-        return av.open(address, format=form, options=options, timeout=(protocol.open_s, protocol.read_s), hwaccel=hardware)
+        return av.open(
+            address,
+            format=form,
+            options=options,
+            timeout=(protocol.open_s, protocol.read_s),
+            hwaccel=hardware,
+            metadata_errors="replace",
+        )
     except ProtocolNotFoundError:
         scheme = address.partition(":")[0]
     except FFmpegError:

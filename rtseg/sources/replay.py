@@ -128,7 +128,7 @@ class _Pictures:
 def _decoded(path: Path) -> Generator[Image, None, None]:
     """The pictures of one file, up to where it is cut off."""
     try:
-        with av.open(f"file:{existing(path)}") as container:
+        with av.open(f"file:{existing(path)}", metadata_errors="replace") as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             wanted = dict(PIXELS.values()).get(stream.codec_context.pix_fmt or "")

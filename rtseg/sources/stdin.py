@@ -50,7 +50,9 @@ class StdinLink(StreamLink):
         super().close()
 
     def _open(self) -> InputContainer:
-        return av.open(self._pipe, mode="r", options={"analyzeduration": "500000", "fpsprobesize": "3"})
+        return av.open(
+            self._pipe, mode="r", options={"analyzeduration": "500000", "fpsprobesize": "3"}, metadata_errors="replace"
+        )
 
 
 def open_stdin(descriptor: int | None = None, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Source:

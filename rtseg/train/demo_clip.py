@@ -41,7 +41,7 @@ def moving(case: Case) -> Iterator[tuple[Image, Mask]]:
 
 def write_clip(case: Case, path: Path) -> None:
     """H.264 in MP4, and beside it a text that says what it is and whose picture it was made from."""
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", metadata_errors="replace") as container:
         stream = container.add_stream("libx264", FPS, options={"crf": "25", "preset": "slow"})
         stream.height, stream.width = _even(case.grey())
         stream.pix_fmt = "yuv420p"
