@@ -1,8 +1,13 @@
 """Errors that rtseg raises: each says what went wrong and how to mend it, and has a builtin parent."""
 
+from rtseg.safe_text import safe_text
+
 
 class RtsegError(Exception):
-    """Parent of every error that rtseg raises on purpose."""
+    """Parent of every error that rtseg raises on purpose; its text is one line, printable, and without credentials."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(safe_text(one) if isinstance(one, str) else one for one in arguments))
 
 
 class SourceError(RtsegError, OSError):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except RtsegError as error:
-        raise gr.Error(str(error), print_exception=False) from error
+        raise gr.Error(escape(str(error), quote=False), print_exception=False) from error  # it shows HTML
 
 
 class Page:

@@ -1,7 +1,6 @@
 """A small web server for one stream: a page, the overlay as MJPEG, and the figures as JSON. Nothing else can be asked for."""
 
 import ipaddress
-import json
 import logging
 import secrets
 import socket
@@ -13,6 +12,7 @@ from importlib.resources import files
 from urllib.parse import parse_qs, urlsplit
 
 from rtseg.errors import ConfigError, SinkError, ViewerRefused
+from rtseg.safe_text import json_text
 from rtseg.sinks.mjpeg import CONTENT_TYPE, SEND_BUFFER, parts
 from rtseg.sinks.room import parse_room
 from rtseg.sinks.screen import Screen
@@ -135,7 +135,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/":
             self._send("text/html", page("live.html"))
         elif path == "/figures":
-            self._send("application/json", json.dumps(self._screen.snapshot()).encode())
+            self._send("application/json", json_text(self._screen.snapshot()).encode())
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here: the page is at /")
 

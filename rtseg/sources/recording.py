@@ -13,6 +13,7 @@ from typing import Any
 
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Labels, Life, Origin, Spacing, StreamInfo
+from rtseg.safe_text import printable
 from rtseg.sources.base import stream_info
 
 FORMAT = 1
@@ -114,19 +115,21 @@ def _decision(values: Mapping[str, Any]) -> Decision:
         raise ValueError("the sector has no corners")
     counts = (int(values[name]) for name in ("labels", "dropped", "unrecorded"))
     life, confidence = Life(values["life"]), float(values["confidence"])
-    return Decision(int(values["captured_ns"]), life, str(values["reason"]), str(values["kind"]), corners, confidence, *counts)
+    return Decision(
+        int(values["captured_ns"]), life, printable(str(values["reason"])), str(values["kind"]), corners, confidence, *counts
+    )
 
 
 def _origin(values: Mapping[str, Any] | None) -> Origin | None:
     if values is None:
         return None
     return Origin(
-        device=str(values["device"]),
+        device=printable(str(values["device"])),
         timestamp_ns=_integer(values["timestamp_ns"]),
         corrected_ns=_integer(values["corrected_ns"]),
         spacing_mm=_spacing(values["spacing_mm"]),
         matrix=values["matrix"] and _matrix(values["matrix"]),
-        transforms={str(name): _matrix(matrix) for name, matrix in values["transforms"].items()},
+        transforms={printable(str(name)): _matrix(matrix) for name, matrix in values["transforms"].items()},
     )
 
 

@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 
+from rtseg.credentials import shown
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Image, Labels
 from rtseg.sources import open_source
@@ -52,8 +53,8 @@ def real(uri: str, most: int) -> Clip:
     with closing(open_source(uri)) as source:
         images = tuple(_grey(frame.image) for frame in islice(source, most))
     if not images:
-        raise SourceError(f"{uri} gave no frame to measure: choose another clip")
-    return Clip(uri, images, tuple(range(len(images))))
+        raise SourceError(f"{shown(uri)} gave no frame to measure: choose another clip")
+    return Clip(shown(uri), images, tuple(range(len(images))))
 
 
 def grabbed(clip: Clip, crf: int) -> tuple[Clip, tuple[bool, ...]]:

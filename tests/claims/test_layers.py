@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from claims.checkout import ROOT, imports, modules
 
-VALUES = {"errors", "event", "frame", "jetson", "machine", "result", "trace"}
+VALUES = {"credentials", "errors", "event", "frame", "jetson", "log_records", "machine", "result", "safe_text", "trace"}
 ADAPTERS = {"dataset", "ellipse", "engines", "igtl", "kernels", "metrics", "nifti", "plot", "power", "sources"}
 SESSION = {
     "biometry",

@@ -83,5 +83,5 @@ def test_every_container_is_opened_with_replaced_characters():
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         pass
