@@ -79,3 +79,8 @@ class ReportError(RtsegError, ValueError):
 
 class MeterAbsent(RtsegError, LookupError):
     """A sensor of power or temperature is not there, or not ours to read."""
+
+
+def described(error: Exception) -> str:
+    """Return an error of Python's own as `repr` has it, but without the whole file that a UnicodeDecodeError holds."""
+    return f"{type(error).__name__}: {error}" if isinstance(error, UnicodeError) else repr(error)

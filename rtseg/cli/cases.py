@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from rtseg.dataset import Case
-from rtseg.errors import DatasetError
+from rtseg.errors import DatasetError, described
 
 SplitOption: TypeAlias = Annotated[Path | None, typer.Option("--split", help="The split.json that `rtseg train` wrote.")]
 SubjectsOption: TypeAlias = Annotated[str, typer.Option("--subjects", help="Only these, as in scan00,scan01.")]
@@ -47,4 +47,4 @@ def _names(split: Path, part: str) -> set[str]:
         names = json.loads(split.read_text(encoding="utf-8"))[part]
         return {str(name) for name in names}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{split} is no split ({error!r}): name the split.json that `rtseg train` wrote") from None
+        raise DatasetError(f"{split} is no split ({described(error)}): name the split.json that `rtseg train` wrote") from None
