@@ -1,6 +1,7 @@
 """Credentials in addresses: they are left out of every message, log, report and page."""
 
 import re
+from pathlib import Path
 
 _HIDDEN = "***"
 _MOST_REMEMBERED = 64  # addresses
@@ -49,6 +50,7 @@ def remember(uri: str) -> None:
         while len(_remembered) >= _MOST_REMEMBERED:
             _remembered.pop(next(iter(_remembered)), None)
         _remembered[uri] = masked
+        _remembered[str(Path(uri))] = str(Path(masked))  # where it is taken for a path, `//` becomes `/`
 
 
 def _in_text(found: re.Match[str]) -> str:
@@ -65,7 +67,7 @@ def _masked(uri: str) -> str:
     base = _RTMP.sub(rf"\1{_HIDDEN}", _IN_PATH.sub(rf"\1{_HIDDEN}", base))
     base = "/".join(_HIDDEN if _TOKEN.fullmatch(part) else part for part in base.split("/"))
     query = "&".join(_masked_pair(pair) for pair in query.split("&")) if query else ""
-    return base + mark + query + sharp + ("&".join(map(_masked_option, fragment.split("&"))) if fragment else "")
+    return base + mark + query + sharp + "&".join(_masked_option(pair, bool(query)) for pair in fragment.split("&"))
 
 
 def _without_user(uri: str) -> str:
@@ -79,5 +81,8 @@ def _masked_pair(pair: str) -> str:
     return f"{name}={_HIDDEN}" if equals and value.strip("=") and _PAIR.fullmatch(name) else _HIDDEN if pair else ""
 
 
-def _masked_option(pair: str) -> str:
-    return pair if pair.partition("=")[0] in _PLAIN_OPTIONS else _masked_pair(pair)
+def _masked_option(pair: str, behind_a_query: bool) -> str:
+    """An option of FFmpeg's; what is none may be the end of a value of the query."""
+    if pair.partition("=")[0] in _PLAIN_OPTIONS or not pair:
+        return pair
+    return _HIDDEN if behind_a_query else _masked_pair(pair)
