@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import escape
 from typing import Any
 
 from fastapi import FastAPI
@@ -49,7 +50,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except RtsegError as error:
-        raise gr.Error(str(error), print_exception=False) from error
+        raise gr.Error(escape(str(error), quote=False), print_exception=False) from error  # it shows HTML
 
 
 class Page:

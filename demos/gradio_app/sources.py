@@ -4,8 +4,10 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rtseg.credentials import shown
 from rtseg.demos.gradio_app.webcam import Webcam
 from rtseg.errors import SourceError
+from rtseg.safe_text import safe_text
 from rtseg.sources import Source, open_source
 from rtseg.sources.clip import bundled_clips
 from rtseg.sources.paced import Paced
@@ -57,7 +59,7 @@ class Sources:
     """
 
     def __init__(self, own: Sequence[str] = (), any_address: bool = False) -> None:
-        self._own, self._any_address = tuple(own), any_address
+        self._own, self._any_address = _titled(own), any_address
 
     @property
     def titles(self) -> list[str]:
@@ -79,7 +81,18 @@ class Sources:
             case _ if title == ADDRESS:
                 return _player(_checked(address))
             case _:
-                return _player(title)
+                return _player(self._own.get(title, title))
+
+
+def _titled(own: Sequence[str]) -> dict[str, str]:
+    """Each address by its title: as it may be shown, with a number where two look alike then."""
+    titled: dict[str, str] = {}
+    for uri in own:
+        title = plain = safe_text(shown(uri))
+        while titled.get(title, uri) != uri:
+            title = f"{plain} ({len(titled) + 1})"
+        titled[title] = uri
+    return titled
 
 
 def _player(uri: str) -> Callable[[], Source]:

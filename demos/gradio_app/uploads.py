@@ -136,7 +136,8 @@ def _check_size(path: Path, suffix: str) -> None:
 
 def _video_size(path: Path, form: str) -> tuple[int, int]:
     """Height and width, as the container tells; one of another format is not read at all, whatever its first bytes say."""
-    with av.open(f"file:{path}", options={"format_whitelist": form, "protocol_whitelist": "file"}) as container:
+    limits = {"format_whitelist": form, "protocol_whitelist": "file"}
+    with av.open(f"file:{path}", options=limits, metadata_errors="replace") as container:
         codec = container.streams.video[0].codec_context
         return codec.height, codec.width
 

@@ -1,6 +1,8 @@
 """The command line's frame: one application, whose errors are one clear line and a non-zero exit."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,9 @@ from typer.main import get_group
 from rtseg import atomic_file, output
 from rtseg.cli.commands import COMMANDS
 from rtseg.cli.signals import INTERRUPTED, handle_signals
+from rtseg.cli.standard_streams import prepare_streams
 from rtseg.errors import RtsegError
+from rtseg.safe_text import safe_text
 
 if TYPE_CHECKING:
     from rtseg.cli.console import console, show
@@ -35,7 +39,8 @@ class Commands(TyperGroup):
         if not args:
             typer.echo(ctx.get_help(), err=True)
             ctx.exit(2)
-        return super().parse_args(ctx, args)
+        with _words_made_safe():
+            return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Find the command by its entry, and load its own options."""
@@ -54,7 +59,8 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; exit with 1 after an error, with 130 after an interruption."""
         try:
-            return super().invoke(ctx)
+            with _words_made_safe():
+                return super().invoke(ctx)
         except (RtsegError, OSError) as error:
             _complain(f"error: {error}")
             sys.exit(1)
@@ -97,6 +103,7 @@ def load_command(name: str) -> Any:
 
 def main() -> None:
     """Run the `rtseg` command."""
+    prepare_streams()
     handle_signals()
     app()
 
@@ -107,7 +114,18 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+@contextmanager
+def _words_made_safe() -> Iterator[None]:
+    """Typer repeats a word that it does not know, which may be an address with a password."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(getattr(error, "message", None), str) and not isinstance(error, RtsegError):
+            error.message = safe_text(error.message)  # type: ignore[attr-defined]
+        raise
+
+
 def _complain(text: str) -> None:
     from rtseg.cli.console import complaints
 
-    complaints.print(text, style="red", markup=False, highlight=False)
+    complaints.print(safe_text(text), style="red", highlight=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from rtseg.errors import DatasetError
+from rtseg.errors import DatasetError, described
 
 if TYPE_CHECKING:
     from rtseg.dataset import Case
@@ -49,4 +49,4 @@ def _names(split: Path, part: str) -> set[str]:
         names = json.loads(split.read_text(encoding="utf-8"))[part]
         return {str(name) for name in names}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{split} is no split ({error!r}): name the split.json that `rtseg train` wrote") from None
+        raise DatasetError(f"{split} is no split ({described(error)}): name the split.json that `rtseg train` wrote") from None

@@ -21,20 +21,20 @@ def doctor(
     if source:
         _look_at(source, seconds)
         return
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from rtseg.cli.console import console
     from rtseg.doctor import examine
 
     table = Table("", "name", "here", "what")
     for finding in examine():
-        table.add_row(finding.group, finding.name, "[green]yes" if finding.present else "[yellow]no", escape(finding.detail))
+        here = Text("yes", "green") if finding.present else Text("no", "yellow")
+        table.add_row(finding.group, finding.name, here, finding.detail)
     console.print(table)
 
 
 def _look_at(uri: str, seconds: float) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from rtseg.cli.console import console
@@ -43,14 +43,14 @@ def _look_at(uri: str, seconds: float) -> None:
     from rtseg.sources import open_source
     from rtseg.sources.address import shown
 
-    with events_shown(), console.status(f"watching {escape(shown(uri))} for {seconds:g} s"):
+    with events_shown(), console.status(f"watching {shown(uri)} for {seconds:g} s"):
         look = watch(open_source(uri), seconds, _usb_speed(uri))
-    table = Table("what", "found", title=escape(shown(uri)), title_justify="left")
+    table = Table("what", "found", title=shown(uri), title_justify="left")
     for name, found in _rows(look):
-        table.add_row(name, escape(found))
+        table.add_row(name, found)
     console.print(table)
     for line in advice(look) or ["nothing to change"]:
-        console.print(f"- {line}", markup=False, highlight=False)
+        console.print(f"- {line}", highlight=False)
 
 
 def _rows(look: "Look") -> Iterator[tuple[str, str]]:

@@ -1,6 +1,5 @@
 """`rtseg eval`: how well a model segments images whose truth is known."""
 
-import json as jsonlib
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
@@ -8,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 from rich.table import Table
 
 from rtseg.atomic_file import write_atomically
@@ -18,11 +16,13 @@ from rtseg.cli.files import PRIVATE, ModeOption, prepare
 from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
 from rtseg.cli.options import grouped
 from rtseg.cli.temporal import on_video
+from rtseg.cli.terminal import progress_bar
 from rtseg.dataset import Case, find_twins, open_dataset
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.evaluate import Evaluation
 from rtseg.evaluate import evaluate as measure
 from rtseg.failures import Kept, png, sheet
+from rtseg.safe_text import json_text
 from rtseg.sector import WholeFrame
 from rtseg.session import Session
 
@@ -63,7 +63,7 @@ def evaluate(
             on_video(network, cases, frames, json, plot)
             return
         cases = _without_twins(cases, everybody) if held_out else cases
-        with Progress(console=console, transient=True) as bar:
+        with progress_bar(console) as bar:
             # A dataset's images are pictures, not screens, and seconds lie between them: nothing is to be steadied.
             session, task = Kept(Session(network, locator=WholeFrame(), temporal=None)), bar.add_task("measuring")
             show = partial(bar.update, task)
@@ -110,7 +110,7 @@ def _show(evaluation: Evaluation, json: Path | None) -> None:
             f"{name}: mean absolute error {figures['mae']:.2f}, mean error {figures['mean_error']:+.2f} of {figures['n']}"
         )
     if json:
-        write_atomically(json, (jsonlib.dumps(evaluation.to_json(), indent=2, allow_nan=False) + "\n").encode())
+        write_atomically(json, (json_text(evaluation.to_json(), indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
 
 

@@ -1,12 +1,10 @@
 """`rtseg gate`: is a fast engine as good as the one it was made from?"""
 
-import json as jsonlib
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 from rich.table import Table
 
 from rtseg.atomic_file import write_atomically
@@ -15,9 +13,11 @@ from rtseg.cli.cases import SplitOption, SubjectsOption, chosen
 from rtseg.cli.files import PRIVATE, ModeOption, prepare
 from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
 from rtseg.cli.options import grouped
+from rtseg.cli.terminal import progress_bar
 from rtseg.dataset import open_dataset
 from rtseg.gate import GateReport
 from rtseg.gate import gate as measure
+from rtseg.safe_text import json_text
 
 
 @app.command()
@@ -42,12 +42,12 @@ def gate(
     with ExitStack() as stack:
         truth = stack.enter_context(closing(load(fp32, fp32_engine, threads, description.of(fp32))))
         tried = stack.enter_context(closing(load(fast, engine, threads, description.of(fast))))
-        bar = stack.enter_context(Progress(console=console, transient=True))
+        bar = stack.enter_context(progress_bar(console))
         task = bar.add_task("at the gate")
         report = measure(truth, tried, cases, model=fast, progress=lambda done, of: bar.update(task, completed=done, total=of))
     console.print(_table(report))
     if json:
-        write_atomically(json, (jsonlib.dumps(report.to_json(), indent=2, allow_nan=False) + "\n").encode())
+        write_atomically(json, (json_text(report.to_json(), indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
     report.check()
     console.print(f"{fast} is accepted", highlight=False)

@@ -1,6 +1,5 @@
 """`rtseg bench --kernels` and `--speckle`: how fast the pixel work is, and what speckle filtering is worth."""
 
-import json as jsonlib
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,7 @@ from rtseg.dataset import Case, open_dataset
 from rtseg.engines.base import Engine
 from rtseg.kernel_bench import QUICK_SIZES, SIZES, KernelRow, measure_kernels
 from rtseg.machine import describe
+from rtseg.safe_text import json_text
 from rtseg.speckle_bench import Overlaps, QualityRow, overlaps, phantom, qualities, real
 from rtseg.speckle_bench.table import MEASURES
 
@@ -96,5 +96,5 @@ def _figure(value: float) -> str:
 
 def _write(path: Path | None, report: dict[str, Any]) -> None:
     if path:
-        write_atomically(path, (jsonlib.dumps(report, indent=2, allow_nan=False) + "\n").encode())
+        write_atomically(path, (json_text(report, indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {path}", highlight=False)

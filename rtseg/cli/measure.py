@@ -31,6 +31,7 @@ from rtseg.cli.app import console
 from rtseg.cli.network import load
 from rtseg.cli.tables import latency_table
 from rtseg.cli.threads import leave_cores
+from rtseg.credentials import shown
 from rtseg.engines.base import Engine
 from rtseg.machine import describe
 from rtseg.power import find_meters
@@ -109,7 +110,7 @@ def time_loop(source: str, model: str, engine: str, threads: int, frames: int, d
         highlight=False,
     )
     if json:
-        about = {"source": source, "model": network.spec.name, "planted_delay_ms": delay_ms, "machine": describe()}
+        about = {"source": shown(source), "model": network.spec.name, "planted_delay_ms": delay_ms, "machine": describe()}
         write_atomically(json, as_json(about | figures).encode())
         console.print(f"wrote {json}", highlight=False)
 

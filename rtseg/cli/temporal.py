@@ -1,6 +1,5 @@
 """`rtseg bench --temporal` and `rtseg eval --video`: is the memory alive, and are the masks steady?"""
 
-import json as jsonlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -15,6 +14,7 @@ from rtseg.cli.cases import chosen
 from rtseg.dataset import Case, open_dataset, scans
 from rtseg.engines.base import Engine
 from rtseg.evaluate import evaluate
+from rtseg.safe_text import json_text
 from rtseg.temporal_bench import Clip, bench, phantom, real
 from rtseg.temporal_bench.report import QUIET_FRAMES
 from rtseg.temporal_bench.steady import USUAL_WAYS, Row
@@ -158,7 +158,7 @@ def _check_plot(plot: Path | None) -> None:
 
 def _write(json: Path | None, report: dict[str, Any]) -> None:
     if json:
-        write_atomically(json, (jsonlib.dumps(report, indent=2, allow_nan=False) + "\n").encode())
+        write_atomically(json, (json_text(report, indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
 
 

@@ -49,7 +49,7 @@ def _one_channel(pixels: Pixels, coded: Image, path: Path) -> Pixels:
         return pixels[..., 0]
     if not (coded[:4].tobytes() == b"\x89PNG" and coded[25] == _INDEXED):
         raise DatasetError(f"{path} is drawn in colours: {_ONE_CHANNEL}")
-    with av.open(io.BytesIO(coded.tobytes()), "r", format="png_pipe") as file:
+    with av.open(io.BytesIO(coded.tobytes()), "r", format="png_pipe", metadata_errors="replace") as file:
         indices, _ = next(file.decode(video=0)).to_ndarray()  # OpenCV gives the colours alone
     return np.asarray(indices)
 

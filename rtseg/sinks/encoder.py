@@ -44,7 +44,7 @@ class Encoder:
         with self._writing():
             self._file = WholeFile(path, "wb")  # ours: PyAV leaves a file open whose header could not be written
         try:
-            self._container = av.open(self._file, "w", kind, container_options=options)
+            self._container = av.open(self._file, "w", kind, container_options=options, metadata_errors="replace")
             self._stream = self._add_stream(size, fps, {"crf": str(crf), "preset": preset, "tune": "zerolatency"})
             with self._writing():
                 self._container.start_encoding()

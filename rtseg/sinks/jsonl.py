@@ -1,6 +1,5 @@
 """Figures as JSON lines: a header, then one line for each frame."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from rtseg.errors import SinkError
 from rtseg.frame import StreamInfo
 from rtseg.measure import Measurement, measure
 from rtseg.result import Result
+from rtseg.safe_text import json_text
 from rtseg.sinks.whole_file import WholeFile
 
 
@@ -65,7 +65,7 @@ class JsonSink:
 
     def _write_line(self, values: Mapping[str, Any]) -> None:
         assert self._file is not None
-        line = json.dumps(_finite(values), allow_nan=False).encode() + b"\n"
+        line = json_text(_finite(values), allow_nan=False).encode() + b"\n"
         try:
             self._file.write(line)
         except OSError as error:

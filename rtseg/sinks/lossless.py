@@ -29,7 +29,9 @@ class Lossless:
             self._file = WholeFile(path, "xb")
         try:
             with self._writing():
-                self._container = av.open(self._file, "w", "matroska", container_options=_EACH_ITS_CLUSTER)
+                self._container = av.open(
+                    self._file, "w", "matroska", container_options=_EACH_ITS_CLUSTER, metadata_errors="replace"
+                )
                 self._stream = self._container.add_stream("ffv1", rate=Fraction(fps).limit_denominator(1001), options=_FFV1)
                 self._stream.height, self._stream.width, self._stream.pix_fmt = image.shape[0], image.shape[1], stored
                 self._stream.codec_context.thread_count = max(1, (os.cpu_count() or 1) // 2)  # the other half is the network's

@@ -1,6 +1,5 @@
 """A recording of what came in and what became of it, to be played again with `replay:FOLDER`."""
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from rtseg.errors import SinkError
 from rtseg.frame import Image, StreamInfo
 from rtseg.output import hold_folder, make_folder
 from rtseg.result import Result
+from rtseg.safe_text import json_text
 from rtseg.sector import Sector
 from rtseg.session import Session
 from rtseg.sinks.lossless import Lossless
@@ -155,6 +155,6 @@ class _Archive:
 
     def _write(self, values: dict[str, Any]) -> None:
         try:
-            self._lines.write(json.dumps(values).encode() + b"\n")
+            self._lines.write(json_text(values).encode() + b"\n")
         except OSError as error:
             raise SinkError(f"{self._folder} cannot be written to ({error.strerror}): free some space") from error

@@ -1,7 +1,6 @@
 """A small web server for one stream: a page, the overlay as MJPEG, and the figures as JSON. Nothing else can be asked for."""
 
 import ipaddress
-import json
 import logging
 import secrets
 import socket
@@ -12,6 +11,7 @@ from io import BytesIO
 from urllib.parse import parse_qs, urlsplit
 
 from rtseg.errors import ConfigError, SinkError, ViewerRefused
+from rtseg.safe_text import json_text
 from rtseg.sinks.http_connection import Connection
 from rtseg.sinks.http_server import HttpServer
 from rtseg.sinks.mjpeg import CONTENT_TYPE, SEND_BUFFER, parts
@@ -92,7 +92,7 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/":
             self._send("text/html", page("live.html"))
         elif path == "/figures":
-            self._send("application/json", json.dumps(self._screen.snapshot()).encode())
+            self._send("application/json", json_text(self._screen.snapshot()).encode())
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here: the page is at /")
 

@@ -112,7 +112,14 @@ def _connect(address: str, protocol: Protocol, options: Mapping[str, str]) -> In
     options["protocol_whitelist"] = _ALLOWED_WEB if protocol in (_HTTP, _HLS) else _ALLOWED
     options |= size_limit()
     try:
-        return av.open(address, format=form, options=options, timeout=(protocol.open_s, protocol.read_s), hwaccel=hardware)
+        return av.open(
+            address,
+            format=form,
+            options=options,
+            timeout=(protocol.open_s, protocol.read_s),
+            hwaccel=hardware,
+            metadata_errors="replace",
+        )
     except ProtocolNotFoundError:
         scheme = address.partition(":")[0]
     except FFmpegError:

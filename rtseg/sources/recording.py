@@ -14,6 +14,7 @@ from typing import Any
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Labels, Life, Origin, Spacing, StreamInfo
 from rtseg.limits import check_size
+from rtseg.safe_text import printable
 from rtseg.sources.base import stream_info
 
 FORMAT = 1
@@ -136,20 +137,20 @@ def _decision(values: Mapping[str, Any]) -> Decision:
     life, confidence = Life(values["life"]), float(values["confidence"])
     if not math.isfinite(confidence):
         raise ValueError(f"its confidence is {confidence}")
-    captured_ns = _time(values["captured_ns"], "captured_ns")
-    return Decision(captured_ns, life, str(values["reason"]), str(values["kind"]), corners, confidence, *counts)
+    captured_ns, reason = _time(values["captured_ns"], "captured_ns"), printable(str(values["reason"]))
+    return Decision(captured_ns, life, reason, str(values["kind"]), corners, confidence, *counts)
 
 
 def _origin(values: Mapping[str, Any] | None) -> Origin | None:
     if values is None:
         return None
     return Origin(
-        device=str(values["device"]),
+        device=printable(str(values["device"])),
         timestamp_ns=_integer(values["timestamp_ns"]),
         corrected_ns=_integer(values["corrected_ns"]),
         spacing_mm=_spacing(values["spacing_mm"]),
         matrix=values["matrix"] and _matrix(values["matrix"]),
-        transforms={str(name): _matrix(matrix) for name, matrix in values["transforms"].items()},
+        transforms={printable(str(name)): _matrix(matrix) for name, matrix in values["transforms"].items()},
     )
 
 

@@ -165,7 +165,7 @@ class _Pictures:
 def _decoded(path: Path) -> Generator[Image, None, None]:
     """The pictures of one file, up to where it is cut off."""
     try:
-        with av.open(f"file:{existing(path)}", options=size_limit()) as container:
+        with av.open(f"file:{existing(path)}", options=size_limit(), metadata_errors="replace") as container:
             stream = video_stream(container, str(path))
             stream.thread_type = "AUTO"
             wanted = dict(PIXELS.values()).get(stream.codec_context.pix_fmt or "")

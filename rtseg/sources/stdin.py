@@ -64,7 +64,8 @@ class StdinLink(StreamLink):
         super().close()
 
     def _open(self) -> InputContainer:
-        return av.open(self._pipe, mode="r", options={"analyzeduration": "500000", "fpsprobesize": "3", **size_limit()})
+        options = {"analyzeduration": "500000", "fpsprobesize": "3", **size_limit()}
+        return av.open(self._pipe, mode="r", options=options, metadata_errors="replace")
 
 
 def open_stdin(descriptor: int | None = None, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Source:

@@ -126,7 +126,7 @@ def _read_images(container: InputContainer, stream: VideoStream, account: Accoun
 def _open(path: Path, hardware: HWAccel | None) -> InputContainer:
     try:
         # As a file: FFmpeg takes no name for a protocol then, and follows a playlist to other files only, not to a network.
-        return av.open(f"file:{path}", options=size_limit(), hwaccel=hardware)
+        return av.open(f"file:{path}", options=size_limit(), hwaccel=hardware, metadata_errors="replace")
     except (FFmpegError, OSError) as error:
         raise SourceError(
             f"{path} cannot be read as a video ({error.strerror}): check that it is one and that its recording was finished, "

@@ -1,6 +1,5 @@
 """Hours of stream: is memory flat and the state finite? `python -m rtseg.temporal_bench.soak FRAMES MODEL [OUT.json]`."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -16,6 +15,7 @@ from rtseg.errors import RtsegError
 from rtseg.frame import Frame, StreamInfo
 from rtseg.machine import describe, memory_mb
 from rtseg.pipeline import Pipeline
+from rtseg.safe_text import json_text
 from rtseg.session import Session
 from rtseg.sources import Source, open_source
 from rtseg.sources.repeat import Repeated
@@ -79,7 +79,7 @@ def main(frames: str = str(FRAMES), model: str = MODEL, out: str = "soak.json") 
     head = {"model": model, "source": SOURCE, "wanted_frames": int(frames), "machine": describe()}
 
     def write(report: dict[str, Any]) -> None:
-        write_atomically(Path(out), (json.dumps({**head, **report}, indent=2) + "\n").encode())
+        write_atomically(Path(out), (json_text({**head, **report}, indent=2) + "\n").encode())
         print(report["frames"], "of", frames, file=sys.stderr)  # noqa: T201
 
     with closing(load_engine(model)) as engine:

@@ -43,7 +43,7 @@ def moving(case: Case) -> Iterator[tuple[Image, Mask]]:
 
 def write_clip(case: Case, path: Path) -> None:
     """H.264 in MP4, and beside it a text that says what it is and whose picture it was made from."""
-    with open(path, "wb", opener=opener) as file, av.open(file, "w", path.suffix[1:]) as container:
+    with open(path, "wb", opener=opener) as file, av.open(file, "w", path.suffix[1:], metadata_errors="replace") as container:
         stream = container.add_stream("libx264", FPS, options={"crf": "25", "preset": "slow"})
         stream.height, stream.width = _even(case.grey())
         stream.pix_fmt = "yuv420p"

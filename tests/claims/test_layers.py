@@ -8,16 +8,19 @@ from claims.checkout import ROOT, imports, modules
 
 VALUES = {
     "atomic_file",
+    "credentials",
     "errors",
     "event",
     "file_lock",
     "frame",
     "jetson",
     "limits",
+    "log_records",
     "machine",
     "output",
     "picture_size",
     "result",
+    "safe_text",
     "trace",
 }
 ADAPTERS = {"dataset", "ellipse", "engines", "igtl", "kernels", "metrics", "nifti", "plot", "power", "sources"}
