@@ -18,6 +18,8 @@ MOST_TIMES = 12  # the CPU time of `rtseg --help` over that of `python -c pass`
 ENTRIES = {"module": ("-m", "rtseg.cli"), "script": ("-c", "import sys; from rtseg.cli import main; sys.exit(main())")}
 HEAVY = {"numpy", "numba", "cv2", "av", "openvino", "onnx", "onnxruntime", "torch", "rich"}
 LIGHT = {"rtseg", "rtseg.cli", "rtseg.cli.__main__", "rtseg.cli.app", "rtseg.cli.commands", "rtseg.errors"}
+LIGHT |= {"rtseg.cli.signals", "rtseg.cli.standard_streams"}
+LIGHT |= {f"rtseg.{name}" for name in ("atomic_file", "credentials", "file_lock", "log_records", "output", "safe_text")}
 REGISTERS = re.compile(r"^@app\.command\(|^app\.(add_typer|command)\(", re.MULTILINE)
 
 
