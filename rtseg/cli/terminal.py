@@ -10,7 +10,7 @@ from rich.status import Status
 from rich.text import Text
 
 from rtseg.credentials import without_credentials
-from rtseg.safe_text import printable
+from rtseg.safe_text import printable, safe_text
 
 
 class SafeConsole(Console):
@@ -22,6 +22,10 @@ class SafeConsole(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print each string as one line: a line break in a name would let it say things of its own."""
+        super().print(*(safe_text(one) if isinstance(one, str) else one for one in objects), **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return a string as styled text, as every string that is printed, in a table or alone, becomes one."""
