@@ -8,6 +8,7 @@ Record again only in a commit that means to change what rtseg segments, and say 
 import base64
 import hashlib
 import json
+import os
 import subprocess
 import sys
 import zlib
@@ -38,6 +39,14 @@ ALL_FAULTS = "freeze@8+8:2,cut@22,lift@30+15,drop@52+18,gain@76+5:12,depth@86:1.
 RECORDED = f"{SYNTHETIC}&seed=11&frames=40&faults=freeze@8+8,cut@22,lift@28+4"
 FLAGS = ("sse4_2", "avx2", "fma", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_int8", "amx_bf16")
 LIBRARIES = ("openvino", "numpy", "numba", "opencv-python-headless", "av")
+SETTINGS = (
+    "ONEDNN_",
+    "DNNL_",
+    "OV_",
+    "NUMBA_CPU_",
+    "OPENCV_",
+    "NPY_",
+)  # they change the instructions in use
 DECIMALS = 6
 
 
@@ -115,7 +124,9 @@ def machine_kind() -> dict[str, str]:
     facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
     processor = [facts.get(key, "") for key in ("vendor_id", "cpu family", "model", "stepping", "cache size")]
     flags = [flag for flag in FLAGS if flag in facts.get("flags", "").split()]
-    return {"processor": " ".join(processor), "flags": " ".join(flags), **{name: version(name) for name in LIBRARIES}}
+    settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith(SETTINGS))
+    described = {"processor": processor, "flags": flags, "settings": settings}
+    return {name: " ".join(words) for name, words in described.items()} | {name: version(name) for name in LIBRARIES}
 
 
 def write(file: Path) -> None:
