@@ -4,7 +4,7 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check soak temporal conformity gpu-check format clean
+.PHONY: demo test check attack fuzz soak temporal conformity gpu-check format clean
 
 demo: .venv/core
 	@mkdir -p out
@@ -19,6 +19,12 @@ check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
+
+attack: .venv/dev  # ATTACK_SEED=n ATTACK_INPUTS=n
+	PYTHONPATH=tests $(BIN)/python -m attack
+
+fuzz: .venv/dev  # FUZZ_SEED=n FUZZ_INPUTS=n
+	PYTHONPATH=tests $(BIN)/python -m attack fuzz
 
 soak: .venv/core
 	$(BIN)/python -m rtseg.temporal_bench.soak 100000 carotid-int8 docs/benchmarks/soak.json

@@ -15,7 +15,7 @@ SOURCE = "synthetic:vessel?height=720&width=1280&frames=150&fps=30&seed=1"
 
 def write(out: str, uri: str) -> None:
     """Code the source's frames as H.264, grey in yuv420p."""
-    with closing(open_source(uri)) as source, av.open(out, "w") as container:
+    with closing(open_source(uri)) as source, av.open(out, "w", metadata_errors="replace") as container:
         stream = container.add_stream("libx264", rate=round(source.info.fps), options={"crf": "20", "preset": "veryfast"})
         stream.height, stream.width, stream.pix_fmt = source.info.height, source.info.width, "yuv420p"
         for frame in source:

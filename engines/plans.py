@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.whole import write_whole
-from rtseg.errors import ModelError
+from rtseg.errors import ModelError, described
 
 _log = logging.getLogger(__name__)
 
@@ -70,7 +70,7 @@ class PlanFile:
             head = json.loads(line)
             tag, spec, digest = PlanTag(**head["tag"]), ModelSpec.from_json(head["spec"]), head["sha256"]
         except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"the head of {path} cannot be read ({error!r}): {AGAIN}") from None
+            raise ModelError(f"the head of {path} cannot be read ({described(error)}): {AGAIN}") from None
         if sha256(plan).hexdigest() != digest:
             raise ModelError(f"{path} is damaged: {AGAIN}")
         return cls(tag, spec, plan)

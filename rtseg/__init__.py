@@ -7,6 +7,8 @@ of rtseg does not import an engine.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from rtseg.log_records import install as _install_log_records
+
 if TYPE_CHECKING:
     from rtseg.engines.load import load_engine
     from rtseg.errors import RtsegError
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from rtseg.sinks.video import VideoSink
     from rtseg.sources import open_source
     from rtseg.trace import LatencyReport, LatencyTrace
+
+_install_log_records()
 
 _HOMES = {
     "Frame": "frame",

@@ -1,8 +1,13 @@
 """Errors that rtseg raises: each says what went wrong and how to mend it, and has a builtin parent."""
 
+from rtseg.safe_text import safe_text
+
 
 class RtsegError(Exception):
-    """Parent of every error that rtseg raises on purpose."""
+    """Parent of every error that rtseg raises on purpose; its text is one line, printable, and without credentials."""
+
+    def __init__(self, *arguments: object) -> None:
+        super().__init__(*(safe_text(one) if isinstance(one, str) else one for one in arguments))
 
 
 class SourceError(RtsegError, OSError):
@@ -74,3 +79,8 @@ class ReportError(RtsegError, ValueError):
 
 class MeterAbsent(RtsegError, LookupError):
     """A sensor of power or temperature is not there, or not ours to read."""
+
+
+def described(error: Exception) -> str:
+    """Return an error of Python's own as `repr` has it, but without the whole file that a UnicodeDecodeError holds."""
+    return f"{type(error).__name__}: {error}" if isinstance(error, UnicodeError) else repr(error)

@@ -1,6 +1,9 @@
 """NIfTI files of ultrasound pictures, one or a sequence, through nibabel: the one reader of sources and datasets."""
 
 import gzip
+import io
+import math
+import struct
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +16,10 @@ import numpy.typing as npt
 
 from rtseg.errors import MissingExtra, SourceError
 from rtseg.frame import Spacing
+from rtseg.limits import check_size
 
 try:
-    from nibabel import Nifti1Image
+    from nibabel import Nifti1Header, Nifti1Image
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
     from nibabel.wrapstruct import WrapStructError
@@ -25,6 +29,7 @@ except ImportError:
 Plane: TypeAlias = npt.NDArray[Any]  # (H, W) or (H, W, 3), of any number
 
 _MOST_SIDE = 16384  # pixels
+_HEADER, _DATA_BEGIN, _MOST_HEADER = 352, 108, 1 << 22  # bytes: of a header, the place of a field, and of all extensions
 _BROKEN = (
     EOFError,
     HeaderDataError,
@@ -62,6 +67,7 @@ class Volume:
         with _opened(self.path) as image:
             for index in range(self.frames):
                 try:
+                    _check_held(image, self.path, index)
                     yield _upright(_plane(image, index))
                 except _BROKEN as error:
                     whole = f"{index} of its {self.frames} frames could be read"
@@ -77,6 +83,7 @@ def open_volume(path: Path) -> Volume:
         depth, times = (*shape[2:], 1, 1)[:2]
         if not (len(shape) in (2, 3, 4) and min(shape) > 0 and max(shape[:2]) <= _MOST_SIDE and 1 in (depth, times)):
             raise SourceError(f"{path} has a size of {shape}: a recording is (x, y, t)")
+        check_size(path, shape[1], shape[0])
         colours = (3,) if kind.names == ("R", "G", "B") else ()
         if not colours and kind.kind not in "iuf":
             raise SourceError(f"{path} has pixels of {kind}: save them as numbers from dark to bright")
@@ -97,10 +104,31 @@ def _opened(path: Path) -> Iterator[Any]:
         raise SourceError(f"{path} cannot be read ({error.strerror}): check the file and its permissions") from error
     with file:
         try:
+            _check_extensions(file)
+            file.seek(0)
             image = Nifti1Image.from_stream(file)
         except _BROKEN as error:
             raise SourceError(f"{path} is no NIfTI-1 that can be read ({error}): save it again as .nii or .nii.gz") from error
         yield image
+
+
+def _check_extensions(file: Any) -> None:
+    """Read the extensions of a header from a part of the file, of which they cannot take more than there is; or raise."""
+    header = file.read(_HEADER)
+    if header[_HEADER - 4 :][:1] in (b"", b"\0"):
+        return
+    order = "<" if header[:4] == b"\x5c\1\0\0" else ">"
+    (begin,) = struct.unpack_from(f"{order}f", header, _DATA_BEGIN)
+    length = int(min(max(begin - _HEADER, 0), _MOST_HEADER)) if math.isfinite(begin) else 0
+    Nifti1Header.from_fileobj(io.BytesIO(header + file.read(length)))  # type: ignore[no-untyped-call]
+
+
+def _check_held(image: Any, path: Path, index: int) -> None:
+    """Raise EOFError where a plain file is too short for a frame: nibabel would take memory for all of it first."""
+    width, height = image.shape[:2]
+    end = image.dataobj.offset + (index + 1) * width * height * image.dataobj.dtype.itemsize
+    if path.suffix.lower() != ".gz" and path.stat().st_size < end:
+        raise EOFError
 
 
 def _plane(image: Any, index: int) -> Plane:

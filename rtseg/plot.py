@@ -1,8 +1,10 @@
 """Drawing figures into PNG files: the one module outside of training that asks for matplotlib."""
 
+import io
 from pathlib import Path
 
-from rtseg.errors import ConfigError, MissingExtra
+from rtseg.atomic_file import write_atomically
+from rtseg.errors import ConfigError, MissingExtra, SinkError
 
 try:
     from matplotlib.axes import Axes
@@ -23,7 +25,11 @@ def canvas(width: float, height: float) -> Figure:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG. Raises ConfigError where it cannot be written."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=110)
     try:
-        figure.savefig(path, format="png", dpi=110)
+        write_atomically(path, drawn.getvalue())
+    except SinkError:
+        raise
     except OSError as error:
         raise ConfigError(f"{path} cannot be written ({error.strerror}): name a file in a folder that is there") from None

@@ -1,26 +1,42 @@
 """Who may ask the demo's server, and for how much: checked before anything else sees a request."""
 
+import asyncio
 import base64
 import binascii
+import ipaddress
+import re
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, TypeAlias
 
-from rtseg.demos.gradio_app.uploads import MOST_BYTES
+from rtseg.demos.gradio_app.events import EVENTS, EventRefused, check_event
+from rtseg.demos.gradio_app.events import MOST_BYTES as MOST_EVENT
+from rtseg.demos.gradio_app.uploads import MOST_BYTES, SILENCE_S
 from rtseg.errors import ConfigError
 from rtseg.sinks.view_server import is_loopback, is_ours
 
+Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_MOST_BODY = 2 << 20  # bytes of a request that is no upload
-_ENVELOPE = 1 << 16  # bytes that an upload's form takes beside its file
+PARTY = "x-rtseg-party"  # the header by which the gate says who asks; what a client says there is dropped
+MOST_REQUESTS = 128  # of one party at one time
+
+_MOST_BODY = 1 << 19  # bytes of a request that is no upload: one picture of the browser's camera
+_ROUTES = re.compile(  # all that can be asked for; Gradio has many more, which serve files, fetch addresses, run commands
+    r"/|/config/?|/theme\.css|/manifest\.json|/favicon\.ico"
+    r"|/gradio_api/(info/?|startup-events|app_id|theme\.css|heartbeat/\w+|queue/data|queue/join|run/predict)"
+    r"|/(assets|static|svelte|rtseg)(/[\w@~+-][\w@~+.-]*)+"
+    r"|/live/[\w-]+/(video|figures|camera|close|upload|files/[\w.-]+)",
+    re.ASCII,
+)
 
 
 class Gate:
-    """Passes on to `app` what comes by a name of ours, from our own page, with a known password, and is not too long.
+    """Passes on to `app` what comes by a name of ours, from our own page, with a known password, and is not too much.
 
     accounts: "NAME:PASSWORD"; none: everybody. Raises ConfigError.
     """
@@ -29,6 +45,7 @@ class Gate:
         if any(not name or not password for name, _, password in (account.partition(":") for account in accounts)):
             raise ConfigError("an account is NAME:PASSWORD: give both to --auth")
         self._app, self._accounts = app, [account.encode() for account in accounts]
+        self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass on."""
@@ -38,9 +55,36 @@ class Gate:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", [])}
         refusal = self._refusal(scope, headers)
         if refusal is None:
-            await self._app(scope, _limited(receive, _most(scope["path"])), send)
+            await self._count(scope, receive, send, _party(scope, headers if self._accounts else {}))
         elif scope["type"] == "http":
             await _refuse(send, *refusal)
+
+    async def _count(self, scope: Scope, receive: Receive, send: Send, party: str) -> None:
+        """Pass on, unless the party has too many requests open."""
+        if self._open[party] >= MOST_REQUESTS:
+            await _refuse(send, 429, f"more than {MOST_REQUESTS} requests at one time: wait for the others to end")
+            return
+        self._open[party] += 1
+        try:
+            await self._pass_on(scope, receive, send, party)
+        finally:
+            self._open[party] -= 1
+            self._open += Counter()  # drops those of zero
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, party: str) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name.lower() != PARTY.encode()]
+        limited = _limited(receive, _most(scope["path"]))
+        try:
+            if scope["path"] in EVENTS:
+                body = check_event(await _read(limited))
+                limited = _replayed(body, limited)
+                headers = [(name, value) for name, value in headers if name.lower() not in _BODY_HEADERS]
+                headers += [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
+        except EventRefused as error:
+            await _refuse(send, 400, str(error))
+            return
+        headers.append((PARTY.encode(), party.encode("utf-8").hex().encode()))
+        await self._app({**scope, "headers": headers}, limited, send)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         """Status and text, where a request is not to be answered."""
@@ -51,20 +95,21 @@ class Gate:
             return 403, "a page of somebody else may not ask this server"
         if self._accounts and not self._knows(headers.get("authorization", "")):
             return 401, "name and password, please"
+        if not _ROUTES.fullmatch(scope["path"]):
+            return 404, "there is nothing here"
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > _most(scope["path"]):
+        if not (length.isascii() and length.isdecimal()) or len(length) > 15 or int(length) > _most(scope["path"]):
             return 413, f"that is too much: upload at most {MOST_BYTES >> 20} MB"
         return None
 
     def _knows(self, authorization: str) -> bool:
         """Whether the account is one of ours; every account is compared, so that time tells nothing."""
-        scheme, _, coded = authorization.partition(" ")
-        try:
-            given = base64.b64decode(coded, validate=True)
-        except (binascii.Error, ValueError):
-            return False
+        given = _credentials(authorization)
         known = [secrets.compare_digest(given, account) for account in self._accounts]
-        return scheme.lower() == "basic" and any(known)
+        return any(known)
+
+
+_BODY_HEADERS = (b"content-length", b"content-type", b"transfer-encoding", b"content-encoding")
 
 
 def check_host(host: str, accounts: Sequence[str]) -> None:
@@ -73,26 +118,77 @@ def check_host(host: str, accounts: Sequence[str]) -> None:
         raise ConfigError(f"{host} can be reached from the network: give --auth NAME:PASSWORD, or serve 127.0.0.1")
 
 
+def party_name(header: str | None) -> str:
+    """Return who asks, by the header that the gate has set; "" without one."""
+    return bytes.fromhex(header).decode("utf-8") if header else ""
+
+
+def _party(scope: Scope, headers: dict[str, str]) -> str:
+    """Return what a visitor cannot multiply cheaply: his account and his address, of IPv6 the network (/64)."""
+    name = _credentials(headers.get("authorization", "")).partition(b":")[0].decode("utf-8", "replace")
+    try:
+        address: Any = ipaddress.ip_address((scope.get("client") or ("",))[0])
+        address = getattr(address, "ipv4_mapped", None) or address
+    except ValueError:
+        return f"{name}@"
+    return f"{name}@{address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False)}"
+
+
+def _credentials(authorization: str) -> bytes:
+    """Return NAME:PASSWORD of a header; nothing where it holds none."""
+    scheme, _, coded = authorization.partition(" ")
+    try:
+        return base64.b64decode(coded, validate=True) if scheme.lower() == "basic" else b""
+    except (binascii.Error, ValueError):
+        return b""
+
+
 def _most(path: str) -> int:
     """Bytes that a request to a path may bring."""
-    return MOST_BYTES + _ENVELOPE if path.endswith("/upload") else _MOST_BODY
+    return MOST_EVENT if path in EVENTS else MOST_BYTES if path.endswith("/upload") else _MOST_BODY
 
 
 def _limited(receive: Receive, most: int) -> Receive:
-    """What is received, until it is too much: then the other end is said to have left."""
-    taken = 0
+    """Receive until it is too much, or too slow: then the other end is reported as gone."""
+    taken, is_over = 0, False
 
-    async def next_message() -> MutableMapping[str, Any]:
-        nonlocal taken
-        message = await receive()
+    async def next_message() -> Message:
+        nonlocal taken, is_over
+        try:
+            message = await (receive() if is_over else asyncio.wait_for(receive(), SILENCE_S))
+        except (TimeoutError, asyncio.TimeoutError):
+            return {"type": "http.disconnect"}
         taken += len(message.get("body", b""))
+        is_over = not message.get("more_body", False)
         return message if taken <= most else {"type": "http.disconnect"}
 
     return next_message
 
 
+async def _read(receive: Receive) -> bytes:
+    """Read a whole body. Raises EventRefused where it was cut."""
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise EventRefused(f"this event is longer than {MOST_EVENT} bytes, or was cut: reload the page")
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Give a body that was read already, then go on to receive."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def next_message() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return next_message
+
+
 async def _refuse(send: Send, status: int, text: str) -> None:
-    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text.encode())).encode())]
     if status == 401:
         headers.append((b"www-authenticate", b'Basic realm="rtseg", charset="UTF-8"'))
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -1,4 +1,4 @@
-// The keyboard, the browser's own camera, and a word of goodbye when the tab is closed.
+// The keyboard, the browser's own camera, uploads, and a word of goodbye when the tab is closed.
 (() => {
   "use strict";
   const HEIGHT = 480, WIDTH = 640, PERIOD_MS = 40;
@@ -66,6 +66,30 @@
     camera = { stream };
     send(camera);
   };
+
+  // A file goes to the server's own route, and no event ever names it.
+  function upload(input) {
+    const [file] = input.files, label = input.closest("label"), status = label.nextElementSibling, request = new XMLHttpRequest();
+    input.value = "";
+    if (!file) return;
+    if (!base()) { status.textContent = "the page is not ready yet: try again"; return; }
+    const done = (text) => { status.textContent = text; input.disabled = false; };
+    input.disabled = true;
+    request.upload.onprogress = (event) => { status.textContent = `uploading, ${Math.round(100 * event.loaded / event.total)} %`; };
+    request.onerror = () => done("the upload was cut: try again");
+    request.onload = () => {
+      if (request.status !== 204) { done(request.responseText); return; }
+      window.rtsegUploaded = `${file.name}, ${(file.size / 1e6).toFixed(1)} MB`;
+      done(window.rtsegUploaded);
+      press(`#${input.dataset.done}`);
+    };
+    request.open("POST", `${base()}upload`);
+    request.send(file);
+  }
+
+  document.addEventListener("change", (event) => {
+    if (event.target.matches?.(".rtseg-upload input")) upload(event.target);
+  });
 
   window.addEventListener("pagehide", () => { if (base()) navigator.sendBeacon(`${base()}close`); });
   window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from html import escape
 from typing import Any
 
 from fastapi import FastAPI
 
 from rtseg.demos.gradio_app import gr
+from rtseg.demos.gradio_app.guard import PARTY, party_name
 from rtseg.demos.gradio_app.live import fed
 from rtseg.demos.gradio_app.measuring import LENGTHS, SOURCES
 from rtseg.demos.gradio_app.settings import NO_FILTER, Look, Settings, models
 from rtseg.demos.gradio_app.sources import ADDRESS, CAMERA, FAULTS, PROBE, UPLOAD, Probe, Sources
-from rtseg.demos.gradio_app.uploads import KINDS, MOST_BYTES, take_in
-from rtseg.demos.gradio_app.visitors import Visitor, Visitors
+from rtseg.demos.gradio_app.upload_button import upload_button
+from rtseg.demos.gradio_app.uploads import KINDS, MOST_BYTES
+from rtseg.demos.gradio_app.visitors import MOST_CLICKS, Visitor, Visitors
 from rtseg.demos.gradio_app.work import benchmark, recording
 from rtseg.engines.load import ENGINES
 from rtseg.errors import RtsegError, ViewerRefused
@@ -35,7 +37,10 @@ def mount(app: FastAPI, visitors: Visitors, sources: Sources) -> FastAPI:
     page = Page(visitors, sources).blocks()
     quiet = {"docs_url": None, "redoc_url": None, "openapi_url": None}
     shown = {"head": _HEAD, "theme": theme, "footer_links": [], "run_history": False, "show_error": True}
-    mounted: FastAPI = gr.mount_gradio_app(app, page, "/", max_file_size=MOST_BYTES, app_kwargs=quiet, **shown)
+    mounted: FastAPI = gr.mount_gradio_app(app, page, "/", app_kwargs=quiet, **shown)
+    # A second check behind the gate's: Gradio checks the paths that values name only where this is set.
+    page.has_launched = True
+    page.max_threads = max(40, visitors.most * (MOST_CLICKS + 2))  # one visitor's blocked clicks leave threads to others
     return mounted
 
 
@@ -45,7 +50,7 @@ def _told() -> Iterator[None]:
     try:
         yield
     except RtsegError as error:
-        raise gr.Error(str(error), print_exception=False) from error
+        raise gr.Error(escape(str(error), quote=False), print_exception=False) from error  # it shows HTML
 
 
 class Page:
@@ -57,7 +62,7 @@ class Page:
 
     def blocks(self) -> gr.Blocks:
         """The page, built."""
-        blocks = gr.Blocks(title="rtseg", analytics_enabled=False, fill_width=True, delete_cache=(300, 900))
+        blocks = gr.Blocks(title="rtseg", analytics_enabled=False, fill_width=True)
         with blocks:
             self._token = gr.State("")
             gr.HTML(_TITLE, elem_id="rtseg-title")
@@ -91,15 +96,15 @@ class Page:
         self._on(reset.click, self._reset)
         for control in controls:
             self._on(control.change, self._apply, controls, trigger_mode="always_last")
-        self._on(upload.upload, self._take_in, [upload], [source, upload])
+        upload.click(fn=None, outputs=[source], js=f"() => {UPLOAD!r}", api_visibility="private")
         return view
 
-    def _source_controls(self) -> tuple[gr.Dropdown, gr.Textbox, gr.UploadButton]:
+    def _source_controls(self) -> tuple[gr.Dropdown, gr.Textbox, gr.Button]:
         """What is played, and the probe's faults where it is the probe."""
         titles = self._sources.titles
         source = gr.Dropdown(titles, value=titles[0], label="source", elem_id="rtseg-source")
         address = gr.Textbox(label="address", placeholder="rtsp://camera.local/stream", visible=False)
-        upload = gr.UploadButton("Upload a clip or a still", size="sm")
+        upload = upload_button("Upload a clip or a still", "rtseg-uploaded-live")
         with gr.Row(visible=False, elem_id="rtseg-faults") as faults:
             for fault in FAULTS:
                 button = gr.Button(fault, size="sm", min_width=48)
@@ -138,13 +143,13 @@ class Page:
                 gr.HTML(
                     f'<span class="quiet">{KINDS}, at most {MOST_BYTES >> 20} MB; it is deleted when this page is closed</span>'
                 )
-                upload = gr.UploadButton("Upload a recording", elem_id="rtseg-upload")
+                upload = upload_button("Upload a recording", "rtseg-uploaded-recording")
                 chosen = gr.Textbox("the bundled clip", label="recording", interactive=False)
                 model = gr.Dropdown(models(), value=Settings().model, label="model")
                 engine = gr.Dropdown(list(ENGINES), value=ENGINES[0], label="engine")
                 begin = self._button("Segment", main=True)
             outcome = gr.HTML(elem_id="rtseg-outcome", elem_classes="rtseg-grow", min_height=400)
-        self._on(upload.upload, self._take_in_recording, [upload], [chosen, upload])
+        upload.click(fn=None, outputs=[chosen], js="() => window.rtsegUploaded", api_visibility="private")
         self._on(begin.click, self._follow, [model, engine], [outcome], queue=True)
 
     def _benchmark_tab(self) -> None:
@@ -183,64 +188,56 @@ class Page:
         more = {"queue": queue, "trigger_mode": trigger_mode, "show_progress": hidden, "concurrency_limit": None}
         return event(do, [self._token, *(inputs or [])], outputs, api_visibility="private", **more)
 
-    def _welcome(self) -> tuple[Any, ...]:
+    def _welcome(self, request: gr.Request | None = None) -> tuple[Any, ...]:
         """The visitor's token, his view, and whether each button can be pressed."""
+        party = party_name(request.headers.get(PARTY)) if request else ""
+        page = (request.session_hash if request else None) or ""
         try:
-            token = self._visitors.welcome().token
+            token = self._visitors.welcome(party, page).token
             view = f'<div class="rtseg-live" data-base="live/{token}/"></div>'
         except ViewerRefused as error:
             token, view = "", f'<p class="refused">{error}</p>'
         return token, view, *(gr.update(interactive=bool(token)) for _ in self._waiting)
 
-    def _visitor(self, token: str) -> Visitor:
-        return self._visitors.find(token)
+    @contextmanager
+    def _click(self, token: str) -> Iterator[Visitor]:
+        """The visitor of a click, which is acted on; what goes wrong is shown on the page."""
+        with _told():
+            visitor = self._visitors.find(token)
+            with visitor.click():
+                yield visitor
 
     def _start(self, token: str, title: str, address: str, *controls: Any) -> None:
-        with _told():
-            visitor = self._visitor(token)
+        with self._click(token) as visitor:
             opener = self._sources.opener(title, address, visitor.upload)
             visitor.live.start(opener, Settings(*controls))
 
     def _apply(self, token: str, *controls: Any) -> None:
-        with _told():
-            self._visitor(token).live.apply(Settings(*controls))
+        with self._click(token) as visitor:
+            visitor.live.apply(Settings(*controls))
 
     def _stop(self, token: str) -> None:
-        with _told():
-            self._visitor(token).live.stop()
+        with self._click(token) as visitor:
+            visitor.live.stop()
 
     def _pause(self, token: str) -> Any:
-        with _told():
-            return gr.update(value="Go on" if self._visitor(token).live.pause() else "Pause")
+        with self._click(token) as visitor:
+            return gr.update(value="Go on" if visitor.live.pause() else "Pause")
 
     def _reset(self, token: str) -> None:
-        with _told():
-            self._visitor(token).live.reset()
+        with self._click(token) as visitor:
+            visitor.live.reset()
 
     def _fault(self, token: str, fault: str) -> None:
-        with _told():
-            fed(self._visitor(token).live.source, Probe).happen(fault)
-
-    def _take_in(self, token: str, path: str) -> tuple[Any, Any]:
-        self._take(token, path)
-        return gr.update(value=UPLOAD), gr.update(value=None)
-
-    def _take_in_recording(self, token: str, path: str) -> tuple[str, Any]:
-        return self._take(token, path), gr.update(value=None)
-
-    def _take(self, token: str, path: str) -> str:
-        """Take a file in; its name and size for the page."""
-        with _told():
-            visitor, name = self._visitor(token), Path(path).name
-            visitor.upload = take_in(Path(path), visitor.folder)
-            return f"{name}, {visitor.upload.stat().st_size / 1e6:.1f} MB"
+        with self._click(token) as visitor:
+            fed(visitor.live.source, Probe).happen(fault)
 
     def _follow(self, token: str, model: str, engine: str, progress: Any = gr.Progress()) -> str:  # noqa: B008  Gradio's way
         def tell(done: int, total: int | None) -> None:
             progress((done, total) if total else None, desc="segmenting", unit="frames")
 
-        with _told():
-            return recording(self._visitor(token), Settings(model, engine), tell)
+        with self._click(token) as visitor:
+            return recording(visitor, Settings(model, engine), tell)
 
     def _measure(
         self,
@@ -251,7 +248,5 @@ class Page:
         length: str,
         progress: Any = gr.Progress(),  # noqa: B008  Gradio's way
     ) -> str:
-        with _told():
-            return benchmark(
-                self._visitor(token), Settings(model, engine), source, length, lambda text: progress(None, desc=text)
-            )
+        with self._click(token) as visitor:
+            return benchmark(visitor, Settings(model, engine), source, length, lambda text: progress(None, desc=text))

@@ -20,6 +20,7 @@ from rtseg.measure import Measurement, measure
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
 from rtseg.result import Result
+from rtseg.safe_text import safe_text
 from rtseg.session import Session
 from rtseg.sinks.jsonl import JsonSink
 from rtseg.sinks.masks import MaskSink
@@ -138,9 +139,22 @@ def _write_csv(path: Path, rows: list[Row]) -> None:
 
 
 def _line(row: Row, measured: Measurement) -> tuple[object, ...]:
-    frame = row.index, round(row.seconds, 4), row.life.value, row.reason, measured.name, round(measured.confidence, 4)
+    frame = (
+        row.index,
+        round(row.seconds, 4),
+        row.life.value,
+        _cell(row.reason),
+        _cell(measured.name),
+        round(measured.confidence, 4),
+    )
     area = measured.area_px, measured.area_mm2, round(measured.diameter_px, 2), measured.diameter_mm
     return *frame, *area, *(measured.centroid or (None, None))
+
+
+def _cell(text: str) -> str:
+    """A word for a table: a spreadsheet takes one that begins like a formula for a formula."""
+    text = safe_text(text)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
 def as_png(picture: Image) -> bytes:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from enum import Enum
+from math import isfinite
 
 from rtseg.engines.load import ENGINES
 from rtseg.engines.zoo import shipped
@@ -48,6 +49,11 @@ class Settings:
         _check("engine", self.engine, ENGINES)
         _check("filter", self.speckle, (NO_FILTER, *FILTERS))
         _check("view", self.look, [look.value for look in Look])
+        for name in ("opacity", "contour", "threshold", "smoothing"):
+            _check_number(name, getattr(self, name))
+        for name in ("sector", "memory", "masks"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} is on or off: use the page's own controls")
         cut(self.threshold)
         self.overlay()
         self.temporal()
@@ -77,6 +83,13 @@ class Settings:
 def models() -> list[str]:
     """The models on offer: the shipped ones, and no file."""
     return list(shipped())
+
+
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value):
+        raise ConfigError(f"{name} is no number: use the page's own controls")
+    if name == "contour" and value != int(value):
+        raise ConfigError("the contour is a whole number of pixels: use the page's own controls")
 
 
 def _check(what: str, chosen: str, offered: "list[str] | tuple[str, ...]") -> None:

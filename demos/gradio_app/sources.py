@@ -1,10 +1,13 @@
 """The sources that a visitor may choose, and no others: what is on the server's disk is not among them."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from rtseg.credentials import shown
 from rtseg.demos.gradio_app.webcam import Webcam
 from rtseg.errors import SourceError
+from rtseg.safe_text import safe_text
 from rtseg.sources import Source, open_source
 from rtseg.sources.clip import bundled_clips
 from rtseg.sources.paced import Paced
@@ -16,6 +19,7 @@ UPLOAD = "an uploaded clip or still"
 CAMERA = "this browser's camera"
 ADDRESS = "an address (URI)"
 SCHEMES = ("camera", "http", "https", "igtl", "rtsp", "rtsps", "srt", "tcp", "udp")  # of addresses: none opens a file
+_DEVICE = re.compile(r"(/dev/video)?\d{1,3}(\?[\w=&.-]*)?", re.ASCII)  # a camera opens any path otherwise
 
 DEEPEST = 1.5
 _PHANTOM = "vessel?height=480&width=640&fps=25&seed=3"
@@ -55,7 +59,7 @@ class Sources:
     """
 
     def __init__(self, own: Sequence[str] = (), any_address: bool = False) -> None:
-        self._own, self._any_address = tuple(own), any_address
+        self._own, self._any_address = _titled(own), any_address
 
     @property
     def titles(self) -> list[str]:
@@ -77,7 +81,18 @@ class Sources:
             case _ if title == ADDRESS:
                 return _player(_checked(address))
             case _:
-                return _player(title)
+                return _player(self._own.get(title, title))
+
+
+def _titled(own: Sequence[str]) -> dict[str, str]:
+    """Each address by its title: as it may be shown, with a number where two look alike then."""
+    titled: dict[str, str] = {}
+    for uri in own:
+        title = plain = safe_text(shown(uri))
+        while titled.get(title, uri) != uri:
+            title = f"{plain} ({len(titled) + 1})"
+        titled[title] = uri
+    return titled
 
 
 def _player(uri: str) -> Callable[[], Source]:
@@ -101,7 +116,11 @@ def _uploaded(upload: Path | None) -> str:
 
 def _checked(address: str) -> str:
     """An address that leads to a camera or into the network. Raises SourceError."""
-    scheme, colon, _ = address.strip().partition(":")
-    if not colon or scheme.lower() not in SCHEMES:
-        raise SourceError(f"an address begins with {', '.join(f'{scheme}:' for scheme in SCHEMES)}: files are uploaded instead")
-    return address.strip()
+    address = address.strip()
+    scheme, _, rest = address.partition(":")
+    if scheme.lower() not in SCHEMES or not (_DEVICE.fullmatch(rest) if scheme.lower() == "camera" else rest.startswith("//")):
+        raise SourceError(
+            f"an address begins with {', '.join(f'{scheme}:' for scheme in SCHEMES)}, "
+            "and names a camera by its number or a host: files are uploaded instead"
+        )
+    return address

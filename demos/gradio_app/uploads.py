@@ -1,16 +1,24 @@
 """Files from visitors: what they are is read from their content, and their names are forgotten."""
 
+import os
+import secrets
 import shutil
+import stat
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import av
+from anyio import CapacityLimiter, to_thread
 from av.error import FFmpegError
 
 from rtseg.errors import SourceError
 
 MOST_BYTES = 512 << 20
+SILENCE_S = 10.0  # an upload that sends nothing for so long is dropped
+KEPT_FREE = 1 << 30  # bytes of the disk that uploads leave free
 MOST_PIXELS = 4096 * 4096  # of a picture: a small file may unfold into gigabytes
 
+_FLAGS = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 _HEAD = 132  # bytes: DICOM's mark is the farthest
 _MARKS: tuple[tuple[str, int, bytes], ...] = (  # suffix, place, mark
     (".png", 0, b"\x89PNG\r\n\x1a\n"),
@@ -26,30 +34,90 @@ _MARKS: tuple[tuple[str, int, bytes], ...] = (  # suffix, place, mark
 KINDS = "MP4, MOV, MKV, WebM, AVI, DICOM, PNG or JPEG"
 
 
+_FORMATS = {".mkv": "matroska", ".avi": "avi", ".mp4": "mov", ".mov": "mov"}  # FFmpeg's: a playlist leads to other files
+
+
 class UploadRefused(SourceError):
     """A file from outside is not what this page takes."""
 
 
-def take_in(path: Path, folder: Path) -> Path:
-    """Move an upload into a visitor's folder, under a name of ours. Raises UploadRefused; the upload is gone in any case."""
+async def receive_upload(
+    chunks: AsyncIterator[bytes], folder: Path, allowed: Callable[[int], bool], limiter: CapacityLimiter
+) -> Path:
+    """Write an upload into a visitor's folder (a file of 0600), and take it in.
+
+    allowed: returns whether so many bytes may be kept. limiter: of the threads that write. Raises UploadRefused, OSError.
+    """
+    path = folder / f"incoming-{secrets.token_hex(8)}"
     try:
-        suffix = kind_of(path)
-        if path.stat().st_size > MOST_BYTES:
-            raise UploadRefused(f"the file is larger than {MOST_BYTES >> 20} MB: cut it first")
-        _check_size(path, suffix)
-        kept = folder / f"upload{suffix}"
-        shutil.move(path, kept)
+        await _write(chunks, path, allowed, limiter)
+        return await to_thread.run_sync(take_in, path, folder, limiter=limiter)
     finally:
         path.unlink(missing_ok=True)
+
+
+async def _write(chunks: AsyncIterator[bytes], path: Path, allowed: Callable[[int], bool], limiter: CapacityLimiter) -> None:
+    written = 0
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
+    with os.fdopen(file, "wb", buffering=0) as out:
+        async for chunk in chunks:
+            written += len(chunk)
+            if written > MOST_BYTES or not allowed(written):
+                raise UploadRefused(
+                    f"the file is larger than {MOST_BYTES >> 20} MB, or than what is left for you: cut it first"
+                )
+            await to_thread.run_sync(out.write, chunk, limiter=limiter)
+
+
+def has_room(folder: Path) -> bool:
+    """Return whether the disk of a folder can take one upload more."""
+    return shutil.disk_usage(folder).free > KEPT_FREE + MOST_BYTES
+
+
+def take_in(path: Path, folder: Path) -> Path:
+    """Move an upload into a visitor's folder, under a name of ours; it replaces the one before.
+
+    Raises UploadRefused; the upload is gone then, unless it is none: what is no regular file inside `folder` is left untouched.
+    """
+    head = _head_of(path, folder)
+    incoming = path
+    try:
+        suffix = kind_of(head)
+        incoming = path.rename(folder / f"incoming-{secrets.token_hex(8)}{suffix}")
+        _check_size(incoming, suffix)
+        for former in folder.glob("upload.*"):
+            former.unlink()
+        kept = incoming.rename(folder / f"upload{suffix}")
+    finally:
+        incoming.unlink(missing_ok=True)
     return kept
 
 
-def kind_of(path: Path) -> str:
-    """The suffix that a file's content deserves. Raises UploadRefused."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
+def _head_of(path: Path, folder: Path) -> bytes:
+    """Return the first bytes of a regular file of this user's inside a folder. Raises UploadRefused for anything else."""
+    refused = UploadRefused("this is no upload of this page: choose a file")
+    try:
+        if not path.parent.resolve().is_relative_to(folder.resolve()):
+            raise refused
+        file = os.open(path, os.O_RDONLY | _FLAGS)
+    except (OSError, ValueError) as error:
+        raise refused from error
+    try:
+        told = os.fstat(file)
+        if not stat.S_ISREG(told.st_mode) or told.st_nlink != 1 or told.st_uid != folder.stat().st_uid:
+            raise refused
+        if told.st_size > MOST_BYTES:
+            path.unlink()
+            raise UploadRefused(f"the file is larger than {MOST_BYTES >> 20} MB: cut it first")
+        return os.read(file, _HEAD)
+    finally:
+        os.close(file)
+
+
+def kind_of(head: bytes) -> str:
+    """Return the suffix that the first bytes of a file deserve. Raises UploadRefused."""
     for suffix, place, mark in _MARKS:
-        if head[place : place + len(mark)] == mark:
+        if head[place : place + len(mark)] == mark and (suffix != ".avi" or head.startswith(b"RIFF")):
             return suffix
     raise UploadRefused(f"this file is none that the page takes: upload {KINDS}")
 
@@ -59,16 +127,17 @@ def _check_size(path: Path, suffix: str) -> None:
     if suffix == ".dcm":
         return  # its reader checks
     try:
-        height, width = _still_size(path) if suffix in (".png", ".jpg") else _video_size(path)
+        height, width = _still_size(path) if suffix in (".png", ".jpg") else _video_size(path, _FORMATS[suffix])
     except (FFmpegError, ValueError, IndexError) as error:
         raise UploadRefused(f"the file cannot be read ({error}): save or convert it again") from error
     if not 0 < height * width <= MOST_PIXELS:
         raise UploadRefused(f"its pictures of {width}x{height} pixels are too large for this page: make them smaller")
 
 
-def _video_size(path: Path) -> tuple[int, int]:
-    """Height and width, as the container tells."""
-    with av.open(str(path)) as container:
+def _video_size(path: Path, form: str) -> tuple[int, int]:
+    """Height and width, as the container tells; one of another format is not read at all, whatever its first bytes say."""
+    limits = {"format_whitelist": form, "protocol_whitelist": "file"}
+    with av.open(f"file:{path}", options=limits, metadata_errors="replace") as container:
         codec = container.streams.video[0].codec_context
         return codec.height, codec.width
 

@@ -2,16 +2,25 @@
 
 import secrets
 import shutil
-import tempfile
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
 
+from rtseg.demos.gradio_app.folders import ServerFolder
 from rtseg.demos.gradio_app.live import Live
+from rtseg.demos.gradio_app.uploads import MOST_BYTES
 from rtseg.errors import RtsegError, ViewerRefused
 
+MOST_UPLOADS = 2  # of one party at one time
+MOST_KEPT = 2 * MOST_BYTES  # of one party's uploads, over all its pages
+MOST_CLICKS = 4  # of one page that are being acted on
+MOST_VIEWS = 4  # of one page's video
+
 _SWEEP_S = 2.0
+_CLOSING_S = 2.0  # that are waited for the work of a visitor who left
 
 
 class VisitorGone(RtsegError, LookupError):
@@ -21,15 +30,37 @@ class VisitorGone(RtsegError, LookupError):
 class Visitor:
     """One open page.
 
-    token: known to this page alone. folder: what it uploaded, and what was made of it. leaving: set when the work is to stop.
+    folder: private to this visitor. party: who opened the page (account and address). page: Gradio's session of it.
     """
 
-    def __init__(self) -> None:
-        self.token = secrets.token_urlsafe(24)
-        self.folder = Path(tempfile.mkdtemp(prefix="rtseg-demo-"))
-        self.live, self.leaving = Live(), threading.Event()
+    def __init__(self, folder: Path, party: str = "", page: str = "") -> None:
+        self.token = secrets.token_urlsafe(24)  # known to this page alone
+        self.folder, self.party, self.page = folder, party, page
+        self.live = Live()
+        self.leaving = threading.Event()  # set when the work is to stop
         self.working = threading.Lock()  # one recording, or one benchmark, at a time
+        self.clicks = threading.BoundedSemaphore(MOST_CLICKS)
+        self.receiving = -1  # bytes of the upload that is coming in; -1 without one
         self.upload: Path | None = None
+
+    @property
+    def kept(self) -> int:
+        """Bytes of the uploads that lie in the folder, with the one that is coming in."""
+        try:
+            stored = self.upload.stat().st_size if self.upload is not None else 0
+        except OSError:
+            stored = 0
+        return stored + max(0, self.receiving)
+
+    @contextmanager
+    def click(self) -> Iterator[None]:
+        """Act on a click. Raises ViewerRefused where too many of this page are being acted on."""
+        if not self.clicks.acquire(blocking=False):
+            raise ViewerRefused("this page is busy with earlier clicks: wait for them to end")
+        try:
+            yield
+        finally:
+            self.clicks.release()
 
     @property
     def watching(self) -> bool:
@@ -47,11 +78,12 @@ class Visitor:
 class Visitors:
     """Everybody who has the page open.
 
-    most: at once. patience_s: a page that has neither asked nor watched for so long is gone. now: a clock in seconds.
+    most: places at one time. patience_s: a page that has neither asked nor watched for so long is gone. now: a clock in s.
     """
 
     def __init__(self, most: int = 4, patience_s: float = 20.0, now: Callable[[], float] = monotonic) -> None:
-        self._most, self._patience_s, self._now = most, patience_s, now
+        self.most, self._patience_s, self._now = most, patience_s, now
+        self.folder = ServerFolder()
         self._lock = threading.Lock()
         self._here: dict[str, Visitor] = {}
         self._seen_s: dict[str, float] = {}
@@ -62,32 +94,75 @@ class Visitors:
     def __len__(self) -> int:
         return len(self._here)
 
-    def welcome(self) -> Visitor:
-        """Another page. Raises ViewerRefused where there are too many."""
+    def welcome(self, party: str = "", page: str = "") -> Visitor:
+        """Return a place for another page; one that comes again gives up the place that it had.
+
+        Where all places are taken, a party that has at least two pages more than this one loses the page that it opened last.
+        Raises ViewerRefused where nobody has more than his share.
+        """
         with self._lock:
-            if self._closed.is_set() or len(self._here) >= self._most:
-                raise ViewerRefused(
-                    f"{len(self._here)} pages are open, and this server takes no more: close one, and reload after a while"
-                )
-            visitor = Visitor()
+            former = [one for one in self._here.values() if page and (one.page, one.party) == (page, party)]
+            if self._closed.is_set() or (not former and len(self._here) >= self.most):
+                former = [self._newest_of_the_greediest(party)]
+            for one in former:
+                self._forget(one.token)
+            visitor = Visitor(self.folder.new(), party, page)
             self._here[visitor.token], self._seen_s[visitor.token] = visitor, self._now()
-            return visitor
+        for one in former:
+            _dismiss(one)
+        return visitor
+
+    def _newest_of_the_greediest(self, party: str) -> Visitor:
+        pages = Counter(one.party for one in self._here.values())
+        greediest, count = max(pages.items(), key=lambda item: item[1], default=("", 0))
+        if self._closed.is_set() or count < pages[party] + 2:
+            raise ViewerRefused(
+                f"{len(self._here)} pages are open, and this server takes no more: close one, and reload after a while"
+            )
+        return [one for one in self._here.values() if one.party == greediest][-1]
+
+    def _forget(self, token: str) -> Visitor | None:
+        self._seen_s.pop(token, None)
+        return self._here.pop(token, None)
+
+    @contextmanager
+    def receive(self, visitor: Visitor) -> Iterator[Callable[[int], bool]]:
+        """Count an upload of a visitor's; gives what returns whether so many bytes of it may be kept. Raises ViewerRefused."""
+        with self._lock:
+            busy = sum(one.receiving >= 0 for one in self._here.values() if one.party == visitor.party)
+            if visitor.receiving >= 0 or busy >= MOST_UPLOADS:
+                raise ViewerRefused(
+                    f"one upload of a page at a time, and {MOST_UPLOADS} of a visitor: wait for the other to end"
+                )
+            visitor.receiving = 0
+
+        def allowed(count: int) -> bool:
+            with self._lock:
+                visitor.receiving = count
+                kept = sum(one.kept for one in self._here.values() if one.party == visitor.party)
+            return kept <= MOST_KEPT and not visitor.leaving.is_set()
+
+        try:
+            yield allowed
+        finally:
+            visitor.receiving = -1
 
     def find(self, token: str) -> Visitor:
         """The page of a token, which was heard of just now. Raises VisitorGone."""
         with self._lock:
             if token not in self._here:
-                raise VisitorGone("this page was away for too long and its work was stopped: reload it")
+                raise VisitorGone(
+                    "this page was away for too long, or lost its place to another visitor; its work was stopped: reload it"
+                )
             self._seen_s[token] = self._now()
             return self._here[token]
 
     def leave(self, token: str) -> None:
         """A page was closed; harmless for one that is not known."""
         with self._lock:
-            visitor = self._here.pop(token, None)
-            self._seen_s.pop(token, None)
+            visitor = self._forget(token)
         if visitor is not None:
-            visitor.close()
+            _dismiss(visitor)
 
     def sweep(self) -> None:
         """Let those go who have not been heard of."""
@@ -100,12 +175,25 @@ class Visitors:
             self.leave(token)
 
     def close(self) -> None:
-        """Let everybody go."""
+        """Let everybody go, at the same time; what hangs is not waited for longer than for some seconds."""
         self._closed.set()
-        self._thread.join()
-        for token in list(self._here):
-            self.leave(token)
+        self._thread.join(_CLOSING_S)
+        with self._lock:
+            leaving = [self._forget(token) for token in list(self._here)]
+        _dismiss(*(visitor for visitor in leaving if visitor is not None))
+        self.folder.close()
 
     def _sweep_on(self) -> None:
         while not self._closed.wait(_SWEEP_S):
             self.sweep()
+
+
+def _dismiss(*visitors: Visitor) -> None:
+    """Close visitors in threads of their own, so that one whose work hangs holds up nobody."""
+    threads = [threading.Thread(target=one.close, name="rtseg-leave", daemon=True) for one in visitors]
+    for visitor, thread in zip(visitors, threads, strict=True):
+        visitor.leaving.set()
+        thread.start()
+    ends = monotonic() + _CLOSING_S
+    for thread in threads:
+        thread.join(max(0.0, ends - monotonic()))

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rtseg.credentials import shown
 from rtseg.engines.base import Engine
 from rtseg.engines.load import BFLOAT16, PLAN, model_path
 from rtseg.frame import Frame
@@ -33,7 +34,7 @@ class Subject:
 
     def to_json(self, first: Frame) -> dict[str, Any]:
         """What a report says of it; first: a frame of the source."""
-        measured = {"source": self.source, "stream": self._stream(first)}
+        measured = {"source": shown(self.source), "stream": self._stream(first)}
         steadied = asdict(self.temporal) if self.temporal else "not"
         return measured | {"model": self.engine.spec.name, "network": self._network(), "steadied_in_time": steadied}
 

@@ -1,14 +1,17 @@
 """A report on disk: report.json for programs, report.md for a repository, and report.html, which needs no other file."""
 
-import json
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from rtseg.atomic_file import write_atomically
 from rtseg.bench.plots import cdf, timeline
 from rtseg.bench.report import RUNS
 from rtseg.bench.sections import TITLES, Section, headline, sections
+from rtseg.output import make_folder
+from rtseg.safe_text import cleaned, json_text
 from rtseg.trace import TOTAL
 
 NOTICE = "Research software, not a medical device."
@@ -25,22 +28,23 @@ footer { margin-top: 2rem; opacity: .7 }
 
 def write_report(report: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
     """Write all three into `folder`, which is made; returns their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    report = cleaned(report)
     texts = {"report.json": as_json(report), "report.md": as_markdown(report), "report.html": as_page(report)}
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_atomically(folder / name, text.encode())
     return tuple(folder / name for name in texts)
 
 
 def as_json(report: Mapping[str, Any]) -> str:
     """Indented, but for lists of figures, which stay on their line."""
-    text = json.dumps(report, indent=1, allow_nan=False)
+    text = json_text(report, indent=1, allow_nan=False)
     return _joined_lists(text) + "\n"
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
     """Tables, the machine first."""
-    parts = [f"# {headline(report)}", NOTICE]
+    parts = [f"# {_markdown_text(headline(report))}", NOTICE]
     for section in sections(report):
         parts += [f"## {section.title}", *([section.note] if section.note else []), _markdown_table(section)]
     return "\n\n".join(parts) + "\n"
@@ -72,7 +76,12 @@ def _markdown_table(section: Section) -> str:
     columns = len(section.rows[0]) if section.rows else len(section.header)
     header = section.header or ("",) * columns
     rows = [header, ("---",) * columns, *section.rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows)
+    return "\n".join("| " + " | ".join(map(_markdown_text, row)) + " |" for row in rows)
+
+
+def _markdown_text(text: str) -> str:
+    """Text that Markdown takes for text: no column, no tag, no link or picture of somebody's."""
+    return re.sub(r"[|\\\[\]]|(?=<)", r"\\\g<0>", text).replace("&", "&amp;")
 
 
 def _figures(report: Mapping[str, Any]) -> Iterator[str]:

@@ -1,63 +1,131 @@
 """The command line's frame: one application, whose errors are one clear line and a non-zero exit."""
 
-import signal
 import sys
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.console import Console
-from rich.measure import Measurement
-from rich.table import Table
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
+from rtseg import atomic_file, output
+from rtseg.cli.commands import COMMANDS
+from rtseg.cli.signals import INTERRUPTED, handle_signals
+from rtseg.cli.standard_streams import prepare_streams
 from rtseg.errors import RtsegError
+from rtseg.safe_text import safe_text
 
-_WIDEST = 400  # characters of a table
-INTERRUPTED = 130  # the shell's exit code for Ctrl-C
+if TYPE_CHECKING:
+    from rtseg.cli.console import console, show
 
-console = Console()
-_complaints = Console(stderr=True, soft_wrap=True)
+__all__ = ["app", "console", "main", "show"]
+
+_OPENING = frozenset(  # the commands that open a source or a dataset, those of `rtseg bench` among them
+    ["run", "build", "demo", "doctor", "eval", "gate", "measure", "quantize", "train", "engines", "loop", "speckle", "temporal"]
+)
 
 
 class Commands(TyperGroup):
-    """Runs a command and turns what it raises into one line and an exit code."""
+    """Loads a command's module when it runs, and turns what it raises into one line and an exit code."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {name: TyperCommand(name, help=entry.summary) for name, entry in COMMANDS.items()}
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Print the help where there are no arguments: some versions of Typer exit with 2 and print nothing."""
+        if not args:
+            typer.echo(ctx.get_help(), err=True)
+            ctx.exit(2)
+        with _words_made_safe():
+            return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command by its entry, and load its own options."""
+        name, found, rest = super().resolve_command(ctx, args)
+        return name, load_command(name) if name and found else found, rest
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands as plain text: rich would take longer to load than all the rest."""
+        super(TyperGroup, self).format_help(ctx, formatter)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  the signature is Click's
+        """Write each command's summary in full, where Click's own list cuts it off at the terminal's edge."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the command; exit with 1 after an error, with 130 after an interruption."""
         try:
-            return super().invoke(ctx)
+            with _words_made_safe():
+                return super().invoke(ctx)
         except (RtsegError, OSError) as error:
             _complain(f"error: {error}")
             sys.exit(1)
         except KeyboardInterrupt:
             _complain("stopped: what was written so far is kept")
             sys.exit(INTERRUPTED)
+        finally:
+            atomic_file.release()
+            output.set_mode()
 
 
 app = typer.Typer(
     cls=Commands,
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Segment live ultrasound video, with a memory of the frames before. Research software, not a medical device.",
 )
 
 
-def show(table: Table) -> None:
-    """Print a table as wide as it must be: a line that a narrow terminal breaks can be read, a figure cut off cannot."""
-    needed = Measurement.get(console, console.options.update(width=_WIDEST), table).maximum
-    Console(width=max(console.width, needed)).print(table)
+@app.callback()
+def _group() -> None:
+    """Let Typer make a group before any command is loaded."""
+
+
+def load_command(name: str) -> Any:
+    """Import the module of one command and return its command, with `--max-pixels` where it opens a source or a dataset."""
+    from rtseg.cli.pixels import add_max_pixels
+
+    import_module(COMMANDS[name].module)
+    registered = typer.Typer()
+    registered.registered_commands = app.registered_commands
+    registered.registered_groups = app.registered_groups
+    registered.callback()(_group)
+    command = get_group(registered).commands[name]
+    for one in (command, *getattr(command, "commands", {}).values()):
+        if one.name in _OPENING:
+            add_max_pixels(one)
+    return command
 
 
 def main() -> None:
-    """The `rtseg` command."""
-    signal.signal(signal.SIGTERM, _terminate)
+    """Run the `rtseg` command."""
+    prepare_streams()
+    handle_signals()
     app()
 
 
-def _terminate(*_: object) -> NoReturn:
-    """A polite kill ends like Ctrl-C, so that every sink finishes its file."""
-    raise KeyboardInterrupt
+def __getattr__(name: str) -> Any:
+    if name in ("console", "show"):
+        return getattr(import_module("rtseg.cli.console"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+@contextmanager
+def _words_made_safe() -> Iterator[None]:
+    """Typer repeats a word that it does not know, which may be an address with a password."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(getattr(error, "message", None), str) and not isinstance(error, RtsegError):
+            error.message = safe_text(error.message)  # type: ignore[attr-defined]
+        raise
 
 
 def _complain(text: str) -> None:
-    _complaints.print(text, style="red", markup=False, highlight=False)
+    from rtseg.cli.console import complaints
+
+    complaints.print(safe_text(text), style="red", highlight=False)

@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from rtseg.cli.app import app, console
-from rtseg.engines.load import model_path
 
 
 @app.command()
@@ -16,6 +15,7 @@ def average(
 ) -> None:
     """Write the mean of MODELS: what several trainings of one beginning agree on, at the work of one (extra `onnx`)."""
     from rtseg.engines.average import average as write
+    from rtseg.engines.load import model_path
 
     averaged = write([model_path(model) for model in models], out)
     console.print(f"wrote {out}: {averaged} values, of {len(models)} networks; now `rtseg eval {out} DATA`", highlight=False)

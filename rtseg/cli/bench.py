@@ -1,6 +1,6 @@
 """`rtseg bench`: how fast, and how steadily so; each mode is a subcommand, and `run` is meant where none is named."""
 
-from contextlib import closing
+from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +9,7 @@ import typer
 from rtseg.bench import LEAST_FRAMES, LEAST_S, TOLERANCE, Plan
 from rtseg.cli.app import app
 from rtseg.cli.engines import compare_engines
+from rtseg.cli.files import PRIVATE, ModeOption, prepare
 from rtseg.cli.frontier import draw_frontier
 from rtseg.cli.kernels import judge_filters, time_kernels
 from rtseg.cli.measure import compare_reports, measure_line, show, time_loop, write
@@ -16,6 +17,7 @@ from rtseg.cli.modes import Modes
 from rtseg.cli.network import EngineOption, JsonOption, ModelOption, ThreadsOption, load
 from rtseg.cli.temporal import temporal as measure_temporal
 from rtseg.engine_bench import Turns
+from rtseg.output import held_folder
 from rtseg.temporal import STEADY
 from rtseg.temporal_bench.report import QUIET_FRAMES
 
@@ -52,15 +54,18 @@ def run(
     ] = 0.0,
     data: Annotated[Path | None, typer.Option("--data", help="images/ and masks/: their Dice and HD95 as well.")] = None,
     steady: Annotated[bool, typer.Option("--steady/--no-steady", help="Masks steadied in time, as `rtseg run` has it.")] = True,
+    mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
 ) -> None:
     """Measure SOURCE through a model: as fast as possible, beside the engine alone, and at its own pace."""
+    prepare(mode, json)
     wanted = frames or (QUICK_FRAMES if quick else LEAST_FRAMES)
     seconds = 0.0 if frames or quick else LEAST_S
     plan = Plan(wanted, seconds, warmup, rounds, fps, minutes, cold=not frames)
-    result = measure_line(source, model, engine, threads, plan, data, STEADY if steady else None)
-    show(result)
-    write(result, out, json)
+    with held_folder(out) if out else nullcontext():
+        result = measure_line(source, model, engine, threads, plan, data, STEADY if steady else None)
+        show(result)
+        write(result, out, json)
 
 
 @bench.command()
@@ -84,9 +89,11 @@ def loop(
     frames: Annotated[int, typer.Option("--frames", min=10, help="Without the warm-up.")] = 500,
     delay: Annotated[float, typer.Option("--delay", min=0, help="Milliseconds to plant in the loop, to be found again.")] = 0.0,
     json: JsonOption = None,
+    mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
 ) -> None:
     """Glass to glass, in software: a time stamp through coder, decoder and line, read from the overlay's own pixels."""
+    prepare(mode, json)
     time_loop(source, model, engine, threads, frames, delay, json)
 
 
@@ -97,17 +104,22 @@ def engines(
     peer: Annotated[Path | None, typer.Option("--peer", help="Somebody else's TorchScript network.")] = None,
     peer_size: Annotated[str, typer.Option("--peer-size", help="HxW of the peer's input.")] = "",
     json: JsonOption = None,
+    mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
 ) -> None:
     """The bare model on each engine that is here, FP32 and INT8, and a peer, in turns."""
+    prepare(mode, json)
     compare_engines(model, peer, peer_size, Turns(rounds), threads, json)
 
 
 @bench.command()
 def kernels(
-    quick: Annotated[bool, typer.Option("--quick", help="Small pictures alone.")] = False, json: JsonOption = None
+    quick: Annotated[bool, typer.Option("--quick", help="Small pictures alone.")] = False,
+    json: JsonOption = None,
+    mode: ModeOption = PRIVATE,
 ) -> None:
     """The kernels beside other ways to the same."""
+    prepare(mode, json)
     time_kernels(quick, json)
 
 
@@ -118,9 +130,11 @@ def speckle(
     data: Annotated[Path | None, typer.Option("--data", help="images/ and masks/ of scans.")] = None,
     subjects: Annotated[str, typer.Option("--subjects", help="Of these alone, as in scan03,scan06.")] = "",
     json: JsonOption = None,
+    mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
 ) -> None:
     """The speckle filters' quality and, with --data, the Dice behind them."""
+    prepare(mode, json)
     with closing(load(model, engine, threads)) as network:
         judge_filters(network, data, subjects, json)
 
@@ -138,9 +152,11 @@ def temporal(
     ] = QUIET_FRAMES,
     json: JsonOption = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="Draw the steadiness, into a PNG.")] = None,
+    mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
 ) -> None:
     """The memory's life and the masks' steadiness."""
+    prepare(mode, json, plot)
     with closing(load(model, engine, threads)) as network:
         measure_temporal(network, source.split(","), data, subjects, frames, json, plot, quiet_frames)
 
@@ -149,6 +165,8 @@ def temporal(
 def frontier(
     reports: Annotated[list[Path], typer.Argument(help="JSON reports of `rtseg bench --engines` and of `rtseg eval`.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to draw.")] = Path("frontier.png"),
+    mode: ModeOption = PRIVATE,
 ) -> None:
     """Dice against latency, from reports that were measured before."""
+    prepare(mode, out)
     draw_frontier(reports, out)

@@ -14,6 +14,7 @@ from rtseg import kernels
 from rtseg.cli.app import app, console
 from rtseg.cli.network import OnnxDescription
 from rtseg.cli.options import grouped
+from rtseg.cli.terminal import progress_bar
 from rtseg.engines.base import Engine
 from rtseg.engines.load import load_engine, model_path
 from rtseg.engines.trial import Trial
@@ -55,7 +56,7 @@ def build(
         found = None if again else cache.find(tag)
         if found is None:
             reference = stack.enter_context(closing(load_engine(path, spec=spec)))
-            with Progress(console=console, transient=True) as bar:
+            with progress_bar(console) as bar:
                 plan = make(path, tag, gpu, cache.timing(tag), Phases(bar))
             found = PlanFile(tag, reference.spec, plan)
             with closing(TensorRtEngine(plan, reference.spec)) as tried:

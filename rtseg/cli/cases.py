@@ -3,18 +3,20 @@
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from rtseg.dataset import Case
-from rtseg.errors import DatasetError
+from rtseg.errors import DatasetError, described
+
+if TYPE_CHECKING:
+    from rtseg.dataset import Case
 
 SplitOption: TypeAlias = Annotated[Path | None, typer.Option("--split", help="The split.json that `rtseg train` wrote.")]
 SubjectsOption: TypeAlias = Annotated[str, typer.Option("--subjects", help="Only these, as in scan00,scan01.")]
 
 
-def chosen(cases: Sequence[Case], part: str, split: Path | None, subjects: str) -> tuple[Case, ...]:
+def chosen(cases: "Sequence[Case]", part: str, split: Path | None, subjects: str) -> "tuple[Case, ...]":
     """The cases that `part` ("training", "held_out") of a split names, of the subjects that are named; else all of them.
 
     Raises DatasetError.
@@ -33,7 +35,7 @@ def chosen(cases: Sequence[Case], part: str, split: Path | None, subjects: str) 
     return found
 
 
-def of_subjects(cases: Sequence[Case], names: Collection[str]) -> tuple[Case, ...]:
+def of_subjects(cases: "Sequence[Case]", names: Collection[str]) -> "tuple[Case, ...]":
     """The cases of these subjects. Raises DatasetError where one of them has none."""
     known = {case.subject for case in cases}
     unknown = sorted(set(names) - known)
@@ -47,4 +49,4 @@ def _names(split: Path, part: str) -> set[str]:
         names = json.loads(split.read_text(encoding="utf-8"))[part]
         return {str(name) for name in names}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f"{split} is no split ({error!r}): name the split.json that `rtseg train` wrote") from None
+        raise DatasetError(f"{split} is no split ({described(error)}): name the split.json that `rtseg train` wrote") from None

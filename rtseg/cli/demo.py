@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from rtseg.cli.app import app, console
-from rtseg.cli.threads import leave_cores
 
 
 @app.command()
@@ -22,6 +21,7 @@ def demo(
     visitors: Annotated[int, typer.Option("--visitors", min=1, max=64, help="Pages that may be open at once.")] = 4,
 ) -> None:
     """Open a page on this machine: live, on a recording, and a benchmark. Extra `demo`."""
+    from rtseg.cli.threads import leave_cores
     from rtseg.demos.gradio_app.guard import check_host
     from rtseg.demos.gradio_app.server import listening, serve
     from rtseg.demos.gradio_app.sources import Sources

@@ -2,20 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.table import Table
 
-from rtseg.cli.app import app, console
-from rtseg.cli.live import events_shown
-from rtseg.doctor import examine
-from rtseg.source_doctor import Look, advice, watch
-from rtseg.sources import open_source
-from rtseg.sources.address import shown
-from rtseg.sources.camera import parse
-from rtseg.sources.usb import usb_speed
+from rtseg.cli.app import app
+
+if TYPE_CHECKING:
+    from rtseg.source_doctor import Look
 
 
 @app.command()
@@ -27,24 +21,39 @@ def doctor(
     if source:
         _look_at(source, seconds)
         return
+    from rich.table import Table
+    from rich.text import Text
+
+    from rtseg.cli.console import console
+    from rtseg.doctor import examine
+
     table = Table("", "name", "here", "what")
     for finding in examine():
-        table.add_row(finding.group, finding.name, "[green]yes" if finding.present else "[yellow]no", escape(finding.detail))
+        here = Text("yes", "green") if finding.present else Text("no", "yellow")
+        table.add_row(finding.group, finding.name, here, finding.detail)
     console.print(table)
 
 
 def _look_at(uri: str, seconds: float) -> None:
-    with events_shown(), console.status(f"watching {escape(shown(uri))} for {seconds:g} s"):
+    from rich.table import Table
+
+    from rtseg.cli.console import console
+    from rtseg.cli.live import events_shown
+    from rtseg.source_doctor import advice, watch
+    from rtseg.sources import open_source
+    from rtseg.sources.address import shown
+
+    with events_shown(), console.status(f"watching {shown(uri)} for {seconds:g} s"):
         look = watch(open_source(uri), seconds, _usb_speed(uri))
-    table = Table("what", "found", title=escape(shown(uri)), title_justify="left")
+    table = Table("what", "found", title=shown(uri), title_justify="left")
     for name, found in _rows(look):
-        table.add_row(name, escape(found))
+        table.add_row(name, found)
     console.print(table)
     for line in advice(look) or ["nothing to change"]:
-        console.print(f"- {line}", markup=False, highlight=False)
+        console.print(f"- {line}", highlight=False)
 
 
-def _rows(look: Look) -> Iterator[tuple[str, str]]:
+def _rows(look: "Look") -> Iterator[tuple[str, str]]:
     info = look.info
     yield "format", f"{look.format}, {info.width}x{info.height}"
     yield (
@@ -70,5 +79,8 @@ def _rows(look: Look) -> Iterator[tuple[str, str]]:
 def _usb_speed(uri: str) -> float | None:
     if not uri.startswith("camera:"):
         return None
+    from rtseg.sources.camera import parse
+    from rtseg.sources.usb import usb_speed
+
     device, _ = parse(uri.removeprefix("camera:"))
     return usb_speed(f"/dev/video{device}" if device.isdecimal() else device)

@@ -1,6 +1,5 @@
 """`rtseg bench --engines`: one model on every engine that is here, FP32 and INT8, and a peer."""
 
-import json as jsonlib
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TypeAlias
 
 from rich.table import Table
 
+from rtseg.atomic_file import write_atomically
 from rtseg.cli.app import console
 from rtseg.cli.network import size_of
 from rtseg.engine_bench import Contestant, EngineBench, Turns, compare
@@ -16,6 +16,7 @@ from rtseg.engines.cost import cost
 from rtseg.engines.load import ENGINES, load_engine, model_path
 from rtseg.errors import MissingExtra
 from rtseg.machine import cores
+from rtseg.safe_text import json_text
 
 Rival: TypeAlias = tuple[Path, ModelSpec]  # somebody else's network and what it takes
 
@@ -31,7 +32,7 @@ def compare_engines(model: str, peer: Path | None, peer_size: str, turns: Turns,
         result = compare(contestants, turns, threads, status.update)
     console.print(_table(result))
     if json:
-        json.write_text(jsonlib.dumps(result.to_json(), indent=2) + "\n", encoding="utf-8")
+        write_atomically(json, (json_text(result.to_json(), indent=2) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
 
 

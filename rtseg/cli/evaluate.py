@@ -1,6 +1,5 @@
 """`rtseg eval`: how well a model segments images whose truth is known."""
 
-import json as jsonlib
 from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
@@ -8,20 +7,22 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 from rich.table import Table
 
+from rtseg.atomic_file import write_atomically
 from rtseg.cli.app import app, console
 from rtseg.cli.cases import SubjectsOption, chosen, of_subjects
-from rtseg.cli.files import check_places
+from rtseg.cli.files import PRIVATE, ModeOption, prepare
 from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
 from rtseg.cli.options import grouped
 from rtseg.cli.temporal import on_video
+from rtseg.cli.terminal import progress_bar
 from rtseg.dataset import Case, find_twins, open_dataset
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.evaluate import Evaluation
 from rtseg.evaluate import evaluate as measure
 from rtseg.failures import Kept, png, sheet
+from rtseg.safe_text import json_text
 from rtseg.sector import WholeFrame
 from rtseg.session import Session
 
@@ -45,6 +46,7 @@ def evaluate(
     frames: Annotated[int, typer.Option("--frames", min=10, help="With --video: of each still that is set in motion.")] = 100,
     worst: Annotated[Path | None, typer.Option("--worst", help="Draw the worst images, truth green, into a PNG.")] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="With --video: draw it, into a PNG.")] = None,
+    mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
     description: OnnxDescription,
 ) -> None:
@@ -53,7 +55,7 @@ def evaluate(
         raise ConfigError("--plot draws what --video measures: give both")
     if worst and video:
         raise ConfigError("--worst shows stills, and --video measures clips: give one of them")
-    check_places(json, worst, plot)
+    prepare(mode, json, worst, plot)
     spec, everybody = description.of(model), open_dataset(data)
     cases = _cases(everybody, subjects, held_out)
     with closing(load(model, engine, threads, spec)) as network:
@@ -61,7 +63,7 @@ def evaluate(
             on_video(network, cases, frames, json, plot)
             return
         cases = _without_twins(cases, everybody) if held_out else cases
-        with Progress(console=console, transient=True) as bar:
+        with progress_bar(console) as bar:
             # A dataset's images are pictures, not screens, and seconds lie between them: nothing is to be steadied.
             session, task = Kept(Session(network, locator=WholeFrame(), temporal=None)), bar.add_task("measuring")
             show = partial(bar.update, task)
@@ -70,7 +72,7 @@ def evaluate(
             )
     _show(evaluation, json)
     if worst:
-        worst.write_bytes(png(sheet(evaluation, cases, session)))
+        write_atomically(worst, png(sheet(evaluation, cases, session)))
         console.print(f"wrote {worst}: the expert's outline is green, the model's orange", highlight=False)
 
 
@@ -108,7 +110,7 @@ def _show(evaluation: Evaluation, json: Path | None) -> None:
             f"{name}: mean absolute error {figures['mae']:.2f}, mean error {figures['mean_error']:+.2f} of {figures['n']}"
         )
     if json:
-        json.write_text(jsonlib.dumps(evaluation.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_atomically(json, (json_text(evaluation.to_json(), indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
 
 

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
+from rtseg.atomic_file import reserve
 from rtseg.cli.app import console
 from rtseg.errors import ConfigError
+from rtseg.output import set_mode
 from rtseg.overlay import Overlay
 from rtseg.sinks.base import Sink
 from rtseg.sinks.jsonl import JsonSink
@@ -34,6 +36,19 @@ class Files:
     def tell(self) -> None:
         """Say where they are."""
         tell_written(self.out, self.masks, self.json)
+
+
+PRIVATE = "600"  # the file mode by default: what is written may show patients
+ModeOption: TypeAlias = Annotated[
+    str, typer.Option("--mode", help="Permissions of the files written, as 640; folders get the fitting ones.")
+]
+
+
+def prepare(mode: str, *paths: Path | None) -> None:
+    """Set the permissions of what is written, and reserve the files to write in the end. Raises ConfigError, SinkError."""
+    set_mode(mode)
+    check_places(*paths)
+    reserve(*paths)
 
 
 def check_places(*paths: Path | None) -> None:

@@ -1,22 +1,23 @@
 """`rtseg gate`: is a fast engine as good as the one it was made from?"""
 
-import json as jsonlib
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 from rich.table import Table
 
+from rtseg.atomic_file import write_atomically
 from rtseg.cli.app import app, console
 from rtseg.cli.cases import SplitOption, SubjectsOption, chosen
-from rtseg.cli.files import check_places
+from rtseg.cli.files import PRIVATE, ModeOption, prepare
 from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
 from rtseg.cli.options import grouped
+from rtseg.cli.terminal import progress_bar
 from rtseg.dataset import open_dataset
 from rtseg.gate import GateReport
 from rtseg.gate import gate as measure
+from rtseg.safe_text import json_text
 
 
 @app.command()
@@ -31,21 +32,22 @@ def gate(
     split: SplitOption = None,
     subjects: SubjectsOption = "",
     json: Annotated[Path | None, typer.Option("--json", help="Write the report.")] = None,
+    mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
     description: OnnxDescription,
 ) -> None:
     """Refuse FAST where it loses accuracy against FP32 on DATA, gives NaN, or drifts in 300 frames."""
-    check_places(json)
+    prepare(mode, json)
     cases = chosen(open_dataset(data), "held_out", split, subjects)
     with ExitStack() as stack:
         truth = stack.enter_context(closing(load(fp32, fp32_engine, threads, description.of(fp32))))
         tried = stack.enter_context(closing(load(fast, engine, threads, description.of(fast))))
-        bar = stack.enter_context(Progress(console=console, transient=True))
+        bar = stack.enter_context(progress_bar(console))
         task = bar.add_task("at the gate")
         report = measure(truth, tried, cases, model=fast, progress=lambda done, of: bar.update(task, completed=done, total=of))
     console.print(_table(report))
     if json:
-        json.write_text(jsonlib.dumps(report.to_json(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_atomically(json, (json_text(report.to_json(), indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
     report.check()
     console.print(f"{fast} is accepted", highlight=False)

@@ -1,6 +1,5 @@
 """`rtseg bench --kernels` and `--speckle`: how fast the pixel work is, and what speckle filtering is worth."""
 
-import json as jsonlib
 import math
 import os
 from collections.abc import Iterable, Sequence
@@ -9,12 +8,14 @@ from typing import Any
 
 from rich.table import Table
 
+from rtseg.atomic_file import write_atomically
 from rtseg.cli.app import console, show
 from rtseg.cli.cases import chosen
 from rtseg.dataset import Case, open_dataset
 from rtseg.engines.base import Engine
 from rtseg.kernel_bench import QUICK_SIZES, SIZES, KernelRow, measure_kernels
 from rtseg.machine import describe
+from rtseg.safe_text import json_text
 from rtseg.speckle_bench import Overlaps, QualityRow, overlaps, phantom, qualities, real
 from rtseg.speckle_bench.table import MEASURES
 
@@ -95,5 +96,5 @@ def _figure(value: float) -> str:
 
 def _write(path: Path | None, report: dict[str, Any]) -> None:
     if path:
-        path.write_text(jsonlib.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_atomically(path, (json_text(report, indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {path}", highlight=False)

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
+from rtseg.atomic_file import write_atomically
 from rtseg.bench import (
     CLOCK,
     FAST,
@@ -30,6 +31,7 @@ from rtseg.cli.app import console
 from rtseg.cli.network import load
 from rtseg.cli.tables import latency_table
 from rtseg.cli.threads import leave_cores
+from rtseg.credentials import shown
 from rtseg.engines.base import Engine
 from rtseg.machine import describe
 from rtseg.power import find_meters
@@ -79,7 +81,7 @@ def write(result: Bench, out: Path | None, json: Path | None) -> None:
     """The report's three forms into a folder, its JSON alone into a file."""
     report = result.to_json()
     if json:
-        json.write_text(as_json(report), encoding="utf-8")
+        write_atomically(json, as_json(report).encode())
     for path in (*(write_report(report, out) if out else ()), *([json] if json else [])):
         console.print(f"wrote {path}", highlight=False)
 
@@ -108,8 +110,8 @@ def time_loop(source: str, model: str, engine: str, threads: int, frames: int, d
         highlight=False,
     )
     if json:
-        about = {"source": source, "model": network.spec.name, "planted_delay_ms": delay_ms, "machine": describe()}
-        json.write_text(as_json(about | figures), encoding="utf-8")
+        about = {"source": shown(source), "model": network.spec.name, "planted_delay_ms": delay_ms, "machine": describe()}
+        write_atomically(json, as_json(about | figures).encode())
         console.print(f"wrote {json}", highlight=False)
 
 

@@ -1,15 +1,17 @@
 """`rtseg models`: what comes with rtseg."""
 
-from rich.table import Table
-
-from rtseg.cli.app import app, console
-from rtseg.engines.load import load_engine
-from rtseg.engines.zoo import shipped
+from rtseg.cli.app import app
 
 
 @app.command()
 def models() -> None:
     """List the shipped models; each has a card beside it."""
+    from rich.table import Table
+
+    from rtseg.cli.console import console
+    from rtseg.engines.load import load_engine
+    from rtseg.engines.zoo import shipped
+
     table = Table("model", "classes", "input", "memory", "size", "file")
     for name, path in shipped().items():
         spec = load_engine(name).spec

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, replace
 from math import isfinite
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from rtseg.engines.base import Engine, ModelSpec, StateSpec
-from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from rtseg.engines.base import Engine, ModelSpec, StateSpec
 
 ModelOption: TypeAlias = Annotated[
     str, typer.Option("--model", "-m", help="A shipped model's name (see `rtseg models`) or an .onnx file.")
@@ -35,12 +36,14 @@ class Description:
     mean: Annotated[str, typer.Option("--mean", help="Its mean in grey levels 0..255: one value, or three for RGB.")] = ""
     std: Annotated[str, typer.Option("--std", help="Its standard deviation in grey levels, as --mean.")] = ""
 
-    def of(self, model: str) -> ModelSpec | None:
+    def of(self, model: str) -> "ModelSpec | None":
         """The spec of that network; None where nothing was said, and its file tells. Raises ConfigError."""
         if self == type(self)():
             return None
         if not (self.size and self.classes):
             raise ConfigError("a network is described by --size and --classes at least: give both")
+        from rtseg.engines.base import ModelSpec
+
         means, stds = _numbers(self.mean or "0", "--mean"), _numbers(self.std or "255", "--std")
         if len(means) != len(stds):
             raise ConfigError(f"--mean has {len(means)} values and --std {len(stds)}: give both as many, one for each channel")
@@ -56,14 +59,16 @@ class OnnxDescription(Description):
         None
     )
 
-    def of(self, model: str) -> ModelSpec | None:
+    def of(self, model: str) -> "ModelSpec | None":
         """The spec of that network; None where nothing was said, and its file tells. Raises ConfigError."""
         spec = super().of(model)
         return spec and replace(spec, states=tuple(_state(text) for text in self.state or ()))
 
 
-def load(model: str, engine: str, threads: int, spec: ModelSpec | None = None) -> Engine:
+def load(model: str, engine: str, threads: int, spec: "ModelSpec | None" = None) -> "Engine":
     """The engine that a command was asked for."""
+    from rtseg.engines.load import load_engine
+
     return load_engine(model, engine, spec=spec, threads=threads)
 
 
@@ -75,11 +80,13 @@ def size_of(text: str, option: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
-def _state(text: str) -> StateSpec:
+def _state(text: str) -> "StateSpec":
     """A state whose shape the network knows. An ONNX name may hold a colon (TensorFlow's do), so halves are sought."""
     halves = text.split(":")
     if len(halves) % 2 or not all(halves):
         raise ConfigError(f"--state is not {text!r}: give the names of its input and its output, as h_in:h_out")
+    from rtseg.engines.base import StateSpec
+
     middle = len(halves) // 2
     return StateSpec(":".join(halves[:middle]), ":".join(halves[middle:]), ())
 

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rtseg.cli.app import app, console
 from rtseg.cli.budget import BudgetOption, keeping, saving
-from rtseg.cli.files import Files, tell_written
+from rtseg.cli.files import PRIVATE, Files, ModeOption, prepare, tell_written
 from rtseg.cli.igtl import Serving, tell_missed
 from rtseg.cli.live import PolicyOption, events_shown, tell_connections
 from rtseg.cli.network import EngineOption, ModelOption, OnnxDescription, ThreadsOption, load
@@ -29,6 +29,7 @@ from rtseg.sinks.watchdog import watchdogs
 from rtseg.sources import Source, open_source
 from rtseg.sources.address import shown
 from rtseg.sources.open import KNOWN
+from rtseg.sources.replay import without_gaps
 from rtseg.speckle import FILTERS, SpeckleFilter
 
 SOURCES = f"{KNOWN[0].upper()}{KNOWN[1:]}"
@@ -42,6 +43,7 @@ def run(
     model: ModelOption = "carotid",
     engine: EngineOption = "openvino",
     files: Files,
+    mode: ModeOption = PRIVATE,
     fps: Annotated[
         float | None, typer.Option("--fps", min=0.1, help="The source's rate, where it is wrong or unknown.")
     ] = None,
@@ -56,6 +58,7 @@ def run(
     ] = False,
     steadying: Steadying,
     record: RecordOption = None,
+    skip_gaps: Annotated[bool, typer.Option("--skip-gaps", help="Leave out pauses of more than 5 s in a replay.")] = False,
     policy: PolicyOption = None,
     speckle: Annotated[
         str, typer.Option("--speckle", help=f"A filter before the model, NAME[:STRENGTH]: {', '.join(FILTERS)}.")
@@ -70,7 +73,9 @@ def run(
     description: OnnxDescription,
 ) -> None:
     """Segment SOURCE and write the overlay, the masks and the measurements."""
+    prepare(mode)
     leave_cores()
+    source = without_gaps(source) if skip_gaps else source
     temporal, speckle_filter = steadying.options(), SpeckleFilter.parsed(speckle) if speckle else None
     network = saving(load(model, engine, threads, description.of(model)), budget, model, threads)
     with closing(network):

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
+from rtseg.safe_text import safe_text
 from rtseg.trace import PERCENTILES, LatencyReport
 
 COLUMNS = (*(f"p{percent:g}" for percent in PERCENTILES), "max", "mean")
@@ -17,7 +18,7 @@ def latency_table(report: LatencyReport, title: str) -> Table:
     caption += f" (over {report.period_ns / 1e6:.1f} ms); warm-up of {counts.warmup} not counted; "
     caption += "the total counts from the moment the frame was read"
     caption += f"; memory: {_happened(report)}"
-    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    table = Table(title=safe_text(title), caption=caption, title_justify="left", caption_justify="left")
     table.add_column("stage, ms")
     for name in COLUMNS:
         table.add_column(name, justify="right")

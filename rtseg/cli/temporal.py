@@ -1,6 +1,5 @@
 """`rtseg bench --temporal` and `rtseg eval --video`: is the memory alive, and are the masks steady?"""
 
-import json as jsonlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,11 +8,13 @@ from typing import Any
 from rich.box import SIMPLE
 from rich.table import Table
 
+from rtseg.atomic_file import write_atomically
 from rtseg.cli.app import console, show
 from rtseg.cli.cases import chosen
 from rtseg.dataset import Case, open_dataset, scans
 from rtseg.engines.base import Engine
 from rtseg.evaluate import evaluate
+from rtseg.safe_text import json_text
 from rtseg.temporal_bench import Clip, bench, phantom, real
 from rtseg.temporal_bench.report import QUIET_FRAMES
 from rtseg.temporal_bench.steady import USUAL_WAYS, Row
@@ -157,7 +158,7 @@ def _check_plot(plot: Path | None) -> None:
 
 def _write(json: Path | None, report: dict[str, Any]) -> None:
     if json:
-        json.write_text(jsonlib.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        write_atomically(json, (json_text(report, indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rtseg.cli.app import app, console
+from rtseg.cli.files import PRIVATE, ModeOption, prepare
 
 
 @app.command()
@@ -15,10 +16,12 @@ def train(
         "runs/train"
     ),
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
+    mode: ModeOption = PRIVATE,
     threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of torch.")] = 2,
 ) -> None:
     """Train a network as CONFIG says (extra `train`)."""
     from rtseg.train import train as run
 
+    prepare(mode)
     checkpoint = run(config, out, resume=resume, threads=threads)
     console.print(f"wrote {checkpoint}: export it with `rtseg export {checkpoint} model.onnx`", highlight=False)

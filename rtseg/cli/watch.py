@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from rtseg.cli.app import console
 from rtseg.errors import ConfigError
@@ -57,4 +58,4 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _tell(url: str) -> None:
-    console.print(f"watch it at {url}", highlight=False)
+    console.print(Text(f"watch it at {url}"), highlight=False)  # its key is meant to be read

@@ -14,7 +14,7 @@ from typing import Any
 from unicodedata import normalize
 
 from rtseg.dataset.case import Case
-from rtseg.errors import DatasetError
+from rtseg.errors import DatasetError, described
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MEASUREMENTS = "measurements.csv"
@@ -94,7 +94,7 @@ def _rows(path: Path) -> list[tuple[str, dict[str, float]]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return [(_stem(Path(row[_NAME])), _numbers(row)) for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
-        raise DatasetError(f"{path} cannot be read ({error!r}): {_COLUMNS}, and hold numbers") from None
+        raise DatasetError(f"{path} cannot be read ({described(error)}): {_COLUMNS}, and hold numbers") from None
 
 
 def _numbers(row: Mapping[Any, Any]) -> dict[str, float]:

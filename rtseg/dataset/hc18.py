@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rtseg.dataset.case import Case
 from rtseg.dataset.folder import subject_and_order
-from rtseg.errors import DatasetError
+from rtseg.errors import DatasetError, described
 
 _ANNOTATION = "_Annotation.png"
 _SEEN = "[!.]"  # macOS leaves hidden files beside those it copies
@@ -45,4 +45,4 @@ def _rows(path: Path) -> dict[str, dict[str, float]]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return {row[_NAME]: {key: float(row[key]) for key in (_PIXEL, _HC) if row.get(key)} for row in csv.DictReader(file)}
     except (OSError, ValueError, KeyError, csv.Error) as error:
-        raise DatasetError(f"{path} cannot be read ({error!r}): its columns are {_NAME}, {_PIXEL}, {_HC}") from None
+        raise DatasetError(f"{path} cannot be read ({described(error)}): its columns are {_NAME}, {_PIXEL}, {_HC}") from None

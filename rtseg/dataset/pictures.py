@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.errors import DatasetError
+from rtseg.errors import DatasetError, SourceError
 from rtseg.frame import Image
+from rtseg.limits import check_size
+from rtseg.picture_size import picture_size
 
 Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) or (H, W, 3) BGR, of any number
 
@@ -47,7 +49,7 @@ def _one_channel(pixels: Pixels, coded: Image, path: Path) -> Pixels:
         return pixels[..., 0]
     if not (coded[:4].tobytes() == b"\x89PNG" and coded[25] == _INDEXED):
         raise DatasetError(f"{path} is drawn in colours: {_ONE_CHANNEL}")
-    with av.open(io.BytesIO(coded.tobytes()), "r", format="png_pipe") as file:
+    with av.open(io.BytesIO(coded.tobytes()), "r", format="png_pipe", metadata_errors="replace") as file:
         indices, _ = next(file.decode(video=0)).to_ndarray()  # OpenCV gives the colours alone
     return np.asarray(indices)
 
@@ -64,7 +66,12 @@ def _bytes(path: Path) -> Image:
 
 
 def _decoded(coded: Image, path: Path, how: int) -> Pixels:
-    pixels = cv2.imdecode(coded, how)
+    size = picture_size(coded.data)
+    try:
+        check_size(path, *(size or (0, 0)))
+    except SourceError as error:
+        raise DatasetError(str(error)) from error
+    pixels = None if size is None else cv2.imdecode(coded, how)
     if pixels is None:
         raise DatasetError(f"{path} cannot be read as a picture: replace or remove it with its partner")
     return pixels

@@ -45,7 +45,7 @@ def read_header(data: bytes | bytearray | memoryview) -> Header:
 def write_header(header: Header) -> bytes:
     """The 58 bytes; a name that is too long loses its end."""
     seconds, rest_ns = divmod(header.timestamp_ns, _SECOND_NS)
-    name = header.device.encode()[:NAME_BYTES].decode("utf-8", "ignore").encode()
+    name = header.device.encode("utf-8", "replace")[:NAME_BYTES].decode("utf-8", "ignore").encode()
     stamp = seconds & 0xFFFFFFFF, fraction(rest_ns)
     return _LAYOUT.pack(header.version, header.type.encode(), name, *stamp, header.body_bytes, header.crc)
 

@@ -64,7 +64,7 @@ def is_whole(header: Header, body: memoryview) -> bool:
 
 def _pack_metadata(metadata: Mapping[str, str]) -> tuple[bytes, bytes]:
     """The extended header, and the metadata."""
-    pairs = [(key.encode(), value.encode()) for key, value in metadata.items()]
+    pairs = [(key.encode("utf-8", "replace"), value.encode("utf-8", "replace")) for key, value in metadata.items()]
     entries = [_ENTRY.pack(len(key), _ASCII if value.isascii() else _UTF8, len(value)) for key, value in pairs]
     index = _COUNT.pack(len(pairs)) + b"".join(entries)
     text = b"".join(key + value for key, value in pairs)

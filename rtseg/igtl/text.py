@@ -37,7 +37,7 @@ def read_string(content: Content) -> str:
 
 def write_string(text: str) -> bytes:
     """The content of a message with `text`. Raises MessageError beyond 65535 bytes."""
-    encoded = text.encode()
+    encoded = text.encode("utf-8", "replace")
     if len(encoded) > LONGEST:
         raise MessageError(f"a STRING holds at most {LONGEST} bytes, and this one has {len(encoded)}")
     return _STRING.pack(_ASCII if text.isascii() else _UTF8, len(encoded)) + encoded
@@ -54,4 +54,8 @@ def read_status(content: Content) -> Status:
 
 def write_status(status: Status) -> bytes:
     """The content of a message with `status`."""
-    return _STATUS.pack(status.code, status.subcode, status.name.encode()[:20]) + status.text.encode() + b"\0"
+    return (
+        _STATUS.pack(status.code, status.subcode, status.name.encode("utf-8", "replace")[:20])
+        + status.text.encode("utf-8", "replace")
+        + b"\0"
+    )

@@ -17,12 +17,13 @@ from rtseg.frame import Image
 from rtseg.sinks.whole_file import WholeFile
 
 TICKS = 90_000  # time stamps a second
-# An MP4 carries its index at the end and is lost without it. A fragmented one carries a piece with each second.
-_FRAGMENTS = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+# An MP4 carries its index at the end and is lost without it. A fragmented one begins with an empty index.
+_AT_ONCE = {"flush_packets": "1"}  # the header, and each fragment or cluster, goes to the file when it is ready
+_FRAGMENTS = _AT_ONCE | {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 CONTAINERS: dict[str, tuple[str, dict[str, str]]] = {  # by suffix: FFmpeg's name and options
     ".mp4": ("mp4", _FRAGMENTS),
     ".mov": ("mov", _FRAGMENTS),
-    ".mkv": ("matroska", {"cluster_time_limit": "1000"}),
+    ".mkv": ("matroska", _AT_ONCE | {"cluster_time_limit": "1"}),  # ms: each frame is a cluster, for the first ones' sake
 }
 _BROKEN = (av.FFmpegError, OSError, ValueError)  # what PyAV raises when a file cannot be opened or written
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
@@ -31,17 +32,20 @@ PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "sl
 class Encoder:
     """Writes RGB pictures of one size to `path`: the container by its suffix, yuv420p, BT.709.
 
-    size: (H, W); fps: what the stream promises, for the rate control; crf: 0 (lossless) to 51. Raises SinkError.
+    A frame is in the file a quarter of a second after it was added, or with the next one where frames come slower. size:
+    (H, W); fps: what the stream promises, for the rate control and the fragments; crf: 0 (lossless) to 51. Raises SinkError.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], fps: float, crf: int = 23, preset: str = "veryfast") -> None:
         self._path, self._failed, self._key_due = path, False, 0
         kind, options = CONTAINERS[path.suffix.lower()]
+        if "movflags" in options:
+            options = options | {"frag_duration": str(_fragment_us(fps))}
         with self._writing():
             self._file = WholeFile(path, "wb")  # ours: PyAV leaves a file open whose header could not be written
         try:
-            self._container = av.open(self._file, "w", kind, container_options=options)
-            self._stream = self._add_stream(size, fps, {"crf": str(crf), "preset": preset, "bf": "0"})
+            self._container = av.open(self._file, "w", kind, container_options=options, metadata_errors="replace")
+            self._stream = self._add_stream(size, fps, {"crf": str(crf), "preset": preset, "tune": "zerolatency"})
             with self._writing():
                 self._container.start_encoding()
         except BaseException:
@@ -85,6 +89,7 @@ class Encoder:
             codec.height, codec.width, codec.pix_fmt, codec.time_base = height, width, "yuv420p", Fraction(1, TICKS)
             codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
             codec.thread_count = max(1, (os.cpu_count() or 1) // 2)  # the other half is the network's
+            codec.thread_type = "SLICE"  # threads by frames would each hold one back
             codec.open()
         except _BROKEN as error:
             remedy = "give frames of at most 16384 pixels a side, and PyPI's PyAV, which has libx264 (pip install av)"
@@ -95,10 +100,22 @@ class Encoder:
     def _writing(self) -> Iterator[None]:
         try:
             yield
+        except SinkError:
+            raise
         except _BROKEN as error:
             self._failed = True
             remedy = "free some space, or name a file in a folder you may write to"
             raise SinkError(f"{self._path} cannot be written ({_reason(error)}): {remedy}") from error
+
+
+def fragment_frames(fps: float) -> int:
+    """The most frames that are encoded and not in the file yet: a quarter of a second."""
+    return max(1, int(fps / 4))
+
+
+def _fragment_us(fps: float) -> int:
+    """The length of an MP4's fragment; FFmpeg ends it when the frame after it comes."""
+    return max(1, int((fragment_frames(fps) - 0.5) / fps * 1e6))
 
 
 def _reason(error: Exception) -> str:

@@ -10,6 +10,7 @@ from rtseg.frame import StreamInfo
 from rtseg.measure import Measurement, measure
 from rtseg.overlay import OKABE_ITO
 from rtseg.result import Result
+from rtseg.safe_text import cleaned
 from rtseg.trace import LatencyTrace
 
 _PLOT_S = 10.0  # of the curve: some ten beats of a heart
@@ -57,7 +58,8 @@ class Figures:
             period_ns = self._info.period_ns
         if not seen:
             return counts
-        return counts | _speed([one.trace for one in seen], period_ns) | _newest(seen[-1]) | {"curve": _curve(seen)}
+        told: dict[str, Any] = cleaned(_newest(seen[-1]) | {"curve": _curve(seen)})
+        return counts | _speed([one.trace for one in seen], period_ns) | told
 
 
 def _speed(traces: list[LatencyTrace], period_ns: int) -> dict[str, Any]:

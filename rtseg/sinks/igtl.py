@@ -1,6 +1,5 @@
 """Results over OpenIGTLink, for 3D Slicer and whatever else reads it."""
 
-import json
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from rtseg.igtl.transform import write_transform
 from rtseg.measure import measure
 from rtseg.overlay import Overlay
 from rtseg.result import Result
+from rtseg.safe_text import json_text
 from rtseg.sinks.igtl_names import picture_name, transform_names
 from rtseg.sinks.igtl_server import Server
 
@@ -133,7 +133,7 @@ def _timestamp(frame: Frame) -> int:
 
 def _long(name: str) -> dict[str, str]:
     """Where PLUS puts the rest of a name that is too long for a header."""
-    return {"IGTL_DEVICE_NAME": name} if len(name.encode()) > NAME_BYTES else {}
+    return {"IGTL_DEVICE_NAME": name} if len(name.encode("utf-8", "replace")) > NAME_BYTES else {}
 
 
 def _content(picture: Picture) -> tuple[bytes, memoryview]:
@@ -149,7 +149,7 @@ def _told(result: Result) -> str:
     measured = [{name: _finite(value) for name, value in asdict(one).items()} for one in measure(segmentation)]
     classes = {one.pop("name"): one for one in measured}
     told = {"index": result.frame.index, "life": segmentation.life.value, "reason": segmentation.reason, "classes": classes}
-    return json.dumps(told, allow_nan=False)
+    return json_text(told, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

@@ -11,6 +11,7 @@ from time import monotonic
 
 from rtseg.errors import SinkError
 from rtseg.igtl.message import Content
+from rtseg.sinks.stall import PATIENCE_S, StallDetector
 
 _log = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ _MOST_CLIENTS = 16
 _SYSTEM_BYTES = 1 << 20  # that the system may keep for a client: what waits there is old when it arrives
 _HEARD_BYTES = 1 << 16
 _FLUSH_S = 2.0  # that clients are given for the last items
+_CHECK_S = 0.5  # between two searches for clients that have stopped reading
 _PAUSE_S = 0.1  # until another client is let in, where the system has no room for one
 
 
@@ -29,14 +31,28 @@ class Client:
         self.connection, self.name, self.dropped = connection, name, 0
         self._waiting = deque[Sequence[Content]]()  # which two threads may use at its two ends
         self._under_way = deque[memoryview]()
+        self._stall = StallDetector(connection)
+        self._completed_s = monotonic()
 
     @property
     def is_served(self) -> bool:
         """Whether nothing is left to be sent."""
         return not self._under_way and not self._waiting
 
+    @property
+    def is_stalled(self) -> bool:
+        """Whether it has taken no byte for 5 s while items wait."""
+        return self._stall.is_stalled(not self.is_served)
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds since it last had a whole item, 0 where none waits."""
+        return 0.0 if self.is_served else monotonic() - self._completed_s
+
     def offer(self, item: Sequence[Content]) -> int:
         """Let an item wait; how many were dropped for it."""
+        if self.is_served:
+            self._completed_s = monotonic()
         self._waiting.append(item)
         late = len(self._waiting) > _DEPTH
         if late:
@@ -50,9 +66,12 @@ class Client:
             while not self.is_served:
                 self._under_way = self._under_way or deque(memoryview(piece) for piece in self._waiting.popleft())
                 sent = self.connection.send(self._under_way[0])
+                self._stall.add_sent(sent)
                 self._under_way[0] = self._under_way[0][sent:]
                 if not self._under_way[0]:
                     self._under_way.popleft()
+                if not self._under_way:
+                    self._completed_s = monotonic()
 
     def hear(self) -> None:
         """Forget what the client says. Raises OSError where it is gone."""
@@ -65,7 +84,9 @@ class Server:
     """Listens on `host` and `port`, 0 for any, and sends each item to all clients that are there.
 
     `offer` never waits: a client that reads too slowly misses items, whole ones, the oldest first, and `dropped` counts them.
-    What clients say is not heard. Raises SinkError where the port cannot be had.
+    A client that takes no byte for 5 s while items wait is let go; where all places are taken, another one replaces the client
+    that has had no whole item for the longest time, if that is 5 s. What clients say is not heard. Raises SinkError where the
+    port cannot be had.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -75,6 +96,7 @@ class Server:
         self._clients: list[Client] = []
         self._guests, self._closing = threading.Lock(), threading.Event()
         self._error: Exception | None = None
+        self._check_s = 0.0
         self._selector = selectors.DefaultSelector()
         for one in (self._listener, self._waker, self._woken):
             one.setblocking(False)
@@ -128,6 +150,8 @@ class Server:
 
     def _turn(self, timeout_s: float | None) -> None:
         """Wait until somebody can be served, and serve them."""
+        if self._clients:
+            timeout_s = _CHECK_S if timeout_s is None else min(timeout_s, _CHECK_S)
         for client in self._clients:
             writes = 0 if client.is_served else selectors.EVENT_WRITE
             self._selector.modify(client.connection, selectors.EVENT_READ | writes, client)
@@ -136,8 +160,11 @@ class Server:
                 self._let_in()
             elif key.fileobj is self._woken:
                 self._woken.recv(_HEARD_BYTES)
-            else:
+            elif key.data in self._clients:  # and was not replaced in this turn
                 self._attend(key.data, events)
+        if monotonic() >= self._check_s:
+            self._check_s = monotonic() + _CHECK_S
+            self._let_go()
 
     def _attend(self, client: Client, events: int) -> None:
         try:
@@ -148,6 +175,22 @@ class Server:
         except OSError as error:
             self._leave(client, error.strerror or str(error))
 
+    def _let_go(self) -> None:
+        """Let go of the clients that have stopped reading."""
+        for client in [one for one in self._clients if one.is_stalled]:
+            _log.warning("the OpenIGTLink client %s has taken nothing for %g s", client.name, PATIENCE_S)
+            self._leave(client, "it does not read")
+
+    def _has_place(self) -> bool:
+        """Whether another client can be served, if need be in the place of one that lags."""
+        if len(self._clients) < _MOST_CLIENTS:
+            return True
+        slowest = max(self._clients, key=lambda client: client.lag_s)
+        if slowest.lag_s < PATIENCE_S:
+            return False
+        self._leave(slowest, "it lags, and another needs its place")
+        return True
+
     def _let_in(self) -> None:
         try:
             connection, place = self._listener.accept()
@@ -156,7 +199,7 @@ class Server:
             self._closing.wait(_PAUSE_S)
             return
         name = f"{place[0]}:{place[1]}"
-        if len(self._clients) >= _MOST_CLIENTS:
+        if not self._has_place():
             _log.warning("the OpenIGTLink client %s is sent away: %d are served already", name, _MOST_CLIENTS)
             connection.close()
             return

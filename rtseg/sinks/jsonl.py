@@ -1,6 +1,5 @@
 """Figures as JSON lines: a header, then one line for each frame."""
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from rtseg.errors import SinkError
 from rtseg.frame import StreamInfo
 from rtseg.measure import Measurement, measure
 from rtseg.result import Result
+from rtseg.safe_text import json_text
 from rtseg.sinks.whole_file import WholeFile
 
 
@@ -19,7 +19,8 @@ class JsonSink:
     """Writes to `path` what was measured on each frame, and how long it took.
 
     The first line is a header: rtseg's version, the model's name, the stream, the classes. Each line is handed to the system
-    whole, so that a killed process leaves whole lines. A figure that is unknown is null.
+    whole, so that a killed process leaves whole lines; a last one without its line break was cut off. A figure that is
+    unknown is null.
     """
 
     def __init__(self, path: str | Path, model: str | None = None) -> None:
@@ -32,6 +33,8 @@ class JsonSink:
         self.close()
         try:
             self._file = WholeFile(self._path, "wb")
+        except SinkError:
+            raise
         except OSError as error:
             raise SinkError(
                 f"{self._path} cannot be written ({error.strerror}): name a file in a folder you may write to"
@@ -62,7 +65,7 @@ class JsonSink:
 
     def _write_line(self, values: Mapping[str, Any]) -> None:
         assert self._file is not None
-        line = json.dumps(_finite(values), allow_nan=False).encode() + b"\n"
+        line = json_text(_finite(values), allow_nan=False).encode() + b"\n"
         try:
             self._file.write(line)
         except OSError as error:

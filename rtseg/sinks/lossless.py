@@ -13,7 +13,7 @@ from rtseg.frame import Image
 from rtseg.sinks.whole_file import WholeFile
 from rtseg.sources.recording import PIXELS
 
-_EACH_ITS_CLUSTER = {"cluster_time_limit": "1"}
+_EACH_ITS_CLUSTER = {"cluster_time_limit": "1", "flush_packets": "1"}  # the header is in the file at once
 _FFV1 = {"level": "3", "slices": "4", "slicecrc": "1"}  # version 3 with checksums: what is damaged is noticed
 _TICKS = 1000  # a second
 _BROKEN = (av.FFmpegError, OSError, ValueError)  # what PyAV raises when a file cannot be opened or written
@@ -29,7 +29,9 @@ class Lossless:
             self._file = WholeFile(path, "xb")
         try:
             with self._writing():
-                self._container = av.open(self._file, "w", "matroska", container_options=_EACH_ITS_CLUSTER)
+                self._container = av.open(
+                    self._file, "w", "matroska", container_options=_EACH_ITS_CLUSTER, metadata_errors="replace"
+                )
                 self._stream = self._container.add_stream("ffv1", rate=Fraction(fps).limit_denominator(1001), options=_FFV1)
                 self._stream.height, self._stream.width, self._stream.pix_fmt = image.shape[0], image.shape[1], stored
                 self._stream.codec_context.thread_count = max(1, (os.cpu_count() or 1) // 2)  # the other half is the network's
@@ -59,6 +61,8 @@ class Lossless:
     def _writing(self) -> Iterator[None]:
         try:
             yield
+        except SinkError:
+            raise
         except _BROKEN as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise SinkError(f"{self._path} cannot be written ({reason}): free some space, or name another folder") from error

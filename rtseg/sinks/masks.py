@@ -8,7 +8,9 @@ import numpy as np
 
 from rtseg.errors import ConfigError, SinkError
 from rtseg.frame import Segmentation, StreamInfo
+from rtseg.output import FolderLock, hold_folder, make_folder
 from rtseg.result import Result
+from rtseg.sinks.whole_file import WholeFile
 
 FORMATS = ("png", "npz")
 
@@ -18,6 +20,7 @@ class MaskSink:
 
     A pixel is its label: 0 background, i + 1 for the i-th class. format "npz" holds `labels` (H, W), `confidence` and
     `classes`. A file is there whole or not at all; files of the same name are replaced.
+    Another process that writes to the folder meanwhile is refused.
     """
 
     def __init__(self, folder: str | Path, format: str = "png") -> None:  # noqa: A002 - the word of np.save's and PIL's users
@@ -25,12 +28,17 @@ class MaskSink:
             raise ConfigError(f"masks are not written as {format!r}: choose one of {', '.join(FORMATS)}")
         self._folder, self._format = Path(folder), format
         self._part = self._folder / f".part.{format}"  # one name: what a killed process leaves, the next run removes
+        self._lock: FolderLock | None = None
 
     def open(self, info: StreamInfo) -> None:  # noqa: ARG002 - any stream will do
-        """Make the folder. Raises SinkError."""
+        """Make the folder and lock it. Raises SinkError."""
+        self.close()
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self._folder)
+            self._lock = hold_folder(self._folder)
             self._part.unlink(missing_ok=True)
+        except SinkError:
+            raise
         except OSError as error:
             raise SinkError(
                 f"{self._folder} cannot be a folder of masks ({error.strerror}): name one you may write to"
@@ -41,14 +49,20 @@ class MaskSink:
         encode = _png if self._format == "png" else _npz
         path = self._folder / f"{result.frame.index:06d}.{self._format}"
         try:
-            self._part.write_bytes(encode(result.segmentation))
+            with WholeFile(self._part, "wb") as part:
+                part.write(encode(result.segmentation))
             self._part.replace(path)
+        except SinkError:
+            raise
         except OSError as error:
             self._part.unlink(missing_ok=True)
             raise SinkError(f"{path} cannot be written ({error.strerror}): free some space, or name another folder") from error
 
     def close(self) -> None:
-        """Nothing is open between two frames."""
+        """Give the folder back."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
 
 
 def _png(segmentation: Segmentation) -> bytes:

@@ -1,6 +1,5 @@
 """A recording of what came in and what became of it, to be played again with `replay:FOLDER`."""
 
-import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,12 +9,14 @@ from typing import Any
 
 from rtseg.errors import SinkError
 from rtseg.frame import Image, StreamInfo
+from rtseg.output import hold_folder, make_folder
 from rtseg.result import Result
+from rtseg.safe_text import json_text
 from rtseg.sector import Sector
 from rtseg.session import Session
 from rtseg.sinks.lossless import Lossless
 from rtseg.sinks.whole_file import WholeFile
-from rtseg.sinks.worker import Worker
+from rtseg.sinks.worker import Worker, depth_for
 from rtseg.sources.recording import LINES, Decision, check_of, end_line, frame_line, header_line, pictures_name
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,8 @@ class RecordSink:
     session: the one whose results come here; a `CoveredSession` unless keep_surroundings, so that a replay sees what it saw.
     Coding and writing have their own thread. A live stream never waits for it: what it has no time for is counted in
     `dropped`, and told in the recording. Where the disk is full, the recording of a live stream ends, `broken` says why, and
-    the stream goes on; of a file, SinkError is raised. A killed process loses the last frame or two. Raises SinkError.
+    the stream goes on; of a file, SinkError is raised. A killed process loses half a second at the most, as long as the disk
+    keeps up. Raises SinkError.
     """
 
     def __init__(
@@ -44,7 +46,8 @@ class RecordSink:
         self.close()
         self._live, self.dropped, self._unrecorded, self.broken = info.live, 0, 0, ""
         self._archive = _Archive(self._folder, info, header_line(info, self._model, self._surroundings, version("rtseg")))
-        self._worker = Worker("rtseg-record", lambda item: self._archive.add(*item), _DEPTH)
+        depth = _DEPTH if info.live else depth_for(info.fps, _DEPTH, 1)
+        self._worker = Worker("rtseg-record", lambda item: self._archive.add(*item), depth)
 
     def write(self, result: Result) -> None:
         """Hand one result to the recorder. Raises SinkError, but not while a live stream runs."""
@@ -90,13 +93,27 @@ class _Archive:
         self._pictures: Lossless | None = None
         self._part, self._number, self._frames, self._first_ns = -1, 0, 0, 0
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._lines = WholeFile(folder / LINES, "xb")
-        except FileExistsError as error:
-            raise SinkError(f"{folder} holds a recording already: name another folder, or remove it") from error
+            make_folder(folder)
+            self._lock = hold_folder(folder)
+        except SinkError:
+            raise
         except OSError as error:
             raise SinkError(f"{folder} cannot hold a recording ({error.strerror}): name a folder you may write to") from error
-        self._write(header)
+        try:
+            self._lines = self._opened(folder / LINES)
+            self._write(header)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _opened(self, lines: Path) -> WholeFile:
+        try:
+            return WholeFile(lines, "xb")
+        except FileExistsError as error:
+            raise SinkError(f"{self._folder} holds a recording already: name another folder, or remove it") from error
+        except OSError as error:
+            reason = getattr(error, "strerror", None) or error
+            raise SinkError(f"{self._folder} cannot hold a recording ({reason}): name a folder you may write to") from error
 
     def add(self, result: Result, sector: Sector, unrecorded: int) -> None:
         """Write one frame: its picture first, so that a line without one is the last of a cut recording. Raises SinkError."""
@@ -128,6 +145,7 @@ class _Archive:
             self._write(end_line(self._frames, unrecorded))
         finally:
             self._lines.close()
+            self._lock.release()
 
     def _begin_part(self, image: Image) -> None:
         if self._pictures is not None:
@@ -137,6 +155,6 @@ class _Archive:
 
     def _write(self, values: dict[str, Any]) -> None:
         try:
-            self._lines.write(json.dumps(values).encode() + b"\n")
+            self._lines.write(json_text(values).encode() + b"\n")
         except OSError as error:
             raise SinkError(f"{self._folder} cannot be written to ({error.strerror}): free some space") from error

@@ -10,8 +10,8 @@ from rtseg.frame import Frame, Image, StreamInfo
 from rtseg.kernels.fit import letterbox
 from rtseg.overlay import Overlay
 from rtseg.result import Result
-from rtseg.sinks.encoder import CONTAINERS, PRESETS, TICKS, Encoder
-from rtseg.sinks.worker import Worker
+from rtseg.sinks.encoder import CONTAINERS, PRESETS, TICKS, Encoder, fragment_frames
+from rtseg.sinks.worker import Worker, depth_for
 
 _DEPTH = 4  # pictures that wait for the encoder
 _PICTURES = _DEPTH + 3  # and one that is drawn, one that is handed over, one that is encoded
@@ -22,8 +22,9 @@ class VideoSink:
 
     Drawing happens in `write`, timed as the stage "overlay"; encoding has its own thread. A live stream never waits for it:
     what the encoder has no time for is left out of the clip and counted in `dropped`. A clip keeps time whatever was
-    dropped: a file's frames stand where their index says, live frames where they were captured. It can be played up to its last
-    second when the process is killed. Frames of another size than the stream's are fitted into it.
+    dropped: a file's frames stand where their index says, live frames where they were captured. When the process is killed,
+    the last half second is missing at the most, by the stream's rate, as long as encoding keeps up. Frames of another size
+    than the stream's are fitted into it.
     crf: 0 (lossless) to 51; preset: x264's, faster is larger. Raises ConfigError, SinkError.
     """
 
@@ -74,7 +75,8 @@ class _Recording:
         self._pictures = [np.empty((info.height, info.width, 3), np.uint8) for _ in range(_PICTURES)]
         self._first: Frame | None = None
         self._ticks = -1
-        self._worker = Worker[tuple[Image, int]]("rtseg-video", lambda item: encoder.add(*item), _DEPTH)
+        depth = _DEPTH if info.live else depth_for(info.fps, _DEPTH, fragment_frames(info.fps))
+        self._worker = Worker[tuple[Image, int]]("rtseg-video", lambda item: encoder.add(*item), depth)
 
     @property
     def has_room(self) -> bool:

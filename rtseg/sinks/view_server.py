@@ -1,26 +1,25 @@
 """A small web server for one stream: a page, the overlay as MJPEG, and the figures as JSON. Nothing else can be asked for."""
 
 import ipaddress
-import json
 import logging
 import secrets
 import socket
-import threading
-from functools import partial
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from importlib.resources import files
+from io import BytesIO
 from urllib.parse import parse_qs, urlsplit
 
 from rtseg.errors import ConfigError, SinkError, ViewerRefused
+from rtseg.safe_text import json_text
+from rtseg.sinks.http_connection import Connection
+from rtseg.sinks.http_server import HttpServer
 from rtseg.sinks.mjpeg import CONTENT_TYPE, SEND_BUFFER, parts
 from rtseg.sinks.room import parse_room
 from rtseg.sinks.screen import Screen
 
 _log = logging.getLogger(__name__)
 
-_TIMEOUT_S = 10.0  # for a request to arrive, and for a viewer to take a picture
-_OTHERS = 8  # connections beside those that watch: pages and figures
 _SCRIPTS = ("live.js", "picture.js", "player.js")
 ASSETS = {"live.css": "text/css"} | dict.fromkeys(_SCRIPTS, "text/javascript")  # what the page asks for, and no secret
 _HEADERS = {
@@ -40,86 +39,44 @@ class ViewServer:
     """
 
     def __init__(self, screen: Screen, host: str = "127.0.0.1", port: int = 8000, viewers_most: int = 8) -> None:
-        self.key = "" if is_loopback(host) else secrets.token_urlsafe(16)
-        handler = partial(_Handler, screen, self.key)
+        self._screen, self.key = screen, "" if is_loopback(host) else secrets.token_urlsafe(16)
         try:
-            self._server = _Server((host, port), handler, viewers_most + _OTHERS)
+            self._server = HttpServer((host, port), viewers_most, SEND_BUFFER, "rtseg-view")
         except (OSError, OverflowError) as error:
             raise SinkError(f"nothing can be served at {host}:{port} ({error}): give another host or port") from error
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="rtseg-view", daemon=True)
-        self._thread.start()
+        self._server.start(self._answer)
 
     @property
     def url(self) -> str:
         """Where the page is."""
-        host, port = self._server.server_address[:2]
-        return url_of(str(host), int(port)) + (f"?key={self.key}" if self.key else "")
+        return url_of(*self._server.address) + (f"?key={self.key}" if self.key else "")
 
     def close(self) -> None:
         """Hang up on everybody and end every thread."""
-        self._server.shutdown()
-        self._server.hang_up()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()
 
-
-class _Server(ThreadingHTTPServer):
-    """A thread for each connection, but no more than `connections_most` of them."""
-
-    daemon_threads = False  # so that server_close waits for them
-    allow_reuse_address = True
-    request_queue_size = 32
-
-    def __init__(self, address: tuple[str, int], handler: partial["_Handler"], connections_most: int) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self._places = threading.BoundedSemaphore(connections_most)
-        self._lock = threading.Lock()
-        self._open: set[socket.socket] = set()
-        super().__init__(address, handler)
-
-    def process_request(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        assert isinstance(request, socket.socket)
-        if not self._places.acquire(blocking=False):
-            self.shutdown_request(request)  # who comes too late for a place is hung up on: even a refusal takes a thread
-            return
-        with self._lock:
-            self._open.add(request)
-        request.settimeout(_TIMEOUT_S)
-        request.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
-        super().process_request(request, client_address)
-
-    def process_request_thread(self, request: socket.socket | tuple[bytes, socket.socket], client_address: object) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            with self._lock:
-                self._open.discard(request)
-            self._places.release()
-
-    def hang_up(self) -> None:
-        """End every connection, also those that wait for a viewer who takes nothing."""
-        with self._lock:
-            for connection in self._open:
-                try:
-                    connection.shutdown(socket.SHUT_RDWR)
-                except OSError as error:
-                    _log.debug("a viewer was gone already: %s", error)
-
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002  the base class's signature
-        _log.debug("a connection ended early", exc_info=True)
+    def _answer(self, connection: Connection) -> None:
+        _Handler(self._screen, self.key, self._server, connection)
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers one request: HTTP/1.0, so that no idle connection holds a thread."""
+    """Answers one request: HTTP/1.0, so that no idle connection holds a thread. The head is here already."""
 
     server_version, sys_version = "rtseg", ""
 
-    def __init__(self, screen: Screen, key: str, *arguments: object) -> None:
-        self._screen, self._key = screen, key
-        super().__init__(*arguments)  # type: ignore[arg-type]
+    def __init__(self, screen: Screen, key: str, server: HttpServer, connection: Connection) -> None:
+        self._screen, self._key, self._server, self._client = screen, key, server, connection
+        super().__init__(connection.socket, connection.peer, None)  # type: ignore[arg-type]
+
+    def setup(self) -> None:
+        self.rfile, self.wfile = BytesIO(self._client.head), self._client
 
     def do_GET(self) -> None:
-        asked = urlsplit(self.path)
+        try:
+            asked = urlsplit(self.path)
+        except ValueError:
+            self._refuse(HTTPStatus.BAD_REQUEST, "this is no address: the page is at /")
+            return
         if not is_ours(self.headers.get("Host", "")):
             self._refuse(HTTPStatus.FORBIDDEN, "this server is not asked by that name: use its address")
         elif (name := asked.path[1:]) in ASSETS:
@@ -135,13 +92,14 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/":
             self._send("text/html", page("live.html"))
         elif path == "/figures":
-            self._send("application/json", json.dumps(self._screen.snapshot()).encode())
+            self._send("application/json", json_text(self._screen.snapshot()).encode())
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here: the page is at /")
 
     def _watch(self, room: str) -> None:
         try:
             with self._screen.broadcast.viewer(parse_room(room)):
+                self._server.seat(self._client)
                 self._head(HTTPStatus.OK, CONTENT_TYPE)
                 self._screen.redraw()
                 for piece in parts(self._screen.broadcast):
@@ -152,11 +110,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
     def _write_or_probe(self, piece: bytes) -> None:
-        """Send a piece; where there is none, find out whether the viewer has left: nothing else would tell. Raises OSError."""
+        """Send a piece; where there is none, find out whether the viewer has left. Raises OSError."""
         if piece:
             self.wfile.write(piece)
-        elif _has_left(self.connection):
+        elif self._client.has_left():
             raise ConnectionAbortedError("the viewer has left")
+        else:
+            self._client.check()
 
     def _refuse(self, status: HTTPStatus, text: str) -> None:
         self._send("text/plain", text.encode(), status)
@@ -210,16 +170,3 @@ def is_ours(host: str) -> bool:
         return name in ("localhost", own, f"{own}.local") or bool(ipaddress.ip_address(name))
     except ValueError:
         return False
-
-
-def _has_left(connection: socket.socket) -> bool:
-    """Whether the other end hung up."""
-    connection.setblocking(False)
-    try:
-        return connection.recv(1, socket.MSG_PEEK) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    finally:
-        connection.settimeout(_TIMEOUT_S)

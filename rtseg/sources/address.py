@@ -1,20 +1,12 @@
-"""The address of a stream: its parts, its options, and the form of it that may be shown."""
+"""The address of a stream: its parts and its options; `shown` is the form of it that may be shown."""
 
-import re
 from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
+from rtseg.credentials import shown
 from rtseg.errors import ConfigError
 
-_USER = re.compile(r"(//).+@")  # up to the last one: a password may hold what it should not
-_SECRET = re.compile(r"([?&][^=&#\s]+=)[^&#\s]+")
-
-
-def shown(uri: str) -> str:
-    """The address as a log, an error or a table may show it: without user, password and the values of its query."""
-    if "://" not in uri:
-        return uri
-    return _SECRET.sub(r"\1***", _USER.sub(r"\1***@", uri))
+__all__ = ["host", "read_options", "shown", "split_options"]
 
 
 def split_options(uri: str, known: Collection[str]) -> tuple[str, Mapping[str, str]]:
@@ -25,7 +17,15 @@ def split_options(uri: str, known: Collection[str]) -> tuple[str, Mapping[str, s
     address, _, fragment = uri.partition("#")
     if "@" in fragment:
         raise ConfigError("a '#' stands before the '@' of the address: write it as %23 where it belongs to a password")
-    return address, read_options(fragment, known)
+    try:
+        return address, read_options(fragment, known)
+    except ConfigError:
+        if "?" not in address:
+            raise
+    raise ConfigError(  # without its words, which may be the end of a password
+        "what follows the '#' of the address is no known option: write it as %23 where it belongs to the query; "
+        f"options are {', '.join(sorted(known))}"
+    )
 
 
 def read_options(text: str, known: Collection[str]) -> dict[str, str]:
@@ -36,7 +36,7 @@ def read_options(text: str, known: Collection[str]) -> dict[str, str]:
             raise ConfigError(f"the option {name!r} is unknown, empty or given twice: there are {', '.join(sorted(known))}")
         options[name] = value
     if text and not options:
-        raise ConfigError(f"{text!r} has no option of the form name=value: there are {', '.join(sorted(known))}")
+        raise ConfigError(f"what follows is no option of the form name=value: there are {', '.join(sorted(known))}")
     return options
 
 

@@ -54,7 +54,7 @@ def opener(device: str, wish: Wish, platform: str) -> Callable[[], InputContaine
     if platform not in forms:
         raise ConfigError(f"cameras of {platform} are not known: pipe one in, as in `ffmpeg -i IN -f nut - | rtseg run -`")
     form, place = forms[platform]
-    return lambda: av.open(place, format=form, options=device_options(wish), timeout=(10.0, 2.0))
+    return lambda: av.open(place, format=form, options=device_options(wish), timeout=(10.0, 2.0), metadata_errors="replace")
 
 
 def device_options(wish: Wish) -> dict[str, str]:

@@ -67,7 +67,7 @@ def _network(scheme: str) -> Capability:
 
 def _knows_srt() -> bool:
     try:
-        av.open("srt://127.0.0.1:9", timeout=0.05).close()
+        av.open("srt://127.0.0.1:9", timeout=0.05, metadata_errors="replace").close()
     except ProtocolNotFoundError:
         return False
     except (FFmpegError, OSError):

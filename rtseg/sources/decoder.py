@@ -11,6 +11,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from rtseg.errors import SourceError
+from rtseg.limits import check_size, max_pixels
 from rtseg.sources.base import DEFAULT_FPS
 
 
@@ -19,13 +20,15 @@ class Account:
     """What became of a stream's frames.
 
     promised_s: how long the file says that its pictures run, 0 where it does not say; reached_s: how long they ran so far.
-    lost: frames that could not be decoded; damaged: decoded ones that FFmpeg had to patch; broken: why the file ends early.
+    lost: frames that could not be decoded; oversized: those of them that have too many pixels, or no size.
+    damaged: decoded ones that FFmpeg had to patch; broken: why the file ends early.
     """
 
     period_s: float
     promised_s: float
     reached_s: float = 0.0
     lost: int = 0
+    oversized: int = 0
     damaged: int = 0
     broken: str = ""
 
@@ -33,6 +36,8 @@ class Account:
         """What was wrong with the stream, in words, or nothing."""
         counts = ((self.lost, "lost"), (self.damaged, "damaged"))
         words = [f"{count} {fate}" for count, fate in counts if count] + [self.broken] * bool(self.broken)
+        if self.oversized:
+            words.append(f"{self.oversized} of a size that is unknown or above --max-pixels {max_pixels()}")
         if 0 < self.reached_s < self.promised_s - 1.5 * self.period_s:
             words.append(f"it ends at {self.reached_s:.2f} s of {self.promised_s:.2f} s")
         return ", ".join(words)
@@ -56,9 +61,15 @@ def decode(container: InputContainer, stream: VideoStream, account: Account) -> 
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
-    """The first stream of moving pictures: neither cover art nor text, which FFmpeg would draw. Raises SourceError."""
+    """The first stream of moving pictures, its size limited: neither cover art nor text, which FFmpeg would draw.
+
+    Raises SourceError.
+    """
     for stream in container.streams.video:
-        if stream.codec_context and stream.codec_context.name != "ansi" and not stream.disposition & Disposition.attached_pic:
+        coder = stream.codec_context
+        if coder and coder.name != "ansi" and not stream.disposition & Disposition.attached_pic:
+            check_size(name, coder.height, coder.width)
+            coder.options = {**coder.options, **size_limit()}
             return stream
     raise SourceError(f"{name} has no video that can be decoded: give a finished recording of a kind such as H.264")
 
@@ -86,7 +97,13 @@ def decode_packet(stream: VideoStream, packet: "Packet[VideoStream] | None", acc
         with suppress(FFmpegError):
             return stream.codec_context.decode(packet)
     account.lost += 1
+    account.oversized += not stream.codec_context.width  # FFmpeg forgets a size that it refuses
     return []
+
+
+def size_limit() -> dict[str, str]:
+    """FFmpeg's options that make it refuse pictures above the limit, when it recognizes a stream and when it decodes."""
+    return {"max_pixels": str(max_pixels())}
 
 
 def _promised_seconds(container: InputContainer, stream: VideoStream) -> float:

@@ -11,9 +11,11 @@ from typing import Any
 
 from rtseg.errors import MissingExtra, SourceError, SourceNotFound
 from rtseg.frame import Origin, Spacing
+from rtseg.limits import check_size
 from rtseg.sources.base import DEFAULT_FPS, existing, is_there, stream_info
 from rtseg.sources.dicom_header import TAGS, Timing, spacing, timing
 from rtseg.sources.dicom_pixels import PALETTE, levels_of, shown
+from rtseg.sources.inflating import Inflating
 from rtseg.sources.levels import GreyUntilColour, Pixels, levels_between
 from rtseg.sources.sequence import Picture, Sequence
 
@@ -26,6 +28,8 @@ except ImportError as error:
     raise MissingExtra("a DICOM source", "dicom") from error
 
 _MOST_SIDE = 16384  # pixels
+_MOST_INFLATED = 1 << 28  # bytes
+_META_BYTES = 144  # of the preamble, the prefix and the group's length, behind which the rest of the file meta group stands
 _RUST_PANIC = "PanicException"  # what a broken file makes pylibjpeg-rle raise: it is no Exception, and has no importable class
 
 
@@ -78,6 +82,7 @@ def _instance_or_none(file: Path) -> Instance | None:
 def _instance(path: Path) -> Instance:
     """What a file says of itself. Raises SourceError."""
     with _told(path, "is no DICOM picture", "give a file of an ultrasound series, as the archive sends it"):
+        _check_deflated(path)
         header = _header(path)
         size, frames = (int(header.get("Rows") or 0), int(header.get("Columns") or 0)), int(header.get("NumberOfFrames") or 1)
         if not (min(size) > 0 and max(size) <= _MOST_SIDE and frames > 0):
@@ -85,9 +90,26 @@ def _instance(path: Path) -> Instance:
         series, number = (int(header.get(f"{name}Number") or 0) for name in ("Series", "Instance"))
         place = (series, str(header.get("SeriesInstanceUID", "")), number, _natural_order(path.name))
         instance = Instance(path, size, frames, timing(header), spacing(header), place)
+    check_size(path, *size)
     if not header.file_meta.get("TransferSyntaxUID"):
         raise SourceError(f"{path} does not say how its pixels are coded (transfer syntax): have the archive send it again")
     return instance
+
+
+def _check_deflated(path: Path) -> None:
+    """Refuse a deflated data set that unpacks to too much: pydicom unpacks all of it at once. Raises ValueError, zlib.error."""
+    with path.open("rb") as file:
+        if file.read(132)[128:] != b"DICM":
+            return
+        meta = pydicom.filereader.read_file_meta_info(path)
+        if meta.get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
+            return
+        file.seek(_META_BYTES + int(meta.FileMetaInformationGroupLength))
+        unpacked, left = Inflating(file, has_header=False), _MOST_INFLATED
+        while piece := unpacked.read(1 << 20):
+            left -= len(piece)
+            if left < 0:
+                raise ValueError(f"its deflated data are more than {_MOST_INFLATED >> 20} MiB")
 
 
 def _header(path: Path) -> Any:

@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from rtseg.errors import SourceError, SourceNotFound
 from rtseg.frame import Frame, Image, Spacing, StreamInfo
+from rtseg.limits import check_size
+from rtseg.picture_size import picture_size
 from rtseg.sources.base import DEFAULT_FPS, is_there, stream_info
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
@@ -84,7 +86,10 @@ def read_image(path: Path) -> Image:
         coded = path.read_bytes()
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}): check the file and its permissions") from error
-    if not coded or _is_cut_jpeg(coded) or (pixels := _decode(coded)) is None:
+    size = picture_size(coded)
+    if size is not None:
+        check_size(path, *size)
+    if size is None or _is_cut_jpeg(coded) or (pixels := _decode(coded)) is None:
         raise SourceError(f"{path} is not an image that can be read, or is cut off: save it again as 8-bit PNG")
     return _without_colour_if_grey(_to_8_bits(pixels, path))
 

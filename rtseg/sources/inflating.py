@@ -8,11 +8,14 @@ _ANY_HEADER = 47  # zlib's own word for "a zlib or a gzip header, whichever come
 
 
 class Inflating:
-    """The unpacked bytes of `file` from where it stands: memory stays that of one read, whatever the file promises."""
+    """The unpacked bytes of `file` from where it stands: memory stays that of one read, whatever the file promises.
 
-    def __init__(self, file: BinaryIO) -> None:
+    has_header: false for the bare deflate stream of DICOM.
+    """
+
+    def __init__(self, file: BinaryIO, *, has_header: bool = True) -> None:
         self._file = file
-        self._zlib = zlib.decompressobj(_ANY_HEADER)
+        self._zlib = zlib.decompressobj(_ANY_HEADER if has_header else -zlib.MAX_WBITS)
 
     def read(self, size: int) -> bytes:
         """The next `size` bytes, fewer only where the stream ends. Raises zlib.error where it is broken."""
@@ -22,4 +25,4 @@ class Inflating:
             unpacked += self._zlib.decompress(packed, size - len(unpacked)) if packed else self._zlib.flush()
             if not packed:
                 break
-        return bytes(unpacked[:size])
+        return bytes(unpacked)

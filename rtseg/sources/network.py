@@ -13,6 +13,7 @@ from av.video.codeccontext import VideoCodecContext
 from rtseg.errors import SourceError
 from rtseg.frame import Spacing
 from rtseg.sources.address import host, shown, split_options
+from rtseg.sources.decoder import size_limit
 from rtseg.sources.hardware import CPU, OPTION, accelerator
 from rtseg.sources.nal import is_in_pieces
 from rtseg.sources.reconnect import LinkLimits, Reconnecting
@@ -22,7 +23,10 @@ from rtseg.sources.stream import LinkSettings, StreamLink
 # packets that were read to recognise the stream, with the key frame, and the first picture waits for the next one.
 # `fflags=noparse`, for H.264 by RTSP over TCP: FFmpeg's parser ends a picture where the next begins, and nal.py does not wait.
 _PROBE = {"analyzeduration": "500000", "fpsprobesize": "3"}
-_WEB = {**_PROBE, "protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy", "multiple_requests": "1"}
+_WEB = {**_PROBE, "multiple_requests": "1"}
+# What a stream may lead to, e.g. by a playlist: never to files. No address may set it.
+_ALLOWED_WEB = "http,https,tcp,tls,crypto,httpproxy"
+_ALLOWED = f"{_ALLOWED_WEB},rtsp,rtsps,rtp,srtp,udp,srt"
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -105,8 +109,17 @@ def _connect(address: str, protocol: Protocol, options: Mapping[str, str]) -> In
     form, started = options.get("format"), monotonic()
     hardware = accelerator(options.get(OPTION, CPU), shown(address))
     options = {name: value for name, value in options.items() if name not in ("format", OPTION)}
+    options["protocol_whitelist"] = _ALLOWED_WEB if protocol in (_HTTP, _HLS) else _ALLOWED
+    options |= size_limit()
     try:
-        return av.open(address, format=form, options=options, timeout=(protocol.open_s, protocol.read_s), hwaccel=hardware)
+        return av.open(
+            address,
+            format=form,
+            options=options,
+            timeout=(protocol.open_s, protocol.read_s),
+            hwaccel=hardware,
+            metadata_errors="replace",
+        )
     except ProtocolNotFoundError:
         scheme = address.partition(":")[0]
     except FFmpegError:

@@ -3,7 +3,7 @@
 The format: teem.sourceforge.net/nrrd/format.html.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,6 +22,7 @@ try:
 except ImportError as error:
     raise MissingExtra("an NRRD source", "volumes") from error
 
+_MOST_HEADER, _MOST_LINE = 1 << 26, 1 << 20  # bytes
 _PACKED = {"raw": False, "gzip": True, "gz": True}
 _TIME, _COLOUR = frozenset({"list", "time"}), frozenset({"RGB-color", "3-color", "3-vector", "vector"})
 _WIDTHS = {"char": 1, "short": 2, "int": 4, "long long": 8, "longlong": 8}
@@ -43,7 +44,7 @@ def open_nrrd(where: str | Path, *, fps: float | None = None, spacing_mm: Spacin
     path = existing(Path(where))
     try:
         with path.open("rb") as file:
-            header = nrrd.read_header(file)
+            header = nrrd.read_header(_lines(file))
             stored = _stored(header, path, file)
         tracked = TrackedFrames()
         for key, value in header.items():
@@ -56,6 +57,14 @@ def open_nrrd(where: str | Path, *, fps: float | None = None, spacing_mm: Spacin
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise SourceError(f"{path} is no NRRD that can be read ({reason}): save it again") from error
     return open_stored(stored, orientation, tracked, fps, known_mm)
+
+
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a header. Raises ValueError where it has no end."""
+    while line := file.readline(_MOST_LINE):
+        if len(line) == _MOST_LINE or file.tell() > _MOST_HEADER:
+            raise ValueError("its header has no end")
+        yield line
 
 
 def _stored(header: Mapping[str, Any], path: Path, file: BinaryIO) -> Stored:

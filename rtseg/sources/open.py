@@ -2,6 +2,7 @@
 
 import re
 
+from rtseg.credentials import remember
 from rtseg.errors import SourceError
 from rtseg.frame import Spacing
 from rtseg.sources.address import read_options
@@ -36,6 +37,7 @@ def open_source(uri: str, *, fps: float | None = None, spacing_mm: Spacing | Non
     uri: a path, `clip:NAME`, or `synthetic:vessel?seed=3`. fps, spacing_mm: override what the source itself knows.
     Raises SourceError, SourceNotFound, ConfigError.
     """
+    remember(uri)
     match _split(uri):
         case "clip", name:
             return open_clip(name, fps=fps, spacing_mm=spacing_mm)

@@ -1,5 +1,6 @@
 """The pixels of a grabber's raw buffers: grey where they have no colour, white at 255."""
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -9,6 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Image
+from rtseg.limits import max_pixels
+from rtseg.picture_size import picture_size
 from rtseg.sources.picture import full_from_limited, is_grey, is_neutral
 
 Raw = npt.NDArray[np.uint8]
@@ -73,7 +76,9 @@ def _just_grey(raw: Raw, height: int) -> _Found:
 
 
 def _mjpeg(raw: Raw, height: int) -> _Found:
-    pixels = cv2.imdecode(raw.ravel(), cv2.IMREAD_COLOR)
+    coded = raw.ravel()
+    size = picture_size(coded.data)  # another height than was negotiated is broken, and is not decoded
+    pixels = cv2.imdecode(coded, cv2.IMREAD_COLOR) if size and size[0] == height and math.prod(size) <= max_pixels() else None
     if pixels is None or pixels.shape[0] != height:
         raise ValueError("no JPEG")
     return _bgr(pixels.astype(np.uint8, copy=False), height)

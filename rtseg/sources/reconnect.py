@@ -11,6 +11,7 @@ from time import perf_counter_ns
 from rtseg.errors import SourceError
 from rtseg.event import Event, LinkState
 from rtseg.frame import Frame, StreamInfo
+from rtseg.safe_text import safe_text
 from rtseg.sources.base import Source
 from rtseg.sources.reader import LinkReader
 
@@ -206,7 +207,7 @@ class Reconnecting:
         return self._reader
 
     def _tell(self, state: LinkState, reason: str) -> None:
-        event = Event(state, perf_counter_ns(), reason)
+        event = Event(state, perf_counter_ns(), safe_text(reason))
         with self._telling:
             if self.events and self.state in _LAST:
                 return

@@ -13,12 +13,16 @@ from typing import Any
 
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Labels, Life, Origin, Spacing, StreamInfo
+from rtseg.limits import check_size
+from rtseg.safe_text import printable
 from rtseg.sources.base import stream_info
 
 FORMAT = 1
 LINES = "frames.jsonl"
 PIXELS = {2: ("gray", "gray"), 3: ("bgr0", "rgb24")}  # of an image's dimensions: as FFV1 stores them, and as an array has them
 _MOST_CORNERS, _MOST_SIDE = 1000, 16384
+_MOST_PARTS = 1 << 20
+_END_OF_TIME = 1 << 63  # nanoseconds: 292 years
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,14 @@ def is_end(line: bytes) -> bool:
     return line.startswith(b'{"end":')
 
 
+def promised_frames(line: bytes) -> int | None:
+    """The number of frames that the last line of a finished recording gives; None for any other line."""
+    try:
+        return int(json.loads(line)["frames"]) if is_end(line) else None
+    except _NOT_A_LINE:
+        return None
+
+
 def read_header(line: bytes) -> StreamInfo:
     """The stream of a recording. Raises SourceError."""
     try:
@@ -89,18 +101,27 @@ def read_header(line: bytes) -> StreamInfo:
         height, width, spacing_mm = int(stream["height"]), int(stream["width"]), _spacing(stream["spacing_mm"])
         if not (0 < height <= _MOST_SIDE and 0 < width <= _MOST_SIDE):
             raise ValueError(f"it says {height} x {width} pixels")
+        check_size("the recording", height, width)
         info = replace(stream_info(height, width, float(stream["fps"]), spacing_mm), live=bool(stream["live"]))
     except _NOT_A_LINE as error:
         raise SourceError(f"the header is not one of a recording ({error}): record again with rtseg run --record") from error
     return info
 
 
-def read_line(line: bytes) -> tuple[int, tuple[int, int], Decision, Origin | None]:
-    """A frame's index, the place of its picture, its decision and its origin. Raises SourceError."""
+def read_line(line: bytes, not_before_ns: int = 0) -> tuple[int, tuple[int, int], Decision, Origin | None]:
+    """A frame's index, the place of its picture, its decision and its origin.
+
+    not_before_ns: when the frame before it was captured. Raises SourceError, also for a frame from before that.
+    """
     try:
         values = json.loads(line)
         part, number = (int(value) for value in values["place"])
-        return int(values["index"]), (part, number), _decision(values), _origin(values["origin"])
+        if not (0 <= part <= _MOST_PARTS and 0 <= number < _END_OF_TIME):
+            raise ValueError("its picture has no place")
+        decision = _decision(values)
+        if decision.captured_ns < not_before_ns:
+            raise ValueError(f"its captured_ns is {decision.captured_ns}, which is before that of the frame before it")
+        return _time(values["index"], "index"), (part, number), decision, _origin(values["origin"])
     except _NOT_A_LINE as error:
         raise SourceError(f"a line is not one of a recording ({error}): go on with the frames before it") from error
 
@@ -114,24 +135,38 @@ def _decision(values: Mapping[str, Any]) -> Decision:
         raise ValueError("the sector has no corners")
     counts = (int(values[name]) for name in ("labels", "dropped", "unrecorded"))
     life, confidence = Life(values["life"]), float(values["confidence"])
-    return Decision(int(values["captured_ns"]), life, str(values["reason"]), str(values["kind"]), corners, confidence, *counts)
+    if not math.isfinite(confidence):
+        raise ValueError(f"its confidence is {confidence}")
+    captured_ns, reason = _time(values["captured_ns"], "captured_ns"), printable(str(values["reason"]))
+    return Decision(captured_ns, life, reason, str(values["kind"]), corners, confidence, *counts)
 
 
 def _origin(values: Mapping[str, Any] | None) -> Origin | None:
     if values is None:
         return None
     return Origin(
-        device=str(values["device"]),
+        device=printable(str(values["device"])),
         timestamp_ns=_integer(values["timestamp_ns"]),
         corrected_ns=_integer(values["corrected_ns"]),
         spacing_mm=_spacing(values["spacing_mm"]),
         matrix=values["matrix"] and _matrix(values["matrix"]),
-        transforms={str(name): _matrix(matrix) for name, matrix in values["transforms"].items()},
+        transforms={printable(str(name)): _matrix(matrix) for name, matrix in values["transforms"].items()},
     )
 
 
 def _integer(value: Any) -> int | None:
-    return None if value is None else int(value)
+    number = None if value is None else int(value)
+    if number is not None and abs(number) >= _END_OF_TIME:
+        raise ValueError("a time of its origin has more than 63 bits")
+    return number
+
+
+def _time(value: Any, name: str) -> int:
+    """A count of frames or of nanoseconds. Raises ValueError for one that is negative or has more than 63 bits."""
+    number = int(value)
+    if not 0 <= number < _END_OF_TIME:
+        raise ValueError(f"its {name} is {value!r:.40}, which is not between 0 and 2^63")
+    return number
 
 
 def _spacing(value: Any) -> Spacing | None:

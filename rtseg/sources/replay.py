@@ -17,28 +17,40 @@ from av.error import FFmpegError
 from rtseg.errors import ConfigError, SourceError
 from rtseg.frame import Frame, Image, Spacing, StreamInfo
 from rtseg.sources.base import existing
-from rtseg.sources.recording import LINES, PIXELS, RecordedFrame, is_end, pictures_name, read_header, read_line
+from rtseg.sources.decoder import size_limit, video_stream
+from rtseg.sources.recording import LINES, PIXELS, RecordedFrame, is_end, pictures_name, promised_frames, read_header, read_line
 
 _log = logging.getLogger(__name__)
 _PACES = ("original", "fast")
+_GAPS = ("wait", "skip")
+_LONG_GAP_NS = 5_000_000_000  # a longer one is reported, as it looks like a program that hangs
 _MOST_LINE = 1 << 20
 
 
 class Replay:
     """The frames of a recording, with what became of them then, at their original pace or as fast as they are taken.
 
-    Nothing is dropped, whatever the pace: what was dropped then is missing, and only that. A recording that was cut off ends
-    with its last whole frame, which is said on the log. Raises SourceError, SourceNotFound.
+    Nothing is dropped, whatever the pace: what was dropped then is missing, and only that. A recording that was killed ends
+    with its last whole frame, which is said on the log; one that was finished and lacks frames now raises SourceError after
+    those that are there. gaps: "skip" leaves out pauses of more than 5 s, which are logged in any case.
+    Raises SourceError, SourceNotFound.
     """
 
-    def __init__(self, folder: str | Path, pace: str = "original", spacing_mm: Spacing | None = None) -> None:
+    def __init__(
+        self, folder: str | Path, pace: str = "original", spacing_mm: Spacing | None = None, *, gaps: str = "wait"
+    ) -> None:
         if pace not in _PACES:
             raise ConfigError(f"{pace!r} is no pace: replay a folder with ?pace={' or ?pace='.join(_PACES)}")
-        self._folder, self._paced = Path(folder), pace == "original"
+        if gaps not in _GAPS:
+            raise ConfigError(f"gaps={gaps!r} is not known: replay a folder with ?gaps={' or ?gaps='.join(_GAPS)}")
+        self._folder, self._paced, self._skips = Path(folder), pace == "original", gaps == "skip"
         lines = existing(self._folder / LINES)
         with _reading(lines), lines.open("rb") as file:
             recorded = read_header(file.readline(_MOST_LINE))
-            frames = sum(not is_end(line) for line in _whole_lines(file))
+            frames, self._promised = 0, None
+            for line in _whole_lines(file):
+                frames += not is_end(line)
+                self._promised = promised_frames(line)
         self.was_live = recorded.live
         self._info = replace(recorded, live=False, frames=frames, spacing_mm=spacing_mm or recorded.spacing_mm)
         self._closed = threading.Event()
@@ -51,13 +63,23 @@ class Replay:
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
-        offset_ns = None
+        offset_ns, before_ns = 0, None
         while (frame := self._next_frame()) is not None and frame.decision is not None:
             then_ns, now_ns = frame.decision.captured_ns, perf_counter_ns()
-            offset_ns = now_ns - then_ns if offset_ns is None else offset_ns
-            if self._paced and self._closed.wait(max(0, then_ns + offset_ns - now_ns) / 1e9):
+            if before_ns is None or self._is_skipped(frame.index, then_ns - before_ns):
+                offset_ns = now_ns - then_ns
+            before_ns = then_ns
+            if self._paced and self._closed.wait(min(max(0, then_ns + offset_ns - now_ns) / 1e9, threading.TIMEOUT_MAX)):
                 return
             yield replace(frame, captured_ns=perf_counter_ns())
+
+    def _is_skipped(self, index: int, gap_ns: int) -> bool:
+        """Whether the pause before a frame is left out; a long one is logged."""
+        if not self._paced or gap_ns <= _LONG_GAP_NS:
+            return False
+        what = "it is skipped" if self._skips else "it is waited for; leave such gaps out with --skip-gaps or ?gaps=skip"
+        _log.warning("%s has a gap of %.1f s before frame %d: %s", self._folder, gap_ns / 1e9, index, what)
+        return self._skips
 
     def close(self) -> None:
         """Close the files; a frame that is being waited for is not given."""
@@ -71,19 +93,27 @@ class Replay:
 
     def _read(self, path: Path) -> Generator[RecordedFrame, None, None]:
         """The frames in order, as long as both their lines and their pictures are whole."""
-        pictures, given = _Pictures(self._folder), 0
+        pictures, given, before_ns = _Pictures(self._folder), 0, 0
         try:
             with _reading(path), path.open("rb") as file:
                 file.readline(_MOST_LINE)
-                for line in _whole_lines(file):
+                for number, line in enumerate(_whole_lines(file), start=2):
                     if is_end(line):
-                        return
-                    index, place, decision, origin = read_line(line)
-                    image = pictures.at(*place)
+                        break
+                    with _naming(path, number):
+                        index, place, decision, origin = read_line(line, not_before_ns=before_ns)
+                    before_ns, image = decision.captured_ns, pictures.at(*place)
                     if image is None:
                         break
                     yield RecordedFrame(image, index, 0, origin, decision)
                     given += 1
+            if self._promised == given:
+                return
+            if self._promised is not None:
+                raise SourceError(
+                    f"{self._folder} is cut off or damaged: {given} of its {self._promised} frames could be read; "
+                    "go on with those, or copy it again"
+                )
             _log.warning("%s was not finished: its %d whole frames were played", self._folder, given)
         finally:
             pictures.close()
@@ -95,9 +125,16 @@ def open_replay(words: str, *, fps: float | None = None, spacing_mm: Spacing | N
         raise ConfigError("a recording has its own times: leave --fps out, or add ?pace=fast to play it without waiting")
     folder, _, options = words.partition("?")
     known = parse_qs(options, keep_blank_values=True)
-    if set(known) - {"pace"}:
-        raise ConfigError(f"replay: knows no option {sorted(set(known) - {'pace'})[0]!r}: give ?pace=fast or nothing")
-    return Replay(folder, known.get("pace", ["original"])[-1], spacing_mm)
+    if unknown := sorted(set(known) - {"pace", "gaps"}):
+        raise ConfigError(f"replay: knows no option {unknown[0]!r}: give ?pace=fast, ?gaps=skip or nothing")
+    return Replay(folder, known.get("pace", ["original"])[-1], spacing_mm, gaps=known.get("gaps", ["wait"])[-1])
+
+
+def without_gaps(uri: str) -> str:
+    """The address of a replay that leaves out long pauses. Raises ConfigError for another kind of source."""
+    if not uri.lower().startswith("replay:"):
+        raise ConfigError("--skip-gaps is for replay:FOLDER alone: leave it out")
+    return f"{uri}{'&' if '?' in uri else '?'}gaps=skip"
 
 
 class _Pictures:
@@ -128,8 +165,8 @@ class _Pictures:
 def _decoded(path: Path) -> Generator[Image, None, None]:
     """The pictures of one file, up to where it is cut off."""
     try:
-        with av.open(f"file:{existing(path)}") as container:
-            stream = container.streams.video[0]
+        with av.open(f"file:{existing(path)}", options=size_limit(), metadata_errors="replace") as container:
+            stream = video_stream(container, str(path))
             stream.thread_type = "AUTO"
             wanted = dict(PIXELS.values()).get(stream.codec_context.pix_fmt or "")
             if wanted is None:
@@ -144,6 +181,15 @@ def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
     """The lines that were written to their end."""
     while (line := file.readline(_MOST_LINE)).endswith(b"\n"):
         yield line
+
+
+@contextmanager
+def _naming(path: Path, line: int) -> Iterator[None]:
+    """Name the file and the line in an error."""
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError(f"{path}, line {line}: {error}") from error
 
 
 @contextmanager

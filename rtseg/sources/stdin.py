@@ -5,15 +5,17 @@ import select
 import stat
 import sys
 import threading
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import av
 from av.container import InputContainer
 
 from rtseg.errors import SourceError
-from rtseg.frame import Spacing
+from rtseg.frame import Frame, Spacing
 from rtseg.sources.base import Source
+from rtseg.sources.decoder import size_limit
+from rtseg.sources.ending import Ending
 from rtseg.sources.reconnect import LinkLimits, Reconnecting
 from rtseg.sources.stream import LinkSettings, StreamLink
 
@@ -28,12 +30,15 @@ class _Pipe:
 
     descriptor: int
     closed: threading.Event
+    ending: Ending = field(default_factory=Ending)
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes as soon as there are any; nothing at the end."""
         while not self.closed.is_set():
             if os.name == "nt" or select.select([self.descriptor], [], [], 0.1)[0]:  # Windows cannot wait for a pipe
-                return os.read(self.descriptor, size)
+                data = os.read(self.descriptor, size)
+                self.ending.feed(data)
+                return data
         return b""
 
 
@@ -42,7 +47,16 @@ class StdinLink(StreamLink):
 
     def __init__(self, descriptor: int, fps: float | None = None, spacing_mm: Spacing | None = None) -> None:
         self._pipe = _Pipe(descriptor, threading.Event())
+        self.cut, self._given = "", 0
         super().__init__(self._open, LinkSettings(NAME, fps, spacing_mm, ends=True))
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in super().__iter__():
+            yield frame
+            self._given += 1
+        if not self._pipe.closed.is_set() and (problem := self._pipe.ending.problem() or self.ends_corrupt):
+            self.cut = f"{NAME} is cut off: {self._given} frames could be read ({problem}); go on with those, or send it again"
+            raise SourceError(self.cut)
 
     def close(self) -> None:
         """End the stream; a read that waits comes back."""
@@ -50,7 +64,8 @@ class StdinLink(StreamLink):
         super().close()
 
     def _open(self) -> InputContainer:
-        return av.open(self._pipe, mode="r", options={"analyzeduration": "500000", "fpsprobesize": "3"})
+        options = {"analyzeduration": "500000", "fpsprobesize": "3", **size_limit()}
+        return av.open(self._pipe, mode="r", options=options, metadata_errors="replace")
 
 
 def open_stdin(descriptor: int | None = None, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Source:
@@ -61,12 +76,13 @@ def open_stdin(descriptor: int | None = None, *, fps: float | None = None, spaci
     descriptor = _standard_input() if descriptor is None else descriptor
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return StdinLink(descriptor, fps, spacing_mm)
-    times = count()
+    links: list[StdinLink] = []
 
     def open_link() -> StdinLink:
-        if next(times):
-            raise SourceError(f"{NAME} cannot be read on: start the program before the pipe again")
-        return StdinLink(descriptor, fps, spacing_mm)
+        if links:
+            raise SourceError(links[0].cut or f"{NAME} cannot be read on: start the program before the pipe again")
+        links.append(StdinLink(descriptor, fps, spacing_mm))
+        return links[0]
 
     return Reconnecting(open_link, LIMITS, name=NAME)
 

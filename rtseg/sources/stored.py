@@ -1,5 +1,6 @@
 """Frames that lie in a file one behind the other, plain or packed, as MetaImage and NRRD keep them."""
 
+import math
 import zlib
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from rtseg.errors import SourceError
 from rtseg.frame import Image, Spacing
+from rtseg.limits import check_size
 from rtseg.sources.base import DEFAULT_FPS, stream_info
 from rtseg.sources.inflating import Inflating
 from rtseg.sources.levels import Levels, Pixels, levels_between
@@ -19,6 +21,7 @@ from rtseg.sources.sequence import Picture, Sequence
 from rtseg.sources.tracked import TrackedFrames
 
 MOST_SIDE = 16384  # pixels
+_FAR = 1 << 62  # bytes: behind the end of any file
 _MOST_WOVEN = 1 << 30  # bytes: frames that do not lie one behind the other are read all at once
 
 
@@ -57,6 +60,9 @@ class Stored:
     frames: int
     woven: bool = False
 
+    def __post_init__(self) -> None:
+        check_size(self.data, *self.shape[:2])
+
     @property
     def frame_bytes(self) -> int:
         """Of one frame."""
@@ -75,7 +81,7 @@ class Stored:
             raise SourceError(f"{self.data} cannot be read ({error.strerror}): check its permissions") from error
 
     def _at_the_first(self, file: BinaryIO) -> "BinaryIO | Inflating":
-        file.seek(self.starts if self.starts >= 0 else max(0, file.seek(0, 2) - self.frames * self.frame_bytes))
+        file.seek(min(self.starts, _FAR) if self.starts >= 0 else max(0, file.seek(0, 2) - self.frames * self.frame_bytes))
         return Inflating(file) if self.packed else file
 
     def _read(self, stream: "BinaryIO | Inflating") -> Iterator[Pixels]:
@@ -83,15 +89,23 @@ class Stored:
             yield from self._unwoven(stream)
             return
         for index in range(self.frames):
+            if self._left(stream) < self.frame_bytes:
+                raise self._cut(index)  # Python would take memory for all that is asked for
             data = stream.read(self.frame_bytes)
             if len(data) < self.frame_bytes:
                 raise self._cut(index)
             yield np.frombuffer(data, self.dtype).reshape(self.shape)
 
+    def _left(self, stream: "BinaryIO | Inflating") -> float:
+        """The bytes of the file behind where `stream` is; how many a packed one has is not known."""
+        return math.inf if isinstance(stream, Inflating) else self.data.stat().st_size - stream.tell()
+
     def _unwoven(self, stream: "BinaryIO | Inflating") -> Iterator[Pixels]:
         size = self.frames * self.frame_bytes
         if size > _MOST_WOVEN:
             raise SourceError(f"{self.data} keeps time in front of space, {size >> 20} MiB at once: save it as .igs.mha")
+        if self._left(stream) < size:
+            raise self._cut(0)
         data = stream.read(size)
         if len(data) < size:
             raise self._cut(0)

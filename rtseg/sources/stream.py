@@ -54,7 +54,7 @@ class StreamLink:
     def __init__(self, open_container: Callable[[], InputContainer], settings: LinkSettings) -> None:
         self._settings, self.clock = settings, SourceClock()
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
-        self._closed = False
+        self._closed, self.ends_corrupt = False, ""
         self._blind_ns: int | None = None  # when the first packet came of which there is no picture yet
         self._read, self._images = 0, PictureReader()
         self._container: InputContainer | None = _connect(open_container, settings.name)
@@ -145,7 +145,7 @@ class StreamLink:
         if is_in_pieces(container):
             # Unit by unit, the decoder gives a picture with its last one. Without slice threads, as on one core, its error
             # concealment would take each unit for the last.
-            coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {"enable_er": "0"}
+            coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {**coder.options, "enable_er": "0"}
             packets, restarts = whole_units(packets, on_wrong=coder.flush_buffers), Restarts(coder.flush_buffers)
         self._format = f"{container.format.name}, {coder.name}, {coder.pix_fmt or 'unknown pixels'}"
         return packets, restarts
@@ -157,6 +157,8 @@ class StreamLink:
         if packet is None and not (problem == _CLOSED and self._ends):
             raise SourceError(problem)
         self._watch_pace(perf_counter_ns() - asked_ns)
+        if packet is not None:
+            self.ends_corrupt = "its last packet is incomplete" if packet.is_corrupt else ""
         return packet
 
     def _goes_on(self, _packet: "Packet[VideoStream]") -> bool:

@@ -16,7 +16,8 @@ from av.video.stream import VideoStream
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Image, Spacing, StreamInfo
 from rtseg.sources.base import existing, stream_info
-from rtseg.sources.decoder import Account, decode, frame_rate, open_account, video_stream
+from rtseg.sources.decoder import Account, decode, frame_rate, open_account, size_limit, video_stream
+from rtseg.sources.ending import file_ending
 from rtseg.sources.hardware import CPU, accelerator, check_taken
 from rtseg.sources.picture import PictureReader
 
@@ -100,11 +101,20 @@ class VideoFile:
 
     def _finish(self) -> None:
         self.close()
-        if problem := self._account.problem():
+        problem = self._account.problem() or _ending(self._path)
+        if problem:
             raise SourceError(
                 f"{self._path} is damaged or cut off: {self._given} frames could be read ({problem}); "
                 "go on with those, or repair the file with `ffmpeg -i IN -c copy OUT.mkv`"
             )
+
+
+def _ending(path: Path) -> str:
+    """What is wrong with the end of a file that was played to it."""
+    try:
+        return file_ending(path)
+    except OSError as error:
+        return f"its end cannot be read: {error.strerror}"
 
 
 def _read_images(container: InputContainer, stream: VideoStream, account: Account) -> Iterator[Image]:
@@ -116,7 +126,7 @@ def _read_images(container: InputContainer, stream: VideoStream, account: Accoun
 def _open(path: Path, hardware: HWAccel | None) -> InputContainer:
     try:
         # As a file: FFmpeg takes no name for a protocol then, and follows a playlist to other files only, not to a network.
-        return av.open(f"file:{path}", hwaccel=hardware)
+        return av.open(f"file:{path}", options=size_limit(), hwaccel=hardware, metadata_errors="replace")
     except (FFmpegError, OSError) as error:
         raise SourceError(
             f"{path} cannot be read as a video ({error.strerror}): check that it is one and that its recording was finished, "

@@ -10,6 +10,7 @@ import av
 import cv2
 import numpy as np
 
+from rtseg.credentials import shown
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Image, Labels
 from rtseg.sources import open_source
@@ -52,8 +53,8 @@ def real(uri: str, most: int) -> Clip:
     with closing(open_source(uri)) as source:
         images = tuple(_grey(frame.image) for frame in islice(source, most))
     if not images:
-        raise SourceError(f"{uri} gave no frame to measure: choose another clip")
-    return Clip(uri, images, tuple(range(len(images))))
+        raise SourceError(f"{shown(uri)} gave no frame to measure: choose another clip")
+    return Clip(shown(uri), images, tuple(range(len(images))))
 
 
 def grabbed(clip: Clip, crf: int) -> tuple[Clip, tuple[bool, ...]]:
@@ -76,7 +77,7 @@ def coded(images: Sequence[Image], crf: int) -> Iterable[Image]:
     """What is left of pictures after H.264 without delay; an odd last row or column is lost."""
     height, width = images[0].shape[0] // 2 * 2, images[0].shape[1] // 2 * 2
     buffer = io.BytesIO()
-    with av.open(buffer, "w", format="matroska") as container:
+    with av.open(buffer, "w", format="matroska", metadata_errors="replace") as container:
         options = {"crf": str(crf), "preset": "veryfast", "tune": "zerolatency"}
         stream = container.add_stream("libx264", 60, options=options)
         stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
@@ -85,7 +86,7 @@ def coded(images: Sequence[Image], crf: int) -> Iterable[Image]:
             container.mux(stream.encode(picture))
         container.mux(stream.encode(None))
     buffer.seek(0)
-    with av.open(buffer, "r") as written:
+    with av.open(buffer, "r", metadata_errors="replace") as written:
         return [np.asarray(picture.to_ndarray(format="gray"), np.uint8) for picture in written.decode(video=0)]
 
 

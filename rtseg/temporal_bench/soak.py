@@ -1,6 +1,5 @@
 """Hours of stream: is memory flat and the state finite? `python -m rtseg.temporal_bench.soak FRAMES MODEL [OUT.json]`."""
 
-import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -9,12 +8,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from rtseg.atomic_file import write_atomically
 from rtseg.engines.base import Engine
 from rtseg.engines.load import load_engine
 from rtseg.errors import RtsegError
 from rtseg.frame import Frame, StreamInfo
 from rtseg.machine import describe, memory_mb
 from rtseg.pipeline import Pipeline
+from rtseg.safe_text import json_text
 from rtseg.session import Session
 from rtseg.sources import Source, open_source
 from rtseg.sources.repeat import Repeated
@@ -78,7 +79,7 @@ def main(frames: str = str(FRAMES), model: str = MODEL, out: str = "soak.json") 
     head = {"model": model, "source": SOURCE, "wanted_frames": int(frames), "machine": describe()}
 
     def write(report: dict[str, Any]) -> None:
-        Path(out).write_text(json.dumps({**head, **report}, indent=2) + "\n", encoding="utf-8")
+        write_atomically(Path(out), (json_text({**head, **report}, indent=2) + "\n").encode())
         print(report["frames"], "of", frames, file=sys.stderr)  # noqa: T201
 
     with closing(load_engine(model)) as engine:

@@ -1,11 +1,13 @@
 """The losses of a training as a picture."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from rtseg.errors import MissingExtra
+from rtseg.train.whole import write_whole
 
 try:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,4 +26,6 @@ def plot_curves(losses: Sequence[float], path: Path) -> None:
     mean = np.convolve(losses, np.ones(window) / window, "valid")
     axes.plot(np.arange(len(mean)) + window - 1, mean, label=f"mean of {window}")
     axes.legend()
-    figure.savefig(path, dpi=120)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=120)
+    write_whole(path, drawn.getvalue())

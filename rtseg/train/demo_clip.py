@@ -11,9 +11,11 @@ from pathlib import Path
 import av
 import numpy as np
 
+from rtseg.atomic_file import write_atomically
 from rtseg.dataset import Case, open_dataset
 from rtseg.errors import DatasetError
 from rtseg.frame import Image, Mask
+from rtseg.output import opener
 from rtseg.train.augment import Speckle
 from rtseg.train.clips import Still, render
 from rtseg.train.motion import Motion, Pulse, similarity
@@ -41,14 +43,14 @@ def moving(case: Case) -> Iterator[tuple[Image, Mask]]:
 
 def write_clip(case: Case, path: Path) -> None:
     """H.264 in MP4, and beside it a text that says what it is and whose picture it was made from."""
-    with av.open(str(path), "w") as container:
+    with open(path, "wb", opener=opener) as file, av.open(file, "w", path.suffix[1:], metadata_errors="replace") as container:
         stream = container.add_stream("libx264", FPS, options={"crf": "25", "preset": "slow"})
         stream.height, stream.width = _even(case.grey())
         stream.pix_fmt = "yuv420p"
         for image, _ in moving(case):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "gray")))
         container.mux(stream.encode(None))
-    path.with_suffix(".txt").write_text(_credit(case), encoding="utf-8")
+    write_atomically(path.with_suffix(".txt"), _credit(case).encode())
 
 
 def _even(image: Image) -> tuple[int, int]:

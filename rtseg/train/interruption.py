@@ -1,4 +1,4 @@
-"""Ctrl-C and the polite kill, which wait until what they would tear is whole."""
+"""Ctrl-C, the polite kill and the closed terminal, which wait until what they would tear is whole."""
 
 import signal
 import threading
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_KINDS = signal.SIGINT, signal.SIGTERM
+_KINDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """The training loop: clips in, averaged weights out, and all that is needed to go on after a break."""
 
-import json
 import logging
 import math
 import time
@@ -16,6 +15,8 @@ from torch import Tensor, nn
 from rtseg.dataset import Case, find_twins, open_dataset, split
 from rtseg.errors import ConfigError
 from rtseg.models import VideoNetwork
+from rtseg.output import held_folder
+from rtseg.safe_text import json_text
 from rtseg.train.checkpoint import begin, build, expected_whole, read_checkpoint, write_checkpoint
 from rtseg.train.clips import Clip, ClipMaker
 from rtseg.train.config import ScheduleConfig, TrainConfig, read_config
@@ -49,11 +50,11 @@ def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False,
     trainer = Trainer(config, _steps(config.schedule, len(halves[0])))
     if resume:
         trainer.load(out / CHECKPOINT)
-    out.mkdir(parents=True, exist_ok=True)
-    _write_split(out / "split.json", *halves)
-    _go_through(trainer, ClipMaker(halves[0], len(config.classes), config.size, config.data, config.schedule.sparse), out)
-    plot_curves(trainer.losses, out / "curves.png")
-    write_whole(out / "losses.json", json.dumps(trainer.losses).encode())
+    with held_folder(out):
+        _write_split(out / "split.json", *halves)
+        _go_through(trainer, ClipMaker(halves[0], len(config.classes), config.size, config.data, config.schedule.sparse), out)
+        plot_curves(trainer.losses, out / "curves.png")
+        write_whole(out / "losses.json", json_text(trainer.losses).encode())
     return out / CHECKPOINT
 
 
@@ -209,6 +210,6 @@ def _write_split(path: Path, training: Sequence[Case], held_out: Sequence[Case])
     """Who is trained on and who is not, and which pictures of both show the same view: those are warned of."""
     halves = {"training": [case.name for case in training], "held_out": [case.name for case in held_out]}
     twins = [(case.name, other.name) for case, other in find_twins(held_out, training)]
-    write_whole(path, json.dumps({**halves, "twins": twins}, indent=1).encode())
+    write_whole(path, json_text({**halves, "twins": twins}, indent=1).encode())
     for name, other in twins:
         _log.warning("held-out %s shows the same view as %s: hold out both or neither, or its score is a lie", name, other)

@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from rtseg.engines import whole
+from rtseg.atomic_file import write_atomically
 from rtseg.errors import SinkError
 
 
 def write_whole(path: Path, data: bytes) -> None:
     """Put a file in the place of an older one, which stays where that fails. Raises SinkError."""
     try:
-        whole.write_whole(path, data)
+        write_atomically(path, data)
+    except SinkError:
+        raise
     except OSError as error:
         raise SinkError(f"{path} cannot be written ({error.strerror}): make room on its disk, or name another folder") from None

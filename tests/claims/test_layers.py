@@ -6,7 +6,23 @@ from pathlib import Path
 import pytest
 from claims.checkout import ROOT, imports, modules
 
-VALUES = {"errors", "event", "frame", "jetson", "machine", "result", "trace"}
+VALUES = {
+    "atomic_file",
+    "credentials",
+    "errors",
+    "event",
+    "file_lock",
+    "frame",
+    "jetson",
+    "limits",
+    "log_records",
+    "machine",
+    "output",
+    "picture_size",
+    "result",
+    "safe_text",
+    "trace",
+}
 ADAPTERS = {"dataset", "ellipse", "engines", "igtl", "kernels", "metrics", "nifti", "plot", "power", "sources"}
 SESSION = {
     "biometry",

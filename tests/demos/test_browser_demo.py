@@ -1,5 +1,6 @@
 """The demo's page in a real Chromium, used as a person would."""
 
+import os
 import threading
 
 import cv2
@@ -7,6 +8,7 @@ import pytest
 from waiting import WAIT_S, until
 
 from rtseg.sources import open_source
+from rtseg.sources.clip import bundled_clips
 
 
 def drawn(page):
@@ -75,7 +77,7 @@ def test_live_faults_keys_and_two_visitors(demo):
 def test_no_button_can_be_pressed_before_the_page_knows_its_visitor(tab, serve, monkeypatch):
     served, known = serve(most=2), threading.Event()
     welcome = served.visitors.welcome
-    monkeypatch.setattr(served.visitors, "welcome", lambda: known.wait(WAIT_S) and welcome())
+    monkeypatch.setattr(served.visitors, "welcome", lambda *who: known.wait(WAIT_S) and welcome(*who))
     page = tab(served.url)
     page.wait_for_selector("#rtseg-start")
     assert page.is_disabled("#rtseg-start")
@@ -105,6 +107,24 @@ def test_the_browsers_camera(demo):
     until(lambda: drawn(page) > 15)
     page.click("#rtseg-stop")
     until(lambda: "stopped" in page.locator(".message").inner_text())
+    page.close()
+    gone(demo.served)
+
+
+def test_a_clip_is_uploaded_and_plays_and_the_page_needs_no_closed_route(demo):
+    page, refused = demo(), []
+    page.on("response", lambda answer: answer.status in (400, 404, 405) and refused.append(answer.url))
+    page.reload()
+    page.wait_for_selector(".rtseg-live .panel")
+    page.locator("input[type=file]").first.set_input_files(bundled_clips()["carotid"])
+    until(lambda: page.input_value("#rtseg-source input") == "an uploaded clip or still")
+    assert "carotid.mp4, " in page.locator(".rtseg-upload + span").first.inner_text()
+    start(page)
+    until(lambda: drawn(page) > 15)
+    assert refused == []
+    page.locator("input[type=file]").first.set_input_files({"name": "x.mp4", "mimeType": "video/mp4", "buffer": b"none"})
+    until(lambda: "none that the page takes" in page.locator(".rtseg-upload + span").first.inner_text())
+    page.screenshot(path=os.environ.get("RTSEG_SCREENSHOT"))
     page.close()
     gone(demo.served)
 

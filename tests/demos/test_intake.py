@@ -107,7 +107,7 @@ def test_every_kind_of_video_is_known(tmp_path, suffix, codec):
         stream.pix_fmt = "yuv420p"
         container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64), np.uint8), "gray")))
         container.mux(stream.encode(None))
-    assert kind_of(path) in (suffix, ".mp4")
+    assert kind_of(path.read_bytes()[:132]) in (suffix, ".mp4")
     assert take_in(path, tmp_path).exists()
 
 

@@ -93,7 +93,8 @@ def test_openvino_runs_the_convolutions_in_int8(int8):
     graph = ov.Core().compile_model(str(int8), "CPU", {"INFERENCE_PRECISION_HINT": "f32"}).get_runtime_model()
     about = [node.get_rt_info() for node in graph.get_ordered_ops()]
     kinds = [info["runtimePrecision"].astype(str) for info in about if info["layerType"].astype(str) == "Convolution"]
-    assert kinds == ["i8"] * 3
+    assert len(kinds) == 3
+    assert set(kinds) <= {"i8", "u8"}  # by the processor's instructions, of which some multiply unsigned by signed
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnx"])

@@ -10,6 +10,8 @@ from faults.server import Server
 class IgtlServer(Server):
     """Sends `camera`, whose kind is "raw", as IMAGE messages of the device Image."""
 
+    device = "Image"
+
     def __init__(self, camera, port=0):
         self._camera = camera
         super().__init__(port)
@@ -23,7 +25,7 @@ class IgtlServer(Server):
                 except queue.Empty:
                     continue
                 stamp = 1_000_000 + self._camera.stamp(number)
-                message = pyigtl.ImageMessage(np.ascontiguousarray(pixels[None]), device_name="Image", timestamp=stamp)
+                message = pyigtl.ImageMessage(np.ascontiguousarray(pixels[None]), device_name=self.device, timestamp=stamp)
                 client.sendall(message.pack())
         finally:
             self._camera.unsubscribe(coded)

@@ -34,7 +34,7 @@ def test_an_address(uri, address):
         ("igtl://host/?timeout=soon", "timeout=soon is not possible"),
         ("igtl://host/?timeout=nan", "timeout=nan is not possible"),
         ("igtl://host/?crc=maybe", "does not know crc=maybe"),
-        ("igtl://host/?colour=1", "does not know colour=1"),
+        ("igtl://host/?colour=1", "does not know colour: give"),
         ("igtl://host/?colour", "is no address"),
     ],
 )

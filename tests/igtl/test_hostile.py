@@ -18,6 +18,8 @@ from rtseg.igtl.text import Status, write_status, write_string
 from rtseg.sources.igtl import Address, IgtlLink
 from rtseg.sources.igtl.wire import Wire
 
+pytestmark = pytest.mark.attack
+
 
 @pytest.mark.parametrize(
     ("sent", "message"),

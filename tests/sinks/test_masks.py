@@ -1,6 +1,6 @@
 """Label maps as files: the same pixels, whole or not at all."""
 
-from pathlib import Path
+import io
 
 import cv2
 import numpy as np
@@ -9,6 +9,7 @@ import results
 
 from rtseg.errors import ConfigError, SinkError
 from rtseg.sinks import MaskSink
+from rtseg.sinks.whole_file import WholeFile
 
 
 def _labels(seed):
@@ -42,7 +43,7 @@ def test_npz_with_confidence(tmp_path):
 def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
     sink = MaskSink(tmp_path)
     _write(sink, 0)
-    monkeypatch.setattr(Path, "write_bytes", _half_written)
+    monkeypatch.setattr(WholeFile, "write", _half_written)
     for index in (0, 1):
         with pytest.raises(SinkError, match=r"No space left on device.*free some space"):
             _write(sink, index)
@@ -67,7 +68,6 @@ def test_unknown_format(tmp_path):
         MaskSink(tmp_path, "bmp")
 
 
-def _half_written(path, data):
-    with path.open("wb") as file:
-        file.write(data[: len(data) // 2])
+def _half_written(file, data):
+    io.FileIO.write(file, data[: len(data) // 2])
     raise OSError(28, "No space left on device")

@@ -12,6 +12,7 @@ import pytest
 from sources.damage import cut, drain
 
 from rtseg.errors import ConfigError, SourceError, SourceNotFound
+from rtseg.machine import cores
 from rtseg.sources import open_source
 from rtseg.sources.video import VideoFile
 
@@ -133,7 +134,7 @@ def test_closing_midway_ends_the_threads_and_the_iteration(write_video, grey_fra
     source = open_source(str(path))
     frames = iter(source)
     assert [next(frames).index, next(frames).index] == [0, 1]
-    assert own_threads() > before
+    assert own_threads() > before or cores() == 1  # FFmpeg decodes without threads of its own on one core
     source.close()
     source.close()
     assert own_threads() == before

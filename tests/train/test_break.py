@@ -20,7 +20,7 @@ def interruptible():
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    before = {kind: signal.signal(kind, interrupt) for kind in (signal.SIGINT, signal.SIGTERM)}
+    before = {kind: signal.signal(kind, interrupt) for kind in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for kind, handler in before.items():
         signal.signal(kind, handler)
@@ -46,7 +46,7 @@ def _interrupted(config, out, monkeypatch, kind):
             train(config, out, threads=1)
 
 
-@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_training_loses_nothing(config, tmp_path, monkeypatch, kind):
     whole = train(config(8), tmp_path / "whole", threads=1)

@@ -1,7 +1,7 @@
 """Checkpoints that cannot be read, lack something, or cannot be written."""
 
 import errno
-from pathlib import Path
+import os
 
 import pytest
 import torch
@@ -92,13 +92,13 @@ def test_nothing_begins_with_a_damaged_one(tmp_path, average):
 
 def test_a_full_disk_leaves_the_older_file_and_nothing_else(tmp_path, monkeypatch):
     write_whole(tmp_path / "last.pt", b"older")
-    write = Path.write_bytes
+    write = os.write
 
-    def full(path, data):
-        write(path, data[:2])
+    def full(file, data):
+        write(file, data[:2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr("rtseg.atomic_file.os.write", full)
     with pytest.raises(SinkError, match=r"last\.pt cannot be written \(No space left on device\): make room on its disk"):
         write_checkpoint(tmp_path / "last.pt", CONFIG, {})
     monkeypatch.undo()

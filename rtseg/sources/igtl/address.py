@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from rtseg.credentials import shown
 from rtseg.errors import ConfigError
 
 PORT = 18944
@@ -26,7 +27,7 @@ class Address:
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"igtl://{host}:{self.port}/{self.device}"
+        return shown(f"igtl://{host}:{self.port}/{self.device}")
 
 
 def read_address(uri: str) -> Address:
@@ -34,10 +35,10 @@ def read_address(uri: str) -> Address:
     try:
         parts = urlsplit(uri)
         host, port, pairs = parts.hostname, parts.port, parse_qsl(parts.query, strict_parsing=bool(parts.query))
-    except ValueError as error:
-        raise ConfigError(f"{uri} is no address ({error}): write {_FORM}") from error
+    except ValueError:  # whose words hold parts of the address
+        raise ConfigError(f"{shown(uri)} is no address: write {_FORM}") from None
     if not host:
-        raise ConfigError(f"{uri} names no host: write {_FORM}")
+        raise ConfigError(f"{shown(uri)} names no host: write {_FORM}")
     address = Address(host, PORT if port is None else port, unquote(parts.path.removeprefix("/")))
     for name, value in pairs:
         address = _with_option(address, name, value)
@@ -52,7 +53,8 @@ def _with_option(address: Address, name: str, value: str) -> Address:
             return replace(address, timeout_s=_number(name, value, 0.01, 3600))
         case "crc", "on" | "off":
             return replace(address, crc=value == "on")
-    raise ConfigError(f"igtl:// does not know {name}={value}: give white=4095, timeout=5 or crc=off")
+    told = f"{name}={value}" if name == "crc" else name if name.isidentifier() else "an option"  # a value may be a password
+    raise ConfigError(f"igtl:// does not know {told}: give white=4095, timeout=5 or crc=off")
 
 
 def _number(name: str, text: str, least: float, most: float) -> float:

@@ -12,6 +12,7 @@ from rtseg.igtl.header import NAME_BYTES, Header
 from rtseg.igtl.image import read_image, to_8_bits
 from rtseg.igtl.message import Message, is_whole, unpack
 from rtseg.igtl.origin import IgtlOrigin
+from rtseg.limits import check_size
 from rtseg.sources.base import DEFAULT_FPS, stream_info
 from rtseg.sources.igtl.address import Address
 from rtseg.sources.igtl.clock import PeerClock
@@ -91,6 +92,7 @@ class IgtlLink:
         self._gather(image.message.timestamp_ns)
         try:
             picture = read_image(image.message.content)
+            check_size(self._address, *picture.pixels.shape[:2])
             pixels = self._grey.of(to_8_bits(picture.pixels, self._address.white))
         except MessageError as error:
             raise SourceError(f"{self._address} sends what cannot be used: {error}") from error

@@ -1,0 +1,60 @@
+"""The events of the page: what a request to Gradio may hold, checked before Gradio sees it.
+
+Gradio opens and copies every file that a value names, for any component, and checks the path only after `Blocks.launch`.
+So no nested value is passed on: only text, numbers, booleans and null reach Gradio, and the demo takes no file from an event.
+"""
+
+import json
+import re
+from typing import Any, NoReturn
+
+from rtseg.errors import ConfigError
+
+EVENTS = frozenset({"/gradio_api/run/predict", "/gradio_api/queue/join"})
+MOST_BYTES = 1 << 16  # of an event
+_MOST_VALUES, _MOST_TEXT, _LARGEST = 64, 2048, 1e9
+_SESSION = re.compile(r"[A-Za-z0-9]{1,64}")
+
+
+class EventRefused(ConfigError):
+    """An event holds what no control of the page sends."""
+
+
+def check_event(body: bytes) -> bytes:
+    """Return the event anew, with nothing but the session, the function and its plain values. Raises EventRefused."""
+    try:
+        event = json.loads(body, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise EventRefused("this event is no JSON: reload the page") from None
+    if not isinstance(event, dict):
+        raise EventRefused("this event is no JSON object: reload the page")
+    values, session = event.get("data"), event.get("session_hash")
+    if not isinstance(values, list) or len(values) > _MOST_VALUES or not all(_is_plain(value) for value in values):
+        raise EventRefused(
+            "a value of this event is not plain text, a number, true, false or null: use the page's own controls"
+        )
+    if not isinstance(session, str) or not _SESSION.fullmatch(session):
+        raise EventRefused("this event names no session: reload the page")
+    numbers = {name: _index(event.get(name)) for name in ("fn_index", "trigger_id")}
+    if numbers["fn_index"] is None:
+        raise EventRefused("this event names no function: reload the page")
+    return json.dumps({"data": values, "session_hash": session, "event_data": None, **numbers}).encode()
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= _MOST_TEXT
+    if isinstance(value, (int, float)):
+        return abs(value) <= _LARGEST
+    return value is None
+
+
+def _index(value: Any) -> int | None:
+    """Return a number of the page's list. Raises EventRefused."""
+    if value is None or (type(value) is int and 0 <= value < 1 << 31):
+        return value
+    raise EventRefused("this event names no function of the page: reload it")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(name)

@@ -1,0 +1,54 @@
+"""Ctrl-C, a polite kill and a closed terminal end a command alike: every sink finishes its file, and the exit code is 130."""
+
+import os
+import signal
+import socket
+import threading
+from types import FrameType
+
+INTERRUPTED = 130  # the shell's exit code for Ctrl-C
+GRACE_S = 3.0  # that a second signal leaves, since a closed terminal sends two: from the system and from the shell
+KINDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+_OUTPUTS = (1, 2)  # standard output and standard error
+
+
+def handle_signals() -> None:
+    """Turn each signal that ends a command into KeyboardInterrupt; a second one ends it within GRACE_S, whatever hangs.
+
+    A signal that was ignored at the start, as nohup has it, stays ignored. For the main thread of the `rtseg` command.
+    """
+    terminals = [output for output in _OUTPUTS if os.isatty(output)]
+
+    def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a handler's signature
+        _leave_closed(terminals)
+        raise KeyboardInterrupt
+
+    handled = [kind for kind in KINDS if signal.getsignal(kind) is not signal.SIG_IGN]
+    for kind in handled:
+        signal.signal(kind, interrupt)
+    _watch({int(kind) for kind in handled})
+
+
+def _watch(kinds: set[int]) -> None:
+    """Count the signals in a thread of its own: the main thread may hang in a library, where no handler runs."""
+    inside, outside = socket.socketpair()
+    outside.setblocking(False)
+    signal.set_wakeup_fd(outside.fileno(), warn_on_full_buffer=False)
+    threading.Thread(target=_end_at_the_second, args=(inside, outside, kinds), name="rtseg-signals", daemon=True).start()
+
+
+def _end_at_the_second(inside: socket.socket, outside: socket.socket, kinds: set[int]) -> None:  # noqa: ARG001  kept open
+    count = 0
+    while count < 2:
+        count += sum(number in kinds for number in inside.recv(1))
+    threading.Event().wait(GRACE_S)
+    os._exit(INTERRUPTED)
+
+
+def _leave_closed(terminals: list[int]) -> None:
+    """Write nothing to a terminal that was closed: it would be an error in the middle of finishing."""
+    for output in terminals:
+        if not os.isatty(output):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, output)
+            os.close(nowhere)

@@ -1,0 +1,54 @@
+"""Locks on what a run writes to. The system releases them when the process ends, however it ends."""
+
+import errno
+import logging
+import os
+import sys
+from pathlib import Path
+
+from rtseg.errors import SinkError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+_log = logging.getLogger(__name__)
+_TAKEN = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
+_LOCKS = Path("/proc/locks")
+
+
+def lock(file: int, path: Path) -> None:
+    """Lock an open file or folder until it is closed. Raises SinkError where another run holds it.
+
+    file: a descriptor; path: its name in messages. A file system without locks, such as some of NFS, is warned of.
+    """
+    try:
+        _take(file)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            raise SinkError(f"{path} is being written by {_holder(file)}: stop that run, or name another output") from None
+        _log.warning("%s cannot be locked (%s): start no other run that writes to it", path, error.strerror)
+
+
+def _take(file: int) -> None:
+    if sys.platform == "win32":
+        os.lseek(file, 1 << 30, os.SEEK_SET)  # far behind the end: Windows forbids others to read what is locked
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        os.lseek(file, 0, os.SEEK_SET)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _holder(file: int) -> str:
+    """The process that holds the lock of a file, in words, as far as the system tells."""
+    found = os.fstat(file)
+    place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}" if hasattr(os, "major") else ""
+    try:
+        lines = [line.split() for line in _LOCKS.read_text(encoding="ascii").splitlines()]
+    except (OSError, ValueError):
+        return "another run"
+    for words in lines:
+        if words[1] == "FLOCK" and words[5] == place and words[4].isdecimal():
+            return "this same run" if int(words[4]) == os.getpid() else f"another run, process {words[4]}"
+    return "another run"
