@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rtseg.engines.weight_check import check_weights
 from rtseg.engines.whole import whole_onnx
 from rtseg.errors import MissingExtra, ModelError
 
@@ -44,6 +45,7 @@ def average(models: Sequence[Path | str], out: Path | str) -> int:
 def _read(path: Path) -> Any:
     """A network with the weights that it keeps in files beside it. Raises ModelError."""
     try:
+        check_weights(path)
         network = onnx.load(path)
     except (OSError, DecodeError, onnx.checker.ValidationError) as error:
         raise ModelError(f"{path} cannot be read as ONNX ({error}): name a file that `rtseg export` wrote") from None

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from numbers import Real
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -183,7 +182,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and abs(value) <= MAX_LEVEL  # NaN is not either
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_LEVEL  # NaN is not either
 
 
 def _short(value: Any) -> str:

@@ -7,9 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rtseg.engines.base import StateSpec
+from rtseg.engines.base import ModelSpec, StateSpec
+from rtseg.engines.model_check import require_model
 from rtseg.engines.stage import cause, stage
-from rtseg.engines.torch import load_script
+from rtseg.engines.torch import check_parameters, load_script
 from rtseg.errors import ConfigError, MissingExtra, ModelError
 
 try:
@@ -22,19 +23,25 @@ _NESTED = ("state_dict", "model_state_dict", "model")  # where trainers keep the
 _PARALLEL = "module."  # what DataParallel puts before each name
 
 
-def foreign_network(checkpoint: Path | str, factory: str = "") -> nn.Module:
+def foreign_network(
+    checkpoint: Path | str, factory: str = "", *, spec: ModelSpec | None = None, trusted: bool = False
+) -> nn.Module:
     """A network that gives logits, ready to run. Raises ConfigError, ModelError.
 
     factory: "package.module:name" of a function without arguments that builds it, whose weights the checkpoint holds; without
-    one the checkpoint is TorchScript.
+    one the checkpoint is TorchScript. The checkpoint is tried in a child process first, see load_engine for `trusted`; spec:
+    what a TorchScript network takes, so that it can be run there.
     """
     if not factory:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch wants torch.export; others' files are TorchScript
-            frozen: nn.Module = torch.jit.freeze(load_script(checkpoint))  # folds BatchNorms
+            frozen: nn.Module = torch.jit.freeze(load_script(checkpoint, spec, trusted=trusted))  # folds BatchNorms
         return frozen
     network = _built(factory)
-    _fill(network, _weights(checkpoint), checkpoint)
+    if Path(checkpoint).is_file():
+        require_model(Path(checkpoint), "weights", trusted=trusted)
+    _fill(network, read_weights(checkpoint), checkpoint)
+    check_parameters(network, str(checkpoint))
     return _Answers(_without_batchnorm(network).eval())
 
 
@@ -110,7 +117,8 @@ def _built(factory: str) -> nn.Module:
     return network
 
 
-def _weights(checkpoint: Path | str) -> Mapping[str, Any]:
+def read_weights(checkpoint: Path | str) -> Mapping[str, Any]:
+    """Return the state dict of a file, which runs none of the code that a pickle may hold. Raises ModelError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what it then refuses

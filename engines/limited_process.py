@@ -1,8 +1,8 @@
 """Runs Python code of this package in a child process with limits on time and memory, and ends it with all that it started.
 
-A limit is enforced twice: the child limits itself where the system has `setrlimit`, and the parent watches it from outside, since
-native code that hangs or allocates neither returns to Python nor obeys a signal handler. It is no sandbox: the child may do all
-that its user may.
+A limit is enforced twice: the child limits itself where the system has `setrlimit`, and the parent watches it from outside.
+Native code that hangs or allocates neither returns to Python nor obeys a signal handler. It is no sandbox: the child may do
+all that its user may.
 """
 
 import contextlib

@@ -32,9 +32,9 @@ def load_engine(
 
     engine: one name, or several in the order in which they stand in for one another, as "tensorrt,openvino"; "openvino-bf16" is
     OpenVINO with its FP32 layers in bfloat16. spec: what the network takes, for a file without rtseg's metadata. threads: of
-    the engine, 0 lets it choose. trusted: a file that does not come with rtseg is opened at once; else it is loaded and run
-    once in a child process first, within limits on time and memory (RTSEG_TRUST_MODEL=1 trusts all). Where TensorRT has no plan of the model yet, OpenVINO serves while it is built. Raises
-    ModelError, EngineError, MissingExtra.
+    the engine, 0 lets it choose. trusted: open a file that does not come with rtseg at once; else a child process with limits
+    on time and memory loads it and runs it once before (RTSEG_TRUST_MODEL=1 trusts all). Where TensorRT has no plan of the
+    model yet, OpenVINO serves while it is built. Raises ModelError, EngineError, MissingExtra.
     """
     if Path(model).suffix == PLAN:
         from rtseg.engines.planned import open_plan

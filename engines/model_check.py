@@ -61,9 +61,7 @@ def check_model(
     return errors
 
 
-def require_model(
-    path: Path, engine: str, spec: ModelSpec | None = None, *, threads: int = 0, trusted: bool = False
-) -> None:
+def require_model(path: Path, engine: str, spec: ModelSpec | None = None, *, threads: int = 0, trusted: bool = False) -> None:
     """Check a model for one engine: see check_model. Raises ModelError, EngineError."""
     for error in check_model(path, (engine,), spec, threads=threads, trusted=trusted).values():
         raise error

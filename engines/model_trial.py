@@ -1,7 +1,7 @@
 """Loads a model file and runs it once: the part of the model check that happens in a child process with limits."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,7 +15,7 @@ from rtseg.errors import EngineError, MissingExtra, ModelError, RtsegError
 QUICK_S = 1.0  # of a first run, after which there is time for a second
 TORCH = ("torchscript", "weights")  # kinds of files of torch
 
-OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "allocate memory", "Memory allocation failed")  # in words of native code
+OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate", "allocate memory", "DefaultCPUAllocator")  # native code's
 REMEDY = "train and export it again, or check its --mean and --std"
 
 
@@ -69,14 +69,17 @@ def _opened(engine: str, path: Path, spec: ModelSpec | None, threads: int) -> En
 
 
 def _try_torch(kind: str, path: Path, spec: ModelSpec | None, threads: int) -> None:
-    from rtseg.engines.torch import TorchEngine, read_script, read_weights
+    """Load a file of torch, and run a network that is described; what does not fit is told where it is used."""
+    from rtseg.engines.foreign import read_weights
+    from rtseg.engines.torch import TorchEngine, read_script
 
     if kind == "weights":
         read_weights(path)
         return
     network = read_script(path)
     if spec is not None:
-        run_once(TorchEngine(network, spec, threads=threads or 1), path)
+        with suppress(EngineError, ModelError):
+            run_once(TorchEngine(network, spec, threads=threads), path)
 
 
 def _values(state: State) -> tuple[npt.NDArray[Any], ...]:
@@ -89,7 +92,7 @@ def run_once(engine: Engine, path: Path) -> None:
     """Run a network on noise, whose answer must be finite, and on a black frame, if time allows. Raises RtsegError."""
     spec, started = engine.spec, monotonic()
     rng = np.random.default_rng(0)
-    mean, std = (np.reshape(np.float32(values), (1, -1, 1, 1)) for values in (spec.mean, spec.std))
+    mean, std = (np.asarray(values, np.float32).reshape(1, -1, 1, 1) for values in (spec.mean, spec.std))
     noise = rng.integers(0, 256, (1, spec.channels, *spec.size)).astype(np.float32)
     logits, state = engine.infer(np.ascontiguousarray((noise - mean) / std), engine.initial_state())
     if not all(np.isfinite(values).all() for values in (np.asarray(logits), *_values(state))):

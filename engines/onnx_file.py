@@ -1,7 +1,7 @@
 """Reads the parts of an ONNX file that must be checked before an engine opens it, without the onnx package.
 
 Protocol Buffers, "Encoding", https://protobuf.dev/programming-guides/encoding; the field numbers are those of onnx.proto.
-Only this module walks the wire format; it never follows a length beyond its message, and depth and size of the walk are bounded.
+Only this module walks the wire format. It never follows a length beyond its message; depth and size of the walk are bounded.
 """
 
 from collections.abc import Iterator, Mapping

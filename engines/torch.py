@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rtseg.engines.base import Array, ModelSpec
+from rtseg.engines.model_check import require_model
 from rtseg.errors import EngineError, MissingExtra, ModelError
 from rtseg.frame import Image, Labels
 
@@ -20,12 +21,13 @@ except ImportError:
 class TorchEngine:
     """Runs a torch network, called as logits, *states = network(image, *states), on the CPU.
 
-    threads: of torch in this whole process, 0 leaves them as they are.
+    threads: of torch in this whole process, 0 leaves them as they are. Raises ModelError where a weight is NaN or infinite.
     """
 
     name = "torch"
 
     def __init__(self, network: nn.Module, spec: ModelSpec, *, threads: int = 0) -> None:
+        check_parameters(network, f"the network of {spec.name!r}")
         self._network: nn.Module | None = network.eval()
         self.spec = spec
         if threads:
@@ -62,15 +64,36 @@ class TorchEngine:
         self._network = None
 
 
-def load_script(path: Path | str) -> nn.Module:
-    """A TorchScript network of a file. Raises ModelError."""
+def load_script(path: Path | str, spec: ModelSpec | None = None, *, threads: int = 0, trusted: bool = False) -> nn.Module:
+    """Return a TorchScript network of a file, tried in a child process first. Raises ModelError.
+
+    spec: what it takes, so that it can be run there. trusted: see load_engine.
+    """
+    if Path(path).is_file():
+        require_model(Path(path), "torchscript", spec, threads=threads, trusted=trusted)
+    return read_script(path)
+
+
+def read_script(path: Path | str) -> nn.Module:
+    """Return a TorchScript network of a file whose weights are numbers. Raises ModelError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # torch wants torch.export; others' files are TorchScript
             network: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelError(f"{path} is no TorchScript network ({_reason(error)}): save it with torch.jit.save") from error
+    check_parameters(network, str(path))
     return network.eval()
+
+
+def check_parameters(network: nn.Module, name: str) -> None:
+    """Raise ModelError where a weight is NaN or infinite, or a buffer NaN: attention masks are buffers with infinity."""
+    for key, weight in network.named_parameters():
+        if weight.is_floating_point() and not torch.isfinite(weight).all():
+            raise ModelError(f"{name} has NaN or infinity in its weights {key!r}: train it again")
+    for key, buffer in network.named_buffers():
+        if buffer.is_floating_point() and torch.isnan(buffer).any():
+            raise ModelError(f"{name} has NaN in its buffer {key!r}: train it again")
 
 
 def _reason(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """Refuses an ONNX file whose constants are NaN or infinite, or lie outside its folder; and reads its metadata.
 
-OpenVINO answers finite nonsense where a weight is NaN, so that the output cannot tell. NaN is refused everywhere. Infinity is
-refused unless it reaches only operations that mask or bound values, such as the Add of an attention mask or the Pad of a pooling.
+OpenVINO answers finite nonsense where a weight is NaN, so that the output cannot tell. NaN is refused everywhere. Infinity
+is refused unless it reaches only operations that mask or bound values, as the Add of an attention mask or the Pad of a pooling.
 """
 
 import stat

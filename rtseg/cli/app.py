@@ -25,6 +25,9 @@ __all__ = ["app", "console", "main", "show"]
 _OPENING = frozenset(  # the commands that open a source or a dataset, those of `rtseg bench` among them
     ["run", "build", "demo", "doctor", "eval", "gate", "measure", "quantize", "train", "engines", "loop", "speckle", "temporal"]
 )
+_LOADING = frozenset(  # the commands that open a model file
+    ["run", "average", "build", "eval", "export", "gate", "quantize", "engines", "loop", "speckle", "temporal"]
+)
 
 
 class Commands(TyperGroup):
@@ -86,8 +89,12 @@ def _group() -> None:
 
 
 def load_command(name: str) -> Any:
-    """Import the module of one command and return its command, with `--max-pixels` where it opens a source or a dataset."""
+    """Import the module of one command and return its command, with `--max-pixels` where it opens a source or a dataset.
+
+    One that opens a model file has `--trust-model` too.
+    """
     from rtseg.cli.pixels import add_max_pixels
+    from rtseg.cli.trust import add_trust_model
 
     import_module(COMMANDS[name].module)
     registered = typer.Typer()
@@ -98,6 +105,8 @@ def load_command(name: str) -> Any:
     for one in (command, *getattr(command, "commands", {}).values()):
         if one.name in _OPENING:
             add_max_pixels(one)
+        if one.name in _LOADING:
+            add_trust_model(one)
     return command
 
 

@@ -51,7 +51,7 @@ def _network(sources: list[str], spec: ModelSpec | None) -> tuple[Any, ModelSpec
         raise ConfigError(f"what {factory[0]} takes is unknown: give --size and --classes, and --mean and --std")
     from rtseg.engines.foreign import foreign_network, states_of
 
-    network = foreign_network(checkpoint, *factory)
+    network = foreign_network(checkpoint, *factory, spec=spec)
     return network, replace(spec, states=states_of(network, spec.size))
 
 
