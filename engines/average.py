@@ -45,12 +45,12 @@ def average(models: Sequence[Path | str], out: Path | str) -> int:
 def _read(path: Path) -> Any:
     """A network with the weights that it keeps in files beside it. Raises ModelError."""
     try:
-        check_weights(path)
         network = onnx.load(path)
     except (OSError, DecodeError, onnx.checker.ValidationError) as error:
         raise ModelError(f"{path} cannot be read as ONNX ({error}): name a file that `rtseg export` wrote") from None
     if not network.graph.node:
         raise ModelError(f"{path} cannot be read as ONNX (it is empty): name a file that `rtseg export` wrote")
+    check_weights(path)
     if any(node.op_type == "QuantizeLinear" for node in network.graph.node):
         raise ModelError(f"{path} is in INT8, whose steps are its own: average in FP32, and `rtseg quantize` the mean")
     return network

@@ -41,10 +41,11 @@ def recurrent(path: Path, described: ModelSpec | None = None) -> Path:
     return _save(path, helper.make_graph(nodes, "tiny", inputs, outputs, [half]), described or spec())
 
 
-def convolutional(path: Path, described: ModelSpec | None = None, *, gain: float = 1.0) -> Path:
+def convolutional(path: Path, described: ModelSpec | None = None, *, gain: float = 1.0, answers_nan: bool = False) -> Path:
     """h' = tanh(relu(smoothed x) + h / 4), all as convolutions of four channels, and the logit is the sum of h' less 1.6.
 
-    gain: of the last convolution, in which NaN makes a network that is broken.
+    gain: of the last convolution, in which NaN makes a file that no engine takes. answers_nan: its weights are numbers, and its
+    logits none, each the root of a negative number.
     """
     rising = np.arange(1, 5, dtype=np.float32).reshape(4, 1, 1, 1)
     weights = {
@@ -59,8 +60,11 @@ def convolutional(path: Path, described: ModelSpec | None = None, *, gain: float
         helper.make_node("Conv", ["h_in", "keep"], ["kept"], "memory"),
         helper.make_node("Add", ["seen", "kept"], ["both"]),
         helper.make_node("Tanh", ["both"], ["h_out"]),
-        helper.make_node("Conv", ["h_out", "sum", "less"], ["logits"], "last"),
+        helper.make_node("Conv", ["h_out", "sum", "less"], ["negative" if answers_nan else "logits"], "last"),
     ]
+    if answers_nan:
+        weights["less"] = np.full(1, -1e6, np.float32)
+        nodes.append(helper.make_node("Sqrt", ["negative"], ["logits"]))
     state = replace(STATE, shape=(1, 4, *HALF))
     inputs = [_tensor("image", (1, 1, *SIZE)), _tensor("h_in", state.shape)]
     outputs = [_tensor("logits", (1, 1, *HALF)), _tensor("h_out", state.shape)]

@@ -91,7 +91,7 @@ def test_when_no_engine_is_left_the_last_error_is_raised(tiny: Path) -> None:
 
 
 def test_nan_with_a_memory_and_without_is_the_engines_fault(tmp_path: Path) -> None:
-    bad, good = networks.convolutional(tmp_path / "bad.onnx", gain=np.nan), networks.convolutional(tmp_path / "good.onnx")
+    bad, good = networks.convolutional(tmp_path / "bad.onnx", answers_nan=True), networks.convolutional(tmp_path / "good.onnx")
     engine = FailoverEngine([("bad", lambda: OpenVinoEngine(bad)), ("good", lambda: OpenVinoEngine(good))])
     session, alone = session_of(engine), session_of(OpenVinoEngine(good))
     for frame in frames(3):
@@ -102,7 +102,7 @@ def test_nan_with_a_memory_and_without_is_the_engines_fault(tmp_path: Path) -> N
 
 
 def test_nan_without_another_engine_is_left_to_the_session(tmp_path: Path) -> None:
-    bad = networks.convolutional(tmp_path / "bad.onnx", gain=np.nan)
+    bad = networks.convolutional(tmp_path / "bad.onnx", answers_nan=True)
     session = session_of(FailoverEngine([("bad", lambda: OpenVinoEngine(bad))]))
     session.step(frames(1)[0])
     assert session.counts.nonfinite == 1

@@ -165,14 +165,17 @@ def test_what_shall_stay_in_float_does(fp32, tmp_path):
         ("net", {"in_float": ["*"]}, "no convolution to quantise: run it as it is"),
         ("int8", {}, "quantised already: give the FP32 file"),
         ("tiny", {}, "no convolution to quantise"),
-        ("broken", {}, "gives NaN or infinity at frame 1"),
+        ("broken", {"trusted": True}, "gives NaN or infinity at frame 1"),
+        ("broken", {}, "gives NaN or infinity for a picture of noise"),
+        ("nan", {"trusted": True}, "has NaN in its weights 'sum'"),
         ("text", {}, "is no ONNX model"),
         ("bare", {}, "does not say what it segments"),
     ],
 )
 def test_what_cannot_be_quantised(fp32, int8, tiny, tmp_path, model, options, complaint):
     (tmp_path / "text.onnx").write_bytes(b"not a network")
-    networks.convolutional(tmp_path / "broken.onnx", gain=np.nan)
+    networks.convolutional(tmp_path / "nan.onnx", gain=np.nan)
+    networks.convolutional(tmp_path / "broken.onnx", answers_nan=True)
     networks.stateless(tmp_path / "bare.onnx")
     path = {"net": fp32, "int8": int8, "tiny": tiny}.get(model, tmp_path / f"{model}.onnx")
     out = tmp_path / "out" / "out.onnx"

@@ -130,7 +130,7 @@ class TestFailure:
             engine.download(Deferred(engine, LOGITS))
 
     def test_nan_resets_the_memory(self, gpu: Device, tmp_path: Path) -> None:
-        engine = plans.engine_of(networks.convolutional(tmp_path / "nan.onnx", gain=np.nan))
+        engine = plans.engine_of(networks.convolutional(tmp_path / "nan.onnx", answers_nan=True))
         session = Session(engine, temporal=None, locator=WholeFrame())
         session.step(frames(1)[0])
         assert session.counts.nonfinite == 1
