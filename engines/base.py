@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -10,6 +11,8 @@ from rtseg.errors import ModelError
 from rtseg.frame import Image, Labels
 
 METADATA_KEY = "rtseg.spec"  # in the ONNX file's metadata_props: the ModelSpec as JSON
+
+LONGEST_NAME = 256  # characters of a class, a port or the model
 
 Array: TypeAlias = Any  # a NumPy array on the CPU, a device array on a GPU: kernels follow where it lives
 State: TypeAlias = Any  # opaque outside the engine that made it
@@ -79,6 +82,8 @@ class ModelSpec:
             known = {field.name: _frozen(values[field.name]) for field in fields(cls) if field.name in values}
             states = tuple(StateSpec(**{key: _frozen(value) for key, value in state.items()}) for state in values["states"])
             return cls(**{**known, "states": states})
+        except RecursionError:
+            raise ModelError("the model's metadata are nested too deep: export it again with `rtseg export`") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, ModelError):
                 raise
@@ -132,6 +137,13 @@ def _frozen(value: Any) -> Any:
 
 def _first_problem(spec: ModelSpec) -> str:
     """What is wrong with a spec, in words, or nothing."""
+    texts = (spec.name, spec.image_input, spec.logits_output, *spec.classes, *spec.single, *spec.ellipse)
+    if not all(isinstance(text, str) and len(text) <= LONGEST_NAME for text in texts):
+        return f"a name is no text of at most {LONGEST_NAME} characters"
+    if not all(isinstance(value, (int, float)) and isfinite(value) for value in (*spec.mean, *spec.std)):
+        return "its mean or its std is no number"
+    if not all(_is_state(state) for state in spec.states):
+        return "a state has no names or no shape"
     if len(spec.size) != 2 or not all(isinstance(side, int) and 8 <= side <= 4096 for side in spec.size):
         return f"its input size is {spec.size}"
     if not spec.classes or len(set(spec.classes)) != len(spec.classes) or len(spec.classes) > 254:
@@ -141,6 +153,11 @@ def _first_problem(spec: ModelSpec) -> str:
     if not {*spec.single, *spec.ellipse} <= set(spec.classes):
         return f"{spec.single + spec.ellipse} are not all among its classes {spec.classes}"
     return ""
+
+
+def _is_state(state: StateSpec) -> bool:
+    names = all(isinstance(name, str) and len(name) <= LONGEST_NAME for name in (state.input, state.output))
+    return names and all(isinstance(side, int) and side > 0 for side in state.shape)
 
 
 def named(spec: ModelSpec, inputs: Ports, outputs: Ports) -> ModelSpec:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtseg.engines.base import Engine, ModelSpec
+from rtseg.engines.examination import examine
 from rtseg.engines.zoo import shipped
 from rtseg.errors import ModelError
 
@@ -17,13 +18,21 @@ ON_GPU = ("tensorrt",)
 PLAN = ".plan"  # the suffix of what `rtseg build` writes
 
 
-def load_engine(model: str | Path, engine: str = "openvino", *, spec: ModelSpec | None = None, threads: int = 0) -> Engine:
+def load_engine(
+    model: str | Path,
+    engine: str = "openvino",
+    *,
+    spec: ModelSpec | None = None,
+    threads: int = 0,
+    trusted: bool = False,
+) -> Engine:
     """Load a shipped model by name, an .onnx file or a .plan of `rtseg build` into an engine.
 
     engine: one name, or several in the order in which they stand in for one another, as "tensorrt,openvino"; "openvino-bf16" is
     OpenVINO with its FP32 layers in bfloat16. spec: what the network takes, for a file without rtseg's metadata. threads: of
-    the engine, 0 lets it choose. Where TensorRT has no plan of the model yet, OpenVINO serves while it is built. Raises
-    ModelError, EngineError, MissingExtra.
+    the engine, 0 lets it choose. trusted: load a file that is not shipped at once; else it is examined first in a child
+    process with limits on time and memory, see `rtseg.engines.examination`. Where TensorRT has no plan of the model yet,
+    OpenVINO serves while it is built. Raises ModelError, EngineError, MissingExtra.
     """
     if Path(model).suffix == PLAN:
         from rtseg.engines.planned import open_plan
@@ -33,6 +42,8 @@ def load_engine(model: str | Path, engine: str = "openvino", *, spec: ModelSpec 
     if unknown := [name for name in names if name not in (*ENGINES, BFLOAT16, *ON_GPU)]:
         known = ", ".join((*ENGINES, BFLOAT16, *ON_GPU))
         raise ModelError(f"no engine {unknown[0]!r}: choose one of {known}, or several with commas between")
+    for name in dict.fromkeys("onnx" if name == "onnx" else "openvino" for name in names):
+        examine(path, name, spec, trusted=trusted)
     from rtseg.engines.failover import FailoverEngine, Rising
 
     if len(names) > 1:

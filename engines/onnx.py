@@ -27,7 +27,7 @@ class OnnxEngine:
     def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0) -> None:
         self._network: Any = _open(path, threads)
         inputs, outputs = _ports(self._network.get_inputs(), path), _ports(self._network.get_outputs(), path)
-        metadata = self._network.get_modelmeta().custom_metadata_map
+        metadata = _metadata(self._network, path)
         self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(metadata, path)
         check_dtypes(self.spec, _dtypes([*self._network.get_inputs(), *self._network.get_outputs()]))
         check_ports(self.spec, inputs, outputs)
@@ -51,7 +51,7 @@ class OnnxEngine:
         try:
             self._network.run_with_iobinding(self._binding)
         except Exception as error:  # its exceptions share no parent but Exception
-            raise EngineError(f"ONNX Runtime failed on {self.spec.name!r}: {error}; try --engine openvino") from error
+            raise EngineError(f"ONNX Runtime failed on {self.spec.name!r}: {_reason(error)}; try --engine openvino") from error
         return self._logits, state.swapped()
 
     def download(self, labels: Array) -> Labels:
@@ -85,6 +85,13 @@ class OnnxEngine:
         return tuple(np.zeros(port.shape, np.float32) for port in self.spec.states)
 
 
+def _metadata(network: Any, path: Path) -> dict[str, str]:
+    try:
+        return dict(network.get_modelmeta().custom_metadata_map)
+    except UnicodeDecodeError:
+        raise ModelError(f"{path} has metadata that are not UTF-8: export it again with `rtseg export`") from None
+
+
 def _open(path: Path, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -95,7 +102,7 @@ def _open(path: Path, threads: int) -> Any:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no parent but Exception
         raise ModelError(
-            f"{path} is no ONNX model that ONNX Runtime can read ({error}): export it again, in float32"
+            f"{path} is no ONNX model that ONNX Runtime can read ({_reason(error)}): export it again, in float32"
         ) from error
 
 
@@ -110,3 +117,8 @@ def _dtypes(ports: Any) -> dict[str, str]:
     """The dtype of each port by the name that NumPy has for it."""
     names = {"tensor(float)": "float32", "tensor(double)": "float64"}
     return {port.name: names.get(port.type, port.type.removeprefix("tensor(").removesuffix(")")) for port in ports}
+
+
+def _reason(error: Exception) -> str:
+    """Return the runtime's message as one line."""
+    return " ".join(str(error).split())

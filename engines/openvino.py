@@ -24,7 +24,7 @@ class OpenVinoEngine:
     def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0, bfloat16: bool = False) -> None:
         model = read_network(path)
         inputs, outputs = _ports(model.inputs, path), _ports(model.outputs, path)
-        self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(_metadata(model), path)
+        self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(_metadata(model, path), path)
         check_dtypes(self.spec, _dtypes([*model.inputs, *model.outputs]))
         check_ports(self.spec, inputs, outputs)
         self._request: Any = compile_network(model, path, threads, bfloat16=bfloat16).create_infer_request()
@@ -101,9 +101,12 @@ def compile_network(model: Any, path: Path, threads: int, *, profiled: bool = Fa
         raise ModelError(f"OpenVINO cannot compile {path} ({_reason(error)}): try --engine onnx") from error
 
 
-def _metadata(model: Any) -> dict[str, str]:
+def _metadata(model: Any, path: Path) -> dict[str, str]:
     known = model.has_rt_info(["framework", METADATA_KEY])
-    return {METADATA_KEY: model.get_rt_info(["framework", METADATA_KEY]).astype(str)} if known else {}
+    try:
+        return {METADATA_KEY: model.get_rt_info(["framework", METADATA_KEY]).astype(str)} if known else {}
+    except UnicodeDecodeError:
+        raise ModelError(f"{path} has metadata that are not UTF-8: export it again with `rtseg export`") from None
 
 
 def _ports(ports: Any, path: Path) -> dict[str, tuple[int, ...]]:

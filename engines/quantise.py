@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from rtseg import kernels
 from rtseg.engines.base import METADATA_KEY, ModelSpec
+from rtseg.engines.examination import examine
 from rtseg.engines.onnx import OnnxEngine
 from rtseg.engines.stage import stage
 from rtseg.engines.whole import whole_onnx
@@ -60,14 +61,16 @@ def quantise(
     *,
     spec: ModelSpec | None = None,
     in_float: Sequence[str] = (),
+    trusted: bool = False,
 ) -> Quantised:
     """Write the FP32 `model` as INT8 to `out`, whole or not at all.
 
     clips: real frames in the order of time; the memory starts afresh with each, and a still is held for SHORTEST frames.
     spec: what the network takes, for a file without rtseg's metadata. in_float: convolutions that stay in float, by name or
-    pattern. Raises ModelError.
+    pattern. trusted: the file is not examined in a child process first. Raises ModelError.
     """
     model, out = Path(model), Path(out)
+    examine(model, "onnx", spec, trusted=trusted)
     with whole_onnx(out, ".quantise-", model) as part:
         prepared = part.with_name(f"prepared-{part.name}")
         described = _prepare(model, prepared, spec)

@@ -77,7 +77,9 @@ def run(
     leave_cores()
     source = without_gaps(source) if skip_gaps else source
     temporal, speckle_filter = steadying.options(), SpeckleFilter.parsed(speckle) if speckle else None
-    network = saving(load(model, engine, threads, description.of(model)), budget, model, threads)
+    network = saving(
+        load(model, engine, threads, description.of(model), trusted=description.trust_model), budget, model, threads
+    )
     with closing(network):
         written = files.sinks(opacity, network.spec.name)
         named = open_source(source, fps=fps, spacing_mm=(spacing, spacing) if spacing else None)
