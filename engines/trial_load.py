@@ -1,7 +1,7 @@
 """The child process of an examination: load a model file in one engine, and run it once.
 
-Run as `python -m rtseg.engines.trial_load FILE ENGINE CPU_S BYTES`, with the user's description of the network, if any, as JSON on
-standard input. It prints {"passed": true} or {"error": "..."}.
+Run as `python -m rtseg.engines.trial_load FILE ENGINE CPU_S BYTES`, with the user's description of the network, if any, as JSON
+on standard input. It prints {"passed": true} or {"error": "..."}.
 """
 
 import ctypes
@@ -110,10 +110,9 @@ def _onnx_constants(path: Path) -> Iterator[tuple[str, Any]]:
 
     try:
         model = onnx.load(path)  # refuses external data outside the model's folder
-    except Exception as error:  # its errors and protobuf's share no parent but this
-        raise ModelError(
-            f"{path} is no ONNX model that can be read ({' '.join(str(error).split())}): export it again"
-        ) from None
+    except Exception as error:  # noqa: BLE001  its errors and protobuf's share no parent but this
+        reason = " ".join(str(error).split())
+        raise ModelError(f"{path} is no ONNX model that can be read ({reason}): export it again") from None
     yield from _tensors_of(model.graph)
 
 
@@ -139,10 +138,8 @@ def _check_answers(network: Engine) -> None:
     x = rng.standard_normal((1, spec.channels, *spec.size)).astype(np.float32)
     logits, state = network.infer(x, network.initial_state())
     memories = [np.asarray(getattr(tensor, "data", tensor)) for tensor in state.now]
-    for name, values in [
-        (spec.logits_output, np.asarray(logits)),
-        *zip([s.output for s in spec.states], memories, strict=True),
-    ]:
+    named = zip([port.output for port in spec.states], memories, strict=True)
+    for name, values in [(spec.logits_output, np.asarray(logits)), *named]:
         if not np.isfinite(values).all():
             raise ModelError(f"the network of {spec.name!r} answers NaN or infinity in {name!r}: train or export it again")
 
