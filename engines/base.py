@@ -81,7 +81,9 @@ class ModelSpec:
             known = {field.name: _frozen(values[field.name]) for field in fields(cls) if field.name in values}
             states = tuple(StateSpec(**{key: _frozen(value) for key, value in state.items()}) for state in values["states"])
             return cls(**{**known, "states": states})
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except RecursionError:
+            raise ModelError("the model's metadata are nested too deep: export it again with `rtseg export`") from None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             if isinstance(error, ModelError):
                 raise
             raise ModelError(

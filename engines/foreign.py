@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rtseg.engines.base import ModelSpec, StateSpec
-from rtseg.engines.model_check import require_model
+from rtseg.engines.examination import examine
 from rtseg.engines.stage import cause, stage
 from rtseg.engines.torch import check_parameters, load_script
 from rtseg.errors import ConfigError, MissingExtra, ModelError
@@ -39,7 +39,7 @@ def foreign_network(
         return frozen
     network = _built(factory)
     if Path(checkpoint).is_file():
-        require_model(Path(checkpoint), "weights", trusted=trusted)
+        examine(Path(checkpoint), "weights", trusted=trusted)
     _fill(network, read_weights(checkpoint), checkpoint)
     check_parameters(network, str(checkpoint))
     return _Answers(_without_batchnorm(network).eval())

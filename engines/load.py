@@ -1,14 +1,13 @@
 """From a model's name or file to the engine that runs it."""
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtseg.engines.base import Engine, ModelSpec
-from rtseg.engines.model_check import check_model
+from rtseg.engines.examination import examine
 from rtseg.engines.zoo import shipped
-from rtseg.errors import ModelError, RtsegError
+from rtseg.errors import ModelError
 
 if TYPE_CHECKING:
     from rtseg.engines.failover import Rising
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 ENGINES = ("openvino", "onnx")  # of any CPU
 BFLOAT16 = "openvino-bf16"  # of a CPU that has it: faster, and no longer FP32
 ON_GPU = ("tensorrt",)
-CHECKED_BY = {"tensorrt": "openvino"}  # the engine that tries a file in place of one that needs a GPU
 PLAN = ".plan"  # the suffix of what `rtseg build` writes
 
 
@@ -32,9 +30,9 @@ def load_engine(
 
     engine: one name, or several in the order in which they stand in for one another, as "tensorrt,openvino"; "openvino-bf16" is
     OpenVINO with its FP32 layers in bfloat16. spec: what the network takes, for a file without rtseg's metadata. threads: of
-    the engine, 0 lets it choose. trusted: open a file that does not come with rtseg at once; else a child process with limits
-    on time and memory loads it and runs it once before (RTSEG_TRUST_MODEL=1 trusts all). Where TensorRT has no plan of the
-    model yet, OpenVINO serves while it is built. Raises ModelError, EngineError, MissingExtra.
+    the engine, 0 lets it choose. trusted: load a file that is not shipped at once; else it is examined first in a child
+    process with limits on time and memory, see `rtseg.engines.examination`. Where TensorRT has no plan of the model yet,
+    OpenVINO serves while it is built. Raises ModelError, EngineError, MissingExtra.
     """
     if Path(model).suffix == PLAN:
         from rtseg.engines.planned import open_plan
@@ -44,23 +42,19 @@ def load_engine(
     if unknown := [name for name in names if name not in (*ENGINES, BFLOAT16, *ON_GPU)]:
         known = ", ".join((*ENGINES, BFLOAT16, *ON_GPU))
         raise ModelError(f"no engine {unknown[0]!r}: choose one of {known}, or several with commas between")
+    for name in dict.fromkeys("onnx" if name == "onnx" else "openvino" for name in names):
+        examine(path, name, spec, trusted=trusted)
     from rtseg.engines.failover import FailoverEngine, Rising
 
-    refused = check_model(path, [CHECKED_BY.get(name, name) for name in names], spec, threads=threads, trusted=trusted)
-    opener = partial(_open, path=path, spec=spec, threads=threads, refused=refused)
     if len(names) > 1:
-        return FailoverEngine([(name, partial(opener, name)) for name in names])
-    opened = opener(engine)
+        return FailoverEngine([(name, partial(_open, name, path, spec, threads)) for name in names])
+    opened = _open(engine, path, spec, threads)
     if not isinstance(opened, Rising):
         return opened
-    return FailoverEngine([(engine, lambda: opened), ("openvino", partial(opener, "openvino"))])
+    return FailoverEngine([(engine, lambda: opened), ("openvino", partial(_open, "openvino", path, spec, threads))])
 
 
-def _open(
-    engine: str, path: Path, spec: ModelSpec | None, threads: int, refused: Mapping[str, RtsegError]
-) -> "Engine | Rising":
-    if error := refused.get(CHECKED_BY.get(engine, engine)):
-        raise error
+def _open(engine: str, path: Path, spec: ModelSpec | None, threads: int) -> "Engine | Rising":
     match engine:
         case "openvino" | "openvino-bf16":
             from rtseg.engines.openvino import OpenVinoEngine

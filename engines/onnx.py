@@ -52,7 +52,7 @@ class OnnxEngine:
         try:
             self._network.run_with_iobinding(self._binding)
         except Exception as error:  # its exceptions share no parent but Exception
-            raise EngineError(f"ONNX Runtime failed on {self.spec.name!r}: {error}; try --engine openvino") from error
+            raise EngineError(f"ONNX Runtime failed on {self.spec.name!r}: {_reason(error)}; try --engine openvino") from error
         return self._logits, state.swapped()
 
     def download(self, labels: Array) -> Labels:
@@ -96,7 +96,7 @@ def _open(path: Path, threads: int) -> Any:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no parent but Exception
         raise ModelError(
-            f"{path} is no ONNX model that ONNX Runtime can read ({error}): export it again, in float32"
+            f"{path} is no ONNX model that ONNX Runtime can read ({_reason(error)}): export it again, in float32"
         ) from error
 
 
@@ -111,3 +111,8 @@ def _dtypes(ports: Any) -> dict[str, str]:
     """The dtype of each port by the name that NumPy has for it."""
     names = {"tensor(float)": "float32", "tensor(double)": "float64"}
     return {port.name: names.get(port.type, port.type.removeprefix("tensor(").removesuffix(")")) for port in ports}
+
+
+def _reason(error: Exception) -> str:
+    """Return the runtime's message as one line."""
+    return " ".join(str(error).split())

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import openvino as ov
-from openvino import passes
 from openvino.frontend import FrontEndManager
 
 from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, named
@@ -25,7 +24,7 @@ class OpenVinoEngine:
 
     def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0, bfloat16: bool = False) -> None:
         metadata = metadata_of(check_weights(path))
-        model = convert_network(path)
+        model = _converted(path)
         inputs, outputs = _ports(model.inputs, path), _ports(model.outputs, path)
         self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(metadata, path)
         check_dtypes(self.spec, _dtypes([*model.inputs, *model.outputs]))
@@ -78,28 +77,10 @@ def _shared(array: Array) -> ov.Tensor:
 def read_network(path: Path) -> Any:
     """Return OpenVINO's model of an ONNX file, whose weights are numbers and lie in its folder. Raises ModelError."""
     check_weights(path)
-    return convert_network(path)
+    return _converted(path)
 
 
-def check_folded(path: Path) -> None:
-    """Raise ModelError where constants that the network computes from others, once and for all, are NaN.
-
-    OpenVINO folds them into weights, and answers finite nonsense as it does where a weight in the file is NaN.
-    """
-    model, manager = read_network(path), passes.Manager()
-    manager.register_pass(passes.ConstantFolding())
-    manager.run_passes(model)
-    for op in model.get_ops():
-        if op.get_type_name() == "Constant" and op.get_element_type().is_real() and np.isnan(_floats(op)).any():
-            raise ModelError(f"{path} computes weights that are NaN ({op.friendly_name!a}): train and export it again")
-
-
-def _floats(constant: Any) -> Array:
-    return constant.get_data(dtype=np.float32) if constant.get_element_type() == ov.Type.bf16 else constant.data
-
-
-def convert_network(path: Path) -> Any:
-    """Return OpenVINO's model of an ONNX file that was checked. Raises ModelError."""
+def _converted(path: Path) -> Any:
     # Core.read_model would ask every frontend it has, and some print what they think of a broken file.
     reader = FrontEndManager().load_by_framework("onnx")
     try:

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from rtseg import kernels
 from rtseg.engines.base import METADATA_KEY, ModelSpec
-from rtseg.engines.model_check import require_model
+from rtseg.engines.examination import examine
 from rtseg.engines.onnx import OnnxEngine
 from rtseg.engines.stage import stage
 from rtseg.engines.whole import whole_onnx
@@ -67,10 +67,10 @@ def quantise(
 
     clips: real frames in the order of time; the memory starts afresh with each, and a still is held for SHORTEST frames.
     spec: what the network takes, for a file without rtseg's metadata. in_float: convolutions that stay in float, by name or
-    pattern. trusted: see load_engine. Raises ModelError.
+    pattern. trusted: the file is not examined in a child process first. Raises ModelError.
     """
     model, out = Path(model), Path(out)
-    require_model(model, "onnx", spec, trusted=trusted)
+    examine(model, "onnx", spec, trusted=trusted)
     with whole_onnx(out, ".quantise-", model) as part:
         prepared = part.with_name(f"prepared-{part.name}")
         described = _prepare(model, prepared, spec)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import openvino as ov
 
 from rtseg.engines.base import Array, Engine, ModelSpec, Ports, StateSpec, SwapState
-from rtseg.engines.model_check import require_model
+from rtseg.engines.examination import examine
 from rtseg.engines.openvino import OpenVinoEngine, compile_network, read_network
 from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
@@ -106,7 +106,7 @@ def shrinkable(engine: Engine, path: Path, *, threads: int = 0, trusted: bool = 
     if type(engine) is not OpenVinoEngine:
         return None
     try:
-        require_model(path, "reduced", engine.spec, threads=threads, trusted=trusted)
+        examine(path, "reduced", engine.spec, trusted=trusted)
         return ShrinkableEngine(engine, ReshapedEngine(path, engine.spec, threads=threads))
     except (EngineError, ModelError):
         return None

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rtseg.engines.base import Array, ModelSpec
-from rtseg.engines.model_check import require_model
+from rtseg.engines.examination import examine
 from rtseg.errors import EngineError, MissingExtra, ModelError
 from rtseg.frame import Image, Labels
 
@@ -64,13 +64,13 @@ class TorchEngine:
         self._network = None
 
 
-def load_script(path: Path | str, spec: ModelSpec | None = None, *, threads: int = 0, trusted: bool = False) -> nn.Module:
+def load_script(path: Path | str, spec: ModelSpec | None = None, *, trusted: bool = False) -> nn.Module:
     """Return a TorchScript network of a file, tried in a child process first. Raises ModelError.
 
     spec: what it takes, so that it can be run there. trusted: see load_engine.
     """
     if Path(path).is_file():
-        require_model(Path(path), "torchscript", spec, threads=threads, trusted=trusted)
+        examine(Path(path), "torchscript", spec, trusted=trusted)
     return read_script(path)
 
 

@@ -10,6 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests import `networks` by name
 
+os.environ.setdefault("RTSEG_TRUST_MODELS", "1")  # the networks of the tests are ours; the attacks take it away
+
 import networks
 
 # What a command prints depends on the terminal or pipe of whoever runs the tests: rich and typer read these on import.

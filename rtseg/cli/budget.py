@@ -41,12 +41,12 @@ class BudgetSink:
         """Nothing is held."""
 
 
-def saving(engine: Engine, budget: str, model: str, threads: int) -> Engine:
+def saving(engine: Engine, budget: str, model: str, threads: int, *, trusted: bool = False) -> Engine:
     """The engine, which can shrink its input where a budget is wanted and it can."""
     if not budget:
         return engine
     parse_budget(budget)
-    return (Path(model).suffix != PLAN and shrinkable(engine, model_path(model), threads=threads)) or engine
+    return (Path(model).suffix != PLAN and shrinkable(engine, model_path(model), threads=threads, trusted=trusted)) or engine
 
 
 def keeping(budget: str, session: Session, engine: Engine) -> list[Sink]:

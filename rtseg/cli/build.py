@@ -55,7 +55,7 @@ def build(
         stack.enter_context(cache.lock(tag))
         found = None if again else cache.find(tag)
         if found is None:
-            reference = stack.enter_context(closing(load_engine(path, spec=spec)))
+            reference = stack.enter_context(closing(load_engine(path, spec=spec, trusted=description.trust_model)))
             with progress_bar(console) as bar:
                 plan = make(path, tag, gpu, cache.timing(tag), Phases(bar))
             found = PlanFile(tag, reference.spec, plan)

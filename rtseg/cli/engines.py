@@ -72,7 +72,7 @@ def _in_torch(fp32: Path, rival: Rival | None, threads: int) -> Iterator[Contest
         _say(f"no {config.name} beside {fp32}, which its form in torch is built from")
     if rival:
         path, spec = rival
-        yield Contestant(f"peer {path.stem}", TorchEngine(load_script(path, spec, threads=threads), spec, threads=threads))
+        yield Contestant(f"peer {path.stem}", TorchEngine(load_script(path, spec), spec, threads=threads))
 
 
 def _eager(config: Path, threads: int) -> Engine:

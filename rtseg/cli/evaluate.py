@@ -58,7 +58,7 @@ def evaluate(
     prepare(mode, json, worst, plot)
     spec, everybody = description.of(model), open_dataset(data)
     cases = _cases(everybody, subjects, held_out)
-    with closing(load(model, engine, threads, spec)) as network:
+    with closing(load(model, engine, threads, spec, trusted=description.trust_model)) as network:
         if video:
             on_video(network, cases, frames, json, plot)
             return

@@ -40,8 +40,10 @@ def gate(
     prepare(mode, json)
     cases = chosen(open_dataset(data), "held_out", split, subjects)
     with ExitStack() as stack:
-        truth = stack.enter_context(closing(load(fp32, fp32_engine, threads, description.of(fp32))))
-        tried = stack.enter_context(closing(load(fast, engine, threads, description.of(fast))))
+        truth = stack.enter_context(
+            closing(load(fp32, fp32_engine, threads, description.of(fp32), trusted=description.trust_model))
+        )
+        tried = stack.enter_context(closing(load(fast, engine, threads, description.of(fast), trusted=description.trust_model)))
         bar = stack.enter_context(progress_bar(console))
         task = bar.add_task("at the gate")
         report = measure(truth, tried, cases, model=fast, progress=lambda done, of: bar.update(task, completed=done, total=of))

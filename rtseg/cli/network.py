@@ -36,9 +36,13 @@ class Description:
     mean: Annotated[str, typer.Option("--mean", help="Its mean in grey levels 0..255: one value, or three for RGB.")] = ""
     std: Annotated[str, typer.Option("--std", help="Its standard deviation in grey levels, as --mean.")] = ""
 
+    def is_silent(self) -> bool:
+        """Return whether the user described nothing."""
+        return self == Description()
+
     def of(self, model: str) -> "ModelSpec | None":
         """The spec of that network; None where nothing was said, and its file tells. Raises ConfigError."""
-        if self == type(self)():
+        if self.is_silent():
             return None
         if not (self.size and self.classes):
             raise ConfigError("a network is described by --size and --classes at least: give both")
@@ -58,6 +62,16 @@ class OnnxDescription(Description):
     state: Annotated[list[str] | None, typer.Option("--state", help="A recurrent state, as INPUT:OUTPUT; once for each.")] = (
         None
     )
+    trust_model: Annotated[
+        bool,
+        typer.Option(
+            "--trust-model", help="Load the file at once, without a trial in a child process with limits on time and memory."
+        ),
+    ] = False
+
+    def is_silent(self) -> bool:
+        """Return whether the user described nothing; trust is no description."""
+        return replace(self, trust_model=False) == OnnxDescription()
 
     def of(self, model: str) -> "ModelSpec | None":
         """The spec of that network; None where nothing was said, and its file tells. Raises ConfigError."""
@@ -65,11 +79,11 @@ class OnnxDescription(Description):
         return spec and replace(spec, states=tuple(_state(text) for text in self.state or ()))
 
 
-def load(model: str, engine: str, threads: int, spec: "ModelSpec | None" = None) -> "Engine":
-    """The engine that a command was asked for."""
+def load(model: str, engine: str, threads: int, spec: "ModelSpec | None" = None, *, trusted: bool = False) -> "Engine":
+    """Load the engine that a command names."""
     from rtseg.engines.load import load_engine
 
-    return load_engine(model, engine, spec=spec, threads=threads)
+    return load_engine(model, engine, spec=spec, threads=threads, trusted=trusted)
 
 
 def size_of(text: str, option: str) -> tuple[int, int]:

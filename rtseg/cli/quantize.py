@@ -39,7 +39,7 @@ def quantize(
     path, spec = model_path(model), description.of(model)
     calibrated = _share(scans(chosen(open_dataset(data), "training", split, subjects)), frames)
     clips = track(map(_clip, calibrated.values()), "calibrating", len(calibrated), console=console, transient=True)
-    made = quantise(path, out, clips, spec=spec, in_float=in_float or ())
+    made = quantise(path, out, clips, spec=spec, in_float=in_float or (), trusted=description.trust_model)
     console.print(
         f"wrote {out}: {len(made.in_int8)} convolutions in INT8, {len(made.in_float)} in float, calibrated on "
         f"{made.frames} frames of {_some(list(calibrated))}; now `rtseg gate {model} {out} DATA` on others",

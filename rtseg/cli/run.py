@@ -77,7 +77,10 @@ def run(
     leave_cores()
     source = without_gaps(source) if skip_gaps else source
     temporal, speckle_filter = steadying.options(), SpeckleFilter.parsed(speckle) if speckle else None
-    network = saving(load(model, engine, threads, description.of(model)), budget, model, threads)
+    trusted = description.trust_model
+    network = saving(
+        load(model, engine, threads, description.of(model), trusted=trusted), budget, model, threads, trusted=trusted
+    )
     with closing(network):
         written = files.sinks(opacity, network.spec.name)
         named = open_source(source, fps=fps, spacing_mm=(spacing, spacing) if spacing else None)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-_VARIABLE = "RTSEG_TRUST_MODEL"  # as rtseg.engines.model_check reads it, which takes long to import
+_VARIABLE = "RTSEG_TRUST_MODELS"  # as rtseg.engines.examination reads it, which takes long to import
 _HELP = "Open a model file at once, without the trial in a process with limits on time and memory."
 
 
