@@ -166,7 +166,6 @@ def test_what_shall_stay_in_float_does(fp32, tmp_path):
         ("int8", {}, "quantised already: give the FP32 file"),
         ("tiny", {}, "no convolution to quantise"),
         ("broken", {"trusted": True}, "gives NaN or infinity at frame 1"),
-        ("broken", {}, "gives NaN or infinity for a picture of noise"),
         ("nan", {"trusted": True}, "has NaN in its weights 'sum'"),
         ("text", {}, "is no ONNX model"),
         ("bare", {}, "does not say what it segments"),
