@@ -18,6 +18,8 @@ from rtseg.demos.gradio_app.visitors import MOST_CLICKS, MOST_VIEWS, Visitors
 from rtseg.errors import SourceError, ViewerRefused
 from rtseg.sources.clip import bundled_clips
 
+pytestmark = pytest.mark.attack
+
 PATIENCE_S = 20
 CLIP = bundled_clips()["carotid"]
 

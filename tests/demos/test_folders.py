@@ -13,6 +13,8 @@ from waiting import WAIT_S, until
 
 from rtseg.demos.gradio_app.folders import ServerFolder, remove_abandoned
 
+pytestmark = pytest.mark.attack
+
 PREFIX = "rtseg-demo-server-"
 SERVER = """
 import sys, threading
