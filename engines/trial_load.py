@@ -106,7 +106,7 @@ def _bodies(op: Any) -> Iterator[Any]:
 
 
 def _onnx_constants(path: Path) -> Iterator[tuple[str, Any]]:
-    import onnx
+    from rtseg.engines.average import onnx
 
     try:
         model = onnx.load(path)  # refuses external data outside the model's folder
@@ -117,7 +117,7 @@ def _onnx_constants(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _tensors_of(graph: Any) -> Iterator[tuple[str, Any]]:
-    import onnx
+    from rtseg.engines.average import numpy_helper
 
     tensors = [*graph.initializer, *(sparse.values for sparse in graph.sparse_initializer)]
     for node in graph.node:
@@ -127,7 +127,7 @@ def _tensors_of(graph: Any) -> Iterator[tuple[str, Any]]:
             for inner in [*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs]:
                 yield from _tensors_of(inner)
     for tensor in tensors:
-        values = onnx.numpy_helper.to_array(tensor)
+        values = numpy_helper.to_array(tensor)
         if values.dtype.kind in "fV":  # V: bfloat16 and the eight-bit floats of ml_dtypes
             yield tensor.name, values.astype(np.float64)
 
