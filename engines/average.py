@@ -22,6 +22,9 @@ except ImportError:
     raise MissingExtra("a mean of networks", "onnx") from None
 
 
+__all__ = ["average", "numpy_helper", "onnx"]
+
+
 def average(models: Sequence[Path | str], out: Path | str) -> int:
     """Write the mean of FP32 ONNX networks of one shape to `out`, whole or not at all; it describes itself as the first does.
 

@@ -58,6 +58,7 @@ class Live:
         self._network: Network | None = None  # that runs, and that is to run from the next frame on
         self._next: Network | None = None
         self._second: SecondOpinion | None = None
+        self._closed = False
 
     @property
     def source(self) -> Source | None:
@@ -75,8 +76,10 @@ class Live:
         return not self._resumed.is_set()
 
     def start(self, open_source: Callable[[], Source], settings: Settings) -> None:
-        """Play another source. Raises what opening the source, or loading the model, raises."""
+        """Play another source. Raises SourceError after `close`, and what opening the source, or loading the model, raises."""
         with self._asking:
+            if self._closed:
+                raise SourceError("this page was closed by the server: reload it")
             self._stop()
             self.settings, self.message = settings, "opening"
             try:
@@ -123,8 +126,9 @@ class Live:
             self.message = "stopped"
 
     def close(self) -> None:
-        """End the stream and the screen."""
+        """End the stream and the screen for good."""
         with self._asking:
+            self._closed = True
             self._stop()
             self.screen.close()
 

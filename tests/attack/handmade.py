@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CASES = ROOT.parent / "shared" / "cases" / "attack"
 _TESTS_S = 1800
 _SECONDS_MOST, _BYTES_MOST = 20.0, 1 << 30
+_NOT_REFUSED = "it was not refused"
+_TEXT = "rich_markup.onnx"  # its class name is text: it may run
 _PLAYS, _FRAMES = "latin1.mkv", 5
 _ENGINES = ("openvino", "onnx")
 _COUNTED = (
@@ -80,7 +82,8 @@ def tried(cases: Path) -> Iterator[tuple[str, str]]:
                 yield f"{path.name} HTTP", _fault_of_play(f"http://127.0.0.1:{port}/{path.name}")
         elif path.suffix == ".onnx":
             for engine in _ENGINES:
-                yield f"{path.name} {engine}", _fault_of_refusal(["clip:carotid", "--model", str(path), "--engine", engine])
+                fault = _fault_of_refusal(["clip:carotid", "--model", str(path), "--engine", engine])
+                yield f"{path.name} {engine}", "" if path.name == _TEXT and fault == _NOT_REFUSED else fault
         else:
             yield path.name, _fault_of_refusal([f"replay:{path}" if path.is_dir() else str(path)])
 
@@ -93,7 +96,7 @@ def _fault_of_refusal(arguments: list[str]) -> str:
         return f"it hung for {3 * _SECONDS_MOST:.0f} s"
     seconds, lines = time.monotonic() - started, [line for line in complaint.splitlines() if line.strip()]
     if code == 0:
-        return "it was not refused"
+        return _NOT_REFUSED
     if len(lines) != 1 or not lines[0].startswith("error: "):
         return f"not one line, but {len(lines)}: {complaint[-200:]!r}"
     if seconds > _SECONDS_MOST:

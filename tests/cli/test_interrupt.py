@@ -12,6 +12,8 @@ import av
 import pytest
 import waiting
 
+pytestmark = pytest.mark.attack
+
 ENDLESS = "synthetic:vessel?height=64&width=96"
 
 

@@ -20,6 +20,8 @@ from rtseg.kernel_bench import turns
 from rtseg.output import make_folder
 from rtseg.sinks.whole_file import WholeFile
 
+pytestmark = pytest.mark.attack
+
 SOURCE = "synthetic:vessel?height=64&width=96&frames=30&fps=200"
 LOOPED = "synthetic:vessel?height=240&width=480&frames=20"
 

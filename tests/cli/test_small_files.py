@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from rtseg.cli.app import _OPENING, app, load_command
 
+pytestmark = pytest.mark.attack
+
 OPENING = [["run"], ["build"], ["doctor"], ["eval"], ["train"], ["bench", "run"], ["bench", "loop"], ["bench", "temporal"]]
 
 

@@ -18,6 +18,8 @@ from rtseg.demos.gradio_app.visitors import MOST_CLICKS, MOST_VIEWS, Visitors
 from rtseg.errors import SourceError, ViewerRefused
 from rtseg.sources.clip import bundled_clips
 
+pytestmark = pytest.mark.attack
+
 PATIENCE_S = 20
 CLIP = bundled_clips()["carotid"]
 
@@ -306,11 +308,14 @@ def test_viewers_of_one_page_are_counted_and_others_are_answered(served):
 
 def test_a_visitor_whose_work_hangs_holds_up_nobody(served, monkeypatch):
     stuck, other, free = Visitor(served, "stuck").come_in(), Visitor(served, "free").come_in(), threading.Event()
-    monkeypatch.setattr(served.visitors.find(stuck.token).live, "close", free.wait)
+    live = served.visitors.find(stuck.token).live
+    close = live.close
+    monkeypatch.setattr(live, "close", free.wait)
     try:
         assert stuck.ask(f"live/{stuck.token}/close", b"")[0] == 204
         served.visitors.sweep()
         assert other.ask(f"live/{other.token}/figures")[0] == 200
     finally:
         free.set()
+        close()
     served.visitors.leave(other.token)

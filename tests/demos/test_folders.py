@@ -13,6 +13,8 @@ from waiting import WAIT_S, until
 
 from rtseg.demos.gradio_app.folders import ServerFolder, remove_abandoned
 
+pytestmark = pytest.mark.attack
+
 PREFIX = "rtseg-demo-server-"
 SERVER = """
 import sys, threading
@@ -27,6 +29,8 @@ if hang == "native":
     server.Routes.figures = lambda self, token: ctypes.PyDLL(None).sleep(60)  # keeps the interpreter's lock
 listener = server.listening("127.0.0.1", 0)
 from rtseg.cli.app import main, app
+from rtseg.cli.commands import COMMANDS, CommandEntry
+COMMANDS["x"] = CommandEntry("__main__", "Serve.")
 @app.command("x")
 def x():
     print(listener.getsockname()[1], flush=True)

@@ -1,7 +1,9 @@
 """What comes from outside: sources by name, files by content, and visitors one by one."""
 
+import hashlib
 import struct
 import threading
+import time
 import zlib
 from pathlib import Path
 
@@ -203,3 +205,25 @@ def test_the_sweeper_sweeps_by_itself(clock):
         until(lambda: not Path(folder).exists())
     finally:
         some.close()
+
+
+def test_a_jpeg_of_fill_bytes_costs_no_more_than_its_length(tmp_path):
+    """Reading byte by byte took over a hundred times as long as hashing the same bytes."""
+    coded = b"\xff\xd8" + b"\xff" * (32 << 20)
+    path = uploaded(tmp_path, coded)
+    began = time.process_time()
+    hashlib.sha256(coded).digest()
+    hashed = time.process_time()
+    with pytest.raises(UploadRefused, match="no frame header"):
+        take_in(path, tmp_path)
+    assert time.process_time() - hashed < 30 * (hashed - began)
+
+
+def test_a_second_frame_header_counts_too(tmp_path):
+    coded = bytearray(cv2.imencode(".jpg", np.zeros((32, 32), np.uint8))[1].tobytes())
+    at = coded.index(b"\xff\xc0")
+    length = int.from_bytes(coded[at + 2 : at + 4], "big")
+    second = coded[at : at + 2 + length]
+    second[5:9] = b"\x40\x00\x40\x00"
+    with pytest.raises(UploadRefused, match="too large"):
+        take_in(uploaded(tmp_path, bytes(coded[:at]) + bytes(second) + bytes(coded[at:])), tmp_path)

@@ -17,6 +17,8 @@ from rtseg.igtl.text import Status, read_status, write_status
 from rtseg.sources import open_source
 from rtseg.train.config import read_config
 
+pytestmark = pytest.mark.attack
+
 PATIENT = "Müller".encode("latin-1")
 
 

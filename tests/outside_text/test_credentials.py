@@ -22,6 +22,8 @@ from rtseg.safe_text import json_text
 from rtseg.sinks.igtl import IgtlSink
 from rtseg.sources import open_source
 
+pytestmark = pytest.mark.attack
+
 SECRET = "geheim7"
 HOST = "127.0.0.1:1"
 FORMS = [

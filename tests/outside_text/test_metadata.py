@@ -16,6 +16,8 @@ from claims.checkout import ROOT, modules
 from rtseg.sources import open_source
 from rtseg.sources.stdin import open_stdin
 
+pytestmark = pytest.mark.attack
+
 FRAMES = 5
 CODECS = {".mkv": "ffv1", ".avi": "mjpeg", ".mp4": "mpeg4"}
 

@@ -30,6 +30,8 @@ from rtseg.safe_text import json_text, printable, safe_text
 from rtseg.sinks.figures import Figures
 from rtseg.sinks.jsonl import JsonSink
 
+pytestmark = pytest.mark.attack
+
 SYNTHETIC = "synthetic:vessel?height=64&width=96&frames=12&fps=200"
 HOSTILE = [
     "x[/nope]",

@@ -14,6 +14,8 @@ from rtseg.sources import open_source
 from rtseg.sources.recording import LINES
 from rtseg.sources.replay import Replay, without_gaps
 
+pytestmark = pytest.mark.attack
+
 HOUR_NS = 3_600_000_000_000
 
 

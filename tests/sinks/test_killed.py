@@ -12,6 +12,8 @@ from rtseg.frame import StreamInfo  # noqa: F401  for the processes
 from rtseg.sinks import JsonSink, MaskSink, VideoSink  # noqa: F401
 from rtseg.sources.replay import Replay
 
+pytestmark = pytest.mark.attack
+
 SUFFIXES = [".mp4", ".mov", ".mkv"]
 CLIP = """
 import itertools, results, test_killed

@@ -13,6 +13,8 @@ from rtseg.errors import SinkError
 from rtseg.output import held_folder, hold_folder, opener
 from rtseg.sinks import JsonSink, MaskSink, VideoSink
 
+pytestmark = pytest.mark.attack
+
 RECORDINGS = str(Path(__file__).parents[1] / "recordings")
 HOLD = f"""
 import sys, time

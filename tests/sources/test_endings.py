@@ -15,6 +15,8 @@ from rtseg.sources import open_source
 from rtseg.sources.ending import Ending, file_ending
 from rtseg.sources.stdin import open_stdin
 
+pytestmark = pytest.mark.attack
+
 COUNT = 24
 # name: (format, codec, pixels, options of the container, whether the writer can go back)
 FORMS = {

@@ -21,6 +21,8 @@ from rtseg.picture_size import picture_size
 from rtseg.sources import open_source
 from rtseg.sources.images import read_image
 
+pytestmark = pytest.mark.attack
+
 TOO_MANY = r"has pictures of \d+x\d+ pixels, and \d+ are the most: raise that with --max-pixels"
 NOISE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 

@@ -11,6 +11,8 @@ from av.error import FFmpegError
 from rtseg.errors import ConfigError
 from rtseg.sources.network import PROTOCOLS, _connect, open_network
 
+pytestmark = pytest.mark.attack
+
 
 @pytest.mark.parametrize("form", ["hls", "mpegts"])
 def test_a_playlist_from_a_tcp_server_opens_no_file(tmp_path, form):
