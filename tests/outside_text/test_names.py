@@ -21,6 +21,7 @@ from rich.text import Text
 from rtseg.bench.write import as_markdown, as_page, write_report
 from rtseg.cli.terminal import SafeConsole, progress_bar
 from rtseg.demos.gradio_app.scan import Row, _write_csv
+from rtseg.errors import ModelError
 from rtseg.frame import Life
 from rtseg.igtl import Message, pack
 from rtseg.igtl.text import write_string
@@ -110,7 +111,16 @@ def test_a_terminal_of_few_letters_ends_no_run(tiny: Path, film: Path, tmp_path:
     assert b"gr\\xf6" in done.stdout
 
 
-@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("name", [name for name in HOSTILE if not name.isprintable()])
+def test_a_model_whose_name_controls_a_terminal_is_refused(name: str):
+    with pytest.raises(ModelError) as refused:
+        networks.spec(name=name)
+    assert not CONTROLS.search(str(refused.value))
+    with pytest.raises(ModelError, match="classes"):
+        networks.spec(classes=(name,))
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if name.isprintable()])
 def test_a_class_and_a_model_of_any_name(tmp_path: Path, name: str):
     model = networks.recurrent(tmp_path / "tiny.onnx", networks.spec(name=name, classes=(name,)))
     lines, out = tmp_path / "a.jsonl", tmp_path / "report"
