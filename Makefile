@@ -27,14 +27,14 @@ fuzz: .venv/dev  # FUZZ_SEED=n FUZZ_INPUTS=n
 	PYTHONPATH=tests $(BIN)/python -m attack fuzz
 
 soak: .venv/core
-	$(BIN)/python -m rtseg.temporal_bench.soak 100000 carotid-int8 docs/benchmarks/soak.json
+	$(BIN)/python -m rtseg.bench.temporal.soak 100000 carotid-int8 docs/benchmarks/soak.json
 
 temporal: .venv/dev
 	@mkdir -p docs/benchmarks
 	for pair in carotid:carotid fetal-head:fetal_head nerve-vessel:nerve_vessel; do \
 	    model=$${pair%:*}; $(BIN)/rtseg eval engines/zoo/held_out/$$model.onnx $(DATA)/$${pair#*:} --video --held-out engines/zoo/$$model.toml \
 	        --json docs/benchmarks/temporal-$$model.json --plot docs/temporal-$$model.png || exit 1; done
-	$(BIN)/python -m rtseg.temporal_bench.table docs/benchmarks/temporal-*.json > docs/benchmarks/temporal.md
+	$(BIN)/python -m rtseg.bench.temporal.table docs/benchmarks/temporal-*.json > docs/benchmarks/temporal.md
 
 conformity: .venv/core
 	$(PIP) --editable '.[onnx]' pytest setuptools wheel

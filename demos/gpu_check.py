@@ -21,7 +21,7 @@ TAIL = 4000  # characters of what a step printed
 RTSEG = [sys.executable, "-m", "rtseg.cli"]
 MODELS = ("carotid", "carotid-int8")
 REPORTS = "docs/benchmarks/gpu-*.json"  # those that were sent back and committed
-DECODED = "rtseg/sources/clips/carotid.mp4#decode=gpu"
+DECODED = "rtseg/sources/files/clips/carotid.mp4#decode=gpu"
 
 
 @dataclass(frozen=True, slots=True)

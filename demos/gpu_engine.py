@@ -11,9 +11,9 @@ import numpy as np
 from rtseg import load_engine, open_source
 from rtseg.engines.base import Engine
 from rtseg.errors import RtsegError
+from rtseg.evaluation.metrics import dice
 from rtseg.frame import Frame
-from rtseg.metrics import dice
-from rtseg.session import Session
+from rtseg.session.session import Session
 
 CLIP = "clip:carotid"
 LEAST_DICE = 0.99  # over the clip: a memory in FP16 drifts from one in FP32

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtseg.engines.base import Engine, ModelSpec
-from rtseg.engines.examination import examine
+from rtseg.engines.validation.examination import examine
 from rtseg.engines.zoo import shipped
 from rtseg.errors import ModelError
 
 if TYPE_CHECKING:
-    from rtseg.engines.failover import Rising
+    from rtseg.engines.failover.failover import Rising
 
 ENGINES = ("openvino", "onnx")  # of any CPU
 BFLOAT16 = "openvino-bf16"  # of a CPU that has it: faster, and no longer FP32
@@ -31,11 +31,11 @@ def load_engine(
     engine: one name, or several in the order in which they stand in for one another, as "tensorrt,openvino"; "openvino-bf16" is
     OpenVINO with its FP32 layers in bfloat16. spec: what the network takes, for a file without rtseg's metadata. threads: of
     the engine, 0 lets it choose. trusted: load a file that is not shipped at once; else it is examined first in a child
-    process with limits on time and memory, see `rtseg.engines.examination`. Where TensorRT has no plan of the model yet,
+    process with limits on time and memory, see `rtseg.engines.validation`. Where TensorRT has no plan of the model yet,
     OpenVINO serves while it is built. Raises ModelError, EngineError, MissingExtra.
     """
     if Path(model).suffix == PLAN:
-        from rtseg.engines.planned import open_plan
+        from rtseg.engines.tensorrt.open_plan import open_plan
 
         return open_plan(Path(model))
     path, names = model_path(model), engine.split(",")
@@ -44,7 +44,7 @@ def load_engine(
         raise ModelError(f"no engine {unknown[0]!r}: choose one of {known}, or several with commas between")
     for name in dict.fromkeys("onnx" if name == "onnx" else "openvino" for name in names):
         examine(path, name, spec, trusted=trusted)
-    from rtseg.engines.failover import FailoverEngine, Rising
+    from rtseg.engines.failover.failover import FailoverEngine, Rising
 
     if len(names) > 1:
         return FailoverEngine([(name, partial(_open, name, path, spec, threads)) for name in names])
@@ -65,7 +65,7 @@ def _open(engine: str, path: Path, spec: ModelSpec | None, threads: int) -> "Eng
 
             return OnnxEngine(path, spec, threads=threads)
         case _:
-            from rtseg.engines.planned import planned
+            from rtseg.engines.tensorrt.open_plan import planned
 
             return planned(path, spec)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, named
-from rtseg.engines.weight_check import check_weights, metadata_of
+from rtseg.engines.validation.weight_check import check_weights, metadata_of
 from rtseg.errors import EngineError, MissingExtra, ModelError
 from rtseg.frame import Image, Labels
 

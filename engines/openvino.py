@@ -8,7 +8,7 @@ import openvino as ov
 from openvino.frontend import FrontEndManager
 
 from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, named
-from rtseg.engines.weight_check import check_weights, metadata_of
+from rtseg.engines.validation.weight_check import check_weights, metadata_of
 from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from rtseg.engines.base import Array, ModelSpec
-from rtseg.engines.examination import examine
+from rtseg.engines.validation.examination import examine
 from rtseg.errors import EngineError, MissingExtra, ModelError
 from rtseg.frame import Image, Labels
 

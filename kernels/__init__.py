@@ -1,32 +1,31 @@
 """Pixel work around the network: for each kernel one NumPy truth, and backends that must agree with it."""
 
-from rtseg.kernels import cuda_filters, cuda_network, cuda_pictures  # noqa: F401  they register the CUDA backends
-from rtseg.kernels.argmax_labels import argmax_labels
-from rtseg.kernels.bilateral import bilateral
-from rtseg.kernels.blend import blend
-from rtseg.kernels.carried import carried
-from rtseg.kernels.clahe import clahe
-from rtseg.kernels.components import drop_small, fill_holes, keep_largest
-from rtseg.kernels.confidence import class_confidence, has_nonfinite, probability
-from rtseg.kernels.fit import Fit, letterbox
-from rtseg.kernels.fit_input import fit_input
-from rtseg.kernels.frost import frost
-from rtseg.kernels.grey_view import grey_view
-from rtseg.kernels.hysteresis import hysteresis
-from rtseg.kernels.inner_contour import inner_contour
-from rtseg.kernels.kuan import kuan
-from rtseg.kernels.lee import lee
-from rtseg.kernels.log_compression import log_compress
-from rtseg.kernels.median import median
-from rtseg.kernels.morphology import closing, opening
-from rtseg.kernels.non_local_means import non_local_means
-from rtseg.kernels.perona_malik import perona_malik
-from rtseg.kernels.persistence import persistence
-from rtseg.kernels.registry import KERNELS
-from rtseg.kernels.scan_conversion import Fan, to_beams, to_fan
-from rtseg.kernels.smooth import smooth
-from rtseg.kernels.srad import srad
-from rtseg.kernels.steady import smoothed, steadied
+from rtseg.kernels.bmode.log_compression import log_compress
+from rtseg.kernels.bmode.persistence import persistence
+from rtseg.kernels.bmode.scan_conversion import Fan, to_beams, to_fan
+from rtseg.kernels.filters.bilateral import bilateral
+from rtseg.kernels.filters.clahe import clahe
+from rtseg.kernels.filters.frost import frost
+from rtseg.kernels.filters.kuan import kuan
+from rtseg.kernels.filters.lee import lee
+from rtseg.kernels.filters.median import median
+from rtseg.kernels.filters.non_local_means import non_local_means
+from rtseg.kernels.filters.perona_malik import perona_malik
+from rtseg.kernels.filters.srad import srad
+from rtseg.kernels.labels.blend import blend
+from rtseg.kernels.labels.components import drop_small, fill_holes, keep_largest
+from rtseg.kernels.labels.hysteresis import hysteresis
+from rtseg.kernels.labels.inner_contour import inner_contour
+from rtseg.kernels.labels.morphology import closing, opening
+from rtseg.kernels.network.argmax_labels import argmax_labels
+from rtseg.kernels.network.confidence import class_confidence, has_nonfinite, probability
+from rtseg.kernels.network.fit import Fit, letterbox
+from rtseg.kernels.network.fit_input import fit_input
+from rtseg.kernels.network.grey_view import grey_view
+from rtseg.kernels.runtime.registry import KERNELS
+from rtseg.kernels.temporal.smooth import smooth
+from rtseg.kernels.temporal.stabilize import smoothed, steadied
+from rtseg.kernels.temporal.warp import carried
 from rtseg.kernels.warm_up import warm_up
 
 __all__ = [

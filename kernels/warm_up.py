@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from rtseg.kernels.argmax_labels import argmax_labels
-from rtseg.kernels.blend import blend
-from rtseg.kernels.carried import carried
-from rtseg.kernels.confidence import class_confidence, probability
-from rtseg.kernels.fit import letterbox
-from rtseg.kernels.fit_input import fit_input
-from rtseg.kernels.steady import smoothed, steadied
+from rtseg.kernels.labels.blend import blend
+from rtseg.kernels.network.argmax_labels import argmax_labels
+from rtseg.kernels.network.confidence import class_confidence, probability
+from rtseg.kernels.network.fit import letterbox
+from rtseg.kernels.network.fit_input import fit_input
+from rtseg.kernels.temporal.stabilize import smoothed, steadied
+from rtseg.kernels.temporal.warp import carried
 
 
 def warm_up() -> None:

@@ -7,7 +7,7 @@ of rtseg does not import an engine.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rtseg.log_records import install as _install_log_records
+from rtseg.text.log_records import install as _install_log_records
 
 if TYPE_CHECKING:
     from rtseg.engines.load import load_engine
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from rtseg.frame import Frame, Segmentation, StreamInfo
     from rtseg.overlay import Overlay
     from rtseg.pipeline import Pipeline
-    from rtseg.session import Session
+    from rtseg.session.session import Session
     from rtseg.sinks.jsonl import JsonSink
     from rtseg.sinks.masks import MaskSink
-    from rtseg.sinks.video import VideoSink
+    from rtseg.sinks.video.sink import VideoSink
     from rtseg.sources import open_source
     from rtseg.trace import LatencyReport, LatencyTrace
 

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from rtseg.engines.smaller import ShrinkableEngine
+from rtseg.engines.reduced_input import ShrinkableEngine
 from rtseg.errors import ConfigError
 from rtseg.frame import Life
 from rtseg.result import Result
-from rtseg.session import Session
-from rtseg.temporal import TemporalOptions
+from rtseg.session.session import Session
+from rtseg.session.stabilizer import TemporalOptions
 from rtseg.trace import LatencyTrace
 
 WINDOW = 12  # frames that are looked at before anything is changed

@@ -1,6 +1,6 @@
 """Errors that rtseg raises: each says what went wrong and how to mend it, and has a builtin parent."""
 
-from rtseg.safe_text import safe_text
+from rtseg.text.safe_text import safe_text
 
 
 class RtsegError(Exception):

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from rtseg.errors import ConfigError, ImageError
 from rtseg.frame import Image, Labels, Life, Segmentation
 from rtseg.kernels import blend, inner_contour
-from rtseg.kernels.inner_contour import WIDEST
-from rtseg.kernels.memory import check_range
-from rtseg.measure import Measurement, measure
+from rtseg.kernels.labels.inner_contour import WIDEST
+from rtseg.kernels.runtime.arrays import check_range
+from rtseg.measure.region import Measurement, measure
 from rtseg.result import Result
 
 Colour = tuple[int, int, int]

@@ -6,13 +6,13 @@ from enum import Enum
 from time import perf_counter_ns
 
 from rtseg.frame import Frame
-from rtseg.latest import LatestFrame, ReadAhead
+from rtseg.mailbox import LatestFrame, ReadAhead
 from rtseg.result import Result
-from rtseg.sector import Guard
-from rtseg.session import Session
+from rtseg.session.sector import Guard
+from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sources.base import Source
-from rtseg.sources.reconnect import Reconnecting
+from rtseg.sources.live.reconnect import Reconnecting
 from rtseg.trace import AGE, READ, LatencyReport, LatencyTrace
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.event import Event
+from rtseg.connection import Event
 from rtseg.frame import Life
 
 READ = "read"  # until captured_ns: the one stage that is not in the total

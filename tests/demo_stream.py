@@ -4,7 +4,7 @@ from waiting import until
 
 from rtseg.demos.gradio_app.settings import Settings
 from rtseg.sources import open_source
-from rtseg.sources.paced import Paced
+from rtseg.sources.playback import Paced
 
 SMALL = "synthetic:vessel?height=120&width=160&fps=50"
 PLAIN = Settings()

@@ -53,7 +53,7 @@ def square(shape):
 def process(code, folder):
     """Another Python in `folder` that runs `code`, which may import this module and tests of sinks; its output is a pipe."""
     here = Path(__file__).parent
-    paths = os.pathsep.join([str(here), str(here / "sinks"), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([str(here), str(here / "sinks"), str(here / "sinks" / "video"), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": paths}
     return subprocess.Popen([sys.executable, "-c", code], cwd=folder, env=environment, stdout=subprocess.PIPE)
 

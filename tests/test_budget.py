@@ -7,13 +7,13 @@ import pytest
 
 from rtseg.budget import CALM, WINDOW, Budget, parse_budget
 from rtseg.engines.load import load_engine
-from rtseg.engines.smaller import ShrinkableEngine, shrinkable
+from rtseg.engines.reduced_input import ShrinkableEngine, shrinkable
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life, Segmentation
 from rtseg.result import Result
-from rtseg.session import Session
-from rtseg.speckle import SpeckleFilter
-from rtseg.temporal import TemporalOptions
+from rtseg.session.session import Session
+from rtseg.session.speckle import SpeckleFilter
+from rtseg.session.stabilizer import TemporalOptions
 from rtseg.trace import LatencyTrace
 
 SPECKLE, SMALLER, EVERY = "the speckle filter is off", "the network's input is smaller", "the engine runs on every 2nd frame"

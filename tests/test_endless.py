@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from rtseg.engines.load import load_engine
-from rtseg.machine import memory_mb
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
-from rtseg.session import Session
-from rtseg.sinks.draw import DrawSink
+from rtseg.session.session import Session
 from rtseg.sinks.jsonl import JsonSink
+from rtseg.sinks.preview import DrawSink
 from rtseg.sources import open_source
+from rtseg.system.machine import memory_mb
 
 
 @pytest.mark.skipif(memory_mb() is None, reason="this system does not tell how much memory a process holds")

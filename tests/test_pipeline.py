@@ -15,8 +15,8 @@ from rtseg.errors import SinkError, SourceError
 from rtseg.frame import Frame, Origin, StreamInfo
 from rtseg.pipeline import Pipeline, Policy
 from rtseg.result import Result
-from rtseg.session import Session
-from rtseg.sources.reconnect import Reconnecting
+from rtseg.session.session import Session
+from rtseg.sources.live.reconnect import Reconnecting
 from rtseg.trace import AGE
 
 

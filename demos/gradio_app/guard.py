@@ -14,7 +14,7 @@ from rtseg.demos.gradio_app.events import EVENTS, EventRefused, check_event
 from rtseg.demos.gradio_app.events import MOST_BYTES as MOST_EVENT
 from rtseg.demos.gradio_app.uploads import MOST_BYTES, SILENCE_S
 from rtseg.errors import ConfigError
-from rtseg.sinks.view_server import is_loopback, is_ours
+from rtseg.sinks.view.server import is_loopback, is_ours
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+from rtseg.connection import LinkState
 from rtseg.demos.gradio_app.network import Network
 from rtseg.demos.gradio_app.painters import Bare, SecondOpinion, SideBySide
 from rtseg.demos.gradio_app.settings import Look, Settings
 from rtseg.errors import RtsegError, SourceError
-from rtseg.event import LinkState
 from rtseg.frame import StreamInfo
 from rtseg.pipeline import Pipeline
 from rtseg.result import Result
-from rtseg.sinks.screen import Painter, Screen
+from rtseg.sinks.view.screen import Painter, Screen
 from rtseg.sources import Source
-from rtseg.sources.reconnect import Reconnecting
+from rtseg.sources.live.reconnect import Reconnecting
 
 _log = logging.getLogger(__name__)
 

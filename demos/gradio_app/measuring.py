@@ -4,8 +4,8 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from rtseg.bench import Plan, Subject, bench
-from rtseg.bench.write import write_report
+from rtseg.bench.line import Plan, Subject, bench
+from rtseg.bench.line.write import write_report
 from rtseg.demos.gradio_app.settings import Settings
 from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError

@@ -4,7 +4,7 @@ from rtseg.demos.gradio_app.settings import Settings
 from rtseg.engines.base import Engine
 from rtseg.engines.load import load_engine
 from rtseg.frame import StreamInfo
-from rtseg.session import Session
+from rtseg.session.session import Session
 
 
 class Network:

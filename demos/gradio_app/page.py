@@ -20,7 +20,7 @@ from rtseg.demos.gradio_app.work import benchmark, recording
 from rtseg.engines.load import ENGINES
 from rtseg.errors import RtsegError, ViewerRefused
 from rtseg.overlay import NOTICE
-from rtseg.speckle import FILTERS
+from rtseg.session.speckle import FILTERS
 
 _TITLE = f'<h1>rtseg</h1><span class="notice">{NOTICE}</span>'
 _KEYS = "Space pauses, R resets, O hides the overlay, M takes the memory away"

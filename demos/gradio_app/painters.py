@@ -9,8 +9,8 @@ from rtseg.engines.base import Engine
 from rtseg.frame import Image
 from rtseg.overlay import Overlay
 from rtseg.result import Result
-from rtseg.session import Session
-from rtseg.sinks.screen import Painter
+from rtseg.session.session import Session
+from rtseg.sinks.view.screen import Painter
 
 
 class Bare:

@@ -16,16 +16,16 @@ from rtseg.demos.gradio_app.settings import Settings
 from rtseg.engines.load import load_engine
 from rtseg.errors import SourceError
 from rtseg.frame import Image, Life
-from rtseg.measure import Measurement, measure
+from rtseg.measure.region import Measurement, measure
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
 from rtseg.result import Result
-from rtseg.safe_text import safe_text
-from rtseg.session import Session
+from rtseg.session.session import Session
 from rtseg.sinks.jsonl import JsonSink
 from rtseg.sinks.masks import MaskSink
-from rtseg.sinks.video import VideoSink
+from rtseg.sinks.video.sink import VideoSink
 from rtseg.sources import open_source
+from rtseg.text.safe_text import safe_text
 
 MOST_FRAMES, MOST_S = 10_000, 600.0  # of a recording that a visitor brings
 OVERLAY, MASKS, CSV, JSON = "overlay.mp4", "masks.zip", "measurements.csv", "measurements.jsonl"

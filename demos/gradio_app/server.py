@@ -24,9 +24,9 @@ from rtseg.demos.gradio_app.uploads import UploadRefused, has_room, receive_uplo
 from rtseg.demos.gradio_app.visitors import MOST_VIEWS, Visitor, VisitorGone, Visitors
 from rtseg.demos.gradio_app.webcam import Webcam
 from rtseg.errors import RtsegError, SinkError, ViewerRefused
-from rtseg.sinks.mjpeg import CONTENT_TYPE, HEAD, PATIENCE_S, SEND_BUFFER, part
-from rtseg.sinks.room import Room, parse_room
-from rtseg.sinks.view_server import ASSETS, page
+from rtseg.sinks.view.mjpeg import CONTENT_TYPE, HEAD, PATIENCE_S, SEND_BUFFER, part
+from rtseg.sinks.view.server import ASSETS, page
+from rtseg.sinks.view.viewport import Room, parse_room
 
 _FILES = {OVERLAY, MASKS, CSV, JSON, *REPORT}
 _OWN = {"page.css": "text/css", "page.js": "text/javascript"}

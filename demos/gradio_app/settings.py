@@ -7,12 +7,12 @@ from math import isfinite
 from rtseg.engines.load import ENGINES
 from rtseg.engines.zoo import shipped
 from rtseg.errors import ConfigError
-from rtseg.kernels.logits import cut
+from rtseg.kernels.network.logits import cut
 from rtseg.overlay import Overlay
-from rtseg.sector import Locator, SectorFinder, WholeFrame
-from rtseg.session import Session
-from rtseg.speckle import FILTERS, SpeckleFilter
-from rtseg.temporal import STEADY, TemporalOptions
+from rtseg.session.sector import Locator, SectorFinder, WholeFrame
+from rtseg.session.session import Session
+from rtseg.session.speckle import FILTERS, SpeckleFilter
+from rtseg.session.stabilizer import STEADY, TemporalOptions
 
 NO_FILTER = "none"
 OLDEST_MS = 250.0  # a mask that is older is marked LATE, and fades

@@ -4,15 +4,14 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from rtseg.credentials import shown
 from rtseg.demos.gradio_app.webcam import Webcam
 from rtseg.errors import SourceError
-from rtseg.safe_text import safe_text
 from rtseg.sources import Source, open_source
-from rtseg.sources.clip import bundled_clips
-from rtseg.sources.paced import Paced
-from rtseg.sources.repeat import Repeated
+from rtseg.sources.files.bundled_clips import bundled_clips
+from rtseg.sources.playback import Paced, Repeated
 from rtseg.sources.synthetic import Event, SyntheticProbe, parse_script
+from rtseg.text.credentials import shown
+from rtseg.text.safe_text import safe_text
 
 PROBE = "synthetic probe"
 UPLOAD = "an uploaded clip or still"

@@ -12,7 +12,7 @@ from anyio import CapacityLimiter, to_thread
 from av.error import FFmpegError
 
 from rtseg.errors import SourceError
-from rtseg.picture_size import picture_size
+from rtseg.sources.pixels.picture_size import picture_size
 
 MOST_BYTES = 512 << 20
 SILENCE_S = 10.0  # an upload that sends nothing for so long is dropped

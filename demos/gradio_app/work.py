@@ -10,7 +10,7 @@ from rtseg.demos.gradio_app.settings import Settings
 from rtseg.demos.gradio_app.summary import summary
 from rtseg.demos.gradio_app.visitors import Visitor
 from rtseg.errors import ConfigError
-from rtseg.sources.clip import bundled_clips
+from rtseg.sources.files.bundled_clips import bundled_clips
 
 
 def recording(visitor: Visitor, settings: Settings, progress: Progress) -> str:

@@ -8,8 +8,8 @@ From a laptop, `ssh -L 8000:127.0.0.1:8000 jetson` brings the page over without 
 import sys
 
 import rtseg
-from rtseg.sinks.view import ViewSink
-from rtseg.sources.paced import Paced
+from rtseg.sinks.view.sink import ViewSink
+from rtseg.sources.playback import Paced
 
 
 def main(uri: str = "synthetic:vessel?fps=25", where: str = "127.0.0.1:8000") -> None:

@@ -10,12 +10,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
-from rtseg import atomic_file, output
 from rtseg.cli.commands import COMMANDS
 from rtseg.cli.signals import INTERRUPTED, handle_signals
 from rtseg.cli.standard_streams import prepare_streams
 from rtseg.errors import RtsegError
-from rtseg.safe_text import safe_text
+from rtseg.output import atomic_file, private_file
+from rtseg.text.safe_text import safe_text
 
 if TYPE_CHECKING:
     from rtseg.cli.console import console, show
@@ -72,7 +72,7 @@ class Commands(TyperGroup):
             sys.exit(INTERRUPTED)
         finally:
             atomic_file.release()
-            output.set_mode()
+            private_file.set_mode()
 
 
 app = typer.Typer(
@@ -93,8 +93,8 @@ def load_command(name: str) -> Any:
 
     One that opens a model file has `--trust-model` too.
     """
-    from rtseg.cli.pixels import add_max_pixels
-    from rtseg.cli.trust import add_trust_model
+    from rtseg.cli.options.pixels import add_max_pixels
+    from rtseg.cli.options.trust import add_trust_model
 
     import_module(COMMANDS[name].module)
     registered = typer.Typer()

@@ -14,7 +14,7 @@ def average(
     models: Annotated[list[str], typer.Argument(help="Networks in FP32, trained on from the same beginning.")],
 ) -> None:
     """Write the mean of MODELS: what several trainings of one beginning agree on, at the work of one (extra `onnx`)."""
-    from rtseg.engines.average import average as write
+    from rtseg.engines.convert.weight_average import average as write
     from rtseg.engines.load import model_path
 
     averaged = write([model_path(model) for model in models], out)

@@ -12,15 +12,15 @@ from rich.progress import Progress
 
 from rtseg import kernels
 from rtseg.cli.app import app, console
-from rtseg.cli.network import OnnxDescription
-from rtseg.cli.options import grouped
+from rtseg.cli.options.grouped import grouped
+from rtseg.cli.options.model import OnnxDescription
 from rtseg.cli.terminal import progress_bar
 from rtseg.engines.base import Engine
+from rtseg.engines.failover.shadow_run import Trial
 from rtseg.engines.load import load_engine, model_path
-from rtseg.engines.trial import Trial
 from rtseg.errors import GateRefusal
 from rtseg.frame import Image
-from rtseg.kernels.fit import letterbox
+from rtseg.kernels.network.fit import letterbox
 from rtseg.sources import open_source
 
 ENDURED = 300  # frames at the gate, the memory carried through all of them
@@ -42,11 +42,11 @@ def build(
 ) -> None:
     """Build a TensorRT plan for this GPU and keep it, if it segments as the CPU does (extra `tensorrt`)."""
     path, spec = model_path(model), description.of(model)
-    from rtseg.engines.build import best_precision, tag_for
-    from rtseg.engines.build import build as make
-    from rtseg.engines.gpu import Gpu
-    from rtseg.engines.plans import PlanCache, PlanFile
-    from rtseg.engines.tensorrt import TensorRtEngine
+    from rtseg.engines.tensorrt.builder import best_precision, tag_for
+    from rtseg.engines.tensorrt.builder import build as make
+    from rtseg.engines.tensorrt.device import Gpu
+    from rtseg.engines.tensorrt.engine import TensorRtEngine
+    from rtseg.engines.tensorrt.plan_cache import PlanCache, PlanFile
 
     cache = PlanCache()
     with ExitStack() as stack:

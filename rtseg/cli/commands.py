@@ -47,7 +47,7 @@ COMMANDS = {
     "run": CommandEntry("rtseg.cli.run", "Segment SOURCE and write the overlay, the masks and the measurements."),
     "train": CommandEntry("rtseg.cli.train", "Train a network as CONFIG says (extra `train`)."),
     "bench": CommandEntry(
-        "rtseg.cli.bench",
+        "rtseg.cli.bench.command",
         "Measure SOURCE through a model (run, which is meant where no mode is named), or one part of rtseg.",
     ),
 }

@@ -25,7 +25,7 @@ def demo(
     from rtseg.demos.gradio_app.guard import check_host
     from rtseg.demos.gradio_app.server import listening, serve
     from rtseg.demos.gradio_app.sources import Sources
-    from rtseg.sinks.view_server import url_of
+    from rtseg.sinks.view.server import url_of
 
     leave_cores()
     accounts = auth or []

@@ -9,7 +9,7 @@ import typer
 from rtseg.cli.app import app
 
 if TYPE_CHECKING:
-    from rtseg.source_doctor import Look
+    from rtseg.doctor.source import Look
 
 
 @app.command()
@@ -25,7 +25,7 @@ def doctor(
     from rich.text import Text
 
     from rtseg.cli.console import console
-    from rtseg.doctor import examine
+    from rtseg.doctor.environment import examine
 
     table = Table("", "name", "here", "what")
     for finding in examine():
@@ -38,8 +38,8 @@ def _look_at(uri: str, seconds: float) -> None:
     from rich.table import Table
 
     from rtseg.cli.console import console
-    from rtseg.cli.live import events_shown
-    from rtseg.source_doctor import advice, watch
+    from rtseg.cli.options.live import events_shown
+    from rtseg.doctor.source import advice, watch
     from rtseg.sources import open_source
     from rtseg.sources.address import shown
 
@@ -79,8 +79,8 @@ def _rows(look: "Look") -> Iterator[tuple[str, str]]:
 def _usb_speed(uri: str) -> float | None:
     if not uri.startswith("camera:"):
         return None
-    from rtseg.sources.camera import parse
-    from rtseg.sources.usb import usb_speed
+    from rtseg.sources.live.camera import parse
+    from rtseg.sources.live.v4l2 import usb_speed
 
     device, _ = parse(uri.removeprefix("camera:"))
     return usb_speed(f"/dev/video{device}" if device.isdecimal() else device)

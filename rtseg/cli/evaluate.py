@@ -9,22 +9,22 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from rtseg.atomic_file import write_atomically
 from rtseg.cli.app import app, console
-from rtseg.cli.cases import SubjectsOption, chosen, of_subjects
-from rtseg.cli.files import PRIVATE, ModeOption, prepare
-from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
-from rtseg.cli.options import grouped
-from rtseg.cli.temporal import on_video
+from rtseg.cli.bench.temporal import on_video
+from rtseg.cli.options.dataset import SubjectsOption, chosen, of_subjects
+from rtseg.cli.options.grouped import grouped
+from rtseg.cli.options.model import EngineOption, OnnxDescription, ThreadsOption, load
+from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare
 from rtseg.cli.terminal import progress_bar
-from rtseg.dataset import Case, find_twins, open_dataset
 from rtseg.errors import ConfigError, DatasetError
-from rtseg.evaluate import Evaluation
-from rtseg.evaluate import evaluate as measure
-from rtseg.failures import Kept, png, sheet
-from rtseg.safe_text import json_text
-from rtseg.sector import WholeFrame
-from rtseg.session import Session
+from rtseg.evaluation.dataset import Case, find_twins, open_dataset
+from rtseg.evaluation.evaluate import Evaluation
+from rtseg.evaluation.evaluate import evaluate as measure
+from rtseg.evaluation.worst_cases import Kept, png, sheet
+from rtseg.output.atomic_file import write_atomically
+from rtseg.session.sector import WholeFrame
+from rtseg.session.session import Session
+from rtseg.text.safe_text import json_text
 
 
 @app.command("eval")

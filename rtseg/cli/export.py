@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from rtseg.cli.app import app, console
-from rtseg.cli.network import Description
-from rtseg.cli.options import grouped
+from rtseg.cli.options.grouped import grouped
+from rtseg.cli.options.model import Description
 from rtseg.engines.base import ModelSpec
 from rtseg.errors import ConfigError
 
@@ -31,7 +31,7 @@ def export(
         raise ConfigError(f"export takes [MODULE:FACTORY] CHECKPOINT OUT, and not {len(what)} names: see rtseg export --help")
     *sources, out = what
     spec = description.of(out)
-    from rtseg.engines.export import export as write
+    from rtseg.engines.convert.export_torch import export as write
 
     network, spec = _network(sources, spec)
     if mirrored:
@@ -49,7 +49,7 @@ def _network(sources: list[str], spec: ModelSpec | None) -> tuple[Any, ModelSpec
         return trained(checkpoint)
     if spec is None:
         raise ConfigError(f"what {factory[0]} takes is unknown: give --size and --classes, and --mean and --std")
-    from rtseg.engines.foreign import foreign_network, states_of
+    from rtseg.engines.convert.third_party import foreign_network, states_of
 
     network = foreign_network(checkpoint, *factory, spec=spec)
     return network, replace(spec, states=states_of(network, spec.size))
@@ -57,7 +57,7 @@ def _network(sources: list[str], spec: ModelSpec | None) -> tuple[Any, ModelSpec
 
 def _twice(network: Any, spec: ModelSpec) -> tuple[Any, ModelSpec]:
     """A network that sees the mirror image too, with a memory of either view."""
-    from rtseg.engines.foreign import states_of
+    from rtseg.engines.convert.third_party import states_of
     from rtseg.models.mirrored import Mirrored
 
     twice = Mirrored(network)

@@ -7,17 +7,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from rtseg.atomic_file import write_atomically
 from rtseg.cli.app import app, console
-from rtseg.cli.cases import SplitOption, SubjectsOption, chosen
-from rtseg.cli.files import PRIVATE, ModeOption, prepare
-from rtseg.cli.network import EngineOption, OnnxDescription, ThreadsOption, load
-from rtseg.cli.options import grouped
+from rtseg.cli.options.dataset import SplitOption, SubjectsOption, chosen
+from rtseg.cli.options.grouped import grouped
+from rtseg.cli.options.model import EngineOption, OnnxDescription, ThreadsOption, load
+from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare
 from rtseg.cli.terminal import progress_bar
-from rtseg.dataset import open_dataset
-from rtseg.gate import GateReport
-from rtseg.gate import gate as measure
-from rtseg.safe_text import json_text
+from rtseg.evaluation.dataset import open_dataset
+from rtseg.evaluation.gate import GateReport
+from rtseg.evaluation.gate import gate as measure
+from rtseg.output.atomic_file import write_atomically
+from rtseg.text.safe_text import json_text
 
 
 @app.command()

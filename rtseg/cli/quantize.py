@@ -8,11 +8,11 @@ import typer
 from rich.progress import track
 
 from rtseg.cli.app import app, console
-from rtseg.cli.cases import SplitOption, SubjectsOption, chosen
-from rtseg.cli.network import OnnxDescription
-from rtseg.cli.options import grouped
-from rtseg.dataset import Case, open_dataset, scans
+from rtseg.cli.options.dataset import SplitOption, SubjectsOption, chosen
+from rtseg.cli.options.grouped import grouped
+from rtseg.cli.options.model import OnnxDescription
 from rtseg.engines.load import model_path
+from rtseg.evaluation.dataset import Case, open_dataset, scans
 from rtseg.frame import Image
 
 NAMED = 12  # subjects at most that are named one by one
@@ -34,7 +34,7 @@ def quantize(
     description: OnnxDescription,
 ) -> None:
     """Write MODEL in INT8, calibrated on real clips with the memory carried along (extra `onnx`)."""
-    from rtseg.engines.quantise import quantise
+    from rtseg.engines.convert.quantize import quantise
 
     path, spec = model_path(model), description.of(model)
     calibrated = _share(scans(chosen(open_dataset(data), "training", split, subjects)), frames)

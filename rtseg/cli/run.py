@@ -8,29 +8,29 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rtseg.cli.app import app, console
-from rtseg.cli.budget import BudgetOption, keeping, saving
-from rtseg.cli.files import PRIVATE, Files, ModeOption, prepare, tell_written
-from rtseg.cli.igtl import Serving, tell_missed
-from rtseg.cli.live import PolicyOption, events_shown, tell_connections
-from rtseg.cli.network import EngineOption, ModelOption, OnnxDescription, ThreadsOption, load
-from rtseg.cli.options import grouped
-from rtseg.cli.record import RecordOption, recording, session_for, tell_recorded
-from rtseg.cli.steadying import Steadying
+from rtseg.cli.options.budget import BudgetOption, keeping, saving
+from rtseg.cli.options.display import Watching
+from rtseg.cli.options.grouped import grouped
+from rtseg.cli.options.igtl import Serving, tell_missed
+from rtseg.cli.options.live import PolicyOption, events_shown, tell_connections
+from rtseg.cli.options.model import EngineOption, ModelOption, OnnxDescription, ThreadsOption, load
+from rtseg.cli.options.outputs import PRIVATE, Files, ModeOption, prepare, tell_written
+from rtseg.cli.options.record import RecordOption, recording, session_for, tell_recorded
+from rtseg.cli.options.temporal import Steadying
 from rtseg.cli.tables import latency_table
 from rtseg.cli.threads import leave_cores
-from rtseg.cli.watch import Watching
 from rtseg.errors import SourceError
 from rtseg.pipeline import Pipeline
-from rtseg.sector import Guard
+from rtseg.session.sector import Guard
+from rtseg.session.speckle import FILTERS, SpeckleFilter
 from rtseg.sinks.base import Sink
-from rtseg.sinks.igtl import IgtlSink
-from rtseg.sinks.video import VideoSink
-from rtseg.sinks.watchdog import watchdogs
+from rtseg.sinks.igtl.sink import IgtlSink
+from rtseg.sinks.systemd import watchdogs
+from rtseg.sinks.video.sink import VideoSink
 from rtseg.sources import Source, open_source
 from rtseg.sources.address import shown
+from rtseg.sources.files.replay import without_gaps
 from rtseg.sources.open import KNOWN
-from rtseg.sources.replay import without_gaps
-from rtseg.speckle import FILTERS, SpeckleFilter
 
 SOURCES = f"{KNOWN[0].upper()}{KNOWN[1:]}"
 

@@ -4,8 +4,8 @@ import sys
 import traceback
 from types import TracebackType
 
-from rtseg.credentials import without_credentials
-from rtseg.safe_text import printable
+from rtseg.text.credentials import without_credentials
+from rtseg.text.safe_text import printable
 
 
 def prepare_streams() -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from rtseg.safe_text import safe_text
+from rtseg.text.safe_text import safe_text
 from rtseg.trace import PERCENTILES, LatencyReport
 
 COLUMNS = (*(f"p{percent:g}" for percent in PERCENTILES), "max", "mean")

@@ -9,8 +9,8 @@ from rich.segment import Segment
 from rich.status import Status
 from rich.text import Text
 
-from rtseg.credentials import without_credentials
-from rtseg.safe_text import printable, safe_text
+from rtseg.text.credentials import without_credentials
+from rtseg.text.safe_text import printable, safe_text
 
 
 class SafeConsole(Console):

@@ -2,7 +2,7 @@
 
 import cv2
 
-from rtseg.kernels.cores import in_company
+from rtseg.kernels.runtime.cpu import in_company
 
 
 def leave_cores() -> None:

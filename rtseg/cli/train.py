@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rtseg.cli.app import app, console
-from rtseg.cli.files import PRIVATE, ModeOption, prepare
+from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare
 
 
 @app.command()

@@ -7,7 +7,7 @@ generators, ISCC 2005).
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.kernels.cores import compiled
+from rtseg.kernels.runtime.cpu import compiled
 
 _POLYNOMIAL = 0x42F0E1EBA9EA3693
 _ALL = (1 << 64) - 1

@@ -9,10 +9,10 @@ from typing import Any
 
 from rtseg.errors import SinkError
 from rtseg.frame import StreamInfo
-from rtseg.measure import Measurement, measure
+from rtseg.measure.region import Measurement, measure
 from rtseg.result import Result
-from rtseg.safe_text import json_text
-from rtseg.sinks.whole_file import WholeFile
+from rtseg.sinks.recording.unbuffered_file import WholeFile
+from rtseg.text.safe_text import json_text
 
 
 class JsonSink:

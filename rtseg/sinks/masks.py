@@ -8,9 +8,9 @@ import numpy as np
 
 from rtseg.errors import ConfigError, SinkError
 from rtseg.frame import Segmentation, StreamInfo
-from rtseg.output import FolderLock, hold_folder, make_folder
+from rtseg.output.private_file import FolderLock, hold_folder, make_folder
 from rtseg.result import Result
-from rtseg.sinks.whole_file import WholeFile
+from rtseg.sinks.recording.unbuffered_file import WholeFile
 
 FORMATS = ("png", "npz")
 

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
-from rtseg.credentials import shown
 from rtseg.errors import ConfigError
+from rtseg.text.credentials import shown
 
 __all__ = ["host", "read_options", "shown", "split_options"]
 

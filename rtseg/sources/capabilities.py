@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import av
 from av.error import FFmpegError, ProtocolNotFoundError
 
-from rtseg.machine import installed
-from rtseg.sources.clip import bundled_clips
-from rtseg.sources.hardware import missing
-from rtseg.sources.network import PROTOCOLS
-from rtseg.sources.raw import FOURCC
-from rtseg.sources.v4l2 import BUFFERS, devices
+from rtseg.sources.files.bundled_clips import bundled_clips
+from rtseg.sources.live.network_stream import PROTOCOLS
+from rtseg.sources.live.v4l2 import BUFFERS, devices
+from rtseg.sources.pixels.nvdec import missing
+from rtseg.sources.pixels.pixel_formats import FOURCC
+from rtseg.system.machine import installed
 
 
 @dataclass(frozen=True, slots=True)

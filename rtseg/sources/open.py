@@ -2,23 +2,23 @@
 
 import re
 
-from rtseg.credentials import remember
 from rtseg.errors import SourceError
 from rtseg.frame import Spacing
 from rtseg.sources.address import read_options
 from rtseg.sources.base import Source, is_there
-from rtseg.sources.camera import open_camera
-from rtseg.sources.clip import open_clip
-from rtseg.sources.formats import format_of
-from rtseg.sources.hardware import CPU, OPTION
-from rtseg.sources.igtl import open_igtl
-from rtseg.sources.images import ImageFiles, is_images
-from rtseg.sources.metaimage import open_metaimage
-from rtseg.sources.network import PROTOCOLS, open_network
-from rtseg.sources.replay import open_replay
-from rtseg.sources.stdin import open_stdin
+from rtseg.sources.files.bundled_clips import open_clip
+from rtseg.sources.files.formats import format_of
+from rtseg.sources.files.images import ImageFiles, is_images
+from rtseg.sources.files.metaimage import open_metaimage
+from rtseg.sources.files.replay import open_replay
+from rtseg.sources.files.video import VideoFile
+from rtseg.sources.live.camera import open_camera
+from rtseg.sources.live.igtl import open_igtl
+from rtseg.sources.live.network_stream import PROTOCOLS, open_network
+from rtseg.sources.live.stdin import open_stdin
+from rtseg.sources.pixels.nvdec import CPU, OPTION
 from rtseg.sources.synthetic import open_synthetic
-from rtseg.sources.video import VideoFile
+from rtseg.text.credentials import remember
 
 KNOWN = (
     "a video file, a folder or glob of images, dicom:FILE, replay:FOLDER, clip:NAME, synthetic:, "
@@ -72,7 +72,7 @@ def _open_live(scheme: str, uri: str, fps: float | None, spacing_mm: Spacing | N
         case "camera":
             return open_camera(uri.partition(":")[2], fps=fps, spacing_mm=spacing_mm)
         case "screen":
-            from rtseg.sources.screen import open_screen
+            from rtseg.sources.live.screen import open_screen
 
             return open_screen(uri.partition(":")[2], fps=fps, spacing_mm=spacing_mm)
         case "igtl":
@@ -87,15 +87,15 @@ def _open_format(name: str, path: str, fps: float | None, spacing_mm: Spacing | 
         case "replay":
             return open_replay(path, fps=fps, spacing_mm=spacing_mm)
         case "dicom":
-            from rtseg.sources.dicom import open_dicom
+            from rtseg.sources.files.dicom import open_dicom
 
             return open_dicom(path, fps=fps, spacing_mm=spacing_mm)
         case "nrrd":
-            from rtseg.sources.nrrd import open_nrrd
+            from rtseg.sources.files.nrrd import open_nrrd
 
             return open_nrrd(path, fps=fps, spacing_mm=spacing_mm)
         case "nifti":
-            from rtseg.sources.nifti import open_nifti
+            from rtseg.sources.files.nifti import open_nifti
 
             return open_nifti(path, fps=fps, spacing_mm=spacing_mm)
         case _:

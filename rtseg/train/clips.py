@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.dataset import Case, scans
-from rtseg.kernels.fit import letterbox
+from rtseg.evaluation.dataset import Case, scans
+from rtseg.kernels.network.fit import letterbox
 from rtseg.train.augment import Look, Rng, border, degrade
 from rtseg.train.config import DataConfig
 from rtseg.train.motion import Motion, Pulse, similarity

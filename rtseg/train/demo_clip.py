@@ -11,11 +11,11 @@ from pathlib import Path
 import av
 import numpy as np
 
-from rtseg.atomic_file import write_atomically
-from rtseg.dataset import Case, open_dataset
 from rtseg.errors import DatasetError
+from rtseg.evaluation.dataset import Case, open_dataset
 from rtseg.frame import Image, Mask
-from rtseg.output import opener
+from rtseg.output.atomic_file import write_atomically
+from rtseg.output.private_file import opener
 from rtseg.train.augment import Speckle
 from rtseg.train.clips import Still, render
 from rtseg.train.motion import Motion, Pulse, similarity

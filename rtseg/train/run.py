@@ -12,11 +12,11 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
-from rtseg.dataset import Case, find_twins, open_dataset, split
 from rtseg.errors import ConfigError
+from rtseg.evaluation.dataset import Case, find_twins, open_dataset, split
 from rtseg.models import VideoNetwork
-from rtseg.output import held_folder
-from rtseg.safe_text import json_text
+from rtseg.output.private_file import held_folder
+from rtseg.text.safe_text import json_text
 from rtseg.train.checkpoint import begin, build, expected_whole, read_checkpoint, write_checkpoint
 from rtseg.train.clips import Clip, ClipMaker
 from rtseg.train.config import ScheduleConfig, TrainConfig, read_config

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.dataset import Case
+from rtseg.evaluation.dataset import Case
 from rtseg.frame import Image, Labels
 from rtseg.train.augment import Speckle, degrade
 from rtseg.train.clips import Still, middle, render, still

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from rtseg.atomic_file import write_atomically
 from rtseg.errors import SinkError
+from rtseg.output.atomic_file import write_atomically
 
 
 def write_whole(path: Path, data: bytes) -> None:

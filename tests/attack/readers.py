@@ -11,12 +11,12 @@ from attack.planted import plant
 from faults.server import Server
 from igtl.peers import Peer, Reader, eventually
 
+from rtseg.connection import LinkState
 from rtseg.engines.load import load_engine
 from rtseg.errors import RtsegError, SourceError
-from rtseg.event import LinkState
-from rtseg.sinks.igtl import IgtlSink
+from rtseg.sinks.igtl.sink import IgtlSink
 from rtseg.sources import open_source
-from rtseg.sources.igtl import IgtlLink
+from rtseg.sources.live.igtl import IgtlLink
 
 FRAMES_MOST = 40
 _LIVE_FRAMES = 3

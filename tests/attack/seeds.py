@@ -14,7 +14,7 @@ import nrrd
 import numpy as np
 from igtl import peers
 from pydicom.uid import JPEGBaseline8Bit
-from recordings import made
+from sinks.recording import made
 from sources import dicoms
 
 from rtseg.igtl.text import Status, write_status, write_string

@@ -22,7 +22,7 @@ from faults.igtl import IgtlServer
 from faults.rtsp import RtspServer
 
 import rtseg
-import rtseg.sector
+import rtseg.session.sector
 import rtseg.sinks
 from rtseg.cli.app import load_command
 
@@ -96,7 +96,7 @@ def test_a_call_in_the_text_fits_the_signature(path, call):
 
 def public(name):
     """The public class or function of a name."""
-    homes = (rtseg, rtseg.sinks, rtseg.sector)
+    homes = (rtseg, rtseg.sinks, rtseg.session.sector)
     return next(getattr(home, name.removeprefix("rtseg.")) for home in homes if hasattr(home, name.removeprefix("rtseg.")))
 
 

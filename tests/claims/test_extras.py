@@ -14,10 +14,10 @@ PLUGINS = {"python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle"}  #
 TORCH = (  # reached only by `rtseg train`, `rtseg export`, `rtseg quantize` and `rtseg bench --engines`
     "rtseg/models/",
     "rtseg/train/",
-    "engines/export.py",
-    "engines/foreign.py",
-    "engines/half.py",
-    "engines/quantise.py",
+    "engines/convert/export_torch.py",
+    "engines/convert/third_party.py",
+    "engines/tensorrt/fp16.py",
+    "engines/convert/quantize.py",
     "engines/torch.py",
 )
 

@@ -12,7 +12,7 @@ from claims.checkout import ROOT, build_wheel, project
 CARRIED = (  # what must be inside, wherever it stands in the checkout; the links to kernels/ and engines/ become folders
     "rtseg/**/*.py",
     "rtseg/py.typed",
-    "rtseg/sources/clips/*",
+    "rtseg/sources/files/clips/*",
     "kernels/**/*.py",
     "kernels/**/*.cu*",
     "engines/**/*.py",
@@ -21,9 +21,14 @@ CARRIED = (  # what must be inside, wherever it stands in the checkout; the link
     "demos/**/*.py",
     "demos/gradio_app/page.*",
     "demos/*.ipynb",
-    "rtseg/sinks/page/*",
+    "rtseg/sinks/view/page/*",
 )
-SHIPPED = ("rtseg/py.typed", "rtseg/engines/zoo/carotid.onnx", "rtseg/sources/clips/carotid.mp4", "rtseg/kernels/registry.py")
+SHIPPED = (
+    "rtseg/py.typed",
+    "rtseg/engines/zoo/carotid.onnx",
+    "rtseg/sources/files/clips/carotid.mp4",
+    "rtseg/kernels/runtime/registry.py",
+)
 
 
 def contents(wheel: Path) -> dict[str, int]:

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rtseg.cli.app import app
-from rtseg.kernels import cores
+from rtseg.kernels.runtime import cpu
 
 SYNTHETIC = "synthetic:vessel?height=64&width=96&frames=12"
 
@@ -34,24 +34,24 @@ def test_run_writes_what_it_is_asked_for(tiny: Path, tmp_path: Path):
     assert "warm-up of 2 not counted" in said
 
 
-@pytest.mark.skipif(cores.cores() == 1, reason="there is one thread for everything")
+@pytest.mark.skipif(cpu.cores() == 1, reason="there is one thread for everything")
 def test_where_a_line_runs_opencv_and_small_kernels_have_one_thread(tiny: Path, monkeypatch: pytest.MonkeyPatch):
     threads = cv2.getNumThreads()
-    monkeypatch.setattr(cores, "_least", [cores.LEAST_BANDS])
+    monkeypatch.setattr(cpu, "_least", [cpu.LEAST_BANDS])
     cv2.setNumThreads(3)
     try:
-        assert _bands_of(cores.LEAST_BANDS * cores.LEAST_WORK) > 1
+        assert _bands_of(cpu.LEAST_BANDS * cpu.LEAST_WORK) > 1
         assert rtseg("run", SYNTHETIC, "--model", tiny).exit_code == 0
         assert cv2.getNumThreads() == 1
-        assert _bands_of(cores.LEAST_BANDS * cores.LEAST_WORK) == 1
-        assert _bands_of(cores.LEAST_IN_COMPANY * cores.LEAST_WORK) > 1
+        assert _bands_of(cpu.LEAST_BANDS * cpu.LEAST_WORK) == 1
+        assert _bands_of(cpu.LEAST_IN_COMPANY * cpu.LEAST_WORK) > 1
     finally:
         cv2.setNumThreads(threads)
 
 
 def _bands_of(work: int) -> int:
     bands = []
-    cores.by_rows(1000, work // 1000, lambda first, end: bands.append(end - first))
+    cpu.by_rows(1000, work // 1000, lambda first, end: bands.append(end - first))
     return len(bands)
 
 

@@ -11,7 +11,7 @@ import waiting
 from faults.camera import Camera
 from faults.mjpeg import MjpegServer
 from sources.links import wait_until
-from sources.test_stdin import stream
+from sources.live.test_stdin import stream
 
 SIZE = (48, 64)
 

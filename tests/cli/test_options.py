@@ -7,8 +7,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from rtseg.cli.network import Description, OnnxDescription
-from rtseg.cli.options import grouped
+from rtseg.cli.options.grouped import grouped
+from rtseg.cli.options.model import Description, OnnxDescription
 from rtseg.errors import ConfigError
 
 said: list[object] = []

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from rtseg.atomic_file import write_atomically
+from rtseg.bench.kernels import paired_timing
 from rtseg.cli.app import app
 from rtseg.errors import SinkError
-from rtseg.kernel_bench import turns
-from rtseg.output import make_folder
-from rtseg.sinks.whole_file import WholeFile
+from rtseg.output.atomic_file import write_atomically
+from rtseg.output.private_file import make_folder
+from rtseg.sinks.recording.unbuffered_file import WholeFile
 
 pytestmark = pytest.mark.attack
 
@@ -107,8 +107,8 @@ def test_bench_run_and_loop(umask: None, tiny: Path, out: Path):
 
 
 def test_bench_kernels_and_frontier(umask: None, tiny: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(turns, "BUDGET_NS", 1)
-    monkeypatch.setattr("rtseg.cli.kernels.QUICK_SIZES", ((24, 32),))
+    monkeypatch.setattr(paired_timing, "BUDGET_NS", 1)
+    monkeypatch.setattr("rtseg.cli.bench.kernels.QUICK_SIZES", ((24, 32),))
     assert rtseg("bench", "--kernels", "--quick", "--json", out / "kernels.json").exit_code == 0
     timed = {"engines": [{"name": "openvino fp32", "model": "net", "median_ms": 8.0}]}
     (tmp_path / "timed.json").write_text(json.dumps(timed))

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from rtseg.cli.app import app, load_command
-from rtseg.engines import examination
+from rtseg.engines.validation import examination
 
 BENCH = ("run", "engines", "loop", "speckle", "temporal")
 

@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from rtseg.cli.app import app
-from rtseg.cli.watch import Watching
+from rtseg.cli.options.display import Watching
 from rtseg.errors import ConfigError
 from rtseg.sinks import ViewSink, WindowSink
 from rtseg.sources import open_source
-from rtseg.sources.paced import Paced
+from rtseg.sources.playback import Paced
 
 WAIT_S = 60
 SMALL = "synthetic:vessel?height=96&width=128&fps=50"

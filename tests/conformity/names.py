@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-OURS = {"tensorrt": ("engines/plan.py", "engines/build.py"), "cuda": ("engines/gpu.py",)}
+OURS = {"tensorrt": ("engines/tensorrt/runtime.py", "engines/tensorrt/builder.py"), "cuda": ("engines/tensorrt/device.py",)}
 
 # The methods and attributes that our code uses of what TensorRT makes: (class, name), with the parameters that it names.
 TENSORRT_METHODS: dict[tuple[str, str], tuple[str, ...]] = {

@@ -30,16 +30,15 @@ from stamps import BITS, LISTEN, PROBE, READ, ROUND_MS, SHOWN, SIDE, STAMP, Stam
 
 import rtseg
 from rtseg.engines.load import load_engine
-from rtseg.machine import describe
 from rtseg.pipeline import Pipeline
-from rtseg.session import Session
-from rtseg.sinks.view import ViewSink
-from rtseg.sources.paced import Paced
-from rtseg.sources.repeat import Repeated
+from rtseg.session.session import Session
+from rtseg.sinks.view.sink import ViewSink
+from rtseg.sources.playback import Paced, Repeated
+from rtseg.system.machine import describe
 
 SETTLE_S = 5.0
 PICTURE = ".picture canvas, .picture img"
-PAGE = Path(rtseg.__file__).parent / "sinks" / "page"
+PAGE = Path(rtseg.__file__).parent / "sinks" / "view" / "page"
 WITHOUT_CANVAS = "delete HTMLCanvasElement.prototype.transferControlToOffscreen"
 
 

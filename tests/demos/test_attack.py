@@ -16,7 +16,7 @@ from rtseg.demos.gradio_app.sources import ADDRESS, Sources
 from rtseg.demos.gradio_app.uploads import UploadRefused, take_in
 from rtseg.demos.gradio_app.visitors import MOST_CLICKS, MOST_VIEWS, Visitors
 from rtseg.errors import SourceError, ViewerRefused
-from rtseg.sources.clip import bundled_clips
+from rtseg.sources.files.bundled_clips import bundled_clips
 
 pytestmark = pytest.mark.attack
 

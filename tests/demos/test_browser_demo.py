@@ -8,7 +8,7 @@ import pytest
 from waiting import WAIT_S, until
 
 from rtseg.sources import open_source
-from rtseg.sources.clip import bundled_clips
+from rtseg.sources.files.bundled_clips import bundled_clips
 
 
 def drawn(page):

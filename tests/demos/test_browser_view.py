@@ -11,10 +11,10 @@ from waiting import WAIT_S, until
 
 from rtseg.engines.load import load_engine
 from rtseg.pipeline import Pipeline
-from rtseg.session import Session
-from rtseg.sinks.view import ViewSink
+from rtseg.session.session import Session
+from rtseg.sinks.view.sink import ViewSink
 from rtseg.sources import open_source
-from rtseg.sources.paced import Paced
+from rtseg.sources.playback import Paced
 
 SMALL = "synthetic:vessel?height=240&width=320&fps=20"
 

@@ -18,7 +18,7 @@ from rtseg.demos.gradio_app.uploads import UploadRefused, kind_of, take_in
 from rtseg.demos.gradio_app.visitors import VisitorGone, Visitors
 from rtseg.demos.gradio_app.webcam import Webcam
 from rtseg.errors import SourceError, ViewerRefused
-from rtseg.sources.clip import bundled_clips
+from rtseg.sources.files.bundled_clips import bundled_clips
 
 CLIP = bundled_clips()["carotid"]
 

@@ -13,8 +13,8 @@ from rtseg.demos.gradio_app.sources import FAULTS, Probe
 from rtseg.demos.gradio_app.webcam import SIZE, Webcam
 from rtseg.errors import ImageError, SourceError
 from rtseg.sources import open_source
-from rtseg.sources.paced import Paced
-from rtseg.sources.reconnect import LinkLimits, Reconnecting
+from rtseg.sources.live.reconnect import LinkLimits, Reconnecting
+from rtseg.sources.playback import Paced
 
 
 def test_before_anything_is_chosen(live):

@@ -17,7 +17,7 @@ from rtseg.demos.gradio_app.settings import Settings
 from rtseg.demos.gradio_app.sources import CAMERA, PROBE, UPLOAD, Sources
 from rtseg.demos.gradio_app.webcam import SIZE
 from rtseg.errors import ConfigError, SinkError
-from rtseg.sources.clip import bundled_clips
+from rtseg.sources.files.bundled_clips import bundled_clips
 
 USUAL = tuple(getattr(Settings(), name) for name in Settings.__slots__)
 

@@ -32,7 +32,7 @@ ALWAYS = ("-std=c++17", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-Werr
 
 def sources(folder: Path = KERNELS) -> list[Path]:
     """The .cu files of a folder."""
-    return sorted(folder.glob("*.cu"))
+    return sorted(folder.rglob("*.cu"))
 
 
 def shared_library(folder: Path, cuda_files: list[Path], *flags: str) -> Path:
@@ -73,7 +73,7 @@ def sanitized_python(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 def _together(folder: Path, cuda_files: list[Path]) -> Path:
     """A file that includes them all, so that the headers are read once, and that has another name when one has changed."""
-    headers = sorted({header for path in [*cuda_files, KERNELS / "any"] for header in path.parent.glob("*.cuh")})
+    headers = sorted({*KERNELS.rglob("*.cuh"), *(header for path in cuda_files for header in path.parent.glob("*.cuh"))})
     content = b"".join(path.read_bytes() for path in [*headers, *cuda_files])
     together = folder / f"{_digest(content, [])}.cu"
     together.write_text("".join(f'#include "{path}"\n' for path in cuda_files))

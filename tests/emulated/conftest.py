@@ -15,7 +15,7 @@ import pytest
 from emulated import compiler
 from emulated.driver import device as devices
 
-from rtseg.kernels import cuda
+from rtseg.kernels.runtime import cuda
 
 REAL = os.environ.get("RTSEG_PYCUDA", "")  # where the real pycuda is built; else its stand-in serves
 KEPT_S = 24 * 3600  # after a day a library is compiled anew, so that those of old kernels go
@@ -34,7 +34,7 @@ def compiled_folder(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def kernels_library(compiled_folder: Path) -> Path:
-    """All of kernels/*.cu with the emulator."""
+    """All of kernels/*/*.cu with the emulator."""
     return compiler.shared_library(compiled_folder, compiler.sources(), *compiler.PLAIN)
 
 
@@ -85,5 +85,5 @@ def _real_pycuda(library: Path, built: Path) -> ModuleType:
 
 
 def _forget_gpu_modules() -> None:
-    for name in ("gpu", "plan", "step", "uploads", "lasting", "tensorrt", "build", "rising", "planned"):
-        sys.modules.pop(f"rtseg.engines.{name}", None)
+    for name in ("device", "runtime", "cuda_graph", "buffers", "engine", "builder", "background_build", "open_plan"):
+        sys.modules.pop(f"rtseg.engines.tensorrt.{name}", None)

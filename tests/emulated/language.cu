@@ -1,5 +1,5 @@
 // What CUDA's language promises, for test_language.py: each function leaves what it found in `out`.
-#include "launch.cuh"
+#include "runtime/launch.cuh"
 
 namespace language {
 

@@ -13,9 +13,10 @@ import numpy as np
 import numpy.typing as npt
 from emulated.schedules import Schedule
 
-from rtseg.kernels import KERNELS, cuda
-from rtseg.kernels.device_array import DeviceArray
-from rtseg.kernels.registry import Case, Kernel
+from rtseg.kernels import KERNELS
+from rtseg.kernels.runtime import cuda
+from rtseg.kernels.runtime.device_array import DeviceArray
+from rtseg.kernels.runtime.registry import Case, Kernel
 
 ON_HOST = {"palette"}  # arrays that travel with the call
 

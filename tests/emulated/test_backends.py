@@ -9,8 +9,8 @@ import pytest
 from emulated import compiler, meeting
 
 from rtseg.kernels import KERNELS
-from rtseg.kernels.device_array import DeviceArray
-from rtseg.kernels.registry import Kernel
+from rtseg.kernels.runtime.device_array import DeviceArray
+from rtseg.kernels.runtime.registry import Kernel
 
 
 def test_every_kernel_has_a_cuda_backend() -> None:

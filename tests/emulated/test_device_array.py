@@ -10,9 +10,10 @@ import pytest
 from emulated import meeting
 
 from rtseg.errors import EngineError, ImageError
-from rtseg.kernels import blend, cuda, fit_input, letterbox, smooth, srad
-from rtseg.kernels.device_array import MOST_FREE, DeviceArray, Graph, pool
-from rtseg.kernels.registry import Kernel
+from rtseg.kernels import blend, fit_input, letterbox, smooth, srad
+from rtseg.kernels.runtime import cuda
+from rtseg.kernels.runtime.device_array import MOST_FREE, DeviceArray, Graph, pool
+from rtseg.kernels.runtime.registry import Kernel
 
 CAPTURABLE = [made for made in meeting.CUDA if made.name != "has_nonfinite"]  # which answers on the host
 

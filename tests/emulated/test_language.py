@@ -17,7 +17,7 @@ RUBBISH = np.int32(0xCDCDCDCD - 2**32)
 
 @pytest.fixture(scope="module", params=["own switch", "ucontext"])
 def path(request: pytest.FixtureRequest, compiled_folder: Path) -> Path:
-    sources = [Path(__file__).with_name("language.cu"), compiler.KERNELS / "memory.cu"]
+    sources = [Path(__file__).with_name("language.cu"), compiler.KERNELS / "runtime" / "arrays.cu"]
     how = ["-DEMULATED_UCONTEXT"] if request.param == "ucontext" else []
     return compiler.shared_library(compiled_folder, sources, *compiler.PLAIN, *how)
 
@@ -108,7 +108,7 @@ def test_a_broken_promise_names_the_kernel(
 def test_a_template_cannot_take_static_shared_memory(compiled_folder: Path, tmp_path: Path) -> None:
     source = tmp_path / "template.cu"
     source.write_text(
-        '#include "launch.cuh"\ntemplate <typename T> __global__ void k() { __shared__ T a[2]; a[0] = 1; }\n'
+        '#include "runtime/launch.cuh"\ntemplate <typename T> __global__ void k() { __shared__ T a[2]; a[0] = 1; }\n'
         "int f() { return rtseg::launch(k<int>, 1, 1, 0, nullptr); }\n"
     )
     with pytest.raises(AssertionError, match="a template takes dynamic_shared"):

@@ -11,11 +11,11 @@ import pytest
 from emulated import compiler
 
 FAULTS = {  # (file, its text): what is planted there
-    ("window.cuh", "width + x];\n  }\n  __syncthreads();"): "width + x];\n  }",
-    ("fit_input.cu", "pixel[kChannels == 3 ? plane : 0]"): "pixel[0]",
-    ("smooth.cu", "if (i >= count) return;"): "if (i > count) return;",
-    ("argmax_labels.cu", "if (y == 1 && x < kTileHeight)"): "if (y == 1 && x <= kTileHeight)",
-    ("square.cuh", "i < rows * kSquareWidth;"): "i <= rows * kSquareWidth;",
+    ("filters/window.cuh", "width + x];\n  }\n  __syncthreads();"): "width + x];\n  }",
+    ("network/fit_input.cu", "pixel[kChannels == 3 ? plane : 0]"): "pixel[0]",
+    ("temporal/smooth.cu", "if (i >= count) return;"): "if (i > count) return;",
+    ("network/argmax_labels.cu", "if (y == 1 && x < kTileHeight)"): "if (y == 1 && x <= kTileHeight)",
+    ("labels/square.cuh", "i < rows * kSquareWidth;"): "i <= rows * kSquareWidth;",
 }
 
 
@@ -23,8 +23,10 @@ FAULTS = {  # (file, its text): what is planted there
 def planted(compiled_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The kernels with all of the faults, sanitized."""
     folder = tmp_path_factory.mktemp("planted")
-    for path in [*compiler.KERNELS.glob("*.cu"), *compiler.KERNELS.glob("*.cuh")]:
-        shutil.copy(path, folder)
+    for path in [*compiler.KERNELS.rglob("*.cu"), *compiler.KERNELS.rglob("*.cuh")]:
+        copy = folder / path.relative_to(compiler.KERNELS)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(path, copy)
     for (name, sound), fault in FAULTS.items():
         text = (folder / name).read_text()
         assert text.count(sound) == 1, f"the fault of {name} has lost its place: plant it anew"

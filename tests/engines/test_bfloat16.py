@@ -5,7 +5,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from rtseg.bench.subject import precision
+from rtseg.bench.line.target import precision
 from rtseg.engines.load import BFLOAT16, load_engine, model_path
 from rtseg.errors import EngineError
 

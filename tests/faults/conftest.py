@@ -7,15 +7,16 @@ import pytest
 from faults.scene import Viewer
 from faults.stepped import StepCamera
 
-from rtseg.sources import network, open_source
-from rtseg.sources.reconnect import LinkLimits
+from rtseg.sources import open_source
+from rtseg.sources.live import network_stream
+from rtseg.sources.live.reconnect import LinkLimits
 
 
 @pytest.fixture
 def _patient(monkeypatch):
     """However slow this machine is, no connection is given up."""
-    patient = replace(network.PROTOCOLS["rtsp"], read_s=60, open_s=60, limits=LinkLimits(60, stalled_s=60, lost_s=120))
-    monkeypatch.setattr(network, "PROTOCOLS", {"rtsp": patient})
+    patient = replace(network_stream.PROTOCOLS["rtsp"], read_s=60, open_s=60, limits=LinkLimits(60, stalled_s=60, lost_s=120))
+    monkeypatch.setattr(network_stream, "PROTOCOLS", {"rtsp": patient})
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from faults.scene import KINDS, Scene, Viewer, watched
 from faults.trouble import FAULTS
 from sources.links import wait_until
 
-from rtseg.event import LinkState
-from rtseg.machine import cores, memory_mb, processor
+from rtseg.connection import LinkState
 from rtseg.sources import open_source
+from rtseg.system.machine import cores, memory_mb, processor
 
 CAMERA = {"fps": 30, "size": (240, 320), "gop": 15}
 FAULTS_HEAD = """# Faults: how live sources come back

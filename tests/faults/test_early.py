@@ -7,7 +7,8 @@ from faults.scene import Viewer
 from faults.stepped import GOP, SIZE, WELL, InPieces, is_as_sent, numbers, plainly_ended
 from sources.links import wait_until
 
-from rtseg.sources import network, open_source
+from rtseg.sources import open_source
+from rtseg.sources.live import network_stream
 
 pytestmark = pytest.mark.usefixtures("_patient")
 
@@ -94,7 +95,7 @@ def test_another_coding_is_read_by_ffmpegs_parser():
 
 def test_what_is_lost_on_the_way_is_for_ffmpegs_parser(monkeypatch):
     asked = []
-    monkeypatch.setattr(network, "_connect", lambda *given: asked.append(given[2]))
+    monkeypatch.setattr(network_stream, "_connect", lambda *given: asked.append(given[2]))
     for fragment in ("#rtsp_transport=udp", "#fflags=nobuffer"):
         with pytest.raises(AttributeError):  # there is no container
             open_source(f"rtsp://127.0.0.1/live{fragment}")

@@ -11,7 +11,7 @@ from faults.scene import KINDS, watched
 from faults.trouble import FAULTS
 from sources.links import wait_until
 
-from rtseg.event import LinkState
+from rtseg.connection import LinkState
 
 
 def own_things():

@@ -8,7 +8,7 @@ import pytest
 from faults.scene import free_port
 from sources.links import wait_until
 
-from rtseg.event import LinkState
+from rtseg.connection import LinkState
 from rtseg.sources import open_source
 
 PYTHON, SERVER = "/usr/bin/python3", Path(__file__).parent / "gst_server.py"

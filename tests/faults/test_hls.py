@@ -12,8 +12,8 @@ from faults.camera import ZERO_LATENCY
 from faults.pictures import number_of, picture
 from sources.links import link_threads, wait_until
 
+from rtseg.connection import LinkState
 from rtseg.errors import SourceError
-from rtseg.event import LinkState
 from rtseg.sources import open_source
 
 SIZE, FPS, A_SEGMENT = (144, 256), 10, 10  # pictures a second, and of a segment

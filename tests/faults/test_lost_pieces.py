@@ -10,7 +10,8 @@ from faults.stepped import GOP, WELL, InPieces, StepCamera, is_as_sent, numbers
 from sources.links import link_threads, wait_until
 
 from rtseg.errors import SourceError
-from rtseg.sources import open_source, stream
+from rtseg.sources import open_source
+from rtseg.sources.live import ffmpeg_link
 
 pytestmark = pytest.mark.usefixtures("_patient")
 
@@ -59,7 +60,7 @@ class Garbled(RtspServer):
 
 
 def test_a_stream_without_a_whole_picture_is_a_clear_error(monkeypatch):
-    monkeypatch.setattr(stream, "_BLIND_NS", 300_000_000)
+    monkeypatch.setattr(ffmpeg_link, "_BLIND_NS", 300_000_000)
     camera = StepCamera()
     server = Garbled(camera)
     with ThreadPoolExecutor(1) as pool:

@@ -20,9 +20,10 @@ from faults.scene import Viewer, free_port, watched
 from faults.server import Server, SilentServer
 from sources.links import link_threads, wait_until
 
+from rtseg.connection import LinkState
 from rtseg.errors import ConfigError, SourceError
-from rtseg.event import LinkState
-from rtseg.sources import network, open_source, stream
+from rtseg.sources import open_source
+from rtseg.sources.live import ffmpeg_link, network_stream
 
 SECRET = "geheim"
 
@@ -36,8 +37,8 @@ def _no_thread_is_left():
 @pytest.fixture
 def impatient(monkeypatch):
     """Time-outs of a tenth of a second."""
-    quick = {name: replace(one, open_s=0.1, read_s=0.1) for name, one in network.PROTOCOLS.items()}
-    monkeypatch.setattr(network, "PROTOCOLS", quick)
+    quick = {name: replace(one, open_s=0.1, read_s=0.1) for name, one in network_stream.PROTOCOLS.items()}
+    monkeypatch.setattr(network_stream, "PROTOCOLS", quick)
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ def test_many_connections_leave_nothing_behind(kind):
         assert viewer.error is None
         threads = [thread for thread in threading.enumerate() if thread.name == "rtseg-link"]
         assert len(threads) == 1
-        wait_until(lambda: held(InputContainer) == held(stream.StreamLink) == 1)
+        wait_until(lambda: held(InputContainer) == held(ffmpeg_link.StreamLink) == 1)
 
 
 def test_closing_is_at_once_while_the_peer_is_silent():
@@ -243,8 +244,8 @@ def test_pictures_that_come_faster_than_they_are_decoded_are_given_up(monkeypatc
             while not self.closed.is_set():
                 client.sendall(part * 50)
 
-    monkeypatch.setattr(stream, "_BEHIND_NS", 50_000_000)
-    monkeypatch.setattr(stream, "_WAITED_NS", 10**12)  # however slow this machine is, nobody waits so long
+    monkeypatch.setattr(ffmpeg_link, "_BEHIND_NS", 50_000_000)
+    monkeypatch.setattr(ffmpeg_link, "_WAITED_NS", 10**12)  # however slow this machine is, nobody waits so long
     server = Torrent()
     source = open_source(f"http://127.0.0.1:{server.port}/")
     viewer = Viewer(source, Camera("raw"))

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 import rtseg
-from rtseg.measure import measure
+from rtseg.measure.region import measure
 
 FILE = Path(__file__).with_name("golden.json")
 SYNTHETIC = "synthetic:vessel?height=240&width=320"

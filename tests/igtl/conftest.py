@@ -6,7 +6,7 @@ import pytest
 import results
 from igtl import peers
 
-from rtseg.sinks.igtl import PARTS, IgtlSink
+from rtseg.sinks.igtl.sink import PARTS, IgtlSink
 
 OURS = ("rtseg-igtl", "rtseg-link", "rtseg-capture", "peer")  # and not the kernels' pool, which stays
 

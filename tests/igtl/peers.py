@@ -14,7 +14,7 @@ import pyigtl
 from rtseg.igtl import HEADER_BYTES, Message, pack, read_header, unpack
 from rtseg.igtl.image import Picture, write_image
 from rtseg.igtl.transform import write_transform
-from rtseg.sources.igtl import Address, IgtlLink
+from rtseg.sources.live.igtl import Address, IgtlLink
 
 PATIENCE_S = 60.0
 STAMP_NS = 1_700_000_000_123_456_789

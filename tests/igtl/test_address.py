@@ -4,7 +4,7 @@ import pytest
 
 from rtseg.errors import ConfigError
 from rtseg.sources import open_source
-from rtseg.sources.igtl import Address, read_address
+from rtseg.sources.live.igtl import Address, read_address
 
 
 @pytest.mark.parametrize(

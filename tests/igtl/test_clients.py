@@ -13,7 +13,7 @@ from igtl.sent import iter_messages, joined, port, result
 
 from rtseg.igtl.image import read_image
 from rtseg.igtl.text import read_string
-from rtseg.sinks import igtl_server
+from rtseg.sinks.igtl import server
 
 
 def test_every_client_gets_everything(sink):
@@ -41,7 +41,7 @@ def test_a_client_that_never_reads_stops_nobody(sink):
 
 
 def test_a_slow_client_gets_whole_messages_and_the_newest(sink, monkeypatch):
-    monkeypatch.setattr(igtl_server, "_FLUSH_S", peers.PATIENCE_S)
+    monkeypatch.setattr(server, "_FLUSH_S", peers.PATIENCE_S)
     large = np.zeros((600, 800), np.uint8)
     with Reader(port(sink)) as reader:
         joined(sink)
@@ -60,7 +60,7 @@ def test_a_slow_client_gets_whole_messages_and_the_newest(sink, monkeypatch):
 
 
 def test_a_client_that_never_reads_does_not_hold_up_the_end(sink, monkeypatch):
-    monkeypatch.setattr(igtl_server, "_FLUSH_S", 0.1)
+    monkeypatch.setattr(server, "_FLUSH_S", 0.1)
     large = np.zeros((2000, 2000), np.uint8)
     with socket.create_connection(("127.0.0.1", port(sink))):
         joined(sink)

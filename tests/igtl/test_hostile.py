@@ -15,8 +15,8 @@ from rtseg.errors import SourceError
 from rtseg.igtl import HEADER_BYTES
 from rtseg.igtl.crc import crc64
 from rtseg.igtl.text import Status, write_status, write_string
-from rtseg.sources.igtl import Address, IgtlLink
-from rtseg.sources.igtl.wire import Wire
+from rtseg.sources.live.igtl import Address, IgtlLink
+from rtseg.sources.live.igtl.wire import Wire
 
 pytestmark = pytest.mark.attack
 

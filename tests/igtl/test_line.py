@@ -13,13 +13,13 @@ import pyigtl
 import pytest
 from igtl import peers
 
-from rtseg.cli.igtl import Serving, tell_missed
+from rtseg.cli.options.igtl import Serving, tell_missed
 from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError
 from rtseg.pipeline import Pipeline
-from rtseg.sector import WholeFrame
-from rtseg.session import Session
-from rtseg.sinks.igtl import IgtlSink
+from rtseg.session.sector import WholeFrame
+from rtseg.session.session import Session
+from rtseg.sinks.igtl.sink import IgtlSink
 from rtseg.sources import open_source
 
 FIRST_S = 1_700_000_000

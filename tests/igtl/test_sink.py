@@ -17,8 +17,8 @@ from rtseg.igtl.image import LPS, read_image
 from rtseg.igtl.text import read_string
 from rtseg.igtl.transform import read_transform
 from rtseg.overlay import Overlay
-from rtseg.sinks.igtl import DEFAULT_PARTS, PARTS, IgtlSink
-from rtseg.sinks.igtl_names import picture_name, transform_names
+from rtseg.sinks.igtl.names import picture_name, transform_names
+from rtseg.sinks.igtl.sink import DEFAULT_PARTS, PARTS, IgtlSink
 
 
 def test_everything_has_the_frames_time_place_and_name(sink):

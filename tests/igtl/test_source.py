@@ -14,8 +14,8 @@ from rtseg.errors import SourceError
 from rtseg.igtl.image import LPS
 from rtseg.igtl.text import Status, write_status, write_string
 from rtseg.sources import open_source
-from rtseg.sources.igtl import Address, IgtlLink
-from rtseg.sources.igtl.wire import Wire
+from rtseg.sources.live.igtl import Address, IgtlLink
+from rtseg.sources.live.igtl.wire import Wire
 
 
 def test_a_frame_has_what_its_message_said():
@@ -82,7 +82,7 @@ def test_the_named_device_is_taken(name):
 
 def test_transforms_behind_their_image_are_awaited(monkeypatch):
     """PLUS sends an image and then the transforms of the same moment: each frame has its own, once that is known."""
-    monkeypatch.setattr("rtseg.sources.igtl.link._BEHIND_S", peers.PATIENCE_S)
+    monkeypatch.setattr("rtseg.sources.live.igtl.link._BEHIND_S", peers.PATIENCE_S)
     matrices = [((1.0, 0.0, 0.0, float(i)), *peers.MATRIX[1:]) for i in range(8)]
     sent = [(image(i), transform("ImageToReference", i, matrices[i])) for i in range(8)]
     with Peer(sending(*(piece for pair in sent for piece in pair))) as peer:
@@ -93,7 +93,7 @@ def test_transforms_behind_their_image_are_awaited(monkeypatch):
 def test_a_tool_that_is_out_of_sight_is_waited_for_once(monkeypatch):
     waits, ready = [], Wire.ready
     monkeypatch.setattr(Wire, "ready", lambda wire, timeout_s: [waits.append(timeout_s), ready(wire, timeout_s)][1])
-    monkeypatch.setattr("rtseg.sources.igtl.link._SECOND_S", peers.PATIENCE_S)
+    monkeypatch.setattr("rtseg.sources.live.igtl.link._SECOND_S", peers.PATIENCE_S)
     followed = [image(0), transform("ProbeToTracker", 0), image(1), transform("ProbeToTracker", 1)]
     with Peer(sending(*followed, *(image(i) for i in range(2, 60)))) as peer:
         frames = frames_of(peer, 60)
@@ -109,7 +109,7 @@ def test_an_invalid_transform_is_not_a_place():
 
 
 def test_an_old_transform_is_forgotten(monkeypatch):
-    monkeypatch.setattr("rtseg.sources.igtl.inbox._FRESH_NS", 0)
+    monkeypatch.setattr("rtseg.sources.live.igtl.inbox._FRESH_NS", 0)
     with Peer(sending(transform("ProbeToTracker"), image(0))) as peer:
         (frame,) = frames_of(peer, 1)
     assert frame.origin.transforms == {}

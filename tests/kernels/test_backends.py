@@ -6,8 +6,9 @@ from inspect import signature
 import numpy as np
 import pytest
 
-from rtseg.kernels import KERNELS, cores
-from rtseg.kernels.registry import Case, Kernel
+from rtseg.kernels import KERNELS
+from rtseg.kernels.runtime import cpu
+from rtseg.kernels.runtime.registry import Case, Kernel
 
 PAIRS = [(made, backend) for made in KERNELS.values() for backend in made.backends]
 HOST = [(made, backend) for made, backend in PAIRS if backend == "numba"]
@@ -16,8 +17,8 @@ HOST = [(made, backend) for made, backend in PAIRS if backend == "numba"]
 @pytest.fixture(params=["one core", "shared"])
 def bands(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows in one band, or in as many as there are: tiny images too."""
-    monkeypatch.setattr(cores, "cores", lambda: 1 if request.param == "one core" else 3)
-    monkeypatch.setattr(cores, "LEAST_WORK", 1)
+    monkeypatch.setattr(cpu, "cores", lambda: 1 if request.param == "one core" else 3)
+    monkeypatch.setattr(cpu, "LEAST_WORK", 1)
 
 
 def test_there_is_something_to_test() -> None:

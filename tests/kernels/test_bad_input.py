@@ -7,7 +7,7 @@ import pytest
 
 from rtseg.errors import RtsegError
 from rtseg.kernels import KERNELS, blend
-from rtseg.kernels.registry import Case, Kernel
+from rtseg.kernels.runtime.registry import Case, Kernel
 
 TAKES_ALL_SHAPES = {"smooth", "has_nonfinite"}  # they work element by element
 

@@ -18,7 +18,7 @@ def test_a_clip_is_its_frames_each_for_itself():
 
 
 def test_it_goes_the_whole_way_to_an_engine(tmp_path):
-    from rtseg.engines.export import export
+    from rtseg.engines.convert.export_torch import export
 
     network = BaselineUNet(1)
     from rtseg.train.checkpoint import describe

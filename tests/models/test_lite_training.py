@@ -4,7 +4,7 @@ import onnx
 import pytest
 import torch
 
-from rtseg.engines import export as exporting
+from rtseg.engines.convert import export_torch as exporting
 from rtseg.errors import ConfigError
 from rtseg.models.imagenet import load_imagenet
 from rtseg.models.lite_encoder import LiteEncoder

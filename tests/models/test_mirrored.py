@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from rtseg.engines.base import ModelSpec
-from rtseg.engines.export import export
-from rtseg.engines.foreign import states_of
+from rtseg.engines.convert.export_torch import export
+from rtseg.engines.convert.third_party import states_of
 from rtseg.engines.load import ENGINES, load_engine
 from rtseg.models import CELLS, RecurrentUNet
 from rtseg.models.mirrored import Mirrored

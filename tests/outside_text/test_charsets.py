@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sources.dicoms import FRAMES, NAME, multiframe, save
-from sources.test_volumes import write_nifti, write_nrrd
+from sources.files.test_volumes import write_nifti, write_nrrd
 
-from rtseg.cli.cases import _names
-from rtseg.dataset.folder import _rows as folder_rows
-from rtseg.dataset.hc18 import _rows as hc18_rows
+from rtseg.cli.options.dataset import _names
 from rtseg.errors import ConfigError, DatasetError, ModelError, ReportError, RtsegError, SourceError
+from rtseg.evaluation.dataset.folder import _rows as folder_rows
+from rtseg.evaluation.dataset.hc18 import _rows as hc18_rows
 from rtseg.igtl.text import Status, read_status, write_status
 from rtseg.sources import open_source
 from rtseg.train.config import read_config
@@ -77,8 +77,8 @@ def test_a_table_in_latin_1_is_refused_in_a_line_that_does_not_hold_it(tmp_path:
 
 
 def test_reports_in_latin_1_are_refused(tmp_path: Path):
-    from rtseg.bench.report import read_report
-    from rtseg.frontier import _read
+    from rtseg.bench.frontier import _read
+    from rtseg.bench.line.report import read_report
 
     path = tmp_path / "report.json"
     path.write_bytes(b'{"format": "' + PATIENT + b'"}')
@@ -89,7 +89,7 @@ def test_reports_in_latin_1_are_refused(tmp_path: Path):
 
 
 def test_a_plan_with_a_head_in_latin_1_is_refused_in_a_short_line(tmp_path: Path):
-    from rtseg.engines.plans import MAGIC, PlanFile
+    from rtseg.engines.tensorrt.plan_cache import MAGIC, PlanFile
 
     path = tmp_path / "a.plan"
     path.write_bytes(MAGIC + b'{"tag": "' + PATIENT * 1000 + b'"}\n')
@@ -105,7 +105,7 @@ def test_a_recording_in_latin_1_is_refused(tmp_path: Path):
 
 
 def test_a_recordings_device_name_may_be_shown_and_sent():
-    from rtseg.sources.recording import _origin
+    from rtseg.sources.files.recording import _origin
 
     values = {"timestamp_ns": None, "corrected_ns": None, "spacing_mm": None, "matrix": None}
     hostile = json.loads('"\\udcff\\u001b[31mprobe\\u202e"')

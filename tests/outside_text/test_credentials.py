@@ -15,12 +15,12 @@ from typer.testing import CliRunner, Result
 
 from rtseg.cli import main  # noqa: F401  every command
 from rtseg.cli.app import app
-from rtseg.credentials import remember, shown, without_credentials
 from rtseg.demos.gradio_app.sources import Sources
 from rtseg.errors import RtsegError, SourceError
-from rtseg.safe_text import json_text
-from rtseg.sinks.igtl import IgtlSink
+from rtseg.sinks.igtl.sink import IgtlSink
 from rtseg.sources import open_source
+from rtseg.text.credentials import remember, shown, without_credentials
+from rtseg.text.safe_text import json_text
 
 pytestmark = pytest.mark.attack
 

@@ -14,7 +14,7 @@ import pytest
 from claims.checkout import ROOT, modules
 
 from rtseg.sources import open_source
-from rtseg.sources.stdin import open_stdin
+from rtseg.sources.live.stdin import open_stdin
 
 pytestmark = pytest.mark.attack
 

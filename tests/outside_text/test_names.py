@@ -18,18 +18,18 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
-from rtseg.bench.write import as_markdown, as_page, write_report
+from rtseg.bench.line.write import as_markdown, as_page, write_report
 from rtseg.cli.terminal import SafeConsole, progress_bar
 from rtseg.demos.gradio_app.scan import Row, _write_csv
 from rtseg.errors import ModelError
 from rtseg.frame import Life
 from rtseg.igtl import Message, pack
 from rtseg.igtl.text import write_string
-from rtseg.measure import measure
+from rtseg.measure.region import measure
 from rtseg.overlay import Overlay
-from rtseg.safe_text import json_text, printable, safe_text
-from rtseg.sinks.figures import Figures
 from rtseg.sinks.jsonl import JsonSink
+from rtseg.sinks.view.live_stats import Figures
+from rtseg.text.safe_text import json_text, printable, safe_text
 
 pytestmark = pytest.mark.attack
 

@@ -9,10 +9,10 @@ from time import perf_counter_ns
 
 from peers.filters import PEERS, Peer
 
+from rtseg.bench.kernels import Contest, alternate
+from rtseg.bench.speckle import FILTERS, Picture, phantom, qualities
 from rtseg.frame import Image
-from rtseg.kernel_bench import Contest, alternate
-from rtseg.machine import describe
-from rtseg.speckle_bench import FILTERS, Picture, phantom, qualities
+from rtseg.system.machine import describe
 
 PACKAGES = ("scikit-image", "MedPy", "findpeaks", "opencv-python-headless")
 GRAIN_PX = (0.8, 1.2)

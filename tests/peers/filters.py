@@ -13,8 +13,8 @@ from medpy.filter.smoothing import anisotropic_diffusion
 from skimage import restoration
 from skimage.filters.rank import median as rank_median
 
+from rtseg.bench.speckle.filters import Filter
 from rtseg.frame import Image
-from rtseg.speckle_bench.filters import Filter
 
 
 @dataclass(frozen=True, slots=True)

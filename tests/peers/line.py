@@ -18,14 +18,14 @@ import cv2
 from rtseg.cli.threads import leave_cores
 from rtseg.engines.load import BFLOAT16, load_engine
 from rtseg.errors import EngineError
-from rtseg.machine import describe
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
-from rtseg.session import Session
-from rtseg.sinks.draw import DrawSink
+from rtseg.session.session import Session
+from rtseg.session.stabilizer import STEADY, TemporalOptions
+from rtseg.sinks.preview import DrawSink
 from rtseg.sources import open_source
-from rtseg.sources.repeat import Repeated
-from rtseg.temporal import STEADY, TemporalOptions
+from rtseg.sources.playback import Repeated
+from rtseg.system.machine import describe
 
 WARMUP = 10
 Line = Callable[[int], Iterator[None]]  # gives a tick for each of so many frames, once it is drawn

@@ -24,14 +24,14 @@ from peers.age_server import FPS, SIZE, serve
 
 from rtseg.engines.load import load_engine
 from rtseg.frame import Frame, StreamInfo
-from rtseg.machine import describe
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
 from rtseg.result import Result
-from rtseg.sector import WholeFrame
-from rtseg.session import Session
-from rtseg.sinks.draw import DrawSink
+from rtseg.session.sector import WholeFrame
+from rtseg.session.session import Session
+from rtseg.sinks.preview import DrawSink
 from rtseg.sources import open_source
+from rtseg.system.machine import describe
 from rtseg.trace import LatencyTrace
 
 # ruff: noqa: T201

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from rtseg.engines.base import ModelSpec
-from rtseg.machine import cores
+from rtseg.system.machine import cores
 
 Infer = Callable[[np.ndarray], np.ndarray]  # (1, 1, H, W) float32 -> the mask (H, W) uint8, 0 or 1
 Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]  # the BGR frame and its mask -> a picture

@@ -19,17 +19,17 @@ import numpy as np
 
 from rtseg.budget import Budget
 from rtseg.engines.load import load_engine, model_path
-from rtseg.engines.smaller import shrinkable
-from rtseg.machine import describe
-from rtseg.metrics import dice
+from rtseg.engines.reduced_input import shrinkable
+from rtseg.evaluation.metrics import dice
+from rtseg.evaluation.temporal_metrics import Motion, flicker
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
-from rtseg.session import Session
-from rtseg.sinks.draw import DrawSink
+from rtseg.session.session import Session
+from rtseg.session.speckle import SpeckleFilter
+from rtseg.sinks.preview import DrawSink
 from rtseg.sources import open_source
-from rtseg.sources.paced import Paced
-from rtseg.speckle import SpeckleFilter
-from rtseg.steadiness import Motion, flicker
+from rtseg.sources.playback import Paced
+from rtseg.system.machine import describe
 
 FRAMES, WARMUP = 450, 30
 SOURCE = "synthetic:vessel?height=720&width=1280&fps={fps}&frames={frames}&seed=5"

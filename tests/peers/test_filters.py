@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtseg.speckle_bench import FILTERS, phantom
+from rtseg.bench.speckle import FILTERS, phantom
 
 for package in ("skimage", "medpy", "findpeaks"):
     pytest.importorskip(package, reason="pip install scikit-image MedPy findpeaks, to compare with them")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rtseg import kernels
-from rtseg.kernels import cases, cores
+from rtseg.kernels.runtime import cases, cpu
 
 sv = pytest.importorskip("supervision", reason="pip install supervision, to compare with it")
 
@@ -58,7 +58,7 @@ def cpu_ns(call) -> int:
 
 
 def test_blend_takes_a_third_of_the_time_or_less(monkeypatch):
-    monkeypatch.setattr(cores, "cores", lambda: 1)
+    monkeypatch.setattr(cpu, "cores", lambda: 1)
     frame, labels = scene((720, 1280))
     out, annotate = np.empty_like(frame), Annotator(labels)
     ours = cpu_ns(lambda: kernels.blend(frame, labels, PALETTE, OPACITY, out=out))

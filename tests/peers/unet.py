@@ -16,9 +16,9 @@ from monai.networks.nets import BasicUNet
 
 from rtseg import kernels
 from rtseg.engines.base import ModelSpec
-from rtseg.engines.export import export
-from rtseg.engines.quantise import quantise
-from rtseg.kernels.fit import letterbox
+from rtseg.engines.convert.export_torch import export
+from rtseg.engines.convert.quantize import quantise
+from rtseg.kernels.network.fit import letterbox
 from rtseg.sources import open_source
 
 SPEC = ModelSpec("unet16", (256, 256), ("lumen",), (0.0,), (255.0,))

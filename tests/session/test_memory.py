@@ -6,7 +6,7 @@ from session.streams import Watched, air, frame_of
 
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.frame import Frame, Life, StreamInfo
-from rtseg.session import Session
+from rtseg.session.session import Session
 
 
 def test_what_is_no_number_resets_the_memory(watched: Watched, engine: OpenVinoEngine, caplog: pytest.LogCaptureFixture):

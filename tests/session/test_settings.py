@@ -10,10 +10,10 @@ from session.streams import frame_of
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life
-from rtseg.sector import FixedSector, WholeFrame
-from rtseg.session import Session
-from rtseg.speckle import SpeckleFilter
-from rtseg.temporal import TemporalOptions
+from rtseg.session.sector import FixedSector, WholeFrame
+from rtseg.session.session import Session
+from rtseg.session.speckle import SpeckleFilter
+from rtseg.session.stabilizer import TemporalOptions
 from rtseg.trace import LatencyTrace
 
 

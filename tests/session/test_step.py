@@ -10,7 +10,7 @@ from session.streams import frame_of
 from rtseg.engines.load import load_engine
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.frame import Frame, Life, StreamInfo
-from rtseg.session import Session
+from rtseg.session.session import Session
 from rtseg.trace import LatencyTrace
 
 

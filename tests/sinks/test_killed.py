@@ -10,7 +10,7 @@ import results
 
 from rtseg.frame import StreamInfo  # noqa: F401  for the processes
 from rtseg.sinks import JsonSink, MaskSink, VideoSink  # noqa: F401
-from rtseg.sources.replay import Replay
+from rtseg.sources.files.replay import Replay
 
 pytestmark = pytest.mark.attack
 
@@ -86,7 +86,7 @@ for index in itertools.count():
 @pytest.mark.parametrize("frames", [4, 40])
 def test_a_killed_recording_lacks_half_a_second_and_is_replayed(tmp_path, fps, frames):
     tests = Path(__file__).parents[1]
-    code = RECORDING.format(tests=[str(tests), str(tests / "recordings")], fps=fps)
+    code = RECORDING.format(tests=[str(tests), str(tests / "sinks" / "recording")], fps=fps)
     written = _killed(code, tmp_path, frames)
     replayed = len(list(Replay(tmp_path / "recording", "fast")))
     assert written - replayed <= max(1, fps / 2)

@@ -9,7 +9,7 @@ import results
 
 from rtseg.errors import ConfigError, SinkError
 from rtseg.sinks import MaskSink
-from rtseg.sinks.whole_file import WholeFile
+from rtseg.sinks.recording.unbuffered_file import WholeFile
 
 
 def _labels(seed):

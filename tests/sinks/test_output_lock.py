@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import results
 
-from rtseg.atomic_file import release, reserve, write_atomically
 from rtseg.errors import SinkError
-from rtseg.output import held_folder, hold_folder, opener
+from rtseg.output.atomic_file import release, reserve, write_atomically
+from rtseg.output.private_file import held_folder, hold_folder, opener
 from rtseg.sinks import JsonSink, MaskSink, VideoSink
 
 pytestmark = pytest.mark.attack
 
-RECORDINGS = str(Path(__file__).parents[1] / "recordings")
+RECORDINGS = str(Path(__file__).with_name("recording"))
 HOLD = f"""
 import sys, time
 sys.path.insert(0, {RECORDINGS!r})
@@ -23,8 +23,8 @@ import results
 from pathlib import Path
 from made import RecordSink, stand_in
 from rtseg.sinks import JsonSink, MaskSink, VideoSink
-from rtseg.atomic_file import reserve
-from rtseg.output import hold_folder, make_folder
+from rtseg.output.atomic_file import reserve
+from rtseg.output.private_file import hold_folder, make_folder
 {{hold}}
 print("held", flush=True)
 time.sleep(600)
@@ -147,7 +147,7 @@ def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch, caplog):
     def refused(file):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("rtseg.file_lock._take", refused)
+    monkeypatch.setattr("rtseg.output.file_lock._take", refused)
     sink = JsonSink(tmp_path / "out.jsonl")
     sink.open(results.stream())
     sink.close()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sources.dicoms import multiframe, save
 
-from rtseg.sources.metaimage import ELEMENTS
+from rtseg.sources.files.metaimage import ELEMENTS
 
 
 def speckle(count, height, width, seed=0):

@@ -7,7 +7,7 @@ import numpy as np
 
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Origin, StreamInfo
-from rtseg.sources.reconnect import LinkLimits
+from rtseg.sources.live.reconnect import LinkLimits
 
 FAST = LinkLimits(open_s=30, stalled_s=0.05, lost_s=0.15, backoff_s=0.001, backoff_max_s=0.01, seed=1)
 BREAKS, ENDS, WAITS = "breaks", "ends", "waits"

@@ -14,12 +14,12 @@ import pytest
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from sources.damage import drain, opened
 
-from rtseg.dataset import pictures
 from rtseg.errors import ConfigError, DatasetError, SourceError
+from rtseg.evaluation.dataset import pictures
 from rtseg.limits import DEFAULT_MAX_PIXELS, max_pixels, set_max_pixels
-from rtseg.picture_size import picture_size
 from rtseg.sources import open_source
-from rtseg.sources.images import read_image
+from rtseg.sources.files.images import read_image
+from rtseg.sources.pixels.picture_size import picture_size
 
 pytestmark = pytest.mark.attack
 
@@ -254,10 +254,10 @@ def test_a_deflated_dicom_that_unpacks_to_too_much_is_refused(tmp_path, write_di
 
 
 def test_a_stream_of_the_network_has_the_limit_too(monkeypatch):
-    from rtseg.sources import network
+    from rtseg.sources.live import network_stream
 
     given = {}
     monkeypatch.setattr(av, "open", lambda *_, options, **__: given.update(options))
     set_max_pixels(123)
-    network._connect("tcp://127.0.0.1:9", network.PROTOCOLS["tcp"], {})
+    network_stream._connect("tcp://127.0.0.1:9", network_stream.PROTOCOLS["tcp"], {})
     assert given["max_pixels"] == "123"

@@ -3,10 +3,11 @@ import numpy as np
 import pytest
 
 from rtseg.errors import ConfigError, SourceError, SourceNotFound
-from rtseg.sources import clip, open_source
-from rtseg.sources.images import ImageFiles
+from rtseg.sources import open_source
+from rtseg.sources.files import bundled_clips
+from rtseg.sources.files.images import ImageFiles
+from rtseg.sources.files.video import VideoFile
 from rtseg.sources.synthetic import SyntheticProbe
-from rtseg.sources.video import VideoFile
 
 
 def test_each_kind_of_source(tmp_path, write_video, grey_frames):
@@ -45,12 +46,12 @@ def test_a_file_with_a_colon_in_its_name_is_a_file(write_video, grey_frames, tmp
 
 def test_a_bundled_clip_is_found_by_its_name(write_video, grey_frames, tmp_path, monkeypatch):
     write_video("carotid.mp4", grey_frames)
-    monkeypatch.setattr(clip, "files", lambda package: tmp_path.parent / "none")
+    monkeypatch.setattr(bundled_clips, "files", lambda package: tmp_path.parent / "none")
     with pytest.raises(SourceNotFound, match=r"the clips are none in this installation"):
         open_source("clip:carotid")
     (tmp_path / "clips").mkdir()
     (tmp_path / "carotid.mp4").rename(tmp_path / "clips" / "carotid.mp4")
-    monkeypatch.setattr(clip, "files", lambda package: tmp_path)
+    monkeypatch.setattr(bundled_clips, "files", lambda package: tmp_path)
     assert len(list(open_source("clip:carotid", fps=10))) == 30
     for name in ("liver", "../clips/carotid", ""):
         with pytest.raises(SourceNotFound, match=r"there is no bundled clip .*: the clips are clip:carotid"):
@@ -58,8 +59,8 @@ def test_a_bundled_clip_is_found_by_its_name(write_video, grey_frames, tmp_path,
 
 
 def test_the_clips_that_are_bundled_play_clean():
-    assert "carotid" in clip.bundled_clips()
-    for name in clip.bundled_clips():
+    assert "carotid" in bundled_clips.bundled_clips()
+    for name in bundled_clips.bundled_clips():
         source = open_source(f"clip:{name}")
         assert sum(1 for _ in source) == source.info.frames
 

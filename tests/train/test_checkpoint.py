@@ -98,7 +98,7 @@ def test_a_full_disk_leaves_the_older_file_and_nothing_else(tmp_path, monkeypatc
         write(file, data[:2])
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("rtseg.atomic_file.os.write", full)
+    monkeypatch.setattr("rtseg.output.atomic_file.os.write", full)
     with pytest.raises(SinkError, match=r"last\.pt cannot be written \(No space left on device\): make room on its disk"):
         write_checkpoint(tmp_path / "last.pt", CONFIG, {})
     monkeypatch.undo()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtseg.dataset import open_dataset
+from rtseg.evaluation.dataset import open_dataset
 from rtseg.train.augment import Speckle, border, degrade
 from rtseg.train.clips import Clip, ClipMaker, Still, joined, render, still
 from rtseg.train.config import DataConfig

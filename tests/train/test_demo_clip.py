@@ -10,7 +10,7 @@ import pytest
 from rtseg.errors import DatasetError
 from rtseg.train import demo_clip
 
-SHIPPED = Path(__file__).parents[2] / "rtseg" / "sources" / "clips" / "carotid.mp4"
+SHIPPED = Path(__file__).parents[2] / "rtseg" / "sources" / "files" / "clips" / "carotid.mp4"
 
 
 def decoded(path):

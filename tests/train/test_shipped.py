@@ -11,7 +11,7 @@ from rtseg.engines.base import METADATA_KEY, ModelSpec
 from rtseg.train.config import read_config
 
 ZOO = Path(__file__).parents[2] / "engines" / "zoo"
-CLIP = Path(__file__).parents[2] / "rtseg" / "sources" / "clips" / "carotid.mp4"
+CLIP = Path(__file__).parents[2] / "rtseg" / "sources" / "files" / "clips" / "carotid.mp4"
 
 
 @pytest.fixture(scope="module", params=["carotid.onnx", "held_out/carotid.onnx"])

@@ -11,7 +11,7 @@ from emulated.engine import plans
 from emulated.engine.streams import frames, segmented
 
 from rtseg.engines.openvino import OpenVinoEngine
-from rtseg.engines.plans import PlanCache
+from rtseg.engines.tensorrt.plan_cache import PlanCache
 
 
 @pytest.fixture

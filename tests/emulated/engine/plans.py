@@ -22,6 +22,6 @@ def spec_of(model: Path) -> ModelSpec:
 
 
 def engine_of(model: Path, **options: Any) -> Any:
-    from rtseg.engines.tensorrt import TensorRtEngine
+    from rtseg.engines.tensorrt.engine import TensorRtEngine
 
     return TensorRtEngine(plan_of(model), spec_of(model), **options)

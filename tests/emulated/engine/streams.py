@@ -6,8 +6,8 @@ import numpy as np
 from emulated.driver.device import ALL_LATE
 
 from rtseg.frame import Frame
-from rtseg.sector import WholeFrame
-from rtseg.session import Session
+from rtseg.session.sector import WholeFrame
+from rtseg.session.session import Session
 
 COPIES_LATE, WORK_LATE = 0b10, 0b01  # the work's stream is made first
 ORDERS = [0, ALL_LATE, COPIES_LATE, WORK_LATE]

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from rtseg import load_engine
 from rtseg.cli.app import app
-from rtseg.engines.plans import PlanCache, PlanFile
+from rtseg.engines.tensorrt.plan_cache import PlanCache, PlanFile
 from rtseg.errors import ConfigError, EngineError, ModelError
 
 
@@ -87,7 +87,7 @@ class TestBuild:
         assert {port.type.tensor_type.elem_type for port in ports} == {onnx.TensorProto.FLOAT}
 
     def test_a_quantised_file_is_built_as_it_is(self, gpu: Device, cache: PlanCache, tmp_path: Path) -> None:
-        from rtseg.engines.build import best_precision, is_quantised
+        from rtseg.engines.tensorrt.builder import best_precision, is_quantised
         from rtseg.engines.zoo import shipped
 
         model = shipped()["carotid-int8"]
@@ -152,8 +152,8 @@ class TestBuild:
 
     @staticmethod
     def _plan(model: Path, precision: str, folder: Path, device: str = "gpu") -> bytes:
-        from rtseg.engines.build import build, tag_for
-        from rtseg.engines.gpu import Gpu
+        from rtseg.engines.tensorrt.builder import build, tag_for
+        from rtseg.engines.tensorrt.device import Gpu
 
         here = Gpu()
         try:

@@ -10,11 +10,11 @@ from emulated.driver.device import Device
 from emulated.engine import plans
 from emulated.engine.streams import ORDERS, frames
 
-from rtseg.engines.failover import FailoverEngine
+from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.errors import EngineError
-from rtseg.sector import WholeFrame
-from rtseg.session import Session
+from rtseg.session.sector import WholeFrame
+from rtseg.session.session import Session
 from rtseg.trace import LatencyTrace
 
 MS = 1_000_000
@@ -82,7 +82,7 @@ def test_an_engine_that_stands_in_tells_of_the_one_at_work(gpu: Device, tiny: Pa
 
 
 def test_a_gpu_that_breaks_before_it_tells_the_time_gives_way(gpu: Device, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rtseg.engines.gpu import Span
+    from rtseg.engines.tensorrt.device import Span
 
     def broken(_: Any) -> int:
         raise EngineError("CUDA failed")
@@ -96,7 +96,7 @@ def test_a_gpu_that_breaks_before_it_tells_the_time_gives_way(gpu: Device, tiny:
 
 
 def test_an_event_without_a_clock_has_no_time(gpu: Device) -> None:
-    from rtseg.engines.gpu import Gpu
+    from rtseg.engines.tensorrt.device import Gpu
 
     device = Gpu()
     with device.current():

@@ -15,10 +15,10 @@ from emulated.engine.streams import ORDERS, alike, frames, segmented
 from rtseg import kernels, load_engine, open_source
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.engines.zoo import shipped
-from rtseg.kernels.fit import letterbox
-from rtseg.metrics import dice
-from rtseg.sector import WholeFrame
-from rtseg.session import Session
+from rtseg.evaluation.metrics import dice
+from rtseg.kernels.network.fit import letterbox
+from rtseg.session.sector import WholeFrame
+from rtseg.session.session import Session
 
 
 def test_the_carotid_is_segmented_as_by_openvino(gpu: Device) -> None:

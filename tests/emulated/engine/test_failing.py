@@ -14,17 +14,17 @@ from emulated.engine.streams import WORK_LATE, alike, frames, segmented
 from rtseg import kernels
 from rtseg.engines.base import SwapState
 from rtseg.errors import EngineError, ModelError
-from rtseg.kernels import cuda
-from rtseg.kernels.fit import letterbox
-from rtseg.sector import WholeFrame
-from rtseg.session import Session
+from rtseg.kernels.network.fit import letterbox
+from rtseg.kernels.runtime import cuda
+from rtseg.session.sector import WholeFrame
+from rtseg.session.session import Session
 
 
 class TestFaults:
     """Planted faults: each would be a race on a GPU, and shows here as a wrong answer."""
 
     def test_a_missing_synchronisation(self, engine: Any, expected: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
-        from rtseg.engines.step import Step
+        from rtseg.engines.tensorrt.cuda_graph import Step
 
         monkeypatch.setattr(Step, "_wait", lambda self: None)
         assert not alike(segmented(engine, frames(7)), expected)
@@ -32,7 +32,7 @@ class TestFaults:
     def test_a_missing_wait_for_the_upload(
         self, engine: Any, expected: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from rtseg.engines.uploads import Uploads
+        from rtseg.engines.tensorrt.buffers import Uploads
 
         monkeypatch.setattr(Uploads, "await_upload", lambda self, place: None)
         assert not alike(segmented(engine, frames(7)), expected)
@@ -45,7 +45,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("engine", [WORK_LATE], indirect=True)
     def test_a_frame_overwritten_while_it_is_read(self, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        from rtseg.engines.uploads import Uploads
+        from rtseg.engines.tensorrt.buffers import Uploads
 
         first, second, third = (frame.image for frame in frames(3))
 
@@ -116,15 +116,15 @@ class TestFailure:
     def test_a_plan_of_another_gpu_is_refused(self, gpu: Device, tiny: Path) -> None:
         plan, spec = plans.plan_of(tiny), plans.spec_of(tiny)
         gpu.name = "Another GPU"
-        from rtseg.engines.tensorrt import TensorRtEngine
+        from rtseg.engines.tensorrt.engine import TensorRtEngine
 
         with pytest.raises(ModelError, match=r"cannot read the plan of 'tiny' \(.*not compatible.*rtseg build"):
             TensorRtEngine(plan, spec)
         assert gpu.in_use() == (0, 0, 0, 0)
 
     def test_nothing_is_asked_of_no_frame(self, engine: Any) -> None:
-        from rtseg.engines.deferred import Deferred
-        from rtseg.engines.tensorrt import LOGITS
+        from rtseg.engines.tensorrt.engine import LOGITS
+        from rtseg.engines.tensorrt.lazy_array import Deferred
 
         with pytest.raises(EngineError, match="its network has not run: download what must be kept"):
             engine.download(Deferred(engine, LOGITS))
@@ -155,7 +155,7 @@ def test_another_thread_may_open_or_close_it(gpu: Device, tiny: Path, opens: boo
 def test_a_context_that_is_lost_is_told_and_no_error(
     gpu: Device, tiny: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from rtseg.engines.gpu import Stream, cuda
+    from rtseg.engines.tensorrt.device import Stream, cuda
 
     def lost(self: Stream) -> None:
         raise cuda.LogicError("cuCtxPushCurrent failed: context is destroyed")
@@ -179,7 +179,7 @@ def test_an_error_that_somebody_keeps_holds_no_stream(gpu: Device, tiny: Path, m
 
 def test_a_thousand_opens_and_closes_leak_nothing(gpu: Device, tiny: Path) -> None:
     plan, spec = plans.plan_of(tiny), plans.spec_of(tiny)
-    from rtseg.engines.tensorrt import TensorRtEngine
+    from rtseg.engines.tensorrt.engine import TensorRtEngine
 
     stream = frames(4, (8, 8))
     for number in range(1000):

@@ -14,11 +14,11 @@ from emulated.engine import plans
 from emulated.engine.streams import alike, frames, segmented
 
 from rtseg import load_engine
-from rtseg.engines.failover import FailoverEngine
+from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.engines.openvino import OpenVinoEngine
-from rtseg.engines.plans import PlanCache
-from rtseg.sector import WholeFrame
-from rtseg.session import Session
+from rtseg.engines.tensorrt.plan_cache import PlanCache
+from rtseg.session.sector import WholeFrame
+from rtseg.session.session import Session
 
 pytestmark = pytest.mark.usefixtures("cache")
 

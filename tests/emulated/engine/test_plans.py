@@ -12,8 +12,8 @@ from emulated.driver.device import Device
 from emulated.engine import plans
 
 from rtseg import load_engine
-from rtseg.engines.plans import PlanCache, PlanFile, PlanTag
-from rtseg.engines.whole import write_whole
+from rtseg.engines.model_file import write_whole
+from rtseg.engines.tensorrt.plan_cache import PlanCache, PlanFile, PlanTag
 from rtseg.errors import ModelError
 
 TAG = PlanTag("0123456789abcdef", "10.16", "Emulated GPU", "sm_87", "13000", "fp32", "gpu")
@@ -91,7 +91,7 @@ class TestCache:
 
 class TestLoading:
     def test_a_plan_of_elsewhere_is_refused_by_name(self, gpu: Device, tiny: Path, tmp_path: Path) -> None:
-        from rtseg.engines.plan import VERSION
+        from rtseg.engines.tensorrt.runtime import VERSION
 
         tag = PlanTag("abc", VERSION, "Orin", "sm_87", "12060", "fp16", "gpu")
         PlanFile(tag, networks.spec(), plans.plan_of(tiny)).write(tmp_path / "orin.plan")
@@ -103,7 +103,7 @@ class TestLoading:
     def test_a_plan_that_tensorrt_cannot_read_is_built_anew(
         self, gpu: Device, cache: PlanCache, tiny: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        from rtseg.engines.planned import _tags
+        from rtseg.engines.tensorrt.open_plan import _tags
 
         tag = _tags(tiny)[0]
         head = json.dumps(["9.0", "Emulated GPU", 8, 7]).encode()

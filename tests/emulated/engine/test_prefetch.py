@@ -11,12 +11,12 @@ from emulated.driver.device import Device
 from emulated.engine import plans
 from emulated.engine.streams import ORDERS, alike, frames, segmented
 
-from rtseg.engines.failover import FailoverEngine
+from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.frame import Frame, StreamInfo
 from rtseg.pipeline import Pipeline
-from rtseg.sector import WholeFrame
-from rtseg.session import Session
+from rtseg.session.sector import WholeFrame
+from rtseg.session.session import Session
 
 LONGEST_S = 60
 
@@ -51,7 +51,7 @@ class Paired:
 @pytest.fixture
 def ahead(monkeypatch: pytest.MonkeyPatch, gpu: Device) -> list[bool]:
     """For each frame that is taken, whether it was sent ahead."""
-    from rtseg.engines.uploads import Uploads
+    from rtseg.engines.tensorrt.buffers import Uploads
 
     taken, take = list[bool](), Uploads.take
 

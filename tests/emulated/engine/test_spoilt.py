@@ -11,7 +11,7 @@ from emulated.engine.streams import ORDERS, alike
 from emulated.engine.test_steady import on_host, session_of, wavering
 
 from rtseg.frame import Frame, Life
-from rtseg.temporal import STEADY
+from rtseg.session.stabilizer import STEADY
 
 
 def spoilt_stream() -> list[Frame]:

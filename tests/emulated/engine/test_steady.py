@@ -1,5 +1,6 @@
 """Masks steadied on the emulated GPU: as on the host, in the same graphs, and nothing but labels comes down."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,18 +13,27 @@ from emulated.engine import plans
 from emulated.engine.streams import COPIES_LATE, ORDERS, WORK_LATE, alike, frames
 
 from rtseg import load_engine
-from rtseg.engines.failover import FailoverEngine
+from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.frame import Frame
-from rtseg.kernels import cuda_filters, cuda_network
-from rtseg.sector import WholeFrame
-from rtseg.session import Session
-from rtseg.speckle import SpeckleFilter
-from rtseg.temporal import STEADY, TemporalOptions
+from rtseg.session.sector import WholeFrame
+from rtseg.session.session import Session
+from rtseg.session.speckle import SpeckleFilter
+from rtseg.session.stabilizer import STEADY, TemporalOptions
 
 STANDING = TemporalOptions(smoothing=0.8, hysteresis=1.0)  # the past is not carried along
 SKIPPING = TemporalOptions(smoothing=0.5, flow=True, every=2)
 LABELS = 40 * 56  # bytes of one frame's
+
+
+def no_kernel_is_launched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every launch of a kernel fail, whichever module holds its CUDA backend."""
+    launchers = [
+        module for name, module in sys.modules.items() if name.startswith("rtseg.kernels.") and hasattr(module, "launch")
+    ]
+    assert len(launchers) > 10
+    for module in launchers:
+        monkeypatch.setattr(module, "launch", None)
 
 
 def session_of(engine: Any, **options: Any) -> Session:
@@ -69,7 +79,7 @@ def test_weights_that_change_with_each_frame_capture_nothing_anew(
     for frame in stream:
         if frame.index == 8:
             monkeypatch.setattr(engine, "_network", None)  # who runs the network outside a graph fails
-            monkeypatch.setattr(cuda_network, "launch", None)  # and so does who launches a kernel
+            no_kernel_is_launched(monkeypatch)  # and so does who launches a kernel
         found.append(session.step(frame).labels.copy())
         held.append(gpu.held())
     assert alike(found, on_host(tiny, stream))
@@ -89,7 +99,7 @@ def test_speckle_is_filtered_on_the_gpu(engine: Any, tiny: Path, name: str, monk
     session, found = session_of(engine, speckle=speckle), []
     for frame in stream:
         if frame.index == 7:
-            monkeypatch.setattr(cuda_filters, "launch", None)  # it is in the graph
+            no_kernel_is_launched(monkeypatch)  # it is in the graph
         found.append(session.step(frame).labels.copy())
     expected = on_host(tiny, stream, speckle=speckle)
     assert not alike(expected, on_host(tiny, stream)), "else nothing is shown"
@@ -147,14 +157,14 @@ class TestFaults:
     """Planted faults: each shows as a wrong answer."""
 
     def test_the_wrong_side_of_what_is_kept(self, engine: Any, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from rtseg.engines.lasting import Kept
+        from rtseg.engines.tensorrt.buffers import Kept
 
         monkeypatch.setattr(Kept, "spare", property(lambda self: self._places[self.side]))
         stream = wavering(9)
         assert not alike(stepped(session_of(engine, temporal=STANDING), stream), on_host(tiny, stream, temporal=STANDING))
 
     def test_weights_that_are_not_brought_anew(self, engine: Any, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from rtseg.engines.lasting import Brought
+        from rtseg.engines.tensorrt.buffers import Brought
 
         put, seen = Brought.put, set[int]()
 

@@ -1,0 +1,82 @@
+"""The mean of networks that were trained on from the same beginning: as good as asking all of them, at the work of one.
+
+M. Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference
+time", ICML 2022. Networks of different beginnings have nothing in common to average: `rtseg eval` and `rtseg gate` tell.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtseg.engines.model_file import whole_onnx
+from rtseg.engines.validation.weight_check import check_weights
+from rtseg.errors import MissingExtra, ModelError
+
+try:
+    import onnx
+    from google.protobuf.message import DecodeError
+    from onnx import numpy_helper
+except ImportError:
+    raise MissingExtra("a mean of networks", "onnx") from None
+
+
+__all__ = ["average", "numpy_helper", "onnx"]
+
+
+def average(models: Sequence[Path | str], out: Path | str) -> int:
+    """Write the mean of FP32 ONNX networks of one shape to `out`, whole or not at all; it describes itself as the first does.
+
+    Returns the number of values averaged. Raises ModelError where there are fewer than two, they are not of one shape, or
+    `out` is one of them.
+    """
+    if len(models) < 2:
+        raise ModelError("one network has no mean: name two or more")
+    with whole_onnx(Path(out), ".average-", *map(Path, models)) as part:
+        first, *others = [_read(Path(path)) for path in models]
+        for path, other in zip(models[1:], others, strict=True):
+            if _shape(other) != _shape(first):
+                raise ModelError(f"{path} is another network than {models[0]}: average those of one training config")
+        averaged = _mean_of(first, others)
+        if not averaged:
+            raise ModelError(f"{models[0]} has no float32 weights to average: export the networks again in float32")
+        onnx.save(first, part)
+    return averaged
+
+
+def _read(path: Path) -> Any:
+    """A network with the weights that it keeps in files beside it. Raises ModelError."""
+    try:
+        network = onnx.load(path)
+    except (OSError, DecodeError, onnx.checker.ValidationError) as error:
+        raise ModelError(f"{path} cannot be read as ONNX ({error}): name a file that `rtseg export` wrote") from None
+    if not network.graph.node:
+        raise ModelError(f"{path} cannot be read as ONNX (it is empty): name a file that `rtseg export` wrote")
+    check_weights(path)
+    if any(node.op_type == "QuantizeLinear" for node in network.graph.node):
+        raise ModelError(f"{path} is in INT8, whose steps are its own: average in FP32, and `rtseg quantize` the mean")
+    return network
+
+
+def _shape(network: Any) -> tuple[Any, ...]:
+    """All of a network but its numbers."""
+    weights = sorted((weight.name, weight.data_type, tuple(weight.dims)) for weight in network.graph.initializer)
+    return [node.SerializeToString() for node in network.graph.node], weights, list(map(str, network.graph.input))
+
+
+def _mean_of(first: Any, others: Sequence[Any]) -> int:
+    """Put the mean of all networks into the first; how many values that changes."""
+    known = [{weight.name: weight for weight in network.graph.initializer} for network in others]
+    return sum(_mean_into(weight, [weights[weight.name] for weights in known]) for weight in first.graph.initializer)
+
+
+def _mean_into(weight: Any, others: Sequence[Any]) -> int:
+    """Put the mean in a weight's place; how many values that changes. Whole numbers, as shapes are, must agree."""
+    values = np.stack([numpy_helper.to_array(one) for one in (weight, *others)])
+    if values.dtype == np.float32:
+        weight.CopyFrom(numpy_helper.from_array(values.mean(0, dtype=np.float64).astype(np.float32), weight.name))
+        return int(values[0].size)
+    if np.any(values != values[:1]):
+        raise ModelError(f"{weight.name} is not the same in all of them: average networks of one training config")
+    return 0

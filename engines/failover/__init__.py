@@ -1,0 +1,1 @@
+"""An engine that gives way to the next one when it fails."""

@@ -1,0 +1,1 @@
+"""The TensorRT engine: plans, CUDA graphs and device memory."""

@@ -1,0 +1,192 @@
+"""Arrays on a GPU that outlive the step of a frame, by name, so that each step finds them where the step before did."""
+
+from collections.abc import Callable, Hashable
+from contextlib import ExitStack
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.engines.tensorrt.device import Gpu, GpuArray, Memory, Pinned, Span, Stream, to_device
+from rtseg.engines.tensorrt.lazy_array import Known
+from rtseg.frame import Image
+
+PLACES = 2
+
+
+class Place:
+    """Where one frame lies on either side. upload: its copy, where one is made; consumed: the event that says it was read."""
+
+    def __init__(self, gpu: Gpu, memory: Memory, shape: tuple[int, ...], number: int, stream: int, *, mapped: bool) -> None:
+        self.number, self.host = number, Pinned(shape, np.uint8, mapped=mapped)
+        self.upload, self.consumed = Span(gpu), gpu.event()
+        self.key = ("frame", number, shape)
+        self._own = None if mapped else memory.array(shape, np.uint8)
+        pointer = self.host.pointer if self._own is None else self._own.pointer
+        self.device = GpuArray(pointer, shape, np.uint8, stream, self._own)
+
+    def put(self, image: Image, copies: Stream) -> None:
+        """Copy an image here, on the stream for copies, once what was here is read."""
+        self.upload.ended.synchronize()
+        if self._own is None:
+            self.consumed.synchronize()
+        np.copyto(self.host.array, image)
+        if self._own is not None:
+            copies.wait_for_event(self.consumed)
+        self.upload.begin(copies)
+        if self._own is not None:
+            to_device(self.device.pointer, self.host.array, copies)
+        self.upload.end(copies)
+
+
+class Uploads:
+    """The places for frames of one size; another size makes them anew.
+
+    work: the stream that reads the frames. on_change: called before the memory of the old size goes.
+    """
+
+    def __init__(self, gpu: Gpu, memory: Memory, work: Stream, on_change: Callable[[], None], *, mapped: bool) -> None:
+        self._gpu, self._memory, self._work, self._mapped = gpu, memory, work, mapped
+        self._on_change, self._copies = on_change, gpu.stream()
+        self.places: list[Place] = []
+        self._ahead: tuple[Image, Place] | None = None
+        self._newest = 0
+        self._lock = Lock()
+
+    def ahead(self, image: Image) -> None:
+        """Begin to bring up the frame that is wanted next; from any thread. One of another size waits for its turn."""
+        with self._lock:
+            if self.places and self.places[0].host.array.shape == image.shape:
+                self._ahead = image, self._put(image)
+
+    def take(self, image: Image) -> Place:
+        """The place of a frame, which is on its way up or is sent now."""
+        with self._lock:
+            ahead, self._ahead = self._ahead, None
+            place = ahead[1] if ahead and ahead[0] is image else self._put(image)
+            self._newest = place.number
+            return place
+
+    def await_upload(self, place: Place) -> None:
+        """Let the work on a frame wait for its copy."""
+        self._work.wait_for_event(place.upload.ended)
+
+    def read(self, place: Place) -> None:
+        """Say that all that reads a frame is on the stream."""
+        place.consumed.record(self._work)
+
+    def close(self) -> None:
+        """Give back the memory."""
+        self._ahead = None
+        with ExitStack() as all_of_it:  # whatever happens to one part
+            for place in self.places:
+                all_of_it.callback(place.host.close)
+            self.places = []
+            all_of_it.callback(self._work.synchronize)
+            all_of_it.callback(self._copies.synchronize)
+
+    def _put(self, image: Image) -> Place:
+        if not self.places or self.places[0].host.array.shape != image.shape:
+            self._make(image.shape)
+        place = self.places[(self._newest + 1) % PLACES]
+        place.put(image, self._copies)
+        return place
+
+    def _make(self, shape: tuple[int, ...]) -> None:
+        self._on_change()
+        self.close()
+        stream, made = self._work.handle, list[Place]()
+        with ExitStack() as undone:  # where there is no memory for all of them
+            for number in range(PLACES):
+                made.append(Place(self._gpu, self._memory, shape, number, stream, mapped=self._mapped))
+                undone.callback(made[-1].host.close)
+            undone.pop_all()
+        self.places = made
+
+
+class Brought:
+    """Where numbers of the host go up for each frame: pinned memory, and its copy on the GPU."""
+
+    def __init__(self, gpu: Gpu, memory: Memory, name: str, shape: tuple[int, ...]) -> None:
+        self.key, self._copied = ("brought", name, shape), gpu.event()
+        self._host = Pinned(shape, np.float32, mapped=False)
+        self.device = memory.array(shape, np.float32)
+
+    def put(self, values: npt.NDArray[np.float32], stream: Any) -> None:
+        """Put them on their way, behind all that reads those of the frame before."""
+        self._copied.synchronize()
+        np.copyto(self._host.array, values)
+        to_device(self.device.pointer, self._host.array, stream)
+        self._copied.record(stream)
+
+    def close(self) -> None:
+        """Give back the pinned memory."""
+        self._host.close()
+
+
+class Kept:
+    """Two places that take turns: a step reads the one and writes the other, and nothing is copied."""
+
+    def __init__(self, memory: Memory, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+        self._name, self._shape, self.side = name, shape, 0
+        self._places = memory.array(shape, dtype), memory.array(shape, dtype)
+
+    @property
+    def key(self) -> Hashable:
+        """Of the place that holds the newest."""
+        return self._key(self.side)
+
+    @property
+    def spare(self) -> GpuArray:
+        """The place that is written next."""
+        return self._places[1 - self.side]
+
+    def leaves(self) -> Known:
+        """Both places, by key."""
+        return {self._key(side): place for side, place in enumerate(self._places)}
+
+    def _key(self, side: int) -> Hashable:
+        return ("kept", self._name, self._shape, side)
+
+
+class Lasting:
+    """All that outlives the steps of one engine, by name and shape: it stays until the engine goes."""
+
+    def __init__(self, gpu: Gpu, memory: Memory, stream: Any) -> None:
+        self._gpu, self._memory, self._stream = gpu, memory, stream
+        self._brought: dict[tuple[str, tuple[int, ...]], Brought] = {}
+        self._kept: dict[tuple[str, tuple[int, ...]], Kept] = {}
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """Which place of each holds the newest: a step is for these alone."""
+        return tuple(kept.side for kept in self._kept.values())
+
+    def leaves(self) -> Known:
+        """Every array, by key."""
+        found: Known = {brought.key: brought.device for brought in self._brought.values()}
+        for kept in self._kept.values():
+            found |= kept.leaves()
+        return found
+
+    def bring(self, name: str, values: npt.NDArray[np.float32]) -> Hashable:
+        """Send numbers up; the key of their place."""
+        if (name, values.shape) not in self._brought:
+            self._brought[name, values.shape] = Brought(self._gpu, self._memory, name, values.shape)
+        there = self._brought[name, values.shape]
+        there.put(values, self._stream)
+        return there.key
+
+    def place(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Kept:
+        """The two places of a name."""
+        if (name, shape) not in self._kept:
+            self._kept[name, shape] = Kept(self._memory, name, shape, dtype)
+        return self._kept[name, shape]
+
+    def close(self) -> None:
+        """Give back the pinned memory."""
+        with ExitStack() as all_of_them:
+            for brought in self._brought.values():
+                all_of_them.callback(brought.close)
+            self._brought, self._kept = {}, {}

@@ -1,0 +1,118 @@
+"""From an ONNX file to a TensorRT plan for this GPU (extra `tensorrt`); nothing here has met a GPU yet.
+
+Networks are strongly typed: what is FP16 or INT8 stands in the ONNX file (half.py, quantise.py), and no builder flag changes
+it. TensorRT 10 must be told so; 11 knows nothing else.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from rtseg.engines.model_file import write_whole
+from rtseg.engines.tensorrt.device import Gpu
+from rtseg.engines.tensorrt.plan_cache import PlanTag, model_hash
+from rtseg.engines.tensorrt.runtime import VERSION, Complaints, tensorrt
+from rtseg.errors import ConfigError, EngineError, ModelError
+
+PRECISIONS, DEVICES = ("fp32", "fp16", "int8"), ("gpu", "dla")
+
+Told = Callable[[str, int, int], bool]  # phase, steps done, steps in all: gives False to end the build
+
+
+def tag_for(model: Path, precision: str, device: str, gpu: Gpu) -> PlanTag:
+    """The tag of a plan that is built here. Raises ConfigError."""
+    if precision not in PRECISIONS or device not in DEVICES:
+        raise ConfigError(f"no plan in {precision!r} for {device!r}: choose {', '.join(PRECISIONS)}, and gpu or dla")
+    return PlanTag(model_hash(model), VERSION, gpu.name, gpu.sm, gpu.driver, precision, device)
+
+
+def best_precision(model: Path) -> str:
+    """int8 for a file that is quantised, fp16 for others."""
+    return "int8" if is_quantised(model) else "fp16"
+
+
+def is_quantised(model: Path) -> bool:
+    """Whether a file holds the Q/DQ nodes of `rtseg quantize`."""
+    return b"QuantizeLinear" in model.read_bytes()
+
+
+def build(model: Path, tag: PlanTag, gpu: Gpu, timing: Path, told: Told) -> bytes:
+    """The plan of an ONNX file; takes minutes. timing: where measured times are kept. Raises EngineError, ModelError."""
+    _check(model, tag.precision)
+    complaints = Complaints()
+    with tempfile.TemporaryDirectory() as scratch, gpu.current():
+        typed = _typed(model, tag.precision, Path(scratch))
+        builder = tensorrt.Builder(complaints)
+        if tag.device == "dla" and not builder.num_DLA_cores:
+            raise ConfigError("this GPU has no DLA: build with --device gpu")
+        network = builder.create_network(_strongly_typed())
+        _parse(typed, network, complaints, model)
+        config = builder.create_builder_config()
+        cache = _configure(config, tag, timing, told)
+        plan = builder.build_serialized_network(network, config)
+        if plan is None:
+            raise EngineError(f"TensorRT cannot build {model} ({complaints}): try --precision fp32, or --engine openvino")
+        write_whole(timing, bytes(cache.serialize()))
+        return bytes(plan)
+
+
+class Monitor(tensorrt.IProgressMonitor):  # type: ignore[misc]
+    """Tells how far TensorRT is, and lets it end early."""
+
+    def __init__(self, told: Told) -> None:
+        tensorrt.IProgressMonitor.__init__(self)
+        self._told, self._steps = told, dict[str, int]()
+
+    def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:  # noqa: ARG002  as it calls
+        """Called by TensorRT."""
+        self._steps[phase_name] = num_steps
+
+    def step_complete(self, phase_name: str, step: int) -> bool:
+        """Called by TensorRT, which ends where this is False."""
+        return self._told(phase_name, step + 1, self._steps.get(phase_name, step + 1))
+
+    def phase_finish(self, phase_name: str) -> None:
+        """Called by TensorRT."""
+        steps = self._steps.pop(phase_name, 0)
+        self._told(phase_name, steps, steps)
+
+
+def _check(model: Path, precision: str) -> None:
+    if precision == "int8" and not is_quantised(model):
+        raise ModelError(f"{model} has no INT8 in it: make it with `rtseg quantize`, or build with --precision fp16")
+    if precision != "int8" and is_quantised(model):
+        raise ModelError(f"{model} is INT8 already: build it with --precision int8, or give the FP32 file")
+
+
+def _typed(model: Path, precision: str, scratch: Path) -> Path:
+    """The file whose types are those of the precision."""
+    if precision != "fp16":
+        return model
+    from rtseg.engines.tensorrt.fp16 import to_half
+
+    to_half(model, scratch / model.name)
+    return scratch / model.name
+
+
+def _strongly_typed() -> int:
+    return 1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+
+
+def _parse(typed: Path, network: Any, complaints: Complaints, model: Path) -> None:
+    parser = tensorrt.OnnxParser(network, complaints)
+    if not parser.parse_from_file(str(typed)):
+        why = "; ".join(str(parser.get_error(number)) for number in range(parser.num_errors))
+        raise ModelError(f"TensorRT cannot read {model} ({why or complaints}): export it again, or use --engine openvino")
+
+
+def _configure(config: Any, tag: PlanTag, timing: Path, told: Told) -> Any:
+    """Set up a build; gives its timing cache."""
+    config.progress_monitor = Monitor(told)
+    config.clear_flag(tensorrt.BuilderFlag.TF32)  # else FP32 would be computed in TF32, and the gate would not know
+    if tag.device == "dla":
+        config.default_device_type, config.DLA_core = tensorrt.DeviceType.DLA, 0
+        config.set_flag(tensorrt.BuilderFlag.GPU_FALLBACK)
+    cache = config.create_timing_cache(timing.read_bytes() if timing.is_file() else b"")
+    config.set_timing_cache(cache, ignore_mismatch=False)
+    return cache

@@ -1,0 +1,64 @@
+"""TensorRT's engine of a model: from a plan in a file, from the cache, or from one that is still to be built."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from rtseg.engines.base import ModelSpec
+from rtseg.engines.openvino import OpenVinoEngine
+from rtseg.engines.tensorrt.background_build import RisingTensorRt
+from rtseg.engines.tensorrt.builder import PRECISIONS, best_precision, is_quantised, tag_for
+from rtseg.engines.tensorrt.device import Gpu
+from rtseg.engines.tensorrt.engine import TensorRtEngine
+from rtseg.engines.tensorrt.plan_cache import AGAIN, BUILD, PlanCache, PlanFile, PlanTag
+from rtseg.engines.tensorrt.runtime import VERSION
+from rtseg.errors import ModelError
+
+
+def open_plan(path: Path) -> TensorRtEngine:
+    """The engine of a .plan file, if it was built for this machine. Raises ModelError, EngineError."""
+    if not path.is_file():
+        raise ModelError(f"there is no plan {path}: {AGAIN}")
+    found = PlanFile.read(path)
+    here = _tag_like(found.tag)
+    if here != found.tag:
+        raise ModelError(f"{path} was built for {found.tag.unlike(here)}: {AGAIN} on this machine")
+    return TensorRtEngine(found.plan, found.spec)
+
+
+def planned(model: Path, spec: ModelSpec | None = None, cache: PlanCache | None = None) -> TensorRtEngine | RisingTensorRt:
+    """The engine of an ONNX file's plan in the cache, or one that begins to be built now. Raises EngineError, ModelError."""
+    cache = cache or PlanCache()
+    for tag in _tags(model):
+        if (found := cache.find(tag)) is None:
+            continue
+        try:
+            return TensorRtEngine(found.plan, found.spec)
+        except ModelError as error:  # TensorRT does not read it: it is built anew
+            cache.drop(tag, str(error))
+    return RisingTensorRt(model, best_precision(model), described(model, spec), cache)
+
+
+def described(model: Path, spec: ModelSpec | None) -> ModelSpec:
+    """What an ONNX file takes and gives, its ports checked. Raises ModelError."""
+    engine = OpenVinoEngine(model, spec)
+    engine.close()
+    return engine.spec
+
+
+def _tags(model: Path) -> list[PlanTag]:
+    """Of the plans that this machine may have of a model, the fastest first."""
+    gpu = Gpu()
+    try:
+        wanted = [name for name in reversed(PRECISIONS) if (name == "int8") == is_quantised(model)]
+        return [tag_for(model, precision, device, gpu) for precision in wanted for device in ("gpu", "dla")]
+    finally:
+        gpu.close()
+
+
+def _tag_like(tag: PlanTag) -> PlanTag:
+    """The tag that a plan of the same model and precision has here."""
+    gpu = Gpu()
+    try:
+        return replace(tag, tensorrt=VERSION, gpu=gpu.name, sm=gpu.sm, driver=gpu.driver, build=BUILD)
+    finally:
+        gpu.close()

@@ -1,0 +1,178 @@
+"""Examine a model file from outside before it is loaded: a child process with limits loads it and runs it once.
+
+An ONNX file can loop without end or unfold into gigabytes, and no engine stops it. The child bears that instead. It bounds
+what a file costs, and is no sandbox: it may do all that its user may.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from rtseg.engines.base import ModelSpec
+from rtseg.engines.validation.onnx_file import OnnxFile
+from rtseg.engines.validation.weight_check import external_files
+from rtseg.engines.zoo import shipped
+from rtseg.errors import ModelError, SinkError
+from rtseg.output.atomic_file import write_atomically
+from rtseg.output.private_file import make_folder
+
+TRUST = "RTSEG_TRUST_MODELS"  # set to 1, every model file is loaded unexamined
+_CHILD = "rtseg.engines.validation.trial_load"
+_POLL_S = 0.01
+_PACKAGES = {"onnx": "onnxruntime", "torchscript": "torch", "weights": "torch"}  # an engine's own; of the others, openvino
+_TORCH_S, _TORCH_MB = 20, 640  # more for a file of torch, whose import alone takes seconds
+_MB = 1 << 20
+_LONGEST_ANSWER = 65_536  # bytes, which a pipe holds while nobody reads
+_REMEDY = f"if you trust this file, load it with --trust-model, or with {TRUST}=1"
+
+
+@dataclass(frozen=True)
+class TrialLimits:
+    """Bounds what the examination of one file may cost; a larger file may cost more."""
+
+    cpu_s: int
+    """Processor seconds of the child."""
+    wall_s: float
+    """Seconds by the clock, for a child that blocks without computing."""
+    resident_bytes: int
+    """Resident memory of the child."""
+
+    @classmethod
+    def of(cls, file_bytes: int, engine: str = "openvino") -> "TrialLimits":
+        """Return the limits of a file of `file_bytes`: 6 s and 640 MB, and 3 s and 24 MB more for each megabyte.
+
+        By the clock it is 15 s and 6 s more for each megabyte: a small file is refused within 20 s on a busy machine too.
+        """
+        megabytes, is_torch = file_bytes // _MB, _PACKAGES.get(engine) == "torch"
+        more_s, more_mb = (_TORCH_S, _TORCH_MB) if is_torch else (0, 0)
+        return cls(6 + 3 * megabytes + more_s, 15 + 6 * megabytes + 2 * more_s, (640 + 24 * megabytes + more_mb) * _MB)
+
+
+def examine(path: Path, engine: str, spec: ModelSpec | None = None, *, trusted: bool = False) -> None:
+    """Refuse a model file that cannot be loaded and run once in `engine` within limits, with finite weights and answers.
+
+    Shipped models, files that passed before and files that the user trusts are not examined. engine: "openvino", "onnx",
+    "reduced" for OpenVINO at a smaller input, "torchscript", or "weights" for a state dict of torch. spec: the user's
+    description of the network, if any. Raises ModelError.
+    """
+    if trusted or os.environ.get(TRUST) == "1" or path.resolve() in {known.resolve() for known in shipped().values()}:
+        return
+    coded, told = path.read_bytes(), spec.to_json() if spec else ""
+    passed = _verdict_path(coded, engine, told)
+    if passed is not None and passed.is_file():
+        return
+    _run_child(path, engine, told, TrialLimits.of(len(coded) + _bytes_beside(path, coded), engine))
+    if passed is not None:
+        _remember(passed)
+
+
+def _run_child(path: Path, engine: str, told: str, limits: TrialLimits) -> None:
+    # `python -m` would look for modules in the working folder first, and run a json.py that came with a stranger's model.
+    code = f"import sys; sys.path[:] = {list(map(str, sys.path))!r}; from {_CHILD} import main; main(*sys.argv[1:])"
+    limited = str(limits.cpu_s), str(limits.resident_bytes), str(os.getpid())
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path.absolute()), engine, *limited],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+        start_new_session=True,
+    ) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            with suppress(BrokenPipeError):
+                child.stdin.write(told.encode())
+                child.stdin.close()
+            problem = _watch(child, limits)
+        finally:
+            _kill(child)
+        answer = child.stdout.read(_LONGEST_ANSWER)
+    if problem:
+        raise ModelError(f"{path} {problem}: {_REMEDY}")
+    _judge(path, child.wait(), answer, limits)
+
+
+def _watch(child: "subprocess.Popen[bytes]", limits: TrialLimits) -> str:
+    """Block until the child ends or exceeds a limit; return the limit in words, or nothing."""
+    deadline = time.monotonic() + limits.wall_s
+    while not _has_ended(child):
+        if _resident_bytes(child.pid) > limits.resident_bytes:
+            return f"takes more than {limits.resident_bytes // _MB} MB to be loaded and run once"
+        if time.monotonic() > deadline:
+            return f"is not loaded and run once within {limits.wall_s:.0f} s"
+        time.sleep(_POLL_S)
+    return ""
+
+
+def _has_ended(child: "subprocess.Popen[bytes]") -> bool:
+    """Return whether a child has ended, without reaping it where possible: nobody else may get the number of its group."""
+    if not hasattr(os, "waitid"):
+        return child.poll() is not None
+    try:
+        return os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # this process ignores SIGCHLD
+        return True
+
+
+def _kill(child: "subprocess.Popen[bytes]") -> None:
+    """End a child and all that it started."""
+    with suppress(ProcessLookupError, PermissionError):  # nothing is left of it; macOS says so by the latter
+        if hasattr(os, "killpg"):
+            os.killpg(child.pid, signal.SIGKILL)
+        else:
+            child.kill()
+
+
+def _judge(path: Path, status: int, answer: bytes, limits: TrialLimits) -> None:
+    try:
+        verdict = json.loads(answer)
+    except ValueError:
+        verdict = None
+    if isinstance(verdict, dict) and "error" in verdict:
+        raise ModelError(str(verdict["error"]))
+    if verdict != {"passed": True} or status:
+        raise ModelError(
+            f"{path} cannot be loaded and run once with {limits.cpu_s} s of processor time and "
+            f"{limits.resident_bytes // _MB} MB (status {status}): {_REMEDY}"
+        )
+
+
+def _resident_bytes(pid: int) -> int:
+    """Return the resident memory of a process; 0 where the system does not say."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _bytes_beside(path: Path, coded: bytes) -> int:
+    """Return the bytes of the files in which an ONNX file keeps its weights. Raises ModelError for one outside its folder."""
+    if path.suffix != ".onnx" or b"location" not in coded:
+        return 0
+    return sum(file.stat().st_size for file in external_files(OnnxFile.read(path)))
+
+
+def _verdict_path(coded: bytes, engine: str, told: str) -> Path | None:
+    """Return where a passed examination is remembered; None for a file whose weights may lie in other files."""
+    if b"location" in coded:  # the key of external data in ONNX
+        return None
+    package = _PACKAGES.get(engine, "openvino")
+    parts = [coded, engine.encode(), told.encode(), *(version(name).encode() for name in ("rtseg", package))]
+    key = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+    folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(folder, "rtseg", "examined", key)
+
+
+def _remember(passed: Path) -> None:
+    with suppress(OSError, SinkError):  # a cache that cannot be written costs time only
+        make_folder(passed.parent)
+        write_atomically(passed, b"")

@@ -1,0 +1,149 @@
+"""The child process of an examination: load a model file in one engine, and run it once.
+
+It takes FILE ENGINE CPU_S BYTES PARENT as arguments, with the user's description of the network, if any, as JSON on standard
+input. It prints {"passed": true} or {"error": "..."}.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtseg.engines.base import Engine, ModelSpec, SwapState
+from rtseg.errors import EngineError, ModelError, RtsegError
+
+_PR_SET_PDEATHSIG = 1
+_PER_CORE = 16 << 20  # bytes that the threads of a library on each core reserve for their stacks
+_UNUSED = 256 << 20  # bytes that an engine reserves and never uses, before it has loaded a network
+_LONGEST = 2000  # characters of an error
+_OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate", "allocate memory", "DefaultCPUAllocator")  # in errors
+
+
+def main(file: str, engine: str, cpu_s: str, resident_bytes: str, parent: str) -> None:
+    """Print the verdict on one file."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # native libraries print what they like
+    _limit(int(cpu_s), int(resident_bytes), int(parent))
+    answer: dict[str, Any] = {"passed": True}
+    try:
+        told = sys.stdin.read()
+        _load_and_run(Path(file), engine, ModelSpec.from_json(told) if told else None)
+    except Exception as error:  # noqa: BLE001  native libraries raise whatever the bytes lead them to
+        answer = {"error": _in_words(file, error)[:_LONGEST]}
+    print(json.dumps(answer), file=answers, flush=True)
+    os._exit(0)  # without the destructors of native libraries
+
+
+def _in_words(file: str, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY):
+        return f"{file} needs more memory than a model of its size may: load it with --trust-model if you trust it"
+    return text if isinstance(error, RtsegError) else f"{file} cannot be run ({text}): export it again with `rtseg export`"
+
+
+def _limit(cpu_s: int, resident_bytes: int, parent: int) -> None:
+    """Bound this process, and end it with its parent, where the system can.
+
+    RLIMIT_AS would refuse what libraries reserve and never use; RLIMIT_DATA counts what can be written alone.
+    """
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
+        resource.setrlimit(resource.RLIMIT_DATA, (resident_bytes + _PER_CORE * (os.cpu_count() or 1) + _UNUSED,) * 2)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before that
+            os._exit(1)
+
+
+def _load_and_run(path: Path, engine: str, spec: ModelSpec | None) -> None:
+    if engine == "weights":
+        from rtseg.engines.convert.third_party import read_weights
+
+        read_weights(path)
+    elif engine == "torchscript":
+        _run_script(path, spec)
+    else:
+        with closing(_opened(path, engine, spec)) as network:
+            _check_answers(network)
+
+
+def _run_script(path: Path, spec: ModelSpec | None) -> None:
+    """Load TorchScript, and run it where it is described; what does not fit is told where it is used."""
+    from rtseg.engines.torch import TorchEngine, read_script
+
+    network = read_script(path)
+    if spec:
+        with suppress(EngineError, ModelError):
+            _check_answers(TorchEngine(network, spec, threads=1))
+
+
+def _opened(path: Path, engine: str, spec: ModelSpec | None) -> Engine:
+    if engine == "onnx":
+        from rtseg.engines.onnx import OnnxEngine
+
+        return OnnxEngine(path, spec, threads=1)
+    from rtseg.engines.openvino import OpenVinoEngine, read_network
+
+    if engine == "reduced" and spec:
+        from rtseg.engines.reduced_input import ReshapedEngine
+
+        return ReshapedEngine(path, spec, threads=1)
+    _check_folded(path, read_network(path))
+    return OpenVinoEngine(path, spec, threads=1)
+
+
+def _check_folded(path: Path, model: Any) -> None:
+    """Refuse constants that a network computes once and for all, as 0 / 0, and that are NaN. Raises ModelError.
+
+    OpenVINO folds them into weights, and answers finite nonsense as it does where a weight of the file is NaN.
+    """
+    from openvino import passes
+
+    folding = passes.Manager()
+    folding.register_pass(passes.ConstantFolding())
+    folding.run_passes(model)
+    for name, values in _constants_of(model):
+        if np.isnan(values).any():
+            raise ModelError(f"{path} computes weights that are NaN ({name!r}): train or export it again")
+
+
+def _constants_of(model: Any) -> Iterator[tuple[str, Any]]:
+    import openvino as ov
+
+    kinds = {ov.Type.f16: np.float32, ov.Type.bf16: np.float32, ov.Type.f32: np.float32, ov.Type.f64: np.float64}
+    for op in model.get_ops():
+        if op.get_type_name() == "Constant" and op.get_element_type() in kinds:
+            yield op.get_friendly_name(), op.get_data(dtype=kinds[op.get_element_type()])
+        for body in _bodies(op):
+            yield from _constants_of(body)
+
+
+def _bodies(op: Any) -> Iterator[Any]:
+    """Yield the graphs inside a Loop, a TensorIterator or an If."""
+    kind = op.get_type_name()
+    if kind in ("Loop", "TensorIterator"):
+        yield op.get_function()
+    elif kind == "If":
+        yield from (op.get_function(0), op.get_function(1))
+
+
+def _check_answers(network: Engine) -> None:
+    """Run one frame of noise with a memory of zeros; refuse answers and memories that are not finite. Raises ModelError."""
+    spec, rng = network.spec, np.random.default_rng(0)
+    x = rng.standard_normal((1, spec.channels, *spec.size)).astype(np.float32)
+    logits, state = network.infer(x, network.initial_state())
+    memories = [np.asarray(tensor.data) for tensor in (state.now if isinstance(state, SwapState) else state)]
+    named = zip([port.output for port in spec.states], memories, strict=True)
+    for name, values in [(spec.logits_output, np.asarray(logits)), *named]:
+        if not np.isfinite(values).all():
+            raise ModelError(f"the network of {spec.name!r} answers NaN or infinity in {name!r}: train or export it again")

@@ -1,0 +1,1 @@
+"""B-mode image formation: log compression, persistence, scan conversion."""

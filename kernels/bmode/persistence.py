@@ -1,0 +1,72 @@
+"""Temporal persistence, as scanners have it: each picture moves towards the new frame by a share of the difference."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rtseg.errors import ImageError
+from rtseg.frame import Image
+from rtseg.kernels.runtime.arrays import check_image, check_out, check_range, placed, readable, room
+from rtseg.kernels.runtime.cases import images
+from rtseg.kernels.runtime.cpu import by_rows, compiled
+from rtseg.kernels.runtime.cuda import launch
+from rtseg.kernels.runtime.device_array import room_on_device, size_of
+from rtseg.kernels.runtime.registry import Case, kernel
+
+WHOLE = 256  # weights are counted in parts of this
+
+
+def _cases() -> Iterator[Case]:
+    for name, image in images():
+        for weight in (0.0, 0.1, 0.5, 1.0):
+            yield Case(f"{name}, {weight}", (image, np.ascontiguousarray(image[::-1, ::-1]), weight))
+    yield Case("both strided", (np.arange(60, dtype=np.uint8).reshape(6, 10)[::2, ::-3], np.zeros((6, 4), np.uint8)[::2], 0.5))
+
+
+def _check(image: Image, previous: Image, weight: float = 0.5, *, out: Image | None = None) -> None:
+    check_image(image)
+    check_image(previous)
+    if tuple(image.shape) != tuple(previous.shape):
+        raise ImageError(f"{tuple(image.shape)} cannot follow {tuple(previous.shape)}: start again from the new frame")
+    check_range("the weight of the new frame", weight, 0, 1)
+    check_out(out, tuple(image.shape), np.uint8)
+
+
+@kernel(cases=_cases, atol=0, check=_check)
+def persistence(image: Image, previous: Image, weight: float = 0.5, *, out: Image | None = None) -> Image:
+    """The picture previous + weight * (image - previous), rounded away from previous, so that a still scene is reached.
+
+    image, previous: (H, W) grey or (H, W, 3) RGB uint8; the result is the `previous` of the next frame, and `out` may be
+    either. weight: in [0, 1], counted in 256ths; less of it persists longer. Raises ImageError, ConfigError.
+    """
+    difference = image.astype(np.int64) - previous
+    moved = (abs(difference) * round(weight * WHOLE) + WHOLE - 1) // WHOLE
+    return placed((previous + np.sign(difference) * moved).astype(np.uint8), out)
+
+
+@persistence.backend("numba")
+def _persistence_numba(image: Image, previous: Image, weight: float = 0.5, *, out: Image | None = None) -> Image:
+    result = room(out, image.shape, np.uint8)
+    now, past = (readable(array).reshape(len(image), -1) for array in (image, previous))
+    then, part = result.reshape(len(image), -1), round(weight * WHOLE)
+    by_rows(now.shape[0], now.shape[1], lambda first, end: _persist_rows(now, past, part, then, first, end))
+    return result
+
+
+@compiled
+def _persist_rows(image: Image, previous: Image, part: int, result: Image, first: int, end: int) -> None:
+    share = np.uint16(part)
+    for y in range(first, end):
+        now, past, target = image[y], previous[y], result[y]
+        for x in range(target.size):
+            more, less = max(now[x], past[x]), min(now[x], past[x])
+            moved = np.uint8(np.uint16(np.uint16(np.uint16(more - less) * share) + np.uint16(WHOLE - 1)) >> 8)
+            target[x] = past[x] + moved if now[x] > past[x] else past[x] - moved
+
+
+@persistence.backend("cuda")
+def _persistence_cuda(image: Image, previous: Image, weight: float = 0.5, *, out: Image | None = None) -> Any:
+    result = room_on_device(out, image.shape, np.uint8, image)
+    launch("persistence", image, previous, round(weight * WHOLE), size_of(image), result)
+    return result

@@ -1,0 +1,199 @@
+"""Scan conversion between beams and the fan that a curved or phased probe sees, bilinearly."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import ConfigError
+from rtseg.frame import Image
+from rtseg.kernels.runtime.arrays import apart, check_out, check_plane, grey_levels, placed, readable, room
+from rtseg.kernels.runtime.cases import planes
+from rtseg.kernels.runtime.cpu import by_rows, compiled
+from rtseg.kernels.runtime.cuda import launch, stream_of
+from rtseg.kernels.runtime.device_array import DeviceArray, pool, room_on_device, size_of
+from rtseg.kernels.runtime.registry import Case, kernel
+
+Doubles = npt.NDArray[np.float64]
+Corner = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]
+
+PARTS = 256  # a pixel is divided into so many, both ways
+
+
+@dataclass(frozen=True, slots=True)
+class Fan:
+    """A fan in a picture.
+
+    apex: (y, x) in pixels, where the beams meet, above the picture for a curved probe. near, far: the first and the last
+    sample's distance from it in pixels. left, right: the first and the last beam's angle in radians, 0 downwards, positive to
+    the right of the picture.
+    """
+
+    apex: tuple[float, float]
+    near: float
+    far: float
+    left: float
+    right: float
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.near < self.far < 1e6 and -np.pi <= self.left < self.right <= np.pi):
+            raise ConfigError(f"{self} is no fan: give 0 <= near < far in pixels and -pi <= left < right <= pi in radians")
+
+
+def _fans() -> Iterator[tuple[str, Fan]]:
+    yield "sector", Fan((-2.0, 20.0), 5.0, 40.0, -0.6, 0.6)
+    yield "whole circle", Fan((12.3, 14.7), 0.0, 9.5, -np.pi, np.pi)
+    yield "outside", Fan((-500.0, 0.0), 1.0, 20.0, -0.1, 0.2)
+
+
+def _cases() -> Iterator[Case]:
+    for image_name, image in planes():
+        for name, fan in _fans():
+            for shape in [(31, 45), (1, 1), (1, 7)]:
+                yield Case(f"{image_name}, {name}, {shape}", (image, fan, shape))
+
+
+def _check(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> None:
+    check_plane("a grey image", image)
+    if len(shape) != 2 or min(shape) < 1 or max(shape) > 1 << 15:
+        raise ConfigError(f"the result's shape is {shape}: give (H, W) in pixels")
+    check_out(out, shape, np.uint8)
+    if not isinstance(fan, Fan):
+        raise ConfigError(f"{fan!r} is no fan: give a kernels.Fan")
+
+
+@kernel(cases=_cases, atol=0, check=_check)
+def to_fan(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Image:
+    """The fan (H, W) uint8 of beams (samples, beams) uint8: the first row is nearest, the first column leftmost; 0 outside.
+
+    shape: (H, W) of the result. Raises ImageError, ConfigError.
+    """
+    return placed(_sampled(image, *_fan_places(fan, shape, image.shape)), out)
+
+
+@kernel(cases=_cases, atol=0, check=_check)
+def to_beams(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Image:
+    """The beams (samples, beams) uint8 of a picture (H, W) uint8 with a fan in it; 0 where it leaves the picture.
+
+    shape: (samples, beams) of the result. Raises ImageError, ConfigError.
+    """
+    return placed(_sampled(image, *_beam_places(fan, shape)), out)
+
+
+def _fan_places(fan: Fan, shape: tuple[int, int], beams: tuple[int, ...]) -> tuple[Doubles, Doubles]:
+    """Where each pixel of the fan is found in the beams: row, column."""
+    y, x = np.indices(shape, np.float64) - np.reshape(fan.apex, (2, 1, 1))
+    row = (np.hypot(y, x) - fan.near) / (fan.far - fan.near) * (beams[0] - 1)
+    return row, (np.arctan2(x, y) - fan.left) / (fan.right - fan.left) * (beams[1] - 1)
+
+
+def _beam_places(fan: Fan, shape: tuple[int, int]) -> tuple[Doubles, Doubles]:
+    """Where each sample of each beam is found in the picture: row, column."""
+    distance = np.linspace(fan.near, fan.far, shape[0])[:, None]
+    angle = np.linspace(fan.left, fan.right, shape[1])
+    return fan.apex[0] + distance * np.cos(angle), fan.apex[1] + distance * np.sin(angle)
+
+
+def _corners(row: Doubles, column: Doubles, shape: tuple[int, ...]) -> Corner:
+    """The pixel above and left of each place, -1 where it is outside, and how far on the place is, in 256ths."""
+    inside = (row > -1e-6) & (row < shape[0] - 1 + 1e-6) & (column > -1e-6) & (column < shape[1] - 1 + 1e-6)
+    places = [np.where(inside, np.rint(axis * PARTS), 0).astype(np.int32) for axis in (row, column)]
+    top, left = (place // PARTS for place in places)
+    return np.where(inside, top, -1).astype(np.int32), left, places[0] % PARTS, places[1] % PARTS
+
+
+def _sampled(image: Image, row: Doubles, column: Doubles) -> Image:
+    top, left, down, along = _corners(row, column, image.shape)
+    below, right = np.minimum(top + 1, image.shape[0] - 1), np.minimum(left + 1, image.shape[1] - 1)
+    wide = image.astype(np.int64)
+    upper = wide[top, left] * (PARTS - along) + wide[top, right] * along
+    lower = wide[below, left] * (PARTS - along) + wide[below, right] * along
+    mixed = (upper * (PARTS - down) + lower * down + PARTS * PARTS // 2) // PARTS**2
+    return grey_levels(np.where(top >= 0, mixed, 0))
+
+
+@lru_cache(maxsize=4)
+def fan_corners(fan: Fan, shape: tuple[int, int], beams: tuple[int, int]) -> Corner:
+    top, left, down, along = _corners(*_fan_places(fan, shape, beams), beams)
+    return readable(top), readable(left), readable(down), readable(along)
+
+
+@lru_cache(maxsize=4)
+def beam_corners(fan: Fan, shape: tuple[int, int], picture: tuple[int, int]) -> Corner:
+    top, left, down, along = _corners(*_beam_places(fan, shape), picture)
+    return readable(top), readable(left), readable(down), readable(along)
+
+
+@to_fan.backend("numba")
+def _to_fan_numba(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Image:
+    return _sample(image, fan_corners(fan, shape, (image.shape[0], image.shape[1])), shape, out)
+
+
+@to_beams.backend("numba")
+def _to_beams_numba(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Image:
+    return _sample(image, beam_corners(fan, shape, (image.shape[0], image.shape[1])), shape, out)
+
+
+def _sample(image: Image, corners: Corner, shape: tuple[int, int], out: Image | None) -> Image:
+    result, source = room(out, shape, np.uint8), apart(image, out)
+    by_rows(shape[0], shape[1], lambda first, end: _sample_rows(source, corners, result, first, end))
+    return result
+
+
+@compiled
+def _sample_rows(image: Image, corners: Corner, result: Image, first: int, end: int) -> None:
+    tops, lefts, downs, alongs = corners
+    for y in range(first, end):
+        for x in range(result.shape[1]):
+            top, left = tops[y, x], lefts[y, x]
+            if top < 0:
+                result[y, x] = 0
+                continue
+            down, along = downs[y, x], alongs[y, x]
+            below, right = min(top + 1, image.shape[0] - 1), min(left + 1, image.shape[1] - 1)
+            upper = np.int32(image[top, left]) * (PARTS - along) + np.int32(image[top, right]) * along
+            lower = np.int32(image[below, left]) * (PARTS - along) + np.int32(image[below, right]) * along
+            result[y, x] = np.uint8((upper * (PARTS - down) + lower * down + PARTS * PARTS // 2) >> 16)
+
+
+Corners = Callable[..., Corner]
+
+
+MOST_KEPT = 16  # tables of places on the device
+
+
+_kept: dict[tuple[object, ...], DeviceArray] = {}
+
+
+@to_fan.backend("cuda")
+def _to_fan_cuda(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Any:
+    return _sampled_on_device(image, _places(fan_corners, fan, tuple(shape), tuple(image.shape), stream_of(image)), out)
+
+
+@to_beams.backend("cuda")
+def _to_beams_cuda(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Any:
+    return _sampled_on_device(image, _places(beam_corners, fan, tuple(shape), tuple(image.shape), stream_of(image)), out)
+
+
+def _places(corners: Corners, fan: Fan, shape: tuple[int, ...], image: tuple[int, ...], stream: int) -> DeviceArray:
+    """Where each pixel of the result is found, (H, W, 2) int32 in parts of a pixel, a negative row outside.
+
+    Kept on the device, since it changes with the probe's depth alone; a graph reads it until MOST_KEPT others have come.
+    """
+    key = (pool(), corners, fan, shape, image, stream)
+    if key not in _kept:
+        top, left, down, along = corners(fan, shape, image)
+        places = np.stack([np.where(top < 0, -1, top * PARTS + down), left * PARTS + along], 2)
+        _kept[key] = DeviceArray.of(places, stream)
+    while len(_kept) > MOST_KEPT:
+        _kept.pop(next(iter(_kept)), None)
+    return _kept[key]
+
+
+def _sampled_on_device(image: Image, places: DeviceArray, out: Image | None) -> Any:
+    result = room_on_device(out, places.shape[:2], np.uint8, image)
+    launch("sample", image, *image.shape, places, size_of(result), result)
+    return result

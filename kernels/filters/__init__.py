@@ -1,0 +1,1 @@
+"""Filters of gray images: speckle, noise, contrast."""

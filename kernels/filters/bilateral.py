@@ -1,0 +1,256 @@
+"""The bilateral filter: a mean over near pixels of a like grey.
+
+C. Tomasi, R. Manduchi, "Bilateral filtering for gray and color images", ICCV 1998:
+weight = exp(-distance^2 / (2 reach^2)) exp(-difference^2 / (2 contrast^2)), over a disc.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.frame import Image
+from rtseg.kernels.filters.fast_exp import falling, rising
+from rtseg.kernels.filters.moments import SIZES
+from rtseg.kernels.runtime.arrays import bordered, check_filter, check_range, grey_levels, placed, readable, room, windows
+from rtseg.kernels.runtime.cases import planes
+from rtseg.kernels.runtime.cpu import by_rows, compiled, fused, making
+from rtseg.kernels.runtime.device_array import launch_filter
+from rtseg.kernels.runtime.registry import Case, kernel
+
+Floats = npt.NDArray[np.float32]
+Sums = tuple[Floats, Floats, Floats, Floats]
+
+BLOCK = 512  # pixels of a row that are worked on at a time, so that all that is at hand stays in the first cache
+ROWS, WIDE = 16, np.uint64(BLOCK + 32)
+TOP, UP, HERE, DOWN, BOTTOM = (np.uint64(row * int(WIDE)) for row in range(5))
+BESIDE, BEYOND, UNDER, OVER, FAR_UNDER, FAR_BETWEEN, FAR_OVER, RIGHT_UNDER, LEFT_OVER, LEFT_UNDER, RIGHT_OVER = (
+    np.uint64(row * int(WIDE)) for row in range(5, 16)
+)
+ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  # unsigned places need no look at their sign
+
+
+def _cases() -> Iterator[Case]:
+    for name, image in planes():
+        for size, contrast, reach in [(5, 30.0, 2.0), (3, 5.0, 1.0), (9, 80.0, 9.0), (7, 1000.0, 0.5)]:
+            yield Case(f"{name}, {size}, {contrast}, {reach}", (image, size, contrast, reach))
+
+
+def _check(image: Image, size: int = 5, contrast: float = 30.0, reach: float = 2.0, *, out: Image | None = None) -> None:
+    check_filter(image, size, SIZES, out)
+    check_range("the contrast in grey levels", contrast, 0.1, 1e4)
+    check_range("the reach in pixels", reach, 0.1, 1e4)
+
+
+@kernel(cases=_cases, atol=1, check=_check)
+def bilateral(image: Image, size: int = 5, contrast: float = 30.0, reach: float = 2.0, *, out: Image | None = None) -> Image:
+    """A grey image (H, W) uint8, smooth but for its edges, alike.
+
+    size: the disc's diameter in pixels, odd, 3 to 15. contrast: the deviation of greys that are alike, in grey levels; more of
+    it smooths more. reach: the deviation of distances, in pixels. Raises ImageError, ConfigError.
+    """
+    seen, near = windows(image, size), _nearness(size, reach)
+    weights = np.exp(-((seen - image[..., None, None]) ** 2) / (2 * contrast**2)) * near
+    return placed(grey_levels((weights * seen).sum((2, 3)) / weights.sum((2, 3))), out)
+
+
+def _nearness(size: int, reach: float) -> npt.NDArray[np.float64]:
+    """The weights by distance (size, size), 0 outside the disc."""
+    y, x = np.indices((size, size)) - size // 2
+    near: npt.NDArray[np.float64] = np.where(y**2 + x**2 <= (size // 2) ** 2, np.exp(-(y**2 + x**2) / (2 * reach**2)), 0)
+    return near
+
+
+@lru_cache(maxsize=8)
+def _near_taps(size: int, reach: float) -> Floats:
+    return readable(_nearness(size, reach).astype(np.float32))
+
+
+@bilateral.backend("numba")
+def _bilateral_numba(
+    image: Image, size: int = 5, contrast: float = 30.0, reach: float = 2.0, *, out: Image | None = None
+) -> Image:
+    result, padded = room(out, image.shape, np.uint8), bordered(image, size // 2)
+    near, sharpness, farness = _near_taps(size, reach), 1 / (2 * contrast**2), 1 / (2 * reach**2)
+
+    def band(first: int, end: int) -> None:
+        if size == 5:
+            _rows_of_5(padded, np.float32(-sharpness / 16), np.float32(-farness / 16), result, first, end)
+        else:
+            _rows(padded, near, np.float32(sharpness), result, first, end)
+
+    by_rows(image.shape[0], image.shape[1] * size * size // 2, band)
+    return result
+
+
+@making
+def _rows_of_5(padded: Image, sharpness: np.float32, farness: np.float32, result: Image, first: int, end: int) -> None:
+    """Rows first..end with the disc of 13 pixels. Two pixels weigh each other alike, so that each pair is weighed once.
+
+    sharpness, farness: -1/16 of the exponent's factors of squared grey levels and of squared pixels. What is at hand lies in
+    one array whose rows begin at fixed places, which tells a loop that they do not overlap.
+    """
+    near = np.zeros(ROWS * WIDE, np.float32)
+    for start in range(0, result.shape[1], BLOCK):
+        width = min(BLOCK, result.shape[1] - start)
+        for row in range(first, end + 4):
+            _turn(near)
+            _convert(padded[row, start : start + width + 4], near[BOTTOM : BOTTOM + width + 4])
+            if row >= first + 2:
+                _weigh_partners(near, np.uint64(width + 4), sharpness, farness)
+            if row >= first + 4:
+                _average(near, result[row - 4, start : start + width])
+
+
+@compiled
+def _turn(near: Floats) -> None:
+    """Move on by a row."""
+    for x in range(FOUR * WIDE):
+        near[x] = near[x + WIDE]
+    for x in range(WIDE):
+        near[OVER + x] = near[UNDER + x]
+        near[LEFT_OVER + x] = near[RIGHT_UNDER + x]
+        near[RIGHT_OVER + x] = near[LEFT_UNDER + x]
+        near[FAR_OVER + x] = near[FAR_BETWEEN + x]
+        near[FAR_BETWEEN + x] = near[FAR_UNDER + x]
+
+
+@fused
+def _weigh_partners(near: Floats, width: np.uint64, sharpness: np.float32, farness: np.float32) -> None:
+    """How each pixel of the middle row and its six partners to the right and below weigh each other."""
+    two, four = farness * np.float32(2), farness * np.float32(4)
+    for x in range(width):
+        value = near[HERE + x]
+        near[BESIDE + x] = _alike(value, near[HERE + ONE + x], sharpness, farness)
+        near[BEYOND + x] = _alike(value, near[HERE + TWO + x], sharpness, four)
+        near[UNDER + x] = _alike(value, near[DOWN + x], sharpness, farness)
+        near[FAR_UNDER + x] = _alike(value, near[BOTTOM + x], sharpness, four)
+        near[RIGHT_UNDER + x] = _alike(value, near[DOWN + ONE + x], sharpness, two)
+        near[LEFT_UNDER + x] = _alike(near[HERE + ONE + x], near[DOWN + x], sharpness, two)  # of the pixel to the right
+
+
+@fused
+def _alike(one: np.float32, other: np.float32, sharpness: np.float32, far: np.float32) -> np.float32:
+    difference = one - other
+    return rising(difference * difference * sharpness + far)
+
+
+@fused
+def _average(near: Floats, target: Image) -> None:
+    """The weighted mean of each pixel of the middle row, which is two columns further in."""
+    for x in range(np.uint64(target.size)):
+        left, middle, right = ONE + x, TWO + x, THREE + x
+        above, below = near[HERE + middle], np.float32(1)
+        weight = near[BESIDE + middle]
+        above, below = above + weight * near[HERE + right], below + weight
+        weight = near[BESIDE + left]
+        above, below = above + weight * near[HERE + left], below + weight
+        weight = near[BEYOND + middle]
+        above, below = above + weight * near[HERE + FOUR + x], below + weight
+        weight = near[BEYOND + x]
+        above, below = above + weight * near[HERE + x], below + weight
+        weight = near[UNDER + middle]
+        above, below = above + weight * near[DOWN + middle], below + weight
+        weight = near[OVER + middle]
+        above, below = above + weight * near[UP + middle], below + weight
+        weight = near[FAR_UNDER + middle]
+        above, below = above + weight * near[BOTTOM + middle], below + weight
+        weight = near[FAR_OVER + middle]
+        above, below = above + weight * near[TOP + middle], below + weight
+        weight = near[RIGHT_UNDER + middle]
+        above, below = above + weight * near[DOWN + right], below + weight
+        weight = near[LEFT_OVER + left]
+        above, below = above + weight * near[UP + left], below + weight
+        weight = near[LEFT_UNDER + left]
+        above, below = above + weight * near[DOWN + left], below + weight
+        weight = near[RIGHT_OVER + middle]
+        above, below = above + weight * near[UP + right], below + weight
+        target[x] = np.uint8(above / below + np.float32(0.5))
+
+
+@making
+def _rows(padded: Image, near: Floats, sharpness: np.float32, result: Image, first: int, end: int) -> None:
+    """Rows first..end. Two pixels weigh each other alike, so a row is met with those below it alone, for both at once.
+
+    The rows that a window reaches down to go round in `levels` and in the sums `above` and `below` the fraction's bar.
+    """
+    shape = near.shape[0] // 2 + 1, padded.shape[1]
+    levels, above, below = np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.float32)
+    _meet_rows(padded, near, sharpness, levels, above, below, result, first, end)
+
+
+@compiled
+def _meet_rows(
+    padded: Image,
+    near: Floats,
+    sharpness: np.float32,
+    levels: Floats,
+    above: Floats,
+    below: Floats,
+    result: Image,
+    first: int,
+    end: int,
+) -> None:
+    radius, width = near.shape[0] // 2, padded.shape[1]
+    for y in range(first - radius, end):
+        for k in range(radius + 1) if y == first - radius else range(radius, radius + 1):
+            slot = (y + k) % (radius + 1)
+            _begin(padded[y + radius + k], levels[slot], above[slot], below[slot])
+        here = y % (radius + 1)
+        for along in range(-radius, radius + 1):
+            for down in range(radius + 1):
+                weight, there = near[radius + down, radius + along], (y + down) % (radius + 1)
+                start, stop = max(0, -along), width - max(0, along)
+                one, other = slice(start, stop), slice(start + along, stop + along)
+                if weight > 0 and down > 0:
+                    sums = above[here, one], below[here, one], above[there, other], below[there, other]
+                    _meet(levels[here, one], levels[there, other], weight, sharpness, sums)
+                elif weight > 0 and along != 0:
+                    _look(levels[here, one], levels[here, other], weight, sharpness, above[here, one], below[here, one])
+        if y >= first:
+            for x in range(result.shape[1]):
+                result[y, x] = np.uint8(above[here, x + radius] / below[here, x + radius] + np.float32(0.5))
+
+
+@compiled
+def _convert(row: Image, levels: Floats) -> None:
+    for x in range(levels.size):
+        levels[x] = np.float32(row[x])
+
+
+@compiled
+def _begin(row: Image, levels: Floats, above: Floats, below: Floats) -> None:
+    """Each pixel begins with itself."""
+    for x in range(levels.size):
+        levels[x] = above[x] = np.float32(row[x])
+        below[x] = 1
+
+
+@fused
+def _meet(one: Floats, other: Floats, near: np.float32, sharpness: np.float32, sums: Sums) -> None:
+    above, below, other_above, other_below = sums
+    for x in range(one.size):
+        difference = one[x] - other[x]
+        weight = near * falling(difference * difference * sharpness)
+        above[x] += weight * other[x]
+        below[x] += weight
+        other_above[x] += weight * one[x]
+        other_below[x] += weight
+
+
+@fused
+def _look(one: Floats, other: Floats, near: np.float32, sharpness: np.float32, above: Floats, below: Floats) -> None:
+    for x in range(one.size):
+        difference = one[x] - other[x]
+        weight = near * falling(difference * difference * sharpness)
+        above[x] += weight * other[x]
+        below[x] += weight
+
+
+@bilateral.backend("cuda")
+def _bilateral_cuda(
+    image: Image, size: int = 5, contrast: float = 30.0, reach: float = 2.0, *, out: Image | None = None
+) -> Any:
+    return launch_filter("bilateral", image, out, size, contrast, reach)

@@ -1,0 +1,185 @@
+"""Contrast-limited adaptive histogram equalisation.
+
+K. Zuiderveld, "Contrast limited adaptive histogram equalization", Graphics Gems IV, 1994: each tile's histogram is clipped at
+`limit` times its mean, what was cut is shared out evenly, and a pixel is mapped by the four nearest tiles, bilinearly.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.frame import Image
+from rtseg.kernels.runtime.arrays import check_count, check_out, check_plane, check_range, grey_levels, placed, readable, room
+from rtseg.kernels.runtime.cases import planes
+from rtseg.kernels.runtime.cpu import by_rows, compiled, fused
+from rtseg.kernels.runtime.cuda import launch
+from rtseg.kernels.runtime.device_array import room_on_device, scratch_beside
+from rtseg.kernels.runtime.registry import Case, kernel
+
+Floats = npt.NDArray[np.float32]
+Indices = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int32]
+
+
+def _cases() -> Iterator[Case]:
+    for name, image in planes():
+        for limit, tiles in [(2.0, 8), (1.0, 3), (40.0, 1), (1000.0, 5)]:
+            yield Case(f"{name}, {limit}, {tiles}", (image, limit, tiles))
+
+
+def _check(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | None = None) -> None:
+    check_plane("a grey image", image)
+    check_range("the limit", limit, 1, 1e6)
+    check_count("the number of tiles along a side", tiles, 1, 64)
+    check_out(out, tuple(image.shape), np.uint8)
+
+
+@kernel(cases=_cases, atol=1, check=_check)
+def clahe(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | None = None) -> Image:
+    """A grey image (H, W) uint8 with its contrast evened out, alike.
+
+    limit: how many times the mean a histogram's bin may hold; more of it gives more contrast, 1 almost none. tiles: along each
+    side. Raises ImageError, ConfigError.
+    """
+    rows, columns = _edges(image.shape[0], tiles), _edges(image.shape[1], tiles)
+    maps = np.array([[_map(image[a:b, c:d], limit) for c, d in columns] for a, b in rows])
+    (above, down), (left, along) = _between(image.shape[0], len(rows)), _between(image.shape[1], len(columns))
+    below, right = np.minimum(above + 1, len(rows) - 1), np.minimum(left + 1, len(columns) - 1)
+    upper = maps[above[:, None], left, image] * (1 - along) + maps[above[:, None], right, image] * along
+    lower = maps[below[:, None], left, image] * (1 - along) + maps[below[:, None], right, image] * along
+    return placed(grey_levels(upper * (1 - down[:, None]) + lower * down[:, None]), out)
+
+
+def _edges(size: int, tiles: int) -> list[tuple[int, int]]:
+    """Where the tiles of an axis begin and end; an axis shorter than `tiles` has one for each pixel."""
+    count = min(size, tiles)
+    return [(tile * size // count, (tile + 1) * size // count) for tile in range(count)]
+
+
+def _map(tile: Image, limit: float) -> npt.NDArray[np.float64]:
+    """The grey level that each of the 256 becomes."""
+    counts = np.bincount(tile.ravel(), minlength=256).astype(np.float64)
+    most = limit * tile.size / 256
+    clipped = np.minimum(counts, most)
+    mapped: npt.NDArray[np.float64] = (clipped + (counts - clipped).sum() / 256).cumsum() * 255 / tile.size
+    return mapped
+
+
+def _between(size: int, tiles: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """For each pixel of an axis the tile whose centre lies before it, and how far on to the next it is."""
+    at = np.clip((np.arange(size) + 0.5) * tiles / size - 0.5, 0, tiles - 1)
+    before = np.floor(at).astype(np.int64)
+    return before, at - before
+
+
+@clahe.backend("numba")
+def _clahe_numba(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | None = None) -> Image:
+    height, width = image.shape
+    result, source = room(out, image.shape, np.uint8), readable(image)
+    rows, above, down, _ = _axis(height, tiles)
+    columns, _, along, starts = _axis(width, tiles)
+    maps = np.empty((len(rows), len(columns), 256), np.float32)
+
+    def tiles_between(first: int, end: int) -> None:
+        _map_tiles(source, rows, columns, limit, np.empty(256, np.int32), maps, first, end)
+
+    def band(first: int, end: int) -> None:
+        _map_rows(source, maps, above, down, starts, along, np.empty(maps.shape[1:], np.float32), result, first, end)
+
+    by_rows(len(rows), height * width // len(rows), tiles_between)
+    by_rows(height, 4 * width, band)
+    return result
+
+
+@lru_cache(maxsize=32)
+def _axis(size: int, tiles: int) -> tuple[Indices, Indices, Floats, Indices]:
+    """The tiles' edges, `_between`, and the first pixel behind the centre of each tile. They are shared, so read-only."""
+    edges = np.array(_edges(size, tiles))
+    before, share = _between(size, len(edges))
+    starts = np.searchsorted(before, np.arange(len(edges) + 1))
+    return readable(edges), readable(before), readable(share.astype(np.float32)), readable(starts)
+
+
+@compiled
+def _map_tiles(
+    image: Image, rows: Indices, columns: Indices, limit: float, counts: Counts, maps: Floats, first: int, end: int
+) -> None:
+    """As `_map`, for rows first..end of tiles; counts: to work in, of each grey level."""
+    for row in range(first, end):
+        for column in range(columns.shape[0]):
+            counts[:] = 0
+            for y in range(rows[row, 0], rows[row, 1]):
+                line = image[y, columns[column, 0] : columns[column, 1]]
+                for x in range(np.uint64(line.size)):
+                    counts[line[x]] += 1
+            size = (rows[row, 1] - rows[row, 0]) * (columns[column, 1] - columns[column, 0])
+            _sum_up(counts, size, limit * size / 256, maps[row, column])
+
+
+@fused
+def _sum_up(counts: Counts, size: int, most: float, levels: Floats) -> None:
+    """The grey level that each of the 256 becomes. Whole numbers are summed, so that no sum waits for the one before."""
+    over, many = 0, 0
+    for level in range(256):
+        if counts[level] > most:
+            over, many = over + counts[level], many + 1
+    share, gain = (over - many * most) / 256, 255.0 / size
+    below, full = 0, 0
+    for level in range(256):
+        if counts[level] > most:
+            full += 1
+        else:
+            below += counts[level]
+        levels[level] = (below + full * most + (level + 1) * share) * gain
+
+
+@compiled
+def _map_rows(
+    image: Image,
+    maps: Floats,
+    above: Indices,
+    down: Floats,
+    starts: Indices,
+    along: Floats,
+    mixed: Floats,  # to work in: (tiles, 256)
+    result: Image,
+    first: int,
+    end: int,
+) -> None:
+    """The maps of two rows of tiles are mixed once for each row of pixels, so that a pixel looks up two and not four."""
+    tiles = maps.shape[1]
+    for y in range(first, end):
+        share, below = down[y], min(above[y] + 1, maps.shape[0] - 1)
+        for tile in range(tiles):
+            _mix(maps[above[y], tile], maps[below, tile], share, mixed[tile])
+        for tile in range(tiles):
+            start, stop = starts[tile], starts[tile + 1]
+            _look_up(
+                image[y, start:stop], mixed[tile], mixed[min(tile + 1, tiles - 1)], along[start:stop], result[y, start:stop]
+            )
+
+
+@fused
+def _mix(upper: Floats, lower: Floats, share: np.float32, mixed: Floats) -> None:
+    """The map between two tiles above one another."""
+    for level in range(256):
+        mixed[level] = upper[level] + (lower[level] - upper[level]) * share
+
+
+@fused
+def _look_up(line: Image, near: Floats, behind: Floats, along: Floats, result: Image) -> None:
+    """Map pixels between two tiles beside one another."""
+    for x in range(np.uint64(line.size)):
+        level = line[x]
+        result[x] = np.uint8(near[level] + (behind[level] - near[level]) * along[x] + np.float32(0.5))
+
+
+@clahe.backend("cuda")
+def _clahe_cuda(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | None = None) -> Any:
+    rows, columns = (min(side, tiles) for side in image.shape)
+    result = room_on_device(out, image.shape, np.uint8, image)
+    launch("clahe", image, *image.shape, limit, rows, columns, scratch_beside(image, (rows, columns, 256), np.float32), result)
+    return result

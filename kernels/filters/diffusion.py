@@ -1,0 +1,58 @@
+"""Diffusion of a grey image in steps: what SRAD and Perona-Malik share."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.frame import Image
+from rtseg.kernels.runtime.arrays import readable, room
+from rtseg.kernels.runtime.cpu import by_rows, compiled
+
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Rows = Callable[[Floats, Floats, np.float32, np.float32, int, int], None]  # now, then, strength, step, first, end
+
+
+def differences(values: Doubles) -> tuple[Doubles, Doubles, Doubles, Doubles]:
+    """The neighbours above, below, left and right minus each value (H, W); none at the edge."""
+    padded = np.pad(values, 1, mode="edge")
+    above, below, left, right = padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
+    return above - values, below - values, left - values, right - values
+
+
+def diffuse(image: Image, offset: float, strengths: Sequence[float], step: float, rows: Rows, out: Image | None) -> Image:
+    """Run compiled `rows` once for each strength over (H, W + 2) float32, whose outer columns repeat the edge."""
+    height, width = image.shape
+    result, source = room(out, image.shape, np.uint8), readable(image)
+    now, then = np.empty((height, width + 2), np.float32), np.empty((height, width + 2), np.float32)
+    by_rows(height, width, lambda first, end: _load(source, np.float32(offset), now, first, end))
+    for strength in strengths:
+        by_rows(height, 4 * width, lambda first, end: rows(now, then, np.float32(strength), np.float32(step), first, end))  # noqa: B023
+        now, then = then, now
+    by_rows(height, width, lambda first, end: _store(now, np.float32(offset), result, first, end))
+    return result
+
+
+@compiled
+def repeat_edge(row: Floats) -> None:
+    """Fill the outer columns of a row (W + 2,) with their neighbours."""
+    row[0], row[-1] = row[1], row[-2]
+
+
+@compiled
+def _load(image: Image, offset: np.float32, values: Floats, first: int, end: int) -> None:
+    for y in range(first, end):
+        source, target = image[y], values[y, 1:]
+        for x in range(source.size):
+            target[x] = np.float32(source[x]) + offset
+        repeat_edge(values[y])
+
+
+@compiled
+def _store(values: Floats, offset: np.float32, result: Image, first: int, end: int) -> None:
+    for y in range(first, end):
+        source, target = values[y, 1:], result[y]
+        for x in range(target.size):
+            level = source[x] - offset + np.float32(0.5)
+            target[x] = np.uint8(min(max(level, np.float32(0)), np.float32(255)))

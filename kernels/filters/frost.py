@@ -1,0 +1,136 @@
+"""The Frost filter: a weighted mean whose weights fall off faster where the picture varies more.
+
+V. Frost et al., "A model for radar images and its application to adaptive digital filtering of multiplicative noise", IEEE
+TPAMI 4(2), 1982: weight = exp(-damping * Ci^2 * distance), Ci = local deviation / local mean, distance in pixels.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.frame import Image
+from rtseg.kernels.filters.fast_exp import FARTHEST, falling
+from rtseg.kernels.filters.moments import SIZES, moments, window_sums
+from rtseg.kernels.runtime.arrays import bordered, check_filter, check_range, grey_levels, placed, readable, room, windows
+from rtseg.kernels.runtime.cases import planes
+from rtseg.kernels.runtime.cpu import by_rows, compiled, making
+from rtseg.kernels.runtime.device_array import launch_filter
+from rtseg.kernels.runtime.registry import Case, kernel
+
+Floats = npt.NDArray[np.float32]
+
+SMALLEST = np.float32(1e-6)  # a mean below it is black
+
+
+def _cases() -> Iterator[Case]:
+    for name, image in planes():
+        for size, damping in [(5, 2.0), (3, 1.0), (7, 20.0), (5, 0.0)]:
+            yield Case(f"{name}, {size}, {damping}", (image, size, damping))
+
+
+def _check(image: Image, size: int = 5, damping: float = 2.0, *, out: Image | None = None) -> None:
+    check_filter(image, size, SIZES, out)
+    check_range("the damping", damping, 0, 1000)
+
+
+@kernel(cases=_cases, atol=1, check=_check)
+def frost(image: Image, size: int = 5, damping: float = 2.0, *, out: Image | None = None) -> Image:
+    """A grey image (H, W) uint8 without much of its speckle, alike.
+
+    size: of the window in pixels, odd, 3 to 15. damping: how fast weights fall off; less of it smooths more, 0 is the plain
+    mean. Raises ImageError, ConfigError.
+    """
+    mean, variance = moments(image, size)
+    rate = np.minimum(damping * variance / np.maximum(mean, SMALLEST) ** 2, FARTHEST)
+    weights = np.exp(-rate[..., None, None] * _distances(size))
+    return placed(grey_levels((weights * windows(image, size)).sum((2, 3)) / weights.sum((2, 3))), out)
+
+
+def _distances(size: int) -> npt.NDArray[np.float64]:
+    y, x = np.indices((size, size)) - size // 2
+    return np.hypot(y, x)
+
+
+@lru_cache(maxsize=len(SIZES))
+def _rings(size: int) -> tuple[npt.NDArray[np.int64], Floats]:
+    """The window's pixels by distance: for each pixel its ring (size, size), and for each ring its distance."""
+    distances, ring = np.unique(_distances(size), return_inverse=True)
+    return readable(ring.reshape(size, size)), readable(distances.astype(np.float32))
+
+
+@frost.backend("numba")
+def _frost_numba(image: Image, size: int = 5, damping: float = 2.0, *, out: Image | None = None) -> Image:
+    result, padded = room(out, image.shape, np.uint8), bordered(image, size // 2)
+    ring, distances = _rings(size)
+
+    def band(first: int, end: int) -> None:
+        _frost_rows(padded, ring, distances, np.float32(damping), result, first, end)
+
+    by_rows(image.shape[0], image.shape[1] * size * size, band)
+    return result
+
+
+@making
+def _frost_rows(
+    padded: Image,
+    ring: npt.NDArray[np.int64],
+    distances: Floats,
+    damping: np.float32,
+    result: Image,
+    first: int,
+    end: int,
+) -> None:
+    """Rows first..end: pixels at one distance share a weight, so they are added up first and weighted together."""
+    size, width = ring.shape[0], result.shape[1]
+    columns = np.zeros((2, padded.shape[1]), np.int32)
+    total = np.empty((2, width), np.int32)
+    sums = np.empty((distances.size, width), np.int32)
+    rate, above, below = np.empty(width, np.float32), np.empty(width, np.float32), np.empty(width, np.float32)
+    counts = np.zeros(distances.size, np.float32)
+    for k in range(size * size):
+        counts[ring[k // size, k % size]] += 1
+    for y in range(first, end):
+        window_sums(padded, y, size, y == first, columns, total)
+        _rates(total, np.float32(1 / (size * size)), damping, rate)
+        sums[:] = 0
+        for k in range(size * size):
+            _add_pixels(padded[y + k // size, k % size :], sums[ring[k // size, k % size]])
+        for x in range(width):
+            above[x], below[x] = sums[0, x], 1
+        for k in range(1, distances.size):
+            _add_ring(rate, distances[k], counts[k], sums[k], above, below)
+        for x in range(width):
+            result[y, x] = np.uint8(above[x] / below[x] + np.float32(0.5))
+
+
+@compiled
+def _rates(total: npt.NDArray[np.int32], count: np.float32, damping: np.float32, rate: Floats) -> None:
+    for x in range(rate.size):
+        mean = np.float32(total[0, x]) * count
+        variance = max(np.float32(total[1, x]) * count - mean * mean, np.float32(0))
+        mean = max(mean, SMALLEST)
+        rate[x] = min(damping * variance / (mean * mean), FARTHEST)
+
+
+@compiled
+def _add_pixels(row: Image, sums: npt.NDArray[np.int32]) -> None:
+    for x in range(sums.size):
+        sums[x] += np.int32(row[x])
+
+
+@compiled
+def _add_ring(
+    rate: Floats, distance: np.float32, count: np.float32, sums: npt.NDArray[np.int32], above: Floats, below: Floats
+) -> None:
+    for x in range(rate.size):
+        weight = falling(rate[x] * distance)
+        above[x] += weight * np.float32(sums[x])
+        below[x] += weight * count
+
+
+@frost.backend("cuda")
+def _frost_cuda(image: Image, size: int = 5, damping: float = 2.0, *, out: Image | None = None) -> Any:
+    return launch_filter("frost", image, out, size, damping)

@@ -1,0 +1,33 @@
+"""The Lee filter: flat tissue takes its local mean, and what stands out of the speckle stays.
+
+J.-S. Lee, "Digital image enhancement and noise filtering by use of local statistics", IEEE TPAMI 2(2), 1980:
+out = mean + k (value - mean), k = 1 - Cu^2 / Ci^2, Ci = local deviation / local mean, Cu = that of pure speckle.
+"""
+
+from typing import Any
+
+from rtseg.frame import Image
+from rtseg.kernels.filters.moments import check_pull, pull, pull_cases, pulled
+from rtseg.kernels.runtime.arrays import grey_levels, placed
+from rtseg.kernels.runtime.device_array import launch_filter
+from rtseg.kernels.runtime.registry import kernel
+
+
+@kernel(cases=pull_cases, atol=1, check=check_pull)
+def lee(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> Image:
+    """A grey image (H, W) uint8 without much of its speckle, alike.
+
+    size: of the window in pixels, odd, 3 to 15. noise: Cu, the deviation of speckle over its mean in uniform tissue, about
+    0.15 in 8-bit B-mode; more of it smooths more, 0 changes nothing. Raises ImageError, ConfigError.
+    """
+    return placed(grey_levels(pulled(image, size, noise, 1)), out)
+
+
+@lee.backend("numba")
+def _lee_numba(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> Image:
+    return pull(image, size, noise, 1, out)
+
+
+@lee.backend("cuda")
+def _lee_cuda(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> Any:
+    return launch_filter("pull", image, out, size, noise**2, 1.0)

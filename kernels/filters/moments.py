@@ -1,0 +1,113 @@
+"""The local mean and variance of a grey image, and the filters that pull a pixel towards its local mean."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.frame import Image
+from rtseg.kernels.runtime.arrays import bordered, check_filter, check_range, room, windows
+from rtseg.kernels.runtime.cases import planes
+from rtseg.kernels.runtime.cpu import by_rows, compiled, making
+from rtseg.kernels.runtime.registry import Case
+
+Doubles = npt.NDArray[np.float64]
+Sums = npt.NDArray[np.int32]
+
+SIZES = (3, 5, 7, 9, 11, 13, 15)
+FLAT = np.float32(1e-6)  # grey levels squared: a variance below it is none
+
+
+def pull_cases() -> Iterator[Case]:
+    """What a filter that pulls is tried on."""
+    for name, image in planes():
+        for size, noise in [(7, 0.25), (3, 0.1), (9, 1.0), (5, 0.0)]:
+            yield Case(f"{name}, {size}, {noise}", (image, size, noise))
+
+
+def check_pull(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> None:
+    """Raise unless a filter that pulls can take these. Raises ImageError, ConfigError."""
+    check_filter(image, size, SIZES, out)
+    check_range("the speckle's coefficient of variation", noise, 0, 10)
+
+
+def moments(image: Image, size: int) -> tuple[Doubles, Doubles]:
+    """The mean and the variance (H, W) float64 in the window of size x size around each pixel, the edge repeated."""
+    seen = windows(image, size)
+    return seen.mean((2, 3)), seen.var((2, 3))
+
+
+def pulled(image: Image, size: int, noise: float, scale: float) -> Doubles:
+    """The local mean + k (value - mean) with k = scale * (1 - noise^2 mean^2 / variance), k in [0, 1]."""
+    mean, variance = moments(image, size)
+    share = np.clip(scale * (1 - (noise * mean) ** 2 / np.maximum(variance, FLAT)), 0, 1)
+    return mean + share * (image - mean)
+
+
+def pull(image: Image, size: int, noise: float, scale: float, out: Image | None) -> Image:
+    """As `pulled`, rounded, by compiled loops."""
+    result, padded = room(out, image.shape, np.uint8), bordered(image, size // 2)
+
+    def band(first: int, end: int) -> None:
+        _pull_rows(padded, size, np.float32(noise**2), np.float32(scale), result, first, end)
+
+    by_rows(image.shape[0], 4 * image.shape[1], band)
+    return result
+
+
+@making
+def _pull_rows(padded: Image, size: int, noise: np.float32, scale: np.float32, result: Image, first: int, end: int) -> None:
+    columns = np.zeros((2, padded.shape[1]), np.int32)
+    total = np.empty((2, result.shape[1]), np.int32)
+    count = np.float32(1 / (size * size))
+    for y in range(first, end):
+        window_sums(padded, y, size, y == first, columns, total)
+        row, target = padded[y + size // 2, size // 2 :], result[y]
+        for x in range(target.size):
+            mean = np.float32(total[0, x]) * count
+            variance = max(np.float32(total[1, x]) * count - mean * mean, FLAT)
+            share = scale * (np.float32(1) - noise * mean * mean / variance)
+            share = min(max(share, np.float32(0)), np.float32(1))
+            target[x] = np.uint8(mean + share * (np.float32(row[x]) - mean) + np.float32(0.5))
+
+
+@compiled
+def window_sums(padded: Image, y: int, size: int, start: bool, columns: Sums, total: Sums) -> None:
+    """Write the sums and the sums of squares of the windows of row y into total (2, W).
+
+    columns: (2, W + size - 1), those of the windows' columns; they go on from the row before unless this is the start.
+    """
+    if start:
+        columns[:] = 0
+        for k in range(size):
+            _add_row(padded[y + k], columns[0], columns[1])
+    else:
+        _move_row(padded[y - 1], padded[y - 1 + size], columns[0], columns[1])
+    for moment in range(2):
+        sums, column = total[moment], columns[moment]
+        for x in range(sums.size):
+            sums[x] = column[x]
+        for k in range(1, size):
+            _add_sums(column[k:], sums)
+
+
+@compiled
+def _add_row(row: Image, sums: Sums, squares: Sums) -> None:
+    for x in range(row.size):
+        value = np.int32(row[x])
+        sums[x] += value
+        squares[x] += value * value
+
+
+@compiled
+def _move_row(gone: Image, come: Image, sums: Sums, squares: Sums) -> None:
+    for x in range(gone.size):
+        old, new = np.int32(gone[x]), np.int32(come[x])
+        sums[x] += new - old
+        squares[x] += new * new - old * old
+
+
+@compiled
+def _add_sums(more: Sums, sums: Sums) -> None:
+    for x in range(sums.size):
+        sums[x] += more[x]

@@ -1,0 +1,1 @@
+"""Kernels on label maps: morphology, components, contours, overlay."""

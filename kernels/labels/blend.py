@@ -1,0 +1,209 @@
+"""The overlay: each class is laid over the picture in its colour, with an opaque inner contour, in one pass."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import ImageError
+from rtseg.frame import Image, Labels
+from rtseg.kernels.labels.inner_contour import WIDEST, inner_contour, mark_rim, rim_memory
+from rtseg.kernels.labels.regions import SPAN, STRIDE, skip_alike
+from rtseg.kernels.runtime.arrays import check_count, check_image, check_out, check_plane, check_range, placed, readable, room
+from rtseg.kernels.runtime.cases import images, label_maps
+from rtseg.kernels.runtime.cpu import by_rows, compiled
+from rtseg.kernels.runtime.cuda import launch
+from rtseg.kernels.runtime.device_array import room_on_device
+from rtseg.kernels.runtime.registry import Case, kernel
+
+Palette = npt.NDArray[np.uint8]  # (K, 3) RGB
+
+Thin = npt.NDArray[np.uint16]
+Paints = tuple[Image, Thin]  # (K, 3 * W)
+
+_LIGHT = 2  # pixels are copied in the time of one that is worked on
+OPAQUE = 256  # opacity is counted in parts of this
+ALIGN = np.uint64(127)  # loops over whole strides of pixels leave no rest, which would go one by one
+BACKGROUND, ONE, THREE = np.uint8(0), np.uint64(1), np.uint64(3)  # unsigned places need no look at their sign
+
+
+def _cases() -> Iterator[Case]:
+    palette = np.random.default_rng(6).integers(0, 256, (3, 3), np.uint8)
+    for image_name, image in images():
+        for label_name, labels in label_maps(image.shape):
+            for opacity, contour in [(0.0, 2), (0.4, 0), (0.55, 1), (1.0, 3)]:
+                yield Case(f"{image_name}, {label_name}, {opacity}, {contour}", (image, labels, palette, opacity, contour))
+
+
+def _check(
+    image: Image, labels: Labels, palette: Palette, opacity: float, contour: int = 2, *, out: Image | None = None
+) -> None:
+    check_image(image)
+    check_plane("a label map", labels)
+    if tuple(labels.shape) != tuple(image.shape[:2]):
+        raise ImageError(f"labels {tuple(labels.shape)} do not fit an image {tuple(image.shape)}: give both the same size")
+    check_plane("a palette", palette)
+    if palette.shape[1] != 3:
+        raise ImageError(f"a palette is (K, 3) RGB, not {tuple(palette.shape)}: give one colour a row")
+    check_range("the opacity", opacity, 0, 1)
+    check_count("the contour's width", contour, 0, WIDEST)
+    check_out(out, (*image.shape[:2], 3), np.uint8)
+
+
+@kernel(cases=_cases, atol=0, check=_check)
+def blend(
+    image: Image, labels: Labels, palette: Palette, opacity: float, contour: int = 2, *, out: Image | None = None
+) -> Image:
+    """The picture (H, W, 3) RGB uint8 with its label map laid over it.
+
+    image: (H, W) grey or (H, W, 3) RGB. labels: (H, W), 0 stays as it is, i + 1 takes palette[i]; labels beyond the palette
+    (K, 3) wrap round it. opacity: of the fill, in [0, 1], counted in 256ths; the inner contour, `contour` pixels wide as
+    in inner_contour, is opaque. `out` may be an RGB image itself. Raises ImageError, ConfigError.
+    """
+    base = np.repeat(image[..., None], 3, 2) if image.ndim == 2 else image
+    parts = np.where(inner_contour.truth(labels, contour) > 0, OPAQUE, np.where(labels > 0, round(opacity * OPAQUE), 0))[
+        ..., None
+    ]
+    colours = palette[(labels.astype(np.intp) - 1) % len(palette)].astype(np.int64)
+    return placed(((base * (OPAQUE - parts) + colours * parts + OPAQUE // 2) // OPAQUE).astype(np.uint8), out)
+
+
+@blend.backend("numba")
+def _blend_numba(
+    image: Image, labels: Labels, palette: Palette, opacity: float, contour: int = 2, *, out: Image | None = None
+) -> Image:
+    result = room(out, (*image.shape[:2], 3), np.uint8)
+    flat, marks, part = result.reshape(len(result), -1), readable(labels), round(opacity * OPAQUE)
+    paints = _paints(palette.tobytes(), part, labels.shape[1])
+
+    def band(first: int, end: int) -> None:
+        if result is not image:
+            _copy(image[first:end], result[first:end])
+        rim, spare = np.zeros(labels.shape[1], np.uint8), rim_memory(labels.shape[1])
+        _blend_rows(marks, paints, OPAQUE - part, contour, rim, spare, flat, first, end)
+
+    by_rows(labels.shape[0], labels.shape[1] // _LIGHT, band)
+    return result
+
+
+def _copy(image: Image, rgb: Image) -> None:
+    """A picture, grey or RGB, as RGB: by those who know how to move memory."""
+    if image.ndim == 3:
+        np.copyto(rgb, image)
+    else:
+        cv2.cvtColor(np.ascontiguousarray(image), cv2.COLOR_GRAY2RGB, dst=rgb)
+
+
+@lru_cache(maxsize=8)
+def _paints(palette: bytes, part: int, width: int) -> Paints:
+    """A row of each colour, as the contour has it, and as it is added to what the fill leaves of the picture."""
+    colours = np.tile(np.frombuffer(palette, np.uint8).reshape(-1, 3), width)
+    return readable(colours), readable(colours * np.uint16(part) + np.uint16(OPAQUE // 2))
+
+
+@compiled
+def _blend_rows(
+    labels: Labels, paints: Paints, left: int, contour: int, rim: Labels, spare: Labels, result: Image, first: int, end: int
+) -> None:
+    """Lay the runs of one label and one opacity over the picture in rows first..end of result (H, 3 * W)."""
+    opaque, thin = paints
+    width = np.uint64(labels.shape[1])
+    for y in range(first, end):
+        row, target = labels[y], result[y]
+        start = _next_label(row, np.uint64(0))
+        if start < width and contour > 0:
+            before, behind = start & ~ALIGN, min((_after_last_label(row) + ALIGN) & ~ALIGN, width)
+            mark_rim(labels, y, contour, int(before), int(behind), spare, rim)
+        while start < width:
+            stop, colour = _next_change(row, rim, start), (row[start] - 1) % opaque.shape[0]
+            if rim[start]:
+                _cover(target, start, stop, opaque[colour])
+            else:
+                _tint(target, start, stop, np.uint16(left), thin[colour])
+            start = _next_label(row, stop)
+
+
+@compiled
+def _next_label(row: Labels, start: np.uint64) -> np.uint64:
+    """Where the first label at or after `start` is, or the row's length; steps over the background in strides."""
+    size = np.uint64(row.size)
+    if start == size or row[start]:
+        return start
+    for stride in (size, STRIDE, SPAN):  # behind most runs there is nothing more
+        start = skip_alike(row, start, BACKGROUND, stride)
+    while start < size and row[start] == 0:
+        start += ONE
+    return start
+
+
+@compiled
+def _after_last_label(row: Labels) -> np.uint64:
+    """Where the row's background behind all labels begins."""
+    end = _skip_back(row, _skip_back(row, np.uint64(row.size), STRIDE), SPAN)
+    while end > 0 and row[end - ONE] == 0:
+        end -= ONE
+    return end
+
+
+@compiled
+def _skip_back(row: Labels, end: np.uint64, stride: np.uint64) -> np.uint64:
+    """Where the stride that holds the last label before `end` ends, or 0."""
+    while end > 0:
+        found, start = np.uint8(0), max(end, stride) - stride
+        for x in range(start, end):
+            found = np.uint8(found | row[x])
+        if found:
+            return end
+        end = start
+    return end
+
+
+@compiled
+def _next_change(row: Labels, rim: Labels, start: np.uint64) -> np.uint64:
+    """Where the run of one label, and of contour or fill, that begins at `start` ends; steps over it in strides."""
+    stop = _skip_alike(row, rim, start, _skip_alike(row, rim, start, start + ONE, STRIDE), SPAN)
+    while stop < np.uint64(row.size) and row[stop] == row[start] and rim[stop] == rim[start]:
+        stop += ONE
+    return stop
+
+
+@compiled
+def _skip_alike(row: Labels, rim: Labels, start: np.uint64, stop: np.uint64, stride: np.uint64) -> np.uint64:
+    """Where the first stride from `stop` on begins that holds another label, or another kind, than `start` does."""
+    size, label, kind = np.uint64(row.size), row[start], rim[start]
+    while stop < size:
+        found, end = np.uint8(0), min(stop + stride, size)
+        for x in range(stop, end):
+            found = np.uint8(found | (row[x] ^ label) | (rim[x] ^ kind))
+        if found:
+            return stop
+        stop = end
+    return stop
+
+
+@compiled
+def _cover(target: Image, start: np.uint64, stop: np.uint64, colours: Image) -> None:
+    for x in range(THREE * start, THREE * stop):
+        target[x] = colours[x]
+
+
+@compiled
+def _tint(target: Image, start: np.uint64, stop: np.uint64, left: np.uint16, colours: Thin) -> None:
+    """Leave `left` 256ths of the picture, and add the paint."""
+    for x in range(THREE * start, THREE * stop):
+        target[x] = np.uint16(target[x] * left + colours[x]) >> np.uint16(8)
+
+
+@blend.backend("cuda")
+def _blend_cuda(
+    image: Image, labels: Labels, palette: Palette, opacity: float, contour: int = 2, *, out: Image | None = None
+) -> Any:
+    result = room_on_device(out, (*image.shape[:2], 3), np.uint8, image)
+    channels = image.shape[2] if len(image.shape) == 3 else 1
+    colours = np.ascontiguousarray(palette) if isinstance(palette, np.ndarray) else palette
+    part = round(opacity * OPAQUE)
+    launch("blend", image, channels, labels, *labels.shape, colours, palette.shape[0], part, contour, result)
+    return result

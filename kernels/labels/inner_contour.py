@@ -1,0 +1,123 @@
+"""The rim of each class: the pixels of a label from which another label is near."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rtseg.frame import Labels
+from rtseg.kernels.runtime.arrays import apart, check_count, check_out, check_plane, placed, room
+from rtseg.kernels.runtime.cases import images, label_maps
+from rtseg.kernels.runtime.cpu import by_rows, compiled
+from rtseg.kernels.runtime.cuda import launch
+from rtseg.kernels.runtime.device_array import apart_on_device, room_on_device
+from rtseg.kernels.runtime.registry import Case, kernel
+
+WIDEST = 32  # pixels
+ONE = np.uint64(1)  # unsigned places need no look at their sign
+
+
+def _cases() -> Iterator[Case]:
+    for shape in sorted({image.shape[:2] for _, image in images()}):
+        for name, labels in label_maps(shape):
+            for width in (0, 1, 2, 5):
+                yield Case(f"{name} {shape}, {width} wide", (labels, width))
+    yield Case("strided", (np.indices((40, 60)).sum(0).astype(np.uint8)[::2, ::-3] // 9, 2))
+
+
+def _check(labels: Labels, width: int, *, out: Labels | None = None) -> None:
+    check_plane("a label map", labels)
+    check_count("the contour's width", width, 0, WIDEST)
+    check_out(out, tuple(labels.shape), np.uint8)
+
+
+@kernel(cases=_cases, atol=0, check=_check)
+def inner_contour(labels: Labels, width: int, *, out: Labels | None = None) -> Labels:
+    """The labels (H, W) uint8 of the pixels that have another label within `width` pixels, 0 elsewhere.
+
+    Within means in the 8-neighbourhood, `width` times over: in a square of 2 * width + 1. What lies beyond the frame is no
+    label, so that a class which is cut off by the frame's edge has no contour there. Raises ImageError, ConfigError.
+    """
+    lowest, highest = labels.copy(), labels.copy()
+    for down in range(-width, width + 1):
+        for along in range(-width, width + 1):
+            here, there = _overlap(labels.shape[0], down), _overlap(labels.shape[1], along)
+            near = labels[here[1], there[1]]
+            np.minimum(lowest[here[0], there[0]], near, out=lowest[here[0], there[0]])
+            np.maximum(highest[here[0], there[0]], near, out=highest[here[0], there[0]])
+    return placed(np.where(lowest != highest, labels, 0).astype(np.uint8), out)
+
+
+def _overlap(size: int, shift: int) -> tuple[slice, slice]:
+    """The indices of an axis that have a neighbour `shift` on, and those neighbours."""
+    count = max(0, size - abs(shift))
+    start = max(0, -shift)
+    return slice(start, start + count), slice(start + shift, start + shift + count)
+
+
+@inner_contour.backend("numba")
+def _inner_contour_numba(labels: Labels, width: int, *, out: Labels | None = None) -> Labels:
+    source = apart(labels, out)
+    result = room(out, labels.shape, np.uint8)
+
+    def band(first: int, end: int) -> None:
+        rim, spare = np.empty(labels.shape[1], np.uint8), rim_memory(labels.shape[1])
+        _contour_rows(source, width, rim, spare, result, first, end)
+
+    by_rows(labels.shape[0], labels.shape[1], band)
+    return result
+
+
+@compiled
+def _contour_rows(labels: Labels, width: int, rim: Labels, spare: Labels, result: Labels, first: int, end: int) -> None:
+    for y in range(first, end):
+        mark_rim(labels, y, width, 0, rim.size, spare, rim)
+        for x in range(rim.size):
+            result[y, x] = labels[y, x] if rim[x] else np.uint8(0)
+
+
+def rim_memory(width: int) -> Labels:
+    """What mark_rim works in, for rows of this width."""
+    return np.zeros((2, width + 2 * WIDEST), np.uint8)
+
+
+@compiled
+def mark_rim(labels: Labels, y: int, width: int, start: int, stop: int, spare: Labels, rim: Labels) -> None:
+    """Write into rim (W,) whether pixels start..stop of row y have another label near them; spare: rim_memory.
+
+    A square holds two labels where one of its columns does, or where two neighbours in its middle row differ.
+    """
+    if width == 0:
+        rim[start:stop] = 0
+        return
+    tall, wide, margin = spare[0], spare[1], np.uint64(WIDEST)
+    left, right = np.uint64(max(0, start - width)), np.uint64(min(rim.size, stop + width))
+    here = labels[y]
+    for distance in range(1, width + 1):
+        above, below = labels[max(0, y - distance)], labels[min(labels.shape[0] - 1, y + distance)]
+        for x in range(left, right):
+            found = (above[x] ^ here[x]) | (below[x] ^ here[x])
+            tall[margin + x] = found if distance == 1 else found | tall[margin + x]
+    for x in range(left, min(right, np.uint64(rim.size - 1))):
+        wide[margin + x] = tall[margin + x] | (here[x] ^ here[x + ONE])
+    if right == rim.size:
+        wide[margin + right - ONE] = tall[margin + right - ONE]
+    _gather(tall, wide, np.uint64(width), np.uint64(start), np.uint64(stop), rim)
+
+
+@compiled
+def _gather(tall: Labels, wide: Labels, width: np.uint64, start: np.uint64, stop: np.uint64, rim: Labels) -> None:
+    """Write what the columns within `width` of each pixel hold, and the steps between them; beyond the frame is nothing."""
+    margin = np.uint64(WIDEST)
+    for x in range(start, stop):
+        rim[x] = tall[margin + width + x] | wide[margin + x] | wide[margin - ONE + x]
+    for shift in range(np.uint64(2), width + ONE):
+        for x in range(start, stop):
+            rim[x] |= wide[margin - shift + x] | wide[margin + shift - ONE + x]
+
+
+@inner_contour.backend("cuda")
+def _inner_contour_cuda(labels: Labels, width: int, *, out: Labels | None = None) -> Any:
+    result = room_on_device(out, labels.shape, np.uint8, labels)
+    launch("inner_contour", apart_on_device(labels, result), *labels.shape, width, result)
+    return result

@@ -1,0 +1,155 @@
+"""Opening and closing with a flat square: the least, then the greatest of a neighbourhood, or the other way round."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rtseg.frame import Image
+from rtseg.kernels.runtime.arrays import apart, check_count, check_out, check_plane, placed, room
+from rtseg.kernels.runtime.cases import planes
+from rtseg.kernels.runtime.cpu import by_rows, compiled, making
+from rtseg.kernels.runtime.device_array import launch_map, scratch_beside
+from rtseg.kernels.runtime.registry import Case, kernel
+
+WIDEST = 32  # pixels
+MARGIN, ONE = np.uint64(WIDEST), np.uint64(1)  # unsigned places need no look at their sign
+
+
+def _cases() -> Iterator[Case]:
+    for name, image in planes():
+        for radius in (0, 1, 2, 6):
+            yield Case(f"{name}, {radius}", (image, radius))
+
+
+def _check(image: Image, radius: int = 2, *, out: Image | None = None) -> None:
+    check_plane("a mask or grey image", image)
+    check_count("the radius in pixels", radius, 0, WIDEST)
+    check_out(out, tuple(image.shape), np.uint8)
+
+
+@kernel(cases=_cases, atol=0, check=_check)
+def opening(image: Image, radius: int = 2, *, out: Image | None = None) -> Image:
+    """A mask or grey image (H, W) uint8 without bright parts narrower than 2 * radius + 1 pixels. `out` may be `image`.
+
+    Raises ImageError, ConfigError.
+    """
+    return placed(_extreme(_extreme(image, radius, np.minimum), radius, np.maximum), out)
+
+
+@kernel(cases=_cases, atol=0, check=_check)
+def closing(image: Image, radius: int = 2, *, out: Image | None = None) -> Image:
+    """A mask or grey image (H, W) uint8 without dark parts narrower than 2 * radius + 1 pixels. `out` may be `image`.
+
+    Raises ImageError, ConfigError.
+    """
+    return placed(_extreme(_extreme(image, radius, np.maximum), radius, np.minimum), out)
+
+
+def _extreme(image: Image, radius: int, choose: np.ufunc) -> Image:
+    """The least or the greatest of each square; what lies beyond the frame does not count."""
+    padded = np.pad(image, radius, mode="edge")
+    seen = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1,) * 2)
+    extreme: Image = choose.reduce(seen, axis=(2, 3))
+    return extreme
+
+
+@opening.backend("numba")
+def _opening_numba(image: Image, radius: int = 2, *, out: Image | None = None) -> Image:
+    return _two_passes(image, radius, False, out)
+
+
+@closing.backend("numba")
+def _closing_numba(image: Image, radius: int = 2, *, out: Image | None = None) -> Image:
+    return _two_passes(image, radius, True, out)
+
+
+def _two_passes(image: Image, radius: int, greatest_first: bool, out: Image | None) -> Image:
+    source, result = apart(image, out), room(out, image.shape, np.uint8)
+    height, width = image.shape
+
+    def band(first: int, end: int) -> None:
+        _open_rows(source.ravel(), result.ravel(), height, width, radius, greatest_first, first, end)
+
+    by_rows(height, width, band)
+    return result
+
+
+@making
+def _open_rows(
+    image: Image,  # (H * W,)
+    result: Image,  # (H * W,)
+    height: int,
+    width: int,
+    radius: int,
+    greatest_first: bool,
+    first: int,
+    end: int,
+) -> None:
+    """Rows first..end: those of the first pass that the second one reaches go round in `between`."""
+    turns = 2
+    while turns < 2 * radius + 1:
+        turns *= 2
+    column, between = np.empty(width + 2 * WIDEST, np.uint8), np.empty(turns * width, np.uint8)
+    for y in range(max(0, first - radius), end + 2 * radius):
+        if y < min(height, end + radius):
+            _extreme_row(image, -1, y, height, radius, greatest_first, column, between, y & (turns - 1))
+        if first <= y - radius < end:
+            _extreme_row(between, turns - 1, y - radius, height, radius, not greatest_first, column, result, y - radius)
+
+
+@compiled
+def _extreme_row(
+    rows: Image, mask: int, y: int, height: int, radius: int, greatest: bool, column: Image, target: Image, place: int
+) -> None:
+    """The extremes of the squares around row y of `rows`, which has its rows where `mask` says, into row `place` of target.
+
+    Columns first, then rows; three are taken together, then two at a time: one that is met twice changes nothing.
+    """
+    width = column.size - 2 * WIDEST
+    first, last = max(0, y - radius), min(height - 1, y + radius)
+    size, reach, to = np.uint64(width), np.uint64(radius), np.uint64(place * width)
+    low, middle, high = (first & mask) * width, (min(first + 1, last) & mask) * width, (last & mask) * width
+    _begin(rows, np.uint64(low), np.uint64(middle), np.uint64(high), greatest, column, MARGIN, size)
+    for near in range(first + 2, last, 2):
+        low, high = (near & mask) * width, (min(near + 1, last) & mask) * width
+        _take(rows, np.uint64(low), np.uint64(high), greatest, column, MARGIN, size)
+    for x in range(radius):
+        column[WIDEST - 1 - x], column[WIDEST + width + x] = column[WIDEST], column[WIDEST + width - 1]
+    _begin(column, MARGIN - reach, MARGIN, MARGIN + reach, greatest, target, to, size)
+    for shift in range(ONE, reach):
+        _take(column, MARGIN - shift, MARGIN + shift, greatest, target, to, size)
+
+
+@compiled
+def _begin(
+    rows: Image, a: np.uint64, b: np.uint64, c: np.uint64, greatest: bool, extreme: Image, to: np.uint64, size: np.uint64
+) -> None:
+    """The extreme of the three runs that begin at a, b and c."""
+    if greatest:
+        for x in range(size):
+            extreme[to + x] = max(rows[a + x], rows[b + x], rows[c + x])
+    else:
+        for x in range(size):
+            extreme[to + x] = min(rows[a + x], rows[b + x], rows[c + x])
+
+
+@compiled
+def _take(rows: Image, a: np.uint64, b: np.uint64, greatest: bool, extreme: Image, to: np.uint64, size: np.uint64) -> None:
+    """Let an extreme take in the two runs that begin at a and b."""
+    if greatest:
+        for x in range(size):
+            extreme[to + x] = max(extreme[to + x], rows[a + x], rows[b + x])
+    else:
+        for x in range(size):
+            extreme[to + x] = min(extreme[to + x], rows[a + x], rows[b + x])
+
+
+@opening.backend("cuda")
+def _opening_cuda(image: Image, radius: int = 2, *, out: Image | None = None) -> Any:
+    return launch_map("opening", image, out, radius, scratch_beside(image, image.shape, np.uint8))
+
+
+@closing.backend("cuda")
+def _closing_cuda(image: Image, radius: int = 2, *, out: Image | None = None) -> Any:
+    return launch_map("closing", image, out, radius, scratch_beside(image, image.shape, np.uint8))

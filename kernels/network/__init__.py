@@ -1,0 +1,1 @@
+"""Kernels directly before and after the network: input, labels, confidence."""

@@ -1,0 +1,140 @@
+// Probabilities, the mean confidence of each class, and whether an answer is a number at all. The definition is confidence.py.
+#include <algorithm>
+#include <cstdint>
+
+#include "../runtime/launch.cuh"
+#include "logits.cuh"
+
+namespace rtseg {
+
+constexpr int kThreads = 256, kMostClasses = 255;
+constexpr unsigned kMostBlocks = 128;
+constexpr float kOne = 4294967296.0f;  // probabilities are added up in parts of 2^-32: integers add up the same in any order
+
+// Enough to keep a GPU busy; each goes on to further items.
+inline unsigned few_blocks(size_t items) { return std::min(blocks(items, kThreads), kMostBlocks); }
+
+__global__ void __launch_bounds__(kThreads) probability(const float* logits, int classes, int nodes, float* out) {
+  const int node = blockIdx.x * kThreads + threadIdx.x;
+  if (node >= nodes) return;
+  if (classes == 1) {
+    out[node] = sigmoid(logits[node]);
+    return;
+  }
+  const Winner winner = winner_of(logits + node, classes, nodes);
+  for (int k = 0; k < classes; ++k) {
+    const size_t at = static_cast<size_t>(k) * nodes + node;
+    out[at] = expf(cleaned(logits[at]) - winner.logit) / winner.total;
+  }
+}
+
+struct Nodes {  // of the logits inside the fit
+  int top, left, height, width;
+};
+
+// What one launch adds up; zero before it.
+struct Sums {
+  unsigned long long probability[kMostClasses + 1];
+  unsigned count[kMostClasses + 1];
+  unsigned finished;  // blocks
+};
+
+struct Confidence {
+  const float* logits;  // (classes, height, width)
+  int classes, height, width;
+  float level;  // of the binary form
+  Nodes nodes;
+  Sums* sums;
+  float* out;  // (max(classes - 1, 1),)
+};
+
+// Adds the node's probability to that of the class that wins it; label 0 is the background, which nobody asks for.
+__device__ inline void add_node(const Confidence& call, int index, unsigned long long* probabilities, unsigned* counts) {
+  const int y = call.nodes.top + index / call.nodes.width, x = call.nodes.left + index % call.nodes.width;
+  const float* logits = call.logits + y * call.width + x;
+  int label;
+  float share;
+  if (call.classes == 1) {
+    label = cleaned(*logits) > call.level;
+    share = sigmoid(*logits);
+  } else {
+    const Winner winner = winner_of(logits, call.classes, static_cast<size_t>(call.height) * call.width);
+    label = winner.label;
+    share = 1.0f / winner.total;
+  }
+  if (label == 0) return;
+  atomicAdd(&probabilities[label], static_cast<unsigned long long>(share * kOne));
+  atomicAdd(&counts[label], 1u);
+}
+
+__global__ void __launch_bounds__(kThreads) class_confidence(Confidence call) {
+  __shared__ unsigned long long probabilities[kMostClasses + 1];
+  __shared__ unsigned counts[kMostClasses + 1];
+  __shared__ bool last;
+  const int labels = max(call.classes, 2), thread = threadIdx.x;
+  if (thread < labels) {
+    probabilities[thread] = 0;
+    counts[thread] = 0;
+  }
+  __syncthreads();
+  const int nodes = call.nodes.height * call.nodes.width;
+  for (int i = blockIdx.x * kThreads + thread; i < nodes; i += gridDim.x * kThreads) add_node(call, i, probabilities, counts);
+  __syncthreads();
+  if (thread < labels && counts[thread]) {
+    atomicAdd(&call.sums->probability[thread], probabilities[thread]);
+    atomicAdd(&call.sums->count[thread], counts[thread]);
+  }
+  __threadfence();  // the sums are there before this block is counted
+  __syncthreads();
+  if (thread == 0) last = atomicAdd(&call.sums->finished, 1u) == gridDim.x - 1;
+  __syncthreads();
+  if (!last || thread == 0 || thread >= labels) return;
+  const unsigned count = atomicAdd(&call.sums->count[thread], 0u);  // past the cache, where the others' sums are
+  const unsigned long long sum = atomicAdd(&call.sums->probability[thread], 0ull);
+  call.out[thread - 1] = count ? static_cast<float>(static_cast<double>(sum) / kOne / count) : 0.0f;
+}
+
+// Sets the flag where a number's exponent is all ones: NaN or infinity, in any IEEE format.
+template <typename Bits>
+__global__ void __launch_bounds__(kThreads) has_nonfinite(const Bits* numbers, size_t count, Bits exponent, int* flag) {
+  bool found = false;
+  for (size_t i = blockIdx.x * size_t{kThreads} + threadIdx.x; i < count; i += gridDim.x * size_t{kThreads})
+    found |= (numbers[i] & exponent) == exponent;
+  if (found) *flag = 1;
+}
+
+template <typename Bits>
+int find_nonfinite(const void* numbers, size_t count, Bits exponent, int* flag, void* stream) {
+  return launch(has_nonfinite<Bits>, few_blocks(count), kThreads, 0, stream, static_cast<const Bits*>(numbers), count, exponent,
+                flag);
+}
+
+RTSEG_API int rtseg_probability(const float* logits, int classes, int nodes, float* out, void* stream) {
+  return launch(probability, blocks(nodes, kThreads), kThreads, 0, stream, logits, classes, nodes, out);
+}
+
+RTSEG_API size_t rtseg_class_confidence_scratch() { return sizeof(Sums); }
+
+// used: first and last row, first and last column of the logits inside the fit. scratch: rtseg_class_confidence_scratch()
+// bytes.
+RTSEG_API int rtseg_class_confidence(const float* logits, int classes, int height, int width, const int* used, float level,
+                                     void* scratch, float* out, void* stream) {
+  const Nodes nodes{used[0], used[2], used[1] - used[0] + 1, used[3] - used[2] + 1};
+  auto* sums = static_cast<Sums*>(scratch);
+  const Confidence call{logits, classes, height, width, level, nodes, sums, out};
+  const int code = cudaMemsetAsync(scratch, 0, sizeof(Sums), static_cast<cudaStream_t>(stream));
+  if (code) return code;
+  return launch(class_confidence, few_blocks(nodes.height * nodes.width), kThreads, 0, stream, call);
+}
+
+// flag: 1 where one of the numbers, of 2, 4 or 8 bytes each, is not finite, else 0.
+RTSEG_API int rtseg_has_nonfinite(const void* numbers, size_t count, int bytes_each, int* flag, void* stream) {
+  const int code = cudaMemsetAsync(flag, 0, sizeof(int), static_cast<cudaStream_t>(stream));
+  if (code || count == 0) return code;
+  if (bytes_each == 2) return find_nonfinite<uint16_t>(numbers, count, 0x7c00, flag, stream);
+  if (bytes_each == 4) return find_nonfinite<uint32_t>(numbers, count, 0x7f800000, flag, stream);
+  if (bytes_each == 8) return find_nonfinite<uint64_t>(numbers, count, 0x7ff0000000000000, flag, stream);
+  return cudaErrorInvalidValue;
+}
+
+}  // namespace rtseg

@@ -1,0 +1,181 @@
+"""How sure a network is: probabilities, the mean confidence of each class, and whether an answer is a number at all."""
+
+from collections.abc import Iterator
+from math import exp
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import ImageError
+from rtseg.kernels.network.fit import Fit, letterbox
+from rtseg.kernels.network.logits import Floats, Nodes, clean, cleaned, cut, inside
+from rtseg.kernels.runtime import cases
+from rtseg.kernels.runtime.arrays import check_logits, check_out, placed, readable, room
+from rtseg.kernels.runtime.cpu import compiled
+from rtseg.kernels.runtime.cuda import ints, launch, library, stream_of
+from rtseg.kernels.runtime.device_array import DeviceArray, room_on_device
+from rtseg.kernels.runtime.registry import Case, kernel
+
+_MOST = np.float32(80)  # of what is raised to a power: more would be infinite
+
+
+def _probability_cases() -> Iterator[Case]:
+    for classes in (1, 2, 4):
+        for shape in [(1, 1), (1, 7), (12, 9)]:
+            for name, logits in cases.logits(classes, shape):
+                yield Case(f"{name} {classes} of {shape}", (logits,))
+
+
+def _check_probability(logits: Floats, *, out: Floats | None = None) -> None:
+    check_logits(logits)
+    check_out(out, tuple(logits.shape), np.float32)
+
+
+@kernel(cases=_probability_cases, atol=1e-6, check=_check_probability)
+def probability(logits: Floats, *, out: Floats | None = None) -> Floats:
+    """The probability of each class (1, K, h, w) float32: softmax over K, or the sigmoid for K = 1; NaN logits count as -1e30.
+
+    Raises ImageError.
+    """
+    clean = cleaned(logits)
+    if logits.shape[1] == 1:
+        return placed(np.float32(1) / (np.float32(1) + np.exp(np.minimum(-clean, _MOST))), out)
+    powers = np.exp(clean - clean.max(1, keepdims=True))
+    return placed(powers / powers.sum(1, keepdims=True), out)
+
+
+@probability.backend("numba")
+def _probability_numba(logits: Floats, *, out: Floats | None = None) -> Floats:
+    if logits.shape[1] > 1:
+        return probability.truth(logits, out=out)
+    result = room(out, logits.shape, np.float32)
+    flat = result.reshape(-1)
+    _negate(readable(logits).reshape(-1), flat)
+    np.exp(flat, out=flat)  # NumPy's takes many numbers at once
+    _invert(flat)
+    return result
+
+
+@compiled
+def _negate(logits: Floats, result: Floats) -> None:
+    for i in range(np.uint64(result.size)):
+        result[i] = min(-clean(logits[i]), _MOST)
+
+
+@compiled
+def _invert(powers: Floats) -> None:
+    one = np.float32(1)
+    for i in range(np.uint64(powers.size)):
+        powers[i] = one / (one + powers[i])
+
+
+def _confidence_cases() -> Iterator[Case]:
+    for classes in (1, 2, 4):
+        for name, logits in cases.logits(classes, (12, 16)):
+            yield Case(f"{name} {classes}", (logits, letterbox((2, 3, 30, 70), (24, 32))))
+            yield Case(f"{name} {classes}, 1x1", (logits[..., :1, :1], letterbox((0, 0, 1, 1), (24, 32))), {"threshold": 0.3})
+
+
+def _check_confidence(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> None:  # noqa: ARG001 - a Fit checks itself
+    check_logits(logits)
+    cut(threshold)
+
+
+@kernel(cases=_confidence_cases, atol=1e-5, check=_check_confidence)
+def class_confidence(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> Floats:
+    """For each class but the background its mean probability where it wins inside fit.inner: (n_classes,) float32, 0 if absent.
+
+    logits: (1, K, h, w) float32 at any stride; for K = 1 the class wins where its probability is above `threshold`.
+    Raises ImageError, ConfigError.
+    """
+    top, bottom, left, right = inside(fit, logits.shape)
+    nodes = logits[:, :, top : bottom + 1, left : right + 1]
+    shares = probability.truth(nodes)[0]
+    if len(shares) == 1:
+        return np.array([_mean_where(shares[0], cleaned(nodes)[0, 0] > cut(threshold))], np.float32)
+    winners = cleaned(nodes)[0].argmax(0)
+    return np.array([_mean_where(shares[k], winners == k) for k in range(1, len(shares))], np.float32)
+
+
+def _mean_where(values: Floats, where: npt.NDArray[np.bool_]) -> float:
+    return float(values[where].mean(dtype=np.float64)) if where.any() else 0.0
+
+
+@class_confidence.backend("numba")
+def _class_confidence_numba(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> Floats:
+    source = readable(logits)[0]
+    sums = np.zeros((max(1, source.shape[0] - 1), 2))
+    if source.shape[0] == 1:
+        _add_sigmoids(source, inside(fit, logits.shape), cut(threshold), sums)
+    else:
+        _add_shares(source, inside(fit, logits.shape), sums)
+    return (sums[:, 0] / np.maximum(sums[:, 1], 1)).astype(np.float32)
+
+
+@compiled
+def _add_shares(logits: Floats, nodes: Nodes, sums: npt.NDArray[np.float64]) -> None:
+    """Add to each class (K - 1, 2) the probability of every node that it wins, and one."""
+    for y in range(nodes[0], nodes[1] + 1):
+        for x in range(nodes[2], nodes[3] + 1):
+            best, winner = clean(logits[0, y, x]), 0
+            for k in range(1, logits.shape[0]):
+                value = clean(logits[k, y, x])
+                if value > best:
+                    best, winner = value, k
+            if winner:
+                total = 0.0
+                for k in range(logits.shape[0]):
+                    total += exp(np.float64(clean(logits[k, y, x]) - best))
+                sums[winner - 1, 0] += 1 / total
+                sums[winner - 1, 1] += 1
+
+
+@compiled
+def _add_sigmoids(logits: Floats, nodes: Nodes, level: np.float32, sums: npt.NDArray[np.float64]) -> None:
+    """As `_add_shares`, for the one class of K = 1."""
+    for y in range(nodes[0], nodes[1] + 1):
+        for x in range(nodes[2], nodes[3] + 1):
+            value = clean(logits[0, y, x])
+            if value > level:
+                sums[0, 0] += 1 / (1 + exp(np.float64(-value)))
+                sums[0, 1] += 1
+
+
+def _finite_cases() -> Iterator[Case]:
+    for name, logits in cases.logits(2, (7, 9)):
+        yield Case(name, (logits,))
+        yield Case(f"{name}, half", (logits.clip(-6e4, 6e4).astype(np.float16)[0, 0],))
+
+
+def _check_floats(array: npt.NDArray[np.floating]) -> None:
+    if getattr(getattr(array, "dtype", None), "kind", "") != "f":
+        raise ImageError(f"only floats can be NaN, not {getattr(array, 'dtype', type(array).__name__)}: give logits or a state")
+
+
+@kernel(cases=_finite_cases, atol=0, check=_check_floats)
+def has_nonfinite(array: npt.NDArray[np.floating]) -> bool:
+    """Whether an array of floats, of any shape, holds a NaN or an infinity. Raises ImageError."""
+    return not bool(np.isfinite(array).all())
+
+
+@probability.backend("cuda")
+def _probability_cuda(logits: Floats, *, out: Floats | None = None) -> Any:
+    result = room_on_device(out, logits.shape, np.float32, logits)
+    launch("probability", logits, logits.shape[1], logits.shape[2] * logits.shape[3], result)
+    return result
+
+
+@class_confidence.backend("cuda")
+def _class_confidence_cuda(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> Any:
+    result = DeviceArray((max(1, logits.shape[1] - 1),), np.float32, stream_of(logits))
+    sums = DeviceArray((library().size("class_confidence_scratch"),), np.uint8, result.stream)
+    launch("class_confidence", logits, *logits.shape[1:], ints(inside(fit, logits.shape)), float(cut(threshold)), sums, result)
+    return result
+
+
+@has_nonfinite.backend("cuda")
+def _has_nonfinite_cuda(array: npt.NDArray[np.floating]) -> bool:
+    flag = DeviceArray((1,), np.int32, stream_of(array))
+    launch("has_nonfinite", array, int(np.prod(array.shape)), array.dtype.itemsize, flag)
+    return bool(flag.numpy()[0])

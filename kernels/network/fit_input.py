@@ -1,0 +1,236 @@
+"""From a frame to a network's input in one pass: crop, colour to grey, resize, normalise.
+
+Grey is BT.601 luma, 0.299 R + 0.587 G + 0.114 B. Each axis is resized for itself, as resize.py says.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from math import inf, isfinite
+from typing import Any
+
+import numpy as np
+
+from rtseg.errors import ConfigError
+from rtseg.frame import Image
+from rtseg.kernels.network.fit import Box, Fit, check_inside, letterbox
+from rtseg.kernels.network.resize import Floats, Runs, Taps, resize_runs, resize_taps, resize_weights
+from rtseg.kernels.network.resize_row import AROUND, mix, resize_line
+from rtseg.kernels.network.row_sums import MOST_IN_16_BITS, ONE, THREE, TWO, Sums, add_rows, add_shares
+from rtseg.kernels.runtime.arrays import check_image, check_out, placed, readable, room
+from rtseg.kernels.runtime.cases import images
+from rtseg.kernels.runtime.cpu import by_rows, compiled, fused, making
+from rtseg.kernels.runtime.cuda import floats, ints, launch
+from rtseg.kernels.runtime.device_array import room_on_device
+from rtseg.kernels.runtime.registry import Case, kernel
+
+Normal = Floats  # (3, planes): a value is multiplied by the first and the second is added; the third is black
+RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)  # BT.601 luma
+
+Plan = tuple[Box, Box, Runs, Taps, Normal]  # of a stream: the fit's box and inner box, its weights, gains and shifts
+
+
+def normal_of(mean: tuple[float, ...], std: tuple[float, ...], height: float, width: float) -> Normal:
+    """What a sum of whole rows is multiplied by, what is added before whole columns are (height, width: weights), and black."""
+    black = -np.asarray(mean) / np.asarray(std)
+    return readable(np.stack([height * width / np.asarray(std), width * black, black]).astype(np.float32))
+
+
+@fused
+def normalise(
+    pixels: Image | Sums | Floats,
+    start: int,
+    stride: int,
+    channels: int,
+    plane: int,
+    normal: Normal,
+    lines: Floats,
+    to: int,
+    step: int,
+    rows: int,
+    width: int,
+) -> None:
+    """Write a plane of pixels, times its gain and plus its shift; RGB for one plane becomes grey.
+
+    The first of `rows` rows of `width` pixels begins at `start`, the next `stride` on; lines: at `to`, and `step` on.
+    """
+    gain, shift = normal[0, plane], normal[1, plane]
+    red, green, blue = gain * RED, gain * GREEN, gain * BLUE
+    for y in range(rows):
+        here, there = np.uint64(start + y * stride), np.uint64(to + y * step)
+        if channels == 1:
+            for x in range(np.uint64(width)):
+                lines[there + x] = gain * np.float32(pixels[here + x]) + shift
+        elif normal.shape[1] == 1:
+            for x in range(np.uint64(width)):
+                at = here + THREE * x
+                warm = red * np.float32(pixels[at]) + green * np.float32(pixels[at + ONE])
+                lines[there + x] = warm + blue * np.float32(pixels[at + TWO]) + shift
+        else:
+            for x in range(np.uint64(width)):
+                lines[there + x] = gain * np.float32(pixels[here + THREE * x + np.uint64(plane)]) + shift
+
+
+def _cases() -> Iterator[Case]:
+    for name, image in images():
+        height, width = image.shape[:2]
+        for size in [(16, 12), (64, 72)]:
+            fit = letterbox((0, 0, height, width), size)
+            yield Case(f"{name} to {size} grey", (image, fit, (50.0,), (40.0,)))
+            yield Case(f"{name} to {size} rgb", (image, fit, (50.0, 60.0, 70.0), (40.0, 50.0, 60.0)))
+        crop = letterbox((height // 3, width // 4, height - height // 3, width - width // 4 - width // 5), (24, 24))
+        yield Case(f"{name} cropped", (image, crop, (0.0,), (255.0,)))
+        yield Case(f"{name} stretched", (image, Fit((0, 0, height, width), (9, 40), (1, 2, 7, 30)), (0.0,), (255.0,)))
+        for down, along in [(3, 2), (2, 3), (3, 4), (4, 5), (16, 16), (17, 16)]:  # the last are more than 16 bits add up
+            box = (0, 0, height // down * down, width // along * along)
+            if min(box[2:]):
+                fit = Fit(box, (height // down + 1, width // along + 2), (1, 0, height // down, width // along))
+                yield Case(f"{name} in blocks of {down}x{along} grey", (image, fit, (50.0,), (40.0,)))
+                yield Case(f"{name} in blocks of {down}x{along} rgb", (image, fit, (50.0, 60.0, 70.0), (40.0, 50.0, 60.0)))
+        yield Case(f"{name} of its own size", (image, letterbox((0, 0, height, width), (height, width)), (9.0,), (40.0,)))
+    tall = np.full((2 * (MOST_IN_16_BITS + 3), 3), 255, np.uint8)
+    yield Case("more rows than 16 bits add up", (tall, Fit((0, 0, *tall.shape), (2, 2), (0, 0, 2, 2)), (0.0,), (255.0,)))
+
+
+def _check(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None) -> None:
+    check_image(image)
+    check_inside("the crop", fit.box, image.shape)
+    _check_normal(tuple(mean), tuple(std))
+    check_out(out, (1, len(mean), *fit.size), np.float32)
+
+
+@lru_cache(maxsize=32)  # a steady stream is asked once
+def _check_normal(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    if (
+        len(mean) not in (1, 3)
+        or len(mean) != len(std)
+        or not all(isfinite(m) and 0 < s < inf for m, s in zip(mean, std, strict=True))
+    ):
+        raise ConfigError(f"mean {mean} and std {std}: give one positive std and one mean for each of 1 or 3 channels")
+
+
+@kernel(cases=_cases, atol=1e-4, check=_check)
+def fit_input(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None) -> Floats:
+    """The part of a frame inside fit.box as a network's input (1, C, H, W) float32, C = len(mean).
+
+    image: (H, W) grey or (H, W, 3) RGB uint8; for C = 1 RGB becomes grey, for C = 3 grey is repeated. mean, std: grey levels
+    0..255, one a channel; the result is (value - mean) / std, and black where nothing lands. Raises ImageError, ConfigError.
+    """
+    top, left, height, width = fit.box
+    crop = image[top : top + height, left : left + width].reshape(height, width, -1).astype(np.float64)
+    if crop.shape[2] == 3 and len(mean) == 1:
+        crop = crop @ np.array([[RED], [GREEN], [BLUE]])
+    rows, columns = resize_weights(height, fit.inner[2]), resize_weights(width, fit.inner[3])
+    planes = rows @ crop.transpose(2, 0, 1) @ columns.T
+    result = np.zeros((1, len(mean), *fit.size))
+    result[0, :, fit.inner[0] : fit.inner[0] + fit.inner[2], fit.inner[1] : fit.inner[1] + fit.inner[3]] = planes
+    normal = (result - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1))
+    return placed(normal.astype(np.float32), out)
+
+
+@fit_input.backend("numba")
+def _fit_input_numba(
+    image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None
+) -> Floats:
+    result, flat = room(out, (1, len(mean), *fit.size), np.float32), readable(image).reshape(-1)
+    plan, sums_dtype = _plan(fit.box, fit.inner, tuple(mean), tuple(std))
+    channels = flat.size // (image.shape[0] * image.shape[1])
+    stride = channels * image.shape[1]
+
+    def band(first: int, end: int) -> None:
+        if fit.inner[2:] == fit.box[2:]:
+            _keep_rows(flat, channels, stride, plan, result[0], first, end)
+        elif fit.inner[2] > fit.box[2]:
+            _enlarge_rows(flat, channels, stride, plan, result[0], first, end)
+        else:
+            sums = np.empty(fit.box[3] * channels, sums_dtype)
+            _shrink_rows(flat, stride, plan, sums, result[0], first, end)
+
+    by_rows(fit.inner[2], fit.inner[3] + fit.box[3] * fit.box[2] // fit.inner[2], band)
+    return result
+
+
+@lru_cache(maxsize=32)
+def _plan(box: Box, inner: Box, mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Plan, type[np.unsignedinteger]]:
+    """What stays the same from frame to frame, and the dtype that rows are added up in."""
+    (rows, height), (columns, width) = resize_runs(box[2], inner[2]), resize_taps(box[3], inner[3])
+    wide = np.uint16 if box[2] <= MOST_IN_16_BITS * inner[2] else np.uint32
+    return (box, inner, rows, columns, normal_of(mean, std, height, width)), wide
+
+
+@compiled
+def _keep_rows(image: Image, channels: int, stride: int, plan: Plan, result: Floats, first: int, end: int) -> None:
+    """Rows first..end where nothing is resized: image (H * W * channels,), result (C, H, W)."""
+    box, inner, _, _, normal = plan
+    start = (box[0] + first) * stride + box[1] * channels
+    for plane in range(result.shape[0]):
+        to = (plane * result.shape[1] + inner[0] + first) * result.shape[2] + inner[1]
+        normalise(image, start, stride, channels, plane, normal, result.reshape(-1), to, result.shape[2], end - first, box[3])
+    _blacken(result, inner, normal[2], first, end)
+
+
+@making
+def _shrink_rows(image: Image, stride: int, plan: Plan, sums: Sums, result: Floats, first: int, end: int) -> None:
+    """Rows first..end of the inner box: source rows are added up, then their columns are.
+
+    image: (H * W * channels,). sums: to work in, (box width * channels,). result: (C, H, W).
+    """
+    box, inner, (starts, shares), columns, normal = plan
+    channels, added = sums.size // box[3], np.empty(sums.size, np.float32)
+    line, runs = np.zeros(box[3] + AROUND, np.float32), np.empty(box[3] + 1 - columns[1], np.float32)
+    for y in range(first, end):
+        top, tall = np.uint64((box[0] + starts[0, y]) * stride + box[1] * channels), np.uint64(starts[1, y])
+        add_rows(image, top, np.uint64(stride), tall, sums)
+        shared = shares[0, y] != 0 or shares[1, y] != 0
+        if shared:
+            add_shares(image, top, np.uint64(stride), tall, shares[0, y], shares[1, y], sums, added)
+        for plane in range(result.shape[0]):
+            if shared:
+                normalise(added, 0, 0, channels, plane, normal, line, 1, 0, 1, box[3])
+            else:
+                normalise(sums, 0, 0, channels, plane, normal, line, 1, 0, 1, box[3])
+            resize_line(line, columns, runs, result[plane, inner[0] + y, inner[1] : inner[1] + inner[3]])
+    _blacken(result, inner, normal[2], first, end)
+
+
+@making
+def _enlarge_rows(image: Image, channels: int, stride: int, plan: Plan, result: Floats, first: int, end: int) -> None:
+    """As `_shrink_rows` where the rows become more: the columns of each are resized once, and two of them are mixed."""
+    box, inner, (starts, shares), columns, normal = plan
+    line, runs = np.zeros(box[3] + AROUND, np.float32), np.empty(box[3] + 1 - columns[1], np.float32)
+    resized, held = np.empty((2, result.shape[0], inner[3]), np.float32), np.full(2, -1)  # an even row and an odd one
+    here = slice(inner[1], inner[1] + inner[3])
+    for y in range(first, end):
+        above = starts[0, y] - (shares[0, y] != 0)
+        below = above if shares[1, y] == 0 else starts[0, y]
+        for row in (above, below):
+            if held[row % 2] != row:
+                held[row % 2] = row
+                for plane in range(result.shape[0]):
+                    start = (box[0] + row) * stride + box[1] * channels
+                    normalise(image, start, 0, channels, plane, normal, line, 1, 0, 1, box[3])
+                    resize_line(line, columns, runs, resized[row % 2, plane])
+        for plane in range(result.shape[0]):
+            mix(resized[above % 2, plane], resized[below % 2, plane], shares[1, y], result[plane, inner[0] + y, here])
+    _blacken(result, inner, normal[2], first, end)
+
+
+@compiled
+def _blacken(result: Floats, inner: Box, black: Floats, first: int, end: int) -> None:
+    """Black beside rows first..end of the inner box (C, H, W), and above its first and below its last; black: by plane."""
+    top, left, height, width = inner
+    above, below = 0 if first == 0 else top + first, result.shape[1] if end == height else top + end
+    for plane in range(result.shape[0]):
+        for y in range(above, below):
+            inside = top <= y < top + height
+            line = result[plane, y]
+            line[: left if inside else line.size] = black[plane]
+            line[left + width :] = black[plane]
+
+
+@fit_input.backend("cuda")
+def _fit_input_cuda(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None) -> Any:
+    result = room_on_device(out, (1, len(mean), *fit.size), np.float32, image)
+    channels = image.shape[2] if len(image.shape) == 3 else 1
+    box, inner = ints(fit.box), ints(fit.inner)
+    launch("fit_input", image, image.shape[1], channels, box, inner, *fit.size, floats(mean), floats(std), len(mean), result)
+    return result

@@ -1,0 +1,62 @@
+"""A box of a frame as a filter sees it: grey, in 8 bits, at another size. Resized as resize.py says; grey is fit_input.py's."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rtseg.errors import ConfigError
+from rtseg.frame import Image
+from rtseg.kernels.network.fit import Box, Fit, check_inside
+from rtseg.kernels.network.fit_input import fit_input
+from rtseg.kernels.runtime.arrays import check_image, check_out, grey_levels, placed
+from rtseg.kernels.runtime.cases import images
+from rtseg.kernels.runtime.cuda import ints, launch
+from rtseg.kernels.runtime.device_array import apart_on_device, room_on_device
+from rtseg.kernels.runtime.registry import Case, kernel
+
+Size = tuple[int, int]
+
+AS_IT_IS = ((0.0,), (1.0,))  # mean and std of grey levels that stay what they are
+
+
+def _cases() -> Iterator[Case]:
+    for name, image in images():
+        height, width = image.shape[:2]
+        crop = (height // 3, width // 4, height - height // 3, width - width // 4 - width // 5)
+        for box, size in [((0, 0, height, width), (height, width)), (crop, (7, 6)), (crop, (16, 40))]:
+            yield Case(f"{name}, {box} to {size}", (image, box, size))
+
+
+def _check(image: Image, box: Box, size: Size, *, out: Image | None = None) -> None:
+    check_image(image)
+    if len(size) != 2 or min(size) < 1:
+        raise ConfigError(f"a view of {size} is empty: give (height, width) in pixels")
+    check_inside("the crop", _fit(box, size).box, image.shape)
+    check_out(out, tuple(size), np.uint8)
+
+
+def _fit(box: Box, size: Size) -> Fit:
+    return Fit(box, size, (0, 0, *size))
+
+
+@kernel(cases=_cases, atol=1, check=_check)
+def grey_view(image: Image, box: Box, size: Size, *, out: Image | None = None) -> Image:
+    """The box of a frame, grey, at `size` (H, W): uint8, rounded.
+
+    image: (H, W) grey or (H, W, 3) RGB uint8. box: top, left, height, width in pixels. Raises ImageError, ConfigError.
+    """
+    return placed(grey_levels(fit_input.truth(image, _fit(box, size), *AS_IT_IS)[0, 0]), out)
+
+
+@grey_view.backend("numba")
+def _grey_view_numba(image: Image, box: Box, size: Size, *, out: Image | None = None) -> Image:
+    return placed(grey_levels(fit_input(image, _fit(box, size), *AS_IT_IS)[0, 0]), out)
+
+
+@grey_view.backend("cuda")
+def _grey_view_cuda(image: Image, box: Box, size: Size, *, out: Image | None = None) -> Any:
+    result = room_on_device(out, size, np.uint8, image)
+    channels = image.shape[2] if len(image.shape) == 3 else 1
+    launch("grey_view", apart_on_device(image, result), image.shape[1], channels, ints(box), *size, result)
+    return result

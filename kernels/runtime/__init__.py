@@ -1,0 +1,1 @@
+"""What every kernel uses: registry, compilation for the CPU, the CUDA library and its arrays."""

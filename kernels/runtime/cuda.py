@@ -1,0 +1,206 @@
+"""The native boundary: the C ABI of librtseg_kernels.so, which CMakeLists.txt builds from kernels/*/*.cu.
+
+A device array is whatever offers `__cuda_array_interface__`, C-contiguous. A kernel runs on the stream of its first device
+array, and nothing waits for it but `DeviceArray.numpy()`.
+"""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rtseg.errors import EngineError, ImageError
+
+BUILT = Path(__file__).parents[1] / "librtseg_kernels.so"
+
+_AT, _INT, _FLOAT, _SIZE = ctypes.c_void_p, ctypes.c_int, ctypes.c_float, ctypes.c_size_t
+
+
+class _GPU(ctypes.c_void_p):
+    """A device array."""
+
+
+class _HOST(ctypes.c_void_p):
+    """Numbers in host memory, read before the call returns."""
+
+
+# The one table: what each function takes. rtseg_ stands before each name; a launch takes its stream last.
+LAUNCHES: dict[str, tuple[type, ...]] = {
+    "upload": (_AT, _AT, _SIZE),
+    "download": (_AT, _AT, _SIZE),
+    "copy": (_GPU, _GPU, _SIZE),
+    "synchronise": (),
+    "capture_begin": (),
+    "replay": (_AT,),
+    "fit_input": (_GPU, _INT, _INT, _HOST, _HOST, _INT, _INT, _HOST, _HOST, _INT, _GPU),
+    "grey_view": (_GPU, _INT, _INT, _HOST, _INT, _INT, _GPU),
+    "argmax_labels": (_GPU, _INT, _HOST, _HOST, _HOST, _HOST, _HOST, _FLOAT, _INT, _INT, _GPU),
+    "probability": (_GPU, _INT, _INT, _GPU),
+    "class_confidence": (_GPU, _INT, _INT, _INT, _HOST, _FLOAT, _GPU, _GPU),
+    "has_nonfinite": (_GPU, _SIZE, _INT, _GPU),
+    "smooth": (_GPU, _GPU, _FLOAT, _SIZE, _GPU),
+    "smoothed": (_GPU, _GPU, _GPU, _INT, _INT, _GPU),
+    "steadied": (_GPU, _GPU, _GPU, _GPU, _INT, _INT, _GPU),
+    "carried": (_GPU, _GPU, _INT, _INT, _INT, _GPU),
+    "inner_contour": (_GPU, _INT, _INT, _INT, _GPU),
+    "blend": (_GPU, _INT, _GPU, _INT, _INT, _HOST, _INT, _INT, _INT, _GPU),
+    "median": (_GPU, _INT, _INT, _INT, _GPU),
+    "pull": (_GPU, _INT, _INT, _INT, _FLOAT, _FLOAT, _GPU),
+    "frost": (_GPU, _INT, _INT, _INT, _FLOAT, _GPU),
+    "bilateral": (_GPU, _INT, _INT, _INT, _FLOAT, _FLOAT, _GPU),
+    "srad": (_GPU, _INT, _INT, _FLOAT, _HOST, _INT, _FLOAT, _GPU, _GPU),
+    "perona_malik": (_GPU, _INT, _INT, _FLOAT, _INT, _FLOAT, _GPU, _GPU),
+    "non_local_means": (_GPU, _INT, _INT, _FLOAT, _INT, _GPU),
+    "persistence": (_GPU, _GPU, _INT, _SIZE, _GPU),
+    "clahe": (_GPU, _INT, _INT, _FLOAT, _INT, _INT, _GPU, _GPU),
+    "log_compress": (_GPU, _FLOAT, _FLOAT, _SIZE, _GPU),
+    "sample": (_GPU, _INT, _INT, _GPU, _SIZE, _GPU),
+    "opening": (_GPU, _INT, _INT, _INT, _GPU, _GPU),
+    "closing": (_GPU, _INT, _INT, _INT, _GPU, _GPU),
+    "keep_largest": (_GPU, _INT, _INT, _HOST, _GPU, _GPU, _GPU, _GPU),
+    "drop_small": (_GPU, _INT, _INT, _INT, _GPU, _GPU, _GPU),
+    "fill_holes": (_GPU, _INT, _INT, _GPU, _GPU, _GPU, _GPU),
+    "hysteresis": (_GPU, _INT, _INT, _FLOAT, _FLOAT, _GPU, _GPU, _GPU),
+}
+CALLS: dict[str, tuple[type, ...]] = {
+    "device_count": (_AT,),
+    "allocate": (_AT, _SIZE),
+    "free": (_AT,),
+    "stream_create": (_AT,),
+    "stream_destroy": (_AT,),
+    "capture_end": (_AT, _AT),  # where the graph goes, the stream
+    "graph_destroy": (_AT,),
+}
+SIZES: dict[str, tuple[type, ...]] = {  # bytes of device memory that a launch needs to work in
+    "class_confidence_scratch": (),
+}
+
+REOPEN = "close this engine and open it again"
+REMEDIES = {  # by CUDA's error code
+    2: "free memory of the GPU, or use a smaller model",
+    35: "install a newer NVIDIA driver, or run on the CPU",
+    100: "plug in a GPU, or run on the CPU",
+    209: "build the kernels for this GPU as kernels/README.md says",
+}
+
+
+class Library:
+    """The functions of the table, loaded from `path`. Raises EngineError where one is missing."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._native = ctypes.CDLL(str(path))
+            self._functions = {name: self._bound(name) for name in LAUNCHES | CALLS | SIZES}
+            self._native.rtseg_error_string.restype = ctypes.c_char_p
+        except (OSError, AttributeError) as error:
+            raise EngineError(f"the CUDA kernels cannot be loaded ({error}): build them as kernels/README.md says") from None
+
+    def call(self, name: str, *arguments: object) -> None:
+        """Call a function of the table. Raises EngineError with CUDA's own words."""
+        code = self._functions[name](*arguments)
+        if code:
+            why = self._native.rtseg_error_string(code).decode()
+            raise EngineError(f"CUDA: {name} failed, {why} (code {code}): {REMEDIES.get(code, REOPEN)}")
+
+    def made(self, name: str, *arguments: object) -> int:
+        """The handle or pointer that a function of the table writes into its first argument. Raises EngineError."""
+        handle = ctypes.c_void_p()
+        self.call(name, ctypes.byref(handle), *arguments)
+        return handle.value or 0
+
+    def size(self, name: str, *arguments: object) -> int:
+        """The bytes that a launch needs to work in."""
+        return int(self._functions[name](*arguments))
+
+    def _bound(self, name: str) -> Callable[..., int]:
+        function = getattr(self._native, f"rtseg_{name}")
+        function.argtypes = (*LAUNCHES[name], _AT) if name in LAUNCHES else (CALLS | SIZES)[name]
+        function.restype = _SIZE if name in SIZES else _INT
+        bound: Callable[..., int] = function
+        return bound
+
+
+_libraries: dict[Path, Library] = {}
+_chosen = [BUILT]
+
+
+def library() -> Library:
+    """The library in use, loaded at its first use. Raises EngineError."""
+    path = _chosen[-1]
+    if path not in _libraries:
+        _libraries[path] = Library(path)
+    return _libraries[path]
+
+
+def choose(path: Path) -> None:
+    """Use the library at `path` from now on; arrays made before stay with theirs."""
+    _chosen[:] = [path]
+
+
+def problem() -> str:
+    """Why CUDA kernels cannot run here, in words, or nothing."""
+    count = ctypes.c_int()
+    try:
+        library().call("device_count", ctypes.byref(count))
+    except EngineError as error:
+        return str(error)
+    return "" if count.value else f"CUDA finds no GPU: {REMEDIES[100]}"
+
+
+def launch(name: str, *arguments: object) -> None:
+    """Put a kernel on the stream of its first device array.
+
+    arguments: of the table; device arrays stand for device pointers, NumPy arrays and ctypes for host ones.
+    Raises EngineError, ImageError.
+    """
+    natives = [_as_native(kind, argument) for kind, argument in zip(LAUNCHES[name], arguments, strict=True)]
+    library().call(name, *natives, stream_of(*arguments))
+
+
+def stream_of(*arguments: object) -> int:
+    """The stream of the first device array among the arguments; 0, the default one, where it names none."""
+    first: Any = next(argument for argument in arguments if hasattr(argument, "__cuda_array_interface__"))
+    stream = first.__cuda_array_interface__.get("stream") or 0
+    return 0 if stream == 1 else int(stream)  # 1 names the default one too
+
+
+def ints(values: Sequence[int]) -> "ctypes.Array[ctypes.c_int]":
+    """Integers in host memory, as a launch reads them."""
+    return (ctypes.c_int * len(values))(*values)
+
+
+def floats(values: Sequence[float]) -> "ctypes.Array[ctypes.c_float]":
+    """Floats in host memory, as a launch reads them."""
+    return (ctypes.c_float * len(values))(*values)
+
+
+def pointer_to(array: Any) -> int:
+    """Where a device array begins. Raises ImageError unless it is C-contiguous."""
+    interface = array.__cuda_array_interface__
+    if not _is_contiguous(interface):
+        raise ImageError("CUDA kernels take C-contiguous arrays: make a contiguous copy first")
+    return int(interface["data"][0])
+
+
+def _as_native(kind: type, argument: object) -> object:
+    """An argument as ctypes takes it. Raises ImageError where it lives on the wrong side: a GPU may not read host memory."""
+    on_device = hasattr(argument, "__cuda_array_interface__")
+    if on_device != (kind is _GPU):
+        side = "on the host: give a NumPy array" if on_device else "on the GPU: put it there with DeviceArray.of"
+        raise ImageError(f"a CUDA kernel was given a {type(argument).__name__} where it takes what lives {side}")
+    if on_device:
+        return pointer_to(argument)
+    return argument.ctypes.data if isinstance(argument, np.ndarray) else argument
+
+
+def _is_contiguous(interface: dict[str, Any]) -> bool:
+    if interface.get("strides") is None:
+        return True
+    step = np.dtype(interface["typestr"]).itemsize
+    for side, stride in zip(reversed(interface["shape"]), reversed(interface["strides"]), strict=True):
+        if side > 1 and stride != step:
+            return False
+        step *= side
+    return True

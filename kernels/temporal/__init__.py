@@ -1,0 +1,1 @@
+"""Kernels for stabilization in time: smoothing, warping, hysteresis between frames."""

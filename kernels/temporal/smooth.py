@@ -1,0 +1,70 @@
+"""Exponential smoothing in time: out = weight * current + (1 - weight) * previous."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from rtseg.errors import ImageError
+from rtseg.kernels.network.logits import Floats
+from rtseg.kernels.runtime import cases
+from rtseg.kernels.runtime.arrays import check_out, check_range, placed, readable, room
+from rtseg.kernels.runtime.cpu import compiled
+from rtseg.kernels.runtime.cuda import launch
+from rtseg.kernels.runtime.device_array import room_on_device
+from rtseg.kernels.runtime.registry import Case, kernel
+
+
+def _cases() -> Iterator[Case]:
+    for shape in [(1, 1), (1, 7), (12, 9)]:
+        for (name, current), (past, previous) in zip(cases.logits(2, shape), [*cases.logits(2, shape)][::-1], strict=True):
+            for weight in (0.0, 0.3, 1.0):
+                yield Case(f"{name} after {past} {shape}, {weight}", (current, previous, weight))
+
+
+def _check(current: Floats, previous: Floats, weight: float, *, out: Floats | None = None) -> None:
+    for name, array in [("current", current), ("previous", previous)]:
+        if getattr(array, "dtype", None) != np.float32:
+            raise ImageError(f"{name} is float32, not {getattr(array, 'dtype', type(array).__name__)}: convert it with astype")
+    if tuple(current.shape) != tuple(previous.shape):
+        raise ImageError(f"{tuple(current.shape)} cannot be smoothed with {tuple(previous.shape)}: start from the current one")
+    check_range("the weight of the current frame", weight, 0, 1)
+    check_out(out, tuple(current.shape), np.float32)
+
+
+@kernel(cases=_cases, atol=1e-5, check=_check)
+def smooth(current: Floats, previous: Floats, weight: float, *, out: Floats | None = None) -> Floats:
+    """Logits or probabilities smoothed in time: float32 of any shape; `weight` in [0, 1] is that of `current`.
+
+    A value that is not finite has no past and no future: where one of the two is NaN or infinite, the other is taken,
+    so that one broken frame cannot poison the stream. `out` may be either input. Raises ImageError, ConfigError.
+    """
+    share = np.float32(weight)
+    with np.errstate(invalid="ignore", over="ignore"):
+        mixed = current * share + previous * (np.float32(1) - share)
+    mixed = np.where(np.isfinite(previous), mixed, current)
+    return placed(np.where(np.isfinite(current), mixed, previous), out)
+
+
+@smooth.backend("numba")
+def _smooth_numba(current: Floats, previous: Floats, weight: float, *, out: Floats | None = None) -> Floats:
+    result = room(out, current.shape, np.float32)
+    _smooth_all(readable(current).reshape(-1), readable(previous).reshape(-1), np.float32(weight), result.reshape(-1))
+    return result
+
+
+@compiled
+def _smooth_all(current: Floats, previous: Floats, weight: np.float32, result: Floats) -> None:
+    rest = np.float32(1) - weight
+    for i in range(result.size):
+        now, past = current[i], previous[i]
+        mixed = now * weight + past * rest
+        mixed = mixed if np.isfinite(past) else now
+        result[i] = mixed if np.isfinite(now) else past
+
+
+@smooth.backend("cuda")
+def _smooth_cuda(current: Floats, previous: Floats, weight: float, *, out: Floats | None = None) -> Any:
+    result = room_on_device(out, current.shape, np.float32, current)
+    launch("smooth", current, previous, weight, int(np.prod(current.shape)), result)
+    return result

@@ -1,0 +1,131 @@
+"""What was known of one picture, laid on the next one along the motion between them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import ImageError
+from rtseg.kernels.network.logits import Floats
+from rtseg.kernels.runtime import cases
+from rtseg.kernels.runtime.arrays import apart, check_logits, check_out, placed, readable, room
+from rtseg.kernels.runtime.cpu import compiled
+from rtseg.kernels.runtime.cuda import launch
+from rtseg.kernels.runtime.device_array import apart_on_device, room_on_device
+from rtseg.kernels.runtime.registry import Case, kernel
+
+Field = npt.NDArray[np.float32]  # (h, w, 2): for each node of the new picture, where (x, y) from there it was in the old one
+
+Corners = npt.NDArray[np.uint32]  # (4, w), unsigned: nobody looks at their sign
+
+ONE, STEP, TWO = np.float32(1), np.uint64(1), np.uint64(2)
+
+
+def _cases() -> Iterator[Case]:
+    for classes, shape in [(1, (1, 1)), (1, (1, 7)), (2, (8, 1)), (3, (12, 9))]:
+        for name, logits in cases.logits(classes, shape):
+            planes = np.where(np.isinf(logits), np.float32(np.nan), logits)
+            for motion, field in _fields(shape):
+                yield Case(f"{name}, {classes} of {shape}, {motion}", (planes, field))
+
+
+def _fields(shape: tuple[int, int]) -> Iterator[tuple[str, Field]]:
+    random = np.random.default_rng(6)
+    yield "no motion", np.zeros((*shape, 2), np.float32)
+    yield "two to the left, half down", np.full((*shape, 2), (2, -0.5), np.float32)
+    yield "noise, far outside too", random.normal(0, 5, (*shape, 2)).astype(np.float32)
+    broken = random.normal(0, 2, (*shape, 2)).astype(np.float32)
+    broken.flat[::3], broken.flat[1::5] = np.nan, np.inf
+    yield "broken", broken
+
+
+def _check(planes: Floats, field: Field, *, out: Floats | None = None) -> None:
+    check_logits(planes)
+    if getattr(field, "dtype", None) != np.float32 or tuple(field.shape) != (*planes.shape[2:], 2):
+        found = f"{getattr(field, 'dtype', type(field).__name__)} {tuple(getattr(field, 'shape', ()))}"
+        raise ImageError(f"the motion is float32 (h, w, 2) of {tuple(planes.shape)}, not {found}: tell it at their size")
+    check_out(out, tuple(planes.shape), np.float32)
+
+
+@kernel(cases=_cases, atol=1e-5, check=_check)
+def carried(planes: Floats, field: Field, *, out: Floats | None = None) -> Floats:
+    """Planes (1, K, h, w) float32 of one picture on the next one: bilinear, the edge repeated.
+
+    field: (h, w, 2) float32, for each node where (x, y) from there it was; NaN counts as the first column or row. Raises
+    ImageError.
+    """
+    height, width = planes.shape[2:]
+    y, x = np.indices((height, width), np.float32)
+    (left, right, along), (upper, lower, down) = _between(x + field[..., 0], width), _between(y + field[..., 1], height)
+    with np.errstate(invalid="ignore", over="ignore"):
+        above = planes[..., upper, left] * (ONE - along) + planes[..., upper, right] * along
+        below = planes[..., lower, left] * (ONE - along) + planes[..., lower, right] * along
+        return placed((above * (ONE - down) + below * down).astype(np.float32), out)
+
+
+def _between(at: Floats, nodes: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    """The nodes before and behind each place of an axis, and how far it is on to the latter."""
+    last = np.float32(nodes - 1)
+    at = np.where(at > 0, at, np.float32(0))
+    at = np.where(at < last, at, last)
+    before = at.astype(np.int64)
+    return before, np.minimum(before + 1, nodes - 1), at - before.astype(np.float32)
+
+
+@carried.backend("numba")
+def _carried_numba(planes: Floats, field: Field, *, out: Floats | None = None) -> Floats:
+    source = apart(planes, out)
+    result = room(out, planes.shape, np.float32)
+    width = planes.shape[3]
+    _carry(source[0], readable(field), np.empty((4, width), np.uint32), np.empty((2, width), np.float32), result[0])
+    return result
+
+
+@compiled
+def _carry(planes: Floats, field: Field, corners: Corners, shares: Floats, result: Floats) -> None:
+    """Planes (K, h, w) and field (h, w, 2); corners, shares: to work in, as _place_row fills them."""
+    classes, height, _ = result.shape
+    for y in range(height):
+        _place_row(field[y].reshape(-1), y, height, corners, shares)
+        for k in range(classes):
+            _mix_row(planes[k].reshape(-1), corners, shares, result[k, y])
+
+
+@compiled
+def _place_row(motion: Floats, y: int, height: int, corners: Corners, shares: Floats) -> None:
+    """Where in a plane the four nodes about each place of row y stand, and how far on it is from the first, along and down."""
+    width = corners.shape[1]
+    from_top, last_column, last_row, columns = np.float32(y), np.float32(width - 1), np.float32(height - 1), np.uint32(width)
+    for x in range(np.uint64(width)):
+        column = _clamped(np.float32(x) + motion[TWO * x], last_column)
+        row = _clamped(from_top + motion[TWO * x + STEP], last_row)
+        left, upper = np.floor(column), np.floor(row)
+        shares[0, x], shares[1, x] = column - left, row - upper
+        first = np.uint32(np.int32(upper)) * columns + np.uint32(np.int32(left))
+        right, down = np.uint32(left < last_column), columns * np.uint32(upper < last_row)
+        corners[0, x], corners[1, x] = np.uint32(first), np.uint32(first + right)
+        corners[2, x], corners[3, x] = np.uint32(first + down), np.uint32(first + down + right)
+
+
+@compiled
+def _mix_row(plane: Floats, corners: Corners, shares: Floats, result: Floats) -> None:
+    for x in range(np.uint64(result.size)):
+        along, down = shares[0, x], shares[1, x]
+        above = plane[corners[0, x]] * (ONE - along) + plane[corners[1, x]] * along
+        below = plane[corners[2, x]] * (ONE - along) + plane[corners[3, x]] * along
+        result[x] = above * (ONE - down) + below * down
+
+
+@compiled
+def _clamped(at: np.float32, last: np.float32) -> np.float32:
+    """Within 0..last; a comparison with NaN is false."""
+    inside = at if at > 0 else np.float32(0)
+    return inside if inside < last else last
+
+
+@carried.backend("cuda")
+def _carried_cuda(planes: Floats, field: Field, *, out: Floats | None = None) -> Any:
+    result = room_on_device(out, planes.shape, np.float32, planes)
+    launch("carried", apart_on_device(planes, result), field, *planes.shape[1:], result)
+    return result

@@ -1,0 +1,130 @@
+"""Engines against one another: the bare networks in turns, so that a noisy neighbour disturbs all of them alike.
+
+Times on a shared machine mean little; the ratios of one run do. What an INT8 network does not reach of the machine's measured
+peak is lost to what the shares of its time name, and to convolutions with too few channels to fill the vector units.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+
+from rtseg.engines.base import Engine
+from rtseg.engines.profile import PRECISIONS, Cost, peak
+from rtseg.system.machine import describe
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """An engine under a name, such as "openvino int8". cost, precision: where its share of the machine's peak is wanted."""
+
+    name: str
+    engine: Engine
+    cost: Cost | None = None
+    precision: str = "fp32"
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """rounds: how often all take their turn. frames: of each turn, warmup not counted."""
+
+    rounds: int = 7
+    frames: int = 15
+    warmup: int = 3
+
+
+@dataclass(slots=True)
+class EngineBench:
+    """What was measured: for each contestant the median milliseconds a frame of each round, and those of its fastest frame.
+
+    peaks: in MACs a second by precision, of the fastest run: what is measured against them is the fastest frame too.
+    """
+
+    contestants: Sequence[Contestant]
+    turns: Turns
+    threads: int
+    peaks: dict[str, float] = field(default_factory=dict)
+    rounds_ms: dict[str, list[float]] = field(default_factory=dict)
+    best_ms: dict[str, float] = field(default_factory=dict)
+
+    def times_as_fast(self, name: str, other: str) -> float:
+        """How many times as fast as `other` the contestant `name` is: the median over the rounds."""
+        pairs = zip(self.rounds_ms[other], self.rounds_ms[name], strict=True)
+        return median(slow / fast for slow, fast in pairs)
+
+    def fraction_of_peak(self, contestant: Contestant) -> float | None:
+        """The share of the machine's best rate in its precision that it reaches at best; None where its cost is not known."""
+        if contestant.cost is None:
+            return None
+        return contestant.cost.macs / self.peaks[contestant.precision] / (self.best_ms[contestant.name] / 1e3)
+
+    def median_ms(self, name: str) -> float:
+        """Milliseconds a frame, the median over the rounds' medians."""
+        return median(self.rounds_ms[name])
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain values; ratios are read as: the row is so many times as fast as the column."""
+        names = [contestant.name for contestant in self.contestants]
+        return {
+            "machine": describe(),
+            "threads": self.threads,
+            "rounds": self.turns.rounds,
+            "frames_a_round": self.turns.frames,
+            "peak_gmac_per_s": {precision: round(rate / 1e9, 2) for precision, rate in self.peaks.items()},
+            "engines": [self._row(contestant) for contestant in self.contestants],
+            "times_as_fast": {name: {other: round(self.times_as_fast(name, other), 3) for other in names} for name in names},
+        }
+
+    def _row(self, contestant: Contestant) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "name": contestant.name,
+            "model": contestant.engine.spec.name,
+            "size": contestant.engine.spec.size,
+            "median_ms": round(self.median_ms(contestant.name), 3),
+            "best_ms": round(self.best_ms[contestant.name], 3),
+            "rounds_ms": [round(value, 3) for value in self.rounds_ms[contestant.name]],
+        }
+        if contestant.cost is None:
+            return row
+        at_peak_ms = 1e3 * contestant.cost.macs / self.peaks[contestant.precision]
+        shares = {kind: round(share, 3) for kind, share in contestant.cost.shares.items()}
+        return row | {
+            "gmac": round(contestant.cost.macs / 1e9, 4),
+            "ms_at_peak": round(at_peak_ms, 3),
+            "fraction_of_peak": round(self.fraction_of_peak(contestant) or 0, 3),
+            "time_goes_to": shares,
+        }
+
+
+def compare(
+    contestants: Sequence[Contestant], turns: Turns, threads: int = 0, progress: Callable[[str], None] | None = None
+) -> EngineBench:
+    """Run the contestants in turns, their memory carried from frame to frame; `progress` is told what runs now."""
+    tell = progress or (lambda _: None)
+    result = EngineBench(contestants, turns, threads, rounds_ms={contestant.name: [] for contestant in contestants})
+    for turn in range(turns.rounds):
+        for precision in PRECISIONS:
+            tell(f"round {turn + 1} of {turns.rounds}: the machine's peak in {precision}")
+            result.peaks[precision] = max(result.peaks.get(precision, 0.0), peak(precision, threads))
+        for contestant in contestants:
+            tell(f"round {turn + 1} of {turns.rounds}: {contestant.name}")
+            times_ms = _times_ms(contestant.engine, turns)
+            result.rounds_ms[contestant.name].append(median(times_ms))
+            result.best_ms[contestant.name] = min(result.best_ms.get(contestant.name, math.inf), *times_ms)
+    return result
+
+
+def _times_ms(engine: Engine, turns: Turns) -> list[float]:
+    """Milliseconds a frame of noise, the memory carried on."""
+    spec, state = engine.spec, engine.initial_state()
+    x = np.random.default_rng(0).standard_normal((1, spec.channels, *spec.size), np.float32)
+    times_ms = []
+    for _ in range(turns.warmup + turns.frames):
+        started_ns = perf_counter_ns()
+        _, state = engine.infer(x, state)
+        times_ms.append((perf_counter_ns() - started_ns) / 1e6)
+    return times_ms[turns.warmup :]

@@ -1,0 +1,135 @@
+"""Two reports of the same thing: is the second one slower? Ratios with bootstrap confidence intervals, and a verdict a stage.
+
+Frames that follow one another share their machine's mood, so blocks of them are drawn and not single ones: the moving-block
+bootstrap, H. R. Kuensch, "The jackknife and the bootstrap for general stationary observations", Annals of Statistics 1989.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.bench.line.report import RUNS
+from rtseg.errors import ReportError
+
+DRAWS = 1000
+LEAST_FRAMES = 50  # with fewer, an interval says nothing
+CONFIDENCE = 0.95
+PERCENTS = (50.0, 99.0)
+TOLERANCE = 0.05  # a change that is surely smaller is none
+
+Times = npt.NDArray[np.float64]
+
+ALIKE = {  # what both reports must share: its name, and where it stands
+    "quick": ("quick",),
+    "source": ("source",),
+    "stream": ("stream",),
+    "model": ("network", "sha256"),
+    "engine": ("network", "engine"),
+    "precision": ("network", "precision"),
+    "input": ("network", "input"),
+    "threads": ("network", "threads"),
+    "steadying": ("steadied_in_time",),
+    "clock": ("clock",),
+    "device": ("machine", "device"),
+    "processor": ("machine", "processor"),
+    "cores": ("machine", "cores"),
+    "power mode": ("machine", "power_mode"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One percentile of one stage: the second report's time over the first's, with its confidence interval, and in a word.
+
+    "slower" and "faster" where the whole interval lies beyond the tolerance, "same" where it lies within, else "unsure".
+    """
+
+    run: str
+    stage: str
+    percent: float
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+
+
+def compare(
+    first: Mapping[str, Any], second: Mapping[str, Any], *, across: Sequence[str] = (), tolerance: float = TOLERANCE
+) -> list[Verdict]:
+    """Each stage of each run that both reports have.
+
+    across: what may differ, by its name in ALIKE. tolerance: a share. Raises ReportError where anything else differs.
+    """
+    _check_alike(first, second, across)
+    found = [
+        verdict
+        for run in RUNS
+        if run in first and run in second
+        for verdict in _of_run(run, _stages(first, run), _stages(second, run), tolerance)
+    ]
+    if not found:
+        raise ReportError(f"the reports have no stage of {LEAST_FRAMES} frames in common: measure more frames")
+    return found
+
+
+def _check_alike(first: Mapping[str, Any], second: Mapping[str, Any], across: Sequence[str]) -> None:
+    unknown = sorted(set(across) - set(ALIKE))
+    if unknown:
+        raise ReportError(f"{unknown[0]!r} is nothing that reports may differ in: choose from {', '.join(ALIKE)}")
+    for name, path in ALIKE.items():
+        one, other = _at(first, path), _at(second, path)
+        if one != other and name not in across:
+            raise ReportError(
+                f"unlike reports: the {name} is {one!r} in the first and {other!r} in the second. Measure the same thing "
+                f"twice, or say --across {name!r} where that is what you compare"
+            )
+
+
+def _at(report: Mapping[str, Any], path: Sequence[str]) -> Any:
+    value: Any = report
+    for key in path:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
+
+
+def _stages(report: Mapping[str, Any], run: str) -> dict[str, Times]:
+    columns = report[run]["samples"]["stages_ms"]
+    return {name: np.array([ms for ms in column if ms is not None], float) for name, column in columns.items()}
+
+
+def _of_run(run: str, first: Mapping[str, Times], second: Mapping[str, Times], tolerance: float) -> Iterator[Verdict]:
+    for stage in first:
+        if stage in second and min(len(first[stage]), len(second[stage])) >= LEAST_FRAMES:
+            for percent in PERCENTS:
+                yield _judge(run, stage, percent, (first[stage], second[stage]), tolerance)
+
+
+def _judge(run: str, stage: str, percent: float, pair: tuple[Times, Times], tolerance: float) -> Verdict:
+    one, other = (np.percentile(times, percent) for times in pair)
+    drawn = [_drawn(times, percent, seed) for seed, times in enumerate(pair)]
+    ratios = drawn[1] / np.maximum(drawn[0], 1e-9)
+    margin = 100 * (1 - CONFIDENCE) / 2
+    low, high = (float(edge) for edge in np.percentile(ratios, [margin, 100 - margin]))
+    return Verdict(run, stage, percent, float(other / max(one, 1e-9)), low, high, _word(low, high, tolerance))
+
+
+def _word(low: float, high: float, tolerance: float) -> str:
+    if low > 1 + tolerance:
+        return "slower"
+    if high < 1 / (1 + tolerance):
+        return "faster"
+    return "same" if 1 / (1 + tolerance) <= low and high <= 1 + tolerance else "unsure"
+
+
+def _drawn(times: Times, percent: float, seed: int) -> Times:
+    """The percentile of each of DRAWS resamples; the seed is fixed: the same reports have the same verdict."""
+    rng = np.random.default_rng(seed)
+    length = max(1, round(math.sqrt(len(times))))
+    blocks = math.ceil(len(times) / length)
+    starts = rng.integers(0, len(times) - length + 1, (DRAWS, blocks))
+    places = (starts[:, :, None] + np.arange(length)).reshape(DRAWS, -1)[:, : len(times)]
+    return np.asarray(np.percentile(times[places], percent, axis=1))

@@ -1,0 +1,105 @@
+"""What one run gave: latency, deadlines, age, memory. It knows no clock but the frames' own traces."""
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from rtseg.bench.line.cpu_share import Occupancy
+from rtseg.bench.line.samples import Samples
+from rtseg.frame import Life
+from rtseg.pipeline import Pipeline
+from rtseg.result import Result
+from rtseg.system.machine import memory_mb, threads
+from rtseg.trace import TOTAL, Histogram, LatencyReport
+
+DEADLINES_FPS = (25, 30, 50, 60)
+MEMORY_EVERY_S = 1.0
+MEMORY_SAMPLES = 600  # then every second one is let go
+
+Memory = tuple[float, float]  # seconds since the run began, megabytes
+
+
+class Run:
+    """One way of running, over one or several pipelines of the same kind.
+
+    missed: for each rate how many frames took longer than its period. age: from the capture of a picture to the moment when
+    the next result took its place, which is the oldest that a viewer saw it. repeated: frames that showed the picture before
+    them again. memory: what this process held in the course of the run. threads: the most that it had. occupancy: who had the
+    cores meanwhile.
+    """
+
+    def __init__(self, period_ns: int) -> None:
+        self.report = LatencyReport(period_ns)
+        self.samples, self.age = Samples(), Histogram()
+        self.missed = dict.fromkeys(DEADLINES_FPS, 0)
+        self.repeated, self.threads = 0, threads()
+        self.memory: list[Memory] = []
+        self.occupancy = Occupancy()
+        self._began_ns = self._shown_ns = 0  # the capture of the picture that is on show
+        self._memory_every_s = MEMORY_EVERY_S
+
+    def add(self, result: Result) -> None:
+        """Count one frame that is not of the warm-up."""
+        trace = result.trace
+        self._began_ns = self._began_ns or trace.captured_ns
+        at_s = (trace.ended_ns - self._began_ns) / 1e9
+        self.samples.add(at_s, {**trace.stages_ns, TOTAL: trace.total_ns})
+        for fps in DEADLINES_FPS:
+            self.missed[fps] += trace.total_ns > 1e9 / fps
+        if self._shown_ns:
+            self.age.add(trace.ended_ns - self._shown_ns)
+        self._shown_ns = trace.captured_ns
+        self.repeated += result.segmentation.life is Life.HELD
+        self._watch(at_s)
+
+    def follow(self, pipeline: Pipeline, enough: Callable[[int, float], bool]) -> None:
+        """Count what a pipeline gives behind its warm-up, until `enough(frames, seconds)` of this pipeline or its end."""
+        started_ns = self._shown_ns = 0
+        with closing(iter(pipeline)) as results:
+            for result in results:
+                counted = pipeline.report.counts.frames
+                if not counted:
+                    continue
+                if not started_ns:
+                    started_ns = result.trace.captured_ns
+                    self.occupancy.begin()
+                self.add(result)
+                if enough(counted, (result.trace.ended_ns - started_ns) / 1e9):
+                    break
+            self.occupancy.end()
+        self.report.merge(pipeline.report)
+
+    def to_json(self) -> dict[str, Any]:
+        """The run as plain values."""
+        return {
+            **self.report.to_json(),
+            "repeated": self.repeated,
+            "missed_deadlines": {f"{fps} fps": missed for fps, missed in self.missed.items()},
+            "age_ms": {name: round(ms, 4) for name, ms in self.age.summary().items()} if self.age.count else None,
+            "memory_mb": self.memory,
+            "memory_slope_mb_per_min": slope(self.memory),
+            "threads": self.threads,
+            "processor": self.occupancy.shares(),
+            "samples": self.samples.to_json(),
+        }
+
+    def _watch(self, at_s: float) -> None:
+        """Look at the memory now and then."""
+        if self.memory and at_s < self.memory[-1][0] + self._memory_every_s:
+            return
+        self.threads = max(self.threads or 0, threads() or 0) or None
+        held = memory_mb()
+        if held is not None:
+            self.memory.append((round(at_s, 2), round(held, 2)))
+        if len(self.memory) >= MEMORY_SAMPLES:
+            self.memory, self._memory_every_s = self.memory[::2], 2 * self._memory_every_s
+
+
+def slope(memory: Sequence[Memory]) -> float | None:
+    """Megabytes a minute in the second half of a run, by least squares; None for fewer than four looks at it."""
+    later = np.array(memory[len(memory) // 2 :])
+    if len(memory) < 4 or np.ptp(later[:, 0]) == 0:
+        return None
+    return round(60 * float(np.polyfit(later[:, 0], later[:, 1], 1)[0]), 3)

@@ -1,0 +1,35 @@
+"""Drawing figures into PNG files: the one module outside of training that asks for matplotlib."""
+
+import io
+from pathlib import Path
+
+from rtseg.errors import ConfigError, MissingExtra, SinkError
+from rtseg.output.atomic_file import write_atomically
+
+try:
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+except ImportError:
+    raise MissingExtra("a plot", "train") from None
+
+__all__ = ["Axes", "Figure", "canvas", "save"]
+
+
+def canvas(width: float, height: float) -> Figure:
+    """An empty figure of so many inches, without any window."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a PNG. Raises ConfigError where it cannot be written."""
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=110)
+    try:
+        write_atomically(path, drawn.getvalue())
+    except SinkError:
+        raise
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written ({error.strerror}): name a file in a folder that is there") from None

@@ -1,0 +1,94 @@
+"""The clips that steadiness is measured on: phantoms with exact truth, recordings, and what a grabber makes of them."""
+
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
+
+import av
+import cv2
+import numpy as np
+
+from rtseg.errors import SourceError
+from rtseg.frame import Frame, Image, Labels
+from rtseg.sources import open_source
+from rtseg.sources.synthetic import open_synthetic
+from rtseg.text.credentials import shown
+
+GRABBED = (2, 3, 2, 3, 2)  # how often a 60 Hz grabber sees each frame of a 25 Hz scanner
+CRFS = (18, 20, 23, 26)  # H.264 from very good to poor
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Frames (H, W) grey of one stream, their indices, and where known their true labels, alike.
+
+    unspoilt: where computation spoilt some of them, all as they were before: on these it is seen what moved.
+    """
+
+    name: str
+    images: tuple[Image, ...]
+    indices: tuple[int, ...]
+    truths: tuple[Labels, ...] | None = None
+    unspoilt: tuple[Image, ...] | None = None
+
+    def frames(self) -> list[Frame]:
+        """As a session takes them, at 25 frames a second."""
+        pairs = zip(self.images, self.indices, strict=True)
+        return [Frame(image, index, index * _SECOND_NS // 25) for image, index in pairs]
+
+
+def phantom(name: str, options: str, frames: int) -> Clip:
+    """The first frames of `synthetic:OPTIONS`, without those that its script drops. Raises ConfigError."""
+    probe = open_synthetic(f"{options}&frames={frames}")
+    shown = list(probe)
+    indices = tuple(frame.index for frame in shown)
+    return Clip(name, tuple(frame.image for frame in shown), indices, tuple(probe.truth(index) for index in indices))
+
+
+def real(uri: str, most: int) -> Clip:
+    """Up to `most` frames of a recording, in grey. Raises SourceError."""
+    with closing(open_source(uri)) as source:
+        images = tuple(_grey(frame.image) for frame in islice(source, most))
+    if not images:
+        raise SourceError(f"{shown(uri)} gave no frame to measure: choose another clip")
+    return Clip(shown(uri), images, tuple(range(len(images))))
+
+
+def grabbed(clip: Clip, crf: int) -> tuple[Clip, tuple[bool, ...]]:
+    """The clip as a 60 Hz grabber of a 25 Hz scanner gives it, coded with H.264; and which frames show something new."""
+    times = list(islice(cycle(GRABBED), len(clip.images)))
+    images = tuple(coded([image for image, n in zip(clip.images, times, strict=True) for _ in range(n)], crf))
+    new = tuple(k == 0 for n in times for k in range(n))
+    return replace(clip, name=f"{clip.name}, grabbed", images=images, indices=tuple(range(len(images))), truths=None), new
+
+
+def looped(clip: Clip, frames: int) -> Iterator[Frame]:
+    """So many frames of a clip played forwards and backwards, without a seam, each pass coded with H.264 in another quality."""
+    there_and_back = [*clip.images, *clip.images[-2:0:-1]]
+    passes = (coded(there_and_back, crf) for crf in cycle(CRFS))
+    for index, image in enumerate(islice((image for images in passes for image in images), frames)):
+        yield Frame(image, index, index * _SECOND_NS // 25)
+
+
+def coded(images: Sequence[Image], crf: int) -> Iterable[Image]:
+    """What is left of pictures after H.264 without delay; an odd last row or column is lost."""
+    height, width = images[0].shape[0] // 2 * 2, images[0].shape[1] // 2 * 2
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format="matroska", metadata_errors="replace") as container:
+        options = {"crf": str(crf), "preset": "veryfast", "tune": "zerolatency"}
+        stream = container.add_stream("libx264", 60, options=options)
+        stream.height, stream.width, stream.pix_fmt = height, width, "yuv420p"
+        for image in images:
+            picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(image[:height, :width]), "gray")
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    buffer.seek(0)
+    with av.open(buffer, "r", metadata_errors="replace") as written:
+        return [np.asarray(picture.to_ndarray(format="gray"), np.uint8) for picture in written.decode(video=0)]
+
+
+def _grey(image: Image) -> Image:
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)

@@ -1,0 +1,156 @@
+"""Are the events of a stream seen for what they are, how soon, and how often is one seen that is none?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rtseg.bench.temporal.clips import Clip, looped, phantom
+from rtseg.bench.temporal.stabilizing import overlap
+from rtseg.engines.base import Engine
+from rtseg.evaluation.temporal_metrics import false_resets, recovery
+from rtseg.frame import Image, Life, Segmentation
+from rtseg.session.session import Session
+
+AFRESH = (Life.NEW, Life.CUT, Life.GAP)
+_COMPARED = 10  # frames after a cut
+SOON = 2  # frames within which an event must be seen
+SEARCH = 12  # frames that it takes to find another sector on the screen after an event
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An event from frame `start` on, and the lives by which it may be known; none: it must not be noticed.
+
+    end: the first frame after it, where it has one: what is seen then may be another scene.
+    """
+
+    kind: str
+    start: int
+    lives: tuple[Life, ...]
+    end: int | None = None
+
+
+SCRIPT = "freeze@20+12:3,cut@45,lift@60+8,drop@80+20,gain@110+10:-6,depth@130:1.5"
+SCRIPTED = (
+    Expected("freeze", 20, (Life.HELD,), 32),
+    Expected("cut", 45, (Life.CUT,)),
+    Expected("lift", 60, (Life.LOST,), 68),
+    Expected("drop", 100, (Life.GAP,)),
+    Expected("gain", 110, ()),
+    Expected("depth", 130, (Life.CUT, Life.NEW)),
+)
+SPLICED = (
+    Expected("freeze", 30, (Life.HELD,), 45),
+    Expected("no signal", 60, (Life.LOST,), 66),
+    Expected("cut", 75, (Life.CUT,)),
+    Expected("drop", 110, (Life.GAP,)),
+)
+SPLICED_FRAMES = 100
+
+
+def scripted(geometry: str, height: int = 240, width: int = 320) -> Clip:
+    """A phantom to which everything happens that SCRIPTED tells of."""
+    options = f"vessel?seed=3&geometry={geometry}&height={height}&width={width}&faults={SCRIPT}"
+    return phantom(f"phantom, {geometry}", options, 150)
+
+
+def spliced(clip: Clip) -> Clip | None:
+    """A recording with the faults of SPLICED in it, and its truth if it has one; None where it is too short for them.
+
+    The picture freezes under a coder's noise, goes black, turns into its mirror image, and 20 frames are missing.
+    """
+    if len(clip.images) < SPLICED_FRAMES:
+        return None
+    rng, images = np.random.default_rng(0), _spliced(clip.images)
+    for t in range(30, 45):
+        images[t] = np.clip(images[t] + rng.integers(-3, 4, images[t].shape), 0, 255).astype(np.uint8)
+    truths = tuple(_spliced(clip.truths)) if clip.truths else None
+    return Clip(f"{clip.name}, spliced", tuple(images), (*range(90), *range(110, 120)), truths)
+
+
+def _spliced(planes: Sequence[Image]) -> list[Image]:
+    """What SPLICED does to pictures and to labels alike."""
+    done = list(planes[:SPLICED_FRAMES])
+    done[30:45] = [done[29]] * 15
+    done[60:66] = [np.zeros_like(done[0])] * 6
+    return done[:75] + [np.ascontiguousarray(plane[:, ::-1]) for plane in done[75:]]
+
+
+def recognised(engine: Engine, clip: Clip, events: Sequence[Expected]) -> dict[str, Any]:
+    """How late each event was seen (frames, None: never), resets that none explains, and how soon the mask was good again."""
+    results = run(engine, clip)
+    lives = [result.life for result in results]
+    seen = {event.kind: _delay(lives, clip.indices, event) for event in events if event.lives}
+    ends = [index for event in events if event.lives for index in (event.start, event.end) if index is not None]
+    explained = [clip.indices.index(index) for index in ends]
+    resets = [t for t, life in enumerate(lives) if t and life in AFRESH]
+    wrong = [t for t in resets if not any(at <= t <= at + _settled_after(results[t]) for at in explained)]
+    report: dict[str, Any] = {"clip": clip.name, "frames": len(lives), "delay_frames": seen, "unexplained_resets": len(wrong)}
+    report["reasons"] = [_told(clip, t, results[t]) for t in wrong]
+    if clip.truths:
+        report["recovery_frames"] = _recoveries(results, clip, events)
+    return report | {"after_a_cut_like_a_fresh_session": _like_fresh(engine, clip, results, events)}
+
+
+def unexplained(engine: Engine, clips: Sequence[Clip], frames: int) -> dict[str, Any]:
+    """Resets on so many frames of recordings in which nothing happens, each played forwards and backwards again and again."""
+    reasons = list[str]()
+    for clip in clips:
+        session = Session(engine)
+        for frame in looped(clip, -(-frames // len(clips))):
+            result = session.step(frame)
+            if frame.index and result.life in AFRESH:
+                reasons.append(f"{clip.name}, frame {frame.index}: {result.life.value}, {result.reason}")
+    count = len(reasons)
+    return {
+        "frames": frames,
+        "resets": count,
+        "false_resets_in_10000": false_resets(count, 0, frames) if clips else None,
+        "reasons": reasons,
+    }
+
+
+def run(engine: Engine, clip: Clip) -> list[Segmentation]:
+    """A fresh session's answers to a clip."""
+    session = Session(engine)
+    return [session.step(frame) for frame in clip.frames()]
+
+
+def _settled_after(result: Segmentation) -> int:
+    """Within how many frames of an event a reset must come to be its consequence."""
+    return SEARCH if "sector changed" in result.reason else SOON
+
+
+def _told(clip: Clip, t: int, result: Segmentation) -> str:
+    return f"{clip.name}, frame {clip.indices[t]}: {result.life.value}, {result.reason}"
+
+
+def _delay(lives: Sequence[Life], indices: Sequence[int], event: Expected) -> int | None:
+    """Frames given out from the event to the first that is known by it."""
+    first = next(t for t, index in enumerate(indices) if index >= event.start)
+    seen = next((t for t in range(first, min(first + 20, len(lives))) if lives[t] in event.lives), None)
+    return None if seen is None else seen - first
+
+
+def _recoveries(results: Sequence[Segmentation], clip: Clip, events: Sequence[Expected]) -> dict[str, float | None]:
+    """For each event, frames from its end until the mask is as good as before it; None: never, or it was not good before."""
+    assert clip.truths is not None
+    overlaps = [overlap(result.labels, truth) for truth, result in zip(clip.truths, results, strict=True)]
+    found: dict[str, float | None] = {}
+    for event in events:
+        over = next(t for t, index in enumerate(clip.indices) if index >= (event.end or event.start))
+        frames = recovery(overlaps, over)
+        found[event.kind] = frames if np.isfinite(frames) else None
+    return found
+
+
+def _like_fresh(engine: Engine, clip: Clip, results: Sequence[Segmentation], events: Sequence[Expected]) -> bool:
+    """Whether from the second frame after each cut on the masks are those of a session that began there."""
+    for cut in (event.start for event in events if event.kind == "cut"):
+        fresh, first = Session(engine), next(t for t, index in enumerate(clip.indices) if index >= cut)
+        after = [fresh.step(frame).labels for frame in clip.frames()[first : first + _COMPARED]]
+        if not all(np.array_equal(labels, results[first + t].labels) for t, labels in enumerate(after) if t):
+            return False
+    return True

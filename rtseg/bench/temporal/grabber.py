@@ -1,0 +1,29 @@
+"""A 60 Hz grabber on a 25 Hz scanner: how often does the engine run, and does a mask change where the picture does not?"""
+
+from typing import Any
+
+import numpy as np
+
+from rtseg.bench.temporal.clips import Clip, grabbed
+from rtseg.engines.base import Engine
+from rtseg.session.session import Session
+from rtseg.trace import LatencyTrace
+
+
+def held(engine: Engine, clip: Clip, crf: int) -> dict[str, Any]:
+    """The share of frames that the engine ran on, and of masks that changed at a repeated frame."""
+    stream, new = grabbed(clip, crf)
+    session, masks, ran = Session(engine), [], 0
+    for frame in stream.frames():
+        trace = LatencyTrace(frame.captured_ns)
+        masks.append(session.step(frame, trace).labels)
+        ran += "infer" in trace.stages_ns
+    changed = [t for t in range(1, len(masks)) if not np.array_equal(masks[t], masks[t - 1])]
+    return {
+        "clip": stream.name,
+        "crf": crf,
+        "frames": len(masks),
+        "new_pictures": sum(new) / len(new),
+        "engine_ran": ran / len(masks),
+        "masks_changed_at_repeats": sum(not new[t] for t in changed),
+    }

@@ -1,0 +1,1 @@
+"""`rtseg bench`: one module for each kind of benchmark."""

@@ -1,0 +1,20 @@
+"""`rtseg bench frontier`: Dice against latency."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.table import Table
+
+from rtseg.bench.frontier import draw, points
+from rtseg.cli.app import console
+
+
+def draw_frontier(reports: Sequence[Path], out: Path) -> None:
+    """Show where each network stands, and draw it."""
+    found = points(reports)
+    table = Table("model", "fastest on", "ms a frame", "Dice")
+    for point in found:
+        table.add_row(point.model, point.engine, f"{point.median_ms:.2f}", f"{point.dice:.4f}")
+    console.print(table)
+    draw(found, "Dice against latency", out)
+    console.print(f"wrote {out}", highlight=False)

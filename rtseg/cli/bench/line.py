@@ -1,0 +1,134 @@
+"""`rtseg bench run` and `compare`: what they show and write."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import typer
+from rich.table import Table
+
+from rtseg.bench.line import (
+    CLOCK,
+    FAST,
+    LEAST_FRAMES,
+    LEAST_S,
+    SUSTAINED,
+    Bench,
+    Plan,
+    Subject,
+    Verdict,
+    as_json,
+    read_report,
+    write_report,
+)
+from rtseg.bench.line import accuracy as measure_accuracy
+from rtseg.bench.line import bench as measure
+from rtseg.bench.line import compare as judge
+from rtseg.bench.line.glass_to_glass import Stamped, measure_loop
+from rtseg.bench.line.target import file_of
+from rtseg.cli.app import console
+from rtseg.cli.options.model import load
+from rtseg.cli.tables import latency_table
+from rtseg.cli.threads import leave_cores
+from rtseg.engines.base import Engine
+from rtseg.output.atomic_file import write_atomically
+from rtseg.session.session import Session
+from rtseg.session.stabilizer import TemporalOptions
+from rtseg.sources.playback import Paced, Repeated
+from rtseg.system.machine import describe
+from rtseg.system.power import find_meters
+from rtseg.text.credentials import shown
+
+INT8 = "-int8"
+LOOP_WARMUP = 30  # frames
+WORSE = 3  # the exit status where a comparison found something slower
+TITLES = {FAST: "as fast as possible", SUSTAINED: "sustained"}
+
+
+def measure_line(
+    source: str, model: str, engine: str, threads: int, plan: Plan, data: Path | None, temporal: TemporalOptions | None
+) -> Bench:
+    """Run all that the plan asks for, and the accuracy where there is data or time for it."""
+    leave_cores()
+    meters, absent = find_meters() if plan.minutes else ([], {})
+    with ExitStack() as stack, console.status("measuring") as status:
+        for meter in meters:
+            stack.enter_context(closing(meter))
+        network = stack.enter_context(closing(load(model, engine, threads)))
+        result = measure(Subject(source, model, engine, network, threads, temporal), plan, status.update, meters)
+        if absent:
+            result.extras["meters_absent"] = absent
+        if data or not plan.quick:
+            whole = _fp32(model, engine, threads)
+            if whole:
+                stack.enter_context(closing(whole))
+            result.extras["accuracy"] = measure_accuracy(source, network, whole, data, status.update, temporal)
+    return result
+
+
+def show(result: Bench) -> None:
+    """The tables of all runs, and what is to be known of them."""
+    for name, run in result.runs.items():
+        console.print(latency_table(run.report, TITLES.get(name, name)))
+    console.print(f"the whole line runs at {result.ratio:.2f} of the engine alone; inside the clock: {CLOCK}", highlight=False)
+    if result.about["quick"]:
+        least = f"{LEAST_FRAMES} frames and {LEAST_S:g} s"
+        console.print(f"quick: fewer than the {least} a run that a report to be cited has", style="yellow", highlight=False)
+
+
+def write(result: Bench, out: Path | None, json: Path | None) -> None:
+    """The report's three forms into a folder, its JSON alone into a file."""
+    report = result.to_json()
+    if json:
+        write_atomically(json, as_json(report).encode())
+    for path in (*(write_report(report, out) if out else ()), *([json] if json else [])):
+        console.print(f"wrote {path}", highlight=False)
+
+
+def compare_reports(first: Path, second: Path, across: Sequence[str], tolerance: float) -> None:
+    """Show the verdicts; the exit status is WORSE where the second is slower anywhere."""
+    found = judge(read_report(first), read_report(second), across=across, tolerance=tolerance)
+    console.print(_verdicts(found, tolerance))
+    slower = [verdict for verdict in found if verdict.verdict == "slower"]
+    if slower:
+        names = ", ".join(f"{one.stage} p{one.percent:g} ({one.run})" for one in slower)
+        console.print(f"slower: {names}", style="red", highlight=False)
+        raise typer.Exit(WORSE)
+
+
+def time_loop(source: str, model: str, engine: str, threads: int, frames: int, delay_ms: float, json: Path | None) -> None:
+    """Run the loop in software, show its figures and write them."""
+    leave_cores()
+    with closing(load(model, engine, threads)) as network, console.status("glass to glass"):
+        looped = Stamped(Paced(Repeated(source, frames + LOOP_WARMUP)), delay_ms)
+        figures = measure_loop(looped, Session(network), LOOP_WARMUP)
+    whole, line = figures["glass_to_glass_ms"], figures["line_ms"]
+    console.print(
+        f"glass to glass: p50 {whole['p50']:.1f} ms, p99 {whole['p99']:.1f} ms, of which the line p50 {line['p50']:.1f} ms; "
+        f"{figures['frames']} frames, {figures['dropped']} dropped, {figures['unread']} stamps unread; {delay_ms:g} ms planted",
+        highlight=False,
+    )
+    if json:
+        about = {"source": shown(source), "model": network.spec.name, "planted_delay_ms": delay_ms, "machine": describe()}
+        write_atomically(json, as_json(about | figures).encode())
+        console.print(f"wrote {json}", highlight=False)
+
+
+def _fp32(model: str, engine: str, threads: int) -> Engine | None:
+    """The FP32 form that stands beside an INT8 file, if it does."""
+    path = file_of(model)
+    whole = path.with_name(path.stem.removesuffix(INT8) + path.suffix)
+    return load(str(whole), engine, threads) if path.stem.endswith(INT8) and whole.exists() else None
+
+
+def _verdicts(found: Sequence[Verdict], tolerance: float) -> Table:
+    caption = (
+        f"the second report's time over the first's, with a 95 % interval (moving-block bootstrap); tolerance {tolerance:g}"
+    )
+    table = Table(title="compared", caption=caption, title_justify="left", caption_justify="left")
+    for name in ("run", "stage", "percentile", "ratio", "interval", "verdict"):
+        table.add_column(name, justify="right" if name in ("ratio", "interval") else "left")
+    for one in found:
+        interval = f"{one.low:.3f} to {one.high:.3f}"
+        table.add_row(one.run, one.stage, f"p{one.percent:g}", f"{one.ratio:.3f}", interval, one.verdict)
+    return table

@@ -1,0 +1,48 @@
+"""What `rtseg run` offers for, and tells of, a live source."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, TypeAlias
+
+import typer
+
+from rtseg.cli.app import console
+from rtseg.connection import LinkState
+from rtseg.pipeline import Policy
+from rtseg.sources import Source
+from rtseg.sources.live.reconnect import Reconnecting
+
+PolicyOption: TypeAlias = Annotated[
+    Policy | None,
+    typer.Option("--policy", help="Frames that come too fast: latest (live default), all (of files), block (a short queue)."),
+]
+
+
+class _OnConsole(logging.Handler):
+    """Shows what the log says of sources above the progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "yellow" if record.levelno >= logging.WARNING else "dim"
+        console.print(record.getMessage(), style=style, markup=False, highlight=False)
+
+
+@contextmanager
+def events_shown() -> Iterator[None]:
+    """Tell what becomes of live sources while the body runs."""
+    log, handler = logging.getLogger("rtseg.sources"), _OnConsole()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def tell_connections(source: Source) -> None:
+    """How often a live source was lost, and came back."""
+    if isinstance(source, Reconnecting) and source.counts[LinkState.LOST]:
+        lost, stalled, live = (source.counts[state] for state in (LinkState.LOST, LinkState.STALLED, LinkState.LIVE))
+        console.print(f"the source was lost {lost} times, stalled {stalled} times and live {live} times", style="yellow")

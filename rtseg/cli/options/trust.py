@@ -1,0 +1,36 @@
+"""The option `--trust-model`, which every command has that opens a model file."""
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+_VARIABLE = "RTSEG_TRUST_MODELS"  # as rtseg.engines.validation.examination reads it, which takes long to import
+_HELP = "Open a model file at once, without the trial in a process with limits on time and memory."
+
+
+def add_trust_model(command: Any) -> None:
+    """Add `--trust-model` to a command, once; it counts for this process and those that it starts, until the command ends."""
+    added = next(parameter for parameter in typer.main.get_command(_template()).params if parameter.name == "trust_model")
+    if all(parameter.name != added.name for parameter in command.params):
+        command.params.append(added)
+
+
+def _trust(ctx: typer.Context, is_trusted: bool) -> None:
+    if not is_trusted:
+        return
+    before = os.environ.get(_VARIABLE)
+    os.environ[_VARIABLE] = "1"
+    ctx.call_on_close(lambda: os.environ.pop(_VARIABLE) if before is None else os.environ.update({_VARIABLE: before}))
+
+
+def _template() -> typer.Typer:
+    """An application whose only command has the option: Typer makes options from annotations alone."""
+    app = typer.Typer(add_completion=False)
+
+    @app.command()
+    def only(
+        trust_model: Annotated[bool, typer.Option("--trust-model", callback=_trust, expose_value=False, help=_HELP)] = False,
+    ) -> None: ...
+
+    return app

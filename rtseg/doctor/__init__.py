@@ -1,0 +1,1 @@
+"""Diagnosis of this installation and of a source."""

@@ -1,0 +1,89 @@
+"""What is here and what is not: engines, kernels, extras, each with what to do about it."""
+
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import import_module, metadata
+
+from rtseg.engines.load import ENGINES, ON_GPU
+from rtseg.engines.zoo import shipped
+from rtseg.errors import RtsegError
+from rtseg.kernels import KERNELS
+from rtseg.kernels.runtime import cuda
+from rtseg.sources.capabilities import capabilities
+from rtseg.system.jetson import read_jetson
+from rtseg.system.machine import cores, installed, processor
+
+_PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "tensorrt": "tensorrt"}  # an engine's own
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked for: whether it is there, and a version, a reason or a remedy."""
+
+    group: str
+    name: str
+    present: bool
+    detail: str
+
+
+def examine() -> list[Finding]:
+    """Look for everything that rtseg can use on this machine."""
+    return [*_machine(), *map(_engine, ENGINES + ON_GPU), _numba(), _cuda(), _models(), *_sources(), *map(_extra, _extras())]
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding("machine", "python", True, f"{platform.python_version()} on {platform.system()} {platform.release()}")
+    yield Finding("machine", "processor", True, f"{processor()}, {cores()} cores")
+    if board := read_jetson():
+        state = f"JetPack {board.jetpack}, L4T {board.l4t}, {board.power_mode}, GPU {board.gpu}, CPU {board.cpu}"
+        yield Finding("machine", "jetson", True, "; ".join(filter(None, (f"{board.board}: {state}", board.advice))))
+
+
+def _engine(name: str) -> Finding:
+    try:
+        import_module(f"rtseg.engines.{name}")
+    except RtsegError as error:
+        return Finding("engine", name, False, str(error))
+    return Finding("engine", name, True, f"{_PACKAGES[name]} {installed(_PACKAGES[name])}")
+
+
+def _numba() -> Finding:
+    compiled = sum("numba" in kernel.backends for kernel in KERNELS.values())
+    return Finding("kernels", "numba", bool(compiled), f"{compiled} of {len(KERNELS)}; the others are NumPy as they are")
+
+
+def _cuda() -> Finding:
+    problem = cuda.problem()
+    return Finding("kernels", "cuda", not problem, problem or f"{len(KERNELS)} of {len(KERNELS)}")
+
+
+def _models() -> Finding:
+    models = shipped()
+    return Finding("models", "shipped", bool(models), ", ".join(models) or "none: reinstall rtseg")
+
+
+def _sources() -> Iterator[Finding]:
+    for source in capabilities():
+        yield Finding("source", source.name, source.present, source.detail)
+
+
+def _extras() -> list[str]:
+    return sorted(metadata.metadata("rtseg").get_all("Provides-Extra") or [])
+
+
+def _extra(extra: str) -> Finding:
+    wanted = [_package(requirement) for requirement in metadata.requires("rtseg") or [] if _belongs(requirement, extra)]
+    missing = [package for package in wanted if not installed(package)]
+    remedy = f"lacks {', '.join(missing)}: pip install 'rtseg[{extra}]'"
+    return Finding("extra", extra, not missing, remedy if missing else ", ".join(wanted))
+
+
+def _belongs(requirement: str, extra: str) -> bool:
+    marker = requirement.partition(";")[2].replace('"', "'")
+    return f"extra == '{extra}'" in marker and "python_version" not in marker
+
+
+def _package(requirement: str) -> str:
+    """The bare name in front of a requirement's extras, version and markers."""
+    return requirement.replace("[", " ").replace("<", " ").replace(">", " ").replace("=", " ").replace(";", " ").split()[0]

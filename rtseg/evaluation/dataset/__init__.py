@@ -1,0 +1,19 @@
+"""Images with masks on disk, read as cases that know their subject and their place in time."""
+
+from pathlib import Path
+
+from rtseg.evaluation.dataset import camus, folder, hc18
+from rtseg.evaluation.dataset.case import Case, scans, split
+from rtseg.evaluation.dataset.near_duplicates import find_twins
+
+__all__ = ["Case", "find_twins", "open_dataset", "scans", "split"]
+
+
+def open_dataset(path: Path | str) -> tuple[Case, ...]:
+    """The cases of a folder, ordered by subject, recording and time.
+
+    path: holds images/ and masks/ paired by stem, or HC18 or CAMUS as they are downloaded. Raises DatasetError, MissingExtra.
+    """
+    path = Path(path)
+    layout = next((layout for layout in (hc18, camus) if layout.is_here(path)), folder)
+    return tuple(sorted(layout.cases(path), key=lambda case: (case.subject, case.recording, case.order, case.name)))

@@ -1,0 +1,63 @@
+"""Twins: two pictures of one view, which make a score a lie where one is trained on and the other held out.
+
+Points are found and described by SIFT (D. Lowe, IJCV 2004). Each votes for the picture with the point most like it, and the
+pictures with most votes are compared in full: a shift, a turn and a scale must carry many points of one onto the other.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeAlias
+
+import cv2
+import numpy as np
+
+from rtseg.evaluation.dataset.case import Case
+
+Points: TypeAlias = tuple[Sequence[cv2.KeyPoint], Any]  # and what is about each, (N, 128) float32
+
+SIDE, POINTS = 256, 200  # pixels of a picture's long side, and how many points it may have
+LOOK_AT = 3  # pictures that are compared in full
+LIKE, NEAR = 0.8, 4.0  # Lowe's ratio of the best match to the next, and pixels off its place
+SAME = 35  # points: of three real datasets different views had up to 25 in common, and twins 50 and more
+
+_EMPTY: Points = ((), np.zeros((0, 128), np.float32))
+
+
+def find_twins(held_out: Iterable[Case], training: Sequence[Case]) -> Iterator[tuple[Case, Case]]:
+    """Pairs of a held-out picture and one to train on that show the same view: of each held-out one, the first found.
+
+    Mirror images do not count as one view. Raises DatasetError.
+    """
+    known = [_points(case) for case in training]
+    filled = [i for i, (points, _) in enumerate(known) if points]
+    if not filled:
+        return
+    voters = cv2.FlannBasedMatcher({"algorithm": 1, "trees": 4}, {"checks": 32})  # a forest of k-d trees
+    voters.add([known[i][1] for i in filled])
+    for case in held_out:
+        seen = _points(case)
+        votes = Counter(filled[match.imgIdx] for match in voters.match(seen[1])) if seen[0] else Counter()
+        like = (training[i] for i, _ in votes.most_common(LOOK_AT) if _in_common(seen, known[i]) >= SAME)
+        twin = next(like, None)
+        if twin:
+            yield case, twin
+
+
+def _points(case: Case) -> Points:
+    image = case.grey()
+    height, width = (max(1, round(side * SIDE / max(image.shape))) for side in image.shape)
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    points, about = cv2.SIFT_create(POINTS).detectAndCompute(small, None)  # type: ignore[attr-defined]
+    return (points, about) if points else _EMPTY
+
+
+def _in_common(one: Points, other: Points) -> int:
+    """How many points of one picture lie on those of the other after one shift, turn and scale."""
+    matches = cv2.BFMatcher(cv2.NORM_L2).knnMatch(one[1], other[1], k=2)
+    sure = [pair[0] for pair in matches if len(pair) == 2 and pair[0].distance < LIKE * pair[1].distance]
+    if len(sure) < SAME:
+        return 0
+    here = np.array([one[0][match.queryIdx].pt for match in sure])
+    there = np.array([other[0][match.trainIdx].pt for match in sure])
+    _, fits = cv2.estimateAffinePartial2D(here, there, ransacReprojThreshold=NEAR)
+    return 0 if fits is None else int(fits.sum())

@@ -1,0 +1,197 @@
+"""How steady masks are in time: the measures of video, each with its formula here and in docs/temporal.md.
+
+m_t is the mask of frame t, (H, W) bool, I_t its picture, g_t the truth; A_t = |m_t| is an area, c_t a centroid in pixels. W(x)
+carries x from one frame to another along the optical flow between the pictures. A figure that cannot be told is NaN.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import ConfigError, ImageError
+from rtseg.frame import Image, Mask
+from rtseg.session.optical_flow import Field, Flow, Plane, carried
+
+_STILL_LEVELS = 12.0  # grey levels: a pixel that differs by less after motion compensation shows the same
+_DECIDED = 0.25  # of a pixel
+_LONGEST_LAG = 6  # frames
+_LEAST_MOTION = 0.25  # pixels of deviation: a truth that moves less does not tell how late anything is
+
+Figures = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Steadiness:
+    """The measures of one clip; dtssd and lag need the truth and are NaN without it."""
+
+    flicker: float
+    temporal_iou: float
+    area_jitter: float
+    centroid_jerk_px: float
+    dtssd: float
+    lag_frames: float
+
+
+class Motion:
+    """The optical flow between the neighbouring pictures (H, W) uint8 of a clip: found once, for every mask laid on them."""
+
+    def __init__(self, images: Sequence[Image]) -> None:
+        self.images, self._flow = images, Flow(careful=True)
+        self._fields: dict[tuple[int, int], tuple[Field, Mask]] = {}
+
+    def brought(self, mask: Mask, there: int, here: int) -> tuple[Plane, Mask]:
+        """How much of each pixel of frame `here` a mask of frame `there` covers, and where the two pictures show the same."""
+        if (there, here) not in self._fields:
+            self._fields[there, here] = self._find(self.images[there], self.images[here])
+        field, same = self._fields[there, here]
+        return carried(mask.astype(np.float32), field), same
+
+    def _find(self, there: Image, here: Image) -> tuple[Field, Mask]:
+        field = self._flow.between(there, here)
+        return field, np.abs(carried(there.astype(np.float32), field) - here) < _STILL_LEVELS
+
+
+def steadiness(motion: Motion, masks: Sequence[Mask], truths: Sequence[Mask] | None = None) -> Steadiness:
+    """Every measure of a clip. Raises ImageError, ConfigError."""
+    return Steadiness(
+        flicker=flicker(motion, masks),
+        temporal_iou=temporal_iou(motion, masks),
+        area_jitter=area_jitter(masks),
+        centroid_jerk_px=centroid_jerk(masks),
+        dtssd=dtssd(masks, truths) if truths is not None else math.nan,
+        lag_frames=lag(masks, truths) if truths is not None else math.nan,
+    )
+
+
+def flicker(motion: Motion, masks: Sequence[Mask]) -> float:
+    """Pixels whose label flips and flips back while the picture does not, for each pixel of the mask.
+
+    sum_t |{p: (m_t and W(m_{t-1}), W(m_{t+1}) <= 1/4) or (not m_t and W(m_{t-1}), W(m_{t+1}) >= 3/4),
+    |W(I_{t-1}) - I_t| < 12, |W(I_{t+1}) - I_t| < 12}| / sum_t A_t, over the frames that have both neighbours; W(m) is how much
+    of the pixel the mask covers once it is carried, so that a border between two pixels is no flicker. 0 is steady.
+    """
+    _check(masks, motion.images)
+    flips = area = 0
+    for t in range(1, len(masks) - 1):
+        (past, still), (future, standing) = (motion.brought(masks[s], s, t) for s in (t - 1, t + 1))
+        most, least = np.maximum(past, future), np.minimum(past, future)
+        flipped = np.where(masks[t], most <= _DECIDED, least >= 1 - _DECIDED)
+        flips += int(np.count_nonzero(flipped & still & standing))
+        area += int(np.count_nonzero(masks[t]))
+    return flips / area if area else (0.0 if not flips else math.inf) if len(masks) > 2 else math.nan
+
+
+def temporal_iou(motion: Motion, masks: Sequence[Mask]) -> float:
+    """mean_t |m_t and W(m_{t-1})| / |m_t or W(m_{t-1})|: 1 where the mask moves as the picture does, and for empty ones."""
+    _check(masks, motion.images)
+    return _mean([_iou(masks[t], motion.brought(masks[t - 1], t - 1, t)[0] >= 0.5) for t in range(1, len(masks))])
+
+
+def area_jitter(masks: Sequence[Mask]) -> float:
+    """mean_t |A_{t+1} - 2 A_t + A_{t-1}| / mean_t A_t: a heart that beats has little of it, a mask that shivers has much."""
+    _check(masks)
+    areas = np.array([np.count_nonzero(mask) for mask in masks], float)
+    return _mean(np.abs(np.diff(areas, 2)) / areas.mean()) if areas.any() else math.nan
+
+
+def centroid_jerk(masks: Sequence[Mask]) -> float:
+    """mean_t ||c_{t+2} - 3 c_{t+1} + 3 c_t - c_{t-1}|| in pixels, over four frames in a row that have a mask."""
+    _check(masks)
+    centroids = np.array([_centroid(mask) for mask in masks])
+    jerks = np.linalg.norm(np.diff(centroids, 3, axis=0), axis=1) if len(masks) > 3 else np.zeros(0)
+    return _mean(jerks[np.isfinite(jerks)])
+
+
+def dtssd(masks: Sequence[Mask], truths: Sequence[Mask]) -> float:
+    """mean_t sqrt(mean_p ((m_t - m_{t-1}) - (g_t - g_{t-1}))^2): what changes otherwise than the truth does.
+
+    M. Erofeev et al., "Perceptually motivated benchmark for video matting", BMVC 2015.
+    """
+    _check(masks, truths)
+    changes = [_change(masks, t) - _change(truths, t) for t in range(1, len(masks))]
+    return _mean([math.sqrt(float(np.mean(change.astype(float) ** 2))) for change in changes])
+
+
+def lag(masks: Sequence[Mask], truths: Sequence[Mask]) -> float:
+    """By how many frames the masks come late: the d >= 0 at which mean_s corr_t(s(m_t), s(g_{t-d})) is largest.
+
+    s: the row and the column of the centroid, and the root of the area, of those that move in the truth; so a mask that is
+    always too large is not late. Every d from -1 on is asked on the same frames, and a parabola refines the best. NaN where the
+    truth stands still, or the clip is too short to tell.
+    """
+    _check(masks, truths)
+    ours, theirs = (np.array([_place(mask) for mask in sequence]) for sequence in (masks, truths))
+    longest = min(_LONGEST_LAG, len(masks) - 4)
+    moving = [k for k in range(3) if len(masks) and np.std(theirs[:, k]) > _LEAST_MOTION and np.std(ours[:, k]) > 0]
+    if longest < 1 or not moving or not np.isfinite(ours).all():
+        return math.nan
+    frames = np.arange(longest, len(masks) - 1)
+    alike = [_mean([np.corrcoef(ours[frames, k], theirs[frames - d, k])[0, 1] for k in moving]) for d in range(-1, longest + 1)]
+    best = int(np.argmax(alike))
+    return max(0.0, best - 1 + _vertex(alike[best - 1 : best + 2])) if 0 < best <= longest else max(0.0, best - 1)
+
+
+def recovery(overlaps: Sequence[float], event: int, *, good: float = 0.9, steady: int = 3) -> float:
+    """Frames from `event` until the overlap is `good` for `steady` frames in a row.
+
+    Infinite where it never is again, NaN where there was no overlap before. good: a share of the median overlap before the
+    event. Raises ConfigError.
+    """
+    if not 0 < event < len(overlaps):
+        raise ConfigError(f"an event at frame {event} of {len(overlaps)} has no before or no after: give one between")
+    wanted = good * float(np.median(overlaps[:event]))
+    if not wanted:
+        return math.nan
+    enough = [value >= wanted for value in overlaps[event:]]
+    return next((float(k) for k in range(len(enough) - steady + 1) if all(enough[k : k + steady])), math.inf)
+
+
+def false_resets(resets: int, expected: int, frames: int) -> float:
+    """Resets that nothing in the stream explains, for each 10,000 frames. Raises ConfigError."""
+    if frames < 1:
+        raise ConfigError("no frame was counted: measure on a stream that has some")
+    return max(0, resets - expected) * 10_000 / frames
+
+
+def _iou(one: Mask, other: Mask) -> float:
+    union = int(np.count_nonzero(one | other))
+    return int(np.count_nonzero(one & other)) / union if union else 1.0
+
+
+def _centroid(mask: Mask) -> tuple[float, float]:
+    moments = cv2.moments(mask.view(np.uint8), binaryImage=True)
+    area = moments["m00"]
+    return (moments["m10"] / area, moments["m01"] / area) if area else (math.nan, math.nan)
+
+
+def _place(mask: Mask) -> tuple[float, float, float]:
+    return (*_centroid(mask), math.sqrt(np.count_nonzero(mask)))
+
+
+def _change(masks: Sequence[Mask], t: int) -> npt.NDArray[np.int8]:
+    return masks[t].astype(np.int8) - masks[t - 1].astype(np.int8)
+
+
+def _vertex(three: Sequence[float]) -> float:
+    """Where the parabola through three values, one apart, has its top: from the middle one."""
+    before, middle, after = three
+    bend = before - 2 * middle + after
+    return 0.5 * (before - after) / bend if bend else 0.0
+
+
+def _mean(values: Sequence[float] | Figures) -> float:
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def _check(masks: Sequence[Mask], others: Sequence[Mask | Image] | None = None) -> None:
+    if any(mask.dtype != np.bool_ or mask.ndim != 2 for mask in masks):
+        raise ImageError("a mask is a (H, W) bool array: compare labels to a class")
+    shapes = [one.shape for sequence in (masks, others or ()) for one in sequence]
+    if others is not None and len(others) != len(masks):
+        raise ConfigError(f"{len(masks)} masks and {len(others)} other frames: give one for each")
+    if len(set(shapes)) > 1:
+        raise ImageError(f"masks and pictures are of different sizes, {shapes[0]} and others: bring them to one")

@@ -1,0 +1,5 @@
+"""Measurements of a segmentation: regions, ellipses, and the biometry of the fetal head."""
+
+from rtseg.measure.region import Measurement, measure
+
+__all__ = ["Measurement", "measure"]

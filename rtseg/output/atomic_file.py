@@ -1,0 +1,112 @@
+"""Files that are written whole or not at all, as reports are; a run may reserve them from its beginning."""
+
+import errno
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from rtseg.errors import SinkError
+from rtseg.output.file_lock import lock
+from rtseg.output.private_file import opener, refuse_link
+
+_ATTEMPTS = 20  # to open a part that another run is just moving away
+_reserved: dict[Path, int] = {}  # the open part of each file that is written at the end of a run
+
+
+def reserve(*paths: Path | None) -> None:
+    """Lock the files that `write_atomically` shall write at the end of a run, until it or `release` does. Raises SinkError."""
+    for path in paths:
+        if path and _is_replaceable(path) and (final := _final(path)) not in _reserved:
+            try:
+                _reserved[final] = _opened_part(final)
+            except SinkError:
+                raise
+            except OSError as error:
+                raise SinkError(f"{path} cannot be written ({error.strerror}): name a file you may write to") from error
+
+
+def release() -> None:
+    """Give back what was reserved and not written."""
+    while _reserved:
+        final, file = _reserved.popitem()
+        _discard(final, file)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a private file whole or not at all, in the place of one that was there. Raises OSError, SinkError."""
+    if not _is_replaceable(path):
+        _write_through(path, content)
+        return
+    final = _final(path)
+    file = _reserved.pop(final, None) or _opened_part(final)
+    try:
+        _write(file, content)
+        os.fsync(file)  # what the name stands for is on the disk before the name is
+        _part(final).replace(final)
+    except BaseException:
+        _discard(final, file)
+        raise
+    os.close(file)
+
+
+def _write_through(path: Path, content: bytes) -> None:
+    """Write into a device or a pipe."""
+    file = opener(path, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        _write(file, content)
+    finally:
+        os.close(file)
+
+
+def _write(file: int, content: bytes) -> None:
+    left = memoryview(content)
+    while left:
+        left = left[os.write(file, left) :]
+
+
+def _discard(final: Path, file: int) -> None:
+    _part(final).unlink(missing_ok=True)
+    os.close(file)
+
+
+def _part(final: Path) -> Path:
+    """The hidden file that becomes `final`: what a killed process leaves of it, the next run takes over."""
+    return final.with_name(f".{final.name}.part")
+
+
+def _opened_part(final: Path) -> int:
+    """Open and lock the part of a file. Raises OSError, SinkError."""
+    if final.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(final))
+    _check_not_written(final)
+    part = _part(final)
+    for _ in range(_ATTEMPTS):
+        file = opener(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(file), part.stat()):
+                return file
+        os.close(file)  # another run renamed or removed it before it was locked
+    raise SinkError(f"{final} is written by other runs again and again: name another output")
+
+
+def _check_not_written(final: Path) -> None:
+    """Raise SinkError where a run writes into the file itself."""
+    try:
+        file = os.open(final, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return  # it is not there, or replacing it fails by itself
+    try:
+        lock(file, final)
+    finally:
+        os.close(file)
+
+
+def _final(path: Path) -> Path:
+    """Where a file is to stand: a link leads there, unless it stands in a folder of others. Raises SinkError."""
+    refuse_link(path)
+    return path.resolve()
+
+
+def _is_replaceable(path: Path) -> bool:
+    """Whether a path is of a regular file or of nothing, not of a device or a pipe."""
+    return not path.exists() or path.is_file() or path.is_dir()

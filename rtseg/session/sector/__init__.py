@@ -1,0 +1,7 @@
+"""The ultrasound sector inside a scanner's screen: finding it, cropping to it, and hiding what lies around it."""
+
+from rtseg.session.sector.locator import FixedSector, Locator, SectorFinder, WholeFrame, locator
+from rtseg.session.sector.redact import Guard
+from rtseg.session.sector.shape import Kind, Sector
+
+__all__ = ["FixedSector", "Guard", "Kind", "Locator", "Sector", "SectorFinder", "WholeFrame", "locator"]

@@ -1,0 +1,60 @@
+"""The guard of what identifies a person: names, dates and numbers stand around the sector, and are blacked there."""
+
+import logging
+from dataclasses import replace
+
+import cv2
+import numpy as np
+
+from rtseg.errors import ImageError
+from rtseg.frame import Frame, Image
+from rtseg.session.sector.shape import Kind, Sector
+
+_log = logging.getLogger(__name__)
+
+
+class Guard:
+    """Blacks what lies outside the sector of each frame that is recorded or served.
+
+    It hides the surroundings and nothing else: letters that a scanner writes over the ultrasound itself stay. While the sector
+    is UNKNOWN the whole frame is black. exposed: how many frames went out as they came, since no sector was found in them.
+    """
+
+    def __init__(self) -> None:
+        self.exposed = 0
+        self._sector: Sector | None = None
+        self._cover: Image | None = None
+
+    def cover(self, frame: Frame, sector: Sector) -> Frame:
+        """The frame with nothing outside its sector, in a copy; the frame itself where it is all sector.
+
+        Raises ImageError where the sector is that of a frame of another size.
+        """
+        if sector.size != (frame.height, frame.width):
+            raise ImageError(
+                f"the sector of a frame {sector.size} cannot cover {frame.image.shape}: give this frame's own sector"
+            )
+        if sector.kind is Kind.WHOLE:
+            self._tell_exposed(frame, sector)
+            return frame
+        cover = self._cover_of(sector, frame.image)
+        return replace(frame, image=np.asarray(cv2.bitwise_and(frame.image, cover), np.uint8))
+
+    def _tell_exposed(self, frame: Frame, sector: Sector) -> None:
+        if sector.confidence:
+            return
+        if not self.exposed:
+            _log.warning(
+                "no sector was found at frame %d, so that nothing is hidden: names and dates on the screen go out with the "
+                "picture; name the sector with --sector TOP,LEFT,HEIGHT,WIDTH, or say --keep-surroundings",
+                frame.index,
+            )
+        self.exposed += 1
+
+    def _cover_of(self, sector: Sector, image: Image) -> Image:
+        """255 inside the sector and 0 outside, in the shape of the image; the last one is kept."""
+        if self._cover is None or self._sector != sector or self._cover.shape != image.shape:
+            inside = sector.mask() & (sector.kind is not Kind.UNKNOWN)
+            cover = np.where(inside if image.ndim == 2 else inside[..., None], np.uint8(255), np.uint8(0))
+            self._sector, self._cover = sector, np.ascontiguousarray(np.broadcast_to(cover, image.shape))
+        return self._cover

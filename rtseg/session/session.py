@@ -1,0 +1,255 @@
+"""A session: one stream through one engine, and the only keeper of the memory of its frames."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+
+from rtseg import kernels
+from rtseg.engines.base import Array, Engine, State
+from rtseg.engines.capabilities import Ahead, Timed, keeper_of
+from rtseg.frame import Frame, Image, Life, Segmentation, Spacing, StreamInfo
+from rtseg.kernels.network.fit import Fit, letterbox
+from rtseg.kernels.network.logits import cut
+from rtseg.measure.region import measure
+from rtseg.session.lifecycle import Lifecycle, LifecycleLimits, MemoryGate
+from rtseg.session.postprocess import anatomical
+from rtseg.session.sector import Kind, Locator, Sector, SectorFinder
+from rtseg.session.sector.shape import unknown
+from rtseg.session.settings import Settings
+from rtseg.session.speckle import SpeckleFilter, view_size
+from rtseg.session.stabilizer import STEADY, Temporal, TemporalOptions
+from rtseg.session.uncertainty import border_entropy
+from rtseg.trace import DEVICE, LatencyTrace, MemoryCounts
+
+_log = logging.getLogger(__name__)
+
+_AFRESH = (Life.NEW, Life.CUT, Life.GAP)
+
+
+class Session:
+    """Segments the frames of one stream, in order, with a memory of those before.
+
+    engine: runs the network; it is not closed here, since sessions may share it one after another. spacing_mm: millimetres a
+    pixel (down, along), where known. counts: what became of the memory so far. sector: of the newest frame.
+
+    These may be set at any time, from any thread, and act from the next frame on:
+    threshold: of a class's probability, for networks of one class with one output.
+    temporal: how masks are steadied in time beyond what the network does itself; None: not at all.
+    speckle: the filter before the network; None: none.
+    memory: whether the network remembers the frames before; else each frame is its first.
+    locator: finds the ultrasound on the frame, `SectorFinder()` by default; `WholeFrame()` where the frame is nothing else.
+    uncertainty: whether the entropy along each class's border is told, which an overlay draws as the contour's width.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        threshold: float = 0.5,
+        spacing_mm: Spacing | None = None,
+        limits: LifecycleLimits | None = None,
+        temporal: TemporalOptions | None = STEADY,
+        speckle: SpeckleFilter | None = None,
+        locator: Locator | None = None,
+    ) -> None:
+        self._engine, self.spacing_mm = engine, spacing_mm
+        self.threshold, self.temporal, self.speckle, self.memory = threshold, temporal, speckle, True
+        self.locator: Locator = locator or SectorFinder()
+        self.uncertainty = False
+        self._ahead = engine if isinstance(engine, Ahead) else None
+        self._timed = engine if isinstance(engine, Timed) else None
+        self._now = self._wanted()
+        self._lifecycle, self._gate = Lifecycle(limits), MemoryGate(limits or LifecycleLimits())
+        self._steadier = Temporal(temporal, keeper_of(engine)) if temporal else None
+        self.sector = unknown((0, 0))
+        self._state = engine.initial_state()
+        self._input: Array | None = None
+        self._kept: Segmentation | None = None  # of the newest frame that was segmented
+        self._asked = self._because = ""  # the reason of a reset that is wanted, and of one that waits for contact
+        self.counts = MemoryCounts()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, without the background."""
+        return self._engine.spec.classes
+
+    @property
+    def threshold(self) -> float:
+        """Of a class's probability, between 0 and 1. Raises ConfigError when it is set to anything else."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, probability: float) -> None:
+        cut(probability)
+        self._threshold = probability
+
+    def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
+        """Segment the next frame; each stage's time is added to `trace`. Raises EngineError.
+
+        A held frame gets the very labels of the frame whose picture it shows: do not write to them.
+        """
+        trace = trace or LatencyTrace(frame.captured_ns)
+        life, reason = self._live_on(frame, trace, self._take_over())
+        if life is Life.LOST:
+            return self._without_mask(frame, reason)
+        if life is Life.HELD and self._kept:
+            return replace(self._kept, life=life, reason=reason)
+        self._kept = self._segment(frame, trace, life, reason)
+        return self._kept
+
+    def expect(self, frame: Frame) -> None:
+        """Let an engine that can begin to bring up a frame that `step` is given soon; from any thread."""
+        if self._ahead:
+            self._ahead.prefetch(frame.image)
+
+    def reset(self, reason: str) -> None:
+        """Forget every frame so far: the next one is the first of a new stream. Any thread may ask for it."""
+        self._asked = reason
+
+    def warm_up(self, info: StreamInfo) -> None:
+        """Do what is slow the first time (compiled kernels, lazy buffers) before the first frame of the stream comes."""
+        self._lifecycle.live = info.live
+        kernels.warm_up()
+        frame = Frame(np.resize(np.arange(256, dtype=np.uint8), (info.height, info.width)), 0, 0)
+        self._lifecycle.observe(frame)
+        self._lifecycle.observe(Frame(np.repeat(frame.image[:, ::-1, None], 3, 2), 1, 0))
+        self.sector = unknown((info.height, info.width))
+        measure(self._segment(frame, LatencyTrace(0), Life.NEW, ""))  # a sink will
+        self.reset("first frame")
+
+    def _wanted(self) -> Settings:
+        return Settings(self.threshold, self.temporal, self.speckle, self.memory, self.locator, self.uncertainty)
+
+    def _take_over(self) -> str:
+        """Let what was set since the frame before act from this one on; why the memory starts afresh by it, or nothing."""
+        if self._asked:
+            self._because, self._asked = self._asked, ""
+            self._lifecycle.forget()
+            self.locator.forget()
+        before, wanted = self._now, self._wanted()
+        if wanted == before:
+            return ""
+        self._now, self._kept = wanted, None  # a picture that is held is segmented anew
+        if wanted.temporal != before.temporal:
+            self._steadier = Temporal(wanted.temporal, keeper_of(self._engine)) if wanted.temporal else None
+        return "" if wanted.locator is before.locator else "the sector is found in another way"
+
+    def _segment(self, frame: Frame, trace: LatencyTrace, life: Life, reason: str) -> Segmentation:
+        fit = letterbox(self.sector.box, self._engine.spec.size)
+        if self._steadier and not self._steadier.is_due(life):
+            with trace.stage("temporal"):
+                logits = self._steadier.carry(frame, fit)
+            told = "carried from the frame before"
+            return self._read(logits, fit, frame, trace, (life, f"{reason}: {told}" if life is Life.SPOILT else told))
+        logits, state = self._infer(frame, fit, trace)
+        found = self._read(logits, fit, frame, trace, (life, reason))
+        self._remember(state, found)
+        if self._timed:
+            for name, duration_ns in self._timed.device_ns().items():
+                trace.add_beside(DEVICE + name, duration_ns)
+        return found
+
+    def _live_on(self, frame: Frame, trace: LatencyTrace, another: str) -> tuple[Life, str]:
+        """What becomes of the memory; another: why the sector must be looked for even in a picture that is held, or nothing."""
+        before = self.sector if self.sector.size == (frame.height, frame.width) else unknown((frame.height, frame.width))
+        with trace.stage("lifecycle"):
+            life, reason = self._lifecycle.observe(frame, before.box)
+        self.sector = before
+        if another or self._tells_of_sector(life):
+            with trace.stage("sector"):
+                life, reason = self._locate(frame, before, another, (life, reason))
+        self.counts.add(life)
+        if life in _AFRESH:
+            reason, self._because = self._because or reason, ""
+            self._begin_afresh(frame, reason)
+        return life, reason
+
+    def _tells_of_sector(self, life: Life) -> bool:
+        """Whether a frame shows where the sector is: one that is held shows nothing new, one without contact nothing sure.
+
+        But a stream may begin frozen, and a sector that is wrong may hide the contact.
+        """
+        unknown_yet = self.sector.kind is Kind.UNKNOWN
+        if life is Life.HELD:
+            return unknown_yet and self._lifecycle.is_frozen
+        return unknown_yet or life not in (Life.LOST, Life.SPOILT) or self._lifecycle.is_long_lost
+
+    def _locate(self, frame: Frame, before: Sector, another: str, judged: tuple[Life, str]) -> tuple[Life, str]:
+        """Find the sector; what another one than before does to the memory of what the lifecycle judged."""
+        self.sector, changed = self._now.locator.observe(frame)
+        if self.sector is before or self.sector.box == before.box:
+            return judged
+        self._lifecycle.refocus(frame, self.sector.box)
+        reason = changed or another
+        if judged[0] is Life.LOST:
+            self._because = self._because or reason
+        if judged[0] is Life.LOST or judged[0] in _AFRESH:
+            return judged
+        if reason:
+            return Life.NEW, reason
+        self._begin_afresh(frame, reason := f"the sector is found: {self.sector}")  # the stream is as it was: we know it better
+        return judged[0], reason
+
+    def _begin_afresh(self, frame: Frame, reason: str) -> None:
+        _log.info("memory starts afresh at frame %d: %s", frame.index, reason)
+        self._kept, self._state = None, self._engine.initial_state()
+        self._gate.forget()
+        if self._steadier:
+            self._steadier.forget()
+
+    def _without_mask(self, frame: Frame, reason: str) -> Segmentation:
+        labels = np.zeros((frame.height, frame.width), np.uint8)
+        return Segmentation(labels, self.classes, (0.0,) * len(self.classes), self.spacing_mm, Life.LOST, reason)
+
+    def _infer(self, frame: Frame, fit: Fit, trace: LatencyTrace) -> tuple[Array, State]:
+        x = self._fit_input(frame.image, fit, trace)
+        if not self._now.memory:
+            self._state = self._engine.initial_state()
+        if self._steadier:
+            with trace.stage("temporal"):
+                self._steadier.look(frame, fit)
+        with trace.stage("infer"):
+            logits, state = self._finite(x)
+        if self._steadier:
+            with trace.stage("temporal"):
+                logits = self._steadier.steady(logits, frame, fit)
+        return logits, state
+
+    def _fit_input(self, image: Image, fit: Fit, trace: LatencyTrace) -> Array:
+        with trace.stage("preprocess"):
+            spec, seen = self._engine.spec, self._engine.upload(image)
+        if self._now.speckle:
+            with trace.stage("speckle"):
+                size = view_size(fit.box, fit.inner[2:])
+                seen, fit = self._now.speckle.view(seen, fit.box, size), replace(fit, box=(0, 0, *size))
+        with trace.stage("preprocess"):
+            self._input = kernels.fit_input(seen, fit, spec.mean, spec.std, out=self._input)
+            return self._input
+
+    def _finite(self, x: Array) -> tuple[Array, State]:
+        logits, state = self._engine.infer(x, self._state)
+        if kernels.has_nonfinite(logits):
+            # What is not a number in the answer is in the memory too, and would stay there for ever.
+            _log.warning("the network gave NaN or infinity: its memory starts afresh")
+            self.counts.nonfinite += 1
+            self._state = self._engine.initial_state()
+            logits, state = self._engine.infer(x, self._state)
+        return logits, state
+
+    def _read(self, logits: Array, fit: Fit, frame: Frame, trace: LatencyTrace, judged: tuple[Life, str]) -> Segmentation:
+        spec, download, threshold = self._engine.spec, self._engine.download, self._now.threshold
+        with trace.stage("postprocess"):
+            labels = download(kernels.argmax_labels(logits, fit, (frame.height, frame.width), threshold=threshold))
+            confidence = download(kernels.class_confidence(logits, fit, threshold=threshold))
+            anatomical(labels, spec)
+            doubt = border_entropy(np.asarray(download(logits), np.float32), threshold) if self._now.uncertainty else ()
+        sure = tuple(float(value) for value in confidence)
+        return Segmentation(labels, spec.classes, sure, self.spacing_mm, *judged, doubt)
+
+    def _remember(self, state: State, found: Segmentation) -> None:
+        """Take the new state over, unless frame or network are in doubt: the old one is good for another frame."""
+        if found.life is not Life.SPOILT and self._gate.admits(found.confidence):
+            self._state = state
+        else:
+            self.counts.gated += 1

@@ -1,0 +1,158 @@
+"""Results over OpenIGTLink, for 3D Slicer and whatever else reads it."""
+
+import logging
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from time import perf_counter_ns, time_ns
+from typing import Any
+
+from rtseg.errors import ConfigError, MessageError, SinkError
+from rtseg.frame import Frame, Image, Origin, StreamInfo
+from rtseg.igtl import Message, pack
+from rtseg.igtl.crc import crc64
+from rtseg.igtl.header import NAME_BYTES
+from rtseg.igtl.image import RAS, Picture, lying_flat, write_image
+from rtseg.igtl.message import Content
+from rtseg.igtl.origin import IgtlOrigin
+from rtseg.igtl.text import write_string
+from rtseg.igtl.transform import write_transform
+from rtseg.measure.region import measure
+from rtseg.overlay import Overlay
+from rtseg.result import Result
+from rtseg.sinks.igtl.names import picture_name, transform_names
+from rtseg.sinks.igtl.server import Server
+from rtseg.text.safe_text import json_text
+
+PARTS = ("mask", "overlay", "image", "measurements", "transforms")
+DEFAULT_PARTS = ("mask", "measurements", "transforms")
+PORT = 18945
+
+_KINDS = {"mask": "Mask", "overlay": "Overlay", "image": "Image"}
+_LOCAL = "127.0.0.1"
+
+_log = logging.getLogger(__name__)
+
+
+class IgtlSink:
+    """Serves each result to every client that connects to `where`: HOST:PORT, for this machine alone where HOST is left out.
+
+    parts: what is sent of a result, of PARTS: the labels as an IMAGE of uint8; the overlay and the frame, both as the
+    pipeline's guard leaves them; the measurements as JSON in a STRING; the transforms. Each has the timestamp and the place of
+    its frame, and a name after the frame's device. A client that reads too slowly misses frames, which `dropped` counts, and
+    delays nobody. Raises ConfigError.
+    """
+
+    def __init__(self, where: str = f":{PORT}", parts: Sequence[str] = DEFAULT_PARTS, overlay: Overlay | None = None) -> None:
+        if not parts or set(parts) - set(PARTS):
+            raise ConfigError(f"OpenIGTLink is not sent {', '.join(parts) or 'nothing'}: choose of {', '.join(PARTS)}")
+        self._host, self._port = _place(where)
+        self._parts, self._overlay = parts, overlay or Overlay()
+        self._server: Server | None = None
+        self.dropped = 0
+
+    @property
+    def address(self) -> str:
+        """HOST:PORT that it listens on, once it is open."""
+        host, port = self._server.address if self._server else (self._host, self._port)
+        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+    @property
+    def clients(self) -> int:
+        """How many are connected."""
+        return self._server.clients if self._server else 0
+
+    def open(self, info: StreamInfo) -> None:  # noqa: ARG002 - any stream will do
+        """Begin to listen. Raises SinkError."""
+        self.close()
+        crc64(bytes(1))  # compiled, or loaded, before the first frame comes
+        self._server, self.dropped = Server(self._host, self._port), 0
+        _log.info("OpenIGTLink is served on %s", self.address)
+        if self._host not in (_LOCAL, "localhost", "::1"):
+            _log.warning("whoever reaches this machine can see the stream on %s", self.address)
+
+    def write(self, result: Result) -> None:
+        """Send one result, timed as the stages "overlay" and "igtl", if anybody is there. Raises SinkError."""
+        if self._server is None:
+            raise SinkError("the OpenIGTLink server is not open: call open(info) first, as Pipeline does")
+        if not self._server.clients:
+            return
+        pictures = dict(self._pictures(result))
+        with result.trace.stage("igtl"):
+            self._server.offer(list(self._pieces(result, pictures)))
+        self.dropped = self._server.dropped
+
+    def close(self) -> None:
+        """Let the clients have what they miss, within two seconds, and stop listening."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+            self.dropped = server.dropped
+
+    def _pictures(self, result: Result) -> Iterator[tuple[str, Image]]:
+        """What is sent as images, by kind."""
+        if "mask" in self._parts:
+            yield _KINDS["mask"], result.segmentation.labels
+        if "overlay" in self._parts:
+            with result.trace.stage("overlay"):
+                drawn = self._overlay.draw(result)
+            yield _KINDS["overlay"], drawn
+        if "image" in self._parts:
+            yield _KINDS["image"], result.frame.image
+
+    def _pieces(self, result: Result, pictures: dict[str, Image]) -> Iterator[Content]:
+        """One frame's messages: the transforms first, so that each picture arrives at its place."""
+        origin = result.frame.origin or Origin()
+        stamp_ns = _timestamp(result.frame)
+        if "transforms" in self._parts:
+            for name, transform in transform_names(pictures, origin.device, origin.transforms):
+                yield from pack(Message("TRANSFORM", name, stamp_ns, write_transform(transform), _long(name)))
+        matrix = origin.matrix or lying_flat(origin.spacing_mm or result.segmentation.spacing_mm)
+        world = origin.world if isinstance(origin, IgtlOrigin) else RAS
+        for kind, image in pictures.items():
+            head, pixels = _content(Picture(image, matrix, world))
+            yield from pack(Message("IMAGE", picture_name(kind, origin.device), stamp_ns, head), pixels)
+        if "measurements" in self._parts:
+            yield from pack(Message("STRING", "Measurements", stamp_ns, write_string(_told(result))))
+
+
+def _place(where: str) -> tuple[str, int]:
+    """Host and port of HOST:PORT, :PORT, or either behind igtl://. Raises ConfigError."""
+    host, _, port = where.removeprefix("igtl://").rstrip("/").rpartition(":")
+    if not port.isascii() or not port.isdecimal() or int(port) > 0xFFFF:
+        raise ConfigError(f"{where!r} is no place to listen at: write HOST:PORT, or :{PORT} for this machine alone")
+    return host.strip("[]") or _LOCAL, int(port)
+
+
+def _timestamp(frame: Frame) -> int:
+    """The source's own, or where it has none the moment of capture, in nanoseconds since 1970."""
+    if frame.origin is not None and frame.origin.timestamp_ns is not None:
+        return max(0, frame.origin.timestamp_ns)
+    return time_ns() - (perf_counter_ns() - frame.captured_ns)
+
+
+def _long(name: str) -> dict[str, str]:
+    """Where PLUS puts the rest of a name that is too long for a header."""
+    return {"IGTL_DEVICE_NAME": name} if len(name.encode("utf-8", "replace")) > NAME_BYTES else {}
+
+
+def _content(picture: Picture) -> tuple[bytes, memoryview]:
+    try:
+        return write_image(picture)
+    except MessageError as error:
+        raise SinkError(f"a picture cannot be sent: {error}; give smaller frames") from error
+
+
+def _told(result: Result) -> str:
+    """The measurements as JSON; what is unknown is null."""
+    segmentation = result.segmentation
+    measured = [{name: _finite(value) for name, value in asdict(one).items()} for one in measure(segmentation)]
+    classes = {one.pop("name"): one for one in measured}
+    told = {"index": result.frame.index, "life": segmentation.life.value, "reason": segmentation.reason, "classes": classes}
+    return json_text(told, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 6) if math.isfinite(value) else None
+    return value

@@ -1,0 +1,1 @@
+"""Recording of a stream without loss, for replay."""

@@ -1,0 +1,160 @@
+"""A recording of what came in and what became of it, to be played again with `replay:FOLDER`."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rtseg.errors import SinkError
+from rtseg.frame import Image, StreamInfo
+from rtseg.output.private_file import hold_folder, make_folder
+from rtseg.result import Result
+from rtseg.session.sector import Sector
+from rtseg.session.session import Session
+from rtseg.sinks.recording.ffv1 import Lossless
+from rtseg.sinks.recording.unbuffered_file import WholeFile
+from rtseg.sinks.worker import Worker, depth_for
+from rtseg.sources.files.recording import LINES, Decision, check_of, end_line, frame_line, header_line, pictures_name
+from rtseg.text.safe_text import json_text
+
+_log = logging.getLogger(__name__)
+_DEPTH = 8  # frames that wait for the disk
+
+
+class RecordSink:
+    """Writes each frame without loss to `folder`, with its times, its origin and what the session decided about it.
+
+    session: the one whose results come here; a `CoveredSession` unless keep_surroundings, so that a replay sees what it saw.
+    Coding and writing have their own thread. A live stream never waits for it: what it has no time for is counted in
+    `dropped`, and told in the recording. Where the disk is full, the recording of a live stream ends, `broken` says why, and
+    the stream goes on; of a file, SinkError is raised. A killed process loses half a second at the most, as long as the disk
+    keeps up. Raises SinkError.
+    """
+
+    def __init__(
+        self, folder: str | Path, session: Session, *, model: str | None = None, keep_surroundings: bool = False
+    ) -> None:
+        self._folder, self._session, self._model, self._surroundings = Path(folder), session, model, keep_surroundings
+        self._worker: Worker[tuple[Result, Sector, int]] | None = None
+        self._live = False
+        self.dropped, self._unrecorded, self.broken = 0, 0, ""
+
+    def open(self, info: StreamInfo) -> None:
+        """Begin a recording in a folder that holds none. Raises SinkError."""
+        self.close()
+        self._live, self.dropped, self._unrecorded, self.broken = info.live, 0, 0, ""
+        self._archive = _Archive(self._folder, info, header_line(info, self._model, self._surroundings, version("rtseg")))
+        depth = _DEPTH if info.live else depth_for(info.fps, _DEPTH, 1)
+        self._worker = Worker("rtseg-record", lambda item: self._archive.add(*item), depth)
+
+    def write(self, result: Result) -> None:
+        """Hand one result to the recorder. Raises SinkError, but not while a live stream runs."""
+        if self.broken:
+            return
+        if self._worker is None:
+            raise SinkError(f"{self._folder} is not open: call open(info) first, as Pipeline does")
+        if self._live and self._worker.full:
+            self.dropped, self._unrecorded = self.dropped + 1, self._unrecorded + 1
+            return
+        with self._going_on():
+            self._worker.put((result, self._session.sector, self._unrecorded))
+            self._unrecorded = 0
+
+    def close(self) -> None:
+        """Wait for the recorder and finish the recording. Raises SinkError, but not for a live stream."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            with self._going_on():
+                try:
+                    worker.close()
+                finally:
+                    self._archive.close(self.dropped)
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """Keep an error of the recording from a live stream."""
+        try:
+            yield
+        except SinkError as error:
+            if not self._live:
+                raise
+            if not self.broken:
+                self.broken = str(error)
+                _log.error("the recording ends: %s", error)
+
+
+class _Archive:
+    """The files of one recording, written by one thread."""
+
+    def __init__(self, folder: Path, info: StreamInfo, header: dict[str, Any]) -> None:
+        self._folder, self._fps = folder, info.fps
+        self._pictures: Lossless | None = None
+        self._part, self._number, self._frames, self._first_ns = -1, 0, 0, 0
+        try:
+            make_folder(folder)
+            self._lock = hold_folder(folder)
+        except SinkError:
+            raise
+        except OSError as error:
+            raise SinkError(f"{folder} cannot hold a recording ({error.strerror}): name a folder you may write to") from error
+        try:
+            self._lines = self._opened(folder / LINES)
+            self._write(header)
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def _opened(self, lines: Path) -> WholeFile:
+        try:
+            return WholeFile(lines, "xb")
+        except FileExistsError as error:
+            raise SinkError(f"{self._folder} holds a recording already: name another folder, or remove it") from error
+        except OSError as error:
+            reason = getattr(error, "strerror", None) or error
+            raise SinkError(f"{self._folder} cannot hold a recording ({reason}): name a folder you may write to") from error
+
+    def add(self, result: Result, sector: Sector, unrecorded: int) -> None:
+        """Write one frame: its picture first, so that a line without one is the last of a cut recording. Raises SinkError."""
+        frame, made = result.frame, result.segmentation
+        if self._pictures is None or self._pictures.shape != frame.image.shape:
+            self._begin_part(frame.image)
+        assert self._pictures is not None
+        self._first_ns = self._first_ns or frame.captured_ns
+        self._pictures.add(frame.image, (frame.captured_ns - self._first_ns) / 1e9)
+        decision = Decision(
+            captured_ns=frame.captured_ns,
+            life=made.life,
+            reason=made.reason,
+            kind=sector.kind.value,
+            outline=sector.outline,
+            confidence=sector.confidence,
+            labels=check_of(made.labels),
+            dropped=result.dropped,
+            unrecorded=unrecorded,
+        )
+        self._write(frame_line(frame, decision, (self._part, self._number)))
+        self._number, self._frames = self._number + 1, self._frames + 1
+
+    def close(self, unrecorded: int) -> None:
+        """Finish the files. Raises SinkError."""
+        try:
+            if self._pictures is not None:
+                self._pictures.close()
+            self._write(end_line(self._frames, unrecorded))
+        finally:
+            self._lines.close()
+            self._lock.release()
+
+    def _begin_part(self, image: Image) -> None:
+        if self._pictures is not None:
+            self._pictures.close()
+        self._part, self._number = self._part + 1, 0
+        self._pictures = Lossless(self._folder / pictures_name(self._part), image, self._fps)
+
+    def _write(self, values: dict[str, Any]) -> None:
+        try:
+            self._lines.write(json_text(values).encode() + b"\n")
+        except OSError as error:
+            raise SinkError(f"{self._folder} cannot be written to ({error.strerror}): free some space") from error

@@ -1,0 +1,130 @@
+"""An H.264 clip that is being written, playable at every moment: also when the process dies in the middle."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.frame import PictureType
+from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
+
+from rtseg.errors import SinkError
+from rtseg.frame import Image
+from rtseg.sinks.recording.unbuffered_file import WholeFile
+
+TICKS = 90_000  # time stamps a second
+# An MP4 carries its index at the end and is lost without it. A fragmented one begins with an empty index.
+_AT_ONCE = {"flush_packets": "1"}  # the header, and each fragment or cluster, goes to the file when it is ready
+_FRAGMENTS = _AT_ONCE | {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+CONTAINERS: dict[str, tuple[str, dict[str, str]]] = {  # by suffix: FFmpeg's name and options
+    ".mp4": ("mp4", _FRAGMENTS),
+    ".mov": ("mov", _FRAGMENTS),
+    ".mkv": ("matroska", _AT_ONCE | {"cluster_time_limit": "1"}),  # ms: each frame is a cluster, for the first ones' sake
+}
+_BROKEN = (av.FFmpegError, OSError, ValueError)  # what PyAV raises when a file cannot be opened or written
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
+
+
+class Encoder:
+    """Writes RGB pictures of one size to `path`: the container by its suffix, yuv420p, BT.709.
+
+    A frame is in the file a quarter of a second after it was added, or with the next one where frames come slower. size:
+    (H, W); fps: what the stream promises, for the rate control and the fragments; crf: 0 (lossless) to 51. Raises SinkError.
+    """
+
+    def __init__(self, path: Path, size: tuple[int, int], fps: float, crf: int = 23, preset: str = "veryfast") -> None:
+        self._path, self._failed, self._key_due = path, False, 0
+        kind, options = CONTAINERS[path.suffix.lower()]
+        if "movflags" in options:
+            options = options | {"frag_duration": str(_fragment_us(fps))}
+        with self._writing():
+            self._file = WholeFile(path, "wb")  # ours: PyAV leaves a file open whose header could not be written
+        try:
+            self._container = av.open(self._file, "w", kind, container_options=options, metadata_errors="replace")
+            self._stream = self._add_stream(size, fps, {"crf": str(crf), "preset": preset, "tune": "zerolatency"})
+            with self._writing():
+                self._container.start_encoding()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def add(self, picture: Image, ticks: int) -> None:
+        """Encode one picture (H, W, 3) at a time in TICKS a second, later than the one before. Raises SinkError."""
+        with self._writing():
+            self._container.mux(self._stream.encode(self._frame(picture, ticks)))
+
+    def _frame(self, picture: Image, ticks: int) -> av.VideoFrame:
+        rgb = av.VideoFrame.from_ndarray(_even(picture), format="rgb24")
+        frame = rgb.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+        frame.pts, frame.time_base = ticks, Fraction(1, TICKS)
+        if ticks >= self._key_due:  # by the clock, not by number: a second of a stream that drops frames is a second too
+            frame.pict_type, self._key_due = PictureType.I, ticks + TICKS
+        return frame
+
+    def close(self) -> None:
+        """Finish the file. Raises SinkError, unless `add` did so already."""
+        told = self._failed
+        try:
+            with self._file, self._writing():
+                self._finish()
+        except SinkError:
+            if not told:
+                raise
+
+    def _finish(self) -> None:
+        try:
+            self._container.mux(self._stream.encode(None))
+        finally:
+            self._container.close()
+
+    def _add_stream(self, size: tuple[int, int], fps: float, options: dict[str, str]) -> VideoStream:
+        height, width = size[0] + size[0] % 2, size[1] + size[1] % 2
+        try:
+            stream = self._container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
+            codec = stream.codec_context
+            codec.height, codec.width, codec.pix_fmt, codec.time_base = height, width, "yuv420p", Fraction(1, TICKS)
+            codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
+            codec.thread_count = max(1, (os.cpu_count() or 1) // 2)  # the other half is the network's
+            codec.thread_type = "SLICE"  # threads by frames would each hold one back
+            codec.open()
+        except _BROKEN as error:
+            remedy = "give frames of at most 16384 pixels a side, and PyPI's PyAV, which has libx264 (pip install av)"
+            raise SinkError(f"H.264 of {width}x{height} pixels cannot be encoded ({_reason(error)}): {remedy}") from error
+        return stream
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except SinkError:
+            raise
+        except _BROKEN as error:
+            self._failed = True
+            remedy = "free some space, or name a file in a folder you may write to"
+            raise SinkError(f"{self._path} cannot be written ({_reason(error)}): {remedy}") from error
+
+
+def fragment_frames(fps: float) -> int:
+    """The most frames that are encoded and not in the file yet: a quarter of a second."""
+    return max(1, int(fps / 4))
+
+
+def _fragment_us(fps: float) -> int:
+    """The length of an MP4's fragment; FFmpeg ends it when the frame after it comes."""
+    return max(1, int((fragment_frames(fps) - 0.5) / fps * 1e6))
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _even(picture: Image) -> Image:
+    """The picture with even sides, as yuv420p halves them: the last row and column are repeated."""
+    below, beside = picture.shape[0] % 2, picture.shape[1] % 2
+    if not below and not beside:
+        return picture
+    return np.pad(picture, ((0, below), (0, beside), (0, 0)), mode="edge")

@@ -1,0 +1,5 @@
+"""The live view in a browser: a web server, its page, and the pictures that it broadcasts."""
+
+from rtseg.sinks.view.sink import ViewSink
+
+__all__ = ["ViewSink"]

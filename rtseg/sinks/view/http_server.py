@@ -1,0 +1,169 @@
+"""An HTTP server that slow clients cannot fill: a thread reads all request heads, and each whole head gets a worker."""
+
+import logging
+import selectors
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+
+from rtseg.errors import ViewerRefused
+from rtseg.sinks.view.http_connection import HEAD_BYTES, HEAD_S, Connection
+
+_log = logging.getLogger(__name__)
+
+PENDING_MOST = 32  # connections whose head is incomplete; the oldest gives way to another
+GUESTS_MOST = 16  # requests that are answered without a place
+_POLL_S = 0.1
+_PAUSE_S = 0.1  # until another connection is accepted, where the system has no room for one
+_TOO_LARGE = b"HTTP/1.0 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n"
+
+
+class HttpServer:
+    """Listens at `address` from construction to `close`, and from `start` on answers each request in a thread of its own.
+
+    A connection without a whole head is bounded in time (5 s), bytes (16 KiB) and number (32, the oldest gives way), and takes
+    no thread. A request is answered as a guest, of whom 16 are served at once, until `seat` gives it one of `places`.
+    send_buffer: bytes that the system keeps for a client. Raises OSError.
+    """
+
+    def __init__(self, address: tuple[str, int], places: int, send_buffer: int, name: str) -> None:
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self._listener = socket.create_server(address, family=family, backlog=128)
+        self._listener.setblocking(False)
+        self._places, self._send_buffer, self._name = places, send_buffer, name
+        self._lock, self._closing = threading.Lock(), threading.Event()
+        self._guests: set[Connection] = set()
+        self._seated: set[Connection] = set()
+        self._workers: list[threading.Thread] = []
+        self._pending: dict[Connection, None] = {}  # the oldest first
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._thread: threading.Thread | None = None
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and the port that it listens on."""
+        host, port = self._listener.getsockname()[:2]
+        return str(host), int(port)
+
+    def start(self, answer: Callable[[Connection], None]) -> None:
+        """Begin to serve. answer: called with each request in a thread of its own; it may raise OSError."""
+        self._answer = answer
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
+
+    def seat(self, connection: Connection) -> None:
+        """Let a request that was checked keep its connection for long. Raises ViewerRefused where every place is taken."""
+        with self._lock:
+            if len(self._seated) >= self._places:
+                raise ViewerRefused(f"{self._places} look already: close another page of this stream first")
+            self._guests.discard(connection)
+            self._seated.add(connection)
+
+    def close(self) -> None:
+        """Hang up on everybody and end every thread; harmless twice."""
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+        self._listener.close()
+        with self._lock:
+            for connection in self._guests | self._seated:
+                connection.hang_up()
+            workers = list(self._workers)
+        for worker in workers:
+            worker.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._closing.is_set():
+                for key, _ in self._selector.select(_POLL_S):
+                    if key.fileobj is self._listener:
+                        self._accept()
+                    elif key.data in self._pending:
+                        self._receive(key.data)
+                self._expire()
+        finally:
+            for connection in list(self._pending):
+                self._forget(connection)
+                connection.end()
+            self._selector.close()
+
+    def _accept(self) -> None:
+        try:
+            accepted, peer = self._listener.accept()
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
+        except OSError as error:
+            _log.warning("a connection could not be accepted: %s", error)
+            self._closing.wait(_PAUSE_S)
+            return
+        if len(self._pending) >= PENDING_MOST:
+            self._drop(next(iter(self._pending)), "another needs its place")
+        accepted.setblocking(False)
+        connection = Connection(accepted, peer)
+        self._selector.register(accepted, selectors.EVENT_READ, connection)
+        self._pending[connection] = None
+
+    def _receive(self, connection: Connection) -> None:
+        try:
+            is_there = connection.receive()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._drop(connection, str(error))
+            return
+        if connection.is_complete:
+            self._start(connection)
+        elif not is_there or len(connection.head) > HEAD_BYTES:
+            with suppress(OSError):
+                connection.socket.send(_TOO_LARGE if is_there else b"")
+            self._drop(connection, "its head is too large" if is_there else "it left within its head")
+
+    def _start(self, connection: Connection) -> None:
+        """Begin to answer a request whose head is here."""
+        self._forget(connection)
+        worker = threading.Thread(target=self._work, args=(connection,), name=f"{self._name}-client", daemon=True)
+        with self._lock:
+            if is_free := len(self._guests) < GUESTS_MOST:
+                self._guests.add(connection)
+                self._workers = [*(one for one in self._workers if one.is_alive()), worker]
+        if not is_free:
+            connection.end()  # even a refusal takes a thread
+            return
+        try:
+            worker.start()
+        except RuntimeError as error:  # the system has no more threads
+            _log.warning("a request could not be answered: %s", error)
+            self._workers.remove(worker)
+            self._end(connection)
+
+    def _work(self, connection: Connection) -> None:
+        try:
+            self._answer(connection)
+        except OSError:
+            _log.debug("a connection ended early", exc_info=True)
+        except Exception:  # noqa: BLE001  a thread's last resort
+            _log.exception("a request could not be answered")
+        finally:
+            self._end(connection)
+
+    def _end(self, connection: Connection) -> None:
+        with self._lock:
+            self._guests.discard(connection)
+            self._seated.discard(connection)
+            connection.end()
+
+    def _expire(self) -> None:
+        now_s = monotonic()
+        for connection in [one for one in self._pending if one.due_s < now_s]:
+            self._drop(connection, f"it sent no whole head in {HEAD_S:g} s")
+
+    def _drop(self, connection: Connection, reason: str) -> None:
+        self._forget(connection)
+        connection.end()
+        _log.debug("a connection was dropped: %s", reason)
+
+    def _forget(self, connection: Connection) -> None:
+        del self._pending[connection]
+        self._selector.unregister(connection.socket)

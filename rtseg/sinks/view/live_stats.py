@@ -1,0 +1,124 @@
+"""The figures of a stream's newest frames, for whoever watches: from the same traces as the bench's report."""
+
+import math
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+from rtseg.frame import StreamInfo
+from rtseg.measure.region import Measurement, measure
+from rtseg.overlay import OKABE_ITO
+from rtseg.result import Result
+from rtseg.text.safe_text import cleaned
+from rtseg.trace import LatencyTrace
+
+_PLOT_S = 10.0  # of the curve: some ten beats of a heart
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is kept of a frame: everything but its pixels."""
+
+    trace: LatencyTrace
+    dropped: int
+    life: str
+    reason: str
+    measurements: tuple[Measurement, ...]
+
+
+class Figures:
+    """Keeps what is told of the newest `window` frames; `snapshot` may be asked for in any thread."""
+
+    def __init__(self, window: int = 300) -> None:
+        self._lock = threading.Lock()
+        self._seen = deque[Seen](maxlen=window)
+        self.open(StreamInfo(1, 1, 25.0))
+
+    def open(self, info: StreamInfo) -> None:
+        """Forget the stream before."""
+        with self._lock:
+            self._seen.clear()
+            self._info, self._frames, self._dropped, self._late = info, 0, 0, 0
+
+    def add(self, result: Result) -> None:
+        """Count one result."""
+        segmentation = result.segmentation
+        seen = Seen(result.trace, result.dropped, segmentation.life.value, segmentation.reason, measure(segmentation))
+        with self._lock:
+            self._seen.append(seen)
+            self._frames += 1
+            self._dropped += result.dropped
+            self._late += result.trace.total_ns > self._info.period_ns
+
+    def snapshot(self) -> dict[str, Any]:
+        """The figures as plain values, unknown ones None; times in milliseconds, of the newest frames, counts of all."""
+        with self._lock:
+            seen, counts = list(self._seen), {"frames": self._frames, "dropped": self._dropped, "late": self._late}
+            period_ns = self._info.period_ns
+        if not seen:
+            return counts
+        told: dict[str, Any] = cleaned(_newest(seen[-1]) | {"curve": _curve(seen)})
+        return counts | _speed([one.trace for one in seen], period_ns) | told
+
+
+def _speed(traces: list[LatencyTrace], period_ns: int) -> dict[str, Any]:
+    """Percentiles by rank, as a LatencyReport's: filling one with so many frames would hold the stream up for 10 ms."""
+    totals, elapsed_ns = [trace.total_ns for trace in traces], traces[-1].ended_ns - traces[0].ended_ns
+    durations: dict[str, list[int]] = {}
+    for trace in traces:
+        for name, duration_ns in trace.stages_ns.items():
+            durations.setdefault(name, []).append(duration_ns)
+    return {
+        "fps": _finite((len(traces) - 1) * 1e9 / elapsed_ns) if elapsed_ns > 0 else None,
+        "period_ms": period_ns / 1e6,
+        "stages_ms": {name: _percentile_ms(of_stage, 50) for name, of_stage in durations.items()},
+        "p50_ms": _percentile_ms(totals, 50),
+        "p99_ms": _percentile_ms(totals, 99),
+    }
+
+
+def _percentile_ms(durations_ns: list[int], percent: int) -> float:
+    """What `percent` of the durations do not exceed, in milliseconds."""
+    rank = math.ceil(percent / 100 * len(durations_ns))
+    return round(sorted(durations_ns)[rank - 1] / 1e6, 2)
+
+
+def _newest(seen: Seen) -> dict[str, Any]:
+    return {"life": seen.life, "reason": seen.reason, "classes": [_class(i, one) for i, one in enumerate(seen.measurements)]}
+
+
+def _class(index: int, measured: Measurement) -> dict[str, Any]:
+    return {
+        "name": measured.name,
+        "colour": "#{:02x}{:02x}{:02x}".format(*OKABE_ITO[index % len(OKABE_ITO)]),
+        "area_px": measured.area_px,
+        "area_mm2": _finite(measured.area_mm2),
+        "diameter_px": _finite(measured.diameter_px),
+        "diameter_mm": _finite(measured.diameter_mm),
+        "confidence": _finite(measured.confidence),
+    }
+
+
+def _curve(seen: list[Seen]) -> dict[str, Any]:
+    """Each class's area over the newest seconds; time counts back from the newest frame."""
+    newest_ns = seen[-1].trace.captured_ns
+    recent = [one for one in seen if newest_ns - one.trace.captured_ns <= _PLOT_S * 1e9]
+    known = all(measured.area_mm2 is not None for measured in recent[-1].measurements)
+    areas = {
+        measured.name: [_area(one.measurements, i, known) for one in recent]
+        for i, measured in enumerate(recent[-1].measurements)
+    }
+    times = [round((one.trace.captured_ns - newest_ns) / 1e9, 3) for one in recent]
+    return {"seconds": times, "unit": "mm²" if known else "px", "areas": areas}
+
+
+def _area(measurements: tuple[Measurement, ...], index: int, in_mm: bool) -> float | None:
+    """The class's area in a frame; None where the frame was segmented by another model, or its pixels have no size."""
+    if index >= len(measurements):
+        return None
+    return _finite(measurements[index].area_mm2 if in_mm else measurements[index].area_px)
+
+
+def _finite(value: float | None) -> float | None:
+    return round(value, 2) if value is not None and math.isfinite(value) else None

@@ -1,0 +1,172 @@
+"""A small web server for one stream: a page, the overlay as MJPEG, and the figures as JSON. Nothing else can be asked for."""
+
+import ipaddress
+import logging
+import secrets
+import socket
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from importlib.resources import files
+from io import BytesIO
+from urllib.parse import parse_qs, urlsplit
+
+from rtseg.errors import ConfigError, SinkError, ViewerRefused
+from rtseg.sinks.view.http_connection import Connection
+from rtseg.sinks.view.http_server import HttpServer
+from rtseg.sinks.view.mjpeg import CONTENT_TYPE, SEND_BUFFER, parts
+from rtseg.sinks.view.screen import Screen
+from rtseg.sinks.view.viewport import parse_room
+from rtseg.text.safe_text import json_text
+
+_log = logging.getLogger(__name__)
+
+_SCRIPTS = ("live.js", "picture.js", "player.js")
+ASSETS = {"live.css": "text/css"} | dict.fromkeys(_SCRIPTS, "text/javascript")  # what the page asks for, and no secret
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'",
+}
+
+
+class ViewServer:
+    """Serves a screen at http://host:port/ from threads of its own, from construction until `close`.
+
+    host: of an interface; where it is not this machine's alone, a key in the address keeps others out. port: 0 for any that is
+    free. viewers_most: connections that may watch at once. Raises SinkError.
+    """
+
+    def __init__(self, screen: Screen, host: str = "127.0.0.1", port: int = 8000, viewers_most: int = 8) -> None:
+        self._screen, self.key = screen, "" if is_loopback(host) else secrets.token_urlsafe(16)
+        try:
+            self._server = HttpServer((host, port), viewers_most, SEND_BUFFER, "rtseg-view")
+        except (OSError, OverflowError) as error:
+            raise SinkError(f"nothing can be served at {host}:{port} ({error}): give another host or port") from error
+        self._server.start(self._answer)
+
+    @property
+    def url(self) -> str:
+        """Where the page is."""
+        return url_of(*self._server.address) + (f"?key={self.key}" if self.key else "")
+
+    def close(self) -> None:
+        """Hang up on everybody and end every thread."""
+        self._server.close()
+
+    def _answer(self, connection: Connection) -> None:
+        _Handler(self._screen, self.key, self._server, connection)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one request: HTTP/1.0, so that no idle connection holds a thread. The head is here already."""
+
+    server_version, sys_version = "rtseg", ""
+
+    def __init__(self, screen: Screen, key: str, server: HttpServer, connection: Connection) -> None:
+        self._screen, self._key, self._server, self._client = screen, key, server, connection
+        super().__init__(connection.socket, connection.peer, None)  # type: ignore[arg-type]
+
+    def setup(self) -> None:
+        self.rfile, self.wfile = BytesIO(self._client.head), self._client
+
+    def do_GET(self) -> None:
+        try:
+            asked = urlsplit(self.path)
+        except ValueError:
+            self._refuse(HTTPStatus.BAD_REQUEST, "this is no address: the page is at /")
+            return
+        if not is_ours(self.headers.get("Host", "")):
+            self._refuse(HTTPStatus.FORBIDDEN, "this server is not asked by that name: use its address")
+        elif (name := asked.path[1:]) in ASSETS:
+            self._send(ASSETS[name], page(name))
+        elif not secrets.compare_digest(parse_qs(asked.query).get("key", [""])[0].encode(), self._key.encode()):
+            self._refuse(HTTPStatus.FORBIDDEN, "the address lacks its key: use the one that rtseg printed")
+        elif asked.path == "/video":
+            self._watch(parse_qs(asked.query).get("room", [""])[0])
+        else:
+            self._answer(asked.path)
+
+    def _answer(self, path: str) -> None:
+        if path == "/":
+            self._send("text/html", page("live.html"))
+        elif path == "/figures":
+            self._send("application/json", json_text(self._screen.snapshot()).encode())
+        else:
+            self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here: the page is at /")
+
+    def _watch(self, room: str) -> None:
+        try:
+            with self._screen.broadcast.viewer(parse_room(room)):
+                self._server.seat(self._client)
+                self._head(HTTPStatus.OK, CONTENT_TYPE)
+                self._screen.redraw()
+                for piece in parts(self._screen.broadcast):
+                    self._write_or_probe(piece)
+        except ConfigError as error:
+            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
+        except ViewerRefused as error:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+    def _write_or_probe(self, piece: bytes) -> None:
+        """Send a piece; where there is none, find out whether the viewer has left. Raises OSError."""
+        if piece:
+            self.wfile.write(piece)
+        elif self._client.has_left():
+            raise ConnectionAbortedError("the viewer has left")
+        else:
+            self._client.check()
+
+    def _refuse(self, status: HTTPStatus, text: str) -> None:
+        self._send("text/plain", text.encode(), status)
+
+    def _send(self, kind: str, body: bytes, status: HTTPStatus = HTTPStatus.OK) -> None:
+        self._head(status, kind if kind.startswith("image") else f"{kind}; charset=utf-8", len(body))
+        self.wfile.write(body)
+
+    def _head(self, status: HTTPStatus, kind: str, length: int | None = None) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        if length is not None:
+            self.send_header("Content-Length", str(length))
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the base class's name
+        _log.debug(format, *args)
+
+
+def page(name: str) -> bytes:
+    """A file of the page, by our own name for it."""
+    return (files("rtseg.sinks.view") / "page" / name).read_bytes()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches a host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def url_of(host: str, port: int) -> str:
+    """Where a server is to be asked; of every interface, the one of this machine alone."""
+    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
+
+
+def is_ours(host: str) -> bool:
+    """Whether a Host header names this machine as we allow it: by an address, as localhost, or by its own name.
+
+    A page of somebody else, whose name was made to lead here (DNS rebinding), sends that name.
+    """
+    own = socket.gethostname().lower()
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name in ("localhost", own, f"{own}.local") or bool(ipaddress.ip_address(name))
+    except ValueError:
+        return False

@@ -1,0 +1,53 @@
+"""A sink that shows the stream in a browser."""
+
+from collections.abc import Callable
+
+from rtseg.frame import StreamInfo
+from rtseg.overlay import Overlay
+from rtseg.result import Result
+from rtseg.sinks.view.screen import Screen
+from rtseg.sinks.view.server import ViewServer
+
+
+class ViewSink:
+    """Serves a page with the live overlay and its figures while the stream runs.
+
+    host, port: where; see ViewServer. on_ready: is told the page's address. Nothing is drawn or coded while nobody looks, and
+    whoever is slow gets newer pictures, never older ones from a queue.
+    """
+
+    def __init__(
+        self,
+        overlay: Overlay | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8000,
+        on_ready: Callable[[str], None] | None = None,
+    ) -> None:
+        self._host, self._port, self._on_ready = host, port, on_ready
+        self.screen = Screen(overlay)
+        self._server: ViewServer | None = None
+
+    @property
+    def url(self) -> str | None:
+        """Where the page is, while it is served."""
+        return self._server.url if self._server else None
+
+    def open(self, info: StreamInfo) -> None:
+        """Begin to serve. Raises SinkError."""
+        self.close()
+        self._server = ViewServer(self.screen, self._host, self._port)
+        self.screen.open(info)
+        if self._on_ready:
+            self._on_ready(self._server.url)
+
+    def write(self, result: Result) -> None:
+        """Show one result."""
+        self.screen.write(result)
+
+    def close(self) -> None:
+        """Hang up on those who watch, and stop serving; harmless twice."""
+        self.screen.close()
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()

@@ -1,0 +1,23 @@
+"""The clips that come with the package, so that everything can be tried without a recording."""
+
+from importlib.resources import files
+from pathlib import Path
+
+from rtseg.errors import SourceNotFound
+from rtseg.frame import Spacing
+from rtseg.sources.files.video import VideoFile
+
+
+def open_clip(name: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> VideoFile:
+    """A bundled clip by its name. Raises SourceNotFound."""
+    clips = bundled_clips()
+    if name not in clips:
+        known = ", ".join(f"clip:{known}" for known in sorted(clips)) or "none in this installation"
+        raise SourceNotFound(f"there is no bundled clip {name!r}: the clips are {known}")
+    return VideoFile(clips[name], fps=fps, spacing_mm=spacing_mm)
+
+
+def bundled_clips() -> dict[str, Path]:
+    """The bundled clips: their names and files."""
+    folder = Path(str(files("rtseg.sources.files") / "clips"))
+    return {path.stem: path for path in folder.glob("*.mp4")}

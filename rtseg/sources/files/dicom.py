@@ -1,0 +1,183 @@
+"""Ultrasound in DICOM files, multi-frame or one file a frame, through pydicom and the decoders that it finds."""
+
+import logging
+import re
+import warnings
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rtseg.errors import MissingExtra, SourceError, SourceNotFound
+from rtseg.frame import Origin, Spacing
+from rtseg.limits import check_size
+from rtseg.sources.base import DEFAULT_FPS, existing, is_there, stream_info
+from rtseg.sources.files.dicom_header import TAGS, Timing, spacing, timing
+from rtseg.sources.files.dicom_pixels import PALETTE, levels_of, shown
+from rtseg.sources.files.raw_frames import Inflating
+from rtseg.sources.files.sequence import Picture, Sequence
+from rtseg.sources.pixels.intensity import GreyUntilColour, Pixels, levels_between
+
+try:
+    import pydicom
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.pixels.processing import apply_color_lut
+    from pydicom.pixels.utils import iter_pixels, pixel_array
+except ImportError as error:
+    raise MissingExtra("a DICOM source", "dicom") from error
+
+_MOST_SIDE = 16384  # pixels
+_MOST_INFLATED = 1 << 28  # bytes
+_META_BYTES = 144  # of the preamble, the prefix and the group's length, behind which the rest of the file meta group stands
+_RUST_PANIC = "PanicException"  # what a broken file makes pylibjpeg-rle raise: it is no Exception, and has no importable class
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One file of a series: size in pixels, number of frames, times, pixel size. place: sorts the files of a folder."""
+
+    path: Path
+    size: tuple[int, int]
+    frames: int
+    timing: Timing
+    spacing_mm: Spacing | None
+    place: tuple[object, ...]
+
+
+def open_dicom(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Sequence:
+    """The frames of a DICOM file, or of the files in a folder, by series and instance number.
+
+    Frames are decoded one by one. The rate is that of the file's frame times, 25 where it has none; the pixel size is that of
+    the B-mode region, and unknown where the files of a folder differ in it. Nothing else of a header is read, and none of it
+    is logged. Raises SourceError, SourceNotFound, ConfigError.
+    """
+    path = Path(where)
+    instances = _folder(path) if is_there(path) and path.is_dir() else [_instance(existing(path))]
+    first, spacings = instances[0], {instance.spacing_mm for instance in instances}
+    rate = fps if fps is not None else first.timing.fps or DEFAULT_FPS
+    known_mm = spacing_mm or (spacings.pop() if len(spacings) == 1 else None)
+    return Sequence(stream_info(*first.size, rate, known_mm, sum(one.frames for one in instances)), _pictures(instances))
+
+
+def _folder(folder: Path) -> list[Instance]:
+    """The pictures of a folder in order; files of other kinds are passed over."""
+    try:
+        files = sorted(file for file in folder.iterdir() if file.is_file())
+    except OSError as error:
+        raise SourceError(f"{folder} cannot be listed ({error.strerror}): check the folder's permissions") from error
+    found = [instance for file in files if (instance := _instance_or_none(file))]
+    if not found:
+        raise SourceNotFound(f"{folder} holds no DICOM picture: give the folder in which the series' own files lie")
+    return sorted(found, key=lambda instance: instance.place)
+
+
+def _instance_or_none(file: Path) -> Instance | None:
+    try:
+        return _instance(file)
+    except SourceError:
+        return None
+
+
+def _instance(path: Path) -> Instance:
+    """What a file says of itself. Raises SourceError."""
+    with _told(path, "is no DICOM picture", "give a file of an ultrasound series, as the archive sends it"):
+        _check_deflated(path)
+        header = _header(path)
+        size, frames = (int(header.get("Rows") or 0), int(header.get("Columns") or 0)), int(header.get("NumberOfFrames") or 1)
+        if not (min(size) > 0 and max(size) <= _MOST_SIDE and frames > 0):
+            raise ValueError(f"it says {frames} frames of {size[1]}x{size[0]} pixels")
+        series, number = (int(header.get(f"{name}Number") or 0) for name in ("Series", "Instance"))
+        place = (series, str(header.get("SeriesInstanceUID", "")), number, _natural_order(path.name))
+        instance = Instance(path, size, frames, timing(header), spacing(header), place)
+    check_size(path, *size)
+    if not header.file_meta.get("TransferSyntaxUID"):
+        raise SourceError(f"{path} does not say how its pixels are coded (transfer syntax): have the archive send it again")
+    return instance
+
+
+def _check_deflated(path: Path) -> None:
+    """Refuse a deflated data set that unpacks to too much: pydicom unpacks all of it at once. Raises ValueError, zlib.error."""
+    with path.open("rb") as file:
+        if file.read(132)[128:] != b"DICM":
+            return
+        meta = pydicom.filereader.read_file_meta_info(path)
+        if meta.get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
+            return
+        file.seek(_META_BYTES + int(meta.FileMetaInformationGroupLength))
+        unpacked, left = Inflating(file, has_header=False), _MOST_INFLATED
+        while piece := unpacked.read(1 << 20):
+            left -= len(piece)
+            if left < 0:
+                raise ValueError(f"its deflated data are more than {_MOST_INFLATED >> 20} MiB")
+
+
+def _header(path: Path) -> Any:
+    return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS), force=True)
+
+
+def _pictures(instances: list[Instance]) -> Generator[Picture, None, None]:
+    grey = GreyUntilColour()
+    for instance in instances:
+        given = 0
+        try:
+            for picture in _frames(instance, grey):
+                yield picture
+                given += 1
+        except SourceError as error:
+            raise SourceError(f"{error}; {given} of its {instance.frames} frames could be read") from error
+
+
+def _frames(instance: Instance, grey: GreyUntilColour) -> Iterator[Picture]:
+    """One file's frames. Raises SourceError after the last that can be decoded."""
+    what, remedy = "cannot be decoded", "have the archive send it again, as Explicit VR Little Endian"
+    with _told(instance.path, what, remedy):
+        header = _header(instance.path)
+        syntax = header.file_meta.TransferSyntaxUID
+        lacks_decoder = syntax.is_encapsulated and not get_decoder(syntax).is_available
+    if lacks_decoder:
+        raise MissingExtra(f"{instance.path}, coded as {syntax.name},", "dicom")
+    with _told(instance.path, what, remedy):
+        levels = levels_of(header) or levels_between(iter_pixels(instance.path))
+    with closing(_decoded(instance, header)) as decoded:
+        for index in range(instance.frames):
+            with _told(instance.path, what, remedy):
+                pixels = next(decoded)
+                pixels = apply_color_lut(pixels, header) if header.PhotometricInterpretation == PALETTE else pixels
+                image = grey.of(shown(pixels, header, levels))
+            yield Picture(image, Origin(timestamp_ns=instance.timing.of(index), spacing_mm=instance.spacing_mm))
+
+
+def _decoded(instance: Instance, header: Any) -> Generator[Pixels, None, None]:
+    """A file's frames as they are stored, but in RGB where they were luma and chroma."""
+    plain = not header.file_meta.TransferSyntaxUID.is_encapsulated
+    if plain and header.PhotometricInterpretation == "YBR_FULL_422":
+        # One by one: pydicom 3.0 takes the second frame for one whose chroma is not halved.
+        for index in range(instance.frames):
+            yield pixel_array(instance.path, index=index)
+    else:
+        yield from iter_pixels(instance.path)
+
+
+@contextmanager
+def _told(path: Path, what: str, remedy: str) -> Iterator[None]:
+    """Raise SourceError for what pydicom and its decoders raise on a bad file; their warnings quote headers, and go nowhere."""
+    log = logging.getLogger("pydicom")
+    before, log.disabled = log.disabled, True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != _RUST_PANIC:
+            raise
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        raise SourceError(f"{path} {what} ({reason}): {remedy}") from error
+    finally:
+        log.disabled = before
+
+
+def _natural_order(name: str) -> tuple[tuple[int, int | str], ...]:
+    """A key that sorts IM2 before IM10."""
+    parts = re.split(r"(\d+)", name)
+    return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts)

@@ -1,0 +1,50 @@
+"""From the pixels that DICOM stores to those that a screen shows."""
+
+from typing import Any
+
+import numpy as np
+
+from rtseg.errors import SourceError
+from rtseg.frame import Image
+from rtseg.sources.files.dicom_header import numbers
+from rtseg.sources.pixels.intensity import Levels, Pixels
+
+PALETTE = "PALETTE COLOR"
+_SHOWN = Levels(0, 255)  # as they are
+
+
+def levels_of(header: Any) -> Levels | None:
+    """Which stored values are black and white; None where more than 8 bits have no window.
+
+    They are those of the first window (PS3.3, C.11.2.1.2), or the least and the greatest possible of 8 bits. A sigmoid window
+    is taken as a linear one; lookup tables for the window are not looked at.
+    """
+    centre, width = (_first(header, f"Window{name}", 0.0) for name in ("Center", "Width"))
+    if width < 1:
+        return _possible(header) if int(header.BitsStored) <= 8 else None
+    exact = header.get("VOILUTFunction", "LINEAR") != "LINEAR"
+    black, white = (centre - width / 2, centre + width / 2) if exact else (centre - width / 2, centre + width / 2 - 1)
+    slope, intercept = _first(header, "RescaleSlope", 1.0) or 1.0, _first(header, "RescaleIntercept", 0.0)
+    return Levels((black - intercept) / slope, (white - intercept) / slope)
+
+
+def shown(pixels: Pixels, header: Any, levels: Levels) -> Image:
+    """A decoded frame, grey (H, W) or RGB (H, W, 3), in 8 bits. Raises SourceError for what is no picture."""
+    if pixels.dtype.kind not in "iub" or pixels.ndim not in (2, 3):
+        raise SourceError(f"the pixels are {pixels.dtype} of {pixels.shape}: that is no picture, give the B-mode series")
+    if pixels.ndim == 3:
+        bits = pixels.dtype.itemsize * 8 if header.PhotometricInterpretation == PALETTE else int(header.BitsStored)
+        levels = Levels(0, 2**bits - 1)
+    image: Image = pixels.astype(np.uint8, copy=False) if levels == _SHOWN and pixels.dtype == np.uint8 else levels.of(pixels)
+    return np.invert(image) if header.PhotometricInterpretation == "MONOCHROME1" else image
+
+
+def _first(header: Any, name: str, default: float) -> float:
+    """The first number of an element."""
+    return next(iter(numbers(header.get(name))), default)
+
+
+def _possible(header: Any) -> Levels:
+    bits = int(header.BitsStored)
+    signed = int(header.PixelRepresentation)
+    return Levels(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else Levels(0, 2**bits - 1)

@@ -1,0 +1,22 @@
+"""NIfTI sequences (.nii, .nii.gz), frame by frame."""
+
+from pathlib import Path
+
+from rtseg.frame import Spacing
+from rtseg.nifti import open_volume
+from rtseg.sources.base import existing
+from rtseg.sources.files.orientation import Orientation
+from rtseg.sources.files.raw_frames import open_stored
+from rtseg.sources.files.sequence import Sequence
+from rtseg.sources.files.tracked_frames import TrackedFrames
+
+
+def open_nifti(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Sequence:
+    """The frames of a NIfTI of (x, y, t) or (x, y, 1, t): x along a row, y down a column, as they are stored.
+
+    Pixels other than 8 bits are scaled from the least to the greatest value of the recording. Spacing and rate are known where
+    their units are. Raises SourceError, SourceNotFound, ConfigError.
+    """
+    volume = open_volume(existing(Path(where)))
+    rate = fps if fps is not None else volume.fps
+    return open_stored(volume, Orientation(), TrackedFrames(), rate, spacing_mm or volume.spacing_mm)

@@ -1,0 +1,177 @@
+"""How a recording lies in its folder: pictures without loss, and a line of JSON for each frame.
+
+FOLDER/frames.jsonl      a header, a line for each frame, and at the end a line with the counts
+FOLDER/pictures-0.mkv    FFV1 in Matroska, which other programs play, too; another file where the size or the colours change
+"""
+
+import json
+import math
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from rtseg.errors import SourceError
+from rtseg.frame import Frame, Labels, Life, Origin, Spacing, StreamInfo
+from rtseg.limits import check_size
+from rtseg.sources.base import stream_info
+from rtseg.text.safe_text import printable
+
+FORMAT = 1
+LINES = "frames.jsonl"
+PIXELS = {2: ("gray", "gray"), 3: ("bgr0", "rgb24")}  # of an image's dimensions: as FFV1 stores them, and as an array has them
+_MOST_CORNERS, _MOST_SIDE = 1000, 16384
+_MOST_PARTS = 1 << 20
+_END_OF_TIME = 1 << 63  # nanoseconds: 292 years
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What became of a frame when it was recorded.
+
+    captured_ns: on the clock of then. sector: the kind, the corners (x, y) and the confidence of where the ultrasound was.
+    labels: CRC-32 of the label map's bytes. dropped: frames lost before this one, by the line itself. unrecorded: frames
+    before this one that the recorder had no time for.
+    """
+
+    captured_ns: int
+    life: Life
+    reason: str
+    kind: str
+    outline: tuple[tuple[float, float], ...]
+    confidence: float
+    labels: int
+    dropped: int = 0
+    unrecorded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedFrame(Frame):
+    """A frame of a recording, with what became of it then."""
+
+    decision: Decision | None = None
+
+
+def pictures_name(part: int) -> str:
+    """The file of a part's pictures."""
+    return f"pictures-{part}.mkv"
+
+
+def check_of(labels: Labels) -> int:
+    """CRC-32 of a label map's bytes."""
+    return zlib.crc32(labels.tobytes())
+
+
+def header_line(info: StreamInfo, model: str | None, surroundings: bool, version: str) -> dict[str, Any]:
+    """The first line. surroundings: whether what stands around the sector was recorded."""
+    return {"recording": FORMAT, "rtseg": version, "model": model, "surroundings": surroundings, "stream": asdict(info)}
+
+
+def frame_line(frame: Frame, decision: Decision, place: tuple[int, int]) -> dict[str, Any]:
+    """A frame's line. place: the part its picture is in, and its number there."""
+    origin = None if frame.origin is None else asdict(frame.origin)
+    return {"index": frame.index, "place": place, **asdict(decision), "origin": origin}
+
+
+def end_line(frames: int, unrecorded: int) -> dict[str, Any]:
+    """The last line of a recording that was finished. unrecorded: all frames that the recorder had no time for."""
+    return {"end": True, "frames": frames, "unrecorded": unrecorded}
+
+
+def is_end(line: bytes) -> bool:
+    """Whether a line is the last one."""
+    return line.startswith(b'{"end":')
+
+
+def promised_frames(line: bytes) -> int | None:
+    """The number of frames that the last line of a finished recording gives; None for any other line."""
+    try:
+        return int(json.loads(line)["frames"]) if is_end(line) else None
+    except _NOT_A_LINE:
+        return None
+
+
+def read_header(line: bytes) -> StreamInfo:
+    """The stream of a recording. Raises SourceError."""
+    try:
+        header = json.loads(line)
+        stream = header["stream"]
+        if header["recording"] != FORMAT:
+            raise ValueError(f"its format is {header['recording']!r} and this rtseg reads {FORMAT}")
+        height, width, spacing_mm = int(stream["height"]), int(stream["width"]), _spacing(stream["spacing_mm"])
+        if not (0 < height <= _MOST_SIDE and 0 < width <= _MOST_SIDE):
+            raise ValueError(f"it says {height} x {width} pixels")
+        check_size("the recording", height, width)
+        info = replace(stream_info(height, width, float(stream["fps"]), spacing_mm), live=bool(stream["live"]))
+    except _NOT_A_LINE as error:
+        raise SourceError(f"the header is not one of a recording ({error}): record again with rtseg run --record") from error
+    return info
+
+
+def read_line(line: bytes, not_before_ns: int = 0) -> tuple[int, tuple[int, int], Decision, Origin | None]:
+    """A frame's index, the place of its picture, its decision and its origin.
+
+    not_before_ns: when the frame before it was captured. Raises SourceError, also for a frame from before that.
+    """
+    try:
+        values = json.loads(line)
+        part, number = (int(value) for value in values["place"])
+        if not (0 <= part <= _MOST_PARTS and 0 <= number < _END_OF_TIME):
+            raise ValueError("its picture has no place")
+        decision = _decision(values)
+        if decision.captured_ns < not_before_ns:
+            raise ValueError(f"its captured_ns is {decision.captured_ns}, which is before that of the frame before it")
+        return _time(values["index"], "index"), (part, number), decision, _origin(values["origin"])
+    except _NOT_A_LINE as error:
+        raise SourceError(f"a line is not one of a recording ({error}): go on with the frames before it") from error
+
+
+_NOT_A_LINE = (ValueError, LookupError, TypeError, OverflowError, AttributeError, RecursionError)
+
+
+def _decision(values: Mapping[str, Any]) -> Decision:
+    corners = tuple((float(x), float(y)) for x, y in values["outline"][:_MOST_CORNERS])
+    if len(corners) < 3 or not all(math.isfinite(place) and abs(place) < 1e6 for corner in corners for place in corner):
+        raise ValueError("the sector has no corners")
+    counts = (int(values[name]) for name in ("labels", "dropped", "unrecorded"))
+    life, confidence = Life(values["life"]), float(values["confidence"])
+    if not math.isfinite(confidence):
+        raise ValueError(f"its confidence is {confidence}")
+    captured_ns, reason = _time(values["captured_ns"], "captured_ns"), printable(str(values["reason"]))
+    return Decision(captured_ns, life, reason, str(values["kind"]), corners, confidence, *counts)
+
+
+def _origin(values: Mapping[str, Any] | None) -> Origin | None:
+    if values is None:
+        return None
+    return Origin(
+        device=printable(str(values["device"])),
+        timestamp_ns=_integer(values["timestamp_ns"]),
+        corrected_ns=_integer(values["corrected_ns"]),
+        spacing_mm=_spacing(values["spacing_mm"]),
+        matrix=values["matrix"] and _matrix(values["matrix"]),
+        transforms={printable(str(name)): _matrix(matrix) for name, matrix in values["transforms"].items()},
+    )
+
+
+def _integer(value: Any) -> int | None:
+    number = None if value is None else int(value)
+    if number is not None and abs(number) >= _END_OF_TIME:
+        raise ValueError("a time of its origin has more than 63 bits")
+    return number
+
+
+def _time(value: Any, name: str) -> int:
+    """A count of frames or of nanoseconds. Raises ValueError for one that is negative or has more than 63 bits."""
+    number = int(value)
+    if not 0 <= number < _END_OF_TIME:
+        raise ValueError(f"its {name} is {value!r:.40}, which is not between 0 and 2^63")
+    return number
+
+
+def _spacing(value: Any) -> Spacing | None:
+    return None if value is None else (float(value[0]), float(value[1]))
+
+
+def _matrix(rows: Any) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(float(value) for value in row) for row in rows)

@@ -1,0 +1,212 @@
+"""A recording of `rtseg run --record`, played again."""
+
+import logging
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter_ns
+from typing import BinaryIO
+from urllib.parse import parse_qs
+
+import av
+import numpy as np
+from av.error import FFmpegError
+
+from rtseg.errors import ConfigError, SourceError
+from rtseg.frame import Frame, Image, Spacing, StreamInfo
+from rtseg.sources.base import existing
+from rtseg.sources.files.recording import (
+    LINES,
+    PIXELS,
+    RecordedFrame,
+    is_end,
+    pictures_name,
+    promised_frames,
+    read_header,
+    read_line,
+)
+from rtseg.sources.pixels.decoder import size_limit, video_stream
+
+_log = logging.getLogger(__name__)
+_PACES = ("original", "fast")
+_GAPS = ("wait", "skip")
+_LONG_GAP_NS = 5_000_000_000  # a longer one is reported, as it looks like a program that hangs
+_MOST_LINE = 1 << 20
+
+
+class Replay:
+    """The frames of a recording, with what became of them then, at their original pace or as fast as they are taken.
+
+    Nothing is dropped, whatever the pace: what was dropped then is missing, and only that. A recording that was killed ends
+    with its last whole frame, which is said on the log; one that was finished and lacks frames now raises SourceError after
+    those that are there. gaps: "skip" leaves out pauses of more than 5 s, which are logged in any case.
+    Raises SourceError, SourceNotFound.
+    """
+
+    def __init__(
+        self, folder: str | Path, pace: str = "original", spacing_mm: Spacing | None = None, *, gaps: str = "wait"
+    ) -> None:
+        if pace not in _PACES:
+            raise ConfigError(f"{pace!r} is no pace: replay a folder with ?pace={' or ?pace='.join(_PACES)}")
+        if gaps not in _GAPS:
+            raise ConfigError(f"gaps={gaps!r} is not known: replay a folder with ?gaps={' or ?gaps='.join(_GAPS)}")
+        self._folder, self._paced, self._skips = Path(folder), pace == "original", gaps == "skip"
+        lines = existing(self._folder / LINES)
+        with _reading(lines), lines.open("rb") as file:
+            recorded = read_header(file.readline(_MOST_LINE))
+            frames, self._promised = 0, None
+            for line in _whole_lines(file):
+                frames += not is_end(line)
+                self._promised = promised_frames(line)
+        self.was_live = recorded.live
+        self._info = replace(recorded, live=False, frames=frames, spacing_mm=spacing_mm or recorded.spacing_mm)
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
+        self._frames = self._read(lines)
+
+    @property
+    def info(self) -> StreamInfo:
+        """The stream's as it was recorded, but not live: a replay is never dropped from."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        offset_ns, before_ns = 0, None
+        while (frame := self._next_frame()) is not None and frame.decision is not None:
+            then_ns, now_ns = frame.decision.captured_ns, perf_counter_ns()
+            if before_ns is None or self._is_skipped(frame.index, then_ns - before_ns):
+                offset_ns = now_ns - then_ns
+            before_ns = then_ns
+            if self._paced and self._closed.wait(min(max(0, then_ns + offset_ns - now_ns) / 1e9, threading.TIMEOUT_MAX)):
+                return
+            yield replace(frame, captured_ns=perf_counter_ns())
+
+    def _is_skipped(self, index: int, gap_ns: int) -> bool:
+        """Whether the pause before a frame is left out; a long one is logged."""
+        if not self._paced or gap_ns <= _LONG_GAP_NS:
+            return False
+        what = "it is skipped" if self._skips else "it is waited for; leave such gaps out with --skip-gaps or ?gaps=skip"
+        _log.warning("%s has a gap of %.1f s before frame %d: %s", self._folder, gap_ns / 1e9, index, what)
+        return self._skips
+
+    def close(self) -> None:
+        """Close the files; a frame that is being waited for is not given."""
+        self._closed.set()
+        with self._lock:
+            self._frames.close()
+
+    def _next_frame(self) -> RecordedFrame | None:
+        with self._lock:
+            return None if self._closed.is_set() else next(self._frames, None)
+
+    def _read(self, path: Path) -> Generator[RecordedFrame, None, None]:
+        """The frames in order, as long as both their lines and their pictures are whole."""
+        pictures, given, before_ns = _Pictures(self._folder), 0, 0
+        try:
+            with _reading(path), path.open("rb") as file:
+                file.readline(_MOST_LINE)
+                for number, line in enumerate(_whole_lines(file), start=2):
+                    if is_end(line):
+                        break
+                    with _naming(path, number):
+                        index, place, decision, origin = read_line(line, not_before_ns=before_ns)
+                    before_ns, image = decision.captured_ns, pictures.at(*place)
+                    if image is None:
+                        break
+                    yield RecordedFrame(image, index, 0, origin, decision)
+                    given += 1
+            if self._promised == given:
+                return
+            if self._promised is not None:
+                raise SourceError(
+                    f"{self._folder} is cut off or damaged: {given} of its {self._promised} frames could be read; "
+                    "go on with those, or copy it again"
+                )
+            _log.warning("%s was not finished: its %d whole frames were played", self._folder, given)
+        finally:
+            pictures.close()
+
+
+def open_replay(words: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Replay:
+    """What follows `replay:`: a folder, and with `?pace=fast` no waiting between frames. Raises ConfigError, SourceError."""
+    if fps is not None:
+        raise ConfigError("a recording has its own times: leave --fps out, or add ?pace=fast to play it without waiting")
+    folder, _, options = words.partition("?")
+    known = parse_qs(options, keep_blank_values=True)
+    if unknown := sorted(set(known) - {"pace", "gaps"}):
+        raise ConfigError(f"replay: knows no option {unknown[0]!r}: give ?pace=fast, ?gaps=skip or nothing")
+    return Replay(folder, known.get("pace", ["original"])[-1], spacing_mm, gaps=known.get("gaps", ["wait"])[-1])
+
+
+def without_gaps(uri: str) -> str:
+    """The address of a replay that leaves out long pauses. Raises ConfigError for another kind of source."""
+    if not uri.lower().startswith("replay:"):
+        raise ConfigError("--skip-gaps is for replay:FOLDER alone: leave it out")
+    return f"{uri}{'&' if '?' in uri else '?'}gaps=skip"
+
+
+class _Pictures:
+    """The pictures of a recording, part after part, each once and in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._part, self._next = folder, -1, 0
+        self._images: Generator[Image, None, None] | None = None
+
+    def at(self, part: int, number: int) -> Image | None:
+        """The picture with this number in its part; None where the part ends before it. Raises SourceError."""
+        if part != self._part:
+            self.close()
+            self._part, self._next, self._images = part, 0, _decoded(self._folder / pictures_name(part))
+        image = None
+        while self._images is not None and self._next <= number:
+            image, self._next = next(self._images, None), self._next + 1
+            if image is None:
+                return None
+        return image
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._images is not None:
+            self._images.close()
+
+
+def _decoded(path: Path) -> Generator[Image, None, None]:
+    """The pictures of one file, up to where it is cut off."""
+    try:
+        with av.open(f"file:{existing(path)}", options=size_limit(), metadata_errors="replace") as container:
+            stream = video_stream(container, str(path))
+            stream.thread_type = "AUTO"
+            wanted = dict(PIXELS.values()).get(stream.codec_context.pix_fmt or "")
+            if wanted is None:
+                raise SourceError(f"{path} is not what rtseg recorded ({stream.codec_context.pix_fmt}): record it again")
+            for picture in container.decode(stream):
+                yield picture.to_ndarray(format=wanted).astype(np.uint8, copy=False)
+    except (FFmpegError, IndexError) as error:
+        _log.warning("%s cannot be read on: %s", path, error)
+
+
+def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
+    """The lines that were written to their end."""
+    while (line := file.readline(_MOST_LINE)).endswith(b"\n"):
+        yield line
+
+
+@contextmanager
+def _naming(path: Path, line: int) -> Iterator[None]:
+    """Name the file and the line in an error."""
+    try:
+        yield
+    except SourceError as error:
+        raise SourceError(f"{path}, line {line}: {error}") from error
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Turn the system's errors into ours."""
+    try:
+        yield
+    except SourceError:
+        raise
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error.strerror}): check its permissions") from error

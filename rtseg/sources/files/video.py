@@ -1,0 +1,134 @@
+"""A video file, decoded by FFmpeg through PyAV."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from itertools import chain, islice
+from pathlib import Path
+from time import perf_counter_ns
+
+import av
+from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from rtseg.errors import SourceError
+from rtseg.frame import Frame, Image, Spacing, StreamInfo
+from rtseg.sources.base import existing, stream_info
+from rtseg.sources.files.ending import file_ending
+from rtseg.sources.pixels.decoder import Account, decode, frame_rate, open_account, size_limit, video_stream
+from rtseg.sources.pixels.nvdec import CPU, accelerator, check_taken
+from rtseg.sources.pixels.picture import PictureReader
+
+_log = logging.getLogger(__name__)
+
+
+class VideoFile:
+    """The frames of a video file of any kind that FFmpeg reads.
+
+    Of a damaged file every frame that can be read is given, and then SourceError is raised, which tells how many were lost.
+    fps: overrides the file's own; where neither is known, as in raw H.264, it is 25. decode: "cpu", or "gpu" if there is one.
+    Raises SourceError, SourceNotFound, ConfigError.
+    """
+
+    def __init__(
+        self, path: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None, decode: str = CPU
+    ) -> None:
+        self._path = existing(Path(path))
+        self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
+        self._given = 0
+        self._container: InputContainer | None = None
+        self._images: Iterator[Image] = iter(())
+        try:
+            container, stream = self._begin(accelerator(decode, str(self._path)))
+            fps = frame_rate(container, stream) if fps is None else fps
+            count = stream.frames or None
+            first = self._first_image()
+            self._info = stream_info(first.shape[0], first.shape[1], fps, spacing_mm, count)
+        except BaseException:
+            self.close()
+            raise
+        self._images = chain([first], self._images)
+
+    @property
+    def info(self) -> StreamInfo:
+        """Size of the first frame, frame rate, pixel size, and the number of frames where the file tells."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        while (image := self._next_image()) is not None:
+            yield Frame(image, self._given, perf_counter_ns())
+            self._given += 1
+        if self._container is not None:
+            self._finish()
+
+    def close(self) -> None:
+        """Close the file and end the decoder's threads."""
+        with self._lock:
+            self._images = iter(())  # the decoder lives as long as somebody holds it
+            if self._container is not None:
+                self._container.close()
+                self._container = None
+
+    def _begin(self, hardware: HWAccel | None) -> tuple[InputContainer, VideoStream]:
+        """Open the file, to read it from its first frame on."""
+        self._container = container = _open(self._path, hardware)
+        stream = video_stream(container, str(self._path))
+        self._by_gpu = check_taken(stream, hardware, str(self._path))
+        self._account = open_account(container, stream)
+        self._images = _read_images(container, stream, self._account)
+        return container, stream
+
+    def _first_image(self) -> Image:
+        if (first := self._next_image()) is not None:
+            return first
+        reason = self._account.problem() or "it is empty"
+        raise SourceError(f"{self._path} has no frame that can be decoded ({reason}): record or convert it again")
+
+    def _next_image(self) -> Image | None:
+        with self._lock:
+            image = next(self._images, None)
+            return self._without_gpu() if self._container and self._by_gpu and self._account.lost else image
+
+    def _without_gpu(self) -> Image | None:
+        """The next image and all after it from the CPU: what could not be decoded may be the GPU's fault."""
+        _log.warning("%s is decoded on the CPU from frame %d on: the GPU's decoder failed", self._path, self._given)
+        if self._container is not None:
+            self._container.close()
+        self._begin(None)
+        return next(islice(self._images, self._given, None), None)
+
+    def _finish(self) -> None:
+        self.close()
+        problem = self._account.problem() or _ending(self._path)
+        if problem:
+            raise SourceError(
+                f"{self._path} is damaged or cut off: {self._given} frames could be read ({problem}); "
+                "go on with those, or repair the file with `ffmpeg -i IN -c copy OUT.mkv`"
+            )
+
+
+def _ending(path: Path) -> str:
+    """What is wrong with the end of a file that was played to it."""
+    try:
+        return file_ending(path)
+    except OSError as error:
+        return f"its end cannot be read: {error.strerror}"
+
+
+def _read_images(container: InputContainer, stream: VideoStream, account: Account) -> Iterator[Image]:
+    reader = PictureReader()
+    for picture in decode(container, stream, account):
+        yield reader.read(picture)
+
+
+def _open(path: Path, hardware: HWAccel | None) -> InputContainer:
+    try:
+        # As a file: FFmpeg takes no name for a protocol then, and follows a playlist to other files only, not to a network.
+        return av.open(f"file:{path}", options=size_limit(), hwaccel=hardware, metadata_errors="replace")
+    except (FFmpegError, OSError) as error:
+        raise SourceError(
+            f"{path} cannot be read as a video ({error.strerror}): check that it is one and that its recording was finished, "
+            "or convert it with `ffmpeg -i IN OUT.mp4`"
+        ) from error

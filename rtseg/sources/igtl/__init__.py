@@ -1,7 +1,0 @@
-"""OpenIGTLink servers as sources: PLUS, 3D Slicer, and whatever else speaks it."""
-
-from rtseg.sources.igtl.address import Address, read_address
-from rtseg.sources.igtl.link import IgtlLink
-from rtseg.sources.igtl.live import open_igtl
-
-__all__ = ["Address", "IgtlLink", "open_igtl", "read_address"]

@@ -1,0 +1,1 @@
+"""Live sources: cameras, screens, network streams, OpenIGTLink and standard input."""

@@ -1,0 +1,92 @@
+"""A frame grabber or webcam of this machine."""
+
+import sys
+from collections.abc import Callable
+
+import av
+from av.container import InputContainer
+
+from rtseg.errors import ConfigError
+from rtseg.frame import Spacing
+from rtseg.sources.address import read_options
+from rtseg.sources.base import Source
+from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
+from rtseg.sources.live.reconnect import Reconnecting
+from rtseg.sources.live.v4l2 import V4l2Link, Wish
+from rtseg.sources.pixels.pixel_formats import FOURCC
+
+_OPTIONS = ("size", "fps", "format")
+_PIXELS = {"yuyv": "yuyv422", "nv12": "nv12", "rgb24": "rgb24", "bgr24": "bgr24", "grey": "gray"}  # FFmpeg's names
+
+
+def open_camera(
+    where: str, *, fps: float | None = None, spacing_mm: Spacing | None = None, platform: str = sys.platform
+) -> Reconnecting:
+    """A camera by its number or name, with what is asked of it: `0`, or `/dev/video0?size=1920x1080&fps=60&format=yuyv`.
+
+    Linux by V4L2; macOS and Windows by FFmpeg's devices. Raises SourceError, SourceNotFound, ConfigError.
+    """
+    device, wish = parse(where)
+    name = f"camera:{device}"
+
+    def open_link() -> Source:
+        if platform == "linux":
+            path = f"/dev/video{device}" if device.isdecimal() else device
+            return V4l2Link(path, wish, fps=fps, spacing_mm=spacing_mm)
+        return StreamLink(opener(device, wish, platform), LinkSettings(name, fps or wish.fps, spacing_mm))
+
+    return Reconnecting(open_link, name=name)
+
+
+def parse(where: str) -> tuple[str, Wish]:
+    """The device and what is asked of it. Raises ConfigError."""
+    device, _, text = where.partition("?")
+    options = read_options(text, _OPTIONS)
+    form = options.get("format")
+    if form not in (None, *FOURCC):
+        raise ConfigError(f"no format {form!r}: a camera's formats are {', '.join(FOURCC)}")
+    return device or "0", Wish(_size(options.get("size")), _rate(options.get("fps")), form)
+
+
+def opener(device: str, wish: Wish, platform: str) -> Callable[[], InputContainer]:
+    """What opens a camera through FFmpeg's device of a platform. Raises ConfigError for a platform without one."""
+    forms = {"darwin": ("avfoundation", f"{device}:none"), "win32": ("dshow", f"video={device}")}
+    if platform not in forms:
+        raise ConfigError(f"cameras of {platform} are not known: pipe one in, as in `ffmpeg -i IN -f nut - | rtseg run -`")
+    form, place = forms[platform]
+    return lambda: av.open(place, format=form, options=device_options(wish), timeout=(10.0, 2.0), metadata_errors="replace")
+
+
+def device_options(wish: Wish) -> dict[str, str]:
+    """A wish in the words of FFmpeg's devices."""
+    options = {"fflags": "nobuffer"}
+    if wish.size:
+        options["video_size"] = f"{wish.size[1]}x{wish.size[0]}"
+    if wish.fps:
+        options["framerate"] = f"{wish.fps:g}"
+    if wish.form == "mjpeg":
+        options["vcodec"] = "mjpeg"
+    elif wish.form:
+        options["pixel_format"] = _PIXELS[wish.form]
+    return options
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise ConfigError(f"a camera has no size {text!r}: give WIDTHxHEIGHT, as in 1920x1080")
+    return int(height), int(width)
+
+
+def _rate(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate <= 1000:
+        raise ConfigError(f"a camera has no rate {text!r}: give frames a second, as in 60")
+    return rate

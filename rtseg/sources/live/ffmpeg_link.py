@@ -1,0 +1,219 @@
+"""One connection to a stream that FFmpeg reads, through PyAV: over a network, from a device, or from a pipe."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from time import perf_counter_ns
+
+from av import Packet
+from av.codec.context import Flags, Flags2
+from av.container import InputContainer
+from av.error import EOFError as AvEnd
+from av.error import ExitError, FFmpegError
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from rtseg.errors import RtsegError, SourceError
+from rtseg.frame import Frame, Image, Origin, Spacing, StreamInfo
+from rtseg.sources.base import stream_info
+from rtseg.sources.live.clock import SourceClock
+from rtseg.sources.live.h264_recovery import Restarts
+from rtseg.sources.live.h264_units import is_in_pieces, whole_units
+from rtseg.sources.pixels.decoder import Account, decode_packet, frame_rate, video_stream
+from rtseg.sources.pixels.picture import PictureReader
+
+_CLOSED = "the peer closed the connection: check that it still runs"
+_WAITED_NS = 1_000_000  # who waits this long for a packet has read all that was there
+_BEHIND_NS = 5_000_000_000
+_BLIND_NS = 8_000_000_000  # within the time that a connection has for its first picture
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """How a stream is read.
+
+    name: for messages, without credentials. fps, spacing_mm: override what the stream says. ends: its end is an end, and not a
+    peer that is lost; so is that of a stream that says how long it is. Of the others, pictures come at the pace at which they
+    are made, and whoever never waits for one is falling behind.
+    """
+
+    name: str
+    fps: float | None = None
+    spacing_mm: Spacing | None = None
+    ends: bool = False
+
+
+class StreamLink:
+    """The pictures of one connection, decoded without delay; damaged ones are left out, which leaves a gap in the index.
+
+    open_container: connects, with time-outs; FFmpegError and OSError that it raises are told without its words, which may hold
+    a password. account: what became of the pictures. clock: the peer's. Raises SourceError.
+    """
+
+    def __init__(self, open_container: Callable[[], InputContainer], settings: LinkSettings) -> None:
+        self._settings, self.clock = settings, SourceClock()
+        self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
+        self._closed, self.ends_corrupt = False, ""
+        self._blind_ns: int | None = None  # when the first packet came of which there is no picture yet
+        self._read, self._images = 0, PictureReader()
+        self._container: InputContainer | None = _connect(open_container, settings.name)
+        self._ends = settings.ends or bool(self._container.duration)
+        try:
+            stream = video_stream(self._container, settings.name)
+            fps = frame_rate(self._container, stream) if settings.fps is None else settings.fps
+            self.account = Account(1 / fps, 0.0)
+            self._current_ns, self._held_ns = perf_counter_ns(), 0  # when all was read that was there, and held up since
+            self._frames = self._play(self._container, stream)
+            self._first = self._next()
+            if self._first is None:
+                raise SourceError(f"{settings.name} ended before its first picture: check that it sends video")
+            self._info = stream_info(self._first.height, self._first.width, fps, settings.spacing_mm)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def info(self) -> StreamInfo:
+        """Size of the first picture, frame rate and pixel size."""
+        return self._info
+
+    @property
+    def format(self) -> str:
+        """What was negotiated, in words: container, codec, pixels."""
+        return self._format
+
+    def __iter__(self) -> Iterator[Frame]:
+        if self._first is not None:
+            first, self._first = self._first, None
+            yield first
+        while (frame := self._next()) is not None:
+            yield frame
+            self._held_ns += perf_counter_ns() - frame.captured_ns
+
+    def close(self) -> None:
+        """Let go of the peer; while a packet is being waited for, that is as soon as it comes or its time-out does."""
+        self._closed = True
+        if self._lock.acquire(blocking=False):
+            try:
+                self._release()
+            finally:
+                self._lock.release()
+
+    def _next(self) -> Frame | None:
+        """The next picture, None at the end. Raises SourceError."""
+        with self._lock:
+            self._blind_ns = None
+            try:
+                return None if self._closed else next(self._frames, None)
+            finally:
+                if self._closed:
+                    self._release()
+
+    def _release(self) -> None:
+        self._frames = iter(())  # the decoder lives as long as somebody holds it
+        if self._container is not None:
+            self._container.close()
+            self._container = None
+
+    def _play(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
+        packets, restarts = self._packets(container, stream)
+        while True:
+            packet = self._receive(packets)
+            if restarts and packet is not None:
+                restarts.before(packet)
+            for picture in decode_packet(stream, packet, self.account):  # on None what the decoder still holds
+                self._read += 1
+                if restarts:
+                    restarts.gave()
+                if picture.is_corrupt:
+                    self.account.damaged += 1
+                else:
+                    yield self._frame(picture, stream)
+            if packet is None:
+                return
+
+    def _packets(
+        self, container: InputContainer, stream: VideoStream
+    ) -> "tuple[Iterator[Packet[VideoStream]], Restarts | None]":
+        """What the decoder is fed, and who restarts it where that is needed."""
+        # Threads that each decode a frame of their own hold as many frames back; slices do not.
+        stream.thread_type = "SLICE"
+        stream.codec_context.flags |= Flags.low_delay
+        coder, restarts = stream.codec_context, None
+        packets: Iterator[Packet[VideoStream]] = takewhile(self._goes_on, container.demux(stream))
+        if is_in_pieces(container):
+            # Unit by unit, the decoder gives a picture with its last one. Without slice threads, as on one core, its error
+            # concealment would take each unit for the last.
+            coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {**coder.options, "enable_er": "0"}
+            packets, restarts = whole_units(packets, on_wrong=coder.flush_buffers), Restarts(coder.flush_buffers)
+        self._format = f"{container.format.name}, {coder.name}, {coder.pix_fmt or 'unknown pixels'}"
+        return packets, restarts
+
+    def _receive(self, packets: "Iterator[Packet[VideoStream]]") -> "Packet[VideoStream] | None":
+        """The next packet, None at an end. Raises SourceError where the peer is silent, gone, or too fast."""
+        asked_ns = perf_counter_ns()
+        packet, problem = _next_packet(packets)
+        if packet is None and not (problem == _CLOSED and self._ends):
+            raise SourceError(problem)
+        self._watch_pace(perf_counter_ns() - asked_ns)
+        if packet is not None:
+            self.ends_corrupt = "its last packet is incomplete" if packet.is_corrupt else ""
+        return packet
+
+    def _goes_on(self, _packet: "Packet[VideoStream]") -> bool:
+        """Whether packets are wanted still, though none gives a picture. Raises SourceError after some seconds of that."""
+        now_ns = perf_counter_ns()
+        self._blind_ns = self._blind_ns or now_ns
+        if now_ns - self._blind_ns > _BLIND_NS and not self._ends:
+            raise SourceError(
+                "data come, but no picture can be decoded of them: check what the peer sends, and the network between"
+            )
+        return not self._closed
+
+    def _watch_pace(self, waited_ns: int) -> None:
+        now_ns = perf_counter_ns()
+        behind_ns = now_ns - self._current_ns
+        if waited_ns > _WAITED_NS or self._ends:
+            self._current_ns, self._held_ns = now_ns, 0
+        elif behind_ns > _BEHIND_NS and self._held_ns < behind_ns / 2:  # else it is the reader who takes his time
+            raise SourceError("pictures come faster than they can be decoded here: lower the stream's size or its rate")
+
+    def _frame(self, picture: VideoFrame, stream: VideoStream) -> Frame:
+        image: Image = self._images.read(picture)
+        now_ns = perf_counter_ns()
+        return Frame(image, self._read - 1, now_ns, self._origin(picture, stream, now_ns))
+
+    def _origin(self, picture: VideoFrame, stream: VideoStream, now_ns: int) -> Origin | None:
+        time_base = picture.time_base or stream.time_base
+        if picture.pts is None or not time_base:
+            return None
+        timestamp_ns = round(picture.pts * time_base * 1_000_000_000)
+        return Origin(self._settings.name, timestamp_ns, self.clock.correct(timestamp_ns, now_ns), self._settings.spacing_mm)
+
+
+def _next_packet(packets: "Iterator[Packet[VideoStream]]") -> "tuple[Packet[VideoStream] | None, str]":
+    """The next packet with pictures in it, or None and why there is none. Raises SourceError."""
+    try:
+        packet = next((packet for packet in packets if packet.size), None)
+        return packet, "" if packet else _CLOSED
+    except RtsegError:
+        raise  # it is an OSError too
+    except AvEnd:
+        return None, _CLOSED
+    except ExitError:
+        return None, "nothing came within the time-out: check the peer, and the network between"
+    except (FFmpegError, OSError) as error:
+        return None, f"the connection broke ({error.strerror}): check the peer, and the network between"
+
+
+def _connect(open_container: Callable[[], InputContainer], name: str) -> InputContainer:
+    try:
+        return open_container()
+    except RtsegError:
+        raise
+    except (ExitError, TimeoutError):
+        problem = "it did not answer in time"
+    except (FFmpegError, OSError) as error:
+        problem = error.strerror or "no reason given"
+    raise SourceError(f"{name} cannot be opened ({problem}): check the address, the peer and the network between")

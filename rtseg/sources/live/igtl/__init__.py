@@ -1,0 +1,7 @@
+"""OpenIGTLink servers as sources: PLUS, 3D Slicer, and whatever else speaks it."""
+
+from rtseg.sources.live.igtl.address import Address, read_address
+from rtseg.sources.live.igtl.link import IgtlLink
+from rtseg.sources.live.igtl.live import open_igtl
+
+__all__ = ["Address", "IgtlLink", "open_igtl", "read_address"]

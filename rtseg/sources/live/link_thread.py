@@ -1,0 +1,132 @@
+"""A link that is opened and read in a thread of its own, so that nobody waits for a peer longer than he wants."""
+
+import threading
+from collections.abc import Callable
+from time import perf_counter_ns
+
+from rtseg.errors import RtsegError, SourceError
+from rtseg.frame import Frame, StreamInfo
+from rtseg.sources.base import Source
+from rtseg.sources.live.frame_pacing import Rhythm
+
+_JOIN_S = 0.5  # a link that waits for a silent peer is left to its own time-out
+
+
+class LinkReader:
+    """Opens one link, and holds one frame of it until that is taken: the link waits meanwhile, so that nothing queues up here.
+
+    newest: the link does not wait; a newer frame takes the place of the one that is held, which leaves a gap in the index.
+    expect: is told of each frame in the link's thread, before it can be taken.
+    `close` is at once: the thread ends, and closes the link, as soon as the link's own call returns.
+    """
+
+    def __init__(
+        self, open_link: Callable[[], Source], *, newest: bool = False, expect: Callable[[Frame], None] | None = None
+    ) -> None:
+        self._open, self._newest, self._expect = open_link, newest, expect
+        self._changed, self._rhythm = threading.Condition(), Rhythm()
+        self._link: Source | None = None
+        self._frame: Frame | None = None
+        self._error: Exception | None = None
+        self._info: StreamInfo | None = None
+        self._closed = self._over = False
+        self._thread = threading.Thread(target=self._run, name="rtseg-link", daemon=True)
+        self._thread.start()
+
+    @property
+    def link(self) -> Source | None:
+        """The link, once it is open."""
+        return self._link
+
+    def opened(self, timeout_s: float) -> StreamInfo:
+        """Wait until the link is open. Raises SourceError after `timeout_s`, and what opening raised."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._info or self._over or self._closed, timeout_s)
+            if self._info is not None:
+                return self._info
+            self._raise_error()
+        raise SourceError(f"no stream within {timeout_s:g} s: check that the peer sends, and the network between")
+
+    def wait(self, timeout_s: float) -> bool:
+        """Whether there is something to take within `timeout_s`: a frame, the end, or an error."""
+        with self._changed:
+            self._rhythm.asked(perf_counter_ns())
+            return self._changed.wait_for(lambda: self._frame is not None or self._over or self._closed, timeout_s)
+
+    def take(self) -> Frame | None:
+        """The frame that is held; None at the end. Raises what the link raised, after its last frame was taken."""
+        with self._changed:
+            if self._newest and (held := self._frame) is not None:
+                self._rhythm.await_next(self._changed, lambda: self._frame is not held or self._over or self._closed)
+            frame, self._frame = self._frame, None
+            self._rhythm.taken(perf_counter_ns())
+            self._changed.notify_all()
+            if frame is None and not self._closed:
+                self._raise_error()
+            return frame
+
+    def keep_newest(self, expect: Callable[[Frame], None] | None = None) -> None:
+        """From now on the newest frame is held, and the link waits for nobody; expect: is told of each frame from now on."""
+        with self._changed:
+            self._newest, self._expect = True, expect
+            self._changed.notify_all()
+
+    def _raise_error(self) -> None:
+        error, self._error = self._error, None
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # or it and its traceback hold each other, and this reader with its decoder, until the collector comes by
+
+    def close(self) -> None:
+        """Let go of the link; a reader that waits here wakes up."""
+        with self._changed:
+            self._closed, link = True, self._link
+            self._changed.notify_all()
+        if link is not None:
+            link.close()
+        self.ended(_JOIN_S)
+
+    def ended(self, timeout_s: float) -> bool:
+        """Whether the thread is gone within `timeout_s`."""
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            self._read(self._open())
+        except RtsegError as error:
+            # Its traceback leads back here: a circle, which would keep a decoder's memory until the collector comes by.
+            self._error = error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001  whatever it is, `opened` or `take` raises it
+            self._error = error
+        finally:
+            with self._changed:
+                self._over = True
+                self._changed.notify_all()
+
+    def _read(self, link: Source) -> None:
+        try:
+            with self._changed:
+                if self._closed:
+                    return
+                self._link, self._info = link, link.info
+                self._changed.notify_all()
+            for frame in link:
+                if not self._hand_over(frame):
+                    return
+        finally:
+            link.close()
+
+    def _hand_over(self, frame: Frame) -> bool:
+        """Hold the frame once the one before is taken; False where the link was closed meanwhile."""
+        if self._expect:
+            self._expect(frame)
+        with self._changed:
+            self._changed.wait_for(lambda: self._frame is None or self._newest or self._closed)
+            self._frame = None if self._closed else frame
+            self._rhythm.came(perf_counter_ns())
+            self._changed.notify_all()
+            return not self._closed

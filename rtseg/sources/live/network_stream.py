@@ -1,0 +1,132 @@
+"""Streams over a network: what FFmpeg is told, so that a picture comes at once and nothing is waited for long."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from time import monotonic
+from types import MappingProxyType
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError, ProtocolNotFoundError
+from av.video.codeccontext import VideoCodecContext
+
+from rtseg.errors import SourceError
+from rtseg.frame import Spacing
+from rtseg.sources.address import host, shown, split_options
+from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
+from rtseg.sources.live.h264_units import is_in_pieces
+from rtseg.sources.live.reconnect import LinkLimits, Reconnecting
+from rtseg.sources.pixels.decoder import size_limit
+from rtseg.sources.pixels.nvdec import CPU, OPTION, accelerator
+
+# FFmpeg's names and units (microseconds, bytes). `fflags=nobuffer` is not among them, though many advise it: it throws away the
+# packets that were read to recognise the stream, with the key frame, and the first picture waits for the next one.
+# `fflags=noparse`, for H.264 by RTSP over TCP: FFmpeg's parser ends a picture where the next begins, and nal.py does not wait.
+_PROBE = {"analyzeduration": "500000", "fpsprobesize": "3"}
+_WEB = {**_PROBE, "multiple_requests": "1"}
+# What a stream may lead to, e.g. by a playlist: never to files. No address may set it.
+_ALLOWED_WEB = "http,https,tcp,tls,crypto,httpproxy"
+_ALLOWED = f"{_ALLOWED_WEB},rtsp,rtsps,rtp,srtp,udp,srt"
+_NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How a kind of stream is opened.
+
+    options: for FFmpeg, by default. own: names of further ones that an address may set. open_s, read_s: time-outs.
+    """
+
+    options: Mapping[str, str]
+    own: frozenset[str] = frozenset()
+    open_s: float = 5.0
+    read_s: float = 1.5
+    limits: LinkLimits = field(default_factory=LinkLimits)
+
+    @property
+    def known(self) -> frozenset[str]:
+        """The names of all options that an address may set."""
+        return frozenset(self.options) | self.own | {OPTION}
+
+
+_RTSP = Protocol(
+    {**_PROBE, "rtsp_transport": "tcp", "max_delay": "100000", "fflags": "noparse"},
+    frozenset({"probesize", "buffer_size", "user_agent"}),
+    read_s=1.2,  # a length spoilt on the way makes FFmpeg wait for what never comes: back within two seconds nevertheless
+)
+_UDP = Protocol(
+    {**_PROBE, "buffer_size": "2097152", "fifo_size": "20000", "overrun_nonfatal": "1"},
+    frozenset({"probesize", "fflags", "localaddr", "sources", "reuse", "format"}),
+)
+_TCP = Protocol(_PROBE, frozenset({"probesize", "fflags", "format"}))
+_HTTP = Protocol(_WEB, frozenset({"probesize", "fflags", "user_agent", "headers", "format"}))
+# Segments come in bursts, some seconds apart.
+_HLS = Protocol(
+    {**_WEB, "live_start_index": "-1"}, _HTTP.own, open_s=15, read_s=20, limits=LinkLimits(20.0, stalled_s=10.0, lost_s=30.0)
+)
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+    {"rtsp": _RTSP, "rtsps": _RTSP, "udp": _UDP, "tcp": _TCP, "http": _HTTP, "https": _HTTP, "srt": _TCP}
+)
+
+
+def open_network(uri: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Reconnecting:
+    """A live stream by its address; options of FFmpeg's, or decode=gpu, may follow in the fragment: `#rtsp_transport=udp`.
+
+    Raises SourceError, ConfigError.
+    """
+    protocol = protocol_of(uri)
+    host(uri)
+    address, given = split_options(uri, protocol.known)
+    settings = LinkSettings(shown(address), fps, spacing_mm)
+    return Reconnecting(
+        lambda: StreamLink(lambda: _open(address, protocol, given), settings), protocol.limits, name=settings.name
+    )
+
+
+def protocol_of(uri: str) -> Protocol:
+    """The protocol of an address."""
+    scheme = uri.partition(":")[0].lower()
+    is_list = uri.partition("#")[0].partition("?")[0].lower().endswith(".m3u8")
+    return _HLS if scheme in ("http", "https") and is_list else PROTOCOLS[scheme]
+
+
+def _open(address: str, protocol: Protocol, given: Mapping[str, str] = _NONE) -> InputContainer:
+    options = {**protocol.options, **given}
+    if "fflags" not in given and options.get("rtsp_transport", "tcp") != "tcp":
+        options.pop("fflags", None)  # where pieces are lost, the parser puts right what is left
+    container = _connect(address, protocol, options)
+    if not is_in_pieces(container) or all(one.name == "h264" for one in _coders(container)):
+        return container
+    container.close()
+    return _connect(address, protocol, options | {"fflags": "-noparse"})
+
+
+def _coders(container: InputContainer) -> list[VideoCodecContext]:
+    return [stream.codec_context for stream in container.streams.video]
+
+
+def _connect(address: str, protocol: Protocol, options: Mapping[str, str]) -> InputContainer:
+    form, started = options.get("format"), monotonic()
+    hardware = accelerator(options.get(OPTION, CPU), shown(address))
+    options = {name: value for name, value in options.items() if name not in ("format", OPTION)}
+    options["protocol_whitelist"] = _ALLOWED_WEB if protocol in (_HTTP, _HLS) else _ALLOWED
+    options |= size_limit()
+    try:
+        return av.open(
+            address,
+            format=form,
+            options=options,
+            timeout=(protocol.open_s, protocol.read_s),
+            hwaccel=hardware,
+            metadata_errors="replace",
+        )
+    except ProtocolNotFoundError:
+        scheme = address.partition(":")[0]
+    except FFmpegError:
+        if monotonic() - started < protocol.open_s:
+            raise
+        raise TimeoutError from None  # which some protocols call invalid data
+    raise SourceError(
+        f"the FFmpeg inside PyAV does not know {scheme}://: pipe it in, as in "
+        f"`ffmpeg -i {scheme}://HOST:PORT -c copy -f mpegts - | rtseg run -`"
+    )

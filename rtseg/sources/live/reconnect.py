@@ -1,0 +1,223 @@
+"""A live source that outlives its connections."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from random import Random
+from time import perf_counter_ns
+
+from rtseg.connection import Event, LinkState
+from rtseg.errors import SourceError
+from rtseg.frame import Frame, StreamInfo
+from rtseg.sources.base import Source
+from rtseg.sources.live.link_thread import LinkReader
+from rtseg.text.safe_text import safe_text
+
+_log = logging.getLogger(__name__)
+
+_KEPT_EVENTS = 1000  # of an endless stream; `counts` knows of all
+_STANDS = "frames come, but their timestamps stand still"
+_LAST = (LinkState.ENDED, LinkState.FAILED)
+_ALARMS = (LinkState.STALLED, LinkState.LOST)  # what fails is raised
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLimits:
+    """How long a live source waits for what; in seconds.
+
+    open_s: for a connection and its first picture. stalled_s: without a frame, until the source is called stalled (three
+    frame periods at least). lost_s: without a frame, until the connection is given up. backoff_s, backoff_max_s: the first and
+    the longest pause before another try; each pause doubles, and a random part of up to its half is taken off, so that many
+    clients of one peer do not come back at once. wait_s: for the peer at the very first, 0 where it must be there.
+    give_up_s: without any connection, until the source has failed; None for never. seed: of the random part.
+    """
+
+    open_s: float = 10.0
+    stalled_s: float = 1.0
+    lost_s: float = 5.0
+    backoff_s: float = 0.1
+    backoff_max_s: float = 1.0
+    wait_s: float = 0.0
+    give_up_s: float | None = None
+    seed: int | None = None
+
+
+class Reconnecting:
+    """Plays link after link as one live stream, whose index only grows and has a gap where frames were lost.
+
+    open_link: makes one connection; the link it returns raises SourceError where that breaks, and ends where the stream does.
+    name: what the log calls it, without credentials. on_event: is told of each event, in the thread where it happens.
+    events: the newest of them. counts: how often each state was entered. Raises what the first opening raises.
+    """
+
+    def __init__(
+        self,
+        open_link: Callable[[], Source],
+        limits: LinkLimits = LinkLimits(),
+        *,
+        name: str = "the source",
+        on_event: Callable[[Event], None] | None = None,
+    ) -> None:
+        self._open_link, self._limits, self._name, self.on_event = open_link, limits, name, on_event
+        self._random = Random(limits.seed)
+        self._closed, self._telling = threading.Event(), threading.Lock()
+        self.events: deque[Event] = deque(maxlen=_KEPT_EVENTS)
+        self.counts = dict.fromkeys(LinkState, 0)
+        self._last: Frame | None = None  # given, with our index
+        self._base, self._moved_ns = 0, 0
+        self._reader: LinkReader | None = None
+        self._newest = False
+        self._expect: Callable[[Frame], None] | None = None
+        self._tell(LinkState.OPENING, "")
+        self._info = self._connect(limits.wait_s)
+
+    @property
+    def state(self) -> LinkState:
+        """How the source stands with its peer."""
+        return self.events[-1].state
+
+    @property
+    def reconnects(self) -> int:
+        """How often another connection took the place of one that was lost."""
+        return self.counts[LinkState.REOPENING]
+
+    @property
+    def link(self) -> Source | None:
+        """The newest connection, None while it is being opened."""
+        return self._linked().link
+
+    @property
+    def info(self) -> StreamInfo:
+        """Of the newest link; a frame may have another size."""
+        return self._info
+
+    def __iter__(self) -> Iterator[Frame]:
+        while not self._closed.is_set():
+            try:
+                yield from self._frames()
+            except SourceError as error:
+                self._tell(LinkState.LOST, str(error))
+            else:
+                self._tell(LinkState.ENDED, "closed" if self._closed.is_set() else "the peer ended the stream")
+                return
+            self._reopen()
+
+    def keep_newest(self, expect: Callable[[Frame], None] | None = None) -> None:
+        """From now on a frame that nobody took is dropped for a newer one, and the peer is never held up.
+
+        expect: is told of each frame, in the thread that reads it and before it can be taken; its index is the link's own.
+        """
+        self._newest, self._expect = True, expect
+        self._linked().keep_newest(expect)
+
+    def close(self) -> None:
+        """Let go of the peer, from any thread and at once, whatever is being waited for."""
+        self._closed.set()
+        if self._reader is not None:
+            self._reader.close()
+        self._tell(LinkState.ENDED, "closed")
+
+    def _frames(self) -> Iterator[Frame]:
+        """What one link gives."""
+        first = True
+        while (frame := self._next()) is not None:
+            if first:
+                self._base = self._first_index(frame) - frame.index
+            elif self._last and self._base + frame.index <= self._last.index:  # a link that counts wrongly is put right
+                self._base = self._last.index + 1 - frame.index
+            first = False
+            yield self._counted(replace(frame, index=self._base + frame.index))
+
+    def _next(self) -> Frame | None:
+        """The link's next frame, None at its end. Raises SourceError where it is dead."""
+        reader, stalled_s = self._linked(), max(self._limits.stalled_s, 3 / self._info.fps)
+        if not reader.wait(stalled_s):
+            self._tell(LinkState.STALLED, f"no frame for {stalled_s:.1f} s")
+            lost_s = max(self._limits.lost_s, 2 * stalled_s)
+            if not reader.wait(lost_s - stalled_s):
+                raise SourceError(f"no frame for {lost_s:.1f} s: the connection is given up as dead")
+        return reader.take()
+
+    def _counted(self, frame: Frame) -> Frame:
+        """Remember the frame, and what it says of the stream's state."""
+        state = LinkState.STALLED if self._stands_still(frame) else LinkState.LIVE
+        if self.state is not state:
+            self._tell(
+                state, _STANDS if state is LinkState.STALLED else f"{frame.width}x{frame.height}, {self._info.fps:.4g} fps"
+            )
+        self._last = frame
+        return frame
+
+    def _stands_still(self, frame: Frame) -> bool:
+        """Whether the peer repeats one timestamp for as long as a stall takes."""
+        stamp, before = _timestamp(frame), _timestamp(self._last)
+        if stamp is None or stamp != before:
+            self._moved_ns = frame.captured_ns
+        return frame.captured_ns - self._moved_ns > self._limits.stalled_s * 1e9
+
+    def _first_index(self, frame: Frame) -> int:
+        """Where a link's count begins: behind as many frames as the outage took, and one at the least."""
+        if self._last is None:
+            return frame.index
+        away_ns = frame.captured_ns - self._last.captured_ns
+        return self._last.index + 1 + max(1, round(away_ns / self._info.period_ns) - 1)
+
+    def _reopen(self) -> None:
+        """Make another connection, however long that takes. Raises SourceError where the source has failed."""
+        if not self._closed.is_set():
+            self._tell(LinkState.REOPENING, "")
+            self._info = self._connect(self._limits.give_up_s)
+
+    def _connect(self, patience_s: float | None) -> StreamInfo:
+        """Try until a link is open, or patience is over. Raises what the last try raised."""
+        started_ns, pause_s = perf_counter_ns(), self._limits.backoff_s
+        while True:
+            try:
+                return self._try_to_open()
+            except Exception as error:
+                tired = patience_s is not None and (perf_counter_ns() - started_ns) / 1e9 + pause_s > patience_s
+                if tired or not isinstance(error, SourceError):
+                    self._tell(LinkState.FAILED, str(error))
+                    raise
+                _log.debug("%s: %s", self._name, error)
+            if self._closed.wait(pause_s * (1 - self._random.random() / 2)):
+                return self._info
+            pause_s = min(2 * pause_s, self._limits.backoff_max_s)
+
+    def _try_to_open(self) -> StreamInfo:
+        """One connection; the one before is gone by then, so that a peer that hangs costs one thread and not many."""
+        if self._reader is not None:
+            self._reader.close()
+            if not self._reader.ended(self._limits.open_s):
+                raise SourceError("the connection before this one cannot be closed: its driver hangs, unplug the device")
+        self._reader = reader = LinkReader(self._open_link, newest=self._newest, expect=self._expect)
+        if self._closed.is_set():
+            reader.close()
+        try:
+            return reader.opened(self._limits.open_s).as_live()
+        except BaseException:
+            reader.close()
+            raise
+
+    def _linked(self) -> LinkReader:
+        if self._reader is None:
+            raise SourceError("the source is not open")
+        return self._reader
+
+    def _tell(self, state: LinkState, reason: str) -> None:
+        event = Event(state, perf_counter_ns(), safe_text(reason))
+        with self._telling:
+            if self.events and self.state in _LAST:
+                return
+            self.events.append(event)
+            self.counts[state] += 1
+        level = logging.WARNING if state in _ALARMS else logging.INFO
+        _log.log(level, "%s is %s%s", self._name, state.value, f": {reason}" if reason else "")
+        if self.on_event:
+            self.on_event(event)
+
+
+def _timestamp(frame: Frame | None) -> int | None:
+    return frame.origin.timestamp_ns if frame and frame.origin else None

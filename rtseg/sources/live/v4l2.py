@@ -1,0 +1,215 @@
+"""A frame grabber or webcam of Linux, through OpenCV's V4L2.
+
+OpenCV and not FFmpeg: FFmpeg asks the driver for as many buffers as it has (up to 32 of them may be stale), and waits for a
+picture in a call that nothing ends; OpenCV takes two buffers, waits with a time-out, and hands on the kernel's timestamp.
+"""
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any, Protocol
+
+import cv2
+import numpy.typing as npt
+
+from rtseg.errors import SourceError, SourceNotFound
+from rtseg.frame import Frame, Origin, Spacing, StreamInfo
+from rtseg.sources.base import DEFAULT_FPS, stream_info
+from rtseg.sources.live.clock import SourceClock
+from rtseg.sources.pixels.pixel_formats import FOURCC, RawReader
+
+BUFFERS = 2  # one is being filled while the other is read
+_BROKEN_IN_A_ROW = 30
+_FRESH_NS = 10_000_000_000
+
+
+class Capture(Protocol):
+    """What is used of `cv2.VideoCapture`."""
+
+    def isOpened(self) -> bool: ...  # noqa: N802
+    def set(self, prop: int, value: float, /) -> bool: ...
+    def get(self, prop: int, /) -> float: ...
+    def read(self) -> tuple[bool, npt.NDArray[Any]]: ...
+    def release(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """What a camera gives: a key of FOURCC, lines, columns, frames a second (0 where it does not say)."""
+
+    form: str
+    height: int
+    width: int
+    fps: float
+
+    def __str__(self) -> str:
+        return f"{self.form} {self.width}x{self.height} at {self.fps:.4g} fps"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked of a camera: (height, width), frames a second, and a key of FOURCC; None: as the camera likes."""
+
+    size: tuple[int, int] | None = None
+    fps: float | None = None
+    form: str | None = None
+
+    def is_met(self, mode: Mode) -> bool:
+        """Whether a mode is what was asked for; a camera's 59.94 is 60."""
+        sized = self.size is None or self.size == (mode.height, mode.width)
+        return sized and (self.fps is None or mode.fps >= 0.98 * self.fps) and self.form in (None, mode.form)
+
+
+def negotiate(capture: Capture, wish: Wish) -> Mode:
+    """Set the first format, in FOURCC's order, that the camera gives as wished; without a size or rate its own is kept.
+
+    Raises SourceError with what the camera gives instead.
+    """
+    given = []
+    for form in [wish.form] if wish.form else FOURCC:
+        mode = _try(capture, form, wish)
+        if mode and wish.is_met(mode):
+            return mode
+        given += [mode] if mode else []
+    offers = "; ".join(dict.fromkeys(map(str, given))) or "none of " + ", ".join([wish.form] if wish.form else FOURCC)
+    raise SourceError(f"the camera does not give what was asked for, but {offers}: ask for that, or leave the options out")
+
+
+def _try(capture: Capture, form: str, wish: Wish) -> Mode | None:
+    code = cv2.VideoWriter.fourcc(*FOURCC[form])
+    capture.set(cv2.CAP_PROP_FOURCC, code)
+    if wish.size:
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wish.size[0])
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, wish.size[1])
+    if wish.fps:
+        capture.set(cv2.CAP_PROP_FPS, wish.fps)
+    if int(capture.get(cv2.CAP_PROP_FOURCC)) != code:
+        return None
+    height, width = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
+    return Mode(form, height, width, capture.get(cv2.CAP_PROP_FPS))
+
+
+class V4l2Link:
+    """One opening of a V4L2 device, which ends with SourceError where it is unplugged or falls silent.
+
+    path: as in /dev/video0. fps: what to call its rate, else what the driver says. capture: opens the device.
+    mode: what was negotiated. damaged: buffers that held no whole picture. Raises SourceError, SourceNotFound.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        wish: Wish,
+        *,
+        fps: float | None = None,
+        spacing_mm: Spacing | None = None,
+        capture: Callable[[str], Capture] | None = None,
+    ) -> None:
+        self._path, self._spacing_mm, self._clock = path, spacing_mm, SourceClock()
+        self._closed, self._given, self.damaged = False, 0, 0
+        self._capture = (capture or _open)(path)
+        try:
+            if not self._capture.isOpened():
+                raise _why_not(path)
+            self._capture.set(cv2.CAP_PROP_BUFFERSIZE, BUFFERS)
+            self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
+            self.mode = negotiate(self._capture, wish)
+            rate = fps or self.mode.fps or wish.fps or DEFAULT_FPS
+            self._info = stream_info(self.mode.height, self.mode.width, rate, spacing_mm)
+        except BaseException:
+            self._capture.release()
+            raise
+        self._reader = RawReader(self.mode.form, (self.mode.height, self.mode.width))
+
+    @property
+    def info(self) -> StreamInfo:
+        """As negotiated."""
+        return self._info
+
+    @property
+    def format(self) -> str:
+        """What was negotiated, in words."""
+        return f"v4l2, {self.mode}, {BUFFERS} buffers"
+
+    def __iter__(self) -> Iterator[Frame]:
+        try:
+            broken = 0
+            while not self._closed and broken < _BROKEN_IN_A_ROW:
+                frame = self._next()
+                broken = 0 if frame else broken + 1
+                if frame and not self._closed:
+                    yield frame
+        finally:
+            self._capture.release()
+        if not self._closed:
+            raise SourceError(f"{self._path} gives broken pictures: check its cable, or ask for a smaller size or rate")
+
+    def close(self) -> None:
+        """End the stream: a picture that is being waited for is not given."""
+        self._closed = True
+
+    def _next(self) -> Frame | None:
+        """The next picture, None where it is broken. Raises SourceError."""
+        there, raw = self._capture.read()
+        if not there:
+            raise SourceError(f"{self._path} gives no picture any more: check that it is plugged in, and has a signal")
+        image = self._reader.read(raw.view("u1"))
+        index, self._given = self._given, self._given + 1
+        if image is None:
+            self.damaged += 1
+            return None
+        now_ns = perf_counter_ns()
+        return Frame(image, index, now_ns, self._origin(now_ns))
+
+    def _origin(self, now_ns: int) -> Origin | None:
+        stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+        if stamp_ns <= 0:
+            return None
+        # The kernel's monotonic clock is ours, on Linux; a driver with another clock is corrected.
+        on_our_clock = 0 <= now_ns - stamp_ns < _FRESH_NS
+        corrected_ns = stamp_ns if on_our_clock else self._clock.correct(stamp_ns, now_ns)
+        return Origin(self._path, stamp_ns, corrected_ns, self._spacing_mm)
+
+
+def _open(path: str) -> Capture:
+    # OpenCV reads it at each opening; its own ten seconds are long for one who waits.
+    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
+    number = Path(path).resolve().name.removeprefix("video")  # /dev/v4l/by-id/... are links to the numbered ones
+    return cv2.VideoCapture(int(number) if number.isdecimal() else path, cv2.CAP_V4L2)
+
+
+def _why_not(path: str) -> SourceError:
+    """Why a device could not be opened."""
+    if not Path(path).exists():
+        there = ", ".join(str(one) for one in devices()) or "none"
+        return SourceNotFound(f"there is no camera {path} (there are: {there}): plug it in, or name another")
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+    except OSError as error:
+        remedy = {
+            errno.EACCES: "add yourself to the group `video`",
+            errno.EBUSY: "end the program that uses it",
+        }.get(error.errno or 0, "check the device")
+        return SourceError(f"{path} cannot be opened ({error.strerror}): {remedy}")
+    return SourceError(f"{path} is no camera, or another program uses it: see `v4l2-ctl --list-devices`")
+
+
+def devices() -> list[Path]:
+    """The V4L2 devices of this machine."""
+    return sorted(Path("/dev").glob("video[0-9]*"), key=lambda path: int(path.name.removeprefix("video")))
+
+
+def usb_speed(device: str, root: Path = Path("/sys")) -> float | None:
+    """Megabits a second of the port of a V4L2 device, as in /dev/video0; None where it is not at one, or is not known.
+
+    Source: Linux's sysfs, Documentation/ABI/testing/sysfs-bus-usb.
+    """
+    place = (root / "class/video4linux" / Path(device).resolve().name).resolve()
+    for folder in (place, *place.parents):
+        with suppress(OSError, ValueError):
+            return float((folder / "speed").read_text())
+    return None

@@ -1,0 +1,1 @@
+"""Decoding and conversion of pixels, shared by the sources."""

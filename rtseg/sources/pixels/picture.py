@@ -1,0 +1,95 @@
+"""The pixels of a decoded picture: grey where it has no colour, upright, white at 255."""
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from av import VideoFrame
+from av.video.reformatter import ColorRange, VideoReformatter
+
+from rtseg.frame import Image
+from rtseg.kernels.runtime.arrays import readable
+from rtseg.kernels.runtime.cpu import compiled
+
+# Chroma this near to neutral is grey: coded B-mode keeps within 1 (H.264, MPEG-4, VP9, MJPEG, at any quality), analogue
+# grabbers within about 3, and 4 is at most 7 grey levels of colour.
+NEUTRAL_WITHIN = 4
+
+_BLACK, _WHITE = np.uint8(16), np.uint8(235)  # of limited range (ITU-R BT.601)
+_STRETCH, _SHIFT = np.uint32(76310), np.uint32(16 * 76310 - (1 << 15))  # 255 / 219, and what black becomes less a half
+_IN_PAIRS = "nv12"  # the samples of colour lie side by side in one plane: how a GPU's decoder gives its pictures
+_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}  # counter-clockwise
+
+
+class PictureReader:
+    """Turns a stream's pictures into frame images: (H, W) until one has colour, (H, W, 3) RGB from there on."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._coloured = False
+
+    def read(self, picture: VideoFrame) -> Image:
+        """The picture's pixels, upright, uint8."""
+        image = self._read_planes(picture) if _is_planar_yuv(picture) else self._read_any(picture)
+        turn = _TURNS.get(round(picture.rotation / 90) * 90 % 360)
+        return image if turn is None else cv2.rotate(image, turn).astype(np.uint8, copy=False)
+
+    def _read_planes(self, picture: VideoFrame) -> Image:
+        samples = 2 if picture.format.name == _IN_PAIRS else 1
+        self._coloured = self._coloured or not all(is_neutral(_pixels(plane, samples)) for plane in picture.planes[1:3])
+        if self._coloured:
+            return self._rgb(picture)
+        luma = _pixels(picture.planes[0])
+        return luma.copy() if _is_full_range(picture) else full_from_limited(luma)
+
+    def _read_any(self, picture: VideoFrame) -> Image:
+        rgb = self._rgb(picture)
+        self._coloured = self._coloured or not is_grey(rgb)
+        return rgb if self._coloured else np.ascontiguousarray(rgb[..., 1])
+
+    def _rgb(self, picture: VideoFrame) -> Image:
+        return self._reformatter.reformat(picture, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
+
+
+def _is_planar_yuv(picture: VideoFrame) -> bool:
+    parts = picture.format.components
+    apart = len(picture.planes) == len(parts) or picture.format.name == _IN_PAIRS
+    return len(parts) in (3, 4) and apart and not picture.format.is_rgb and parts[0].bits == 8
+
+
+def _pixels(plane: Any, samples: int = 1) -> npt.NDArray[np.uint8]:
+    """A plane's samples (h, w * samples), without the padding of its lines, still in the decoder's memory."""
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : samples * plane.width]
+
+
+def _is_full_range(picture: VideoFrame) -> bool:
+    return picture.color_range == ColorRange.JPEG or picture.format.name.startswith("yuvj")
+
+
+def full_from_limited(luma: npt.NDArray[np.uint8]) -> Image:
+    """Luma (H, W) of limited range, with black at 0 and white at 255."""
+    image = np.empty(luma.shape, np.uint8)
+    _stretch(readable(luma), image)
+    return image
+
+
+@compiled
+def _stretch(luma: npt.NDArray[np.uint8], image: Image) -> None:
+    """(luma - 16) * 255 / 219, rounded, in 16 bits behind the point: a table would be looked up one pixel after another."""
+    for y in range(luma.shape[0]):
+        row, target = luma[y], image[y]
+        for x in range(np.uint64(target.size)):
+            level = np.uint32(min(max(row[x], _BLACK), _WHITE))
+            target[x] = np.uint32(np.uint32(level * _STRETCH) - _SHIFT) >> np.uint32(16)
+
+
+def is_neutral(chroma: npt.NDArray[np.uint8]) -> bool:
+    """Whether samples of chroma have no colour."""
+    return bool(chroma.min() >= 128 - NEUTRAL_WITHIN and chroma.max() <= 128 + NEUTRAL_WITHIN)
+
+
+def is_grey(rgb: Image) -> bool:
+    """Whether an RGB image (H, W, 3) has no colour."""
+    green = rgb[..., 1]
+    return all(cv2.absdiff(rgb[..., other], green).max() <= NEUTRAL_WITHIN for other in (0, 2))

@@ -1,0 +1,98 @@
+"""The pixels of a grabber's raw buffers: grey where they have no colour, white at 255."""
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.frame import Image
+from rtseg.limits import max_pixels
+from rtseg.sources.pixels.picture import full_from_limited, is_grey, is_neutral
+from rtseg.sources.pixels.picture_size import picture_size
+
+Raw = npt.NDArray[np.uint8]
+
+# A format's name in an address, and the four letters that V4L2 has for it. Those without loss come first: a JPEG's blocks are
+# speckle that the probe never saw, and they take time to decode.
+FOURCC: Mapping[str, str] = MappingProxyType(
+    {"yuyv": "YUYV", "nv12": "NV12", "rgb24": "RGB3", "bgr24": "BGR3", "grey": "GREY", "mjpeg": "MJPG"}
+)
+
+
+class RawReader:
+    """Turns a device's buffers into frame images: (H, W) until one has colour, (H, W, 3) RGB from there on.
+
+    form: a key of FOURCC. shape: of the picture, (H, W).
+    """
+
+    def __init__(self, form: str, shape: tuple[int, int]) -> None:
+        self._read, self._shape, self._coloured = _READERS[form], shape, False
+
+    def read(self, raw: Raw) -> Image | None:
+        """The picture in a buffer, None where it is broken: cut short, as when a USB cable is loose."""
+        try:
+            image = self._image(raw) if raw.size else None
+        except (cv2.error, IndexError, ValueError):
+            return None
+        return image if image is not None and image.shape[:2] == self._shape else None
+
+    def _image(self, raw: Raw) -> Image:
+        grey, rgb = self._read(raw, self._shape[0])
+        if grey is not None and not self._coloured:
+            return grey
+        self._coloured = True
+        return np.ascontiguousarray(rgb())
+
+
+_Found = tuple[Image | None, Callable[[], Any]]  # grey where the picture has no colour, and what makes it RGB
+
+
+def _yuyv(raw: Raw, height: int) -> _Found:
+    pairs = raw.reshape(height, -1, 2)
+    return _grey(pairs[..., 0], pairs[..., 1]), lambda: cv2.cvtColor(pairs, cv2.COLOR_YUV2RGB_YUYV)
+
+
+def _nv12(raw: Raw, height: int) -> _Found:
+    planes = raw.reshape(height * 3 // 2, -1)
+    return _grey(planes[:height], planes[height:]), lambda: cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_NV12)
+
+
+def _rgb(raw: Raw, height: int) -> _Found:
+    pixels = raw.reshape(height, -1, 3)
+    return np.ascontiguousarray(pixels[..., 1]) if is_grey(pixels) else None, pixels.copy
+
+
+def _bgr(raw: Raw, height: int) -> _Found:
+    return _rgb(raw.reshape(height, -1, 3)[..., ::-1], height)
+
+
+def _just_grey(raw: Raw, height: int) -> _Found:
+    pixels = raw.reshape(height, -1)
+    return pixels.copy(), lambda: cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+
+
+def _mjpeg(raw: Raw, height: int) -> _Found:
+    coded = raw.ravel()
+    size = picture_size(coded.data)  # another height than was negotiated is broken, and is not decoded
+    pixels = cv2.imdecode(coded, cv2.IMREAD_COLOR) if size and size[0] == height and math.prod(size) <= max_pixels() else None
+    if pixels is None or pixels.shape[0] != height:
+        raise ValueError("no JPEG")
+    return _bgr(pixels.astype(np.uint8, copy=False), height)
+
+
+def _grey(luma: Raw, chroma: Raw) -> Image | None:
+    return full_from_limited(luma) if is_neutral(chroma) else None
+
+
+_READERS: dict[str, Callable[[Raw, int], _Found]] = {
+    "yuyv": _yuyv,
+    "nv12": _nv12,
+    "rgb24": _rgb,
+    "bgr24": _bgr,
+    "grey": _just_grey,
+    "mjpeg": _mjpeg,
+}

@@ -1,0 +1,1 @@
+"""Facts about this computer: processor, versions, clocks, power and temperature."""

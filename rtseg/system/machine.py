@@ -1,0 +1,155 @@
+"""What a figure was measured on: processor, device, clocks, versions, memory in use. What a system does not tell is None."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+from collections import Counter
+from importlib import metadata
+from pathlib import Path
+
+PACKAGES = ("rtseg", "numpy", "numba", "av", "opencv-python-headless", "openvino", "onnxruntime", "tensorrt", "pycuda", "torch")
+
+_ROOT = Path("/")
+_CPUS = "sys/devices/system/cpu"
+_CHECKOUT = Path(__file__).resolve().parents[2]
+_PATIENCE_S = 10.0  # a tool that takes longer is taken for one that does not answer
+
+
+def describe() -> dict[str, object]:
+    """The machine and the versions, for a report's head."""
+    versions = {package: version for package in PACKAGES if (version := installed(package))}
+    return {
+        "device": device(),
+        "sku": sku(),
+        "processor": processor(),
+        "cores": cores(),
+        "governors": governors(),
+        "clocks_mhz": clocks_mhz(),
+        "power_mode": power_mode(),
+        "driver": nvidia_driver(),
+        "cuda": cuda(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "versions": versions,
+        "commit": commit(),
+        "load_average": [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,
+    }
+
+
+def processor(root: Path = _ROOT) -> str:
+    """The processor's name, as Linux tells it; elsewhere what Python knows."""
+    lines = (text_of(root / "proc/cpuinfo") or "").splitlines()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def device(root: Path = _ROOT) -> str | None:
+    """The whole device: a board's name in its device tree (Jetson), or what the maker wrote into a PC's firmware."""
+    return text_of(root / "proc/device-tree/model") or text_of(root / "sys/class/dmi/id/product_name")
+
+
+def sku(root: Path = _ROOT) -> str | None:
+    """The module's number, such as p3767-0005 (Jetson Orin Nano 8 GB), or the PC's SKU."""
+    compatible = text_of(root / "proc/device-tree/compatible") or ""
+    modules = re.findall(r"p\d{4}-\d{4}", compatible)
+    return modules[-1] if modules else text_of(root / "sys/class/dmi/id/product_sku")
+
+
+def governors(root: Path = _ROOT) -> dict[str, int] | None:
+    """How many cores each frequency governor rules."""
+    found = [text_of(path) for path in sorted((root / _CPUS).glob("cpu[0-9]*/cpufreq/scaling_governor"))]
+    return dict(Counter(name for name in found if name)) or None
+
+
+def clocks_mhz(root: Path = _ROOT) -> dict[str, float] | None:
+    """The cores' clocks: the slowest and the fastest now, and the highest that is allowed."""
+    now, most = (_numbers(root, f"cpu[0-9]*/cpufreq/{name}") for name in ("scaling_cur_freq", "scaling_max_freq"))
+    if now and most:
+        return {"slowest": min(now) / 1e3, "fastest": max(now) / 1e3, "allowed": max(most) / 1e3}
+    told = [float(mhz) for mhz in re.findall(r"cpu MHz\s*:\s*([\d.]+)", text_of(root / "proc/cpuinfo") or "")]
+    return {"slowest": min(told), "fastest": max(told)} if told else None
+
+
+def power_mode() -> str | None:
+    """A Jetson's power mode, such as MAXN, by its own `nvpmodel -q`."""
+    found = re.search(r"NV Power Mode:\s*(\S+)", _said("nvpmodel", "-q") or "")
+    return found[1] if found else None
+
+
+def nvidia_driver(root: Path = _ROOT) -> str | None:
+    """The NVIDIA driver's version, or a Jetson's L4T release."""
+    told = text_of(root / "proc/driver/nvidia/version") or ""
+    found = re.search(r"Kernel Module(?: for \S+)?\s+(\d+[\d.]*)", told)
+    return found[1] if found else _l4t(root)
+
+
+def cuda(root: Path = _ROOT) -> str | None:
+    """The CUDA toolkit's version, where it lies at its usual place."""
+    try:
+        told = json.loads(text_of(root / "usr/local/cuda/version.json") or "{}")
+    except ValueError:
+        return None
+    version = told.get("cuda", {}).get("version")
+    return str(version) if version else None
+
+
+def commit() -> str | None:
+    """The checkout's git commit, with "+" where files differ from it; None for an installed package."""
+    if not (_CHECKOUT / ".git").exists():
+        return None
+    number = _said("git", "-C", str(_CHECKOUT), "rev-parse", "--short=12", "HEAD")
+    changed = _said("git", "-C", str(_CHECKOUT), "status", "--porcelain", "--untracked-files=no")
+    return f"{number}+" if number and changed else number
+
+
+def installed(package: str) -> str | None:
+    """A package's version, None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def memory_mb() -> float | None:
+    """The memory that this process holds now, in megabytes; None where the system does not tell."""
+    told = text_of(_ROOT / "proc/self/statm")
+    return int(told.split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if told else None
+
+
+def threads() -> int | None:
+    """The threads of this process, the engines' own among them; None where the system does not tell."""
+    found = re.search(r"Threads:\s*(\d+)", text_of(_ROOT / "proc/self/status") or "")
+    return int(found[1]) if found else None
+
+
+def text_of(path: Path) -> str | None:
+    """What a system's file says, without the NULs that device trees end in; None where it is absent or closed to us."""
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").replace("\0", " ").strip() or None
+    except OSError:
+        return None
+
+
+def _numbers(root: Path, pattern: str) -> list[int]:
+    return [int(text) for path in (root / _CPUS).glob(pattern) if (text := text_of(path)) and text.isdigit()]
+
+
+def _l4t(root: Path) -> str | None:
+    found = re.search(r"R(\d+) \(release\), REVISION: ([\d.]+)", text_of(root / "etc/nv_tegra_release") or "")
+    return f"L4T {found[1]}.{found[2]}" if found else None
+
+
+def _said(*command: str) -> str | None:
+    """What a tool prints; None where it is absent, fails or does not answer."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

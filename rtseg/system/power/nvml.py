@@ -1,0 +1,71 @@
+"""NVML: an NVIDIA GPU's power, energy, temperature, throttling and memory (extra `power`). It has met no GPU yet."""
+
+from types import ModuleType
+from typing import Any
+
+from rtseg.errors import MeterAbsent, MissingExtra
+from rtseg.system.power.meter import Reading
+
+try:
+    import pynvml
+except ImportError as error:
+    raise MissingExtra("an NVIDIA GPU's power", "power") from error
+
+REASONS = {  # nvmlClocksEventReasons of nvml.h: those that hold the clocks back against the user's wish
+    0x0000000000000004: "software power cap",
+    0x0000000000000008: "hardware slowdown",
+    0x0000000000000020: "software thermal slowdown",
+    0x0000000000000040: "hardware thermal slowdown",
+    0x0000000000000080: "hardware power brake",
+}
+
+
+class Nvml:
+    """One GPU. library: pynvml, or what stands for it. Raises MeterAbsent where there is no driver or no such GPU."""
+
+    def __init__(self, index: int = 0, library: ModuleType | Any = pynvml) -> None:
+        self._nvml = library
+        try:
+            library.nvmlInit()
+        except library.NVMLError as error:
+            raise MeterAbsent(f"NVML finds no NVIDIA driver ({error})") from None
+        self._open = True
+        try:
+            self._gpu = library.nvmlDeviceGetHandleByIndex(index)
+            self.name = f"NVML, {_text(library.nvmlDeviceGetName(self._gpu))}"
+        except library.NVMLError as error:
+            self.close()
+            raise MeterAbsent(f"NVML finds no GPU {index} ({error})") from None
+        self._began_mj = self._asked("nvmlDeviceGetTotalEnergyConsumption")
+
+    def read(self) -> Reading:
+        """What the GPU tells now; older ones count no energy."""
+        milliwatts, millijoules = self._asked("nvmlDeviceGetPowerUsage"), self._asked("nvmlDeviceGetTotalEnergyConsumption")
+        celsius = self._asked("nvmlDeviceGetTemperature", self._nvml.NVML_TEMPERATURE_GPU)
+        reasons = self._asked("nvmlDeviceGetCurrentClocksThrottleReasons") or 0
+        memory = self._asked("nvmlDeviceGetMemoryInfo")
+        counted = None if millijoules is None or self._began_mj is None else (millijoules - self._began_mj) / 1e3
+        return Reading(
+            watts=None if milliwatts is None else milliwatts / 1e3,
+            joules=counted,
+            celsius={} if celsius is None else {"GPU": float(celsius)},
+            throttled=tuple(reason for bit, reason in REASONS.items() if reasons & bit),
+            memory_mb=None if memory is None else memory.used / 1e6,
+        )
+
+    def close(self) -> None:
+        """Let the driver go."""
+        if self._open:
+            self._open = False
+            self._nvml.nvmlShutdown()
+
+    def _asked(self, question: str, *arguments: Any) -> Any:
+        """An answer of the driver; None where this GPU does not give it."""
+        try:
+            return getattr(self._nvml, question)(self._gpu, *arguments)
+        except self._nvml.NVMLError:
+            return None
+
+
+def _text(name: str | bytes) -> str:
+    return name.decode() if isinstance(name, bytes) else name

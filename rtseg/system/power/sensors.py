@@ -1,0 +1,86 @@
+"""The kernel's own sensors: thermal zones, throttling, and the power monitors that Jetsons carry (INA3221, INA238).
+
+Documentation/hwmon/ina3221.rst and ina238.rst: in[1-3]_label names a channel, in[1-3]_input is in mV, curr[1-3]_input in mA,
+power1_input in uW. They need neither tegrastats nor root.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from rtseg.errors import MeterAbsent
+from rtseg.system.machine import text_of
+from rtseg.system.power.meter import Reading
+from rtseg.system.power.tegra import whole
+
+_SYS = Path("/sys")
+_COLDEST, _HOTTEST = -30.0, 150.0  # Celsius: zones of parts that are off read -256, or 0 K
+
+
+class Monitors:
+    """The power monitors on the board. Raises MeterAbsent."""
+
+    name = "hwmon power monitors"
+
+    def __init__(self, root: Path = _SYS) -> None:
+        self._chips = [chip for chip in sorted((root / "class/hwmon").glob("hwmon*")) if _kind(chip).startswith("ina")]
+        if not self._chips:
+            raise MeterAbsent(f"{root / 'class/hwmon'} holds no INA power monitor: Jetsons have them")
+
+    def read(self) -> Reading:
+        """The rails' watts, and the board's where its rails are known."""
+        rails_w = {name: watts for chip in self._chips for name, watts in _channels(chip)}
+        return Reading(watts=whole(rails_w), rails_w=rails_w)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class Thermal:
+    """Temperatures, and the count of moments when the processor held its clocks back. Raises MeterAbsent."""
+
+    name = "thermal zones"
+
+    def __init__(self, root: Path = _SYS) -> None:
+        self._zones = sorted((root / "class/thermal").glob("thermal_zone*"))
+        self._counts = sorted((root / "devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count"))
+        if not self._zones and not self._counts:
+            raise MeterAbsent(f"{root / 'class/thermal'} is empty (a virtual machine has no sensors)")
+        self._throttled_before = self._throttled()
+
+    def read(self) -> Reading:
+        """Each zone that is on, and "processor" under throttled where it was throttled since the reading before."""
+        throttled = self._throttled()
+        grew, self._throttled_before = throttled > self._throttled_before, throttled
+        celsius = {name: value for zone in self._zones if (told := _temperature(zone)) for name, value in [told]}
+        return Reading(celsius=celsius, throttled=("processor, thermal",) if grew else ())
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _throttled(self) -> int:
+        return sum(int(text_of(path) or 0) for path in self._counts)
+
+
+def _temperature(zone: Path) -> tuple[str, float] | None:
+    told = text_of(zone / "temp")
+    if told is None or not told.lstrip("-").isdigit() or not _COLDEST < int(told) / 1e3 < _HOTTEST:
+        return None
+    return text_of(zone / "type") or zone.name, int(told) / 1e3
+
+
+def _kind(chip: Path) -> str:
+    return text_of(chip / "name") or ""
+
+
+def _channels(chip: Path) -> Iterator[tuple[str, float]]:
+    """The name and the watts of each channel of a chip."""
+    microwatts = text_of(chip / "power1_input")
+    if microwatts is not None:
+        yield text_of(chip / "in1_label") or text_of(chip / "label") or "VIN", int(microwatts) / 1e6
+        return
+    for place in (1, 2, 3):
+        label, millivolts, milliamperes = (
+            text_of(chip / name) for name in (f"in{place}_label", f"in{place}_input", f"curr{place}_input")
+        )
+        if label and label != "NC" and millivolts is not None and milliamperes is not None:
+            yield label, int(millivolts) * int(milliamperes) / 1e6

@@ -1,0 +1,1 @@
+"""Text from outside made safe: for a terminal, JSON, logs and pages, and without credentials."""

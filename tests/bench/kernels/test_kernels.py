@@ -1,0 +1,74 @@
+"""The benchmark of the kernels: that both sides do the same work, and what a row says."""
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from rtseg.bench.kernels import Contest, alternate, contests, measure_kernels, paired_timing
+from rtseg.kernels.runtime import cpu
+
+ALIKE = {  # the share of pixels that both sides may see differently, and by how much the others may differ
+    "fit_input (RGB)": (0.0, 0.03),
+    "fit_input (grey)": (0.0, 0.03),
+    "fit_input (RGB, sector)": (0.0, 0.03),
+    "fit_input (grey, sector)": (0.0, 0.03),
+    "argmax_labels": (0.02, 0.0),
+    "median 3": (0.0, 0.0),
+    "median 5": (0.0, 0.0),
+    "median 7": (0.0, 0.0),
+    "lee 7": (0.0, 1.0),
+    "opening": (0.0, 0.0),
+    "keep_largest": (0.0, 0.0),
+    "kuan": (0.0, 1.0),
+    "frost": (0.0, 1.0),
+    "srad": (0.0, 1.0),
+    "perona_malik": (0.0, 1.0),
+}
+
+
+@pytest.fixture(scope="module")
+def all_contests() -> dict[str, Contest]:
+    return {contest.kernel: contest for contest in contests((280, 310))}  # OpenCV enlarges by areas otherwise than bilinearly
+
+
+@pytest.mark.parametrize("name", ALIKE)
+def test_both_sides_of_a_contest_do_the_same_work(all_contests: dict[str, Contest], name: str) -> None:
+    share, atol = ALIKE[name]
+    ours, theirs = np.asarray(all_contests[name].our_call(), float), np.asarray(all_contests[name].their_call(), float)
+    assert ours.shape == theirs.shape
+    assert np.mean(np.abs(ours - theirs) > atol) <= share
+    assert ours.any()
+
+
+def test_every_size_and_every_kernel_has_a_row(monkeypatch: pytest.MonkeyPatch, all_contests: dict[str, Contest]) -> None:
+    monkeypatch.setattr(paired_timing, "BUDGET_NS", 1)
+    rows = measure_kernels([(24, 32), (31, 17)])
+    assert [(row.height, row.kernel) for row in rows] == [(height, name) for height in (24, 31) for name in all_contests]
+    for row in rows:
+        assert row.ratio == pytest.approx(row.theirs_ms / row.ours_ms)
+        assert row.of_copy > 0
+        assert json.loads(json.dumps(row.to_json()))["kernel"] == row.kernel
+
+
+def test_only_the_named_kernels_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paired_timing, "BUDGET_NS", 1)
+    assert [row.kernel for row in measure_kernels([(24, 32)], ["median 3", "blend"])] == ["blend", "median 3"]
+
+
+def test_sides_take_turns() -> None:
+    taken = []
+    contest = Contest("one", "another", lambda: taken.append("ours"), lambda: taken.append("theirs"), 1)
+    alternate(contest)
+    assert taken == ["ours", "theirs"] * (len(taken) // 2)
+    assert len(taken) == 2 * (paired_timing.TURNS[1] + 2)
+
+
+def test_processor_time_is_taken_on_one_core_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paired_timing, "BUDGET_NS", 1)
+    before, seen = (cpu.cores(), cv2.getNumThreads()), set()
+    contest = Contest("one", "another", lambda: seen.add(cpu.cores()), lambda: seen.add(cv2.getNumThreads()), 1)
+    paired_timing.least_on_one_core(contest)
+    assert seen == {1}
+    assert (cpu.cores(), cv2.getNumThreads()) == before

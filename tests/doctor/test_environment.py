@@ -1,0 +1,26 @@
+"""The doctor says what is, not what might be."""
+
+from rtseg.doctor import environment
+from rtseg.doctor.environment import examine
+from rtseg.kernels.runtime import cuda
+
+
+def _found(group: str, name: str) -> environment.Finding:
+    (finding,) = [finding for finding in examine() if (finding.group, finding.name) == (group, name)]
+    return finding
+
+
+def test_cuda_is_there_only_where_its_kernels_can_run(monkeypatch):
+    monkeypatch.setattr(cuda, "problem", lambda: "no driver: install one")
+    assert (_found("kernels", "cuda").present, _found("kernels", "cuda").detail) == (False, "no driver: install one")
+    monkeypatch.setattr(cuda, "problem", lambda: "")
+    assert _found("kernels", "cuda").present
+
+
+def test_every_extra_of_the_package_is_looked_for():
+    assert {finding.name for finding in examine() if finding.group == "extra"} >= {"onnx", "train", "dev"}
+
+
+def test_what_is_absent_says_what_to_do():
+    for finding in examine():
+        assert finding.present or ":" in finding.detail, finding

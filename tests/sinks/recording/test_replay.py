@@ -1,0 +1,168 @@
+"""A recording replays to the same masks bit for bit, at its own pace."""
+
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import results
+import screens
+from made import FAN, SHAPE, lines, recorded, scene, small_recording, stand_in
+from sources.memory import reads_in_little_memory
+from waiting import until
+
+from rtseg.cli import main
+from rtseg.frame import Frame, Life, StreamInfo
+from rtseg.pipeline import Pipeline
+from rtseg.replay import CoveredSession, ReplayedSession
+from rtseg.session.sector import FixedSector
+from rtseg.session.session import Session
+from rtseg.session.stabilizer import STEADY
+from rtseg.sinks.recording.sink import RecordSink
+from rtseg.sources import open_source
+from rtseg.sources.files.replay import Replay
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["covered", "surroundings kept"])
+def test_a_replay_gives_the_same_masks_bit_for_bit(tmp_path, engine, kept):
+    session = (Session if kept else CoveredSession)(engine, temporal=STEADY)
+    made, _ = recorded(tmp_path, session, scene(), keep_surroundings=kept, reset_at=14)
+    again = ReplayedSession(engine, temporal=STEADY)
+    replay = Replay(tmp_path, "fast")
+    again.warm_up(replay.info)
+    for frame, before in zip(replay, made, strict=True):
+        after = again.step(frame)
+        np.testing.assert_array_equal(after.labels, before.segmentation.labels)
+        assert (after.life, after.reason) == (before.segmentation.life, before.segmentation.reason)
+        assert after.confidence == before.segmentation.confidence
+        assert (frame.index, frame.origin) == (before.frame.index, before.frame.origin)
+        np.testing.assert_array_equal(frame.image, before.frame.image)
+    assert (again.equal, again.different) == (len(made), 0)
+    lives = {result.segmentation.life for result in made}
+    assert {Life.NEW, Life.GAP, Life.LIVE} <= lives
+    assert any(result.segmentation.reason == "the user asked" for result in made)
+    assert any(result.segmentation.labels.any() for result in made)
+
+
+def test_another_threshold_is_noticed(tmp_path, engine):
+    recorded(tmp_path, CoveredSession(engine), scene())
+    again = ReplayedSession(engine, threshold=0.95)
+    for frame in Replay(tmp_path, "fast"):
+        again.step(frame)
+    assert again.different
+
+
+def test_the_network_sees_no_more_than_the_recording_keeps(tmp_path, engine):
+    """Without that, the letters in the corners of the box would have changed the masks."""
+    seen = []
+    session = CoveredSession(engine)
+    fit = session._fit_input
+    session._fit_input = lambda image, *rest: seen.append(image) or fit(image, *rest)
+    made, _ = recorded(tmp_path, session, list(scene())[:8])
+    shown = [result.frame.image for result in made if result.segmentation.life is not Life.LOST]
+    assert len(seen[1:]) == len(shown) > 4  # the first one is the warm-up
+    for image, kept in zip(seen[1:], shown, strict=True):
+        np.testing.assert_array_equal(image, kept)
+
+
+def test_names_are_black_unless_they_are_asked_for(tmp_path, engine):
+    frames = list(scene())[:6]
+    recorded(tmp_path / "covered", CoveredSession(engine), frames)
+    recorded(tmp_path / "kept", Session(engine), frames, keep_surroundings=True)
+    for frame, covered, kept in zip(frames, Replay(tmp_path / "covered"), Replay(tmp_path / "kept"), strict=True):
+        assert frame.image[:20].max() > 200
+        assert not covered.image[:20].any()
+        np.testing.assert_array_equal(kept.image, frame.image)
+    assert [lines(tmp_path / name)[0]["surroundings"] for name in ("covered", "kept")] == [False, True]
+
+
+def test_a_sector_that_is_set_while_it_runs_is_taken(tmp_path, engine):
+    session = CoveredSession(engine)
+    session.step(Frame(screens.screen(FAN, 1), 0, 0))
+    session.locator = FixedSector((60, 40, 100, 200))
+    session.step(Frame(screens.screen(FAN, 2), 1, 0))
+    assert session.sector.box == (60, 40, 100, 200)
+
+
+def test_the_original_pace_is_kept(tmp_path):
+    folder = small_recording(tmp_path, 4, 60_000_000)
+    then = [line["captured_ns"] for line in lines(folder)[1:-1]]
+    now = [frame.captured_ns for frame in Replay(folder)]
+    assert all(b - now[0] >= a - then[0] for a, b in zip(then, now, strict=True))
+    assert all(b > a for a, b in pairwise([frame.captured_ns for frame in Replay(folder, "fast")]))
+
+
+def test_a_replay_is_closed_from_another_thread_while_it_waits(tmp_path):
+    replay = Replay(small_recording(tmp_path, 2, 3_600_000_000_000))
+    given = []
+    thread = threading.Thread(target=lambda: given.extend(replay))
+    thread.start()
+    until(lambda: replay._frames.gi_frame is not None and replay._frames.gi_frame.f_lineno and not replay._lock.locked())
+    replay.close()
+    replay.close()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert len(given) <= 1
+
+
+def test_info_is_that_of_the_stream_but_never_dropped_from(tmp_path, engine):
+    recorded(tmp_path, CoveredSession(engine), list(scene())[:3])
+    replay = open_source(f"replay:{tmp_path}", spacing_mm=(0.1, 0.3))
+    assert replay.info == StreamInfo(*SHAPE, 25.0, live=False, spacing_mm=(0.1, 0.3), frames=3)
+    assert replay.was_live
+    replay.close()
+
+
+def test_memory_of_a_replay_stays_that_of_a_frame(tmp_path):
+    sink = RecordSink(tmp_path, stand_in())
+    image = np.tile(np.arange(256, dtype=np.uint8), (256, 1))
+    sink.open(StreamInfo(256, 256, 25.0))
+    for index in range(100):  # 6.5 MB
+        sink.write(results.result(image, index=index, captured_ns=index))
+    sink.close()
+    replay = Replay(tmp_path, "fast")
+    reads_in_little_memory(replay, 100)
+
+
+def test_no_thread_and_no_file_is_left(tmp_path):
+    files = Path("/proc/self/fd")
+    before = len(list(files.iterdir()))
+    replay = Replay(small_recording(tmp_path), "fast")
+    next(iter(replay))
+    replay.close()
+    assert list(replay) == []
+    assert len(list(files.iterdir())) == before
+    assert "rtseg-record" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_through_a_pipeline(tmp_path, engine):
+    source = open_source("synthetic:vessel?height=96&width=128&frames=12")
+    session = CoveredSession(engine)
+    with_it = Pipeline(source, session, RecordSink(tmp_path, session))
+    labels = [result.segmentation.labels for result in with_it]
+    again = ReplayedSession(engine)
+    for result, before in zip(Pipeline(Replay(tmp_path, "fast"), again), labels, strict=True):
+        np.testing.assert_array_equal(result.segmentation.labels, before)
+    assert again.equal == 12
+
+
+def run(monkeypatch, capsys, *arguments):
+    monkeypatch.setattr("sys.argv", ["rtseg", "run", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        main()
+    told = capsys.readouterr()
+    return left.value.code or 0, " ".join((told.out + told.err).split())
+
+
+def test_as_a_command(tmp_path, tiny, monkeypatch, capsys):
+    folder = tmp_path / "recording"
+    source = "synthetic:vessel?height=96&width=128&frames=8"
+    code, told = run(monkeypatch, capsys, source, "--model", tiny, "--record", folder)
+    assert (code, lines(folder)[-1]) == (0, {"end": True, "frames": 8, "unrecorded": 0})
+    code, told = run(monkeypatch, capsys, f"replay:{folder}?pace=fast", "--model", tiny)
+    assert code == 0
+    assert "8 of 8 masks are those of the recording, bit for bit" in told
+    code, told = run(monkeypatch, capsys, f"replay:{folder}", "--model", tiny, "--sector", "off")
+    assert code == 1
+    assert "leave --sector out" in told
