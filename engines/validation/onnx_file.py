@@ -5,7 +5,7 @@ Only this module walks the wire format. It never follows a length beyond its mes
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rtseg.errors import ModelError
@@ -14,6 +14,7 @@ MAX_DEPTH = 32  # of graphs inside graphs, as Loop, If and Scan hold them
 MAX_FIELDS = 1_000_000  # of one file: the walk takes a microsecond and 200 bytes for each
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 _BITS = 64  # of a varint
+_STANDARD_DOMAINS = ("", "ai.onnx")
 
 Fields = dict[int, list["int | memoryview"]]  # a message's fields by number
 
@@ -38,6 +39,7 @@ class Node:
     """Holds one operation with the constants in its attributes."""
 
     op: str
+    """Its operator; one of no standard domain, or one that the file defines as a function, with a prefix that names that."""
     inputs: tuple[bytes, ...]
     outputs: tuple[bytes, ...]
     tensors: tuple[Tensor, ...]
@@ -53,6 +55,8 @@ class OnnxFile:
     nodes: list[Node] = field(default_factory=list)
     tensors: list[Tensor] = field(default_factory=list)
     """The initializers, dense and sparse."""
+    results: set[bytes] = field(default_factory=set)
+    """The names of the values that a graph, an inner graph or a function returns."""
     metadata: list[tuple[bytes, bytes]] = field(default_factory=list)
     """The pairs of metadata_props, in the order of the file."""
     fields_read: int = 0
@@ -76,10 +80,20 @@ class OnnxFile:
             raise _Malformed("it holds no graph")
         for graph in graphs:
             self._graph(graph, MAX_DEPTH)
-        for function in _messages(model, 25):
-            for node in _messages(self._fields(function), 7):
-                self._node(node, MAX_DEPTH)
+        redefined = set(map(self._function, _messages(model, 25)))
+        self.nodes = [replace(node, op=f"function {node.op}") if node.op in redefined else node for node in self.nodes]
         self.metadata = list(map(self._pair, _messages(model, 14)))
+
+    def _function(self, message: memoryview) -> str:
+        """Read a function, and return its operator; the default values of its attributes become constants of a node."""
+        function = self._fields(message)
+        for node in _messages(function, 7):
+            self._node(node, MAX_DEPTH)
+        self.results |= set(map(bytes, _messages(function, 5)))
+        op = _operator(function, 1, 10)
+        tensors, floats = self._attributes(_messages(function, 11), MAX_DEPTH)
+        self.nodes.append(Node(f"function {op}", (), (), tuple(tensors), tuple(floats)))
+        return op
 
     def _graph(self, message: memoryview, depth: int) -> None:
         if not depth:
@@ -89,19 +103,24 @@ class OnnxFile:
             self._node(node, depth)
         self.tensors += [self._tensor(tensor) for tensor in _messages(graph, 5)]
         self.tensors += [self._sparse(tensor) for tensor in _messages(graph, 15)]
+        self.results |= {bytes(name) for value in _messages(graph, 12) for name in _messages(self._fields(value), 1)}
 
     def _node(self, message: memoryview, depth: int) -> None:
-        node, tensors, floats = self._fields(message), list[Tensor](), list[memoryview]()
-        for one in _messages(node, 5):
-            attribute = self._fields(one)
+        node = self._fields(message)
+        tensors, floats = self._attributes(_messages(node, 5), depth)
+        inputs, outputs = (tuple(map(bytes, _messages(node, number))) for number in (1, 2))
+        self.nodes.append(Node(_operator(node, 4, 7), inputs, outputs, tuple(tensors), tuple(floats)))
+
+    def _attributes(self, messages: list[memoryview], depth: int) -> tuple[list[Tensor], list[memoryview]]:
+        """Return the tensors and floats of attributes, and read the graphs in them."""
+        tensors, floats = list[Tensor](), list[memoryview]()
+        for attribute in map(self._fields, messages):
             floats += [*_messages(attribute, 2), *_messages(attribute, 7)]
             tensors += [self._tensor(t) for t in (*_single(attribute, 5), *_messages(attribute, 10))]
             tensors += [self._sparse(t) for t in (*_single(attribute, 22), *_messages(attribute, 23))]
             for graph in (*_messages(attribute, 6), *_messages(attribute, 11)):
                 self._graph(graph, depth - 1)
-        op = b"".join(map(bytes, _messages(node, 4)[-1:])).decode(errors="replace")
-        inputs, outputs = (tuple(map(bytes, _messages(node, number))) for number in (1, 2))
-        self.nodes.append(Node(op, inputs, outputs, tuple(tensors), tuple(floats)))
+        return tensors, floats
 
     def _sparse(self, message: memoryview) -> Tensor:
         """Return the values of a sparse tensor, which bear its name."""
@@ -178,6 +197,12 @@ def _messages(fields: Fields, number: int) -> list[memoryview]:
 
 def _integers(fields: Fields, number: int) -> list[int]:
     return [value for value in fields.get(number, ()) if isinstance(value, int)]
+
+
+def _operator(fields: Fields, name: int, domain: int) -> str:
+    """Return the operator of a node or a function, given the numbers of these fields; its domain stands before it."""
+    op, space = (b"".join(map(bytes, _messages(fields, number)[-1:])).decode(errors="replace") for number in (name, domain))
+    return op if space in _STANDARD_DOMAINS else f"{space}.{op}"
 
 
 def _single(fields: Fields, number: int) -> list[memoryview]:

@@ -60,7 +60,7 @@ def check_weights(path: Path) -> OnnxFile:
             _check(file, tensor, node.outputs[0] if node.outputs else tensor.name, consumers, node.op)
         for values in node.floats:
             nan, infinite = _broken(1, np.frombuffer(values[: len(values) // 4 * 4], "<f4"))
-            if nan or (infinite and node.op not in _MASKS | _MOVES):
+            if nan or (infinite and not _may_be_infinite(file, node, consumers)):
                 raise ModelError(f"{path} has {_word(nan)} in an attribute of a {_shown(node.op)}: {AGAIN}")
     return file
 
@@ -89,7 +89,7 @@ def _check(file: OnnxFile, tensor: Tensor, name: bytes, consumers: "_Consumers",
     """Raise ModelError where a tensor has NaN, or infinity that is no mask. name: by which nodes know its values."""
     for values in _values(file, tensor):
         nan, infinite = _broken(tensor.dtype, values)
-        refused = nan or (infinite and ((op and op not in _MOVES) or not _only_masks(name, consumers)))
+        refused = nan or (infinite and ((op and op not in _MOVES) or not _only_masks(file, name, consumers)))
         if refused:
             raise ModelError(f"{file.path} has {_word(nan)} in its weights {_shown(name)}: {AGAIN}")
 
@@ -184,11 +184,19 @@ def _consumers(nodes: list[Node]) -> _Consumers:
     return found
 
 
-def _only_masks(name: bytes, consumers: _Consumers) -> bool:
-    """Return whether a constant reaches masking operations alone, moved about or as it is."""
+def _may_be_infinite(file: OnnxFile, node: Node, consumers: _Consumers) -> bool:
+    """Return whether infinity in a float attribute of a node masks or bounds values."""
+    moved = node.op in _MOVES and all(_only_masks(file, output, consumers) for output in node.outputs)
+    return moved or node.op in _MASKS
+
+
+def _only_masks(file: OnnxFile, name: bytes, consumers: _Consumers) -> bool:
+    """Return whether a constant reaches masking operations alone, moved about or as it is, and is no result of a graph."""
     seen, left = {name}, [name]
     while left:
-        for node in consumers.get(left.pop(), ()):
+        if (value := left.pop()) in file.results:
+            return False
+        for node in consumers.get(value, ()):
             if node.op in _MOVES:
                 left += [output for output in node.outputs if output not in seen]
                 seen.update(node.outputs)

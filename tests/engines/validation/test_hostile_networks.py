@@ -168,6 +168,53 @@ def test_infinity_in_a_convolution_is_refused_though_a_relu_may_hide_it(tmp_path
         check_weights(path)
 
 
+def hidden_infinity(path: Path, place: str) -> Path:
+    """A network in which infinity reaches a convolution by a way that a look at names alone would take for a mask."""
+    bad, alpha = numpy_helper.from_array(kernel(np.inf), "inner"), helper.make_attribute("alpha", np.inf)
+    opset = [helper.make_opsetid("", 17)]
+    if place == "Constant":
+        constant = helper.make_node("Constant", [], ["s"], value_float=np.inf)
+        return network(path, [constant, helper.make_node("Mul", ["image", "s"], ["logits"])], [])
+    if place == "default of a function":
+        inner = helper.make_node("LeakyRelu", ["x"], ["y"])
+        inner.attribute.append(onnx.AttributeProto(name="alpha", ref_attr_name="alpha", type=onnx.AttributeProto.FLOAT))
+        function = helper.make_function("own", "Leaky", ["x"], ["y"], [inner], opset, attribute_protos=[alpha])
+        return network(path, [helper.make_node("Leaky", ["image"], ["logits"], domain="own")], [], [function])
+    if place == "result of a function":
+        function = helper.make_function("own", "Weight", [], ["o"], [helper.make_node("Constant", [], ["o"], value=bad)], opset)
+        return network(path, [helper.make_node("Weight", [], ["k"], domain="own"), *renamed("k")], [LAST], [function])
+    if place == "a function named as a mask":
+        body = [helper.make_node("Conv", ["x", "w"], ["y"])]
+        function = helper.make_function("own", "Add", ["x", "w"], ["y"], body, opset)
+        return network(path, [helper.make_node("Add", ["image", "inner"], ["logits"], domain="own")], [bad], [function])
+    out = helper.make_tensor_value_info("chosen", TensorProto.FLOAT, KERNEL)
+    branch = helper.make_graph([helper.make_node("Identity", ["inner"], ["chosen"])], "inner", [], [out], [bad])
+    nodes = [helper.make_node("If", ["never"], ["w"], then_branch=branch, else_branch=branch), *CONV]
+    return network(path, nodes, [numpy_helper.from_array(np.array(False), "never"), LAST])
+
+
+def renamed(weight: str) -> list[onnx.NodeProto]:
+    """Two convolutions, the first with another name for its weight."""
+    return [helper.make_node("Identity", [weight], ["w"]), *CONV]
+
+
+@pytest.mark.parametrize(
+    "place", ["Constant", "default of a function", "result of a function", "a function named as a mask", "branch"]
+)
+def test_infinity_is_found_wherever_it_hides(tmp_path: Path, place: str) -> None:
+    with pytest.raises(ModelError, match="has infinity in"):
+        check_weights(hidden_infinity(tmp_path / "bad.onnx", place))
+
+
+def test_a_function_in_the_place_of_a_standard_mask_is_no_mask(tmp_path: Path) -> None:
+    body = [helper.make_node("Conv", ["x", "w"], ["y"])]
+    function = helper.make_function("", "Add", ["x", "w"], ["y"], body, [helper.make_opsetid("", 17)])
+    bad = numpy_helper.from_array(kernel(np.inf), "inner")
+    path = network(tmp_path / "bad.onnx", [helper.make_node("Add", ["image", "inner"], ["logits"])], [bad], [function])
+    with pytest.raises(ModelError, match="has infinity in its weights 'inner'"):
+        check_weights(path)
+
+
 def masked(kind: str) -> list[onnx.NodeProto]:
     """Nodes by which -inf in `m` masks or bounds the image."""
     softmax = helper.make_node("Softmax", ["masked"], ["logits"])
