@@ -1,6 +1,7 @@
 """What an engine is: it runs one network, and hands its memory of the past in and out as a value."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from rtseg.frame import Image, Labels
 
 METADATA_KEY = "rtseg.spec"  # in the ONNX file's metadata_props: the ModelSpec as JSON
 MAX_NAME = 255  # characters of a network's, a class's or a port's name
+_MARKUP = re.compile(r"\[[a-z#/@][^\[]*?\]")  # tags of Rich, https://rich.readthedocs.io/en/stable/markup.html
 MAX_LEVEL = 1e9  # of a mean or a standard deviation in grey levels: a 32-bit float holds their quotients
 
 Array: TypeAlias = Any  # a NumPy array on the CPU, a device array on a GPU: kernels follow where it lives
@@ -138,16 +140,16 @@ def _frozen(value: Any) -> Any:
 
 def _first_problem(spec: ModelSpec) -> str:
     """Return what is wrong with a spec, in words, or nothing. Its values may be of any type: they come from a file."""
-    if not _is_name(spec.name):
+    if not _is_shown_name(spec.name):
         return f"its name is {_short(spec.name)}"
     if not _are(spec.size, _is_count) or len(spec.size) != 2 or not all(8 <= side <= 4096 for side in spec.size):
         return f"its input size is {_short(spec.size)}"
-    if not _are(spec.classes, _is_name) or not 0 < len(set(spec.classes)) == len(spec.classes) <= 254:
+    if not _are(spec.classes, _is_shown_name) or not 0 < len(set(spec.classes)) == len(spec.classes) <= 254:
         return f"its classes are {_short(spec.classes)}"
     if not _are(spec.mean, _is_number) or not _are(spec.std, _is_number) or not _is_scaling(spec):
         return f"its mean is {_short(spec.mean)} and its std {_short(spec.std)}"
     for chosen in (spec.single, spec.ellipse):
-        if not _are(chosen, _is_name) or not set(chosen) <= set(spec.classes):
+        if not _are(chosen, _is_shown_name) or not set(chosen) <= set(spec.classes):
             return f"{_short(chosen)} are not all among its classes {_short(spec.classes)}"
     return _problem_of_ports(spec)
 
@@ -177,6 +179,11 @@ def _are(values: Any, is_right: Callable[[Any], bool]) -> bool:
 def _is_name(value: Any) -> bool:
     """Return whether a value is text of one line: names are shown in messages and on pictures."""
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
+
+
+def _is_shown_name(value: Any) -> bool:
+    """Return whether a value may name a model or a class: a console of Rich would take some text in brackets for markup."""
+    return _is_name(value) and not _MARKUP.search(value)
 
 
 def _is_count(value: Any) -> bool:
