@@ -81,7 +81,7 @@ def read_script(path: Path | str) -> nn.Module:
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", DeprecationWarning
-            )  # torch recommends torch.export, but published files are TorchScript
+            )  # torch recommends torch.export, published files use TorchScript
             network: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelError(f"{path} is no TorchScript network ({_reason(error)}): save it with torch.jit.save") from error

@@ -36,7 +36,7 @@ def foreign_network(
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore", DeprecationWarning
-            )  # torch recommends torch.export, but published files are TorchScript
+            )  # torch recommends torch.export, published files use TorchScript
             frozen: nn.Module = torch.jit.freeze(load_script(checkpoint, spec, trusted=trusted))  # folds BatchNorms
         return frozen
     network = _built(factory)

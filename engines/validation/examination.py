@@ -49,7 +49,7 @@ class TrialLimits:
     def of(cls, file_bytes: int, engine: str = "openvino") -> "TrialLimits":
         """Return the limits of a file of `file_bytes`: 6 s and 640 MB, and 3 s and 24 MB more for each megabyte.
 
-        The wall-clock limit is 15 s and 6 s more for each megabyte: a small file is refused within 20 s, even on a busy machine.
+        The wall-clock limit is 15 s and 6 s more for each megabyte: a small file is refused within 20 s even on a busy machine.
         """
         megabytes, is_torch = file_bytes // _MB, _PACKAGES.get(engine) == "torch"
         more_s, more_mb = (_TORCH_S, _TORCH_MB) if is_torch else (0, 0)
