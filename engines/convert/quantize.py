@@ -72,12 +72,12 @@ def quantise(
     """
     model, out = Path(model), Path(out)
     examine(model, "onnx", spec, trusted=trusted)
-    with whole_onnx(out, ".quantise-", model) as part:
+    with whole_onnx(out, ".quantize-", model) as part:
         prepared = part.with_name(f"prepared-{part.name}")
         described = _prepare(model, prepared, spec)
         chosen, left = _convolutions(model, prepared, in_float)
         reader = _Reader(_feeds(model, described, clips))
-        with stage(f"ONNX Runtime cannot quantise {model}", AGAIN):
+        with stage(f"ONNX Runtime cannot quantize {model}", AGAIN):
             _quantise(prepared, part, reader, left)
             _describe(part, described)
     return Quantised(chosen, left, reader.frames)
@@ -123,13 +123,13 @@ def _convolutions(model: Path, prepared: Path, in_float: Sequence[str]) -> tuple
     nodes = onnx.load(prepared, load_external_data=False).graph.node
     names = tuple(node.name for node in nodes if node.op_type in CONVOLUTIONS)
     if any(node.op_type == "QuantizeLinear" for node in nodes):
-        raise ModelError(f"{model} is quantised already: give the FP32 file that it was made from")
+        raise ModelError(f"{model} is quantized already: give the FP32 file that it was made from")
     unmet = [pattern for pattern in in_float if not any(fnmatchcase(name, pattern) for name in names)]
     if unmet:
         raise ModelError(f"{model} has no convolution named {unmet[0]!r}: its names are {', '.join(names)}")
     left = tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in in_float))
     if len(left) == len(names):
-        raise ModelError(f"{model} has no convolution to quantise: run it as it is")
+        raise ModelError(f"{model} has no convolution to quantize: run it as it is")
     return tuple(name for name in names if name not in left), left
 
 

@@ -10,7 +10,7 @@ from rtseg.frame import Labels
 
 
 class Keeper(Protocol):
-    """Describes the owner of replayable arrays, which knows the current engine."""
+    """Describes the owner of replayable arrays, which runs their computations on the current engine."""
 
     turn: int
     """A counter that is incremented at each change of engine."""

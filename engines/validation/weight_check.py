@@ -1,7 +1,7 @@
 """Refuses an ONNX file whose constants are NaN or infinite, or lie outside its folder, and reads its metadata.
 
 OpenVINO returns finite but wrong values for NaN weights, so the output does not show them. NaN is refused everywhere. Infinity
-is refused unless it reaches only operations that mask or bound values, as the Add of an attention mask or the Pad of a pooling.
+is refused unless it reaches only operations that mask or bound values, as the Add of an attention mask or a Pad before pooling.
 """
 
 import stat

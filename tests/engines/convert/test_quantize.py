@@ -142,7 +142,7 @@ def test_a_clip_is_read_frame_by_frame(fp32, tmp_path):
 
     def frames():
         for image in clip(0):
-            read.append(len(list(tmp_path.glob(".quantise-*"))))
+            read.append(len(list(tmp_path.glob(".quantize-*"))))
             yield image
 
     assert quantise(fp32, tmp_path / "int8.onnx", iter([frames()])).frames == len(read) == 12
@@ -162,16 +162,16 @@ def test_what_shall_stay_in_float_does(fp32, tmp_path):
     ("model", "options", "complaint"),
     [
         ("net", {"in_float": ["conv9"]}, r"no convolution named 'conv9': its names are .*memory"),
-        ("net", {"in_float": ["*"]}, "no convolution to quantise: run it as it is"),
-        ("int8", {}, "quantised already: give the FP32 file"),
-        ("tiny", {}, "no convolution to quantise"),
+        ("net", {"in_float": ["*"]}, "no convolution to quantize: run it as it is"),
+        ("int8", {}, "quantized already: give the FP32 file"),
+        ("tiny", {}, "no convolution to quantize"),
         ("broken", {"trusted": True}, "gives NaN or infinity at frame 1"),
         ("nan", {"trusted": True}, "has NaN in its weights 'sum'"),
         ("text", {}, "is no ONNX model"),
         ("bare", {}, "does not say what it segments"),
     ],
 )
-def test_what_cannot_be_quantised(fp32, int8, tiny, tmp_path, model, options, complaint):
+def test_what_cannot_be_quantized(fp32, int8, tiny, tmp_path, model, options, complaint):
     (tmp_path / "text.onnx").write_bytes(b"not a network")
     networks.convolutional(tmp_path / "nan.onnx", gain=np.nan)
     networks.convolutional(tmp_path / "broken.onnx", answers_nan=True)
@@ -217,7 +217,7 @@ def test_what_the_tools_do_not_take_is_said_in_a_line(fp32, tmp_path, monkeypatc
         raise RuntimeError("\nhalf a node\nstack")
 
     monkeypatch.setattr("rtseg.engines.convert.quantize.quantize_static", broken)
-    with pytest.raises(ModelError, match=r"cannot quantise .*net\.onnx \(half a node\): export it again"):
+    with pytest.raises(ModelError, match=r"cannot quantize .*net\.onnx \(half a node\): export it again"):
         quantise(fp32, tmp_path / "int8.onnx", [clip(0, 4)])
 
 
