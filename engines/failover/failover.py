@@ -31,12 +31,9 @@ T = TypeVar("T")
 class EngineEvent:
     """Reports a change of engine, or an engine that was refused."""
 
-    left: str
-    """The name of the engine that was replaced; for a refusal, of the refused engine; "" where none ran before."""
-    taken: str
-    """The name of the engine in use now; "" where none is left."""
-    reason: str
-    """The reason in words."""
+    left: str  # the engine that was replaced or refused; "" where none ran before
+    taken: str  # the engine in use now; "" where none is left
+    reason: str  # in words
 
 
 @runtime_checkable
