@@ -1,4 +1,4 @@
-"""What an engine is: it runs one network, and hands its memory of the past in and out as a value."""
+"""Defines the `Engine` protocol and `ModelSpec`; an engine runs one network and passes its recurrent state in and out."""
 
 import json
 import re
@@ -11,45 +11,51 @@ from rtseg.errors import ModelError
 from rtseg.frame import Image, Labels
 
 METADATA_KEY = "rtseg.spec"  # in the ONNX file's metadata_props: the ModelSpec as JSON
-MAX_NAME = 255  # characters of a network's, a class's or a port's name
+MAX_NAME = 255  # characters in the name of a network, a class or a port
 _MARKUP = re.compile(r"\[[a-z#/@][^\[]*?\]")  # tags of Rich, https://rich.readthedocs.io/en/stable/markup.html
-MAX_LEVEL = 1e9  # of a mean or a standard deviation in grey levels: a 32-bit float holds their quotients
+MAX_LEVEL = 1e9  # bound of mean and std in gray levels: their quotients fit into a 32-bit float
 
-Array: TypeAlias = Any  # a NumPy array on the CPU, a device array on a GPU: kernels follow where it lives
+Array: TypeAlias = Any  # a NumPy array on the CPU, a device array on a GPU: kernels run where it lies
 State: TypeAlias = Any  # opaque outside the engine that made it
-Ports: TypeAlias = Mapping[str, tuple[int, ...]]  # a network's inputs or outputs: name and shape
+Ports: TypeAlias = Mapping[str, tuple[int, ...]]  # name and shape of a network's inputs or outputs
 
 
 @dataclass(frozen=True, slots=True)
 class StateSpec:
-    """One recurrent state: the network's input and output that carry it, and its shape (views, C, h, w)."""
+    """Describes one recurrent state of a network."""
 
     input: str
+    """The name of the network's input that reads the state."""
     output: str
+    """The name of the network's output that writes the next state."""
     shape: tuple[int, ...]
+    """(views, C, h, w)."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """All that is needed to feed a network and to read its answer; it travels inside the model file.
-
-    size: (H, W) of the input. classes: their names without the background. mean, std: one value a channel (1 grey, 3 RGB),
-    in grey levels 0..255: the network sees (pixel - mean) / std. states: recurrent states, empty for a memoryless network.
-    logits: (1, C, h, w) with C = len(classes) + 1 (softmax, background first) or, for one class, C = 1 (sigmoid).
-    single: the classes that are one connected region at most, so that only the largest is kept. ellipse: the classes that are
-    drawn as the ellipse that their region comes nearest to.
-    """
+    """Describes a network's inputs and outputs; it is stored in the model file. Raises ModelError where a value is invalid."""
 
     name: str
+    """The name of the network."""
     size: tuple[int, int]
+    """(H, W) of the input in pixels."""
     classes: tuple[str, ...]
+    """The class names without the background."""
     mean: tuple[float, ...]
+    """One gray level 0..255 per channel (1 gray, 3 RGB): the network's input is (pixel - mean) / std."""
     std: tuple[float, ...]
+    """One standard deviation in gray levels per channel."""
     states: tuple[StateSpec, ...] = ()
+    """The recurrent states; empty for a network without memory."""
     single: tuple[str, ...] = ()
+    """The classes with at most one connected region, of which only the largest is kept."""
     ellipse: tuple[str, ...] = ()
+    """The classes that are replaced by the ellipse fitted to their region."""
     image_input: str = "image"
+    """The name of the input (1, channels, H, W) float32."""
     logits_output: str = "logits"
+    """The name of the output (1, C, h, w): C = len(classes) + 1 (softmax, background first) or, for one class, 1 (sigmoid)."""
 
     def __post_init__(self) -> None:
         problem = _first_problem(self)
@@ -58,16 +64,16 @@ class ModelSpec:
 
     @property
     def channels(self) -> int:
-        """1 for a network of grey images, 3 for RGB."""
+        """Return the number of input channels: 1 for gray images, 3 for RGB."""
         return len(self.mean)
 
     def to_json(self) -> str:
-        """The form that stands in a model file's metadata."""
+        """Return the spec as JSON for a model file's metadata."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> "ModelSpec":
-        """Find the spec in a model file's metadata. Raises ModelError."""
+        """Read the spec from a model file's metadata; `path` is named in errors. Raises ModelError."""
         if METADATA_KEY not in metadata:
             raise ModelError(
                 f"{path} does not say what it segments (no {METADATA_KEY!r} in its metadata): export it with `rtseg export`, "
@@ -77,7 +83,7 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, text: str) -> "ModelSpec":
-        """Read what `to_json` wrote. Raises ModelError."""
+        """Parse the output of `to_json`; unknown fields of later versions are ignored. Raises ModelError."""
         try:
             values = json.loads(text)
             known = {field.name: _frozen(values[field.name]) for field in fields(cls) if field.name in values}
@@ -95,43 +101,45 @@ class ModelSpec:
 
 @dataclass(frozen=True, slots=True)
 class SwapState:
-    """Two sets of buffers for the recurrent states: the network reads one and writes the other, and nothing is copied."""
+    """Holds the recurrent states in two sets of buffers: the network reads one and writes the other without a copy."""
 
     now: tuple[Any, ...]
+    """The buffers that the next run reads."""
     spare: tuple[Any, ...]
+    """The buffers that the next run writes."""
 
     def swapped(self) -> "SwapState":
-        """The state after the network wrote the spare buffers."""
+        """Return the state after a run, with the two sets exchanged."""
         return SwapState(self.spare, self.now)
 
 
 class Engine(Protocol):
     """Runs one network, frame by frame.
 
-    A state is the engine's own buffers: it is good until the second `infer` after the one that returned it.
+    A state refers to the engine's own buffers: it stays valid until the second `infer` after the one that returned it.
     """
 
     @property
     def spec(self) -> ModelSpec:
-        """What the network takes and gives."""
+        """Return the description of the network's inputs and outputs."""
 
     def initial_state(self) -> State:
-        """The memory of nothing, in buffers of its own: all zeros."""
+        """Return a state of zeros in new buffers."""
 
     def upload(self, image: Image) -> Array:
-        """Bring a frame's pixels to where the kernels and the network run."""
+        """Copy a frame's pixels (H, W) or (H, W, 3) uint8 to the device of the kernels and the network."""
 
     def infer(self, x: Array, state: State) -> tuple[Array, State]:
         """Run the network on x (1, C, H, W) float32.
 
-        Returns logits (1, K, h, w) float32, good until the next call, and the new state. Raises EngineError.
+        Returns logits (1, K, h, w) float32, valid until the next call, and the new state. Raises EngineError.
         """
 
     def download(self, labels: Array) -> Labels:
-        """Bring labels (H, W) uint8 back to where the sinks run."""
+        """Copy labels (H, W) uint8 to the host."""
 
     def close(self) -> None:
-        """Give everything back; closing twice is harmless."""
+        """Release all resources; closing twice is harmless."""
 
 
 def _frozen(value: Any) -> Any:
@@ -139,7 +147,7 @@ def _frozen(value: Any) -> Any:
 
 
 def _first_problem(spec: ModelSpec) -> str:
-    """Return what is wrong with a spec, in words, or nothing. Its values may be of any type: they come from a file."""
+    """Return a description of the spec's first problem, or "". Its values come from a file and may be of any type."""
     if not _is_shown_name(spec.name):
         return f"its name is {_short(spec.name)}"
     if not _are(spec.size, _is_count) or len(spec.size) != 2 or not all(8 <= side <= 4096 for side in spec.size):
@@ -159,7 +167,7 @@ def _is_scaling(spec: ModelSpec) -> bool:
 
 
 def _problem_of_ports(spec: ModelSpec) -> str:
-    """Return what is wrong with the names of a spec's ports and with its states, in words, or nothing."""
+    """Return a description of the first problem in the spec's states and port names, or ""."""
     if not _are(spec.states, lambda state: isinstance(state, StateSpec)):
         return f"its states are {_short(spec.states)}"
     for state in spec.states:
@@ -172,12 +180,12 @@ def _problem_of_ports(spec: ModelSpec) -> str:
 
 
 def _are(values: Any, is_right: Callable[[Any], bool]) -> bool:
-    """Return whether a value is a tuple, all of whose items are right."""
+    """Return whether a value is a tuple whose items all satisfy `is_right`."""
     return isinstance(values, tuple) and all(map(is_right, values))
 
 
 def _is_name(value: Any) -> bool:
-    """Return whether a value is text of one line: names are shown in messages and on pictures."""
+    """Return whether a value is one line of printable text: names appear in messages and on images."""
     return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
 
 
@@ -191,19 +199,20 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_LEVEL  # NaN is not either
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_LEVEL  # False for NaN
 
 
 def _short(value: Any) -> str:
-    """Return a value as a message may hold it, which a file could make of any length."""
+    """Return a value's repr for a message, cut to MAX_NAME_LENGTH characters."""
     text = repr(value)
     return text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 3]}..."
 
 
 def named(spec: ModelSpec, inputs: Ports, outputs: Ports) -> ModelSpec:
-    """The user's description of a network, with the names of its image and logits, and the shapes of its states, as they are.
+    """Complete the user's spec with the port names and state shapes of the actual network.
 
-    What is no state is the image and, of the outputs the first, the logits; a state of no shape takes its input's.
+    The only input that is no state becomes the image, and the first output that is no state the logits. A name that exists
+    is kept. A state without a shape takes the shape of its input.
     """
     states = tuple(replace(state, shape=state.shape or inputs.get(state.input, ())) for state in spec.states)
     images = [name for name in inputs if name not in {state.input for state in states}]
@@ -214,7 +223,7 @@ def named(spec: ModelSpec, inputs: Ports, outputs: Ports) -> ModelSpec:
 
 
 def check_dtypes(spec: ModelSpec, dtypes: Mapping[str, str]) -> None:
-    """Raise ModelError unless all that is fed to a network and read from it is float32. dtypes: of its ports by name."""
+    """Raise ModelError unless every input and output of the spec is float32. dtypes: NumPy dtype names by port."""
     carried = [name for state in spec.states for name in (state.input, state.output)]
     for name in (spec.image_input, spec.logits_output, *carried):
         if dtypes.get(name, "float32") != "float32":
@@ -222,7 +231,7 @@ def check_dtypes(spec: ModelSpec, dtypes: Mapping[str, str]) -> None:
 
 
 def check_ports(spec: ModelSpec, inputs: Ports, outputs: Ports) -> None:
-    """Raise ModelError unless a network's named inputs and outputs are those that its spec tells of."""
+    """Raise ModelError unless a network's inputs and outputs have the names and shapes in its spec."""
     channels = len(spec.classes) + 1
     wanted = {spec.image_input: (1, spec.channels, *spec.size)} | {state.input: state.shape for state in spec.states}
     for name, shape in wanted.items():

@@ -1,4 +1,4 @@
-"""What some engines can beyond `Engine`: keep arrays from frame to frame, be sent a frame ahead, tell their device's time."""
+"""Declares optional engine capabilities: frame buffers, prefetching and device timers."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
@@ -14,43 +14,43 @@ Floats = npt.NDArray[np.float32]
 
 @runtime_checkable
 class Keeping(Protocol):
-    """Who has arrays that are good for one frame alone, as an engine whose every frame runs one prepared step."""
+    """Describes an engine whose arrays are valid for the current frame only, e.g. because it replays a CUDA graph."""
 
     def bring(self, name: str, values: Floats) -> Array:
-        """Numbers that change with each frame, where the kernels run; before `infer`, under the same name each time."""
+        """Copy per-frame values to the device; call it before `infer`, with the same name for each frame."""
 
     def keep(self, name: str, array: Array) -> Array:
-        """The same array for the next frames, good until the second `keep` of this name after this one."""
+        """Retain an array for later frames; the result stays valid until the second further call with this name."""
 
 
 @runtime_checkable
 class Ahead(Protocol):
-    """An engine to which the next frame may be sent while it works on the one before."""
+    """Describes an engine that can upload the next frame while it processes the current one."""
 
     def prefetch(self, image: Image) -> None:
-        """Begin to bring up the frame that `upload` is given next; from any thread."""
+        """Start the upload of the frame that is passed to the next `upload`; callable from any thread."""
 
 
 @runtime_checkable
 class Timed(Protocol):
-    """An engine whose device has a clock of its own."""
+    """Describes an engine that measures times on its device."""
 
     def device_ns(self) -> Mapping[str, int]:
-        """How long each part of the newest frame took on the device, in nanoseconds; waits for it."""
+        """Return the newest frame's device time per part in nanoseconds; blocks until the frame is finished."""
 
 
 class OnHost:
-    """On the host an array lives as long as somebody holds it."""
+    """Implements `FrameBuffers` for host arrays, whose lifetime Python manages."""
 
-    def bring(self, name: str, values: Floats) -> Array:  # noqa: ARG002  here, numbers are where they are needed
-        """The numbers themselves."""
+    def bring(self, name: str, values: Floats) -> Array:  # noqa: ARG002  values are on the host already
+        """Return the values unchanged."""
         return values
 
-    def keep(self, name: str, array: Array) -> Array:  # noqa: ARG002  each has memory of its own
-        """A copy: an engine's logits are good until its next call alone."""
+    def keep(self, name: str, array: Array) -> Array:  # noqa: ARG002  each copy has its own memory
+        """Return a copy, because an engine's logits are valid only until its next call."""
         return np.array(array)
 
 
 def keeper_of(engine: Engine) -> Keeping:
-    """Who keeps the arrays that the kernels make of an engine's logits."""
+    """Return the frame buffers of an engine: the engine itself, or `HostBuffers` where it has none."""
     return engine if isinstance(engine, Keeping) else OnHost()

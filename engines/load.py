@@ -1,4 +1,4 @@
-"""From a model's name or file to the engine that runs it."""
+"""Loads a model, by name or file, into an engine."""
 
 from functools import partial
 from pathlib import Path
@@ -12,10 +12,10 @@ from rtseg.errors import ModelError
 if TYPE_CHECKING:
     from rtseg.engines.failover.failover import Rising
 
-ENGINES = ("openvino", "onnx")  # of any CPU
-BFLOAT16 = "openvino-bf16"  # of a CPU that has it: faster, and no longer FP32
+ENGINES = ("openvino", "onnx")  # on any CPU
+BFLOAT16 = "openvino-bf16"  # on a CPU with bfloat16: faster, with less precision than FP32
 ON_GPU = ("tensorrt",)
-PLAN = ".plan"  # the suffix of what `rtseg build` writes
+PLAN = ".plan"  # the suffix of the files that `rtseg build` writes
 
 
 def load_engine(
@@ -28,11 +28,11 @@ def load_engine(
 ) -> Engine:
     """Load a shipped model by name, an .onnx file or a .plan of `rtseg build` into an engine.
 
-    engine: one name, or several in the order in which they stand in for one another, as "tensorrt,openvino"; "openvino-bf16" is
-    OpenVINO with its FP32 layers in bfloat16. spec: what the network takes, for a file without rtseg's metadata. threads: of
-    the engine, 0 lets it choose. trusted: load a file that is not shipped at once; else it is examined first in a child
-    process with limits on time and memory, see `rtseg.engines.validation`. Where TensorRT has no plan of the model yet,
-    OpenVINO serves while it is built. Raises ModelError, EngineError, MissingExtra.
+    engine: one name, or several in order of preference for failover, as "tensorrt,openvino"; "openvino-bf16" runs OpenVINO's
+    FP32 layers in bfloat16. spec: the network's description, for a file without rtseg's metadata. threads: the engine's
+    number of threads; 0 lets the engine choose. trusted: load the file directly. Otherwise a file that is not shipped is first
+    examined in a child process with limits on time and memory, see `rtseg.engines.validation`. While TensorRT builds a
+    missing plan, OpenVINO runs the model. Raises ModelError, EngineError, MissingExtra.
     """
     if Path(model).suffix == PLAN:
         from rtseg.engines.tensorrt.open_plan import open_plan
@@ -71,7 +71,7 @@ def _open(engine: str, path: Path, spec: ModelSpec | None, threads: int) -> "Eng
 
 
 def model_path(model: str | Path) -> Path:
-    """The file of a shipped model's name, or of a path. Raises ModelError."""
+    """Return the .onnx file of a shipped model's name or of a path. Raises ModelError."""
     known = shipped()
     if str(model) in known:
         return known[str(model)]

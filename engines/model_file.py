@@ -1,4 +1,4 @@
-"""Files of models and plans, whole or not at all."""
+"""Writes the files of models and plans atomically."""
 
 import os
 import tempfile
@@ -11,22 +11,25 @@ from rtseg.errors import ModelError, RtsegError
 
 @contextmanager
 def whole(path: Path, prefix: str) -> Iterator[Path]:
-    """A place to write what stands at `path` once the block has ended; where that raises, nothing has changed there.
+    """Yield a temporary path that replaces `path` when the block ends; if the block raises, `path` is unchanged.
 
-    prefix: of the hidden folder beside `path` that the place lies in, and that goes with all that is in it.
+    prefix: the start of the name of the temporary folder beside `path`, which is deleted with its content.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as scratch:
         part = Path(scratch) / path.name
         yield part
         with part.open("rb") as file:
-            os.fsync(file.fileno())  # what the name stands for is on the disk before the name is
+            os.fsync(file.fileno())  # the content must be on the disk before the name refers to it
         part.replace(path)
 
 
 @contextmanager
 def whole_onnx(path: Path, prefix: str, *sources: Path) -> Iterator[Path]:
-    """The same for an ONNX file that is made of `sources`. Raises ModelError where it is one of them, or cannot be written."""
+    """Yield a temporary path for an ONNX file that is made from `sources`, as `atomic_path` does.
+
+    Raises ModelError where `path` does not end in .onnx, is one of the sources, or cannot be written.
+    """
     if path.suffix != ".onnx":
         raise ModelError(f"{path} does not end in .onnx, by which a network is known: name an .onnx file to write")
     if path.resolve() in {source.resolve() for source in sources}:
@@ -43,6 +46,6 @@ def whole_onnx(path: Path, prefix: str, *sources: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file atomically."""
     with whole(path, f".{path.name}-") as part:
         part.write_bytes(content)

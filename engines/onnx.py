@@ -1,4 +1,4 @@
-"""ONNX Runtime: the portable engine (extra `onnx`)."""
+"""Runs networks with ONNX Runtime, the portable engine (extra `onnx`)."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ except ImportError as error:
 class OnnxEngine:
     """Runs an ONNX file on the CPU with ONNX Runtime; recurrent states swap between two sets of buffers.
 
-    path: the model. spec: what the network takes, where the file's own metadata do not say. threads: 0 lets it choose.
+    path: the model. spec: the network's description, for a file without rtseg's metadata. threads: 0 lets ONNX Runtime choose.
     Raises ModelError.
     """
 
@@ -36,15 +36,15 @@ class OnnxEngine:
         self._binding: Any = self._network.io_binding()
 
     def initial_state(self) -> SwapState:
-        """The memory of nothing, in buffers of its own: all zeros."""
+        """Return a state of zeros in new buffers."""
         return SwapState(self._zeros(), self._zeros())
 
     def upload(self, image: Image) -> Array:
-        """The image itself: the CPU has it already."""
+        """Return the image unchanged: it is on the CPU already."""
         return image
 
     def infer(self, x: Array, state: SwapState) -> tuple[Array, SwapState]:
-        """Run the network: see Engine.infer. Raises EngineError."""
+        """Run the network, see `Engine.infer`. Raises EngineError."""
         if self._network is None:
             raise EngineError(f"the engine of {self.spec.name!r} is closed: load it again")
         self._check(x)
@@ -56,16 +56,16 @@ class OnnxEngine:
         return self._logits, state.swapped()
 
     def download(self, labels: Array) -> Labels:
-        """The labels themselves: the CPU has them already."""
+        """Return the labels unchanged: they are on the CPU already."""
         return np.asarray(labels)
 
     def close(self) -> None:
-        """Give the network back; closing twice is harmless."""
+        """Release the network; closing twice is harmless."""
         self._network = self._binding = None
 
     def _check(self, x: Array) -> None:
         wanted = (1, self.spec.channels, *self.spec.size)
-        # The runtime is given a bare address: what does not fit there would be read as something else.
+        # The runtime receives a bare address: an array of another shape or dtype would be misread.
         if x.shape != wanted or x.dtype != np.float32 or not x.flags.c_contiguous:
             raise EngineError(f"{self.spec.name!r} takes a contiguous float32 {wanted}, not {x.dtype} {x.shape}: use fit_input")
 
@@ -90,7 +90,7 @@ def _open(path: Path, threads: int) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3
-    # Spinning threads starve the decoder and the overlay of a small machine.
+    # Spinning threads starve the decoder and the overlay on a small machine.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -108,7 +108,7 @@ def _ports(ports: Any, path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _dtypes(ports: Any) -> dict[str, str]:
-    """The dtype of each port by the name that NumPy has for it."""
+    """Return the NumPy dtype name of each port."""
     names = {"tensor(float)": "float32", "tensor(double)": "float64"}
     return {port.name: names.get(port.type, port.type.removeprefix("tensor(").removesuffix(")")) for port in ports}
 

@@ -1,4 +1,4 @@
-"""OpenVINO: the engine of the CPU, and the default."""
+"""Runs networks with OpenVINO, the default engine on the CPU."""
 
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from rtseg.frame import Image, Labels
 class OpenVinoEngine:
     """Runs an ONNX file on the CPU; recurrent states swap between two sets of buffers.
 
-    path: the model. spec: what the network takes, where the file's own metadata do not say. threads: 0 lets OpenVINO choose.
-    bfloat16: layers in FP32 run in bfloat16, on a processor that has it. Raises ModelError, EngineError.
+    path: the model. spec: the network's description, for a file without rtseg's metadata. threads: 0 lets OpenVINO choose.
+    bfloat16: run FP32 layers in bfloat16, on a processor that supports it. Raises ModelError, EngineError.
     """
 
     name = "openvino"
@@ -34,15 +34,15 @@ class OpenVinoEngine:
         self._request.set_tensor(self.spec.logits_output, _shared(self._logits))
 
     def initial_state(self) -> SwapState:
-        """The memory of nothing, in buffers of its own: all zeros."""
+        """Return a state of zeros in new buffers."""
         return SwapState(self._zeros(), self._zeros())
 
     def upload(self, image: Image) -> Array:
-        """The image itself: the CPU has it already."""
+        """Return the image unchanged: it is on the CPU already."""
         return image
 
     def infer(self, x: Array, state: SwapState) -> tuple[Array, SwapState]:
-        """Run the network: see Engine.infer. Raises EngineError."""
+        """Run the network, see `Engine.infer`. Raises EngineError."""
         if self._request is None:
             raise EngineError(f"the engine of {self.spec.name!r} is closed: load it again")
         try:
@@ -53,11 +53,11 @@ class OpenVinoEngine:
         return self._logits, state.swapped()
 
     def download(self, labels: Array) -> Labels:
-        """The labels themselves: the CPU has them already."""
+        """Return the labels unchanged: they are on the CPU already."""
         return np.asarray(labels)
 
     def close(self) -> None:
-        """Give the network back; closing twice is harmless."""
+        """Release the network; closing twice is harmless."""
         self._request = None
 
     def _bind(self, x: Array, state: SwapState) -> None:
@@ -75,29 +75,29 @@ def _shared(array: Array) -> ov.Tensor:
 
 
 def read_network(path: Path) -> Any:
-    """Return OpenVINO's model of an ONNX file, whose weights are numbers and lie in its folder. Raises ModelError."""
+    """Read an ONNX file into an OpenVINO model, after a check of its weights. Raises ModelError."""
     check_weights(path)
     return _converted(path)
 
 
 def _converted(path: Path) -> Any:
-    # Core.read_model would ask every frontend it has, and some print what they think of a broken file.
+    # Core.read_model tries every frontend, and some of them print messages about a broken file.
     reader = FrontEndManager().load_by_framework("onnx")
     try:
         return reader.convert(reader.load(str(path)))
-    except Exception as error:  # the frontend's own errors have no parent but this
+    except Exception as error:  # the frontend's exceptions share no other base class
         raise ModelError(f"{path} is no ONNX model that OpenVINO can read ({_reason(error)}): export it again") from error
 
 
 def compile_network(model: Any, path: Path, threads: int, *, profiled: bool = False, bfloat16: bool = False) -> Any:
-    """An OpenVINO model made ready for the CPU, as every engine here runs it; `path` is what errors name.
+    """Compile an OpenVINO model for the CPU with the options of every engine here; `path` is named in errors.
 
-    Raises ModelError, and EngineError where bfloat16 is asked of a processor that has none.
+    Raises ModelError, and EngineError for bfloat16 on a processor without it.
     """
     core = ov.Core()
     if bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
         raise EngineError("this processor computes nothing in bfloat16: run the model with --engine openvino")
-    # Unless it is asked for: where the CPU has bfloat16, OpenVINO would use it, and the gate could not tell whose loss it sees.
+    # OpenVINO would choose bfloat16 by itself where the CPU has it, and the gate would measure its loss too.
     precision = "bf16" if bfloat16 else "f32"
     options: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision, "PERF_COUNT": profiled}
     if threads:
@@ -116,13 +116,13 @@ def _ports(ports: Any, path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _dtypes(ports: Any) -> dict[str, str]:
-    """The dtype of each port by the name that NumPy has for it."""
+    """Return the NumPy dtype name of each port."""
     return {
         port.any_name: "bfloat16" if port.element_type == ov.Type.bf16 else str(port.element_type.to_dtype()) for port in ports
     }
 
 
 def _reason(error: Exception) -> str:
-    """The last line of OpenVINO's message that says something: it prints its own stack above it."""
+    """Return the last non-empty line of OpenVINO's message, which follows its stack trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""What a network costs on this CPU: its multiplications, the rate that the CPU reaches at best, and where its time goes."""
+"""Profiles a network on this CPU: its multiply-accumulates, the CPU's peak rate, and the time per kind of layer."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,25 +14,27 @@ from openvino import opset13 as ops
 from rtseg.engines.openvino import compile_network, read_network
 
 PRECISIONS = ("fp32", "int8")
-CHANNELS, SIDE, DEPTH = 128, 64, 4  # of the chain of dense 3x3 convolutions that stands for the peak: 2.4 GMAC
+CHANNELS, SIDE, DEPTH = 128, 64, 4  # the chain of dense 3x3 convolutions that measures the peak: 2.4 GMAC
 WARM_UP, RUNS = 2, 8
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """macs: multiply-accumulates a frame. shares: of the time inside the network by kind of work, largest first."""
+    """Holds the work of one network."""
 
     macs: int
+    """Multiply-accumulates per frame."""
     shares: dict[str, float]
+    """The share of the network's time by kind of layer, largest first."""
 
 
 def cost(path: Path, threads: int = 0) -> Cost:
-    """What the ONNX file costs on OpenVINO. Raises ModelError."""
+    """Profile an ONNX file on OpenVINO. Raises ModelError."""
     return Cost(sum(_macs(op) for op in read_network(path).get_ops()), _shares(path, threads))
 
 
 def peak(precision: str, threads: int = 0) -> float:
-    """Multiply-accumulates a second in the best of RUNS runs of a chain of dense convolutions, "fp32" or "int8"."""
+    """Measure multiply-accumulates per second: the best of RUNS runs of a chain of dense convolutions, "fp32" or "int8"."""
     request = compile_network(_chain(precision == "int8"), Path(f"a chain in {precision}"), threads).create_infer_request()
     fed = {0: np.random.default_rng(0).standard_normal((1, CHANNELS, SIDE, SIDE), np.float32)}
     seconds = []
@@ -44,7 +46,7 @@ def peak(precision: str, threads: int = 0) -> float:
 
 
 def _macs(op: Any) -> int:
-    """Of one operation, from its shapes: every weight meets every place of the output, or of the input where that is spread."""
+    """Return the multiply-accumulates of one op: weights times output positions (input positions if transposed)."""
     kind, weights, answer = op.get_type_name(), _shape(op.inputs()[1:2]), _shape(op.outputs()[:1])
     match kind:
         case "Convolution" | "GroupConvolution":
@@ -75,7 +77,7 @@ def _shares(path: Path, threads: int) -> dict[str, float]:
 
 
 def _chain(int8: bool) -> ov.Model:
-    """Dense 3x3 convolutions with ReLUs, in INT8 as Q/DQ files are read: a rounding of inputs and of weights."""
+    """Build dense 3x3 convolutions with ReLUs; in INT8, inputs and weights pass fake quantization, as in Q/DQ files."""
     rng = np.random.default_rng(0)
     image = x = ops.parameter((1, CHANNELS, SIDE, SIDE), np.float32)
     for _ in range(DEPTH):

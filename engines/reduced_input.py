@@ -1,7 +1,7 @@
-"""A network at a smaller input, for when time is short: its file is reshaped as it is loaded, and its memory goes along.
+"""Runs a network at a smaller input size when time is short, and resizes its recurrent state with it.
 
-An ONNX file of ours has static shapes; OpenVINO can give a convolutional network others while it compiles it. ONNX Runtime and
-a TensorRT plan cannot, so that this is OpenVINO's alone.
+The ONNX files of rtseg have static shapes. OpenVINO can reshape a convolutional network while it compiles it. ONNX Runtime and
+TensorRT plans cannot, so this works with OpenVINO only.
 """
 
 from dataclasses import dataclass, replace
@@ -19,13 +19,13 @@ from rtseg.engines.validation.examination import examine
 from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
 
-SHARES = ((3, 4), (2, 3), (1, 2))  # of each side; the first at which every state has whole sides is taken
+SHARES = ((3, 4), (2, 3), (1, 2))  # of each side; the first share at which all states have integer sides is used
 
 Planes = npt.NDArray[np.float32]
 
 
 class ReshapedEngine(OpenVinoEngine):
-    """A network of `whole`'s file at a smaller input, with memory to match. Raises ModelError where none of SHARES fits."""
+    """Runs the network of a file at a smaller input, with states to match. Raises ModelError where none of SHARES fits."""
 
     def __init__(self, path: Path, whole: ModelSpec, *, threads: int = 0) -> None:
         self.spec = _smaller(whole, path)
@@ -44,17 +44,19 @@ class ReshapedEngine(OpenVinoEngine):
 
 @dataclass(frozen=True, slots=True)
 class _Memory:
-    """A state, and which of the two engines it is of."""
+    """Holds a recurrent state together with the engine that it belongs to."""
 
     small: bool
+    """True for the state of the reduced engine."""
     state: SwapState
+    """That engine's buffers."""
 
 
 class ShrinkableEngine:
-    """Two engines of one network in one: to its user always the whole one, while `small`, set from any thread, works.
+    """Runs one network at its full or a reduced input size; `is_reduced` switches between them, from any thread.
 
-    It owns both. In the small engine the input is shrunk, the logits are enlarged, and the memory is resized once as it
-    changes hands.
+    It owns both engines. Inputs and logits always have the full engine's shapes: for the reduced engine the input is shrunk
+    and the logits are enlarged. The state is resized once at each switch.
     """
 
     def __init__(self, whole: OpenVinoEngine, small: ReshapedEngine) -> None:
@@ -63,20 +65,20 @@ class ShrinkableEngine:
 
     @property
     def spec(self) -> ModelSpec:
-        """The whole one's."""
+        """Return the spec of the full-size network."""
         return self._engines[False].spec
 
     def initial_state(self) -> _Memory:
-        """The memory of nothing."""
+        """Return a state of zeros for the engine in use."""
         small = self.small
         return _Memory(small, self._engines[small].initial_state())
 
     def upload(self, image: Image) -> Array:
-        """The image itself."""
+        """Return the image unchanged."""
         return image
 
     def infer(self, x: Array, state: _Memory) -> tuple[Array, _Memory]:
-        """Run the one or the other: see Engine.infer. Raises EngineError."""
+        """Run the engine in use, see `Engine.infer`. Raises EngineError."""
         small = self.small
         engine = self._engines[small]
         memory = state.state if state.small == small else _moved(state.state, engine)
@@ -89,19 +91,19 @@ class ShrinkableEngine:
         return _resized(logits, size, cv2.INTER_LINEAR), _Memory(small, after)
 
     def download(self, labels: Array) -> Labels:
-        """The labels themselves."""
+        """Return the labels unchanged."""
         return np.asarray(labels)
 
     def close(self) -> None:
-        """Give both networks back; closing twice is harmless."""
+        """Close both engines; closing twice is harmless."""
         for engine in self._engines.values():
             engine.close()
 
 
 def shrinkable(engine: Engine, path: Path, *, threads: int = 0, trusted: bool = False) -> ShrinkableEngine | None:
-    """Return `engine` with a smaller form of it; None where it is not OpenVINO's, or the network has no smaller form.
+    """Wrap `engine` with a reduced form of its network; return None where there is none or the engine is not OpenVINO's.
 
-    trusted: see load_engine; a smaller form that exceeds the limits is none.
+    trusted: see `load_engine`. A reduced form that exceeds the limits of the examination counts as none.
     """
     if type(engine) is not OpenVinoEngine:
         return None
@@ -113,7 +115,7 @@ def shrinkable(engine: Engine, path: Path, *, threads: int = 0, trusted: bool = 
 
 
 def _smaller(spec: ModelSpec, path: Path) -> ModelSpec:
-    """The spec at the largest of SHARES. Raises ModelError."""
+    """Return the spec at the largest fitting of SHARES. Raises ModelError."""
     for share in SHARES:
         sides = [spec.size, *(state.shape[2:] for state in spec.states)]
         if all(side * share[0] % share[1] == 0 for pair in sides for side in pair):
@@ -128,7 +130,7 @@ def _smaller_state(state: StateSpec, share: tuple[int, int]) -> StateSpec:
 
 
 def _moved(state: SwapState, engine: OpenVinoEngine) -> SwapState:
-    """The same memory at another engine's size."""
+    """Copy a state into another engine's buffers, resized bilinearly."""
     there: SwapState = engine.initial_state()
     for ours, theirs in zip(state.now, there.now, strict=True):
         theirs.data[:] = _resized(ours.data, theirs.data.shape[2:], cv2.INTER_LINEAR)
@@ -136,5 +138,5 @@ def _moved(state: SwapState, engine: OpenVinoEngine) -> SwapState:
 
 
 def _resized(planes: Planes, size: tuple[int, int], interpolation: int) -> Planes:
-    """(1, C, h, w) at another h and w."""
+    """Resize planes (1, C, h, w) to another (h, w)."""
     return np.stack([cv2.resize(plane, (size[1], size[0]), interpolation=interpolation) for plane in planes[0]])[None]

@@ -1,4 +1,4 @@
-"""PyTorch, eager: the reference that the fast engines are measured against (extra `train`)."""
+"""Runs networks with eager PyTorch, the reference for the fast engines (extra `train`)."""
 
 import warnings
 from pathlib import Path
@@ -21,7 +21,8 @@ except ImportError:
 class TorchEngine:
     """Runs a torch network, called as logits, *states = network(image, *states), on the CPU.
 
-    threads: of torch in this whole process, 0 leaves them as they are. Raises ModelError where a weight is NaN or infinite.
+    threads: torch's number of threads in this process; 0 leaves it unchanged. Raises ModelError where a weight is NaN or
+    infinite.
     """
 
     name = "torch"
@@ -34,15 +35,15 @@ class TorchEngine:
             torch.set_num_threads(threads)
 
     def initial_state(self) -> tuple[Tensor, ...]:
-        """The memory of nothing: all zeros."""
+        """Return states of zeros."""
         return tuple(torch.zeros(port.shape) for port in self.spec.states)
 
     def upload(self, image: Image) -> Array:
-        """The image itself: the CPU has it already."""
+        """Return the image unchanged: it is on the CPU already."""
         return image
 
     def infer(self, x: Array, state: tuple[Tensor, ...]) -> tuple[Array, tuple[Tensor, ...]]:
-        """Run the network: see Engine.infer. Raises EngineError."""
+        """Run the network, see `Engine.infer`. Raises EngineError."""
         if self._network is None:
             raise EngineError(f"the engine of {self.spec.name!r} is closed: load it again")
         try:
@@ -56,18 +57,18 @@ class TorchEngine:
         return logits.numpy(), tuple(states)
 
     def download(self, labels: Array) -> Labels:
-        """The labels themselves: the CPU has them already."""
+        """Return the labels unchanged: they are on the CPU already."""
         return np.asarray(labels)
 
     def close(self) -> None:
-        """Give the network back; closing twice is harmless."""
+        """Release the network; closing twice is harmless."""
         self._network = None
 
 
 def load_script(path: Path | str, spec: ModelSpec | None = None, *, trusted: bool = False) -> nn.Module:
-    """Return a TorchScript network of a file, tried in a child process first. Raises ModelError.
+    """Load a TorchScript file after its examination in a child process. Raises ModelError.
 
-    spec: what it takes, so that it can be run there. trusted: see load_engine.
+    spec: the network's description; with it, the examination also runs the network. trusted: see `load_engine`.
     """
     if Path(path).is_file():
         examine(Path(path), "torchscript", spec, trusted=trusted)
@@ -75,10 +76,12 @@ def load_script(path: Path | str, spec: ModelSpec | None = None, *, trusted: boo
 
 
 def read_script(path: Path | str) -> nn.Module:
-    """Return a TorchScript network of a file whose weights are numbers. Raises ModelError."""
+    """Read a TorchScript file and check its weights, without an examination. Raises ModelError."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # torch wants torch.export; others' files are TorchScript
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # torch recommends torch.export, published files use TorchScript
             network: nn.Module = torch.jit.load(str(path), map_location="cpu")  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError) as error:
         raise ModelError(f"{path} is no TorchScript network ({_reason(error)}): save it with torch.jit.save") from error
@@ -87,7 +90,7 @@ def read_script(path: Path | str) -> nn.Module:
 
 
 def check_parameters(network: nn.Module, name: str) -> None:
-    """Raise ModelError where a weight is NaN or infinite, or a buffer NaN: attention masks are buffers with infinity."""
+    """Raise ModelError where a weight is NaN or infinite, or a buffer is NaN; attention masks are buffers with infinity."""
     for key, weight in network.named_parameters():
         if weight.is_floating_point() and not torch.isfinite(weight).all():
             raise ModelError(f"{name} has NaN or infinity in its weights {key!r}: train it again")
@@ -97,6 +100,6 @@ def check_parameters(network: nn.Module, name: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The last line of torch's message that says something: it prints its own stack above it."""
+    """Return the last non-empty line of torch's message, which follows its stack trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Tiny networks as ONNX files, made without torch: what the engines and the session are tried on."""
+"""Writes tiny networks as ONNX files without torch, for the tests of engines and sessions."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ STATE = StateSpec("h_in", "h_out", (1, 1, *HALF))
 
 
 def spec(**changes: object) -> ModelSpec:
-    """A network of one class that remembers."""
+    """Return the spec of a recurrent network with one class. changes: fields to replace."""
     values: dict[str, object] = {
         "name": "tiny",
         "size": SIZE,
@@ -28,7 +28,7 @@ def spec(**changes: object) -> ModelSpec:
 
 
 def recurrent(path: Path, described: ModelSpec | None = None) -> Path:
-    """h' = (x averaged over 2x2 + h) / 2, and the logit is h': bright is the class, and yesterday counts as today."""
+    """Write h' = (x averaged over 2x2 + h) / 2 with the logit h': bright pixels are the class, and the past counts equally."""
     half = numpy_helper.from_array(np.array(0.5, np.float32), "half")
     nodes = [
         helper.make_node("AveragePool", ["image"], ["pooled"], kernel_shape=[2, 2], strides=[2, 2]),
@@ -42,10 +42,10 @@ def recurrent(path: Path, described: ModelSpec | None = None) -> Path:
 
 
 def convolutional(path: Path, described: ModelSpec | None = None, *, gain: float = 1.0, answers_nan: bool = False) -> Path:
-    """h' = tanh(relu(smoothed x) + h / 4), all as convolutions of four channels, and the logit is the sum of h' less 1.6.
+    """Write h' = tanh(relu(smoothed x) + h / 4) as convolutions of four channels; the logit is the sum of h' minus 1.6.
 
-    gain: of the last convolution, in which NaN makes a file that no engine takes. answers_nan: its weights are numbers, and its
-    logits none, each the root of a negative number.
+    gain: the weight of the last convolution; with NaN every engine refuses the file. answers_nan: make the logits NaN with
+    finite weights, by the square root of negative numbers.
     """
     rising = np.arange(1, 5, dtype=np.float32).reshape(4, 1, 1, 1)
     weights = {
@@ -75,14 +75,14 @@ def convolutional(path: Path, described: ModelSpec | None = None, *, gain: float
 
 
 def stateless(path: Path, described: ModelSpec | None = None, size: tuple[int | str, int | str] = SIZE) -> Path:
-    """Two logits, minus and plus the image: bright is class 1. No metadata unless `described`."""
+    """Write a network with two logits, minus and plus the image: bright is class 1. It has metadata only if `described`."""
     nodes = [helper.make_node("Neg", ["input"], ["minus"]), helper.make_node("Concat", ["minus", "input"], ["output"], axis=1)]
     inputs, outputs = [_tensor("input", (1, 1, *size))], [_tensor("output", (1, 2, *size))]
     return _save(path, helper.make_graph(nodes, "stateless", inputs, outputs), described)
 
 
 def undescribed(path: Path) -> Path:
-    """The same file without its description, as others write it."""
+    """Remove the metadata from a file, as in files of other tools; return its path."""
     model = onnx.load(path)
     del model.metadata_props[:]
     onnx.save(model, path)

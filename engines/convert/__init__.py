@@ -1,1 +1,1 @@
-"""Conversion of networks: export from torch, third-party ONNX files, INT8, averages of weights."""
+"""Converts networks: export from torch, third-party networks, INT8 quantization and averages of weights."""

@@ -1,4 +1,4 @@
-"""From a torch network to one ONNX file that every engine takes: static shapes, named states, its description inside."""
+"""Exports a torch network to one ONNX file for every engine, with static shapes, named states and its spec as metadata."""
 
 import warnings
 from collections.abc import Iterator
@@ -27,17 +27,17 @@ except ImportError:
 
 Values = npt.NDArray[Any]
 OPSET = 17
-PROBABLE = {"Clip", "HardSigmoid", "Sigmoid", "Softmax"}  # give probabilities
+PROBABLE = {"Clip", "HardSigmoid", "Sigmoid", "Softmax"}  # ops that return probabilities
 KEEPING = {"Add", "Cast", "Concat", "Div", "Identity", "Mul", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Unsqueeze"}
 CHECKED_STEPS = 50  # recurrent steps over which the file must follow the network
-TOLERANCE = 1e-3  # of a logit or a state, whose values are of the order of 1 to 10
+TOLERANCE = 1e-3  # absolute, for logits and states with values of the order of 1 to 10
 
 
 def export(network: nn.Module, spec: ModelSpec, path: Path | str) -> float:
-    """Write `network`, called as logits, *states = network(image, *states), to `path`, whole or not at all.
+    """Export `network`, called as logits, *states = network(image, *states), to `path` atomically.
 
-    Returns the largest absolute difference to torch over CHECKED_STEPS recurrent steps. Raises ModelError where that is above
-    TOLERANCE, the network does not fit its spec or cannot be written, or what it gives are no logits.
+    Returns the largest absolute difference to torch over CHECKED_STEPS recurrent steps. Raises ModelError where the difference
+    exceeds TOLERANCE, the network does not match its spec or cannot be exported, or its outputs are probabilities.
     """
     path, network = Path(path), network.eval()
     with whole_onnx(path, ".export-") as part:
@@ -51,7 +51,7 @@ def export(network: nn.Module, spec: ModelSpec, path: Path | str) -> float:
 
 
 def _check_runs(network: nn.Module, spec: ModelSpec) -> None:
-    """Let torch run the network once, so that what does not fit is said in words and not by its exporter."""
+    """Run the network once in torch, so that a mismatch is reported before the exporter fails. Raises ModelError."""
     if not isinstance(network, torch.jit.ScriptModule) and any(
         isinstance(p, torch.jit.ScriptModule) for p in network.modules()
     ):
@@ -69,7 +69,7 @@ def _check_runs(network: nn.Module, spec: ModelSpec) -> None:
 
 
 def _answer(network: nn.Module, image: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-    """Logits, *states of torch. Raises ModelError."""
+    """Run the network in torch; return logits, *states. Raises ModelError."""
     remedy = (
         "give --mean and --std with a value for each channel of its input, the --size that it takes, and for a memory "
         "MODULE:FACTORY of a network with a method initial_states(n, size)"
@@ -80,10 +80,10 @@ def _answer(network: nn.Module, image: Tensor, *states: Tensor) -> tuple[Tensor,
 
 
 def _write(network: nn.Module, spec: ModelSpec, path: Path) -> None:
-    """The graph with folded BatchNorm, and the spec in its metadata."""
+    """Write the ONNX graph with folded BatchNorms and the spec in its metadata. Raises ModelError."""
     inputs = _zeros(spec)
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # torch announces its other exporter, whose graphs are harder on TensorRT
+        warnings.simplefilter("ignore")  # torch recommends its newer exporter, whose graphs suit TensorRT less
         torch.onnx.export(
             network,
             inputs,
@@ -103,7 +103,7 @@ def _write(network: nn.Module, spec: ModelSpec, path: Path) -> None:
 
 
 def _difference(network: nn.Module, spec: ModelSpec, path: Path) -> float:
-    """The largest absolute difference between file and network. Raises ModelError where what they give are no logits."""
+    """Return the largest absolute difference between file and network. Raises ModelError for NaN and probabilities."""
     worst, probable = 0.0, _ends_in_sigmoid(spec, path)
     for ours, theirs in _followed(network, spec, path):
         _check_finite(ours, theirs)
@@ -115,7 +115,7 @@ def _difference(network: nn.Module, spec: ModelSpec, path: Path) -> float:
 
 
 def _followed(network: nn.Module, spec: ModelSpec, path: Path) -> Iterator[tuple[list[Values], list[Values]]]:
-    """What network and file give, logits and states, each carrying its own states through random frames."""
+    """Yield (network's, file's) [logits, *states] over random frames, each continuing from its own states."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
@@ -131,7 +131,10 @@ def _followed(network: nn.Module, spec: ModelSpec, path: Path) -> Iterator[tuple
 
 
 def _ends_in_sigmoid(spec: ModelSpec, path: Path) -> bool:
-    """Whether logits come from a sigmoid or a clip by what keeps their range: of a young network they may be small as well."""
+    """Return whether a sigmoid, softmax or clip produces the logits, directly or through ops that keep the value range.
+
+    The values alone do not decide this: the logits of a barely trained network can also lie within 0 and 1.
+    """
     makers = {output: node for node in onnx.load(path).graph.node for output in node.output}
     node = makers.get(spec.logits_output)
     while node is not None and node.op_type in KEEPING:
@@ -156,5 +159,5 @@ def _check_shapes(spec: ModelSpec, logits: Tensor, states: list[Tensor]) -> None
 
 
 def _zeros(spec: ModelSpec) -> tuple[Tensor, ...]:
-    """An image and the states, all zeros."""
+    """Return an image and states of zeros."""
     return torch.zeros(1, spec.channels, *spec.size), *(torch.zeros(state.shape) for state in spec.states)

@@ -1,14 +1,12 @@
-"""From an FP32 ONNX file to an INT8 one: explicit Q/DQ pairs whose scales come from real clips, with their memory carried on.
+"""Quantizes an FP32 ONNX file to INT8 with explicit Q/DQ pairs, calibrated on real clips with their recurrent state.
 
-The inputs and the weights of convolutions become int8, symmetric (zero point 0), weights a scale a channel; biases, what lies
-between the convolutions, logits and states stay float32. This one file is for OpenVINO, ONNX Runtime and TensorRT (by its
-documents, not tried: no GPU here), which takes neither uint8 nor an int32 bias (onnx-tensorrt issue 850). Of what was tried
-on the carotid network (2 busy cores with VNNI and AMX, medians of alternating runs on OpenVINO), this is 4 to 8 times as fast
-as FP32, and the closest to it: mean Dice between both 0.998. Quantised outputs cost 5 % of the speed and, by a ReLU's sign
-bit, Dice (0.997). NNCF was as fast, but its symmetric preset writes uint8 after each ReLU (0.996), and brings scikit-learn
-along. Resize in INT8 gains 5 %, and would round the logits of networks that end with one. No layer gained by staying in
-float: first, last and recurrent convolutions each moved the Dice by less than 0.0001. On ONNX Runtime's CPU provider
-symmetric INT8 is slower than FP32: give it that file.
+The inputs and weights of convolutions become int8, symmetric (zero point 0), with one weight scale per channel. Biases, the
+operations between the convolutions, logits and states stay float32. The same file serves OpenVINO, ONNX Runtime and TensorRT,
+which accepts neither uint8 nor an int32 bias (onnx-tensorrt issue 850); TensorRT is untested here, for lack of a GPU.
+
+Convolution outputs stay in float because their quantization costs speed and accuracy; Resize does too, because it would round
+the logits of networks that end with one. The measurements stand in engines/zoo/carotid.md. On ONNX Runtime's CPU provider
+symmetric INT8 is slower than FP32: use the FP32 file there.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,22 +34,25 @@ try:
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 except ImportError:
-    raise MissingExtra("a quantisation", "onnx") from None
+    raise MissingExtra("a quantization", "onnx") from None
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
-OPSET, IR = 13, 4  # of ONNX, the oldest that INT8 can be said in
+OPSET, IR = 13, 4  # the oldest ONNX versions with per-channel quantization and constant weights
 AGAIN = "export it again with `rtseg export`"
-SHORTEST = 4  # steps of a network with a memory in a clip: from a still alone, one step, nobody learns what its memory holds
-Feed = dict[str, npt.NDArray[np.float32]]  # a network's inputs by name
+SHORTEST = 4  # for recurrent networks: one step from a zero state does not show the range of the state
+Feed = dict[str, npt.NDArray[np.float32]]  # the network's inputs by name
 
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """What became of a network: the names of its convolutions in INT8 and of those left in float, the frames it saw."""
+    """Reports the result of a quantization."""
 
     in_int8: tuple[str, ...]
+    """The names of the convolutions in INT8."""
     in_float: tuple[str, ...]
+    """The names of the convolutions that stay in float."""
     frames: int
+    """The number of calibration frames."""
 
 
 def quantise(
@@ -63,27 +64,27 @@ def quantise(
     in_float: Sequence[str] = (),
     trusted: bool = False,
 ) -> Quantised:
-    """Write the FP32 `model` as INT8 to `out`, whole or not at all.
+    """Quantize the FP32 `model` to INT8, and write it to `out` atomically.
 
-    clips: real frames in the order of time; the memory starts afresh with each, and a still is held for SHORTEST frames.
-    spec: what the network takes, for a file without rtseg's metadata. in_float: convolutions that stay in float, by name or
-    pattern. trusted: the file is not examined in a child process first. Raises ModelError.
+    clips: real frames in temporal order; the state starts at zero for each clip, and a clip shorter than MIN_CLIP_FRAMES
+    repeats. spec: the network's description, for a file without rtseg's metadata. in_float: names or patterns of convolutions
+    that stay in float. trusted: skip the examination in a child process. Raises ModelError.
     """
     model, out = Path(model), Path(out)
     examine(model, "onnx", spec, trusted=trusted)
-    with whole_onnx(out, ".quantise-", model) as part:
+    with whole_onnx(out, ".quantize-", model) as part:
         prepared = part.with_name(f"prepared-{part.name}")
         described = _prepare(model, prepared, spec)
         chosen, left = _convolutions(model, prepared, in_float)
         reader = _Reader(_feeds(model, described, clips))
-        with stage(f"ONNX Runtime cannot quantise {model}", AGAIN):
+        with stage(f"ONNX Runtime cannot quantize {model}", AGAIN):
             _quantise(prepared, part, reader, left)
             _describe(part, described)
     return Quantised(chosen, left, reader.frames)
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    """The feeds as ONNX Runtime asks for them, counted; one at a time is in memory."""
+    """Passes the calibration feeds to ONNX Runtime one at a time, and counts them."""
 
     def __init__(self, feeds: Iterator[Feed]) -> None:
         self._feeds, self.frames = feeds, 0
@@ -95,13 +96,13 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 
 def _prepare(model: Path, prepared: Path, spec: ModelSpec | None) -> ModelSpec:
-    """The network with its constants and BatchNorms folded, and its description."""
+    """Write the network with folded constants and BatchNorms to `prepared`; return its spec. Raises ModelError."""
     engine = OnnxEngine(model, spec)
     engine.close()
     with stage(f"ONNX Runtime cannot prepare {model}", AGAIN):
-        network = onnx.load(model)  # with the weights that lie in files beside it, which the tools look for elsewhere
+        network = onnx.load(model)  # loads external weights, which the tools would search elsewhere
         _check_version(model, network)
-        quant_pre_process(network, prepared, skip_symbolic_shape=True)  # shapes are static, and symbols need sympy
+        quant_pre_process(network, prepared, skip_symbolic_shape=True)  # shapes are static, and symbolic inference needs sympy
     return engine.spec
 
 
@@ -118,22 +119,22 @@ def _check_version(model: Path, network: Any) -> None:
 
 
 def _convolutions(model: Path, prepared: Path, in_float: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The names of the convolutions to quantise, and of those to leave. Raises ModelError."""
+    """Return the names of the convolutions to quantize, and of those to leave in float. Raises ModelError."""
     nodes = onnx.load(prepared, load_external_data=False).graph.node
     names = tuple(node.name for node in nodes if node.op_type in CONVOLUTIONS)
     if any(node.op_type == "QuantizeLinear" for node in nodes):
-        raise ModelError(f"{model} is quantised already: give the FP32 file that it was made from")
+        raise ModelError(f"{model} is quantized already: give the FP32 file that it was made from")
     unmet = [pattern for pattern in in_float if not any(fnmatchcase(name, pattern) for name in names)]
     if unmet:
         raise ModelError(f"{model} has no convolution named {unmet[0]!r}: its names are {', '.join(names)}")
     left = tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in in_float))
     if len(left) == len(names):
-        raise ModelError(f"{model} has no convolution to quantise: run it as it is")
+        raise ModelError(f"{model} has no convolution to quantize: run it as it is")
     return tuple(name for name in names if name not in left), left
 
 
 def _feeds(model: Path, spec: ModelSpec, clips: Iterable[Iterable[Image]]) -> Iterator[Feed]:
-    """What the network is fed while it sees the clips: each frame with the memory of those before. Raises ModelError."""
+    """Yield the network's inputs over the clips: each frame with the state after the previous ones. Raises ModelError."""
     engine, frames = OnnxEngine(model, spec), 0
     for clip in clips:
         state = engine.initial_state()
@@ -151,7 +152,7 @@ def _feeds(model: Path, spec: ModelSpec, clips: Iterable[Iterable[Image]]) -> It
 
 
 def _played(clip: Iterable[Image], at_least: int) -> Iterator[Image]:
-    """The clip once, and where it is shorter than `at_least` frames again until it is not."""
+    """Yield the clip, and repeat its frames until there are at least `at_least`."""
     first: list[Image] = []
     for image in clip:
         first = first if len(first) == at_least else [*first, image]
@@ -181,7 +182,7 @@ def _quantise(prepared: Path, part: Path, reader: _Reader, left: Sequence[str]) 
 
 
 def _describe(part: Path, spec: ModelSpec) -> None:
-    """Leave the description in the file, and of what ONNX Runtime's tools wrote only what the network uses."""
+    """Replace the file's metadata with the spec, and remove the opset imports that the network does not use."""
     network = onnx.load(part)
     used = {node.domain for node in network.graph.node}
     opsets = [opset for opset in network.opset_import if opset.domain in used]

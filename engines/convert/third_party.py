@@ -1,4 +1,4 @@
-"""Other people's torch networks, made ready for export: a TorchScript file, or a factory and a state dict."""
+"""Loads third-party torch networks for export: a TorchScript file, or a factory function and a state dict."""
 
 import sys
 import warnings
@@ -19,22 +19,24 @@ try:
 except ImportError:
     raise MissingExtra("another's network", "train") from None
 
-_NESTED = ("state_dict", "model_state_dict", "model")  # where trainers keep the weights among their own values
-_PARALLEL = "module."  # what DataParallel puts before each name
+_NESTED = ("state_dict", "model_state_dict", "model")  # keys under which training tools store the weights
+_PARALLEL = "module."  # the prefix that DataParallel adds to each name
 
 
 def foreign_network(
     checkpoint: Path | str, factory: str = "", *, spec: ModelSpec | None = None, trusted: bool = False
 ) -> nn.Module:
-    """A network that gives logits, ready to run. Raises ConfigError, ModelError.
+    """Load a network that returns logits, ready to run. Raises ConfigError, ModelError.
 
-    factory: "package.module:name" of a function without arguments that builds it, whose weights the checkpoint holds; without
-    one the checkpoint is TorchScript. The checkpoint is tried in a child process first, see load_engine for `trusted`; spec:
-    what a TorchScript network takes, so that it can be run there.
+    checkpoint: a state dict for `factory`, or without one a TorchScript file; it is first examined in a child process.
+    factory: "package.module:name" of a function without arguments that builds the network. spec: the description of a
+    TorchScript network; with it, the examination also runs the network. trusted: see `load_engine`.
     """
     if not factory:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # torch wants torch.export; others' files are TorchScript
+            warnings.simplefilter(
+                "ignore", DeprecationWarning
+            )  # torch recommends torch.export, published files use TorchScript
             frozen: nn.Module = torch.jit.freeze(load_script(checkpoint, spec, trusted=trusted))  # folds BatchNorms
         return frozen
     network = _built(factory)
@@ -46,7 +48,7 @@ def foreign_network(
 
 
 def states_of(network: nn.Module, size: tuple[int, int]) -> tuple[StateSpec, ...]:
-    """The memory of a network that tells it by a method initial_states(n, (H, W)), as rtseg's own do; others have none.
+    """Return the recurrent states of a network, from its method initial_states(n, (H, W)); empty without that method.
 
     Raises ModelError.
     """
@@ -57,7 +59,7 @@ def states_of(network: nn.Module, size: tuple[int, int]) -> tuple[StateSpec, ...
 
 
 def tensors(answer: Any) -> tuple[Tensor, ...]:
-    """What a network answers as a tuple, whatever it is by itself. Raises ModelError."""
+    """Convert a network's output, a tensor or a sequence of tensors, to a tuple. Raises ModelError."""
     parts = tuple(answer) if isinstance(answer, tuple | list) else (answer,)
     strange = [type(part).__name__ for part in parts if not isinstance(part, Tensor)]
     if strange:
@@ -66,7 +68,7 @@ def tensors(answer: Any) -> tuple[Tensor, ...]:
 
 
 class _Answers(nn.Module):
-    """A network whose answer is a tuple, whatever it is by itself."""
+    """Wraps a network so that its output is a tuple of tensors."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -79,7 +81,7 @@ class _Answers(nn.Module):
 
 
 class _Scaled(nn.Module):
-    """A BatchNorm that has learnt: x * scale + shift, which engines fold into the convolution before it."""
+    """Replaces a trained BatchNorm by x * scale + shift, which engines fold into the convolution before it."""
 
     scale: Tensor
     shift: Tensor
@@ -103,10 +105,10 @@ def _built(factory: str) -> nn.Module:
     module, _, name = factory.partition(":")
     if not name:
         raise ConfigError(f"{factory!r} names no network: give package.module:function")
-    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does: the function stands where the user stands
+    sys.path.insert(0, str(Path.cwd()))  # as `python -m` does, so that the user's own modules are found
     try:
         network = getattr(import_module(module), name)()
-    except Exception as error:  # the user's own code raises whatever it likes
+    except Exception as error:  # the user's code can raise anything
         raise ConfigError(
             f"{factory!r} builds no network ({cause(error)}): name a function without arguments that runs by itself"
         ) from error
@@ -118,14 +120,14 @@ def _built(factory: str) -> nn.Module:
 
 
 def read_weights(checkpoint: Path | str) -> Mapping[str, Any]:
-    """Return the state dict of a file, which runs none of the code that a pickle may hold. Raises ModelError."""
+    """Read a state dict from a file, without running code from a pickle. Raises ModelError."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what it then refuses
+            warnings.simplefilter("ignore")  # torch warns about files that it then refuses
             values = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except OSError as error:
         raise ModelError(f"{checkpoint} holds no weights ({error.strerror}): name the file of a state dict") from None
-    except Exception:  # noqa: BLE001  torch.load raises whatever the bytes lead it to, and advises to run what is in them
+    except Exception:  # noqa: BLE001  torch.load raises arbitrary exceptions, and advises to run code from the file
         raise ModelError(
             f"{checkpoint} holds no weights (it is no state dict): save them with torch.save(network.state_dict(), FILE), or a "
             f"whole network as TorchScript, which needs no MODULE:FACTORY"
@@ -148,7 +150,7 @@ def _fill(network: nn.Module, weights: Mapping[str, Any], checkpoint: Path | str
 
 
 def _without_batchnorm(network: nn.Module) -> nn.Module:
-    """The network with every BatchNorm as a scale and a shift: torch's export folds only those right after a convolution."""
+    """Replace every BatchNorm by a scale and a shift: torch's export folds only those directly after a convolution."""
     if isinstance(network, nn.BatchNorm2d):
         return _Scaled(network)
     for name, part in network.named_children():

@@ -1,4 +1,4 @@
-"""The stages of making a file of somebody's network: whatever a network or a tool raises there is said in one line."""
+"""Converts exceptions of third-party networks and tools into ModelErrors of one line."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,16 +8,16 @@ from rtseg.errors import ModelError, RtsegError
 
 @contextmanager
 def stage(failed: str, remedy: str) -> Iterator[None]:
-    """Turn what is raised within into a ModelError: what `failed`, the cause in a line, the remedy; rtseg's own errors pass."""
+    """Convert an exception in the body into a ModelError "`failed` (cause): `remedy`"; rtseg's own errors pass unchanged."""
     try:
         yield
     except RtsegError:
         raise
-    except Exception as error:  # others' code raises whatever it likes
+    except Exception as error:  # third-party code can raise anything
         raise ModelError(f"{failed} ({cause(error)}): {remedy}") from error
 
 
 def cause(error: Exception) -> str:
-    """The first line of a message; of TorchScript's, which begins with its own stack, the last."""
+    """Return the first line of an error message; the last line for TorchScript, whose messages begin with a stack trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[-1] if any("TorchScript" in line for line in lines) else lines[0].rstrip(":")

@@ -1,7 +1,7 @@
-"""The mean of networks that were trained on from the same beginning: as good as asking all of them, at the work of one.
+"""Averages the weights of networks that were fine-tuned from one common network, as an ensemble at the cost of one network.
 
 M. Wortsman et al., "Model soups: averaging weights of multiple fine-tuned models improves accuracy without increasing inference
-time", ICML 2022. Networks of different beginnings have nothing in common to average: `rtseg eval` and `rtseg gate` tell.
+time", ICML 2022. An average of networks with different initial weights is useless: check it by `rtseg eval` and `rtseg gate`.
 """
 
 from collections.abc import Sequence
@@ -26,10 +26,10 @@ __all__ = ["average", "numpy_helper", "onnx"]
 
 
 def average(models: Sequence[Path | str], out: Path | str) -> int:
-    """Write the mean of FP32 ONNX networks of one shape to `out`, whole or not at all; it describes itself as the first does.
+    """Write the mean of FP32 ONNX networks of one structure to `out` atomically, with the first network's metadata.
 
-    Returns the number of values averaged. Raises ModelError where there are fewer than two, they are not of one shape, or
-    `out` is one of them.
+    Returns the number of averaged values. Raises ModelError where there are fewer than two networks, their structures differ,
+    or `out` is one of them.
     """
     if len(models) < 2:
         raise ModelError("one network has no mean: name two or more")
@@ -46,7 +46,7 @@ def average(models: Sequence[Path | str], out: Path | str) -> int:
 
 
 def _read(path: Path) -> Any:
-    """A network with the weights that it keeps in files beside it. Raises ModelError."""
+    """Load an FP32 network with its external weights, and check the weights. Raises ModelError."""
     try:
         network = onnx.load(path)
     except (OSError, DecodeError, onnx.checker.ValidationError) as error:
@@ -60,19 +60,19 @@ def _read(path: Path) -> Any:
 
 
 def _shape(network: Any) -> tuple[Any, ...]:
-    """All of a network but its numbers."""
+    """Return a network's nodes, inputs and weight shapes, without the weight values."""
     weights = sorted((weight.name, weight.data_type, tuple(weight.dims)) for weight in network.graph.initializer)
     return [node.SerializeToString() for node in network.graph.node], weights, list(map(str, network.graph.input))
 
 
 def _mean_of(first: Any, others: Sequence[Any]) -> int:
-    """Put the mean of all networks into the first; how many values that changes."""
+    """Replace the first network's weights by the mean over all networks; return the number of averaged values."""
     known = [{weight.name: weight for weight in network.graph.initializer} for network in others]
     return sum(_mean_into(weight, [weights[weight.name] for weights in known]) for weight in first.graph.initializer)
 
 
 def _mean_into(weight: Any, others: Sequence[Any]) -> int:
-    """Put the mean in a weight's place; how many values that changes. Whole numbers, as shapes are, must agree."""
+    """Replace a weight by the mean; return the number of averaged values. Other dtypes than float32 must be equal."""
     values = np.stack([numpy_helper.to_array(one) for one in (weight, *others)])
     if values.dtype == np.float32:
         weight.CopyFrom(numpy_helper.from_array(values.mean(0, dtype=np.float64).astype(np.float32), weight.name))

@@ -1,1 +1,1 @@
-"""An engine that gives way to the next one when it fails."""
+"""Contains an engine that falls back to the next one when it fails."""

@@ -1,7 +1,7 @@
-"""Engines that stand in for one another: one fails, and the next goes on with the very frame; or a better one takes over.
+"""Runs several engines with failover: if one fails, the next one processes the same frame; a better one can take over.
 
-What it gives to kernels remembers how it was made, from the frame on; so where an engine fails, even late, as a GPU does, the
-next one makes it again. No frame is lost, the memory starts afresh, and one event says so.
+The arrays that it returns record how they were computed from the frame. If an engine fails, even asynchronously as a GPU
+does, the next engine computes them again. No frame is lost, the recurrent state restarts from zero, and one event reports it.
 """
 
 import logging
@@ -29,38 +29,38 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class EngineEvent:
-    """One engine has taken the place of another, or was refused it. reason: in words."""
+    """Reports a change of engine, or an engine that was refused."""
 
-    left: str
-    taken: str
-    reason: str
+    left: str  # the engine that was replaced or refused; "" where none ran before
+    taken: str  # the engine in use now; "" where none is left
+    reason: str  # in words
 
 
 @runtime_checkable
 class Rising(Protocol):
-    """An engine that is on its way."""
+    """Describes an engine that is being built in the background."""
 
     name: str
 
     def ready(self) -> Engine | None:
-        """The engine, once, when it can run. Raises RtsegError where it never will."""
+        """Return the engine once it is built, else None. Raises RtsegError where the build failed."""
 
     def accepted(self) -> None:
-        """It has proved itself beside the other, and takes over."""
+        """Record that the engine passed its shadow run and takes over."""
 
     def close(self) -> None:
-        """Give up what is on its way."""
+        """Cancel the build."""
 
 
-Opener = tuple[str, Callable[[], Engine | Rising]]  # an engine's name, and how it is opened
+Opener = tuple[str, Callable[[], Engine | Rising]]  # an engine's name and the function that opens it
 
 
 class FailoverEngine:
-    """Runs the first engine of a list that can, and the next one when it fails.
+    """Runs the first engine of a list that opens, and falls back to the next one when it fails.
 
-    openers: the best first; each is opened when its turn comes. One that is still on its way takes over between two frames,
-    when it is ready and segments as the one at work. events: what happened, the newest last. Raises the last error where none
-    can run.
+    openers: in order of preference; each is opened only when it is needed. A `BackgroundBuild` takes over between two frames,
+    once it is ready and its shadow run agrees with the current engine. events: the newest MAX_EVENTS changes, newest last.
+    Raises the last error where no engine opens.
     """
 
     def __init__(self, openers: Sequence[Opener]) -> None:
@@ -68,34 +68,34 @@ class FailoverEngine:
         self._rising: Rising | None = None
         self._trial: Trial | None = None
         self.events: deque[EngineEvent] = deque(maxlen=MOST_EVENTS)
-        self.turn = 0  # grows with each change of engine
-        self._doubted = False  # the newest answer held NaN
+        self.turn = 0  # incremented at each change of engine
+        self._doubted = False  # the newest logits contained NaN or infinity
         self._kept: dict[str, Redone] = {}
         self.name, self._engine = self._open_next("")
 
     @property
     def spec(self) -> ModelSpec:
-        """What the network takes and gives."""
+        """Return the description of the network's inputs and outputs."""
         return self._engine.spec
 
     def initial_state(self) -> Memory:
-        """The memory of nothing, in buffers of its own: all zeros."""
+        """Return a state of zeros in new buffers."""
         if self._trial:
             self._trial.restart()
         return self._guarded(lambda: Memory(self._engine.initial_state(), self.turn))
 
     def prefetch(self, image: Image) -> None:
-        """Let the engine at work begin to bring up the frame that comes next, where it can; from any thread."""
+        """Start the upload of the next frame, if the current engine can prefetch; callable from any thread."""
         if isinstance(engine := self._engine, Ahead):
             engine.prefetch(image)
 
     def upload(self, image: Image) -> Array:
-        """Bring a frame to where the engine runs; between two frames another engine may take over."""
+        """Copy a frame to the engine's device; before that, a better engine may take over."""
         self._rise()
         return self._guarded(Redone(self, lambda: self._engine.upload(image)).known)
 
     def infer(self, x: Array, state: Memory) -> tuple[Array, Memory]:
-        """Run the network: see Engine.infer. Raises EngineError where no engine is left."""
+        """Run the network, see `Engine.infer`. Raises EngineError where no engine is left."""
         after = Memory(None, -1)
         logits = self._guarded(Redone(self, lambda: self._infer(x, state, after)).known)
         if self._doubted and self._is_nonfinite(logits):
@@ -105,13 +105,13 @@ class FailoverEngine:
         return logits, after
 
     def bring(self, name: str, values: Floats) -> Array:
-        """Numbers that change with each frame: see Keeping."""
-        for kept in self._kept.values():  # what was lost with its engine must be there before `infer` too
+        """Copy per-frame values to the device, see `FrameBuffers`."""
+        for kept in self._kept.values():  # arrays lost with a failed engine must be replaced before `infer`
             self._guarded(kept.value)
         return self._guarded(Redone(self, lambda: keeper_of(self._engine).bring(name, values)).known)
 
     def keep(self, name: str, array: Array) -> Array:
-        """An array for the next frames, see Keeping; where its engine has given way, NaN: the past of nothing."""
+        """Retain an array for later frames, see `FrameBuffers`; after a failover its values are NaN, which means no past."""
 
         def kept() -> Array:
             if self.turn == turn:
@@ -124,15 +124,15 @@ class FailoverEngine:
         return self._kept[name]
 
     def download(self, labels: Array) -> Labels:
-        """Bring labels to the host."""
+        """Copy labels to the host."""
         return self._guarded(lambda: self._engine.download(value_of(labels)))
 
     def device_ns(self) -> Mapping[str, int]:
-        """What the engine at work tells of its device's time: see Timed. One that fails here gives way, as anywhere."""
+        """Return the current engine's device times, see `DeviceTimer`; empty where it has none."""
         return self._guarded(lambda: self._engine.device_ns() if isinstance(self._engine, Timed) else {})
 
     def close(self) -> None:
-        """Give every engine back; closing twice is harmless."""
+        """Close every engine; closing twice is harmless."""
         self._openers.clear()
         if self._trial:
             self._trial.engine.close()
@@ -142,7 +142,7 @@ class FailoverEngine:
         self._engine.close()
 
     def called(self, kernel: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        """A kernel was called with an array of ours. Its result has memory of its own, without `out`."""
+        """Run a kernel on a `ReplayableArray`; the result has its own memory, and `out` is ignored."""
         options = {name: value for name, value in options.items() if name != "out"}
         work = Redone(self, lambda: kernel(*map(value_of, args), **options))
         if kernel is kernels.has_nonfinite:
@@ -160,13 +160,13 @@ class FailoverEngine:
         return bool(self._guarded(lambda: kernels.has_nonfinite(value_of(logits))))
 
     def _refuse_nonfinite(self, logits: Redone) -> None:
-        """Let the next engine answer where this one gave NaN twice, the second time without a memory."""
+        """Fail over after NaN with and without a recurrent state, if another engine is left."""
         if self._openers:
             self._give_way(EngineError("it gives NaN or infinity, with a memory and without: export the model again"))
             logits.value()
 
     def _guarded(self, work: Callable[[], T]) -> T:
-        """Do it on the engine at work, or on the first after it that can."""
+        """Run `work` on the current engine, or on the first following engine that succeeds."""
         while True:
             try:
                 return work()
@@ -184,7 +184,7 @@ class FailoverEngine:
             broken.close()
 
     def _open_next(self, reason: str) -> tuple[str, Engine]:
-        """The first engine that opens. Raises the last one's error."""
+        """Open the next engine that can be opened; return its name and the engine. Raises the last one's error."""
         left = getattr(self, "name", "")
         while True:
             name, opener = self._openers.popleft()
@@ -209,7 +209,7 @@ class FailoverEngine:
         _log.warning("%s; %s", reason, f"{taken} goes on{afresh}" if taken else "no engine is left")
 
     def _rise(self) -> None:
-        """Look between two frames whether another engine can take over."""
+        """Start or decide the shadow run of the engine that was built in the background."""
         try:
             if self._rising and not self._trial and (engine := self._rising.ready()):
                 self._trial = Trial(engine)
@@ -226,7 +226,7 @@ class FailoverEngine:
         if rising:
             self.name = rising.name
             rising.accepted()
-        self._openers.appendleft((left, lambda: old))  # it stays ready for a failure
+        self._openers.appendleft((left, lambda: old))  # the replaced engine stays open for a failure
         self._engine, self.turn = trial.engine, self.turn + 1
         self.events.append(EngineEvent(left, self.name, trial.reason))
         _log.warning("%s takes over from %s (%s): the memory starts afresh", self.name, left, trial.reason)

@@ -1,4 +1,4 @@
-"""Arrays that remember how they were made, so that another engine can make them again: for failover.py."""
+"""Defines arrays that record how they were computed, so that `FailoverEngine` can recompute them on another engine."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -10,19 +10,20 @@ from rtseg.frame import Labels
 
 
 class Keeper(Protocol):
-    """Who knows which engine is at work. turn: grows with each change of engine."""
+    """Describes the owner of replayable arrays, which runs their computations on the current engine."""
 
     turn: int
+    """A counter that is incremented at each change of engine."""
 
     def called(self, kernel: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        """What a kernel gives for arguments of which the first is such an array."""
+        """Run a kernel whose first argument is a replayable array."""
 
     def download(self, labels: Any) -> Labels:
-        """The array on the host."""
+        """Copy the array to the host."""
 
 
 class Memory:
-    """A state of whichever engine was at work in its turn; in another turn it is the memory of nothing."""
+    """Holds a recurrent state and the engine generation it belongs to; in another generation it counts as zeros."""
 
     __slots__ = ("state", "turn")
 
@@ -31,7 +32,7 @@ class Memory:
 
 
 class Redone:
-    """An array that is made again when its engine has given way."""
+    """Represents an array that is recomputed after a change of engine."""
 
     __slots__ = ("_keeper", "_make", "_turn", "_value")
 
@@ -39,12 +40,12 @@ class Redone:
         self._keeper, self._make, self._turn, self._value = keeper, make, -1, None
 
     def known(self) -> "Redone":
-        """Itself, once the engine has made it."""
+        """Compute the array on the current engine, and return this object."""
         self.value()
         return self
 
     def value(self) -> Any:
-        """The array where the engine at work has it. Raises EngineError."""
+        """Return the current engine's array, recomputed after a change of engine. Raises EngineError."""
         if self._turn != self._keeper.turn:
             self._value, self._turn = self._make(), self._keeper.turn
         return self._value
@@ -56,7 +57,7 @@ class Redone:
         return np.asarray(self._keeper.download(self), dtype)
 
     def copy(self) -> npt.NDArray[Any]:
-        """A copy on the host."""
+        """Return a copy on the host."""
         return np.array(self)
 
     @property
@@ -69,5 +70,5 @@ class Redone:
 
 
 def value_of(array: Any) -> Any:
-    """What the engine at work has for an array, ours or not."""
+    """Return the current engine's array of a `ReplayableArray`; return any other array unchanged."""
     return array.value() if isinstance(array, Redone) else array

@@ -1,4 +1,4 @@
-"""A new engine beside the one at work, on the same real frames: it takes over only if both segment alike."""
+"""Runs a new engine beside the current one on the same frames; it takes over only if both segmentations agree."""
 
 from typing import Any
 
@@ -7,15 +7,16 @@ import numpy.typing as npt
 
 from rtseg.engines.base import Array, Engine
 
-FRAMES = 16  # with something in the mask; the others prove nothing
-SETTLING = 16  # frames that do not count at first: the other engine's memory is older
-LEAST_DICE = 0.995  # mean of both answers: the gate's 0.005
+FRAMES = 16  # compared masks; empty ones prove nothing and are not counted
+SETTLING = 16  # frames that are not compared at first: the other engine's state covers a longer past
+LEAST_DICE = 0.995  # mean over the compared masks, as strict as the gate's 0.005
 
 
 class Trial:
-    """Counts how alike two engines are, over so many masks, after so many frames that do not count.
+    """Compares the masks of a new engine with those of the current one.
 
-    engine: the new one, which is not closed here. verdict: None while it is not known; reason: why, in words.
+    engine: the new engine; it is not closed here. frames: the number of masks to compare. settling: the number of frames to
+    skip before. verdict: None until it is decided; reason: the reason in words.
     """
 
     def __init__(self, engine: Engine, frames: int = FRAMES, settling: int = SETTLING) -> None:
@@ -26,7 +27,7 @@ class Trial:
         self._state, self._seen = engine.initial_state(), 0
 
     def observe(self, x: Array, logits: Array) -> None:
-        """Let the new engine answer too. x: the input on the host; logits: what the other made of it. Raises EngineError."""
+        """Run the new engine on x, the input on the host, and compare with the current engine's logits. Raises EngineError."""
         found, self._state = self.engine.infer(x, self._state)
         own, others = np.asarray(found), np.asarray(logits)
         if not np.isfinite(own).all():
@@ -41,16 +42,16 @@ class Trial:
             self.reason = f"its Dice against the other is {mean:.4f} on {len(self._dices)} masks, and {LEAST_DICE} is asked"
 
     def restart(self) -> None:
-        """Forget the frames so far, as the other engine does: from now on both remember the same."""
+        """Restart from a state of zeros together with the other engine; from now on every frame is compared."""
         self._state, self._settling = self.engine.initial_state(), 0
 
 
 def _classes(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """The class of each node, 0 the background."""
+    """Return the class of each pixel (h, w), 0 for the background."""
     return np.asarray(logits[0].argmax(0) if logits.shape[1] > 1 else logits[0, 0] > 0, np.int64)
 
 
 def _dices(own: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> list[float]:
-    """Of each class that either has."""
+    """Return the Dice of each foreground class that is present in either mask."""
     present = sorted({*np.unique(own), *np.unique(others)} - {0})
     return [float(2 * ((own == c) & (others == c)).sum() / ((own == c).sum() + (others == c).sum())) for c in present]

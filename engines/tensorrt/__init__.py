@@ -1,1 +1,1 @@
-"""The TensorRT engine: plans, CUDA graphs and device memory."""
+"""Contains the TensorRT engine with its plans, CUDA graphs and device memory."""

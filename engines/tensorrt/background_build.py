@@ -1,4 +1,4 @@
-"""A TensorRT plan that is being built while another engine serves (extra `tensorrt`)."""
+"""Builds a TensorRT plan in a thread while another engine runs (extra `tensorrt`)."""
 
 import logging
 from pathlib import Path
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class RisingTensorRt:
-    """Builds in a thread of its own; what has proved itself is kept in the cache. spec: what the network takes."""
+    """Builds a plan in its own thread, and stores it in the cache once it is accepted. spec: the network's description."""
 
     name = "tensorrt"
 
@@ -28,7 +28,7 @@ class RisingTensorRt:
         self._thread.start()
 
     def ready(self) -> Engine | None:
-        """The engine, once the plan is built. Raises RtsegError."""
+        """Return the engine once the plan is built, else None. Raises RtsegError where the build failed."""
         if self._thread.is_alive():
             return None
         if self._found is None:
@@ -36,12 +36,12 @@ class RisingTensorRt:
         return TensorRtEngine(self._found.plan, self._found.spec)
 
     def accepted(self) -> None:
-        """Keep the plan for the next time."""
+        """Store the plan in the cache."""
         if self._found:
             _log.info("the plan is kept as %s", self._cache.store(self._found))
 
     def close(self) -> None:
-        """End the build at its next step, and wait for that."""
+        """Cancel the build at its next step, and join its thread."""
         self._given_up.set()
         self._thread.join()
 

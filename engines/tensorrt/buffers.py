@@ -1,4 +1,4 @@
-"""Arrays on a GPU that outlive the step of a frame, by name, so that each step finds them where the step before did."""
+"""Manages GPU buffers that persist across frames at fixed addresses, as captured CUDA graphs require."""
 
 from collections.abc import Callable, Hashable
 from contextlib import ExitStack
@@ -16,7 +16,10 @@ PLACES = 2
 
 
 class Place:
-    """Where one frame lies on either side. upload: its copy, where one is made; consumed: the event that says it was read."""
+    """Holds one frame's buffers on host and device.
+
+    upload: the time span of its copy, if one is made. consumed: the event recorded after the last read of the frame.
+    """
 
     def __init__(self, gpu: Gpu, memory: Memory, shape: tuple[int, ...], number: int, stream: int, *, mapped: bool) -> None:
         self.number, self.host = number, Pinned(shape, np.uint8, mapped=mapped)
@@ -27,7 +30,7 @@ class Place:
         self.device = GpuArray(pointer, shape, np.uint8, stream, self._own)
 
     def put(self, image: Image, copies: Stream) -> None:
-        """Copy an image here, on the stream for copies, once what was here is read."""
+        """Copy an image into this slot on the copy stream, after the previous frame here has been read."""
         self.upload.ended.synchronize()
         if self._own is None:
             self.consumed.synchronize()
@@ -41,9 +44,9 @@ class Place:
 
 
 class Uploads:
-    """The places for frames of one size; another size makes them anew.
+    """Holds the upload slots for frames of one size; a frame of another size reallocates them.
 
-    work: the stream that reads the frames. on_change: called before the memory of the old size goes.
+    work: the stream that reads the frames. on_change: called before the buffers of the old size are freed.
     """
 
     def __init__(self, gpu: Gpu, memory: Memory, work: Stream, on_change: Callable[[], None], *, mapped: bool) -> None:
@@ -55,13 +58,13 @@ class Uploads:
         self._lock = Lock()
 
     def ahead(self, image: Image) -> None:
-        """Begin to bring up the frame that is wanted next; from any thread. One of another size waits for its turn."""
+        """Start the upload of the next frame, from any thread; a frame of another size is left to `take`."""
         with self._lock:
             if self.places and self.places[0].host.array.shape == image.shape:
                 self._ahead = image, self._put(image)
 
     def take(self, image: Image) -> Place:
-        """The place of a frame, which is on its way up or is sent now."""
+        """Return the slot of a frame: the prefetched one, or one whose upload starts now."""
         with self._lock:
             ahead, self._ahead = self._ahead, None
             place = ahead[1] if ahead and ahead[0] is image else self._put(image)
@@ -69,17 +72,17 @@ class Uploads:
             return place
 
     def await_upload(self, place: Place) -> None:
-        """Let the work on a frame wait for its copy."""
+        """Make the work stream wait for the frame's copy."""
         self._work.wait_for_event(place.upload.ended)
 
     def read(self, place: Place) -> None:
-        """Say that all that reads a frame is on the stream."""
+        """Record on the work stream that all readers of the frame are enqueued."""
         place.consumed.record(self._work)
 
     def close(self) -> None:
-        """Give back the memory."""
+        """Free the host buffers, after both streams are idle."""
         self._ahead = None
-        with ExitStack() as all_of_it:  # whatever happens to one part
+        with ExitStack() as all_of_it:  # a failure in one step does not skip the others
             for place in self.places:
                 all_of_it.callback(place.host.close)
             self.places = []
@@ -97,7 +100,7 @@ class Uploads:
         self._on_change()
         self.close()
         stream, made = self._work.handle, list[Place]()
-        with ExitStack() as undone:  # where there is no memory for all of them
+        with ExitStack() as undone:  # if the memory suffices for some slots only
             for number in range(PLACES):
                 made.append(Place(self._gpu, self._memory, shape, number, stream, mapped=self._mapped))
                 undone.callback(made[-1].host.close)
@@ -106,7 +109,7 @@ class Uploads:
 
 
 class Brought:
-    """Where numbers of the host go up for each frame: pinned memory, and its copy on the GPU."""
+    """Uploads per-frame values from pinned host memory to a fixed GPU buffer."""
 
     def __init__(self, gpu: Gpu, memory: Memory, name: str, shape: tuple[int, ...]) -> None:
         self.key, self._copied = ("brought", name, shape), gpu.event()
@@ -114,19 +117,19 @@ class Brought:
         self.device = memory.array(shape, np.float32)
 
     def put(self, values: npt.NDArray[np.float32], stream: Any) -> None:
-        """Put them on their way, behind all that reads those of the frame before."""
+        """Enqueue the upload behind all readers of the previous frame's values."""
         self._copied.synchronize()
         np.copyto(self._host.array, values)
         to_device(self.device.pointer, self._host.array, stream)
         self._copied.record(stream)
 
     def close(self) -> None:
-        """Give back the pinned memory."""
+        """Free the pinned memory."""
         self._host.close()
 
 
 class Kept:
-    """Two places that take turns: a step reads the one and writes the other, and nothing is copied."""
+    """Alternates between two GPU buffers: each frame reads one and writes the other, without a copy."""
 
     def __init__(self, memory: Memory, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         self._name, self._shape, self.side = name, shape, 0
@@ -134,16 +137,16 @@ class Kept:
 
     @property
     def key(self) -> Hashable:
-        """Of the place that holds the newest."""
+        """Return the key of the buffer with the newest values."""
         return self._key(self.side)
 
     @property
     def spare(self) -> GpuArray:
-        """The place that is written next."""
+        """Return the buffer that is written next."""
         return self._places[1 - self.side]
 
     def leaves(self) -> Known:
-        """Both places, by key."""
+        """Return both buffers by key."""
         return {self._key(side): place for side, place in enumerate(self._places)}
 
     def _key(self, side: int) -> Hashable:
@@ -151,7 +154,7 @@ class Kept:
 
 
 class Lasting:
-    """All that outlives the steps of one engine, by name and shape: it stays until the engine goes."""
+    """Holds one engine's persistent buffers by name and shape, until the engine closes."""
 
     def __init__(self, gpu: Gpu, memory: Memory, stream: Any) -> None:
         self._gpu, self._memory, self._stream = gpu, memory, stream
@@ -160,18 +163,18 @@ class Lasting:
 
     @property
     def sides(self) -> tuple[int, ...]:
-        """Which place of each holds the newest: a step is for these alone."""
+        """Return the index of the newest buffer of each double buffer; a captured graph is valid for these only."""
         return tuple(kept.side for kept in self._kept.values())
 
     def leaves(self) -> Known:
-        """Every array, by key."""
+        """Return all persistent arrays by key."""
         found: Known = {brought.key: brought.device for brought in self._brought.values()}
         for kept in self._kept.values():
             found |= kept.leaves()
         return found
 
     def bring(self, name: str, values: npt.NDArray[np.float32]) -> Hashable:
-        """Send numbers up; the key of their place."""
+        """Upload values, and return the key of their buffer."""
         if (name, values.shape) not in self._brought:
             self._brought[name, values.shape] = Brought(self._gpu, self._memory, name, values.shape)
         there = self._brought[name, values.shape]
@@ -179,13 +182,13 @@ class Lasting:
         return there.key
 
     def place(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Kept:
-        """The two places of a name."""
+        """Return the double buffer of a name and shape, allocated on first use."""
         if (name, shape) not in self._kept:
             self._kept[name, shape] = Kept(self._memory, name, shape, dtype)
         return self._kept[name, shape]
 
     def close(self) -> None:
-        """Give back the pinned memory."""
+        """Free the pinned memory."""
         with ExitStack() as all_of_them:
             for brought in self._brought.values():
                 all_of_them.callback(brought.close)

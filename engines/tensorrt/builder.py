@@ -1,7 +1,7 @@
-"""From an ONNX file to a TensorRT plan for this GPU (extra `tensorrt`); nothing here has met a GPU yet.
+"""Builds a TensorRT plan for this GPU from an ONNX file (extra `tensorrt`); untested on a real GPU so far.
 
-Networks are strongly typed: what is FP16 or INT8 stands in the ONNX file (half.py, quantise.py), and no builder flag changes
-it. TensorRT 10 must be told so; 11 knows nothing else.
+Networks are strongly typed: the ONNX file defines the layers in FP16 or INT8 (fp16.py, convert/quantize.py), not a builder
+flag. TensorRT 10 needs a flag for that; TensorRT 11 has strongly typed networks only.
 """
 
 import tempfile
@@ -17,28 +17,31 @@ from rtseg.errors import ConfigError, EngineError, ModelError
 
 PRECISIONS, DEVICES = ("fp32", "fp16", "int8"), ("gpu", "dla")
 
-Told = Callable[[str, int, int], bool]  # phase, steps done, steps in all: gives False to end the build
+Told = Callable[[str, int, int], bool]  # (phase, steps done, total steps) -> False to cancel the build
 
 
 def tag_for(model: Path, precision: str, device: str, gpu: Gpu) -> PlanTag:
-    """The tag of a plan that is built here. Raises ConfigError."""
+    """Return the tag of a plan that is built on this machine. Raises ConfigError."""
     if precision not in PRECISIONS or device not in DEVICES:
         raise ConfigError(f"no plan in {precision!r} for {device!r}: choose {', '.join(PRECISIONS)}, and gpu or dla")
     return PlanTag(model_hash(model), VERSION, gpu.name, gpu.sm, gpu.driver, precision, device)
 
 
 def best_precision(model: Path) -> str:
-    """int8 for a file that is quantised, fp16 for others."""
+    """Return "int8" for a quantized file, else "fp16"."""
     return "int8" if is_quantised(model) else "fp16"
 
 
 def is_quantised(model: Path) -> bool:
-    """Whether a file holds the Q/DQ nodes of `rtseg quantize`."""
+    """Return whether a file contains the Q/DQ nodes of `rtseg quantize`."""
     return b"QuantizeLinear" in model.read_bytes()
 
 
 def build(model: Path, tag: PlanTag, gpu: Gpu, timing: Path, told: Told) -> bytes:
-    """The plan of an ONNX file; takes minutes. timing: where measured times are kept. Raises EngineError, ModelError."""
+    """Build the plan of an ONNX file, which takes minutes. Raises ConfigError, EngineError, ModelError.
+
+    timing: the file of TensorRT's timing cache. on_progress: the progress callback.
+    """
     _check(model, tag.precision)
     complaints = Complaints()
     with tempfile.TemporaryDirectory() as scratch, gpu.current():
@@ -58,22 +61,22 @@ def build(model: Path, tag: PlanTag, gpu: Gpu, timing: Path, told: Told) -> byte
 
 
 class Monitor(tensorrt.IProgressMonitor):  # type: ignore[misc]
-    """Tells how far TensorRT is, and lets it end early."""
+    """Forwards TensorRT's progress to a callback, which can cancel the build."""
 
     def __init__(self, told: Told) -> None:
         tensorrt.IProgressMonitor.__init__(self)
         self._told, self._steps = told, dict[str, int]()
 
     def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:  # noqa: ARG002  as it calls
-        """Called by TensorRT."""
+        """Record the number of steps of a phase; called by TensorRT."""
         self._steps[phase_name] = num_steps
 
     def step_complete(self, phase_name: str, step: int) -> bool:
-        """Called by TensorRT, which ends where this is False."""
+        """Report a finished step; called by TensorRT, which cancels the build where this returns False."""
         return self._told(phase_name, step + 1, self._steps.get(phase_name, step + 1))
 
     def phase_finish(self, phase_name: str) -> None:
-        """Called by TensorRT."""
+        """Report a finished phase; called by TensorRT."""
         steps = self._steps.pop(phase_name, 0)
         self._told(phase_name, steps, steps)
 
@@ -86,7 +89,7 @@ def _check(model: Path, precision: str) -> None:
 
 
 def _typed(model: Path, precision: str, scratch: Path) -> Path:
-    """The file whose types are those of the precision."""
+    """Return an ONNX file whose types match the precision, converted into `scratch` for FP16."""
     if precision != "fp16":
         return model
     from rtseg.engines.tensorrt.fp16 import to_half
@@ -107,9 +110,9 @@ def _parse(typed: Path, network: Any, complaints: Complaints, model: Path) -> No
 
 
 def _configure(config: Any, tag: PlanTag, timing: Path, told: Told) -> Any:
-    """Set up a build; gives its timing cache."""
+    """Configure a build, and return its timing cache."""
     config.progress_monitor = Monitor(told)
-    config.clear_flag(tensorrt.BuilderFlag.TF32)  # else FP32 would be computed in TF32, and the gate would not know
+    config.clear_flag(tensorrt.BuilderFlag.TF32)  # else FP32 layers would run in TF32 without notice
     if tag.device == "dla":
         config.default_device_type, config.DLA_core = tensorrt.DeviceType.DLA, 0
         config.set_flag(tensorrt.BuilderFlag.GPU_FALLBACK)

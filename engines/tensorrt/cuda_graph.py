@@ -1,4 +1,4 @@
-"""One step of a network on a GPU, from the frame to what the host asks for: captured once as a CUDA graph, then replayed."""
+"""Captures one frame's GPU work, from the uploaded frame to the requested outputs, as a CUDA graph and replays it."""
 
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack
@@ -15,19 +15,21 @@ from rtseg.kernels.runtime.cuda import launch, stream_of
 from rtseg.kernels.runtime.device_array import DeviceArray, Graph
 from rtseg.kernels.runtime.registry import Kernel
 
-Network = Callable[[Known], None]  # puts the network on the stream, after what it reads is known
+Network = Callable[[Known], None]  # enqueues the network on the stream, and adds its outputs to the arrays
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An array that is wanted beyond its step. into: where on the GPU; None: on the host."""
+    """Requests an array of a frame as an output of its graph."""
 
     array: Deferred
+    """The requested array."""
     into: GpuArray | None = None
+    """The GPU buffer to write; None for host memory."""
 
     @property
     def key(self) -> Hashable:
-        """What tells one wish from another."""
+        """Return the key that identifies the request."""
         return (self.array.key, self.into and self.into.pointer)
 
 
@@ -35,27 +37,26 @@ Wishes = Mapping[Hashable, Wish]
 
 
 class Step:
-    """What the stream does for one place of the frame, one fit and one side of the state.
+    """Runs one frame's GPU work as a CUDA graph; there is one graph per (upload slot, letterbox, state buffers).
 
-    network: runs it, and adds its answer to what is known. leaves: tells the arrays that everything is made of. span: of
-    the newest run on the stream, whose end all that is asked for waits for. mapped: the GPU writes into host memory by itself.
+    network: enqueues the network, and adds its logits to the arrays. leaves: returns the input arrays by key. span: the time
+    span of the newest run on the stream; reading an output blocks until its end. mapped: the GPU writes into host memory.
 
-    A first run works out each thing when it is asked for. From the second on, one graph does it all: the answers that the run
-    before was asked for lie in pinned memory when its end is reached, and what it was asked to keep is kept. Who asks for
-    something else than before gets it, and the next run captures again.
+    The first run executes eagerly and records which outputs the host requests. Later runs replay a graph that produces these
+    outputs. Another request is served eagerly, and the next run captures a new graph.
     """
 
     def __init__(self, network: Network, leaves: Callable[[], Known], stream: Stream, span: Span, *, mapped: bool) -> None:
         self._network, self._leaves, self._stream, self._span, self._mapped = network, leaves, stream, span, mapped
-        self._asked: dict[Hashable, Wish] = {}  # since the last start
-        self._outputs: Wishes = {}  # what the graph fulfils
+        self._asked: dict[Hashable, Wish] = {}  # since the last start of a run
+        self._outputs: Wishes = {}  # the outputs of the captured graph
         self._pinned: dict[Hashable, Pinned] = {}
         self._known: Known = {}
         self._graph: Graph | None = None
         self.captures = 0
 
     def start(self) -> None:
-        """Put a run on the stream and return at once."""
+        """Enqueue a run, without blocking; capture a new graph first if the requests have changed."""
         asked, self._asked = self._asked, {}
         if asked.keys() != self._outputs.keys():
             self._capture(asked)
@@ -67,22 +68,22 @@ class Step:
         self._span.end(self._stream)
 
     def on_host(self, array: Deferred) -> npt.NDArray[Any]:
-        """A copy of an array of the newest run; waits for it."""
+        """Return a copy of an array of the newest run; blocks until the run is finished."""
         self._ask(Wish(array))
         self._wait()
         return self._pinned[array.key].array.copy()
 
     def keep(self, array: Deferred, into: GpuArray) -> None:
-        """Put an array of the newest run into memory that outlives it; nothing waits for that."""
+        """Enqueue a copy of an array of the newest run into a persistent buffer, without blocking."""
         self._ask(Wish(array, into))
 
     def described(self, array: Deferred) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """The shape and dtype of an array of the newest run."""
+        """Return the shape and dtype of an array of the newest run."""
         there = array.worked_out(self._all_known())
         return tuple(there.shape), there.dtype
 
     def close(self) -> None:
-        """Give back the graph and the pinned memory."""
+        """Free the graph and the pinned memory."""
         self._graph, self._known = None, {}
         with ExitStack() as all_of_it:
             for place in self._pinned.values():
@@ -97,7 +98,7 @@ class Step:
             self._span.end(self._stream)
 
     def _all_known(self) -> Known:
-        """With the leaves that are newer than this run."""
+        """Return the arrays of this run, updated with leaves that are newer than it."""
         self._known.update(self._leaves())
         return self._known
 
@@ -106,7 +107,7 @@ class Step:
 
     def _capture(self, outputs: Wishes) -> None:
         self._graph, self._outputs, self._known = None, {}, {}
-        # Once outside: TensorRT makes ready what it needs, and the pool then has all the memory that a graph may not ask for.
+        # One run without capture: TensorRT initializes itself, and the pool obtains the memory that a capture cannot allocate.
         self._known = self._work({})
         for wish in outputs.values():
             self._room_for(wish)
@@ -125,14 +126,14 @@ class Step:
         return known
 
     def _room_for(self, wish: Wish) -> None:
-        """Pinned memory for an array that the host wants, made before the stream is captured."""
+        """Allocate pinned memory for a host output; must run before the stream is captured."""
         array = wish.array
         if wish.into is None and array.key not in self._pinned:
             shape, dtype = self.described(array)
             self._pinned[array.key] = Pinned(shape, dtype, mapped=self._mapped)
 
     def _fulfil(self, wish: Wish, known: Known) -> None:
-        """Put the array's way to where it is wanted on the stream."""
+        """Enqueue the computation or copy of an array into its requested memory."""
         array, there = wish.array, wish.into or self._mapped_place(wish.array)
         if there and array.key not in known and _takes_out(array):
             array.worked_out(known, out=there)
@@ -142,24 +143,24 @@ class Step:
             to_host(self._pinned[array.key].array, pointer_of(array.worked_out(known)), self._stream)
 
     def _mapped_place(self, array: Deferred) -> GpuArray | None:
-        """The array's pinned memory as the GPU sees it, where it does."""
+        """Return the array's pinned memory as a GPU array; None where host memory is not mapped."""
         place = self._pinned[array.key]
         shape, dtype = place.array.shape, place.array.dtype
         return GpuArray(place.pointer, shape, dtype, self._stream.handle) if self._mapped else None
 
 
 def _takes_out(array: Deferred) -> bool:
-    """Whether the kernel that makes an array can be told where."""
+    """Return whether the kernel that computes an array has an `out` parameter."""
     return "out" in signature(array.make.truth).parameters if isinstance(array.make, Kernel) else False
 
 
 def pointer_of(array: Any) -> int:
-    """Where a device array begins."""
+    """Return the address of a device array."""
     return int(array.__cuda_array_interface__["data"][0])
 
 
 def nonfinite_flag(array: Any) -> DeviceArray:
-    """Whether an array holds NaN or infinity, as an integer on the GPU: (1,) int32, so that nobody waits for it."""
+    """Return a flag on the GPU, (1,) int32, that is nonzero if the array contains NaN or infinity; does not block."""
     flag = DeviceArray((1,), np.int32, stream_of(array))
     launch("has_nonfinite", array, int(np.prod(array.shape)), array.dtype.itemsize, flag)
     return flag

@@ -1,4 +1,4 @@
-"""A GPU by pycuda: its primary context, streams, events, and memory on both sides (extra `tensorrt`)."""
+"""Wraps pycuda: a GPU's primary context, its streams and events, device memory and pinned memory (extra `tensorrt`)."""
 
 import logging
 from collections import deque
@@ -26,7 +26,7 @@ REOPEN = "what runs on this GPU is lost: close the engine and open it again, or 
 
 
 class Gpu:
-    """One GPU, its primary context held until `close`. Raises EngineError where there is none."""
+    """Holds a GPU's primary context until `close`. Raises EngineError where the GPU cannot be opened."""
 
     def __init__(self, number: int = 0) -> None:
         try:
@@ -39,13 +39,13 @@ class Gpu:
         major, minor = self._device.compute_capability()
         self.sm = f"sm_{major}{minor}"
         self.driver = str(cuda.get_driver_version())
-        # Jetson: the CPU and the GPU share one memory, and a copy between them is a waste.
+        # On a Jetson the CPU and the GPU share their memory, so a copy between them is unnecessary.
         self.integrated = bool(self._device.get_attribute(cuda.device_attribute.INTEGRATED))
         self._lent = WeakSet["Stream | Event"]()
 
     @contextmanager
     def current(self) -> Iterator[None]:
-        """The body's CUDA calls go to this GPU, from whatever thread. Raises EngineError for theirs."""
+        """Make the GPU current for the body, in any thread; its CUDA errors become EngineError."""
         if self._context is None:
             raise EngineError("this GPU's engine is closed: load it again")
         try:
@@ -64,22 +64,22 @@ class Gpu:
         return self._context is not None
 
     def stream(self) -> "Stream":
-        """A new stream, which does not wait for the default one."""
+        """Create a stream that does not synchronize with the default stream."""
         self._lent.add(made := Stream())
         return made
 
     def event(self, *, timed: bool = False) -> "Event":
-        """A new event. timed: it reads the GPU's clock."""
+        """Create an event. timed: it records the GPU's time."""
         self._lent.add(made := Event(timed=timed))
         return made
 
     def close(self) -> None:
-        """Give streams, events and the context back, whoever still names them; closing twice is harmless."""
+        """Release streams, events and the context, even while references exist; closing twice is harmless."""
         context, self._context = self._context, None
         if context is None:
             return
         try:
-            context.push()  # pycuda gives back nothing where it is not current, if another thread opened it
+            context.push()  # pycuda releases nothing in a thread in which the context is not current
             for lent in [*self._lent]:
                 lent.close()
         except cuda.Error as error:
@@ -88,73 +88,73 @@ class Gpu:
 
 
 class Stream:
-    """What is put on it is done in turn. own: pycuda's, which goes with `close`, since it outlives no context."""
+    """Wraps a CUDA stream. native: pycuda's stream, which `close` drops because it must not outlive its context."""
 
     def __init__(self) -> None:
         self.own: Any = cuda.Stream(NON_BLOCKING)
 
     @property
     def handle(self) -> int:
-        """CUDA's own, for TensorRT and the kernels."""
+        """Return the CUDA handle, for TensorRT and the kernels."""
         return int(self.own.handle)
 
     def synchronize(self) -> None:
-        """Wait until all on it is done."""
+        """Block until all enqueued work is finished."""
         self.own.synchronize()
 
     def wait_for_event(self, event: "Event") -> None:
-        """Let what is put on it from now on wait for an event."""
+        """Make the work enqueued from now on wait for an event."""
         self.own.wait_for_event(event.own)
 
     def close(self) -> None:
-        """Give it back."""
+        """Release the stream."""
         self.own = None
 
 
 class Event:
-    """A moment in a stream. own: pycuda's, which goes with `close`, since it outlives no context."""
+    """Wraps a CUDA event. native: pycuda's event, which `close` drops because it must not outlive its context."""
 
     def __init__(self, *, timed: bool = False) -> None:
         self.own: Any = cuda.Event(cuda.event_flags.DEFAULT if timed else cuda.event_flags.DISABLE_TIMING)
 
     def record(self, stream: Stream) -> None:
-        """Let it stand behind all that is on the stream."""
+        """Record the event behind all work on the stream."""
         self.own.record(stream.own)
 
     def synchronize(self) -> None:
-        """Wait until the stream has come to it; not at all where it was never recorded."""
+        """Block until the stream reaches the event; return immediately if it was never recorded."""
         self.own.synchronize()
 
     def close(self) -> None:
-        """Give it back."""
+        """Release the event."""
         self.own = None
 
 
 class Span:
-    """A stretch of a stream, from what is put on it after `begin` to what is before `end`, by the GPU's own clock."""
+    """Measures the GPU time of the work enqueued between `begin` and `end`."""
 
     def __init__(self, gpu: Gpu) -> None:
         self._began, self.ended = gpu.event(timed=True), gpu.event(timed=True)
 
     def begin(self, stream: Stream) -> None:
-        """Here it begins."""
+        """Record the start on a stream."""
         self._began.record(stream)
 
     def end(self, stream: Stream) -> None:
-        """Here it ends; the last one counts."""
+        """Record the end on a stream; the last call counts."""
         self.ended.record(stream)
 
     def ns(self) -> int:
-        """How long it took, in nanoseconds, to about 500 (cuEventElapsedTime); waits for its end."""
+        """Return the duration in nanoseconds, to about 500 ns (cuEventElapsedTime); blocks until the end is reached."""
         self.ended.synchronize()
         milliseconds: float = self._began.own.time_till(self.ended.own)
         return round(1e6 * milliseconds)
 
 
 class GpuArray:
-    """A C-contiguous array on the GPU, for kernels, in memory that somebody keeps.
+    """Represents a C-contiguous array on the GPU, for kernels, in memory that it does not own.
 
-    keeper: what must live as long as the array does.
+    keeper: an object that must live as long as the array.
     """
 
     __slots__ = ("__weakref__", "dtype", "keeper", "pointer", "shape", "stream")
@@ -174,7 +174,7 @@ class GpuArray:
 
 
 class Memory:
-    """Device memory for one stream: what is dropped serves again, and `close` frees it all."""
+    """Allocates device memory for one stream: the memory of deleted arrays is reused, and `close` frees all of it."""
 
     def __init__(self, stream: int) -> None:
         self._stream = stream
@@ -182,7 +182,7 @@ class Memory:
         self._dropped: deque[tuple[int, int]] = deque()  # bytes, pointer
 
     def array(self, shape: Sequence[int], dtype: npt.DTypeLike) -> GpuArray:
-        """An array of this shape; its content is anybody's guess."""
+        """Return an uninitialized array."""
         size = bytes_of(shape, dtype)
         reused = next((block for block in self._dropped if block[0] == size), None)
         if reused:
@@ -193,21 +193,21 @@ class Memory:
         return GpuArray(pointer, shape, dtype, self._stream, _Kept(self._dropped, size, pointer))
 
     def zeros(self, shape: Sequence[int], dtype: npt.DTypeLike, stream: Stream) -> GpuArray:
-        """An array of zeros, once the stream has come to it."""
+        """Return an array that is filled with zeros in stream order."""
         array = self.array(shape, dtype)
         cuda.memset_d8_async(array.pointer, 0, array.nbytes, stream.own)
         return array
 
     def close(self) -> None:
-        """Free everything, in use or not."""
-        with ExitStack() as all_of_them:  # whatever happens to one of them
+        """Free all memory, even that of live arrays."""
+        with ExitStack() as all_of_them:  # a failure with one block does not skip the others
             for block in self._blocks:
                 all_of_them.callback(block.free)
             self._blocks = []
 
 
 class _Kept:
-    """Memory that goes back to its list with the last array in it; the garbage collector may do so at any moment."""
+    """Returns a block of memory to the free list when its array is deleted, possibly by the garbage collector."""
 
     __slots__ = ("_block", "_dropped")
 
@@ -219,7 +219,7 @@ class _Kept:
 
 
 class Pinned:
-    """An array in pinned host memory. mapped: the GPU reads and writes it in place, at `pointer`."""
+    """Holds an array in pinned host memory. mapped: the GPU accesses it in place, at `pointer`."""
 
     def __init__(self, shape: Sequence[int], dtype: npt.DTypeLike, *, mapped: bool) -> None:
         flags = cuda.host_alloc_flags.DEVICEMAP if mapped else 0
@@ -228,20 +228,20 @@ class Pinned:
         self.pointer = int(self._allocation.get_device_pointer()) if mapped else 0
 
     def close(self) -> None:
-        """Free the memory: nobody may have a view of it."""
+        """Free the memory; no view of the array may exist."""
         self._allocation.free()
 
 
 def to_device(target: int, source: npt.NDArray[Any], stream: Stream) -> None:
-    """Put a copy from pinned memory on the stream."""
+    """Enqueue a copy from pinned host memory to a device address."""
     cuda.memcpy_htod_async(target, source, stream.own)
 
 
 def to_host(target: npt.NDArray[Any], source: int, stream: Stream) -> None:
-    """Put a copy into pinned memory on the stream."""
+    """Enqueue a copy from a device address to pinned host memory."""
     cuda.memcpy_dtoh_async(target, source, stream.own)
 
 
 def bytes_of(shape: Sequence[int], dtype: npt.DTypeLike) -> int:
-    """The size of a C-contiguous array."""
+    """Return the size of a C-contiguous array in bytes."""
     return int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize

@@ -1,8 +1,8 @@
-"""TensorRT: the engine of NVIDIA's GPUs (extra `tensorrt`). **Nothing here has met a GPU yet**: it is tested emulated.
+"""Runs networks with TensorRT on NVIDIA GPUs (extra `tensorrt`). **Untested on a real GPU so far**: its tests are emulated.
 
-A frame goes up as uint8 and comes down as labels; all between stays on the GPU, on one stream. Kernels that are called with
-what `upload` and `infer` give are not run at once: see deferred.py. When the host asks for something (is it finite? the
-labels), everything is on its way already, as one CUDA graph for each side of the state: see step.py.
+A frame is uploaded as uint8 and downloaded as labels; everything between stays on the GPU, on one stream. Kernels that are
+called with the results of `upload` and `infer` do not run immediately (lazy_array.py). When the host reads an output, such as
+the labels, the frame's whole work is already enqueued as one CUDA graph per state buffer (cuda_graph.py).
 """
 
 import logging
@@ -29,16 +29,16 @@ from rtseg.kernels.runtime.device_array import pool
 
 _log = logging.getLogger(__name__)
 
-MOST_STEPS = 8  # ways of running that are kept ready: two places of the frame, two sides of two states
+MOST_STEPS = 8  # captured graphs in the cache: two upload slots, two sides of two states
 
-LOGITS = ("logits",)  # the key of what the network gives
+LOGITS = ("logits",)  # the key of the network's output
 
 
 class TensorRtEngine:
-    """Runs a TensorRT plan on the GPU; recurrent states swap between two sets of buffers, and each step is one graph.
+    """Runs a TensorRT plan on the GPU; recurrent states swap between two sets of buffers, and each frame is one CUDA graph.
 
-    plan: as TensorRT serialises it. spec: what the network takes. mapped: the GPU reads frames and writes labels in host
-    memory, without copies; None: where it shares that memory with the CPU (Jetson). Raises EngineError, ModelError.
+    plan: the serialized plan. spec: the network's description. mapped: the GPU reads frames and writes labels in host memory,
+    without copies; None enables this where CPU and GPU share their memory (Jetson). Raises EngineError, ModelError.
     """
 
     name = "tensorrt"
@@ -46,9 +46,9 @@ class TensorRtEngine:
     def __init__(self, plan: bytes, spec: ModelSpec, *, mapped: bool | None = None) -> None:
         self._gpu, self._open = Gpu(), ExitStack()
         self._steps: OrderedDict[Hashable, Step] = OrderedDict()
-        self._step: Step | None = None  # of the newest frame
+        self._step: Step | None = None  # the newest frame's
         self._place: Place | None = None
-        self._ahead = Lock()  # of the thread that sends frames ahead
+        self._ahead = Lock()  # held while a frame is prefetched, and by `close`
         try:
             with self._gpu.current():
                 self._prepare(plan, spec, self._gpu.integrated if mapped is None else mapped)
@@ -57,16 +57,16 @@ class TensorRtEngine:
             raise
 
     def initial_state(self) -> SwapState:
-        """The memory of nothing, in buffers of its own: all zeros."""
+        """Return a state of zeros in new buffers."""
         with self._gpu.current():
             return SwapState(self._zeros(), self._zeros())
 
     def prefetch(self, image: Image) -> None:
-        """Begin to bring up the frame that `upload` is given next, while the one before is worked on; from any thread.
+        """Start the upload of the next frame while the current one is processed; callable from any thread.
 
-        A GPU that fails here fails in `upload` too, which tells.
+        A failure of the GPU is only logged here: `upload` then fails too, and raises.
         """
-        with self._ahead:  # or `close` would take the memory away meanwhile
+        with self._ahead:  # `close` must not free the memory meanwhile
             try:
                 with self._gpu.current():
                     self._uploads.ahead(image)
@@ -74,20 +74,20 @@ class TensorRtEngine:
                 _log.debug("a frame was not sent ahead: %s", error)
 
     def upload(self, image: Image) -> Array:
-        """Send the frame up, unless `prefetch` did; nothing waits for it."""
+        """Start the upload of the frame, unless it was prefetched; does not block."""
         with self._gpu.current():
             self._place = self._step = None
             self._place = self._uploads.take(image)
             return Deferred(self, self._place.key)
 
     def bring(self, name: str, values: npt.NDArray[np.float32]) -> Array:
-        """Send numbers up that change with each frame: see Keeping. What is asked for before `infer` is a step of its own."""
+        """Upload per-frame values, see `FrameBuffers`; outputs that are requested before `infer` run as a separate graph."""
         with self._gpu.current():
             self._step = None
             return Deferred(self, self._lasting.bring(name, values))
 
     def keep(self, name: str, array: Array) -> Array:
-        """Keep an array of the newest frame for the next ones: see Keeping."""
+        """Retain an array of the newest frame for later ones, see `FrameBuffers`."""
         with self._gpu.current():
             step = self._newest()
             place = self._lasting.place(name, *step.described(array))
@@ -96,7 +96,7 @@ class TensorRtEngine:
             return Deferred(self, place.key)
 
     def infer(self, x: Array, state: SwapState) -> tuple[Array, SwapState]:
-        """Put the whole step on the GPU and return at once: see Engine.infer. Raises EngineError."""
+        """Enqueue the frame's whole work without blocking, see `Engine.infer`. Raises EngineError."""
         with self._gpu.current():
             fed = x if isinstance(x, Deferred) else self._of_host(x)
             sides = tuple(tuple(array.pointer for array in side) for side in (state.now, state.spare))
@@ -104,20 +104,20 @@ class TensorRtEngine:
             return Deferred(self, LOGITS), state.swapped()
 
     def download(self, labels: Array) -> Labels:
-        """Bring what a kernel gave to the host; waits for it."""
+        """Copy a kernel's result to the host; blocks until it is computed."""
         return self.on_host(labels) if isinstance(labels, Deferred) else np.asarray(labels)
 
     def device_ns(self) -> dict[str, int]:
-        """By CUDA's events: "upload", the copy of the frame where one is made; "step", from its first kernel to the labels.
+        """Return CUDA event times: "upload" for the copy of the frame, if any, and "step" from the first kernel to the labels.
 
-        See Timed. What the host asked for late, as on the first frames, is in "step", and so is how late it asked.
+        See `DeviceTimer`. On the first frames, "step" includes outputs requested late and the delay until their request.
         """
         with self._gpu.current():
             copied = {"upload": self._place.upload.ns()} if self._place and not self._mapped else {}
             return copied | ({"step": self._span.ns()} if self._step else {})
 
     def close(self) -> None:
-        """Give everything back, in the order that CUDA and TensorRT need; closing twice is harmless."""
+        """Release all resources in the order that CUDA and TensorRT require; closing twice is harmless."""
         with self._ahead:
             things = self._open.pop_all()
             try:
@@ -128,7 +128,7 @@ class TensorRtEngine:
             self._gpu.close()
 
     def called(self, kernel: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        """A kernel was called with an array of ours: see deferred.py. Its result has memory of its own, without `out`."""
+        """Defer a kernel call on a `LazyArray`; the result has its own memory, and `out` is ignored."""
         options = {name: value for name, value in options.items() if name != "out"}
         key = key_of(kernel.name, args, options)
         if kernel is kernels.has_nonfinite:
@@ -136,17 +136,17 @@ class TensorRtEngine:
         return Deferred(self, key, kernel, args, options)
 
     def described(self, array: Deferred) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """The shape and dtype of an array of the newest frame. Raises EngineError."""
+        """Return the shape and dtype of an array of the newest frame. Raises EngineError."""
         with self._gpu.current():
             return self._newest().described(array)
 
     def on_host(self, array: Deferred) -> npt.NDArray[Any]:
-        """A copy of an array of the newest frame; waits for it. Raises EngineError."""
+        """Return a host copy of an array of the newest frame; blocks until it is computed. Raises EngineError."""
         with self._gpu.current():
             return self._newest().on_host(array)
 
     def _prepare(self, plan: bytes, spec: ModelSpec, mapped: bool) -> None:
-        library()  # without kernels the first frame would fail, and nobody had been told
+        library()  # raises here if the kernels are missing, not at the first frame
         self._mapped, self._stream, self._span = mapped, self._gpu.stream(), Span(self._gpu)
         self._open.callback(self._let_go)
         self._memory = Memory(self._stream.handle)
@@ -159,11 +159,11 @@ class TensorRtEngine:
         self._uploads = Uploads(self._gpu, self._memory, self._stream, self._forget, mapped=mapped)
         self._open.callback(self._uploads.close)
         self._lasting = Lasting(self._gpu, self._memory, self._stream)
-        self._open.callback(self._lasting.close)  # after _forget, which waits for what is on the stream
+        self._open.callback(self._lasting.close)  # runs after _drop_graphs, which synchronizes the stream
         self._open.callback(self._forget)
 
     def _start(self, key: Hashable, network: Network) -> Step:
-        """Begin the step of this key, made now where there is none."""
+        """Start a run of the graph with this key, which is created on first use."""
         if key not in self._steps:
             self._steps[key] = Step(network, self._leaves, self._stream, self._span, mapped=self._mapped)
         self._steps.move_to_end(key)
@@ -178,7 +178,7 @@ class TensorRtEngine:
         return self._steps[key]
 
     def _newest(self) -> Step:
-        """The newest frame's step; one without the network where that has not run yet."""
+        """Return the newest frame's graph; before `infer`, a graph without the network."""
         if self._step is None:
             key = ("frame alone", self._place and self._place.key, self._lasting.sides)
             self._step = self._start(key, _no_network)
@@ -188,7 +188,7 @@ class TensorRtEngine:
         return self._lasting.leaves() | {place.key: place.device for place in self._uploads.places}
 
     def _run(self, x: Deferred, state: SwapState, known: Known) -> None:
-        """Put the network on the stream."""
+        """Enqueue the network on the stream, and add its logits to the arrays."""
         image = self._checked(x.worked_out(known))
         addresses = {self.spec.image_input: pointer_of(image), self.spec.logits_output: self._logits.pointer}
         for port, now, spare in zip(self.spec.states, state.now, state.spare, strict=True):
@@ -197,7 +197,7 @@ class TensorRtEngine:
         known[LOGITS] = self._logits
 
     def _of_host(self, x: Array) -> Deferred:
-        """An input that was made on the host, brought up."""
+        """Upload a network input that was computed on the host."""
         return Deferred(self, self._lasting.bring("input", self._checked(x)))
 
     def _checked(self, x: Array) -> Array:
@@ -210,7 +210,7 @@ class TensorRtEngine:
         return tuple(self._memory.zeros(port.shape, np.float32, self._stream) for port in self.spec.states)
 
     def _forget(self) -> None:
-        """Drop all steps: what they read or write is about to go."""
+        """Close all graphs, before the buffers that they read or write are freed."""
         self._step = None
         with ExitStack() as all_of_them:
             for step in self._steps.values():
@@ -219,10 +219,10 @@ class TensorRtEngine:
             all_of_them.callback(self._stream.synchronize)
 
     def _let_go(self) -> None:
-        """Free what the kernels keep for this engine's stream."""
+        """Free the kernels' pooled memory of this engine's stream."""
         pool().forget(self._stream.handle)
         self._place = None
 
 
 def _no_network(known: Known) -> None:
-    """For what is asked of a frame before its network ran."""
+    """Enqueue nothing: used for outputs that are requested before the network runs."""

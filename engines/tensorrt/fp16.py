@@ -1,4 +1,4 @@
-"""From an FP32 ONNX file to an FP16 one: TensorRT's networks are strongly typed, so the file says what is computed in FP16."""
+"""Converts an FP32 ONNX file to FP16: TensorRT's networks are strongly typed, so the file defines the precision."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ except ImportError:
 
 
 def to_half(model: Path, out: Path) -> None:
-    """Write `model` with FP16 within to `out`: its inputs, outputs and states stay float32, so that engines change places."""
+    """Write `model` with FP16 layers to `out`; inputs, outputs and states stay float32, as all engines expect."""
     network = onnx.load(model)
     described = list(network.metadata_props)
     half = convert_float_to_float16(network, keep_io_types=True)
     if not half.metadata_props:
         half.metadata_props.extend(described)
-    OnnxModel(half).topological_sort()  # the casts of inputs and outputs stand anywhere
+    OnnxModel(half).topological_sort()  # the conversion appends casts in arbitrary order
     onnx.save(half, out)

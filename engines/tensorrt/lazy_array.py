@@ -1,7 +1,7 @@
-"""Arrays known by how they are made: what a kernel gives is worked out when somebody needs it, together with all else.
+"""Defines lazy arrays, which are computed on demand and together with the other arrays of their frame.
 
-A kernel that is called with a `Deferred` first asks it (`__rtseg_kernel__`, as NumPy asks `__array_function__`); so the steps
-around a network can be run, captured and replayed as one, while whoever calls the kernels notices nothing.
+A kernel that is called with a `LazyArray` calls its `__rtseg_kernel__` first, as NumPy calls `__array_function__`. So the
+kernels around a network can be captured and replayed as one graph, without a change in the code that calls them.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -12,24 +12,28 @@ import numpy.typing as npt
 
 from rtseg.errors import EngineError
 
-Known = dict[Hashable, Any]  # arrays on the device, by key
+Known = dict[Hashable, Any]  # device arrays by key
 
 
 class Keeper(Protocol):
-    """Who works out deferred arrays."""
+    """Describes the engine that evaluates lazy arrays."""
 
     def called(self, kernel: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        """What a kernel gives for arguments of which the first is deferred."""
+        """Return the result of a kernel whose first argument is a lazy array."""
 
     def described(self, array: "Deferred") -> tuple[tuple[int, ...], np.dtype[Any]]:
-        """The shape and dtype of an array."""
+        """Return the shape and dtype of an array."""
 
     def on_host(self, array: "Deferred") -> npt.NDArray[Any]:
-        """The array in host memory of the caller's own."""
+        """Return a new copy of the array in host memory."""
 
 
 class Deferred:
-    """One such array. key: says all of how it is made; equal keys are equal arrays within one run."""
+    """Represents an array by the kernel call that computes it.
+
+    key: identifies the whole computation; within one run, arrays with equal keys are equal. make, args, options: the kernel
+    and its arguments; None for an input.
+    """
 
     __slots__ = ("args", "keeper", "key", "make", "options")
 
@@ -58,11 +62,11 @@ class Deferred:
         return np.asarray(self.keeper.on_host(self), dtype)
 
     def copy(self) -> npt.NDArray[Any]:
-        """A copy on the host."""
+        """Return a copy on the host."""
         return self.keeper.on_host(self)
 
     def worked_out(self, known: Known, **further: Any) -> Any:
-        """The array on the device, from those that are known already. further: options of its kernel."""
+        """Compute the array on the device, reusing and extending `arrays`. further: additional options of its kernel."""
         if self.key not in known:
             args = [arg.worked_out(known) if isinstance(arg, Deferred) else arg for arg in self.args]
             if self.make is None:
@@ -72,7 +76,7 @@ class Deferred:
 
 
 def key_of(name: str, args: tuple[Any, ...], options: Mapping[str, Any]) -> Hashable:
-    """What tells one call of a kernel from another."""
+    """Return a key that identifies a kernel call by its name, arguments and options."""
     return (name, *map(_part, args), *((option, _part(value)) for option, value in sorted(options.items())))
 
 

@@ -1,4 +1,4 @@
-"""TensorRT's engine of a model: from a plan in a file, from the cache, or from one that is still to be built."""
+"""Opens the TensorRT engine of a model: from a plan file, from the cache, or by a build in the background."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from rtseg.errors import ModelError
 
 
 def open_plan(path: Path) -> TensorRtEngine:
-    """The engine of a .plan file, if it was built for this machine. Raises ModelError, EngineError."""
+    """Open a .plan file that was built for this machine. Raises ModelError, EngineError."""
     if not path.is_file():
         raise ModelError(f"there is no plan {path}: {AGAIN}")
     found = PlanFile.read(path)
@@ -26,27 +26,27 @@ def open_plan(path: Path) -> TensorRtEngine:
 
 
 def planned(model: Path, spec: ModelSpec | None = None, cache: PlanCache | None = None) -> TensorRtEngine | RisingTensorRt:
-    """The engine of an ONNX file's plan in the cache, or one that begins to be built now. Raises EngineError, ModelError."""
+    """Open an ONNX file's plan from the cache, or start to build it in the background. Raises EngineError, ModelError."""
     cache = cache or PlanCache()
     for tag in _tags(model):
         if (found := cache.find(tag)) is None:
             continue
         try:
             return TensorRtEngine(found.plan, found.spec)
-        except ModelError as error:  # TensorRT does not read it: it is built anew
+        except ModelError as error:  # TensorRT cannot read it, so it is built again
             cache.drop(tag, str(error))
     return RisingTensorRt(model, best_precision(model), described(model, spec), cache)
 
 
 def described(model: Path, spec: ModelSpec | None) -> ModelSpec:
-    """What an ONNX file takes and gives, its ports checked. Raises ModelError."""
+    """Return the spec of an ONNX file, checked against its inputs and outputs. Raises ModelError."""
     engine = OpenVinoEngine(model, spec)
     engine.close()
     return engine.spec
 
 
 def _tags(model: Path) -> list[PlanTag]:
-    """Of the plans that this machine may have of a model, the fastest first."""
+    """Return the tags of all plans of a model that this machine can use, the fastest first."""
     gpu = Gpu()
     try:
         wanted = [name for name in reversed(PRECISIONS) if (name == "int8") == is_quantised(model)]
@@ -56,7 +56,7 @@ def _tags(model: Path) -> list[PlanTag]:
 
 
 def _tag_like(tag: PlanTag) -> PlanTag:
-    """The tag that a plan of the same model and precision has here."""
+    """Return the tag that a plan of the same model and precision has on this machine."""
     gpu = Gpu()
     try:
         return replace(tag, tensorrt=VERSION, gpu=gpu.name, sm=gpu.sm, driver=gpu.driver, build=BUILD)

@@ -1,6 +1,6 @@
-"""TensorRT plans as files: a plan runs only where it was built, so each says where that was, and what it segments.
+"""Stores TensorRT plans as files: a plan runs only on the machine type it was built for, so a file records that and the spec.
 
-A file is one line of JSON behind a magic word, then the plan. The cache holds plans that passed the gate, by their tag.
+A file is a magic word, one line of JSON, and the plan. The cache holds plans that passed the gate, by their tag.
 """
 
 import fcntl
@@ -20,48 +20,56 @@ from rtseg.errors import ModelError, described
 _log = logging.getLogger(__name__)
 
 MAGIC = b"rtseg plan "
-BUILD = 1  # of rtseg's way to build: a plan of another one is built again
+BUILD = 1  # version of rtseg's build settings: a plan of another version is built again
 AGAIN = "build it again with `rtseg build`"
 
 
 @dataclass(frozen=True, slots=True)
 class PlanTag:
-    """What a plan was built from and for; a plan with another tag is another plan.
-
-    model: SHA-256 of the ONNX file. sm, driver: of the GPU. precision: fp32, fp16 or int8. device: gpu or dla.
-    """
+    """Identifies a plan by its model and by the machine that it was built for."""
 
     model: str
+    """SHA-256 of the ONNX file."""
     tensorrt: str
+    """The version of TensorRT."""
     gpu: str
+    """The name of the GPU."""
     sm: str
+    """The GPU's compute capability, as in sm_87."""
     driver: str
+    """The CUDA version of the driver."""
     precision: str
+    """fp32, fp16 or int8."""
     device: str
+    """gpu or dla."""
     build: int = BUILD
+    """The version of rtseg's build settings."""
 
     def unlike(self, other: "PlanTag") -> str:
-        """In what two tags differ, in words, or nothing."""
+        """Describe the fields in which two tags differ; return "" where they are equal."""
         names = [field.name for field in fields(self) if getattr(self, field.name) != getattr(other, field.name)]
         return ", ".join(f"{name} {getattr(self, name)!r} and not {getattr(other, name)!r}" for name in names)
 
 
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """A plan with its tag and what it takes and gives."""
+    """Holds a plan with its tag and spec."""
 
     tag: PlanTag
+    """The plan's model and machine."""
     spec: ModelSpec
+    """The network's description."""
     plan: bytes
+    """The plan as serialized by TensorRT."""
 
     def write(self, path: Path) -> None:
-        """Write it whole or not at all, whoever else writes the same."""
+        """Write the file atomically, even while other processes write the same file."""
         head = {"tag": asdict(self.tag), "spec": self.spec.to_json(), "sha256": sha256(self.plan).hexdigest()}
         write_whole(path, MAGIC + json.dumps(head).encode() + b"\n" + self.plan)
 
     @classmethod
     def read(cls, path: Path) -> "PlanFile":
-        """Read what `write` wrote. Raises ModelError."""
+        """Read and check a file of `write`. Raises ModelError."""
         content = path.read_bytes()
         if not content.startswith(MAGIC):
             raise ModelError(f"{path} is no plan of rtseg: {AGAIN}, from the .onnx file")
@@ -77,19 +85,19 @@ class PlanFile:
 
 
 class PlanCache:
-    """The plans of this machine, in a folder: $RTSEG_CACHE/plans, or that of the user's cache."""
+    """Stores this machine's plans in a folder: by default $RTSEG_CACHE/plans, else rtseg/plans in the user's cache folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
         home = os.environ.get("RTSEG_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rtseg"
         self.folder = folder or Path(home) / "plans"
 
     def path(self, tag: PlanTag) -> Path:
-        """Where the plan of this tag stands, or will."""
+        """Return the path of the plan with this tag, which need not exist."""
         digest = sha256(json.dumps(asdict(tag), sort_keys=True).encode()).hexdigest()
         return self.folder / f"{tag.model[:12]}-{tag.precision}-{digest[:12]}.plan"
 
     def find(self, tag: PlanTag) -> PlanFile | None:
-        """The plan of this tag; one that is damaged or says something else is dropped, which is logged."""
+        """Return the plan with this tag, or None; a damaged or mismatched file is deleted, with a warning in the log."""
         path = self.path(tag)
         if not path.is_file():
             return None
@@ -104,23 +112,23 @@ class PlanCache:
         return None
 
     def drop(self, tag: PlanTag, reason: str) -> None:
-        """Take a plan out, and say why."""
+        """Delete a plan, and log the reason."""
         _log.warning("the plan %s is dropped: %s", self.path(tag), reason)
         self.path(tag).unlink(missing_ok=True)
 
     def store(self, found: PlanFile) -> Path:
-        """Keep a plan that was accepted."""
+        """Store an accepted plan, and return its path."""
         found.write(self.path(found.tag))
         return self.path(found.tag)
 
     def timing(self, tag: PlanTag) -> Path:
-        """Where the times of layers stand that TensorRT measured on this GPU."""
+        """Return the path of TensorRT's timing cache for this GPU and version."""
         place = sha256(f"{tag.tensorrt} {tag.gpu} {tag.sm} {tag.driver} {tag.device}".encode()).hexdigest()
         return self.folder / f"{place[:12]}.timing"
 
     @contextmanager
     def lock(self, tag: PlanTag) -> Iterator[None]:
-        """Only one process at a time builds the plan of this tag; the others wait here, and then find it."""
+        """Hold an exclusive file lock on this tag, so that only one process builds its plan; other processes block."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.path(tag).with_suffix(".lock").open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -128,5 +136,5 @@ class PlanCache:
 
 
 def model_hash(model: Path) -> str:
-    """SHA-256 of a model's file."""
+    """Return the SHA-256 of a model file as hexadecimal digits."""
     return sha256(model.read_bytes()).hexdigest()

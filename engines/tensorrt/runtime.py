@@ -1,4 +1,4 @@
-"""TensorRT: a plan made ready to run, and what a builder needs of the package (extra `tensorrt`)."""
+"""Loads TensorRT plans, and imports the tensorrt package for the builder (extra `tensorrt`)."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ REMEDY = "build it again with `rtseg build`"
 
 
 class Complaints(tensorrt.ILogger):  # type: ignore[misc]
-    """What TensorRT complained of last, for our own errors."""
+    """Collects TensorRT's latest error messages, for rtseg's own errors."""
 
     def __init__(self) -> None:
         tensorrt.ILogger.__init__(self)
         self._last: deque[str] = deque(maxlen=3)
 
     def log(self, severity: Any, msg: str) -> None:
-        """Called by TensorRT."""
+        """Record an error; called by TensorRT."""
         if severity in (tensorrt.ILogger.ERROR, tensorrt.ILogger.INTERNAL_ERROR):
             self._last.append(msg.strip())
 
@@ -34,7 +34,7 @@ class Complaints(tensorrt.ILogger):  # type: ignore[misc]
 
 
 class Network:
-    """A plan that is ready to run on the current GPU. name: what errors call it. Raises ModelError."""
+    """Holds a plan that is ready to run on the current GPU; `name` is used in errors. Raises ModelError, EngineError."""
 
     def __init__(self, plan: bytes, name: str) -> None:
         self._name, self._complaints = name, Complaints()
@@ -48,13 +48,13 @@ class Network:
             raise EngineError(f"the GPU cannot run {name} ({self._complaints}): free some of its memory")
 
     def enqueue(self, addresses: Mapping[str, int], stream: int) -> None:
-        """Put a run on the stream, on tensors at these addresses. Raises EngineError."""
+        """Enqueue a run on the stream. addresses: the device address of each input and output by name. Raises EngineError."""
         bound = [self._context.set_tensor_address(name, address) for name, address in addresses.items()]
         if not (all(bound) and self._context.execute_async_v3(stream)):
             raise EngineError(f"TensorRT failed on {self._name} ({self._complaints}): try --engine openvino")
 
     def close(self) -> None:
-        """Give back the context, then the engine, then the runtime: TensorRT wants it so."""
+        """Release the context, the engine and the runtime, in the order that TensorRT requires."""
         self._context = None
         self._engine = None
         self._runtime = None

@@ -1,7 +1,7 @@
-"""Examine a model file from outside before it is loaded: a child process with limits loads it and runs it once.
+"""Examines a model file before it is loaded: a child process with limits loads the file and runs it once.
 
-An ONNX file can loop without end or unfold into gigabytes, and no engine stops it. The child bears that instead. It bounds
-what a file costs, and is no sandbox: it may do all that its user may.
+An ONNX file can loop forever or expand into gigabytes, and no engine prevents that. The child process bounds this cost. It is
+no sandbox: it has all permissions of its user.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ from rtseg.errors import ModelError, SinkError
 from rtseg.output.atomic_file import write_atomically
 from rtseg.output.private_file import make_folder
 
-TRUST = "RTSEG_TRUST_MODELS"  # set to 1, every model file is loaded unexamined
+TRUST = "RTSEG_TRUST_MODELS"  # if set to 1, every model file is loaded without examination
 _CHILD = "rtseg.engines.validation.trial_load"
 _POLL_S = 0.01
-_PACKAGES = {"onnx": "onnxruntime", "torchscript": "torch", "weights": "torch"}  # an engine's own; of the others, openvino
-_TORCH_S, _TORCH_MB = 20, 640  # more for a file of torch, whose import alone takes seconds
+_PACKAGES = {"onnx": "onnxruntime", "torchscript": "torch", "weights": "torch"}  # of these engines; openvino for the others
+_TORCH_S, _TORCH_MB = 20, 640  # added for torch files: the import of torch alone takes seconds
 _MB = 1 << 20
-_LONGEST_ANSWER = 65_536  # bytes, which a pipe holds while nobody reads
+_LONGEST_ANSWER = 65_536  # bytes: the capacity of a pipe that is not being read
 _REMEDY = f"if you trust this file, load it with --trust-model, or with {TRUST}=1"
 
 
@@ -49,7 +49,7 @@ class TrialLimits:
     def of(cls, file_bytes: int, engine: str = "openvino") -> "TrialLimits":
         """Return the limits of a file of `file_bytes`: 6 s and 640 MB, and 3 s and 24 MB more for each megabyte.
 
-        By the clock it is 15 s and 6 s more for each megabyte: a small file is refused within 20 s on a busy machine too.
+        The wall-clock limit is 15 s and 6 s more for each megabyte: a small file is refused within 20 s even on a busy machine.
         """
         megabytes, is_torch = file_bytes // _MB, _PACKAGES.get(engine) == "torch"
         more_s, more_mb = (_TORCH_S, _TORCH_MB) if is_torch else (0, 0)
@@ -75,7 +75,7 @@ def examine(path: Path, engine: str, spec: ModelSpec | None = None, *, trusted: 
 
 
 def _run_child(path: Path, engine: str, told: str, limits: TrialLimits) -> None:
-    # `python -m` would look for modules in the working folder first, and run a json.py that came with a stranger's model.
+    # `python -m` searches the working folder first, and would run a json.py that lies beside a downloaded model.
     code = f"import sys; sys.path[:] = {list(map(str, sys.path))!r}; from {_CHILD} import main; main(*sys.argv[1:])"
     limited = str(limits.cpu_s), str(limits.resident_bytes), str(os.getpid())
     with subprocess.Popen(
@@ -102,7 +102,7 @@ def _run_child(path: Path, engine: str, told: str, limits: TrialLimits) -> None:
 
 
 def _watch(child: "subprocess.Popen[bytes]", limits: TrialLimits) -> str:
-    """Block until the child ends or exceeds a limit; return the limit in words, or nothing."""
+    """Block until the child ends or exceeds a limit; return a description of the exceeded limit, or ""."""
     deadline = time.monotonic() + limits.wall_s
     while not _has_ended(child):
         if _resident_bytes(child.pid) > limits.resident_bytes:
@@ -114,7 +114,7 @@ def _watch(child: "subprocess.Popen[bytes]", limits: TrialLimits) -> str:
 
 
 def _has_ended(child: "subprocess.Popen[bytes]") -> bool:
-    """Return whether a child has ended, without reaping it where possible: nobody else may get the number of its group."""
+    """Return whether a child has ended, if possible without reaping it, so that its process group id is not reused."""
     if not hasattr(os, "waitid"):
         return child.poll() is not None
     try:
@@ -124,8 +124,8 @@ def _has_ended(child: "subprocess.Popen[bytes]") -> bool:
 
 
 def _kill(child: "subprocess.Popen[bytes]") -> None:
-    """End a child and all that it started."""
-    with suppress(ProcessLookupError, PermissionError):  # nothing is left of it; macOS says so by the latter
+    """Kill a child and all processes that it started."""
+    with suppress(ProcessLookupError, PermissionError):  # the group is empty; macOS raises the latter
         if hasattr(os, "killpg"):
             os.killpg(child.pid, signal.SIGKILL)
         else:
@@ -147,7 +147,7 @@ def _judge(path: Path, status: int, answer: bytes, limits: TrialLimits) -> None:
 
 
 def _resident_bytes(pid: int) -> int:
-    """Return the resident memory of a process; 0 where the system does not say."""
+    """Return the resident memory of a process in bytes; 0 where the system does not report it."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError):
@@ -155,14 +155,14 @@ def _resident_bytes(pid: int) -> int:
 
 
 def _bytes_beside(path: Path, coded: bytes) -> int:
-    """Return the bytes of the files in which an ONNX file keeps its weights. Raises ModelError for one outside its folder."""
+    """Return the total size of an ONNX file's external weight files. Raises ModelError for one outside its folder."""
     if path.suffix != ".onnx" or b"location" not in coded:
         return 0
     return sum(file.stat().st_size for file in external_files(OnnxFile.read(path)))
 
 
 def _verdict_path(coded: bytes, engine: str, told: str) -> Path | None:
-    """Return where a passed examination is remembered; None for a file whose weights may lie in other files."""
+    """Return the cache path that records a passed examination; None for a file that may have external weights."""
     if b"location" in coded:  # the key of external data in ONNX
         return None
     package = _PACKAGES.get(engine, "openvino")
@@ -173,6 +173,6 @@ def _verdict_path(coded: bytes, engine: str, told: str) -> Path | None:
 
 
 def _remember(passed: Path) -> None:
-    with suppress(OSError, SinkError):  # a cache that cannot be written costs time only
+    with suppress(OSError, SinkError):  # without a cache the next load only takes longer
         make_folder(passed.parent)
         write_atomically(passed, b"")

@@ -1,7 +1,7 @@
-"""Reads the parts of an ONNX file that must be checked before an engine opens it, without the onnx package.
+"""Parses the parts of an ONNX file that must be checked before an engine opens it, without the onnx package.
 
 Protocol Buffers, "Encoding", https://protobuf.dev/programming-guides/encoding; the field numbers are those of onnx.proto.
-Only this module walks the wire format. It never follows a length beyond its message; depth and size of the walk are bounded.
+Only this module parses the wire format. It never reads beyond a message; the depth and the number of fields are bounded.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,28 +10,29 @@ from pathlib import Path
 
 from rtseg.errors import ModelError
 
-MAX_DEPTH = 32  # of graphs inside graphs, as Loop, If and Scan hold them
-MAX_FIELDS = 1_000_000  # of one file: the walk takes a microsecond and 200 bytes for each
+MAX_DEPTH = 32  # of nested graphs, as in Loop, If and Scan
+MAX_FIELDS = 1_000_000  # per file: each field takes about a microsecond and 200 bytes
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
 _BITS = 64  # of a varint
 _STANDARD_DOMAINS = ("", "ai.onnx")
 
-Fields = dict[int, list["int | memoryview"]]  # a message's fields by number
+Fields = dict[int, list["int | memoryview"]]  # the fields of a message by number
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """Holds one tensor as it lies in the file."""
+    """Holds one tensor in its encoded form."""
 
     name: bytes
+    """The name by which nodes refer to it."""
     dtype: int
     """The value of TensorProto.DataType."""
     raw: tuple[memoryview, ...]
-    """The pieces of raw_data, little-endian."""
+    """The chunks of raw_data, little-endian."""
     typed: Mapping[int, tuple[memoryview, ...]]
-    """The pieces of float_data (4), int32_data (5) and double_data (10), by field number."""
+    """The chunks of float_data (4), int32_data (5) and double_data (10), by field number."""
     external: Mapping[str, str] | None
-    """The location, offset and length of data in another file; None for data in this one."""
+    """The location, offset and length of external data; None for data in this file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +40,25 @@ class Node:
     """Holds one operation with the constants in its attributes."""
 
     op: str
-    """Its operator; one of no standard domain, or one that the file defines as a function, with a prefix that names that."""
+    """The operator type, as in Conv; a prefix names the domain where that is not the standard one, or a function of the file."""
     inputs: tuple[bytes, ...]
+    """The names of the inputs."""
     outputs: tuple[bytes, ...]
+    """The names of the outputs."""
     tensors: tuple[Tensor, ...]
+    """The tensors in its attributes, dense and sparse."""
     floats: tuple[memoryview, ...]
-    """The float attributes, 4 bytes a value, little-endian."""
+    """The float attributes, 4 bytes per value, little-endian."""
 
 
 @dataclass
 class OnnxFile:
-    """Holds all nodes and constants of an ONNX file, those of inner graphs and functions included, and its metadata."""
+    """Holds the metadata, nodes and constants of an ONNX file, including those of nested graphs and functions."""
 
     path: Path
+    """The file, as named in errors."""
     nodes: list[Node] = field(default_factory=list)
+    """The nodes of all graphs and functions."""
     tensors: list[Tensor] = field(default_factory=list)
     """The initializers, dense and sparse."""
     results: set[bytes] = field(default_factory=set)
@@ -60,10 +66,11 @@ class OnnxFile:
     metadata: list[tuple[bytes, bytes]] = field(default_factory=list)
     """The pairs of metadata_props, in the order of the file."""
     fields_read: int = 0
+    """The number of protobuf fields parsed so far, at most MAX_FIELDS."""
 
     @classmethod
     def read(cls, path: Path) -> "OnnxFile":
-        """Read a file. Raises ModelError where it is no well-formed ONNX protobuf."""
+        """Parse a file. Raises ModelError where it is no well-formed ONNX protobuf."""
         found = cls(path)
         try:
             found._model(memoryview(path.read_bytes()))
@@ -123,7 +130,7 @@ class OnnxFile:
         return tensors, floats
 
     def _sparse(self, message: memoryview) -> Tensor:
-        """Return the values of a sparse tensor, which bear its name."""
+        """Return the values of a sparse tensor, which carry its name."""
         (values,) = _single(self._fields(message), 1) or (memoryview(b""),)
         return self._tensor(values)
 
@@ -139,7 +146,7 @@ class OnnxFile:
         return Tensor(name, dtype, tuple(_messages(tensor, 9)[-1:]), typed, external)
 
     def _pair(self, message: memoryview) -> tuple[bytes, bytes]:
-        """Return key and value of a StringStringEntryProto."""
+        """Return the key and value of a StringStringEntryProto."""
         pair = self._fields(message)
         key, value = (b"".join(map(bytes, _messages(pair, number)[-1:])) for number in (1, 2))
         return key, value
@@ -155,18 +162,18 @@ class OnnxFile:
 
 
 class _Malformed(Exception):
-    """Says why bytes are no ONNX protobuf."""
+    """Signals that bytes are no ONNX protobuf; its message is the reason."""
 
 
 def _walk(message: memoryview) -> Iterator[tuple[int, "int | memoryview"]]:
-    """Yield number and value of each field; a varint's value is an int, and in a list of floats its bytes are kept."""
+    """Yield the number and value of each field: an int for a varint (except field 5), else the bytes."""
     at, end = 0, len(message)
     while at < end:
         tag, at = _varint(message, at)
         number, wire = tag >> 3, tag & 7
         if wire == VARINT:
             value, after = _varint(message, at)
-            yield number, (message[at:after] if number == 5 else value)  # int32_data's bytes are decoded all at once
+            yield number, (message[at:after] if number == 5 else value)  # the bytes of int32_data are decoded together later
             at = after
             continue
         if wire == BYTES:
@@ -182,7 +189,7 @@ def _walk(message: memoryview) -> Iterator[tuple[int, "int | memoryview"]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """Return a varint and the place behind it."""
+    """Decode a varint; return its value and the position behind it."""
     value = 0
     for place, byte in enumerate(message[at : at + 10]):
         value |= (byte & 0x7F) << (7 * place)
@@ -206,7 +213,7 @@ def _operator(fields: Fields, name: int, domain: int) -> str:
 
 
 def _single(fields: Fields, number: int) -> list[memoryview]:
-    """Return the one message of a field, or none: a parser would merge several, and what is checked would not be what runs."""
+    """Return the only message of a field, or none; several are refused, because engines would merge them."""
     found = _messages(fields, number)
     if len(found) > 1:
         raise _Malformed("a value stands in it twice")

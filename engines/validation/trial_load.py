@@ -1,7 +1,7 @@
-"""The child process of an examination: load a model file in one engine, and run it once.
+"""Loads a model file in one engine and runs it once, in the child process of an examination.
 
-It takes FILE ENGINE CPU_S BYTES PARENT as arguments, with the user's description of the network, if any, as JSON on standard
-input. It prints {"passed": true} or {"error": "..."}.
+Arguments: FILE ENGINE CPU_S BYTES PARENT. Standard input: the user's description of the network as JSON, or nothing. Output:
+{"passed": true} or {"error": "..."}.
 """
 
 import ctypes
@@ -20,25 +20,25 @@ from rtseg.engines.base import Engine, ModelSpec, SwapState
 from rtseg.errors import EngineError, ModelError, RtsegError
 
 _PR_SET_PDEATHSIG = 1
-_PER_CORE = 16 << 20  # bytes that the threads of a library on each core reserve for their stacks
-_UNUSED = 256 << 20  # bytes that an engine reserves and never uses, before it has loaded a network
-_LONGEST = 2000  # characters of an error
+_PER_CORE = 16 << 20  # bytes that libraries reserve per core for thread stacks
+_UNUSED = 256 << 20  # bytes that an engine reserves but does not use, before it loads a network
+_LONGEST = 2000  # characters of an error message
 _OUT_OF_MEMORY = ("bad_alloc", "bad allocation", "Failed to allocate", "allocate memory", "DefaultCPUAllocator")  # in errors
 
 
 def main(file: str, engine: str, cpu_s: str, resident_bytes: str, parent: str) -> None:
     """Print the verdict on one file."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # native libraries print what they like
+    os.dup2(2, 1)  # native libraries print to standard output
     _limit(int(cpu_s), int(resident_bytes), int(parent))
     answer: dict[str, Any] = {"passed": True}
     try:
         told = sys.stdin.read()
         _load_and_run(Path(file), engine, ModelSpec.from_json(told) if told else None)
-    except Exception as error:  # noqa: BLE001  native libraries raise whatever the bytes lead them to
+    except Exception as error:  # noqa: BLE001  native libraries raise arbitrary exceptions on malformed files
         answer = {"error": _in_words(file, error)[:_LONGEST]}
     print(json.dumps(answer), file=answers, flush=True)
-    os._exit(0)  # without the destructors of native libraries
+    os._exit(0)  # skips the destructors of native libraries
 
 
 def _in_words(file: str, error: Exception) -> str:
@@ -49,9 +49,9 @@ def _in_words(file: str, error: Exception) -> str:
 
 
 def _limit(cpu_s: int, resident_bytes: int, parent: int) -> None:
-    """Bound this process, and end it with its parent, where the system can.
+    """Limit the resources of this process, and end it with its parent, where the system supports that.
 
-    RLIMIT_AS would refuse what libraries reserve and never use; RLIMIT_DATA counts what can be written alone.
+    RLIMIT_DATA counts writable memory only; RLIMIT_AS would also count address space that libraries reserve but never use.
     """
     with suppress(ImportError, OSError, ValueError):
         import resource
@@ -61,7 +61,7 @@ def _limit(cpu_s: int, resident_bytes: int, parent: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before that
+        if os.getppid() != parent:  # the parent ended before prctl took effect
             os._exit(1)
 
 
@@ -78,7 +78,7 @@ def _load_and_run(path: Path, engine: str, spec: ModelSpec | None) -> None:
 
 
 def _run_script(path: Path, spec: ModelSpec | None) -> None:
-    """Load TorchScript, and run it where it is described; what does not fit is told where it is used."""
+    """Load TorchScript, and run it if a spec is given; a mismatch with the spec is reported later, where it is used."""
     from rtseg.engines.torch import TorchEngine, read_script
 
     network = read_script(path)
@@ -103,9 +103,9 @@ def _opened(path: Path, engine: str, spec: ModelSpec | None) -> Engine:
 
 
 def _check_folded(path: Path, model: Any) -> None:
-    """Refuse constants that a network computes once and for all, as 0 / 0, and that are NaN. Raises ModelError.
+    """Fold constant expressions, and refuse those that are NaN, as 0 / 0. Raises ModelError.
 
-    OpenVINO folds them into weights, and answers finite nonsense as it does where a weight of the file is NaN.
+    OpenVINO folds them into weights, and returns finite but wrong values for NaN weights.
     """
     from openvino import passes
 
@@ -129,7 +129,7 @@ def _constants_of(model: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _bodies(op: Any) -> Iterator[Any]:
-    """Yield the graphs inside a Loop, a TensorIterator or an If."""
+    """Yield the nested graphs of a Loop, a TensorIterator or an If."""
     kind = op.get_type_name()
     if kind in ("Loop", "TensorIterator"):
         yield op.get_function()
@@ -138,7 +138,7 @@ def _bodies(op: Any) -> Iterator[Any]:
 
 
 def _check_answers(network: Engine) -> None:
-    """Run one frame of noise with a memory of zeros; refuse answers and memories that are not finite. Raises ModelError."""
+    """Run one frame of noise with a state of zeros; refuse logits and states that are not finite. Raises ModelError."""
     spec, rng = network.spec, np.random.default_rng(0)
     x = rng.standard_normal((1, spec.channels, *spec.size)).astype(np.float32)
     logits, state = network.infer(x, network.initial_state())

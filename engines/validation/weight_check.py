@@ -1,7 +1,7 @@
-"""Refuses an ONNX file whose constants are NaN or infinite, or lie outside its folder; and reads its metadata.
+"""Refuses an ONNX file whose constants are NaN or infinite, or lie outside its folder, and reads its metadata.
 
-OpenVINO answers finite nonsense where a weight is NaN, so that the output cannot tell. NaN is refused everywhere. Infinity
-is refused unless it reaches only operations that mask or bound values, as the Add of an attention mask or the Pad of a pooling.
+OpenVINO returns finite but wrong values for NaN weights, so the output does not show them. NaN is refused everywhere. Infinity
+is refused unless it reaches only operations that mask or bound values, as the Add of an attention mask or a Pad before pooling.
 """
 
 import stat
@@ -16,21 +16,21 @@ from rtseg.engines.base import METADATA_KEY
 from rtseg.engines.validation.onnx_file import Node, OnnxFile, Tensor
 from rtseg.errors import ModelError
 
-MAX_DESCRIPTION = 65_536  # bytes of the metadata that describe a network; those of ours have under 2,000
+MAX_DESCRIPTION = 65_536  # characters of a network's description; shipped models have under 2,000
 AGAIN = "train and export it again"
 
-_RAW, _FLOAT, _INT32, _DOUBLE = 0, 4, 5, 10  # places of a tensor's values; but for the first, field numbers of TensorProto
+_RAW, _FLOAT, _INT32, _DOUBLE = 0, 4, 5, 10  # storage of a tensor's values: raw_data, or a field number of TensorProto
 _FLOAT16, _BFLOAT16 = 10, 16
-_LAYOUT: dict[int, tuple[str, int]] = {  # by TensorProto.DataType: how raw_data are read, and the field of typed values
+_LAYOUT: dict[int, tuple[str, int]] = {  # by TensorProto.DataType: the NumPy dtype of raw_data, and the field of typed values
     1: ("<f4", _FLOAT),
     _FLOAT16: ("<f2", _INT32),
     11: ("<f8", _DOUBLE),
     14: ("<f4", _FLOAT),  # complex64, as pairs
     15: ("<f8", _DOUBLE),  # complex128
     _BFLOAT16: ("<u2", _INT32),
-    **dict.fromkeys((17, 18, 19, 20, 24), ("u1", _INT32)),  # the kinds of float8
+    **dict.fromkeys((17, 18, 19, 20, 24), ("u1", _INT32)),  # the variants of float8
 }
-_FLOAT8_NAN: dict[int, tuple[int, ...]] = {  # by TensorProto.DataType: the codes that are no number
+_FLOAT8_NAN: dict[int, tuple[int, ...]] = {  # by TensorProto.DataType: the codes of NaN
     17: (0x7F, 0xFF),
     18: (0x80,),
     19: (0x7D, 0x7E, 0x7F, 0xFD, 0xFE, 0xFF),
@@ -43,13 +43,13 @@ _MASKS = {"Add", "Clip", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEq
 _MOVES = {
     *("Cast", "Concat", "Constant", "ConstantOfShape", "Expand", "Flatten", "Gather", "Identity", "Reshape", "ScatterElements"),
     *("ScatterND", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze"),
-}  # operations that hand a constant on as it is
+}  # operations that pass a constant on unchanged
 
 Values = npt.NDArray[Any]
 
 
 def check_weights(path: Path) -> OnnxFile:
-    """Read an ONNX file and check its constants and its metadata. Raises ModelError."""
+    """Parse an ONNX file, and check its constants and metadata. Raises ModelError."""
     file = OnnxFile.read(path)
     metadata_of(file)
     consumers = _consumers(file.nodes)
@@ -66,7 +66,7 @@ def check_weights(path: Path) -> OnnxFile:
 
 
 def metadata_of(file: OnnxFile) -> Mapping[str, str]:
-    """Return the metadata of a file as text. Raises ModelError where they are no UTF-8, or its description is in doubt."""
+    """Decode a file's metadata. Raises ModelError where they are not UTF-8, or the description is repeated or too long."""
     try:
         pairs = [(key.decode(), value.decode()) for key, value in file.metadata]
     except UnicodeDecodeError:
@@ -79,14 +79,14 @@ def metadata_of(file: OnnxFile) -> Mapping[str, str]:
 
 
 def external_files(file: OnnxFile) -> list[Path]:
-    """Return the files beside it that hold its weights. Raises ModelError for one outside its folder."""
+    """Return the external weight files of an ONNX file. Raises ModelError for one outside its folder."""
     tensors = [*file.tensors, *(tensor for node in file.nodes for tensor in node.tensors)]
     locations = {tensor.external.get("location", "") for tensor in tensors if tensor.external is not None}
     return [_external_path(file.path, location) for location in sorted(locations)]
 
 
 def _check(file: OnnxFile, tensor: Tensor, name: bytes, consumers: "_Consumers", op: str = "") -> None:
-    """Raise ModelError where a tensor has NaN, or infinity that is no mask. name: by which nodes know its values."""
+    """Raise ModelError where a tensor has NaN, or infinity that is no mask. name: the name by which nodes read its values."""
     for values in _values(file, tensor):
         nan, infinite = _broken(tensor.dtype, values)
         refused = nan or (infinite and ((op and op not in _MOVES) or not _only_masks(file, name, consumers)))
@@ -95,7 +95,7 @@ def _check(file: OnnxFile, tensor: Tensor, name: bytes, consumers: "_Consumers",
 
 
 def _values(file: OnnxFile, tensor: Tensor) -> Iterator[Values]:
-    """Yield the floating-point values of a tensor, wherever they lie; those of other types can neither be NaN nor infinite."""
+    """Yield a tensor's floating-point values from every storage form; other types yield nothing."""
     external = _external_path(file.path, tensor.external.get("location", "")) if tensor.external is not None else None
     if tensor.dtype not in _LAYOUT:
         return
@@ -118,7 +118,7 @@ def _values(file: OnnxFile, tensor: Tensor) -> Iterator[Values]:
 
 
 def _low_bits(coded: Values) -> Values:
-    """Return the lowest 16 bits of each varint."""
+    """Decode the lowest 16 bits of each varint."""
     ends = np.flatnonzero(coded < 0x80)
     starts = np.concatenate(([0], ends[:-1] + 1)) if len(ends) else ends
     lengths, values = ends - starts + 1, np.zeros(len(ends), np.uint32)
@@ -129,7 +129,7 @@ def _low_bits(coded: Values) -> Values:
 
 
 def _outside(path: Path, where: Mapping[str, str]) -> Values:
-    """Return the bytes of a tensor in another file. Raises ModelError."""
+    """Map the bytes of a tensor in an external file. Raises ModelError."""
     try:
         offset, size = int(where.get("offset", "0")), path.stat().st_size
         length = int(where.get("length", str(size - offset)))
@@ -143,15 +143,15 @@ def _outside(path: Path, where: Mapping[str, str]) -> Values:
 
 
 def _external_path(model: Path, location: str) -> Path:
-    """Return the regular file of weights that a location names. Raises ModelError where it leaves the model's folder."""
+    """Return the regular file at an external location. Raises ModelError where it is missing or outside the model's folder."""
     found = model.parent / location
-    folders = {model.parent.resolve(), model.resolve().parent}  # a hub's cache links both files to one other folder
+    folders = {model.parent.resolve(), model.resolve().parent}  # a hub's cache links both files to one shared folder
     inside = True
     try:
         inside = not Path(location).is_absolute() and ".." not in Path(location).parts
         inside = inside and any(found.resolve().is_relative_to(folder) for folder in folders)
         regular = inside and stat.S_ISREG(found.stat().st_mode)
-    except (OSError, RuntimeError, ValueError):  # no such file, links in a circle, a zero byte
+    except (OSError, RuntimeError, ValueError):  # no such file, circular links, a null byte
         regular = False
     if not inside:
         raise ModelError(f"{model} keeps weights in {_shown(location)}, outside its folder: put both files into one folder")
@@ -161,7 +161,7 @@ def _external_path(model: Path, location: str) -> Path:
 
 
 def _broken(dtype: int, values: Values) -> tuple[bool, bool]:
-    """Return whether there is NaN and whether there is infinity among the values of a TensorProto.DataType."""
+    """Return (has NaN, has infinity) for values that are encoded as a TensorProto.DataType."""
     if dtype in _FLOAT8_NAN:
         codes = values & 0xFF
         return bool(np.isin(codes, _FLOAT8_NAN[dtype]).any()), bool(np.isin(codes, _FLOAT8_INFINITE.get(dtype, ())).any())
@@ -176,7 +176,7 @@ _Consumers = Mapping[bytes, list[Node]]
 
 
 def _consumers(nodes: list[Node]) -> _Consumers:
-    """Return the nodes that read each name, in whatever graph of the file."""
+    """Return the nodes that read each name, over all graphs of the file."""
     found: dict[bytes, list[Node]] = {}
     for node in nodes:
         for name in node.inputs:
@@ -210,6 +210,6 @@ def _word(nan: bool) -> str:
 
 
 def _shown(name: bytes | str) -> str:
-    """Return a name of the file as a message may hold it: in quotes, without control characters, not too long."""
+    """Return a name for a message: quoted, without control characters, and at most 80 characters long."""
     text = name.decode(errors="replace") if isinstance(name, bytes) else name
     return ascii(text if len(text) <= 80 else f"{text[:77]}...")

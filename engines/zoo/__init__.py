@@ -1,4 +1,4 @@
-"""The models that come with rtseg: NAME.onnx, its card NAME.md and the NAME.toml that trained it."""
+"""Contains the models shipped with rtseg: NAME.onnx, its model card NAME.md and its training configuration NAME.toml."""
 
 from pathlib import Path
 
@@ -6,5 +6,5 @@ _FOLDER = Path(__file__).parent
 
 
 def shipped() -> dict[str, Path]:
-    """The shipped models by name, each with its ONNX file."""
+    """Return the ONNX files of the shipped models by name."""
     return {path.stem: path for path in sorted(_FOLDER.glob("*.onnx"))}

@@ -1,4 +1,4 @@
-"""The real packages, as far as they import where there is no GPU: TensorRT's bindings over stubs, pycuda built from source."""
+"""Provides the real packages without a GPU: TensorRT's bindings over stub libraries, and pycuda built from source."""
 
 import json
 import os
@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-LONGEST_S = 3600  # of one program; pycuda takes minutes to build, and many on a machine that has other work
-# Of pycuda's build, in its siteconf.py: its names are all that is wanted of it, so that nothing need be optimised.
+LONGEST_S = 3600  # of one program; the build of pycuda takes minutes, and longer on a busy machine
+# For the siteconf.py of pycuda's build: only its names are needed, so the build is not optimized.
 SETTINGS = "CUDA_ENABLE_CURAND = False\nCXXFLAGS = ['-O0', '-g0']\n"
-VERSIONS = ("10.3.0", "10.13.3.9.post1", "10.16.1.11", "11.4.0.106")  # JetPack 6's, JetPack 7's, and the newest of 10 and 11
+VERSIONS = ("10.3.0", "10.13.3.9.post1", "10.16.1.11", "11.4.0.106")  # of JetPack 6 and JetPack 7, and the newest of 10 and 11
 CUDA_12 = ("10.3.0",)
 NATIVE = ("nvinfer", "nvinfer_plugin", "nvonnxparser")
 OF_NVIDIA = ("createInfer", "createNv", "getBuilder", "getPlugin", "getNvOnnx", "initLib")
@@ -27,7 +27,7 @@ print(json.dumps({name: describe(getattr(trt, name)) for name in dir(trt) if not
 
 
 def tensorrt_names(version: str, folder: Path) -> dict[str, dict[str, str]]:
-    """Every class of a version of TensorRT, and the docstring of everything in it. Raises Unavailable."""
+    """Return the members of every class of a TensorRT version with their docstrings. Raises Unavailable."""
     found = folder / f"tensorrt-{version}.json"
     if not found.exists():
         cuda = 12 if version in CUDA_12 else 13
@@ -40,7 +40,7 @@ def tensorrt_names(version: str, folder: Path) -> dict[str, dict[str, str]]:
 
 
 def pycuda_names(folder: Path) -> dict[str, dict[str, str]]:
-    """Every name of pycuda.driver, built from source over a stub of libcuda. Raises Unavailable."""
+    """Return the members of every class of pycuda.driver, built from source over a libcuda stub. Raises Unavailable."""
     found = folder / "pycuda.json"
     if not found.exists():
         script = DESCRIBE.replace("tensorrt_bindings as trt", "pycuda.driver as trt")
@@ -51,7 +51,7 @@ def pycuda_names(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def pycuda_built(folder: Path) -> Path:
-    """Where pycuda lies, built from source, beside a stub of libcuda. Raises Unavailable."""
+    """Build pycuda from source over a libcuda stub, and return its folder. Raises Unavailable."""
     if not (folder / "libcuda.so.1").exists():
         if not (folder / "pycuda").exists():
             archive = _downloaded("pycuda", folder / "pycuda", "--no-binary", ":all:", "--no-build-isolation")
@@ -63,7 +63,7 @@ def pycuda_built(folder: Path) -> Path:
 
 
 class Unavailable(Exception):
-    """A package or a tool cannot be had here."""
+    """Signals that a package or a tool is not available on this machine."""
 
 
 def _downloaded(requirement: str, folder: Path, *options: str) -> Path:
@@ -78,7 +78,7 @@ def _downloaded(requirement: str, folder: Path, *options: str) -> Path:
 
 
 def _stubs(library: Path, folder: Path, major: str) -> Path:
-    """Empty native libraries that have the functions which the bindings ask for."""
+    """Compile empty native libraries with the functions that the bindings import, and return their folder."""
     wanted = [name for name in _undefined(library) if name.startswith(OF_NVIDIA)]
     for name in NATIVE:
         _compile_stub(folder / f"lib{name}.so.{major}", wanted)
@@ -86,8 +86,8 @@ def _stubs(library: Path, folder: Path, major: str) -> Path:
 
 
 def _build_pycuda(source: Path, folder: Path) -> None:
-    """Build the extension without cuRAND, and then all of the libcuda that it asks for."""
-    _compile_stub(folder / "libcuda.so", ["cuInit"], "libcuda.so.1")  # as NVIDIA's own: it is what the extension asks for
+    """Build the extension without cuRAND, and then a libcuda stub with all functions that it imports."""
+    _compile_stub(folder / "libcuda.so", ["cuInit"], "libcuda.so.1")  # the extension loads it by NVIDIA's own soname
     nvcc = shutil.which("nvcc")
     if nvcc is None:
         raise Unavailable("there is no nvcc")
@@ -107,14 +107,14 @@ def _undefined(library: Path) -> list[str]:
 
 
 def _compile_stub(library: Path, functions: list[str], soname: str = "") -> None:
-    """A library whose functions do nothing. soname: the name by which it is loaded, by default its own."""
+    """Compile a library whose functions only return 100. soname: the name in its ELF header, by default its file name."""
     text = "".join(f"int {name}(void) {{ return 100; }}\n" for name in functions)
     command = ["gcc", "-shared", "-fPIC", "-w", f"-Wl,-soname,{soname or library.name}", "-x", "c", "-", "-o", str(library)]
     subprocess.run(command, input=text, text=True, check=True, capture_output=True)
 
 
 def _run(command: list[str], folder: Path, **environment: str) -> str:
-    """What a program prints. Raises RuntimeError with what it complains of."""
+    """Run a program and return its standard output. Raises RuntimeError with its error output."""
     try:
         ended = subprocess.run(
             command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=LONGEST_S

@@ -1,6 +1,6 @@
-"""What our code and the stand-ins of tests/emulated use of tensorrt and pycuda, read from their text.
+"""Collects the names of tensorrt and pycuda that rtseg uses, from its source code.
 
-A name is looked for in the source: `tensorrt.X.Y`, `cuda.X.Y` and, for methods of objects that these make, the table below.
+Names of the form `tensorrt.X.Y` and `cuda.X.Y` are found in the source; methods of objects stand in the tables below.
 """
 
 import ast
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 OURS = {"tensorrt": ("engines/tensorrt/runtime.py", "engines/tensorrt/builder.py"), "cuda": ("engines/tensorrt/device.py",)}
 
-# The methods and attributes that our code uses of what TensorRT makes: (class, name), with the parameters that it names.
+# Methods and attributes of TensorRT objects that rtseg uses: (class, name), with the parameters that it passes by name.
 TENSORRT_METHODS: dict[tuple[str, str], tuple[str, ...]] = {
     ("Runtime", "deserialize_cuda_engine"): (),
     ("ICudaEngine", "num_io_tensors"): (),
@@ -43,7 +43,7 @@ TENSORRT_METHODS: dict[tuple[str, str], tuple[str, ...]] = {
     ("IProgressMonitor", "phase_finish"): ("phase_name",),
 }
 
-# The same of pycuda, whose docstrings tell a method's C++ types and not its parameters' names.
+# The same for pycuda, whose docstrings contain a method's C++ types but not its parameter names.
 PYCUDA_METHODS = {
     "Device": ("name", "compute_capability", "get_attribute", "retain_primary_context"),
     "Context": ("push", "pop", "detach"),
@@ -55,7 +55,7 @@ PYCUDA_METHODS = {
 
 
 def used(alias: str) -> set[str]:
-    """The dotted names behind `alias` in our modules: "ILogger.ERROR" for tensorrt.ILogger.ERROR."""
+    """Return the dotted names behind `alias` in rtseg's modules: "ILogger.ERROR" for tensorrt.ILogger.ERROR."""
     found: set[str] = set()
     for path in OURS[alias]:
         for node in ast.walk(ast.parse((ROOT / path).read_text())):
@@ -65,6 +65,6 @@ def used(alias: str) -> set[str]:
 
 
 def attributes_used(paths: tuple[str, ...]) -> set[str]:
-    """Every attribute that is read or called in modules: what the tables above must know of."""
+    """Return every attribute that the modules read or call; the tables above must contain them."""
     trees = (ast.parse((ROOT / path).read_text()) for path in paths)
     return {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}

@@ -1,7 +1,7 @@
-"""What rtseg uses of tensorrt and pycuda is there, in the real packages, and so is what the stand-ins pretend.
+"""Checks that the real tensorrt and pycuda have every name that rtseg uses and that the emulated packages offer.
 
-`make conformity` runs it with all that takes long: pycuda built from source, and the emulated GPU's tests on it. `make test`
-meets TensorRT's wheels (1.3 MB each), where they can be downloaded, and reads the report of the last `make conformity`.
+`make conformity` runs the slow part too: it builds pycuda from source and runs the emulated GPU's tests on it. `make test`
+checks TensorRT's wheels (1.3 MB each), if they can be downloaded, and reads the report of the last `make conformity`.
 """
 
 import inspect
@@ -21,7 +21,7 @@ Names = dict[str, dict[str, str]]
 
 WHOLE = bool(os.environ.get("RTSEG_CONFORMITY"))
 REPORT = names.ROOT / "docs" / "benchmarks" / "conformity.json"
-# Of tests/emulated/engine, on the real pycuda.
+# These tests of tests/emulated/engine run on the real pycuda.
 RUN = ("test_engine.py", "test_failing.py", "test_clock.py", "test_prefetch.py", "test_failover.py")
 LONGEST_S = 3600
 STAND_IN_ONLY = {"tensorrt": {"INetworkDefinition.content"}}
@@ -54,7 +54,7 @@ def pycuda(kept: Path) -> Names:
 
 
 def missing(found: Names, wanted: set[str]) -> list[str]:
-    """Which dotted names are in no class of a package."""
+    """Return the wanted dotted names that a package does not have."""
 
     def there(name: str) -> bool:
         first, _, rest = name.partition(".")
@@ -64,17 +64,17 @@ def missing(found: Names, wanted: set[str]) -> list[str]:
 
 
 def wanted_of_tensorrt() -> set[str]:
-    """What our code uses of it, methods too."""
+    """Return all names and methods of tensorrt that rtseg uses."""
     return names.used("tensorrt") | {f"{of}.{name}" for of, name in names.TENSORRT_METHODS}
 
 
 def wanted_of_pycuda() -> set[str]:
-    """What our code uses of it, methods too."""
+    """Return all names and methods of pycuda that rtseg uses."""
     return names.used("cuda") | {f"{of}.{name}" for of, members in names.PYCUDA_METHODS.items() for name in members}
 
 
 def public(module: object) -> set[str]:
-    """The classes of a stand-in with their public methods and constants."""
+    """Return the classes of an emulated package with their public methods and constants."""
     found = set()
     for name, thing in vars(module).items():
         if (
@@ -107,7 +107,7 @@ class TestTensorRT:
         ]
 
     def test_the_table_of_methods_is_whole(self) -> None:
-        """Each method of the stand-in that our code calls is in the table that is checked against the real ones."""
+        """The table checked against the real package contains each emulated method that rtseg calls."""
         called = names.attributes_used(names.OURS["tensorrt"])
         offered = {name.partition(".")[2] for name in public(tensorrt_runtime) if "." in name}
         known = {name for _, name in names.TENSORRT_METHODS} | {
@@ -134,7 +134,7 @@ class TestPycuda:
 
 @pytest.mark.skipif(not WHOLE, reason="the engine runs on the real pycuda in `make conformity` alone")
 def test_the_engine_runs_on_the_real_pycuda_and_the_report_says_so(kept: Path, pycuda: Names) -> None:
-    """libcuda is ours, over the emulated GPU: see tests/emulated/cuda."""
+    """The real pycuda runs on an emulated libcuda, see tests/emulated/cuda."""
     built = bindings.pycuda_built(kept)
     tests = [f"tests/emulated/engine/{name}" for name in RUN]
     command = [sys.executable, "-m", "pytest", *tests, "-k", "not carotid and not thousand"]
@@ -152,7 +152,7 @@ def test_the_engine_runs_on_the_real_pycuda_and_the_report_says_so(kept: Path, p
 
 
 def test_the_report_knows_all_that_we_use() -> None:
-    """So that a name that `make conformity` never met does not come in unseen."""
+    """A name that the last `make conformity` did not check makes this test fail."""
     report = json.loads(REPORT.read_text())
     assert report["tensorrt"]["versions"] == list(bindings.VERSIONS)
     assert wanted_of_tensorrt() <= set(report["tensorrt"]["names"]), "run `make conformity`, and commit its report"

@@ -1,4 +1,4 @@
-"""FP32 layers in bfloat16: asked for by name, near to FP32, and refused where the processor has none."""
+"""Tests FP32 layers in bfloat16: selected by name, close to FP32, and refused on a processor without it."""
 
 import networks
 import numpy as np

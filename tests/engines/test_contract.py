@@ -1,4 +1,4 @@
-"""The contract that every engine meets."""
+"""Tests the contract of every engine."""
 
 from pathlib import Path
 
@@ -92,14 +92,14 @@ class TestModelFiles:
         broken.write_bytes(b"not a network")
         with pytest.raises(ModelError, match=r"broken\.onnx is no ONNX model .* export it again"):
             load_engine(broken, name)
-        assert capfd.readouterr() == ("", "")  # the error says it all
+        assert capfd.readouterr() == ("", "")  # the error is the only output
 
     def test_no_metadata(self, name: str, tmp_path: Path):
         with pytest.raises(ModelError, match=r"does not say what it segments.*--size"):
             load_engine(networks.stateless(tmp_path / "bare.onnx"), name)
 
     def test_described_by_the_user(self, name: str, tmp_path: Path):
-        described = networks.spec(states=())  # the names of its ports are found
+        described = networks.spec(states=())  # its port names are found in the file
         engine = load_engine(networks.stateless(tmp_path / "bare.onnx"), name, spec=described)
         logits, _ = engine.infer(_x(0), engine.initial_state())
         np.testing.assert_allclose(logits[0, 1], _x(0)[0, 0])

@@ -1,4 +1,4 @@
-"""ModelSpec: what travels in a model file, and what is refused."""
+"""Tests `ModelSpec`: its JSON form in a model file, and the refusal of invalid values."""
 
 import networks
 import pytest
@@ -42,7 +42,7 @@ def test_unknown_fields_of_a_later_version_are_no_harm():
 
 
 class TestNamed:
-    """The user's words meet the names and shapes that a network's ports really have."""
+    """Tests that a user's spec is completed with the network's actual port names and shapes."""
 
     TOLD = networks.spec(states=(StateSpec("h", "h2", ()),))
 

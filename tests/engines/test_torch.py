@@ -1,4 +1,4 @@
-"""Torch as an engine: the reference, and others' TorchScript."""
+"""Tests the torch engine and the loading of TorchScript files."""
 
 import warnings
 
@@ -16,7 +16,7 @@ X = np.ones((1, 1, *networks.SIZE), np.float32)
 
 
 class Sum(nn.Module):
-    """Adds up all that it saw."""
+    """Sums all its inputs in the state."""
 
     def forward(self, x, h):
         return x + h, x + h

@@ -1,4 +1,4 @@
-"""A camera made up: it codes numbered pictures at their pace, and hands each to whoever subscribed."""
+"""Simulates a camera that encodes numbered pictures at a fixed rate and passes each to its subscribers."""
 
 import queue
 import threading
@@ -10,15 +10,16 @@ import cv2
 import numpy as np
 from faults.pictures import picture
 
-GREY, COLOUR = "yuv420p", "yuv444p"  # the forms of pixels, as FFmpeg names them
+GREY, COLOUR = "yuv420p", "yuv444p"  # pixel formats by FFmpeg's names
 ZERO_LATENCY = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": "repeat-headers=1:scenecut=0"}
 
 
 class Camera:
-    """Codes `picture(i)` at `fps` until closed: H.264 in Annex B ("h264"), VP8 ("vp8"), JPEG ("jpeg"), or not at all ("raw").
+    """Encodes `picture(i)` at `fps` until closed: H.264 in Annex B ("h264"), VP8 ("vp8"), JPEG ("jpeg"), or unencoded ("raw").
 
-    sent_ns: when each of the newest pictures was given to the coder, by number. size, form, stamp: read for each picture, so
-    that a test can change them in mid-stream; form: of its pixels, GREY or COLOUR; stamp(i): its timestamp in seconds.
+    sent_ns: the time at which each of the newest 1000 pictures was passed to the encoder, by number. size, form, stamp: read
+    for each picture, so that a test can change them in mid-stream; form: the pixel format, GREY or COLOUR; stamp(i): the
+    timestamp in seconds.
     """
 
     def __init__(self, kind="h264", *, fps=30, size=(144, 256), gop=15):
@@ -33,7 +34,7 @@ class Camera:
         self._thread.start()
 
     def subscribe(self):
-        """A bounded queue of (number, coded, is_key); a subscriber who does not keep up loses the newest."""
+        """Return a bounded queue of (number, coded, is_key); a full queue drops the newest picture."""
         coded = queue.Queue(300)
         with self._lock:
             self._subscribers.append(coded)
@@ -70,7 +71,7 @@ class Camera:
 
 
 class H264:
-    """H.264 in Annex B, or what another of FFmpeg's coders makes of pictures."""
+    """Encodes pictures as H.264 in Annex B, or by another of FFmpeg's encoders."""
 
     def __init__(self, size, fps, gop, coder="libx264", options=ZERO_LATENCY, form=GREY):
         self.size, self.form = size, form

@@ -1,4 +1,4 @@
-"""What the tests of H.264 over RTSP share: patience, somebody who watches, and FFmpeg's decoder on all cores or on one."""
+"""Provides fixtures for H.264 over RTSP: long timeouts, a viewer, and FFmpeg's decoder on all cores or on one."""
 
 import os
 from dataclasses import replace
@@ -14,14 +14,14 @@ from rtseg.sources.live.reconnect import LinkLimits
 
 @pytest.fixture
 def _patient(monkeypatch):
-    """However slow this machine is, no connection is given up."""
+    """Set timeouts so long that no connection is closed on a slow machine."""
     patient = replace(network_stream.PROTOCOLS["rtsp"], read_s=60, open_s=60, limits=LinkLimits(60, stalled_s=60, lost_s=120))
     monkeypatch.setattr(network_stream, "PROTOCOLS", {"rtsp": patient})
 
 
 @pytest.fixture
 def watch():
-    """watch(server's class) -> a camera, its server, and one who watches what is sent from now on."""
+    """Return watch(server class), which returns a camera, its server, and a viewer of all pictures sent from now on."""
     open_things = []
 
     def begin(kind):
@@ -40,7 +40,7 @@ def watch():
 
 @pytest.fixture(params=["all cores", "one core"])
 def _cores(request):
-    """FFmpeg's decoder is another one where it has one core."""
+    """Run the test on all cores and on one: FFmpeg chooses another decoder threading for one core."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, before if request.param == "all cores" else {min(before)})
     yield

@@ -1,4 +1,4 @@
-"""An RTSP server of GStreamer's (Debian: gir1.2-gst-rtsp-server-1.0, python3-gi), for /usr/bin/python3: PORT."""
+"""Runs GStreamer's RTSP server (Debian: gir1.2-gst-rtsp-server-1.0, python3-gi) under /usr/bin/python3; argument: PORT."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""A camera's pictures over OpenIGTLink, as pyigtl packs them; its own server takes the process's signal handlers."""
+"""Sends a camera's pictures over OpenIGTLink, packed by pyigtl, whose own server would replace the signal handlers."""
 
 import queue
 

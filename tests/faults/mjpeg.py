@@ -1,4 +1,4 @@
-"""An HTTP server of a camera's JPEG pictures, as web cameras have it: multipart/x-mixed-replace."""
+"""Serves a camera's JPEG pictures over HTTP as multipart/x-mixed-replace, as web cameras do."""
 
 import queue
 
@@ -8,7 +8,7 @@ _BOUNDARY = "frame"
 
 
 class MjpegServer(Server):
-    """Sends `camera` to whoever asks, by whatever path."""
+    """Sends `camera` to every client, for any path."""
 
     def __init__(self, camera, port=0):
         self._camera = camera

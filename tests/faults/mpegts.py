@@ -1,4 +1,4 @@
-"""A camera's H.264 as an MPEG transport stream: to a UDP port, or to whoever connects."""
+"""Sends a camera's H.264 as an MPEG transport stream to a UDP port or to TCP clients."""
 
 import queue
 import socket
@@ -28,7 +28,7 @@ class UdpSender:
 
 
 class TsServer(Server):
-    """Sends `camera` to whoever connects."""
+    """Sends `camera` to every TCP client."""
 
     def __init__(self, camera, port=0):
         self._camera = camera
@@ -43,7 +43,7 @@ class TsServer(Server):
 
 
 class _Writer:
-    """What PyAV writes to: seven transport packets a datagram."""
+    """Splits PyAV's output into datagrams of seven transport packets."""
 
     def __init__(self, send):
         self._send, self._held, self.broken = send, b"", False
@@ -68,7 +68,7 @@ class _Writer:
 
 
 def mux(camera, writer, closed):
-    """Write the camera's pictures from the next key frame on, and begin anew where their timestamps go back."""
+    """Write the camera's pictures from the next key frame on; start a new stream where their timestamps go back."""
     coded = camera.subscribe()
     try:
         while not closed.is_set() and not writer.broken:

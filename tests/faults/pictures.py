@@ -1,4 +1,4 @@
-"""Pictures that carry their own number, so that a receiver can tell which one it sees, however it was coded."""
+"""Draws pictures that encode their own number, which survives lossy coding."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ BITS, ROWS = 16, 16
 
 
 def picture(number, size=(144, 256)):
-    """The `number`-th grey picture (H, W) uint8: sixteen bits as black and white blocks on top, below a ramp that moves."""
+    """Draw the `number`-th gray picture (H, W) uint8: its bits as black and white blocks on top, and a moving ramp below."""
     height, width = size
     ramp = np.roll(np.linspace(30, 220, width, dtype=np.float32), 2 * number)
     below = cv2.GaussianBlur(np.tile(ramp, (height, 1)), (0, 0), 2)
@@ -18,7 +18,7 @@ def picture(number, size=(144, 256)):
 
 
 def number_of(image):
-    """The number that a picture carries, grey or colour."""
+    """Decode the number of a gray or color picture."""
     grey = image if image.ndim == 2 else image[..., 1]
     width = grey.shape[1]
     columns = [round((bit + 0.5) * width / BITS) for bit in range(BITS)]

@@ -1,4 +1,4 @@
-"""What stands between a source and its peer, and does to the bytes what networks do."""
+"""Simulates network conditions by proxies between a source and its peer."""
 
 import contextlib
 import queue
@@ -11,10 +11,10 @@ from faults.server import Server
 
 
 class Weather:
-    """How the network is now; every field may be set at any time.
+    """Holds the current state of the network; every field may be set at any time.
 
-    delay_s: on the way to the source. rate: bytes a second, 0 for no limit. corrupt: the share of chunks in which a byte is
-    turned over. silent: nothing passes, and nobody is told. random: decides what is hit.
+    delay_s: the delay towards the source. rate: bytes per second, 0 for no limit. corrupt: the share of chunks in which one
+    byte is changed. silent: drop or hold all data without closing connections. random: selects the corrupted chunks.
     """
 
     def __init__(self):
@@ -32,7 +32,7 @@ class Weather:
 
 
 class TcpProxy(Server):
-    """Passes connections on to `peer_port`, through the weather."""
+    """Forwards connections to `peer_port` under the network conditions."""
 
     def __init__(self, peer_port, port=0):
         self.weather, self._peer_port = Weather(), peer_port
@@ -59,7 +59,7 @@ class TcpProxy(Server):
             peer.shutdown(socket.SHUT_RDWR)
 
     def _pass_down(self, peer, client):
-        """Read in this thread, write in another, so that a delay is a delay and no slowness."""
+        """Read in this thread and write in another, so that a delay does not limit the rate."""
         waiting = queue.Queue(256)
         writer = threading.Thread(target=self._write, args=(waiting, client, peer), name="test-proxy", daemon=True)
         writer.start()
@@ -88,7 +88,7 @@ class TcpProxy(Server):
 
 
 class UdpProxy:
-    """Passes datagrams on to `to_port`, through the weather; what finds silence or too little room is lost."""
+    """Forwards datagrams to `to_port` under the network conditions; silence and a rate limit drop them."""
 
     def __init__(self, to_port):
         self.weather, self._to = Weather(), ("127.0.0.1", to_port)
@@ -106,7 +106,7 @@ class UdpProxy:
         self._socket.close()
 
     def _has_room(self, count):
-        """Whether the limited rate lets this many bytes pass now: what was not used of the last tenth of a second counts."""
+        """Return whether the rate limit admits this many bytes now: a token bucket of a tenth of a second, at least 1400 B."""
         rate, now = self.weather.rate, time.perf_counter()
         self._room = min(self._room + (now - self._asked) * rate, max(1400, rate / 10))
         self._asked = now

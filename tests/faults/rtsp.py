@@ -1,4 +1,4 @@
-"""An RTSP 1.0 server of one camera, RTP interleaved in the connection (RFC 2326, RFC 6184): enough for any player."""
+"""Serves one camera over RTSP 1.0 with RTP interleaved in the connection (RFC 2326, RFC 6184)."""
 
 import base64
 import queue
@@ -10,7 +10,7 @@ _PAYLOAD, _MTU, _CLOCK = 96, 1400, 90_000
 
 
 class RtspServer(Server):
-    """Plays `camera` at rtsp://127.0.0.1:PORT/live; `credentials` ("user:password"), where given, are asked for."""
+    """Plays `camera` at rtsp://127.0.0.1:PORT/live; requires `credentials` ("user:password") if given."""
 
     coding = "H264"
 
@@ -30,7 +30,7 @@ class RtspServer(Server):
                 return
 
     def _answer(self, client, requests):
-        """Answer one request; its method, or nothing where the client is gone."""
+        """Answer one request; return its method, or "" where the client has disconnected."""
         line = requests.readline().decode("latin1")
         fields = {}
         while field := requests.readline().decode("latin1").strip():
@@ -66,12 +66,12 @@ class RtspServer(Server):
         )
 
     def payloads(self, unit):
-        """The RTP payloads of an access unit in Annex B."""
+        """Return the RTP payloads of an access unit in Annex B."""
         nals = [nal for nal in unit.replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").split(b"\x00\x00\x01") if nal]
         return [payload for nal in nals for payload in self.pieces(nal)]
 
     def pieces(self, nal):
-        """A NAL unit as it is, or in fragments (FU-A), each full but the last."""
+        """Return a NAL unit unchanged, or as fragments (FU-A) that are all full except the last."""
         return fragments(nal, _MTU - 2) if len(nal) > _MTU else [nal]
 
     def _play(self, client):
@@ -81,11 +81,11 @@ class RtspServer(Server):
                 try:
                     number, unit, is_key = coded.get(timeout=0.2)
                 except queue.Empty:
-                    client.send(b"$\x01\x00\x00")  # an empty RTCP packet finds out whether the client is there
+                    client.send(b"$\x01\x00\x00")  # fails if the client has disconnected
                     continue
                 units += is_key
                 if not units:
-                    continue  # a player starts at a key frame, as cameras let it
+                    continue  # start at a key frame, as cameras do
                 stamp = round(self.camera.stamp(number) * _CLOCK) & 0xFFFFFFFF
                 packets = list(_packets(self.payloads(unit), sequence, stamp))
                 sequence += len(packets)
@@ -95,14 +95,14 @@ class RtspServer(Server):
 
 
 def _packets(payloads, sequence, stamp):
-    """The RTP packets of one picture."""
+    """Yield the RTP packets of one picture."""
     for place, payload in enumerate(payloads):
         last = place == len(payloads) - 1
         yield struct.pack(">BBHII", 0x80, last << 7 | _PAYLOAD, (sequence + place) & 0xFFFF, stamp, 0x5EED) + payload
 
 
 def fragments(nal, size, first=None):
-    """A NAL unit in fragments (FU-A) of `size` bytes of it, the first one of `first`."""
+    """Split a NAL unit into fragments (FU-A) of `size` bytes; the first one has `first` bytes, if given."""
     indicator, kind, body, first = nal[0] & 0xE0 | 28, nal[0] & 0x1F, nal[1:], first or size
     pieces = [body[:first], *(body[at : at + size] for at in range(first, len(body), size))]
     ends = [(0x80 if at == 0 else 0) | (0x40 if at == len(pieces) - 1 else 0) for at in range(len(pieces))]

@@ -1,4 +1,4 @@
-"""A camera, its server, the network between, and one who watches: what every fault is played on."""
+"""Combines a camera, its server, a proxy and a viewer, on which every fault is played."""
 
 import socket
 import threading
@@ -23,14 +23,14 @@ _CODED = {"http": "jpeg", "igtl": "raw"}
 
 
 def free_port():
-    """A UDP port that nobody uses now."""
+    """Return an unused UDP port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.bind(("127.0.0.1", 0))
         return one.getsockname()[1]
 
 
 class Scene:
-    """A stream of `kind` behind a proxy; `stop` and `start` are the peer's, `weather` the network's."""
+    """Streams a camera as `kind` through a proxy; `stop` and `start` act on the server, `conditions` on the network."""
 
     def __init__(self, kind, **camera):
         self.kind = kind
@@ -47,7 +47,7 @@ class Scene:
 
     @property
     def rate(self):
-        """Bytes a second that the camera gives."""
+        """Return the camera's mean rate in bytes per second."""
         return self.camera.bytes / max(1, self.camera.number) * self.camera.fps
 
     @property
@@ -55,16 +55,16 @@ class Scene:
         return self.proxy.weather
 
     def start(self):
-        """Start the peer again, where it was."""
+        """Start the server again, on the same port."""
         self._peer = UdpSender(self.camera, self.proxy.port) if self.kind == "udp" else self._again()
 
     def stop(self):
-        """End the peer, as when its program is killed."""
+        """Stop the server, as if its process were killed."""
         self._port = getattr(self._peer, "port", None)
         self._peer.close()
 
     def cut(self):
-        """Break every connection, and let new ones come."""
+        """Close every connection; new ones are accepted."""
         if self.kind != "udp":
             self.proxy.kick()
 
@@ -78,7 +78,7 @@ class Scene:
 
 
 class Viewer:
-    """Reads a source in a thread, and notes which picture came when, and how old it was: (number, arrived_ns, age_ms)."""
+    """Reads a source in a thread, and records each picture's (number, arrived_ns, age_ms) in `seen`."""
 
     def __init__(self, source, camera):
         self.source, self.camera = source, camera
@@ -96,20 +96,20 @@ class Viewer:
 
     @property
     def newest(self):
-        """The newest frame, or None."""
+        """Return the newest frame, or None."""
         return self.frames[-1] if self.frames else None
 
     @property
     def shapes(self):
-        """The sizes of the newest frames."""
+        """Return the image shapes of the newest frames."""
         return [frame.image.shape for frame in list(self.frames)]
 
     def ages(self, count):
-        """The newest ages in milliseconds."""
+        """Return the newest `count` ages in milliseconds."""
         return [age for _, _, age in list(self.seen)[-count:]]
 
     def first_sent_after(self, moment_ns):
-        """When the first picture that was sent after `moment_ns` arrived, or None."""
+        """Return the arrival time in ns of the first picture that was sent after `moment_ns`, or None."""
         for _, arrived_ns, age_ms in list(self.seen):
             if arrived_ns - age_ms * 1e6 > moment_ns:
                 return arrived_ns
@@ -122,7 +122,7 @@ class Viewer:
                 sent_ns = self.camera.sent_ns.get(number)
                 self.indices.append(frame.index)
                 self.frames.append(frame)
-                if sent_ns and sent_ns < arrived_ns:  # else its number was spoiled on the way
+                if sent_ns and sent_ns < arrived_ns:  # else its number was corrupted
                     self.seen.append((number, arrived_ns, (arrived_ns - sent_ns) / 1e6))
         except Exception as error:  # noqa: BLE001
             self.error = error
@@ -130,7 +130,7 @@ class Viewer:
 
 @contextmanager
 def watched(kind, **camera):
-    """A scene with somebody who watches it, and nothing left of them afterwards."""
+    """Yield (scene, source, viewer), and close all of them at the end."""
     scene = Scene(kind, **camera)
     try:
         source = open_source(scene.url)

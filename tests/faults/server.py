@@ -1,4 +1,4 @@
-"""What the servers of the tests have in common: a loopback socket, a thread a client, and an end."""
+"""Implements the base of the test servers: a loopback socket, one thread per client, and an orderly end."""
 
 import contextlib
 import socket
@@ -6,7 +6,7 @@ import threading
 
 
 class Server:
-    """Listens on 127.0.0.1 and serves each client in a thread; `kick` breaks all connections, `close` the server too."""
+    """Serves each client on 127.0.0.1 in a thread; `drop_connections` closes all connections, `close` also the server."""
 
     def __init__(self, port=0):
         self._socket = socket.create_server(("127.0.0.1", port))
@@ -55,7 +55,7 @@ class Server:
             if not self.closed.is_set():
                 self.serve(client)
         except OSError:
-            pass  # a client that goes is no matter
+            pass  # a client may disconnect at any time
         finally:
             with self._lock:
                 self._clients.discard(client)
@@ -63,7 +63,7 @@ class Server:
 
 
 class SilentServer(Server):
-    """Accepts, and says nothing."""
+    """Accepts connections and sends nothing."""
 
     def serve(self, client):
         self.closed.wait(60)

@@ -1,4 +1,4 @@
-"""A camera that codes a picture when it is told to, a server that sends it in pieces, and what was seen of both."""
+"""Provides a camera that encodes pictures on demand, and a server that sends them in fragments."""
 
 import queue
 
@@ -8,11 +8,11 @@ from faults.pictures import number_of, picture
 from faults.rtsp import RtspServer, fragments
 
 SIZE, GOP = (144, 256), 10
-WELL = 90  # pictures after which every way of sending is known
+WELL = 90  # pictures after which the source has learned how the sender fragments
 
 
 class StepCamera:
-    """Codes a picture when it is told to."""
+    """Encodes pictures on demand, by `shoot`."""
 
     fps = 30
 
@@ -39,13 +39,13 @@ class StepCamera:
 
 
 def plainly_ended(nal):
-    """The unit with zeros behind it, which mean nothing, so that its last fragment of 100 bytes is never nearly full."""
+    """Append insignificant zeros to a NAL unit, so that its last fragment of 100 bytes is never nearly full."""
     filled = (len(nal) - 2) % 100 + 1
     return nal + bytes(101 - filled if filled > 80 else 0)
 
 
 class InPieces(RtspServer):
-    """Every unit longer than a hundred bytes in fragments, full but for the last."""
+    """Sends every unit longer than 100 bytes in fragments that are full except the last."""
 
     def pieces(self, nal):
         nal = plainly_ended(nal)
@@ -57,5 +57,5 @@ def numbers(viewer):
 
 
 def is_as_sent(frame):
-    """Whether a frame shows the picture whose number it bears, whole."""
+    """Return whether a frame shows the complete picture of its number."""
     return np.abs(frame.image.astype(int) - picture(number_of(frame.image), SIZE)).mean() < 3

@@ -1,4 +1,4 @@
-"""Plays every fault on every kind of stream, and writes what was measured as a table.
+"""Plays every fault on every kind of stream, and writes the results as a table.
 
 python tests/faults/table.py faults docs/benchmarks/faults.md [--times 3]
 python tests/faults/table.py connections docs/benchmarks/connections.md [--times 400]
@@ -49,23 +49,23 @@ The memory is the whole process's, the peers' included, which live in it too.
 
 
 def own():
-    """Threads and open files of this process."""
+    """Return the numbers of threads and open files of this process."""
     gc.collect()
     return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))
 
 
 def warm_up(kind):
-    """Let what is slow the first time be over before the first measurement."""
+    """Run a stream once, so that first-time costs are not measured."""
     with watched(kind, **CAMERA) as (_, _, viewer):
         wait_until(lambda: len(viewer.seen) > 60)
 
 
 def fault_row(kind, fault, rounds):
-    """One line of the table."""
+    """Measure one fault on one kind of stream; return its table row."""
     recoveries, before, after, events = [], [], [], {}
     for turn in range(rounds):
         with watched(kind, **CAMERA) as (scene, source, viewer):
-            scene.weather.random.seed(turn)  # other chunks are corrupt each time
+            scene.weather.random.seed(turn)  # corrupts other chunks in each round
             wait_until(lambda viewer=viewer: len(viewer.seen) > 60)
             before += viewer.ages(30)
             over_ns = fault.play(scene)
@@ -83,7 +83,7 @@ def fault_row(kind, fault, rounds):
 
 
 def connections_row(kind, times):
-    """Many connections, and what they leave."""
+    """Open many connections; return a table row with the threads, files and memory before and after."""
     before, scene, memory = own(), Scene(kind, **(CAMERA | {"gop": 1, "fps": 60})), []
     for turn in _opened_again(scene, times) if kind == "udp" else _cut_again(scene, times):
         if turn + 1 in (times // 4, times // 2, times):
@@ -113,7 +113,7 @@ def _cut_again(scene, times):
 
 
 def faults(times):
-    """The lines of the table of faults."""
+    """Yield the rows of the table of faults."""
     for kind in KINDS:
         warm_up(kind)
         for fault in FAULTS:
@@ -122,7 +122,7 @@ def faults(times):
 
 
 def connections(times):
-    """The lines of the table of connections."""
+    """Yield the rows of the table of connections."""
     for kind in KINDS:
         warm_up(kind)
         yield connections_row(kind, times)

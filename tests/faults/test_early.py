@@ -1,4 +1,4 @@
-"""H.264 over RTSP: each picture comes when it was sent, and not when the next one is; whatever the sender does."""
+"""Tests H.264 over RTSP: each picture arrives when it is sent, not when the next one is, for every way of fragmentation."""
 
 import pytest
 from faults.camera import Camera
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("_patient")
 
 
 class FirstOneLess(RtspServer):
-    """The first fragment is one byte shorter, as live555 sends it."""
+    """Sends a first fragment that is one byte shorter, as live555 does."""
 
     def pieces(self, nal):
         nal = plainly_ended(nal)
@@ -22,14 +22,14 @@ class FirstOneLess(RtspServer):
 
 
 class Evenly(RtspServer):
-    """Fragments of one unit are of one size, as WebRTC's senders make them: none is shorter, and yet one is the last."""
+    """Sends all fragments of a unit in one size, as WebRTC senders do, so that the last one is not shorter."""
 
     def pieces(self, nal):
         return fragments(nal, -(-len(nal) // -(-len(nal) // 100))) if len(nal) > 100 else [nal]
 
 
 class EvenlyLater(InPieces):
-    """Full fragments until it is trusted, then even ones."""
+    """Sends full fragments at first, and fragments of one size once `later` is set."""
 
     later = False
 
@@ -43,7 +43,7 @@ def test_a_picture_does_not_wait_for_the_next(kind, watch):
     camera, _, viewer = watch(kind)
     camera.shoot(WELL)
     wait_until(lambda: camera.number - 2 in numbers(viewer))
-    for _ in range(25):  # the next is not sent until this one is there
+    for _ in range(25):  # the next picture is sent only after this one has arrived
         camera.shoot()
         wait_until(lambda: numbers(viewer)[-1] == camera.number - 1)
     assert numbers(viewer) == list(range(numbers(viewer)[0], camera.number))
@@ -72,7 +72,7 @@ def test_a_sender_who_changes_costs_pictures_and_shows_no_broken_one(watch):
 
 
 class Vp8Server(RtspServer):
-    """VP8 in RTP (RFC 7741): one byte says where a picture begins."""
+    """Sends VP8 in RTP (RFC 7741), where one byte marks the start of a picture."""
 
     coding = "VP8"
 
@@ -86,7 +86,7 @@ def test_another_coding_is_read_by_ffmpegs_parser():
     server = Vp8Server(camera)
     viewer = Viewer(open_source(server.url), camera)
     wait_until(lambda: len(viewer.seen) > 20)
-    assert server.accepted == 2  # the first connection told what it is
+    assert server.accepted == 2  # the first connection only detects the codec
     assert "vp8" in viewer.source.link.format
     for one in (viewer, server, camera):
         one.close()

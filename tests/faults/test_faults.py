@@ -1,4 +1,4 @@
-"""Every network source comes back from every fault, with no more latency than before, and leaves nothing behind."""
+"""Tests that every network source recovers from every fault, at the same latency as before, and leaks nothing."""
 
 import gc
 import threading
@@ -15,7 +15,7 @@ from rtseg.connection import LinkState
 
 
 def own_things():
-    """How many threads of ours and of the tests there are, and how many open files."""
+    """Return the numbers of threads of rtseg and the tests, and of open files."""
     gc.collect()
     threads = [thread for thread in threading.enumerate() if thread.name.startswith(("rtseg", "test"))]
     return len(threads), len(list(Path("/proc/self/fd").iterdir()))
@@ -29,7 +29,7 @@ def _nothing_is_left():
 
 
 def comes_back(kind, fault):
-    """Play the fault on a stream of this kind, and wait until its pictures are as new again as they were."""
+    """Play the fault on a stream of this kind, and check that it recovers to about the latency of before."""
     with watched(kind, fps=20) as (scene, source, viewer):
         wait_until(lambda: len(viewer.seen) > 15 or viewer.error)
         before_ms = median(viewer.ages(10))

@@ -1,4 +1,4 @@
-"""Against GStreamer's own RTSP server, where this machine has one: played over TCP and UDP, killed, and started again."""
+"""Tests against GStreamer's RTSP server, if installed: over TCP and UDP, with a kill and a restart of the server."""
 
 import subprocess
 import threading

@@ -1,4 +1,4 @@
-"""HTTP live streaming: a folder of segments on a web server, finished or still growing."""
+"""Tests HTTP live streaming from a folder of segments on a web server, finished or still growing."""
 
 import threading
 from contextlib import closing
@@ -16,7 +16,7 @@ from rtseg.connection import LinkState
 from rtseg.errors import SourceError
 from rtseg.sources import open_source
 
-SIZE, FPS, A_SEGMENT = (144, 256), 10, 10  # pictures a second, and of a segment
+SIZE, FPS, A_SEGMENT = (144, 256), 10, 10  # pictures per second, and per segment
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -26,7 +26,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def folder(tmp_path):
-    """An empty folder, and its address on a web server."""
+    """Return an empty folder, and the address of its playlist on a web server."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as server:
         serving = threading.Thread(target=server.serve_forever, name="test-web", daemon=True)
         serving.start()
@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 
 class Segments:
-    """Writes numbered pictures as segments of a second; the playlist is finished by `close`."""
+    """Writes numbered pictures as segments of one second; `close` finishes the playlist."""
 
     def __init__(self, path):
         options = {"hls_time": str(A_SEGMENT / FPS), "hls_list_size": "4", "hls_flags": "temp_file"}
@@ -56,7 +56,7 @@ class Segments:
 
     @property
     def listed(self):
-        """How many pictures are in the list: the newest segment is still under way."""
+        """Return the number of pictures in the playlist, which lacks the unfinished newest segment."""
         return self._count - A_SEGMENT
 
     def close(self):
@@ -78,13 +78,13 @@ def test_a_growing_list_is_joined_at_its_newest_segment_and_followed(folder):
     path, address = folder
     seen = []
     with closing(Segments(path)) as segments:
-        segments.write(4)  # the last one is under way, and not yet in the list
+        segments.write(4)  # the last one is unfinished, and not yet in the playlist
         with closing(open_source(address)) as source:
             reader = threading.Thread(target=lambda: seen.extend(number_of(frame.image) for frame in source))
             reader.start()
             for _ in range(3):
                 segments.write(1)
-                newest = segments.listed - 3  # the last two of a segment come with the next one's first
+                newest = segments.listed - 3  # the last two pictures of a segment arrive with the next segment
                 wait_until(lambda newest=newest: newest in seen)
             source.close()
             reader.join(60)

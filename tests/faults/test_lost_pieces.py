@@ -1,4 +1,4 @@
-"""H.264 over RTSP of which pieces are lost: that costs pictures, and neither the connection nor the one who closes it."""
+"""Tests H.264 over RTSP with lost fragments: pictures are lost, but the connection survives and can be closed."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +17,14 @@ pytestmark = pytest.mark.usefixtures("_patient")
 
 
 class Lossy(InPieces):
-    """Sends the pictures in `lost` without their ends, as a relay does that had no room for them."""
+    """Sends the pictures in `lost` without their last fragments, as an overloaded relay does."""
 
     lost, sent = range(0), 0
 
     def payloads(self, unit):
         number, self.sent = self.sent, self.sent + 1
         whole = super().payloads(unit)
-        return whole[:-2] if number in self.lost else whole  # the last piece may be nothing but zeros
+        return whole[:-2] if number in self.lost else whole  # the last fragment may contain only zeros
 
 
 @pytest.mark.usefixtures("_cores")
@@ -49,11 +49,11 @@ def test_a_stream_that_gives_packets_and_no_picture_can_be_closed(watch):
     server.lost = range(camera.number, 100_000)
     camera.shoot(GOP)
     viewer.source.close()
-    wait_until(lambda: camera.shoot() or not link_threads())  # packets come as from a camera that runs
+    wait_until(lambda: camera.shoot() or not link_threads())  # the camera continues to send packets
 
 
 class Garbled(RtspServer):
-    """Sends the parameters as they are, and in place of pictures nothing but ones."""
+    """Sends valid parameter sets, and only one bits instead of picture data."""
 
     def pieces(self, nal):
         return super().pieces(nal if nal[0] & 31 in (7, 8) else nal[:1] + b"\xff" * (len(nal) - 1))

@@ -1,4 +1,4 @@
-"""Streams over a network: what is odd, hostile or secret."""
+"""Tests network streams with unusual or hostile peers, and that credentials stay secret."""
 
 import gc
 import logging
@@ -36,7 +36,7 @@ def _no_thread_is_left():
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Time-outs of a tenth of a second."""
+    """Set timeouts of a tenth of a second."""
     quick = {name: replace(one, open_s=0.1, read_s=0.1) for name, one in network_stream.PROTOCOLS.items()}
     monkeypatch.setattr(network_stream, "PROTOCOLS", quick)
 
@@ -106,7 +106,7 @@ def test_an_option_is_passed_on_and_a_wrong_one_is_refused(camera):
     with pytest.raises(ConfigError, match=r"there are .*rtsp_transport"):
         open_source(f"{server.url}#transport=udp")
     with pytest.raises(SourceError, match="cannot be opened"):
-        open_source(f"{server.url}#rtsp_transport=udp")  # which this server refuses
+        open_source(f"{server.url}#rtsp_transport=udp")  # this server refuses UDP
     server.close()
 
 
@@ -124,7 +124,7 @@ def test_the_size_may_change_in_mid_stream(kind):
 
 @pytest.mark.parametrize("kind", ["rtsp", "udp", "tcp", "http", "igtl"])
 def test_the_pixels_may_take_another_form_in_mid_stream(kind):
-    """Grey at 4:2:0 becomes colour at 4:4:4, and for OpenIGTLink one channel three."""
+    """Gray at 4:2:0 becomes color at 4:4:4; for OpenIGTLink, one channel becomes three."""
     with watched(kind, fps=30) as (scene, _, viewer):
         wait_until(lambda: len(viewer.seen) > 5)
         assert {len(shape) for shape in viewer.shapes} == {2}
@@ -155,7 +155,7 @@ def test_timestamps_may_go_backwards_and_jump(kind):
 
 @pytest.fixture
 def _no_collector():
-    """What is only freed when the collector comes by stays: a decoder's memory must not wait for it."""
+    """Disable the garbage collector: a decoder must be freed without it."""
     gc.collect()
     gc.disable()
     yield
@@ -163,8 +163,8 @@ def _no_collector():
 
 
 def held(kind):
-    """How many objects of a kind there are, whoever holds them."""
-    return sum(issubclass(type(one), kind) for one in gc.get_objects())  # isinstance would ask lazy modules what they are
+    """Return the number of live objects of a class."""
+    return sum(issubclass(type(one), kind) for one in gc.get_objects())  # isinstance would load lazy modules
 
 
 @pytest.mark.usefixtures("_no_collector")
@@ -206,7 +206,7 @@ def test_a_recording_over_http_is_played_to_its_end(tmp_path):
 
 
 class FileServer(Server):
-    """One file over HTTP, whole."""
+    """Serves one complete file over HTTP."""
 
     def __init__(self, path: Path):
         self._body = path.read_bytes()
@@ -234,7 +234,7 @@ def test_a_web_page_is_no_video():
 
 def test_pictures_that_come_faster_than_they_are_decoded_are_given_up(monkeypatch):
     class Torrent(Server):
-        """MJPEG as fast as anybody can read it."""
+        """Sends MJPEG as fast as the client reads."""
 
         def serve(self, client):
             client.recv(1000)
@@ -245,7 +245,7 @@ def test_pictures_that_come_faster_than_they_are_decoded_are_given_up(monkeypatc
                 client.sendall(part * 50)
 
     monkeypatch.setattr(ffmpeg_link, "_BEHIND_NS", 50_000_000)
-    monkeypatch.setattr(ffmpeg_link, "_WAITED_NS", 10**12)  # however slow this machine is, nobody waits so long
+    monkeypatch.setattr(ffmpeg_link, "_WAITED_NS", 10**12)  # never reached, even on a slow machine
     server = Torrent()
     source = open_source(f"http://127.0.0.1:{server.port}/")
     viewer = Viewer(source, Camera("raw"))

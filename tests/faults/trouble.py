@@ -1,4 +1,4 @@
-"""The faults: what happens to a stream, for how long, and how it ends."""
+"""Defines the faults: their effect on a stream, their duration and their end."""
 
 import time
 
@@ -6,14 +6,14 @@ from faults.scene import KINDS
 
 
 class Fault:
-    """Begins, lasts `seconds`, ends. loses: the connection is lost; reaches: the kinds of stream that have such a thing."""
+    """Applies a fault for `seconds`. loses: the connection is lost. reaches: the kinds of stream that the fault applies to."""
 
     def __init__(self, name, begin, end=lambda scene: scene.weather.clear(), *, seconds=1.0, loses=True, reaches=KINDS):
         self.name, self._begin, self._end = name, begin, end
         self.seconds, self.loses, self.reaches = seconds, loses, reaches
 
     def play(self, scene):
-        """Do it; when it was over, on the clock of `time.perf_counter_ns`."""
+        """Play the fault; return the time of its end by `time.perf_counter_ns`."""
         self._begin(scene)
         time.sleep(self.seconds)
         over_ns = time.perf_counter_ns()

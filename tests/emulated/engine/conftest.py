@@ -1,4 +1,4 @@
-"""TensorRT's engine of a tiny network on the emulated GPU, which must leave nothing behind."""
+"""Provides the TensorRT engine of a tiny network on the emulated GPU, and checks that it frees every resource."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def engine(gpu: Device, tiny: Path, request: pytest.FixtureRequest) -> Iterator[
 
 @pytest.fixture
 def expected(tiny: Path) -> list[np.ndarray]:
-    """What OpenVINO makes of `frames(7)`."""
+    """Return OpenVINO's labels of `frames(7)`."""
     engine = OpenVinoEngine(tiny)
     labels = segmented(engine, frames(7))
     assert all(0 < found.mean() < 1 for found in labels)
@@ -38,6 +38,6 @@ def expected(tiny: Path) -> list[np.ndarray]:
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PlanCache:
-    """Plans are kept in a folder of the test's own."""
+    """Return a plan cache in the test's own folder."""
     monkeypatch.setenv("RTSEG_CACHE", str(tmp_path / "cache"))
     return PlanCache()

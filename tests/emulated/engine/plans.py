@@ -1,4 +1,4 @@
-"""Plans for the emulated TensorRT, and engines that run them."""
+"""Creates plans for the emulated TensorRT, and engines that run them."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from rtseg.engines.openvino import OpenVinoEngine
 
 
 def plan_of(model: Path) -> bytes:
-    """What the emulated TensorRT makes of an ONNX file."""
+    """Return the emulated TensorRT's plan of an ONNX file."""
     head = tensorrt_runtime.json.dumps(tensorrt_runtime._here()).encode()
     return tensorrt_runtime.MAGIC + head + b"\n" + model.read_bytes()
 

@@ -1,4 +1,4 @@
-"""Frames for the emulated engine, and what a session makes of them."""
+"""Creates frames for the emulated engine, and segments them in a session."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from rtseg.frame import Frame
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 
-COPIES_LATE, WORK_LATE = 0b10, 0b01  # the work's stream is made first
+COPIES_LATE, WORK_LATE = 0b10, 0b01  # the work stream is created first
 ORDERS = [0, ALL_LATE, COPIES_LATE, WORK_LATE]
 
 
 def frames(count: int, shape: tuple[int, ...] = (40, 56), seed: int = 3) -> list[Frame]:
-    """Bright blots that move, on a dark ground: something to remember, and another frame each time."""
+    """Draw a bright moving rectangle on a dark noisy background, so that the state matters and frames differ."""
     random = np.random.default_rng(seed)
     made = []
     for index in range(count):

@@ -1,4 +1,4 @@
-"""`rtseg build`: plans are built, tried and kept, or refused by name; all on the emulated GPU."""
+"""Tests `rtseg build` on the emulated GPU: plans are built, checked and stored, or refused with a reason."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def cache(cache: PlanCache, monkeypatch: pytest.MonkeyPatch) -> PlanCache:
 
 @pytest.fixture
 def phantom(tmp_path: Path) -> str:
-    """Frames that give the tiny network a mask."""
+    """Write frames in which the tiny network finds a mask; return their glob pattern."""
     import cv2
 
     folder = tmp_path / "frames"
@@ -39,14 +39,14 @@ def phantom(tmp_path: Path) -> str:
 
 
 def built(*arguments: str) -> str:
-    """What `rtseg build` prints."""
+    """Run `rtseg build` and return its output."""
     ended = CliRunner().invoke(app, ["build", *arguments], catch_exceptions=False, env={"COLUMNS": "300"})
     assert ended.exit_code == 0, ended.output
     return ended.output
 
 
 def refused(*arguments: str) -> str:
-    """Why `rtseg build` fails."""
+    """Run `rtseg build`, check that it fails, and return its output."""
     ended = CliRunner().invoke(app, ["build", *arguments], env={"COLUMNS": "300"})
     assert ended.exit_code == 1, ended.output
     return ended.output
@@ -60,7 +60,7 @@ class TestBuild:
         assert "fp32 on Emulated GPU: its Dice against the other is 1.0000 on 30 masks" in said
         (plan,) = cache.folder.glob("*.plan")
         assert list(cache.folder.glob("*.timing"))
-        monkeypatch.setattr(tensorrt_runtime, "Builder", None)  # nobody builds it again
+        monkeypatch.setattr(tensorrt_runtime, "Builder", None)  # another build would fail
         assert "the plan is" in built(str(tiny), "--precision", "fp32", "--frames", phantom)
         for model, name in [(tiny, "tensorrt"), (plan, "openvino")]:
             engine = load_engine(model, name)

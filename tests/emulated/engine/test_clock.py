@@ -1,4 +1,4 @@
-"""How long a frame takes on the emulated GPU, by its own events: what is planted there is read, and nothing else."""
+"""Tests the device times of a frame on the emulated GPU: its events measure exactly the planted delays."""
 
 import time
 from pathlib import Path
@@ -23,7 +23,7 @@ SLEEP_MS = 20
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A network that takes a known time."""
+    """Make the network take a known time."""
     run = tensorrt_runtime._run
 
     def slowly(*arguments: Any) -> None:

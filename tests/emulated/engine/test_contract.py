@@ -1,4 +1,4 @@
-"""The engine of TensorRT, emulated, meets the contract of every engine."""
+"""Runs the contract tests of every engine on the emulated TensorRT engine."""
 
 from importlib.util import module_from_spec, spec_from_file_location
 from inspect import signature

@@ -1,4 +1,4 @@
-"""The engine of TensorRT on the emulated GPU: right, in few graphs, and whatever streams do late."""
+"""Tests the TensorRT engine on the emulated GPU: correct labels in few graphs, for every order of stream execution."""
 
 from dataclasses import replace
 from itertools import islice
@@ -26,7 +26,7 @@ def test_the_carotid_is_segmented_as_by_openvino(gpu: Device) -> None:
     engine = plans.engine_of(shipped()["carotid"])
     here, there = (Session(each, temporal=None) for each in (engine, load_engine("carotid")))
     for frame in islice(open_source("clip:carotid"), 6):
-        half = replace(frame, image=frame.image[::2, ::2].copy())  # the emulator takes its time
+        half = replace(frame, image=frame.image[::2, ::2].copy())  # the emulator is slow
         assert dice(here.step(half).mask("lumen"), there.step(half).mask("lumen")) > 0.999
     assert there.counts.live == 5
     engine.close()
@@ -54,7 +54,7 @@ def test_a_captured_step_is_replayed_and_nothing_else_is_launched(
     session = Session(engine, temporal=None, locator=WholeFrame())
     stream = frames(7)
     found = [session.step(frame).labels for frame in stream[:5]]
-    monkeypatch.setattr(engine, "_network", None)  # whoever runs it outside a graph fails
+    monkeypatch.setattr(engine, "_network", None)  # a run outside a graph fails
     found += [session.step(frame).labels for frame in stream[5:]]
     assert alike(found, expected)
 
@@ -102,7 +102,7 @@ def test_the_next_frame_goes_up_while_one_is_worked_on(engine: Any, expected: li
     session = Session(engine, temporal=None, locator=WholeFrame())
     download = engine.download
 
-    def and_prefetch(labels: Any) -> Any:  # the work on this frame is on its way, and nobody has waited for it
+    def and_prefetch(labels: Any) -> Any:  # this frame's work is enqueued, and the host has not synchronized
         engine.prefetch(stream[min(len(found) + 1, 6)].image)
         return download(labels)
 
@@ -132,7 +132,7 @@ def test_many_ways_to_run_are_kept_in_bounds(engine: Any, gpu: Device) -> None:
 
 
 class TestShared:
-    """Jetson: one memory for both."""
+    """Tests a Jetson, whose CPU and GPU share their memory."""
 
     @pytest.mark.parametrize("late", ORDERS)
     def test_nothing_large_is_copied(self, gpu: Device, tiny: Path, expected: list[np.ndarray], late: int) -> None:

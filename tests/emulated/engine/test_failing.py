@@ -1,4 +1,4 @@
-"""The engine of TensorRT on the emulated GPU: races that are planted, failures, and that nothing is left behind."""
+"""Tests the TensorRT engine on the emulated GPU with planted races and failures, and checks that no resource leaks."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,7 +21,7 @@ from rtseg.session.session import Session
 
 
 class TestFaults:
-    """Planted faults: each would be a race on a GPU, and shows here as a wrong answer."""
+    """Plants synchronization faults: each would be a race on a GPU, and changes the labels here."""
 
     def test_a_missing_synchronisation(self, engine: Any, expected: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
         from rtseg.engines.tensorrt.cuda_graph import Step
@@ -55,7 +55,7 @@ class TestFaults:
             x = kernels.fit_input(engine.upload(first), fit, (100.0,), (50.0,))
             logits, _ = engine.infer(x, engine.initial_state())
             with engine._gpu.current():
-                for image in (second, third):  # the latter to where `first` lies
+                for image in (second, third):  # the latter into the slot of `first`
                     engine._uploads.take(image)
             return engine.download(kernels.argmax_labels(logits, fit, (40, 56)))
 

@@ -1,4 +1,4 @@
-"""A GPU that fails, and one that comes later: the picture goes on. Emulated."""
+"""Tests on the emulated GPU that the stream continues when the GPU fails or becomes available later."""
 
 import logging
 from dataclasses import replace
@@ -91,10 +91,10 @@ def test_nan_on_a_fresh_memory_is_the_engines_fault(gpu: Device, tiny: Path, mon
 
 
 class TestRising:
-    """No plan yet: the CPU serves while TensorRT builds."""
+    """Tests a model without a plan: the CPU runs it while TensorRT builds."""
 
     def stepped(self, session: Session, engine: Any, count: int) -> int:
-        """Frames until TensorRT has taken over; the build's end is waited for, so that frames are few."""
+        """Step the session until TensorRT takes over; return the number of frames. Joins the build first to need few frames."""
         if engine._rising:
             engine._rising._thread.join(60)
         for number, frame in enumerate(frames(8) * (count // 8)):

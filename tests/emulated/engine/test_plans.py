@@ -1,4 +1,4 @@
-"""Plans: written and read, kept in the cache and found again, loaded or refused by name; all on the emulated GPU."""
+"""Tests plans on the emulated GPU: writing, reading, the cache, and loading or refusal with a reason."""
 
 import json
 import threading

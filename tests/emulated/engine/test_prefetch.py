@@ -1,4 +1,4 @@
-"""The next frame goes up while the one before is worked on, from the thread that captures to the emulated GPU."""
+"""Tests that the capture thread uploads the next frame while the emulated GPU processes the current one."""
 
 import threading
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ LONGEST_S = 60
 
 
 class Paired:
-    """A live source that gives a frame whenever the engine has begun to work on the one before, and not sooner."""
+    """Provides a live source that yields a frame as soon as the engine has started on the previous one, and not sooner."""
 
     info = StreamInfo(40, 56, 25.0, live=True)
 
@@ -35,14 +35,14 @@ class Paired:
         for frame in self._stream:
             assert self._wanted.acquire(timeout=LONGEST_S)
             yield frame
-            self._there.release()  # it can be taken by now
+            self._there.release()  # the frame has been taken by now
         self._there.release()
 
     def close(self) -> None:
         self._wanted.release()
 
     def _infer_and_give(self, x: Any, state: Any) -> Any:
-        answer = self._infer(x, state)  # on its way; nobody has waited for it
+        answer = self._infer(x, state)  # enqueued; the host has not synchronized
         self._wanted.release()
         assert self._there.acquire(timeout=LONGEST_S)
         return answer
@@ -50,7 +50,7 @@ class Paired:
 
 @pytest.fixture
 def ahead(monkeypatch: pytest.MonkeyPatch, gpu: Device) -> list[bool]:
-    """For each frame that is taken, whether it was sent ahead."""
+    """Return a list that records for each taken frame whether it was prefetched."""
     from rtseg.engines.tensorrt.buffers import Uploads
 
     taken, take = list[bool](), Uploads.take

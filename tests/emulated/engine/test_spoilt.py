@@ -1,4 +1,4 @@
-"""Spoilt frames on the emulated GPU: masks carried as on the host, and the memory left as it was."""
+"""Tests corrupted frames on the emulated GPU: masks are warped as on the host, and the state stays unchanged."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from rtseg.session.stabilizer import STEADY
 
 
 def spoilt_stream() -> list[Frame]:
-    """Of 13 frames the eighth and the ninth at another gain."""
+    """Return 13 frames, the eighth and ninth with another gain."""
     return [replace(one, image=spoilt.dimmed(one.image)) if 7 <= one.index < 9 else one for one in wavering(13)]
 
 

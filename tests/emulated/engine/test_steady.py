@@ -1,4 +1,4 @@
-"""Masks steadied on the emulated GPU: as on the host, in the same graphs, and nothing but labels comes down."""
+"""Tests temporal stabilization on the emulated GPU: as on the host, in the same graphs, with only labels downloaded."""
 
 import sys
 from dataclasses import replace
@@ -21,9 +21,9 @@ from rtseg.session.session import Session
 from rtseg.session.speckle import SpeckleFilter
 from rtseg.session.stabilizer import STEADY, TemporalOptions
 
-STANDING = TemporalOptions(smoothing=0.8, hysteresis=1.0)  # the past is not carried along
+STANDING = TemporalOptions(smoothing=0.8, hysteresis=1.0)  # without optical flow
 SKIPPING = TemporalOptions(smoothing=0.5, flow=True, every=2)
-LABELS = 40 * 56  # bytes of one frame's
+LABELS = 40 * 56  # bytes per frame
 
 
 def no_kernel_is_launched(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,7 +45,7 @@ def stepped(session: Session, stream: list[Frame]) -> list[np.ndarray]:
 
 
 def on_host(model: Path, stream: list[Frame], **options: Any) -> list[np.ndarray]:
-    """What OpenVINO makes of a stream."""
+    """Return OpenVINO's labels of a stream."""
     engine = OpenVinoEngine(model)
     found = stepped(session_of(engine, **options), stream)
     engine.close()
@@ -53,7 +53,7 @@ def on_host(model: Path, stream: list[Frame], **options: Any) -> list[np.ndarray
 
 
 def wavering(count: int) -> list[Frame]:
-    """A blot that hardly moves, and is above the network's threshold by a hair, or below it: something to be steadied."""
+    """Draw a slowly moving rectangle slightly above or below the network's threshold, so that its mask flickers."""
     ground, made = np.random.default_rng(4).integers(0, 90, (40, 56), np.uint8), []
     for index in range(count):
         image = ground.copy()
@@ -78,8 +78,8 @@ def test_weights_that_change_with_each_frame_capture_nothing_anew(
     found = []
     for frame in stream:
         if frame.index == 8:
-            monkeypatch.setattr(engine, "_network", None)  # who runs the network outside a graph fails
-            no_kernel_is_launched(monkeypatch)  # and so does who launches a kernel
+            monkeypatch.setattr(engine, "_network", None)  # a run of the network outside a graph fails
+            no_kernel_is_launched(monkeypatch)  # and so does a kernel launch
         found.append(session.step(frame).labels.copy())
         held.append(gpu.held())
     assert alike(found, on_host(tiny, stream))
@@ -99,7 +99,7 @@ def test_speckle_is_filtered_on_the_gpu(engine: Any, tiny: Path, name: str, monk
     session, found = session_of(engine, speckle=speckle), []
     for frame in stream:
         if frame.index == 7:
-            no_kernel_is_launched(monkeypatch)  # it is in the graph
+            no_kernel_is_launched(monkeypatch)  # it runs in the graph
         found.append(session.step(frame).labels.copy())
     expected = on_host(tiny, stream, speckle=speckle)
     assert not alike(expected, on_host(tiny, stream)), "else nothing is shown"
@@ -154,7 +154,7 @@ def test_on_a_jetson_too(gpu: Device, tiny: Path, late: int) -> None:
 
 
 class TestFaults:
-    """Planted faults: each shows as a wrong answer."""
+    """Plants buffer faults: each changes the labels."""
 
     def test_the_wrong_side_of_what_is_kept(self, engine: Any, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         from rtseg.engines.tensorrt.buffers import Kept
@@ -196,7 +196,7 @@ def test_a_gpu_that_takes_over_begins_without_a_past(gpu: Device, tmp_path: Path
     monkeypatch.setenv("RTSEG_CACHE", str(tmp_path / "cache"))
     model = networks.convolutional(tmp_path / "net.onnx")
     engine = load_engine(model, "tensorrt")
-    engine._rising._thread.join(60)  # type: ignore[attr-defined]  of the build
+    engine._rising._thread.join(60)  # type: ignore[attr-defined]  # of the build
     session, stream = session_of(engine), [replace(f, index=number) for number, f in enumerate(frames(8) * 8)]
     found = []
     for frame in stream:

@@ -1,4 +1,4 @@
-"""One file: static, with named states and its description, and true to the network."""
+"""Tests the ONNX export: static shapes, named states, the spec as metadata, and outputs equal to torch."""
 
 import numpy as np
 import onnx
@@ -12,7 +12,7 @@ from rtseg.engines.convert.export_torch import OPSET, export
 from rtseg.errors import ModelError
 from rtseg.models import CELLS, RecurrentUNet
 
-PLAIN = {"Add", "Constant", "Conv", "Mul", "Relu", "Resize", "Sigmoid", "Split", "Sub", "Tanh"}  # what all engines run fast
+PLAIN = {"Add", "Constant", "Conv", "Mul", "Relu", "Resize", "Sigmoid", "Split", "Sub", "Tanh"}  # ops that all engines run fast
 
 
 def spec_of(network, classes=("lumen",)):
@@ -22,7 +22,7 @@ def spec_of(network, classes=("lumen",)):
 
 
 def lively(network):
-    """BatchNorm with statistics that are not 0 and 1, so that folding them is no accident."""
+    """Give BatchNorms statistics other than 0 and 1, so that a missing fold changes the output."""
     torch.manual_seed(1)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -49,14 +49,14 @@ def test_the_file_says_all_about_itself_and_follows_the_network(tmp_path, cell):
 
 
 class Cut(nn.Module):
-    """A network that returns less of its state than it was given."""
+    """Returns a smaller state than its input state."""
 
     def forward(self, x, h):
         return x + h, (x + h)[:, :, :1]
 
 
 class Scaled(nn.Module):
-    """A network whose file cannot be true to it: it counts its calls."""
+    """Scales by the number of its calls, so that no exported file can match it."""
 
     def forward(self, x):
         self.calls = getattr(self, "calls", 0) + 1

@@ -1,4 +1,4 @@
-"""INT8 that every engine takes: symmetric, calibrated on what the memory really holds, and true to the FP32 network."""
+"""Tests INT8 quantization for every engine: symmetric, calibrated on real states, and close to the FP32 network."""
 
 from itertools import pairwise
 
@@ -19,7 +19,7 @@ SHAPE = (64, 96)
 
 
 def clip(seed, frames=12):
-    """A bright square that moves over noise."""
+    """Draw a bright square that moves over noise."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 90, (frames, *SHAPE), np.uint8)
     for place, image in enumerate(images):
@@ -39,13 +39,13 @@ def int8(fp32):
 
 
 def values_of(path):
-    """The network and its constants by name."""
+    """Return the network and its constants by name."""
     network = onnx.load(path)
     return network, {constant.name: numpy_helper.to_array(constant) for constant in network.graph.initializer}
 
 
 def run(path, engine, images):
-    """The logits of each frame."""
+    """Return the logits of each frame, with the state carried on."""
     network = load_engine(path, engine)
     state, found = network.initial_state(), []
     for image in images:
@@ -60,10 +60,10 @@ def input_of(spec, image):
 
 
 def test_what_tensorrt_takes(int8):
-    """int8 alone, symmetric, weights a scale a channel, biases in float: no other pair of Q and DQ is read by its parser."""
+    """TensorRT's parser reads only Q/DQ pairs in symmetric int8 with one weight scale per channel and float biases."""
     network, constants = values_of(int8)
     pairs = [node for node in network.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
-    assert sum(node.op_type == "QuantizeLinear" for node in pairs) == 3  # an input each; weights are stored as int8
+    assert sum(node.op_type == "QuantizeLinear" for node in pairs) == 3  # one per input; weights are stored as int8
     for node in pairs:
         zero_point = constants[node.input[2]]
         assert zero_point.dtype == np.int8
@@ -94,18 +94,18 @@ def test_openvino_runs_the_convolutions_in_int8(int8):
     about = [node.get_rt_info() for node in graph.get_ordered_ops()]
     kinds = [info["runtimePrecision"].astype(str) for info in about if info["layerType"].astype(str) == "Convolution"]
     assert len(kinds) == 3
-    assert set(kinds) <= {"i8", "u8"}  # by the processor's instructions, of which some multiply unsigned by signed
+    assert set(kinds) <= {"i8", "u8"}  # depends on the processor: some instructions multiply unsigned by signed
 
 
 @pytest.mark.parametrize("engine", ["openvino", "onnx"])
 def test_either_engine_follows_fp32_through_a_long_clip(fp32, int8, engine):
     images = clip(7, 14) * 5
     error = np.abs(run(int8, engine, images) - run(fp32, "onnx", images)).max()
-    assert 1e-5 < error < 0.1  # of logits from -1.6 to 2.4
+    assert 1e-5 < error < 0.1  # logits range from -1.6 to 2.4
 
 
 def test_the_memory_is_calibrated_on_what_it_holds(fp32, int8):
-    """The scale of the memory's input is its largest value in the clips, each begun with an empty memory."""
+    """The scale of the state's input is its largest value in the clips, each of which starts with a state of zeros."""
     network, constants = values_of(int8)
     seen = 0.0
     engine = load_engine(fp32, "onnx")
@@ -142,11 +142,11 @@ def test_a_clip_is_read_frame_by_frame(fp32, tmp_path):
 
     def frames():
         for image in clip(0):
-            read.append(len(list(tmp_path.glob(".quantise-*"))))
+            read.append(len(list(tmp_path.glob(".quantize-*"))))
             yield image
 
     assert quantise(fp32, tmp_path / "int8.onnx", iter([frames()])).frames == len(read) == 12
-    assert set(read) == {1}  # none was read before the work began
+    assert set(read) == {1}  # no frame was read before the output was being written
 
 
 def test_what_shall_stay_in_float_does(fp32, tmp_path):
@@ -162,16 +162,16 @@ def test_what_shall_stay_in_float_does(fp32, tmp_path):
     ("model", "options", "complaint"),
     [
         ("net", {"in_float": ["conv9"]}, r"no convolution named 'conv9': its names are .*memory"),
-        ("net", {"in_float": ["*"]}, "no convolution to quantise: run it as it is"),
-        ("int8", {}, "quantised already: give the FP32 file"),
-        ("tiny", {}, "no convolution to quantise"),
+        ("net", {"in_float": ["*"]}, "no convolution to quantize: run it as it is"),
+        ("int8", {}, "quantized already: give the FP32 file"),
+        ("tiny", {}, "no convolution to quantize"),
         ("broken", {"trusted": True}, "gives NaN or infinity at frame 1"),
         ("nan", {"trusted": True}, "has NaN in its weights 'sum'"),
         ("text", {}, "is no ONNX model"),
         ("bare", {}, "does not say what it segments"),
     ],
 )
-def test_what_cannot_be_quantised(fp32, int8, tiny, tmp_path, model, options, complaint):
+def test_what_cannot_be_quantized(fp32, int8, tiny, tmp_path, model, options, complaint):
     (tmp_path / "text.onnx").write_bytes(b"not a network")
     networks.convolutional(tmp_path / "nan.onnx", gain=np.nan)
     networks.convolutional(tmp_path / "broken.onnx", answers_nan=True)
@@ -217,7 +217,7 @@ def test_what_the_tools_do_not_take_is_said_in_a_line(fp32, tmp_path, monkeypatc
         raise RuntimeError("\nhalf a node\nstack")
 
     monkeypatch.setattr("rtseg.engines.convert.quantize.quantize_static", broken)
-    with pytest.raises(ModelError, match=r"cannot quantise .*net\.onnx \(half a node\): export it again"):
+    with pytest.raises(ModelError, match=r"cannot quantize .*net\.onnx \(half a node\): export it again"):
         quantise(fp32, tmp_path / "int8.onnx", [clip(0, 4)])
 
 

@@ -1,4 +1,4 @@
-"""What export does not write, said in a line: at which stage it failed, why, and what to do."""
+"""Tests that a failed export reports the stage, the cause and a remedy in one line."""
 
 import sys
 import warnings
@@ -18,7 +18,7 @@ SPEC = ModelSpec("x", (32, 48), ("lumen",), (0.0,), (1.0,))
 
 
 class Answering(nn.Module):
-    """A convolution, and what is made of its answer."""
+    """Applies a convolution and then a given function."""
 
     def __init__(self, then, channels=1):
         super().__init__()
@@ -30,7 +30,7 @@ class Answering(nn.Module):
 
 
 class Sized(nn.Module):
-    """Two halves that fit one another at even sizes."""
+    """Concatenates even and odd columns, which works for even widths only."""
 
     def forward(self, x):
         return torch.cat([x[..., ::2], x[..., 1::2]], 1)

@@ -1,4 +1,4 @@
-"""Other people's torch networks: a TorchScript file, a factory with its weights, with BatchNorms anywhere and with a memory."""
+"""Tests third-party torch networks: TorchScript files, factories with weights, BatchNorms anywhere, and recurrent states."""
 
 import sys
 import warnings
@@ -59,7 +59,7 @@ def rtseg(*arguments):
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder of the user's, with her module."""
+    """Change to a user's folder that contains the module of factories."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(sys.modules, "factories", raising=False)
     (tmp_path / "factories.py").write_text(FACTORIES)
@@ -67,7 +67,7 @@ def here(tmp_path, monkeypatch):
 
 
 def lively(network):
-    """BatchNorms whose statistics and weights are not 0 and 1."""
+    """Give BatchNorms statistics and weights other than 0 and 1."""
     torch.manual_seed(3)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -111,7 +111,7 @@ def test_a_monai_net_becomes_int8_with_its_transposed_convolution(here):
     operations = [node.op_type for node in nodes]
     producers = {output: node.op_type for node in nodes for output in node.output}
     scaled = {producers[node.input[0]] for node in nodes if node.op_type == "Mul"}
-    assert scaled == {"ConvTranspose"}  # into the others BatchNorms were folded before they were rounded
+    assert scaled == {"ConvTranspose"}  # the other BatchNorms were folded before quantization
     assert f"{sum(name.startswith('Conv') for name in operations)} convolutions in INT8" in " ".join(done.output.split())
     x = np.random.default_rng(0).standard_normal((1, 1, 32, 48), np.float32)
     for engine in ENGINES:

@@ -1,4 +1,4 @@
-"""One network of several: their mean, or a clear no."""
+"""Tests the average of several networks' weights, and its refusals."""
 
 import networks
 import numpy as np

@@ -1,4 +1,4 @@
-"""Engines that stand in for one another, on real engines."""
+"""Tests failover between real engines."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Hostile model files: each is refused in one line, within limits on time and memory, and no process is left."""
+"""Tests hostile model files: each is refused in one line, within limits on time and memory, and no process is left."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def constant(name, values):
 
 
 def endless(path: Path) -> Path:
-    """A Loop whose condition is always true."""
+    """Write a Loop whose condition is always true."""
     value = helper.make_tensor_value_info
     body = helper.make_graph(
         [
@@ -90,7 +90,7 @@ def unfolding(path: Path, how: str, gigabytes: int = 5) -> Path:
 
 
 def weighted(path: Path, value: float, place: str, dtype=np.float32) -> Path:
-    """A 1x1 convolution whose weight is `value`, which stands in an initializer, a Constant node or a branch of an If."""
+    """Write a 1x1 convolution whose weight is `value`, in an initializer, a Constant node or a branch of an If."""
     weight = constant("weight", np.full((1, 1, 1, 1), value, dtype))
     cast = [helper.make_node("Cast", ["weight"], ["w"], to=TensorProto.FLOAT)]
     conv = helper.make_node("Conv", ["image", "w"], ["logits"])
@@ -154,7 +154,7 @@ def test_a_small_file_that_unfolds_into_gigabytes_is_refused(tmp_path, engine, h
 
 
 def test_memory_and_time_stay_bounded_as_seen_from_outside(tmp_path):
-    """One gigabyte is less than the system refuses at once: the watcher ends the child."""
+    """One gigabyte is not refused by the system itself, so the parent must end the child."""
     path = unfolding(tmp_path / "bomb.onnx", "expand", 1)
     script = (
         "import sys; from pathlib import Path; from rtseg.engines.validation.examination import examine\n"
@@ -183,7 +183,7 @@ def test_memory_and_time_stay_bounded_as_seen_from_outside(tmp_path):
         (np.nan, "branch"),
         (np.inf, "initializer"),
         (np.inf, "constant"),
-    ],  # a single infinity in a branch that is not taken may be the bound of a mask, and is allowed
+    ],  # an infinity in a branch that does not run may be the bound of a mask, and is allowed
 )
 def test_weights_that_are_not_finite_are_refused(tmp_path, engine, value, place):
     refusal(weighted(tmp_path / "bad.onnx", value, place), engine)

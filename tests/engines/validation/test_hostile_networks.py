@@ -1,4 +1,4 @@
-"""Networks made to deceive: what the check of weights, metadata and files beside a model refuses, and what it lets pass."""
+"""Tests hostile networks: the check of weights, metadata and external files refuses them, and accepts valid files."""
 
 import json
 import os
@@ -63,13 +63,13 @@ def kernel(value: float) -> np.ndarray:
 
 
 def convolving(path: Path, weight: onnx.TensorProto) -> Path:
-    """Two convolutions, the first with the tensor as its weight, cast to float32."""
+    """Write two convolutions, the first with `weight` cast to float32."""
     weight.name = "typed"
     return network(path, [helper.make_node("Cast", ["typed"], ["w"], to=TensorProto.FLOAT), *CONV], [weight, LAST])
 
 
 def typed(kind: int, value: float) -> onnx.TensorProto:
-    """A tensor whose values stand in a typed field and not in raw_data."""
+    """Create a tensor with its values in a typed field instead of raw_data."""
     return helper.make_tensor("typed", kind, KERNEL, kernel(value).flatten().tolist())
 
 
@@ -105,7 +105,7 @@ def test_numbers_in_typed_fields_pass(tmp_path: Path, kind: int, value: float) -
 
 
 def hidden_nan(path: Path, place: str) -> Path:
-    """A network with NaN in a place that a look at its initializers alone would miss."""
+    """Write a network with NaN outside its top-level initializers."""
     bad = numpy_helper.from_array(kernel(np.nan), "inner")
     out = helper.make_tensor_value_info("chosen", TensorProto.FLOAT, KERNEL)
     if place == "Constant":
@@ -151,12 +151,12 @@ def test_nan_is_refused_by_whatever_loads_a_network_even_if_trusted(tmp_path: Pa
 
 
 def test_nan_that_is_computed_once_and_for_all_is_refused(tmp_path: Path) -> None:
-    """0 / 0 is folded into a weight, of which OpenVINO makes finite nonsense."""
+    """0 / 0 is folded into a weight, for which OpenVINO returns finite but wrong logits."""
     zeros = numpy_helper.from_array(np.zeros(KERNEL, np.float32), "zeros")
     path = network(tmp_path / "folded.onnx", [helper.make_node("Div", ["zeros", "zeros"], ["w"]), *CONV], [zeros, LAST])
     engine = load_engine(path, spec=SPEC, trusted=True)
     logits, _ = engine.infer(np.ones((1, 1, *networks.SIZE), np.float32), engine.initial_state())
-    assert np.isfinite(logits).all()  # if it ever is not, this check of ours is no longer needed
+    assert np.isfinite(logits).all()  # if this fails, rtseg's check is no longer needed
     with pytest.raises(ModelError, match="computes weights that are NaN"):
         load_engine(path, spec=SPEC)
 
@@ -216,7 +216,7 @@ def test_a_function_in_the_place_of_a_standard_mask_is_no_mask(tmp_path: Path) -
 
 
 def masked(kind: str) -> list[onnx.NodeProto]:
-    """Nodes by which -inf in `m` masks or bounds the image."""
+    """Return nodes that use -inf in `m` to mask or bound the image."""
     softmax = helper.make_node("Softmax", ["masked"], ["logits"])
     if kind == "Add":
         return [helper.make_node("Add", ["image", "m"], ["masked"]), softmax]
@@ -370,7 +370,7 @@ def test_two_descriptions_or_one_without_end_are_refused(tmp_path: Path) -> None
 
 
 class TestTheWireFormat:
-    """Files that no exporter writes, for the reader that must not be led astray by them."""
+    """Tests the parser with malformed files that no exporter writes."""
 
     @pytest.mark.parametrize(
         "content",
@@ -403,7 +403,7 @@ class TestTheWireFormat:
             OnnxFile.read(tmp_path / "many.onnx")
 
     def test_a_value_that_stands_there_twice_is_refused(self, tmp_path: Path) -> None:
-        """A parser merges the two: one that looked at each alone would miss NaN whose type stands in the first."""
+        """Engines merge repeated values: a check of each value alone would miss NaN whose type stands in the first."""
         path = network(tmp_path / "twice.onnx", [helper.make_node("Constant", [], ["w"], value=LAST), *CONV], [LAST])
         coded, tensor = path.read_bytes(), LAST.SerializeToString()
         once = b"\x2a" + bytes([len(tensor)]) + tensor
@@ -433,7 +433,7 @@ class TestTheWireFormat:
 
 
 def loops_when_small(path: Path) -> Path:
-    """A network that turns once at its own size, and without end at any other."""
+    """Write a network whose loop runs once at its own input size, and forever at any other."""
     value = helper.make_tensor_value_info
     body = helper.make_graph(
         [helper.make_node("Identity", ["going"], ["go_on"]), helper.make_node("Neg", ["x_in"], ["x_out"])],
@@ -473,7 +473,7 @@ def test_a_network_that_hangs_at_a_smaller_input_alone_is_not_made_smaller(tmp_p
 
 
 def test_no_module_of_the_working_folder_is_run(tmp_path: Path) -> None:
-    """A stranger's folder may hold a json.py beside the model; `python -m` would run it."""
+    """A downloaded folder may contain a json.py beside the model, which `python -m` would run."""
     for name in ("json", "ctypes", "numpy", "openvino", "rtseg"):
         (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'run')!r}, 'w').close()\n")
     path = networks.recurrent(tmp_path / "good.onnx")
@@ -496,7 +496,7 @@ def test_no_module_of_the_working_folder_is_run(tmp_path: Path) -> None:
 
 @pytest.fixture
 def breeding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A child that starts another process and then computes without end; the file with that one's number."""
+    """Replace the child by one that starts a process and loops forever; return the file with that process's id."""
     (tmp_path / "breeding_child.py").write_text(
         "import subprocess\n"
         "def main(*_):\n"
@@ -514,7 +514,7 @@ def test_what_the_child_started_ends_with_it(tmp_path: Path, monkeypatch: pytest
         examine(networks.recurrent(tmp_path / "good.onnx"), "openvino")
     deadline = time.monotonic() + 20
     while psutil.pid_exists(int(breeding.read_text())) and time.monotonic() < deadline:
-        if psutil.Process(int(breeding.read_text())).status() == psutil.STATUS_ZOMBIE:  # its new parent has not looked yet
+        if psutil.Process(int(breeding.read_text())).status() == psutil.STATUS_ZOMBIE:  # its new parent has not reaped it yet
             break
         time.sleep(0.05)
     assert time.monotonic() < deadline

@@ -1,4 +1,4 @@
-"""Files of torch made to deceive: what loads them refuses weights that are no numbers, and networks that run without end."""
+"""Tests hostile torch files: loading refuses non-finite weights and networks that run forever."""
 
 import time
 import zipfile
@@ -93,7 +93,7 @@ def test_good_files_pass_and_are_tried_once(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_weights_that_inflate_into_gigabytes_are_refused(tmp_path: Path) -> None:
-    """A file of torch is an archive: its records may be deflated, a thousandth of what they take in memory."""
+    """A torch file is an archive whose compressed records may be a thousandth of their size in memory."""
     small, bomb = tmp_path / "small.pt", tmp_path / "bomb.pt"
     torch.save({"weight": torch.zeros(1 << 20)}, small)
     n_bytes = 3 << 30
