@@ -33,10 +33,15 @@ class Kernel(Generic[P, R]):
     """
 
     def __init__(
-        self, truth: Callable[P, R], cases: Callable[[], Iterable[Case]], atol: float, check: Callable[P, None]
+        self,
+        truth: Callable[P, R],
+        cases: Callable[[], Iterable[Case]],
+        atol: float,
+        check: Callable[P, None],
+        name: str | None = None,
     ) -> None:
         update_wrapper(self, truth)
-        self.name = truth.__name__
+        self.name = name or truth.__name__
         self.truth, self.atol, self.backends = truth, atol, dict[str, Callable[P, R]]()
         self._cases, self.check = cases, check
         self._first = next(iter(signature(truth).parameters))
@@ -72,12 +77,16 @@ class Kernel(Generic[P, R]):
 
 
 def kernel(
-    *, cases: Callable[[], Iterable[Case]], atol: float, check: Callable[P, None]
+    *, cases: Callable[[], Iterable[Case]], atol: float, check: Callable[P, None], name: str | None = None
 ) -> Callable[[Callable[P, R]], Kernel[P, R]]:
-    """Make the decorated NumPy function the definition of a kernel, and list it in KERNELS."""
+    """Make the decorated NumPy function the definition of a kernel, and list it in KERNELS.
+
+    name: the key in KERNELS and in reports; the function's own name unless given.
+    """
 
     def define(truth: Callable[P, R]) -> Kernel[P, R]:
-        KERNELS[truth.__name__] = made = Kernel(truth, cases, atol, check)
+        made = Kernel(truth, cases, atol, check, name)
+        KERNELS[made.name] = made
         return made
 
     return define

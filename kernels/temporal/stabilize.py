@@ -55,7 +55,7 @@ def _check_beside(name: str, array: Floats, shape: tuple[int, ...]) -> None:
         raise ImageError(f"{name} of these logits are float32 {shape}, not {found}: start again from the new frame")
 
 
-@kernel(cases=_smoothed_cases, atol=1e-5, check=_check_smoothed)
+@kernel(name="smoothed", cases=_smoothed_cases, atol=1e-5, check=_check_smoothed)
 def smoothed(logits: Floats, past: Floats, weights: Floats, *, out: Floats | None = None) -> Floats:
     """The probability of each class (1, K, h, w) float32, smoothed in time: share * now + (1 - share) * past.
 
@@ -80,7 +80,7 @@ def _check_steadied(logits: Floats, probabilities: Floats, past: Floats, weights
     _check_beside("the probabilities", probabilities, tuple(logits.shape))
 
 
-@kernel(cases=_steadied_cases, atol=1e-4, check=_check_steadied)
+@kernel(name="steadied", cases=_steadied_cases, atol=1e-4, check=_check_steadied)
 def steadied(logits: Floats, probabilities: Floats, past: Floats, weights: Floats, *, out: Floats | None = None) -> Floats:
     """The logits (1, K, h, w) float32 of smoothed probabilities, and a bonus for the class that each node had before.
 

@@ -48,7 +48,7 @@ def _check(planes: Floats, field: Field, *, out: Floats | None = None) -> None:
     check_out(out, tuple(planes.shape), np.float32)
 
 
-@kernel(cases=_cases, atol=1e-5, check=_check)
+@kernel(name="carried", cases=_cases, atol=1e-5, check=_check)
 def carried(planes: Floats, field: Field, *, out: Floats | None = None) -> Floats:
     """Planes (1, K, h, w) float32 of one picture on the next one: bilinear, the edge repeated.
 

@@ -63,6 +63,11 @@ def test_a_kernel_keeps_the_name_and_the_words_of_its_truth() -> None:
     assert KERNELS["blend"] is blend
 
 
+@pytest.mark.parametrize("name", ["carried", "smoothed", "steadied"])
+def test_a_report_key_stays_when_its_function_is_renamed(name: str) -> None:
+    assert KERNELS[name].name == name
+
+
 @pytest.mark.parametrize(
     ("image", "words"),
     [
