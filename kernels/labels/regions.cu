@@ -1,7 +1,7 @@
 // Finds the connected regions of a label map by union-find over pixels. The reference is label_regions in regions.py.
 //
 // V. Oliveira, R. Lotufo, "A study on connected components labeling algorithms using GPUs", SIBGRAPI 2010: each pixel points to
-// another of its region with a lower index, and the lower root wins, so that the root is the region's first pixel in raster order.
+// another of its region with a lower index, and the lower root wins; the root is the first pixel of the region in raster order.
 #include "regions.cuh"
 
 namespace rtseg {
