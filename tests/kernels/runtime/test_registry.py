@@ -1,4 +1,4 @@
-"""Dispatch, and the checks that all backends share."""
+"""Tests the dispatch to backends, and the checks that all backends share."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ LOGITS = np.zeros((1, 2, 8, 8), np.float32)
 
 
 class OnGpu:
-    """All that dispatch and the checks may look at in a device array."""
+    """Has only the attributes of a device array that dispatch and the checks may read."""
 
     __cuda_array_interface__ = {"version": 3}  # noqa: RUF012
 
