@@ -67,7 +67,7 @@ def _compile(function: F, **how: Any) -> F:
     try:
         made = numba.njit(cache=True, **options)(function)
     except RuntimeError as error:  # Numba finds no writable cache folder
-        _log.warning("compiled kernels are not kept (%s): set NUMBA_CACHE_DIR to a folder that can be written", error)
+        _log.warning("compiled kernels are not cached (%s): set NUMBA_CACHE_DIR to a folder that can be written", error)
         made = numba.njit(**options)(function)
     return cast(F, made)
 

@@ -44,7 +44,7 @@ def _check(planes: Floats, field: Field, *, out: Floats | None = None) -> None:
     check_logits(planes)
     if getattr(field, "dtype", None) != np.float32 or tuple(field.shape) != (*planes.shape[2:], 2):
         found = f"{getattr(field, 'dtype', type(field).__name__)} {tuple(getattr(field, 'shape', ()))}"
-        raise ImageError(f"the motion is float32 (h, w, 2) of {tuple(planes.shape)}, not {found}: tell it at their size")
+        raise ImageError(f"the motion is float32 (h, w, 2) of {tuple(planes.shape)}, not {found}: give it at their size")
     check_out(out, tuple(planes.shape), np.float32)
 
 

@@ -77,7 +77,7 @@ def test_the_gpu_s_pictures_come_in_order_and_are_the_cpu_s(
 ) -> None:
     found, said = decoded(video, pictures, libraries, tmp_path)
     expected = [frame.image for frame in open_source(str(video))]
-    assert said == "", "nothing falls back, and nothing is told"
+    assert said == "", "nothing falls back, and nothing is logged"
     assert len(found) == COUNT
     for own, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(own, other)
