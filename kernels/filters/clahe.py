@@ -1,7 +1,7 @@
 """Applies contrast-limited adaptive histogram equalization (CLAHE).
 
 K. Zuiderveld, "Contrast limited adaptive histogram equalization", Graphics Gems IV, 1994: each tile's histogram is clipped at
-`limit` times its mean, the excess is distributed evenly, and a pixel is mapped by the four nearest tiles, bilinearly.
+`limit` times its mean, and the excess is distributed evenly. A pixel is mapped by the four nearest tiles, bilinearly.
 """
 
 from collections.abc import Iterator
