@@ -1,4 +1,4 @@
-"""Pixel work around the network: for each kernel one NumPy truth, and backends that must agree with it."""
+"""Holds the pixel work around the network: each kernel is a NumPy reference with backends that must agree with it."""
 
 from rtseg.kernels.bmode.log_compression import log_compress
 from rtseg.kernels.bmode.persistence import persistence

@@ -1,4 +1,4 @@
-"""Compiling before the first frame comes."""
+"""Compiles the kernels before the first frame arrives."""
 
 import numpy as np
 
@@ -12,15 +12,15 @@ from rtseg.kernels.temporal.warp import carried
 
 
 def warm_up() -> None:
-    """Compile the kernels that a session calls for each frame, grey or RGB, or load them from Numba's cache.
+    """Compile the kernels that a session calls for each frame, gray or RGB, or load them from Numba's cache.
 
-    The first call of a machine takes seconds, later ones a fraction of one: call it before the clock counts.
+    The first call on a machine takes seconds, later ones a fraction of a second: call it before timing anything.
     """
     fit = letterbox((0, 0, 8, 8), (8, 8))
     palette = np.zeros((1, 3), np.uint8)
     logits = np.zeros((1, 2, 8, 8), np.float32)
     for image in (np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.uint8)):
-        for size in ((8, 8), (4, 4)):  # as it is, and resized
+        for size in ((8, 8), (4, 4)):  # at its own size, and resized
             fit_input(image, letterbox((0, 0, 8, 8), size), (0.0,), (1.0,))
         blend(image, argmax_labels(logits, fit, (8, 8)), palette, 0.5)
     weights, motion = np.ones(2, np.float32), np.zeros((8, 8, 2), np.float32)

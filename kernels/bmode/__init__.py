@@ -1,1 +1,1 @@
-"""B-mode image formation: log compression, persistence, scan conversion."""
+"""Holds the kernels of B-mode image formation: log compression, persistence, scan conversion."""

@@ -1,4 +1,4 @@
-// Log compression, from the envelope of an echo to 8-bit B-mode. The definition is log_compression.py.
+// Compresses the envelope of an echo logarithmically to 8-bit B-mode. The reference is log_compression.py.
 #include <cstdint>
 
 #include "../runtime/launch.cuh"

@@ -1,4 +1,4 @@
-"""Log compression: from the envelope of an echo to 8-bit B-mode.
+"""Compresses the envelope of an echo logarithmically to 8-bit B-mode.
 
 level = 255 (1 + 20 log10(envelope / reference) / dynamic range), as in J. A. Jensen's B-mode examples (Field II).
 """
@@ -21,7 +21,7 @@ from rtseg.kernels.runtime.registry import Case, kernel
 Floats = npt.NDArray[np.float32]
 
 DECIBELS = 20 * 0.30102999566398120  # of a doubled amplitude
-LOG2 = (1.44255311, -0.71828141, 0.45826847, -0.27953344, 0.1234472, -0.02645599)  # log2(1 + m) from m on, to 2e-6: a fit
+LOG2 = (1.44255311, -0.71828141, 0.45826847, -0.27953344, 0.1234472, -0.02645599)  # of log2(1 + m) by powers of m, to 2e-6
 
 
 def _cases() -> Iterator[Case]:
@@ -49,9 +49,9 @@ def _check(envelope: Floats, reference: float, dynamic_range_db: float = 60.0, *
 
 @kernel(cases=_cases, atol=1, check=_check)
 def log_compress(envelope: Floats, reference: float, dynamic_range_db: float = 60.0, *, out: Image | None = None) -> Image:
-    """The grey levels (H, W) uint8 of an envelope (H, W) float32 of linear amplitude.
+    """Return the gray levels (H, W) uint8 of an envelope (H, W) float32 of linear amplitude.
 
-    reference: the amplitude that is white. dynamic_range_db: how far below it black begins; more of it shows weaker echoes.
+    reference: the amplitude that is white. dynamic_range_db: from white down to black; a larger one shows weaker echoes.
     NaN, zero and negative amplitudes are black, infinite ones white. Raises ImageError, ConfigError.
     """
     clean = np.where(envelope > 0, envelope, 0).astype(np.float64)
@@ -76,7 +76,10 @@ def _log_compress_numba(
 def _compress_rows(
     bits: npt.NDArray[np.int32], gain: np.float32, shift: np.float32, result: Image, first: int, end: int
 ) -> None:
-    """log2 from a float's own bits: its exponent, and a polynomial of its mantissa."""
+    """Compress rows first..end: log2 is a float's exponent plus a polynomial of its mantissa.
+
+    bits: the envelope (H, W), viewed as int32.
+    """
     for y in range(first, end):
         row, target = bits[y], result[y]
         for x in range(target.size):

@@ -1,4 +1,4 @@
-// Temporal persistence: each picture moves towards the new frame by a share of the difference. The definition is
+// Applies temporal persistence: each image moves toward the new frame by a share of the difference. The reference is
 // persistence.py.
 #include <cstdint>
 
@@ -8,7 +8,7 @@ namespace rtseg {
 
 constexpr int kPersistenceThreads = 256;
 
-// part: the new frame's weight in 256ths. out: may be either input, each number is read before it is written.
+// part: the new frame's weight in 256ths. out: may be either input, each value is read before it is written.
 __global__ void __launch_bounds__(kPersistenceThreads)
     persistence(const uint8_t* image, const uint8_t* previous, int part, size_t count, uint8_t* out) {
   const size_t i = blockIdx.x * size_t{kPersistenceThreads} + threadIdx.x;

@@ -1,4 +1,4 @@
-"""Temporal persistence, as scanners have it: each picture moves towards the new frame by a share of the difference."""
+"""Applies temporal persistence as scanners do: each image moves toward the new frame by a share of the difference."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from rtseg.kernels.runtime.cuda import launch
 from rtseg.kernels.runtime.device_array import room_on_device, size_of
 from rtseg.kernels.runtime.registry import Case, kernel
 
-WHOLE = 256  # weights are counted in parts of this
+WHOLE = 256  # a weight of 1 in fixed point
 
 
 def _cases() -> Iterator[Case]:
@@ -35,10 +35,10 @@ def _check(image: Image, previous: Image, weight: float = 0.5, *, out: Image | N
 
 @kernel(cases=_cases, atol=0, check=_check)
 def persistence(image: Image, previous: Image, weight: float = 0.5, *, out: Image | None = None) -> Image:
-    """The picture previous + weight * (image - previous), rounded away from previous, so that a still scene is reached.
+    """Return previous + weight * (image - previous), rounded away from `previous`, so that a still scene is reached.
 
-    image, previous: (H, W) grey or (H, W, 3) RGB uint8; the result is the `previous` of the next frame, and `out` may be
-    either. weight: in [0, 1], counted in 256ths; less of it persists longer. Raises ImageError, ConfigError.
+    image, previous: (H, W) gray or (H, W, 3) RGB uint8; the result is the `previous` of the next frame, and `out` may be
+    either. weight: in [0, 1], in steps of 1/256; a smaller one persists longer. Raises ImageError, ConfigError.
     """
     difference = image.astype(np.int64) - previous
     moved = (abs(difference) * round(weight * WHOLE) + WHOLE - 1) // WHOLE

@@ -1,16 +1,16 @@
-// Scan conversion between beams and the fan, bilinearly. The definition is scan_conversion.py.
+// Converts between beams and the fan of a probe, bilinearly. The reference is scan_conversion.py.
 //
-// Where each pixel is found depends on the probe alone: the table comes from the host, once, and is read for each frame.
+// The source position of each pixel depends only on the probe: the host uploads the table once, and each frame reads it.
 #include <cstdint>
 
 #include "../runtime/launch.cuh"
 
 namespace rtseg {
 
-constexpr int kSampleThreads = 256, kParts = 256;  // a pixel is divided into so many, both ways
+constexpr int kSampleThreads = 256, kParts = 256;  // subpixel steps along each axis
 
 struct Found {
-  int row, column;  // in parts of a pixel; the row is negative outside
+  int row, column;  // in 256ths of a pixel; the row is negative outside
 };
 
 __global__ void __launch_bounds__(kSampleThreads)
@@ -30,7 +30,7 @@ __global__ void __launch_bounds__(kSampleThreads)
   out[i] = static_cast<uint8_t>(mixed);
 }
 
-// places: for each of `count` pixels of the result row and column, in 256ths of a pixel; a negative row is outside.
+// places: the source row and column of each of `count` result pixels, in 256ths of a pixel; a negative row is outside.
 RTSEG_API int rtseg_sample(const uint8_t* image, int height, int width, const int* places, size_t count, uint8_t* out,
                            void* stream) {
   const unsigned grid = blocks(count, kSampleThreads);

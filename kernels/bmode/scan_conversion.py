@@ -1,4 +1,4 @@
-"""Scan conversion between beams and the fan that a curved or phased probe sees, bilinearly."""
+"""Converts between beams and the fan of a curved or phased-array probe, bilinearly."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,23 +20,21 @@ from rtseg.kernels.runtime.registry import Case, kernel
 Doubles = npt.NDArray[np.float64]
 Corner = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]
 
-PARTS = 256  # a pixel is divided into so many, both ways
+PARTS = 256  # subpixel steps along each axis
 
 
 @dataclass(frozen=True, slots=True)
 class Fan:
-    """A fan in a picture.
+    """Describes a fan-shaped sector of an image. Raises ConfigError where it is empty.
 
-    apex: (y, x) in pixels, where the beams meet, above the picture for a curved probe. near, far: the first and the last
-    sample's distance from it in pixels. left, right: the first and the last beam's angle in radians, 0 downwards, positive to
-    the right of the picture.
+    Angles are 0 downward and positive toward the right of the image.
     """
 
-    apex: tuple[float, float]
-    near: float
-    far: float
-    left: float
-    right: float
+    apex: tuple[float, float]  # (y, x) in pixels of the point where the beams meet; above the image for a curved probe
+    near: float  # distance of the first sample from the apex in pixels
+    far: float  # distance of the last sample from the apex in pixels
+    left: float  # angle of the first beam in radians
+    right: float  # angle of the last beam in radians
 
     def __post_init__(self) -> None:
         if not (0 <= self.near < self.far < 1e6 and -np.pi <= self.left < self.right <= np.pi):
@@ -67,16 +65,17 @@ def _check(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None 
 
 @kernel(cases=_cases, atol=0, check=_check)
 def to_fan(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Image:
-    """The fan (H, W) uint8 of beams (samples, beams) uint8: the first row is nearest, the first column leftmost; 0 outside.
+    """Convert beams (samples, beams) uint8 to a fan (H, W) uint8, 0 outside.
 
-    shape: (H, W) of the result. Raises ImageError, ConfigError.
+    image: the first row is nearest to the probe, the first column leftmost. shape: (H, W) of the result.
+    Raises ImageError, ConfigError.
     """
     return placed(_sampled(image, *_fan_places(fan, shape, image.shape)), out)
 
 
 @kernel(cases=_cases, atol=0, check=_check)
 def to_beams(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Image:
-    """The beams (samples, beams) uint8 of a picture (H, W) uint8 with a fan in it; 0 where it leaves the picture.
+    """Convert the fan in an image (H, W) uint8 to beams (samples, beams) uint8, 0 where it leaves the image.
 
     shape: (samples, beams) of the result. Raises ImageError, ConfigError.
     """
@@ -84,21 +83,24 @@ def to_beams(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | Non
 
 
 def _fan_places(fan: Fan, shape: tuple[int, int], beams: tuple[int, ...]) -> tuple[Doubles, Doubles]:
-    """Where each pixel of the fan is found in the beams: row, column."""
+    """Return the row and column in the beams of each pixel of the fan."""
     y, x = np.indices(shape, np.float64) - np.reshape(fan.apex, (2, 1, 1))
     row = (np.hypot(y, x) - fan.near) / (fan.far - fan.near) * (beams[0] - 1)
     return row, (np.arctan2(x, y) - fan.left) / (fan.right - fan.left) * (beams[1] - 1)
 
 
 def _beam_places(fan: Fan, shape: tuple[int, int]) -> tuple[Doubles, Doubles]:
-    """Where each sample of each beam is found in the picture: row, column."""
+    """Return the row and column in the image of each sample of each beam."""
     distance = np.linspace(fan.near, fan.far, shape[0])[:, None]
     angle = np.linspace(fan.left, fan.right, shape[1])
     return fan.apex[0] + distance * np.cos(angle), fan.apex[1] + distance * np.sin(angle)
 
 
 def _corners(row: Doubles, column: Doubles, shape: tuple[int, ...]) -> Corner:
-    """The pixel above and left of each place, -1 where it is outside, and how far on the place is, in 256ths."""
+    """Return the pixel above and left of each position, and the position's offset from it in 256ths of a pixel.
+
+    row, column: of the positions. shape: of the image. A position outside has row -1.
+    """
     inside = (row > -1e-6) & (row < shape[0] - 1 + 1e-6) & (column > -1e-6) & (column < shape[1] - 1 + 1e-6)
     places = [np.where(inside, np.rint(axis * PARTS), 0).astype(np.int32) for axis in (row, column)]
     top, left = (place // PARTS for place in places)
@@ -162,7 +164,7 @@ def _sample_rows(image: Image, corners: Corner, result: Image, first: int, end: 
 Corners = Callable[..., Corner]
 
 
-MOST_KEPT = 16  # tables of places on the device
+MOST_KEPT = 16  # cached tables on the device
 
 
 _kept: dict[tuple[object, ...], DeviceArray] = {}
@@ -179,9 +181,10 @@ def _to_beams_cuda(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image
 
 
 def _places(corners: Corners, fan: Fan, shape: tuple[int, ...], image: tuple[int, ...], stream: int) -> DeviceArray:
-    """Where each pixel of the result is found, (H, W, 2) int32 in parts of a pixel, a negative row outside.
+    """Return the source position of each pixel, (H, W, 2) int32 in 256ths of a pixel; a negative row is outside.
 
-    Kept on the device, since it changes with the probe's depth alone; a graph reads it until MOST_KEPT others have come.
+    The table is cached on the device, since it changes only with the probe's depth. A graph may read it until `MAX_TABLES`
+    others have been made.
     """
     key = (pool(), corners, fan, shape, image, stream)
     if key not in _kept:

@@ -1,1 +1,1 @@
-"""Filters of gray images: speckle, noise, contrast."""
+"""Holds filters of gray images against speckle and noise, and for contrast."""

@@ -1,4 +1,4 @@
-// The bilateral filter: a mean over near pixels of a like grey. The definition is bilateral.py.
+// Smooths with the bilateral filter: a mean over near pixels of similar gray level. The reference is bilateral.py.
 #include "window.cuh"
 
 namespace rtseg {

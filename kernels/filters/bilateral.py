@@ -1,4 +1,4 @@
-"""The bilateral filter: a mean over near pixels of a like grey.
+"""Smooths gray images with the bilateral filter: a mean over near pixels of similar gray level.
 
 C. Tomasi, R. Manduchi, "Bilateral filtering for gray and color images", ICCV 1998:
 weight = exp(-distance^2 / (2 reach^2)) exp(-difference^2 / (2 contrast^2)), over a disc.
@@ -23,13 +23,13 @@ from rtseg.kernels.runtime.registry import Case, kernel
 Floats = npt.NDArray[np.float32]
 Sums = tuple[Floats, Floats, Floats, Floats]
 
-BLOCK = 512  # pixels of a row that are worked on at a time, so that all that is at hand stays in the first cache
+BLOCK = 512  # pixels of a row per pass, so that the scratch memory stays in the L1 cache
 ROWS, WIDE = 16, np.uint64(BLOCK + 32)
 TOP, UP, HERE, DOWN, BOTTOM = (np.uint64(row * int(WIDE)) for row in range(5))
 BESIDE, BEYOND, UNDER, OVER, FAR_UNDER, FAR_BETWEEN, FAR_OVER, RIGHT_UNDER, LEFT_OVER, LEFT_UNDER, RIGHT_OVER = (
     np.uint64(row * int(WIDE)) for row in range(5, 16)
 )
-ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  # unsigned places need no look at their sign
+ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  # unsigned: an index has no sign to check
 
 
 def _cases() -> Iterator[Case]:
@@ -46,10 +46,10 @@ def _check(image: Image, size: int = 5, contrast: float = 30.0, reach: float = 2
 
 @kernel(cases=_cases, atol=1, check=_check)
 def bilateral(image: Image, size: int = 5, contrast: float = 30.0, reach: float = 2.0, *, out: Image | None = None) -> Image:
-    """A grey image (H, W) uint8, smooth but for its edges, alike.
+    """Smooth a gray image (H, W) uint8 and preserve its edges; the result has the same shape and dtype.
 
-    size: the disc's diameter in pixels, odd, 3 to 15. contrast: the deviation of greys that are alike, in grey levels; more of
-    it smooths more. reach: the deviation of distances, in pixels. Raises ImageError, ConfigError.
+    size: the disk's diameter in pixels, odd, 3 to 15. contrast: the standard deviation of the range weights in gray levels; a
+    larger one smooths more. reach: the standard deviation of the spatial weights in pixels. Raises ImageError, ConfigError.
     """
     seen, near = windows(image, size), _nearness(size, reach)
     weights = np.exp(-((seen - image[..., None, None]) ** 2) / (2 * contrast**2)) * near
@@ -57,7 +57,7 @@ def bilateral(image: Image, size: int = 5, contrast: float = 30.0, reach: float 
 
 
 def _nearness(size: int, reach: float) -> npt.NDArray[np.float64]:
-    """The weights by distance (size, size), 0 outside the disc."""
+    """Return the spatial weights (size, size), 0 outside the disk."""
     y, x = np.indices((size, size)) - size // 2
     near: npt.NDArray[np.float64] = np.where(y**2 + x**2 <= (size // 2) ** 2, np.exp(-(y**2 + x**2) / (2 * reach**2)), 0)
     return near
@@ -87,10 +87,10 @@ def _bilateral_numba(
 
 @making
 def _rows_of_5(padded: Image, sharpness: np.float32, farness: np.float32, result: Image, first: int, end: int) -> None:
-    """Rows first..end with the disc of 13 pixels. Two pixels weigh each other alike, so that each pair is weighed once.
+    """Filter rows first..end with the disk of 13 pixels; the weight of a pair is symmetric, so that it is computed once.
 
-    sharpness, farness: -1/16 of the exponent's factors of squared grey levels and of squared pixels. What is at hand lies in
-    one array whose rows begin at fixed places, which tells a loop that they do not overlap.
+    sharpness, farness: -1/16 of the exponent's factors for squared gray levels and for squared pixels. The scratch memory is
+    one array with rows at fixed offsets, so that the compiler can prove that they do not overlap.
     """
     near = np.zeros(ROWS * WIDE, np.float32)
     for start in range(0, result.shape[1], BLOCK):
@@ -106,7 +106,7 @@ def _rows_of_5(padded: Image, sharpness: np.float32, farness: np.float32, result
 
 @compiled
 def _turn(near: Floats) -> None:
-    """Move on by a row."""
+    """Shift the scratch rows by one image row."""
     for x in range(FOUR * WIDE):
         near[x] = near[x + WIDE]
     for x in range(WIDE):
@@ -119,7 +119,7 @@ def _turn(near: Floats) -> None:
 
 @fused
 def _weigh_partners(near: Floats, width: np.uint64, sharpness: np.float32, farness: np.float32) -> None:
-    """How each pixel of the middle row and its six partners to the right and below weigh each other."""
+    """Compute the weights of each pixel of the middle row and its six partners to the right and below."""
     two, four = farness * np.float32(2), farness * np.float32(4)
     for x in range(width):
         value = near[HERE + x]
@@ -139,7 +139,7 @@ def _alike(one: np.float32, other: np.float32, sharpness: np.float32, far: np.fl
 
 @fused
 def _average(near: Floats, target: Image) -> None:
-    """The weighted mean of each pixel of the middle row, which is two columns further in."""
+    """Write the weighted mean of each pixel of the middle row; `near` has two more columns on the left."""
     for x in range(np.uint64(target.size)):
         left, middle, right = ONE + x, TWO + x, THREE + x
         above, below = near[HERE + middle], np.float32(1)
@@ -172,9 +172,9 @@ def _average(near: Floats, target: Image) -> None:
 
 @making
 def _rows(padded: Image, near: Floats, sharpness: np.float32, result: Image, first: int, end: int) -> None:
-    """Rows first..end. Two pixels weigh each other alike, so a row is met with those below it alone, for both at once.
+    """Filter rows first..end; the weight of a pair is symmetric, so that each row is paired only with the rows below it.
 
-    The rows that a window reaches down to go round in `levels` and in the sums `above` and `below` the fraction's bar.
+    Ring buffers hold the gray levels, the numerators (`above`) and the denominators (`below`) of the rows in reach.
     """
     shape = near.shape[0] // 2 + 1, padded.shape[1]
     levels, above, below = np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.float32)
@@ -222,7 +222,7 @@ def _convert(row: Image, levels: Floats) -> None:
 
 @compiled
 def _begin(row: Image, levels: Floats, above: Floats, below: Floats) -> None:
-    """Each pixel begins with itself."""
+    """Start the sums of each pixel with the pixel itself."""
     for x in range(levels.size):
         levels[x] = above[x] = np.float32(row[x])
         below[x] = 1

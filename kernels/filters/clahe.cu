@@ -1,4 +1,4 @@
-// Contrast-limited adaptive histogram equalisation in two launches. The definition is clahe.py.
+// Applies contrast-limited adaptive histogram equalization in two launches. The reference is clahe.py.
 #include <cstdint>
 
 #include "../runtime/launch.cuh"
@@ -8,7 +8,7 @@ namespace rtseg {
 constexpr int kLevels = 256, kWarps = kLevels / 32;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
-// The sum of `value` over the threads up to this one, of a block of kLevels; `sums` is shared memory, one a warp.
+// Returns the inclusive prefix sum of `value` over a block of kLevels threads; `sums` is shared memory, one per warp.
 __device__ inline float running_sum(float value, float* sums) {
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   for (int by = 1; by < 32; by *= 2) {
@@ -22,7 +22,7 @@ __device__ inline float running_sum(float value, float* sums) {
   return value;
 }
 
-// A block is a tile, and a thread one of its 256 levels: the grey level that it becomes.
+// Each block maps one tile, each thread one of its 256 gray levels.
 __global__ void __launch_bounds__(kLevels) equalise(const uint8_t* image, int height, int width, float limit, float* maps) {
   __shared__ unsigned counts[kLevels];
   __shared__ float sums[kWarps];
@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(kLevels) equalise(const uint8_t* image, int he
   maps[(static_cast<size_t>(blockIdx.y) * gridDim.x + blockIdx.x) * kLevels + level] = below * 255.0f / size;
 }
 
-struct Between {  // two tiles, by their centres
+struct Between {  // two tiles, by their centers
   int before, after;
   float share;
 };
@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(kLevels)
   out[at] = static_cast<uint8_t>(fminf(above + (below - above) * row.share + 0.5f, 255.0f));
 }
 
-// rows, columns: how many tiles. maps: rows * columns * 256 floats to work in.
+// rows, columns: of tiles. maps: rows * columns * 256 floats of scratch memory.
 RTSEG_API int rtseg_clahe(const uint8_t* image, int height, int width, float limit, int rows, int columns, float* maps,
                           uint8_t* out, void* stream) {
   const int code = launch(equalise, dim3(columns, rows), kLevels, 0, stream, image, height, width, limit, maps);

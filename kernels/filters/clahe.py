@@ -1,7 +1,7 @@
-"""Contrast-limited adaptive histogram equalisation.
+"""Applies contrast-limited adaptive histogram equalization (CLAHE).
 
 K. Zuiderveld, "Contrast limited adaptive histogram equalization", Graphics Gems IV, 1994: each tile's histogram is clipped at
-`limit` times its mean, what was cut is shared out evenly, and a pixel is mapped by the four nearest tiles, bilinearly.
+`limit` times its mean, and the excess is distributed evenly. A pixel is mapped by the four nearest tiles, bilinearly.
 """
 
 from collections.abc import Iterator
@@ -39,9 +39,9 @@ def _check(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | Non
 
 @kernel(cases=_cases, atol=1, check=_check)
 def clahe(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | None = None) -> Image:
-    """A grey image (H, W) uint8 with its contrast evened out, alike.
+    """Equalize the contrast of a gray image (H, W) uint8; the result has the same shape and dtype.
 
-    limit: how many times the mean a histogram's bin may hold; more of it gives more contrast, 1 almost none. tiles: along each
+    limit: of a histogram bin, in multiples of the mean; a higher one gives more contrast, 1 almost none. tiles: along each
     side. Raises ImageError, ConfigError.
     """
     rows, columns = _edges(image.shape[0], tiles), _edges(image.shape[1], tiles)
@@ -54,13 +54,13 @@ def clahe(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | None
 
 
 def _edges(size: int, tiles: int) -> list[tuple[int, int]]:
-    """Where the tiles of an axis begin and end; an axis shorter than `tiles` has one for each pixel."""
+    """Return the start and end of each tile of an axis; an axis shorter than `tiles` has one per pixel."""
     count = min(size, tiles)
     return [(tile * size // count, (tile + 1) * size // count) for tile in range(count)]
 
 
 def _map(tile: Image, limit: float) -> npt.NDArray[np.float64]:
-    """The grey level that each of the 256 becomes."""
+    """Return the new gray level of each of the 256 levels, (256,) float64."""
     counts = np.bincount(tile.ravel(), minlength=256).astype(np.float64)
     most = limit * tile.size / 256
     clipped = np.minimum(counts, most)
@@ -69,7 +69,7 @@ def _map(tile: Image, limit: float) -> npt.NDArray[np.float64]:
 
 
 def _between(size: int, tiles: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """For each pixel of an axis the tile whose centre lies before it, and how far on to the next it is."""
+    """Return for each pixel of an axis the tile whose center lies before it, and the fraction of the way to the next."""
     at = np.clip((np.arange(size) + 0.5) * tiles / size - 0.5, 0, tiles - 1)
     before = np.floor(at).astype(np.int64)
     return before, at - before
@@ -96,7 +96,10 @@ def _clahe_numba(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image
 
 @lru_cache(maxsize=32)
 def _axis(size: int, tiles: int) -> tuple[Indices, Indices, Floats, Indices]:
-    """The tiles' edges, `_between`, and the first pixel behind the centre of each tile. They are shared, so read-only."""
+    """Return the tiles' edges, the result of `_neighbor_tiles`, and the first pixel after each tile's center.
+
+    The arrays are cached and read-only.
+    """
     edges = np.array(_edges(size, tiles))
     before, share = _between(size, len(edges))
     starts = np.searchsorted(before, np.arange(len(edges) + 1))
@@ -107,7 +110,10 @@ def _axis(size: int, tiles: int) -> tuple[Indices, Indices, Floats, Indices]:
 def _map_tiles(
     image: Image, rows: Indices, columns: Indices, limit: float, counts: Counts, maps: Floats, first: int, end: int
 ) -> None:
-    """As `_map`, for rows first..end of tiles; counts: to work in, of each grey level."""
+    """Write the map of each tile in rows first..end of tiles, as `_equalization_map` does.
+
+    counts: (256,), scratch.
+    """
     for row in range(first, end):
         for column in range(columns.shape[0]):
             counts[:] = 0
@@ -121,7 +127,10 @@ def _map_tiles(
 
 @fused
 def _sum_up(counts: Counts, size: int, most: float, levels: Floats) -> None:
-    """The grey level that each of the 256 becomes. Whole numbers are summed, so that no sum waits for the one before."""
+    """Write the new gray level of each of the 256 levels.
+
+    The sums are integers, since a chain of float additions has a longer latency.
+    """
     over, many = 0, 0
     for level in range(256):
         if counts[level] > most:
@@ -144,12 +153,12 @@ def _map_rows(
     down: Floats,
     starts: Indices,
     along: Floats,
-    mixed: Floats,  # to work in: (tiles, 256)
+    mixed: Floats,  # (tiles, 256), scratch
     result: Image,
     first: int,
     end: int,
 ) -> None:
-    """The maps of two rows of tiles are mixed once for each row of pixels, so that a pixel looks up two and not four."""
+    """Map rows first..end: mix the maps of two rows of tiles once per row, so that a pixel needs two lookups, not four."""
     tiles = maps.shape[1]
     for y in range(first, end):
         share, below = down[y], min(above[y] + 1, maps.shape[0] - 1)
@@ -164,14 +173,14 @@ def _map_rows(
 
 @fused
 def _mix(upper: Floats, lower: Floats, share: np.float32, mixed: Floats) -> None:
-    """The map between two tiles above one another."""
+    """Write the map between two vertically adjacent tiles."""
     for level in range(256):
         mixed[level] = upper[level] + (lower[level] - upper[level]) * share
 
 
 @fused
 def _look_up(line: Image, near: Floats, behind: Floats, along: Floats, result: Image) -> None:
-    """Map pixels between two tiles beside one another."""
+    """Map pixels between two horizontally adjacent tiles."""
     for x in range(np.uint64(line.size)):
         level = line[x]
         result[x] = np.uint8(near[level] + (behind[level] - near[level]) * along[x] + np.float32(0.5))

@@ -1,4 +1,4 @@
-// Diffusion of a grey image in steps, one launch a step: what SRAD and Perona-Malik share.
+// Diffuses a gray image in steps, one launch per step: shared by SRAD and Perona-Malik.
 #pragma once
 #include <cstdint>
 
@@ -7,7 +7,7 @@
 namespace rtseg {
 
 constexpr int kStepWidth = 32, kStepHeight = 8, kStepThreads = kStepWidth * kStepHeight;
-constexpr int kAround = 2;  // pixels around a tile: a neighbour's coefficient needs that neighbour's neighbours
+constexpr int kAround = 2;  // pixels around a tile: a neighbor's coefficient needs that neighbor's neighbors
 constexpr int kPitch = kStepWidth + 2 * kAround, kRows = kStepHeight + 2 * kAround;
 
 struct Neighbours {  // each minus the value
@@ -58,7 +58,7 @@ int launch_step(const From* from, int height, int width, float offset, Rule rule
                 height, width, offset, rule, to);
 }
 
-// All steps: the first reads the image and the last writes it. rule_at(i): the rule of step i. between: 2 * height * width.
+// Runs all steps: the first reads `image`, the last writes `out`. rule_at(i): the rule of step i. between: 2 * height * width.
 template <typename RuleAt>
 int diffuse_image(const uint8_t* image, int height, int width, float offset, int steps, RuleAt rule_at, float* between,
                   uint8_t* out, void* stream) {

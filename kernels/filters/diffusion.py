@@ -1,4 +1,4 @@
-"""Diffusion of a grey image in steps: what SRAD and Perona-Malik share."""
+"""Diffuses a gray image in steps: shared by SRAD and Perona-Malik."""
 
 from collections.abc import Callable, Sequence
 
@@ -15,14 +15,18 @@ Rows = Callable[[Floats, Floats, np.float32, np.float32, int, int], None]  # now
 
 
 def differences(values: Doubles) -> tuple[Doubles, Doubles, Doubles, Doubles]:
-    """The neighbours above, below, left and right minus each value (H, W); none at the edge."""
+    """Return the neighbors above, below, left and right minus each value (H, W); 0 at the edge."""
     padded = np.pad(values, 1, mode="edge")
     above, below, left, right = padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
     return above - values, below - values, left - values, right - values
 
 
 def diffuse(image: Image, offset: float, strengths: Sequence[float], step: float, rows: Rows, out: Image | None) -> Image:
-    """Run compiled `rows` once for each strength over (H, W + 2) float32, whose outer columns repeat the edge."""
+    """Run the compiled loop `rows` once per strength, and return the image as uint8.
+
+    offset: added to the gray levels in between. step: of time. rows: reads and writes (H, W + 2) float32, whose outer columns
+    repeat the edge.
+    """
     height, width = image.shape
     result, source = room(out, image.shape, np.uint8), readable(image)
     now, then = np.empty((height, width + 2), np.float32), np.empty((height, width + 2), np.float32)
@@ -36,7 +40,7 @@ def diffuse(image: Image, offset: float, strengths: Sequence[float], step: float
 
 @compiled
 def repeat_edge(row: Floats) -> None:
-    """Fill the outer columns of a row (W + 2,) with their neighbours."""
+    """Fill the outer columns of a row (W + 2,) with their neighbors."""
     row[0], row[-1] = row[1], row[-2]
 
 

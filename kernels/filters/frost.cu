@@ -1,10 +1,10 @@
-// The Frost filter: a mean whose weights fall off faster where the picture varies more. The definition is frost.py.
+// Reduces speckle with the Frost filter: weights decay faster where the image varies more. The reference is frost.py.
 #include "window.cuh"
 
 namespace rtseg {
 
-constexpr float kFarthest = 16.0f;  // exp(-16) is no weight
-constexpr float kSmallest = 1e-6f;  // a mean below it is black
+constexpr float kFarthest = 16.0f;  // exp(-16) is a negligible weight
+constexpr float kSmallest = 1e-6f;  // avoids a division by zero on black
 
 struct Frost {
   float damping;

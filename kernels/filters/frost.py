@@ -1,4 +1,4 @@
-"""The Frost filter: a weighted mean whose weights fall off faster where the picture varies more.
+"""Reduces speckle with the Frost filter: a weighted mean whose weights decay faster where the image varies more.
 
 V. Frost et al., "A model for radar images and its application to adaptive digital filtering of multiplicative noise", IEEE
 TPAMI 4(2), 1982: weight = exp(-damping * Ci^2 * distance), Ci = local deviation / local mean, distance in pixels.
@@ -22,7 +22,7 @@ from rtseg.kernels.runtime.registry import Case, kernel
 
 Floats = npt.NDArray[np.float32]
 
-SMALLEST = np.float32(1e-6)  # a mean below it is black
+SMALLEST = np.float32(1e-6)  # avoids a division by zero on black
 
 
 def _cases() -> Iterator[Case]:
@@ -38,10 +38,10 @@ def _check(image: Image, size: int = 5, damping: float = 2.0, *, out: Image | No
 
 @kernel(cases=_cases, atol=1, check=_check)
 def frost(image: Image, size: int = 5, damping: float = 2.0, *, out: Image | None = None) -> Image:
-    """A grey image (H, W) uint8 without much of its speckle, alike.
+    """Reduce the speckle of a gray image (H, W) uint8; the result has the same shape and dtype.
 
-    size: of the window in pixels, odd, 3 to 15. damping: how fast weights fall off; less of it smooths more, 0 is the plain
-    mean. Raises ImageError, ConfigError.
+    size: of the window in pixels, odd, 3 to 15. damping: the rate at which weights decay; a lower one smooths more, 0 is the
+    plain mean. Raises ImageError, ConfigError.
     """
     mean, variance = moments(image, size)
     rate = np.minimum(damping * variance / np.maximum(mean, SMALLEST) ** 2, FARTHEST)
@@ -56,7 +56,7 @@ def _distances(size: int) -> npt.NDArray[np.float64]:
 
 @lru_cache(maxsize=len(SIZES))
 def _rings(size: int) -> tuple[npt.NDArray[np.int64], Floats]:
-    """The window's pixels by distance: for each pixel its ring (size, size), and for each ring its distance."""
+    """Group the window's pixels by distance: each pixel's ring (size, size), and each ring's distance in pixels."""
     distances, ring = np.unique(_distances(size), return_inverse=True)
     return readable(ring.reshape(size, size)), readable(distances.astype(np.float32))
 
@@ -83,7 +83,7 @@ def _frost_rows(
     first: int,
     end: int,
 ) -> None:
-    """Rows first..end: pixels at one distance share a weight, so they are added up first and weighted together."""
+    """Filter rows first..end: pixels at one distance share a weight, so that they are added up before weighting."""
     size, width = ring.shape[0], result.shape[1]
     columns = np.zeros((2, padded.shape[1]), np.int32)
     total = np.empty((2, width), np.int32)

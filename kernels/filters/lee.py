@@ -1,4 +1,4 @@
-"""The Lee filter: flat tissue takes its local mean, and what stands out of the speckle stays.
+"""Reduces speckle with the Lee filter: uniform tissue takes its local mean, stronger structure stays.
 
 J.-S. Lee, "Digital image enhancement and noise filtering by use of local statistics", IEEE TPAMI 2(2), 1980:
 out = mean + k (value - mean), k = 1 - Cu^2 / Ci^2, Ci = local deviation / local mean, Cu = that of pure speckle.
@@ -15,10 +15,10 @@ from rtseg.kernels.runtime.registry import kernel
 
 @kernel(cases=pull_cases, atol=1, check=check_pull)
 def lee(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> Image:
-    """A grey image (H, W) uint8 without much of its speckle, alike.
+    """Reduce the speckle of a gray image (H, W) uint8; the result has the same shape and dtype.
 
-    size: of the window in pixels, odd, 3 to 15. noise: Cu, the deviation of speckle over its mean in uniform tissue, about
-    0.15 in 8-bit B-mode; more of it smooths more, 0 changes nothing. Raises ImageError, ConfigError.
+    size: of the window in pixels, odd, 3 to 15. noise: Cu, the coefficient of variation of speckle in uniform tissue, about
+    0.15 in 8-bit B-mode; a higher one smooths more, 0 changes nothing. Raises ImageError, ConfigError.
     """
     return placed(grey_levels(pulled(image, size, noise, 1)), out)
 

@@ -1,7 +1,7 @@
-// The median filter. The definition is median.py.
+// Filters with the median. The reference is median.py.
 //
-// Forgetting (A. Paeth, "Median finding on a 3x3 grid", Graphics Gems, 1990): of any n / 2 + 2 of the n pixels neither the
-// least nor the greatest is the median, so both are forgotten and the next pixel comes in. All stays in registers.
+// Forgetful selection (A. Paeth, "Median finding on a 3x3 grid", Graphics Gems, 1990): of any n / 2 + 2 of the n pixels neither
+// the minimum nor the maximum is the median, so both are dropped and the next pixel is added. All stays in registers.
 #include "window.cuh"
 
 namespace rtseg {
@@ -24,10 +24,10 @@ struct Median {
     for (int last = kHeld - 1; last >= 2; --last) {
 #pragma unroll
       for (int i = 1; i < kHeld; ++i)
-        if (i <= last) order(held[0], held[i]);  // the least comes first
+        if (i <= last) order(held[0], held[i]);  // moves the minimum to the first place
 #pragma unroll
       for (int i = 1; i < kHeld; ++i)
-        if (i < last) order(held[i], held[last]);  // the greatest comes last
+        if (i < last) order(held[i], held[last]);  // moves the maximum to the last place
       const int next = 2 * kHeld - 1 - last;
       if (next < kCount) held[0] = window(next / kSize, next % kSize);
     }

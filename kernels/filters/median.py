@@ -1,9 +1,9 @@
-"""The median filter, by sorting networks.
+"""Filters gray images with the median, by sorting networks.
 
-The columns of a window are sorted, then its rows; of that matrix whoever has half of the window on one side is dropped
-(A. Kolte et al., "A fast median filter using AltiVec", ICCD 1999), and the median is selected from the rest: for 3 and 5 by a
-network that stays in registers, for 7 over whole rows, forgetting the least and the greatest again and again (A. Paeth,
-"Median finding on a 3x3 grid", Graphics Gems, 1990).
+The columns of a window are sorted, then its rows. A value of that matrix with half of the window on one side cannot be the
+median and is dropped (A. Kolte et al., "A fast median filter using AltiVec", ICCD 1999). The median is selected from the
+rest: for 3 and 5 by a network that stays in registers, for 7 over whole rows by forgetful selection, which repeatedly drops
+the minimum and the maximum (A. Paeth, "Median finding on a 3x3 grid", Graphics Gems, 1990).
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,8 +23,8 @@ from rtseg.kernels.runtime.registry import Case, kernel
 Steps = npt.NDArray[np.int64]
 
 SIZES = (3, 5, 7)
-MARGIN = 32  # pixels beside the sorted columns: one would do, but loops like rows that begin evenly
-BLOCK = 1280  # pixels of a row that are worked on at a time, so that the whole window stays in the first cache
+MARGIN = 32  # pixels beside the sorted columns: one is enough, but aligned rows are faster
+BLOCK = 1280  # pixels of a row per pass, so that the whole window stays in the L1 cache
 
 
 def _cases() -> Iterator[Case]:
@@ -39,9 +39,9 @@ def _check(image: Image, size: int = 5, *, out: Image | None = None) -> None:
 
 @kernel(cases=_cases, atol=0, check=_check)
 def median(image: Image, size: int = 5, *, out: Image | None = None) -> Image:
-    """The median of the window around each pixel of a grey image (H, W) uint8, the edge repeated; alike.
+    """Return the median of the window around each pixel of a gray image (H, W) uint8, with the edge repeated.
 
-    size: of the window in pixels, 3, 5 or 7; more of it smooths more. Raises ImageError, ConfigError.
+    size: of the window in pixels, 3, 5 or 7; a larger one smooths more. Raises ImageError, ConfigError.
     """
     return placed(np.median(windows(image, size), axis=(2, 3)).astype(np.uint8), out)
 
@@ -63,7 +63,7 @@ def _median_numba(image: Image, size: int = 5, *, out: Image | None = None) -> I
 
 @making
 def _rows_of_3(image: Image, result: Image, first: int, end: int) -> None:
-    """Rows first..end. The edge is repeated in the sorted columns, which saves a copy of the picture."""
+    """Filter rows first..end; the edge is repeated in the sorted columns, which saves a copy of the image."""
     height, width = image.shape
     ranks = np.empty((3, width + 2 * MARGIN), np.uint8)
     low, middle, high = ranks[0], ranks[1], ranks[2]
@@ -84,7 +84,10 @@ def _rows_of_3(image: Image, result: Image, first: int, end: int) -> None:
 
 @making
 def _rows_of_5(padded: Image, result: Image, first: int, end: int) -> None:
-    """Of the sorted matrix the antidiagonal is left, and the greatest of those before it and the least of those behind it."""
+    """Filter rows first..end.
+
+    Seven values of the sorted matrix remain: its antidiagonal, the maximum before it and the minimum after it.
+    """
     ranks = np.empty((5, padded.shape[1]), np.uint8)
     a, b, c, d, e = ranks[0], ranks[1], ranks[2], ranks[3], ranks[4]
     for y in range(first, end):
@@ -134,10 +137,10 @@ def _sort_5(
 
 @lru_cache(maxsize=1)
 def _network(size: int) -> tuple[Steps, Steps, int]:
-    """The steps that sort a column, those that select the median of the window's sorted columns, and where it ends up."""
+    """Return the steps that sort a column, those that select the median from sorted columns, and its final index."""
     sort = _sorting(range(size))
     rows = [pair for rank in range(size) for pair in _sorting(range(rank * size, (rank + 1) * size))]
-    beyond = size * size // 2 + 2  # whoever is the greatest, or least, of so many is not the median
+    beyond = size * size // 2 + 2  # the minimum or maximum of so many values cannot be the median
     kept = [
         row * size + column
         for row in range(size)
@@ -149,7 +152,7 @@ def _network(size: int) -> tuple[Steps, Steps, int]:
 
 
 def _sorting(places: Sequence[int]) -> list[tuple[int, int]]:
-    """Pairs that, put in order one after the other, sort the values at these places: Batcher's odd-even merge sort (1968)."""
+    """Return pairs of places that, ordered one after another, sort the values there: Batcher's odd-even merge sort (1968)."""
     size, pairs = len(places), []
     span = 1
     while span < size:
@@ -165,17 +168,20 @@ def _sorting(places: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def _forgetting(places: Sequence[int]) -> tuple[list[tuple[int, int]], int]:
-    """Pairs that leave the median of the values at an odd number of places in the place that comes with them."""
+    """Return pairs of places that, ordered one after another, select the median, and the place where it ends up.
+
+    places: an odd number of them.
+    """
     held, waiting, pairs = list(places[: len(places) // 2 + 2]), list(places[len(places) // 2 + 2 :]), []
     while len(held) > 1:
-        pairs += [(held[0], place) for place in held[1:]]  # the least comes first
-        pairs += [(place, held[-1]) for place in held[1:-1]]  # the greatest comes last
+        pairs += [(held[0], place) for place in held[1:]]  # moves the minimum to the first place
+        pairs += [(place, held[-1]) for place in held[1:-1]]  # moves the maximum to the last place
         held = held[1:-1] + [waiting.pop() for _ in waiting[:1]]
     return pairs, held[0]
 
 
 def _steps(pairs: Sequence[tuple[int, int]], wanted: set[int]) -> Steps:
-    """The pairs as (low, high, whether the lesser is wanted, whether the greater is), without those that nothing needs."""
+    """Return the pairs that contribute to the wanted places, as (low, high, minimum is needed, maximum is needed)."""
     steps = []
     for low, high in reversed(pairs):
         if low in wanted or high in wanted:
@@ -197,7 +203,7 @@ def _rows_of_7(padded: Image, sort: Steps, select: Steps, middle: int, result: I
 
 @compiled
 def _select(rows: Image, sort: Steps, select: Steps, columns: Image, values: Image) -> None:
-    """Order the window of each pixel in `values` (size * size, width) as far as its median needs."""
+    """Write the window of each pixel to `values` (size * size, width), ordered as far as its median needs."""
     size = columns.shape[0]
     for k in range(size):
         _copy(rows[k], columns[k])

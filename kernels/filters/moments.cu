@@ -1,9 +1,9 @@
-// The Lee and the Kuan filter, which pull a pixel towards its local mean. The definitions are lee.py, kuan.py and moments.py.
+// Reduces speckle with the MMSE filters of Lee and Kuan. The references are lee.py, kuan.py and moments.py.
 #include "window.cuh"
 
 namespace rtseg {
 
-constexpr float kFlat = 1e-6f;  // grey levels squared: a variance below it is none
+constexpr float kFlat = 1e-6f;  // gray levels squared: avoids a division by zero
 
 struct Pull {
   float squared_noise, scale;

@@ -1,4 +1,7 @@
-"""The local mean and variance of a grey image, and the filters that pull a pixel towards its local mean."""
+"""Computes the local mean and variance of a gray image, and the MMSE filters (Lee, Kuan) that use them.
+
+A minimum mean square error (MMSE) filter moves a pixel toward its local mean, the more the lower the local variance is.
+"""
 
 from collections.abc import Iterator
 
@@ -15,37 +18,37 @@ Doubles = npt.NDArray[np.float64]
 Sums = npt.NDArray[np.int32]
 
 SIZES = (3, 5, 7, 9, 11, 13, 15)
-FLAT = np.float32(1e-6)  # grey levels squared: a variance below it is none
+FLAT = np.float32(1e-6)  # gray levels squared: avoids a division by zero in flat windows
 
 
 def pull_cases() -> Iterator[Case]:
-    """What a filter that pulls is tried on."""
+    """Yield the test cases of an MMSE filter."""
     for name, image in planes():
         for size, noise in [(7, 0.25), (3, 0.1), (9, 1.0), (5, 0.0)]:
             yield Case(f"{name}, {size}, {noise}", (image, size, noise))
 
 
 def check_pull(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> None:
-    """Raise unless a filter that pulls can take these. Raises ImageError, ConfigError."""
+    """Check the arguments of an MMSE filter. Raises ImageError, ConfigError."""
     check_filter(image, size, SIZES, out)
     check_range("the speckle's coefficient of variation", noise, 0, 10)
 
 
 def moments(image: Image, size: int) -> tuple[Doubles, Doubles]:
-    """The mean and the variance (H, W) float64 in the window of size x size around each pixel, the edge repeated."""
+    """Return the mean and the variance (H, W) float64 of the size x size window around each pixel, with the edge repeated."""
     seen = windows(image, size)
     return seen.mean((2, 3)), seen.var((2, 3))
 
 
 def pulled(image: Image, size: int, noise: float, scale: float) -> Doubles:
-    """The local mean + k (value - mean) with k = scale * (1 - noise^2 mean^2 / variance), k in [0, 1]."""
+    """Return mean + k (value - mean), (H, W) float64, with k = scale * (1 - noise^2 mean^2 / variance) in [0, 1]."""
     mean, variance = moments(image, size)
     share = np.clip(scale * (1 - (noise * mean) ** 2 / np.maximum(variance, FLAT)), 0, 1)
     return mean + share * (image - mean)
 
 
 def pull(image: Image, size: int, noise: float, scale: float, out: Image | None) -> Image:
-    """As `pulled`, rounded, by compiled loops."""
+    """Compute `mmse_estimate` with compiled loops, rounded to uint8."""
     result, padded = room(out, image.shape, np.uint8), bordered(image, size // 2)
 
     def band(first: int, end: int) -> None:
@@ -73,9 +76,9 @@ def _pull_rows(padded: Image, size: int, noise: np.float32, scale: np.float32, r
 
 @compiled
 def window_sums(padded: Image, y: int, size: int, start: bool, columns: Sums, total: Sums) -> None:
-    """Write the sums and the sums of squares of the windows of row y into total (2, W).
+    """Write the sums and the sums of squares of the windows of row y to total (2, W).
 
-    columns: (2, W + size - 1), those of the windows' columns; they go on from the row before unless this is the start.
+    columns: (2, W + size - 1), the sums of each column; they continue from the row before unless `start` is True.
     """
     if start:
         columns[:] = 0

@@ -1,8 +1,9 @@
-// Optimised Bayesian non-local means, Coupe et al. 2009, in one launch. The definition is non_local_means.py.
+// Reduces speckle with optimized Bayesian non-local means, Coupe et al. 2009, in one launch. The reference is
+// non_local_means.py.
 //
-// A CUDA block makes a tile of the picture. Each thread estimates one image block around every second pixel, from the image
-// blocks that look like it; then each pixel is the mean of what the image blocks that cover it say of it, which lie in shared
-// memory in a place of their own, so that they add up in the same order every time.
+// A CUDA block computes a tile of the image. Each thread estimates one image block, centered at every second pixel, from
+// similar image blocks. Then each pixel is the mean of the estimates that cover it. Each estimate has its own place in shared
+// memory, so that the sum has a fixed order.
 #include <cstdint>
 
 #include "../runtime/launch.cuh"
@@ -13,7 +14,7 @@ constexpr int kReach = 2, kSide = 2 * kReach + 1, kPixels = kSide * kSide;  // o
 constexpr int kStep = 2, kWidestSearch = 15;
 constexpr int kMeanTile = 32, kCentres = kMeanTile / kStep + 2, kEstimates = kCentres * kCentres;
 constexpr int kMeanThreads = (kEstimates + 31) / 32 * 32;
-constexpr int kWidest = kMeanTile + 2 * kStep + 2 * kReach + 2 * kWidestSearch - 1;  // of the tile with what is around it
+constexpr int kWidest = kMeanTile + 2 * kStep + 2 * kReach + 2 * kWidestSearch - 1;  // of the tile with its margin
 
 struct Search {
   int reach;        // in pixels
@@ -27,7 +28,7 @@ struct Levels {  // a tile of the image in shared memory
   __device__ float operator()(int y, int x) const { return corner[y * pitch + x]; }
 };
 
-// The weighted mean of the image blocks that are searched. levels: with the centre's block, less the search, in its corner.
+// Computes the weighted mean of the searched image blocks. levels: starts `search.reach` above and left of the own block.
 __device__ inline void estimate(const Levels& levels, const Search& search, float* mean) {
   float own[kPixels], weights = 0.0f;
 #pragma unroll
@@ -42,7 +43,7 @@ __device__ inline void estimate(const Levels& levels, const Search& search, floa
       for (int k = 0; k < kPixels; ++k) {
         other[k] = levels(down + k / kSide, along + k % kSide);
         const float difference = own[k] - other[k];
-        distance += __fdividef(difference * difference, fmaxf(other[k], 1.0f));  // Pearson's
+        distance += __fdividef(difference * difference, fmaxf(other[k], 1.0f));  // Pearson's distance
       }
       const float weight = __expf(-distance * search.sharpness);
       weights += weight;
@@ -89,7 +90,7 @@ __global__ void __launch_bounds__(kMeanThreads)
   }
 }
 
-// search: how far, in pixels, 15 at most. out: must not be the image.
+// search: radius in pixels, at most 15. out: must not be the image.
 RTSEG_API int rtseg_non_local_means(const uint8_t* image, int height, int width, float strength, int search, uint8_t* out,
                                     void* stream) {
   if (search < 0 || search > kWidestSearch) return cudaErrorInvalidValue;

@@ -1,8 +1,8 @@
-"""Optimised Bayesian non-local means: blocks that look alike are averaged, with a distance made for speckle.
+"""Reduces speckle with optimized Bayesian non-local means: similar blocks are averaged, with a distance for speckle.
 
 P. Coupe et al., "Nonlocal means-based speckle filtering for ultrasound images", IEEE Transactions on Image Processing 18(10),
-2009: Pearson's distance mean((u - v)^2 / v) between the blocks u and v, weight = exp(-distance / strength^2), and each pixel
-the mean of what the blocks that cover it, every second one both ways, say of it.
+2009: Pearson's distance mean((u - v)^2 / v) between blocks u and v, weight = exp(-distance / strength^2). Blocks stand around
+every second pixel in both directions, and a pixel is the mean of the estimates of the blocks that cover it.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ Doubles = npt.NDArray[np.float64]
 
 RADIUS, SIDE = 2, 5  # of a block, in pixels
 STEP = 2  # from block to block, in pixels
-DARKEST = np.float32(1)  # grey level: the distance divides by it
+DARKEST = np.float32(1)  # gray level: the distance divides by it
 
 
 def _cases() -> Iterator[Case]:
@@ -42,10 +42,10 @@ def _check(image: Image, strength: float = 4.0, search: int = 5, *, out: Image |
 
 @kernel(cases=_cases, atol=1, check=_check)
 def non_local_means(image: Image, strength: float = 4.0, search: int = 5, *, out: Image | None = None) -> Image:
-    """A grey image (H, W) uint8 without much of its speckle, alike; repeated structure is kept.
+    """Reduce the speckle of a gray image (H, W) uint8 and preserve repeated structure; the result has the same shape and dtype.
 
-    strength: the root of the distance at which a block still has a say, in root grey levels; more of it smooths more.
-    search: how far alike blocks are looked for, in pixels; the time grows with its square. Raises ImageError, ConfigError.
+    strength: the root of the distance at which a weight is 1/e, in root gray levels; a higher one smooths more. search: the
+    radius in pixels in which similar blocks are searched; the time grows with its square. Raises ImageError, ConfigError.
     """
     padded = np.pad(image.astype(np.float64), RADIUS + search, mode="edge")
     own = _blocks(padded[search:, search:], image.shape)
@@ -60,14 +60,14 @@ def non_local_means(image: Image, strength: float = 4.0, search: int = 5, *, out
 
 
 def _blocks(padded: Doubles, shape: tuple[int, ...]) -> Doubles:
-    """The blocks (rows, columns, SIDE, SIDE) around every second pixel of an image that begins at RADIUS, RADIUS."""
+    """Return the blocks (rows, columns, SIDE, SIDE) around every second pixel of an image that starts at (RADIUS, RADIUS)."""
     within = padded[: shape[0] + 2 * RADIUS, : shape[1] + 2 * RADIUS]
     seen: Doubles = np.lib.stride_tricks.sliding_window_view(within, (SIDE, SIDE))[::STEP, ::STEP]
     return seen
 
 
 def _overlaid(blocks: Doubles, shape: tuple[int, ...]) -> Doubles:
-    """The mean at each pixel of the blocks that cover it."""
+    """Return the mean (H, W) at each pixel of the blocks that cover it."""
     total, count = (np.zeros((shape[0] + 2 * RADIUS, shape[1] + 2 * RADIUS)) for _ in range(2))
     for down in range(SIDE):
         for along in range(SIDE):
@@ -97,7 +97,7 @@ def _non_local_means_numba(image: Image, strength: float = 4.0, search: int = 5,
 def _average_rows(
     levels: Floats, inverse: Floats, search: int, sharpness: np.float32, result: Image, first: int, end: int
 ) -> None:
-    """Rows first..end, from every row of blocks that reaches into them."""
+    """Filter rows first..end, from every row of blocks that overlaps them."""
     height, width = result.shape
     total, count = np.zeros((end - first, width), np.float32), np.zeros((end - first, width), np.float32)
     blocks = (width + STEP - 1) // STEP
@@ -126,9 +126,9 @@ def _estimate_blocks(
     weights: Floats,
     estimates: Floats,
 ) -> None:
-    """The weighted mean of the blocks that are searched, for each block of a row: (SIDE * SIDE, blocks).
+    """Write the weighted mean of the searched blocks for each block of a row: (SIDE * SIDE, blocks).
 
-    columns, weight, weights: to work in; the distances of columns, a block's weight and the sum of its weights.
+    Scratch: columns holds the distance of each column, weight each block's weight, weights the sum of its weights.
     """
     estimates[:] = 0
     weights[:] = 0
@@ -158,7 +158,7 @@ def _add_distances(own: Floats, other: Floats, inverse: Floats, columns: Floats)
 
 @fused
 def _weigh(columns: Floats, sharpness: np.float32, weight: Floats, weights: Floats) -> None:
-    """Add up the columns of each block, and turn the distance into a weight."""
+    """Add up the columns of each block, and convert the distance to a weight."""
     for x in range(weight.size):
         at = STEP * x
         distance = columns[at] + columns[at + 1] + columns[at + 2] + columns[at + 3] + columns[at + 4]
@@ -168,7 +168,7 @@ def _weigh(columns: Floats, sharpness: np.float32, weight: Floats, weights: Floa
 
 @fused
 def _add_blocks(row: Floats, weight: Floats, estimates: Floats) -> None:
-    """Add one row of the blocks' pixels, weighted: estimates (SIDE, blocks)."""
+    """Add one weighted row of each block's pixels to estimates (SIDE, blocks)."""
     a, b, c, d, e = estimates[0], estimates[1], estimates[2], estimates[3], estimates[4]
     for x in range(weight.size):
         at = STEP * x
@@ -181,7 +181,7 @@ def _add_blocks(row: Floats, weight: Floats, estimates: Floats) -> None:
 
 @compiled
 def _overlay_row(estimates: Floats, total: Floats, count: Floats) -> None:
-    """Lay one row of a row of blocks over the picture: block x covers the pixels from STEP * x - RADIUS on."""
+    """Add one pixel row of a row of blocks to the image row; block x covers the pixels from STEP * x - RADIUS on."""
     for k in range(SIDE):
         for block in range(estimates.shape[1]):
             x = STEP * block + k - RADIUS

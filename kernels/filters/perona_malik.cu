@@ -1,12 +1,12 @@
-// Anisotropic diffusion that stops at edges, Perona and Malik 1990. The definition is perona_malik.py.
+// Smooths by anisotropic diffusion that stops at edges, Perona and Malik 1990. The reference is perona_malik.py.
 #include "diffusion.cuh"
 
 namespace rtseg {
 
 struct PeronaMalik {
-  float sharpness, step;  // 1 / edge^2; of time
+  float sharpness, step;  // 1 / edge^2; the step in time
 
-  __device__ float coefficient(const float*) const { return 0.0f; }  // the flow depends on the difference alone
+  __device__ float coefficient(const float*) const { return 0.0f; }  // the flow depends only on the difference
 
   __device__ float flow(float difference) const { return difference / (1.0f + difference * difference * sharpness); }
 
@@ -16,7 +16,7 @@ struct PeronaMalik {
   }
 };
 
-// between: 2 * height * width floats to work in.
+// between: 2 * height * width floats of scratch memory.
 RTSEG_API int rtseg_perona_malik(const uint8_t* image, int height, int width, float edge, int steps, float step, float* between,
                                  uint8_t* out, void* stream) {
   const auto rule_at = [=](int) { return PeronaMalik{1 / (edge * edge), step}; };

@@ -1,7 +1,7 @@
-"""Anisotropic diffusion that stops at edges.
+"""Smooths gray images by anisotropic diffusion that stops at edges.
 
 P. Perona, J. Malik, "Scale-space and edge detection using anisotropic diffusion", IEEE TPAMI 12(7), 1990:
-I += step * sum over the 4 neighbours of g(d) d, d = neighbour - I, g(d) = 1 / (1 + (d / edge)^2), which favours wide regions.
+I += step * sum over the 4 neighbors of g(d) d, d = neighbor - I, g(d) = 1 / (1 + (d / edge)^2), which favors wide regions.
 """
 
 from collections.abc import Iterator
@@ -35,10 +35,10 @@ def _check(image: Image, iterations: int = 10, edge: float = 20.0, *, out: Image
 
 @kernel(cases=_cases, atol=1, check=_check)
 def perona_malik(image: Image, iterations: int = 10, edge: float = 20.0, *, out: Image | None = None) -> Image:
-    """A grey image (H, W) uint8, smooth but for its edges, alike.
+    """Smooth a gray image (H, W) uint8 and preserve its edges; the result has the same shape and dtype.
 
-    iterations: of 0.2 units of time each; more of them smooth more. edge: the step in grey levels that counts as an edge;
-    more of it smooths more. Raises ImageError, ConfigError.
+    iterations: of 0.2 units of time each; more of them smooth more. edge: the step in gray levels that counts as an edge;
+    a higher one smooths more. Raises ImageError, ConfigError.
     """
     values = image.astype(np.float64)
     for _ in range(iterations):
@@ -53,7 +53,7 @@ def _perona_malik_numba(image: Image, iterations: int = 10, edge: float = 20.0, 
 
 @fused
 def _step_rows(now: Floats, then: Floats, sharpness: np.float32, step: np.float32, first: int, end: int) -> None:
-    """Rows first..end of one step, with the four fractions on one denominator: a division costs as much as all else."""
+    """Compute rows first..end of one step, with a common denominator: a division costs as much as all the rest."""
     one = np.float32(1)
     for y in range(first, end):
         row, up, down, target = now[y], now[max(y - 1, 0)], now[min(y + 1, now.shape[0] - 1)], then[y]

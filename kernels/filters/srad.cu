@@ -1,4 +1,4 @@
-// Speckle reducing anisotropic diffusion, Yu and Acton 2002. The definition is srad.py.
+// Reduces speckle by anisotropic diffusion (SRAD), Yu and Acton 2002. The reference is srad.py.
 #include "diffusion.cuh"
 
 namespace rtseg {
@@ -23,7 +23,7 @@ struct Srad {
   }
 };
 
-// noises: the squared coefficient of variation at each step, in host memory. between: 2 * height * width floats to work in.
+// noises: the squared coefficient of variation at each step, in host memory. between: 2 * height * width floats of scratch.
 RTSEG_API int rtseg_srad(const uint8_t* image, int height, int width, float offset, const float* noises, int steps, float step,
                          float* between, uint8_t* out, void* stream) {
   const auto rule_at = [=](int i) { return Srad{noises[i], step}; };

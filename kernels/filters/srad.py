@@ -1,4 +1,4 @@
-"""Speckle reducing anisotropic diffusion.
+"""Reduces speckle by speckle reducing anisotropic diffusion (SRAD).
 
 Y. Yu, S. Acton, "Speckle reducing anisotropic diffusion", IEEE Transactions on Image Processing 11(11), 2002, eq. 31 to 38:
 q^2 = (|grad I|^2 / (2 I^2) - (lap I / I)^2 / 16) / (1 + lap I / (4 I))^2, c = 1 / (1 + (q^2 - q0^2) / (q0^2 (1 + q0^2))),
@@ -22,7 +22,7 @@ from rtseg.kernels.runtime.registry import Case, kernel
 
 STEP = 0.5  # of time; up to 1 is stable
 DECAY = 1 / 6  # of q0, per unit of time
-OFFSET = 1.0  # grey levels: the equation divides by the intensity
+OFFSET = 1.0  # gray levels: the equation divides by the intensity
 
 
 def _cases() -> Iterator[Case]:
@@ -40,10 +40,10 @@ def _check(image: Image, iterations: int = 10, noise: float = 0.15, *, out: Imag
 
 @kernel(cases=_cases, atol=1, check=_check)
 def srad(image: Image, iterations: int = 10, noise: float = 0.15, *, out: Image | None = None) -> Image:
-    """A grey image (H, W) uint8 without much of its speckle, alike; edges are kept.
+    """Reduce the speckle of a gray image (H, W) uint8 and preserve its edges; the result has the same shape and dtype.
 
-    iterations: of 0.5 units of time each; more of them smooth more. noise: q0 at the start, the deviation of speckle over its
-    mean in uniform tissue, about 0.15 in 8-bit B-mode; more of it blurs weaker edges. Raises ImageError, ConfigError.
+    iterations: of 0.5 units of time each; more of them smooth more. noise: q0 at the start, the coefficient of variation of
+    speckle in uniform tissue, about 0.15 in 8-bit B-mode; a higher one blurs weaker edges. Raises ImageError, ConfigError.
     """
     values = image.astype(np.float64) + OFFSET
     for squared_noise in noises(iterations, noise):
@@ -52,7 +52,7 @@ def srad(image: Image, iterations: int = 10, noise: float = 0.15, *, out: Image 
 
 
 def noises(iterations: int, noise: float) -> list[float]:
-    """The speckle's squared coefficient of variation at each iteration."""
+    """Return the speckle's squared coefficient of variation at each iteration."""
     return [max((noise * exp(-DECAY * STEP * iteration)) ** 2, 1e-6) for iteration in range(iterations)]
 
 
@@ -74,7 +74,7 @@ def _srad_numba(image: Image, iterations: int = 10, noise: float = 0.15, *, out:
 
 @making
 def _step_rows(now: Floats, then: Floats, noise: np.float32, step: np.float32, first: int, end: int) -> None:
-    """Rows first..end of one step, the coefficients of two rows at hand."""
+    """Compute rows first..end of one step, with the coefficients of two rows in scratch memory."""
     here, under = np.zeros(now.shape[1], np.float32), np.zeros(now.shape[1], np.float32)
     _coefficients(now, first, noise, here)
     for y in range(first, end):
@@ -92,10 +92,10 @@ def _step_rows(now: Floats, then: Floats, noise: np.float32, step: np.float32, f
 
 @fused
 def _coefficients(now: Floats, y: int, noise: np.float32, share: Floats) -> None:
-    """The diffusion coefficients of row y into share[1:-1]; share[-1] is met by no gradient.
+    """Write the diffusion coefficients of row y to share[1:-1]; share[-1] is only multiplied by a zero gradient.
 
-    Both sides of the fraction are multiplied by 16 I^2 (1 + lap I / (4 I))^2, the square of the neighbours' sum, so that one
-    division does for the equation's four.
+    Numerator and denominator are multiplied by 16 I^2 (1 + lap I / (4 I))^2, the square of the neighbors' sum, so that one
+    division replaces the equation's four.
     """
     row, up, down = now[y], now[max(y - 1, 0)], now[min(y + 1, now.shape[0] - 1)]
     one = np.float32(1)

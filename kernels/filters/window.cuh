@@ -1,4 +1,4 @@
-// Filters of a grey image whose pixel follows from the window around it, the edge repeated: one launch, one tile a block.
+// Filters a gray image by the window around each pixel, with the edge repeated: one launch, one tile per block.
 #pragma once
 #include <cstdint>
 
@@ -8,14 +8,14 @@ namespace rtseg {
 
 constexpr int kFilterWidth = 32, kFilterHeight = 8, kFilterThreads = kFilterWidth * kFilterHeight;
 
-struct Window {  // a pixel's neighbourhood, in shared memory
+struct Window {  // a pixel's neighborhood, in shared memory
   const uint8_t* corner;
   int pitch;
 
   __device__ int operator()(int y, int x) const { return corner[y * pitch + x]; }  // from the upper left
 };
 
-// Called by all threads of a block: the window of size x size around each thread's pixel.
+// Returns the size x size window around each thread's pixel; all threads of a block must call it.
 __device__ inline Window load_window(const uint8_t* image, int height, int width, int size) {
   uint8_t* tile = dynamic_shared<uint8_t>();
   const int pitch = kFilterWidth + size - 1, rows = kFilterHeight + size - 1;
@@ -28,7 +28,7 @@ __device__ inline Window load_window(const uint8_t* image, int height, int width
   return {tile + threadIdx.y * pitch + threadIdx.x, pitch};
 }
 
-// Rule: from a window to a grey level, as a float that is rounded here.
+// Rule: maps a window to a gray level, a float that is rounded here.
 template <typename Rule>
 __global__ void __launch_bounds__(kFilterThreads)
     filter(const uint8_t* image, int height, int width, int size, Rule rule, uint8_t* out) {
@@ -49,7 +49,7 @@ struct Moments {
   float mean, variance;
 };
 
-// In integers, so that the variance of a flat window is zero: with 15 x 15 pixels at the most nothing overflows.
+// Uses integers, so that a flat window has variance zero; up to 15 x 15 pixels nothing overflows.
 __device__ inline Moments moments(const Window& window, int size) {
   unsigned sum = 0, squares = 0;
   for (int y = 0; y < size; ++y) {

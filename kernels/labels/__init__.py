@@ -1,1 +1,1 @@
-"""Kernels on label maps: morphology, components, contours, overlay."""
+"""Holds the kernels on label maps: morphology, connected components, contours, overlay."""

@@ -1,11 +1,11 @@
-// The overlay in one launch: fill, inner contour and palette over a grey or RGB picture. The definition is blend.py.
+// Blends fill and inner contour over a gray or RGB image in one launch. The reference is blend.py.
 #include "square.cuh"
 
 namespace rtseg {
 
 constexpr int kOpaque = 256, kMostColours = 255;
 
-struct Palette {  // travels with the launch: 765 bytes need no memory of their own
+struct Palette {  // a launch argument: 765 bytes need no device memory
   uint8_t rgb[kMostColours][3];
   int count;
 };
@@ -35,7 +35,7 @@ __global__ void __launch_bounds__(kSquareThreads) blend(Blend call, Palette pale
   }
 }
 
-// palette: `colours` times red, green, blue, in host memory, read before this returns; colours beyond 255 are never reached.
+// palette: `colours` times red, green, blue, in host memory, read before this returns; colors beyond 255 are never used.
 RTSEG_API int rtseg_blend(const uint8_t* image, int channels, const uint8_t* labels, int height, int width,
                           const uint8_t* palette, int colours, int part, int reach, uint8_t* out, void* stream) {
   Palette table{};

@@ -1,4 +1,4 @@
-"""The overlay: each class is laid over the picture in its colour, with an opaque inner contour, in one pass."""
+"""Blends each class over the image in its color, with an opaque inner contour, in one pass."""
 
 from collections.abc import Iterator
 from functools import lru_cache
@@ -24,10 +24,10 @@ Palette = npt.NDArray[np.uint8]  # (K, 3) RGB
 Thin = npt.NDArray[np.uint16]
 Paints = tuple[Image, Thin]  # (K, 3 * W)
 
-_LIGHT = 2  # pixels are copied in the time of one that is worked on
-OPAQUE = 256  # opacity is counted in parts of this
-ALIGN = np.uint64(127)  # loops over whole strides of pixels leave no rest, which would go one by one
-BACKGROUND, ONE, THREE = np.uint8(0), np.uint64(1), np.uint64(3)  # unsigned places need no look at their sign
+_LIGHT = 2  # pixels that are copied in the time of one that is blended
+OPAQUE = 256  # an opacity of 1 in fixed point
+ALIGN = np.uint64(127)  # loops over whole strides leave no remainder, which would not vectorize
+BACKGROUND, ONE, THREE = np.uint8(0), np.uint64(1), np.uint64(3)  # unsigned: an index has no sign to check
 
 
 def _cases() -> Iterator[Case]:
@@ -57,11 +57,11 @@ def _check(
 def blend(
     image: Image, labels: Labels, palette: Palette, opacity: float, contour: int = 2, *, out: Image | None = None
 ) -> Image:
-    """The picture (H, W, 3) RGB uint8 with its label map laid over it.
+    """Blend a label map over an image: (H, W, 3) RGB uint8.
 
-    image: (H, W) grey or (H, W, 3) RGB. labels: (H, W), 0 stays as it is, i + 1 takes palette[i]; labels beyond the palette
-    (K, 3) wrap round it. opacity: of the fill, in [0, 1], counted in 256ths; the inner contour, `contour` pixels wide as
-    in inner_contour, is opaque. `out` may be an RGB image itself. Raises ImageError, ConfigError.
+    image: (H, W) gray or (H, W, 3) RGB uint8. labels: (H, W) uint8; 0 leaves the pixel as it is, i + 1 takes palette[i].
+    palette: (K, 3) uint8; labels beyond it wrap around. opacity: of the fill, in [0, 1], in steps of 1/256. contour: the width
+    of the opaque inner contour in pixels, as in `inner_contour`. `out` may be an RGB `image`. Raises ImageError, ConfigError.
     """
     base = np.repeat(image[..., None], 3, 2) if image.ndim == 2 else image
     parts = np.where(inner_contour.truth(labels, contour) > 0, OPAQUE, np.where(labels > 0, round(opacity * OPAQUE), 0))[
@@ -90,7 +90,7 @@ def _blend_numba(
 
 
 def _copy(image: Image, rgb: Image) -> None:
-    """A picture, grey or RGB, as RGB: by those who know how to move memory."""
+    """Copy a gray or RGB image to RGB, with the memory copies of NumPy and OpenCV."""
     if image.ndim == 3:
         np.copyto(rgb, image)
     else:
@@ -99,7 +99,7 @@ def _copy(image: Image, rgb: Image) -> None:
 
 @lru_cache(maxsize=8)
 def _paints(palette: bytes, part: int, width: int) -> Paints:
-    """A row of each colour, as the contour has it, and as it is added to what the fill leaves of the picture."""
+    """Return a row of each color (K, 3 * W): as the contour shows it, and scaled by the opacity for the fill."""
     colours = np.tile(np.frombuffer(palette, np.uint8).reshape(-1, 3), width)
     return readable(colours), readable(colours * np.uint16(part) + np.uint16(OPAQUE // 2))
 
@@ -108,7 +108,7 @@ def _paints(palette: bytes, part: int, width: int) -> Paints:
 def _blend_rows(
     labels: Labels, paints: Paints, left: int, contour: int, rim: Labels, spare: Labels, result: Image, first: int, end: int
 ) -> None:
-    """Lay the runs of one label and one opacity over the picture in rows first..end of result (H, 3 * W)."""
+    """Blend the runs of one label and one opacity into rows first..end of result (H, 3 * W)."""
     opaque, thin = paints
     width = np.uint64(labels.shape[1])
     for y in range(first, end):
@@ -128,11 +128,11 @@ def _blend_rows(
 
 @compiled
 def _next_label(row: Labels, start: np.uint64) -> np.uint64:
-    """Where the first label at or after `start` is, or the row's length; steps over the background in strides."""
+    """Return the first labeled pixel at or after `start`, or the row's length."""
     size = np.uint64(row.size)
     if start == size or row[start]:
         return start
-    for stride in (size, STRIDE, SPAN):  # behind most runs there is nothing more
+    for stride in (size, STRIDE, SPAN):  # after most runs the row has no more labels
         start = skip_alike(row, start, BACKGROUND, stride)
     while start < size and row[start] == 0:
         start += ONE
@@ -141,7 +141,7 @@ def _next_label(row: Labels, start: np.uint64) -> np.uint64:
 
 @compiled
 def _after_last_label(row: Labels) -> np.uint64:
-    """Where the row's background behind all labels begins."""
+    """Return the end of the row's last label, or 0."""
     end = _skip_back(row, _skip_back(row, np.uint64(row.size), STRIDE), SPAN)
     while end > 0 and row[end - ONE] == 0:
         end -= ONE
@@ -150,7 +150,7 @@ def _after_last_label(row: Labels) -> np.uint64:
 
 @compiled
 def _skip_back(row: Labels, end: np.uint64, stride: np.uint64) -> np.uint64:
-    """Where the stride that holds the last label before `end` ends, or 0."""
+    """Return the end of the last stride before `end` that holds a label, or 0."""
     while end > 0:
         found, start = np.uint8(0), max(end, stride) - stride
         for x in range(start, end):
@@ -163,7 +163,7 @@ def _skip_back(row: Labels, end: np.uint64, stride: np.uint64) -> np.uint64:
 
 @compiled
 def _next_change(row: Labels, rim: Labels, start: np.uint64) -> np.uint64:
-    """Where the run of one label, and of contour or fill, that begins at `start` ends; steps over it in strides."""
+    """Return the end of the run from `start` on that has one label and is either all contour or all fill."""
     stop = _skip_alike(row, rim, start, _skip_alike(row, rim, start, start + ONE, STRIDE), SPAN)
     while stop < np.uint64(row.size) and row[stop] == row[start] and rim[stop] == rim[start]:
         stop += ONE
@@ -172,7 +172,7 @@ def _next_change(row: Labels, rim: Labels, start: np.uint64) -> np.uint64:
 
 @compiled
 def _skip_alike(row: Labels, rim: Labels, start: np.uint64, stop: np.uint64, stride: np.uint64) -> np.uint64:
-    """Where the first stride from `stop` on begins that holds another label, or another kind, than `start` does."""
+    """Return the start of the first stride from `stop` on that differs from pixel `start` in label or in contour."""
     size, label, kind = np.uint64(row.size), row[start], rim[start]
     while stop < size:
         found, end = np.uint8(0), min(stop + stride, size)
@@ -192,7 +192,7 @@ def _cover(target: Image, start: np.uint64, stop: np.uint64, colours: Image) -> 
 
 @compiled
 def _tint(target: Image, start: np.uint64, stop: np.uint64, left: np.uint16, colours: Thin) -> None:
-    """Leave `left` 256ths of the picture, and add the paint."""
+    """Scale the image by `left` 256ths, and add the scaled color."""
     for x in range(THREE * start, THREE * stop):
         target[x] = np.uint16(target[x] * left + colours[x]) >> np.uint16(8)
 

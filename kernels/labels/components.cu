@@ -1,11 +1,11 @@
-// Label maps without stray regions and without holes. The definition is components.py.
+// Removes stray regions and fills holes in label maps. The reference is components.py.
 #include "regions.cuh"
 
 namespace rtseg {
 
-constexpr int kEdge = 256;  // stands for whatever lies beyond the frame
+constexpr int kEdge = 256;  // stands for the outside of the frame
 
-struct Chosen {  // a set of labels, a bit each
+struct Chosen {  // a set of labels, one bit each
   unsigned bits[8];
 
   __device__ bool has(int label) const { return bits[label / 32] >> label % 32 & 1; }
@@ -20,7 +20,7 @@ __global__ void __launch_bounds__(kRegionThreads)
     atomicAdd(&areas[root], static_cast<unsigned>(__popc(alike)));
 }
 
-// For each label its largest region as area and, below it, how early the region begins: of two alike the first is the greater.
+// Ranks a region by area (high word), then by how early it starts (low word): of two equal areas the first one wins.
 __device__ inline unsigned long long rank_of(unsigned area, int root) {
   return static_cast<unsigned long long>(area) << 32 | (0xffffffffu - static_cast<unsigned>(root));
 }
@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(kRegionThreads)
   if (pixel < pixels) out[pixel] = areas[roots[pixel]] >= least ? labels[pixel] : 0;
 }
 
-// The least and the greatest label that each region of background meets, sideways and up and down.
+// Finds the smallest and the largest label among the 4-neighbors of each background region.
 __global__ void __launch_bounds__(kRegionThreads)
     meet_labels(const uint8_t* labels, int height, int width, const int* roots, int* lowest, int* highest) {
   const int pixel = pixel_index();
@@ -72,7 +72,7 @@ __global__ void __launch_bounds__(kRegionThreads)
   out[pixel] = static_cast<uint8_t>(hole ? highest[root] : label);
 }
 
-// Regions and their areas.
+// Finds the regions and their areas.
 inline int measure_regions(const uint8_t* labels, int height, int width, int* roots, unsigned* areas, void* stream) {
   const int pixels = height * width;
   if (const int code = find_regions(labels, height, width, true, roots, stream)) return code;
@@ -80,7 +80,7 @@ inline int measure_regions(const uint8_t* labels, int height, int width, int* ro
   return launch(count_areas, region_grid(pixels), kRegionThreads, 0, stream, labels, pixels, roots, areas);
 }
 
-// single: 256 bits, one a label, in host memory, read before this returns. To work in: roots and areas, height * width ints
+// single: 256 bits, one per label, in host memory, read before this returns. Scratch: roots and areas, height * width ints
 // each, and largest, 256 numbers of 64 bits.
 RTSEG_API int rtseg_keep_largest(const uint8_t* labels, int height, int width, const unsigned* single, int* roots,
                                  unsigned* areas, unsigned long long* largest, uint8_t* out, void* stream) {
@@ -95,7 +95,7 @@ RTSEG_API int rtseg_keep_largest(const uint8_t* labels, int height, int width, c
   return launch(keep_largest, grid, kRegionThreads, 0, stream, labels, pixels, roots, areas, largest, chosen, out);
 }
 
-// roots, areas: as above.
+// roots, areas: scratch, as above.
 RTSEG_API int rtseg_drop_small(const uint8_t* labels, int height, int width, int least, int* roots, unsigned* areas,
                                uint8_t* out, void* stream) {
   const int pixels = height * width;
@@ -104,7 +104,7 @@ RTSEG_API int rtseg_drop_small(const uint8_t* labels, int height, int width, int
                 static_cast<unsigned>(least), out);
 }
 
-// To work in: roots, lowest and highest, height * width ints each.
+// Scratch: roots, lowest and highest, height * width ints each.
 RTSEG_API int rtseg_fill_holes(const uint8_t* labels, int height, int width, int* roots, int* lowest, int* highest,
                                uint8_t* out, void* stream) {
   const int pixels = height * width;

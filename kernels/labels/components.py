@@ -1,4 +1,4 @@
-"""Label maps without stray regions and without holes."""
+"""Removes stray regions and fills holes in label maps."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from rtseg.kernels.runtime.cpu import compiled, making
 from rtseg.kernels.runtime.device_array import int_planes, launch_map, scratch_beside
 from rtseg.kernels.runtime.registry import Case, kernel
 
-EDGE = 256  # stands for whatever lies beyond the frame
+EDGE = 256  # stands for the outside of the frame
 MANY = 257  # more than one label
 
 
@@ -46,9 +46,9 @@ def _check_keep(labels: Labels, single: Sequence[int], *, out: Labels | None = N
 
 @kernel(cases=_keep_cases, atol=0, check=_check_keep)
 def keep_largest(labels: Labels, single: Sequence[int], *, out: Labels | None = None) -> Labels:
-    """A label map (H, W) uint8 that has of each label in `single` its largest 8-connected region alone.
+    """Keep only the largest 8-connected region of each label in `single`: (H, W) uint8.
 
-    Of equally large regions the one that comes first, row by row, stays. `out` may be `labels`. Raises ImageError, ConfigError.
+    Of equally large regions the first in raster order stays. `out` may be `labels`. Raises ImageError, ConfigError.
     """
     regions = label_regions(labels, diagonal=True)
     areas = np.bincount(regions.ravel(), minlength=labels.size)
@@ -84,9 +84,9 @@ def _check_drop(labels: Labels, least: int, *, out: Labels | None = None) -> Non
 
 @kernel(cases=_drop_cases, atol=0, check=_check_drop)
 def drop_small(labels: Labels, least: int, *, out: Labels | None = None) -> Labels:
-    """A label map (H, W) uint8 without its 8-connected regions of fewer than `least` pixels. `out` may be `labels`.
+    """Remove the 8-connected regions of fewer than `least` pixels from a label map (H, W) uint8.
 
-    Raises ImageError, ConfigError.
+    `out` may be `labels`. Raises ImageError, ConfigError.
     """
     regions = label_regions(labels, diagonal=True)
     areas = np.bincount(regions.ravel(), minlength=labels.size)
@@ -112,10 +112,10 @@ def _check_fill(labels: Labels, *, out: Labels | None = None) -> None:
 
 @kernel(cases=_fill_cases, atol=0, check=_check_fill)
 def fill_holes(labels: Labels, *, out: Labels | None = None) -> Labels:
-    """A label map (H, W) uint8 in which each hole of a class belongs to it. `out` may be `labels`.
+    """Fill each hole in a label map (H, W) uint8 with the label around it. `out` may be `labels`.
 
-    A hole is a 4-connected region of background that touches no edge of the frame and, sideways and up and down, one label
-    alone. Raises ImageError.
+    A hole is a 4-connected region of background that does not touch the frame's edge and has only one label as 4-neighbor.
+    Raises ImageError.
     """
     regions = label_regions(labels, diagonal=False)
     padded = np.pad(labels.astype(np.int64), 1, constant_values=EDGE)
@@ -146,7 +146,7 @@ def _painted(runs: Runs, rows: Indices, colours: Labels, labels: Labels, out: La
 
 @making
 def _areas(runs: Runs, roots: Indices) -> Indices:
-    """The area of each region, where its first run stands."""
+    """Return the area of each region in pixels, at the index of its first run."""
     areas = np.zeros(roots.size, np.int32)
     for run in range(roots.size):
         areas[roots[run]] += runs[run, 1] - runs[run, 0]
@@ -167,7 +167,10 @@ def _choose_largest(runs: Runs, roots: Indices, areas: Indices, chosen: Labels, 
 
 @making
 def _choose_fillings(runs: Runs, rows: Indices, roots: Indices, colours: Labels) -> None:
-    """Note for each region of background what it meets: 0 nothing yet, a label, EDGE or MANY; then colour its runs."""
+    """Find the neighbor of each background region, then choose the label of each run.
+
+    A neighbor is 0 for none yet, a label, EDGE or MANY.
+    """
     met = np.zeros(roots.size, np.int32)
     for y in range(rows.size - 1):
         at_edge = y == 0 or y == rows.size - 2
@@ -189,7 +192,7 @@ def _choose_fillings(runs: Runs, rows: Indices, roots: Indices, colours: Labels)
 
 @compiled
 def _meet_beside(runs: Runs, roots: Indices, met: Indices, run: int, first: int, end: int) -> None:
-    """A run meets the runs left and right of it, or the frame's edge."""
+    """Note the runs left and right of a run as neighbors, or the frame's edge."""
     for near in (run - 1, run + 1):
         if first <= near < end:
             _meet_each_other(runs, roots, met, run, near)

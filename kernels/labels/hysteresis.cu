@@ -1,4 +1,4 @@
-// Two thresholds: weak pixels count where they hang on strong ones. The definition is hysteresis.py.
+// Applies two thresholds: weak pixels count where they are connected to strong ones. The reference is hysteresis.py.
 #include "regions.cuh"
 
 namespace rtseg {
@@ -20,7 +20,7 @@ __global__ void __launch_bounds__(kRegionThreads) keep_strong(int pixels, const 
   if (pixel < pixels && !strong[roots[pixel]]) weak[pixel] = 0;
 }
 
-// To work in: roots and strong, height * width ints each.
+// Scratch: roots and strong, height * width ints each.
 RTSEG_API int rtseg_hysteresis(const float* values, int height, int width, float low, float high, int* roots, int* strong,
                                uint8_t* out, void* stream) {
   const int pixels = height * width;

@@ -1,4 +1,4 @@
-"""Two thresholds in place of one: weak pixels count where they hang on strong ones.
+"""Applies hysteresis thresholding: weak pixels count where they are connected to strong ones.
 
 J. Canny, "A computational approach to edge detection", IEEE TPAMI 8(6), 1986, section on thresholding.
 """
@@ -37,9 +37,9 @@ def _check(values: Floats, low: float, high: float, *, out: Labels | None = None
 
 @kernel(cases=_cases, atol=0, check=_check)
 def hysteresis(values: Floats, low: float, high: float, *, out: Labels | None = None) -> Labels:
-    """Where a map (H, W) float32 of probabilities or logits is at least `low`, in 8-connected regions that reach `high`.
+    """Mark the pixels of at least `low` in 8-connected regions that reach `high`: (H, W) uint8, 0 or 1.
 
-    (H, W) uint8, 0 or 1; NaN is below every threshold. Raises ImageError, ConfigError.
+    values: (H, W) float32, probabilities or logits; NaN is below every threshold. Raises ImageError, ConfigError.
     """
     weak, strong = values >= np.float32(low), values >= np.float32(high)
     regions = label_regions(weak.astype(np.uint8), diagonal=True)

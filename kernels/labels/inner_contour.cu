@@ -1,4 +1,4 @@
-// The labels of the pixels that have another label near them, zero elsewhere. The definition is inner_contour.py.
+// Keeps the labels of pixels that have another label near them, 0 elsewhere. The reference is inner_contour.py.
 #include "square.cuh"
 
 namespace rtseg {
@@ -14,7 +14,7 @@ __global__ void __launch_bounds__(kSquareThreads)
   }
 }
 
-// reach: how wide the contour is, in pixels, 32 at most. out: must not be labels.
+// reach: the contour's width in pixels, at most 32. out: must not be labels.
 RTSEG_API int rtseg_inner_contour(const uint8_t* labels, int height, int width, int reach, uint8_t* out, void* stream) {
   return launch(inner_contour, square_grid(height, width), kSquareThreads, square_bytes(reach, Rim::kExtremes), stream, labels,
                 height, width, reach, out);

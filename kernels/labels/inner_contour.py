@@ -1,4 +1,4 @@
-"""The rim of each class: the pixels of a label from which another label is near."""
+"""Finds the inner contour of each class: its pixels near another label."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +14,7 @@ from rtseg.kernels.runtime.device_array import apart_on_device, room_on_device
 from rtseg.kernels.runtime.registry import Case, kernel
 
 WIDEST = 32  # pixels
-ONE = np.uint64(1)  # unsigned places need no look at their sign
+ONE = np.uint64(1)  # unsigned: an index has no sign to check
 
 
 def _cases() -> Iterator[Case]:
@@ -33,10 +33,10 @@ def _check(labels: Labels, width: int, *, out: Labels | None = None) -> None:
 
 @kernel(cases=_cases, atol=0, check=_check)
 def inner_contour(labels: Labels, width: int, *, out: Labels | None = None) -> Labels:
-    """The labels (H, W) uint8 of the pixels that have another label within `width` pixels, 0 elsewhere.
+    """Return the labels (H, W) uint8 of the pixels that have another label within `width` pixels, 0 elsewhere.
 
-    Within means in the 8-neighbourhood, `width` times over: in a square of 2 * width + 1. What lies beyond the frame is no
-    label, so that a class which is cut off by the frame's edge has no contour there. Raises ImageError, ConfigError.
+    The neighborhood is a square of 2 * width + 1 pixels. The outside of the frame is not a label, so that a class cut off by
+    the frame's edge has no contour there. Raises ImageError, ConfigError.
     """
     lowest, highest = labels.copy(), labels.copy()
     for down in range(-width, width + 1):
@@ -49,7 +49,7 @@ def inner_contour(labels: Labels, width: int, *, out: Labels | None = None) -> L
 
 
 def _overlap(size: int, shift: int) -> tuple[slice, slice]:
-    """The indices of an axis that have a neighbour `shift` on, and those neighbours."""
+    """Return the slice of an axis whose pixels have a neighbor at `shift`, and the slice of those neighbors."""
     count = max(0, size - abs(shift))
     start = max(0, -shift)
     return slice(start, start + count), slice(start + shift, start + shift + count)
@@ -77,15 +77,16 @@ def _contour_rows(labels: Labels, width: int, rim: Labels, spare: Labels, result
 
 
 def rim_memory(width: int) -> Labels:
-    """What mark_rim works in, for rows of this width."""
+    """Return zeroed scratch memory for `mark_contour`, for rows of this width."""
     return np.zeros((2, width + 2 * WIDEST), np.uint8)
 
 
 @compiled
 def mark_rim(labels: Labels, y: int, width: int, start: int, stop: int, spare: Labels, rim: Labels) -> None:
-    """Write into rim (W,) whether pixels start..stop of row y have another label near them; spare: rim_memory.
+    """Write nonzero to rim (W,) where pixels start..stop of row y have another label within `width` pixels.
 
-    A square holds two labels where one of its columns does, or where two neighbours in its middle row differ.
+    spare: from `contour_scratch`. A square holds two labels if one of its columns does, or if two neighbors in its middle row
+    differ.
     """
     if width == 0:
         rim[start:stop] = 0
@@ -107,7 +108,7 @@ def mark_rim(labels: Labels, y: int, width: int, start: int, stop: int, spare: L
 
 @compiled
 def _gather(tall: Labels, wide: Labels, width: np.uint64, start: np.uint64, stop: np.uint64, rim: Labels) -> None:
-    """Write what the columns within `width` of each pixel hold, and the steps between them; beyond the frame is nothing."""
+    """Combine the columns within `width` of each pixel, and the label changes between them; outside the frame all are 0."""
     margin = np.uint64(WIDEST)
     for x in range(start, stop):
         rim[x] = tall[margin + width + x] | wide[margin + x] | wide[margin - ONE + x]

@@ -1,4 +1,4 @@
-// Opening and closing with a flat square: one extreme of each neighbourhood, then the other. The definition is morphology.py.
+// Opens and closes with a flat square: an erosion and a dilation, in either order. The reference is morphology.py.
 #include "square.cuh"
 
 namespace rtseg {
@@ -24,7 +24,7 @@ int launch_extreme(const uint8_t* image, int height, int width, int reach, uint8
                 width, reach, out);
 }
 
-// reach: 32 at most. between: height * width bytes to work in. out: may be the image.
+// reach: at most 32. between: height * width bytes of scratch memory. out: may be the image.
 RTSEG_API int rtseg_opening(const uint8_t* image, int height, int width, int reach, uint8_t* between, uint8_t* out,
                             void* stream) {
   const int code = launch_extreme<Least>(image, height, width, reach, between, stream);

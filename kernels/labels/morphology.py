@@ -1,4 +1,4 @@
-"""Opening and closing with a flat square: the least, then the greatest of a neighbourhood, or the other way round."""
+"""Opens and closes images with a flat square: an erosion and a dilation, in either order."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,7 +13,7 @@ from rtseg.kernels.runtime.device_array import launch_map, scratch_beside
 from rtseg.kernels.runtime.registry import Case, kernel
 
 WIDEST = 32  # pixels
-MARGIN, ONE = np.uint64(WIDEST), np.uint64(1)  # unsigned places need no look at their sign
+MARGIN, ONE = np.uint64(WIDEST), np.uint64(1)  # unsigned: an index has no sign to check
 
 
 def _cases() -> Iterator[Case]:
@@ -30,24 +30,24 @@ def _check(image: Image, radius: int = 2, *, out: Image | None = None) -> None:
 
 @kernel(cases=_cases, atol=0, check=_check)
 def opening(image: Image, radius: int = 2, *, out: Image | None = None) -> Image:
-    """A mask or grey image (H, W) uint8 without bright parts narrower than 2 * radius + 1 pixels. `out` may be `image`.
+    """Remove bright parts narrower than 2 * radius + 1 pixels from a mask or gray image (H, W) uint8.
 
-    Raises ImageError, ConfigError.
+    `out` may be `image`. Raises ImageError, ConfigError.
     """
     return placed(_extreme(_extreme(image, radius, np.minimum), radius, np.maximum), out)
 
 
 @kernel(cases=_cases, atol=0, check=_check)
 def closing(image: Image, radius: int = 2, *, out: Image | None = None) -> Image:
-    """A mask or grey image (H, W) uint8 without dark parts narrower than 2 * radius + 1 pixels. `out` may be `image`.
+    """Remove dark parts narrower than 2 * radius + 1 pixels from a mask or gray image (H, W) uint8.
 
-    Raises ImageError, ConfigError.
+    `out` may be `image`. Raises ImageError, ConfigError.
     """
     return placed(_extreme(_extreme(image, radius, np.maximum), radius, np.minimum), out)
 
 
 def _extreme(image: Image, radius: int, choose: np.ufunc) -> Image:
-    """The least or the greatest of each square; what lies beyond the frame does not count."""
+    """Return the minimum or maximum of the square around each pixel, inside the frame."""
     padded = np.pad(image, radius, mode="edge")
     seen = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1,) * 2)
     extreme: Image = choose.reduce(seen, axis=(2, 3))
@@ -86,7 +86,7 @@ def _open_rows(
     first: int,
     end: int,
 ) -> None:
-    """Rows first..end: those of the first pass that the second one reaches go round in `between`."""
+    """Write rows first..end of the result; a ring buffer holds the rows of the first pass that the second one needs."""
     turns = 2
     while turns < 2 * radius + 1:
         turns *= 2
@@ -102,9 +102,10 @@ def _open_rows(
 def _extreme_row(
     rows: Image, mask: int, y: int, height: int, radius: int, greatest: bool, column: Image, target: Image, place: int
 ) -> None:
-    """The extremes of the squares around row y of `rows`, which has its rows where `mask` says, into row `place` of target.
+    """Write the extremes of the squares around row y of `rows` to row `place` of `target`.
 
-    Columns first, then rows; three are taken together, then two at a time: one that is met twice changes nothing.
+    mask: -1, or the number of rows of a ring buffer minus 1. The columns are reduced first, then the row. Three values are
+    combined at first, then two at a time: a value that is taken twice changes nothing.
     """
     width = column.size - 2 * WIDEST
     first, last = max(0, y - radius), min(height - 1, y + radius)
@@ -125,7 +126,7 @@ def _extreme_row(
 def _begin(
     rows: Image, a: np.uint64, b: np.uint64, c: np.uint64, greatest: bool, extreme: Image, to: np.uint64, size: np.uint64
 ) -> None:
-    """The extreme of the three runs that begin at a, b and c."""
+    """Write the extremes of the three rows of values that start at a, b and c."""
     if greatest:
         for x in range(size):
             extreme[to + x] = max(rows[a + x], rows[b + x], rows[c + x])
@@ -136,7 +137,7 @@ def _begin(
 
 @compiled
 def _take(rows: Image, a: np.uint64, b: np.uint64, greatest: bool, extreme: Image, to: np.uint64, size: np.uint64) -> None:
-    """Let an extreme take in the two runs that begin at a and b."""
+    """Update the extremes with the two rows of values that start at a and b."""
     if greatest:
         for x in range(size):
             extreme[to + x] = max(extreme[to + x], rows[a + x], rows[b + x])

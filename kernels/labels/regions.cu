@@ -1,12 +1,12 @@
-// Connected regions of a label map, by union-find over pixels. The definition is label_regions in regions.py.
+// Finds the connected regions of a label map by union-find over pixels. The reference is label_regions in regions.py.
 //
-// V. Oliveira, R. Lotufo, "A study on connected components labeling algorithms using GPUs", SIBGRAPI 2010: each pixel points at
-// another of its region with a lower index, and the lower root wins, so that a region ends up at its first pixel, row by row.
+// V. Oliveira, R. Lotufo, "A study on connected components labeling algorithms using GPUs", SIBGRAPI 2010: each pixel points to
+// another of its region with a lower index, and the lower root wins; the root is the first pixel of the region in raster order.
 #include "regions.cuh"
 
 namespace rtseg {
 
-// Parents only ever fall, and to a pixel of the same region: one that is read too early is still right, only further away.
+// Parents only decrease, within one region: a stale value is still in the region, only farther from the root.
 __device__ inline int root_of(const int* parents, int pixel) {
   const volatile int* current = parents;
   for (int parent; (parent = current[pixel]) != pixel;) pixel = parent;
@@ -20,7 +20,7 @@ __device__ inline void unite(int* parents, int a, int b) {
     if (a == b) return;
     const int high = max(a, b), low = min(a, b);
     const int was = atomicMin(&parents[high], low);
-    if (was == high) return;  // it still was a root
+    if (was == high) return;  // it was still a root
     a = was;
     b = low;
   }

@@ -1,4 +1,4 @@
-// Connected regions of a label map: what regions.cu gives to the kernels that ask what a region is like.
+// Declares the connected regions of regions.cu for the kernels that measure regions.
 #pragma once
 #include <cstdint>
 
@@ -16,8 +16,8 @@ inline int fill(void* memory, int byte, size_t bytes, void* stream) {
   return cudaMemsetAsync(memory, byte, bytes, static_cast<cudaStream_t>(stream));
 }
 
-// Three launches, after which each pixel's root is its region's first pixel, row by row. diagonal: whether pixels that touch at
-// a corner alone are of one region.
+// Writes each pixel's root, its region's first pixel in raster order, in three launches. diagonal: pixels that touch only at a
+// corner are in one region.
 int find_regions(const uint8_t* labels, int height, int width, bool diagonal, int* roots, void* stream);
 
 }  // namespace rtseg

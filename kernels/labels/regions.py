@@ -1,7 +1,7 @@
-"""Connected regions of a label map, found by its runs: stretches of one label in one row, joined from row to row.
+"""Finds the connected regions of a label map from its runs: stretches of one label in a row, joined from row to row.
 
 K. Wu, E. Otoo, K. Suzuki, "Optimizing two-pass connected-component labeling algorithms", Pattern Analysis and Applications 12,
-2009: union-find with path compression, the lower root winning, here over runs in place of pixels.
+2009: union-find with path compression and the lower root as representative, here over runs instead of pixels.
 """
 
 import numpy as np
@@ -14,12 +14,15 @@ from rtseg.kernels.runtime.cpu import compiled
 Runs = npt.NDArray[np.int32]  # (n, 3): start, stop, label
 Indices = npt.NDArray[np.int32]
 
-SPAN, STRIDE = np.uint64(32), np.uint64(256)  # pixels that a loop looks at together
-ONE = np.uint64(1)  # unsigned places need no look at their sign
+SPAN, STRIDE = np.uint64(32), np.uint64(256)  # pixels that a loop compares together
+ONE = np.uint64(1)  # unsigned: an index has no sign to check
 
 
 def label_regions(labels: Labels, diagonal: bool) -> npt.NDArray[np.int64]:
-    """The truth: for each pixel the index of its region's first pixel, row by row. Spreads the least index until it rests."""
+    """Return for each pixel the index of its region's first pixel in raster order, (H, W) int64: the reference.
+
+    Spreads the smallest index until nothing changes.
+    """
     regions = np.arange(labels.size, dtype=np.int64).reshape(labels.shape)
     while True:
         before = regions.copy()
@@ -35,9 +38,10 @@ def label_regions(labels: Labels, diagonal: bool) -> npt.NDArray[np.int64]:
 
 
 def find_regions(labels: Labels, diagonal: bool) -> tuple[Runs, Indices, Indices]:
-    """The runs of a label map (H, W), the runs each row begins with (H + 1,), and for each run its region's first run.
+    """Return the runs of a label map (H, W), the index of each row's first run (H + 1,), and each run's region.
 
-    diagonal: whether labels that touch at a corner alone are one region; the background, 0, never is.
+    diagonal: labels that touch only at a corner are one region; the background, 0, never is. A region is named by the index of
+    its first run.
     """
     runs, rows = find_runs(labels)
     roots = np.arange(len(runs), dtype=np.int32)
@@ -46,7 +50,7 @@ def find_regions(labels: Labels, diagonal: bool) -> tuple[Runs, Indices, Indices
 
 
 def find_runs(labels: Labels) -> tuple[Runs, Indices]:
-    """The runs of a label map (H, W) that is not empty, row by row, and the runs that each row begins with (H + 1,)."""
+    """Return the runs of a nonempty label map (H, W) in raster order, and the index of each row's first run (H + 1,)."""
     source = readable(labels)
     rows = np.empty(len(labels) + 1, np.int32)
     runs = np.empty((_count_runs(source, rows), 3), np.int32)
@@ -64,7 +68,10 @@ def _count_runs(labels: Labels, rows: Indices) -> int:
 
 @compiled
 def _changes(row: Labels) -> int:
-    """How often the label changes along a row: most rows are even; else as many pixels at once as a byte can count."""
+    """Count the label changes along a row.
+
+    Most rows have none. Otherwise blocks of 128 pixels are counted, so that a byte suffices.
+    """
     label, other = row[0], np.uint8(0)
     for x in range(np.uint64(row.size)):
         other = np.uint8(other | (row[x] ^ label))
@@ -95,7 +102,7 @@ def _find_runs(labels: Labels, rows: Indices, runs: Runs) -> None:
 
 @compiled
 def _next_change(row: Labels, x: np.uint64) -> np.uint64:
-    """The first pixel after x of another label, in strides where there is none; there must be one."""
+    """Return the first pixel after x with another label, which must exist."""
     label = row[x]
     x = skip_alike(row, skip_alike(row, x, label, STRIDE), label, SPAN)
     while row[x] == label:
@@ -105,7 +112,7 @@ def _next_change(row: Labels, x: np.uint64) -> np.uint64:
 
 @compiled
 def skip_alike(row: Labels, start: np.uint64, label: np.uint8, stride: np.uint64) -> np.uint64:
-    """Where the first stride from `start` on begins that holds another label, or the row's length."""
+    """Return the start of the first stride from `start` on that holds another label, or the row's length."""
     size = np.uint64(row.size)
     while start < size:
         found, end = np.uint8(0), min(start + stride, size)
@@ -145,7 +152,10 @@ def _join_runs(rows: Indices, runs: Runs, diagonal: bool, roots: Indices) -> Non
 
 @compiled
 def paint(runs: Runs, rows: Indices, colours: Labels, fresh: bool, result: Labels) -> None:
-    """Write each run's colour (n,) into the label map (H, W); fresh: it does not hold the runs' own labels already."""
+    """Write each run's new label (n,) to the label map (H, W).
+
+    fresh: the map does not hold the runs' own labels yet, so that every run must be written.
+    """
     for y in range(result.shape[0]):
         for run in range(rows[y], rows[y + 1]):
             if not fresh and colours[run] == runs[run, 2]:

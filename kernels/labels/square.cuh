@@ -1,7 +1,7 @@
-// The least and the greatest of the square around each pixel: shared by the inner contour, the overlay and morphology.
+// Computes the minimum and maximum of the square around each pixel: shared by the inner contour, the overlay and morphology.
 //
-// A block makes a tile: the tile and what is around it comes into shared memory, then the extremes along each row, and each
-// thread goes down the columns. A pixel beyond the frame's edge counts as the nearest in it, which is in the square anyway.
+// A block computes a tile: it loads the tile with its margin into shared memory, then the extremes along each row, and each
+// thread reduces down the columns. A pixel outside the frame counts as the nearest one inside, which is in the square anyway.
 #pragma once
 #include <cstdint>
 
@@ -9,11 +9,11 @@
 
 namespace rtseg {
 
-constexpr int kSquareWidth = 32, kSquareHeight = 16, kSquareThreads = 256;  // each thread makes two pixels of the tile
+constexpr int kSquareWidth = 32, kSquareHeight = 16, kSquareThreads = 256;  // each thread computes two pixels of the tile
 
 inline dim3 square_grid(int height, int width) { return dim3(blocks(width, kSquareWidth), blocks(height, kSquareHeight)); }
 
-// Shared memory for a tile with `reach` pixels around it, and for `extremes` of its rows.
+// Returns the shared memory in bytes for a tile with a margin of `reach` pixels, and for `extremes` planes.
 inline size_t square_bytes(int reach, int extremes) {
   return static_cast<size_t>(kSquareHeight + 2 * reach) * (kSquareWidth + 2 * reach + extremes * kSquareWidth);
 }
@@ -25,7 +25,7 @@ struct Square {
   __device__ explicit Square(int reach)
       : tile(dynamic_shared<uint8_t>()), reach(reach), rows(kSquareHeight + 2 * reach), pitch(kSquareWidth + 2 * reach) {}
 
-  // The i-th plane of extremes (rows, kSquareWidth).
+  // Returns the i-th plane of extremes (rows, kSquareWidth).
   __device__ uint8_t* plane(int i) const { return tile + rows * (pitch + i * kSquareWidth); }
 
   __device__ void load(const uint8_t* image, int height, int width) const {
@@ -63,7 +63,7 @@ struct Greatest {
   __device__ int operator()(int a, int b) const { return max(a, b); }
 };
 
-// Which pixels of a label map have another label in their square.
+// Finds the pixels of a label map that have another label in their square.
 struct Rim {
   Square square;
 

@@ -1,1 +1,1 @@
-"""Kernels directly before and after the network: input, labels, confidence."""
+"""Holds the kernels directly before and after the network: input, labels, confidence."""

@@ -1,7 +1,7 @@
-// From logits to a label map of the frame in one launch. The definition is argmax_labels.py.
+// Turns logits into a label map of the frame in one launch. The reference is argmax_labels.py.
 //
-// A block makes a tile of the frame. Where its rows and columns lie between the logits is computed once a tile, in double
-// precision and in the definition's order of operations, so that equal logits stay equal; the logits themselves are few.
+// A block labels a tile of the frame. The positions of its rows and columns between the logits are computed once per tile, in
+// double precision and in the reference's order of operations, so that equal logits stay equal.
 #include <cstdint>
 
 #include "geometry.cuh"
@@ -12,7 +12,7 @@ namespace rtseg {
 
 constexpr int kTileWidth = 32, kTileHeight = 8;
 
-struct Axis {  // of the frame: see nodes_inside and places in logits.py
+struct Axis {  // of the frame: see nodes_inside and node_positions in logits.py
   int box_start, box_length, inner_start, inner_length, size;
   int nodes, first, last;
 };
@@ -20,7 +20,7 @@ struct Axis {  // of the frame: see nodes_inside and places in logits.py
 struct ArgmaxLabels {
   const float* logits;  // (classes, rows.nodes, columns.nodes)
   int classes;
-  float level;  // of the binary form: label 1 above it
+  float level;  // for one class: label 1 above it
   Axis rows, columns;
   int height, width;
   uint8_t* labels;  // (height, width)
@@ -28,7 +28,7 @@ struct ArgmaxLabels {
 
 struct Place {
   int before, after;  // two nodes
-  float share;        // of the one after
+  float share;        // of the node after
 };
 
 __device__ inline Place place_of(int pixel, const Axis& axis) {
@@ -80,7 +80,7 @@ inline Axis axis_of(const Box& box, const Box& inner, const int* size, const int
 }
 
 // box, inner: top, left, height, width. size: of the network's input. nodes: height and width of the logits. used: first and
-// last row, first and last column of the logits inside `inner`.
+// last row, first and last column of the nodes inside `inner`.
 RTSEG_API int rtseg_argmax_labels(const float* logits, int classes, const int* box, const int* inner, const int* size,
                                   const int* nodes, const int* used, float level, int height, int width, uint8_t* labels,
                                   void* stream) {

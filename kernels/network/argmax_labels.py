@@ -1,4 +1,4 @@
-"""From logits to a label map of the frame: bilinear upsampling and the choice of a class in one pass."""
+"""Turns logits into a label map of the frame: bilinear upsampling and argmax in one pass."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -18,9 +18,9 @@ from rtseg.kernels.runtime.registry import Case, kernel
 
 Edges = npt.NDArray[np.int64]  # of pixels
 
-_LIGHT = 4  # pixels of one class are filled in the time of one that is worked on
-UNSURE = 255  # a cell whose four nodes do not agree, or only by a hair
-HAIR = np.float32(1e-5)  # of the largest logit: well above what rounding moves an interpolated one
+_LIGHT = 4  # pixels of one class that are filled in the time of one interpolation
+UNSURE = 255  # marks a node, or a cell of four nodes, whose class rounding could change
+HAIR = np.float32(1e-5)  # relative to the largest logit: well above the rounding error of interpolation
 
 
 def _cases() -> Iterator[Case]:
@@ -47,7 +47,7 @@ def _check(logits: Floats, fit: Fit, shape: tuple[int, int], *, threshold: float
 def argmax_labels(
     logits: Floats, fit: Fit, shape: tuple[int, int], *, threshold: float = 0.5, out: Labels | None = None
 ) -> Labels:
-    """The class of each pixel of a frame: (H, W) uint8, 0 background.
+    """Return the class of each pixel of a frame: (H, W) uint8, 0 background.
 
     logits: (1, K, h, w) float32 over fit.size, at any stride; interpolated bilinearly between the nodes inside fit.inner.
     K > 1: the class of the largest logit, the first of equal ones. K = 1: label 1 where the probability is above `threshold`.
@@ -90,9 +90,9 @@ def _argmax_labels_numba(
 
 @compiled
 def _find_winners(logits: Floats, nodes: Nodes, level: np.float32, figures: Floats, winners: Labels) -> None:
-    """Write each node's class, or UNSURE where rounding could change it: logits (K, h, w), winners (h, w).
+    """Write each node's class, or `UNCERTAIN` where rounding could change it.
 
-    figures: (3, w), to work in.
+    logits: (K, h, w). figures: (3, w), scratch. winners: (h, w), the result.
     """
     best, second, largest = figures[0], figures[1], figures[2]
     for y in range(nodes[0], nodes[1] + 1):
@@ -110,7 +110,7 @@ def _find_winners(logits: Floats, nodes: Nodes, level: np.float32, figures: Floa
 
 @compiled
 def _challenge(row: Floats, label: np.uint8, best: Floats, second: Floats, largest: Floats, winner: Labels) -> None:
-    """Let one more class compete for each node of a row."""
+    """Update the best and second-best class of each node of a row with one more class."""
     for x in range(row.size):
         value, champion = clean(row[x]), best[x]
         wins = value > champion
@@ -130,14 +130,14 @@ def _label_rows(
     columns: Places,
     edges: Edges,  # the first pixel of the box in each cell
     level: np.float32,
-    memory: tuple[Edges, Labels],  # where runs of a row of cells begin, and their classes: to work in
+    memory: tuple[Edges, Labels],  # scratch: the starts of runs in a row of cells, and their classes
     result: Labels,  # (H, W)
     first: int,
     end: int,
 ) -> None:
-    """Rows first..end of the frame: cells whose four nodes agree are filled, the pixels of the others are interpolated."""
+    """Label rows first..end of the frame: fill cells whose four nodes agree, and interpolate the pixels of the others."""
     starts, agreed = memory
-    known, runs = -1, 0  # the row of nodes for which these hold
+    known, runs = -1, 0  # the row of nodes that `runs` belong to
     for y in range(first, end):
         target = result[y]
         for x in range(target.size):
@@ -159,7 +159,10 @@ def _label_rows(
 
 @compiled
 def _find_agreed(above: Labels, below: Labels, nodes: Nodes, edges: Edges, starts: Edges, agreed: Labels) -> int:
-    """The runs of a row's cells whose four nodes agree on the same, or of which each is UNSURE: how many, and their pixels."""
+    """Find runs of cells in a row: of one class, or of `UNCERTAIN` cells whose four nodes disagree.
+
+    starts: each run's first pixel, and the end of the last. agreed: each run's class. Returns the number of runs.
+    """
     last, runs = nodes[3] - nodes[2], 0
     upper, lower = above[nodes[2] :], below[nodes[2] :]
     for cell in range(edges.size - 1):
@@ -186,7 +189,7 @@ def _interpolate(
     stop: int,
     target: Labels,
 ) -> None:
-    """The classes of the pixels start..stop of one row, term by term as the truth has it."""
+    """Write the classes of pixels start..stop of a row, with the reference's order of operations."""
     one = np.float32(1)
     for x in range(start, stop):
         before, along = columns[0][x], columns[1][x]

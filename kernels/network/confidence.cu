@@ -1,4 +1,4 @@
-// Probabilities, the mean confidence of each class, and whether an answer is a number at all. The definition is confidence.py.
+// Computes probabilities, the mean confidence of each class, and a check for NaN. The reference is confidence.py.
 #include <algorithm>
 #include <cstdint>
 
@@ -9,9 +9,9 @@ namespace rtseg {
 
 constexpr int kThreads = 256, kMostClasses = 255;
 constexpr unsigned kMostBlocks = 128;
-constexpr float kOne = 4294967296.0f;  // probabilities are added up in parts of 2^-32: integers add up the same in any order
+constexpr float kOne = 4294967296.0f;  // probabilities are added as multiples of 2^-32: integer sums do not depend on the order
 
-// Enough to keep a GPU busy; each goes on to further items.
+// Returns enough blocks to keep a GPU busy; each loops over further items.
 inline unsigned few_blocks(size_t items) { return std::min(blocks(items, kThreads), kMostBlocks); }
 
 __global__ void __launch_bounds__(kThreads) probability(const float* logits, int classes, int nodes, float* out) {
@@ -32,7 +32,7 @@ struct Nodes {  // of the logits inside the fit
   int top, left, height, width;
 };
 
-// What one launch adds up; zero before it.
+// Holds the sums of one launch; zero before it.
 struct Sums {
   unsigned long long probability[kMostClasses + 1];
   unsigned count[kMostClasses + 1];
@@ -42,13 +42,13 @@ struct Sums {
 struct Confidence {
   const float* logits;  // (classes, height, width)
   int classes, height, width;
-  float level;  // of the binary form
+  float level;  // for one class
   Nodes nodes;
   Sums* sums;
   float* out;  // (max(classes - 1, 1),)
 };
 
-// Adds the node's probability to that of the class that wins it; label 0 is the background, which nobody asks for.
+// Adds the node's probability to the class that wins it; label 0 is the background, which has no confidence.
 __device__ inline void add_node(const Confidence& call, int index, unsigned long long* probabilities, unsigned* counts) {
   const int y = call.nodes.top + index / call.nodes.width, x = call.nodes.left + index % call.nodes.width;
   const float* logits = call.logits + y * call.width + x;
@@ -84,17 +84,17 @@ __global__ void __launch_bounds__(kThreads) class_confidence(Confidence call) {
     atomicAdd(&call.sums->probability[thread], probabilities[thread]);
     atomicAdd(&call.sums->count[thread], counts[thread]);
   }
-  __threadfence();  // the sums are there before this block is counted
+  __threadfence();  // the sums are visible before this block is counted
   __syncthreads();
   if (thread == 0) last = atomicAdd(&call.sums->finished, 1u) == gridDim.x - 1;
   __syncthreads();
   if (!last || thread == 0 || thread >= labels) return;
-  const unsigned count = atomicAdd(&call.sums->count[thread], 0u);  // past the cache, where the others' sums are
+  const unsigned count = atomicAdd(&call.sums->count[thread], 0u);  // an atomic bypasses the L1 cache
   const unsigned long long sum = atomicAdd(&call.sums->probability[thread], 0ull);
   call.out[thread - 1] = count ? static_cast<float>(static_cast<double>(sum) / kOne / count) : 0.0f;
 }
 
-// Sets the flag where a number's exponent is all ones: NaN or infinity, in any IEEE format.
+// Sets the flag if a number's exponent is all ones: NaN or infinity, in any IEEE format.
 template <typename Bits>
 __global__ void __launch_bounds__(kThreads) has_nonfinite(const Bits* numbers, size_t count, Bits exponent, int* flag) {
   bool found = false;
@@ -127,7 +127,7 @@ RTSEG_API int rtseg_class_confidence(const float* logits, int classes, int heigh
   return launch(class_confidence, few_blocks(nodes.height * nodes.width), kThreads, 0, stream, call);
 }
 
-// flag: 1 where one of the numbers, of 2, 4 or 8 bytes each, is not finite, else 0.
+// flag: 1 if any of the numbers, of 2, 4 or 8 bytes each, is not finite, else 0.
 RTSEG_API int rtseg_has_nonfinite(const void* numbers, size_t count, int bytes_each, int* flag, void* stream) {
   const int code = cudaMemsetAsync(flag, 0, sizeof(int), static_cast<cudaStream_t>(stream));
   if (code || count == 0) return code;

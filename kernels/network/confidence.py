@@ -1,4 +1,4 @@
-"""How sure a network is: probabilities, the mean confidence of each class, and whether an answer is a number at all."""
+"""Computes a network's confidence: probabilities, the mean confidence of each class, and a check for NaN and infinity."""
 
 from collections.abc import Iterator
 from math import exp
@@ -17,7 +17,7 @@ from rtseg.kernels.runtime.cuda import ints, launch, library, stream_of
 from rtseg.kernels.runtime.device_array import DeviceArray, room_on_device
 from rtseg.kernels.runtime.registry import Case, kernel
 
-_MOST = np.float32(80)  # of what is raised to a power: more would be infinite
+_MOST = np.float32(80)  # beyond 88 exp overflows in float32
 
 
 def _probability_cases() -> Iterator[Case]:
@@ -34,9 +34,9 @@ def _check_probability(logits: Floats, *, out: Floats | None = None) -> None:
 
 @kernel(cases=_probability_cases, atol=1e-6, check=_check_probability)
 def probability(logits: Floats, *, out: Floats | None = None) -> Floats:
-    """The probability of each class (1, K, h, w) float32: softmax over K, or the sigmoid for K = 1; NaN logits count as -1e30.
+    """Return the probability of each class (1, K, h, w) float32: softmax over K, or the sigmoid for K = 1.
 
-    Raises ImageError.
+    logits: (1, K, h, w) float32; NaN counts as -1e30. Raises ImageError.
     """
     clean = cleaned(logits)
     if logits.shape[1] == 1:
@@ -52,7 +52,7 @@ def _probability_numba(logits: Floats, *, out: Floats | None = None) -> Floats:
     result = room(out, logits.shape, np.float32)
     flat = result.reshape(-1)
     _negate(readable(logits).reshape(-1), flat)
-    np.exp(flat, out=flat)  # NumPy's takes many numbers at once
+    np.exp(flat, out=flat)  # NumPy's exp is vectorized
     _invert(flat)
     return result
 
@@ -84,9 +84,10 @@ def _check_confidence(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> No
 
 @kernel(cases=_confidence_cases, atol=1e-5, check=_check_confidence)
 def class_confidence(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> Floats:
-    """For each class but the background its mean probability where it wins inside fit.inner: (n_classes,) float32, 0 if absent.
+    """Return each foreground class's mean probability over the nodes that it wins: (n_classes,) float32, 0 if absent.
 
-    logits: (1, K, h, w) float32 at any stride; for K = 1 the class wins where its probability is above `threshold`.
+    logits: (1, K, h, w) float32 at any stride, of which the nodes inside fit.inner count. For K = 1 the class wins where its
+    probability is above `threshold`.
     Raises ImageError, ConfigError.
     """
     top, bottom, left, right = inside(fit, logits.shape)
@@ -115,7 +116,7 @@ def _class_confidence_numba(logits: Floats, fit: Fit, *, threshold: float = 0.5)
 
 @compiled
 def _add_shares(logits: Floats, nodes: Nodes, sums: npt.NDArray[np.float64]) -> None:
-    """Add to each class (K - 1, 2) the probability of every node that it wins, and one."""
+    """Add to sums (K - 1, 2) each class's probability at the nodes that it wins, and the number of those nodes."""
     for y in range(nodes[0], nodes[1] + 1):
         for x in range(nodes[2], nodes[3] + 1):
             best, winner = clean(logits[0, y, x]), 0
@@ -133,7 +134,7 @@ def _add_shares(logits: Floats, nodes: Nodes, sums: npt.NDArray[np.float64]) -> 
 
 @compiled
 def _add_sigmoids(logits: Floats, nodes: Nodes, level: np.float32, sums: npt.NDArray[np.float64]) -> None:
-    """As `_add_shares`, for the one class of K = 1."""
+    """Add as `_add_softmax` does, for the single class of K = 1: sums (1, 2)."""
     for y in range(nodes[0], nodes[1] + 1):
         for x in range(nodes[2], nodes[3] + 1):
             value = clean(logits[0, y, x])
@@ -155,7 +156,7 @@ def _check_floats(array: npt.NDArray[np.floating]) -> None:
 
 @kernel(cases=_finite_cases, atol=0, check=_check_floats)
 def has_nonfinite(array: npt.NDArray[np.floating]) -> bool:
-    """Whether an array of floats, of any shape, holds a NaN or an infinity. Raises ImageError."""
+    """Return True if an array of floats, of any shape, holds a NaN or an infinity. Raises ImageError."""
     return not bool(np.isfinite(array).all())
 
 

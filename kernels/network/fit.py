@@ -1,4 +1,4 @@
-"""Where a box of the frame lies in a network's input: the geometry goes in with the pixels and comes back with the mask."""
+"""Maps a box of the frame to a network's input: the same geometry places the pixels and maps the mask back."""
 
 from dataclasses import dataclass
 from numbers import Integral
@@ -10,16 +10,15 @@ Box = tuple[int, int, int, int]  # top, left, height, width
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """A box of the frame, scaled into a rectangle of the network's input.
+    """Maps a box of the frame to a rectangle of the network's input; the rest of the input is black.
 
-    box: in frame pixels. size: (H, W) of the input. inner: where the box lands, in input pixels; the rest of the input is
-    black. Frame row y (its centre at y + 0.5) is input row inner.top + (y + 0.5 - box.top) * inner.height / box.height - 0.5,
-    and columns alike. Raises ImageError where a box is empty or not in whole pixels, or the inner one leaves the input.
+    Frame row y, with its center at y + 0.5, is input row inner.top + (y + 0.5 - box.top) * inner.height / box.height - 0.5.
+    Columns follow the same rule. Raises ImageError where a box is empty or not in whole pixels, or `inner` leaves the input.
     """
 
-    box: Box
-    size: tuple[int, int]
-    inner: Box
+    box: Box  # in frame pixels
+    size: tuple[int, int]  # (H, W) of the network's input
+    inner: Box  # the rectangle that the box fills, in input pixels
 
     def __post_init__(self) -> None:
         for name, box in (("the crop", self.box), ("the fit's inner box", self.inner)):
@@ -31,13 +30,13 @@ class Fit:
 
 
 def letterbox(box: Box, size: tuple[int, int]) -> Fit:
-    """The largest centred rectangle of `size` (H, W) that has the proportions of `box`."""
+    """Return the fit of `box` into the largest centered rectangle of `size` (H, W) with its aspect ratio. Raises ImageError."""
     scale = min(size[0] / box[2], size[1] / box[3])
     height, width = max(1, round(box[2] * scale)), max(1, round(box[3] * scale))
     return Fit(box, size, ((size[0] - height) // 2, (size[1] - width) // 2, height, width))
 
 
 def check_inside(name: str, box: Box, shape: tuple[int, ...]) -> None:
-    """Raise ImageError where the box ends outside a picture of `shape` (H, W, ...)."""
+    """Raise ImageError where the box ends outside an image of `shape` (H, W, ...)."""
     if box[0] + box[2] > shape[0] or box[1] + box[3] > shape[1]:
         raise ImageError(f"{name} {box} leaves {tuple(shape[:2])}: give (top, left, height, width) inside it")

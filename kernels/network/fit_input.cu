@@ -1,9 +1,9 @@
-// From a frame to a network's input in one launch: crop, colour to grey, resize, normalise. The definition is fit_input.py.
-// The same in 8 bits, for a filter before the network: the definition is grey_view.py.
+// Turns a frame into a network's input in one launch: crop, color to gray, resize, normalize. The reference is fit_input.py.
+// Does the same in 8 bits, for a filter before the network: the reference is grey_view.py.
 //
-// One thread makes one pixel of the input, in all its planes. Positions are fractions with a known denominator, so that the
-// weights are computed in integers and are exact, however large the frame. Pixels are re-read only where two outputs share
-// an edge, which the cache holds: no shared memory.
+// One thread computes one pixel of the input, in all its planes. Positions are fractions with a known denominator, so that the
+// weights are computed in integers and are exact for any frame size. Pixels are read twice only where two outputs share an
+// edge, which the cache holds: no shared memory is needed.
 #include <cstdint>
 
 #include "geometry.cuh"
@@ -11,7 +11,7 @@
 
 namespace rtseg {
 
-struct Normal {  // value * gain + shift, one a plane
+struct Normal {  // value * gain + shift, one per plane
   float gain[3], shift[3];
 };
 
@@ -24,7 +24,7 @@ struct FitInput {
   float* out;  // (planes, out_height, out_width)
 };
 
-// Adds weight times one pixel to the planes: grey is repeated, RGB becomes BT.601 luma where there is one plane.
+// Adds weight times one pixel to the planes: gray is repeated, RGB becomes BT.601 luma where there is one plane.
 template <int kChannels, int kPlanes>
 __device__ void add_pixel(const uint8_t* pixel, float weight, float* planes) {
   if constexpr (kChannels == 3 && kPlanes == 1) {
@@ -59,7 +59,7 @@ __global__ void __launch_bounds__(256) fit_input(FitInput call) {
         planes[plane] * call.normal.gain[plane] + call.normal.shift[plane];
 }
 
-// box, inner: top, left, height, width. mean, std: one float a plane, in host memory, read before this returns.
+// box, inner: top, left, height, width. mean, std: one float per plane, in host memory, read before this returns.
 RTSEG_API int rtseg_fit_input(const uint8_t* image, int width, int channels, const int* box, const int* inner, int out_height,
                               int out_width, const float* mean, const float* std, int planes, float* out, void* stream) {
   FitInput call{image, width, as_box(box), as_box(inner), out_height, out_width, {}, out};
@@ -73,7 +73,7 @@ RTSEG_API int rtseg_fit_input(const uint8_t* image, int width, int channels, con
   return launch(kernel, grid, dim3(32, 8), 0, stream, call);
 }
 
-// 4 blocks a multiprocessor: for the 6 that it takes by itself, the compiler spills registers.
+// 4 blocks per multiprocessor: for its default of 6 the compiler spills registers.
 template <int kChannels>
 __global__ void __launch_bounds__(256, 4) grey_view(FitInput call, uint8_t* out) {
   const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;

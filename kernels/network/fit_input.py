@@ -1,6 +1,6 @@
-"""From a frame to a network's input in one pass: crop, colour to grey, resize, normalise.
+"""Turns a frame into a network's input in one pass: crop, color to gray, resize, normalize.
 
-Grey is BT.601 luma, 0.299 R + 0.587 G + 0.114 B. Each axis is resized for itself, as resize.py says.
+Gray is BT.601 luma, 0.299 R + 0.587 G + 0.114 B. Each axis is resized separately, as in resize.py.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,14 +23,17 @@ from rtseg.kernels.runtime.cuda import floats, ints, launch
 from rtseg.kernels.runtime.device_array import room_on_device
 from rtseg.kernels.runtime.registry import Case, kernel
 
-Normal = Floats  # (3, planes): a value is multiplied by the first and the second is added; the third is black
+Normal = Floats  # (3, planes): the gain, the shift, and the normalized value of black
 RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)  # BT.601 luma
 
-Plan = tuple[Box, Box, Runs, Taps, Normal]  # of a stream: the fit's box and inner box, its weights, gains and shifts
+Plan = tuple[Box, Box, Runs, Taps, Normal]  # constant over a stream: box, inner box, row weights, column weights, normalization
 
 
 def normal_of(mean: tuple[float, ...], std: tuple[float, ...], height: float, width: float) -> Normal:
-    """What a sum of whole rows is multiplied by, what is added before whole columns are (height, width: weights), and black."""
+    """Return the gain of a sum of whole rows, the shift before whole columns are added, and black: (3, planes) float32.
+
+    height, width: the weights of a whole row and of a whole column.
+    """
     black = -np.asarray(mean) / np.asarray(std)
     return readable(np.stack([height * width / np.asarray(std), width * black, black]).astype(np.float32))
 
@@ -49,9 +52,10 @@ def normalise(
     rows: int,
     width: int,
 ) -> None:
-    """Write a plane of pixels, times its gain and plus its shift; RGB for one plane becomes grey.
+    """Write a plane of pixels, times its gain and plus its shift; RGB becomes gray where there is one plane.
 
-    The first of `rows` rows of `width` pixels begins at `start`, the next `stride` on; lines: at `to`, and `step` on.
+    The first of `rows` rows of `width` pixels starts at `start` in `pixels`, the next ones every `stride`. They are written to
+    `lines` from `to` on, every `step`.
     """
     gain, shift = normal[0, plane], normal[1, plane]
     red, green, blue = gain * RED, gain * GREEN, gain * BLUE
@@ -80,7 +84,7 @@ def _cases() -> Iterator[Case]:
         crop = letterbox((height // 3, width // 4, height - height // 3, width - width // 4 - width // 5), (24, 24))
         yield Case(f"{name} cropped", (image, crop, (0.0,), (255.0,)))
         yield Case(f"{name} stretched", (image, Fit((0, 0, height, width), (9, 40), (1, 2, 7, 30)), (0.0,), (255.0,)))
-        for down, along in [(3, 2), (2, 3), (3, 4), (4, 5), (16, 16), (17, 16)]:  # the last are more than 16 bits add up
+        for down, along in [(3, 2), (2, 3), (3, 4), (4, 5), (16, 16), (17, 16)]:  # the last blocks overflow 16 bits
             box = (0, 0, height // down * down, width // along * along)
             if min(box[2:]):
                 fit = Fit(box, (height // down + 1, width // along + 2), (1, 0, height // down, width // along))
@@ -98,7 +102,7 @@ def _check(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], 
     check_out(out, (1, len(mean), *fit.size), np.float32)
 
 
-@lru_cache(maxsize=32)  # a steady stream is asked once
+@lru_cache(maxsize=32)  # a stream's values are checked once
 def _check_normal(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
     if (
         len(mean) not in (1, 3)
@@ -110,10 +114,10 @@ def _check_normal(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
 
 @kernel(cases=_cases, atol=1e-4, check=_check)
 def fit_input(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None) -> Floats:
-    """The part of a frame inside fit.box as a network's input (1, C, H, W) float32, C = len(mean).
+    """Return the part of a frame inside fit.box as a network's input (1, C, H, W) float32, C = len(mean).
 
-    image: (H, W) grey or (H, W, 3) RGB uint8; for C = 1 RGB becomes grey, for C = 3 grey is repeated. mean, std: grey levels
-    0..255, one a channel; the result is (value - mean) / std, and black where nothing lands. Raises ImageError, ConfigError.
+    image: (H, W) gray or (H, W, 3) RGB uint8; for C = 1 RGB becomes gray, for C = 3 gray is repeated. mean, std: gray levels
+    0 to 255, one per channel; the result is (value - mean) / std, and black outside fit.inner. Raises ImageError, ConfigError.
     """
     top, left, height, width = fit.box
     crop = image[top : top + height, left : left + width].reshape(height, width, -1).astype(np.float64)
@@ -151,7 +155,7 @@ def _fit_input_numba(
 
 @lru_cache(maxsize=32)
 def _plan(box: Box, inner: Box, mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Plan, type[np.unsignedinteger]]:
-    """What stays the same from frame to frame, and the dtype that rows are added up in."""
+    """Return the values that stay constant over a stream, and the dtype of row sums."""
     (rows, height), (columns, width) = resize_runs(box[2], inner[2]), resize_taps(box[3], inner[3])
     wide = np.uint16 if box[2] <= MOST_IN_16_BITS * inner[2] else np.uint32
     return (box, inner, rows, columns, normal_of(mean, std, height, width)), wide
@@ -159,7 +163,10 @@ def _plan(box: Box, inner: Box, mean: tuple[float, ...], std: tuple[float, ...])
 
 @compiled
 def _keep_rows(image: Image, channels: int, stride: int, plan: Plan, result: Floats, first: int, end: int) -> None:
-    """Rows first..end where nothing is resized: image (H * W * channels,), result (C, H, W)."""
+    """Write rows first..end of the inner box without resizing.
+
+    image: (H * W * channels,). result: (C, H, W).
+    """
     box, inner, _, _, normal = plan
     start = (box[0] + first) * stride + box[1] * channels
     for plane in range(result.shape[0]):
@@ -170,9 +177,9 @@ def _keep_rows(image: Image, channels: int, stride: int, plan: Plan, result: Flo
 
 @making
 def _shrink_rows(image: Image, stride: int, plan: Plan, sums: Sums, result: Floats, first: int, end: int) -> None:
-    """Rows first..end of the inner box: source rows are added up, then their columns are.
+    """Write rows first..end of the inner box: add up source rows, then their columns.
 
-    image: (H * W * channels,). sums: to work in, (box width * channels,). result: (C, H, W).
+    image: (H * W * channels,). sums: (box width * channels,), scratch. result: (C, H, W).
     """
     box, inner, (starts, shares), columns, normal = plan
     channels, added = sums.size // box[3], np.empty(sums.size, np.float32)
@@ -194,7 +201,7 @@ def _shrink_rows(image: Image, stride: int, plan: Plan, sums: Sums, result: Floa
 
 @making
 def _enlarge_rows(image: Image, channels: int, stride: int, plan: Plan, result: Floats, first: int, end: int) -> None:
-    """As `_shrink_rows` where the rows become more: the columns of each are resized once, and two of them are mixed."""
+    """Write rows first..end of an enlarged inner box: resize the columns of each source row once, then mix two rows."""
     box, inner, (starts, shares), columns, normal = plan
     line, runs = np.zeros(box[3] + AROUND, np.float32), np.empty(box[3] + 1 - columns[1], np.float32)
     resized, held = np.empty((2, result.shape[0], inner[3]), np.float32), np.full(2, -1)  # an even row and an odd one
@@ -216,7 +223,10 @@ def _enlarge_rows(image: Image, channels: int, stride: int, plan: Plan, result: 
 
 @compiled
 def _blacken(result: Floats, inner: Box, black: Floats, first: int, end: int) -> None:
-    """Black beside rows first..end of the inner box (C, H, W), and above its first and below its last; black: by plane."""
+    """Fill with black beside rows first..end of the inner box, above its first row and below its last.
+
+    result: (C, H, W). black: one value per plane.
+    """
     top, left, height, width = inner
     above, below = 0 if first == 0 else top + first, result.shape[1] if end == height else top + end
     for plane in range(result.shape[0]):

@@ -1,4 +1,4 @@
-// Boxes, and the weights by which one axis of an image is resized.
+// Defines boxes, and the weights that resize one axis of an image.
 #pragma once
 #include "../runtime/launch.cuh"
 
@@ -10,8 +10,8 @@ struct Box {
 
 inline Box as_box(const int* numbers) { return {numbers[0], numbers[1], numbers[2], numbers[3]}; }
 
-// The inputs that make one output of an axis: exact coverage when it shrinks, bilinear with half-pixel centres and clamped
-// edges when it grows. In units of 1 / outputs input p covers p * outputs .. (p + 1) * outputs, and output o o * inputs ..
+// Holds the inputs of one output of an axis: exact coverage when it shrinks, bilinear with half-pixel centers and clamped edges
+// when it grows. In units of 1 / outputs, input p covers p * outputs .. (p + 1) * outputs, and output o covers o * inputs ..
 // (o + 1) * inputs.
 struct Taps {
   int first, count;
@@ -37,7 +37,7 @@ struct Taps {
 
  private:
   bool shrinks_;
-  int low_;  // where the output begins; the second tap's weight when the axis grows
+  int low_;  // the output's start; the second tap's weight when the axis grows
   int inputs_, outputs_;
 };
 

@@ -1,4 +1,7 @@
-"""A box of a frame as a filter sees it: grey, in 8 bits, at another size. Resized as resize.py says; grey is fit_input.py's."""
+"""Resizes a box of a frame to an 8-bit gray image, as input for a filter.
+
+The axes are resized as in resize.py, and gray is that of fit_input.py.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +20,7 @@ from rtseg.kernels.runtime.registry import Case, kernel
 
 Size = tuple[int, int]
 
-AS_IT_IS = ((0.0,), (1.0,))  # mean and std of grey levels that stay what they are
+AS_IT_IS = ((0.0,), (1.0,))  # mean and std that leave gray levels unchanged
 
 
 def _cases() -> Iterator[Case]:
@@ -42,9 +45,9 @@ def _fit(box: Box, size: Size) -> Fit:
 
 @kernel(cases=_cases, atol=1, check=_check)
 def grey_view(image: Image, box: Box, size: Size, *, out: Image | None = None) -> Image:
-    """The box of a frame, grey, at `size` (H, W): uint8, rounded.
+    """Return the box of a frame as a gray image of `size` (H, W): uint8, rounded.
 
-    image: (H, W) grey or (H, W, 3) RGB uint8. box: top, left, height, width in pixels. Raises ImageError, ConfigError.
+    image: (H, W) gray or (H, W, 3) RGB uint8. box: top, left, height, width in pixels. Raises ImageError, ConfigError.
     """
     return placed(grey_levels(fit_input.truth(image, _fit(box, size), *AS_IT_IS)[0, 0]), out)
 

@@ -1,4 +1,4 @@
-// Reading a network's answer: the same rules as logits.py.
+// Reads a network's logits by the same rules as logits.py.
 #pragma once
 #include "../runtime/launch.cuh"
 
@@ -6,7 +6,7 @@ namespace rtseg {
 
 constexpr float kLargest = 1e30f;  // finite stand-in for infinity: interpolation must not meet inf * 0
 
-// NaN is the most negative: a comparison with it is false.
+// NaN becomes the most negative value, since a comparison with it is false.
 __device__ inline float cleaned(float logit) { return logit > -kLargest ? fminf(logit, kLargest) : -kLargest; }
 
 __device__ inline float mix(float before, float after, float share) { return before * (1.0f - share) + after * share; }
@@ -19,7 +19,7 @@ struct Winner {
   float total;  // of exp(logit - the winner's logit)
 };
 
-// The class of the largest logit of one node, the first of equal ones; `stride` floats lie between two classes.
+// Returns the class of a node's largest logit, the first of equal ones; `stride` floats lie between two classes.
 __device__ inline Winner winner_of(const float* logits, int classes, size_t stride) {
   Winner winner{0, cleaned(logits[0]), 0.0f};
   for (int k = 1; k < classes; ++k) {

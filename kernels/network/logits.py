@@ -1,4 +1,7 @@
-"""Logits, and where a frame's pixels lie in them: shared by every kernel that reads a network's answer."""
+"""Maps a frame's pixels to the logits of a network, for every kernel that reads its output.
+
+A node is one spatial position of the logits.
+"""
 
 from functools import lru_cache
 from math import ceil, floor, log
@@ -13,34 +16,37 @@ from rtseg.kernels.runtime.cpu import compiled
 
 Floats = npt.NDArray[np.float32]
 Nodes = tuple[int, int, int, int]  # first row, last row, first column, last column
-Places = tuple[npt.NDArray[np.int64], Floats]  # for each pixel: the node before it, and how far it is on to the next
+Places = tuple[npt.NDArray[np.int64], Floats]  # for each pixel: the node before it, and the fraction of the way to the next
 
 LARGEST = np.float32(1e30)  # finite stand-in for infinity: interpolation must not meet inf * 0
 
 
 def cleaned(logits: Floats) -> Floats:
-    """Logits with NaN taken as the most negative and infinities as the largest finite values, so that sums stay finite."""
+    """Replace NaN by the most negative and infinities by the largest finite value, so that sums stay finite.
+
+    logits: float32 of any shape; the result has the same.
+    """
     finite: Floats = np.where(np.isnan(logits), -LARGEST, logits).clip(-LARGEST, LARGEST)
     return finite
 
 
 @compiled
 def clean(value: np.float32) -> np.float32:
-    """As `cleaned`, for one logit; a comparison with NaN is false."""
+    """Replace NaN and infinity as `finite_logits` does, for one logit; a comparison with NaN is false."""
     return min(value, LARGEST) if value > -LARGEST else -LARGEST
 
 
 def cut(threshold: float) -> np.float32:
-    """The logit of a probability. Raises ConfigError unless it is between 0 and 1."""
+    """Return the logit of a threshold probability. Raises ConfigError unless it is between 0 and 1."""
     if not 0 < threshold < 1:
         raise ConfigError(f"the threshold is {threshold}: give a probability between 0 and 1, such as 0.5")
     return np.float32(log(threshold / (1 - threshold)))
 
 
 def nodes_inside(start: int, length: int, size: int, nodes: int) -> tuple[int, int]:
-    """The first and last of `nodes` logits over an axis of `size` input pixels whose centres lie in start..start+length.
+    """Return the first and last node of an axis whose centers lie in start..start+length, in input pixels.
 
-    Where there is none it is the one nearest to the middle.
+    size: of the axis in input pixels. nodes: on the axis. Where none lies inside, both are the node nearest to the middle.
     """
     first = ceil(start * nodes / size - 0.5)
     last = min(floor((start + length) * nodes / size - 0.5), nodes - 1)
@@ -50,14 +56,20 @@ def nodes_inside(start: int, length: int, size: int, nodes: int) -> tuple[int, i
 
 
 def inside(fit: Fit, shape: tuple[int, ...]) -> Nodes:
-    """The nodes inside fit.inner of logits (1, K, h, w): first row, last row, first column, last column."""
+    """Return the nodes inside fit.inner: first row, last row, first column, last column.
+
+    shape: of the logits, (1, K, h, w).
+    """
     top, left, height, width = fit.inner
     return (*nodes_inside(top, height, fit.size[0], shape[2]), *nodes_inside(left, width, fit.size[1], shape[3]))
 
 
 @lru_cache(maxsize=32)
 def places(fit: Fit, axis: int, nodes: int) -> Places:
-    """Where the pixels of fit.box lie between the nodes of one axis, clamped to the nodes inside fit.inner."""
+    """Return the position of each pixel of fit.box between the nodes of one axis, clamped to those inside fit.inner.
+
+    axis: 0 for rows, 1 for columns. nodes: how many lie on it. The arrays are cached and read-only.
+    """
     first, last = nodes_inside(fit.inner[axis], fit.inner[axis + 2], fit.size[axis], nodes)
     pixel = np.arange(fit.box[axis + 2]) + 0.5
     at = (fit.inner[axis] + pixel * fit.inner[axis + 2] / fit.box[axis + 2]) * nodes / fit.size[axis] - 0.5

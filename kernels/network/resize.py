@@ -1,7 +1,7 @@
-"""Resizing one axis: what each output pixel takes of the inputs.
+"""Computes the weights that resize one axis.
 
-Shrinking averages the exact share of each pixel that an output pixel covers (OpenCV's INTER_AREA), enlarging is bilinear with
-half-pixel centres and clamped edges. Either way an output takes a run of whole inputs, and a share of the one on either side.
+Shrinking averages the area that an output pixel covers (OpenCV's INTER_AREA). Enlarging is bilinear, with half-pixel centers
+and clamped edges. Either way an output is a sum of a run of whole inputs and a share of the input on either side.
 """
 
 from functools import lru_cache
@@ -14,14 +14,14 @@ from rtseg.kernels.runtime.arrays import readable
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
-Runs = tuple[Ints, Floats]  # by output: (2, n) the first whole input and their number, (2, n) the shares before and behind them
-Taps = tuple[Ints, int, Floats]  # by output: (n,) the first whole input, how many all have, (3, n) the shares around them
+Runs = tuple[Ints, Floats]  # per output: (2, n) first whole input and count, (2, n) shares before and after them
+Taps = tuple[Ints, int, Floats]  # per output: (n,) first whole input, the common count, (3, n) shares around them
 
-_HAIR = 1e-9  # of a weight
+_HAIR = 1e-9  # smaller weights are rounding errors
 
 
 def resize_weights(inputs: int, outputs: int) -> Doubles:
-    """The matrix (outputs, inputs) that resizes one axis."""
+    """Return the matrix (outputs, inputs) float64 that resizes one axis."""
     scale = inputs / outputs
     position = np.arange(inputs)
     if scale > 1:
@@ -35,7 +35,10 @@ def resize_weights(inputs: int, outputs: int) -> Doubles:
 
 @lru_cache(maxsize=32)
 def resize_runs(inputs: int, outputs: int) -> tuple[Runs, float]:
-    """The same as compiled loops read it, and the weight of a whole input. The arrays are shared: they are read-only."""
+    """Return `resize_weights` as runs for compiled loops, and the weight of a whole input.
+
+    The arrays are cached and read-only.
+    """
     dense = resize_weights(inputs, outputs)
     whole = min(1.0, outputs / inputs)
     share = dense / whole
@@ -50,9 +53,10 @@ def resize_runs(inputs: int, outputs: int) -> tuple[Runs, float]:
 
 @lru_cache(maxsize=32)
 def resize_taps(inputs: int, outputs: int) -> tuple[Taps, float]:
-    """`resize_runs` with one number of whole inputs for all, the least: what some have more of is a share of 1 behind them.
+    """Return `resize_runs` with one count of whole inputs for all outputs, and the weight of a whole input.
 
-    The shares are of the input before the whole ones, and of the two behind them.
+    The count is the smallest; one more whole input counts as a share of 1 after them. The shares belong to the input before the
+    whole ones and to the two after them. The arrays are cached and read-only.
     """
     ((first, count), (head, tail)), whole = resize_runs(inputs, outputs)
     least = int(count.min())

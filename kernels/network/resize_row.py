@@ -1,4 +1,7 @@
-"""A line of numbers resized, as resize.py says, for loops; a line has one place more before its numbers and two behind."""
+"""Resizes one line of numbers in compiled loops, with the weights of resize.py.
+
+A line has one element of padding before its numbers and two after them.
+"""
 
 import numpy as np
 
@@ -6,12 +9,15 @@ from rtseg.kernels.network.resize import Floats, Taps
 from rtseg.kernels.network.row_sums import FIVE, FOUR, ONE, THREE, TWO, add_rows
 from rtseg.kernels.runtime.cpu import compiled, fused
 
-AROUND = 3  # places, which shares of nothing are read from
+AROUND = 3  # elements, which are read with a weight of 0
 
 
 @compiled
 def resize_line(line: Floats, columns: Taps, runs: Floats, target: Floats) -> None:
-    """Write the resized line to `target`; runs: to work in, its numbers and one, less the whole inputs of a column."""
+    """Write the resized line to `target`.
+
+    line: padded. runs: scratch, of the line's unpadded length plus 1 minus the whole inputs of a column.
+    """
     inputs, whole = line.size - AROUND, np.uint64(columns[1])
     if whole == 0 and inputs < target.size:
         _blend_two(line, columns, target)
@@ -24,7 +30,7 @@ def resize_line(line: Floats, columns: Taps, runs: Floats, target: Floats) -> No
 
 @fused
 def mix(line: Floats, other: Floats, share: np.float32, target: Floats) -> None:
-    """Write a share of the other line and the rest of the first to `target`."""
+    """Write share * other + (1 - share) * line to `target`."""
     rest = np.float32(1) - share
     for x in range(np.uint64(target.size)):
         target[x] = rest * line[x] + share * other[x]
@@ -32,10 +38,9 @@ def mix(line: Floats, other: Floats, share: np.float32, target: Floats) -> None:
 
 @fused
 def _take(line: Floats, runs: Floats, columns: Taps, target: Floats) -> None:
-    """Each column of the result: a run of whole inputs and the shares beside it.
+    """Write each column of the result: the sum of a run of whole inputs and of the shares beside it.
 
-    line: inputs from its second place on. runs: sums of `columns[1]` inputs, at every place though most are in vain: vectors
-    take what lies side by side.
+    line: padded. runs: sums of `columns[1]` inputs at every position; most are unused, but neighbors vectorize.
     """
     first, count, shares = columns
     before, behind, beyond = shares[0], shares[1], shares[2]
@@ -47,7 +52,7 @@ def _take(line: Floats, runs: Floats, columns: Taps, target: Floats) -> None:
 
 @fused
 def _blend_two(line: Floats, columns: Taps, target: Floats) -> None:
-    """Each column of a wider result: it lies between two inputs."""
+    """Write each column of an enlarged result, which lies between two inputs."""
     first, _, shares = columns
     before, behind = shares[0], shares[1]
     for x in range(np.uint64(target.size)):
@@ -57,7 +62,10 @@ def _blend_two(line: Floats, columns: Taps, target: Floats) -> None:
 
 @compiled
 def _add_blocks(line: Floats, size: np.uint64, target: Floats) -> None:
-    """Each column of the result where it is two to five whole inputs: for a number that it knows, LLVM shuffles vectors."""
+    """Write each column of the result as the sum of two to five inputs.
+
+    Each count has its own loop, since LLVM vectorizes a constant stride.
+    """
     width = np.uint64(target.size)
     if size == TWO:
         for x in range(width):

@@ -1,4 +1,4 @@
-"""Neighbours added up, rows of a picture or places of a line: resizing, for loops."""
+"""Adds up rows of an image, or neighbors in a line, in compiled loops for resizing."""
 
 import numpy as np
 import numpy.typing as npt
@@ -9,16 +9,16 @@ from rtseg.kernels.runtime.cpu import compiled, fused
 
 Sums = npt.NDArray[np.uint16 | np.uint32]
 
-MOST_IN_16_BITS = 257  # pixels that can be added up
-ONE, TWO, THREE, FOUR, FIVE = (np.uint64(number) for number in range(1, 6))  # unsigned places need no look at their sign
+MOST_IN_16_BITS = 257  # pixels whose sum fits into 16 bits
+ONE, TWO, THREE, FOUR, FIVE = (np.uint64(number) for number in range(1, 6))  # unsigned: an index has no sign to check
 
 
 @compiled
 def add_rows(image: Image | Sums | Floats, top: np.uint64, stride: np.uint64, count: np.uint64, sums: Sums | Floats) -> None:
-    """Add up `count` rows, each `stride` behind the one before; the first begins at `top`.
+    """Add up `count` rows, which start at `top` and then every `stride` elements.
 
-    image: (H * W * channels,), or one line, whose neighbours are rows with a stride of 1. Up to seven at a time, so that the
-    sums are written once for most pictures.
+    image: (H * W * channels,), or one line, whose neighbors are rows with a stride of 1. sums: the result. Up to seven rows are
+    added in one pass, so that most sums are written once.
     """
     if count < FOUR:
         _add_few(image, top, stride, count, sums)
@@ -33,7 +33,7 @@ def add_rows(image: Image | Sums | Floats, top: np.uint64, stride: np.uint64, co
 
 @compiled
 def _add_few(image: Image | Sums | Floats, a: np.uint64, stride: np.uint64, count: np.uint64, sums: Sums | Floats) -> None:
-    """Up to three rows."""
+    """Add up to three rows."""
     width, b, c = np.uint64(sums.size), a + stride, a + TWO * stride
     if count == 0:
         for x in range(width):
@@ -51,7 +51,7 @@ def _add_few(image: Image | Sums | Floats, a: np.uint64, stride: np.uint64, coun
 
 @compiled
 def _add_more(image: Image | Sums | Floats, a: np.uint64, stride: np.uint64, rest: np.uint64, sums: Sums | Floats) -> None:
-    """Four rows, and the rest."""
+    """Add four rows and `rest`, 0 to 3, more."""
     width, b, c, d = np.uint64(sums.size), a + stride, a + TWO * stride, a + THREE * stride
     e, f, g = d + stride, d + TWO * stride, d + THREE * stride
     if rest == 0:
@@ -80,7 +80,10 @@ def add_shares(
     sums: Sums,
     added: Floats,
 ) -> None:
-    """Write to `added` the sums of `count` rows, as `add_rows` makes them, and a share of the rows above and below those."""
+    """Write `sums` plus shares of two more rows to `added`.
+
+    sums: of `count` rows from `top` on, by `add_rows`. head, tail: the shares of the row above them and of the row below.
+    """
     above, below = top - stride if head else top, top + count * stride if tail else top
     for x in range(np.uint64(added.size)):
         shares = head * np.float32(image[above + x]) + tail * np.float32(image[below + x])

@@ -1,1 +1,1 @@
-"""What every kernel uses: registry, compilation for the CPU, the CUDA library and its arrays."""
+"""Provides what every kernel uses: the registry, compilation for the CPU, the CUDA library and its arrays."""

@@ -1,4 +1,4 @@
-// What a caller without CUDA bindings of its own needs around the kernels: memory, copies, streams, graphs, words for errors.
+// Exports memory, copies, streams, graphs and error messages, for callers without CUDA bindings of their own.
 #include "launch.cuh"
 
 RTSEG_API int rtseg_device_count(int* count) { return cudaGetDeviceCount(count); }
@@ -21,7 +21,7 @@ RTSEG_API int rtseg_synchronise(void* stream) { return cudaStreamSynchronize(sta
 RTSEG_API int rtseg_stream_create(void** stream) { return cudaStreamCreate(reinterpret_cast<cudaStream_t*>(stream)); }
 RTSEG_API int rtseg_stream_destroy(void* stream) { return cudaStreamDestroy(static_cast<cudaStream_t>(stream)); }
 
-// What is put on the stream between begin and end is not run but kept, and then run at each replay in one call.
+// Work put on the stream between begin and end is not run but recorded, and runs at each replay in one call.
 RTSEG_API int rtseg_capture_begin(void* stream) {
   return cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeThreadLocal);
 }

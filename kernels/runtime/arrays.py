@@ -1,4 +1,4 @@
-"""Where kernels read from and write to: checks of shape and dtype, and arrays as compiled loops want them."""
+"""Checks the shape and dtype of kernels' inputs and outputs, and prepares arrays for compiled loops."""
 
 from numbers import Integral, Real
 from typing import Any
@@ -14,7 +14,7 @@ Array = npt.NDArray[Any]
 
 
 def check_image(image: Any) -> None:
-    """Raise ImageError unless `image` is a non-empty uint8 (H, W) or (H, W, 3) array, wherever it lives."""
+    """Raise ImageError unless `image` is a non-empty uint8 (H, W) or (H, W, 3) array, on the host or on a GPU."""
     _check_dtype("an image", image, np.uint8)
     if len(image.shape) not in (2, 3) or (len(image.shape) == 3 and image.shape[2] != 3) or 0 in image.shape:
         raise ImageError(f"an image is (H, W) or (H, W, 3) and not empty, not {tuple(image.shape)}: reshape it")
@@ -37,7 +37,7 @@ def check_logits(logits: Any) -> None:
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
-    """Raise ImageError unless `out` is None or a C-contiguous array of this shape and dtype that can be written to."""
+    """Raise ImageError unless `out` is None or a writable C-contiguous array of this shape and dtype."""
     if out is None:
         return
     _check_dtype("out", out, dtype)
@@ -54,62 +54,69 @@ def check_range(name: str, value: Any, low: float, high: float) -> None:
 
 
 def check_count(name: str, value: Any, low: int, high: int) -> None:
-    """Raise ConfigError unless low <= value <= high and it is whole."""
+    """Raise ConfigError unless `value` is an integer and low <= value <= high."""
     if not (isinstance(value, Integral) and low <= int(value) <= high):
         raise ConfigError(f"{name} is {value!r}: give a whole number from {low} to {high}")
 
 
 def check_one_of(name: str, value: Any, choices: tuple[int, ...]) -> None:
-    """Raise ConfigError unless `value` is one of `choices`, all whole."""
+    """Raise ConfigError unless `value` is one of the integers in `choices`."""
     if not isinstance(value, Integral) or value not in choices:
         raise ConfigError(f"{name} is {value!r}: give one of {', '.join(map(repr, choices))}")
 
 
 def check_filter(image: Any, size: int, sizes: tuple[int, ...], out: Any) -> None:
-    """Raise unless `image` is a grey image, `size` one of the windows' `sizes` in pixels, and `out` takes the result."""
+    """Check the arguments that all window filters share.
+
+    image: (H, W) uint8. size: of the window in pixels, one of `sizes`. out: None or an array for the result.
+    Raises ImageError, ConfigError.
+    """
     check_plane("a grey image", image)
     check_one_of("the window's size", size, sizes)
     check_out(out, tuple(image.shape), np.uint8)
 
 
 def readable(array: Array) -> Array:
-    """The array as compiled loops take it: contiguous and marked read-only, so that each loop is compiled once."""
+    """Return a contiguous read-only view or copy: one array type, so that each loop is compiled once."""
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
 
 
 def apart(array: Array, out: Array | None) -> Array:
-    """As `readable`, in memory of its own where `out` lies in the array's: for loops that read what they wrote before."""
+    """Return the array as `as_read_only` does, copied where it may share memory with `out`.
+
+    For loops that read neighbors of a pixel that they have already written.
+    """
     return readable(array if out is None or not np.may_share_memory(array, out) else array.copy())
 
 
 def bordered(image: Image, radius: int) -> Image:
-    """A grey image (H, W) with its edge repeated `radius` pixels beyond it, as compiled loops take it."""
+    """Return a gray image (H, W) padded by `radius` pixels of its repeated edge, contiguous and read-only."""
     source = np.ascontiguousarray(image)
     return readable(np.asarray(cv2.copyMakeBorder(source, radius, radius, radius, radius, cv2.BORDER_REPLICATE)))
 
 
 def windows(image: Image, size: int) -> npt.NDArray[np.float64]:
-    """For each pixel the window around it, (H, W, size, size) float64, the edge repeated: how the truths read it."""
+    """Return the window around each pixel, (H, W, size, size) float64, with the edge repeated: for the NumPy references."""
     padded = np.pad(image.astype(np.float64), size // 2, mode="edge")
     seen: npt.NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(padded, (size, size))
     return seen
 
 
 def grey_levels(values: npt.NDArray[np.floating]) -> Image:
-    """Rounded to the nearest grey level 0..255."""
+    """Round to the nearest gray level, 0 to 255, as uint8 of the same shape."""
     levels: Image = np.rint(values).clip(0, 255).astype(np.uint8)
     return levels
 
 
 def room(out: Array | None, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
-    """`out`, or a new array in its place."""
+    """Return `out`, or a new uninitialized array of this shape and dtype where it is None."""
     return np.empty(shape, dtype) if out is None else out
 
 
 def placed(result: Array, out: Array | None) -> Array:
-    """`result`, copied into `out` where there is one."""
+    """Return `out` with `result` copied into it, or `result` itself where `out` is None."""
     if out is None:
         return result
     out[...] = result

@@ -1,4 +1,4 @@
-"""The inputs that kernels are tried on: small, seeded, and of every awkward shape."""
+"""Generates the inputs that kernels are tested on: small, seeded, and with awkward shapes."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from rtseg.frame import Image, Labels
 
 
 def planes() -> Iterator[tuple[str, Image]]:
-    """Grey images (H, W) uint8, each with its name."""
+    """Yield gray images (H, W) uint8, each with its name."""
     rng = np.random.default_rng(1)
     for name, shape in [("1x1", (1, 1)), ("row", (1, 9)), ("column", (8, 1)), ("tiny", (3, 2)), ("odd", (23, 37))]:
         yield f"{name} grey", rng.integers(0, 256, shape, np.uint8)
@@ -21,7 +21,7 @@ def planes() -> Iterator[tuple[str, Image]]:
 
 
 def images() -> Iterator[tuple[str, Image]]:
-    """Grey (H, W) and RGB (H, W, 3) uint8 images, each with its name."""
+    """Yield gray (H, W) and RGB (H, W, 3) uint8 images, each with its name."""
     yield from planes()
     rng = np.random.default_rng(2)
     for name, shape in [("1x1", (1, 1, 3)), ("row", (1, 9, 3)), ("column", (8, 1, 3)), ("odd", (23, 37, 3))]:
@@ -31,7 +31,7 @@ def images() -> Iterator[tuple[str, Image]]:
 
 
 def speckle(shape: tuple[int, int], seed: int = 3) -> Image:
-    """A disc and a cyst in fully developed speckle, log-compressed to 8 bits, as B-mode is."""
+    """Return a disk and a cyst in fully developed speckle, log-compressed to 8 bits as in B-mode: (H, W) uint8."""
     rng = np.random.default_rng(seed)
     y, x = np.indices(shape) / np.reshape(shape, (2, 1, 1)) - 0.5
     tissue = np.where(np.hypot(y, x) < 0.3, 2.0, 1.0) * np.where(np.hypot(y - 0.2, x + 0.2) < 0.12, 0.1, 1.0)
@@ -41,7 +41,7 @@ def speckle(shape: tuple[int, int], seed: int = 3) -> Image:
 
 
 def label_maps(shape: tuple[int, ...]) -> Iterator[tuple[str, Labels]]:
-    """Label maps (H, W) uint8 of a given shape: none, one blob, many classes, full, noise."""
+    """Yield label maps (H, W) uint8 of a given shape: empty, one blob, many classes, full, noise."""
     height, width = shape[:2]
     rng = np.random.default_rng(4)
     y, x = np.indices((height, width))
@@ -53,7 +53,7 @@ def label_maps(shape: tuple[int, ...]) -> Iterator[tuple[str, Labels]]:
 
 
 def logits(classes: int, shape: tuple[int, int]) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
-    """Logits (1, K, h, w) float32: smooth as a network's are, noise, ties, huge, and with NaN and infinities."""
+    """Yield logits (1, K, h, w) float32: smooth as a network's are, noise, ties, huge, and with NaN and infinities."""
     rng = np.random.default_rng(5)
     y, x = np.indices(shape) / np.reshape(np.maximum(shape, 2), (2, 1, 1))
     smooth = np.stack([np.cos(3 * y * (k + 1) + k) * np.sin(4 * x + k) * 5 for k in range(classes)])[None].astype(np.float32)

@@ -1,4 +1,4 @@
-"""The CPU: how a loop is compiled, and how its rows are shared between cores."""
+"""Compiles loops with Numba and splits their rows between CPU cores."""
 
 import logging
 import os
@@ -13,23 +13,26 @@ from numba.core import codegen, config
 
 from rtseg.system import machine
 
-WITHOUT_LOSS, WIDE = "+avx512vbmi2", "-prefer-256-bit"
+WITHOUT_LOSS = "+avx512vbmi2"  # processors with it do not lower their clock for 512-bit vectors
+WIDE = "-prefer-256-bit"  # LLVM may then use 512-bit vectors
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-MOST_BANDS = 8  # memory bandwidth is spent long before more cores than these
-LEAST_WORK = 100_000  # pixels of a band, about 40 microseconds: less of them is not worth a call
-LEAST_BANDS, BANDS_A_CORE = 10, 4  # with fewer, 0.4 ms, most is done before another core is awake
-LEAST_IN_COMPANY = 16  # where others want the cores: who comes late, or is sent away in mid-band, is waited for
+MOST_BANDS = 8  # more cores than this gain nothing: the memory bandwidth is used up
+LEAST_WORK = 100_000  # pixels of a band, about 40 microseconds: smaller bands cost more than they save
+LEAST_BANDS = 10  # with less work, 0.4 ms, most is done before another core wakes up
+BANDS_A_CORE = 4  # a delayed core then leaves its bands to the others
+LEAST_IN_COMPANY = 16  # while a decoder and an engine share the CPU: one preempted worker would stall the whole call
 
 _log = logging.getLogger(__name__)
 _most, _least = [MOST_BANDS], [LEAST_BANDS]
 
 
 def widen() -> None:
-    """Let Numba make vectors of 512 bits where they cost no clock; NUMBA_CPU_NAME and NUMBA_CPU_FEATURES, if set, stand.
+    """Let Numba use 512-bit vectors on processors that do not lower their clock for them.
 
-    It counts for all that this process compiles with Numba, unless it has begun to before. No result changes by it.
+    NUMBA_CPU_NAME and NUMBA_CPU_FEATURES take precedence. Applies to everything that this process compiles with Numba later;
+    no result changes.
     """
     features = codegen.get_host_cpu_features()
     if config.CPU_FEATURES is None and config.CPU_NAME is None and WITHOUT_LOSS in features.split(","):
@@ -40,41 +43,40 @@ widen()  # before the first loop is compiled
 
 
 def compiled(function: F) -> F:
-    """Compile a loop with Numba, to the bit as it is written: no GIL, kept on disk, and no array made or returned in it.
+    """Compile a loop with Numba, bit-exact, without the GIL and cached on disk; it must not allocate or return arrays.
 
-    Not parallel=True: Numba's own threads abort the process when two of ours enter them.
+    parallel=True is not used: Numba's own threads abort the process when two threads enter them.
     """
     return _compile(function)
 
 
 def fused(function: F) -> F:
-    """As `compiled`, but a product and a sum may become one instruction, which rounds once: where there is an atol for it."""
+    """Compile as `compiled` does, but allow fused multiply-add, which rounds once: for kernels with an atol above 0."""
     return _compile(function, fastmath={"contract"})
 
 
 def making(function: F) -> F:
-    """As `compiled`, for what makes arrays or returns them."""
+    """Compile as `compiled` does, for functions that allocate or return arrays."""
     return _compile(function, _nrt=True)
 
 
 def _compile(function: F, **how: Any) -> F:
-    # Numba counts who holds an array, at each view and each call, with atomic instructions that a short row feels (numba issues
-    # 2345 and 2350). The arrays of a loop are held by its caller, so that nobody needs to count.
+    # _nrt=False: Numba's reference counting takes atomic instructions at each view and call, which short rows cannot afford
+    # (numba issues 2345 and 2350). The caller holds a loop's arrays, so that counting is not needed.
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False, **how}
     try:
         made = numba.njit(cache=True, **options)(function)
-    except RuntimeError as error:  # Numba finds no folder that it may write to
-        _log.warning("compiled kernels are not kept (%s): set NUMBA_CACHE_DIR to a folder that can be written", error)
+    except RuntimeError as error:  # Numba finds no writable cache folder
+        _log.warning("compiled kernels are not cached (%s): set NUMBA_CACHE_DIR to a folder that can be written", error)
         made = numba.njit(**options)(function)
     return cast(F, made)
 
 
 def by_rows(rows: int, cost: int, work: Callable[[int, int], object]) -> None:
-    """Call `work(first, end)` on bands that together are range(rows), on as many cores as the work is worth.
+    """Call `work(first, end)` on bands that together cover range(rows), on as many cores as the work justifies.
 
-    cost: of a row, in pixels that a simple loop touches. The bands run at the same time: `work` releases the GIL and writes
-    to its own rows alone. Whoever is free takes the next band, so that a core that is late, or busy with something else, is
-    not waited for: it finds fewer bands left, or none.
+    cost: of a row, in pixels that a simple loop touches. The bands run at the same time: `work` must release the GIL and write
+    only to its own rows. Each free core takes the next band, so that a delayed core does not hold up the call.
     """
     worth = rows * cost // LEAST_WORK
     if worth < _least[0] or cores() == 1:
@@ -91,25 +93,25 @@ def by_rows(rows: int, cost: int, work: Callable[[int, int], object]) -> None:
     try:
         take()
     finally:
-        list(bands)  # after an error here, nobody needs to begin the rest
-        errors = [other.exception() for other in others if not other.cancel()]  # they still write to the caller's array
+        list(bands)  # after an error here, the remaining bands are dropped
+        errors = [other.exception() for other in others if not other.cancel()]  # these still write to the array
     for error in filter(None, errors):
         raise error
 
 
 def cores() -> int:
-    """The cores that a kernel uses."""
+    """Return the number of cores that a kernel uses."""
     return min(machine.cores(), _most[0])
 
 
 def in_company() -> None:
-    """From now on a decoder and an engine want the cores too: what is small stays on one."""
+    """Keep small kernels on one core from now on: a decoder and an engine share the CPU."""
     _least[0] = LEAST_IN_COMPANY
 
 
 @contextmanager
 def at_most(count: int) -> Iterator[None]:
-    """Let kernels use no more than `count` cores meanwhile, in all threads: for measurements."""
+    """Limit kernels in all threads to `count` cores inside the context: for measurements."""
     before, _most[0] = _most[0], count
     try:
         yield
@@ -123,4 +125,4 @@ def _pool() -> ThreadPoolExecutor:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork: the child makes its own
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork: the child starts its own

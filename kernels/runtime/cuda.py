@@ -1,7 +1,7 @@
-"""The native boundary: the C ABI of librtseg_kernels.so, which CMakeLists.txt builds from kernels/*/*.cu.
+"""Calls librtseg_kernels.so, which CMakeLists.txt builds from kernels/*/*.cu, through its C ABI.
 
-A device array is whatever offers `__cuda_array_interface__`, C-contiguous. A kernel runs on the stream of its first device
-array, and nothing waits for it but `DeviceArray.numpy()`.
+A device array is any C-contiguous object with `__cuda_array_interface__`. A kernel runs on the stream of its first device
+array; only `DeviceArray.numpy()` synchronizes.
 """
 
 import ctypes
@@ -19,14 +19,14 @@ _AT, _INT, _FLOAT, _SIZE = ctypes.c_void_p, ctypes.c_int, ctypes.c_float, ctypes
 
 
 class _GPU(ctypes.c_void_p):
-    """A device array."""
+    """Marks an argument that is a device array."""
 
 
 class _HOST(ctypes.c_void_p):
-    """Numbers in host memory, read before the call returns."""
+    """Marks an argument that is an array in host memory, read before the call returns."""
 
 
-# The one table: what each function takes. rtseg_ stands before each name; a launch takes its stream last.
+# The argument types of each C function. Their names start with rtseg_; a launch takes its stream as the last argument.
 LAUNCHES: dict[str, tuple[type, ...]] = {
     "upload": (_AT, _AT, _SIZE),
     "download": (_AT, _AT, _SIZE),
@@ -70,10 +70,10 @@ CALLS: dict[str, tuple[type, ...]] = {
     "free": (_AT,),
     "stream_create": (_AT,),
     "stream_destroy": (_AT,),
-    "capture_end": (_AT, _AT),  # where the graph goes, the stream
+    "capture_end": (_AT, _AT),  # where the graph is written, the stream
     "graph_destroy": (_AT,),
 }
-SIZES: dict[str, tuple[type, ...]] = {  # bytes of device memory that a launch needs to work in
+SIZES: dict[str, tuple[type, ...]] = {  # functions that return a launch's scratch memory in bytes
     "class_confidence_scratch": (),
 }
 
@@ -87,7 +87,7 @@ REMEDIES = {  # by CUDA's error code
 
 
 class Library:
-    """The functions of the table, loaded from `path`. Raises EngineError where one is missing."""
+    """Loads the functions of the table from `path`. Raises EngineError where one is missing."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -98,20 +98,20 @@ class Library:
             raise EngineError(f"the CUDA kernels cannot be loaded ({error}): build them as kernels/README.md says") from None
 
     def call(self, name: str, *arguments: object) -> None:
-        """Call a function of the table. Raises EngineError with CUDA's own words."""
+        """Call a function of the table. Raises EngineError with CUDA's error message."""
         code = self._functions[name](*arguments)
         if code:
             why = self._native.rtseg_error_string(code).decode()
             raise EngineError(f"CUDA: {name} failed, {why} (code {code}): {REMEDIES.get(code, REOPEN)}")
 
     def made(self, name: str, *arguments: object) -> int:
-        """The handle or pointer that a function of the table writes into its first argument. Raises EngineError."""
+        """Return the handle or pointer that a function of the table writes to its first argument. Raises EngineError."""
         handle = ctypes.c_void_p()
         self.call(name, ctypes.byref(handle), *arguments)
         return handle.value or 0
 
     def size(self, name: str, *arguments: object) -> int:
-        """The bytes that a launch needs to work in."""
+        """Return a launch's scratch memory in bytes."""
         return int(self._functions[name](*arguments))
 
     def _bound(self, name: str) -> Callable[..., int]:
@@ -127,7 +127,7 @@ _chosen = [BUILT]
 
 
 def library() -> Library:
-    """The library in use, loaded at its first use. Raises EngineError."""
+    """Return the library in use, loaded at its first use. Raises EngineError."""
     path = _chosen[-1]
     if path not in _libraries:
         _libraries[path] = Library(path)
@@ -135,12 +135,12 @@ def library() -> Library:
 
 
 def choose(path: Path) -> None:
-    """Use the library at `path` from now on; arrays made before stay with theirs."""
+    """Use the library at `path` from now on; existing arrays keep the library that allocated them."""
     _chosen[:] = [path]
 
 
 def problem() -> str:
-    """Why CUDA kernels cannot run here, in words, or nothing."""
+    """Return the reason why CUDA kernels cannot run on this machine, or ""."""
     count = ctypes.c_int()
     try:
         library().call("device_count", ctypes.byref(count))
@@ -152,7 +152,7 @@ def problem() -> str:
 def launch(name: str, *arguments: object) -> None:
     """Put a kernel on the stream of its first device array.
 
-    arguments: of the table; device arrays stand for device pointers, NumPy arrays and ctypes for host ones.
+    arguments: as in the table, with device arrays for device pointers and NumPy or ctypes arrays for host pointers.
     Raises EngineError, ImageError.
     """
     natives = [_as_native(kind, argument) for kind, argument in zip(LAUNCHES[name], arguments, strict=True)]
@@ -160,24 +160,24 @@ def launch(name: str, *arguments: object) -> None:
 
 
 def stream_of(*arguments: object) -> int:
-    """The stream of the first device array among the arguments; 0, the default one, where it names none."""
+    """Return the stream of the first device array among the arguments; 0, the default stream, where it names none."""
     first: Any = next(argument for argument in arguments if hasattr(argument, "__cuda_array_interface__"))
     stream = first.__cuda_array_interface__.get("stream") or 0
-    return 0 if stream == 1 else int(stream)  # 1 names the default one too
+    return 0 if stream == 1 else int(stream)  # 1 also means the default stream
 
 
 def ints(values: Sequence[int]) -> "ctypes.Array[ctypes.c_int]":
-    """Integers in host memory, as a launch reads them."""
+    """Convert to a C array of ints in host memory, as launches take it."""
     return (ctypes.c_int * len(values))(*values)
 
 
 def floats(values: Sequence[float]) -> "ctypes.Array[ctypes.c_float]":
-    """Floats in host memory, as a launch reads them."""
+    """Convert to a C array of floats in host memory, as launches take it."""
     return (ctypes.c_float * len(values))(*values)
 
 
 def pointer_to(array: Any) -> int:
-    """Where a device array begins. Raises ImageError unless it is C-contiguous."""
+    """Return the address of a device array. Raises ImageError unless it is C-contiguous."""
     interface = array.__cuda_array_interface__
     if not _is_contiguous(interface):
         raise ImageError("CUDA kernels take C-contiguous arrays: make a contiguous copy first")
@@ -185,7 +185,7 @@ def pointer_to(array: Any) -> int:
 
 
 def _as_native(kind: type, argument: object) -> object:
-    """An argument as ctypes takes it. Raises ImageError where it lives on the wrong side: a GPU may not read host memory."""
+    """Convert an argument for ctypes. Raises ImageError where a GPU array is given for a host array or the reverse."""
     on_device = hasattr(argument, "__cuda_array_interface__")
     if on_device != (kind is _GPU):
         side = "on the host: give a NumPy array" if on_device else "on the GPU: put it there with DeviceArray.of"

@@ -1,4 +1,4 @@
-"""Arrays on a GPU, the memory that they come from, and graphs: work that is put on a stream once and then replayed."""
+"""Holds arrays on a GPU, the memory pool that they come from, and CUDA graphs that are captured once and replayed."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,23 +13,23 @@ from rtseg.errors import EngineError, ImageError
 from rtseg.frame import Image
 from rtseg.kernels.runtime.cuda import Library, launch, library, pointer_to, stream_of
 
-MOST_FREE = 64  # blocks of device memory that are kept for the next array of their size
+MOST_FREE = 64  # free blocks that the pool holds for the next array of their size
 
 Block = tuple[int, int, int]  # bytes, stream, pointer
 
 
 class Pool:
-    """Device memory by size and stream, so that a steady stream of frames allocates nothing."""
+    """Recycles device memory by size and stream, so that frames of one size allocate nothing after the first."""
 
     def __init__(self, source: Library) -> None:
         self._library = source
-        self._given: deque[Block] = deque()  # back, and not yet sorted into the lists below
-        self._free: list[Block] = []  # the longest unused first
-        self._captured: dict[int, list[Block]] = {}  # by stream that is being captured: its graph will use them again
+        self._given: deque[Block] = deque()  # deallocated, and not yet sorted into the lists below
+        self._free: list[Block] = []  # least recently used first
+        self._captured: dict[int, list[Block]] = {}  # by stream under capture: its graph reuses the blocks
         self._lock = Lock()
 
     def take(self, size: int, stream: int) -> int:
-        """A pointer to `size` bytes that work on the stream may use. Raises EngineError."""
+        """Return a pointer to `size` bytes for work on the stream. Raises EngineError."""
         with self._lock:
             self._sort()
             for blocks in (self._captured.get(stream, []), self._free):
@@ -40,26 +40,26 @@ class Pool:
         return self._library.made("allocate", size)
 
     def give(self, size: int, stream: int, pointer: int) -> None:
-        """Take memory back, which what is already on its stream may still use.
+        """Return memory to the pool; work that is already on its stream may still use it.
 
-        The garbage collector may call this at any moment, inside `take` too: no lock is taken.
+        The garbage collector may call this at any moment, even inside `allocate`: no lock is taken.
         """
         self._given.append((size, stream, pointer))
 
     def hold(self, stream: int) -> list[Block]:
-        """From now on keep the stream's memory in the list that is returned, until `release`."""
+        """Collect the stream's deallocated blocks in the list that is returned, until `end_capture`."""
         with self._lock:
             self._sort()
             return self._captured.setdefault(stream, [])
 
     def release(self, stream: int) -> None:
-        """End what `hold` began."""
+        """Stop collecting the stream's blocks, as `begin_capture` started."""
         with self._lock:
             self._sort()
             del self._captured[stream]
 
     def forget(self, stream: int) -> None:
-        """Free what the stream has given back: it is about to be destroyed."""
+        """Free the stream's unused blocks, before the stream is destroyed. Raises EngineError."""
         with self._lock:
             self._sort()
             gone = [block for block in self._free if block[1] == stream]
@@ -80,14 +80,14 @@ _pools: dict[Library, Pool] = {}
 
 
 def pool() -> Pool:
-    """The memory of the library in use."""
+    """Return the memory pool of the library in use. Raises EngineError."""
     return _pools.setdefault(library(), Pool(library()))
 
 
 class DeviceArray:
-    """A C-contiguous array on a GPU; its memory goes back to the pool when the last name for it goes.
+    """Holds a C-contiguous array on a GPU, whose memory returns to the pool with the last reference.
 
-    stream: a cudaStream_t as a number, 0 for the default one; all that is done with the array is done on it.
+    stream: a cudaStream_t as a number, 0 for the default stream; all work on the array runs there.
     """
 
     __slots__ = ("_library", "_pool", "dtype", "pointer", "shape", "stream")
@@ -103,7 +103,7 @@ class DeviceArray:
 
     @classmethod
     def of(cls, host: npt.NDArray[Any], stream: int = 0) -> "DeviceArray":
-        """A copy of a NumPy array on the GPU."""
+        """Copy a NumPy array to the GPU. Raises EngineError."""
         array = cls(host.shape, host.dtype, stream)
         array.write(host)
         return array
@@ -122,14 +122,17 @@ class DeviceArray:
         return described | {"strides": None, "stream": self.stream or 1}  # 1 names the default stream
 
     def write(self, host: npt.NDArray[Any]) -> None:
-        """Put a NumPy array of the same shape and dtype here. CUDA has read pageable memory when this returns."""
+        """Upload a NumPy array of the same shape and dtype. Raises ImageError, EngineError.
+
+        CUDA has read pageable memory when this returns.
+        """
         if (host.shape, host.dtype) != (self.shape, self.dtype):
             raise ImageError(f"{host.dtype} {host.shape} does not fit into {self.dtype} {self.shape}: make an array for it")
         source = np.ascontiguousarray(host)
         self._library.call("upload", self.pointer, source.ctypes.data, self.nbytes, self.stream)
 
     def numpy(self) -> npt.NDArray[Any]:
-        """A copy in host memory; waits for the stream."""
+        """Download a copy to host memory, after synchronizing the stream. Raises EngineError."""
         host = np.empty(self.shape, self.dtype)
         self._library.call("download", host.ctypes.data, self.pointer, self.nbytes, self.stream)
         self._library.call("synchronise", self.stream)
@@ -137,12 +140,12 @@ class DeviceArray:
 
 
 def room_on_device(out: Any, shape: Sequence[int], dtype: npt.DTypeLike, beside: object) -> Any:
-    """`out`, or a new array in its place on the stream of `beside`."""
+    """Return `out`, or a new array on the stream of `beside` where it is None."""
     return DeviceArray(shape, dtype, stream_of(beside)) if out is None else out
 
 
 def apart_on_device(array: Any, result: Any) -> Any:
-    """`array`, or a copy of it where it is the memory that `result` is written to: for kernels that read around a pixel."""
+    """Return `array`, or a copy where `result` starts at the same address: for kernels that read a pixel's neighbors."""
     if pointer_to(array) != pointer_to(result):
         return array
     copy = DeviceArray(array.shape, array.dtype, stream_of(array))
@@ -151,10 +154,10 @@ def apart_on_device(array: Any, result: Any) -> Any:
 
 
 class Graph:
-    """What `work` put on a stream, to be run again in one call.
+    """Captures the work that `work` puts on a stream, and replays it in one call.
 
-    stream: not the default one. work: called once, and must neither wait for the stream nor allocate: call it once before,
-    so that the pool has what it takes. It is replayed on the same memory: what it reads and gives must stay alive.
+    stream: not the default one. work: called once; it must neither synchronize the stream nor allocate. Call it once before,
+    so that the pool holds the memory that it needs. A replay uses the same memory: inputs and outputs must stay alive.
     Raises EngineError.
     """
 
@@ -172,26 +175,26 @@ class Graph:
             self._pool.release(stream)
 
     def replay(self) -> None:
-        """Put the work on the stream again. Raises EngineError."""
+        """Put the captured work on the stream again. Raises EngineError."""
         self._library.call("replay", self._runnable, self._stream)
 
     def __del__(self) -> None:
         if self._runnable:
-            with suppress(EngineError):  # a GPU that is broken takes nothing back, and its user knows
+            with suppress(EngineError):  # on a broken GPU this fails too, and the first error was raised already
                 self._library.call("graph_destroy", self._runnable)
         for block in self._kept:
             self._pool.give(*block)
 
 
 def launch_filter(name: str, image: Image, out: Image | None, *how: object) -> Any:
-    """Launch a filter of a grey image."""
+    """Launch a filter of a gray image (H, W) uint8; `how` are its options. Raises EngineError, ImageError."""
     result = room_on_device(out, image.shape, np.uint8, image)
     launch(name, apart_on_device(image, result), *image.shape, *how, result)
     return result
 
 
 def launch_diffusion(name: str, image: Image, out: Image | None, *how: object) -> Any:
-    """Launch a filter of a grey image that needs two planes of floats to work in."""
+    """Launch a filter of a gray image with two float planes of scratch memory. Raises EngineError, ImageError."""
     between = DeviceArray((2, *image.shape), np.float32, stream_of(image))
     return launch_filter(name, image, out, *how, between)
 
@@ -200,19 +203,19 @@ Floats = npt.NDArray[np.float32]
 
 
 def launch_map(name: str, plane: Any, out: Any, *how: object) -> Any:
-    """Launch what makes a label map or grey image of a plane's size."""
+    """Launch a kernel whose result is (H, W) uint8, of the size of `plane`. Raises EngineError, ImageError."""
     result = room_on_device(out, plane.shape, np.uint8, plane)
     launch(name, plane, *plane.shape, *how, result)
     return result
 
 
 def scratch_beside(array: Any, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceArray:
-    """Memory to work in, on the array's stream."""
+    """Return uninitialized scratch memory on the array's stream. Raises EngineError."""
     return DeviceArray(shape, dtype, stream_of(array))
 
 
 def int_planes(plane: Any, count: int) -> list[DeviceArray]:
-    """Planes of integers to work in."""
+    """Return `count` int32 planes of scratch memory, each of the size of `plane`. Raises EngineError."""
     return [scratch_beside(plane, plane.shape, np.int32) for _ in range(count)]
 
 

@@ -1,4 +1,4 @@
-// How every kernel here is launched and exported: C ABI, the caller's stream, an error code that is 0 where all went well.
+// Launches and exports every kernel: C ABI, the caller's stream, an error code that is 0 for success.
 #pragma once
 #include <cuda_runtime.h>
 
@@ -11,7 +11,7 @@ struct Plain {
   using type = T;
 };
 
-// One launch. An API call, not <<<>>>, so that the host emulator of the tests compiles it too.
+// Launches a kernel by an API call, not <<<>>>, so that the host emulator of the tests compiles it too.
 template <typename... P>
 int launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, void* stream, typename Plain<P>::type... arguments) {
   void* pointers[] = {&arguments...};
@@ -21,7 +21,7 @@ int launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, void* str
 constexpr unsigned blocks(size_t items, size_t in_one) { return static_cast<unsigned>((items + in_one - 1) / in_one); }
 
 #ifdef __CUDACC__
-// The launch's dynamic shared memory; in a template `extern __shared__ T name[]` would clash with another T.
+// Returns the launch's dynamic shared memory; in a template `extern __shared__ T name[]` would clash with another T.
 template <typename T>
 __device__ T* dynamic_shared() {
   extern __shared__ __align__(16) unsigned char bytes[];

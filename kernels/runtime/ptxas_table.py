@@ -1,6 +1,6 @@
-"""What the compiler makes of each CUDA kernel, as a table in kernels/README.md: `python -m rtseg.kernels.runtime.ptxas_table`.
+"""Writes each CUDA kernel's registers and spills to kernels/README.md: `python -m rtseg.kernels.runtime.ptxas_table`.
 
-It needs nvcc and takes a minute or two. Exits with 1 where a kernel spills registers into memory, which is a defect.
+It needs nvcc and takes a minute or two. Exits with 1 where a kernel spills registers to memory, which is a defect.
 """
 
 import re
@@ -29,17 +29,17 @@ SHARED = re.compile(r"(\d+) bytes smem")
 
 
 class Entry(NamedTuple):
-    """A kernel on one architecture; shared: its static shared memory in bytes. spilled: stack and spills in bytes."""
+    """Holds the resources of a kernel on one architecture."""
 
-    kernel: str
-    architecture: int
-    registers: int
-    shared: int
-    spilled: int
+    kernel: str  # its mangled name
+    architecture: int  # compute capability times 10
+    registers: int  # per thread
+    shared: int  # static shared memory in bytes
+    spilled: int  # stack and spills in bytes
 
 
 def entries(log: str) -> Iterator[Entry]:
-    """What nvcc -Xptxas=-v says."""
+    """Parse the output of nvcc -Xptxas=-v."""
     for found in ENTRY.finditer(log):
         shared = SHARED.search(found["rest"])
         spilled = sum(int(found[kind]) for kind in ("stack", "stores", "loads"))
@@ -49,7 +49,10 @@ def entries(log: str) -> Iterator[Entry]:
 
 
 def table(found: list[Entry], names: dict[str, str]) -> str:
-    """Markdown: a row a kernel, its registers on each architecture."""
+    """Return a Markdown table: one row per kernel, with its registers on each architecture.
+
+    names: the readable name by mangled name.
+    """
     architectures = sorted({entry.architecture for entry in found})
     lines = [f"| kernel | {' | '.join(f'sm_{a}' for a in architectures)} | shared, bytes | spilled, bytes |"]
     lines += ["| --- |" + " --- |" * (len(architectures) + 2)]
@@ -62,20 +65,20 @@ def table(found: list[Entry], names: dict[str, str]) -> str:
 
 
 def known_architectures() -> list[int]:
-    """Those of WANTED that this nvcc knows."""
+    """Return those of `ARCHITECTURES` that this nvcc supports. Raises CalledProcessError."""
     listed = subprocess.run(["nvcc", "--list-gpu-arch"], capture_output=True, text=True, check=True).stdout
     return [wanted for wanted in WANTED if f"compute_{wanted}" in listed.split()]
 
 
 def compile_log(source: Path, architecture: int) -> str:
-    """What nvcc says of a file. Raises CalledProcessError where it does not compile."""
+    """Compile a file and return the log of nvcc. Raises CalledProcessError where it does not compile."""
     with TemporaryDirectory() as folder:
         command = ["nvcc", *FLAGS, f"-arch=sm_{architecture}", str(source), "-o", f"{folder}/out.cubin"]
         return subprocess.run(command, capture_output=True, text=True, check=True).stderr
 
 
 def readable(kernels: list[str]) -> dict[str, str]:
-    """Names as they are written in the source, without their parameters, by mangled name."""
+    """Return each kernel's name as in the source, without parameters, by mangled name."""
     plain = subprocess.run(["c++filt"], input="\n".join(kernels), capture_output=True, text=True, check=True).stdout.split("\n")
     return {kernel: re.sub(r"\(.*|rtseg::|\bvoid ", "", name) for kernel, name in zip(kernels, plain, strict=False)}
 

@@ -1,4 +1,4 @@
-"""A kernel: its definition in NumPy, the cases it is tried on, and the backends that must agree with it."""
+"""Registers kernels: a NumPy reference, test cases, and the backends that must agree with it."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,35 +18,41 @@ KERNELS: "dict[str, Kernel[..., Any]]" = {}
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One call that a kernel is tried on, in a test and in the benchmark."""
+    """Holds the arguments of one call on which tests and demos compare a kernel's backends."""
 
-    name: str
-    args: tuple[Any, ...]
-    options: Mapping[str, Any] = field(default_factory=dict)
+    name: str  # unique among the kernel's cases
+    args: tuple[Any, ...]  # positional
+    options: Mapping[str, Any] = field(default_factory=dict)  # keyword arguments
 
 
 class Kernel(Generic[P, R]):
-    """Calls the backend that stands where the first array lives.
+    """Dispatches a call to the backend for the first array: NumPy on the host, CUDA on a GPU.
 
-    truth: the definition. cases: seeded calls. atol: how far a backend may be from the truth, in units of the result.
-    check: takes the same arguments and raises where they are wrong, so that each backend says the same.
+    reference: the definition in NumPy. cases: seeded calls. atol: a backend's largest deviation from the reference, in units of
+    the result. check: takes the same arguments and raises where they are wrong, so that every backend raises the same error.
+    name: the key in KERNELS and in reports; the function's own name unless given.
     """
 
     def __init__(
-        self, truth: Callable[P, R], cases: Callable[[], Iterable[Case]], atol: float, check: Callable[P, None]
+        self,
+        truth: Callable[P, R],
+        cases: Callable[[], Iterable[Case]],
+        atol: float,
+        check: Callable[P, None],
+        name: str | None = None,
     ) -> None:
         update_wrapper(self, truth)
-        self.name = truth.__name__
+        self.name = name or truth.__name__
         self.truth, self.atol, self.backends = truth, atol, dict[str, Callable[P, R]]()
         self._cases, self.check = cases, check
         self._first = next(iter(signature(truth).parameters))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        first: Any = args[0] if args else kwargs.get(self._first)  # without it, the check says what is missing
-        if isinstance(first, np.ndarray):  # most are: nothing else is asked
+        first: Any = args[0] if args else kwargs.get(self._first)  # where it is missing, the check raises
+        if isinstance(first, np.ndarray):  # the common case comes first
             self.check(*args, **kwargs)
             return self.backends.get("numba", self.truth)(*args, **kwargs)
-        if hasattr(first, "__rtseg_kernel__"):  # as NumPy's __array_function__: the array answers for itself
+        if hasattr(first, "__rtseg_kernel__"):  # as NumPy's __array_function__: the array's type decides
             answer: R = first.__rtseg_kernel__(self, args, kwargs)
             return answer
         self.check(*args, **kwargs)
@@ -62,7 +68,7 @@ class Kernel(Generic[P, R]):
         return register
 
     def cases(self) -> list[Case]:
-        """The seeded calls that every backend is tried on."""
+        """Return the seeded calls on which every backend is tested."""
         return list(self._cases())
 
     def _on(self, place: str) -> Callable[P, R]:
@@ -72,19 +78,23 @@ class Kernel(Generic[P, R]):
 
 
 def kernel(
-    *, cases: Callable[[], Iterable[Case]], atol: float, check: Callable[P, None]
+    *, cases: Callable[[], Iterable[Case]], atol: float, check: Callable[P, None], name: str | None = None
 ) -> Callable[[Callable[P, R]], Kernel[P, R]]:
-    """Make the decorated NumPy function the definition of a kernel, and list it in KERNELS."""
+    """Make the decorated NumPy function the definition of a kernel, and list it in KERNELS.
+
+    name: the key in KERNELS and in reports; the function's own name unless given.
+    """
 
     def define(truth: Callable[P, R]) -> Kernel[P, R]:
-        KERNELS[truth.__name__] = made = Kernel(truth, cases, atol, check)
+        made = Kernel(truth, cases, atol, check, name)
+        KERNELS[made.name] = made
         return made
 
     return define
 
 
 def lives_on(array: object) -> str:
-    """The backend for an array: "cuda" for one on a GPU, "numba" for one on the host. Raises ImageError."""
+    """Return the backend for an array: "cuda" for one on a GPU, "numba" for one on the host. Raises ImageError."""
     if isinstance(array, np.ndarray):
         return "numba"
     if hasattr(array, "__cuda_array_interface__"):

@@ -1,1 +1,1 @@
-"""Kernels for stabilization in time: smoothing, warping, hysteresis between frames."""
+"""Holds the kernels for temporal stabilization: smoothing, warping, hysteresis between frames."""

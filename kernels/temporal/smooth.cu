@@ -1,11 +1,11 @@
-// Exponential smoothing in time, out = weight * current + (1 - weight) * previous. The definition is smooth.py.
+// Smooths exponentially in time, out = weight * current + (1 - weight) * previous. The reference is smooth.py.
 #include "../runtime/launch.cuh"
 
 namespace rtseg {
 
 constexpr int kSmoothThreads = 256;
 
-// Where one of the two is NaN or infinite the other is taken. out: may be either input, each number is read before it is
+// Where one of the two is NaN or infinite the other is taken. out: may be either input, each value is read before it is
 // written.
 __global__ void __launch_bounds__(kSmoothThreads)
     smooth(const float* current, const float* previous, float weight, size_t count, float* out) {

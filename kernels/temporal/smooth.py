@@ -1,4 +1,4 @@
-"""Exponential smoothing in time: out = weight * current + (1 - weight) * previous."""
+"""Smooths arrays exponentially in time: out = weight * current + (1 - weight) * previous."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,10 +34,10 @@ def _check(current: Floats, previous: Floats, weight: float, *, out: Floats | No
 
 @kernel(cases=_cases, atol=1e-5, check=_check)
 def smooth(current: Floats, previous: Floats, weight: float, *, out: Floats | None = None) -> Floats:
-    """Logits or probabilities smoothed in time: float32 of any shape; `weight` in [0, 1] is that of `current`.
+    """Smooth logits or probabilities in time: float32 of any shape.
 
-    A value that is not finite has no past and no future: where one of the two is NaN or infinite, the other is taken,
-    so that one broken frame cannot poison the stream. `out` may be either input. Raises ImageError, ConfigError.
+    weight: of `current`, in [0, 1]. Where one of the two values is NaN or infinite the other is taken, so that one broken frame
+    does not affect the next ones. `out` may be either input. Raises ImageError, ConfigError.
     """
     share = np.float32(weight)
     with np.errstate(invalid="ignore", over="ignore"):

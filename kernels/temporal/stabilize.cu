@@ -1,19 +1,19 @@
-// A network's answer steadied by those before it. The definition is steady.py.
+// Stabilizes a network's logits over time. The reference is stabilize.py.
 //
-// The weights are read from device memory, since a graph that was captured with one frame's is replayed with the next one's.
+// The weights are read from device memory, since a graph that was captured with one frame's is replayed with the next's.
 #include "../runtime/launch.cuh"
 #include "../network/logits.cuh"
 
 namespace rtseg {
 
 constexpr int kSteadyThreads = 256;
-constexpr float kSure = 1e-6f;  // probabilities are kept this far from 0 and 1: their logits are finite
+constexpr float kSure = 1e-6f;  // probabilities are clipped this far from 0 and 1, so that their logits are finite
 
 __device__ inline float smoothed_with(float now, float past, float share) {
   return isfinite(past) ? now * share + past * (1.0f - share) : now;
 }
 
-// weights: the share of now first. out: may be either input, each number is read before it is written.
+// weights: the current frame's share first. out: may be either input, each value is read before it is written.
 __global__ void __launch_bounds__(kSteadyThreads)
     smoothed(const float* logits, const float* past, const float* weights, int classes, int nodes, float* out) {
   const int node = blockIdx.x * kSteadyThreads + threadIdx.x;
@@ -29,7 +29,7 @@ __global__ void __launch_bounds__(kSteadyThreads)
   }
 }
 
-// The class that a node had, or -1; `stride` floats lie between two classes.
+// Returns the class of a node's largest past logit, or -1 for NaN; `stride` floats lie between two classes.
 __device__ inline int class_before(const float* past, int classes, size_t stride) {
   int best = 0;
   for (int k = 0; k < classes; ++k) {
@@ -46,7 +46,7 @@ __device__ inline float log_odds(float probability, bool alone) {
 
 struct Steadied {
   const float *logits, *probabilities, *past;  // (classes, nodes)
-  const float* weights;                        // the share of now, the bonus of the class before
+  const float* weights;                        // the current frame's share, the bonus of the previous class
   int classes, nodes;
   float* out;  // may be any of the three
 };

@@ -1,7 +1,7 @@
-"""A network's answer steadied by those before it: probabilities smoothed in time, and hysteresis for the class that was.
+"""Stabilizes a network's logits over time: smoothed probabilities, and hysteresis for each node's previous class.
 
-How much the past counts changes with each frame, so that it comes as an array, which lives where the logits do: a captured
-graph reads it anew at each replay.
+The weights change with each frame, so that they are an array on the device of the logits: a captured CUDA graph reads them
+again at each replay.
 """
 
 from collections.abc import Iterator
@@ -20,14 +20,14 @@ from rtseg.kernels.runtime.device_array import room_on_device
 from rtseg.kernels.runtime.registry import Case, kernel
 from rtseg.kernels.temporal.smooth import smooth
 
-SURE = np.float32(1e-6)  # probabilities are kept this far from 0 and 1: their logits are finite
+SURE = np.float32(1e-6)  # probabilities are clipped this far from 0 and 1, so that their logits are finite
 ONE = np.float32(1)
 
 _WEIGHTS = [(0.2, 1.0), (1.0, 0.0), (0.0, 0.5), (0.7, 0.0)]
 
 
 def _answers() -> Iterator[tuple[str, Floats, Floats, Floats]]:
-    """Logits, the ones before, and weights, each with a name."""
+    """Yield a name, logits, previous logits and weights."""
     for classes in (1, 2, 4):
         for shape in [(1, 1), (1, 7), (12, 9)]:
             answers = [*cases.logits(classes, shape)]
@@ -55,12 +55,13 @@ def _check_beside(name: str, array: Floats, shape: tuple[int, ...]) -> None:
         raise ImageError(f"{name} of these logits are float32 {shape}, not {found}: start again from the new frame")
 
 
-@kernel(cases=_smoothed_cases, atol=1e-5, check=_check_smoothed)
+@kernel(name="smoothed", cases=_smoothed_cases, atol=1e-5, check=_check_smoothed)
 def smoothed(logits: Floats, past: Floats, weights: Floats, *, out: Floats | None = None) -> Floats:
-    """The probability of each class (1, K, h, w) float32, smoothed in time: share * now + (1 - share) * past.
+    """Return the probability of each class (1, K, h, w) float32, smoothed: share * current + (1 - share) * past.
 
-    logits: (1, K, h, w) float32. past: what this gave for the frame before; where it is no number, now alone counts.
-    weights: (2,) float32, the share of now in [0, 1] first. `out` may be either input. Raises ImageError.
+    logits: (1, K, h, w) float32. past: the previous frame's result; where it is NaN or infinite, the current value is taken.
+    weights: (2,) float32, of which the first is the current frame's share in [0, 1]. `out` may be either input.
+    Raises ImageError.
     """
     return smooth.truth(probability.truth(logits), past, float(weights[0]), out=out)
 
@@ -80,13 +81,13 @@ def _check_steadied(logits: Floats, probabilities: Floats, past: Floats, weights
     _check_beside("the probabilities", probabilities, tuple(logits.shape))
 
 
-@kernel(cases=_steadied_cases, atol=1e-4, check=_check_steadied)
+@kernel(name="steadied", cases=_steadied_cases, atol=1e-4, check=_check_steadied)
 def steadied(logits: Floats, probabilities: Floats, past: Floats, weights: Floats, *, out: Floats | None = None) -> Floats:
-    """The logits (1, K, h, w) float32 of smoothed probabilities, and a bonus for the class that each node had before.
+    """Return the logits (1, K, h, w) float32 of smoothed probabilities, plus a bonus for each node's previous class.
 
-    logits: as the network gave them, which are taken where the share of now is 1. past: what this gave for the frame before; a
-    node that holds a NaN there had no class; of one logit, one above 0 is raised and one below lowered. weights: (2,) float32,
-    the share of now and the bonus. `out` may be `logits`, `probabilities` or `past`. Raises ImageError.
+    logits: the network's output, used instead where the current frame's share is 1. probabilities: by `smooth_probabilities`.
+    past: the previous frame's result; a node with NaN there gets no bonus. For K = 1 the bonus has the past logit's sign.
+    weights: (2,) float32, the current frame's share and the bonus. `out` may be any of the three. Raises ImageError.
     """
     share, bonus = weights
     with np.errstate(invalid="ignore", over="ignore"):
@@ -96,14 +97,14 @@ def steadied(logits: Floats, probabilities: Floats, past: Floats, weights: Float
 
 
 def _log_odds(probabilities: Floats) -> Floats:
-    """What gives these probabilities: of one class, or of all."""
+    """Return logits that give these probabilities: log odds for one class, else logarithms."""
     sure = probabilities.clip(SURE, ONE - SURE)
     of: Floats = np.log(sure / (ONE - sure)) if probabilities.shape[1] == 1 else np.log(sure)
     return of
 
 
 def _had(past: Floats) -> Floats:
-    """1 for the class that each node had; of one logit, 1 in and -1 out."""
+    """Return 1 for each node's previous class, else 0; for K = 1 the sign of the past logit; 0 for NaN."""
     if past.shape[1] == 1:
         return np.sign(cleaned(past)) * ~np.isnan(past)
     classes = np.arange(past.shape[1])[None, :, None, None]
@@ -115,7 +116,7 @@ def _had(past: Floats) -> Floats:
 def _steadied_numba(
     logits: Floats, probabilities: Floats, past: Floats, weights: Floats, *, out: Floats | None = None
 ) -> Floats:
-    base = logits if weights[0] >= 1 else _log_odds(probabilities)  # NumPy's logarithm takes many numbers at once
+    base = logits if weights[0] >= 1 else _log_odds(probabilities)  # NumPy's logarithm is vectorized
     result = room(out, logits.shape, np.float32)
     nodes = [array.reshape(logits.shape[1], -1) for array in (readable(base), readable(past), result)]
     _reward(nodes[0], nodes[1], np.float32(weights[1]), nodes[2])
@@ -124,7 +125,7 @@ def _steadied_numba(
 
 @compiled
 def _reward(base: Floats, past: Floats, bonus: np.float32, result: Floats) -> None:
-    """Node for node of (K, h * w); what a class had is read before anything is written."""
+    """Add the bonus node by node: arrays (K, h * w); `past` is read before `result` is written, and may share its memory."""
     classes = base.shape[0]
     for node in range(base.shape[1]):
         had = _winner(past, node)
@@ -134,7 +135,7 @@ def _reward(base: Floats, past: Floats, bonus: np.float32, result: Floats) -> No
 
 @compiled
 def _winner(past: Floats, node: int) -> int:
-    """The class that a node had, the first of equal ones, or -1."""
+    """Return the class of a node's largest past logit, the first of equal ones, or -1 for NaN."""
     best = 0
     for k in range(past.shape[0]):
         if np.isnan(past[k, node]):

@@ -1,4 +1,4 @@
-// Planes of one picture, laid on the next one along the motion between them. The definition is carried.py.
+// Warps planes of the previous frame to the current one by optical flow. The reference is warp.py.
 #include "../runtime/launch.cuh"
 #include "../network/logits.cuh"
 
@@ -8,17 +8,17 @@ constexpr int kCarriedWidth = 32, kCarriedHeight = 8;
 
 struct Between {  // two nodes of an axis
   int before, behind;
-  float share;  // of the one behind
+  float share;  // of the one after
 };
 
-// NaN is the first node: a comparison with it is false.
+// NaN becomes the first node, since a comparison with it is false.
 __device__ inline Between between(float at, int nodes) {
   const float last = static_cast<float>(nodes - 1), above = at > 0.0f ? at : 0.0f, inside = above < last ? above : last;
   const int before = static_cast<int>(inside);
   return {before, min(before + 1, nodes - 1), inside - static_cast<float>(before)};
 }
 
-// field: (height, width, 2). One thread makes a node in all planes.
+// field: (height, width, 2). One thread computes a node in all planes.
 __global__ void __launch_bounds__(kCarriedWidth* kCarriedHeight)
     carried(const float* planes, const float* field, int classes, int height, int width, float* out) {
   const int x = blockIdx.x * kCarriedWidth + threadIdx.x, y = blockIdx.y * kCarriedHeight + threadIdx.y;
@@ -34,7 +34,7 @@ __global__ void __launch_bounds__(kCarriedWidth* kCarriedHeight)
   }
 }
 
-// out: memory of its own.
+// out: must not be the planes.
 RTSEG_API int rtseg_carried(const float* planes, const float* field, int classes, int height, int width, float* out,
                             void* stream) {
   const dim3 grid(blocks(width, kCarriedWidth), blocks(height, kCarriedHeight));

@@ -1,4 +1,4 @@
-"""What was known of one picture, laid on the next one along the motion between them."""
+"""Warps planes of the previous frame to the current one by optical flow."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -15,9 +15,9 @@ from rtseg.kernels.runtime.cuda import launch
 from rtseg.kernels.runtime.device_array import apart_on_device, room_on_device
 from rtseg.kernels.runtime.registry import Case, kernel
 
-Field = npt.NDArray[np.float32]  # (h, w, 2): for each node of the new picture, where (x, y) from there it was in the old one
+Field = npt.NDArray[np.float32]  # (h, w, 2): for each node of the new frame, its offset (x, y) in the old one
 
-Corners = npt.NDArray[np.uint32]  # (4, w), unsigned: nobody looks at their sign
+Corners = npt.NDArray[np.uint32]  # (4, w), unsigned: an index needs no check for negative values
 
 ONE, STEP, TWO = np.float32(1), np.uint64(1), np.uint64(2)
 
@@ -44,16 +44,16 @@ def _check(planes: Floats, field: Field, *, out: Floats | None = None) -> None:
     check_logits(planes)
     if getattr(field, "dtype", None) != np.float32 or tuple(field.shape) != (*planes.shape[2:], 2):
         found = f"{getattr(field, 'dtype', type(field).__name__)} {tuple(getattr(field, 'shape', ()))}"
-        raise ImageError(f"the motion is float32 (h, w, 2) of {tuple(planes.shape)}, not {found}: tell it at their size")
+        raise ImageError(f"the motion is float32 (h, w, 2) of {tuple(planes.shape)}, not {found}: give it at their size")
     check_out(out, tuple(planes.shape), np.float32)
 
 
-@kernel(cases=_cases, atol=1e-5, check=_check)
+@kernel(name="carried", cases=_cases, atol=1e-5, check=_check)
 def carried(planes: Floats, field: Field, *, out: Floats | None = None) -> Floats:
-    """Planes (1, K, h, w) float32 of one picture on the next one: bilinear, the edge repeated.
+    """Warp planes (1, K, h, w) float32 of the previous frame to the current one, bilinearly, with the edge repeated.
 
-    field: (h, w, 2) float32, for each node where (x, y) from there it was; NaN counts as the first column or row. Raises
-    ImageError.
+    field: (h, w, 2) float32, for each node the offset (x, y) of its position in the previous frame, in nodes; NaN counts as the
+    first column or row. Raises ImageError.
     """
     height, width = planes.shape[2:]
     y, x = np.indices((height, width), np.float32)
@@ -65,7 +65,7 @@ def carried(planes: Floats, field: Field, *, out: Floats | None = None) -> Float
 
 
 def _between(at: Floats, nodes: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
-    """The nodes before and behind each place of an axis, and how far it is on to the latter."""
+    """Return the nodes before and after each position of an axis, and the fraction of the way between them."""
     last = np.float32(nodes - 1)
     at = np.where(at > 0, at, np.float32(0))
     at = np.where(at < last, at, last)
@@ -84,7 +84,10 @@ def _carried_numba(planes: Floats, field: Field, *, out: Floats | None = None) -
 
 @compiled
 def _carry(planes: Floats, field: Field, corners: Corners, shares: Floats, result: Floats) -> None:
-    """Planes (K, h, w) and field (h, w, 2); corners, shares: to work in, as _place_row fills them."""
+    """Warp planes (K, h, w) by a field (h, w, 2).
+
+    corners: (4, w), shares: (2, w), scratch that `_locate_row` fills.
+    """
     classes, height, _ = result.shape
     for y in range(height):
         _place_row(field[y].reshape(-1), y, height, corners, shares)
@@ -94,7 +97,7 @@ def _carry(planes: Floats, field: Field, corners: Corners, shares: Floats, resul
 
 @compiled
 def _place_row(motion: Floats, y: int, height: int, corners: Corners, shares: Floats) -> None:
-    """Where in a plane the four nodes about each place of row y stand, and how far on it is from the first, along and down."""
+    """Write the flat indices of the four nodes around each position of row y, and its fractions along x and y."""
     width = corners.shape[1]
     from_top, last_column, last_row, columns = np.float32(y), np.float32(width - 1), np.float32(height - 1), np.uint32(width)
     for x in range(np.uint64(width)):
@@ -119,7 +122,7 @@ def _mix_row(plane: Floats, corners: Corners, shares: Floats, result: Floats) ->
 
 @compiled
 def _clamped(at: np.float32, last: np.float32) -> np.float32:
-    """Within 0..last; a comparison with NaN is false."""
+    """Clamp to 0..last; NaN becomes 0, since a comparison with it is false."""
     inside = at if at > 0 else np.float32(0)
     return inside if inside < last else last
 

@@ -1,4 +1,4 @@
-"""Compiling .cu files for the host: each file once, and again when it or a header has changed."""
+"""Compiles .cu files for the host: each file once, and again when it or a header has changed."""
 
 import os
 import re
@@ -22,21 +22,21 @@ SANITIZED = (
     "-fsanitize-sections=emulated_shared",
     "-fno-sanitize-recover=undefined",
 )
-EMULATOR_UNCHECKED = "-fno-sanitize=undefined"  # of the emulator's own text, which takes long to compile with it
-CUDA = Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")) / "include"  # where NVIDIA's header of the driver is
+EMULATOR_UNCHECKED = "-fno-sanitize=undefined"  # for the emulator's own files, which compile slowly with it
+CUDA = Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")) / "include"  # holds the header of NVIDIA's driver API
 ASKED = {"libcuda": re.compile(rb"\bcu[A-Z]\w+"), "libnvcuvid": re.compile(rb"\bcuvid[A-Z]\w+")}
-LONGEST_S = 600  # of a run under sanitizers: beyond it a kernel hangs
-# Fusing a multiplication with an addition rounds once instead of twice: nvcc is told the same in CMakeLists.txt.
+LONGEST_S = 600  # of a run under sanitizers: a longer one hangs
+# No fused multiply-add, which rounds once instead of twice: CMakeLists.txt sets the same for nvcc.
 ALWAYS = ("-std=c++17", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-Wno-attributes", "-Wno-unknown-pragmas")
 
 
 def sources(folder: Path = KERNELS) -> list[Path]:
-    """The .cu files of a folder."""
+    """Return the .cu files of a folder and its subfolders."""
     return sorted(folder.rglob("*.cu"))
 
 
 def shared_library(folder: Path, cuda_files: list[Path], *flags: str) -> Path:
-    """The emulator and `cuda_files` as one shared library in `folder`."""
+    """Compile the emulator and `cuda_files` to one shared library in `folder`, and return its path."""
     emulator = [(path, (*flags, EMULATOR_UNCHECKED)) for path in sorted(HOST.glob("*.cpp"))]
     with ThreadPoolExecutor() as pool:
         halves = [(_together(folder, half), flags) for half in (cuda_files[::2], cuda_files[1::2]) if half]
@@ -49,7 +49,11 @@ def shared_library(folder: Path, cuda_files: list[Path], *flags: str) -> Path:
 
 
 def driver_library(folder: Path, kernels: Path, asked_by: Sequence[Path], name: str = "libcuda") -> Path:
-    """libcuda.so.1 or libnvcuvid.so.1 over the emulator in `kernels`, for libraries that ask for functions of it."""
+    """Compile libcuda.so.1 or libnvcuvid.so.1 on top of the emulator, and return its path.
+
+    kernels: the library that holds the emulator. asked_by: the libraries that call functions of it; those that are not
+    implemented return 801, not supported.
+    """
     asked = sorted({found.decode() for path in asked_by for found in ASKED[name].findall(path.read_bytes())})
     sources = sorted((TESTS / "emulated" / name.removeprefix("lib")).glob("*.cpp"))
     content = b"".join(path.read_bytes() for path in [*sources, *sorted(HOST.glob("*.h"))])
@@ -64,7 +68,7 @@ def driver_library(folder: Path, kernels: Path, asked_by: Sequence[Path], name: 
 
 
 def sanitized_python(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Run Python, in tests/, with g++'s address sanitizer loaded first, as a library that was compiled with it needs."""
+    """Run Python in tests/ with g++'s address sanitizer preloaded, which libraries compiled with it require."""
     where = subprocess.run([str(GXX), "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
     environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0", "LD_PRELOAD": where.stdout.strip()}
     command = [sys.executable, *arguments]
@@ -72,7 +76,7 @@ def sanitized_python(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def _together(folder: Path, cuda_files: list[Path]) -> Path:
-    """A file that includes them all, so that the headers are read once, and that has another name when one has changed."""
+    """Write a file that includes all `cuda_files`, so that the headers are parsed once; its name depends on their content."""
     headers = sorted({*KERNELS.rglob("*.cuh"), *(header for path in cuda_files for header in path.parent.glob("*.cuh"))})
     content = b"".join(path.read_bytes() for path in [*headers, *cuda_files])
     together = folder / f"{_digest(content, [])}.cu"
@@ -90,7 +94,7 @@ def _object(folder: Path, source: Path, flags: tuple[str, ...]) -> Path:
 
 
 def _run(command: list[str], result: Path) -> None:
-    """Run a compiler; the result appears whole or not at all, whoever else compiles the same."""
+    """Run a compiler and write `result` atomically, since other processes may compile the same file."""
     unfinished = result.with_suffix(f"{result.suffix}.{os.getpid()}")
     made = subprocess.run([*command, "-o", str(unfinished)], capture_output=True, text=True, check=False)
     assert made.returncode == 0, made.stderr

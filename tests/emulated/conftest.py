@@ -1,4 +1,4 @@
-"""The kernels, compiled for the host, in a folder that is kept from run to run."""
+"""Provides the kernels compiled for the host, in a folder that is cached between runs."""
 
 import ctypes
 import os
@@ -17,8 +17,8 @@ from emulated.driver import device as devices
 
 from rtseg.kernels.runtime import cuda
 
-REAL = os.environ.get("RTSEG_PYCUDA", "")  # where the real pycuda is built; else its stand-in serves
-KEPT_S = 24 * 3600  # after a day a library is compiled anew, so that those of old kernels go
+REAL = os.environ.get("RTSEG_PYCUDA", "")  # the build folder of the real pycuda; without it the stand-in is used
+KEPT_S = 24 * 3600  # older libraries are deleted, so that those of old kernels do not accumulate
 
 
 @pytest.fixture(scope="session")
@@ -34,19 +34,19 @@ def compiled_folder(pytestconfig: pytest.Config) -> Path:
 
 @pytest.fixture(scope="session")
 def kernels_library(compiled_folder: Path) -> Path:
-    """All of kernels/*/*.cu with the emulator."""
+    """Compile all of kernels/*/*.cu with the emulator."""
     return compiler.shared_library(compiled_folder, compiler.sources(), *compiler.PLAIN)
 
 
 @pytest.fixture(scope="session")
 def sanitized_library(compiled_folder: Path) -> Path:
-    """The same with the address and the undefined-behaviour sanitizer."""
+    """Compile all of kernels/*/*.cu with the emulator and the address and undefined-behavior sanitizers."""
     return compiler.shared_library(compiled_folder, compiler.sources(), *compiler.SANITIZED)
 
 
 @pytest.fixture
 def emulated(kernels_library: Path) -> Iterator[Path]:
-    """Device arrays are emulated ones during the test."""
+    """Use the emulator for device arrays during the test."""
     cuda.choose(kernels_library)
     yield kernels_library
     cuda.choose(cuda.BUILT)
@@ -54,7 +54,7 @@ def emulated(kernels_library: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def gpu(emulated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[devices.Device]:
-    """The emulated GPU, which pycuda and TensorRT seem to drive: rtseg's modules that import them do so anew."""
+    """Yield the emulated GPU behind the stand-ins of pycuda and TensorRT; rtseg's modules import those again."""
     from emulated.driver import tensorrt_runtime
 
     pycuda = _real_pycuda(emulated, Path(REAL)) if REAL else _stand_in()
@@ -77,7 +77,7 @@ def _stand_in() -> ModuleType:
 
 @cache
 def _real_pycuda(library: Path, built: Path) -> ModuleType:
-    """pycuda itself, which finds a libcuda that is loaded already."""
+    """Import the real pycuda on top of our libcuda, which is loaded first."""
     (extension,) = built.glob("pycuda/_driver*.so")
     ctypes.CDLL(str(compiler.driver_library(library.parent, library, [extension])))
     sys.path.append(str(built))

@@ -1,9 +1,9 @@
-// What CUDA's language promises, for test_language.py: each function leaves what it found in `out`.
+// Exercises the rules of CUDA's language for test_language.py: each function writes its observations to `out`.
 #include "runtime/launch.cuh"
 
 namespace language {
 
-// Static shared memory: what a block finds there, and what all of its threads share.
+// Tests static shared memory: its content at a block's start, and its sharing among the threads.
 __global__ void reverse(const int* in, int* out, int count) {
   __shared__ int tile[1024];
   const int i = threadIdx.x;
@@ -14,7 +14,7 @@ __global__ void reverse(const int* in, int* out, int count) {
   out[i] = tile[count - 1 - i];
 }
 
-// Dynamic shared memory, shuffles and an atomic: the sum over all blocks, twice.
+// Tests dynamic shared memory, shuffles and an atomic: the sum over all blocks, twice.
 template <typename T>
 __global__ void total(const T* in, T* out) {
   T* parts = rtseg::dynamic_shared<T>();
@@ -42,7 +42,7 @@ __global__ void lanes(int* out) {
   if (lane < 4) out[threadIdx.x] += 4 * __shfl_sync(0xfu, lane, 2);
 }
 
-// A counter by compare-and-swap, which must not lose a step.
+// Counts with compare-and-swap, which must not lose a step.
 __global__ void count_up(int* out) {
   int expected, seen = out[0];
   do {

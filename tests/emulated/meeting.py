@@ -1,7 +1,7 @@
-"""A kernel's emulated CUDA backend meets the NumPy truth on each case, in each schedule.
+"""Compares a kernel's emulated CUDA backend with the NumPy reference on each case, in each schedule.
 
-As a program, for runs under sanitizers: `python -m emulated.meeting LIBRARY` (in tests/) meets all kernels, the schedules in
-turn; `python -m emulated.meeting LIBRARY KERNEL ...` meets those, in all schedules.
+As a program, for runs under sanitizers: `python -m emulated.meeting LIBRARY` (in tests/) compares all kernels, with one
+schedule per case in turn; `python -m emulated.meeting LIBRARY KERNEL ...` compares those kernels in all schedules.
 """
 
 import sys
@@ -18,15 +18,15 @@ from rtseg.kernels.runtime import cuda
 from rtseg.kernels.runtime.device_array import DeviceArray
 from rtseg.kernels.runtime.registry import Case, Kernel
 
-ON_HOST = {"palette"}  # arrays that travel with the call
+ON_HOST = {"palette"}  # arrays that stay in host memory
 
 CUDA = [made for made in KERNELS.values() if "cuda" in made.backends]
 
 
 def meet(made: Kernel[..., Any], library: Path, in_turn: bool = False) -> list[str]:
-    """What is wrong with a kernel's backend in `library`, which is chosen: a line for each failure.
+    """Return a line for each failure of a kernel's backend in `library`, which must be selected.
 
-    in_turn: each case in one schedule, the next case in the next one; otherwise each in all.
+    in_turn: run each case in one schedule, the next case in the next one; otherwise run each case in all.
     """
     wrong = []
     for number, case in enumerate(made.cases()):
@@ -39,7 +39,7 @@ def meet(made: Kernel[..., Any], library: Path, in_turn: bool = False) -> list[s
 
 
 def on_device(made: Kernel[..., Any], case: Case, stream: int = 0) -> list[Any]:
-    """A case's arguments with device arrays for NumPy ones."""
+    """Return a case's arguments with device arrays in place of NumPy arrays."""
     named = zip(signature(made.truth).parameters, case.args, strict=False)
     is_array = [(value, isinstance(value, np.ndarray) and name not in ON_HOST) for name, value in named]
     return [DeviceArray.of(value, stream) if array else value for value, array in is_array]
@@ -50,7 +50,7 @@ def on_host(result: Any) -> npt.NDArray[Any]:
 
 
 def differs(made: Kernel[..., Any], expected: npt.NDArray[Any], found: npt.NDArray[Any]) -> str:
-    """How `found` differs from `expected` by more than the kernel allows, in words, or nothing."""
+    """Describe how `found` differs from `expected` by more than the kernel's tolerance; "" where it does not."""
     if (found.shape, found.dtype) != (expected.shape, expected.dtype):
         return f"{found.dtype} {found.shape} instead of {expected.dtype} {expected.shape}"
     distance = np.abs(found.astype(np.float64) - expected.astype(np.float64))
@@ -66,7 +66,7 @@ def main(library: Path, *names: str) -> int:
     cuda.choose(library)
     chosen = [made for made in CUDA if made.name in names or not names]
     wrong = [problem for made in chosen for problem in meet(made, library, in_turn=not names)]
-    sys.stdout.write("\n".join([*wrong, f"{len(chosen)} kernels met the truth, {len(wrong)} times in vain\n"]))
+    sys.stdout.write("\n".join([*wrong, f"{len(chosen)} kernels compared with their references, {len(wrong)} failures\n"]))
     return len(wrong) > 0
 
 

@@ -1,6 +1,6 @@
-"""Decodes a video on the emulated NVDEC: `python -m emulated.nvdec VIDEO OUT`, in a process that finds our libraries.
+"""Decodes a video on the emulated NVDEC: `python -m emulated.nvdec VIDEO OUT`, with our libraries on LD_LIBRARY_PATH.
 
-Prints what was logged, and the error where there was one; the images go into OUT, an .npz.
+Prints the log, and the error if there is one; the images are saved to OUT, an .npz file.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Device arrays, their memory, streams and graphs, emulated."""
+"""Tests device arrays, their memory, streams and graphs on the emulated GPU."""
 
 import gc
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from rtseg.kernels.runtime import cuda
 from rtseg.kernels.runtime.device_array import MOST_FREE, DeviceArray, Graph, pool
 from rtseg.kernels.runtime.registry import Kernel
 
-CAPTURABLE = [made for made in meeting.CUDA if made.name != "has_nonfinite"]  # which answers on the host
+CAPTURABLE = [made for made in meeting.CUDA if made.name != "has_nonfinite"]  # which synchronizes
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def stream(emulated: Path) -> Iterator[int]:
 
 @pytest.fixture
 def allocations(emulated: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes that are asked of CUDA from now on."""
+    """Return the list that collects the sizes of all CUDA allocations from now on."""
     asked: list[int] = []
     made = cuda.library().made
 
@@ -111,7 +111,7 @@ def test_a_kernel_can_be_captured_into_a_graph(made: Kernel[..., Any], stream: i
     case = made.cases()[-1]
     expected = np.asarray(made.truth(*case.args, **case.options))
     arguments = meeting.on_device(made, case, stream)
-    results = [made.backends["cuda"](*arguments, **case.options)]  # the pool has what it takes after this
+    results = [made.backends["cuda"](*arguments, **case.options)]  # after this the pool holds the memory that the graph needs
     results.clear()
     graph = Graph(stream, lambda: results.append(made.backends["cuda"](*arguments, **case.options)))
     for _ in range(2):

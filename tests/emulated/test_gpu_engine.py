@@ -1,4 +1,4 @@
-"""The check of the engine's masks that a person with a GPU runs, on the emulated one."""
+"""Tests the check of the engine's masks, demos/gpu_engine.py, on the emulated GPU."""
 
 from importlib import import_module
 from pathlib import Path

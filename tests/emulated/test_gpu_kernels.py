@@ -1,4 +1,4 @@
-"""The check of kernels that a person with a GPU runs, on the emulated one."""
+"""Tests the check of the kernels, demos/gpu_kernels.py, on the emulated GPU."""
 
 from importlib import import_module
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The emulator keeps CUDA's promises, and tells a kernel that breaks them."""
+"""Tests that the emulator follows CUDA's rules, and names a kernel that breaks them."""
 
 import ctypes
 import re

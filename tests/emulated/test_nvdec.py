@@ -1,6 +1,6 @@
-"""Decoding by FFmpeg's own NVDEC, over a libcuda and a libnvcuvid of ours on the emulated GPU.
+"""Tests decoding with FFmpeg's NVDEC, on our own libcuda and libnvcuvid on the emulated GPU.
 
-The decoder is none: it has the pictures that the CPU decoded (nvcuvid.cpp). What is shown is the way that they come.
+The decoder does not decode: it returns the pictures that the CPU decoded (nvcuvid.cpp). The tests show the path of the frames.
 """
 
 import os
@@ -23,7 +23,7 @@ FFMPEG = Path(av.__file__).parents[1] / "av.libs"
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A blot that moves, with B-frames: the order of decoding is another than the pictures'."""
+    """Write a video of a moving block with B-frames, so that the decoding order differs from the display order."""
     path = tmp_path_factory.mktemp("nvdec") / "scan.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"bf": "2", "g": "12", "x264-params": "scenecut=0"})
@@ -38,7 +38,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(video: Path) -> bytes:
-    """What the CPU decodes, in the order of decoding, as NV12."""
+    """Return the pictures that the CPU decodes, in decoding order, as NV12."""
     with av.open(str(video)) as container:
         order = [packet.pts for packet in container.demux(video=0) if packet.pts is not None]
     with av.open(str(video)) as container:
@@ -49,7 +49,7 @@ def pictures(video: Path) -> bytes:
 
 @pytest.fixture(scope="module")
 def libraries(kernels_library: Path) -> str:
-    """A path on which FFmpeg finds a GPU with a decoder."""
+    """Return a library path on which FFmpeg finds a GPU with a decoder."""
     asked_by = [*FFMPEG.glob("libavcodec*"), *FFMPEG.glob("libavutil*")]
     if not (asked_by and (compiler.CUDA / "cuda.h").exists()):
         pytest.skip("there is no header of CUDA's driver here, or PyAV is not PyPI's: NVDEC cannot be emulated")
@@ -60,7 +60,7 @@ def libraries(kernels_library: Path) -> str:
 
 
 def decoded(video: Path, pictures: bytes, libraries: str, folder: Path) -> tuple[list[np.ndarray], str]:
-    """The images that came by NVDEC, and what was said."""
+    """Decode a video on the emulated NVDEC; return the images and the log."""
     (folder / "pictures").write_bytes(pictures)
     environment = os.environ | {"LD_LIBRARY_PATH": libraries, "EMULATED_PICTURES": str(folder / "pictures")}
     command = [sys.executable, "-m", "emulated.nvdec", f"{video}#decode=gpu", str(folder / "out.npz")]
@@ -77,14 +77,14 @@ def test_the_gpu_s_pictures_come_in_order_and_are_the_cpu_s(
 ) -> None:
     found, said = decoded(video, pictures, libraries, tmp_path)
     expected = [frame.image for frame in open_source(str(video))]
-    assert said == "", "nothing falls back, and nothing is told"
+    assert said == "", "nothing falls back, and nothing is logged"
     assert len(found) == COUNT
     for own, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(own, other)
 
 
 def test_they_are_the_gpu_s(video: Path, pictures: bytes, libraries: str, tmp_path: Path) -> None:
-    """Else the test above would be met by a fall back to the CPU that nobody told of."""
+    """Check that the images come from the GPU: the test above would also pass after a silent fallback to the CPU."""
     darker = (np.frombuffer(pictures, np.uint8) // 2 + 64).tobytes()
     found, said = decoded(video, darker, libraries, tmp_path)
     assert said == ""

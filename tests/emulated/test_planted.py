@@ -1,6 +1,6 @@
-"""The emulator finds what it is there for: faults planted in the kernels that are shipped, whose sound twins pass.
+"""Tests that the emulator finds faults planted in the shipped kernels.
 
-That the twins pass is test_backends.py: each kernel meets the truth in all schedules, with sanitizers and without.
+test_backends.py shows that the same kernels pass without the faults: in all schedules, with sanitizers and without.
 """
 
 import re
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from emulated import compiler
 
-FAULTS = {  # (file, its text): what is planted there
+FAULTS = {  # (file, its text): the text that replaces it
     ("filters/window.cuh", "width + x];\n  }\n  __syncthreads();"): "width + x];\n  }",
     ("network/fit_input.cu", "pixel[kChannels == 3 ? plane : 0]"): "pixel[0]",
     ("temporal/smooth.cu", "if (i >= count) return;"): "if (i > count) return;",
@@ -21,7 +21,7 @@ FAULTS = {  # (file, its text): what is planted there
 
 @pytest.fixture(scope="module")
 def planted(compiled_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The kernels with all of the faults, sanitized."""
+    """Compile the kernels with all of the faults, under sanitizers."""
     folder = tmp_path_factory.mktemp("planted")
     for path in [*compiler.KERNELS.rglob("*.cu"), *compiler.KERNELS.rglob("*.cuh")]:
         copy = folder / path.relative_to(compiler.KERNELS)
@@ -36,7 +36,7 @@ def planted(compiled_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 def failures(planted: Path) -> list[str]:
-    """What the kernels get wrong whose faults break no memory."""
+    """Return the failures of the kernels whose faults do not access memory out of bounds."""
     ended = compiler.sanitized_python("-m", "emulated.meeting", str(planted), "median", "fit_input")
     assert ended.returncode == 1, ended.stderr
     return ended.stdout.splitlines()

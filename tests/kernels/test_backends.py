@@ -1,4 +1,4 @@
-"""Every kernel, every backend, every case: all agree with the NumPy truth."""
+"""Tests that every backend of every kernel agrees with the NumPy reference on every case."""
 
 from collections.abc import Callable
 from inspect import signature
@@ -16,7 +16,7 @@ HOST = [(made, backend) for made, backend in PAIRS if backend == "numba"]
 
 @pytest.fixture(params=["one core", "shared"])
 def bands(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows in one band, or in as many as there are: tiny images too."""
+    """Run kernels in one band, or in several even for tiny images."""
     monkeypatch.setattr(cpu, "cores", lambda: 1 if request.param == "one core" else 3)
     monkeypatch.setattr(cpu, "LEAST_WORK", 1)
 

@@ -1,4 +1,4 @@
-"""What is no input is refused by every kernel, wherever it lives, in the same words; what is only awkward is taken."""
+"""Tests that every kernel rejects invalid input with the same error on host and GPU, and accepts awkward input."""
 
 from typing import Any
 
@@ -9,11 +9,11 @@ from rtseg.errors import RtsegError
 from rtseg.kernels import KERNELS, blend
 from rtseg.kernels.runtime.registry import Case, Kernel
 
-TAKES_ALL_SHAPES = {"smooth", "has_nonfinite"}  # they work element by element
+TAKES_ALL_SHAPES = {"smooth", "has_nonfinite"}  # elementwise kernels
 
 
 class OnGpu:
-    """All that the checks may look at in a device array."""
+    """Has only the attributes of a device array that the checks may read."""
 
     __cuda_array_interface__ = {"version": 3}  # noqa: RUF012
 

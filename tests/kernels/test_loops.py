@@ -1,4 +1,4 @@
-"""What every compiled loop keeps to."""
+"""Tests the rules that every compiled loop must follow."""
 
 import ast
 from pathlib import Path
@@ -27,7 +27,7 @@ LOOPS = [
 
 @pytest.mark.parametrize(("place", "function"), LOOPS, ids=lambda one: getattr(one, "name", one))
 def test_a_loop_without_counted_references_returns_no_array(place: str, function: ast.FunctionDef) -> None:
-    """Whoever counts references would give back one that such a loop never took: it is `making`."""
+    """Require `allocating` for loops that return arrays: Numba's caller would release a reference that was never taken."""
     assert function.returns is not None, place
     returned = ast.unparse(function.returns)
     parts = returned.removeprefix("tuple[").removesuffix("]").split(", ") if returned.startswith("tuple[") else [returned]

@@ -1,6 +1,6 @@
-// libcuda of the emulated device: NVIDIA's driver API, by NVIDIA's own header, for the real pycuda and for FFmpeg.
+// Implements libcuda on the emulated device: NVIDIA's driver API, by NVIDIA's own header, for the real pycuda and for FFmpeg.
 //
-// What is not here of the functions that they ask for is made by compiler.py, and says that it is not supported.
+// For functions that they need and that are missing here, compiler.py generates stubs that return "not supported".
 #include <cuda.h>
 #include <dlfcn.h>
 
@@ -12,8 +12,8 @@
 
 namespace {
 
-// Python's lock, let go while a call lasts: pycuda keeps it through calls that never wait on a real device, and what is late
-// here may have to run a Python function, on whatever thread.
+// Releases Python's GIL during a call: pycuda holds it in calls that never block on a real device, but deferred work here may
+// run a Python function on any thread.
 class WithoutPython {
  public:
   WithoutPython() : state_(held() ? leave() : nullptr) {}
@@ -78,7 +78,7 @@ API CUresult cuDevicePrimaryCtxRetain(CUcontext* context, CUdevice) {
   return result_of(emulated_context_retain);
 }
 API CUresult cuDevicePrimaryCtxRelease(CUdevice) { return result_of(emulated_context_release); }
-#undef cuDevicePrimaryCtxRelease  // FFmpeg asks for these two by the names of older headers
+#undef cuDevicePrimaryCtxRelease  // FFmpeg calls these two by the names of older headers
 API CUresult cuDevicePrimaryCtxRelease(CUdevice device) { return cuDevicePrimaryCtxRelease_v2(device); }
 API CUresult cuCtxCreate_v2(CUcontext* context, unsigned, CUdevice device) {
   const CUresult code = cuDevicePrimaryCtxRetain(context, device);

@@ -30,23 +30,23 @@ struct Thread {
   uint3 index{};
   State state = State::done;
   Place place{};
-  unsigned mask = 0;         // at_warp: the lanes that must come
-  std::uint64_t value = 0;   // at_warp: what this lane gives
-  std::uint64_t seen[32]{};  // what the lanes gave, once all have come
+  unsigned mask = 0;         // at_warp: the lanes that must arrive
+  std::uint64_t value = 0;   // at_warp: this lane's value
+  std::uint64_t seen[32]{};  // the lanes' values, once all have arrived
 };
 
 Order order = Order::forwards;
 std::uint32_t random_state = 1;
-std::vector<std::unique_ptr<Thread>> threads;  // kept from launch to launch; the first blockDim of them are used
+std::vector<std::unique_ptr<Thread>> threads;  // reused by each launch; the first blockDim of them run
 unsigned count, current;
 const Launch* launched;
 std::string error;
 alignas(16) unsigned char dynamic_shared_memory[kSharedMemory];
 
-// Not instrumented, since the red zones between the arrays are overwritten with them; and not turned into memset.
+// Not instrumented, since it also overwrites the red zones between the arrays; and not compiled to memset.
 __attribute__((no_sanitize("address"), optimize("no-tree-loop-distribute-patterns"))) void fill(unsigned char* begin,
                                                                                                 const unsigned char* end) {
-  while (begin != end) *begin++ = 0xCD;  // what shared memory holds at a block's start is anybody's guess
+  while (begin != end) *begin++ = 0xCD;  // shared memory is undefined at a block's start
 }
 
 std::string text(const uint3& at) {
@@ -91,7 +91,7 @@ void thread_main() {
   threads[current]->state = State::done;
 }
 
-// Releases the lanes of one call whose partners have all come to the same call.
+// Releases the lanes of a warp operation if all lanes of its mask have reached the same call.
 bool release_lanes(unsigned index) {
   const Thread& self = *threads[index];
   const unsigned first = index / warpSize * warpSize;
@@ -127,7 +127,7 @@ bool release_barrier() {
   return true;
 }
 
-// Names a thread that waits, and one that will not come to where it waits.
+// Describes a thread that is blocked, and one that does not reach the same place.
 std::string stuck() {
   const auto waits = [](const auto& thread) { return thread->state != State::done; };
   const auto end = threads.begin() + count;

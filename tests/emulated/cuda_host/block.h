@@ -1,4 +1,4 @@
-// The threads of a CUDA block as fibers of one host thread, scheduled in an order that a test chooses.
+// Runs the threads of a CUDA block as fibers of one host thread, in an order that a test selects.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -21,7 +21,7 @@ constexpr int warpSize = 32;
 
 namespace emulated {
 
-struct Place {  // where in the kernel a thread waits
+struct Place {  // the place in the kernel where a thread is blocked
   const char* function;
   const char* file;
   int line;
@@ -33,22 +33,22 @@ struct Launch {
   std::string kernel;
   dim3 grid, block;
   std::size_t shared;
-  std::function<void()> body;        // the kernel with its arguments, as one thread runs it
-  std::vector<std::uint64_t> words;  // what its arguments hold: the pointers are among them
+  std::function<void()> body;        // runs the kernel with its arguments in one thread
+  std::vector<std::uint64_t> words;  // the arguments' content, pointers included
 };
 
 void schedule(Order order, std::uint32_t seed);
 
-std::string run(const Launch& launch);  // what went wrong, naming the kernel; empty where nothing did
+std::string run(const Launch& launch);  // returns an error that names the kernel, or ""
 
 // Called by a thread of a kernel.
 void barrier(Place place);
-const std::uint64_t* exchange(unsigned mask, std::uint64_t value, Place place);  // what each lane in `mask` gave
+const std::uint64_t* exchange(unsigned mask, std::uint64_t value, Place place);  // returns the value of each lane in `mask`
 unsigned lane();
-void preempt();  // lets others run here, in the shuffled order
+void preempt();  // yields to other threads, in the shuffled order
 [[noreturn]] void fail(const std::string& why, Place place);
 void* dynamic_memory();
 
-constexpr std::size_t kSharedMemory = 48 * 1024;  // what every GPU grants without being asked
+constexpr std::size_t kSharedMemory = 48 * 1024;  // available on every GPU without an opt-in
 
 }  // namespace emulated

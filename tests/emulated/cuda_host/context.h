@@ -1,10 +1,10 @@
-// The registers of a suspended function: x86-64 in a few instructions, anything else by ucontext, whose system calls are slow.
+// Saves and restores the registers of a function: a few instructions on x86-64, else ucontext, whose system calls are slow.
 #pragma once
 #include <cstddef>
 
 #if defined(__x86_64__) && !defined(EMULATED_UCONTEXT)
 
-// Saves what a call must keep on the stack it leaves, and takes it from the stack it enters.
+// Saves the callee-saved registers on the old stack, and restores them from the new one.
 asm(R"(
 .pushsection .text
 .weak emulated_switch
@@ -36,7 +36,7 @@ using Context = void*;  // the stack pointer
 extern "C" void emulated_switch(Context* from, Context* to);
 
 inline void make(Context* context, unsigned char* stack, std::size_t size, void (*entry)()) {
-  void** top = reinterpret_cast<void**>(stack + size) - 2;  // the entry finds the stack as after a call: 16 n + 8
+  void** top = reinterpret_cast<void**>(stack + size) - 2;  // the stack is aligned as after a call: 16 n + 8
   *top = reinterpret_cast<void*>(entry);
   *context = top - 6;
 }

@@ -1,5 +1,5 @@
-// What the .cu files of rtseg use of CUDA's language and runtime, on the host, so that g++ compiles them unchanged.
-// Blocks run one after another and streams at once: what only true concurrency shows is not shown here.
+// Implements CUDA's language and runtime on the host, as used by rtseg's .cu files, so that g++ compiles them unchanged.
+// Blocks run one after another, and streams execute at once: faults that need true concurrency are not found.
 #pragma once
 #include <cmath>
 #include <cstddef>
@@ -25,7 +25,7 @@ constexpr bool is_template(const char* function) {
 #define __global__
 #define __device__
 #define __launch_bounds__(...)
-// One section holds all shared arrays, so that each block finds them full of rubbish. g++ ignores the section in a template.
+// One section holds all shared arrays, so that each block fills them with garbage. g++ ignores the section in a template.
 #define __shared__                                                                                              \
   static_assert(!::emulated::is_template(__PRETTY_FUNCTION__), "a template takes dynamic_shared<T>() instead"); \
   static __attribute__((section("emulated_shared")))
@@ -33,7 +33,7 @@ constexpr bool is_template(const char* function) {
 namespace rtseg {
 
 template <typename T>
-T* dynamic_shared() {  // the CUDA half of it is in launch.cuh
+T* dynamic_shared() {  // the CUDA version is in launch.cuh
   return static_cast<T*>(emulated::dynamic_memory());
 }
 
@@ -84,7 +84,7 @@ std::tuple<P...> copied(void** arguments, std::index_sequence<I...>) {
   return std::tuple<P...>(*static_cast<P*>(arguments[I])...);
 }
 
-// The arguments' bytes, eight by eight as pointers lie in them.
+// Returns the arguments' bytes as 64-bit words, at the alignment of pointers.
 template <typename... P, std::size_t... I>
 std::vector<std::uint64_t> words_of([[maybe_unused]] void** arguments, std::index_sequence<I...>) {
   std::vector<std::uint64_t> words;

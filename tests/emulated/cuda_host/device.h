@@ -1,4 +1,4 @@
-// What a real device has beyond what the kernels themselves use: what it tells of itself, contexts, pinned memory and events.
+// Declares the parts of a device that the kernels do not use: its description, contexts, pinned memory and events.
 #pragma once
 #include "cuda_runtime.h"
 
@@ -15,7 +15,7 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t from, cudaEvent_t to);
 cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags);
 
-// A test writes here what GPU it wants, and reads how often its primary context is held. device.py knows the order.
+// Describes the GPU: a test sets the fields, and reads how often the primary context is retained. device.py has the same order.
 struct emulated_Description {
   char name[64];
   int major, minor, driver, integrated, present, contexts;

@@ -1,6 +1,6 @@
-// CUDA's driver on the emulated device in plain C: for libcuda, which the real pycuda calls, and for the stand-in of pycuda.
+// Declares CUDA's driver on the emulated device in C: for libcuda, which the real pycuda calls, and for the stand-in of pycuda.
 //
-// A call on a thread where no context is current, or one that nobody holds any more, is an error, as it is to the real driver.
+// As with the real driver, a call on a thread without a current context, or with a released one, is an error.
 #pragma once
 #include "device.h"
 

@@ -1,4 +1,4 @@
-// What the emulated device tells of itself, and how it breaks: for ever, as a CUDA context does.
+// Holds the emulated device's description and its fault, which is permanent, as in a CUDA context.
 #include "state.h"
 
 emulated_Description emulated_description{"Emulated GPU", 8, 7, 13000, 0, 1, 0};
@@ -27,7 +27,7 @@ cudaError_t run(const Step& step) {
 
 }  // namespace emulated
 
-// What a test asks of it.
+// Functions for tests.
 extern "C" void emulated_schedule(int order, std::uint32_t seed) {
   emulated::schedule(static_cast<emulated::Order>(order), seed);
 }

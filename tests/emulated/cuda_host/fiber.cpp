@@ -17,7 +17,7 @@ namespace emulated {
 namespace {
 
 constexpr std::size_t kGuard = 4096, kStack = 128 * 1024;  // only the pages that are touched cost memory
-Fiber* entering;                                           // what enter() cannot be passed
+Fiber* entering;                                           // enter() takes no argument
 
 }  // namespace
 

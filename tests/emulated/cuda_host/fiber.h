@@ -1,4 +1,4 @@
-// A fiber: a function on a stack of its own, that runs until it yields.
+// Defines a fiber: a function with its own stack that runs until it yields.
 #pragma once
 #include "context.h"
 
@@ -11,9 +11,9 @@ class Fiber {
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  void start(void (*entry)());  // made ready; an unfinished earlier run is abandoned
+  void start(void (*entry)());  // makes it ready; an unfinished earlier run is abandoned
   void resume();                // runs it until it yields or its entry returns
-  void yield();                 // called on the fiber: back to who resumed it
+  void yield();                 // called on the fiber: returns to its caller of resume()
 
  private:
   static void enter();
@@ -22,7 +22,7 @@ class Fiber {
   void (*entry_)() = nullptr;
   bool finished_ = true;
   Context inside_{}, outside_{};
-  const void* outside_stack_ = nullptr;  // what the address sanitizer is told of the resumer's stack
+  const void* outside_stack_ = nullptr;  // the resumer's stack, for the address sanitizer
   std::size_t outside_size_ = 0;
 };
 

@@ -1,4 +1,4 @@
-// CUDA graphs of the emulated device: a stream's work written down instead of done, and done again with each launch.
+// Implements CUDA graphs on the emulated device: a stream's work is recorded instead of run, and runs at each launch.
 #include "state.h"
 
 struct CUgraphExec_st {
@@ -13,7 +13,7 @@ int captures, graphs_open;
 
 bool emulated::any_captured() { return captures > 0; }
 
-// What a test asks of them.
+// Functions for tests.
 extern "C" int emulated_graphs_open() { return graphs_open; }
 extern "C" int emulated_capturing(cudaStream_t stream) { return emulated::is_captured(stream); }
 

@@ -1,4 +1,4 @@
-// Atomics, warp operations and arithmetic of CUDA's device code, on the host. Included by cuda_runtime.h.
+// Implements the atomics, warp operations and arithmetic of CUDA's device code on the host. Included by cuda_runtime.h.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -52,7 +52,7 @@ T shuffle(unsigned mask, T value, int source, Place place) {
   return value;
 }
 
-// The lane that a shuffle by `offset` reads: its own where the other lies in another segment of `width` lanes.
+// Returns the lane that a shuffle by `offset` reads: its own if the other lies in another segment of `width` lanes.
 inline int neighbour(int offset, int width) {
   const int self = static_cast<int>(lane()), other = self + offset;
   return other >= 0 && other / width == self / width ? other : self;
@@ -82,7 +82,7 @@ T __shfl_xor_sync(unsigned mask, T value, int with, int width = warpSize, EMULAT
 namespace emulated {
 
 template <typename T, typename Change>
-T change(T* at, Change to) {  // one step for all other threads, which may run before it
+T change(T* at, Change to) {  // atomic for all other threads, which may run before it
   preempt();
   const T before = *at;
   *at = to(before);

@@ -1,4 +1,4 @@
-// Memory of the emulated device: it ends where a test says so, and what is used after it was freed is found.
+// Implements the emulated device's memory, with a limit that a test sets and detection of use after free.
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -22,13 +22,13 @@ struct Copy {
 constexpr std::size_t kQuarantine = 64 << 20, kCopies = 4096;
 
 std::map<std::uintptr_t, Block> blocks;  // by address, those in quarantine too
-std::deque<std::uintptr_t> quarantine;   // freed memory that is kept, so that its use is found
+std::deque<std::uintptr_t> quarantine;   // freed memory that is retained, so that its use is detected
 std::size_t in_use, quarantined, limit = ~std::size_t{0};
-std::deque<Copy> copies;  // that were asked for, the newest of them
+std::deque<Copy> copies;  // the newest requested copies
 
 cudaError_t refused() { return emulated::broken ? emulated::broken : emulated::any_captured() ? cudaErrorStreamCaptureUnsupported : cudaSuccess; }
 
-// The block that an address lies in, null where there is none.
+// Returns the block that contains an address, or null.
 const Block* block_of(std::uintptr_t address) {
   auto after = blocks.upper_bound(address);
   if (after == blocks.begin()) return nullptr;
@@ -68,7 +68,7 @@ cudaError_t give(void* pointer) {
   std::memset(pointer, 0xDD, found->second.bytes);
   quarantine.push_back(address);
   while (quarantined > kQuarantine) forget_oldest();
-  return emulated::broken;  // it is free all the same, as the end of a broken context would have it
+  return emulated::broken;  // the memory is freed even so, as at the end of a broken context
 }
 
 bool is_pinned(const void* pointer) {
@@ -100,14 +100,14 @@ cudaError_t emulated::used_after_free(const std::string& who) {
   return broken = failed(cudaErrorIllegalAddress, who + ": memory is used that was freed");
 }
 
-// What a test asks of it.
+// Functions for tests.
 extern "C" void emulated_memory_limit(std::size_t bytes) { limit = bytes; }
 extern "C" std::size_t emulated_bytes_in_use() { return in_use; }
 extern "C" int emulated_freed(std::uintptr_t address) {
   const Lock lock(device);
   return emulated::is_freed(address);
 }
-extern "C" int emulated_next_copy(std::size_t* bytes) {  // the kind of the oldest that was not told yet, 0 where there is none
+extern "C" int emulated_next_copy(std::size_t* bytes) {  // returns the kind of the oldest unread copy, or 0
   const Lock lock(device);
   if (copies.empty()) return 0;
   const Copy oldest = copies.front();

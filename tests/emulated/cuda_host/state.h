@@ -1,4 +1,4 @@
-// What the parts of the emulated device share: its fault, its lock, and the work on its streams.
+// Declares the state that the parts of the emulated device share: its fault, its lock, and the work on its streams.
 #pragma once
 #include <deque>
 #include <functional>
@@ -14,17 +14,17 @@ extern std::recursive_mutex device;  // one kernel at a time: the blocks of all 
 
 // fault.cpp
 extern cudaError_t broken;  // every call fails with it, as after a fault on a real device
-cudaError_t failed(cudaError_t code, const std::string& why);  // gives the code, whose words are now these
+cudaError_t failed(cudaError_t code, const std::string& why);  // returns the code, and stores its message
 
 using Step = std::function<cudaError_t()>;
-cudaError_t run(const Step& step);  // unless the device is broken, or breaks now as a test wished
+cudaError_t run(const Step& step);  // fails if the device is broken, or breaks now because a test requested it
 
 // memory.cpp
 bool is_freed(std::uintptr_t address);
 cudaError_t used_after_free(const std::string& who);
 
 // stream.cpp
-cudaError_t enqueue(cudaStream_t stream, Step step);  // now, behind what waits, or into the graph that is being captured
+cudaError_t enqueue(cudaStream_t stream, Step step);  // runs it now, appends it to deferred work, or records it in a graph
 
 // graph.cpp
 bool any_captured();

@@ -1,7 +1,7 @@
-// Streams and events of the emulated device.
+// Implements the streams and events of the emulated device.
 //
-// A stream runs its work at once, or, where a test says so, only when somebody waits for it: then a copy that nobody waited
-// for has not happened, and what was forgotten shows as a wrong result.
+// A stream runs its work at once, or, if a test defers it, only when it is synchronized. A copy without a synchronization has
+// then not happened, and the missing synchronization shows as a wrong result.
 #include <cxxabi.h>
 #include <dlfcn.h>
 
@@ -15,12 +15,12 @@ using Clock = std::chrono::steady_clock;
 
 struct Moment {
   unsigned recorded = 0, reached = 0;  // how often
-  Clock::time_point at;                // when it was reached last
+  Clock::time_point at;                // when it was last reached
   cudaStream_t stream = nullptr;       // of the newest record
 };
 struct CUevent_st {
   bool timed;
-  std::shared_ptr<Moment> moment = std::make_shared<Moment>();  // what waits for it may outlive it
+  std::shared_ptr<Moment> moment = std::make_shared<Moment>();  // deferred work may outlive the event
 };
 
 namespace {
@@ -30,7 +30,7 @@ using emulated::broken, emulated::device, emulated::Lock, emulated::Step;
 unsigned late_streams, streams_made;
 int streams_open, events_open;
 
-// Runs what waits on a stream until nothing does or `enough` says so; what fails here, later than its call, breaks the device.
+// Runs a stream's deferred work until none is left or `enough` returns true; a failure here breaks the device.
 cudaError_t advance(cudaStream_t stream, const std::function<bool()>& enough) {
   while (!emulated::is_default(stream) && !stream->waiting.empty() && !enough()) {
     const Step step = std::move(stream->waiting.front());
@@ -44,7 +44,7 @@ cudaError_t finish(cudaStream_t stream) {
   return advance(stream, [] { return false; });
 }
 
-// Runs the stream of an event until it comes to a record of it.
+// Runs the stream of an event until it reaches a record of the event.
 cudaError_t reach(const std::shared_ptr<Moment>& moment, unsigned turn) {
   return moment->reached >= turn ? broken : advance(moment->stream, [=] { return moment->reached >= turn; });
 }
@@ -80,8 +80,8 @@ cudaError_t emulated::submit(const Launch& launch, const void* kernel, cudaStrea
   });
 }
 
-// What a test asks of them.
-extern "C" void emulated_late_streams(unsigned which) {  // bit n: the n-th stream that is made from now on, and each 32nd after
+// Functions for tests.
+extern "C" void emulated_late_streams(unsigned which) {  // bit n: the n-th stream created from now on, and each 32nd after it
   late_streams = which;
   streams_made = 0;
 }
@@ -121,7 +121,7 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   const Lock lock(device);
-  if (emulated::is_captured(stream)) return cudaErrorStreamCaptureUnsupported;  // it may be done; nothing here does it
+  if (emulated::is_captured(stream)) return cudaErrorStreamCaptureUnsupported;  // CUDA allows this, but rtseg does not use it
   const auto moment = event->moment;
   moment->stream = stream;
   const unsigned turn = ++moment->recorded;

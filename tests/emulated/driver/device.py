@@ -1,4 +1,4 @@
-"""The emulated GPU as the stand-ins share it: the library of cuda_host, and what a test asks of it."""
+"""Controls the emulated GPU: the library of cuda_host, shared by the stand-ins, and its state for tests."""
 
 import ctypes
 import gc
@@ -16,7 +16,7 @@ PARTS = ("major", "minor", "driver", "integrated", "present", "contexts")
 
 
 class Description(ctypes.Structure):
-    """emulated_Description of device.h."""
+    """Mirrors emulated_Description of device.h."""
 
     _fields_ = (
         ("name", ctypes.c_char * 64),
@@ -25,7 +25,9 @@ class Description(ctypes.Structure):
 
 
 class InUse(NamedTuple):
-    bytes: int
+    """Holds the resources that are allocated on the GPU."""
+
+    bytes: int  # of device and pinned memory
     streams: int
     events: int
     graphs: int
@@ -35,17 +37,22 @@ AMPERE = Description(b"Emulated GPU", 8, 7, 13000, 0, 1, 0)
 
 
 class Copy(NamedTuple):
-    kind: int
+    """Records a copy between the host and the GPU."""
+
+    kind: int  # UP or DOWN
     bytes: int
 
 
 def _told(field: str) -> property:
-    """A part of what the GPU tells of itself, which a test may change."""
+    """Return a property for a field of the GPU's description, which a test may set."""
     return property(lambda self: getattr(self.description, field), lambda self, value: setattr(self.description, field, value))
 
 
 class Device:
-    """One GPU. major, minor: its compute capability. driver: the version of CUDA that it knows. contexts: held ones."""
+    """Controls one emulated GPU.
+
+    major, minor: its compute capability. driver: the CUDA version of its driver. contexts: how many are retained.
+    """
 
     major, minor, driver, integrated, present, contexts = map(_told, PARTS)
 
@@ -57,11 +64,11 @@ class Device:
         self.description = Description.in_dll(self.native, "emulated_description")
         ctypes.memmove(ctypes.byref(self.description), ctypes.byref(AMPERE), ctypes.sizeof(AMPERE))
         self._run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(self._host_function)
-        self._work: dict[int, Callable[[], None]] = {}  # by the number that the native side hands back
+        self._work: dict[int, Callable[[], None]] = {}  # by the number that the native side passes back
         self._once: set[int] = set()
         self._numbers = count(1)
-        self.failures: list[BaseException] = []  # of host functions
-        self._before = self._counted()  # a GPU that broke in another test may have kept something
+        self.failures: list[BaseException] = []  # raised by host functions
+        self._before = self._counted()  # a GPU that broke in another test may still hold resources
         self.streams_late(0)
         self.mend()
         self.limit(None)
@@ -75,31 +82,34 @@ class Device:
         self.description.name = name.encode()
 
     def streams_late(self, which: int) -> None:
-        """Bit n: the n-th stream from now on runs only what somebody waits for; the others run all at once."""
+        """Defer the work of streams until it is synchronized; bit n of `which` stands for the n-th stream from now on.
+
+        The other streams run their work at once.
+        """
         self.native.emulated_late_streams(ctypes.c_uint(which))
 
     def limit(self, free_bytes: int | None) -> None:
-        """Grant so much more memory, or any amount."""
+        """Limit the memory that can still be allocated to `free_bytes`; None: no limit."""
         self.native.emulated_memory_limit(2**62 if free_bytes is None else self._counted().bytes + free_bytes)
 
     def break_after(self, steps: int, code: int = ILLEGAL_ADDRESS) -> None:
-        """Let all calls fail, for ever, from so many steps of streams on."""
+        """Make all calls fail with `code`, permanently, after this many steps of streams."""
         self.native.emulated_break(ctypes.c_long(steps), code)
 
     def mend(self) -> None:
         self.native.emulated_mend()
 
     def is_broken(self) -> bool:
-        """Whether something went wrong on it, be it noticed or not."""
+        """Return True if an error has occurred on the GPU, even if no call has returned it."""
         return self.native.emulated_broken() != 0
 
     def in_use(self) -> InUse:
-        """What is not given back."""
+        """Return the resources that are not freed after a garbage collection."""
         gc.collect()  # the traceback of an expected error may hold what was closed
         return self.held()
 
     def held(self) -> InUse:
-        """What is not given back at this moment."""
+        """Return the resources that are not freed at this moment."""
         return InUse(*(now - before for now, before in zip(self._counted(), self._before, strict=True)))
 
     def _counted(self) -> InUse:
@@ -108,7 +118,7 @@ class Device:
         return InUse(native.emulated_bytes_in_use(), *counts)
 
     def copies(self) -> list[Copy]:
-        """Those between the host and the GPU that were asked for, outside graphs or into them, since this was asked last."""
+        """Return the copies between host and GPU since the last call, including those captured into graphs."""
         found, size = list[Copy](), ctypes.c_size_t()
         while kind := self.native.emulated_next_copy(ctypes.byref(size)):
             if kind in (UP, DOWN):
@@ -116,11 +126,11 @@ class Device:
         return found
 
     def is_freed(self, address: int) -> bool:
-        """Whether memory of this address was given back."""
+        """Return True if the memory at this address was freed."""
         return bool(self.native.emulated_freed(ctypes.c_void_p(address)))
 
     def enqueue(self, stream: int, work: Callable[[], None]) -> int:
-        """Put a Python function on a stream, into its graph where it is captured. Gives CUDA's error code."""
+        """Put a Python function on a stream, or into the graph that it captures. Returns CUDA's error code."""
         number = next(self._numbers)
         self._work[number] = work
         if not self.native.emulated_capturing(ctypes.c_void_p(stream)):
@@ -132,7 +142,7 @@ class Device:
         self._once.discard(number)
         try:
             work()
-        except Exception as error:  # noqa: BLE001  whatever it is, the device breaks with it
+        except Exception as error:  # noqa: BLE001  any exception breaks the device
             self.failures.append(error)
             return ASSERT
         return 0
@@ -150,7 +160,7 @@ def plugged() -> Device:
 
 
 def made(name: str, *arguments: Any) -> tuple[int, int]:
-    """The error code of a function of driver.cpp, and the handle that it writes to its first argument."""
+    """Call a function of driver.cpp; return its error code and the handle that it writes to its first argument."""
     handle = ctypes.c_void_p()
     code = getattr(plugged().native, f"emulated_{name}")(ctypes.byref(handle), *arguments)
     return int(code), handle.value or 0

@@ -1,7 +1,7 @@
-"""A stand-in for pycuda.driver on the emulated GPU: as much of it as rtseg uses, with the real one's names and signatures.
+"""Stands in for pycuda.driver on the emulated GPU: the part that rtseg uses, with the real names and signatures.
 
-`make conformity` runs the same tests on the real one, over our libcuda. As there, a thing goes where its context is current,
-or can be made so: on the thread that holds it.
+`make conformity` runs the same tests on the real pycuda, on top of our libcuda. As there, an object is freed where its context
+is current, or can be made current: on the thread that created it.
 """
 
 import ctypes
@@ -92,7 +92,7 @@ class Context:
     def detach(self) -> None:
         if not self._valid:
             raise LogicError("context::detach failed: invalid device context - cannot detach from invalid context")
-        if self in _stack() or self._thread == threading.get_ident():  # else it is lost: the real one says nothing
+        if self in _stack() or self._thread == threading.get_ident():  # else it leaks: the real one raises nothing either
             _call("context_release")
         self._valid = False
         while self in _stack():
@@ -100,7 +100,7 @@ class Context:
 
     @contextmanager
     def _activated(self) -> Iterator[bool]:
-        """Whether it could be made current for the body, as the real one does where a thing goes."""
+        """Make the context current for the body, as the real one does to free an object; yield True if that was possible."""
         here = self in _stack()
         possible = self._valid and (here or self._thread == threading.get_ident())
         if possible and not here:
@@ -121,7 +121,7 @@ class _Dependent:
     def _clean_up(self, name: str, handle: int) -> None:
         if context := getattr(self, "_context", None):
             with context._activated() as possible:
-                if possible:  # a failure here is printed and no exception
+                if possible:  # the real one prints a failure here and raises nothing
                     getattr(plugged().native, f"emulated_{name}")(ctypes.c_void_p(handle))
         self._context = None
 

@@ -1,7 +1,7 @@
-"""A stand-in for TensorRT on the emulated GPU: as much as rtseg uses, with the real one's names and signatures.
+"""Stands in for TensorRT on the emulated GPU: the part that rtseg uses, with the real names and signatures.
 
-A plan is the ONNX file with a line before it that tells which TensorRT and which GPU it is for. It runs on ONNX Runtime, when
-the stream comes to it, on the memory at the addresses that were set when it was put there.
+A plan is the ONNX file after a line that names the TensorRT version and the GPU. It runs on ONNX Runtime when the stream
+executes it, on the memory at the addresses that were set when it was enqueued.
 """
 
 import ctypes
@@ -222,7 +222,7 @@ class OnnxParser:
     def parse_from_file(self, model: str) -> bool:
         try:
             onnx.checker.check_model(onnx.load(model))
-        except Exception as error:  # noqa: BLE001  protobuf and onnx raise what they like
+        except Exception as error:  # noqa: BLE001  protobuf and onnx raise exceptions of many types
             self._problem = str(error)
             return False
         self._network.content = Path(model).read_bytes()

@@ -1,7 +1,7 @@
-// libnvcuvid (NVDEC) on the emulated device, for FFmpeg: a decoder that has the answers.
+// Implements libnvcuvid (NVDEC) on the emulated device, for FFmpeg, with pictures that were decoded before.
 //
-// $EMULATED_PICTURES holds the pictures in the order in which they are decoded, as NV12 without gaps. Each that is asked for is
-// put where FFmpeg wants it on the GPU; after the last one the decoder fails, as one does whose GPU falls out.
+// $EMULATED_PICTURES names a file with the pictures in decoding order, as NV12 without padding. Each requested one is copied
+// to its surface on the GPU; after the last one the decoder fails, as it does when the GPU is lost.
 #include <cstdlib>
 #include <fstream>
 #include <vector>

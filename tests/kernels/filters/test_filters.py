@@ -1,4 +1,4 @@
-"""What the filters do to speckle, to edges and to bad input, and what other libraries say."""
+"""Tests the filters on speckle, edges and bad input, and against other libraries."""
 
 from collections.abc import Callable
 
@@ -38,7 +38,7 @@ SPECKLE_FILTERS = [bilateral, frost, kuan, lee, median, non_local_means, perona_
 
 
 def two_tissues(deviation: float) -> np.ndarray:
-    """Two uniform halves, 60 and 160, in multiplicative noise."""
+    """Return two uniform halves, 60 and 160, in multiplicative noise: (64, 64) uint8."""
     levels = np.where(np.arange(64) < 32, 60, 160) * (1 + deviation * np.random.default_rng(1).standard_normal((64, 64)))
     return levels.clip(0, 255).astype(np.uint8)
 
@@ -114,7 +114,7 @@ def test_the_median_is_opencvs(size: int) -> None:
 
 
 def test_the_network_of_7_selects_the_median_of_every_sorted_matrix() -> None:
-    """A network that is right for zeros and ones is right (Knuth's 0-1 principle)."""
+    """Check zeros and ones only: a network that sorts those sorts everything (Knuth's 0-1 principle)."""
     _, select, middle = _network(7)
     for ones in RNG.integers(0, 8, (500, 7)):
         values = [int(column >= 7 - count) for count in np.sort(ones) for column in range(7)]
@@ -131,7 +131,7 @@ def test_the_bilateral_filter_is_opencvs() -> None:
 
 
 def test_clahe_is_opencvs() -> None:
-    image = speckle((384, 512))  # tiles so large that OpenCV's whole counts, where ours are fractions, matter little
+    image = speckle((384, 512))  # large tiles: OpenCV clips with integer counts, and ours are fractions
     theirs = cv2.createCLAHE(3.0, (8, 8)).apply(image)
     assert np.abs(clahe(image, 3.0, 8).astype(int) - theirs).max() <= 6
 

@@ -1,4 +1,4 @@
-"""The truths themselves, against other libraries and against what is known by hand."""
+"""Tests the kernels around the network against other libraries and against values computed by hand."""
 
 import cv2
 import numpy as np
@@ -128,7 +128,7 @@ def test_has_nonfinite_finds_one_among_many(value: float, expected: bool) -> Non
 def test_blend_colours_the_fill_and_draws_the_contour() -> None:
     labels = np.zeros((20, 20), np.uint8)
     labels[5:15, 5:15] = 1
-    labels[7:9, 7:9] = 4  # wraps round a palette of three
+    labels[7:9, 7:9] = 4  # wraps around a palette of three
     palette = np.array([[200, 0, 0], [0, 200, 0], [0, 0, 200]], np.uint8)
     image = np.full((20, 20), 100, np.uint8)
     out = blend(image, labels, palette, 0.5, 1)

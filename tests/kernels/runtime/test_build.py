@@ -1,4 +1,4 @@
-"""CMakeLists.txt, with nvcc and without, and the table of what the compiler makes of the kernels."""
+"""Tests CMakeLists.txt, with nvcc and without, and the table of registers and spills."""
 
 import os
 import shutil
@@ -33,7 +33,7 @@ def cmake() -> str:
 
 
 def without_nvcc() -> dict[str, str]:
-    """The environment, but for whatever leads to a CUDA toolkit."""
+    """Return the environment without everything that leads to a CUDA toolkit."""
     folders = [folder for folder in os.environ["PATH"].split(os.pathsep) if not (Path(folder) / "nvcc").exists()]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CUDA")}
     return kept | {"PATH": os.pathsep.join(folders)}

@@ -1,4 +1,4 @@
-"""How the rows of a kernel are shared between cores."""
+"""Tests how a kernel's rows are split between cores."""
 
 import os
 import threading
@@ -109,7 +109,7 @@ def test_a_fork_makes_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Non
     cpu.by_rows(8, 10**6, lambda first, end: None)
     child = os.fork()
     if not child:
-        waiting = threading.Timer(10, os._exit, (1,))  # a pool without threads never answers
+        waiting = threading.Timer(10, os._exit, (1,))  # a pool without threads would block forever
         waiting.daemon = True
         waiting.start()
         cpu.by_rows(8, 10**6, lambda first, end: None)

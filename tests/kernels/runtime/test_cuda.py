@@ -1,4 +1,4 @@
-"""The native boundary: the table of argument types is what the .cu files say, and a missing library is no accident."""
+"""Tests the C ABI: the table of argument types matches the .cu files, and a missing library is reported."""
 
 import ctypes
 import re
@@ -17,7 +17,7 @@ SCALARS = {"int": ctypes.c_int, "float": ctypes.c_float, "size_t": ctypes.c_size
 
 
 def exported() -> dict[str, tuple[str, list[str]]]:
-    """The result and the parameters of each function of the C ABI, as they are written."""
+    """Return the result type and the parameters of each function of the C ABI, as written in the .cu files."""
     texts = [path.read_text() for path in sorted(KERNELS.rglob("*.cu"))]
     found = [match.groups() for text in texts for match in EXPORTED.finditer(text)]
     return {

@@ -1,4 +1,4 @@
-"""Dispatch, and the checks that all backends share."""
+"""Tests the dispatch to backends, and the checks that all backends share."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ LOGITS = np.zeros((1, 2, 8, 8), np.float32)
 
 
 class OnGpu:
-    """All that dispatch and the checks may look at in a device array."""
+    """Has only the attributes of a device array that dispatch and the checks may read."""
 
     __cuda_array_interface__ = {"version": 3}  # noqa: RUF012
 
@@ -61,6 +61,11 @@ def test_a_kernel_keeps_the_name_and_the_words_of_its_truth() -> None:
     assert fit_input.__name__ == "fit_input"
     assert all(made.__doc__ for made in KERNELS.values())
     assert KERNELS["blend"] is blend
+
+
+@pytest.mark.parametrize("name", ["carried", "smoothed", "steadied"])
+def test_a_report_key_stays_when_its_function_is_renamed(name: str) -> None:
+    assert KERNELS[name].name == name
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How wide the vectors are that Numba makes."""
+"""Tests the width of the vectors that Numba generates."""
 
 import os
 import subprocess
@@ -53,9 +53,9 @@ def test_what_somebody_has_set_stays(processor: pytest.MonkeyPatch, setting: str
 
 @pytest.mark.skipif(cpu.WITHOUT_LOSS not in codegen.get_host_cpu_features().split(","), reason="no AVX512-VBMI2 here")
 def test_numba_makes_them() -> None:
-    """In a process of its own: what a process has compiled before keeps its width.
+    """Compile in a separate process, since loops that a process has compiled before keep their width.
 
-    The narrow one is asked for: left alone, LLVM keeps to 256 bits on some processors that have 512, and not on others.
+    The narrow width is set explicitly: by default LLVM uses 256 bits on some processors that have 512, and not on others.
     """
     narrow = {"NUMBA_CPU_FEATURES": f"{codegen.get_host_cpu_features()},+prefer-256-bit"}
     assert (_compiles_wide({}), _compiles_wide(narrow)) == (True, False)
