@@ -29,11 +29,7 @@ except ImportError:
 Plane: TypeAlias = npt.NDArray[Any]  # (H, W) or (H, W, 3), of any number
 
 _MOST_SIDE = 16384  # pixels
-_HEADER, _DATA_BEGIN, _MOST_HEADER = (
-    352,
-    108,
-    1 << 22,
-)  # bytes: of a header, the offset of vox_offset, most of extensions
+_HEADER, _DATA_BEGIN, _MOST_HEADER = 352, 108, 1 << 22  # bytes: of a header, the offset of vox_offset, most of extensions
 _BROKEN = (
     EOFError,
     HeaderDataError,
