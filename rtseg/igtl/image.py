@@ -1,7 +1,7 @@
 """Encodes and decodes the content of an IMAGE message: pixels, and their pose in the world.
 
-Protocol: openigtlink/OpenIGTLink, Documents/Protocol/image.md. The message has the position of the image's center; a matrix
-here is that of 3D Slicer and PLUS, from (column, row, 0, 1) to the world: its last column is the first pixel's position.
+Protocol: openigtlink/OpenIGTLink, Documents/Protocol/image.md. The message has the position of the image's center. A matrix
+here is that of 3D Slicer and PLUS, from (column, row, 0, 1) to the world; its last column is the first pixel's position.
 """
 
 import struct

@@ -9,10 +9,10 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 _HEAD_BYTES = 2048  # enough to recognize a container
-_NEVER = 1 << 62  # a position behind the end of any stream
+_NEVER = 1 << 62  # a position past the end of any stream
 
-# A walker requests bytes by (position, size), and gets them, fewer at the end of the stream; where the position lies behind
-# the end, it gets the length of the stream instead. It returns what is wrong, or "". Positions never go back.
+# A walker yields (position, size) and is sent those bytes, fewer at the end of the stream; for a position past the end it
+# is sent the stream's length instead. It returns what is wrong, or "". Positions never decrease.
 _Answer = bytes | int
 _Walker = Generator[tuple[int, int], _Answer, str]
 

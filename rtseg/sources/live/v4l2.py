@@ -22,7 +22,7 @@ from rtseg.sources.base import DEFAULT_FPS, stream_info
 from rtseg.sources.live.clock import SourceClock
 from rtseg.sources.pixels.pixel_formats import FOURCC, RawReader
 
-BUFFERS = 2  # one is filled while the other is read
+BUFFERS = 2  # one is being filled while the other is read
 _BROKEN_IN_A_ROW = 30
 _FRESH_NS = 10_000_000_000
 

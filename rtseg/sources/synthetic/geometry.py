@@ -26,6 +26,7 @@ class Probe:
 
     @property
     def is_linear(self) -> bool:
+        """Return whether the face is flat."""
         return math.isinf(self.radius_mm)
 
 
