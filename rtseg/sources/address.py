@@ -1,4 +1,4 @@
-"""Splits a stream's address into its parts and options; `shown` returns the form that is safe to display."""
+"""Splits a stream's address into its parts and options; `masked_address` returns the form that is safe to display."""
 
 from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl, urlsplit
