@@ -1,4 +1,4 @@
-"""NIfTI files of ultrasound pictures, one or a sequence, through nibabel: the one reader of sources and datasets."""
+"""Reads NIfTI files of ultrasound images, one or a sequence, through nibabel, for sources and datasets."""
 
 import gzip
 import io
@@ -29,7 +29,7 @@ except ImportError:
 Plane: TypeAlias = npt.NDArray[Any]  # (H, W) or (H, W, 3), of any number
 
 _MOST_SIDE = 16384  # pixels
-_HEADER, _DATA_BEGIN, _MOST_HEADER = 352, 108, 1 << 22  # bytes: of a header, the place of a field, and of all extensions
+_HEADER, _DATA_BEGIN, _MOST_HEADER = 352, 108, 1 << 22  # bytes: of a header, the offset of vox_offset, most of extensions
 _BROKEN = (
     EOFError,
     HeaderDataError,
@@ -48,22 +48,18 @@ _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """The frames of a file of (x, y), (x, y, t) or (x, y, 1, t): x along a row, y down a column, as they are stored.
+    """Describes the frames of a file of (x, y), (x, y, t) or (x, y, 1, t): x along a row, y down a column, as stored."""
 
-    shape: of a frame, (H, W) or (H, W, 3). dtype: of its pixels, scaled as the header wants it. steps: of a pixel, down and
-    along, in whatever unit. spacing_mm, fps: None where the units are not known, or make no sense.
-    """
-
-    path: Path
-    shape: tuple[int, ...]
-    frames: int
-    dtype: "np.dtype[Any]"
-    steps: tuple[float, float]
-    spacing_mm: Spacing | None
-    fps: float | None
+    path: Path  # of the file
+    shape: tuple[int, ...]  # of a frame, (H, W) or (H, W, 3)
+    frames: int  # how many
+    dtype: "np.dtype[Any]"  # of the pixels, after the header's scaling
+    steps: tuple[float, float]  # size of a pixel (down, along), in whatever unit
+    spacing_mm: Spacing | None  # (down, along), None where the unit is unknown or the values are implausible
+    fps: float | None  # frames a second, None where the unit is unknown or the value is implausible
 
     def pixels(self) -> Iterator[Plane]:
-        """Each frame, read and unpacked when it is its turn. Raises SourceError after the last whole one."""
+        """Yield each frame, read and unpacked when it is due. Raises SourceError after the last whole one."""
         with _opened(self.path) as image:
             for index in range(self.frames):
                 try:
@@ -77,7 +73,7 @@ class Volume:
 
 
 def open_volume(path: Path) -> Volume:
-    """What a file says of its frames. Raises SourceError."""
+    """Return the description of a file's frames. Raises SourceError."""
     with _opened(path) as image:
         shape, kind, header = image.shape, image.get_data_dtype(), image.header
         depth, times = (*shape[2:], 1, 1)[:2]
@@ -96,9 +92,9 @@ def open_volume(path: Path) -> Volume:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    """A file's image, whose pixels are read from the file as long as that is open. Raises SourceError where it is none."""
+    """Open a file as an image, whose pixels are read while the file is open. Raises SourceError where it is none."""
     try:
-        # A handle that stays open reads on where it stands: a packed file is unpacked once, and not for each frame.
+        # An open handle continues at its position: a compressed file is unpacked once, not for each frame.
         file = gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # noqa: SIM115  closed below
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}): check the file and its permissions") from error
@@ -113,7 +109,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _check_extensions(file: Any) -> None:
-    """Read the extensions of a header from a part of the file, of which they cannot take more than there is; or raise."""
+    """Read a header's extensions from a bounded part of the file; raises where they are larger or invalid."""
     header = file.read(_HEADER)
     if header[_HEADER - 4 :][:1] in (b"", b"\0"):
         return
@@ -124,7 +120,7 @@ def _check_extensions(file: Any) -> None:
 
 
 def _check_held(image: Any, path: Path, index: int) -> None:
-    """Raise EOFError where a plain file is too short for a frame: nibabel would take memory for all of it first."""
+    """Raise EOFError where an uncompressed file is too short for a frame, before nibabel allocates memory for it."""
     width, height = image.shape[:2]
     end = image.dataobj.offset + (index + 1) * width * height * image.dataobj.dtype.itemsize
     if path.suffix.lower() != ".gz" and path.stat().st_size < end:
@@ -132,21 +128,21 @@ def _check_held(image: Any, path: Path, index: int) -> None:
 
 
 def _plane(image: Any, index: int) -> Plane:
-    """One frame (x, y), as the header scales it."""
+    """Return one frame (x, y), scaled as the header specifies."""
     over = (0, index) if len(image.shape) == 4 and image.shape[2] == 1 else (index, 0)
     plane: Plane = image.dataobj[(slice(None), slice(None), *over[: len(image.shape) - 2])]
     return plane
 
 
 def _upright(plane: Plane) -> Plane:
-    """(H, W) or (H, W, 3) of a plane (x, y), whose colours are fields."""
+    """Return (H, W) or (H, W, 3) of a plane (x, y), whose colors are fields."""
     if plane.dtype.names is None:
         return np.ascontiguousarray(plane.T)
     return np.stack([plane[name].T for name in plane.dtype.names], axis=-1)
 
 
 def _units(header: Any) -> tuple[str, str]:
-    """Of space and of time, in nibabel's words."""
+    """Return nibabel's names of the units of space and of time."""
     try:
         space, time = header.get_xyzt_units()
     except KeyError:
@@ -156,7 +152,7 @@ def _units(header: Any) -> tuple[str, str]:
 
 def _spacing(header: Any) -> Spacing | None:
     scale = _MILLIMETRES.get(_units(header)[0], 0.0)
-    along, down = (round(abs(float(step)) * scale, 6) for step in header["pixdim"][1:3])  # they have 32 bits
+    along, down = (round(abs(float(step)) * scale, 6) for step in header["pixdim"][1:3])  # pixdim has 32-bit floats
     return (down, along) if min(along, down) > 0 and max(along, down) < 1e3 and (along, down) != (1, 1) else None
 
 

@@ -1,7 +1,7 @@
-"""OpenIGTLink's messages, for the source that reads them and the sink that serves them.
+"""Encodes and decodes OpenIGTLink messages, for the source that reads them and the sink that serves them.
 
-Our own codec and not pyigtl's, which is the peer that the tests talk to: it keeps timestamps as float seconds, checks no CRC,
-knows no STATUS, sends no big-endian pixels, and its CRC takes about 0.1 s for a 720p frame where no compiler was at hand.
+pyigtl is used by the tests only. It keeps timestamps as float seconds, checks no CRC, lacks STATUS, and sends no big-endian
+pixels. Without a compiler its CRC takes about 0.1 s for a 720p frame.
 """
 
 from rtseg.igtl.header import HEADER_BYTES, Header, read_header

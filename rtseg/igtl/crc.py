@@ -1,7 +1,7 @@
-"""The checksum of OpenIGTLink: CRC-64 with the polynomial of ECMA-182, highest bit first, from 0, nothing inverted.
+"""Computes OpenIGTLink's checksum: CRC-64 with the polynomial of ECMA-182, most significant bit first, initial value 0.
 
-Eight bytes a step, by eight tables (Kounavis and Berry, A systematic approach to building high performance software-based CRC
-generators, ISCC 2005).
+Nothing is inverted. Eight bytes are processed a step, with eight tables (Kounavis and Berry, A systematic approach to
+building high performance software-based CRC generators, ISCC 2005).
 """
 
 import numpy as np
@@ -15,16 +15,16 @@ _STEP = 8  # bytes
 
 
 def crc64(*pieces: bytes | bytearray | memoryview) -> int:
-    """The checksum of the pieces, one behind the other."""
+    """Return the checksum of the concatenated pieces."""
     crc = 0
     for piece in pieces:
-        data = np.frombuffer(memoryview(piece).toreadonly(), np.uint8)  # of one type, so that the loop is compiled once
+        data = np.frombuffer(memoryview(piece).toreadonly(), np.uint8)  # one type, so that the loop is compiled once
         crc = int(_crc64(np.uint64(crc), data, _TABLES))
     return crc
 
 
 def _tables() -> npt.NDArray[np.uint64]:
-    """(8, 256): what a byte leaves behind in the checksum after itself and 0 to 7 zero bytes."""
+    """Return the tables (8, 256): the checksum's change by a byte that 0 to 7 zero bytes follow."""
     first = [_one_byte(byte) for byte in range(256)]
     tables = [first]
     for _ in range(_STEP - 1):

@@ -1,4 +1,4 @@
-"""The header of every OpenIGTLink message: 58 bytes, big-endian.
+"""Encodes and decodes the header of every OpenIGTLink message: 58 bytes, big-endian.
 
 Protocol: openigtlink/OpenIGTLink, Documents/Protocol/header.md and timestamp.md.
 """
@@ -20,18 +20,18 @@ _SECOND_NS = 1_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What a message says of itself: version 1, or 2 and 3 with metadata; body_bytes and crc are those of all that follows."""
+    """Holds a message's header."""
 
-    version: int
-    type: str
-    device: str
-    timestamp_ns: int
-    body_bytes: int
-    crc: int
+    version: int  # 1; 2 and 3 have metadata
+    type: str  # of the message, such as IMAGE
+    device: str  # name, at most 20 bytes
+    timestamp_ns: int  # since 1970, 0 where there is none
+    body_bytes: int  # length of what follows the header
+    crc: int  # CRC-64 of what follows the header
 
 
 def read_header(data: bytes | bytearray | memoryview) -> Header:
-    """The header in the first 58 bytes. Raises MessageError where no sender of OpenIGTLink wrote them."""
+    """Return the header in the first 58 bytes. Raises MessageError where they are not one of OpenIGTLink."""
     version, kind, device, seconds, bits, body_bytes, crc = _LAYOUT.unpack_from(data)
     kind = kind.partition(b"\0")[0].rstrip()
     if not 1 <= version <= 3 or not _TYPE.fullmatch(kind):
@@ -43,7 +43,7 @@ def read_header(data: bytes | bytearray | memoryview) -> Header:
 
 
 def write_header(header: Header) -> bytes:
-    """The 58 bytes; a name that is too long loses its end."""
+    """Return the 58 bytes of a header; a name that is too long is truncated."""
     seconds, rest_ns = divmod(header.timestamp_ns, _SECOND_NS)
     name = header.device.encode("utf-8", "replace")[:NAME_BYTES].decode("utf-8", "ignore").encode()
     stamp = seconds & 0xFFFFFFFF, fraction(rest_ns)
@@ -51,9 +51,9 @@ def write_header(header: Header) -> bytes:
 
 
 def _weights() -> list[int]:
-    """What each bit of a second's fraction is worth in nanoseconds, from the highest.
+    """Return the nanoseconds that each bit of a second's fraction stands for, the highest bit first.
 
-    Halves that are rounded up, as in the protocol's own library: so every nanosecond comes back from its fraction unchanged,
+    Halves are rounded up, as in the protocol's own library. So every nanosecond is recovered from its fraction unchanged,
     and is the one that PLUS, 3D Slicer and pyigtl read.
     """
     weights = [_SECOND_NS // 2]
@@ -66,12 +66,12 @@ _WEIGHTS = _weights()
 
 
 def nanoseconds(bits: int) -> int:
-    """A second's fraction in 32 bits, as nanoseconds."""
+    """Return a second's 32-bit fraction in nanoseconds."""
     return sum(weight for i, weight in enumerate(_WEIGHTS) if bits >> (31 - i) & 1)
 
 
 def fraction(rest_ns: int) -> int:
-    """Nanoseconds below a second, as a fraction in 32 bits."""
+    """Return nanoseconds below a second as a 32-bit fraction."""
     bits = 0
     for weight in _WEIGHTS:
         bit = rest_ns >= weight

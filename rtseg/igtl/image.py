@@ -1,7 +1,7 @@
-"""The content of an IMAGE message: a picture, and where it lies in the world.
+"""Encodes and decodes the content of an IMAGE message: pixels, and their pose in the world.
 
-Protocol: openigtlink/OpenIGTLink, Documents/Protocol/image.md. The message has the place of the image's centre; a matrix here
-is that of 3D Slicer and PLUS, from (column, row, 0, 1) to the world: its last column is the first pixel's place.
+Protocol: openigtlink/OpenIGTLink, Documents/Protocol/image.md. The message has the position of the image's center. A matrix
+here is that of 3D Slicer and PLUS, from (column, row, 0, 1) to the world; its last column is the first pixel's position.
 """
 
 import struct
@@ -15,7 +15,7 @@ from rtseg.errors import MessageError
 from rtseg.frame import Image, Matrix, Spacing
 from rtseg.igtl.message import Content
 
-RAS, LPS = "RAS", "LPS"  # what the world's axes point to: right, anterior, superior, or left, posterior, superior
+RAS, LPS = "RAS", "LPS"  # the world's axes: right, anterior, superior, or left, posterior, superior
 
 _LAYOUT = struct.Struct(">HBBBB3H12f3H3H")
 _DTYPES: dict[int, str] = {2: "i1", 3: "u1", 4: "i2", 5: "u2", 6: "i4", 7: "u4", 10: "f4", 11: "f8"}
@@ -29,21 +29,21 @@ Vectors = npt.NDArray[np.float64]  # (3, 3): the steps along a column, a row and
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """pixels: (H, W) or (H, W, C) of the sender's own type. matrix: from (column, row, 0, 1) to the axes of `world`, in mm."""
+    """Holds an image and its pose."""
 
-    pixels: Pixels
-    matrix: Matrix
-    world: str = RAS
+    pixels: Pixels  # (H, W) or (H, W, C), of the sender's own type
+    matrix: Matrix  # from (column, row, 0, 1) to the axes of `world`, in mm
+    world: str = RAS  # RAS or LPS
 
     @property
     def spacing_mm(self) -> Spacing | None:
-        """Millimetres a pixel (down, along); None for 1 and 1, which is what a sender says that does not know."""
+        """Return the pixel size (down, along) in mm; None for 1 and 1, which senders use for unknown."""
         along, down = (float(np.linalg.norm([row[i] for row in self.matrix[:3]])) for i in (0, 1))
         return None if (down, along) == (1.0, 1.0) or not down > 0 < along else (down, along)
 
 
 def read_image(content: Content) -> Picture:
-    """The picture; its pixels lie in `content`. Raises MessageError for what is no picture, or not all of one."""
+    """Return the image; its pixels are a view of `content`. Raises MessageError for an invalid or incomplete one."""
     if len(content) < _LAYOUT.size:
         raise MessageError(f"an IMAGE of {len(content)} bytes is shorter than its own header of {_LAYOUT.size}")
     _, components, scalar, endian, world, *numbers = _LAYOUT.unpack_from(content)
@@ -59,9 +59,9 @@ def read_image(content: Content) -> Picture:
 
 
 def write_image(picture: Picture) -> tuple[bytes, memoryview]:
-    """The content of a message with `picture`, of a type that OpenIGTLink has: what is told of its pixels, and they themselves.
+    """Return the content of a message with `picture`: its header and its pixels.
 
-    Raises MessageError for a side of more than 65535 pixels.
+    The pixels' type is one that OpenIGTLink has. Raises MessageError for a side of more than 65535 pixels.
     """
     pixels, matrix = np.ascontiguousarray(picture.pixels), np.array(picture.matrix, np.float64)
     height, width = pixels.shape[:2]
@@ -79,16 +79,16 @@ def write_image(picture: Picture) -> tuple[bytes, memoryview]:
 
 
 def lying_flat(spacing_mm: Spacing | None) -> Matrix:
-    """The matrix of a picture whose place is unknown: at the world's origin, with pixels of 1 mm where their size is too."""
+    """Return the matrix of an image of unknown pose: at the world's origin, with pixels of 1 mm if their size is unknown."""
     down, along = spacing_mm or (1.0, 1.0)
     return (along, 0.0, 0.0, 0.0), (0.0, down, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)
 
 
 def to_8_bits(pixels: Pixels, white: int | None = None) -> Image:
-    """Grey (H, W) or RGB (H, W, 3): the upper 8 bits of the range from 0 to `white`; what lies beyond is black or white.
+    """Return gray (H, W) or RGB (H, W, 3) in 8 bits, from the range of 0 to `white`; values outside are clipped.
 
-    white: 255 for 8 bits, 65535 for 16, 127 and 32767 where they have a sign, unless the sender is known to use less, as 4095
-    for 12 bits. Raises MessageError for pixels of other types, whose white is not known.
+    white: 255 for 8 bits, 65535 for 16, 127 and 32767 where they have a sign, unless the sender is known to use less, as
+    4095 for 12 bits. Raises MessageError for pixels of other types, whose white is unknown.
     """
     name = pixels.dtype.str[1:]
     if name not in _WHITES or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
@@ -110,7 +110,7 @@ def _dtype(scalar: int, endian: int) -> np.dtype[Any]:
 
 
 def _pixels(data: Content, shape: list[int], components: int, dtype: np.dtype[Any]) -> Pixels:
-    """(slices, rows, columns, components)."""
+    """Return the pixels (slices, rows, columns, components), a view of `data`."""
     count = int(np.prod(shape, dtype=np.int64)) * components
     if not count or len(data) != count * dtype.itemsize:
         told = " x ".join(str(number) for number in (*shape, components))
@@ -119,9 +119,9 @@ def _pixels(data: Content, shape: list[int], components: int, dtype: np.dtype[An
 
 
 def _flat(pixels: Pixels, vectors: Vectors) -> tuple[Pixels, Vectors]:
-    """The one slice, and the steps along its columns, its rows and away from it.
+    """Return the only slice, and the steps along its columns, its rows and away from it.
 
-    pyigtl sends a NumPy picture (H, W) as H slices of one column: that is a picture too.
+    pyigtl sends a NumPy image (H, W) as H slices of one column, which is accepted too.
     """
     slices, _, columns, components = pixels.shape
     if slices != 1 and columns != 1:
@@ -137,5 +137,5 @@ def _matrix(vectors: Vectors, centre: npt.NDArray[np.float64], shape: tuple[int,
 
 
 def _middle(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Column, row and slice of the middle of a picture (H, W)."""
+    """Return column, row and slice of the middle of an image (H, W)."""
     return np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2, 0.0])

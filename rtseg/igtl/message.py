@@ -1,4 +1,4 @@
-"""A whole message: its header, its content, and from version 2 on an extended header and metadata.
+"""Encodes and decodes a whole message: header, content, and from version 2 on an extended header and metadata.
 
 Protocol: openigtlink/OpenIGTLink, Documents/Protocol/v3_proposal.md.
 """
@@ -12,29 +12,29 @@ from rtseg.errors import MessageError
 from rtseg.igtl.crc import crc64
 from rtseg.igtl.header import Header, write_header
 
-_EXTENDED = struct.Struct(">HHII")  # its own size, of the metadata the index's and the text's sizes, the message's number
+_EXTENDED = struct.Struct(">HHII")  # its own size, sizes of the metadata's index and text, the message's number
 _COUNT, _ENTRY = struct.Struct(">H"), struct.Struct(">HHI")  # a key's size, the value's encoding and size
-_ASCII, _UTF8 = 3, 106  # as IANA numbers character sets
+_ASCII, _UTF8 = 3, 106  # IANA's numbers of character sets
 
 Content: TypeAlias = bytes | memoryview
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. content: what its type defines. timestamp_ns: since 1970, 0 where there is none."""
+    """Holds one message."""
 
-    type: str
-    device: str
-    timestamp_ns: int
-    content: Content
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    type: str  # such as IMAGE
+    device: str  # the sender's name for it
+    timestamp_ns: int  # since 1970, 0 where there is none
+    content: Content  # as its type defines
+    metadata: Mapping[str, str] = field(default_factory=dict)  # by name, of version 2 on
 
 
 def pack(message: Message, *more: Content) -> list[Content]:
-    """The pieces of the message as it is sent, one behind the other.
+    """Return the pieces of the message in the order in which they are sent.
 
-    more: what its content goes on with; large pieces are not copied. The header is of version 1, which every receiver reads,
-    unless there are metadata.
+    more: continues the content; large pieces are not copied. The header is of version 1, which every receiver reads, unless
+    there are metadata.
     """
     extended, metadata = _pack_metadata(message.metadata) if message.metadata else (b"", b"")
     pieces = [piece for piece in (extended, message.content, *more, metadata) if len(piece)]
@@ -50,7 +50,7 @@ def pack(message: Message, *more: Content) -> list[Content]:
 
 
 def unpack(header: Header, body: memoryview) -> Message:
-    """The message that `header` announced; its content lies in `body`. Raises MessageError."""
+    """Return the message that `header` announced; its content is a view of `body`. Raises MessageError."""
     content, metadata = body, dict[str, str]()
     if header.version > 1:
         content, metadata = _split(body)
@@ -58,12 +58,12 @@ def unpack(header: Header, body: memoryview) -> Message:
 
 
 def is_whole(header: Header, body: memoryview) -> bool:
-    """Whether the body is the one whose checksum the header has."""
+    """Return whether the body has the checksum of the header."""
     return crc64(body) == header.crc
 
 
 def _pack_metadata(metadata: Mapping[str, str]) -> tuple[bytes, bytes]:
-    """The extended header, and the metadata."""
+    """Return the extended header and the metadata."""
     pairs = [(key.encode("utf-8", "replace"), value.encode("utf-8", "replace")) for key, value in metadata.items()]
     entries = [_ENTRY.pack(len(key), _ASCII if value.isascii() else _UTF8, len(value)) for key, value in pairs]
     index = _COUNT.pack(len(pairs)) + b"".join(entries)
@@ -72,7 +72,7 @@ def _pack_metadata(metadata: Mapping[str, str]) -> tuple[bytes, bytes]:
 
 
 def _split(body: memoryview) -> tuple[memoryview, dict[str, str]]:
-    """The content between the extended header and the metadata, and the metadata."""
+    """Return the content between extended header and metadata, and the metadata."""
     if len(body) < _EXTENDED.size:
         raise MessageError(f"it has {len(body)} bytes, and its extended header alone takes {_EXTENDED.size}")
     begin, index_bytes, text_bytes, _ = _EXTENDED.unpack_from(body)
@@ -98,5 +98,5 @@ def _read_metadata(index: memoryview, text: memoryview) -> dict[str, str]:
 
 
 def decoded(text: Content) -> str:
-    """ASCII or UTF-8, whichever it is said to be; what is neither is replaced by U+FFFD."""
+    """Return text in ASCII or UTF-8; invalid bytes are replaced by U+FFFD."""
     return bytes(text).decode("utf-8", "replace")

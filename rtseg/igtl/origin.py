@@ -1,4 +1,4 @@
-"""Where an image that came over OpenIGTLink lies."""
+"""Extends a frame's origin by the world axes of OpenIGTLink."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,6 @@ from rtseg.igtl.image import RAS
 
 @dataclass(frozen=True, slots=True)
 class IgtlOrigin(Origin):
-    """An origin whose matrix leads to the axes of `world`, as the sender says: the sink sends both on as they are."""
+    """Adds the world's axes to an origin, as the sender specifies them; the sink sends both on unchanged."""
 
-    world: str = RAS
+    world: str = RAS  # RAS or LPS: the axes to which `matrix` leads

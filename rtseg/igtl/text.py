@@ -1,4 +1,4 @@
-"""The contents of STRING and STATUS messages."""
+"""Encodes and decodes the contents of STRING and STATUS messages."""
 
 import struct
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ _ASCII, _UTF8 = 3, 106
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a device says that it is: code 1 is well; name and text are its own words."""
+    """Holds the state that a device reports."""
 
-    code: int
-    subcode: int = 0
-    name: str = ""
-    text: str = ""
+    code: int  # 1 is OK
+    subcode: int = 0  # as the device defines it
+    name: str = ""  # of the state
+    text: str = ""  # for people
 
 
 def read_string(content: Content) -> str:
-    """The text. Raises MessageError where there is less than announced."""
+    """Return the text. Raises MessageError where there is less than announced."""
     if len(content) < _STRING.size:
         raise MessageError(f"a STRING has {len(content)} bytes, fewer than its own header")
     _, length = _STRING.unpack_from(content)
@@ -36,7 +36,7 @@ def read_string(content: Content) -> str:
 
 
 def write_string(text: str) -> bytes:
-    """The content of a message with `text`. Raises MessageError beyond 65535 bytes."""
+    """Return the content of a message with `text`. Raises MessageError beyond 65535 bytes."""
     encoded = text.encode("utf-8", "replace")
     if len(encoded) > LONGEST:
         raise MessageError(f"a STRING holds at most {LONGEST} bytes, and this one has {len(encoded)}")
@@ -44,7 +44,7 @@ def write_string(text: str) -> bytes:
 
 
 def read_status(content: Content) -> Status:
-    """The status. Raises MessageError."""
+    """Return the status. Raises MessageError where it is too short."""
     if len(content) < _STATUS.size:
         raise MessageError(f"a STATUS has {len(content)} bytes, fewer than its own header")
     code, subcode, name = _STATUS.unpack_from(content)
@@ -53,7 +53,7 @@ def read_status(content: Content) -> Status:
 
 
 def write_status(status: Status) -> bytes:
-    """The content of a message with `status`."""
+    """Return the content of a message with `status`."""
     return (
         _STATUS.pack(status.code, status.subcode, status.name.encode("utf-8", "replace")[:20])
         + status.text.encode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""The content of a TRANSFORM message: twelve floats, column by column."""
+"""Encodes and decodes the content of a TRANSFORM message: twelve floats, column by column."""
 
 import struct
 
@@ -12,7 +12,7 @@ _LAYOUT = struct.Struct(">12f")
 
 
 def read_transform(content: Content) -> Matrix:
-    """The matrix, 4x4. Raises MessageError."""
+    """Return the matrix, 4 x 4. Raises MessageError."""
     if len(content) != _LAYOUT.size:
         raise MessageError(f"a TRANSFORM has {len(content)} bytes instead of {_LAYOUT.size}")
     values = np.array(_LAYOUT.unpack(content))
@@ -23,5 +23,5 @@ def read_transform(content: Content) -> Matrix:
 
 
 def write_transform(matrix: Matrix) -> bytes:
-    """The content of a message with `matrix`."""
+    """Return the content of a message with `matrix`."""
     return _LAYOUT.pack(*(matrix[row][column] for column in range(4) for row in range(3)))

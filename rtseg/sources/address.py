@@ -1,4 +1,4 @@
-"""The address of a stream: its parts and its options; `shown` is the form of it that may be shown."""
+"""Splits a stream's address into its parts and options; `masked_address` returns the form that is safe to display."""
 
 from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl, urlsplit
@@ -10,9 +10,9 @@ __all__ = ["host", "read_options", "shown", "split_options"]
 
 
 def split_options(uri: str, known: Collection[str]) -> tuple[str, Mapping[str, str]]:
-    """The address without its fragment, and the fragment's options, as in `rtsp://probe/live#rtsp_transport=udp`.
+    """Return the address without its fragment, and the fragment's options, as in `rtsp://probe/live#rtsp_transport=udp`.
 
-    A fragment is never sent, so that nothing of the peer's own is taken for ours. Raises ConfigError.
+    A fragment is never sent, so no option of the server is mistaken for one of rtseg. Raises ConfigError.
     """
     address, _, fragment = uri.partition("#")
     if "@" in fragment:
@@ -22,14 +22,14 @@ def split_options(uri: str, known: Collection[str]) -> tuple[str, Mapping[str, s
     except ConfigError:
         if "?" not in address:
             raise
-    raise ConfigError(  # without its words, which may be the end of a password
+    raise ConfigError(  # the text is left out: it may be the end of a password
         "what follows the '#' of the address is no known option: write it as %23 where it belongs to the query; "
         f"options are {', '.join(sorted(known))}"
     )
 
 
 def read_options(text: str, known: Collection[str]) -> dict[str, str]:
-    """The options of `a=1&b=2`. Raises ConfigError for one that is not known, is empty, or stands twice."""
+    """Return the options of `a=1&b=2`. Raises ConfigError for one that is unknown, empty, or given twice."""
     options: dict[str, str] = {}
     for name, value in parse_qsl(text, keep_blank_values=True):
         if name not in known or not value or name in options:
@@ -41,10 +41,10 @@ def read_options(text: str, known: Collection[str]) -> dict[str, str]:
 
 
 def host(uri: str) -> str:
-    """The name of the peer. Raises ConfigError where the address has none."""
+    """Return the host's name, empty where the address has a port alone. Raises ConfigError where it has neither."""
     try:
         found = urlsplit(uri)
-        _ = found.port  # is checked when it is asked for
+        _ = found.port  # reading the port checks it
     except ValueError:
         raise ConfigError(f"{shown(uri)} is no address: give scheme://host:port/path") from None
     if not found.hostname and not found.port:

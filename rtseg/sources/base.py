@@ -1,4 +1,4 @@
-"""What a source is: it gives the frames of one stream, once, in order."""
+"""Defines the `Source` protocol and the checks that all sources share."""
 
 import math
 from collections.abc import Iterator
@@ -8,27 +8,33 @@ from typing import Protocol
 from rtseg.errors import ConfigError, SourceError, SourceNotFound
 from rtseg.frame import Frame, Spacing, StreamInfo
 
-DEFAULT_FPS = 25.0  # for pictures and streams that carry no frame rate
+DEFAULT_FPS = 25.0  # frames a second, for images and streams without a rate of their own
 
 
 class Source(Protocol):
-    """Gives a stream's frames once: an iteration goes on where the last stopped, and a second pass needs a second source."""
+    """Yields a stream's frames once, in order.
+
+    An iteration continues where the last one stopped; a second pass needs a second source.
+    """
 
     @property
     def info(self) -> StreamInfo:
-        """What is known of the stream before its first frame."""
+        """Return what is known of the stream before its first frame."""
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames, in order. Raises SourceError where the stream breaks, after all that could be read was given."""
+        """Yield the frames in order.
+
+        Raises SourceError where the stream breaks, after every frame that could be read.
+        """
 
     def close(self) -> None:
-        """Give everything back, from any thread; an iteration under way ends, and closing twice is harmless."""
+        """Release everything, from any thread; an iteration in progress ends, and closing twice is harmless."""
 
 
 def stream_info(
     height: int, width: int, fps: float, spacing_mm: Spacing | None = None, frames: int | None = None
 ) -> StreamInfo:
-    """The description of a stream that is not live, checked. Raises ConfigError."""
+    """Return the checked description of a stream that is not live. Raises ConfigError."""
     if not (math.isfinite(fps) and 0 < fps <= 1000):
         raise ConfigError(f"a frame rate of {fps:g} is out of range: give --fps between 0 and 1000 frames a second")
     if spacing_mm is not None and not (len(spacing_mm) == 2 and all(math.isfinite(mm) and mm > 0 for mm in spacing_mm)):
@@ -37,7 +43,7 @@ def stream_info(
 
 
 def is_there(path: str | Path) -> bool:
-    """Whether a path leads anywhere; no name, however odd or long, is an error."""
+    """Return whether a path exists; no name raises, however odd or long it is."""
     try:
         Path(path).stat()
     except (OSError, ValueError):
@@ -46,7 +52,7 @@ def is_there(path: str | Path) -> bool:
 
 
 def existing(path: Path) -> Path:
-    """The path of a regular file. Raises SourceNotFound, SourceError."""
+    """Return the path if it is a regular file. Raises SourceNotFound, SourceError."""
     if not is_there(path):
         raise SourceNotFound(f"{path} does not exist or is out of reach: check the path and its permissions")
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""What each kind of source can do, for `rtseg doctor`."""
+"""Lists what each kind of source can do on this machine, for `rtseg doctor`."""
 
 import sys
 from collections.abc import Iterator
@@ -17,15 +17,15 @@ from rtseg.system.machine import installed
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """A kind of source: whether it can be used here, and what it gives, or what it lacks."""
+    """Describes one kind of source."""
 
-    name: str
-    present: bool
-    detail: str
+    name: str  # the scheme of its addresses, or a file format
+    present: bool  # true if it can be used on this machine
+    detail: str  # what it provides, or what is missing
 
 
 def capabilities() -> Iterator[Capability]:
-    """Every kind of source that `open_source` knows, in the order of KNOWN."""
+    """Yield every kind of source that `open_source` accepts, in the order of `KNOWN_SOURCES`."""
     yield Capability("files", True, f"video by FFmpeg {av.ffmpeg_version_info}; images; played in full")
     yield _gpu_decoder()
     yield Capability("clip:", bool(bundled_clips()), ", ".join(sorted(bundled_clips())) or "none: reinstall rtseg")
@@ -71,7 +71,7 @@ def _knows_srt() -> bool:
     except ProtocolNotFoundError:
         return False
     except (FFmpegError, OSError):
-        pass  # nobody is there, but it was tried
+        pass  # nothing listens there, but the protocol is known
     return True
 
 

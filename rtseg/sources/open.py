@@ -1,4 +1,4 @@
-"""From the words a user names a source by to the source."""
+"""Opens the source that a user's address or path names."""
 
 import re
 
@@ -32,10 +32,10 @@ _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def open_source(uri: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Source:
-    """The source that `uri` names.
+    """Return the source that `uri` names.
 
-    uri: a path, `clip:NAME`, or `synthetic:vessel?seed=3`. fps, spacing_mm: override what the source itself knows.
-    Raises SourceError, SourceNotFound, ConfigError.
+    uri: a path, `clip:NAME`, or `synthetic:vessel?seed=3`. fps: frames a second, and spacing_mm: pixel size (down, along)
+    in mm, override the source's own values. Raises SourceError, SourceNotFound, ConfigError.
     """
     remember(uri)
     match _split(uri):
@@ -58,14 +58,14 @@ def open_source(uri: str, *, fps: float | None = None, spacing_mm: Spacing | Non
 
 
 def _open_video(path: str, fps: float | None, spacing_mm: Spacing | None) -> VideoFile:
-    """A video file; an option may follow, as in scan.mp4#decode=gpu, unless that is the file's own name."""
+    """Open a video file, with an option as in scan.mp4#decode=gpu unless that is the file's own name."""
     file, _, fragment = path.rpartition("#")
     options = read_options(fragment, (OPTION,)) if file and not is_there(path) and is_there(file) else {}
     return VideoFile(file if options else path, fps=fps, spacing_mm=spacing_mm, decode=options.get(OPTION, CPU))
 
 
 def _open_live(scheme: str, uri: str, fps: float | None, spacing_mm: Spacing | None) -> Source:
-    """What sends its pictures when it has them."""
+    """Open a source that delivers frames at its own pace."""
     match scheme:
         case "":
             return open_stdin(fps=fps, spacing_mm=spacing_mm)
@@ -82,7 +82,7 @@ def _open_live(scheme: str, uri: str, fps: float | None, spacing_mm: Spacing | N
 
 
 def _open_format(name: str, path: str, fps: float | None, spacing_mm: Spacing | None) -> Source:
-    """A recording in a format of its own. Raises MissingExtra where its library is not there."""
+    """Open a recording in its own file format. Raises MissingExtra where its library is not installed."""
     match name:
         case "replay":
             return open_replay(path, fps=fps, spacing_mm=spacing_mm)
@@ -103,7 +103,7 @@ def _open_format(name: str, path: str, fps: float | None, spacing_mm: Spacing | 
 
 
 def _split(uri: str) -> tuple[str, str]:
-    """Scheme and rest; no scheme for a path, even one with a colon in it."""
+    """Return scheme and rest; the scheme is empty for a path, even one with a colon in its name."""
     found = _SCHEME.fullmatch(uri)
     if not found or is_there(uri):
         return "", uri

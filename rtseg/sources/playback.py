@@ -1,4 +1,4 @@
-"""A recording played again and again, for soaks and benchmarks."""
+"""Loops or paces a source, for endurance tests and benchmarks."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,9 +12,9 @@ from rtseg.sources.open import open_source
 
 
 class Repeated:
-    """Opens a source anew each time it ends, until `frames` frames were given; the index counts on.
+    """Reopens a source each time it ends, until it has yielded `frames` frames; the index keeps counting.
 
-    opened: a URI, or what opens the source. Raises ConfigError, and what opening raises.
+    opened: a URI, or a function that opens the source. Raises ConfigError, and what opening raises.
     """
 
     def __init__(self, opened: str | Callable[[], Source], frames: int) -> None:
@@ -28,7 +28,7 @@ class Repeated:
 
     @property
     def info(self) -> StreamInfo:
-        """The source's, with the number of frames that will be given."""
+        """Return the source's description, with the number of frames to come."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
@@ -47,7 +47,7 @@ class Repeated:
         self._source.close()
 
     def _play(self) -> Iterator[Frame]:
-        """One pass, its indices counted on from the pass before."""
+        """Yield one pass, with indices that continue those of the pass before."""
         base = self._base
         for frame in self._source:
             self._given, self._base = self._given + 1, base + frame.index + 1
@@ -58,16 +58,16 @@ class Repeated:
     def _reopen(self) -> None:
         self._source.close()
         self._source = self._open()
-        if self._closed:  # close() came from another thread meanwhile, and closed the source before
+        if self._closed:  # another thread called close() meanwhile, on the previous source
             self._source.close()
 
 
 class Paced:
-    """Gives `source`'s frames at its own or the given rate, each no earlier than it is due, and calls itself live.
+    """Yields a source's frames at its own or the given rate, none before it is due, and reports itself as live.
 
-    Frame i is due i / fps seconds after the first; `captured_ns` is the moment of delivery. A reader that comes late gets
-    the next frame at once: dropping is the reader's business. A frame is not read earlier than half a period before it is due:
-    a camera has none to decode either while the one before is worked on. Raises ConfigError.
+    Frame i is due i / fps seconds after the first; `captured_ns` is the moment of delivery. A late reader gets the next
+    frame at once: dropping frames is left to the reader. A frame is read at most half a period before it is due, as a
+    camera has none to decode earlier. Raises ConfigError.
     """
 
     def __init__(self, source: Source, fps: float | None = None) -> None:
@@ -80,7 +80,7 @@ class Paced:
 
     @property
     def info(self) -> StreamInfo:
-        """The source's, live and at the rate of play."""
+        """Return the source's description, live and at the rate of playback."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
@@ -95,10 +95,10 @@ class Paced:
                 return
 
     def close(self) -> None:
-        """Close the source; a frame that is being waited for is not given."""
+        """Close the source; a frame that is not due yet is not yielded."""
         self._closed.set()
         self._source.close()
 
     def _wait_until(self, due_ns: int) -> bool:
-        """Sleep until the moment has come; True where the source was closed instead."""
+        """Sleep until `due_ns`; return true if the source was closed meanwhile."""
         return self._closed.wait(max(0, due_ns - perf_counter_ns()) / 1e9)

@@ -1,8 +1,7 @@
-"""The labels, lifecycle words and measurements of a set of streams, computed through rtseg's public names only.
+"""Computes the labels, lifecycle states and measurements of a set of streams, through rtseg's public names only.
 
-    python tests/golden/golden_labels.py        writes golden.json anew
-
-Record again only in a commit that means to change what rtseg segments, and say there why.
+`python tests/golden/golden_labels.py` writes golden.json anew. Do so only in a commit that means to change what rtseg
+segments, and give the reason there.
 """
 
 import base64
@@ -46,18 +45,18 @@ SETTINGS = (
     "NUMBA_CPU_",
     "OPENCV_",
     "NPY_",
-)  # they change the instructions in use
+)  # prefixes of variables that change the instructions in use
 DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A source and the model that segments it. frames: where to stop, None: at the end. every: the labels that are kept."""
+    """Describes a source and the model that segments it."""
 
-    model: str
-    source: str
-    frames: int | None = None
-    every: int = 8
+    model: str  # name of a shipped model
+    source: str  # as for `open_source`; "replay:" alone replays a recording made for the test
+    frames: int | None = None  # how many, None: to the end
+    every: int = 8  # of so many frames one has its labels stored
 
 
 STREAMS = {
@@ -75,7 +74,7 @@ STREAMS = {
 
 
 def segmented(name: str, engine: str = "openvino") -> dict[str, Any]:
-    """What one stream gives with one thread: a row a frame, and the labels of some frames in full."""
+    """Segment one stream with one thread; return a row a frame, and the labels of some frames in full."""
     stream = STREAMS[name]
     with TemporaryDirectory() as folder:
         source = stream.source + (recording(folder) if stream.source == "replay:" else "")
@@ -96,7 +95,7 @@ def recording(folder: str) -> str:
 
 
 def row(index: int, result: rtseg.Segmentation) -> dict[str, Any]:
-    """One frame's index, lifecycle words, hash of its labels, and measurements by class."""
+    """Return one frame's index, lifecycle state, hash of its labels, and measurements by class."""
     measured = {
         one.name: [one.area_px, *np.round(one.centroid or (-1, -1), DECIMALS).tolist(), round(one.confidence, DECIMALS)]
         for one in measure(result)
@@ -106,17 +105,17 @@ def row(index: int, result: rtseg.Segmentation) -> dict[str, Any]:
 
 
 def packed(labels: np.ndarray) -> dict[str, Any]:
-    """Labels (H, W) uint8 as their shape and their deflated bytes in base64."""
+    """Return labels (H, W) uint8 as their shape and their deflated bytes in base64."""
     return {"shape": list(labels.shape), "deflated": base64.b64encode(zlib.compress(labels.tobytes(), 9)).decode()}
 
 
 def unpacked(stored: dict[str, Any]) -> np.ndarray:
-    """The labels that `packed` stored."""
+    """Return the labels that `packed` stored."""
     return np.frombuffer(zlib.decompress(base64.b64decode(stored["deflated"])), np.uint8).reshape(stored["shape"])
 
 
 def machine_kind() -> dict[str, str]:
-    """What decides the last bit of a network's output: the processor, its instructions and the libraries' versions."""
+    """Return what decides the last bit of a network's output: processor, instructions and library versions."""
     try:
         lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
     except OSError:
@@ -130,7 +129,7 @@ def machine_kind() -> dict[str, str]:
 
 
 def write(file: Path) -> None:
-    """Segment every stream and write what was found as JSON, one frame a line."""
+    """Segment every stream and write the results as JSON, one frame a line."""
     stored = {"machine": machine_kind(), "streams": {name: segmented(name) for name in STREAMS}}
     text = json.dumps(stored, indent=None, separators=(",", ":"), ensure_ascii=False)
     file.write_text(text.replace('{"index"', '\n{"index"').replace('"synthetic', '\n"synthetic') + "\n")

@@ -1,7 +1,7 @@
-"""Every stream of golden_labels.py gives the labels, lifecycle words and measurements that golden.json holds.
+"""Compares the labels, lifecycle states and measurements of every stream with golden.json.
 
-Where the processor and the libraries are those of the record, bit for bit; elsewhere a network's floats differ in their last
-digits, and a border may move by a pixel.
+They must be identical where processor and libraries are those of the record. Elsewhere a network's floats differ in their
+last digits, and a border may move by a pixel.
 """
 
 import json
@@ -14,7 +14,7 @@ from golden.golden_labels import FILE, STREAMS, machine_kind, packed, segmented,
 
 GOLDEN = json.loads(FILE.read_text())
 AGREEING = 0.999  # of the pixels, on each frame whose labels are stored
-AREA, AREA_PX = 0.02, 20  # relative and absolute: the greater counts
+AREA, AREA_PX = 0.02, 20  # relative and absolute: the greater applies
 CENTROID_PX = 1.0
 CONFIDENCE = 0.01
 
@@ -29,13 +29,13 @@ def words(stream):
 
 
 def far_labels(stored, given):
-    """The frames of which too many pixels differ."""
+    """Return the frames of which too many pixels differ."""
     pairs = {index: (unpacked(stored["labels"][index]), unpacked(labels)) for index, labels in given["labels"].items()}
     return [index for index, (a, b) in pairs.items() if a.shape != b.shape or (a == b).mean() < AGREEING]
 
 
 def far_measures(stored, given):
-    """The frames and classes whose area, centroid or confidence is not that of the record."""
+    """Return the frames and classes whose area, centroid or confidence differs from the record."""
     pairs = zip(stored["frames"], given["frames"], strict=True)
     return [
         (frame["index"], name)

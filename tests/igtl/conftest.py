@@ -1,4 +1,4 @@
-"""What the tests of OpenIGTLink share."""
+"""Provides the fixtures of the OpenIGTLink tests."""
 
 import threading
 
@@ -8,7 +8,7 @@ from igtl import peers
 
 from rtseg.sinks.igtl.sink import PARTS, IgtlSink
 
-OURS = ("rtseg-igtl", "rtseg-link", "rtseg-capture", "peer")  # and not the kernels' pool, which stays
+OURS = ("rtseg-igtl", "rtseg-link", "rtseg-capture", "peer")  # names of threads that must end; the kernels' pool stays
 
 
 @pytest.fixture(autouse=True)

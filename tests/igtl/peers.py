@@ -1,4 +1,4 @@
-"""Peers on loopback: a raw one that sends what a test wants, pyigtl's, and a client that reads whole messages."""
+"""Provides peers on loopback: a scripted server, pyigtl's server and client, and a client that reads whole messages."""
 
 import signal
 import socket
@@ -22,7 +22,7 @@ MATRIX = ((0.25, 0.0, 0.0, 10.0), (0.0, 0.5, 0.0, -20.0), (0.0, 0.0, 1.0, 30.5),
 
 
 class Peer:
-    """A server on loopback that hands each connection to `talk`, in a thread of its own, and closes it then."""
+    """Serves on loopback: it passes each connection to `talk` in a thread, and closes it afterwards."""
 
     def __init__(self, talk):
         self._talk, self._listener, self.errors, self.connections = talk, socket.create_server(("127.0.0.1", 0)), [], 0
@@ -50,14 +50,14 @@ class Peer:
         return self
 
     def __exit__(self, *_):
-        self._listener.shutdown(socket.SHUT_RDWR)  # closing a listener wakes nobody on Linux
+        self._listener.shutdown(socket.SHUT_RDWR)  # closing a listener does not wake `accept` on Linux
         self._listener.close()
         self._thread.join(PATIENCE_S)
         assert not self._thread.is_alive()
 
 
 def sending(*pieces):
-    """A talk that sends all and waits for the other to hang up."""
+    """Return a talk that sends all pieces and then blocks until the client closes."""
 
     def talk(connection):
         for piece in pieces:
@@ -68,7 +68,7 @@ def sending(*pieces):
 
 
 def hanging_up(*pieces):
-    """A talk that sends all and hangs up."""
+    """Return a talk that sends all pieces and closes."""
     return lambda connection: [connection.sendall(piece) for piece in pieces]
 
 
@@ -79,17 +79,17 @@ def wait_for_end(connection):
 
 
 def grey(index=0, shape=(6, 8), dtype=np.uint8):
-    """Pixels that all tell their index, and where they are."""
+    """Return pixels whose values depend on index and position."""
     return (np.arange(np.prod(shape)).reshape(shape) * 3 + index).astype(dtype)
 
 
 def packed(kind, device, stamp_ns, content, *more, **metadata):
-    """A message in bytes."""
+    """Return a message in bytes."""
     return b"".join(pack(Message(kind, device, stamp_ns, content, metadata), *more))
 
 
 def image(index=0, pixels=None, device="Image_Reference", matrix=MATRIX, world="RAS", stamp_ns=None, **metadata):
-    """An IMAGE message in bytes; a frame each 50 ms."""
+    """Return an IMAGE message in bytes; successive indices are 50 ms apart."""
     pixels = grey(index) if pixels is None else pixels
     stamp_ns = STAMP_NS + index * 50_000_000 if stamp_ns is None else stamp_ns
     return packed("IMAGE", device, stamp_ns, *write_image(Picture(pixels, matrix, world)), **metadata)
@@ -108,7 +108,7 @@ def header(kind=b"IMAGE", size=0, version=1, crc=0):
 
 
 def frames_of(peer, count=None, **address):
-    """The first frames of a link, all where no count is given; the link is closed."""
+    """Return the first `count` frames of a link (None: all), and close it."""
     link = IgtlLink(peer.address(**address))
     try:
         return list(islice(link, count))
@@ -117,7 +117,7 @@ def frames_of(peer, count=None, **address):
 
 
 def eventually(condition, what="", patience_s=PATIENCE_S):
-    """Wait until `condition()` holds."""
+    """Wait until `condition()` is true, and return its value."""
     until = time.monotonic() + patience_s
     while not (found := condition()):
         assert time.monotonic() < until, f"waited in vain {what}"
@@ -127,7 +127,7 @@ def eventually(condition, what="", patience_s=PATIENCE_S):
 
 @contextmanager
 def pyigtl_server():
-    """pyigtl's server on a free port; the signal handlers that it takes are given back."""
+    """Yield pyigtl's server on a free port; restore the signal handlers that it replaces."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     server = pyigtl.OpenIGTLinkServer(port=0)
     try:
@@ -148,7 +148,7 @@ def pyigtl_client(port):
 
 
 class Reader:
-    """A client of ours that reads whole messages."""
+    """Reads whole messages as a client."""
 
     def __init__(self, port):
         self._socket = socket.create_connection(("127.0.0.1", port), PATIENCE_S)

@@ -1,4 +1,4 @@
-"""Results as a scanner over OpenIGTLink gave them, and what a client gets for one."""
+"""Provides results with an OpenIGTLink origin, and reads what a client receives for one."""
 
 from dataclasses import replace
 
@@ -24,12 +24,12 @@ def result(index=0, origin=ORIGIN, **options):
 
 
 def joined(sink, count=1):
-    """Wait until so many clients are served."""
+    """Wait until `count` clients are served."""
     peers.eventually(lambda: sink.clients == count, f"for {count} clients")
 
 
 def received(sink, sent):
-    """The messages that a client gets for one result, by name."""
+    """Return the messages that a client receives for one result, by name."""
     with Reader(port(sink)) as reader:
         joined(sink)
         sink.write(sent)
@@ -38,7 +38,7 @@ def received(sink, sent):
 
 
 def iter_messages(reader):
-    """All messages until the server hangs up."""
+    """Yield all messages until the server closes."""
     while True:
         try:
             yield reader.message()

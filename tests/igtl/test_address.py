@@ -1,4 +1,4 @@
-"""Addresses as users write them."""
+"""Tests the parsing of igtl:// addresses."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Messages that nobody sends, or that lie: nothing hostile gets past the codec."""
+"""Tests that the codec rejects malformed and contradictory messages."""
 
 import struct
 
@@ -31,7 +31,7 @@ def test_a_header_that_nobody_sends(header, message):
 
 
 def content(*, size=(8, 6, 1), scalar=3, endian=2, components=1, begin=(0, 0, 0), part=None, floats=(1.0,) * 12, data=48):
-    """The content of an IMAGE as a sender could get it wrong."""
+    """Return the content of an IMAGE with the given errors of a sender."""
     fields = (1, components, scalar, endian, 1, *size, *floats, *begin, *(size if part is None else part))
     return struct.pack(">HBBBB3H12f3H3H", *fields) + bytes(data)
 

@@ -1,4 +1,4 @@
-"""The sink's clients: none delays anybody, and none is left behind."""
+"""Tests the sink's clients: none delays another, and none leaves anything behind."""
 
 import json
 import logging
@@ -29,7 +29,7 @@ def test_every_client_gets_everything(sink):
 
 
 def test_a_client_that_never_reads_stops_nobody(sink):
-    """It misses whole frames, the oldest first; another one gets all of them, and memory stays bounded."""
+    """It misses whole frames, the oldest first; another client gets all of them, and memory stays bounded."""
     large = np.zeros((600, 800), np.uint8)
     with socket.create_connection(("127.0.0.1", port(sink))), Reader(port(sink)) as reader:
         joined(sink, 2)

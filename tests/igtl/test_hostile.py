@@ -1,4 +1,4 @@
-"""The source against peers that break off at every byte, promise too much, say nothing, or send what is no message."""
+"""Attacks the source with peers that break off at every byte, declare too much, are silent, or send no message."""
 
 import gc
 import struct
@@ -87,7 +87,7 @@ def test_nobody_is_there():
 
 
 class Pieces:
-    """A socket that gives a message in the pieces that a test wants, then its end."""
+    """Replaces a socket: it returns a message in the given pieces, then its end."""
 
     def __init__(self, *pieces):
         self._pieces = [memoryview(piece) for piece in pieces if piece]
@@ -148,7 +148,7 @@ def test_a_connection_that_ends_within_a_body():
 
 
 def mutated(rng, message):
-    """The message with some bytes changed, left out or put in."""
+    """Return the message with some bytes changed, removed or inserted."""
     data = bytearray(message)
     for _ in range(rng.integers(1, 4)):
         at = int(rng.integers(len(data)))
@@ -169,7 +169,7 @@ def mutated(rng, message):
 
 
 def repaired(data):
-    """The mutated message with a header that fits its body, so that its content is read and not only its checksum."""
+    """Return the mutated message with a header that fits its body, so that its content is parsed too."""
     if len(data) < HEADER_BYTES:
         return data
     body = data[HEADER_BYTES:]
@@ -188,7 +188,7 @@ ALL = [
 
 @pytest.mark.parametrize("mend", [repaired, bytes], ids=["checksums repaired", "as they are"])
 def test_5000_mutated_messages_of_each_kind(mend):
-    """None hangs, none raises other than SourceError, and the memory stays flat."""
+    """None blocks, each error is a SourceError, and memory stays flat."""
     rng, batch = np.random.default_rng(3), []
 
     def talk(connection):

@@ -1,4 +1,4 @@
-"""The whole line: a probe serves images, rtseg segments them, and a client gets masks of the same time and place."""
+"""Tests the whole pipeline: pyigtl serves images, rtseg segments them, a client gets masks of the same time and pose."""
 
 import signal
 import socket
@@ -26,7 +26,7 @@ FIRST_S = 1_700_000_000
 
 
 def place(index):
-    """Where the probe was: each frame elsewhere."""
+    """Return the probe's pose, different for each frame."""
     matrix = np.diag([0.25, 0.5, 1.0, 1.0])
     matrix[:3, 3] = index, -2 * index, 8
     return matrix
@@ -34,7 +34,7 @@ def place(index):
 
 @contextmanager
 def probe(size=(64, 96)):
-    """pyigtl's server with an endless synthetic probe, 16 frames a second by its own timestamps."""
+    """Serve an endless synthetic probe with pyigtl, 16 frames a second by its own timestamps."""
     source = open_source(f"synthetic:vessel?height={size[0]}&width={size[1]}&frames=40")
     images = [frame.image for frame in source]
     stop = threading.Event()
@@ -46,7 +46,7 @@ def probe(size=(64, 96)):
                 pose = pyigtl.TransformMessage(place(index), stamp, "ProbeToTracker")
                 picture = pyigtl.ImageMessage(image[None], place(index), "ras", stamp, "Image_Reference")
                 for message in (pose, picture):
-                    server.send_message(message, wait=False)  # waiting, it would wait for ever once the client is gone
+                    server.send_message(message, wait=False)  # with wait=True it would block for ever once the client has gone
                 if stop.wait(0.02):
                     return
 
@@ -60,12 +60,12 @@ def probe(size=(64, 96)):
 
 
 def numbered(timestamp_s):
-    """Which frame has this time; pyigtl keeps it in a float, which is right to 0.2 microseconds."""
+    """Return the index of the frame with this time, which pyigtl's float resolves to 0.2 microseconds."""
     return round((timestamp_s - FIRST_S) * 16)
 
 
 def masks_of(port, count):
-    """Masks that a pyigtl client gets."""
+    """Yield the masks that a pyigtl client receives."""
     with peers.pyigtl_client(port) as client:
         for _ in range(count):
             mask = client.wait_for_message("Mask_Reference", timeout=peers.PATIENCE_S)
@@ -74,7 +74,7 @@ def masks_of(port, count):
 
 
 def check(mask, size=(64, 96)):
-    """That a mask is of the frame that its timestamp names."""
+    """Check that a mask has the pose and size of the frame that its timestamp identifies."""
     index = numbered(mask.timestamp)
     assert mask.timestamp == pytest.approx(FIRST_S + index / 16, abs=1e-6)
     assert np.array_equal(mask.ijk_to_world_matrix, place(index).astype(np.float32))

@@ -1,4 +1,4 @@
-"""The codec: what it writes pyigtl reads, and what pyigtl writes it reads, bit for bit."""
+"""Tests the codec against pyigtl: each decodes what the other encodes, bit for bit."""
 
 import numpy as np
 import pyigtl
@@ -20,7 +20,7 @@ SHAPES = [(1, 1), (1, 5), (5, 1), (7, 9), (6, 4, 3), (6, 4, 4), (3, 2, 2)]
 
 
 def opened(packed):
-    """Our reading of a message's bytes."""
+    """Decode a message's bytes with rtseg."""
     header = read_header(packed)
     body = memoryview(packed)[HEADER_BYTES:]
     assert header.body_bytes == len(body)
@@ -29,7 +29,7 @@ def opened(packed):
 
 
 def opened_by_pyigtl(packed):
-    """pyigtl's reading of a message's bytes."""
+    """Decode a message's bytes with pyigtl."""
     fields = pyigtl.MessageBase.parse_header(packed[:HEADER_BYTES])
     message = pyigtl.MessageBase.create_message(fields["message_type"])
     message.unpack(fields, packed[HEADER_BYTES:])
@@ -43,7 +43,7 @@ def pixels_of(shape, dtype):
 
 
 def random_matrix(seed):
-    """A turned, stretched and moved image, in the floats that the protocol has."""
+    """Return the pose of a rotated, scaled and shifted image, in 32-bit floats as in the protocol."""
     rng = np.random.default_rng(seed)
     turned, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     matrix = np.eye(4)
@@ -89,14 +89,14 @@ def test_pixels_go_to_pyigtl_and_back_to_the_bit(dtype, shape, order):
 @pytest.mark.parametrize("dtype", TYPES)
 @pytest.mark.parametrize("shape", [(1, 7, 9), (1, 6, 4, 3)], ids=str)
 def test_pixels_come_from_pyigtl_to_the_bit(dtype, shape):
-    """In little-endian order alone: pyigtl 0.3.4 cannot send the other, which it reads above."""
+    """Only little-endian: pyigtl 0.3.4 cannot send big-endian pixels."""
     pixels = pixels_of(shape, dtype)
     packed = pyigtl.ImageMessage(pixels, device_name="Image").pack()
     assert np.array_equal(read_image(opened(packed).content).pixels, pixels[0])
 
 
 def test_a_flat_array_of_pyigtl_is_a_picture():
-    """pyigtl makes H slices of one column of a NumPy picture (H, W); its place is turned with it."""
+    """pyigtl sends a NumPy image (H, W) as H slices of one column, with the pose rotated accordingly."""
     matrix = np.diag([9.0, 0.25, 0.5, 1.0])  # in the order of pyigtl's axes: thickness, along, down
     packed = pyigtl.ImageMessage(peers.grey(), matrix, device_name="Image").pack()
     picture = read_image(opened(packed).content)

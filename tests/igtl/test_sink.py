@@ -1,4 +1,4 @@
-"""The sink: what it serves is what the frame was made of."""
+"""Tests that the sink serves the results of a frame with its time, pose and name."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Attacks of clients that never read on the OpenIGTLink server: they are let go, and a real client is served."""
+"""Attacks the OpenIGTLink server with clients that never read: they are disconnected, and a real client is served."""
 
 import socket
 import threading
@@ -18,7 +18,7 @@ LARGE, SMALL = (480, 640), (48, 64)
 
 @contextmanager
 def playing(sink, shape):
-    """A stream of masks that goes on meanwhile."""
+    """Write a stream of masks to the sink in the background."""
     stop, labels = threading.Event(), np.zeros(shape, np.uint8)
 
     def play():
@@ -37,13 +37,13 @@ def playing(sink, shape):
 
 
 def is_served_in_time(sink):
-    """Whether a real client that tries again gets a message."""
+    """Return whether a real client that tries again gets a message."""
     until_s = time.monotonic() + SERVED_S
     while time.monotonic() < until_s:
         try:
             with Reader(port(sink)) as reader:
                 return bool(reader.message())
-        except (AssertionError, OSError):  # it was sent away
+        except (AssertionError, OSError):  # it was rejected
             time.sleep(0.2)
     return False
 
@@ -60,7 +60,7 @@ def test_clients_that_never_read_lock_nobody_out(sink, shape):
         connections(stack, sink)
         with playing(sink, shape):
             assert is_served_in_time(sink)
-            joined(sink, 0)  # every one that did not read, and the one that left
+            joined(sink, 0)  # those that did not read were disconnected, and the real one left
 
 
 def test_clients_that_read_a_byte_now_and_then_lock_nobody_out(sink):
@@ -74,7 +74,7 @@ def test_clients_that_read_a_byte_now_and_then_lock_nobody_out(sink):
                     try:
                         client.recv(20_000, socket.MSG_DONTWAIT)
                     except OSError:
-                        continue  # it was let go
+                        continue  # it was disconnected
 
         thread = threading.Thread(target=trickle)
         thread.start()
@@ -103,7 +103,7 @@ def test_a_client_that_has_nothing_to_read_is_kept(sink):
         time.sleep(6)
         assert sink.clients == 2
         sink.write(result())
-        time.sleep(6)  # the few bytes that wait are in the clients' systems
+        time.sleep(6)  # the few pending bytes are in the clients' receive buffers
         assert sink.clients == 2
 
 

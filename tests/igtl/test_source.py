@@ -1,4 +1,4 @@
-"""The source, against peers that send all there is to send, in every piece, and fall silent at every byte."""
+"""Tests the source against peers that send every kind of message, in any pieces."""
 
 import logging
 import threading
@@ -81,7 +81,7 @@ def test_the_named_device_is_taken(name):
 
 
 def test_transforms_behind_their_image_are_awaited(monkeypatch):
-    """PLUS sends an image and then the transforms of the same moment: each frame has its own, once that is known."""
+    """PLUS sends an image and then the transforms of the same moment; each frame gets its own after the first."""
     monkeypatch.setattr("rtseg.sources.live.igtl.link._BEHIND_S", peers.PATIENCE_S)
     matrices = [((1.0, 0.0, 0.0, float(i)), *peers.MATRIX[1:]) for i in range(8)]
     sent = [(image(i), transform("ImageToReference", i, matrices[i])) for i in range(8)]
@@ -203,7 +203,7 @@ def test_closing_ends_an_iteration_that_waits():
 
 
 def test_the_source_comes_back_with_its_peer():
-    """Through open_source: the peer hangs up after two images, and the next connection goes on with a later index."""
+    """The peer closes after two images, and the next connection continues with a later index."""
     with Peer(hanging_up(image(0), image(1))) as peer:
         source = open_source(f"igtl://127.0.0.1:{peer.port}/Image_Reference?timeout=30")
         frames = list(islice(source, 6))

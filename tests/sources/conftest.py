@@ -1,4 +1,4 @@
-"""Tiny videos, DICOM and MetaImage files for the tests, written here and now."""
+"""Provides fixtures that write tiny videos, DICOM and MetaImage files."""
 
 import zlib
 from pathlib import Path
@@ -12,7 +12,7 @@ from rtseg.sources.files.metaimage import ELEMENTS
 
 
 def speckle(count, height, width, seed=0):
-    """Grey frames (count, H, W) of smooth noise, dark to bright, that a coder keeps recognisable."""
+    """Return gray frames (count, H, W) of smooth noise, dark to bright, which survive a codec."""
     rng = np.random.default_rng(seed)
     ramp = (
         np.linspace(20, 200, width)[None, :]
@@ -23,7 +23,7 @@ def speckle(count, height, width, seed=0):
 
 @pytest.fixture
 def write_video(tmp_path):
-    """write(name, frames (N, H, W[, 3]), rate=, pix_fmt=, codec=, options=, movflags=, every=) -> the file's path."""
+    """Return write(name, frames (N, H, W[, 3]), rate=, pix_fmt=, codec=, options=, movflags=, pts=), which returns a path."""
 
     def write(
         name, frames, *, rate=30, pix_fmt="yuv420p", codec="libx264", options=None, movflags=None, pts=None, full_range=False
@@ -49,13 +49,16 @@ def write_video(tmp_path):
 
 @pytest.fixture
 def write_dicom(tmp_path):
-    """write_dicom(frames, name=, **elements) -> the path of a multi-frame file."""
+    """Return write_dicom(frames, name=, **elements), which returns the path of a multi-frame file."""
     return lambda frames, name="a.dcm", **elements: save(multiframe(frames, **elements), tmp_path / name)
 
 
 @pytest.fixture
 def write_mha(tmp_path):
-    """write_mha(frames, name=, packed=, beside=, extra=, **fields) -> the path; a field of None is left out."""
+    """Return write_mha(frames, name=, packed=, beside=, extra=, cut=, **fields), which returns the path.
+
+    A field of None is left out.
+    """
 
     def write_file(frames, name="a.mha", *, packed=False, beside="", extra=(), cut=None, **changes):
         data = zlib.compress(frames.tobytes()) if packed else frames.tobytes()
@@ -87,13 +90,13 @@ def grey_frames():
 
 @pytest.fixture(scope="session")
 def own_threads():
-    """Counts this process's threads, FFmpeg's among them."""
+    """Return a function that counts this process's threads, FFmpeg's included."""
     return lambda: len(list(Path("/proc/self/task").iterdir()))
 
 
 @pytest.fixture(scope="session")
 def open_files():
-    """Counts this process's open files."""
+    """Return a function that counts this process's open files."""
     return lambda: len(list(Path("/proc/self/fd").iterdir()))
 
 

@@ -1,10 +1,10 @@
-"""Files that are cut off, and what is read of them."""
+"""Cuts files off, and reads sources up to their error."""
 
 from rtseg.errors import SourceError
 
 
 def drain(source):
-    """The frames that came before the end, and the error that ended them, if any."""
+    """Return the frames of a source, and the error that ended it, if any."""
     frames = []
     try:
         for frame in source:
@@ -15,7 +15,7 @@ def drain(source):
 
 
 def opened(open_it, path):
-    """The frames of a source that is opened with the first of them, so that `drain` meets the errors of that too."""
+    """Yield the frames of a source that opens at the first of them, so that `drain` catches errors of opening too."""
     yield from open_it(path)
 
 

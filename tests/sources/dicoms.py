@@ -1,4 +1,4 @@
-"""DICOM files made up for tests."""
+"""Creates DICOM files for tests."""
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -12,7 +12,10 @@ FRAMES = np.random.default_rng(8).integers(0, 256, (4, 12, 20), np.uint8)
 
 
 def multiframe(frames, *, syntax=ExplicitVRLittleEndian, coded=None, photometric=None, bits=None, **elements):
-    """A multi-frame ultrasound of frames (N, H, W[, 3]); coded: the frames' bytes, where they are not plain."""
+    """Return a multi-frame ultrasound data set of frames (N, H, W[, 3]).
+
+    coded: the frames' bytes, where they are compressed.
+    """
     made = Dataset()
     made.PatientName, made.PatientID, made.Modality = NAME, "4711", "US"
     made.SOPClassUID, made.SOPInstanceUID, made.SeriesInstanceUID = UltrasoundMultiFrameImageStorage, generate_uid(), "1.2.3"
@@ -36,7 +39,10 @@ def multiframe(frames, *, syntax=ExplicitVRLittleEndian, coded=None, photometric
 
 
 def region(kind=1, form=1, delta_cm=(0.01, 0.02), box=(0, 0, 100, 100), units=3):
-    """An ultrasound region: kind 1 tissue, 2 colour, 3 PW; form 1 a plane, 2 M-mode, 3 a spectrum; delta_cm along and down."""
+    """Return an ultrasound region.
+
+    kind: 1 tissue, 2 color, 3 PW. form: 1 a plane, 2 M-mode, 3 a spectrum. delta_cm: pixel size (along, down) in cm.
+    """
     made = Dataset()
     made.RegionDataType, made.RegionSpatialFormat = kind, form
     made.PhysicalUnitsXDirection = made.PhysicalUnitsYDirection = units
@@ -46,13 +52,13 @@ def region(kind=1, form=1, delta_cm=(0.01, 0.02), box=(0, 0, 100, 100), units=3)
 
 
 def save(dataset, path):
-    """Write a dataset as a file; the path as text."""
+    """Write a data set to a file; return the path as text."""
     dataset.save_as(path, enforce_file_format=True)
     return str(path)
 
 
 def rle(frames):
-    """Frames (N, H, W) uint8 in RLE Lossless: a header of one segment, and literal runs."""
+    """Return frames (N, H, W) uint8 in RLE Lossless: a header of one segment, and literal runs."""
     coded = []
     for frame in frames:
         data = frame.tobytes()
@@ -63,5 +69,5 @@ def rle(frames):
 
 
 def images(path):
-    """The images of a file, to its end."""
+    """Return all images of a file."""
     return [frame.image for frame in open_source(path)]

@@ -1,4 +1,4 @@
-"""Links made up for tests: they give frames, then end, break, or wait until they are closed."""
+"""Provides fake links: they yield frames, then end, break, or block until they are closed."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ BREAKS, ENDS, WAITS = "breaks", "ends", "waits"
 
 
 class FakeLink:
-    """`count` frames a millisecond apart, and what `then` says."""
+    """Yields `count` frames a millisecond apart, then does what `then` specifies."""
 
     def __init__(self, count=3, then=BREAKS, *, size=(4, 6), fps=1000.0, stamps=None, indices=None):
         self.info = StreamInfo(*size, fps)
@@ -39,7 +39,7 @@ class FakeLink:
 
 
 class Peer:
-    """Opens one fake link after another; a link may be an error, which opening it raises."""
+    """Opens one fake link after another; for an exception in the list, opening raises it."""
 
     def __init__(self, *links):
         self._links = list(links)
@@ -56,7 +56,7 @@ class Peer:
 
 
 def wait_until(condition, limit_s=60):
-    """Wait for something that will be so on any machine, fast or slow."""
+    """Wait until `condition()` is true, on a machine of any speed."""
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, "it never came to be so"
@@ -64,5 +64,5 @@ def wait_until(condition, limit_s=60):
 
 
 def link_threads():
-    """The threads that read links."""
+    """Return the threads that read links."""
     return [thread for thread in threading.enumerate() if thread.name == "rtseg-link"]

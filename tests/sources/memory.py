@@ -1,4 +1,4 @@
-"""What a source may cost while it is read."""
+"""Checks the memory that reading a source takes."""
 
 import tracemalloc
 
@@ -6,7 +6,7 @@ FEW = 2_000_000  # bytes: less than any of the recordings that are read so
 
 
 def reads_in_little_memory(source, count):
-    """Read a source to its end: so many frames, and never more than FEW bytes at once."""
+    """Check that a source has `count` frames, and that reading them takes less than FEW bytes at any time."""
     tracemalloc.start()
     try:
         assert sum(1 for _ in source) == count

@@ -1,4 +1,4 @@
-"""MetaImage files made up for tests."""
+"""Provides frames and a reader for the MetaImage tests."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Synthetic probes with small pictures."""
+"""Creates synthetic probes with small images."""
 
 from rtseg.sources.synthetic import open_synthetic
 

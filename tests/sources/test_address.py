@@ -1,4 +1,4 @@
-"""Addresses: what may be shown of them, and their options."""
+"""Tests addresses: the form that is safe to display, and the options."""
 
 import pytest
 

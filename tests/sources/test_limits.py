@@ -1,4 +1,4 @@
-"""Small files that declare large pictures, large counts or no end: each is refused with words, and costs little."""
+"""Tests that small files which declare large images, large counts or no end are refused with a reason, at low cost."""
 
 import gzip
 import struct
@@ -42,7 +42,7 @@ def chunk(kind, data):
 
 
 def enlarged(suffix, side=20_000):
-    """A small picture file that says it is `side` x `side`."""
+    """Return a small image file that declares `side` x `side` pixels."""
     data = bytearray(coded(suffix))
     if suffix == ".jpg":
         at = data.index(b"\xff\xc0")
@@ -60,7 +60,7 @@ def enlarged(suffix, side=20_000):
 
 
 def tiff(big, side=20_000, tile=None):
-    """A TIFF of nothing but its first directory."""
+    """Return a TIFF that consists of its first directory."""
     tags = [(256, side), (257, side)] if tile is None else [(256, 16), (257, 16), (322, tile), (323, tile)]
     if big:
         entries = b"".join(struct.pack("<HHQQ", tag, 4, 1, value) for tag, value in tags)

@@ -1,3 +1,5 @@
+"""Tests which source an address or path opens."""
+
 import cv2
 import numpy as np
 import pytest

@@ -1,3 +1,5 @@
+"""Tests looping and paced playback."""
+
 import threading
 import time
 
@@ -10,7 +12,7 @@ from rtseg.sources.playback import Paced, Repeated
 
 
 class Listed:
-    """A source of frames with the given indices."""
+    """Yields frames with the given indices."""
 
     opened = 0
     closed = 0
@@ -38,7 +40,7 @@ def test_frames_come_no_earlier_than_they_are_due():
     assert (paced.info.live, paced.info.fps, paced.info.frames) == (True, 50, 4)
     stamps = {frame.index: frame.captured_ns for frame in paced}
     for index in (1, 2, 5):
-        assert stamps[index] - stamps[0] >= index * 19_000_000  # a dropped frame leaves its time
+        assert stamps[index] - stamps[0] >= index * 19_000_000  # a dropped frame leaves its time slot
     assert stamps[5] - stamps[0] < 40 * 20_000_000
 
 
@@ -68,7 +70,7 @@ def test_a_late_reader_gets_the_next_frame_at_once():
     first = next(frames)
     time.sleep(0.3)  # five frame periods are over
     stamps = [frame.captured_ns for frame in frames]
-    assert stamps[-1] - stamps[0] < 0.15e9  # in step they would take 0.2 s
+    assert stamps[-1] - stamps[0] < 0.15e9  # paced they would take 0.2 s
     assert stamps[0] - first.captured_ns >= 0.3e9
 
 

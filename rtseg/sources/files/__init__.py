@@ -1,1 +1,1 @@
-"""Sources that read recordings: videos, images, DICOM, MetaImage, NRRD, NIfTI, and rtseg's own."""
+"""Contains the sources that read recordings: videos, images, DICOM, MetaImage, NRRD, NIfTI, and rtseg's own."""

@@ -1,4 +1,4 @@
-"""The clips that come with the package, so that everything can be tried without a recording."""
+"""Opens the clips that come with the package, so that everything can be tried without a recording."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -9,7 +9,7 @@ from rtseg.sources.files.video import VideoFile
 
 
 def open_clip(name: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> VideoFile:
-    """A bundled clip by its name. Raises SourceNotFound."""
+    """Open a bundled clip by its name. Raises SourceNotFound."""
     clips = bundled_clips()
     if name not in clips:
         known = ", ".join(f"clip:{known}" for known in sorted(clips)) or "none in this installation"
@@ -18,6 +18,6 @@ def open_clip(name: str, *, fps: float | None = None, spacing_mm: Spacing | None
 
 
 def bundled_clips() -> dict[str, Path]:
-    """The bundled clips: their names and files."""
+    """Return the bundled clips' files by name."""
     folder = Path(str(files("rtseg.sources.files") / "clips"))
     return {path.stem: path for path in folder.glob("*.mp4")}

@@ -1,4 +1,4 @@
-"""Ultrasound in DICOM files, multi-frame or one file a frame, through pydicom and the decoders that it finds."""
+"""Reads ultrasound in DICOM files, multi-frame or one file a frame, through pydicom and the decoders that it finds."""
 
 import logging
 import re
@@ -29,28 +29,28 @@ except ImportError as error:
 
 _MOST_SIDE = 16384  # pixels
 _MOST_INFLATED = 1 << 28  # bytes
-_META_BYTES = 144  # of the preamble, the prefix and the group's length, behind which the rest of the file meta group stands
-_RUST_PANIC = "PanicException"  # what a broken file makes pylibjpeg-rle raise: it is no Exception, and has no importable class
+_META_BYTES = 144  # of preamble, prefix and group length; the rest of the file meta group follows
+_RUST_PANIC = "PanicException"  # pylibjpeg-rle raises it for a broken file: no Exception, and not importable
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One file of a series: size in pixels, number of frames, times, pixel size. place: sorts the files of a folder."""
+    """Describes one file of a series."""
 
-    path: Path
-    size: tuple[int, int]
-    frames: int
-    timing: Timing
-    spacing_mm: Spacing | None
-    place: tuple[object, ...]
+    path: Path  # of the file
+    size: tuple[int, int]  # (height, width) in pixels
+    frames: int  # how many
+    timing: Timing  # when each frame is shown
+    spacing_mm: Spacing | None  # pixel size (down, along) in mm, None where unknown
+    place: tuple[object, ...]  # sorts the files of a folder
 
 
 def open_dicom(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Sequence:
-    """The frames of a DICOM file, or of the files in a folder, by series and instance number.
+    """Open a DICOM file, or the files of a folder in the order of series and instance number.
 
-    Frames are decoded one by one. The rate is that of the file's frame times, 25 where it has none; the pixel size is that of
-    the B-mode region, and unknown where the files of a folder differ in it. Nothing else of a header is read, and none of it
-    is logged. Raises SourceError, SourceNotFound, ConfigError.
+    Frames are decoded one by one. The rate follows from the file's frame times, else it is 25; the pixel size is that of
+    the B-mode region, and unknown where the files of a folder differ in it. No other header field is read, and none is
+    logged. Raises SourceError, SourceNotFound, ConfigError.
     """
     path = Path(where)
     instances = _folder(path) if is_there(path) and path.is_dir() else [_instance(existing(path))]
@@ -61,7 +61,7 @@ def open_dicom(where: str | Path, *, fps: float | None = None, spacing_mm: Spaci
 
 
 def _folder(folder: Path) -> list[Instance]:
-    """The pictures of a folder in order; files of other kinds are passed over."""
+    """Return a folder's DICOM images in order; files of other kinds are skipped."""
     try:
         files = sorted(file for file in folder.iterdir() if file.is_file())
     except OSError as error:
@@ -80,7 +80,7 @@ def _instance_or_none(file: Path) -> Instance | None:
 
 
 def _instance(path: Path) -> Instance:
-    """What a file says of itself. Raises SourceError."""
+    """Return the description of a file from its header. Raises SourceError."""
     with _told(path, "is no DICOM picture", "give a file of an ultrasound series, as the archive sends it"):
         _check_deflated(path)
         header = _header(path)
@@ -97,7 +97,7 @@ def _instance(path: Path) -> Instance:
 
 
 def _check_deflated(path: Path) -> None:
-    """Refuse a deflated data set that unpacks to too much: pydicom unpacks all of it at once. Raises ValueError, zlib.error."""
+    """Refuse a deflated data set that is too large: pydicom unpacks all of it at once. Raises ValueError, zlib.error."""
     with path.open("rb") as file:
         if file.read(132)[128:] != b"DICM":
             return
@@ -129,7 +129,7 @@ def _pictures(instances: list[Instance]) -> Generator[Picture, None, None]:
 
 
 def _frames(instance: Instance, grey: GreyUntilColour) -> Iterator[Picture]:
-    """One file's frames. Raises SourceError after the last that can be decoded."""
+    """Yield one file's frames. Raises SourceError after the last that can be decoded."""
     what, remedy = "cannot be decoded", "have the archive send it again, as Explicit VR Little Endian"
     with _told(instance.path, what, remedy):
         header = _header(instance.path)
@@ -149,10 +149,10 @@ def _frames(instance: Instance, grey: GreyUntilColour) -> Iterator[Picture]:
 
 
 def _decoded(instance: Instance, header: Any) -> Generator[Pixels, None, None]:
-    """A file's frames as they are stored, but in RGB where they were luma and chroma."""
+    """Yield a file's frames as they are stored, with luma and chroma converted to RGB."""
     plain = not header.file_meta.TransferSyntaxUID.is_encapsulated
     if plain and header.PhotometricInterpretation == "YBR_FULL_422":
-        # One by one: pydicom 3.0 takes the second frame for one whose chroma is not halved.
+        # One by one: pydicom 3.0 reads the second frame as if its chroma were not subsampled.
         for index in range(instance.frames):
             yield pixel_array(instance.path, index=index)
     else:
@@ -161,7 +161,7 @@ def _decoded(instance: Instance, header: Any) -> Generator[Pixels, None, None]:
 
 @contextmanager
 def _told(path: Path, what: str, remedy: str) -> Iterator[None]:
-    """Raise SourceError for what pydicom and its decoders raise on a bad file; their warnings quote headers, and go nowhere."""
+    """Raise SourceError for errors of pydicom and its decoders; suppress their warnings, which quote headers."""
     log = logging.getLogger("pydicom")
     before, log.disabled = log.disabled, True
     try:
@@ -178,6 +178,6 @@ def _told(path: Path, what: str, remedy: str) -> Iterator[None]:
 
 
 def _natural_order(name: str) -> tuple[tuple[int, int | str], ...]:
-    """A key that sorts IM2 before IM10."""
+    """Return a sort key that puts IM2 before IM10."""
     parts = re.split(r"(\d+)", name)
     return tuple((0, int(part)) if part.isdecimal() else (1, part) for part in parts)

@@ -1,4 +1,4 @@
-"""What a DICOM file tells of its frames beside their pixels: times, the size of a pixel, the place in its series."""
+"""Reads a DICOM header's facts about its frames: their times, the pixel size, the place in a series."""
 
 import math
 from collections.abc import Sequence as List
@@ -41,30 +41,30 @@ TAGS = (
 )
 _CENTIMETRES = 3  # PS3.3, C.8.5.5.1.15: physical units
 _PLANE = 1  # region spatial format 2D; the others are M-mode, spectra, waveforms and graphics
-_TISSUE = 1  # region data type; 2 is colour flow, the others are Doppler spectra and their traces
+_TISSUE = 1  # region data type; 2 is color flow, the others are Doppler spectra and their traces
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When each frame of a file is shown: at `starts_ms` where the file lists it, else one `period_ms` after the other."""
+    """Holds when each frame of a file is shown."""
 
-    period_ms: float | None
-    starts_ms: tuple[float, ...] = ()
+    period_ms: float | None  # time from one frame to the next, None where the file has none
+    starts_ms: tuple[float, ...] = ()  # each frame's start, where the file lists it
 
     @property
     def fps(self) -> float | None:
-        """Frames a second; None where the file does not tell."""
+        """Return frames a second; None where the file does not specify it."""
         return 1000 / self.period_ms if self.period_ms else None
 
     def of(self, index: int) -> int | None:
-        """The time of a frame in nanoseconds from the file's first one."""
+        """Return a frame's time in nanoseconds after the file's first one; None where it is unknown."""
         if index < len(self.starts_ms):
             return round(self.starts_ms[index] * 1e6)
         return None if self.period_ms is None else round(index * self.period_ms * 1e6)
 
 
 def timing(header: Any) -> Timing:
-    """From FrameTimeVector, FrameTime, CineRate or RecommendedDisplayFrameRate, the first that has a sense."""
+    """Return the times by the first plausible of FrameTimeVector, FrameTime, CineRate and RecommendedDisplayFrameRate."""
     steps = numbers(header.get("FrameTimeVector"))[1:]
     if steps and min(steps) > 0:
         starts = tuple(accumulate(steps, initial=0.0))
@@ -76,7 +76,7 @@ def timing(header: Any) -> Timing:
 
 
 def spacing(header: Any) -> Spacing | None:
-    """Millimetres a pixel of the B-mode region, else of the whole picture; None where neither is told."""
+    """Return the pixel size (down, along) in mm of the B-mode region, else of the whole image; None if neither is given."""
     regions = [region for region in _items(header) if _is_plane(region)]
     tissue = [region for region in regions if _number(region, "RegionDataType") == _TISSUE]
     largest = max(tissue or regions, key=_area, default=None)
@@ -91,7 +91,7 @@ def _items(header: Any) -> List[Any]:
 
 
 def _is_plane(region: Any) -> bool:
-    """Whether a region shows a plane of the body, measured in centimetres both ways."""
+    """Return whether a region shows a plane of the body, measured in centimeters in both directions."""
     units = {_number(region, f"PhysicalUnits{axis}Direction") for axis in "XY"}
     return _number(region, "RegionSpatialFormat") == _PLANE and units == {_CENTIMETRES}
 
@@ -102,12 +102,12 @@ def _area(region: Any) -> float:
 
 
 def _number(region: Any, name: str) -> float:
-    """A region's value; 0 where it is missing or none."""
+    """Return a region's value; 0 where it is missing or not a number."""
     return next(iter(numbers(region.get(name))), 0.0)
 
 
 def numbers(value: Any) -> list[float]:
-    """The finite numbers of an element of any multiplicity."""
+    """Return the finite numbers of an element of any multiplicity."""
     values = [] if value is None else [value] if isinstance(value, (str, int, float)) else list(value)
     try:
         numbers = [float(one) for one in values]

@@ -1,4 +1,4 @@
-"""From the pixels that DICOM stores to those that a screen shows."""
+"""Converts stored DICOM pixels to displayed ones."""
 
 from typing import Any
 
@@ -10,14 +10,14 @@ from rtseg.sources.files.dicom_header import numbers
 from rtseg.sources.pixels.intensity import Levels, Pixels
 
 PALETTE = "PALETTE COLOR"
-_SHOWN = Levels(0, 255)  # as they are
+_SHOWN = Levels(0, 255)  # leaves 8-bit pixels unchanged
 
 
 def levels_of(header: Any) -> Levels | None:
-    """Which stored values are black and white; None where more than 8 bits have no window.
+    """Return the stored values that are black and white; None where more than 8 bits have no window.
 
-    They are those of the first window (PS3.3, C.11.2.1.2), or the least and the greatest possible of 8 bits. A sigmoid window
-    is taken as a linear one; lookup tables for the window are not looked at.
+    They are those of the first window (PS3.3, C.11.2.1.2), or the smallest and largest value of 8 bits. A sigmoid window is
+    applied as a linear one; lookup tables for the window are ignored.
     """
     centre, width = (_first(header, f"Window{name}", 0.0) for name in ("Center", "Width"))
     if width < 1:
@@ -29,7 +29,7 @@ def levels_of(header: Any) -> Levels | None:
 
 
 def shown(pixels: Pixels, header: Any, levels: Levels) -> Image:
-    """A decoded frame, grey (H, W) or RGB (H, W, 3), in 8 bits. Raises SourceError for what is no picture."""
+    """Return a decoded frame in 8 bits, gray (H, W) or RGB (H, W, 3). Raises SourceError for what is no image."""
     if pixels.dtype.kind not in "iub" or pixels.ndim not in (2, 3):
         raise SourceError(f"the pixels are {pixels.dtype} of {pixels.shape}: that is no picture, give the B-mode series")
     if pixels.ndim == 3:
@@ -40,11 +40,12 @@ def shown(pixels: Pixels, header: Any, levels: Levels) -> Image:
 
 
 def _first(header: Any, name: str, default: float) -> float:
-    """The first number of an element."""
+    """Return the first number of an element."""
     return next(iter(numbers(header.get(name))), default)
 
 
 def _possible(header: Any) -> Levels:
+    """Return the range of values that the header's bits can store."""
     bits = int(header.BitsStored)
     signed = int(header.PixelRepresentation)
     return Levels(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else Levels(0, 2**bits - 1)

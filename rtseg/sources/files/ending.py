@@ -1,6 +1,6 @@
-"""The end of a recording: whether a container is complete, or was cut off in the middle of something.
+"""Detects recordings that were cut off, by the structure of their container.
 
-FFmpeg's demuxers for these formats take the end of the bytes for the end of the stream, wherever it is.
+FFmpeg's demuxers for these formats treat the end of the data as the end of the stream, wherever it is.
 """
 
 import re
@@ -9,31 +9,31 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 
 _HEAD_BYTES = 2048  # enough to recognize a container
-_NEVER = 1 << 62  # a position behind the end of any stream
+_NEVER = 1 << 62  # a position past the end of any stream
 
-# A walker requests bytes by (position, size), and gets them, fewer at the end of the stream; where the position lies behind
-# the end, it gets the length of the stream instead. It returns what is wrong, or "". Positions never go back.
+# A walker yields (position, size) and is sent those bytes, fewer at the end of the stream; for a position past the end it
+# is sent the stream's length instead. It returns what is wrong, or "". Positions never decrease.
 _Answer = bytes | int
 _Walker = Generator[tuple[int, int], _Answer, str]
 
 
 class Ending:
-    """Follows the bytes of a stream from its first one on, and tells at the end whether it was cut off."""
+    """Checks the bytes of a stream, from the first one on, for an end that is cut off."""
 
     def __init__(self) -> None:
-        self._data, self._base = bytearray(), 0  # what may still be requested, and its position
+        self._data, self._base = bytearray(), 0  # bytes that may still be requested, and their position
         self._walker, self._request = _walk(), (0, 0)
         self._problem: str | None = None
         self._request = next(self._walker)
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the stream."""
+        """Add the next bytes of the stream."""
         if self._problem is None:
             self._data += data
             self._go_on(is_over=False)
 
     def problem(self) -> str:
-        """Return what is wrong with the end of the stream, which is here, or ""."""
+        """Return what is wrong with the end of the stream, or ""; every byte was fed before."""
         self._go_on(is_over=True)
         return self._problem or ""
 
@@ -83,11 +83,11 @@ def _walk() -> _Walker:
 
 
 class _CutError(Exception):
-    """The stream ends within something."""
+    """Reports that the stream ends inside an element."""
 
 
 def _get(position: int, size: int, what: str) -> Generator[tuple[int, int], _Answer, bytes]:
-    """All `size` bytes at a position. Raises _CutError."""
+    """Return all `size` bytes at a position. Raises _TruncationError."""
     answer = yield position, size
     if not isinstance(answer, bytes) or len(answer) < size:
         raise _CutError(f"it ends within {what}")
@@ -95,7 +95,7 @@ def _get(position: int, size: int, what: str) -> Generator[tuple[int, int], _Ans
 
 
 def _gif(_head: bytes) -> _Walker:
-    """Blocks up to the trailer, 0x3B."""
+    """Walk the blocks up to the trailer, 0x3B."""
     screen = yield from _get(0, 13, "its header")
     at = 13 + _palette_bytes(screen[10])
     while True:
@@ -105,7 +105,7 @@ def _gif(_head: bytes) -> _Walker:
             at += 11 + _palette_bytes(picture[8])  # with the size of an LZW code
         elif kind == b"\x21":
             at += 2
-        else:  # the trailer, or what is no GIF
+        else:  # the trailer, or no GIF
             return ""
         while size := (yield from _get(at, 1, "a picture"))[0]:
             at += 1 + size
@@ -117,7 +117,7 @@ def _palette_bytes(flags: int) -> int:
 
 
 def _y4m(head: bytes) -> _Walker:
-    """A line, and as many bytes as a picture has, for each picture."""
+    """Walk the pictures: a header line each, then a fixed number of bytes."""
     first, newline, _ = head.partition(b"\n")
     size = _y4m_bytes(first.decode("latin-1"))
     if not newline or not size:
@@ -136,7 +136,7 @@ def _y4m(head: bytes) -> _Walker:
 
 
 def _y4m_bytes(line: str) -> int:
-    """The bytes of a picture; 0 where its format is not known."""
+    """Return the bytes of a picture; 0 where its format is unknown."""
     words = {word[:1]: word[1:] for word in line.split()[1:] if word[:1] in "WHC"}
     found = re.fullmatch(r"(420|422|444|411|mono)(jpeg|paldv|mpeg2|alpha)?(?:p?(9|1\d))?", words.get("C", "420jpeg"))
     if not found or not words.get("W", "").isdecimal() or not words.get("H", "").isdecimal():
@@ -152,7 +152,7 @@ _SEGMENT, _CLUSTER = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 
 
 def _matroska(_head: bytes) -> _Walker:
-    """Elements; a segment or a cluster of unknown size, as streaming programs write them, ends with the stream."""
+    """Walk the elements; a segment or cluster of unknown size, as streaming programs write them, ends with the stream."""
     at = 0
     while data := (yield at, 12):
         if isinstance(data, int):
@@ -160,7 +160,7 @@ def _matroska(_head: bytes) -> _Walker:
         name_bytes = 9 - data[0].bit_length()
         name = data[:name_bytes]
         if name_bytes > 4:
-            return ""  # what stands behind the recording is none of it
+            return ""  # bytes after the recording do not belong to it
         if len(data) <= name_bytes or len(data) < name_bytes + (size_bytes := 9 - data[name_bytes].bit_length()):
             return "it ends within an element of Matroska"
         if size_bytes > 8:
@@ -177,7 +177,7 @@ def _matroska(_head: bytes) -> _Walker:
 
 
 def _iso(_head: bytes) -> _Walker:
-    """Boxes of MP4 and MOV; the one that runs to the end has a size of 0."""
+    """Walk the boxes of MP4 and MOV; a size of 0 marks the box that runs to the end."""
     at = 0
     while isinstance(data := (yield at, 16), bytes) and len(data) >= 8:
         size, kind = struct.unpack_from(">I4s", data)
@@ -192,7 +192,7 @@ def _iso(_head: bytes) -> _Walker:
 
 
 def _avi(_head: bytes) -> _Walker:
-    """Chunks of RIFF; programs that count a chunk's own header into its size are forgiven."""
+    """Walk the RIFF chunks; a size that counts the chunk's own header is accepted."""
     at = 0
     while isinstance(data := (yield at, 12), bytes) and data[:4] == b"RIFF" and len(data) == 12:
         size = struct.unpack_from("<I", data, 4)[0]
@@ -206,7 +206,7 @@ def _avi(_head: bytes) -> _Walker:
 
 
 def _mpegts(head: bytes) -> _Walker:
-    """Packets of 188 bytes, with 4 before them (M2TS) or 16 behind (DVB)."""
+    """Check for whole packets of 188 bytes, with 4 before them (M2TS) or 16 after them (DVB)."""
     size = _packet_bytes(head)
     length = yield _NEVER, 0
     return "it ends within a packet of MPEG-TS" if isinstance(length, int) and size and length % size else ""

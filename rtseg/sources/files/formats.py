@@ -1,4 +1,4 @@
-"""Which format of recordings a path holds, by its first bytes or its name, without any library."""
+"""Detects the format of a recording by its name or first bytes, without any library."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ _DICOM_AT, _DICOM = 128, b"DICM"  # PS3.10, 7.1: after a preamble
 
 
 def format_of(where: str) -> str:
-    """metaimage, dicom, nrrd or nifti; nothing for a path that is none of them."""
+    """Return metaimage, dicom, nrrd or nifti; "" for a path to another format."""
     named = next((name for name, suffixes in _SUFFIXES.items() if where.lower().endswith(suffixes)), "")
     return named or ("dicom" if _is_dicom(Path(where)) else "")
 
 
 def _is_dicom(path: Path) -> bool:
-    """Whether a file without a telling name is DICOM: scanners name them IM_0001 or by numbers alone."""
+    """Return whether a file with any name is DICOM: scanners name files IM_0001, or by numbers alone."""
     if not is_there(path) or not path.is_file():
         return False
     try:

@@ -1,4 +1,4 @@
-"""Still images as a stream: a folder, a glob or one file."""
+"""Reads still images as a stream: a folder, a glob or one file."""
 
 import re
 import threading
@@ -22,10 +22,10 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 
 
 class ImageFiles:
-    """The images of a folder or of a glob as frames, in natural order (2 before 10), at 25 frames a second unless told.
+    """Yields the images of a folder or glob as frames, in natural order (2 before 10), by default 25 a second.
 
-    A file that cannot be read raises SourceError after the frames before it; sizes may differ from frame to frame.
-    Raises SourceError, SourceNotFound.
+    A file that cannot be read raises SourceError after the frames before it; sizes may differ from frame to frame. Raises
+    SourceError, SourceNotFound.
     """
 
     def __init__(self, where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> None:
@@ -38,7 +38,7 @@ class ImageFiles:
 
     @property
     def info(self) -> StreamInfo:
-        """Size of the first image, frame rate, pixel size and the number of images."""
+        """Return the first image's size, the frame rate, the pixel size and the number of images."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
@@ -52,13 +52,16 @@ class ImageFiles:
 
 
 def is_images(where: str) -> bool:
-    """Whether a path names still images: a folder, a glob or a file with an image's suffix."""
+    """Return whether a path names still images: a folder, a glob or a file with an image's suffix."""
     path, there = Path(where), is_there(where)
     return (there and path.is_dir()) or path.suffix.lower() in SUFFIXES or (has_magic(where) and not there)
 
 
 def image_paths(where: str | Path) -> list[Path]:
-    """The images in a folder, of a glob, or at a plain path, in natural order. Raises SourceError, SourceNotFound."""
+    """Return the images in a folder, of a glob, or at a plain path, in natural order.
+
+    Raises SourceError, SourceNotFound.
+    """
     try:
         images = sorted((file for file in _files(str(where)) if file.suffix.lower() in SUFFIXES), key=_natural_order)
     except OSError as error:
@@ -69,7 +72,7 @@ def image_paths(where: str | Path) -> list[Path]:
 
 
 def _files(where: str) -> list[Path]:
-    """The files of a folder, the file itself, or those that a glob names."""
+    """Return the files of a folder, the file itself, or those that match a glob."""
     path = Path(where)
     if not is_there(path):  # a glob; Path.glob takes no absolute one
         return [Path(name) for name in iglob(where) if Path(name).is_file()]  # noqa: PTH207
@@ -77,10 +80,10 @@ def _files(where: str) -> list[Path]:
 
 
 def read_image(path: Path) -> Image:
-    """An image file's pixels: (H, W) where it has no colour, else (H, W, 3) RGB, uint8. Raises SourceError.
+    """Return an image file's pixels, uint8: (H, W) where it has no color, else RGB (H, W, 3). Raises SourceError.
 
-    16 bits a channel keep their upper 8, so that frames stay comparable; a palette is looked up, transparency is left out.
-    Floating point has no known white and is refused.
+    16 bits a channel keep their upper 8, so that frames stay comparable; a palette is looked up, transparency is dropped.
+    Floating point is refused, since its white is unknown.
     """
     try:
         coded = path.read_bytes()
@@ -102,7 +105,7 @@ def _decode(coded: bytes) -> npt.NDArray[Any] | None:
 
 
 def _is_cut_jpeg(coded: bytes) -> bool:
-    """Whether a JPEG lacks its end: OpenCV would fill the rest with grey and say nothing."""
+    """Return whether a JPEG lacks its end, which OpenCV would silently fill with gray."""
     return coded.startswith(b"\xff\xd8") and coded.rfind(b"\xff\xd9") < coded.rfind(b"\xff\xda")
 
 
@@ -115,7 +118,7 @@ def _to_8_bits(pixels: npt.NDArray[Any], path: Path) -> Image:
 
 
 def _without_colour_if_grey(pixels: Image) -> Image:
-    """RGB (H, W, 3) from OpenCV's BGR, or (H, W) where the three channels are one."""
+    """Return RGB (H, W, 3) of OpenCV's BGR, or (H, W) where the three channels are equal."""
     if pixels.ndim == 2:
         return pixels
     blue, green, red = cv2.split(pixels)
@@ -125,6 +128,6 @@ def _without_colour_if_grey(pixels: Image) -> Image:
 
 
 def _natural_order(path: Path) -> list[tuple[int, int | str]]:
-    """A key that sorts frame2 before frame10."""
+    """Return a sort key that puts frame2 before frame10."""
     parts = re.split(r"(\d+)", path.name)
     return [(0, int(part)) if part.isdecimal() else (1, part.lower()) for part in parts] + [(2, path.name)]

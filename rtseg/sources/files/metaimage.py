@@ -1,7 +1,7 @@
-"""MetaImage sequences (.mha, .mhd) as PLUS and 3D Slicer write them.
+"""Reads MetaImage sequences (.mha, .mhd) as PLUS and 3D Slicer write them.
 
-Written here and not taken from a library: ITK and SimpleITK read a sequence as one volume in memory, packed ones included.
-The format: itk.org/Wiki/ITK/MetaIO/Documentation; the fields of a sequence: PlusLib's documentation, "Sequence file".
+No library is used: ITK and SimpleITK load a sequence as one volume into memory, compressed ones included. The format:
+itk.org/Wiki/ITK/MetaIO/Documentation; the fields of a sequence: PlusLib's documentation, "Sequence file".
 """
 
 from math import prod
@@ -38,11 +38,11 @@ _LAST_FIELD = "ElementDataFile"
 
 
 def open_metaimage(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Sequence:
-    """The frames of a MetaImage of two dimensions, or of three of which the last is time.
+    """Open a MetaImage of two dimensions, or of three of which the last is time.
 
-    A picture is turned as its `UltrasoundImageOrientation` says, the near side at the top, and PLUS's transforms then hold for
-    it. The rate is that of the timestamps. Spacing is known where it is not 1 by 1, which stands for "unknown".
-    Raises SourceError, SourceNotFound, ConfigError.
+    An image is turned upright by its `UltrasoundImageOrientation`, the near side at the top, so that PLUS's transforms hold
+    for it. The rate follows from the timestamps. A spacing of 1 by 1 means unknown. Raises SourceError, SourceNotFound,
+    ConfigError.
     """
     path = existing(Path(where))
     try:
@@ -62,7 +62,7 @@ def open_metaimage(where: str | Path, *, fps: float | None = None, spacing_mm: S
 
 
 def _read_header(file: BinaryIO, path: Path) -> tuple[dict[str, str], TrackedFrames]:
-    """The lines `Key = Value` up to the one that says where the pixels are."""
+    """Return the `Key = Value` lines, up to the one that names the pixels' file, and the fields of single frames."""
     fields, tracked = dict[str, str](), TrackedFrames()
     while _LAST_FIELD not in fields:
         line = file.readline(_MOST_LINE)
@@ -75,7 +75,10 @@ def _read_header(file: BinaryIO, path: Path) -> tuple[dict[str, str], TrackedFra
 
 
 def _stored(fields: dict[str, str], path: Path, ends: int) -> Stored:
-    """Where the frames lie; ends: of the header, where the pixels begin if they are in the same file."""
+    """Return where the frames are stored.
+
+    ends: the header's length in bytes, where the pixels start if they are in the same file.
+    """
     if fields.get("ObjectType", "Image") != "Image" or not _is(fields, "BinaryData", "True"):
         raise SourceError(f"{path} is a MetaImage without binary pixels: save it again as .mha with BinaryData = True")
     if fields.get("UltrasoundImageType", "").startswith("RF_"):
@@ -100,7 +103,7 @@ def _is(fields: dict[str, str], key: str, default: str) -> bool:
 
 
 def _shape(fields: dict[str, str], path: Path) -> tuple[tuple[int, ...], int]:
-    """The shape of a frame, and the number of frames."""
+    """Return a frame's shape and the number of frames."""
     told = fields["DimSize"][:40]
     sizes = [int(word) for word in fields["DimSize"].split()]
     channels = int(fields.get("ElementNumberOfChannels", "1"))
@@ -114,14 +117,14 @@ def _shape(fields: dict[str, str], path: Path) -> tuple[tuple[int, ...], int]:
 
 
 def _beside(path: Path, name: str) -> Path:
-    """The pixels' file, which a header may name beside itself and nowhere else."""
+    """Return the pixels' file, which must be in the header's folder."""
     if Path(name).name != name or name.upper() == "LIST" or "%" in name:
         raise SourceError(f"{path} keeps its pixels in {name[:80]!r}: save it as .mha, which holds them itself")
     return existing(path.parent / name)
 
 
 def _spacing(text: str, orientation: Orientation) -> Spacing | None:
-    """Millimetres a pixel of the upright picture."""
+    """Return the upright image's pixel size (down, along) in mm, None where unknown."""
     words = text.split()[:2]
     along, down = (float(word) for word in words) if len(words) == 2 else (1.0, 1.0)
     down, along = orientation.turned((down, along))

@@ -1,4 +1,4 @@
-"""NIfTI sequences (.nii, .nii.gz), frame by frame."""
+"""Reads NIfTI sequences (.nii, .nii.gz), frame by frame."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from rtseg.sources.files.tracked_frames import TrackedFrames
 
 
 def open_nifti(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Sequence:
-    """The frames of a NIfTI of (x, y, t) or (x, y, 1, t): x along a row, y down a column, as they are stored.
+    """Open a NIfTI of (x, y, t) or (x, y, 1, t): x along a row, y down a column, as stored.
 
-    Pixels other than 8 bits are scaled from the least to the greatest value of the recording. Spacing and rate are known where
-    their units are. Raises SourceError, SourceNotFound, ConfigError.
+    Pixels other than 8 bits are scaled from the recording's minimum to its maximum. Spacing and rate are known where their
+    units are. Raises SourceError, SourceNotFound, ConfigError.
     """
     volume = open_volume(existing(Path(where)))
     rate = fps if fps is not None else volume.fps

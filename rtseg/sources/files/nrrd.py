@@ -1,6 +1,6 @@
-"""NRRD sequences (.nrrd, .nhdr) as PLUS and 3D Slicer write them; pynrrd reads the header, the frames are read one by one.
+"""Reads NRRD sequences (.nrrd, .nhdr) as PLUS and 3D Slicer write them; pynrrd reads the header.
 
-The format: teem.sourceforge.net/nrrd/format.html.
+Frames are read one by one. The format: teem.sourceforge.net/nrrd/format.html.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,11 +35,11 @@ for _width in (1, 2, 4, 8):
 
 
 def open_nrrd(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Sequence:
-    """The frames of an NRRD: of the axes the one of kind `list` or `time` is time, else the last of three.
+    """Open an NRRD; time is the axis of kind `list` or `time`, else the last of three.
 
-    Fields of single frames, orientation and grey levels are as in `open_metaimage`. A sequence whose time axis is the fastest
-    one, as 3D Slicer's are, is read at once, since its frames are woven into each other.
-    Raises SourceError, SourceNotFound, ConfigError.
+    Fields of single frames, orientation and gray levels are as in `open_metaimage`. A sequence with time as its fastest
+    axis, as 3D Slicer writes it, is read at once, since its frames are interleaved. Raises SourceError, SourceNotFound,
+    ConfigError.
     """
     path = existing(Path(where))
     try:
@@ -60,7 +60,7 @@ def open_nrrd(where: str | Path, *, fps: float | None = None, spacing_mm: Spacin
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines of a header. Raises ValueError where it has no end."""
+    """Yield the lines of a header. Raises ValueError where it has no end."""
     while line := file.readline(_MOST_LINE):
         if len(line) == _MOST_LINE or file.tell() > _MOST_HEADER:
             raise ValueError("its header has no end")
@@ -68,7 +68,7 @@ def _lines(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _stored(header: Mapping[str, Any], path: Path, file: BinaryIO) -> Stored:
-    """Where the frames lie. Raises SourceError."""
+    """Return where the frames are stored. Raises SourceError."""
     encoding, kind = str(header["encoding"]).lower(), str(header["type"])
     if encoding not in _PACKED or kind not in _TYPES:
         raise SourceError(f"{path} has pixels of {kind[:40]}, coded as {encoding[:40]}: save them as numbers, raw or gzip")
@@ -94,7 +94,7 @@ def _stored(header: Mapping[str, Any], path: Path, file: BinaryIO) -> Stored:
 
 
 def _axes(header: Mapping[str, Any]) -> list[str]:
-    """What each axis is, the fastest one first: s a side of the picture, c its colours, t time."""
+    """Return each axis's meaning, the fastest axis first: s a side of the image, c its colors, t time."""
     sizes = [int(size) for size in header["sizes"]]
     kinds = [str(kind) for kind in header.get("kinds", ["domain"] * len(sizes))]
     axes = [
@@ -111,7 +111,7 @@ def _axis(kind: str, size: int) -> str:
 
 
 def _spacing(header: Mapping[str, Any], orientation: Orientation) -> Spacing | None:
-    """Millimetres a pixel of the upright picture; 1 by 1 stands for unknown."""
+    """Return the upright image's pixel size (down, along) in mm; None where it is 1 by 1, which means unknown."""
     steps = [float(np.linalg.norm(row)) for row in header.get("space directions", ())] or list(header.get("spacings", ()))
     sizes, axes = header["sizes"], _axes(header)
     if len(steps) != len(axes):

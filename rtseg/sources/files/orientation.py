@@ -1,4 +1,4 @@
-"""Which way a picture lies in its file, in PLUS's letters."""
+"""Turns images upright by the orientation letters of PLUS."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,24 +14,25 @@ _STANDING, _LYING = frozenset({"MF", "UF", "MN", "UN"}), frozenset({"FM", "FU", 
 
 @dataclass(frozen=True, slots=True)
 class Orientation:
-    """PLUS's `UltrasoundImageOrientation`: the first letter tells where a row leads to, the second where a column does.
+    """Holds PLUS's `UltrasoundImageOrientation`: the direction of a row, then that of a column.
 
-    M: to the marked side of the probe, U: to the unmarked one; F: far from the probe, N: near to it. A third letter tells of
-    volumes. MF is upright, and what the transforms of PLUS mean; letters that are not known are taken for it.
+    M: to the marked side of the probe, U: to the unmarked side; F: far from the probe, N: near to it. A third letter is for
+    volumes. MF is upright, and what PLUS's transforms assume; unknown letters are treated as MF.
     """
 
-    letters: str = ""
+    letters: str = ""  # as in the file, in any case
 
     @property
     def _lies(self) -> bool:
+        """Return whether rows and columns are exchanged in the file."""
         return self.letters.upper()[:2] in _LYING
 
     def turned(self, stored: tuple[T, T]) -> tuple[T, T]:
-        """What goes down and what goes along the upright picture, such as its height and width."""
+        """Return a stored pair (down, along), such as height and width, as that of the upright image."""
         return (stored[1], stored[0]) if self._lies else stored
 
     def upright(self, image: Image) -> Image:
-        """The picture with the near side at its top and the marked side where MF has it."""
+        """Return the image with the near side at its top and the marked side where MF has it."""
         letters = self.letters.upper()[:2]
         if letters not in _STANDING | _LYING:
             return image

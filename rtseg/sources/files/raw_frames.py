@@ -1,4 +1,4 @@
-"""Frames that lie in a file one behind the other, plain or packed, as MetaImage and NRRD keep them."""
+"""Reads frames that a file stores one after the other, plain or compressed, as MetaImage and NRRD do."""
 
 import math
 import zlib
@@ -20,15 +20,15 @@ from rtseg.sources.files.tracked_frames import TrackedFrames
 from rtseg.sources.pixels.intensity import Levels, Pixels, levels_between
 
 _CHUNK = 1 << 16
-_ANY_HEADER = 47  # zlib's own word for "a zlib or a gzip header, whichever comes"
+_ANY_HEADER = 47  # zlib's code for "a zlib or a gzip header, detect which"
 
 MOST_SIDE = 16384  # pixels
-_FAR = 1 << 62  # bytes: behind the end of any file
-_MOST_WOVEN = 1 << 30  # bytes: frames that do not lie one behind the other are read all at once
+_FAR = 1 << 62  # bytes: past the end of any file
+_MOST_WOVEN = 1 << 30  # bytes: interleaved frames are read all at once
 
 
 class Inflating:
-    """The unpacked bytes of `file` from where it stands: memory stays that of one read, whatever the file promises.
+    """Decompresses `file` from its position on; memory is that of one read, whatever the file claims.
 
     has_header: false for the bare deflate stream of DICOM.
     """
@@ -38,7 +38,7 @@ class Inflating:
         self._zlib = zlib.decompressobj(_ANY_HEADER if has_header else -zlib.MAX_WBITS)
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes, fewer only where the stream ends. Raises zlib.error where it is broken."""
+        """Return the next `size` bytes, fewer only where the stream ends. Raises zlib.error where it is broken."""
         unpacked = bytearray()
         while len(unpacked) < size and not self._zlib.eof:
             packed = self._zlib.unconsumed_tail or self._file.read(_CHUNK)
@@ -49,9 +49,9 @@ class Inflating:
 
 
 class Recording(Protocol):
-    """Frames that can be read from the first to the last, as often as one likes.
+    """Declares frames that can be read from the first to the last, any number of times.
 
-    shape: of one frame, (H, W) or (H, W, 3).
+    dtype: of a pixel. shape: of one frame, (H, W) or (H, W, 3). frames: their number.
     """
 
     @property
@@ -64,35 +64,32 @@ class Recording(Protocol):
     def frames(self) -> int: ...
 
     def pixels(self) -> Iterator[Pixels]:
-        """Each frame. Raises SourceError after the last whole one."""
+        """Yield each frame. Raises SourceError after the last whole one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Where the frames of a recording lie. starts: of the first byte in `data`, -1 for "so that they end with the file".
+    """Describes where a file stores its frames, and reads them."""
 
-    shape: of one frame as it lies there, (H, W) or (H, W, 3). packed: by zlib or gzip. woven: the first pixel of every frame
-    comes first, then the second of every frame, as 3D Slicer's sequences lie.
-    """
-
-    data: Path
-    starts: int
-    packed: bool
-    dtype: "np.dtype[np.generic]"
-    shape: tuple[int, ...]
-    frames: int
+    data: Path  # the file with the pixels
+    starts: int  # of the first byte in `data`; -1: so that the frames end with the file
+    packed: bool  # by zlib or gzip
+    dtype: "np.dtype[np.generic]"  # of a pixel, with its byte order
+    shape: tuple[int, ...]  # of one frame as stored, (H, W) or (H, W, 3)
+    frames: int  # how many
     woven: bool = False
+    """The first pixel of every frame comes first, then the second of every frame, as in 3D Slicer's sequences."""
 
     def __post_init__(self) -> None:
         check_size(self.data, *self.shape[:2])
 
     @property
     def frame_bytes(self) -> int:
-        """Of one frame."""
+        """Return the bytes of one frame."""
         return prod(self.shape) * self.dtype.itemsize
 
     def pixels(self) -> Iterator[Pixels]:
-        """Each frame. Raises SourceError after the last whole one."""
+        """Yield each frame. Raises SourceError after the last whole one."""
         try:
             with self.data.open("rb") as file:
                 yield from self._read(self._at_the_first(file))
@@ -113,14 +110,14 @@ class Stored:
             return
         for index in range(self.frames):
             if self._left(stream) < self.frame_bytes:
-                raise self._cut(index)  # Python would take memory for all that is asked for
+                raise self._cut(index)  # else Python would allocate all of it
             data = stream.read(self.frame_bytes)
             if len(data) < self.frame_bytes:
                 raise self._cut(index)
             yield np.frombuffer(data, self.dtype).reshape(self.shape)
 
     def _left(self, stream: "BinaryIO | Inflating") -> float:
-        """The bytes of the file behind where `stream` is; how many a packed one has is not known."""
+        """Return the file's bytes after the position of `stream`; infinite for a compressed one, where it is unknown."""
         return math.inf if isinstance(stream, Inflating) else self.data.stat().st_size - stream.tell()
 
     def _unwoven(self, stream: "BinaryIO | Inflating") -> Iterator[Pixels]:
@@ -146,9 +143,9 @@ def open_stored(
     fps: float | None = None,
     spacing_mm: Spacing | None = None,
 ) -> Sequence:
-    """The frames upright and in 8 bits, with what is told of each.
+    """Return a source of the frames, upright and in 8 bits, with the metadata of each.
 
-    Pixels other than 8 bits are scaled from the least to the greatest value of the whole recording. Raises ConfigError.
+    Pixels other than 8 bits are scaled from the minimum to the maximum of the whole recording. Raises ConfigError.
     """
     levels = None if stored.dtype == np.uint8 else levels_between(_whole(stored))
     height, width = orientation.turned((stored.shape[0], stored.shape[1]))
@@ -166,7 +163,7 @@ def _pictures(
 
 
 def _whole(stored: Recording) -> Iterator[Pixels]:
-    """The frames up to where the file is cut off, which is told when they are played."""
+    """Yield the frames up to where the file is cut off, which is reported when they are played."""
     try:
         yield from stored.pixels()
     except SourceError:

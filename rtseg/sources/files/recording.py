@@ -1,7 +1,7 @@
-"""How a recording lies in its folder: pictures without loss, and a line of JSON for each frame.
+"""Defines how a recording is stored in its folder: lossless pictures, and a line of JSON for each frame.
 
-FOLDER/frames.jsonl      a header, a line for each frame, and at the end a line with the counts
-FOLDER/pictures-0.mkv    FFV1 in Matroska, which other programs play, too; another file where the size or the colours change
+FOLDER/frames.jsonl: a header, a line for each frame, and at the end a line with the counts. FOLDER/pictures-0.mkv: FFV1 in
+Matroska, which other programs play too; another file follows where the size or the colors change.
 """
 
 import json
@@ -19,7 +19,7 @@ from rtseg.text.safe_text import printable
 
 FORMAT = 1
 LINES = "frames.jsonl"
-PIXELS = {2: ("gray", "gray"), 3: ("bgr0", "rgb24")}  # of an image's dimensions: as FFV1 stores them, and as an array has them
+PIXELS = {2: ("gray", "gray"), 3: ("bgr0", "rgb24")}  # by an image's ndim: in FFV1, in an array
 _MOST_CORNERS, _MOST_SIDE = 1000, 16384
 _MOST_PARTS = 1 << 20
 _END_OF_TIME = 1 << 63  # nanoseconds: 292 years
@@ -27,64 +27,62 @@ _END_OF_TIME = 1 << 63  # nanoseconds: 292 years
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What became of a frame when it was recorded.
+    """Holds what was decided about a frame when it was recorded."""
 
-    captured_ns: on the clock of then. sector: the kind, the corners (x, y) and the confidence of where the ultrasound was.
-    labels: CRC-32 of the label map's bytes. dropped: frames lost before this one, by the line itself. unrecorded: frames
-    before this one that the recorder had no time for.
-    """
-
-    captured_ns: int
-    life: Life
-    reason: str
-    kind: str
-    outline: tuple[tuple[float, float], ...]
-    confidence: float
-    labels: int
-    dropped: int = 0
-    unrecorded: int = 0
+    captured_ns: int  # by the clock of that time
+    life: Life  # lifecycle state of the frame
+    reason: str  # why, in words
+    kind: str  # of the sector
+    outline: tuple[tuple[float, float], ...]  # corners (x, y) of the sector in pixels
+    confidence: float  # of the sector, 0 to 1
+    labels: int  # CRC-32 of the label map's bytes
+    dropped: int = 0  # frames that the pipeline dropped before this one
+    unrecorded: int = 0  # frames before this one that the recorder had no time for
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedFrame(Frame):
-    """A frame of a recording, with what became of it then."""
+    """Adds to a recorded frame what was decided about it then."""
 
-    decision: Decision | None = None
+    decision: Decision | None = None  # what was decided about the frame
 
 
 def pictures_name(part: int) -> str:
-    """The file of a part's pictures."""
+    """Return the name of the file with a part's pictures."""
     return f"pictures-{part}.mkv"
 
 
 def check_of(labels: Labels) -> int:
-    """CRC-32 of a label map's bytes."""
+    """Return the CRC-32 of a label map's bytes."""
     return zlib.crc32(labels.tobytes())
 
 
 def header_line(info: StreamInfo, model: str | None, surroundings: bool, version: str) -> dict[str, Any]:
-    """The first line. surroundings: whether what stands around the sector was recorded."""
+    """Return the first line. surroundings: true if the area around the sector was recorded."""
     return {"recording": FORMAT, "rtseg": version, "model": model, "surroundings": surroundings, "stream": asdict(info)}
 
 
 def frame_line(frame: Frame, decision: Decision, place: tuple[int, int]) -> dict[str, Any]:
-    """A frame's line. place: the part its picture is in, and its number there."""
+    """Return a frame's line. place: the part of its picture, and its number there."""
     origin = None if frame.origin is None else asdict(frame.origin)
     return {"index": frame.index, "place": place, **asdict(decision), "origin": origin}
 
 
 def end_line(frames: int, unrecorded: int) -> dict[str, Any]:
-    """The last line of a recording that was finished. unrecorded: all frames that the recorder had no time for."""
+    """Return the last line of a finished recording.
+
+    unrecorded: all frames that the recorder had no time for.
+    """
     return {"end": True, "frames": frames, "unrecorded": unrecorded}
 
 
 def is_end(line: bytes) -> bool:
-    """Whether a line is the last one."""
+    """Return whether a line is the last one of a finished recording."""
     return line.startswith(b'{"end":')
 
 
 def promised_frames(line: bytes) -> int | None:
-    """The number of frames that the last line of a finished recording gives; None for any other line."""
+    """Return the number of frames that the last line of a finished recording declares; None for any other line."""
     try:
         return int(json.loads(line)["frames"]) if is_end(line) else None
     except _NOT_A_LINE:
@@ -92,7 +90,7 @@ def promised_frames(line: bytes) -> int | None:
 
 
 def read_header(line: bytes) -> StreamInfo:
-    """The stream of a recording. Raises SourceError."""
+    """Return the stream's description from the first line. Raises SourceError."""
     try:
         header = json.loads(line)
         stream = header["stream"]
@@ -109,9 +107,9 @@ def read_header(line: bytes) -> StreamInfo:
 
 
 def read_line(line: bytes, not_before_ns: int = 0) -> tuple[int, tuple[int, int], Decision, Origin | None]:
-    """A frame's index, the place of its picture, its decision and its origin.
+    """Return a frame's index, the place of its picture, its decision and its origin.
 
-    not_before_ns: when the frame before it was captured. Raises SourceError, also for a frame from before that.
+    not_before_ns: when the frame before it was captured. Raises SourceError, also for an earlier frame.
     """
     try:
         values = json.loads(line)
@@ -162,7 +160,7 @@ def _integer(value: Any) -> int | None:
 
 
 def _time(value: Any, name: str) -> int:
-    """A count of frames or of nanoseconds. Raises ValueError for one that is negative or has more than 63 bits."""
+    """Return a count of frames or of nanoseconds. Raises ValueError if it is negative or has more than 63 bits."""
     number = int(value)
     if not 0 <= number < _END_OF_TIME:
         raise ValueError(f"its {name} is {value!r:.40}, which is not between 0 and 2^63")

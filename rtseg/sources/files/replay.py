@@ -1,4 +1,4 @@
-"""A recording of `rtseg run --record`, played again."""
+"""Replays a recording of `rtseg run --record`."""
 
 import logging
 import threading
@@ -32,17 +32,17 @@ from rtseg.sources.pixels.decoder import size_limit, video_stream
 _log = logging.getLogger(__name__)
 _PACES = ("original", "fast")
 _GAPS = ("wait", "skip")
-_LONG_GAP_NS = 5_000_000_000  # a longer one is reported, as it looks like a program that hangs
+_LONG_GAP_NS = 5_000_000_000  # a longer one is logged, as the program seems to hang
 _MOST_LINE = 1 << 20
 
 
 class Replay:
-    """The frames of a recording, with what became of them then, at their original pace or as fast as they are taken.
+    """Yields the frames of a recording with their decisions, at the original pace or as fast as they are taken.
 
-    Nothing is dropped, whatever the pace: what was dropped then is missing, and only that. A recording that was killed ends
-    with its last whole frame, which is said on the log; one that was finished and lacks frames now raises SourceError after
-    those that are there. gaps: "skip" leaves out pauses of more than 5 s, which are logged in any case.
-    Raises SourceError, SourceNotFound.
+    No frame is dropped, whatever the pace: only the frames dropped then are missing. A recording that was interrupted ends
+    with its last whole frame, which is logged; one that was finished and lacks frames now raises SourceError after those
+    that are left. gaps: "skip" leaves out pauses of more than 5 s, which are logged in any case. Raises SourceError,
+    SourceNotFound.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Replay:
 
     @property
     def info(self) -> StreamInfo:
-        """The stream's as it was recorded, but not live: a replay is never dropped from."""
+        """Return the recorded stream's description, but not live: no frame of a replay is dropped."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
@@ -83,7 +83,7 @@ class Replay:
             yield replace(frame, captured_ns=perf_counter_ns())
 
     def _is_skipped(self, index: int, gap_ns: int) -> bool:
-        """Whether the pause before a frame is left out; a long one is logged."""
+        """Return whether the pause before a frame is left out; log a long one."""
         if not self._paced or gap_ns <= _LONG_GAP_NS:
             return False
         what = "it is skipped" if self._skips else "it is waited for; leave such gaps out with --skip-gaps or ?gaps=skip"
@@ -91,7 +91,7 @@ class Replay:
         return self._skips
 
     def close(self) -> None:
-        """Close the files; a frame that is being waited for is not given."""
+        """Close the files; a pending frame is not yielded."""
         self._closed.set()
         with self._lock:
             self._frames.close()
@@ -101,7 +101,7 @@ class Replay:
             return None if self._closed.is_set() else next(self._frames, None)
 
     def _read(self, path: Path) -> Generator[RecordedFrame, None, None]:
-        """The frames in order, as long as both their lines and their pictures are whole."""
+        """Yield the frames in order, as long as both their lines and their pictures are whole."""
         pictures, given, before_ns = _Pictures(self._folder), 0, 0
         try:
             with _reading(path), path.open("rb") as file:
@@ -129,7 +129,10 @@ class Replay:
 
 
 def open_replay(words: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Replay:
-    """What follows `replay:`: a folder, and with `?pace=fast` no waiting between frames. Raises ConfigError, SourceError."""
+    """Open what follows `replay:`: a folder, with `?pace=fast` to play it without waiting.
+
+    Raises ConfigError, SourceError.
+    """
     if fps is not None:
         raise ConfigError("a recording has its own times: leave --fps out, or add ?pace=fast to play it without waiting")
     folder, _, options = words.partition("?")
@@ -140,21 +143,21 @@ def open_replay(words: str, *, fps: float | None = None, spacing_mm: Spacing | N
 
 
 def without_gaps(uri: str) -> str:
-    """The address of a replay that leaves out long pauses. Raises ConfigError for another kind of source."""
+    """Return the address of a replay that leaves out long pauses. Raises ConfigError for another kind of source."""
     if not uri.lower().startswith("replay:"):
         raise ConfigError("--skip-gaps is for replay:FOLDER alone: leave it out")
     return f"{uri}{'&' if '?' in uri else '?'}gaps=skip"
 
 
 class _Pictures:
-    """The pictures of a recording, part after part, each once and in order."""
+    """Reads the pictures of a recording, part after part, each once and in order."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._part, self._next = folder, -1, 0
         self._images: Generator[Image, None, None] | None = None
 
     def at(self, part: int, number: int) -> Image | None:
-        """The picture with this number in its part; None where the part ends before it. Raises SourceError."""
+        """Return the picture with this number in its part; None where the part ends before it. Raises SourceError."""
         if part != self._part:
             self.close()
             self._part, self._next, self._images = part, 0, _decoded(self._folder / pictures_name(part))
@@ -172,7 +175,7 @@ class _Pictures:
 
 
 def _decoded(path: Path) -> Generator[Image, None, None]:
-    """The pictures of one file, up to where it is cut off."""
+    """Yield the pictures of one file, up to where it is cut off."""
     try:
         with av.open(f"file:{existing(path)}", options=size_limit(), metadata_errors="replace") as container:
             stream = video_stream(container, str(path))
@@ -187,14 +190,14 @@ def _decoded(path: Path) -> Generator[Image, None, None]:
 
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
-    """The lines that were written to their end."""
+    """Yield the lines that end with a newline."""
     while (line := file.readline(_MOST_LINE)).endswith(b"\n"):
         yield line
 
 
 @contextmanager
 def _naming(path: Path, line: int) -> Iterator[None]:
-    """Name the file and the line in an error."""
+    """Add the file and the line to an error."""
     try:
         yield
     except SourceError as error:
@@ -203,7 +206,7 @@ def _naming(path: Path, line: int) -> Iterator[None]:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Turn the system's errors into ours."""
+    """Turn errors of the system into SourceError."""
     try:
         yield
     except SourceError:

@@ -1,4 +1,4 @@
-"""A recording whose pictures are read one by one: what the readers of file formats have in common."""
+"""Provides the source of frames that a file format's reader yields one by one."""
 
 import threading
 from collections.abc import Generator, Iterator
@@ -9,17 +9,17 @@ from rtseg.frame import Frame, Image, Origin, StreamInfo
 
 
 class Picture(NamedTuple):
-    """A frame's pixels, with what the file tells of it. image: None where the file says that this frame has none."""
+    """Holds a stored frame's pixels and metadata."""
 
-    image: Image | None
-    origin: Origin | None = None
+    image: Image | None  # None where the file declares that this frame has none
+    origin: Origin | None = None  # the file's metadata of the frame
 
 
 class Sequence:
-    """Gives what `pictures` reads as frames; a picture that is None leaves a gap in the index.
+    """Yields what `pictures` reads as frames; a missing image leaves a gap in the index.
 
-    pictures: holds the open file and gives it back when it is closed; it is read under a lock, so that `close` may come from
-    any thread and waits for one picture at the most.
+    pictures: holds the open file and closes it when it is closed itself. It is read under a lock, so that `close` may be
+    called from any thread and blocks for one picture at most.
     """
 
     def __init__(self, info: StreamInfo, pictures: Generator[Picture, None, None]) -> None:
@@ -29,7 +29,7 @@ class Sequence:
 
     @property
     def info(self) -> StreamInfo:
-        """Size, frame rate, pixel size and number of frames, as the file tells them."""
+        """Return size, frame rate, pixel size and number of frames, as the file declares them."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:

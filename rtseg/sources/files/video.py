@@ -1,4 +1,4 @@
-"""A video file, decoded by FFmpeg through PyAV."""
+"""Reads a video file, decoded by FFmpeg through PyAV."""
 
 import logging
 import threading
@@ -25,11 +25,11 @@ _log = logging.getLogger(__name__)
 
 
 class VideoFile:
-    """The frames of a video file of any kind that FFmpeg reads.
+    """Yields the frames of a video file of any kind that FFmpeg reads.
 
-    Of a damaged file every frame that can be read is given, and then SourceError is raised, which tells how many were lost.
-    fps: overrides the file's own; where neither is known, as in raw H.264, it is 25. decode: "cpu", or "gpu" if there is one.
-    Raises SourceError, SourceNotFound, ConfigError.
+    Of a damaged file every frame that can be read is yielded; then SourceError reports how many were lost. fps: overrides
+    the file's own rate; where neither is known, as in raw H.264, it is 25. decode: "cpu", or "gpu" if there is one. Raises
+    SourceError, SourceNotFound, ConfigError.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class VideoFile:
 
     @property
     def info(self) -> StreamInfo:
-        """Size of the first frame, frame rate, pixel size, and the number of frames where the file tells."""
+        """Return the first frame's size, the frame rate, the pixel size, and the number of frames if the file declares it."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
@@ -66,13 +66,13 @@ class VideoFile:
     def close(self) -> None:
         """Close the file and end the decoder's threads."""
         with self._lock:
-            self._images = iter(())  # the decoder lives as long as somebody holds it
+            self._images = iter(())  # the decoder lives as long as it is referenced
             if self._container is not None:
                 self._container.close()
                 self._container = None
 
     def _begin(self, hardware: HWAccel | None) -> tuple[InputContainer, VideoStream]:
-        """Open the file, to read it from its first frame on."""
+        """Open the file and start to read it from its first frame."""
         self._container = container = _open(self._path, hardware)
         stream = video_stream(container, str(self._path))
         self._by_gpu = check_taken(stream, hardware, str(self._path))
@@ -92,7 +92,7 @@ class VideoFile:
             return self._without_gpu() if self._container and self._by_gpu and self._account.lost else image
 
     def _without_gpu(self) -> Image | None:
-        """The next image and all after it from the CPU: what could not be decoded may be the GPU's fault."""
+        """Return the next image and decode all later ones on the CPU: a failure may be the GPU's fault."""
         _log.warning("%s is decoded on the CPU from frame %d on: the GPU's decoder failed", self._path, self._given)
         if self._container is not None:
             self._container.close()
@@ -110,7 +110,7 @@ class VideoFile:
 
 
 def _ending(path: Path) -> str:
-    """What is wrong with the end of a file that was played to it."""
+    """Return what is wrong with the end of a file that was played to it, or ""."""
     try:
         return file_ending(path)
     except OSError as error:
@@ -125,7 +125,7 @@ def _read_images(container: InputContainer, stream: VideoStream, account: Accoun
 
 def _open(path: Path, hardware: HWAccel | None) -> InputContainer:
     try:
-        # As a file: FFmpeg takes no name for a protocol then, and follows a playlist to other files only, not to a network.
+        # With "file:" FFmpeg mistakes no name for a protocol, and a playlist can lead to other files only, not to a network.
         return av.open(f"file:{path}", options=size_limit(), hwaccel=hardware, metadata_errors="replace")
     except (FFmpegError, OSError) as error:
         raise SourceError(

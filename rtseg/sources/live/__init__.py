@@ -1,1 +1,1 @@
-"""Live sources: cameras, screens, network streams, OpenIGTLink and standard input."""
+"""Contains the live sources: cameras, screens, network streams, OpenIGTLink and standard input."""

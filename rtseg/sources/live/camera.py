@@ -1,4 +1,4 @@
-"""A frame grabber or webcam of this machine."""
+"""Opens a frame grabber or webcam of this machine."""
 
 import sys
 from collections.abc import Callable
@@ -16,15 +16,15 @@ from rtseg.sources.live.v4l2 import V4l2Link, Wish
 from rtseg.sources.pixels.pixel_formats import FOURCC
 
 _OPTIONS = ("size", "fps", "format")
-_PIXELS = {"yuyv": "yuyv422", "nv12": "nv12", "rgb24": "rgb24", "bgr24": "bgr24", "grey": "gray"}  # FFmpeg's names
+_PIXELS = {"yuyv": "yuyv422", "nv12": "nv12", "rgb24": "rgb24", "bgr24": "bgr24", "grey": "gray"}  # names in FFmpeg
 
 
 def open_camera(
     where: str, *, fps: float | None = None, spacing_mm: Spacing | None = None, platform: str = sys.platform
 ) -> Reconnecting:
-    """A camera by its number or name, with what is asked of it: `0`, or `/dev/video0?size=1920x1080&fps=60&format=yuyv`.
+    """Open a camera by number or name: `0`, or `/dev/video0?size=1920x1080&fps=60&format=yuyv`.
 
-    Linux by V4L2; macOS and Windows by FFmpeg's devices. Raises SourceError, SourceNotFound, ConfigError.
+    Linux uses V4L2; macOS and Windows use FFmpeg's devices. Raises SourceError, SourceNotFound, ConfigError.
     """
     device, wish = parse(where)
     name = f"camera:{device}"
@@ -39,7 +39,7 @@ def open_camera(
 
 
 def parse(where: str) -> tuple[str, Wish]:
-    """The device and what is asked of it. Raises ConfigError."""
+    """Return the device and the settings requested of it. Raises ConfigError."""
     device, _, text = where.partition("?")
     options = read_options(text, _OPTIONS)
     form = options.get("format")
@@ -49,7 +49,10 @@ def parse(where: str) -> tuple[str, Wish]:
 
 
 def opener(device: str, wish: Wish, platform: str) -> Callable[[], InputContainer]:
-    """What opens a camera through FFmpeg's device of a platform. Raises ConfigError for a platform without one."""
+    """Return a function that opens a camera through the platform's FFmpeg device.
+
+    Raises ConfigError for a platform without one.
+    """
     forms = {"darwin": ("avfoundation", f"{device}:none"), "win32": ("dshow", f"video={device}")}
     if platform not in forms:
         raise ConfigError(f"cameras of {platform} are not known: pipe one in, as in `ffmpeg -i IN -f nut - | rtseg run -`")
@@ -58,7 +61,7 @@ def opener(device: str, wish: Wish, platform: str) -> Callable[[], InputContaine
 
 
 def device_options(wish: Wish) -> dict[str, str]:
-    """A wish in the words of FFmpeg's devices."""
+    """Return a request as options of FFmpeg's devices."""
     options = {"fflags": "nobuffer"}
     if wish.size:
         options["video_size"] = f"{wish.size[1]}x{wish.size[0]}"

@@ -1,25 +1,26 @@
-"""A peer's timestamps on our clock, trusted for nothing."""
+"""Maps a source's timestamps to the local clock, without trusting them."""
 
 from collections import deque
 
-_WINDOW_NS = 10_000_000_000  # a drift of 100 millionths is a millisecond in this time
+_WINDOW_NS = 10_000_000_000  # a drift of 100 ppm is one millisecond in this time
 _JUMP_NS = 1_000_000_000
 
 
 class SourceClock:
-    """Maps a source's timestamps to our clock by the least delay of the last ten seconds.
+    """Maps a source's timestamps to `time.perf_counter_ns` by the minimum delay of the last ten seconds.
 
-    The delay of a frame is its arrival minus its timestamp: an unknown offset and a transport that only ever adds. A timestamp
-    that goes back, or runs ahead of time, by more than a second is a jump: it is counted, and the mapping begins anew.
+    A frame's delay is its arrival minus its timestamp: an unknown clock offset plus a transport time that is never
+    negative. A timestamp that goes back, or runs ahead of time, by more than a second is a jump: the mapping restarts.
+    jumps: how many.
     """
 
     def __init__(self) -> None:
-        self._delays: deque[tuple[int, int]] = deque()  # arrival and delay, both rising: the first is the least in the window
-        self._last: tuple[int, int] | None = None  # timestamp and arrival
+        self._delays: deque[tuple[int, int]] = deque()  # (arrival, delay), both increasing: the first delay is the minimum
+        self._last: tuple[int, int] | None = None  # (timestamp, arrival)
         self.jumps = 0
 
     def correct(self, timestamp_ns: int, arrived_ns: int) -> int:
-        """When a frame with this timestamp was taken, on our clock and never after it arrived, in nanoseconds."""
+        """Return a frame's capture time on the local clock in nanoseconds, never later than its arrival."""
         if self._has_jumped(timestamp_ns, arrived_ns):
             self.jumps += 1
             self._delays.clear()

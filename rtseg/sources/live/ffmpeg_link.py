@@ -1,4 +1,4 @@
-"""One connection to a stream that FFmpeg reads, through PyAV: over a network, from a device, or from a pipe."""
+"""Reads one connection to a stream through FFmpeg (PyAV): over a network, from a device, or from a pipe."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -24,38 +24,36 @@ from rtseg.sources.pixels.decoder import Account, decode_packet, frame_rate, vid
 from rtseg.sources.pixels.picture import PictureReader
 
 _CLOSED = "the peer closed the connection: check that it still runs"
-_WAITED_NS = 1_000_000  # who waits this long for a packet has read all that was there
-_BEHIND_NS = 5_000_000_000
-_BLIND_NS = 8_000_000_000  # within the time that a connection has for its first picture
+_WAITED_NS = 1_000_000  # a wait this long for a packet: all received data were read
+_BEHIND_NS = 5_000_000_000  # without such a wait, until the decoder counts as too slow
+_BLIND_NS = 8_000_000_000  # less than a connection's limit for its first picture
 
 
 @dataclass(frozen=True, slots=True)
 class LinkSettings:
-    """How a stream is read.
+    """Holds the settings of a connection to a stream."""
 
-    name: for messages, without credentials. fps, spacing_mm: override what the stream says. ends: its end is an end, and not a
-    peer that is lost; so is that of a stream that says how long it is. Of the others, pictures come at the pace at which they
-    are made, and whoever never waits for one is falling behind.
-    """
-
-    name: str
-    fps: float | None = None
-    spacing_mm: Spacing | None = None
+    name: str  # for messages, without credentials
+    fps: float | None = None  # frames a second, overrides the stream's own rate
+    spacing_mm: Spacing | None = None  # pixel size (down, along) in mm, overrides the stream's own
     ends: bool = False
+    """True if the end of the data is a regular end and not a lost peer, as it is for a stream that declares its duration.
+    Pictures of other streams arrive at the pace at which they are made, so a reader that never blocks is falling behind.
+    """
 
 
 class StreamLink:
-    """The pictures of one connection, decoded without delay; damaged ones are left out, which leaves a gap in the index.
+    """Decodes the pictures of one connection without delay; a damaged one is left out, which leaves a gap in the index.
 
-    open_container: connects, with time-outs; FFmpegError and OSError that it raises are told without its words, which may hold
-    a password. account: what became of the pictures. clock: the peer's. Raises SourceError.
+    open_container: connects, with time-outs. The text of its FFmpegError or OSError may hold a password and is not
+    repeated. statistics: counts of lost and damaged frames. clock: maps the sender's timestamps. Raises SourceError.
     """
 
     def __init__(self, open_container: Callable[[], InputContainer], settings: LinkSettings) -> None:
         self._settings, self.clock = settings, SourceClock()
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
         self._closed, self.ends_corrupt = False, ""
-        self._blind_ns: int | None = None  # when the first packet came of which there is no picture yet
+        self._blind_ns: int | None = None  # arrival of the first packet that led to no picture yet
         self._read, self._images = 0, PictureReader()
         self._container: InputContainer | None = _connect(open_container, settings.name)
         self._ends = settings.ends or bool(self._container.duration)
@@ -63,7 +61,7 @@ class StreamLink:
             stream = video_stream(self._container, settings.name)
             fps = frame_rate(self._container, stream) if settings.fps is None else settings.fps
             self.account = Account(1 / fps, 0.0)
-            self._current_ns, self._held_ns = perf_counter_ns(), 0  # when all was read that was there, and held up since
+            self._current_ns, self._held_ns = perf_counter_ns(), 0  # when all data were read, and the reader's time since
             self._frames = self._play(self._container, stream)
             self._first = self._next()
             if self._first is None:
@@ -75,12 +73,12 @@ class StreamLink:
 
     @property
     def info(self) -> StreamInfo:
-        """Size of the first picture, frame rate and pixel size."""
+        """Return the size of the first picture, the frame rate and the pixel size."""
         return self._info
 
     @property
     def format(self) -> str:
-        """What was negotiated, in words: container, codec, pixels."""
+        """Return the negotiated format in words: container, codec, pixels."""
         return self._format
 
     def __iter__(self) -> Iterator[Frame]:
@@ -92,7 +90,7 @@ class StreamLink:
             self._held_ns += perf_counter_ns() - frame.captured_ns
 
     def close(self) -> None:
-        """Let go of the peer; while a packet is being waited for, that is as soon as it comes or its time-out does."""
+        """Close the connection; a read in progress releases it when its packet arrives or its time-out is over."""
         self._closed = True
         if self._lock.acquire(blocking=False):
             try:
@@ -101,7 +99,7 @@ class StreamLink:
                 self._lock.release()
 
     def _next(self) -> Frame | None:
-        """The next picture, None at the end. Raises SourceError."""
+        """Return the next picture as a frame, None at the end. Raises SourceError."""
         with self._lock:
             self._blind_ns = None
             try:
@@ -111,7 +109,7 @@ class StreamLink:
                     self._release()
 
     def _release(self) -> None:
-        self._frames = iter(())  # the decoder lives as long as somebody holds it
+        self._frames = iter(())  # the decoder lives as long as it is referenced
         if self._container is not None:
             self._container.close()
             self._container = None
@@ -122,7 +120,7 @@ class StreamLink:
             packet = self._receive(packets)
             if restarts and packet is not None:
                 restarts.before(packet)
-            for picture in decode_packet(stream, packet, self.account):  # on None what the decoder still holds
+            for picture in decode_packet(stream, packet, self.account):  # None flushes the decoder
                 self._read += 1
                 if restarts:
                     restarts.gave()
@@ -136,22 +134,22 @@ class StreamLink:
     def _packets(
         self, container: InputContainer, stream: VideoStream
     ) -> "tuple[Iterator[Packet[VideoStream]], Restarts | None]":
-        """What the decoder is fed, and who restarts it where that is needed."""
-        # Threads that each decode a frame of their own hold as many frames back; slices do not.
+        """Return the packets for the decoder, and its recovery where it is fed unit by unit, else None."""
+        # Frame threads delay the output by one frame each; slice threads do not.
         stream.thread_type = "SLICE"
         stream.codec_context.flags |= Flags.low_delay
         coder, restarts = stream.codec_context, None
         packets: Iterator[Packet[VideoStream]] = takewhile(self._goes_on, container.demux(stream))
         if is_in_pieces(container):
-            # Unit by unit, the decoder gives a picture with its last one. Without slice threads, as on one core, its error
-            # concealment would take each unit for the last.
+            # Fed unit by unit, the decoder returns a picture with its last unit. Without slice threads, as on one core, error
+            # concealment would take each unit for the last one.
             coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {**coder.options, "enable_er": "0"}
             packets, restarts = whole_units(packets, on_wrong=coder.flush_buffers), Restarts(coder.flush_buffers)
         self._format = f"{container.format.name}, {coder.name}, {coder.pix_fmt or 'unknown pixels'}"
         return packets, restarts
 
     def _receive(self, packets: "Iterator[Packet[VideoStream]]") -> "Packet[VideoStream] | None":
-        """The next packet, None at an end. Raises SourceError where the peer is silent, gone, or too fast."""
+        """Return the next packet, None at the end. Raises SourceError where the peer is silent, gone, or too fast."""
         asked_ns = perf_counter_ns()
         packet, problem = _next_packet(packets)
         if packet is None and not (problem == _CLOSED and self._ends):
@@ -162,7 +160,7 @@ class StreamLink:
         return packet
 
     def _goes_on(self, _packet: "Packet[VideoStream]") -> bool:
-        """Whether packets are wanted still, though none gives a picture. Raises SourceError after some seconds of that."""
+        """Return whether to read on. Raises SourceError after some seconds of packets without a picture."""
         now_ns = perf_counter_ns()
         self._blind_ns = self._blind_ns or now_ns
         if now_ns - self._blind_ns > _BLIND_NS and not self._ends:
@@ -176,7 +174,7 @@ class StreamLink:
         behind_ns = now_ns - self._current_ns
         if waited_ns > _WAITED_NS or self._ends:
             self._current_ns, self._held_ns = now_ns, 0
-        elif behind_ns > _BEHIND_NS and self._held_ns < behind_ns / 2:  # else it is the reader who takes his time
+        elif behind_ns > _BEHIND_NS and self._held_ns < behind_ns / 2:  # else the reader is the slow part
             raise SourceError("pictures come faster than they can be decoded here: lower the stream's size or its rate")
 
     def _frame(self, picture: VideoFrame, stream: VideoStream) -> Frame:
@@ -193,12 +191,12 @@ class StreamLink:
 
 
 def _next_packet(packets: "Iterator[Packet[VideoStream]]") -> "tuple[Packet[VideoStream] | None, str]":
-    """The next packet with pictures in it, or None and why there is none. Raises SourceError."""
+    """Return the next packet that holds data, or None and the reason. Raises SourceError."""
     try:
         packet = next((packet for packet in packets if packet.size), None)
         return packet, "" if packet else _CLOSED
     except RtsegError:
-        raise  # it is an OSError too
+        raise  # a SourceError is an OSError too
     except AvEnd:
         return None, _CLOSED
     except ExitError:

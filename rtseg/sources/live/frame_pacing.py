@@ -1,4 +1,4 @@
-"""The rhythm of a live stream that is worked on more slowly than it comes: when the next frame is worth a wait."""
+"""Decides when a slow consumer of a live stream should wait for the next frame."""
 
 from collections import deque
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from statistics import median
 from threading import Condition
 from time import perf_counter_ns
 
-_WORTH = 0.25  # of a period: whoever waited longer would show fewer frames for it
-_LATE = 0.06  # of a period: a frame that is later than this is not waited for
-_NEWEST = 9  # periods, and times of work, whose median counts
+_WORTH = 0.25  # of a period: a longer wait would cost frames
+_LATE = 0.06  # of a period: how late a frame may be and is still waited for
+_NEWEST = 9  # periods, and work times, in each median
 
 
 class Rhythm:
-    """Knows when frames come and when they are worked on, in nanoseconds of one clock.
+    """Measures when frames arrive and how long the work on one takes, in nanoseconds of one clock.
 
-    Whoever is slower than the stream finds a frame each time he asks, which is half a period old on average. Where the next
-    one is due within a quarter of a period, it is the better one: what comes of it is younger by more than the wait. Whoever
-    keeps up is never told to wait, since he would lose a frame by it.
+    A consumer slower than the stream always finds a frame, which is half a period old on average. If the next frame is due
+    within a quarter of a period, its result is younger by more than the wait. A consumer that keeps up never waits, since
+    it would lose a frame.
     """
 
     def __init__(self) -> None:
@@ -25,29 +25,32 @@ class Rhythm:
         self._taken_ns: int | None = None
 
     def came(self, now_ns: int) -> None:
-        """A frame is here."""
+        """Record that a frame arrived."""
         if self._came_ns is not None:
             self._periods.append(now_ns - self._came_ns)
         self._came_ns = now_ns
 
     def taken(self, now_ns: int) -> None:
-        """Work on a frame begins."""
+        """Record that the work on a frame begins."""
         self._taken_ns = now_ns
 
     def asked(self, now_ns: int) -> None:
-        """Work on the frame is done."""
+        """Record that the work on the frame is done."""
         if self._taken_ns is not None:
             self._works.append(now_ns - self._taken_ns)
             self._taken_ns = None
 
     def await_next(self, changed: Condition, is_next: Callable[[], bool]) -> None:
-        """Wait, with the lock of `changed` held, until the frame after the newest is here, as long as it is worth it."""
+        """Wait for the frame after the newest, for `max_wait_s` at most.
+
+        changed: is locked by the caller, and notified of new frames. is_next: returns true once that frame arrived.
+        """
         patience_s = self.patience_s(perf_counter_ns())
         if patience_s:
             changed.wait_for(is_next, patience_s)
 
     def patience_s(self, now_ns: int) -> float:
-        """For how many seconds the frame after the newest is worth waiting for; 0: the newest is to be taken at once."""
+        """Return for how many seconds to wait for the frame after the newest; 0: take the newest at once."""
         if self._came_ns is None or not self._periods or not self._works:
             return 0.0
         period_ns = median(self._periods)

@@ -1,31 +1,31 @@
-"""An H.264 decoder that is fed unit by unit, and how it gets on after a picture that never became whole."""
+"""Restores an H.264 decoder that is fed unit by unit after a picture that stayed incomplete."""
 
 from collections.abc import Callable
 
 from av import Packet
 from av.video.stream import VideoStream
 
-_HEADER = 4  # where a unit's header is: behind FFmpeg's start code
-_KEY = (5, 7)  # the types of unit in which a picture begins that needs none before it: IDR slice, sequence parameter set
-_MISSED = 3  # pictures in a row; one alone may be a field, or held back to be put in order
-_MANY = 1000  # before the first picture there may be any number that give nothing: the stream was joined between key frames
+_HEADER = 4  # of a unit's header, behind FFmpeg's start code
+_KEY = (5, 7)  # NAL unit types of a key frame: IDR slice, sequence parameter set
+_MISSED = 3  # pictures in a row; one may be a field, or reordered
+_MANY = 1000  # initial count: a stream that is joined between key frames starts without output
 
 
 class Restarts:
-    """Makes the decoder forget what it was at, once it gives no pictures any more.
+    """Flushes the H.264 decoder when it stops returning pictures, so that decoding resumes at the next key frame.
 
-    Of a picture that lacks a slice FFmpeg's decoder awaits the rest, takes every unit that comes for it, and refuses all that
-    do not fit: the key frames too, and for ever. flush: empties it; pictures come again from the next key frame on.
+    After a picture that lacks a slice, FFmpeg's decoder keeps expecting the rest and rejects every unit that does not fit,
+    key frames included. flush: empties the decoder.
     """
 
     def __init__(self, flush: Callable[[], object]) -> None:
         self._flush = flush
-        self._pts: int | None = None  # of the picture at hand
-        self._begun = _MANY  # pictures since the last one that came out, with that at hand
+        self._pts: int | None = None  # of the current picture
+        self._begun = _MANY  # pictures since the last output, the current one included
         self._is_fresh = False
 
     def before(self, unit: "Packet[VideoStream]") -> None:
-        """To be told of each unit before the decoder gets it."""
+        """Register a unit before it is decoded, and flush the decoder where it is stuck."""
         if unit.pts != self._pts:
             self._pts, self._begun, self._is_fresh = unit.pts, self._begun + 1, False
         missed = self._begun - 1
@@ -34,7 +34,7 @@ class Restarts:
             self._is_fresh = True
 
     def gave(self) -> None:
-        """To be told of each picture that came out."""
+        """Register a picture that the decoder returned."""
         self._begun = 0
 
 

@@ -1,4 +1,4 @@
-"""H.264 as RTP brings it: each NAL unit as soon as it is whole, and not when the next picture has begun."""
+"""Assembles H.264 NAL units from RTP packets as soon as each is complete, not when the next picture begins."""
 
 from collections.abc import Callable, Iterator
 from typing import cast
@@ -9,38 +9,38 @@ from av.video.stream import VideoStream
 
 from rtseg.errors import SourceError
 
-_START = b"\0\0\0\1"  # FFmpeg's, in front of each unit
-_BEFORE = len(_START) + 1  # what the first piece of a unit has in front of its share: the unit's header too
-_NEARLY = 4  # bytes by which full pieces differ: some senders fill the first one less
-_PROOF, _PROOF_IN_PIECES = 30, 2  # units
+_START = b"\0\0\0\1"  # FFmpeg's start code, in front of each unit
+_BEFORE = len(_START) + 1  # bytes in front of the first piece's payload: start code and unit header
+_NEARLY = 4  # bytes by which full pieces may differ: some senders fill the first one less
+_PROOF, _PROOF_IN_PIECES = 30, 2  # units whose end was found right, before the rule is used
 _MOST = 1 << 25  # bytes of a unit
 _NO_PARSER = 0x20  # AVFMT_FLAG_NOPARSE
 
 
 class NalUnits:
-    """Joins the pieces in which RTP brings NAL units (RFC 6184, FU-A), as FFmpeg hands them out without its parser.
+    """Joins the pieces of NAL units in RTP (RFC 6184, FU-A), as FFmpeg returns them without its parser.
 
-    Which piece ends a unit FFmpeg knows and does not tell, and its parser learns it from the next picture: one frame period
-    late. But senders fill every piece up to the last, so that a shorter one is the end. This is believed of a connection once
-    it was so for 30 units, 2 of them in pieces where there are such, and never again where it was once wrong. on_wrong: called
-    when a unit was given out that was not whole; what else there is of its picture is left out.
+    FFmpeg does not report which piece ends a unit; its parser learns it from the next picture, one frame period late. But
+    senders fill every piece except the last, so a shorter piece is the end. The rule is used once it held for 30 units, 2
+    of them in pieces if there are such, and never again after it failed. on_incomplete: called when an incomplete unit was
+    returned; the rest of its picture is left out.
     """
 
     def __init__(self, on_wrong: Callable[[], object]) -> None:
         self._on_wrong = on_wrong
-        self._pieces: list[Packet[VideoStream]] = []  # of the unit at hand
+        self._pieces: list[Packet[VideoStream]] = []  # of the current unit
         self._bytes = self._full = self._right = self._right_in_pieces = self._in_pieces = 0
         self._ended = self._given = self._refuted = False
-        self._spoiled: int | None = None  # the time of a picture that is left out
+        self._spoiled: int | None = None  # presentation time of a picture that is left out
 
     @property
     def is_sure(self) -> bool:
-        """Whether a shorter piece is taken for the end."""
+        """Return whether a shorter piece counts as the end of a unit."""
         in_pieces = not self._in_pieces or self._right_in_pieces >= _PROOF_IN_PIECES
         return self._right >= _PROOF and in_pieces and not self._refuted
 
     def add(self, piece: "Packet[VideoStream]") -> "Iterator[Packet[VideoStream]]":
-        """The units that are whole now that `piece` came. Raises SourceError for one that never ends."""
+        """Yield the units that `piece` completes. Raises SourceError for a unit that never ends."""
         if self._spoiled is not None and piece.pts == self._spoiled:
             return
         begins = bytes(memoryview(piece)[: len(_START)]) == _START
@@ -56,18 +56,18 @@ class NalUnits:
             self._given = True
 
     def rest(self) -> "Iterator[Packet[VideoStream]]":
-        """The unit at hand, as far as it came and was not given out."""
+        """Yield the current unit as far as it was received, unless it was returned before."""
         if self._pieces and not self._given:
             yield _joined(self._pieces)
 
     def _begin(self) -> None:
-        """Another unit begins: what was taken for the end of the one before was one."""
+        """Start another unit, which confirms the end found for the one before."""
         self._right += self._ended
         self._right_in_pieces += self._ended and len(self._pieces) > 1
         self._pieces, self._bytes, self._given = [], 0, False
 
     def _go_on(self) -> None:
-        """The unit has another piece: what was taken for its end was none."""
+        """Continue the unit, which refutes an end found for it."""
         self._in_pieces += len(self._pieces) == 1
         self._refuted = self._refuted or self._ended
         if self._given:
@@ -82,18 +82,21 @@ class NalUnits:
 
     def _is_short(self, size: int) -> bool:
         if size > self._full + _NEARLY:
-            self._right = self._right_in_pieces = 0  # what was seen so far was measured by another size
+            self._right = self._right_in_pieces = 0  # the ends so far were found by a smaller size
         self._full = max(self._full, size)
         return size < self._full - _NEARLY
 
 
 def is_in_pieces(container: InputContainer) -> bool:
-    """Whether FFmpeg gives what a container holds without its parser, as `fflags=noparse` has it."""
+    """Return whether FFmpeg reads the container without its parser, as `fflags=noparse` sets it."""
     return bool(container.flags & _NO_PARSER)
 
 
 def whole_units(packets: "Iterator[Packet[VideoStream]]", on_wrong: Callable[[], object]) -> "Iterator[Packet[VideoStream]]":
-    """The NAL units of RTP packets, with their times. on_wrong: as of NalUnits. Raises SourceError."""
+    """Yield the NAL units of RTP packets, with their times. Raises SourceError.
+
+    on_incomplete: as in `NalUnitAssembler`.
+    """
     units = NalUnits(on_wrong)
     for packet in packets:
         if packet.size:

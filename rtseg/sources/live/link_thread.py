@@ -1,4 +1,4 @@
-"""A link that is opened and read in a thread of its own, so that nobody waits for a peer longer than he wants."""
+"""Opens and reads a link in its own thread, so that a silent peer does not block the caller."""
 
 import threading
 from collections.abc import Callable
@@ -9,15 +9,15 @@ from rtseg.frame import Frame, StreamInfo
 from rtseg.sources.base import Source
 from rtseg.sources.live.frame_pacing import Rhythm
 
-_JOIN_S = 0.5  # a link that waits for a silent peer is left to its own time-out
+_JOIN_S = 0.5  # a link that is blocked by a silent peer for longer is left to its own time-out
 
 
 class LinkReader:
-    """Opens one link, and holds one frame of it until that is taken: the link waits meanwhile, so that nothing queues up here.
+    """Opens one link and holds one frame until it is taken; the link blocks meanwhile, so that no queue grows.
 
-    newest: the link does not wait; a newer frame takes the place of the one that is held, which leaves a gap in the index.
-    expect: is told of each frame in the link's thread, before it can be taken.
-    `close` is at once: the thread ends, and closes the link, as soon as the link's own call returns.
+    newest: the link does not block; a newer frame replaces the held one, which leaves a gap in the index. expect: called
+    with each frame in the link's thread, before the frame can be taken. After `close` the thread ends, and closes the link,
+    as soon as the link's own call returns.
     """
 
     def __init__(
@@ -35,11 +35,14 @@ class LinkReader:
 
     @property
     def link(self) -> Source | None:
-        """The link, once it is open."""
+        """Return the link, None until it is open."""
         return self._link
 
     def opened(self, timeout_s: float) -> StreamInfo:
-        """Wait until the link is open. Raises SourceError after `timeout_s`, and what opening raised."""
+        """Return the link's description once it is open.
+
+        Raises SourceError after `timeout_s`, and what opening raised.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._info or self._over or self._closed, timeout_s)
             if self._info is not None:
@@ -48,13 +51,13 @@ class LinkReader:
         raise SourceError(f"no stream within {timeout_s:g} s: check that the peer sends, and the network between")
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether there is something to take within `timeout_s`: a frame, the end, or an error."""
+        """Return whether a frame, the end, or an error is there to take within `timeout_s`."""
         with self._changed:
             self._rhythm.asked(perf_counter_ns())
             return self._changed.wait_for(lambda: self._frame is not None or self._over or self._closed, timeout_s)
 
     def take(self) -> Frame | None:
-        """The frame that is held; None at the end. Raises what the link raised, after its last frame was taken."""
+        """Return the held frame; None at the end. Raises what the link raised, after its last frame was taken."""
         with self._changed:
             if self._newest and (held := self._frame) is not None:
                 self._rhythm.await_next(self._changed, lambda: self._frame is not held or self._over or self._closed)
@@ -66,7 +69,10 @@ class LinkReader:
             return frame
 
     def keep_newest(self, expect: Callable[[Frame], None] | None = None) -> None:
-        """From now on the newest frame is held, and the link waits for nobody; expect: is told of each frame from now on."""
+        """Hold the newest frame from now on, so that the link never blocks.
+
+        expect: called with each frame from now on, in the link's thread.
+        """
         with self._changed:
             self._newest, self._expect = True, expect
             self._changed.notify_all()
@@ -77,10 +83,10 @@ class LinkReader:
             if error is not None:
                 raise error
         finally:
-            del error  # or it and its traceback hold each other, and this reader with its decoder, until the collector comes by
+            del error  # else error and traceback form a cycle, which keeps this reader and its decoder
 
     def close(self) -> None:
-        """Let go of the link; a reader that waits here wakes up."""
+        """Close the link and wake a blocked reader."""
         with self._changed:
             self._closed, link = True, self._link
             self._changed.notify_all()
@@ -89,7 +95,7 @@ class LinkReader:
         self.ended(_JOIN_S)
 
     def ended(self, timeout_s: float) -> bool:
-        """Whether the thread is gone within `timeout_s`."""
+        """Return whether the thread ends within `timeout_s`."""
         if self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -98,9 +104,9 @@ class LinkReader:
         try:
             self._read(self._open())
         except RtsegError as error:
-            # Its traceback leads back here: a circle, which would keep a decoder's memory until the collector comes by.
+            # Its traceback refers to this reader: that cycle would keep the decoder's memory until garbage collection.
             self._error = error.with_traceback(None)
-        except Exception as error:  # noqa: BLE001  whatever it is, `opened` or `take` raises it
+        except Exception as error:  # noqa: BLE001  `wait_until_open` or `take` raises it
             self._error = error
         finally:
             with self._changed:
@@ -121,7 +127,7 @@ class LinkReader:
             link.close()
 
     def _hand_over(self, frame: Frame) -> bool:
-        """Hold the frame once the one before is taken; False where the link was closed meanwhile."""
+        """Hold the frame once the one before is taken; return false if the reader was closed meanwhile."""
         if self._expect:
             self._expect(frame)
         with self._changed:

@@ -1,4 +1,4 @@
-"""Streams over a network: what FFmpeg is told, so that a picture comes at once and nothing is waited for long."""
+"""Opens network streams, with FFmpeg's options set for low delay and short time-outs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,12 +19,12 @@ from rtseg.sources.live.reconnect import LinkLimits, Reconnecting
 from rtseg.sources.pixels.decoder import size_limit
 from rtseg.sources.pixels.nvdec import CPU, OPTION, accelerator
 
-# FFmpeg's names and units (microseconds, bytes). `fflags=nobuffer` is not among them, though many advise it: it throws away the
-# packets that were read to recognise the stream, with the key frame, and the first picture waits for the next one.
-# `fflags=noparse`, for H.264 by RTSP over TCP: FFmpeg's parser ends a picture where the next begins, and nal.py does not wait.
+# FFmpeg's names and units (microseconds, bytes). `fflags=nobuffer` is left out, though often advised: it discards the packets
+# that were read to detect the stream, the key frame included, so the first picture comes with the next key frame.
+# `fflags=noparse` is for H.264 by RTSP over TCP: FFmpeg's parser ends a picture where the next begins, h264_units.py at once.
 _PROBE = {"analyzeduration": "500000", "fpsprobesize": "3"}
 _WEB = {**_PROBE, "multiple_requests": "1"}
-# What a stream may lead to, e.g. by a playlist: never to files. No address may set it.
+# The protocols that a stream may open, e.g. by a playlist: never files. No address may set them.
 _ALLOWED_WEB = "http,https,tcp,tls,crypto,httpproxy"
 _ALLOWED = f"{_ALLOWED_WEB},rtsp,rtsps,rtp,srtp,udp,srt"
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -32,27 +32,24 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How a kind of stream is opened.
+    """Holds how a kind of stream is opened."""
 
-    options: for FFmpeg, by default. own: names of further ones that an address may set. open_s, read_s: time-outs.
-    """
-
-    options: Mapping[str, str]
-    own: frozenset[str] = frozenset()
-    open_s: float = 5.0
-    read_s: float = 1.5
-    limits: LinkLimits = field(default_factory=LinkLimits)
+    options: Mapping[str, str]  # FFmpeg's options by default
+    own: frozenset[str] = frozenset()  # names of further options that an address may set
+    open_s: float = 5.0  # time-out of the connection in seconds
+    read_s: float = 1.5  # time-out of one read in seconds
+    limits: LinkLimits = field(default_factory=LinkLimits)  # of the source that reconnects
 
     @property
     def known(self) -> frozenset[str]:
-        """The names of all options that an address may set."""
+        """Return the names of all options that an address may set."""
         return frozenset(self.options) | self.own | {OPTION}
 
 
 _RTSP = Protocol(
     {**_PROBE, "rtsp_transport": "tcp", "max_delay": "100000", "fflags": "noparse"},
     frozenset({"probesize", "buffer_size", "user_agent"}),
-    read_s=1.2,  # a length spoilt on the way makes FFmpeg wait for what never comes: back within two seconds nevertheless
+    read_s=1.2,  # a corrupted length blocks FFmpeg until this time-out; reconnecting then takes less than two seconds
 )
 _UDP = Protocol(
     {**_PROBE, "buffer_size": "2097152", "fifo_size": "20000", "overrun_nonfatal": "1"},
@@ -60,7 +57,7 @@ _UDP = Protocol(
 )
 _TCP = Protocol(_PROBE, frozenset({"probesize", "fflags", "format"}))
 _HTTP = Protocol(_WEB, frozenset({"probesize", "fflags", "user_agent", "headers", "format"}))
-# Segments come in bursts, some seconds apart.
+# HLS segments arrive in bursts, some seconds apart.
 _HLS = Protocol(
     {**_WEB, "live_start_index": "-1"}, _HTTP.own, open_s=15, read_s=20, limits=LinkLimits(20.0, stalled_s=10.0, lost_s=30.0)
 )
@@ -70,9 +67,9 @@ PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
 
 
 def open_network(uri: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Reconnecting:
-    """A live stream by its address; options of FFmpeg's, or decode=gpu, may follow in the fragment: `#rtsp_transport=udp`.
+    """Open a live stream by its address; options may follow in the fragment: `#rtsp_transport=udp`.
 
-    Raises SourceError, ConfigError.
+    The options are FFmpeg's, or decode=gpu. Raises SourceError, ConfigError.
     """
     protocol = protocol_of(uri)
     host(uri)
@@ -84,7 +81,7 @@ def open_network(uri: str, *, fps: float | None = None, spacing_mm: Spacing | No
 
 
 def protocol_of(uri: str) -> Protocol:
-    """The protocol of an address."""
+    """Return the protocol of an address."""
     scheme = uri.partition(":")[0].lower()
     is_list = uri.partition("#")[0].partition("?")[0].lower().endswith(".m3u8")
     return _HLS if scheme in ("http", "https") and is_list else PROTOCOLS[scheme]
@@ -93,7 +90,7 @@ def protocol_of(uri: str) -> Protocol:
 def _open(address: str, protocol: Protocol, given: Mapping[str, str] = _NONE) -> InputContainer:
     options = {**protocol.options, **given}
     if "fflags" not in given and options.get("rtsp_transport", "tcp") != "tcp":
-        options.pop("fflags", None)  # where pieces are lost, the parser puts right what is left
+        options.pop("fflags", None)  # where packets are lost, the parser repairs the rest
     container = _connect(address, protocol, options)
     if not is_in_pieces(container) or all(one.name == "h264" for one in _coders(container)):
         return container
@@ -125,7 +122,7 @@ def _connect(address: str, protocol: Protocol, options: Mapping[str, str]) -> In
     except FFmpegError:
         if monotonic() - started < protocol.open_s:
             raise
-        raise TimeoutError from None  # which some protocols call invalid data
+        raise TimeoutError from None  # some protocols report a time-out as invalid data
     raise SourceError(
         f"the FFmpeg inside PyAV does not know {scheme}://: pipe it in, as in "
         f"`ffmpeg -i {scheme}://HOST:PORT -c copy -f mpegts - | rtseg run -`"

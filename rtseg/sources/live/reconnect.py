@@ -1,4 +1,4 @@
-"""A live source that outlives its connections."""
+"""Keeps a live source running when its connection is lost."""
 
 import logging
 import threading
@@ -17,39 +17,35 @@ from rtseg.text.safe_text import safe_text
 
 _log = logging.getLogger(__name__)
 
-_KEPT_EVENTS = 1000  # of an endless stream; `counts` knows of all
+_KEPT_EVENTS = 1000  # the newest of an endless stream; `counts` includes all
 _STANDS = "frames come, but their timestamps stand still"
 _LAST = (LinkState.ENDED, LinkState.FAILED)
-_ALARMS = (LinkState.STALLED, LinkState.LOST)  # what fails is raised
+_ALARMS = (LinkState.STALLED, LinkState.LOST)  # FAILED is raised instead
 
 
 @dataclass(frozen=True, slots=True)
 class LinkLimits:
-    """How long a live source waits for what; in seconds.
+    """Holds the time limits of a live source, in seconds."""
 
-    open_s: for a connection and its first picture. stalled_s: without a frame, until the source is called stalled (three
-    frame periods at least). lost_s: without a frame, until the connection is given up. backoff_s, backoff_max_s: the first and
-    the longest pause before another try; each pause doubles, and a random part of up to its half is taken off, so that many
-    clients of one peer do not come back at once. wait_s: for the peer at the very first, 0 where it must be there.
-    give_up_s: without any connection, until the source has failed; None for never. seed: of the random part.
-    """
-
-    open_s: float = 10.0
-    stalled_s: float = 1.0
-    lost_s: float = 5.0
-    backoff_s: float = 0.1
+    open_s: float = 10.0  # for a connection and its first picture
+    stalled_s: float = 1.0  # without a frame, until the source counts as stalled (three frame periods at least)
+    lost_s: float = 5.0  # without a frame, until the connection is given up
+    backoff_s: float = 0.1  # the first pause before another attempt; each pause doubles
     backoff_max_s: float = 1.0
-    wait_s: float = 0.0
-    give_up_s: float | None = None
-    seed: int | None = None
+    """The longest pause. A random part of up to its half is taken off each, so that many clients of one peer do not return
+    at once.
+    """
+    wait_s: float = 0.0  # for the peer at the first opening; 0 where it must be there
+    give_up_s: float | None = None  # without any connection, until the source has failed; None: never
+    seed: int | None = None  # of the random part
 
 
 class Reconnecting:
-    """Plays link after link as one live stream, whose index only grows and has a gap where frames were lost.
+    """Plays one connection after another as one live stream; its index has a gap where frames were lost.
 
-    open_link: makes one connection; the link it returns raises SourceError where that breaks, and ends where the stream does.
-    name: what the log calls it, without credentials. on_event: is told of each event, in the thread where it happens.
-    events: the newest of them. counts: how often each state was entered. Raises what the first opening raises.
+    open_link: makes one connection; the link raises SourceError where it breaks, and ends where the stream does. name: used
+    in the log, without credentials. on_event: called with each event, in the thread where it occurs. events: the newest of
+    them. counts: how often each state was entered. Raises what the first opening raises.
     """
 
     def __init__(
@@ -65,7 +61,7 @@ class Reconnecting:
         self._closed, self._telling = threading.Event(), threading.Lock()
         self.events: deque[Event] = deque(maxlen=_KEPT_EVENTS)
         self.counts = dict.fromkeys(LinkState, 0)
-        self._last: Frame | None = None  # given, with our index
+        self._last: Frame | None = None  # the last frame yielded, with this source's index
         self._base, self._moved_ns = 0, 0
         self._reader: LinkReader | None = None
         self._newest = False
@@ -75,22 +71,22 @@ class Reconnecting:
 
     @property
     def state(self) -> LinkState:
-        """How the source stands with its peer."""
+        """Return the present state of the connection."""
         return self.events[-1].state
 
     @property
     def reconnects(self) -> int:
-        """How often another connection took the place of one that was lost."""
+        """Return how often a lost connection had to be opened again."""
         return self.counts[LinkState.REOPENING]
 
     @property
     def link(self) -> Source | None:
-        """The newest connection, None while it is being opened."""
+        """Return the newest connection, None while it is being opened."""
         return self._linked().link
 
     @property
     def info(self) -> StreamInfo:
-        """Of the newest link; a frame may have another size."""
+        """Return the description of the newest link; a frame may have another size."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
@@ -105,33 +101,33 @@ class Reconnecting:
             self._reopen()
 
     def keep_newest(self, expect: Callable[[Frame], None] | None = None) -> None:
-        """From now on a frame that nobody took is dropped for a newer one, and the peer is never held up.
+        """Drop a frame that was not taken for a newer one from now on, so that the peer is never blocked.
 
-        expect: is told of each frame, in the thread that reads it and before it can be taken; its index is the link's own.
+        expect: called with each frame in the reading thread, before the frame can be taken; its index is the link's own.
         """
         self._newest, self._expect = True, expect
         self._linked().keep_newest(expect)
 
     def close(self) -> None:
-        """Let go of the peer, from any thread and at once, whatever is being waited for."""
+        """Close the connection from any thread and at once, whatever is in progress."""
         self._closed.set()
         if self._reader is not None:
             self._reader.close()
         self._tell(LinkState.ENDED, "closed")
 
     def _frames(self) -> Iterator[Frame]:
-        """What one link gives."""
+        """Yield the frames of one link, with this source's index."""
         first = True
         while (frame := self._next()) is not None:
             if first:
                 self._base = self._first_index(frame) - frame.index
-            elif self._last and self._base + frame.index <= self._last.index:  # a link that counts wrongly is put right
+            elif self._last and self._base + frame.index <= self._last.index:  # corrects a link whose index goes back
                 self._base = self._last.index + 1 - frame.index
             first = False
             yield self._counted(replace(frame, index=self._base + frame.index))
 
     def _next(self) -> Frame | None:
-        """The link's next frame, None at its end. Raises SourceError where it is dead."""
+        """Return the link's next frame, None at its end. Raises SourceError where it gives none within the limits."""
         reader, stalled_s = self._linked(), max(self._limits.stalled_s, 3 / self._info.fps)
         if not reader.wait(stalled_s):
             self._tell(LinkState.STALLED, f"no frame for {stalled_s:.1f} s")
@@ -141,7 +137,7 @@ class Reconnecting:
         return reader.take()
 
     def _counted(self, frame: Frame) -> Frame:
-        """Remember the frame, and what it says of the stream's state."""
+        """Store the frame as the last one, and record a change of the stream's state."""
         state = LinkState.STALLED if self._stands_still(frame) else LinkState.LIVE
         if self.state is not state:
             self._tell(
@@ -151,27 +147,27 @@ class Reconnecting:
         return frame
 
     def _stands_still(self, frame: Frame) -> bool:
-        """Whether the peer repeats one timestamp for as long as a stall takes."""
+        """Return whether the peer has repeated one timestamp for as long as a stall takes."""
         stamp, before = _timestamp(frame), _timestamp(self._last)
         if stamp is None or stamp != before:
             self._moved_ns = frame.captured_ns
         return frame.captured_ns - self._moved_ns > self._limits.stalled_s * 1e9
 
     def _first_index(self, frame: Frame) -> int:
-        """Where a link's count begins: behind as many frames as the outage took, and one at the least."""
+        """Return the index of a link's first frame: it skips as many frames as the outage took, and one at least."""
         if self._last is None:
             return frame.index
         away_ns = frame.captured_ns - self._last.captured_ns
         return self._last.index + 1 + max(1, round(away_ns / self._info.period_ns) - 1)
 
     def _reopen(self) -> None:
-        """Make another connection, however long that takes. Raises SourceError where the source has failed."""
+        """Open another connection. Raises SourceError where the source has failed."""
         if not self._closed.is_set():
             self._tell(LinkState.REOPENING, "")
             self._info = self._connect(self._limits.give_up_s)
 
     def _connect(self, patience_s: float | None) -> StreamInfo:
-        """Try until a link is open, or patience is over. Raises what the last try raised."""
+        """Try until a link is open, for `patience_s` at most (None: for ever). Raises what the last attempt raised."""
         started_ns, pause_s = perf_counter_ns(), self._limits.backoff_s
         while True:
             try:
@@ -187,7 +183,7 @@ class Reconnecting:
             pause_s = min(2 * pause_s, self._limits.backoff_max_s)
 
     def _try_to_open(self) -> StreamInfo:
-        """One connection; the one before is gone by then, so that a peer that hangs costs one thread and not many."""
+        """Open one connection after the one before has ended, so that a hanging peer costs one thread only."""
         if self._reader is not None:
             self._reader.close()
             if not self._reader.ended(self._limits.open_s):

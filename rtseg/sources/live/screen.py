@@ -1,4 +1,4 @@
-"""A part of this machine's screen, for scanners whose own program shows the picture beside rtseg."""
+"""Captures a part of this machine's screen, for scanners whose own program shows the image beside rtseg."""
 
 import threading
 from collections.abc import Iterator
@@ -24,10 +24,10 @@ _NO_SCREEN = "run rtseg in a session with a screen (DISPLAY on Linux; Wayland le
 
 
 class Screen:
-    """A region of the screen, looked at `fps` times a second; live, so that a slow reader misses pictures.
+    """Captures a region of the screen `fps` times a second; it is live, so that a slow reader misses frames.
 
-    region: left, top, width, height in pixels of all monitors together; None for the first monitor. A missed moment leaves a
-    gap in the index. Raises SourceError, ConfigError.
+    region: left, top, width, height in pixels of all monitors together; None for the first monitor. A missed capture leaves
+    a gap in the index. Raises SourceError, ConfigError.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Screen:
 
     @property
     def info(self) -> StreamInfo:
-        """The region's size, and the rate at which it is looked at."""
+        """Return the region's size and the capture rate."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
@@ -59,7 +59,7 @@ class Screen:
 
 
 def open_screen(words: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Screen:
-    """What follows `screen:`: nothing for the first monitor, or LEFT,TOP,WIDTH,HEIGHT, then `?fps=30` perhaps.
+    """Open what follows `screen:`: nothing for the first monitor, or LEFT,TOP,WIDTH,HEIGHT, then perhaps `?fps=30`.
 
     Raises ConfigError, SourceError.
     """
@@ -79,7 +79,7 @@ def open_screen(words: str, *, fps: float | None = None, spacing_mm: Spacing | N
 
 @contextmanager
 def _looking() -> Iterator[Any]:
-    """The screen, as long as somebody looks at it. Raises SourceError where there is none."""
+    """Open the screen for capture, and close it at the end. Raises SourceError where there is none."""
     try:
         eye = mss.MSS()
     except Exception as error:
@@ -87,12 +87,12 @@ def _looking() -> Iterator[Any]:
     try:
         yield eye
     finally:
-        with suppress(Exception):  # a screen that went away cannot be let go of, and said so when it was looked at
+        with suppress(Exception):  # fails for a screen that has gone, which the capture reported
             eye.close()
 
 
 def _area(eye: Any, region: tuple[int, int, int, int] | None) -> dict[str, int]:
-    """The region as mss names it. Raises ConfigError where it does not lie on the screen."""
+    """Return the region as mss names it. Raises ConfigError where it does not lie on the screen."""
     every, first = eye.monitors[0], eye.monitors[min(1, len(eye.monitors) - 1)]
     if region is None:
         return {side: first[side] for side in ("left", "top", "width", "height")}
@@ -108,7 +108,7 @@ def _area(eye: Any, region: tuple[int, int, int, int] | None) -> dict[str, int]:
 
 
 def _grab(eye: Any, area: dict[str, int]) -> Image:
-    """The region's pixels (H, W, 3) RGB. Raises SourceError."""
+    """Return the region's pixels (H, W, 3) RGB, uint8. Raises SourceError."""
     try:
         seen = eye.grab(area)
         pixels = np.frombuffer(seen.raw, np.uint8).reshape(seen.height, seen.width, 4)

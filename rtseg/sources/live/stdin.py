@@ -1,4 +1,4 @@
-"""A stream on standard input, so that any capture program can be piped in."""
+"""Reads a stream on standard input, so that any capture program can be piped in."""
 
 import os
 import select
@@ -20,22 +20,22 @@ from rtseg.sources.live.reconnect import LinkLimits, Reconnecting
 from rtseg.sources.pixels.decoder import size_limit
 
 NAME = "standard input"
-# A pipe says nothing for as long as its program takes to start, and there is no other one to go to.
+# A pipe is silent while its program starts, and it cannot be opened again.
 LIMITS = LinkLimits(open_s=60.0, lost_s=threading.TIMEOUT_MAX / 2, give_up_s=0.0)
 
 
 @dataclass(slots=True)
 class _Pipe:
-    """What PyAV reads from: the bytes of a descriptor, until it ends or is closed here, from any thread."""
+    """Reads the bytes of a descriptor for PyAV, until it ends or is closed here, from any thread."""
 
-    descriptor: int
-    closed: threading.Event
-    ending: Ending = field(default_factory=Ending)
+    descriptor: int  # of the open pipe or file
+    closed: threading.Event  # set to end the stream
+    ending: Ending = field(default_factory=Ending)  # finds out whether the stream was cut off
 
     def read(self, size: int) -> bytes:
-        """Up to `size` bytes as soon as there are any; nothing at the end."""
+        """Return up to `size` bytes as soon as there are any; none at the end."""
         while not self.closed.is_set():
-            if os.name == "nt" or select.select([self.descriptor], [], [], 0.1)[0]:  # Windows cannot wait for a pipe
+            if os.name == "nt" or select.select([self.descriptor], [], [], 0.1)[0]:  # Windows cannot select a pipe
                 data = os.read(self.descriptor, size)
                 self.ending.feed(data)
                 return data
@@ -43,7 +43,7 @@ class _Pipe:
 
 
 class StdinLink(StreamLink):
-    """The stream on a descriptor: Matroska, NUT, MPEG-TS, y4m, or whatever else FFmpeg recognises without going back."""
+    """Reads Matroska, NUT, MPEG-TS, y4m, or any format that FFmpeg recognizes without seeking, from a descriptor."""
 
     def __init__(self, descriptor: int, fps: float | None = None, spacing_mm: Spacing | None = None) -> None:
         self._pipe = _Pipe(descriptor, threading.Event())
@@ -59,7 +59,7 @@ class StdinLink(StreamLink):
             raise SourceError(self.cut)
 
     def close(self) -> None:
-        """End the stream; a read that waits comes back."""
+        """End the stream; a blocked read returns."""
         self._pipe.closed.set()
         super().close()
 
@@ -69,7 +69,7 @@ class StdinLink(StreamLink):
 
 
 def open_stdin(descriptor: int | None = None, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Source:
-    """Standard input: live where it is a pipe, and a recording, from which nothing is dropped, where it is a file.
+    """Open standard input: live for a pipe; for a file a recording, from which no frame is dropped.
 
     Raises SourceError.
     """
@@ -91,6 +91,6 @@ def _standard_input() -> int:
     try:
         if not sys.stdin.isatty():
             return sys.stdin.fileno()
-    except (AttributeError, OSError, ValueError):  # there is none, as in a service
+    except (AttributeError, OSError, ValueError):  # a service has no standard input
         pass
     raise SourceError("there is no stream on standard input: pipe one in, as in `ffmpeg -i IN -f nut - | rtseg run -`")

@@ -1,7 +1,7 @@
-"""A frame grabber or webcam of Linux, through OpenCV's V4L2.
+"""Reads a frame grabber or webcam on Linux, through OpenCV's V4L2.
 
-OpenCV and not FFmpeg: FFmpeg asks the driver for as many buffers as it has (up to 32 of them may be stale), and waits for a
-picture in a call that nothing ends; OpenCV takes two buffers, waits with a time-out, and hands on the kernel's timestamp.
+FFmpeg would request as many buffers as the driver has, of which up to 32 may be stale, and block without a time-out. OpenCV
+takes two buffers, blocks with a time-out, and returns the kernel's timestamp.
 """
 
 import errno
@@ -28,7 +28,7 @@ _FRESH_NS = 10_000_000_000
 
 
 class Capture(Protocol):
-    """What is used of `cv2.VideoCapture`."""
+    """Declares the part of `cv2.VideoCapture` that is used."""
 
     def isOpened(self) -> bool: ...  # noqa: N802
     def set(self, prop: int, value: float, /) -> bool: ...
@@ -39,12 +39,12 @@ class Capture(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """What a camera gives: a key of FOURCC, lines, columns, frames a second (0 where it does not say)."""
+    """Describes a format that a camera delivers."""
 
-    form: str
-    height: int
-    width: int
-    fps: float
+    form: str  # a key of FOURCC
+    height: int  # pixels
+    width: int  # pixels
+    fps: float  # frames a second, 0 where the driver reports none
 
     def __str__(self) -> str:
         return f"{self.form} {self.width}x{self.height} at {self.fps:.4g} fps"
@@ -52,22 +52,22 @@ class Mode:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is asked of a camera: (height, width), frames a second, and a key of FOURCC; None: as the camera likes."""
+    """Holds the format requested of a camera; None keeps the camera's own."""
 
-    size: tuple[int, int] | None = None
-    fps: float | None = None
-    form: str | None = None
+    size: tuple[int, int] | None = None  # (height, width) in pixels
+    fps: float | None = None  # frames a second
+    form: str | None = None  # a key of FOURCC
 
     def is_met(self, mode: Mode) -> bool:
-        """Whether a mode is what was asked for; a camera's 59.94 is 60."""
+        """Return whether a mode satisfies the request; a camera's 59.94 counts as 60."""
         sized = self.size is None or self.size == (mode.height, mode.width)
         return sized and (self.fps is None or mode.fps >= 0.98 * self.fps) and self.form in (None, mode.form)
 
 
 def negotiate(capture: Capture, wish: Wish) -> Mode:
-    """Set the first format, in FOURCC's order, that the camera gives as wished; without a size or rate its own is kept.
+    """Set the first format, in FOURCC's order, in which the camera satisfies the request.
 
-    Raises SourceError with what the camera gives instead.
+    Without a requested size or rate the camera's own is kept. Raises SourceError with the modes that the camera offers.
     """
     given = []
     for form in [wish.form] if wish.form else FOURCC:
@@ -94,10 +94,10 @@ def _try(capture: Capture, form: str, wish: Wish) -> Mode | None:
 
 
 class V4l2Link:
-    """One opening of a V4L2 device, which ends with SourceError where it is unplugged or falls silent.
+    """Reads one opening of a V4L2 device; it ends with SourceError when the device is unplugged or silent.
 
-    path: as in /dev/video0. fps: what to call its rate, else what the driver says. capture: opens the device.
-    mode: what was negotiated. damaged: buffers that held no whole picture. Raises SourceError, SourceNotFound.
+    path: as in /dev/video0. fps: overrides the driver's rate. capture: opens the device. mode: the negotiated format.
+    damaged: buffers without a whole picture. Raises SourceError, SourceNotFound.
     """
 
     def __init__(
@@ -127,12 +127,12 @@ class V4l2Link:
 
     @property
     def info(self) -> StreamInfo:
-        """As negotiated."""
+        """Return the negotiated size and rate."""
         return self._info
 
     @property
     def format(self) -> str:
-        """What was negotiated, in words."""
+        """Return the negotiated format in words."""
         return f"v4l2, {self.mode}, {BUFFERS} buffers"
 
     def __iter__(self) -> Iterator[Frame]:
@@ -149,11 +149,11 @@ class V4l2Link:
             raise SourceError(f"{self._path} gives broken pictures: check its cable, or ask for a smaller size or rate")
 
     def close(self) -> None:
-        """End the stream: a picture that is being waited for is not given."""
+        """End the stream; a pending picture is not yielded."""
         self._closed = True
 
     def _next(self) -> Frame | None:
-        """The next picture, None where it is broken. Raises SourceError."""
+        """Return the next picture as a frame, None where it is broken. Raises SourceError."""
         there, raw = self._capture.read()
         if not there:
             raise SourceError(f"{self._path} gives no picture any more: check that it is plugged in, and has a signal")
@@ -169,21 +169,21 @@ class V4l2Link:
         stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
         if stamp_ns <= 0:
             return None
-        # The kernel's monotonic clock is ours, on Linux; a driver with another clock is corrected.
+        # On Linux the kernel's monotonic clock is that of `perf_counter_ns`; any other clock is mapped to it.
         on_our_clock = 0 <= now_ns - stamp_ns < _FRESH_NS
         corrected_ns = stamp_ns if on_our_clock else self._clock.correct(stamp_ns, now_ns)
         return Origin(self._path, stamp_ns, corrected_ns, self._spacing_mm)
 
 
 def _open(path: str) -> Capture:
-    # OpenCV reads it at each opening; its own ten seconds are long for one who waits.
+    # OpenCV reads it at each opening; its default of ten seconds is too long.
     os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
     number = Path(path).resolve().name.removeprefix("video")  # /dev/v4l/by-id/... are links to the numbered ones
     return cv2.VideoCapture(int(number) if number.isdecimal() else path, cv2.CAP_V4L2)
 
 
 def _why_not(path: str) -> SourceError:
-    """Why a device could not be opened."""
+    """Return the error that says why a device could not be opened."""
     if not Path(path).exists():
         there = ", ".join(str(one) for one in devices()) or "none"
         return SourceNotFound(f"there is no camera {path} (there are: {there}): plug it in, or name another")
@@ -199,14 +199,14 @@ def _why_not(path: str) -> SourceError:
 
 
 def devices() -> list[Path]:
-    """The V4L2 devices of this machine."""
+    """Return the V4L2 devices of this machine."""
     return sorted(Path("/dev").glob("video[0-9]*"), key=lambda path: int(path.name.removeprefix("video")))
 
 
 def usb_speed(device: str, root: Path = Path("/sys")) -> float | None:
-    """Megabits a second of the port of a V4L2 device, as in /dev/video0; None where it is not at one, or is not known.
+    """Return the megabits a second of a V4L2 device's USB port; None where it has none, or it is unknown.
 
-    Source: Linux's sysfs, Documentation/ABI/testing/sysfs-bus-usb.
+    device: as in /dev/video0. Source: Linux's sysfs, Documentation/ABI/testing/sysfs-bus-usb.
     """
     place = (root / "class/video4linux" / Path(device).resolve().name).resolve()
     for folder in (place, *place.parents):

@@ -1,1 +1,1 @@
-"""Decoding and conversion of pixels, shared by the sources."""
+"""Decodes and converts pixels for all sources."""

@@ -1,4 +1,4 @@
-"""Decoding the pictures of one stream of a file, with an account of what was lost on the way."""
+"""Decodes the video stream of a file, and counts what was lost on the way."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,23 +17,18 @@ from rtseg.sources.base import DEFAULT_FPS
 
 @dataclass(slots=True)
 class Account:
-    """What became of a stream's frames.
+    """Counts what became of a stream's frames."""
 
-    promised_s: how long the file says that its pictures run, 0 where it does not say; reached_s: how long they ran so far.
-    lost: frames that could not be decoded; oversized: those of them that have too many pixels, or no size.
-    damaged: decoded ones that FFmpeg had to patch; broken: why the file ends early.
-    """
-
-    period_s: float
-    promised_s: float
-    reached_s: float = 0.0
-    lost: int = 0
-    oversized: int = 0
-    damaged: int = 0
-    broken: str = ""
+    period_s: float  # from one frame to the next
+    promised_s: float  # duration that the file declares, 0 where it declares none
+    reached_s: float = 0.0  # duration decoded so far
+    lost: int = 0  # frames that could not be decoded
+    oversized: int = 0  # of the lost ones, those with too many pixels or no size
+    damaged: int = 0  # decoded frames that FFmpeg had to conceal
+    broken: str = ""  # why the file ends early
 
     def problem(self) -> str:
-        """What was wrong with the stream, in words, or nothing."""
+        """Return what was wrong with the stream in words, or ""."""
         counts = ((self.lost, "lost"), (self.damaged, "damaged"))
         words = [f"{count} {fate}" for count, fate in counts if count] + [self.broken] * bool(self.broken)
         if self.oversized:
@@ -44,12 +39,12 @@ class Account:
 
 
 def open_account(container: InputContainer, stream: VideoStream) -> Account:
-    """An empty account of `stream`, with what its file promises."""
+    """Return new statistics of `stream`, with the duration that its file declares."""
     return Account(1 / frame_rate(container, stream), _promised_seconds(container, stream))
 
 
 def decode(container: InputContainer, stream: VideoStream, account: Account) -> Iterator[VideoFrame]:
-    """The stream's pictures, on all cores: damage is passed over and written into the account."""
+    """Yield the stream's pictures, decoded on all cores; damage is skipped and counted."""
     stream.thread_type = "AUTO"
     for packet in _packets(container, stream, account):
         for picture in decode_packet(stream, packet, account):
@@ -61,7 +56,7 @@ def decode(container: InputContainer, stream: VideoStream, account: Account) -> 
 
 
 def video_stream(container: InputContainer, name: str) -> VideoStream:
-    """The first stream of moving pictures, its size limited: neither cover art nor text, which FFmpeg would draw.
+    """Return the first stream of moving pictures, its size limited: no cover art, nor text that FFmpeg would draw.
 
     Raises SourceError.
     """
@@ -75,14 +70,14 @@ def video_stream(container: InputContainer, name: str) -> VideoStream:
 
 
 def frame_rate(container: InputContainer, stream: VideoStream) -> float:
-    """Frames a second: the average where the file has times, else what its pictures declare, else 25."""
+    """Return frames a second: the average where the file has times, else what its pictures declare, else 25."""
     has_times = bool(stream.duration or container.duration)
     rate = stream.average_rate if has_times else stream.guessed_rate
     return float(rate) if rate and 0 < rate <= 1000 else DEFAULT_FPS
 
 
 def _packets(container: InputContainer, stream: VideoStream, account: Account) -> Iterator["Packet[VideoStream] | None"]:
-    """The stream's packets, then None, on which the decoder gives what it still holds."""
+    """Yield the stream's packets, then None, which flushes the decoder."""
     try:
         yield from (packet for packet in container.demux(stream) if packet.size)
     except FFmpegError as error:
@@ -91,23 +86,23 @@ def _packets(container: InputContainer, stream: VideoStream, account: Account) -
 
 
 def decode_packet(stream: VideoStream, packet: "Packet[VideoStream] | None", account: Account) -> list[VideoFrame]:
-    """The pictures of a packet, or on None those that the decoder still holds; damage goes into the account."""
-    # An incomplete packet at a file's end would make the decoder give up the frames that it still holds.
+    """Return the pictures of a packet, or with None those left in the decoder; damage is counted."""
+    # An incomplete packet at a file's end would make the decoder drop the frames that it still holds.
     if packet is None or not packet.is_corrupt:
         with suppress(FFmpegError):
             return stream.codec_context.decode(packet)
     account.lost += 1
-    account.oversized += not stream.codec_context.width  # FFmpeg forgets a size that it refuses
+    account.oversized += not stream.codec_context.width  # FFmpeg clears a size that it refuses
     return []
 
 
 def size_limit() -> dict[str, str]:
-    """FFmpeg's options that make it refuse pictures above the limit, when it recognizes a stream and when it decodes."""
+    """Return FFmpeg's options that refuse too large pictures, both when it detects a stream and when it decodes."""
     return {"max_pixels": str(max_pixels())}
 
 
 def _promised_seconds(container: InputContainer, stream: VideoStream) -> float:
-    """How long the pictures run by the file's own word, 0 where it gives none or speaks of its sound as well."""
+    """Return the declared duration of the pictures, 0 where there is none or it includes the sound."""
     name = container.format.name
     if name == "avi" and stream.frames and stream.average_rate:
         return float(stream.frames / stream.average_rate)

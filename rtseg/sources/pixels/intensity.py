@@ -1,4 +1,4 @@
-"""Grey levels of a recording whose pixels are not 8 bits: which of its values are black and white."""
+"""Maps the intensities of other than 8-bit recordings to gray levels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,22 +16,22 @@ Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) or (H, W, 3), of any number
 
 @dataclass(frozen=True, slots=True)
 class Levels:
-    """black becomes 0 and white 255, what lies between is linear, what lies outside is cut; what is no number is black."""
+    """Maps `black` to 0 and `white` to 255, linearly between; values outside are clipped, NaN is black."""
 
-    black: float
-    white: float
+    black: float  # in units of the pixels
+    white: float  # in units of the pixels
 
     def of(self, pixels: Pixels) -> Image:
-        """The pixels in 8 bits."""
+        """Return the pixels in 8 bits."""
         exact: npt.NDArray[np.floating[Any]] = pixels.astype(np.float64 if pixels.dtype.itemsize > 2 else np.float32)
-        with np.errstate(all="ignore"):  # infinite and missing values are meant to pass
+        with np.errstate(all="ignore"):  # infinite and missing values are allowed
             share = (exact - self.black) / ((self.white - self.black) or 1)
             levels: Image = np.rint(np.clip(np.nan_to_num(share, nan=0.0), 0, 1) * 255).astype(np.uint8)
         return levels
 
 
 def levels_between(pictures: Iterable[Pixels]) -> Levels:
-    """From the least to the greatest finite value in all of `pictures`; black alone where there is none."""
+    """Return the window from the minimum to the maximum finite value of all `pictures`; (0, 1) where there is none."""
     black, white = np.inf, -np.inf
     for pixels in pictures:
         finite = pixels if pixels.dtype.kind in "iub" else pixels[np.isfinite(pixels)]
@@ -41,16 +41,16 @@ def levels_between(pictures: Iterable[Pixels]) -> Levels:
 
 
 class GreyUntilColour:
-    """Gives a stream's RGB pictures as grey until one has colour, and as RGB from there on.
+    """Returns a stream's RGB images as gray until one has color, and as RGB from there on.
 
-    A coder leaves traces of colour on what was grey: the channels may differ by the levels of `NEUTRAL_WITHIN`.
+    A codec leaves traces of color on gray images: the channels may differ by `NEUTRAL_TOLERANCE` levels.
     """
 
     def __init__(self) -> None:
         self._coloured = False
 
     def of(self, picture: Image) -> Image:
-        """(H, W) or (H, W, 3) of a picture (H, W) or (H, W, 3)."""
+        """Return (H, W) or (H, W, 3) of an image (H, W) or (H, W, 3)."""
         if picture.ndim == 2:
             return picture
         green = picture[..., 1]

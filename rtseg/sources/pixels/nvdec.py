@@ -1,6 +1,6 @@
-"""Decoding on an NVIDIA GPU (NVDEC), where FFmpeg knows how and there is one; else on the CPU, with a word of why.
+"""Selects decoding on an NVIDIA GPU (NVDEC), or on the CPU with a reason in the log.
 
-What it decodes comes back into host memory, from where a frame goes up again as any other does.
+A decoded picture is copied to host memory, and uploaded again like any other frame.
 """
 
 import logging
@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from rtseg.errors import ConfigError
 
-CPU, GPU = "cpu", "gpu"  # what `decode=` may be in an address
+CPU, GPU = "cpu", "gpu"  # values of `decode=` in an address
 OPTION = "decode"
 
 _DEVICE = "cuda"
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 def accelerator(decode: str, name: str) -> HWAccel | None:
-    """What decodes a stream with `decode=gpu`; None for the CPU, and where there is no GPU, which is logged.
+    """Return the decoder for `decode=gpu`; None for the CPU, and where there is no GPU, which is logged.
 
     name: the stream's, for the log. Raises ConfigError.
     """
@@ -36,7 +36,7 @@ def accelerator(decode: str, name: str) -> HWAccel | None:
 
 
 def missing() -> str:
-    """Why no GPU can decode here, in words, or nothing: FFmpeg's own fallback is for streams, not for a GPU that is absent."""
+    """Return why no GPU can decode here, or "": FFmpeg's own fallback is for streams, not for an absent GPU."""
     if _DEVICE not in hwdevices_available():
         return "the FFmpeg inside PyAV was built without NVDEC: install PyAV from PyPI"
     try:
@@ -47,7 +47,7 @@ def missing() -> str:
 
 
 def check_taken(stream: VideoStream, wanted: HWAccel | None, name: str) -> bool:
-    """Whether a GPU decodes the stream; it is logged where one that was wanted does not know its codec or its pixels."""
+    """Return whether a GPU decodes the stream; log a requested GPU that does not support its codec or pixels."""
     taken = wanted is not None and stream.codec_context.is_hwaccel
     if wanted and not taken:
         _log.warning("%s is decoded on the CPU: the GPU's decoder does not take its %s", name, stream.codec_context.name)

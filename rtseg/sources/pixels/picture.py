@@ -1,4 +1,4 @@
-"""The pixels of a decoded picture: grey where it has no colour, upright, white at 255."""
+"""Converts a decoded picture to a frame's image: gray where it has no color, upright, white at 255."""
 
 from typing import Any
 
@@ -12,25 +12,25 @@ from rtseg.frame import Image
 from rtseg.kernels.runtime.arrays import readable
 from rtseg.kernels.runtime.cpu import compiled
 
-# Chroma this near to neutral is grey: coded B-mode keeps within 1 (H.264, MPEG-4, VP9, MJPEG, at any quality), analogue
-# grabbers within about 3, and 4 is at most 7 grey levels of colour.
+# Chroma this near to neutral is gray: coded B-mode stays within 1 (H.264, MPEG-4, VP9, MJPEG, at any quality), analog
+# grabbers within about 3, and 4 is at most 7 gray levels of color.
 NEUTRAL_WITHIN = 4
 
 _BLACK, _WHITE = np.uint8(16), np.uint8(235)  # of limited range (ITU-R BT.601)
-_STRETCH, _SHIFT = np.uint32(76310), np.uint32(16 * 76310 - (1 << 15))  # 255 / 219, and what black becomes less a half
-_IN_PAIRS = "nv12"  # the samples of colour lie side by side in one plane: how a GPU's decoder gives its pictures
+_STRETCH, _SHIFT = np.uint32(76310), np.uint32(16 * 76310 - (1 << 15))  # 255 / 219, and the scaled black level minus a half
+_IN_PAIRS = "nv12"  # chroma samples interleaved in one plane, as a GPU's decoder returns them
 _TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}  # counter-clockwise
 
 
 class PictureReader:
-    """Turns a stream's pictures into frame images: (H, W) until one has colour, (H, W, 3) RGB from there on."""
+    """Converts a stream's pictures to frame images: (H, W) until one has color, RGB (H, W, 3) from there on."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
         self._coloured = False
 
     def read(self, picture: VideoFrame) -> Image:
-        """The picture's pixels, upright, uint8."""
+        """Return the picture's pixels, upright, uint8."""
         image = self._read_planes(picture) if _is_planar_yuv(picture) else self._read_any(picture)
         turn = _TURNS.get(round(picture.rotation / 90) * 90 % 360)
         return image if turn is None else cv2.rotate(image, turn).astype(np.uint8, copy=False)
@@ -59,7 +59,7 @@ def _is_planar_yuv(picture: VideoFrame) -> bool:
 
 
 def _pixels(plane: Any, samples: int = 1) -> npt.NDArray[np.uint8]:
-    """A plane's samples (h, w * samples), without the padding of its lines, still in the decoder's memory."""
+    """Return a plane's samples (h, w * samples), without row padding, still in the decoder's memory."""
     return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : samples * plane.width]
 
 
@@ -68,7 +68,7 @@ def _is_full_range(picture: VideoFrame) -> bool:
 
 
 def full_from_limited(luma: npt.NDArray[np.uint8]) -> Image:
-    """Luma (H, W) of limited range, with black at 0 and white at 255."""
+    """Return luma (H, W) of limited range, stretched so that black is 0 and white 255."""
     image = np.empty(luma.shape, np.uint8)
     _stretch(readable(luma), image)
     return image
@@ -76,7 +76,7 @@ def full_from_limited(luma: npt.NDArray[np.uint8]) -> Image:
 
 @compiled
 def _stretch(luma: npt.NDArray[np.uint8], image: Image) -> None:
-    """(luma - 16) * 255 / 219, rounded, in 16 bits behind the point: a table would be looked up one pixel after another."""
+    """Compute (luma - 16) * 255 / 219, rounded, in fixed point with 16 fractional bits: a table lookup would not vectorize."""
     for y in range(luma.shape[0]):
         row, target = luma[y], image[y]
         for x in range(np.uint64(target.size)):
@@ -85,11 +85,11 @@ def _stretch(luma: npt.NDArray[np.uint8], image: Image) -> None:
 
 
 def is_neutral(chroma: npt.NDArray[np.uint8]) -> bool:
-    """Whether samples of chroma have no colour."""
+    """Return whether samples of chroma have no color."""
     return bool(chroma.min() >= 128 - NEUTRAL_WITHIN and chroma.max() <= 128 + NEUTRAL_WITHIN)
 
 
 def is_grey(rgb: Image) -> bool:
-    """Whether an RGB image (H, W, 3) has no colour."""
+    """Return whether an RGB image (H, W, 3) has no color."""
     green = rgb[..., 1]
     return all(cv2.absdiff(rgb[..., other], green).max() <= NEUTRAL_WITHIN for other in (0, 2))

@@ -1,6 +1,6 @@
-"""The size of a still picture, read from its header alone: JPEG, PNG, BMP, TIFF, GIF and WebP.
+"""Reads the size of a still image from its header alone: JPEG, PNG, BMP, TIFF, GIF and WebP.
 
-OpenCV gives a picture's size only with its pixels, which a small file can make gigabytes of.
+OpenCV returns an image's size only with its pixels, which can be gigabytes for a small file.
 """
 
 import struct
@@ -9,7 +9,7 @@ from collections.abc import Callable
 _Size = tuple[int, int]  # (height, width)
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG: SOF0 to SOF15 without DHT, JPG, DAC
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # JPEG markers without a length
-_MOST_SCANS = 100  # JPEG: each goes over the whole picture again; a progressive one has about ten
+_MOST_SCANS = 100  # JPEG: each covers the whole image again; a progressive one has about ten
 _SCAN, _END = 0xDA, 0xD9
 _TIFF_TAGS = (256, 257, 322, 323)  # the width and height of the image, and those of its tiles
 _TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}  # the types that a size may have
@@ -29,12 +29,12 @@ def picture_size(coded: bytes | memoryview) -> _Size | None:
 
 
 def _jpeg(data: memoryview) -> _Size | None:
-    """The largest size of all frame headers, up to the first scan; None where a small file would be decoded for minutes."""
+    """Return the largest size of all frame headers before the first scan; None if decoding would take minutes."""
     if data.tobytes().count(b"\xff\xda") > _MOST_SCANS:
         return None
     at, largest = 2, None
     while at < len(data):
-        if data[at] != 0xFF:  # bytes between two segments, which libjpeg passes over
+        if data[at] != 0xFF:  # bytes between two segments, which libjpeg skips
             at = _next_marker(data, at)
             continue
         at = _after_fill(data, at)
@@ -52,7 +52,7 @@ def _jpeg(data: memoryview) -> _Size | None:
 
 
 def _next_marker(data: memoryview, at: int) -> int:
-    """The place of the next 0xFF, or the end."""
+    """Return the position of the next 0xFF, or the end."""
     while at < len(data):
         piece = bytes(data[at : at + 4096])
         if (found := piece.find(b"\xff")) >= 0:
@@ -62,7 +62,7 @@ def _next_marker(data: memoryview, at: int) -> int:
 
 
 def _after_fill(data: memoryview, at: int) -> int:
-    """The place of the first byte that is no 0xFF; any number of them may stand before a marker. Raises IndexError."""
+    """Return the position of the first byte other than 0xFF; any number may precede a marker. Raises IndexError."""
     while True:
         piece = bytes(data[at : at + 4096])
         if not piece:
@@ -102,7 +102,7 @@ def _webp(data: memoryview) -> _Size | None:
 
 
 def _tiff(data: memoryview) -> _Size:
-    """The size of the first image, the one that OpenCV decodes, or of its tiles where they are larger; TIFF and BigTIFF."""
+    """Return the size of the first image, which OpenCV decodes, or of its tiles if larger; TIFF and BigTIFF."""
     order = "<" if data[0] == ord("I") else ">"
     big = struct.unpack_from(f"{order}H", data, 2)[0] == 43
     word, count, entry_bytes, value_at = ("Q", "Q", 20, 12) if big else ("I", "H", 12, 8)

@@ -1,4 +1,4 @@
-"""The pixels of a grabber's raw buffers: grey where they have no colour, white at 255."""
+"""Converts a grabber's raw buffers to images: gray where they have no color, white at 255."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -16,24 +16,24 @@ from rtseg.sources.pixels.picture_size import picture_size
 
 Raw = npt.NDArray[np.uint8]
 
-# A format's name in an address, and the four letters that V4L2 has for it. Those without loss come first: a JPEG's blocks are
-# speckle that the probe never saw, and they take time to decode.
+# A format's name in an address, and V4L2's four-letter code. Lossless ones come first: JPEG adds block artifacts to the
+# speckle, and takes time to decode.
 FOURCC: Mapping[str, str] = MappingProxyType(
     {"yuyv": "YUYV", "nv12": "NV12", "rgb24": "RGB3", "bgr24": "BGR3", "grey": "GREY", "mjpeg": "MJPG"}
 )
 
 
 class RawReader:
-    """Turns a device's buffers into frame images: (H, W) until one has colour, (H, W, 3) RGB from there on.
+    """Converts a device's buffers to frame images: (H, W) until one has color, RGB (H, W, 3) from there on.
 
-    form: a key of FOURCC. shape: of the picture, (H, W).
+    form: a key of FOURCC. shape: of the image, (H, W).
     """
 
     def __init__(self, form: str, shape: tuple[int, int]) -> None:
         self._read, self._shape, self._coloured = _READERS[form], shape, False
 
     def read(self, raw: Raw) -> Image | None:
-        """The picture in a buffer, None where it is broken: cut short, as when a USB cable is loose."""
+        """Return the image in a buffer, None where it is broken: cut short, as by a loose USB cable."""
         try:
             image = self._image(raw) if raw.size else None
         except (cv2.error, IndexError, ValueError):
@@ -48,7 +48,7 @@ class RawReader:
         return np.ascontiguousarray(rgb())
 
 
-_Found = tuple[Image | None, Callable[[], Any]]  # grey where the picture has no colour, and what makes it RGB
+_Found = tuple[Image | None, Callable[[], Any]]  # gray where the image has no color, and a function that returns RGB
 
 
 def _yuyv(raw: Raw, height: int) -> _Found:
@@ -77,7 +77,7 @@ def _just_grey(raw: Raw, height: int) -> _Found:
 
 def _mjpeg(raw: Raw, height: int) -> _Found:
     coded = raw.ravel()
-    size = picture_size(coded.data)  # another height than was negotiated is broken, and is not decoded
+    size = picture_size(coded.data)  # a height other than negotiated is broken, and not decoded
     pixels = cv2.imdecode(coded, cv2.IMREAD_COLOR) if size and size[0] == height and math.prod(size) <= max_pixels() else None
     if pixels is None or pixels.shape[0] != height:
         raise ValueError("no JPEG")

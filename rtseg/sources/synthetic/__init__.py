@@ -1,4 +1,4 @@
-"""A made-up ultrasound probe, whose truth is known exactly."""
+"""Simulates an ultrasound probe whose ground truth is known exactly."""
 
 from rtseg.sources.synthetic.probe import SyntheticProbe, open_synthetic
 from rtseg.sources.synthetic.script import Event, Script, parse_script

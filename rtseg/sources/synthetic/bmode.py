@@ -1,4 +1,4 @@
-"""Echoes and their picture: what a scanner makes of vessel and tissue."""
+"""Simulates the echoes of vessel and tissue, and their B-mode image."""
 
 import math
 
@@ -11,14 +11,14 @@ from rtseg.sources.synthetic.tissue import Tissue
 from rtseg.sources.synthetic.vessel import Vessel
 
 DYNAMIC_RANGE_DB = 55.0
-WHITE_DB = 13.0  # the echo that is drawn white, over the echo of strength 0 dB
+WHITE_DB = 13.0  # the echo shown as white, above an echo of 0 dB
 DB_A_CM_MHZ = 0.5  # soft tissue; blood has nearly none
-BLOOD, NOISE = 10 ** (-46 / 20), 10 ** (-49 / 20)  # amplitudes beside an echo of 0 dB
-LENS_MM = 0.035  # of the depth: how far apart the echoes of the lens are that are left when the probe is lifted
+BLOOD, NOISE = 10 ** (-46 / 20), 10 ** (-49 / 20)  # amplitudes relative to an echo of 0 dB
+LENS_MM = 0.035  # of the depth: distance of the lens's echoes when the probe is lifted
 
 
 def echo_power(tissue: Tissue, vessel: Vessel, view: View, t_s: float, rng: np.random.Generator) -> Grid:
-    """The power of the echoes (N, B) at time `t_s`, after time-gain compensation."""
+    """Return the power of the echoes (N, B) at time `t_s`, after time-gain compensation."""
     distance = vessel.distance(view.beam_x, view.beam_z, t_s)
     columns, rows = _rest_places(tissue, vessel, view, distance, t_s)
     field = cv2.remap(tissue.scatterers(t_s), columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
@@ -32,7 +32,7 @@ def echo_power(tissue: Tissue, vessel: Vessel, view: View, t_s: float, rng: np.r
 
 
 def lifted_power(view: View, rng: np.random.Generator) -> Grid:
-    """The power that is left (N, B) when the probe has no contact: echoes within its lens, and noise."""
+    """Return the power (N, B) without contact: echoes within the probe's lens, and noise."""
     pitch_mm = LENS_MM * view.probe.depth_mm
     bands = np.exp(-view.r_mm / (0.55 * pitch_mm)) * np.cos(np.pi * view.r_mm / pitch_mm) ** 8
     uneven = 1 + 0.15 * np.sin(23 * view.across / view.probe.half_width)
@@ -40,7 +40,7 @@ def lifted_power(view: View, rng: np.random.Generator) -> Grid:
 
 
 def compress(power: Grid, gain_db: float) -> Image:
-    """Grey levels of echo powers: logarithmic, DYNAMIC_RANGE_DB from black to white."""
+    """Return the gray levels of echo powers: logarithmic, DYNAMIC_RANGE_DB from black to white."""
     levels = cv2.log(power + np.float32(1e-9))
     scale = 255 / DYNAMIC_RANGE_DB
     grey = levels * np.float32(scale * 10 / math.log(10)) + np.float32(255 + (gain_db - WHITE_DB) * scale)
@@ -48,7 +48,10 @@ def compress(power: Grid, gain_db: float) -> Image:
 
 
 def _rest_places(tissue: Tissue, vessel: Vessel, view: View, distance: Grid, t_s: float) -> tuple[Grid, Grid]:
-    """Where in the tissue at rest the echoes come from: it slides under the probe, and gives way to the pulse like water."""
+    """Return the columns and rows in the resting tissue from which the echoes come.
+
+    The tissue slides under the probe, and gives way to the pulse like an incompressible fluid.
+    """
     across, into = vessel.drift(t_s)
     x_mm, z_mm = view.beam_x + np.float32(across), view.beam_z + np.float32(into)
     swollen = np.float32(vessel.radius_at(t_s) ** 2 - vessel.radius_mm**2)
@@ -59,7 +62,7 @@ def _rest_places(tissue: Tissue, vessel: Vessel, view: View, distance: Grid, t_s
 
 
 def _facing(vessel: Vessel, view: View, t_s: float) -> Grid:
-    """The cosine between the beam and the wall's normal: -1 at the near wall, 1 at the far one, 0 beside the vessel."""
+    """Return the cosine between beam and wall normal: -1 at the near wall, 1 at the far wall, 0 beside the vessel."""
     across, into = vessel.drift(t_s)
     x = (view.beam_x + np.float32(across - vessel.x_mm)) * np.float32(1 / vessel.flatness)
     z = (view.beam_z + np.float32(into - vessel.z_mm)) * np.float32(vessel.flatness)
@@ -67,7 +70,7 @@ def _facing(vessel: Vessel, view: View, t_s: float) -> Grid:
 
 
 def _amplitude(strength: Grid, outward: Grid, facing: Grid, wall_mm: float) -> Grid:
-    """Echo amplitude: blood within, the wall's two bright lines where they face the beam, tissue without."""
+    """Return the echo amplitude: blood inside, two bright wall lines where they face the beam, tissue outside."""
     depth = outward * np.float32(1 / wall_mm)  # 0 at the lumen's edge, 1 where the wall ends
     outside = np.clip(depth * 4, 0, 1)
     mirror = facing * facing
@@ -78,7 +81,7 @@ def _amplitude(strength: Grid, outward: Grid, facing: Grid, wall_mm: float) -> G
 
 
 def _path_gain(outward: Grid, wall_mm: float, view: View) -> Grid:
-    """What the way there adds to the echo's power: blood attenuates less than the compensation expects, the wall far more."""
+    """Return the gain of power along the beam: blood attenuates less than the compensation assumes, the wall far more."""
     tissue_db_mm = np.float32(2 * DB_A_CM_MHZ * view.probe.mhz / 10)
     walls = _line(outward * np.float32(1 / wall_mm), 0.6, 0.35)
     gain_db_mm = tissue_db_mm * (outward < 0) - np.float32(1.7) * tissue_db_mm * walls
@@ -88,17 +91,17 @@ def _path_gain(outward: Grid, wall_mm: float, view: View) -> Grid:
 
 
 def _noise_power(view: View, rng: np.random.Generator) -> Grid:
-    """Electronic noise, which the time-gain compensation lifts with depth."""
+    """Return the electronic noise (N, B), which the time-gain compensation amplifies with depth."""
     shape = (view.beam_x.shape[0], view.beam_x.shape[1])
     rising = np.float32(NOISE**2) * np.exp(view.r_mm * np.float32(3.0 / view.probe.depth_mm))
     return np.asarray(rng.standard_exponential(shape, np.float32) * rising, np.float32)
 
 
 def _near_field(view: View, reach: float) -> Grid:
-    """The transmit pulse's ringing at the probe's face (N, 1)."""
+    """Return the ring-down of the transmit pulse at the probe's face (N, 1)."""
     return np.asarray(9 * np.exp(-2 * view.r_mm / np.float32(reach * view.probe.depth_mm)), np.float32)
 
 
 def _line(depth: Grid, centre: float, width: float) -> Grid:
-    """A bright line of a wall at `centre`, in units of the wall's thickness."""
+    """Return the profile of a bright wall line at `centre`, in units of the wall's thickness."""
     return np.asarray(cv2.exp((depth - np.float32(centre)) ** 2 * np.float32(-0.5 / width**2)), np.float32)

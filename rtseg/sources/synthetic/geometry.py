@@ -1,4 +1,4 @@
-"""Where a probe's beams run in the body and on the screen."""
+"""Maps a probe's beams between the body and the screen."""
 
 import math
 from dataclasses import dataclass
@@ -12,20 +12,21 @@ from rtseg.frame import Image, Mask
 
 Grid: TypeAlias = npt.NDArray[np.float32]
 
-MOST_SAMPLES, MOST_BEAMS = 512, 192  # a frame's worth of echo samples: what a real scanner has before it draws
+MOST_SAMPLES, MOST_BEAMS = 512, 192  # echo samples of a frame, as many as a real scanner has before scan conversion
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A transducer: radius_mm of its face (infinite: linear), half its width (mm, or radians if curved), depth, frequency."""
+    """Describes a transducer."""
 
-    radius_mm: float
-    half_width: float
-    depth_mm: float
-    mhz: float
+    radius_mm: float  # of its face, infinite for a linear one
+    half_width: float  # half its width in mm, or in radians if the face is curved
+    depth_mm: float  # of the field of view
+    mhz: float  # center frequency
 
     @property
     def is_linear(self) -> bool:
+        """Return whether the face is flat."""
         return math.isinf(self.radius_mm)
 
 
@@ -36,11 +37,11 @@ PROBES = {
 
 
 class View:
-    """A probe's picture at one depth setting, and the echo samples behind it.
+    """Holds a probe's image geometry at one depth setting, and that of its echo samples.
 
-    x_mm (1, W), z_mm (H, 1): the body's coordinates at the pixels' centres, z down from the middle of the probe's face.
-    beam_x, beam_z, (N, B): the same at the echo samples; along_x, along_z, (1, B): the beams' directions. step_mm: from one
-    sample of a beam to the next. inside (H, W): the sector.
+    x_mm (1, W), z_mm (H, 1): body coordinates of the pixel centers, z down from the middle of the probe's face. beam_x,
+    beam_z (N, B): the same for the echo samples. along_x, along_z (1, B): the beams' directions. step_mm: distance of two
+    samples of a beam. inside (H, W): the sector.
     """
 
     def __init__(self, probe: Probe, height: int, width: int, depth: float = 1.0) -> None:
@@ -53,7 +54,7 @@ class View:
         self._map_pixels()
 
     def _sample_beams(self, height: int, width: int) -> None:
-        """Lay the echo samples out: as many as the picture can show, no more than a scanner has."""
+        """Place the echo samples: as many as the image can show, and no more than a scanner has."""
         samples, beams = int(np.clip(height, 96, MOST_SAMPLES)), int(np.clip(width, 64, MOST_BEAMS))
         self.r_mm = np.linspace(0, self.depth_mm, samples, dtype=np.float32)[:, None]
         self.across = np.linspace(-self.probe.half_width, self.probe.half_width, beams, dtype=np.float32)[None, :]
@@ -67,7 +68,7 @@ class View:
             self.beam_x, self.beam_z = from_centre * self.along_x, from_centre * self.along_z - np.float32(self.probe.radius_mm)
 
     def _map_pixels(self) -> None:
-        """Find for each pixel the place between the samples that it shows."""
+        """Compute for each pixel the position between the samples that it shows."""
         across, r_mm = to_beams(self.probe, *np.broadcast_arrays(self.x_mm, self.z_mm))
         self.inside: Mask = (np.abs(across) <= self.probe.half_width) & (r_mm >= 0) & (r_mm <= self.depth_mm)
         beam_step = 2 * self.probe.half_width / (self.across.size - 1)
@@ -76,13 +77,13 @@ class View:
         self._maps = cv2.convertMaps(columns, (r_mm / np.float32(self.step_mm)).astype(np.float32), cv2.CV_16SC2)
 
     def draw(self, samples: Image) -> Image:
-        """The picture (H, W) of echo samples (N, B), uint8, black outside the sector."""
+        """Return the image (H, W) of echo samples (N, B), uint8, black outside the sector."""
         picture = cv2.remap(samples, *self._maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
         return picture.astype(np.uint8, copy=False)
 
 
 def to_beams(probe: Probe, x_mm: Grid, z_mm: Grid) -> tuple[Grid, Grid]:
-    """The place across the beams (mm, or radians where the face is curved) and along them (mm) of points of the body."""
+    """Return body points as positions across the beams (mm, or radians if curved) and along them (mm)."""
     if probe.is_linear:
         return x_mm, z_mm
     below = z_mm + np.float32(probe.radius_mm)
@@ -90,7 +91,7 @@ def to_beams(probe: Probe, x_mm: Grid, z_mm: Grid) -> tuple[Grid, Grid]:
 
 
 def _extent(probe: Probe, depth_mm: float) -> tuple[float, float, float]:
-    """Top, height and width of the sector in mm; z is 0 at the middle of the probe's face."""
+    """Return top, height and width of the sector in mm; z is 0 at the middle of the probe's face."""
     if probe.is_linear:
         return 0.0, depth_mm, 2 * probe.half_width
     top_mm = probe.radius_mm * (math.cos(probe.half_width) - 1)

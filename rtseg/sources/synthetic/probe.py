@@ -1,4 +1,4 @@
-"""The made-up probe as a source: speckled B-mode of a beating vessel, scripted faults, and the exact truth of each frame."""
+"""Provides the simulated probe as a source: speckled B-mode of a pulsating vessel, scripted faults, exact truth."""
 
 import threading
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from rtseg.sources.synthetic.vessel import Vessel
 
 
 class SyntheticProbe:
-    """A seeded phantom: picture and truth of a frame follow from the script and the frame's index alone.
+    """Simulates a seeded phantom: a frame's image and truth follow from the script and the frame's index alone.
 
-    Simplified: two dimensions, tissue does not leave the plane; echoes are made after beamforming, with a point spread that is
-    the same at all depths; attenuation acts along straight beams, and nothing is refracted; blood is noise without flow; the
-    speckle changes into a second pattern and back every few seconds. A change of depth alters the pixel size, which
-    `info.spacing_mm` gives for the first frame. deepest: how many times as deep `happen` may set the scanner.
+    Simplifications: it is two-dimensional, and tissue does not leave the plane. Echoes are computed after beamforming, with
+    the same point spread at all depths. Attenuation acts along straight beams, without refraction. Blood is noise without
+    flow. The speckle changes into a second pattern and back every few seconds. A change of depth alters the pixel size;
+    `info.spacing_mm` is that of the first frame. deepest: the largest depth factor that `inject_fault` accepts.
     """
 
     def __init__(self, script: Script, *, spacing_mm: Spacing | None = None, deepest: float = 1.0) -> None:
@@ -39,12 +39,12 @@ class SyntheticProbe:
 
     @property
     def info(self) -> StreamInfo:
-        """Size, rate and pixel size as scripted."""
+        """Return size, rate and pixel size as scripted."""
         return self._info
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """The scripted faults."""
+        """Return the scripted faults."""
         return self._script.faults
 
     def __iter__(self) -> Iterator[Frame]:
@@ -54,7 +54,7 @@ class SyntheticProbe:
                 yield Frame(self.image(index), index, perf_counter_ns())
 
     def happen(self, kind: str, frames: int | None = None, value: float = 0.0) -> Event:
-        """Let an event begin at the next frame, from any thread, as if it had been scripted. Raises ConfigError."""
+        """Add a fault at the next frame, from any thread, as if it had been scripted. Raises ConfigError."""
         event = parse_fault(kind, self._next, frames, value)
         if kind == "depth" and value > self._deepest:
             raise ConfigError(f"{value:g} times as deep is beyond this probe: it was made for {self._deepest:g} at the most")
@@ -66,14 +66,14 @@ class SyntheticProbe:
         self._closed.set()
 
     def image(self, index: int) -> Image:
-        """The picture (H, W) of frame `index`, uint8."""
+        """Return the image (H, W) of frame `index`, uint8."""
         moment = self._script.moment(index)
         view = self._view(moment.depth)
         picture = view.draw(compress(self._power(moment, view), moment.gain_db))
         return self._coded(picture, moment) if moment.noise else picture
 
     def truth(self, index: int) -> Labels:
-        """The labels (H, W) of frame `index`: 1 in the lumen, 0 elsewhere, all 0 without contact."""
+        """Return the labels (H, W) of frame `index`: 1 in the lumen, 0 elsewhere, all 0 without contact."""
         moment = self._script.moment(index)
         view = self._view(moment.depth)
         if not moment.contact:
@@ -89,7 +89,7 @@ class SyntheticProbe:
         return echo_power(tissue, vessel, view, self._seconds(moment), rng)
 
     def _coded(self, picture: Image, moment: Moment) -> Image:
-        """The picture with a coder's noise, which differs from frame to frame though the picture stands."""
+        """Return the image with a codec's noise, which differs from frame to frame even in a frozen image."""
         noise = self._rng(2, moment.index).uniform(-moment.noise, moment.noise, picture.shape)
         return np.clip(np.round(picture + noise), 0, 255).astype(np.uint8)
 
@@ -102,7 +102,7 @@ class SyntheticProbe:
         return Vessel(view, rng, self._script.bpm, self._script.drift_mm), Tissue(view, self._deepest, rng)
 
     def _rng(self, use: int, number: int) -> np.random.Generator:
-        """Random numbers that follow from the seed and what they are for."""
+        """Return a generator that is seeded by the script, the purpose and a number."""
         return np.random.default_rng((self._script.seed, use, number))
 
     def _seconds(self, moment: Moment) -> float:
@@ -110,6 +110,6 @@ class SyntheticProbe:
 
 
 def open_synthetic(options: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> SyntheticProbe:
-    """The probe that `synthetic:OPTIONS` describes. Raises ConfigError."""
+    """Open the probe that `synthetic:OPTIONS` describes. Raises ConfigError."""
     overrides = {} if fps is None else {"fps": fps}
     return SyntheticProbe(parse_script(options, **overrides), spacing_mm=spacing_mm)

@@ -1,4 +1,4 @@
-"""What happens in a made-up examination: its options and faults, and what they make of each frame."""
+"""Parses the options and faults of a simulated examination, and computes the state of each frame."""
 
 import math
 import re
@@ -12,65 +12,56 @@ from rtseg.sources.base import DEFAULT_FPS
 PHANTOMS = ("vessel",)
 GEOMETRIES = ("linear", "curvilinear")
 ENDS = ("freeze", "lift", "drop")  # faults that need a length
-VALUES = {"gain": (-40.0, 40.0), "depth": (0.5, 2.0), "freeze": (0.0, 20.0)}  # what stands after the colon, and its range
+VALUES = {"gain": (-40.0, 40.0), "depth": (0.5, 2.0), "freeze": (0.0, 20.0)}  # ranges of the value after the colon
 
 _FAULT = re.compile(r"(?P<kind>\w+)@(?P<start>\d{1,9})(\+(?P<frames>\d{1,9}))?(:(?P<value>[-+.\d]+))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that goes wrong, or that the operator does, from frame `start` on.
-
-    kind: freeze (the picture stands; value: noise of a coder, in grey levels), cut (another patient), lift (no contact), drop
-    (frames are missing), gain (value: dB), depth (value: times as deep). frames: how long, None to the end.
-    """
+    """Describes one fault, or action of the operator, from frame `start` on."""
 
     kind: str
-    start: int
-    frames: int | None = None
-    value: float = 0.0
+    """One of freeze (a still image), cut (another patient), lift (no contact), drop (missing frames), gain or depth."""
+    start: int  # index of the first frame
+    frames: int | None = None  # how many, None: to the end
+    value: float = 0.0  # of freeze the codec noise in gray levels, of gain dB, of depth a factor
 
     def covers(self, index: int) -> bool:
-        """Whether frame `index` is within the event."""
+        """Return whether frame `index` is within the fault."""
         return self.start <= index and (self.frames is None or index < self.start + self.frames)
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What frame `index` shows: the tissue as it was at frame `shown`, and how the scanner was set.
+    """Holds what a frame shows and how the scanner was set."""
 
-    scene: counts the cuts; noise: amplitude of a coder's noise in grey levels; depth: times the usual depth.
-    """
-
-    index: int
-    shown: int
-    scene: int
-    contact: bool
-    gain_db: float
-    depth: float
-    noise: float
+    index: int  # of the frame
+    shown: int  # the frame whose tissue is shown
+    scene: int  # number of cuts so far
+    contact: bool  # false while the probe is lifted
+    gain_db: float  # relative to the usual gain
+    depth: float  # factor of the usual depth
+    noise: float  # amplitude of a codec's noise in gray levels
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """The options of `synthetic:`.
+    """Holds the options of `synthetic:`."""
 
-    height, width in pixels, fps in frames a second, bpm in beats a minute, frames None: endless.
-    """
-
-    phantom: str = "vessel"
-    seed: int = 0
-    geometry: str = "linear"
-    height: int = 480
-    width: int = 640
-    fps: float = DEFAULT_FPS
-    frames: int | None = None
-    bpm: float = 72.0
-    drift_mm: float = 1.5
-    faults: tuple[Event, ...] = ()
+    phantom: str = "vessel"  # one of PHANTOMS
+    seed: int = 0  # of all random numbers
+    geometry: str = "linear"  # one of GEOMETRIES
+    height: int = 480  # pixels
+    width: int = 640  # pixels
+    fps: float = DEFAULT_FPS  # frames a second
+    frames: int | None = None  # None: endless
+    bpm: float = 72.0  # heart rate in beats a minute
+    drift_mm: float = 1.5  # amplitude of the probe's slow motion
+    faults: tuple[Event, ...] = ()  # in the order of the script
 
     def moment(self, index: int) -> Moment:
-        """What frame `index` shows; a frozen one shows what the frame before the freeze did."""
+        """Return the state of frame `index`; a frozen one shows what the frame before the freeze did."""
         freeze = self._first("freeze", index)
         if freeze is not None and freeze.start > 0:
             held = self.moment(freeze.start - 1)
@@ -82,7 +73,7 @@ class Script:
         return Moment(index, index if freeze is None else 0, scene, contact, gain_db, depth.value if depth else 1.0, 0.0)
 
     def is_dropped(self, index: int) -> bool:
-        """Whether frame `index` never arrives."""
+        """Return whether frame `index` never arrives."""
         return self._first("drop", index) is not None
 
     def _first(self, kind: str, index: int) -> Event | None:
@@ -90,7 +81,7 @@ class Script:
 
 
 def parse_script(options: str, **overrides: Any) -> Script:
-    """Read what follows `synthetic:`, such as `vessel?seed=3&faults=freeze@60+20`. Raises ConfigError."""
+    """Parse what follows `synthetic:`, such as `vessel?seed=3&faults=freeze@60+20`. Raises ConfigError."""
     phantom, _, query = options.partition("?")
     if phantom not in ("", *PHANTOMS):
         raise ConfigError(f"there is no phantom {phantom!r}: use {', '.join(f'synthetic:{name}' for name in PHANTOMS)}")
@@ -99,7 +90,7 @@ def parse_script(options: str, **overrides: Any) -> Script:
 
 
 def parse_fault(kind: str, start: int, frames: int | None = None, value: float = 0.0) -> Event:
-    """One event, checked as if it had been written in `faults=`. Raises ConfigError."""
+    """Return one fault, checked as if it were written in `faults=`. Raises ConfigError."""
     length, setting = f"+{frames}" if frames is not None else "", f":{value:g}" if kind in VALUES else ""
     return _fault(f"{kind}@{start}{length}{setting}")
 
@@ -158,7 +149,7 @@ def _fault(text: str) -> Event:
 
 
 def _number(text: str) -> float:
-    """The number that a text stands for, NaN where it stands for none."""
+    """Return the number that a text represents, else NaN."""
     try:
         return float(text)
     except ValueError:

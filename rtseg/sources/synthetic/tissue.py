@@ -1,4 +1,4 @@
-"""Layered tissue full of scatterers, as a probe's echoes see it."""
+"""Simulates layered tissue full of scatterers."""
 
 import math
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from rtseg.sources.synthetic.geometry import Grid, Probe, View
 
-CYCLE_S = 9.0  # how long until the speckle, which changes slowly into another pattern and back, comes round again
+CYCLE_S = 9.0  # period in which the speckle changes into another pattern and back
 
-_MARGIN = 0.25  # of the width and the depth that the tissue reaches beyond the picture: the probe drifts
+_MARGIN = 0.25  # of width and depth: tissue beyond the image, since the probe drifts
 
 
 class Tissue:
-    """Two patterns of fully developed speckle and a map of echo strengths, over the beams' coordinates.
+    """Holds two patterns of fully developed speckle and a map of echo strengths, over the beams' coordinates.
 
-    Each pattern is complex Gaussian noise blurred by the point spread function, so that its amplitude is Rayleigh; the arrays
-    come round at their edges. Place (row 0, column 0) is `across` = -half width, depth 0, before the margin.
+    Each pattern is complex Gaussian noise blurred by the point spread function, so that its amplitude is Rayleigh; the
+    arrays are periodic. Without the margin, (row 0, column 0) is at depth 0 and `across` = -half width.
     """
 
     def __init__(self, view: View, deepest: float, rng: np.random.Generator) -> None:
@@ -30,23 +30,23 @@ class Tissue:
         self._first_across = -probe.half_width
 
     def scatterers(self, t_s: float) -> Grid:
-        """The echo field (rows, columns, 3): real and imaginary part of the speckle, and the strength of the tissue."""
+        """Return the echo field (rows, columns, 3): real and imaginary part of the speckle, and the tissue's echo strength."""
         turn = 2 * math.pi * t_s / CYCLE_S
         first, second = self._patterns
         mixed = first * np.float32(math.cos(turn)) + second * np.float32(math.sin(turn))
         return np.dstack((mixed, self._strength))
 
     def places(self, across: Grid, r_mm: Grid) -> tuple[Grid, Grid]:
-        """Columns and rows of the field where the given places are."""
+        """Return the field's columns and rows at the given coordinates."""
         columns = (across - np.float32(self._first_across)) * np.float32(1 / self.step_across) + np.float32(self._column)
         return columns, r_mm * np.float32(1 / self.step_mm) + np.float32(self._row)
 
 
 def _spread(probe: Probe, step_mm: float, step_across: float) -> tuple[float, float]:
-    """Standard deviations of the point spread function along and across the beams, in samples.
+    """Return the point spread function's standard deviations along and across the beams, in samples.
 
-    A pulse of two cycles; a lateral width of one and a half wavelengths times an f-number of two, which a curved face spreads
-    by angle. No finer than the samples can hold.
+    The pulse has two cycles. The lateral width is one and a half wavelengths times an f-number of two; a curved face
+    spreads it by angle. Neither is finer than the samples can represent.
     """
     wavelength_mm = 1.54 / probe.mhz
     lateral = 1.3 * wavelength_mm if probe.is_linear else math.radians(0.42)
@@ -54,7 +54,7 @@ def _spread(probe: Probe, step_mm: float, step_across: float) -> tuple[float, fl
 
 
 def _speckle(shape: tuple[int, int], spread: tuple[float, float], rng: np.random.Generator) -> Grid:
-    """Blurred complex Gaussian noise of unit mean power (rows, columns, 2), periodic."""
+    """Return blurred complex Gaussian noise of unit mean power (rows, columns, 2), periodic."""
     noise = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
     along, across = (np.exp(-2 * (np.pi * s * np.fft.fftfreq(n)) ** 2) for s, n in zip(spread, shape, strict=True))
     field = np.fft.ifft2(np.fft.fft2(noise) * along[:, None] * across[None, :])
@@ -63,7 +63,7 @@ def _speckle(shape: tuple[int, int], spread: tuple[float, float], rng: np.random
 
 
 def _layers_db(depth_mm: Grid, columns: int, full_mm: float, rng: np.random.Generator) -> Grid:
-    """Echo strength in dB: skin, fat, fascias and muscles, wavy, each with a texture of its own."""
+    """Return the echo strength in dB of skin, fat, fasciae and muscles: wavy layers, each with its own texture."""
     depth = depth_mm + _waves(columns, 0.02 * full_mm, rng)
     strength = np.full(depth.shape, 6.0, np.float32)  # skin
     texture = _texture(depth.shape, rng)
@@ -80,12 +80,12 @@ def _layers_db(depth_mm: Grid, columns: int, full_mm: float, rng: np.random.Gene
 
 
 def _waves(columns: int, height_mm: float, rng: np.random.Generator) -> Grid:
-    """A smooth unevenness (1, columns) in mm that comes round at the edge."""
+    """Return a smooth unevenness (1, columns) in mm, periodic."""
     turn = np.arange(columns)[None, :] * (2 * np.pi / columns)
     waves = sum(rng.uniform(-1, 1) / order * np.sin(order * turn + rng.uniform(0, 2 * np.pi)) for order in range(1, 5))
     return (height_mm * np.asarray(waves)).astype(np.float32)
 
 
 def _texture(shape: tuple[int, int], rng: np.random.Generator) -> Grid:
-    """Streaks that run along the layers, of unit variance."""
+    """Return streaks along the layers, of unit variance."""
     return _speckle(shape, (2.5, 16.0), rng)[..., 0] * np.float32(math.sqrt(2))

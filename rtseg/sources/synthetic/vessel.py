@@ -1,4 +1,4 @@
-"""An artery that beats, under a probe that drifts: the exact truth of the made-up examination."""
+"""Simulates a pulsating artery under a drifting probe, which is the exact truth of the examination."""
 
 import math
 
@@ -11,9 +11,10 @@ DISTENSION = 0.09  # of the radius, from diastole to systole: the common carotid
 
 
 class Vessel:
-    """An elliptical artery across the picture.
+    """Holds an elliptical artery in cross section.
 
-    Places are in mm in the body; the probe's frame is the body's, moved by `drift`. radius_mm: of the circle of equal area.
+    Positions are in mm in the body; the probe's frame is the body's, moved by `drift`. radius_mm: of the circle of equal
+    area.
     """
 
     def __init__(self, view: View, rng: np.random.Generator, bpm: float, drift_mm: float) -> None:
@@ -24,35 +25,35 @@ class Vessel:
         self.z_mm = float(view.depth_mm * rng.uniform(0.42, 0.58))
         self.radius_mm = float(rng.uniform(2.8, 3.9) if small else rng.uniform(9, 13))
         self.wall_mm = 0.22 * self.radius_mm
-        self.flatness = float(rng.uniform(1.0, 1.12))  # wider than tall, as a pressed vessel is
+        self.flatness = float(rng.uniform(1.0, 1.12))  # wider than tall, as a compressed vessel is
         self._phases = rng.uniform(0, 2 * math.pi, 5)
 
     def drift(self, t_s: float) -> tuple[float, float]:
-        """How far the probe has slid (across, into the body) in mm, a smooth wandering that has no jumps."""
+        """Return the probe's displacement (across, into the body) in mm, a smooth motion without jumps."""
         a, b, c, d, _ = self._phases
         across = 0.7 * math.sin(0.9 * t_s + a) + 0.3 * math.sin(2.3 * t_s + b)
         into = 0.2 * math.sin(1.1 * t_s + c) + 0.1 * math.sin(3.1 * t_s + d)
         return self._drift_mm * across, self._drift_mm * into
 
     def radius_at(self, t_s: float) -> float:
-        """The radius in mm: a steep rise in systole, a slow fall, and a second, smaller wave."""
+        """Return the radius in mm: a steep rise in systole, a slow fall, and a second, smaller wave."""
         phase = (t_s * self._bpm / 60 + self._phases[4] / (2 * math.pi)) % 1.0
         pulse = _bump(phase, 0.18, 0.09) + 0.45 * _bump(phase, 0.45, 0.12)
         return self.radius_mm * (1 + DISTENSION * pulse)
 
     def distance(self, x_mm: Grid, z_mm: Grid, t_s: float) -> Grid:
-        """How far points of the probe's frame are from the axis, in mm, measured so that the wall is a circle."""
+        """Return the distance of points of the probe's frame from the axis in mm, scaled so that the wall is a circle."""
         across, into = self.drift(t_s)
         dx = (x_mm + np.float32(across - self.x_mm)) * np.float32(1 / math.sqrt(self.flatness))
         dz = (z_mm + np.float32(into - self.z_mm)) * np.float32(math.sqrt(self.flatness))
         return np.asarray(np.sqrt(dx * dx + dz * dz), np.float32)
 
     def lumen(self, x_mm: Grid, z_mm: Grid, t_s: float) -> Mask:
-        """Which points lie inside the vessel."""
+        """Return the mask of points inside the vessel."""
         return np.less(self.distance(x_mm, z_mm, t_s), np.float32(self.radius_at(t_s)))
 
 
 def _bump(phase: float, centre: float, width: float) -> float:
-    """A wave around `centre` of a beat that has length 1 and comes round again."""
+    """Return a wave around `centre` of a periodic beat of length 1."""
     away = (phase - centre + 0.5) % 1.0 - 0.5
     return math.exp(-0.5 * (away / width) ** 2)

@@ -1,4 +1,4 @@
-"""DICOM ultrasound: pixels of every kind, times, spacing, folders."""
+"""Tests DICOM ultrasound: pixels of every kind, times, spacing, folders."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""DICOM files that are not what they say, and what nothing may be told of."""
+"""Tests damaged and contradictory DICOM files, and that no header text is logged."""
 
 import logging
 import tracemalloc
@@ -37,7 +37,7 @@ def test_packed_runs_that_end_too_soon(write_dicom, tail):
 
 
 def test_a_panic_of_the_rust_decoder_is_an_error_like_others(write_dicom):
-    """What it raises for a segment of 16 bits that unpacks to too much is no Exception."""
+    """A 16-bit segment that unpacks to too much makes the decoder raise a PanicException, which is no Exception."""
     segment = b"\x81\x05" * 3  # 128 bytes of 5 each: of 240 there are 384
     frame = np.array([2, 64, 64 + len(segment)] + [0] * 13, "<u4").tobytes() + segment * 2
     with pytest.raises(SourceError, match=r"cannot be decoded.*0 of its 1 frames could be read"):

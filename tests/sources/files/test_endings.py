@@ -1,4 +1,4 @@
-"""Recordings that are cut where FFmpeg takes the cut for their end, from a file and on standard input."""
+"""Tests recordings that are cut off where FFmpeg sees a regular end, from a file and on standard input."""
 
 import io
 import os
@@ -39,7 +39,7 @@ PIPED = [name for name in FORMS if name not in ("moov.mp4", "a.avi")]
 
 
 class _Forward(io.RawIOBase):
-    """A file that cannot go back, as a pipe."""
+    """Wraps a file without seeking, like a pipe."""
 
     def __init__(self, file):
         self._file = file
@@ -53,7 +53,7 @@ class _Forward(io.RawIOBase):
 
 @pytest.fixture
 def written(tmp_path):
-    """written(name) -> the path of a whole recording of COUNT frames of noise."""
+    """Return written(name), which returns the path of a whole recording of COUNT frames of noise."""
 
     def write(name):
         form, codec, pixels, options, goes_back = FORMS[name]
@@ -92,7 +92,7 @@ def test_a_cut_recording_gives_its_frames_and_then_an_error(written, name, share
 
 
 def _through_pipe(data):
-    """The frames of what a program writes to a pipe, and the error that ended them."""
+    """Return the frames of data that are written to a pipe, and the error that ended them."""
     reads, writes = os.pipe()
 
     def send():

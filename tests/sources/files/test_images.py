@@ -1,3 +1,5 @@
+"""Tests still images: formats, damage, folders and globs."""
+
 import cv2
 import numpy as np
 import pytest
@@ -45,7 +47,7 @@ def test_a_palette_is_looked_up(tmp_path):
 
 
 def _palette_bmp(indices, palette):
-    """An 8-bit BMP: file header, info header, BGRA palette, rows from the bottom."""
+    """Return an 8-bit BMP: file header, info header, BGRA palette, rows from the bottom."""
     height, width = indices.shape
     table = b"".join(bytes((b, g, r, 0)) for r, g, b in palette)
     numbers = [54 + len(table), 40, width, height, 1 | 8 << 16, 0, indices.size, 2835, 2835, len(palette), len(palette)]

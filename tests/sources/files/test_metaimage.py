@@ -1,4 +1,4 @@
-"""MetaImage sequences: every kind of pixel, PLUS's fields."""
+"""Tests MetaImage sequences: every pixel type, orientations, and PLUS's fields."""
 
 import numpy as np
 import pytest

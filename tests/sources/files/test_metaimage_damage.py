@@ -1,4 +1,4 @@
-"""MetaImage files that are not what they say, and what reading them costs."""
+"""Tests damaged and contradictory MetaImage files, and the memory that reading takes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Video files: every container, pixel format and rate, and what stands in their heads."""
+"""Tests video files: containers, pixel formats, rates and metadata."""
 
 import av
 import numpy as np

@@ -1,4 +1,4 @@
-"""Video files that are cut off, damaged, or no video; and that nothing of them is kept."""
+"""Tests video files that are cut off, damaged, or no video, and that nothing of them stays open."""
 
 import gc
 import os
@@ -128,7 +128,7 @@ def test_an_impossible_rate_or_spacing_is_refused_and_nothing_stays_open(write_v
 
 def test_closing_midway_ends_the_threads_and_the_iteration(write_video, grey_frames, own_threads):
     path = write_video("a.mp4", grey_frames)
-    drain(open_source(str(path)))  # whatever pools a first use starts
+    drain(open_source(str(path)))  # starts the thread pools of a first use
     gc.collect()
     before = own_threads()
     source = open_source(str(path))

@@ -1,4 +1,4 @@
-"""NRRD and NIfTI sequences, against the libraries that write them."""
+"""Tests NRRD and NIfTI sequences against the libraries that write them."""
 
 import gzip
 

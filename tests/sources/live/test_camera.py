@@ -1,4 +1,4 @@
-"""Cameras: no device is here, so a stand-in answers as OpenCV's V4L2 would; a real grabber is not proved."""
+"""Tests cameras with a fake `cv2.VideoCapture`: no device is here, so a real grabber remains untested."""
 
 import time
 
@@ -21,7 +21,7 @@ LETTERS = {form: cv2.VideoWriter.fourcc(*code) for form, code in FOURCC.items()}
 
 
 class StandIn:
-    """A camera of some modes, of which the first is its own; it gives `pictures` in the format that was set, then nothing."""
+    """Simulates a camera with some modes, the first of them its own; it returns `pictures` in the set format, then fails."""
 
     def __init__(self, *modes, pictures=(), opened=True, stamp_ms=None):
         self._modes, self._now, self._opened = modes, modes[0] if modes else None, opened
@@ -91,7 +91,7 @@ def test_what_a_camera_does_not_give_is_answered_with_what_it_does(wish, words):
 
 
 def raw_of(picture, form):
-    """A buffer as V4L2 would fill it with an RGB picture (H, W, 3)."""
+    """Return a buffer as V4L2 would fill it with an RGB image (H, W, 3)."""
     height, width = picture.shape[:2]
     if form == "mjpeg":
         return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 95])[1].reshape(1, -1)

@@ -1,4 +1,4 @@
-"""A source's timestamps on our clock."""
+"""Tests the mapping of a source's timestamps to the local clock."""
 
 import numpy as np
 

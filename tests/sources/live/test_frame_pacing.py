@@ -1,4 +1,4 @@
-"""When a newer frame is worth a wait."""
+"""Tests when a slow consumer waits for a newer frame."""
 
 import threading
 from itertools import pairwise
@@ -17,7 +17,7 @@ PERIOD_MS = 20
 
 
 def worked(work_ms, frames=40):
-    """A stream of 50 frames a second, whose every newest frame was worked on for so long; and when it was last asked."""
+    """Return a pacer after work of `work_ms` on every newest frame of a 50 fps stream, and the last arrival in ms."""
     rhythm, came_ms = Rhythm(), 0
     now_ms = 0.0
     while came_ms < frames * PERIOD_MS:
@@ -46,7 +46,7 @@ def test_who_keeps_up_never_waits(work_ms):
 
 
 def test_nor_does_he_after_a_hiccup():
-    """Who waited then would lose another frame by it."""
+    """A wait would lose another frame."""
     rhythm, came_ms = worked(work_ms=10)
     for begun_ms in (came_ms, came_ms + 300):
         rhythm.taken(begun_ms * MS)
@@ -56,17 +56,17 @@ def test_nor_does_he_after_a_hiccup():
 
 
 class Impatient(Rhythm):
-    """As it would be without."""
+    """Disables waiting, for comparison."""
 
     def patience_s(self, now_ns):
         return 0.0
 
 
 def played(rhythm, work_ms, frames=3000):
-    """The age of each overlay in milliseconds, the mean age of what a viewer sees, and the overlays a second.
+    """Return each overlay's median age in ms, the mean age of what a viewer sees, and the overlays a second.
 
-    A stream of 50 frames a second on a clock that is made up: each frame comes 5 to 9 ms after its time, and takes `work_ms`,
-    give or take a fifth.
+    The stream has 50 frames a second on a simulated clock. Each frame arrives 5 to 9 ms after its time, and takes `work_ms`
+    within a fifth.
     """
     random = Random(1)
     comes_ms = [number * PERIOD_MS + random.uniform(5, 9) for number in range(frames)]
@@ -114,7 +114,7 @@ def test_at_first_nothing_is_waited_for():
 
 
 class Follows(FakeLink):
-    """Gives its second frame when somebody waits for it."""
+    """Yields its second frame once a consumer waits for it."""
 
     def __iter__(self):
         first, second = super().__iter__(), super().__iter__()
@@ -127,7 +127,7 @@ class Follows(FakeLink):
 
 @pytest.fixture
 def wanted(monkeypatch):
-    """Every wait for a newer frame lasts until there is one; set when somebody waits."""
+    """Make every wait for a newer frame last until it arrives; return an event that is set when a wait begins."""
     begun = threading.Event()
     monkeypatch.setattr(Rhythm, "patience_s", lambda self, now_ns: begun.set() or 3600.0)
     return begun

@@ -1,4 +1,4 @@
-"""A live source outlives its connections: states, events, index, backoff, closing."""
+"""Tests that a live source survives lost connections: states, events, index, backoff, closing."""
 
 import logging
 import threading
@@ -33,7 +33,7 @@ def test_it_plays_link_after_link_and_only_counts_up():
     assert len(indices) == 9
     assert indices[:3] == [0, 1, 2]
     assert indices[3] > 3
-    assert indices[7] > indices[6] + 1  # frames were lost while nobody was connected
+    assert indices[7] > indices[6] + 1  # frames were lost without a connection
     assert indices == sorted(set(indices))
     assert states(source) == ["opening", *["live", "lost", "reopening"] * 2, "live", "ended"]
     assert source.counts[LinkState.LOST] == 2
@@ -159,7 +159,7 @@ def test_closing_while_the_first_link_opens_lets_go_of_it_when_it_comes():
 
 def test_a_connection_that_cannot_be_closed_costs_one_thread_and_not_many():
     class Hangs(FakeLink):
-        """Its driver never comes back, until it does."""
+        """Simulates a driver that blocks until `back` is set."""
 
         back = threading.Event()
 
@@ -199,7 +199,7 @@ def test_a_reader_that_does_not_take_holds_the_link_up():
     source = Reconnecting(Peer(link), FAST)
     wait_until(lambda: link.given == 2)
     time.sleep(0.05)
-    assert link.given == 2  # one is held, one is in the link's hand
+    assert link.given == 2  # one is held, one is blocked in the link
     source.close()
 
 
@@ -209,7 +209,7 @@ def test_or_is_given_the_newest_where_that_is_asked():
     indices, told = [], []
     source.keep_newest(lambda frame: told.append(id(frame.image)))
     for number, frame in enumerate(source):
-        assert number == 0 or id(frame.image) in told  # the first may have been there before anybody asked
+        assert number == 0 or id(frame.image) in told  # the first may have arrived before keep_newest
         indices.append(frame.index)
         time.sleep(0.02)
     assert indices == sorted(set(indices))

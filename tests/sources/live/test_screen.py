@@ -1,4 +1,4 @@
-"""A part of the screen: under Xvfb where it is there, and against a stand-in for what no display shows."""
+"""Tests screen capture, under Xvfb where it is installed, and with a fake screen otherwise."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ MONITORS = [
 
 
 class Eye:
-    """Shows a picture whose grey counts the looks; a pixel of it is red from the third on."""
+    """Simulates a screen whose gray level counts the captures; from the fifth on, one pixel is red."""
 
     def __init__(self):
         self.monitors, self.looks, self.closed, self.broken = MONITORS, 0, 0, False
@@ -62,7 +62,7 @@ def test_a_region_is_live_grey_until_colour_and_in_order(eye):
     assert [frame.image.ndim for frame in frames] == [2, 2, 2, 3, 3]
     assert frames[3].image[0, 0].tolist() == [255, 0, 0]
     assert all(later.index > earlier.index for earlier, later in pairwise(frames))
-    assert eye.closed == 2  # the look for the size, and the stream
+    assert eye.closed == 2  # opened once for the size, once for the stream
 
 
 def test_the_first_monitor_at_25_frames_a_second_unless_told(eye):
@@ -117,7 +117,7 @@ def test_no_screen_at_all(monkeypatch):
 
 @pytest.fixture
 def display(monkeypatch):
-    """A screen of 320x240 that nobody sees."""
+    """Start a virtual screen of 320x240 with Xvfb."""
     if not shutil.which("Xvfb"):
         pytest.skip("Xvfb is not installed: apt-get install xvfb")
     read, write = os.pipe()
@@ -131,7 +131,7 @@ def display(monkeypatch):
 
 
 def test_a_real_screen_through_the_mailbox(display):
-    """The thread that captures is not the one that opened."""
+    """Another thread captures than the one that opened the source."""
     source = open_source("screen:10,20,200,100?fps=200")
     frames = []
     for frame in LatestFrame(source):

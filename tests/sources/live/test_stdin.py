@@ -1,4 +1,4 @@
-"""A stream on a pipe."""
+"""Tests streams on standard input."""
 
 import io
 import os
@@ -21,7 +21,7 @@ CODED = {"yuv4mpegpipe": "rawvideo", "matroska": "libx264", "nut": "ffv1", "mpeg
 
 
 def stream(form, count=12, size=(48, 64)):
-    """The bytes of a coded stream whose grey tells the number of the picture."""
+    """Return a coded stream in bytes whose gray level encodes the picture's number."""
     out = io.BytesIO()
     with av.open(out, "w", format=form) as container:
         coder = container.add_stream("wrapped_avframe" if form == "yuv4mpegpipe" else CODED[form], rate=30)
@@ -37,7 +37,7 @@ def stream(form, count=12, size=(48, 64)):
 
 @pytest.fixture
 def pipe():
-    """What reads, and what writes."""
+    """Yield a pipe's descriptor for reading and its file for writing."""
     reads, writes = os.pipe()
     writer = os.fdopen(writes, "wb", buffering=0)
     yield reads, writer

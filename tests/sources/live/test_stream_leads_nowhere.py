@@ -1,4 +1,4 @@
-"""A stream from the network cannot lead to a file of this machine, nor can an address allow it."""
+"""Tests that a network stream cannot open a file of this machine, and that no address can allow it."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Decoding on a GPU: what is wanted, what is said where there is none, and the pictures as such a decoder gives them."""
+"""Tests decoding on a GPU: the request, the reason where there is none, and pictures as such a decoder returns them."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_where_there_is_no_gpu_the_cpu_decodes_and_it_is_said(video, caplog):
 
 
 def test_what_the_gpu_does_not_know_the_cpu_decodes_and_it_is_said(video, caplog, monkeypatch):
-    """FFmpeg's own fallback, in earnest: a kind of device that decodes no H.264 in this build."""
+    """It exercises FFmpeg's own fallback, with a kind of device that decodes no H.264 in this build."""
     monkeypatch.setattr(nvdec, "_DEVICE", "vaapi")
     if "vaapi" in nvdec.hwdevices_available():
         pytest.skip("this build of PyAV knows VA-API: there is nothing to fall back from")
@@ -115,7 +115,7 @@ def test_a_gpu_s_pictures_are_read_as_the_cpu_s(colour):
     assert (len(in_pairs.planes), len(picture.planes)) == (2, 3)
     found, expected = (PictureReader().read(each) for each in (in_pairs, picture))
     assert found.shape == expected.shape == ((36, 50) if colour == 128 else (36, 50, 3))
-    np.testing.assert_allclose(found, expected, atol=0 if colour == 128 else 2)  # FFmpeg rounds the two kinds otherwise
+    np.testing.assert_allclose(found, expected, atol=0 if colour == 128 else 2)  # FFmpeg rounds the two formats differently
 
 
 def test_doctor_says_whether_a_gpu_decodes():

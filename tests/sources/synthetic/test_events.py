@@ -1,4 +1,4 @@
-"""What happens to a synthetic probe: scripted faults, and those of the moment."""
+"""Tests the faults of a synthetic probe, scripted and injected."""
 
 import numpy as np
 import pytest

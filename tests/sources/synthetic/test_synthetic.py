@@ -1,4 +1,4 @@
-"""The synthetic probe's pictures: the vessel, its truth, and the speckle about it."""
+"""Tests the synthetic probe's images: the vessel, its truth, and the speckle."""
 
 import cv2
 import numpy as np
@@ -44,7 +44,7 @@ def test_the_area_follows_the_radius():
     assert radii.max() / radii.min() == pytest.approx(1 + DISTENSION, abs=0.02)
     assert 2.7 < radii.min() < 4.0
     centres = [cv2.moments(source.truth(index), True) for index in (0, 5, 9)]
-    assert np.ptp([m["m10"] / m["m00"] for m in centres]) < 0.3  # without drift it beats about one place
+    assert np.ptp([m["m10"] / m["m00"] for m in centres]) < 0.3  # without drift its center stays
 
 
 def test_the_heart_beats_at_its_rate():

@@ -1,4 +1,4 @@
-"""OpenIGTLink servers as sources: PLUS, 3D Slicer, and whatever else speaks it."""
+"""Reads OpenIGTLink servers as sources: PLUS, 3D Slicer and others."""
 
 from rtseg.sources.live.igtl.address import Address, read_address
 from rtseg.sources.live.igtl.link import IgtlLink

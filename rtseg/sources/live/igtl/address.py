@@ -1,4 +1,4 @@
-"""Where an OpenIGTLink server is, and which of its devices is wanted."""
+"""Parses the address of an OpenIGTLink server and of its device."""
 
 from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -12,18 +12,15 @@ _FORM = "igtl://HOST:18944/DEVICE"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A server and its device, empty for the first that sends an image.
+    """Holds the address of a server and of its device."""
 
-    white: the pixel value that is white, where it is not the largest of its type: 4095 for 12 bits in 16. crc: whether
-    checksums are believed, since some senders leave them out. timeout_s: for the connection, and from image to image.
-    """
-
-    host: str
-    port: int = PORT
-    device: str = ""
+    host: str  # name or address, without brackets
+    port: int = PORT  # of TCP
+    device: str = ""  # empty: the first that sends an image
     white: int | None = None
-    crc: bool = True
-    timeout_s: float = 5.0
+    """The pixel value of white, where it is not the largest of its type: 4095 for 12 bits in 16."""
+    crc: bool = True  # false: checksums are not verified, since some senders leave them out
+    timeout_s: float = 5.0  # for the connection, and between two images, in seconds
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -31,11 +28,11 @@ class Address:
 
 
 def read_address(uri: str) -> Address:
-    """The address in `igtl://HOST:PORT/DEVICE?white=4095&crc=off&timeout=5`. Raises ConfigError."""
+    """Parse `igtl://HOST:PORT/DEVICE?white=4095&crc=off&timeout=5`. Raises ConfigError."""
     try:
         parts = urlsplit(uri)
         host, port, pairs = parts.hostname, parts.port, parse_qsl(parts.query, strict_parsing=bool(parts.query))
-    except ValueError:  # whose words hold parts of the address
+    except ValueError:  # its text may hold parts of the address
         raise ConfigError(f"{shown(uri)} is no address: write {_FORM}") from None
     if not host:
         raise ConfigError(f"{shown(uri)} names no host: write {_FORM}")

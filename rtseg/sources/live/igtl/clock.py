@@ -1,14 +1,14 @@
-"""A peer's timestamps, on our clock."""
+"""Maps a peer's timestamps to the local clock."""
 
 _JUMP_NS = 1_000_000_000
-_DRIFT = 1e-4  # by which clocks may go apart: quartz keeps within a fifth of it
+_DRIFT = 1e-4  # by which clocks may drift apart: quartz stays within a fifth of it
 
 
 class PeerClock:
-    """Knows how far a peer's clock is from `time.perf_counter_ns`, from when its messages arrived.
+    """Estimates a peer's clock offset to `time.perf_counter_ns` from the arrival of its messages.
 
-    The least time between a timestamp and its arrival is taken for the distance: what is more than that was spent on the way.
-    A clock that jumps by a second or more begins anew.
+    The offset is the minimum of arrival minus timestamp: whatever is more was spent in transit. A clock that jumps by a
+    second or more restarts the estimate.
     """
 
     def __init__(self) -> None:
@@ -16,7 +16,7 @@ class PeerClock:
         self._arrived_ns = 0
 
     def on_ours(self, timestamp_ns: int, arrived_ns: int) -> int:
-        """The moment of a timestamp on our clock; never later than its arrival."""
+        """Return the moment of a timestamp on the local clock in nanoseconds, never later than its arrival."""
         distance_ns = arrived_ns - timestamp_ns
         if self._distance_ns is None or distance_ns - self._distance_ns > _JUMP_NS:
             self._distance_ns = distance_ns

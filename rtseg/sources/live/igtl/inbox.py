@@ -1,4 +1,4 @@
-"""What a peer sends besides images: transforms, texts and how it is."""
+"""Stores what a peer sends besides images: transforms, texts and its status."""
 
 import logging
 from dataclasses import dataclass
@@ -15,30 +15,35 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_MOST_NAMES = 64  # of each kind: an endless stream of new names must not fill the memory
-_FRESH_NS = 1_000_000_000  # a tool that was seen longer ago is out of the tracker's sight
+_MOST_NAMES = 64  # of each kind: endless new names must not fill the memory
+_FRESH_NS = 1_000_000_000  # a tool seen longer ago is out of the tracker's sight
 
 
 @dataclass(frozen=True, slots=True)
 class _Stamped:
-    matrix: Matrix
-    timestamp_ns: int
-    arrived_ns: int
+    """Holds a transform and its times."""
+
+    matrix: Matrix  # 4 x 4, in mm
+    timestamp_ns: int  # by the peer's clock
+    arrived_ns: int  # by the local clock
 
 
 class Inbox:
-    """The newest of each name. strings: by device. status: the peer's last word on how it is, None until it says one."""
+    """Holds the newest message of each name.
+
+    strings: by device. status: the peer's last status, None before the first.
+    """
 
     def __init__(self) -> None:
         self.strings: dict[str, str] = {}
         self.status: Status | None = None
         self._transforms: dict[str, _Stamped] = {}
-        self._followers: set[str] = set()  # transforms that come behind the image that they belong to
+        self._followers: set[str] = set()  # names of transforms that arrive after the image of the same time
         self._image_ns = 0
 
     def take(self, message: Message, arrived_ns: int) -> None:
-        """Keep what a message of one of KINDS says. Raises MessageError."""
-        name = message.metadata.get("IGTL_DEVICE_NAME", message.device)  # where PLUS keeps what 20 bytes do not hold
+        """Store the content of a message of one of KINDS. Raises MessageError."""
+        name = message.metadata.get("IGTL_DEVICE_NAME", message.device)  # PLUS stores names of more than 20 bytes here
         match message.type:
             case "TRANSFORM":
                 self._take_transform(name, message, arrived_ns)
@@ -48,21 +53,21 @@ class Inbox:
                 self._take_status(read_status(message.content))
 
     def awaits(self, timestamp_ns: int) -> bool:
-        """Whether transforms of the image of that time are still to come, as far as is known of this peer."""
+        """Return whether transforms of the image of that time are still expected, judging by earlier images."""
         self._image_ns = timestamp_ns
         return any(self._transforms[name].timestamp_ns != timestamp_ns for name in self._followers)
 
     def forget_late(self) -> None:
-        """Wait no more for the followers that have not come: their tool may be out of sight."""
+        """Stop expecting the transforms that did not arrive: their tool may be out of sight."""
         self._followers = {name for name in self._followers if self._transforms[name].timestamp_ns == self._image_ns}
 
     def transforms(self, now_ns: int) -> dict[str, Matrix]:
-        """By name; those that are no older than a second."""
+        """Return the transforms by name, those that arrived less than a second ago."""
         return {name: kept.matrix for name, kept in self._transforms.items() if now_ns - kept.arrived_ns < _FRESH_NS}
 
     def _take_transform(self, name: str, message: Message, arrived_ns: int) -> None:
         if message.metadata.get("TransformStatus", "OK") != "OK":
-            return  # PLUS sends a matrix for a tool that it does not see, too
+            return  # PLUS sends a matrix even for a tool out of sight
         _keep(self._transforms, name, _Stamped(read_transform(message.content), message.timestamp_ns, arrived_ns))
         if message.timestamp_ns == self._image_ns and name in self._transforms and self._image_ns:
             self._followers.add(name)

@@ -1,4 +1,4 @@
-"""One connection to an OpenIGTLink server, as a source."""
+"""Reads one connection to an OpenIGTLink server as a source."""
 
 import logging
 from collections import Counter, deque
@@ -24,28 +24,28 @@ CORRUPT, UNREADABLE, OTHERS = "corrupt", "unreadable", "images of other devices"
 
 _log = logging.getLogger(__name__)
 
-_BEHIND_S = 0.005  # in which an image's transforms come behind it, or their tool is out of sight
-_SECOND_S = 0.5  # that a second image is waited for, to know the rate
-_FASTEST_NS, _SLOWEST_NS = 4_000_000, 1_000_000_000  # frame periods that an ultrasound has
+_BEHIND_S = 0.005  # for an image's transforms to follow it, or their tool is out of sight
+_SECOND_S = 0.5  # for a second image to arrive, which gives the rate
+_FASTEST_NS, _SLOWEST_NS = 4_000_000, 1_000_000_000  # plausible frame periods of ultrasound
 _MOST_CORRUPT = 20  # in a row: the stream is out of step, or its sender computes no checksums
-_MOST_KINDS = 64  # that are counted by name: a peer must not fill the memory with new ones
+_MOST_KINDS = 64  # counted by name: a peer must not fill the memory with new ones
 
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
-    """An image of our device, and when it was there, on our clock."""
+    """Holds an image of the requested device and its arrival."""
 
-    message: Message
-    ns: int
+    message: Message  # of type IMAGE
+    ns: int  # arrival, by the local clock
 
 
 class IgtlLink:
-    """The images of one device as frames, at the peer's pace, until the connection breaks.
+    """Yields the images of one device as frames, at the peer's pace, until the connection breaks.
 
-    A frame's origin has the image's timestamp, spacing and matrix, and the transforms of its moment. `to_8_bits` says what
-    becomes of other pixels than those of 8 bits; RGB is given as grey until it has colour. received: how many messages of each
-    type came, and how many were passed over: images of other devices, corrupt and unreadable ones. inbox: texts and status.
-    fps: where the peer's own rate is wrong. Raises SourceError.
+    A frame's origin holds the image's timestamp, spacing and matrix, and the transforms of its moment. `to_8_bits` converts
+    other pixels than those of 8 bits; RGB is returned as gray until a frame has color. received: counts of messages by
+    type, and of those skipped: images of other devices, corrupt and unreadable messages. inbox: texts and status. fps:
+    overrides the peer's own rate. Raises SourceError.
     """
 
     def __init__(self, address: Address, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> None:
@@ -64,7 +64,7 @@ class IgtlLink:
 
     @property
     def info(self) -> StreamInfo:
-        """Size and pixel size of the first image; the rate by the first two timestamps, 25 where they do not tell."""
+        """Return the first image's size and pixel size, and the rate from the first two timestamps, 25 if they give none."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
@@ -78,13 +78,13 @@ class IgtlLink:
             yield frame
 
     def close(self) -> None:
-        """Let go of the peer."""
+        """Close the connection."""
         if not self._wire.closed.is_set():
             _log.info("%s sent %s", self._address, dict(self.received))
         self._wire.close()
 
     def _frame(self) -> Frame:
-        """The next image of our device, with what belongs to it."""
+        """Return the next image of the device as a frame, with its transforms."""
         image, self._held = self._held, None
         while image is None:
             image = self._receive()
@@ -110,7 +110,7 @@ class IgtlLink:
         return Frame(pixels, self._given - 1, image.ns, origin)
 
     def _gather(self, timestamp_ns: int) -> None:
-        """Read the transforms that this peer is known to send behind its images; what else comes is kept."""
+        """Read the transforms that this peer sends after its images; other messages are stored too."""
         until_s = monotonic() + _BEHIND_S
         while self.inbox.awaits(timestamp_ns) and self._held is None:
             if not self._wire.ready(until_s - monotonic()):
@@ -119,7 +119,7 @@ class IgtlLink:
         self.inbox.forget_late()
 
     def _receive(self) -> _Arrived | None:
-        """One message: an image of our device, or None where it was something else, and was kept or passed over."""
+        """Read one message; return an image of the device, or None where it was stored or skipped."""
         header = self._wire.header()
         self._count(header.type)
         if not self._is_wanted(header):
@@ -133,7 +133,7 @@ class IgtlLink:
         return self._sorted(header, body, arrived_ns)
 
     def _sorted(self, header: Header, body: memoryview, arrived_ns: int) -> _Arrived | None:
-        """Keep what is not an image."""
+        """Return an image; store any other message and return None."""
         try:
             message = unpack(header, body)
             if message.type == "IMAGE":
@@ -168,7 +168,7 @@ class IgtlLink:
             )
 
     def _rate(self) -> float:
-        """Frames a second, by the timestamps of the first image and of the next, if that comes soon."""
+        """Return frames a second, from the timestamps of the first image and of the next if it comes soon."""
         first, until_s = self._ahead[0], monotonic() + _SECOND_S
         while self._held is None and self._wire.ready(until_s - monotonic()):
             self._held = self._receive()

@@ -1,4 +1,4 @@
-"""An OpenIGTLink server as a live source, which is connected to again whenever it comes back."""
+"""Opens an OpenIGTLink server as a live source that reconnects."""
 
 from rtseg.frame import Spacing
 from rtseg.sources.live.igtl.address import read_address
@@ -7,8 +7,8 @@ from rtseg.sources.live.reconnect import LinkLimits, Reconnecting
 
 
 def open_igtl(uri: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Reconnecting:
-    """The source of `igtl://HOST:PORT/DEVICE`. Raises SourceError, ConfigError."""
+    """Open the source of `igtl://HOST:PORT/DEVICE`. Raises SourceError, ConfigError."""
     address = read_address(uri)
-    # A second more than the link itself waits, whose error says more.
+    # A second more than the link's own time-outs, whose errors say more.
     limits = LinkLimits(open_s=2 * address.timeout_s + 1, lost_s=address.timeout_s + 1)
     return Reconnecting(lambda: IgtlLink(address, fps=fps, spacing_mm=spacing_mm), limits, name=str(address))

@@ -1,4 +1,4 @@
-"""Whole messages from a socket, in whatever pieces they come."""
+"""Reads whole OpenIGTLink messages from a socket."""
 
 import select
 import socket
@@ -13,7 +13,7 @@ _PIECE = 1 << 16
 
 
 def connect(address: Address) -> "Wire":
-    """A connection to a server. Raises SourceError where it cannot be reached."""
+    """Connect to a server. Raises SourceError where it cannot be reached."""
     try:
         connection = socket.create_connection((address.host, address.port), address.timeout_s)
     except (OSError, ValueError) as error:
@@ -23,10 +23,10 @@ def connect(address: Address) -> "Wire":
 
 
 class Wire:
-    """A connection to `peer`, which is what errors call it; every wait ends, `timeout_s` after the last `relax`.
+    """Reads messages from a connected socket; every read ends `timeout_s` after the last `restart_timeout` at most.
 
-    hint: how the error goes on that tells of a silent peer. closed: set once it was closed here. Each read raises SourceError
-    where the peer closes, says nothing, or speaks another protocol.
+    peer: its name in errors. hint: the end of the error about a silent peer. closed: set once the connection was closed
+    here. Each read raises SourceError where the peer closes, is silent, or speaks another protocol.
     """
 
     def __init__(self, connection: socket.socket, peer: str, timeout_s: float) -> None:
@@ -35,18 +35,18 @@ class Wire:
         self.relax()
 
     def relax(self) -> None:
-        """What was waited for has come: begin to wait anew."""
+        """Restart the time-out, since an image arrived."""
         self._deadline, self.hint = monotonic() + self._timeout_s, ": check that it sends"
 
     def ready(self, timeout_s: float) -> bool:
-        """Whether there is something to read, or will be within `timeout_s`."""
+        """Return whether there is something to read within `timeout_s`."""
         try:
             return bool(select.select([self._socket], [], [], max(0.0, timeout_s))[0])
         except (OSError, ValueError):
             return False  # it was closed meanwhile
 
     def header(self) -> Header:
-        """The next message's header."""
+        """Read and return the next message's header."""
         data = bytearray(HEADER_BYTES)
         self._fill(memoryview(data), "between two messages")
         try:
@@ -55,13 +55,13 @@ class Wire:
             raise SourceError(f"{self._peer} is out of step: {error}; check that it is an OpenIGTLink server") from error
 
     def body(self, header: Header) -> memoryview:
-        """The body that belongs to `header`, in memory of its own."""
+        """Read and return the body that belongs to `header`, in memory of its own."""
         body = memoryview(bytearray(header.body_bytes))
         self._fill(body, f"within a {header.type} message")
         return body
 
     def skip(self, header: Header) -> None:
-        """Read the body that belongs to `header`, and forget it."""
+        """Read and discard the body that belongs to `header`."""
         piece, left = memoryview(bytearray(min(_PIECE, header.body_bytes))), header.body_bytes
         while left:
             part = piece[: min(left, _PIECE)]
@@ -69,12 +69,12 @@ class Wire:
             left -= len(part)
 
     def close(self) -> None:
-        """Let go of the peer, from any thread: a read under way ends."""
+        """Close the connection from any thread; a read in progress ends."""
         self.closed.set()
         try:
             self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
-            return  # the peer was faster
+            return  # the peer closed it first
         finally:
             self._socket.close()
 
