@@ -230,26 +230,3 @@ def _cause(lost: Degradation, limits: LifecycleLimits) -> str:
     if same and not 1 / limits.spoilt_detail < lost.detail < limits.spoilt_detail:
         return f"{'noise' if lost.detail > 1 else 'blur'}, {lost.detail:.2f} times the detail"
     return ""
-
-
-class MemoryGate:
-    """Keeps frames out of the memory whose confidence is low against the running mean of this stream."""
-
-    def __init__(self, limits: LifecycleLimits) -> None:
-        self._limits = limits
-        self.forget()
-
-    def forget(self) -> None:
-        """Start the running mean anew with the next frame, which is always admitted."""
-        self._usual, self._kept_out = 0.0, 0
-
-    def admits(self, confidence: tuple[float, ...]) -> bool:
-        """Return whether a frame is written to the memory; confidence: of each class, 0 where the class is absent."""
-        surest = max(confidence)
-        if 0 < surest < self._limits.memory_confidence * self._usual and self._kept_out < self._limits.gated_frames:
-            self._kept_out += 1
-            return False
-        self._kept_out = 0
-        if surest:
-            self._usual += (surest - self._usual) * (_SHARE if self._usual else 1)
-        return True

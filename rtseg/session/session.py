@@ -12,7 +12,8 @@ from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
 from rtseg.kernels.network.fit import Fit, letterbox
 from rtseg.kernels.network.logits import cut
 from rtseg.measure.region import measure
-from rtseg.session.lifecycle import Lifecycle, LifecycleLimits, MemoryGate
+from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
+from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.network_input import network_input
 from rtseg.session.postprocess import anatomical
 from rtseg.session.sector import Kind, Locator, Sector, SectorFinder

@@ -9,7 +9,8 @@ import pytest
 
 from rtseg.frame import Frame, Life
 from rtseg.session.fingerprint import glance, is_air, unlikeness
-from rtseg.session.lifecycle import Lifecycle, LifecycleLimits, MemoryGate
+from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
+from rtseg.session.memory_gate import MemoryGate
 from rtseg.sources.synthetic import open_synthetic
 
 SIZE = "height=144&width=192"
