@@ -51,7 +51,7 @@ def project() -> dict[str, Any]:
 
 
 def build_wheel(source: Path, folder: Path) -> Path:
-    """Return the built wheel of a checkout or a source archive with `pip wheel` and the hatchling of the dev extra."""
+    """Build the wheel of a checkout or a source archive by `pip wheel`, with the hatchling of the dev extra."""
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
     built = subprocess.run([*pip, str(source)], capture_output=True, text=True, timeout=120, check=False)
     assert built.returncode == 0, f"{built.stderr}\nis hatchling there? pip install 'rtseg[dev]'"
