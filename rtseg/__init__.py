@@ -1,7 +1,7 @@
-"""Real-time segmentation of live ultrasound video, with a memory of the frames before it.
+"""Segment live ultrasound video in real time, with a memory of earlier frames.
 
-Research software, not a medical device. The names below are loaded when they are first used, so that importing a small part
-of rtseg does not import an engine.
+Research software, not a medical device. The names below are imported on first use, so that importing a small part of rtseg
+does not import an engine.
 """
 
 from importlib import import_module

@@ -1,8 +1,8 @@
-"""A time budget: a session that takes too long does less, step by step, and takes it back when there is room again.
+"""Keep a session within a time budget: reduce its work step by step, and restore it when there is headroom.
 
-Dropping frames keeps up with a stream as well, but each frame that is shown is then as late as before. The steps cost accuracy
-in the order of what they cost least: the speckle filter goes, the input shrinks, the engine runs on every second frame and the
-mask is carried along the motion between.
+Dropping frames also keeps up with a stream, but each shown frame is then as late as before. The steps come in the order of
+their loss of accuracy: switch the speckle filter off, shrink the network's input, and run the engine on every second frame
+only, with warped masks between.
 """
 
 import logging
@@ -20,44 +20,48 @@ from rtseg.session.session import Session
 from rtseg.session.stabilizer import TemporalOptions
 from rtseg.trace import LatencyTrace
 
-WINDOW = 12  # frames that are looked at before anything is changed
-OVER = 1 / 3  # of these may miss the budget
-CALM = 60  # frames without change before a step is taken back; after each failed attempt twice as many
+WINDOW = 12  # frames that are measured before a change
+OVER = 1 / 3  # share of these that may miss the budget
+CALM = 60  # frames without change before a step is restored; doubled after each failed attempt
 LONGEST_CALM = 960
-ROOM = 0.85  # of the budget must be enough for what a step taken back is expected to cost
-EVENTS = 1000  # that are remembered
+ROOM = 0.85  # share of the budget that the expected time after restoring a step must not exceed
+EVENTS = 1000  # newest events that are kept
 
 _UNITS_MS = {"ms": 1.0, "s": 1000.0, "": 1.0}
 _WAIT = "wait"
-_SMALLER_SAVES = 1 - (3 / 4) ** 2  # of the pixels
+_SMALLER_SAVES = 1 - (3 / 4) ** 2  # share of the pixels
 _LEAST_LEFT = 0.2
-_NOT_WORKED = (Life.HELD, Life.LOST, Life.SPOILT)  # frames that cost nothing say nothing
+_NOT_WORKED = (Life.HELD, Life.LOST, Life.SPOILT)  # frames on which the engine did not run, whose times are no measure
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One way to do less.
-
-    take: does it, and returns what undoes it; None where there is nothing to be saved. stage, saves: of which stage's time it
-    saves what share, about.
-    """
+    """Describes one way to reduce the work."""
 
     name: str
+    """Description of the reduced state, for logs."""
     take: Callable[[], Callable[[], None] | None]
+    """Reduces the work and returns a function that restores it; returns None where there is nothing to save."""
     stage: str
+    """Stage whose time the step saves."""
     saves: float
+    """Approximate share of that time."""
 
 
 @dataclass(frozen=True, slots=True)
 class BudgetEvent:
-    """A step that was taken at a frame, or taken back; taken: how many are, after it."""
+    """Reports a step that was taken or restored at a frame."""
 
     index: int
+    """Index of the frame."""
     step: str
+    """Name of the step."""
     back: bool
+    """Whether the work was restored; else it was reduced."""
     taken: int
+    """Number of steps in force afterwards."""
 
     def __str__(self) -> str:
         return f"frame {self.index}: {self.step}{', taken back' if self.back else ''}"
@@ -65,15 +69,18 @@ class BudgetEvent:
 
 @dataclass(slots=True)
 class _Taken:
+    """Holds a step in force."""
+
     step: Step
     undo: Callable[[], None]
-    leaves: float  # of a frame's time, as a share: told from the stages before, since the machine may change meanwhile
+    leaves: float  # remaining share of a frame's time, estimated from the stages before the step
 
 
 class Budget:
-    """Watches the results of one session and sets it so that frames stay within `limit_ms`, from capture to the last sink.
+    """Adjusts one session by its results, so that frames stay within `limit_ms` from capture to the last sink.
 
-    engine: the session's, where it can shrink. told: is called with each step. events: the newest of them. Raises ConfigError.
+    engine: the session's engine, where its input can shrink. on_event: called at each change. events: the newest changes.
+    Raises ConfigError.
     """
 
     def __init__(
@@ -89,17 +96,17 @@ class Budget:
         self.events: deque[BudgetEvent] = deque(maxlen=EVENTS)
         self._steps, self._taken = _steps(session, engine), list[_Taken]()
         self._window: deque[LatencyTrace] = deque(maxlen=WINDOW)
-        self._calm = 0  # frames since something was changed
+        self._calm = 0  # frames since the last change
         self._patience = CALM
-        self._recovered = False  # whether the last change took a step back
+        self._recovered = False  # whether the last change restored a step
 
     @property
     def taken(self) -> tuple[str, ...]:
-        """The names of the steps that are taken now."""
+        """Return the names of the steps in force."""
         return tuple(each.step.name for each in self._taken)
 
     def observe(self, result: Result) -> None:
-        """Look at one result, after its sinks; what is changed acts from the next frame on."""
+        """Measure one result, after its sinks; a change applies from the next frame on."""
         if result.segmentation.life in _NOT_WORKED:
             return
         self._window.append(result.trace)
@@ -112,9 +119,9 @@ class Budget:
             self._take_back(result.frame.index)
 
     def _do_less(self, index: int) -> None:
-        """Take the next step that saves anything."""
+        """Take the next step that saves time."""
         if self._recovered and self._calm < 2 * CALM:
-            self._patience = min(2 * self._patience, LONGEST_CALM)  # it was too early
+            self._patience = min(2 * self._patience, LONGEST_CALM)  # the last restoration was too early
         after = self._steps.index(self._taken[-1].step) + 1 if self._taken else 0
         for step in self._steps[after:]:
             undo = step.take()
@@ -129,12 +136,12 @@ class Budget:
         self._changed(index, last.step, back=True)
 
     def _has_room(self) -> bool:
-        """Whether the newest step could be taken back, if the machine goes on as now."""
+        """Return whether the newest step can be restored at the present speed of the machine."""
         now_ms = fmean(trace.total_ns for trace in self._window) / 1e6
         return now_ms / self._taken[-1].leaves <= ROOM * self.limit_ms
 
     def _left_by(self, step: Step) -> float:
-        """What a step leaves of a frame's work, as a share, by the window that made it necessary."""
+        """Estimate the share of a frame's work that remains after a step, from the measured window."""
         whole = sum(trace.total_ns - trace.stages_ns.get(_WAIT, 0) for trace in self._window)
         saved = step.saves * sum(trace.stages_ns.get(step.stage, 0) for trace in self._window)
         return max(_LEAST_LEFT, 1 - saved / max(whole, 1))
@@ -149,7 +156,7 @@ class Budget:
 
 
 def parse_budget(text: str) -> float:
-    """The milliseconds of "33ms", "0.033s" or "33". Raises ConfigError."""
+    """Parse "33ms", "0.033s" or "33" to milliseconds. Raises ConfigError."""
     found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|)\s*", text)
     if not found:
         raise ConfigError(f"a budget is not {text!r}: give a time such as 33ms")
@@ -157,7 +164,7 @@ def parse_budget(text: str) -> float:
 
 
 def _steps(session: Session, engine: ShrinkableEngine | None) -> tuple[Step, ...]:
-    """In the order in which they are taken."""
+    """Return the steps in the order in which they are taken."""
 
     def without_speckle() -> Callable[[], None] | None:
         before = session.speckle

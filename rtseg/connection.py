@@ -1,25 +1,28 @@
-"""What became of a live source's connection, and when."""
+"""Define the states of a live source's connection, and the events that report them."""
 
 from dataclasses import dataclass
 from enum import Enum
 
 
 class LinkState(str, Enum):
-    """How a live source stands with its peer."""
+    """Names the states of the connection between a live source and its sender."""
 
     OPENING = "opening"  # the first connection is being made
-    LIVE = "live"  # frames come
-    STALLED = "stalled"  # connected, and no new frame comes
-    LOST = "lost"  # the connection broke, or was given up as dead
+    LIVE = "live"  # frames arrive
+    STALLED = "stalled"  # connected, but no new frame arrives
+    LOST = "lost"  # the connection broke, or was given up after a timeout
     REOPENING = "reopening"  # another connection is being made
-    ENDED = "ended"  # the stream came to its end, or was closed here
-    FAILED = "failed"  # there will be no other connection
+    ENDED = "ended"  # the stream ended, or was closed here
+    FAILED = "failed"  # no further attempt is made
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A live source came into a state: at_ns on the `time.perf_counter_ns()` clock, reason in words, without credentials."""
+    """Reports that a live source entered a state."""
 
     state: LinkState
+    """The new state."""
     at_ns: int
+    """Time on the `time.perf_counter_ns()` clock."""
     reason: str = ""
+    """Reason in words, without credentials."""

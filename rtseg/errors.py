@@ -1,64 +1,64 @@
-"""Errors that rtseg raises: each says what went wrong and how to mend it, and has a builtin parent."""
+"""Define the errors that rtseg raises: each names the fault and the remedy, and has a builtin parent."""
 
 from rtseg.text.safe_text import safe_text
 
 
 class RtsegError(Exception):
-    """Parent of every error that rtseg raises on purpose; its text is one line, printable, and without credentials."""
+    """Serves as the parent of every error that rtseg raises on purpose; its text is one printable line without credentials."""
 
     def __init__(self, *arguments: object) -> None:
         super().__init__(*(safe_text(one) if isinstance(one, str) else one for one in arguments))
 
 
 class SourceError(RtsegError, OSError):
-    """A source cannot be opened, or broke while it was read."""
+    """Reports a source that cannot be opened, or that broke while it was read."""
 
 
 class SourceNotFound(SourceError, FileNotFoundError):
-    """There is nothing at the place a source was named by."""
+    """Reports that nothing exists at the path or address of a source."""
 
 
 class MessageError(RtsegError, ValueError):
-    """A message of a network protocol is not what the protocol says."""
+    """Reports a network message that violates its protocol."""
 
 
 class ImageError(RtsegError, ValueError):
-    """An image has a shape, a dtype or values that rtseg does not take."""
+    """Reports an image whose shape, dtype or values rtseg does not take."""
 
 
 class ModelError(RtsegError, ValueError):
-    """A model file is missing, broken, or lacks what rtseg needs to run it."""
+    """Reports a model file that is missing or broken, or that lacks what rtseg needs to run it."""
 
 
 class EngineError(RtsegError, RuntimeError):
-    """An engine failed while it ran."""
+    """Reports an engine that failed while it ran."""
 
 
 class SinkError(RtsegError, OSError):
-    """A sink cannot be opened or written to; what was written before is kept."""
+    """Reports a sink that cannot be opened or written to; earlier output is kept."""
 
 
 class DatasetError(RtsegError, ValueError):
-    """A folder of images and masks is not laid out as rtseg reads it."""
+    """Reports a folder of images and masks whose layout rtseg cannot read."""
 
 
 class ConfigError(RtsegError, ValueError):
-    """A setting is unknown or out of range."""
+    """Reports a setting that is unknown or out of range."""
 
 
 class UnknownClass(RtsegError, KeyError):
-    """A class was asked for that the model does not have."""
+    """Reports a request for a class that the model does not have."""
 
     def __str__(self) -> str:
         return str(self.args[0])
 
 
 class SpacingUnknown(RtsegError, LookupError):
-    """Millimetres were asked for and the size of a pixel is not known."""
+    """Reports a request for millimeters while the pixel size is unknown."""
 
 
 class MissingExtra(RtsegError, ImportError):
-    """An optional package is needed: the message names the extra that brings it."""
+    """Reports a missing optional package; the message names the extra that installs it."""
 
     def __init__(self, needed_for: str, extra: str) -> None:
         super().__init__(f"{needed_for} needs an optional package: pip install 'rtseg[{extra}]'")
@@ -66,21 +66,21 @@ class MissingExtra(RtsegError, ImportError):
 
 
 class GateRefusal(RtsegError, ValueError):
-    """A converted engine does not answer as the one it was made from."""
+    """Reports a converted engine whose results differ from those of the original."""
 
 
 class ViewerRefused(RtsegError, ConnectionError):
-    """Somebody wants to watch, or to begin a session, and there is no place left."""
+    """Reports that a viewer or visitor was refused because the limit is reached."""
 
 
 class ReportError(RtsegError, ValueError):
-    """A benchmark's report cannot be read, or is of something else than the one it is compared with."""
+    """Reports a benchmark report that cannot be read, or that does not match the one it is compared with."""
 
 
 class MeterAbsent(RtsegError, LookupError):
-    """A sensor of power or temperature is not there, or not ours to read."""
+    """Reports a power or temperature sensor that is absent, or that this user may not read."""
 
 
 def described(error: Exception) -> str:
-    """Return an error of Python's own as `repr` has it, but without the whole file that a UnicodeDecodeError holds."""
+    """Return the `repr` of an error, but without the whole file that a UnicodeDecodeError holds."""
     return f"{type(error).__name__}: {error}" if isinstance(error, UnicodeError) else repr(error)

@@ -1,4 +1,4 @@
-"""The values that travel: a frame of a stream, what is known of the stream, and a frame's segmentation."""
+"""Define the values that pass between the layers: frames, stream information and segmentations."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,88 +10,92 @@ import numpy.typing as npt
 
 from rtseg.errors import ImageError, SpacingUnknown, UnknownClass
 
-Image: TypeAlias = npt.NDArray[np.uint8]  # (H, W) grey or (H, W, 3) RGB
+Image: TypeAlias = npt.NDArray[np.uint8]  # (H, W) gray or (H, W, 3) RGB
 Labels: TypeAlias = npt.NDArray[np.uint8]  # (H, W): 0 background, i + 1 the i-th class
 Mask: TypeAlias = npt.NDArray[np.bool_]  # (H, W)
-Spacing: TypeAlias = tuple[float, float]  # millimetres a pixel: down a column, along a row
-Matrix: TypeAlias = tuple[tuple[float, ...], ...]  # 4 x 4, homogeneous, row by row, in millimetres
+Spacing: TypeAlias = tuple[float, float]  # millimeters per pixel: down a column, along a row
+Matrix: TypeAlias = tuple[tuple[float, ...], ...]  # 4 x 4, homogeneous, row by row, in millimeters
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a frame comes from, in its source's own words, which are handed on and trusted for nothing.
-
-    device: the source's name for the stream. timestamp_ns: raw, by the source's clock. corrected_ns: the same moment on our
-    `time.perf_counter_ns()` clock. spacing_mm: of this frame. matrix: from image to world. transforms: by name, such as
-    "ProbeToTracker".
-    """
+    """Holds metadata as reported by the source; it is passed through and not trusted."""
 
     device: str = ""
+    """Name of the stream at the source."""
     timestamp_ns: int | None = None
+    """Raw timestamp on the source's clock."""
     corrected_ns: int | None = None
+    """The same moment on the local `time.perf_counter_ns()` clock."""
     spacing_mm: Spacing | None = None
+    """Pixel spacing of this frame."""
     matrix: Matrix | None = None
+    """Transform from image to world."""
     transforms: Mapping[str, Matrix] = field(default_factory=dict)
+    """Transforms by name, such as "ProbeToTracker"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One picture of a stream.
-
-    image: (H, W) grey or (H, W, 3) RGB, uint8, never written to. index: counts the source's frames from 0, so that a gap
-    means dropped frames. captured_ns: `time.perf_counter_ns()` when the pixels became ready. origin: what a source tells of
-    the frame beyond its pixels, None where it tells nothing.
-    """
+    """Holds one image of a stream. Raises ImageError."""
 
     image: Image
+    """(H, W) gray or (H, W, 3) RGB, uint8; never written to."""
     index: int
+    """Counts the source's frames from 0, so that a gap means dropped frames."""
     captured_ns: int
+    """`time.perf_counter_ns()` at which the pixels became ready."""
     origin: Origin | None = None
+    """Metadata as reported by the source; None where there is none."""
 
     def __post_init__(self) -> None:
         check_image(self.image)
 
     @property
     def height(self) -> int:
+        """Return the height of the image in pixels."""
         return int(self.image.shape[0])
 
     @property
     def width(self) -> int:
+        """Return the width of the image in pixels."""
         return int(self.image.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
 class StreamInfo:
-    """What a source knows before its first frame.
-
-    height, width in pixels; fps in frames a second; live: frames come at their own pace and may be dropped;
-    spacing_mm: millimetres a pixel (down, along), None where unknown. frames: how many will come, None where unknown.
-    """
+    """Describes a stream before its first frame."""
 
     height: int
+    """Height in pixels."""
     width: int
+    """Width in pixels."""
     fps: float
+    """Frames per second."""
     live: bool = False
+    """Whether frames arrive at the source's own pace and may be dropped."""
     spacing_mm: Spacing | None = None
+    """Millimeters per pixel (down, along); None where unknown."""
     frames: int | None = None
+    """Number of frames; None where unknown."""
 
     @property
     def period_ns(self) -> int:
-        """The time from one frame to the next, in nanoseconds."""
+        """Return the time from one frame to the next, in nanoseconds."""
         return round(1e9 / self.fps)
 
     def as_live(self) -> "StreamInfo":
-        """The same stream, delivered at its own pace."""
+        """Return the same description of a stream that is delivered live."""
         return replace(self, live=True)
 
 
 class Life(str, Enum):
-    """What a frame means for the memory of the frames before it."""
+    """Names what a frame means for the memory of earlier frames."""
 
     NEW = "NEW"  # the first frame, or a stream of another size: the memory starts afresh
     LIVE = "LIVE"  # the stream goes on
-    SPOILT = "SPOILT"  # a shadow, lost contact, noise, blur, another gain: the mask is carried on, the memory waits
-    HELD = "HELD"  # the scanner is frozen, or the grabber repeats a frame: the mask is kept
+    SPOILT = "SPOILT"  # a shadow, lost contact, noise, blur, another gain: the last mask is warped, the memory stays
+    HELD = "HELD"  # a frozen scanner, or a frame repeated by the grabber: the mask stays
     CUT = "CUT"  # another scene: the memory starts afresh
     GAP = "GAP"  # too many frames were dropped: the memory starts afresh
     LOST = "LOST"  # the probe has no contact: no mask
@@ -99,32 +103,36 @@ class Life(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Segmentation:
-    """The classes of a frame's pixels.
-
-    labels: (H, W) uint8 in the frame's coordinates, 0 background and i + 1 for classes[i]. confidence: for each class the
-    mean probability inside its mask, in [0, 1], 0 where the class is absent. spacing_mm: as in StreamInfo.
-    life, reason: what became of the memory at this frame, and why, in words. uncertainty: for each class the mean entropy of
-    its probability along its border, in bits: 1 where the border could as well be elsewhere; empty where nobody asked for it.
-    """
+    """Holds the classes of a frame's pixels."""
 
     labels: Labels
+    """(H, W) uint8 in the frame's coordinates: 0 is background, i + 1 is classes[i]."""
     classes: tuple[str, ...]
+    """Names of the classes, without the background."""
     confidence: tuple[float, ...]
+    """Mean probability inside the mask of each class, in [0, 1]; 0 where the class is absent."""
     spacing_mm: Spacing | None = None
+    """Millimeters per pixel (down, along); None where unknown."""
     life: Life = Life.LIVE
+    """State of the frame, which decided about the memory."""
     reason: str = ""
+    """Reason for the state, in words."""
     uncertainty: tuple[float, ...] = ()
+    """Mean entropy along the border of each class, in bits; empty where not computed.
+
+    It is 1 where the border could as well lie elsewhere.
+    """
 
     def mask(self, name: str) -> Mask:
-        """Where the class `name` is: (H, W) bool. Raises UnknownClass."""
+        """Return the mask of the class `name`, (H, W) bool. Raises UnknownClass."""
         return np.equal(self.labels, self._label(name))
 
     def area_px(self, name: str) -> int:
-        """The area of the class `name` in pixels. Raises UnknownClass."""
+        """Return the area of the class `name` in pixels. Raises UnknownClass."""
         return int(np.count_nonzero(self.mask(name)))
 
     def area_mm2(self, name: str) -> float:
-        """The area of the class `name` in square millimetres. Raises UnknownClass, SpacingUnknown."""
+        """Return the area of the class `name` in mm2. Raises UnknownClass, SpacingUnknown."""
         if self.spacing_mm is None:
             raise SpacingUnknown("the pixel size is unknown: give --spacing MM, or use a source that carries it")
         return self.area_px(name) * self.spacing_mm[0] * self.spacing_mm[1]

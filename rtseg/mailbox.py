@@ -1,4 +1,4 @@
-"""Between the thread that captures and the one that works: a mailbox in which the newest frame wins, and a short queue."""
+"""Pass frames from the capturing thread to the working one: a mailbox in which the newest frame wins, or a short queue."""
 
 import threading
 from collections import deque
@@ -9,15 +9,15 @@ from rtseg.frame import Frame
 from rtseg.sources.base import Source
 from rtseg.sources.live.frame_pacing import Rhythm
 
-_JOIN_S = 5.0  # a source that does not let go of its frame after this long is left to its daemon thread
-_TICK_S = 1.0  # a wait that ends now and then, so that Ctrl-C is heard on every system
+_JOIN_S = 5.0  # a source that blocks for longer is left to its daemon thread
+_TICK_S = 1.0  # blocking in short intervals lets Ctrl-C through on every system
 
 
 class LatestFrame:
-    """Reads a live source in a thread of its own and gives the newest frame each time.
+    """Reads a live source in its own thread, and yields the newest frame each time.
 
-    A frame that was overwritten before anybody took it leaves a gap in `Frame.index`. What the source raises is raised in the
-    reader's loop, after the last good frame. expect: is told of each frame in the thread that captures, before it can be taken.
+    A frame that was overwritten before it was taken leaves a gap in `Frame.index`. An error of the source is raised in the
+    reader's loop, after the last good frame. expect: called with each frame in the capturing thread, before it can be taken.
     """
 
     def __init__(self, source: Source, expect: Callable[[Frame], None] | None = None) -> None:
@@ -29,7 +29,7 @@ class LatestFrame:
         self._thread = threading.Thread(target=self._capture, name="rtseg-capture", daemon=True)
 
     def start(self) -> None:
-        """Capture from now on: what comes before somebody takes frames is treated as what comes later."""
+        """Start to capture; frames that arrive before the first one is taken are treated like later ones."""
         if not self._thread.ident:
             self._thread.start()
 
@@ -44,18 +44,18 @@ class LatestFrame:
             raise self._error
 
     def close(self) -> None:
-        """Stop capturing, close the source and wait for the thread."""
+        """Stop capturing, close the source and join the thread."""
         self._end()
         self._source.close()
         if self._thread.is_alive():
             self._thread.join(_JOIN_S)
 
     def _make_room(self) -> None:
-        """Called with the lock, before a frame is put in."""
+        """Make room for a frame. Called with the lock held."""
         self._frames.clear()
 
     def _await_newer(self) -> None:
-        """Called with the lock, when there is a frame: let it go for the next one, if that is all but here."""
+        """Block briefly where the next frame is about to arrive. Called with the lock held and a frame present."""
         newest = self._frames[-1]
         self._rhythm.await_next(self._changed, lambda: self._frames[-1] is not newest or self._ended)
 
@@ -64,7 +64,7 @@ class LatestFrame:
             for frame in self._source:
                 if not self._put(frame):
                     break
-        except Exception as error:  # noqa: BLE001  whatever it is, the reader's loop raises it
+        except Exception as error:  # noqa: BLE001  raised again in the reader's loop
             self._error = error
         finally:
             self._end()
@@ -85,7 +85,7 @@ class LatestFrame:
             self._changed.notify_all()
 
     def _take(self) -> Frame | None:
-        """The next frame; waits for one; None at the end."""
+        """Block until there is a frame and return it; None at the end of the stream."""
         with self._changed:
             self._rhythm.asked(perf_counter_ns())
             while not self._changed.wait_for(lambda: self._frames or self._ended, _TICK_S):
@@ -98,14 +98,14 @@ class LatestFrame:
 
 
 class ReadAhead(LatestFrame):
-    """Reads a source in a thread of its own, a few frames ahead, and holds it up when those are waiting: no frame is lost."""
+    """Reads a source in its own thread, up to `depth` frames ahead; when the queue is full the source blocks."""
 
     def __init__(self, source: Source, depth: int = 8) -> None:
         super().__init__(source)
         self._depth = depth
 
     def _await_newer(self) -> None:
-        """Each frame is wanted."""
+        """Do nothing, since no frame is skipped."""
 
     def _make_room(self) -> None:
         self._changed.wait_for(lambda: len(self._frames) < self._depth or self._ended)

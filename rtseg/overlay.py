@@ -1,4 +1,4 @@
-"""Drawing a result: its classes in colour over the frame it belongs to, and beside them what a viewer must know."""
+"""Draw a result: its classes in color over its frame, with the text that a viewer needs."""
 
 import math
 import textwrap
@@ -20,7 +20,7 @@ from rtseg.result import Result
 
 Colour = tuple[int, int, int]
 
-# The colours that M. Okabe and K. Ito chose for the colour-blind (jfly.uni-koeln.de/color, 2008), without black.
+# The colors of M. Okabe and K. Ito for color-blind viewers (jfly.uni-koeln.de/color, 2008), without black.
 OKABE_ITO: tuple[Colour, ...] = (
     (230, 159, 0),
     (86, 180, 233),
@@ -40,35 +40,34 @@ STATES = {
     Life.LOST: "NO CONTACT",
 }
 
-_WIDER = 3  # times: the contour of a class whose border could as well lie elsewhere is wider by so much
+_WIDER = 3  # relative growth of the contour at an entropy of 1 bit, where the border could as well lie elsewhere
 _WHITE, _AMBER = (255, 255, 255), (255, 200, 60)
 _NOTICE_FRAMES = 100
-_FADED = 0.3  # of the opacity is left to a mask that is too old
-_REPEATS = 15  # a 60 Hz grabber on a slow scanner repeats frames all the time: only a longer hold is a frozen scanner
-_LEAST_SIDE = 64  # pixels; on a smaller frame, letters would hide the picture
+_FADED = 0.3  # share of the opacity of a mask that is too old
+_REPEATS = 15  # held frames before FROZEN is shown, since a 60 Hz grabber repeats frames of a slow scanner
+_LEAST_SIDE = 64  # pixels; on a smaller frame text would hide the image
 _LONGEST_NAME, _LONGEST_REASON = 24, 80  # characters
 _FONT, _LEAST_SCALE, _SCALE_A_PIXEL = cv2.FONT_HERSHEY_SIMPLEX, 0.35, 1 / 1100
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of text; swatch: the colour of a square before it."""
+    """Holds a line of text to draw."""
 
     text: str
-    colour: Colour = _WHITE
-    swatch: Colour | None = None
-    large: bool = False
+    colour: Colour = _WHITE  # of the text
+    swatch: Colour | None = None  # color of a square before the text; None: no square
+    large: bool = False  # drawn 1.6 times as large
 
 
 class Overlay:
-    """Draws results as (H, W, 3) RGB pictures.
+    """Draws results as (H, W, 3) RGB images. Raises ConfigError.
 
-    opacity: of a class's area, 0 to 1. contour: its border inside the area, in pixels, opaque; where a segmentation tells its
-    uncertainty, the wider the less sure the border is. legend: each class with its
-    colour and area, in mm2 where the spacing is known. latency: how old the frame is, and the frames dropped before it.
-    palette: RGB of each class, from its start again where it is short. notice: "not a medical device" on the first frames.
-    oldest_ms: a frame that is older when its mask is ready is marked LATE and its mask faded, since what moves is elsewhere by
-    now; None: never, as for recordings. Raises ConfigError.
+    opacity: of the area of a class, 0 to 1. contour: width of the opaque border inside the area, in pixels; it grows with the
+    uncertainty of the border where that was computed. legend: show the color and area of each class, in mm2 where the spacing
+    is known. latency: show the age of the frame, and the frames dropped before it. palette: RGB of each class, repeated where
+    it is short. notice: show "not a medical device" on the first frames. oldest_ms: age in milliseconds above which a frame is
+    marked LATE and its mask faded, since the anatomy may have moved; None: never, as for recordings.
     """
 
     def __init__(
@@ -88,12 +87,12 @@ class Overlay:
         self._palette = _as_palette(palette)
         self._notice_left = _NOTICE_FRAMES if notice else 0
         self._oldest_ms = math.inf if oldest_ms is None else oldest_ms
-        self._held = 0  # frames in a row
+        self._held = 0  # held frames in a row
 
     def draw(self, result: Result, out: Image | None = None) -> Image:
-        """The frame with everything on it, (H, W, 3) RGB, in `out` where it is given; the frame itself is left alone.
+        """Return the frame with mask and text, (H, W, 3) RGB, in `out` where given; the frame itself stays unchanged.
 
-        Raises ImageError where the labels are of another size than the frame: a mask belongs to its own frame.
+        Raises ImageError where the labels differ in size from the frame, or `out` shares memory with it.
         """
         image, labels = result.frame.image, result.segmentation.labels
         if out is not None and np.may_share_memory(out, image):
@@ -115,7 +114,7 @@ class Overlay:
         picture[rim > 0] = self._palette[(label - 1) % len(self._palette)]
 
     def _letter(self, picture: Image, foot: Sequence[Line], measurements: Sequence[Measurement]) -> None:
-        """Write the legend from the top down and the other lines from the bottom up, so that they never meet."""
+        """Draw the legend from the top down and the other lines from the bottom up, so that they never overlap."""
         height, width = picture.shape[:2]
         scale = max(_LEAST_SCALE, min(height, width) * _SCALE_A_PIXEL)
         below = _block(_wrapped(foot, scale, width), scale)
@@ -130,7 +129,7 @@ class Overlay:
             yield Line(NOTICE)
 
     def _state_lines(self, segmentation: Segmentation) -> Iterator[Line]:
-        """What became of the memory, unless all is well."""
+        """Yield the state of the frame and its reason, unless the stream just goes on."""
         life = segmentation.life
         self._held = self._held + 1 if life is Life.HELD else 0
         if life is Life.LIVE or 0 < self._held < _REPEATS:
@@ -145,7 +144,7 @@ class Overlay:
             yield Line(f"{result.trace.total_ns / 1e6:.1f} ms{drops}")
 
     def _legend_lines(self, measurements: Sequence[Measurement], rows: int) -> Iterator[Line]:
-        """A line for each class; where there is no room for all, the last line counts those that are left out."""
+        """Yield a line for each class; where there are too few rows, the last line counts the classes left out."""
         shown = len(measurements) if len(measurements) <= rows else max(0, rows - 1)
         for i, measurement in enumerate(measurements[:shown]):
             red, green, blue = self._palette[i % len(self._palette)].tolist()
@@ -155,7 +154,7 @@ class Overlay:
 
 
 def _as_palette(colours: Sequence[Colour]) -> npt.NDArray[np.uint8]:
-    """(K, 3) uint8. Raises ConfigError."""
+    """Convert a list of colors to (K, 3) uint8. Raises ConfigError."""
     palette = np.asarray(colours)
     if palette.ndim != 2 or palette.shape[1] != 3 or not len(palette) or palette.min() < 0 or palette.max() > 255:
         raise ConfigError("the palette is not a list of (red, green, blue), each 0 to 255: give one for each class")
@@ -174,7 +173,7 @@ def _printable(text: str, longest: int) -> str:
 
 
 def _wrapped(lines: Iterable[Line], scale: float, width: int) -> Iterator[Line]:
-    """The lines, each broken between words where it is wider than the frame."""
+    """Break lines between words where they are wider than the frame."""
     for line in lines:
         columns = _columns(line, scale, width)
         texts = [line.text] if len(line.text) <= columns else textwrap.wrap(line.text, columns)
@@ -182,7 +181,7 @@ def _wrapped(lines: Iterable[Line], scale: float, width: int) -> Iterator[Line]:
 
 
 def _columns(line: Line, scale: float, width: int) -> int:
-    """How many characters of a line's own average width the frame takes."""
+    """Return the number of characters of the line's average width that fit the frame."""
     (text_width, _), _ = cv2.getTextSize(line.text, _FONT, *_font(line, scale))
     return max(1, len(line.text) * (width - _line_height(scale)) // max(1, text_width))
 
@@ -192,17 +191,17 @@ def _line_height(scale: float) -> int:
 
 
 def _font(line: Line, scale: float) -> tuple[float, int]:
-    """Scale and thickness, as OpenCV takes them."""
+    """Return the scale and the thickness of OpenCV's font."""
     size = scale * 1.6 if line.large else scale
     return size, max(1, round(size * 1.2))
 
 
 @lru_cache(maxsize=64)
 def _row(line: Line, scale: float) -> Image:
-    """A line of letters on black, not to be written to: most lines stand on many frames."""
+    """Draw a line of text on black. The result is cached, since most lines recur; do not write to it."""
     size, thickness = _font(line, scale)
     (text_width, _), _ = cv2.getTextSize(line.text, _FONT, size, thickness)
-    (_, letter), tail = cv2.getTextSize("H", _FONT, size, thickness)  # the same for every text
+    (_, letter), tail = cv2.getTextSize("H", _FONT, size, thickness)  # H gives every line the same height
     gap = letter // 4 + 1
     start = gap + (letter + gap if line.swatch else 0)
     row = np.zeros((letter + tail + 2 * gap, start + text_width + gap, 3), np.uint8)
@@ -213,7 +212,7 @@ def _row(line: Line, scale: float) -> Image:
 
 
 def _block(lines: Iterable[Line], scale: float) -> Image:
-    """Lines under one another."""
+    """Stack lines below one another."""
     rows = [_row(line, scale) for line in lines]
     block = np.zeros((sum(map(len, rows)), max((row.shape[1] for row in rows), default=0), 3), np.uint8)
     top = 0
@@ -224,7 +223,7 @@ def _block(lines: Iterable[Line], scale: float) -> Image:
 
 
 def _paste(picture: Image, block: Image) -> None:
-    """Write the letters over a darkened top left corner: they can be read on any picture, and the picture behind them."""
+    """Draw text over a darkened top left corner, so that it is legible on any image, and the image stays visible."""
     corner = picture[: block.shape[0], : block.shape[1]]
     np.right_shift(corner, 2, out=corner)
     np.maximum(corner, block[: corner.shape[0], : corner.shape[1]], out=corner)

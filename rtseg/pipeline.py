@@ -1,4 +1,4 @@
-"""The straight line: source, session, sinks, one frame after another."""
+"""Run the pipeline: source, session and sinks, one frame after another."""
 
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
@@ -17,20 +17,21 @@ from rtseg.trace import AGE, READ, LatencyReport, LatencyTrace
 
 
 class Policy(str, Enum):
-    """What becomes of frames that come faster than they are worked on."""
+    """Names what happens to frames that arrive faster than they are processed."""
 
-    LATEST = "latest"  # the newest frame is taken, those before it are dropped: no latency builds up
-    ALL = "all"  # each frame, read when it is its turn: the source is held up
-    BLOCK = "block"  # each frame, read ahead by a few: the source is held up when they are waiting
+    LATEST = "latest"  # take the newest frame and drop those before it, so that no latency builds up
+    ALL = "all"  # process each frame, read on demand; the source blocks meanwhile
+    BLOCK = "block"  # process each frame, read ahead by a few; the source blocks when the queue is full
 
 
 class Pipeline:
-    """Iterates over the results of a source's frames, each written to every sink before it is given out.
+    """Iterates over the results of a source's frames; each is written to every sink before it is yielded.
 
-    policy: LATEST for a live source, which is read in its own thread, and ALL for a file, unless told. Leaving the loop, by its
-    end, `break` or an error, closes the source and the sinks. A pipeline runs once. warmup: the first frames that do not count
-    in `report`, which grows with each result. keep_surroundings: leave what stands around the ultrasound sector (names, dates)
-    in the frames that results carry; else it is black.
+    Leaving the loop, by its end, `break` or an error, closes the source and the sinks. A pipeline runs once.
+
+    warmup: number of first frames that `report` does not count. keep_surroundings: keep the area around the ultrasound sector
+    (names, dates) in the frames of the results; by default it is black. policy: LATEST by default for a live source, which is
+    then read in its own thread, and ALL for a file.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Pipeline:
         self._reconnects = 0
 
     def __iter__(self) -> Generator[Result, None, None]:
+        """Open the sinks, warm the session up, and yield each result."""
         with ExitStack() as open_things:
             open_things.callback(self.source.close)
             for sink in self.sinks:
@@ -59,7 +61,7 @@ class Pipeline:
             yield from self._results(_traced(frames))
 
     def run(self) -> LatencyReport:
-        """Run to the end of the source."""
+        """Run to the end of the source, and return the report."""
         with closing(iter(self)) as results:
             for _ in results:
                 pass
@@ -69,11 +71,11 @@ class Pipeline:
         if self.policy is Policy.ALL:
             return self.source
         if self.policy is Policy.LATEST and isinstance(self.source, Reconnecting):
-            self.source.keep_newest(self.session.expect)  # it has a thread of its own: a second one would only cost time
+            self.source.keep_newest(self.session.expect)  # it has its own thread; a second one would only add latency
             return self.source
         captured = LatestFrame(self.source, self.session.expect) if self.policy is Policy.LATEST else ReadAhead(self.source)
         open_things.callback(captured.close)
-        captured.start()  # before the warm-up, or what a peer sends meanwhile would be worked off afterwards
+        captured.start()  # before the warm-up, so that frames sent meanwhile do not queue up
         return captured
 
     def _results(self, frames: Iterable[tuple[Frame, LatencyTrace]]) -> Iterator[Result]:
@@ -89,7 +91,7 @@ class Pipeline:
             yield result
 
     def _shown(self, frame: Frame, trace: LatencyTrace) -> Frame:
-        """What may leave the program of a frame."""
+        """Return the frame that sinks may write, redacted unless the surroundings are kept."""
         if self.guard is None:
             return frame
         with trace.stage("guard"):
@@ -113,7 +115,7 @@ class Pipeline:
 
 
 def _traced(frames: Iterable[Frame]) -> Iterator[tuple[Frame, LatencyTrace]]:
-    """Each frame with its trace: how long it was read, if anybody waited for that, and how long it waited to be taken."""
+    """Yield each frame with a trace of its read time, as far as the pipeline blocked on it, and of its wait time."""
     asked_ns = perf_counter_ns()
     for frame in frames:
         trace = LatencyTrace(frame.captured_ns)

@@ -1,4 +1,4 @@
-"""Sessions whose results can be had again, bit for bit: one that is recorded, and one that replays it."""
+"""Define sessions with reproducible results, bit for bit: one to record, and one to replay the recording."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,11 +18,11 @@ _KINDS = frozenset(kind.value for kind in Kind)
 
 
 class CoveredSession(Session):
-    """A session that sees of each frame what a recording keeps of it: nothing outside the sector.
+    """Segments only the part of each frame that a recording keeps: the inside of the sector.
 
-    Else the network would have seen the letters in the corners of the sector's box, which no recording may hold, and a replay
-    could not give the same masks. While the sector is not known there is no mask, since the whole frame is black.
-    Takes what `Session` takes.
+    Otherwise the network would see text in the corners of the sector's box, which a recording must not hold, and a replay could
+    not give the same masks. While the sector is unknown there is no mask, since the whole frame is black. Takes the arguments
+    of `Session`.
     """
 
     def __init__(self, engine: Engine, *, locator: Locator | None = None, **options: Any) -> None:
@@ -30,13 +30,13 @@ class CoveredSession(Session):
         self._guard = Guard()
 
     def expect(self, frame: Frame) -> None:
-        """Nothing: the engine is not given the frame itself."""
+        """Do nothing, since the engine gets the redacted frame instead."""
 
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
-        """Find the sector, black what is around it, and segment the rest. Raises EngineError."""
+        """Find the sector, redact its surroundings, and segment the rest. Raises EngineError."""
         trace = trace or LatencyTrace(frame.captured_ns)
         if not isinstance(self.locator, _Foreseen):
-            self.locator = _Foreseen(self.locator)  # somebody set another while the stream runs
+            self.locator = _Foreseen(self.locator)  # another locator was set while the stream runs
         with trace.stage("sector"):
             sector = self.locator.foresee(frame)
         with trace.stage("guard"):
@@ -45,10 +45,10 @@ class CoveredSession(Session):
 
 
 class ReplayedSession(Session):
-    """A session for the frames of `replay:`, in which sector, life and times are those of the recording.
+    """Segments the frames of `replay:` with the sector, state and times of the recording.
 
-    The network, its memory and the smoothing run anew, so that the masks are the recorded ones where engine, model and options
-    are. equal, different: how many were, and how many were not. Takes what `Session` takes but a locator.
+    The network, its memory and the stabilization run anew, so that the masks equal the recorded ones if engine, model and
+    options do. equal, different: the number of masks that do and do not. Takes the arguments of `Session` except the locator.
     """
 
     def __init__(self, engine: Engine, **options: Any) -> None:
@@ -57,7 +57,7 @@ class ReplayedSession(Session):
         self.equal = self.different = 0
 
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
-        """Segment a recorded frame as it was then. Raises EngineError, SourceError."""
+        """Segment a recorded frame with its recorded decision. Raises EngineError, SourceError."""
         decision = _decision(frame)
         made = super().step(replace(frame, captured_ns=decision.captured_ns), trace or LatencyTrace(frame.captured_ns))
         same = check_of(made.labels) == decision.labels
@@ -66,31 +66,31 @@ class ReplayedSession(Session):
 
 
 class _Foreseen:
-    """A locator that is asked before the session asks, and then gives that answer."""
+    """Locates the sector ahead of the session's own call, which then gets the stored result."""
 
     def __init__(self, locator: Locator) -> None:
         self._locator = locator
         self._answer = unknown((0, 0)), ""
 
     def foresee(self, frame: Frame) -> Sector:
-        """Where the sector is in the uncovered frame."""
+        """Find the sector in the frame before redaction, and store the result."""
         self._answer = self._locator.observe(frame)
         return self._answer[0]
 
-    def observe(self, frame: Frame) -> tuple[Sector, str]:  # noqa: ARG002  it was looked at before it was covered
-        """What was found in the frame before it was covered."""
+    def observe(self, frame: Frame) -> tuple[Sector, str]:  # noqa: ARG002  the result precedes the redaction
+        """Return the stored result."""
         return self._answer
 
     def forget(self) -> None:
-        """Take the next frame for the first one."""
+        """Treat the next frame as the first one."""
         self._locator.forget()
 
 
 class _RecordedSector:
-    """A locator that gives the recorded sectors."""
+    """Returns the recorded sectors."""
 
     def observe(self, frame: Frame) -> tuple[Sector, str]:
-        """The sector of then; what it did to the memory is told by the recorded life."""
+        """Return the recorded sector; its effect on the memory is part of the recorded state. Raises SourceError."""
         decision = _decision(frame)
         inside = all(0 <= x <= frame.width - 1 and 0 <= y <= frame.height - 1 for x, y in decision.outline)
         if not inside or decision.kind not in _KINDS:
@@ -98,20 +98,20 @@ class _RecordedSector:
         return Sector(Kind(decision.kind), (frame.height, frame.width), decision.outline, decision.confidence), ""
 
     def forget(self) -> None:
-        """Nothing is remembered."""
+        """Do nothing, since there is no state."""
 
 
 class _RecordedLife(Lifecycle):
-    """What became of the memory then."""
+    """Returns the recorded states."""
 
-    def observe(self, frame: Frame, box: Box | None = None) -> tuple[Life, str]:  # noqa: ARG002  nothing is looked at
-        """The life and the reason of then; a frame that was never recorded, as in the warm-up, is a first one."""
+    def observe(self, frame: Frame, box: Box | None = None) -> tuple[Life, str]:  # noqa: ARG002  the frame is not examined
+        """Return the recorded state and reason; a frame without them, as in the warm-up, counts as a first one."""
         decision = frame.decision if isinstance(frame, RecordedFrame) else None
         return (decision.life, decision.reason) if decision else (Life.NEW, "not recorded")
 
 
 def _decision(frame: Frame) -> Decision:
-    """What became of a frame. Raises SourceError."""
+    """Return the recorded decision of a frame. Raises SourceError."""
     if not isinstance(frame, RecordedFrame) or frame.decision is None:
         raise SourceError("a ReplayedSession takes the frames of a recording: give it those of replay:FOLDER")
     return frame.decision

@@ -1,4 +1,4 @@
-"""What a pipeline gives for each frame."""
+"""Define the result that a pipeline yields for each frame."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,13 @@ from rtseg.trace import LatencyTrace
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A frame, its segmentation, how long that took, and how many frames were dropped before it since the last result."""
+    """Holds a frame with its segmentation."""
 
     frame: Frame
+    """The frame, redacted unless the pipeline keeps the surroundings."""
     segmentation: Segmentation
+    """The labels of the frame, with their confidence."""
     trace: LatencyTrace
+    """Time of each stage, up to the last sink."""
     dropped: int = 0
+    """Number of frames dropped since the last result."""

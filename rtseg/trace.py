@@ -1,4 +1,4 @@
-"""Latency: the stages of one frame's way, and their percentiles over a stream, in bounded memory."""
+"""Measure latency: the stages of each frame, and their percentiles over a stream, in bounded memory."""
 
 import math
 from collections import defaultdict, deque
@@ -13,16 +13,16 @@ import numpy as np
 from rtseg.connection import Event
 from rtseg.frame import Life
 
-READ = "read"  # until captured_ns: the one stage that is not in the total
+READ = "read"  # up to captured_ns: the only stage outside the total
 TOTAL = "total"  # from captured_ns to the end of the last stage
-AGE = "age"  # from the moment that the source tells to the end: what the total is, and how late the frame came
-DEVICE = "device "  # begins the name of what a GPU's own clock tells, beside the stages: it is in theirs
+AGE = "age"  # from the source's own timestamp to the end: the total plus the delay of transmission
+DEVICE = "device "  # prefix of times on a GPU's own clock, which are already part of the stages
 _CONNECTIONS = 100
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 
 
 class Stage:
-    """Times the body of a `with` and adds it to its trace."""
+    """Times the body of a `with` statement as a stage of a trace."""
 
     __slots__ = ("_name", "_started_ns", "_trace")
 
@@ -37,9 +37,9 @@ class Stage:
 
 
 class LatencyTrace:
-    """How long each stage of one frame's way took, and how old the frame is.
+    """Records the time of each stage of one frame.
 
-    captured_ns: `time.perf_counter_ns()` when the frame's pixels were ready; every total counts from it.
+    captured_ns: `time.perf_counter_ns()` at which the frame's pixels were ready; the total counts from it.
     """
 
     __slots__ = ("captured_ns", "ended_ns", "stages_ns")
@@ -50,7 +50,7 @@ class LatencyTrace:
         self.stages_ns: dict[str, int] = {}
 
     def stage(self, name: str) -> Stage:
-        """A context manager that times its body as the stage `name`; a name used twice adds up."""
+        """Return a context manager that times its body as the stage `name`; repeated names add up."""
         return Stage(self, name)
 
     def add(self, name: str, started_ns: int, ended_ns: int) -> None:
@@ -59,12 +59,12 @@ class LatencyTrace:
         self.ended_ns = max(self.ended_ns, ended_ns)
 
     def add_beside(self, name: str, duration_ns: int) -> None:
-        """Record what ran beside the stages, by another clock: it ends nothing."""
+        """Record a time measured on a device's own clock; it does not change the end of the frame."""
         self.stages_ns[name] = duration_ns
 
     @property
     def total_ns(self) -> int:
-        """From capture to the end of the last stage, in nanoseconds."""
+        """Return the time from capture to the end of the last stage, in nanoseconds."""
         return self.ended_ns - self.captured_ns
 
     def __str__(self) -> str:
@@ -73,9 +73,9 @@ class LatencyTrace:
 
 
 class Histogram:
-    """Durations in buckets that grow by 1 %, so that any percentile is right to 0.5 % in 15 kB, however long the stream.
+    """Counts durations in buckets that grow by 1 %, so that percentiles are accurate to 0.5 % in 20 kB for any stream.
 
-    The idea is HdrHistogram's (G. Tene); the extremes, the mean and the deviation are exact.
+    The idea is that of HdrHistogram (G. Tene). Maximum, mean and standard deviation are exact.
     """
 
     _SMALLEST_NS, _GROWTH, _BUCKETS = 100.0, 1.01, 2400  # 100 ns to 40 minutes
@@ -96,7 +96,7 @@ class Histogram:
         self._squares += delta * (duration_ns - self._mean)
 
     def merge(self, other: "Histogram") -> None:
-        """Count what `other` counted (Chan's parallel form of Welford's sums)."""
+        """Add the counts of `other` (Chan's parallel form of Welford's algorithm)."""
         count, delta = self.count + other.count, other._mean - self._mean
         if count:
             self._squares += other._squares + delta**2 * self.count * other.count / count
@@ -105,7 +105,7 @@ class Histogram:
         self.count, self.max_ns = count, max(self.max_ns, other.max_ns)
 
     def percentile_ms(self, percent: float) -> float:
-        """The duration that `percent` of the counted ones do not exceed, in milliseconds; NaN where none was counted."""
+        """Return the duration that `percent` of the durations do not exceed, in milliseconds; NaN without any."""
         if not self.count:
             return math.nan
         rank = max(1, math.ceil(percent / 100 * self.count))
@@ -114,7 +114,7 @@ class Histogram:
         return min(middle, self.max_ns) / 1e6
 
     def summary(self) -> dict[str, float]:
-        """Percentiles, max, mean and deviation in milliseconds; tail: p100 - p95; flatness: p90 - p10 (Holoscan's terms)."""
+        """Return percentiles, max, mean and std in milliseconds; tail: p100 - p95; flatness: p90 - p10 (Holoscan's terms)."""
         figures = {f"p{percent:g}": self.percentile_ms(percent) for percent in PERCENTILES}
         std = math.sqrt(self._squares / self.count) if self.count else math.nan
         mean = self._mean if self.count else math.nan
@@ -124,17 +124,17 @@ class Histogram:
 
 @dataclass(slots=True)
 class Counts:
-    """What happened to the frames of a stream."""
+    """Counts the frames of a stream."""
 
-    frames: int = 0  # through the pipeline, warm-up not counted
-    warmup: int = 0  # through the pipeline before the clock counted
-    dropped: int = 0  # lost between source and session, warm-up not counted
+    frames: int = 0  # processed, without the warm-up
+    warmup: int = 0  # processed before the measurement began
+    dropped: int = 0  # lost between source and session, without the warm-up
     late: int = 0  # finished more than one frame period after capture
 
 
 @dataclass(slots=True)
 class MemoryCounts:
-    """What became of the memory: the frames of each Life, and what kept the network's state from going on."""
+    """Counts the frames of each state in `Life`, and the events that stopped the network's state from going on."""
 
     new: int = 0
     live: int = 0
@@ -143,8 +143,8 @@ class MemoryCounts:
     cut: int = 0
     gap: int = 0
     lost: int = 0
-    nonfinite: int = 0  # answers that were not numbers: the memory started afresh
-    gated: int = 0  # frames too doubtful to be remembered
+    nonfinite: int = 0  # outputs with NaN or infinity, after which the memory started afresh
+    gated: int = 0  # frames kept out of the memory for low confidence
 
     def add(self, life: Life) -> None:
         """Count one frame."""
@@ -153,10 +153,10 @@ class MemoryCounts:
 
 
 class LatencyReport:
-    """Percentiles of each stage and of the whole, drops and late frames, over a stream of any length.
+    """Accumulates percentiles of each stage and of the total, drops and late frames, over a stream of any length.
 
     period_ns: one frame period of the source; a frame that takes longer is late. memory: the session's counts, of all frames.
-    events: a live source's, which grow while it runs. connections: the totals over each of its newest connections.
+    events: those of a live source, which grow while it runs. connections: the totals over each of its newest connections.
     """
 
     def __init__(self, period_ns: int, memory: MemoryCounts | None = None, events: Collection[Event] = ()) -> None:
@@ -179,12 +179,12 @@ class LatencyReport:
         self._runs = max(self._runs, 1)
 
     def reconnected(self) -> None:
-        """What follows came over another connection, whose latency is measured anew."""
+        """Start the latency of another connection, to which the following frames belong."""
         if self.connections[-1].count:
             self.connections.append(Histogram())
 
     def merge(self, other: "LatencyReport") -> None:
-        """Count what another run counted; the time between the runs does not."""
+        """Add the counts of another run; the time between the runs is left out."""
         for name, histogram in other.stages.items():
             self.stages[name].merge(histogram)
         _add(self.counts, other.counts)
@@ -194,22 +194,22 @@ class LatencyReport:
 
     @property
     def fps(self) -> float:
-        """Finished frames a second, from the first to the last of each run; NaN for fewer than two."""
+        """Return finished frames per second, from the first to the last of each run; NaN for fewer than two."""
         return (self.counts.frames - self._runs) * 1e9 / self._elapsed_ns if self._elapsed_ns > 0 else math.nan
 
     def percentile_ms(self, percent: float, stage: str = TOTAL) -> float:
-        """A percentile of a stage in milliseconds; NaN where it never ran."""
+        """Return a percentile of a stage in milliseconds; NaN where it never ran."""
         return self.stages.get(stage, Histogram()).percentile_ms(percent)
 
     def to_json(self) -> Mapping[str, Any]:
-        """The report as plain values: counts, fps, and for each stage its figures in milliseconds."""
+        """Return the report as plain values: counts, fps, and the summary of each stage in milliseconds."""
         counts = asdict(self.counts) | {"memory": asdict(self.memory)}
         stages = {name: _finite(histogram.summary()) for name, histogram in self.ordered()}
         rate = {"fps": _finite({"fps": self.fps})["fps"], "period_ms": self.period_ns / 1e6}
         return counts | rate | {"stages_ms": stages} | self._link()
 
     def _link(self) -> dict[str, Any]:
-        """What a live source went through; nothing for the others."""
+        """Return the events and connections of a live source; empty for other sources."""
         if not self.events:
             return {}
         first_ns = next(iter(self.events)).at_ns
@@ -218,7 +218,7 @@ class LatencyReport:
         return {"events": events, "connections_ms": totals}
 
     def ordered(self) -> list[tuple[str, Histogram]]:
-        """The stages in the order in which they ran, the total last."""
+        """Return the stages in the order in which they ran, the total last."""
         return sorted(self.stages.items(), key=lambda item: item[0] == TOTAL)
 
 
@@ -228,5 +228,5 @@ def _add(counts: Counts | MemoryCounts, others: Counts | MemoryCounts) -> None:
 
 
 def _finite(figures: Mapping[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN: an unknown figure is null."""
+    """Replace non-finite values by None, since JSON has no NaN."""
     return {name: round(value, 4) if math.isfinite(value) else None for name, value in figures.items()}

@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""Set the environment of every test, and provide shared fixtures."""
 
 import os
 import shutil
@@ -10,19 +10,17 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # tests import `networks` by name
 
-os.environ.setdefault("RTSEG_TRUST_MODELS", "1")  # the networks of the tests are ours; the attacks take it away
+os.environ.setdefault("RTSEG_TRUST_MODELS", "1")  # the tests' own networks are trusted; the attacks unset this
 
 import networks
 
-# What a command prints depends on the terminal or pipe of whoever runs the tests: rich and typer read these on import.
+# rich and typer read these on import; without them a command's output depends on the terminal that runs the tests.
 WIDTH = shutil.get_terminal_size().columns
 os.environ |= {"COLUMNS": "400", "TERM": "dumb"}
 for name in ("FORCE_COLOR", "CLICOLOR_FORCE", "PY_COLORS", "GITHUB_ACTIONS", "LINES"):
     os.environ.pop(name, None)
 
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # begun in the background of a shell: nothing that a test begins could be stopped
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in a shell's background, where children ignore Ctrl-C too
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -35,5 +33,5 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recurrent network with its metadata."""
+    """Write a recurrent network with its metadata, and return its path."""
     return networks.recurrent(tmp_path_factory.mktemp("tiny") / "tiny.onnx")

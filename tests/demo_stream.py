@@ -1,4 +1,4 @@
-"""A small stream of the demo, and whether it goes on."""
+"""Provide a small stream of the demo, and wait for its progress."""
 
 from waiting import until
 

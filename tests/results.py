@@ -1,4 +1,4 @@
-"""Results as a pipeline would give them."""
+"""Build results like those of a pipeline."""
 
 import os
 import resource
@@ -33,7 +33,7 @@ def result(
     reason="",
     dropped=0,
 ):
-    """A frame of 48x64 whose grey tells its index, with a square of the first class, and 12.3 ms behind it."""
+    """Return a result with a 48x64 frame whose gray level is its index, a square of the first class, and 12.3 ms of latency."""
     image = np.full((48, 64), index % 200, np.uint8) if image is None else image
     labels = square(image.shape[:2]) if labels is None else labels
     trace = LatencyTrace(captured_ns)
@@ -44,14 +44,14 @@ def result(
 
 
 def square(shape):
-    """Labels (H, W) with class 1 in the middle third."""
+    """Return labels (H, W) with class 1 in the middle third."""
     labels = np.zeros(shape, np.uint8)
     labels[shape[0] // 3 : shape[0] * 2 // 3, shape[1] // 3 : shape[1] * 2 // 3] = 1
     return labels
 
 
 def process(code, folder):
-    """Another Python in `folder` that runs `code`, which may import this module and tests of sinks; its output is a pipe."""
+    """Start Python in `folder` on `code`, which may import this module and tests of sinks; stdout is a pipe."""
     here = Path(__file__).parent
     paths = os.pathsep.join([str(here), str(here / "sinks"), str(here / "sinks" / "video"), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": paths}
@@ -60,7 +60,7 @@ def process(code, folder):
 
 @contextmanager
 def largest_file(size):
-    """A disk that is full once a file has `size` bytes."""
+    """Limit the size of files to `size` bytes, as on a full disk."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:

@@ -1,4 +1,4 @@
-"""Scanner screens made up for tests: letters and bars that stand, and a sector in which speckle moves."""
+"""Draw scanner screens: static text and bars, and a sector with moving speckle."""
 
 import cv2
 import numpy as np
@@ -7,28 +7,28 @@ from rtseg.frame import Frame
 
 
 def speckle(shape, seed):
-    """Tissue (H, W) whose speckle is of two or three pixels, uint8."""
+    """Return tissue (H, W) uint8 whose speckle is two or three pixels wide."""
     rng = np.random.default_rng((7, seed))
     echo = cv2.GaussianBlur(rng.rayleigh(1.0, shape).astype(np.float32), (0, 0), 1.0)
     return np.clip(90 * echo, 8, 255).astype(np.uint8)
 
 
 def rectangle(shape, top, left, height, width):
-    """A linear probe's sector (H, W) bool."""
+    """Return a linear probe's sector (H, W) bool."""
     inside = np.zeros(shape, bool)
     inside[top : top + height, left : left + width] = True
     return inside
 
 
 def fan(shape, apex, half_angle, nearest, farthest):
-    """A sector (H, W) bool between two radii around `apex` (x, y)."""
+    """Return a sector (H, W) bool between two radii around `apex` (x, y)."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     radius, angle = np.hypot(x - apex[0], y - apex[1]), np.arctan2(x - apex[0], y - apex[1])
     return (np.abs(angle) <= half_angle) & (radius >= nearest) & (radius <= farthest)
 
 
 def screen(inside, seed=0, *, ground=0, letters=True):
-    """A screen (H, W): speckle in the sector, and a bar with a name, a column of settings and a grey scale around it."""
+    """Return a screen (H, W): speckle in the sector, around it a bar with a name, settings and a gray scale."""
     picture = np.full(inside.shape, ground, np.uint8)
     if letters:
         _letter(picture)
@@ -36,7 +36,7 @@ def screen(inside, seed=0, *, ground=0, letters=True):
 
 
 def frames(inside, count, start=0, **options):
-    """`count` frames of a live screen."""
+    """Return `count` frames of a live screen."""
     return [Frame(screen(inside, start + i, **options), start + i, 0) for i in range(count)]
 
 

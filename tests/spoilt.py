@@ -1,4 +1,4 @@
-"""Ways to spoil a picture (H, W) uint8, as a scanner or a hand on the probe does."""
+"""Corrupt images (H, W) uint8 as a scanner or a hand on the probe does."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ def dimmed(image, factor=0.4):
 
 
 def blurred(image, sigma=1.0):
-    """A little: where a picture of few pixels is blurred more, nothing changes between two, and it is held."""
+    """Blur slightly; a strongly blurred small image hardly changes between frames, and counts as held."""
     return cv2.GaussianBlur(image, (0, 0), sigma)
 
 
@@ -19,7 +19,7 @@ def noisy(image, levels=25.0):
 
 
 def shadowed(image, left=0.4, right=0.6):
-    """Columns, shares of the width, dark below a fifth of the depth."""
+    """Darken the columns from `left` to `right`, shares of the width, below a fifth of the depth."""
     dark = image.copy()
     height, width = image.shape
     dark[height // 5 :, round(left * width) : round(right * width)] //= 10

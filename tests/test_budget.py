@@ -1,4 +1,4 @@
-"""The budget: what is done less, in which order, and when it is taken back; on frames whose times are told, not measured."""
+"""Test the budget on simulated times: which steps it takes, in which order, and when it restores them."""
 
 import logging
 
@@ -21,7 +21,7 @@ IMAGE = np.zeros((64, 96), np.uint8)
 
 
 class Machine:
-    """A machine whose time for a frame is known: what each part costs, times how busy it is."""
+    """Simulates a machine: the time of each stage is its cost times the load `busy`."""
 
     def __init__(self, session, engine=None, limit_ms=33):
         self.session, self.engine = session, engine
@@ -99,7 +99,7 @@ def test_it_does_not_swing_where_there_is_no_room(machine):
 
 
 def test_a_step_that_is_taken_back_too_early_waits_longer_the_next_time(machine):
-    for _ in range(6):  # the neighbour comes back as soon as it was let in
+    for _ in range(6):  # another process returns as soon as a step was restored
         machine.busy = 1.3
         machine.run(WINDOW)
         machine.busy = 0.7
@@ -195,7 +195,7 @@ def test_a_shrunk_engine_answers_alike_and_keeps_its_memory(engine):
     dark = np.zeros_like(bright)
     small, state = engine.infer(dark, state)
     assert small.shape == whole.shape
-    assert small[0, 0, 8, 12] == pytest.approx(whole[0, 0, 8, 12] / 2, abs=0.02)  # half of what it remembers of the bright
+    assert small[0, 0, 8, 12] == pytest.approx(whole[0, 0, 8, 12] / 2, abs=0.02)  # half of the remembered bright frames
     engine.small = False
     back, _ = engine.infer(dark, state)
     assert back[0, 0, 8, 12] == pytest.approx(whole[0, 0, 8, 12] / 4, abs=0.02)

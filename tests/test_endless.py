@@ -1,4 +1,4 @@
-"""A stream without end: memory stays flat, and so does the number of threads."""
+"""Test that memory and thread count stay flat on an endless stream."""
 
 import threading
 from itertools import islice

@@ -1,4 +1,4 @@
-"""Frames and segmentations: their shapes, units and complaints."""
+"""Test the shapes, units and errors of frames and segmentations."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Between capture and work: the newest frame, or a short queue."""
+"""Test the passing of frames between threads: the newest frame, or a short queue."""
 
 import time
 
@@ -24,7 +24,7 @@ def test_a_queue_loses_nothing_and_holds_the_source_up():
     link = FakeLink(60, "ends")
     frames = iter(ReadAhead(link, depth=4))
     first = next(frames)
-    wait_until(lambda: link.given == 6)  # four wait, one is in hand, one was taken
+    wait_until(lambda: link.given == 6)  # four in the queue, one blocked, one taken
     time.sleep(0.05)
     assert link.given == 6
     assert [first.index, *(frame.index for frame in frames)] == list(range(60))

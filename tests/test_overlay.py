@@ -1,4 +1,4 @@
-"""The overlay: the right colours in the right place, letters that can be read, and a frame that is left alone."""
+"""Test the overlay: colors and their place, legible text, and an unchanged frame."""
 
 import tracemalloc
 
@@ -85,7 +85,7 @@ def test_any_size_can_be_drawn(shape, life):
     shown = results.result(_grey(*shape), np.zeros(shape, np.uint8), life=life, reason="no speckle " * 30, dropped=10**9)
     picture = Overlay(0.0).draw(shown)
     assert picture.shape == (*shape, 3)
-    assert (picture != 100).any() == (min(shape) >= 64)  # a smaller frame is left without letters
+    assert (picture != 100).any() == (min(shape) >= 64)  # smaller frames get no text
 
 
 @pytest.mark.parametrize("value", [0, 60, 128, 255])
@@ -101,7 +101,7 @@ def test_letters_grow_with_the_frame():
         picture = Overlay(**LETTERED).draw(results.result(_grey(side, side, 255), _grey(side, side, 0)))
         heights.append(np.count_nonzero(picture[:, 0, 0] < 255))
     assert heights == sorted(set(heights))
-    assert heights[0] >= 12  # pixels: the least that can be read
+    assert heights[0] >= 12  # pixels: the smallest legible height
     assert heights[2] / heights[1] == pytest.approx(3, rel=0.15)
 
 

@@ -1,4 +1,4 @@
-"""The pipeline: order, closing, live frames, counts."""
+"""Test the pipeline: order, closing, live frames, counts."""
 
 import threading
 import time
@@ -21,7 +21,7 @@ from rtseg.trace import AGE
 
 
 class ListSource:
-    """Frames from a list, then perhaps an error; live or not."""
+    """Yields frames of given indices, then raises an error if one is given."""
 
     def __init__(
         self, indices: list[int], *, live: bool = False, period_s: float = 0.0, error: Exception | None = None
@@ -44,7 +44,7 @@ class ListSource:
 
 
 class ListSink:
-    """Keeps what it is given, slowly if asked; may break."""
+    """Collects results, with a delay or an error if set."""
 
     def __init__(self, *, delay_s: float = 0.0, breaks_at: int = -1, unopened: bool = False) -> None:
         self.results: list[Result] = []
@@ -70,7 +70,7 @@ class ListSink:
 def session(tiny: Path) -> Iterator[Session]:
     engine = load_engine(tiny)
     session = Session(engine)
-    session.warm_up(StreamInfo(64, 96, 50.0))  # or a short live source would be over before a pipeline's own warm-up
+    session.warm_up(StreamInfo(64, 96, 50.0))  # a short live source would otherwise end during the pipeline's own warm-up
     yield session
     engine.close()
 
@@ -182,7 +182,7 @@ def test_events_and_connections_are_in_the_report(session: Session):
 
 def test_the_age_counts_from_the_source_s_own_time(session: Session):
     class Late(ListSource):
-        """Each frame was taken 40 ms before it came."""
+        """Reports that each frame was acquired 40 ms before it arrived."""
 
         def __iter__(self) -> Iterator[Frame]:
             for frame in super().__iter__():

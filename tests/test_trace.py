@@ -1,4 +1,4 @@
-"""The clock: stages, percentiles, bounded memory."""
+"""Test latency traces and reports: stages, percentiles, bounded memory."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Waiting for what another thread or process does."""
+"""Wait for another thread or process."""
 
 import subprocess
 import time
@@ -10,7 +10,7 @@ WAIT_S = 60
 
 
 def until(condition):
-    """Wait for it."""
+    """Wait until a condition holds, or fail after a minute."""
     ends = time.monotonic() + WAIT_S
     while not condition():
         assert time.monotonic() < ends, "it did not come to pass"
@@ -18,7 +18,7 @@ def until(condition):
 
 
 def for_lines(path: Path, count: int, process: subprocess.Popen[str]) -> None:
-    """Wait until a command has written more than so many lines into a file."""
+    """Wait until a command has written more than `count` lines to a file."""
     deadline = time.monotonic() + 2 * WAIT_S
     while time.monotonic() < deadline and process.poll() is None:
         if path.exists() and path.read_text().count("\n") > count:

@@ -40,7 +40,7 @@ class Node:
     """Holds one operation with the constants in its attributes."""
 
     op: str
-    """The operator type, as in Conv; a prefix names the domain where that is not the standard one, or a function of the file."""
+    """The operator type, as in Conv; a prefix names the domain where it is not the standard one, or a function of the file."""
     inputs: tuple[bytes, ...]
     """The names of the inputs."""
     outputs: tuple[bytes, ...]

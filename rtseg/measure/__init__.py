@@ -1,4 +1,4 @@
-"""Measurements of a segmentation: regions, ellipses, and the biometry of the fetal head."""
+"""Measure segmentations: regions, ellipses, and the biometry of the fetal head."""
 
 from rtseg.measure.region import Measurement, measure
 

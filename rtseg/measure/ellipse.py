@@ -1,4 +1,4 @@
-"""Ellipses: the one that a region comes nearest to, and the region that an ellipse fills."""
+"""Fit an ellipse to a region, and fill the region of an ellipse."""
 
 import math
 from dataclasses import dataclass
@@ -8,36 +8,37 @@ import numpy.typing as npt
 
 from rtseg.frame import Mask, Spacing
 
-_PIXEL = 1 / 12  # the variance of the places within one pixel
+_PIXEL = 1 / 12  # variance of the positions within one pixel
 
-Matrix = npt.NDArray[np.float64]  # (2, 2)
+Matrix = npt.NDArray[np.float64]  # (2, 2): rows, columns
 
 
 @dataclass(frozen=True, slots=True)
 class Ellipse:
-    """An ellipse. centre: (row, column) in pixels. major, minor: its axes' whole lengths, in the unit of the spacing.
-
-    angle_rad: of the major axis, from along a row towards down a column, in (-pi/2, pi/2].
-    """
+    """Holds the parameters of an ellipse."""
 
     centre: tuple[float, float]
+    """(row, column) in pixels."""
     major: float
+    """Full length of the major axis, in the unit of the spacing."""
     minor: float
+    """Full length of the minor axis, in the unit of the spacing."""
     angle_rad: float
+    """Angle of the major axis, from the row direction towards the column direction, in (-pi/2, pi/2]."""
 
     @property
     def circumference(self) -> float:
-        """The perimeter, by Ramanujan's second approximation (1914), right to 1e-5 for any head."""
+        """Return the perimeter by Ramanujan's second approximation (1914), accurate to 1e-5 for the shape of any head."""
         a, b = self.major / 2, self.minor / 2
         h = ((a - b) / (a + b)) ** 2
         return math.pi * (a + b) * (1 + 3 * h / (10 + math.sqrt(4 - 3 * h)))
 
 
 def ellipse_of(mask: Mask, spacing: Spacing = (1.0, 1.0)) -> Ellipse | None:
-    """The ellipse that has the mask's area moments of first and second order; None for an empty mask.
+    """Return the ellipse with the mask's area moments of first and second order; None for an empty mask.
 
-    mask: (H, W) bool, a filled region. spacing: the size of a pixel (down, along), in the unit that the axes are wanted in.
-    Of a filled ellipse the semi-axes are twice the square roots of the covariance's eigenvalues (Teague, 1980).
+    mask: (H, W) bool, a filled region. spacing: pixel size (down, along), in the unit of the returned axes. The semi-axes of a
+    filled ellipse are twice the square roots of the covariance's eigenvalues (Teague, 1980).
     """
     moments = _moments(mask)
     if moments is None:
@@ -52,9 +53,9 @@ def ellipse_of(mask: Mask, spacing: Spacing = (1.0, 1.0)) -> Ellipse | None:
 
 
 def elliptic(mask: Mask) -> Mask:
-    """The region that the mask's ellipse fills: (H, W) bool; an empty mask stays empty.
+    """Return the region of the mask's ellipse, (H, W) bool; an empty mask stays empty.
 
-    Whoever draws a head draws an ellipse (T. van den Heuvel et al., PLOS ONE 2018), so that a ragged border is the network's.
+    Experts annotate heads as ellipses (T. van den Heuvel et al., PLOS ONE 2018), so a ragged border is the network's error.
     """
     moments = _moments(mask)
     if moments is None:
@@ -70,20 +71,20 @@ def elliptic(mask: Mask) -> Mask:
 
 
 def _reach(middle: float, half: float, side: int) -> slice:
-    """The rows, or columns, that an ellipse may touch."""
+    """Return the rows, or columns, that an ellipse may touch."""
     return slice(max(0, math.ceil(middle - half)), min(side, math.floor(middle + half) + 1))
 
 
 def _ends(y: npt.NDArray[np.float64], spread: Matrix) -> npt.NDArray[np.float32]:
-    """Where each row enters and leaves the ellipse a y^2 + 2 b x y + c x^2 = 1, from its centre: (2, rows)."""
+    """Return x at which each row enters and leaves the ellipse a y^2 + 2 b x y + c x^2 = 1, from its center: (2, rows)."""
     (a, b), (_, c) = np.linalg.inv(4 * spread)
     half = np.sqrt(np.maximum((b * y) ** 2 - c * (a * y * y - 1), 0))
     return np.stack([-b * y - half, -b * y + half]).astype(np.float32) / np.float32(c)
 
 
 def _moments(mask: Mask) -> tuple[tuple[float, float], Matrix] | None:
-    """The centre (row, column) of a mask and the covariance of its places (down, along); None where it is empty."""
-    y, x = (np.arange(side, dtype=np.float32) - side // 2 for side in mask.shape)  # from the middle: so float32 is enough
+    """Return the center (row, column) of a mask and the covariance of its pixels; None where it is empty."""
+    y, x = (np.arange(side, dtype=np.float32) - side // 2 for side in mask.shape)  # centered, so that float32 is exact enough
     counts, across, squares = (mask.astype(np.float32) @ np.stack([np.ones_like(x), x, x * x], 1)).T.astype(np.float64)
     area = counts.sum()
     if not area:

@@ -1,4 +1,4 @@
-"""Fetal biometry: what is read off the ellipse of a head."""
+"""Compute fetal head biometry from the ellipse of the skull."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,18 @@ from rtseg.measure.ellipse import ellipse_of
 
 @dataclass(frozen=True, slots=True)
 class HeadBiometry:
-    """A head's circumference, biparietal diameter (across) and occipitofrontal diameter (along), in the spacing's unit.
+    """Holds the measures of a fetal head, in the unit of the spacing.
 
-    Read off the ellipse of the skull's outline, as the International Society of Ultrasound in Obstetrics and Gynecology has it.
+    They are those of an ellipse around the skull's outline, as the guidelines of the International Society of Ultrasound in
+    Obstetrics and Gynecology (ISUOG) define them.
     """
 
-    hc: float
-    bpd: float
-    ofd: float
+    hc: float  # head circumference
+    bpd: float  # biparietal diameter: the minor axis
+    ofd: float  # occipitofrontal diameter: the major axis
 
 
 def head_biometry(mask: Mask, spacing: Spacing = (1.0, 1.0)) -> HeadBiometry | None:
-    """What is read off a head's mask (H, W) bool; None where there is no head."""
+    """Measure a head's mask (H, W) bool; None for an empty mask. spacing: pixel size (down, along)."""
     ellipse = ellipse_of(mask, spacing)
     return HeadBiometry(ellipse.circumference, ellipse.minor, ellipse.major) if ellipse else None

@@ -1,4 +1,4 @@
-"""What is measured on a segmentation: for each class its area, centre, diameter and bounding box."""
+"""Measure each class of a segmentation: area, centroid, diameter and bounding box."""
 
 import math
 from dataclasses import dataclass
@@ -11,39 +11,42 @@ from rtseg.kernels.labels.regions import Indices, Runs, find_runs
 from rtseg.kernels.network.fit import Box
 from rtseg.kernels.runtime.cpu import compiled
 
-Counts = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64]  # (H,) or (W,) pixels of a class in each row or column; (K, H) or (K, W) for all classes
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One class on one frame.
-
-    area_px: the number of its pixels. centroid: (row, column), the mean of its pixels' places. diameter_px: of the circle
-    that has its area. box: the smallest that holds it. The _mm figures allow for pixels that are not square and are None
-    where the spacing is unknown; centroid and box are None where the class is absent; uncertainty, as in Segmentation, where it
-    was not asked for.
-    """
+    """Holds the measures of one class on one frame."""
 
     name: str
+    """Name of the class."""
     area_px: int
+    """Number of pixels."""
     area_mm2: float | None
+    """Area by the pixel spacing, which need not be square; None where it is unknown."""
     centroid: tuple[float, float] | None
+    """Mean (row, column) of the pixels; None where the class is absent."""
     diameter_px: float
+    """Diameter of the circle with the same area, in pixels."""
     diameter_mm: float | None
+    """Diameter of the circle with the same area; None where the spacing is unknown."""
     box: Box | None
+    """Smallest box around the pixels: top, left, height, width; None where the class is absent."""
     confidence: float
+    """Mean probability inside the mask, as in `Segmentation`."""
     uncertainty: float | None = None
+    """Mean entropy along the border in bits, as in `Segmentation`; None where it was not computed."""
 
 
 def measure(segmentation: Segmentation) -> tuple[Measurement, ...]:
-    """One Measurement for each class, in the order of `segmentation.classes`."""
+    """Measure each class, in the order of `segmentation.classes`."""
     classes = range(len(segmentation.classes))
     rows, columns = _counts(segmentation.labels, len(classes))
     return tuple(_measure_class(segmentation, i, rows[i], columns[i]) for i in classes)
 
 
 def _measure_class(segmentation: Segmentation, index: int, down: Counts, along: Counts) -> Measurement:
-    """down, along: how many of its pixels stand in each row, and in each column."""
+    """Measure one class from its pixel counts in each row (down) and in each column (along)."""
     area_px = int(down.sum())
     diameter_px = _diameter(area_px)
     area_mm2, diameter_mm = _in_mm(area_px, segmentation.spacing_mm)
@@ -57,7 +60,7 @@ def _measure_class(segmentation: Segmentation, index: int, down: Counts, along: 
 
 
 def _counts(labels: Labels, classes: int) -> tuple[Counts, Counts]:
-    """How many pixels of each class stand in each row (K, H), and in each column (K, W)."""
+    """Count the pixels of each class in each row (K, H) and in each column (K, W)."""
     height, width = labels.shape
     rows, changes = np.zeros((classes, height), np.int64), np.zeros((classes, width + 1), np.int64)
     if labels.size:
@@ -67,7 +70,7 @@ def _counts(labels: Labels, classes: int) -> tuple[Counts, Counts]:
 
 @compiled
 def _add_runs(runs: Runs, firsts: Indices, rows: Counts, changes: Counts) -> None:
-    """Add each run of a class to its row, and to what changes from one column to the next."""
+    """Add each run of a class to the count of its row, and to the differences between neighboring columns."""
     for y in range(rows.shape[1]):
         for run in range(firsts[y], firsts[y + 1]):
             start, stop, label = runs[run]
@@ -78,7 +81,7 @@ def _add_runs(runs: Runs, firsts: Indices, rows: Counts, changes: Counts) -> Non
 
 
 def _extent(counts: Counts) -> tuple[int, int, float]:
-    """Where the counted pixels begin, how far they reach, and their mean place."""
+    """Return the first occupied position, the extent and the mean position of the counted pixels."""
     occupied = np.flatnonzero(counts)
     first, last = int(occupied[0]), int(occupied[-1])
     mean = float(counts @ np.arange(len(counts))) / float(counts.sum())
@@ -86,7 +89,7 @@ def _extent(counts: Counts) -> tuple[int, int, float]:
 
 
 def _in_mm(area_px: int, spacing_mm: Spacing | None) -> tuple[float | None, float | None]:
-    """Area and diameter in millimetres."""
+    """Return area in mm2 and diameter in mm; None where the spacing is unknown."""
     if spacing_mm is None:
         return None, None
     area_mm2 = area_px * spacing_mm[0] * spacing_mm[1]

@@ -1,1 +1,1 @@
-"""Files that a run writes: private, locked while they are written, replaced atomically."""
+"""Write the files of a run: private, locked while they are written, replaced atomically."""

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, as reports are; a run may reserve them from its beginning."""
+"""Write files atomically, such as reports; a run may reserve them from its beginning."""
 
 import errno
 import os
@@ -9,12 +9,12 @@ from rtseg.errors import SinkError
 from rtseg.output.file_lock import lock
 from rtseg.output.private_file import opener, refuse_link
 
-_ATTEMPTS = 20  # to open a part that another run is just moving away
-_reserved: dict[Path, int] = {}  # the open part of each file that is written at the end of a run
+_ATTEMPTS = 20  # to open a partial file while other runs rename theirs
+_reserved: dict[Path, int] = {}  # the open partial file of each reserved file
 
 
 def reserve(*paths: Path | None) -> None:
-    """Lock the files that `write_atomically` shall write at the end of a run, until it or `release` does. Raises SinkError."""
+    """Lock files that `write_atomically` will write at the end of a run, or `release` gives up. Raises SinkError."""
     for path in paths:
         if path and _is_replaceable(path) and (final := _final(path)) not in _reserved:
             try:
@@ -26,14 +26,17 @@ def reserve(*paths: Path | None) -> None:
 
 
 def release() -> None:
-    """Give back what was reserved and not written."""
+    """Release the files that were reserved and not written."""
     while _reserved:
         final, file = _reserved.popitem()
         _discard(final, file)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a private file whole or not at all, in the place of one that was there. Raises OSError, SinkError."""
+    """Write a private file atomically, replacing an existing one. Raises OSError, SinkError.
+
+    Devices and pipes are written directly.
+    """
     if not _is_replaceable(path):
         _write_through(path, content)
         return
@@ -41,7 +44,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     file = _reserved.pop(final, None) or _opened_part(final)
     try:
         _write(file, content)
-        os.fsync(file)  # what the name stands for is on the disk before the name is
+        os.fsync(file)  # the content reaches the disk before the name does
         _part(final).replace(final)
     except BaseException:
         _discard(final, file)
@@ -50,7 +53,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def _write_through(path: Path, content: bytes) -> None:
-    """Write into a device or a pipe."""
+    """Write to a device or a pipe."""
     file = opener(path, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         _write(file, content)
@@ -70,12 +73,12 @@ def _discard(final: Path, file: int) -> None:
 
 
 def _part(final: Path) -> Path:
-    """The hidden file that becomes `final`: what a killed process leaves of it, the next run takes over."""
+    """Return the path of the hidden partial file that becomes `final`; one left by a killed process is reused."""
     return final.with_name(f".{final.name}.part")
 
 
 def _opened_part(final: Path) -> int:
-    """Open and lock the part of a file. Raises OSError, SinkError."""
+    """Open and lock the partial file of `final`. Raises OSError, SinkError."""
     if final.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(final))
     _check_not_written(final)
@@ -85,16 +88,16 @@ def _opened_part(final: Path) -> int:
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file), part.stat()):
                 return file
-        os.close(file)  # another run renamed or removed it before it was locked
+        os.close(file)  # another run renamed or removed it before the lock
     raise SinkError(f"{final} is written by other runs again and again: name another output")
 
 
 def _check_not_written(final: Path) -> None:
-    """Raise SinkError where a run writes into the file itself."""
+    """Raise SinkError where a run writes to the final file itself."""
     try:
         file = os.open(final, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     except OSError:
-        return  # it is not there, or replacing it fails by itself
+        return  # it does not exist, or replacing it will fail and say why
     try:
         lock(file, final)
     finally:
@@ -102,11 +105,11 @@ def _check_not_written(final: Path) -> None:
 
 
 def _final(path: Path) -> Path:
-    """Where a file is to stand: a link leads there, unless it stands in a folder of others. Raises SinkError."""
+    """Return the path to replace, with links resolved. Raises SinkError for a link in a folder where others write."""
     refuse_link(path)
     return path.resolve()
 
 
 def _is_replaceable(path: Path) -> bool:
-    """Whether a path is of a regular file or of nothing, not of a device or a pipe."""
+    """Return whether a path can be replaced: no device, pipe or socket stands there."""
     return not path.exists() or path.is_file() or path.is_dir()

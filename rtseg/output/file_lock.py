@@ -1,4 +1,4 @@
-"""Locks on what a run writes to. The system releases them when the process ends, however it ends."""
+"""Lock the files and folders of a run; the system releases the locks when the process ends, however it ends."""
 
 import errno
 import logging
@@ -21,7 +21,7 @@ _LOCKS = Path("/proc/locks")
 def lock(file: int, path: Path) -> None:
     """Lock an open file or folder until it is closed. Raises SinkError where another run holds it.
 
-    file: a descriptor; path: its name in messages. A file system without locks, such as some of NFS, is warned of.
+    file: a descriptor. path: its name for messages. On a file system without locks, such as some NFS, a warning is logged.
     """
     try:
         _take(file)
@@ -33,7 +33,7 @@ def lock(file: int, path: Path) -> None:
 
 def _take(file: int) -> None:
     if sys.platform == "win32":
-        os.lseek(file, 1 << 30, os.SEEK_SET)  # far behind the end: Windows forbids others to read what is locked
+        os.lseek(file, 1 << 30, os.SEEK_SET)  # far past the end, since on Windows others cannot read a locked range
         msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
         os.lseek(file, 0, os.SEEK_SET)
     else:
@@ -41,7 +41,7 @@ def _take(file: int) -> None:
 
 
 def _holder(file: int) -> str:
-    """The process that holds the lock of a file, in words, as far as the system tells."""
+    """Describe the process that holds the lock of a file, as far as /proc/locks shows it."""
     found = os.fstat(file)
     place = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}" if hasattr(os, "major") else ""
     try:

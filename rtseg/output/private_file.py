@@ -1,7 +1,7 @@
-"""Files and folders that a run writes: private, locked while they are written, and never reached by a stranger's link.
+"""Open files and folders for writing: private, locked while they are written, and never through another user's link.
 
-What rtseg writes may show patients. So a file has the permissions 0600 and a folder 0700, whatever the umask, unless
-`set_mode` says otherwise. Folders that were there keep theirs. Devices, pipes and sockets are written as they are.
+What rtseg writes may show patients. So a file gets the permissions 0600 and a folder 0700, whatever the umask, unless
+`set_mode` sets others. Existing folders keep theirs. Devices, pipes and sockets are opened unchanged.
 """
 
 import errno
@@ -22,13 +22,13 @@ _NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 
 
 class Permissions(NamedTuple):
-    """Permission bits of what is written."""
+    """Holds the permission bits of written files and folders."""
 
-    file: int = 0o600
-    folder: int = 0o700
+    file: int = 0o600  # of files
+    folder: int = 0o700  # of folders
 
 
-_permissions = Permissions()  # of the process, as its umask is
+_permissions = Permissions()  # one setting for the process, as the umask is
 _held: dict[tuple[int, int], "FolderLock"] = {}  # by device and inode
 
 
@@ -37,20 +37,20 @@ def parse_mode(text: str) -> Permissions:
     if not re.fullmatch(r"0?6[046][046]", text):
         raise ConfigError(f"--mode {text!r} is no file mode: give 600, 640, 660, 644, 664 or 666, as chmod takes them")
     file = int(text, 8)
-    return Permissions(file, file | (file & 0o444) >> 2)  # who reads a file enters its folder
+    return Permissions(file, file | (file & 0o444) >> 2)  # a reader of the files must enter the folder
 
 
 def set_mode(text: str = "600") -> None:
-    """Set the permissions of all that this process writes from now on. Raises ConfigError."""
-    global _permissions  # noqa: PLW0603  a setting of the process, as the umask
+    """Set the permissions of everything that this process writes from now on. Raises ConfigError."""
+    global _permissions  # noqa: PLW0603  one setting for the process, as the umask is
     _permissions = parse_mode(text)
 
 
 def opener(path: str | Path, flags: int) -> int:
-    """Open a file to write it, as `open(..., opener=opener)`: private from its first byte, and locked.
+    """Open a file for writing, as in `open(..., opener=opener)`: private from its first byte, and locked.
 
-    A file that was there gets the permissions too. Raises OSError; SinkError where another run writes it, where it is a
-    link in a folder of others, or where it belongs to somebody else.
+    An existing file gets the permissions too. Raises OSError; SinkError where another run writes the file, where it is a link
+    in a folder where others write, or where it belongs to another user.
     """
     place = Path(path)
     follow = _NO_FOLLOW if _is_foreign(place.parent) else 0
@@ -74,11 +74,11 @@ def opener(path: str | Path, flags: int) -> int:
 
 
 def make_folder(path: Path) -> list[Path]:
-    """Make a private folder and the folders above it that are missing; return those made. Raises OSError, SinkError."""
+    """Make a private folder and its missing parents; return the folders made. Raises OSError, SinkError."""
     refuse_link(path)
     made: list[Path] = []
     for folder in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
-        with suppress(FileExistsError):  # another run made it in between
+        with suppress(FileExistsError):  # another run made it meanwhile
             folder.mkdir(_permissions.folder)
             folder.chmod(_permissions.folder)
             made.append(folder)
@@ -88,7 +88,7 @@ def make_folder(path: Path) -> list[Path]:
 
 
 class FolderLock:
-    """The lock of a folder against other processes; those of this process who write there share it."""
+    """Locks a folder against other processes; several writers of this process share the lock."""
 
     def __init__(self, path: Path) -> None:
         found = path.stat()
@@ -106,7 +106,7 @@ class FolderLock:
         return self
 
     def release(self) -> None:
-        """Give the lock back; the last holder opens the folder to other processes."""
+        """Release one share; the last one unlocks the folder for other processes."""
         self._holders -= 1
         if not self._holders:
             del _held[self._key]
@@ -114,7 +114,7 @@ class FolderLock:
 
 
 def hold_folder(path: Path) -> FolderLock:
-    """Lock a folder. Raises OSError; SinkError where another process writes to it."""
+    """Lock a folder, and return the lock or a share of it. Raises OSError; SinkError where another process writes to it."""
     found = path.stat()
     held = _held.get((found.st_dev, found.st_ino))
     return held.share() if held else FolderLock(path)
@@ -122,7 +122,7 @@ def hold_folder(path: Path) -> FolderLock:
 
 @contextmanager
 def held_folder(path: Path) -> Iterator[None]:
-    """Make a folder and hold its lock inside the block; a new one that stayed empty goes. Raises OSError, SinkError."""
+    """Make a folder and lock it during the block; new folders that stay empty are removed. Raises OSError, SinkError."""
     made = make_folder(path)
     held = hold_folder(path)
     try:
@@ -145,7 +145,7 @@ def _link_refused(path: Path) -> SinkError:
 
 
 def _is_foreign(folder: Path) -> bool:
-    """Whether others than this user and the system's may place links in a folder."""
+    """Return whether users other than this one and root may place links in a folder."""
     try:
         found = folder.stat()
     except OSError:
@@ -154,7 +154,7 @@ def _is_foreign(folder: Path) -> bool:
 
 
 def _check_owner(file: int, path: Path) -> None:
-    """Raise SinkError for a file that somebody else laid where everybody writes: he would read what comes."""
+    """Raise SinkError for another user's file in a folder where everybody writes, since its owner could read it."""
     found = os.fstat(file)
     try:
         everybody = bool(path.parent.stat().st_mode & stat.S_IWOTH)
@@ -165,9 +165,12 @@ def _check_owner(file: int, path: Path) -> None:
 
 
 def _set_permissions(file: int, path: Path) -> None:
-    """Give an open file its permissions. Raises SinkError where it is somebody else's; where none are kept, warn."""
+    """Set the permissions of an open file. Raises SinkError for another user's file.
+
+    On a file system that keeps no permissions, a warning is logged.
+    """
     if _user() is None:
-        return  # Windows: a folder's access list holds for what is in it
+        return  # on Windows the folder's access list applies
     try:
         os.fchmod(file, _permissions.file)
     except OSError as error:
@@ -179,12 +182,12 @@ def _set_permissions(file: int, path: Path) -> None:
 
 
 def _opened_folder(path: Path) -> int:
-    """Open a folder, or on Windows a hidden file in it, which goes when it is closed."""
+    """Open a folder, or on Windows a hidden file in it that is deleted on closing."""
     if _user() is None:
         return os.open(path / ".rtseg.lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_TEMPORARY", 0))
     return os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0))
 
 
 def _user() -> int | None:
-    """The user's number; None on Windows."""
+    """Return the effective user ID; None on Windows."""
     return os.geteuid() if hasattr(os, "geteuid") else None

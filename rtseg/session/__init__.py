@@ -1,4 +1,4 @@
-"""One stream through one engine, frame by frame: the session, and what decides about each frame and its mask."""
+"""Segments one stream with one engine, frame by frame, and holds the rules for each frame and its mask."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ __all__ = ["Session"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Session":  # loaded when it is used: a session brings the engines and kernels
+    if name == "Session":  # imported on first use, since a session imports the engines and kernels
         from rtseg.session.session import Session
 
         return Session

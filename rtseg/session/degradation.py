@@ -1,4 +1,4 @@
-"""What a picture has lost against another of the same scene: to a shadow, lost contact, noise, blur or gain."""
+"""Measure what a frame has lost against another of the same scene: to a shadow, lost contact, noise, blur or gain."""
 
 from dataclasses import dataclass
 
@@ -7,33 +7,34 @@ import numpy as np
 
 from rtseg.session.fingerprint import Cells, Glance, Where, correlation
 
-_DARKER = 0.75  # of the darkest cell about it: motion from frame to frame, speckle and noise do not go so far
-_BLACK = 1.0  # grey levels: black that is blacker tells nothing
-_LEVEL, _DETAIL = 0.5, 0.1  # grey levels: a coder's noise on a black picture
-_FEW = 48  # of 768 cells: fewer tell of no scene
-_FLAT = 0.5  # grey levels of deviation: an even picture shows nothing, as a lost signal's
-_AROUND = np.ones((3, 3), np.uint8)  # a cell and those about it
+_DARKER = 0.75  # of the darkest neighboring cell: motion between frames, speckle and noise darken a cell by less
+_BLACK = 1.0  # gray levels: a change below this is no darkening
+_LEVEL, _DETAIL = 0.5, 0.1  # gray levels added to both sides of a ratio: an encoder's noise on a black picture
+_FEW = 48  # of 768 cells: a correlation of fewer is meaningless
+_FLAT = 0.5  # gray levels of standard deviation: a flatter picture shows nothing, as after a lost signal
+_AROUND = np.ones((3, 3), np.uint8)  # a cell and its eight neighbors
 
 
 @dataclass(frozen=True, slots=True)
 class Degradation:
-    """A picture against another: ratios of 1 and shares of 0 where they are alike.
-
-    level, detail: the ratio of the mean brightness, and of how much cells differ from those about them. darkened: of the cells
-    that could, the share that became darker than any cell about them was; brightened: of all cells, the reverse. unlikeness: 1
-    minus the correlation of the pictures; beside: of what is left where nothing darkened or brightened.
-    """
+    """Compares a frame with a reference; for equal frames the ratios are 1 and the rest is 0."""
 
     level: float
+    """Ratio of the mean brightness."""
     detail: float
+    """Ratio of the mean difference between a cell and its neighborhood."""
     darkened: float
+    """Share of the cells that became darker than all of their neighborhood was; of the cells bright enough for that."""
     brightened: float
+    """Share of all cells that became brighter than all of their neighborhood was."""
     unlikeness: float
+    """1 minus the correlation of the two frames."""
     beside: float
+    """1 minus the correlation of the cells away from those that darkened or brightened."""
 
 
 def degradation(now: Glance, before: Glance) -> Degradation:
-    """What `now` has lost that `before` had."""
+    """Return how `newest` differs from the earlier frame `before` of the same box."""
     here, there = now.smooth, before.smooth
     floor, ceiling = _DARKER * cv2.erode(there, _AROUND) - _BLACK, cv2.dilate(there, _AROUND)
     dark, bright = here < floor, _DARKER * here - _BLACK > ceiling
@@ -50,7 +51,7 @@ def degradation(now: Glance, before: Glance) -> Degradation:
 
 
 def _unlike(here: Cells, there: Cells, where: Where) -> float:
-    """1 minus the correlation; 1 where one of them shows nothing."""
+    """Return 1 minus the correlation of the selected cells; 1 where they are few or flat."""
     found = correlation(here, there, where)
     if found.cells < _FEW or min(found.one, found.other) < _FLAT:
         return 1.0

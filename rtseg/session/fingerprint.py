@@ -1,4 +1,7 @@
-"""A glance at a frame: small grey pictures of it, cheap enough for every frame, and what they tell of two frames."""
+"""Compute a fingerprint of a frame, two small gray thumbnails, and compare the fingerprints of two frames.
+
+A fingerprint takes a fraction of a millisecond, so that every frame gets one.
+"""
 
 import math
 from dataclasses import dataclass
@@ -14,40 +17,45 @@ from rtseg.kernels.network.fit import Box
 from rtseg.kernels.runtime.arrays import readable
 from rtseg.kernels.runtime.cpu import compiled
 
-FINE, COARSE = (96, 128), (24, 32)  # rows and columns of the two thumbnails of a glance
-_SAMPLES = 4  # a side of each cell of a thumbnail: enough to average noise away
-_NEAR_FIELD = 0.3  # of the picture's height: a probe in air draws echoes of its own lens there
-_BESIDE = 2  # coarse cells: what stands out is compared with what is this far to its left and right
-_FEW = 3  # cells that say nothing: a logo, a focus mark
-_EVEN = 1e-9  # of a grey level, squared: what rounding makes of an even picture
-_DARK = 32  # grey levels: a lost signal's black, or blue
+FINE, COARSE = (96, 128), (24, 32)  # rows and columns of the two thumbnails
+_SAMPLES = 4  # pixels on each side of a thumbnail's cell: enough to average noise away
+_NEAR_FIELD = 0.3  # of the image height: a probe in air shows reverberations of its own lens there
+_BESIDE = 2  # coarse cells: distance to the left and right at which a cell is compared
+_FEW = 3  # cells to ignore: a logo, a focus mark
+_EVEN = 1e-9  # gray levels squared: the variance that rounding leaves in a constant picture
+_DARK = 32  # gray levels: the black or blue of a lost signal
 
-Places = npt.NDArray[np.int64]
-Where: TypeAlias = npt.NDArray[np.bool_]
-Cells: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float32]
+Places = npt.NDArray[np.int64]  # (cells, 4): row or column indices
+Where: TypeAlias = npt.NDArray[np.bool_]  # the shape of the compared thumbnails
+Cells: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float32]  # a thumbnail (H, W)
 
 
 @dataclass(frozen=True, slots=True)
 class Glance:
-    """What is kept of a frame: its size (H, W), where and when it stood, and two thumbnails of a box of it, grey uint8.
-
-    smooth: the coarse thumbnail, each cell averaged with those about it: what speckle and noise leave. level, detail: the mean
-    of the fine one, and how much its cells differ from the mean of those about them, in grey levels.
-    """
+    """Holds two gray thumbnails of a box of a frame, with statistics of them."""
 
     shape: tuple[int, int]
+    """Size (H, W) of the whole frame."""
     box: Box
+    """The part of the frame that the thumbnails show: top, left, height, width."""
     index: int
+    """Index of the frame."""
     captured_ns: int
-    fine: Image  # FINE
-    coarse: Image  # COARSE
-    smooth: Cells  # COARSE
+    """Capture time of the frame."""
+    fine: Image
+    """(96, 128) uint8."""
+    coarse: Image
+    """(24, 32) uint8."""
+    smooth: Cells
+    """(24, 32) float32: `coarse` averaged over 3 x 3 cells, which removes speckle and noise."""
     level: float
+    """Mean of `fine`, in gray levels."""
     detail: float
+    """Mean absolute difference of `fine` from its own 3 x 3 average, in gray levels."""
 
 
 def glance(frame: Frame, box: Box | None = None) -> Glance:
-    """The thumbnails of a frame, or of a box of it."""
+    """Return the fingerprint of a frame, or of a box of it."""
     box = box or (0, 0, frame.height, frame.width)
     fine = thumbnail(frame.image, box, FINE)
     coarse = cv2.resize(fine, COARSE[::-1], interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
@@ -58,9 +66,9 @@ def glance(frame: Frame, box: Box | None = None) -> Glance:
 
 
 def thumbnail(image: Image, box: Box, size: tuple[int, int]) -> Image:
-    """A box of a frame as a grey picture of `size` (H, W): the mean of 16 evenly picked pixels a cell.
+    """Return a box of a frame as a gray thumbnail of `size` (H, W), uint8.
 
-    It reads what it picks and nothing else: of a large frame that is a fraction.
+    Each cell is the mean of 16 evenly spaced pixels; no other pixel of the frame is read.
     """
     rows, columns = _picked(box[0], box[2], size[0]), _picked(box[1], box[3], size[1])
     small = np.empty(size, np.uint8)
@@ -73,15 +81,15 @@ def thumbnail(image: Image, box: Box, size: tuple[int, int]) -> Image:
 
 @lru_cache(maxsize=64)
 def _picked(start: int, length: int, cells: int) -> Places:
-    """The pixels of one axis that are looked at, (cells, _SAMPLES)."""
+    """Return the sampled positions along one axis, (cells, 4)."""
     places = start + np.arange(cells * _SAMPLES) * length // (cells * _SAMPLES)
     return readable(places.reshape(cells, _SAMPLES))
 
 
 @compiled
 def _average_grey(image: Image, rows: Places, columns: Places, sums: npt.NDArray[np.uint16], small: Image) -> None:
-    """The four rows of a line of cells are added first, pixel beside pixel: that vectorises, looking pixels up does not."""
-    first, end = np.uint64(columns[0, 0]), np.uint64(columns[-1, -1] + 1)  # unsigned places need no look at their sign
+    """Average a gray image into `small`; the four rows of a cell are added first, since that loop vectorizes."""
+    first, end = np.uint64(columns[0, 0]), np.uint64(columns[-1, -1] + 1)  # unsigned indices need no wrap-around test
     for y in range(small.shape[0]):
         a, b, c, d = image[rows[y, 0]], image[rows[y, 1]], image[rows[y, 2]], image[rows[y, 3]]
         for x in range(first, end):
@@ -95,7 +103,7 @@ def _average_grey(image: Image, rows: Places, columns: Places, sums: npt.NDArray
 
 @compiled
 def _average_rgb(image: Image, rows: Places, columns: Places, small: Image) -> None:
-    """With the BT.601 luma in 14 bits, as OpenCV's."""
+    """Average the luma of an RGB image into `small`, with the BT.601 weights in 14 bits, as in OpenCV."""
     for y in range(small.shape[0]):
         for x in range(small.shape[1]):
             red = green = blue = np.int32(0)
@@ -109,21 +117,28 @@ def _average_rgb(image: Image, rows: Places, columns: Places, small: Image) -> N
 
 
 def unlikeness(one: Cells, other: Cells) -> float:
-    """1 minus the correlation of two thumbnails; 0: the same but for gain and brightness, 1: unrelated, 2: the negative."""
+    """Return 1 minus the correlation of two thumbnails of the same shape.
+
+    0: equal up to gain and brightness; 1: unrelated; 2: one is the negative of the other.
+    """
     return 1 - correlation(one, other, np.ones(one.shape, np.bool_)).value
 
 
 class Correlation(NamedTuple):
-    """Of two pictures: its value, 1 where one of them is even; the deviation of each, in grey levels; and the cells counted."""
+    """Holds the correlation of two thumbnails."""
 
     value: float
+    """Pearson correlation, -1 to 1; 1 where one of the two is constant."""
     one: float
+    """Standard deviation of the first thumbnail, in gray levels."""
     other: float
+    """Standard deviation of the second thumbnail, in gray levels."""
     cells: int
+    """Number of compared cells."""
 
 
 def correlation(one: Cells, other: Cells, where: Where) -> Correlation:
-    """The correlation of two thumbnails where `where` says so."""
+    """Return the correlation of two thumbnails over the cells that are set in `where`."""
     return Correlation(*_correlate(readable(one), readable(other), where))
 
 
@@ -145,16 +160,16 @@ def _correlate(one: Cells, other: Cells, where: Where) -> tuple[float, float, fl
 
 
 def change(one: Image, other: Image, few: int) -> float:
-    """By how many grey levels two thumbnails differ at least in as many as `few` of their cells."""
+    """Return the gray-level difference that at least `min_cells` cells of two thumbnails reach."""
     counts = cv2.calcHist([cv2.absdiff(one, other)], [0], None, [256], [0, 256]).ravel()
     return 255 - int((np.cumsum(counts[::-1]) >= few).argmax())
 
 
 def is_air(coarse: Image, levels: float) -> bool:
-    """Whether a thumbnail shows a probe without contact, or no picture at all.
+    """Return whether a coarse thumbnail shows a probe without contact, or no picture at all.
 
-    A probe in air shows echoes of its own lens, level with its face, and under them noise: dark against them, and nothing in
-    it stands out sideways by as much as `levels`.
+    A probe in air shows reverberations of its own lens, parallel to its face. Below them lies noise, which is dark against
+    them and has a lateral contrast below `levels` gray levels.
     """
     below = round(len(coarse) * _NEAR_FIELD)
     near, deep = _brightest(coarse[:below]), _brightest(coarse[below:])
@@ -162,12 +177,12 @@ def is_air(coarse: Image, levels: float) -> bool:
 
 
 def standing_out(cells: Image) -> float:
-    """By how many grey levels the picture's anatomy is brighter than what is to its left and right."""
+    """Return by how many gray levels structures are brighter than the picture to their left and right."""
     levels = cells.astype(np.int16)
     beside = np.maximum(levels[:, : -2 * _BESIDE], levels[:, 2 * _BESIDE :])
     return _brightest(levels[:, _BESIDE:-_BESIDE] - beside)
 
 
 def _brightest(cells: npt.NDArray[np.integer]) -> float:
-    """The largest value, but for a few."""
+    """Return the largest value after ignoring a few outliers."""
     return float(np.partition(cells.ravel(), -1 - _FEW)[-1 - _FEW])

@@ -1,7 +1,7 @@
-"""Memory has a life: what each frame means for the memory of the frames before it.
+"""Classify each frame of a stream, which decides whether the network's memory goes on, is kept or starts afresh.
 
-A frame is judged by its index, its time and a thumbnail, in a fraction of a millisecond; docs/temporal.md tells on what data
-the limits were found.
+A frame is classified by its index, its time and its fingerprint, in a fraction of a millisecond. docs/temporal.md lists the
+data on which the limits were found.
 """
 
 from collections import deque
@@ -13,77 +13,82 @@ from rtseg.kernels.network.fit import Box
 from rtseg.session.degradation import Degradation, degradation
 from rtseg.session.fingerprint import Glance, change, glance, is_air, unlikeness
 
-_CHANGES = 15  # the newest, whose median is what is usual
-_SHARE = 0.1  # of the newest frame in what is usual
-_SPARSE = 3  # times as unlike as usual, the next frame must still be the same scene: else too much happens between two frames
-_BRIGHTENED = 0.002  # of the cells: where more has come than one cell, something moved
+_CHANGES = 15  # newest changes whose median is the usual change between frames
+_SHARE = 0.1  # weight of the newest frame in a running mean
+_SPARSE = 3  # times the mean dissimilarity must still be the same scene; else the frames lie too far apart to judge one
+_BRIGHTENED = 0.002  # share of the cells, one of 768: where more became brighter, something moved
 
 
 @dataclass(frozen=True, slots=True)
 class LifecycleLimits:
-    """When a stream is no longer the same stream.
-
-    held_levels, held_share: the picture is held while fewer than this share of the fine thumbnail's cells differ by more grey
-    levels from the picture last segmented; a share of 0: never. held_part, held_most: as many levels as this part of what is
-    usual between two pictures, but no more than this, since a coder is the noisier the more there is to code.
-    cut_unlikeness: another scene is more than this unlike the frame before (1 minus the correlation of the coarse thumbnails)
-    for each frame period between them, and `unusual` times as unlike as is usual in the stream. cut_surely: whatever is usual,
-    this much is another scene. freeze_frames: a picture held for more frames than this was a freeze, during which time went on.
-    gap_frames, gap_s: more frames lost in a row, or more seconds between two frames of a live source, make the memory stale,
-    if that is `unusual` times the usual, too.
-    spoilt_level, spoilt_detail: a frame of the same scene is spoilt that is suddenly so many times as bright, or has so many
-    times the detail, as the last good one, or the reverse; and one on which a share of shadow_least to shadow_most of what was
-    bright went dark, while nothing became bright. same_scene, same_beside: the most unlikeness of a scene to itself, and of
-    what lies beside a shadow. spoilt_frames: that many in a row at the most, since what lasts is how it looks now, and only
-    after as many that were not; 0: none is.
-    contact_levels: the probe is in air where all below the near field is dark against it, and nothing there stands out from
-    its left and right by this many grey levels; 0: never. lost_frames: without contact for more frames than this, the memory is
-    forgotten.
-    memory_confidence: a frame whose surest class is less sure than this share of what is usual is not remembered; 0: all are.
-    gated_frames: that many in a row at the most, since doubt that lasts is how it looks now.
-    """
+    """Holds the thresholds at which a frame is held, spoilt or lost, and at which the memory starts afresh."""
 
     held_levels: float = 4
+    """Gray levels; a frame is held while fewer than `held_share` of its cells differ by more from the last segmented one."""
     held_share: float = 0.002
+    """Share of the fine thumbnail's cells; 0: no frame is held."""
     held_part: float = 0.45
+    """Share of the median change between frames to which `held_levels` rises: an encoder is noisier on strong speckle."""
     held_most: float = 6
+    """Gray levels up to which `held_levels` rises."""
     cut_unlikeness: float = 0.08
+    """Dissimilarity to the last good frame, for each frame period between them, above which another scene begins."""
     cut_surely: float = 0.5
+    """Dissimilarity above which another scene begins, whatever the stream's mean dissimilarity."""
     freeze_frames: int = 5
+    """Frames; a picture held for longer was frozen, so that the held frames count as frame periods."""
     gap_frames: int = 15
+    """Frames lost in a row above which the memory is stale."""
     gap_s: float = 1.0
+    """Seconds without a frame of a live source above which the memory is stale."""
     unusual: float = 5.0
+    """Multiple of the stream's running mean that a dissimilarity, a gap or a pause must also exceed."""
     spoilt_level: float = 1.25
+    """Ratio of brightness to the last good frame, or its inverse, at which a frame is spoilt."""
     spoilt_detail: float = 1.13
+    """Ratio of detail to the last good frame, or its inverse, at which a frame is spoilt."""
     shadow_least: float = 0.025
+    """Smallest share of darkened cells that makes a shadow, while no cell became brighter."""
     shadow_most: float = 0.5
+    """Largest share of darkened cells that makes a shadow."""
     same_scene: float = 0.12
+    """Largest dissimilarity at which two frames show the same scene."""
     same_beside: float = 0.03
+    """Largest dissimilarity of the cells outside a shadow at which two frames show the same scene."""
     spoilt_frames: int = 5
+    """Most spoilt frames in a row, and fewest good ones before: a lasting change is a new appearance. 0: none is spoilt."""
     contact_levels: float = 10.0
+    """Gray levels of lateral contrast below the near field under which the probe has no contact; 0: contact is not tested."""
     lost_frames: int = 12
+    """Frames without contact after which the memory is forgotten."""
     memory_confidence: float = 0.9
+    """Share of the running mean of the surest class below which a frame is not written to the memory; 0: every frame is."""
     gated_frames: int = 10
+    """Most frames in a row that are kept out of the memory: a lasting doubt is a new appearance."""
 
 
 @dataclass(slots=True)
 class _Usual:
-    """What lies between two frames of this stream as a rule: running means."""
+    """Holds running means of the differences between consecutive frames."""
 
-    unlikeness: float = 0.04  # at first: what follows may be a sparse sequence
+    unlikeness: float = 0.04
+    """Dissimilarity; starts high, since the stream may be a sparse sequence."""
     lost: float = 0.0
+    """Frames lost between two frames."""
     seconds: float = 0.0
+    """Time between two frames; 0 for recordings."""
 
     def update(self, unlikeness: float, lost: int, seconds: float) -> None:
+        """Add the differences between one frame and the next."""
         self.unlikeness += _SHARE * (unlikeness - self.unlikeness)
         self.lost += _SHARE * (lost - self.lost)
         self.seconds += _SHARE * (seconds - self.seconds)
 
 
 class Lifecycle:
-    """Decides for each frame whether the memory goes on, is kept or starts afresh, and says why.
+    """Classifies each frame by what it means for the memory, and gives the reason.
 
-    live: the frames come at their own pace, so that the time between them means something.
+    live: frames arrive at the source's own pace, so that a long time between two of them is a gap.
     """
 
     def __init__(self, limits: LifecycleLimits | None = None, *, live: bool = False) -> None:
@@ -92,26 +97,26 @@ class Lifecycle:
 
     def forget(self) -> None:
         """Take the next frame for the first one."""
-        self._before: Glance | None = None  # the frame before
-        self._scene: Glance | None = None  # the newest with contact that nothing spoilt
-        self._segmented: Glance | None = None  # the newest that was not held
+        self._before: Glance | None = None  # of the frame before
+        self._scene: Glance | None = None  # of the newest frame with contact that is not spoilt
+        self._segmented: Glance | None = None  # of the newest frame that was not held
         self._without_contact = self._held = self._spoilt = 0  # frames in a row
-        self._known = 0  # frames since the scene began to look so
+        self._known = 0  # good frames since the scene took its present appearance
         self._usual = _Usual()
-        self._changes = deque[float](maxlen=_CHANGES)  # grey levels between one picture and the next
+        self._changes = deque[float](maxlen=_CHANGES)  # gray levels between consecutive frames that were not held
 
     @property
     def is_frozen(self) -> bool:
-        """Whether the picture has been held for longer than a grabber repeats frames."""
+        """Return whether the picture has been held for longer than a frame grabber repeats frames."""
         return self._held > self._limits.freeze_frames
 
     @property
     def is_long_lost(self) -> bool:
-        """Whether there has been no contact for so long that the memory is forgotten."""
+        """Return whether contact has been missing for so long that the memory is forgotten."""
         return self._without_contact > self._limits.lost_frames
 
     def observe(self, frame: Frame, box: Box | None = None) -> tuple[Life, str]:
-        """What `frame` is, seen after the frames before it, with the reason in words; box: the part to look at."""
+        """Classify the next frame and return its state and the reason in words; box: the part of the frame to examine."""
         seen = glance(frame, box)
         spoil = self._spoil(seen)
         if not spoil and self._limits.contact_levels and is_air(seen.coarse, self._limits.contact_levels):
@@ -124,14 +129,14 @@ class Lifecycle:
         return life, reason
 
     def refocus(self, frame: Frame, box: Box) -> None:
-        """Look at another box from now on, in the newest frame too, which is not judged again."""
+        """Examine another box from now on, in the newest frame too, which is not classified again."""
         seen = glance(frame, box)
         self._before = seen
         if not self._without_contact:
             self._scene = self._segmented = seen
 
     def _take_for(self, life: Life, seen: Glance) -> None:
-        """Keep of a frame with contact what those after it are compared with."""
+        """Update the references of later frames with a frame that has contact."""
         self._held = self._held + 1 if life is Life.HELD else 0
         if life is not Life.HELD:
             self._segmented = seen
@@ -145,7 +150,7 @@ class Lifecycle:
         self._without_contact = 0
 
     def _spoil(self, seen: Glance) -> str:
-        """What has suddenly spoilt a frame of the scene, or nothing: where it lasts, that is how the scene looks now."""
+        """Return why a frame of the scene is spoilt, or ""; a lasting change becomes the scene's new appearance."""
         good, limits = self._scene, self._limits
         if good is None or self._without_contact or _SPARSE * self._usual.unlikeness > limits.same_scene:
             return ""
@@ -155,7 +160,7 @@ class Lifecycle:
         return cause
 
     def _judge(self, seen: Glance, spoil: str) -> tuple[Life, str]:
-        """What a frame with contact is."""
+        """Classify a frame with contact."""
         if self._before is None or self._scene is None or self._segmented is None:
             return Life.NEW, "first frame"
         reason = self._new(seen, self._before, self._scene)
@@ -166,7 +171,7 @@ class Lifecycle:
         return self._moved(seen, self._before, self._scene, spoil)
 
     def _new(self, seen: Glance, before: Glance, scene: Glance) -> str:
-        """Why this is another stream, or nothing."""
+        """Return why this frame begins another stream, or ""."""
         if seen.shape != scene.shape:
             return f"size changed from {scene.shape[1]}x{scene.shape[0]} to {seen.shape[1]}x{seen.shape[0]}"
         if seen.box != scene.box:
@@ -178,9 +183,9 @@ class Lifecycle:
         return ""
 
     def _is_held(self, seen: Glance, segmented: Glance) -> bool:
-        """Whether the picture is the one that was segmented last, but for a coder's noise.
+        """Return whether the picture equals the one segmented last, up to an encoder's noise.
 
-        It is not compared with the frame before: a slow motion, each step too small to be seen, would be held for ever.
+        The reference is not the frame before, since a slow motion in steps too small to detect would be held forever.
         """
         limits, few = self._limits, round(self._limits.held_share * seen.fine.size)
         if not few:
@@ -193,13 +198,13 @@ class Lifecycle:
         return held
 
     def _moved(self, seen: Glance, before: Glance, scene: Glance, spoil: str) -> tuple[Life, str]:
-        """Whether the stream went on, or was interrupted, spoilt or cut."""
+        """Classify a frame that shows something new: the stream went on, or was interrupted, spoilt or cut."""
         limits, usual = self._limits, self._usual
         lost = seen.index - before.index - 1
         seconds = (seen.captured_ns - before.captured_ns) / 1e9 if self.live else 0.0
         unlike = unlikeness(seen.coarse, scene.coarse)
         stale, silent = max(limits.gap_frames, limits.unusual * usual.lost), max(limits.gap_s, limits.unusual * usual.seconds)
-        frozen = self._held if self.is_frozen else 0  # a grabber's repeats take no time
+        frozen = self._held if self.is_frozen else 0  # repeats of a frame grabber are no frame periods of the scanner
         periods = 1 + lost + self._without_contact + self._spoilt + frozen
         cut = max(limits.cut_unlikeness * periods, limits.unusual * usual.unlikeness)
         usual.update(usual.unlikeness if spoil else unlike, lost, seconds)
@@ -215,7 +220,7 @@ class Lifecycle:
 
 
 def _cause(lost: Degradation, limits: LifecycleLimits) -> str:
-    """What has spoilt a frame, in words, or nothing."""
+    """Return what has spoilt a frame, in words, or ""."""
     same = lost.unlikeness <= limits.same_scene
     if same and not 1 / limits.spoilt_level < lost.level < limits.spoilt_level:
         return f"another gain, {lost.level:.2f} times as bright"
@@ -225,26 +230,3 @@ def _cause(lost: Degradation, limits: LifecycleLimits) -> str:
     if same and not 1 / limits.spoilt_detail < lost.detail < limits.spoilt_detail:
         return f"{'noise' if lost.detail > 1 else 'blur'}, {lost.detail:.2f} times the detail"
     return ""
-
-
-class MemoryGate:
-    """Keeps frames out of the memory on which the network is in doubt, against what is usual for it in this stream."""
-
-    def __init__(self, limits: LifecycleLimits) -> None:
-        self._limits = limits
-        self.forget()
-
-    def forget(self) -> None:
-        """Take the next frame for the first one, which is always let in."""
-        self._usual, self._kept_out = 0.0, 0
-
-    def admits(self, confidence: tuple[float, ...]) -> bool:
-        """Whether a frame is to be remembered; confidence: of each class, 0 where it is absent, which is no doubt."""
-        surest = max(confidence)
-        if 0 < surest < self._limits.memory_confidence * self._usual and self._kept_out < self._limits.gated_frames:
-            self._kept_out += 1
-            return False
-        self._kept_out = 0
-        if surest:
-            self._usual += (surest - self._usual) * (_SHARE if self._usual else 1)
-        return True

@@ -1,4 +1,4 @@
-"""What is known of the anatomy and the network does not know: that a class is one region, or an ellipse."""
+"""Apply anatomical knowledge that the network lacks: a class is one region, or an ellipse."""
 
 from collections.abc import Iterable
 
@@ -12,24 +12,27 @@ from rtseg.measure.ellipse import elliptic
 
 
 def anatomical(labels: Labels, spec: ModelSpec) -> Labels:
-    """Labels (H, W) uint8 as the spec's `single` and `ellipse` classes can be; changed in place and returned."""
+    """Reduce the `single` classes of a model to one region, and make its `ellipse` classes ellipses.
+
+    labels: (H, W) uint8, i + 1 for classes[i]; changed in place and returned.
+    """
     return draw_ellipses(keep_single(labels, spec.classes, spec.single), spec.classes, spec.ellipse)
 
 
 def keep_single(labels: Labels, classes: tuple[str, ...], single: Iterable[str]) -> Labels:
-    """Leave of each class in `single` its largest 8-connected region alone; the rest becomes background.
+    """Keep the largest 8-connected region of each class in `single`; the rest becomes background.
 
-    labels: (H, W) uint8, i + 1 for classes[i]; it is changed in place and returned. Of equally large regions the one that
-    is met first, row by row, stays. Raises UnknownClass.
+    labels: (H, W) uint8, i + 1 for classes[i]; changed in place and returned. Among equally large regions the first one in
+    row order stays. Raises UnknownClass.
     """
     chosen = [_label(name, classes) for name in single]
     return kernels.keep_largest(labels, chosen, out=labels) if chosen else labels
 
 
 def draw_ellipses(labels: Labels, classes: tuple[str, ...], ellipse: Iterable[str]) -> Labels:
-    """Give each class in `ellipse` the region of its ellipse, as far as no other class lies there.
+    """Replace each class in `ellipse` by the ellipse with its moments; other classes are not overwritten.
 
-    labels: (H, W) uint8, i + 1 for classes[i]; it is changed in place and returned. Raises UnknownClass.
+    labels: (H, W) uint8, i + 1 for classes[i]; changed in place and returned. Raises UnknownClass.
     """
     for name in ellipse:
         label = _label(name, classes)

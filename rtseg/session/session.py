@@ -1,4 +1,4 @@
-"""A session: one stream through one engine, and the only keeper of the memory of its frames."""
+"""Segment one stream with one engine; the session alone holds the state that passes from frame to frame."""
 
 import logging
 from dataclasses import replace
@@ -8,16 +8,18 @@ import numpy as np
 from rtseg import kernels
 from rtseg.engines.base import Array, Engine, State
 from rtseg.engines.capabilities import Ahead, Timed, keeper_of
-from rtseg.frame import Frame, Image, Life, Segmentation, Spacing, StreamInfo
+from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
 from rtseg.kernels.network.fit import Fit, letterbox
 from rtseg.kernels.network.logits import cut
 from rtseg.measure.region import measure
-from rtseg.session.lifecycle import Lifecycle, LifecycleLimits, MemoryGate
+from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
+from rtseg.session.memory_gate import MemoryGate
+from rtseg.session.network_input import network_input
 from rtseg.session.postprocess import anatomical
 from rtseg.session.sector import Kind, Locator, Sector, SectorFinder
 from rtseg.session.sector.shape import unknown
 from rtseg.session.settings import Settings
-from rtseg.session.speckle import SpeckleFilter, view_size
+from rtseg.session.speckle import SpeckleFilter
 from rtseg.session.stabilizer import STEADY, Temporal, TemporalOptions
 from rtseg.session.uncertainty import border_entropy
 from rtseg.trace import DEVICE, LatencyTrace, MemoryCounts
@@ -28,18 +30,18 @@ _AFRESH = (Life.NEW, Life.CUT, Life.GAP)
 
 
 class Session:
-    """Segments the frames of one stream, in order, with a memory of those before.
+    """Segments the frames of one stream, in order, with a memory of earlier frames.
 
-    engine: runs the network; it is not closed here, since sessions may share it one after another. spacing_mm: millimetres a
-    pixel (down, along), where known. counts: what became of the memory so far. sector: of the newest frame.
+    engine: runs the network; it is not closed here, since several sessions may use it one after another. spacing_mm:
+    millimeters per pixel (down, along), where known. counts: frames of each state so far. sector: of the newest frame.
 
-    These may be set at any time, from any thread, and act from the next frame on:
-    threshold: of a class's probability, for networks of one class with one output.
-    temporal: how masks are steadied in time beyond what the network does itself; None: not at all.
-    speckle: the filter before the network; None: none.
-    memory: whether the network remembers the frames before; else each frame is its first.
-    locator: finds the ultrasound on the frame, `SectorFinder()` by default; `WholeFrame()` where the frame is nothing else.
-    uncertainty: whether the entropy along each class's border is told, which an overlay draws as the contour's width.
+    These may be set at any time, from any thread, and apply from the next frame on:
+    threshold: probability above which a pixel belongs to the class, for networks of one class with one output.
+    temporal: stabilization of masks beyond the network's own memory; None: off.
+    speckle: filter before the network; None: off.
+    memory: whether the network's state is carried from frame to frame.
+    locator: finds the ultrasound sector, `SectorFinder()` by default; `WholeFrame()` for frames that show nothing else.
+    uncertainty: whether the entropy along each class's border is computed, which an overlay draws as the contour's width.
     """
 
     def __init__(
@@ -65,18 +67,18 @@ class Session:
         self.sector = unknown((0, 0))
         self._state = engine.initial_state()
         self._input: Array | None = None
-        self._kept: Segmentation | None = None  # of the newest frame that was segmented
-        self._asked = self._because = ""  # the reason of a reset that is wanted, and of one that waits for contact
+        self._kept: Segmentation | None = None  # of the newest segmented frame
+        self._asked = self._because = ""  # reason of a requested reset, and of one that applies once there is contact
         self.counts = MemoryCounts()
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes, without the background."""
+        """Return the names of the classes, without the background."""
         return self._engine.spec.classes
 
     @property
     def threshold(self) -> float:
-        """Of a class's probability, between 0 and 1. Raises ConfigError when it is set to anything else."""
+        """Return the probability threshold. Setting it to a value that is not between 0 and 1 raises ConfigError."""
         return self._threshold
 
     @threshold.setter
@@ -85,9 +87,9 @@ class Session:
         self._threshold = probability
 
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
-        """Segment the next frame; each stage's time is added to `trace`. Raises EngineError.
+        """Segment the next frame and add the time of each stage to `trace`. Raises EngineError.
 
-        A held frame gets the very labels of the frame whose picture it shows: do not write to them.
+        A held frame shares the labels array of the frame that it repeats: do not write to it.
         """
         trace = trace or LatencyTrace(frame.captured_ns)
         life, reason = self._live_on(frame, trace, self._take_over())
@@ -99,30 +101,30 @@ class Session:
         return self._kept
 
     def expect(self, frame: Frame) -> None:
-        """Let an engine that can begin to bring up a frame that `step` is given soon; from any thread."""
+        """Start to upload a frame that `step` gets soon, where the engine can prefetch. Callable from any thread."""
         if self._ahead:
             self._ahead.prefetch(frame.image)
 
     def reset(self, reason: str) -> None:
-        """Forget every frame so far: the next one is the first of a new stream. Any thread may ask for it."""
+        """Forget every frame so far, so that the next one begins a new stream. Callable from any thread."""
         self._asked = reason
 
     def warm_up(self, info: StreamInfo) -> None:
-        """Do what is slow the first time (compiled kernels, lazy buffers) before the first frame of the stream comes."""
+        """Run what is slow the first time (compilation, lazy buffers) before the stream's first frame arrives."""
         self._lifecycle.live = info.live
         kernels.warm_up()
         frame = Frame(np.resize(np.arange(256, dtype=np.uint8), (info.height, info.width)), 0, 0)
         self._lifecycle.observe(frame)
         self._lifecycle.observe(Frame(np.repeat(frame.image[:, ::-1, None], 3, 2), 1, 0))
         self.sector = unknown((info.height, info.width))
-        measure(self._segment(frame, LatencyTrace(0), Life.NEW, ""))  # a sink will
+        measure(self._segment(frame, LatencyTrace(0), Life.NEW, ""))  # sinks measure, which compiles another loop
         self.reset("first frame")
 
     def _wanted(self) -> Settings:
         return Settings(self.threshold, self.temporal, self.speckle, self.memory, self.locator, self.uncertainty)
 
     def _take_over(self) -> str:
-        """Let what was set since the frame before act from this one on; why the memory starts afresh by it, or nothing."""
+        """Apply requests and settings since the last frame; return why the sector must be searched again, or ""."""
         if self._asked:
             self._because, self._asked = self._asked, ""
             self._lifecycle.forget()
@@ -130,7 +132,7 @@ class Session:
         before, wanted = self._now, self._wanted()
         if wanted == before:
             return ""
-        self._now, self._kept = wanted, None  # a picture that is held is segmented anew
+        self._now, self._kept = wanted, None  # a held picture is segmented again
         if wanted.temporal != before.temporal:
             self._steadier = Temporal(wanted.temporal, keeper_of(self._engine)) if wanted.temporal else None
         return "" if wanted.locator is before.locator else "the sector is found in another way"
@@ -151,7 +153,10 @@ class Session:
         return found
 
     def _live_on(self, frame: Frame, trace: LatencyTrace, another: str) -> tuple[Life, str]:
-        """What becomes of the memory; another: why the sector must be looked for even in a picture that is held, or nothing."""
+        """Classify the frame and update the sector.
+
+        locator_change: reason to search for the sector even on a held frame, or "".
+        """
         before = self.sector if self.sector.size == (frame.height, frame.width) else unknown((frame.height, frame.width))
         with trace.stage("lifecycle"):
             life, reason = self._lifecycle.observe(frame, before.box)
@@ -166,9 +171,9 @@ class Session:
         return life, reason
 
     def _tells_of_sector(self, life: Life) -> bool:
-        """Whether a frame shows where the sector is: one that is held shows nothing new, one without contact nothing sure.
+        """Return whether the sector is searched on this frame: not on a held one, nor on one without contact.
 
-        But a stream may begin frozen, and a sector that is wrong may hide the contact.
+        Exceptions: a stream may begin frozen, and a wrong sector may hide the contact.
         """
         unknown_yet = self.sector.kind is Kind.UNKNOWN
         if life is Life.HELD:
@@ -176,7 +181,7 @@ class Session:
         return unknown_yet or life not in (Life.LOST, Life.SPOILT) or self._lifecycle.is_long_lost
 
     def _locate(self, frame: Frame, before: Sector, another: str, judged: tuple[Life, str]) -> tuple[Life, str]:
-        """Find the sector; what another one than before does to the memory of what the lifecycle judged."""
+        """Find the sector, and return the classification of the frame that a changed sector leads to."""
         self.sector, changed = self._now.locator.observe(frame)
         if self.sector is before or self.sector.box == before.box:
             return judged
@@ -188,7 +193,7 @@ class Session:
             return judged
         if reason:
             return Life.NEW, reason
-        self._begin_afresh(frame, reason := f"the sector is found: {self.sector}")  # the stream is as it was: we know it better
+        self._begin_afresh(frame, reason := f"the sector is found: {self.sector}")  # the stream goes on
         return judged[0], reason
 
     def _begin_afresh(self, frame: Frame, reason: str) -> None:
@@ -203,7 +208,7 @@ class Session:
         return Segmentation(labels, self.classes, (0.0,) * len(self.classes), self.spacing_mm, Life.LOST, reason)
 
     def _infer(self, frame: Frame, fit: Fit, trace: LatencyTrace) -> tuple[Array, State]:
-        x = self._fit_input(frame.image, fit, trace)
+        x = self._input = network_input(self._engine, frame.image, fit, self._now.speckle, trace, self._input)
         if not self._now.memory:
             self._state = self._engine.initial_state()
         if self._steadier:
@@ -216,21 +221,10 @@ class Session:
                 logits = self._steadier.steady(logits, frame, fit)
         return logits, state
 
-    def _fit_input(self, image: Image, fit: Fit, trace: LatencyTrace) -> Array:
-        with trace.stage("preprocess"):
-            spec, seen = self._engine.spec, self._engine.upload(image)
-        if self._now.speckle:
-            with trace.stage("speckle"):
-                size = view_size(fit.box, fit.inner[2:])
-                seen, fit = self._now.speckle.view(seen, fit.box, size), replace(fit, box=(0, 0, *size))
-        with trace.stage("preprocess"):
-            self._input = kernels.fit_input(seen, fit, spec.mean, spec.std, out=self._input)
-            return self._input
-
     def _finite(self, x: Array) -> tuple[Array, State]:
         logits, state = self._engine.infer(x, self._state)
         if kernels.has_nonfinite(logits):
-            # What is not a number in the answer is in the memory too, and would stay there for ever.
+            # Non-finite logits mean a non-finite state, which would persist in all later frames.
             _log.warning("the network gave NaN or infinity: its memory starts afresh")
             self.counts.nonfinite += 1
             self._state = self._engine.initial_state()
@@ -248,7 +242,7 @@ class Session:
         return Segmentation(labels, spec.classes, sure, self.spacing_mm, *judged, doubt)
 
     def _remember(self, state: State, found: Segmentation) -> None:
-        """Take the new state over, unless frame or network are in doubt: the old one is good for another frame."""
+        """Adopt the new state, unless the frame is spoilt or the network is in doubt; then the old state stays."""
         if found.life is not Life.SPOILT and self._gate.admits(found.confidence):
             self._state = state
         else:

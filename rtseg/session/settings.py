@@ -1,4 +1,4 @@
-"""How a session segments, as it was set when a frame came."""
+"""Holds a snapshot of a session's settings, taken when a frame arrives."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,17 @@ from rtseg.session.stabilizer import TemporalOptions
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a frame is segmented with: a session's settings as they were when it came."""
+    """Holds the settings of a session with which one frame is segmented."""
 
     threshold: float
+    """Probability threshold of networks with one class and one output."""
     temporal: TemporalOptions | None
+    """Temporal stabilization; None: off."""
     speckle: SpeckleFilter | None
+    """Filter before the network; None: off."""
     memory: bool
+    """Whether the network's state is carried from frame to frame."""
     locator: Locator
+    """Finds the ultrasound sector."""
     uncertainty: bool
+    """Whether the border entropy of each class is computed."""

@@ -1,4 +1,4 @@
-"""A speckle filter before the network: which of the kernels, and how strongly."""
+"""Select a speckle filter for the network's input, and its strength."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,48 +15,56 @@ from rtseg.kernels.runtime.registry import Kernel
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """What makes a filter stronger, in the filter's own measure: the name of the kernel's option, and a slider's range."""
+    """Describes the strength of a filter: the kernel's option that sets it, and the range of a slider for it."""
 
     kernel: Kernel[..., Any]
+    """The filter."""
     option: str
+    """Name of the kernel's option."""
     usual: float
+    """Default value of the option."""
     least: float
+    """Smallest value of the slider."""
     most: float
+    """Largest value of the slider."""
     step: float
+    """Step of the slider; a whole number where the option is an integer."""
 
 
 FILTERS: Mapping[str, Strength] = {
-    "median": Strength(kernels.median, "size", 5, 3, 7, 2),  # of the window, in pixels
-    "lee": Strength(kernels.lee, "noise", 0.15, 0, 1, 0.05),  # the speckle's deviation over its mean
+    "median": Strength(kernels.median, "size", 5, 3, 7, 2),  # side of the window, in pixels
+    "lee": Strength(kernels.lee, "noise", 0.15, 0, 1, 0.05),  # standard deviation of the speckle over its mean
     "kuan": Strength(kernels.kuan, "noise", 0.15, 0, 1, 0.05),
-    "frost": Strength(kernels.frost, "damping", 2, 0, 10, 0.5),  # here, less of it smooths more
+    "frost": Strength(kernels.frost, "damping", 2, 0, 10, 0.5),  # a smaller damping smooths more
     "srad": Strength(kernels.srad, "iterations", 10, 1, 60, 1),
     "perona_malik": Strength(kernels.perona_malik, "iterations", 10, 1, 60, 1),
-    "bilateral": Strength(kernels.bilateral, "contrast", 30, 1, 100, 1),  # grey levels that are averaged away
+    "bilateral": Strength(kernels.bilateral, "contrast", 30, 1, 100, 1),  # gray levels of contrast that are averaged away
     "non_local_means": Strength(kernels.non_local_means, "strength", 4, 0.5, 16, 0.5),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class SpeckleFilter:
-    """One of FILTERS and its strength, in the filter's own measure; None: as usual. Raises ConfigError.
+    """Selects one of FILTERS and its strength. Raises ConfigError.
 
-    It works on what the network will see: the sector, grey, shrunk to the network's size. That is a fraction of the work of
-    filtering the frame, and its windows mean the same on every scanner's screen.
+    The filter runs on the network's view: the sector, gray, reduced to the network's size. This costs a fraction of filtering
+    the frame, and a window covers the same share of the anatomy on every scanner.
     """
 
     name: str
+    """Key of FILTERS."""
     strength: float | None = None
+    """Value of the kernel's option; None: its default."""
 
     def __post_init__(self) -> None:
         if self.name not in FILTERS:
             raise ConfigError(f"there is no speckle filter {self.name!r}: give one of {', '.join(FILTERS)}")
-        # Wrong strengths are told, and the kernel is compiled, in the thread that asks for it: the stream must not wait.
+        # A trial run refuses wrong strengths and compiles the kernel here, so that the stream does not stall later.
         self.apply(np.zeros((16, 16), np.uint8))
 
     @classmethod
     def parsed(cls, text: str) -> "SpeckleFilter":
-        """What `--speckle NAME[:STRENGTH]` names. Raises ConfigError."""
+        """Parse the value of `--speckle`, NAME[:STRENGTH]. Raises ConfigError."""
         name, colon, strength = text.partition(":")
         try:
             return cls(name, float(strength) if colon else None)
@@ -66,17 +74,17 @@ class SpeckleFilter:
             raise ConfigError(f"the strength of a speckle filter is not {strength!r}: give a number, as in lee:0.3") from None
 
     def apply(self, image: Array) -> Array:
-        """A grey image (H, W) uint8 with less speckle, alike, where it lives."""
+        """Return a gray image (H, W) uint8 with less speckle; on the device of the input."""
         kind = FILTERS[self.name]
         strength = kind.usual if self.strength is None else self.strength
         whole = float(strength).is_integer() and kind.step == int(kind.step)
         return kind.kernel(image, **{kind.option: int(strength) if whole else strength})
 
     def view(self, image: Array, box: Box, size: tuple[int, int]) -> Array:
-        """The box of a frame, grey and filtered, shrunk to `size` (H, W) where that is smaller; where the frame lives."""
+        """Return the box of a frame, gray and filtered, reduced to `size` (H, W) where that is smaller; on its device."""
         return self.apply(kernels.grey_view(image, box, view_size(box, size)))
 
 
 def view_size(box: Box, size: tuple[int, int]) -> tuple[int, int]:
-    """The size (H, W) of a box's view: what is small is not enlarged."""
+    """Return the size (H, W) of the view of a box; a small box is not enlarged."""
     return min(size[0], box[2]), min(size[1], box[3])

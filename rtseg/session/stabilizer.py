@@ -1,7 +1,7 @@
-"""Masks steadied in time: smoothing, hysteresis, the past carried along the motion, and frames that the engine may skip.
+"""Stabilize masks in time: smoothing, hysteresis, warping by optical flow, and frames that the engine skips.
 
-For networks without a memory, and on top of those that have one. STEADY is what a session does unless it is told otherwise:
-what that brings, and what it costs in lag, is in docs/temporal.md.
+This serves networks without a memory, and adds to those that have one. `DEFAULT_TEMPORAL` is the default of a session;
+docs/temporal.md states its effect and its lag.
 """
 
 import math
@@ -19,25 +19,23 @@ from rtseg.kernels.network.fit import Fit
 from rtseg.session.fingerprint import thumbnail
 from rtseg.session.optical_flow import Flow, carried
 
-_ABOUT = (21, 21)  # pixels of the network's answer: wider than speckle, narrower than a shadow
-_NOISE_LEVELS, _GREY, _CONTRAST = 2.0, 128, 40  # grey levels: what is no tissue, and how it is shown to the flow
-_MOVING_LEVELS = 2.0  # mean change of the picture, in grey levels, at which a third of the past's say is left
+_ABOUT = (21, 21)  # cells of the network's output: wider than speckle, narrower than a shadow
+_NOISE_LEVELS, _GREY, _CONTRAST = 2.0, 128, 40  # gray levels: noise floor, mean and gain of the normalized picture
+_MOVING_LEVELS = 2.0  # mean change of the picture at which the past's weight falls to 1/e, in gray levels
 
 
 @dataclass(frozen=True, slots=True)
 class TemporalOptions:
-    """How masks are steadied; the defaults leave them as they are. Raises ConfigError.
-
-    smoothing: the past's share in the probabilities, 0 to 0.95. hysteresis: by how much in logits another class must win over
-    the one that a pixel had. Both are for a picture that stands: the more it changed the less they are. flow: the past is
-    carried along the motion before it counts, and before the change is told. every: the engine runs on each n-th frame, and
-    between, the mask is carried along the motion.
-    """
+    """Holds the options of temporal stabilization; the defaults leave masks unchanged. Raises ConfigError."""
 
     smoothing: float = 0.0
+    """Weight of the past in the probabilities of a still picture, 0 to 0.95; less where the picture changes."""
     hysteresis: float = 0.0
+    """Margin in logits by which another class must win over a pixel's class in a still picture; less where it changes."""
     flow: bool = False
+    """Warp the past by optical flow before it is used, and before the change of the picture is measured."""
     every: int = 1
+    """Run the engine on each n-th frame; the frames between get the last mask, warped by optical flow."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.smoothing <= 0.95:
@@ -48,47 +46,47 @@ class TemporalOptions:
             raise ConfigError(f"the engine cannot run every {self.every} frames: give 1 (each) to 100")
 
 
-STEADY = TemporalOptions(smoothing=0.8, hysteresis=1.0, flow=True)  # what docs/temporal.md found best
+STEADY = TemporalOptions(smoothing=0.8, hysteresis=1.0, flow=True)  # the best of the settings that docs/temporal.md compares
 
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """What came of the newest frame that the engine saw: (1, K, h, w), where the engine keeps it. size: (h, w)."""
+    """Holds the results of the newest frame on which the engine ran, in the engine's memory."""
 
-    size: tuple[int, int]
-    probabilities: Array  # smoothed
-    logits: Array  # as they were answered
+    size: tuple[int, int]  # (h, w) of the network's output
+    probabilities: Array  # (1, K, h, w), smoothed
+    logits: Array  # (1, K, h, w), stabilized
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What a frame says before the engine has run on it: its picture at the size of the answer, and what the past is worth."""
+    """Holds what the stabilization of a frame needs besides the engine's output."""
 
-    picture: Image
-    weights: Array  # of kernels.smoothed and kernels.steadied
-    motion: Array | None  # of kernels.carried
+    picture: Image  # (h, w) uint8: the frame at the size of the network's output
+    weights: Array  # (2,) float32: of the new frame in the smoothing, and the hysteresis in logits
+    motion: Array | None  # (h, w, 2) float32: the optical flow from the previous frame; None: no warp
 
 
 class Temporal:
-    """Steadies the answers of one stream where they are, on the host or on a GPU, and answers for frames the engine skips.
+    """Stabilizes the logits of one stream, on the host or on a GPU, and predicts them for skipped frames.
 
-    keeper: keeps what the next frame needs, where the engine has it.
+    keeper: holds the arrays that outlive a frame in the engine's memory; on the host by default.
     """
 
     def __init__(self, options: TemporalOptions, keeper: Keeping | None = None) -> None:
         self._options, self._keeper = options, keeper or OnHost()
-        self._flow, self._careful = Flow(), Flow(careful=True)  # where the engine does not run, there is time
+        self._flow, self._careful = Flow(), Flow(careful=True)  # a skipped frame leaves time for the slower preset
         self._past: _Past | None = None
         self.forget()
 
     def forget(self) -> None:
-        """Take the next frame for the first one."""
-        self._before: Image | None = None  # the picture of the newest frame that the engine saw
+        """Treat the next frame as the first one."""
+        self._before: Image | None = None  # of the newest frame on which the engine ran
         self._look: _Look | None = None
         self._skipped = 0
 
     def is_due(self, life: Life) -> bool:
-        """Whether the engine must run on a frame that is neither held nor lost."""
+        """Return whether the engine must run on a frame that is neither held nor lost; call it once for each frame."""
         if life is Life.SPOILT and self._before is not None:
             return False
         due = life is not Life.LIVE or self._before is None or self._skipped + 1 >= self._options.every
@@ -96,11 +94,11 @@ class Temporal:
         return due
 
     def look(self, frame: Frame, fit: Fit) -> None:
-        """Find out what `steady` needs of the frame itself: before the engine runs on it, who then has all that it works on."""
+        """Compute what `stabilize` needs from the frame, before the engine runs, so that the inputs of a GPU are complete."""
         self._look = self._seen(frame, fit, self._past.size) if self._past else None
 
     def steady(self, logits: Array, frame: Frame, fit: Fit) -> Array:
-        """The engine's logits (1, K, h, w), steadied by those before."""
+        """Return the engine's logits (1, K, h, w), stabilized by those of earlier frames."""
         if self._past is None:
             picture = _picture(frame, fit, logits.shape[2:])
             return self._kept(picture, kernels.probability(logits), logits)
@@ -112,15 +110,18 @@ class Temporal:
         return self._kept(look.picture, probabilities, kernels.steadied(logits, probabilities, had, look.weights))
 
     def carry(self, frame: Frame, fit: Fit) -> Array:
-        """The last answer (1, K, h, w), carried to a frame that the engine skips."""
+        """Return the last logits (1, K, h, w), warped to a frame that the engine skips. Raises ConfigError before the first."""
         if self._past is None or self._before is None:
-            raise ConfigError("there is no answer to carry yet: ask is_due first")
+            raise ConfigError("there are no logits to warp yet: run the engine where is_due says so")
         before, now = (_levelled(picture) for picture in (self._before, _picture(frame, fit, self._past.size)))
         field = self._careful.between(before, now)
         return kernels.carried(self._past.logits, self._keeper.bring("motion", field))
 
     def _seen(self, frame: Frame, fit: Fit, size: tuple[int, int]) -> _Look:
-        """A frame's look. One without a past looks the same, but for its weights: on a GPU the same step serves both."""
+        """Compute the inputs of a frame; without a previous picture the flow is 0 and the weight of the past is 0.
+
+        The arrays are the same in both cases, so that one captured CUDA graph serves both.
+        """
         picture, still = _picture(frame, fit, size), 0.0
         field, before = np.zeros((*size, 2), np.float32), self._before
         if before is not None:
@@ -133,7 +134,7 @@ class Temporal:
         return _Look(picture, self._keeper.bring("weights", weights), motion)
 
     def _kept(self, picture: Image, probabilities: Array, logits: Array) -> Array:
-        """The logits, once all that the next frame is steadied by is kept."""
+        """Store what stabilizes the next frame, and return the logits."""
         self._before = picture
         keep = self._keeper.keep
         self._past = _Past(picture.shape[:2], keep("probabilities", probabilities), keep("logits", logits))
@@ -141,7 +142,7 @@ class Temporal:
 
 
 def _levelled(picture: Image) -> Image:
-    """A picture (h, w) in which each pixel stands against those about it: neither a turn of the gain nor a shadow is motion."""
+    """Normalize a picture (h, w) by its local mean and deviation, so that neither gain nor a shadow is taken for motion."""
     levels = picture.astype(np.float32)
     apart = levels - cv2.blur(levels, _ABOUT)
     spread = np.sqrt(cv2.blur(apart * apart, _ABOUT).clip(0)) + _NOISE_LEVELS
@@ -149,7 +150,7 @@ def _levelled(picture: Image) -> Image:
 
 
 def _picture(frame: Frame, fit: Fit, size: tuple[int, int]) -> Image:
-    """The frame as the network sees it, grey, as large as its answer: (h, w) uint8. No mask moves by less than it can show."""
+    """Return the frame as the network sees it, gray, at the size of its output: (h, w) uint8."""
     top, left, height, width = fit.inner
     down, along = size[0] / fit.size[0], size[1] / fit.size[1]
     rows = slice(round(top * down), round((top + height) * down))

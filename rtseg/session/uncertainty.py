@@ -1,18 +1,20 @@
-"""How surely a border lies where it is drawn: the entropy of the probabilities along it."""
+"""Compute the uncertainty of a border: the entropy of the probabilities along it."""
 
 import numpy as np
 import numpy.typing as npt
 
 from rtseg import kernels
 
-_BORDER = 1  # cells of the network's answer on the inner side
+_BORDER = 1  # cells of the network's output, on the inner side of the border
 
 
 def border_entropy(logits: npt.NDArray[np.float32], threshold: float = 0.5) -> tuple[float, ...]:
-    """For each class the mean entropy of its probability p along its border, in bits; 0 where it has none.
+    """Return for each class the mean entropy of its probability p along its border, in bits; 0 without a border.
 
-    logits: (1, K, h, w). -p log2 p - (1 - p) log2(1 - p), over the class's cells that touch another: 1 where p is a half, and
-    the border could as well lie elsewhere. threshold: as of a session. Raises ImageError.
+    The entropy -p log2 p - (1 - p) log2(1 - p) is averaged over the cells of the class that touch another class. It is 1 where
+    p is 0.5, so that the border may as well lie elsewhere.
+
+    logits: (1, K, h, w). threshold: the session's probability threshold, for one class. Raises ImageError.
     """
     shares = kernels.probability(logits)[0]
     labels = shares[0] > threshold if len(shares) == 1 else shares.argmax(0)

@@ -1,1 +1,1 @@
-"""Text from outside made safe: for a terminal, JSON, logs and pages, and without credentials."""
+"""Make text from outside safe for terminals, JSON, logs and pages, and remove credentials."""

@@ -1,4 +1,4 @@
-"""Credentials in addresses: they are left out of every message, log, report and page."""
+"""Mask credentials in addresses, for every message, log, report and page."""
 
 import re
 from pathlib import Path
@@ -10,9 +10,9 @@ _NAMES = r"pass(?:word|wd|phrase|code)?|pwd|secret|(?:auth|access|api)?[_-]?(?:t
 
 _ADDRESS = re.compile(rf"(?:\b[a-z][a-z0-9+.-]+:)?//\S+|\b(?:{_STREAMS}):\S+", re.IGNORECASE)
 _WHOLE = re.compile(rf"\s*(?:camera:)?(?:[a-z][a-z0-9+.-]+://|(?:{_STREAMS}):)", re.IGNORECASE)
-_BARE = re.compile(r"//[^/@]*:.*@", re.DOTALL)  # the scheme was forgotten
+_BARE = re.compile(r"//[^/@]*:.*@", re.DOTALL)  # an address without its scheme
 _BEGIN = re.compile(r"(?:.*?//|\s*(?:camera:)?[a-z][a-z0-9+.-]+:[\\/]*)", re.IGNORECASE | re.DOTALL)
-_USER = re.compile(r".+(?:@|%40)", re.DOTALL)  # up to the last one: a password may hold what it should not
+_USER = re.compile(r".+(?:@|%40)", re.DOTALL)  # up to the last one, since a password may contain @
 _IN_PATH = re.compile(rf"((?:;[^=/;]+|(?<![a-z])(?:{_NAMES}))=)[^&;/]+", re.IGNORECASE)
 _TOKEN = re.compile(r"eyJ[\w.-]+|(?=[^/]*\d)(?=[^/]*[a-z])[\w~=+-]{24,}", re.IGNORECASE)
 _RTMP = re.compile(r"(\s*rtmp[a-z]*:/*[^/]*/[^/]*/).+", re.IGNORECASE | re.DOTALL)
@@ -22,7 +22,7 @@ _IN_TEXT = re.compile(
     r"(?!\*{3})[^\s&,;'\")]+|(authorization:\s*(?:(?:basic|bearer|digest)\s+)?)(?!\*{3})[^\s'\"]+",
     re.IGNORECASE,
 )
-_PLAIN_OPTIONS = frozenset(  # of FFmpeg's, whose values are no secret
+_PLAIN_OPTIONS = frozenset(  # options of FFmpeg whose values are no secret
     {"analyzeduration", "fpsprobesize", "probesize", "fflags", "rtsp_transport", "max_delay", "buffer_size", "fifo_size"}
     | {"overrun_nonfatal", "reuse", "format", "live_start_index", "multiple_requests", "protocol_whitelist", "decode"}
 )
@@ -35,7 +35,7 @@ def shown(uri: str) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """Return the text with each address in it as `shown` has it, and without the values of password=... and the like."""
+    """Return the text with each address masked as by `masked_address`, and with the values of password=... masked."""
     for uri, masked in list(_remembered.items()):
         text = text.replace(uri, masked)
     if ":" in text or "=" in text:
@@ -44,24 +44,24 @@ def without_credentials(text: str) -> str:
 
 
 def remember(uri: str) -> None:
-    """Remember an address that is being opened: its exact text, spaces included, is replaced in all later texts."""
+    """Remember an address that is being opened, so that its exact text is masked in all later texts."""
     masked = shown(uri)
     if masked != uri:
         while len(_remembered) >= _MOST_REMEMBERED:
             _remembered.pop(next(iter(_remembered)), None)
         _remembered[uri] = masked
-        _remembered[str(Path(uri))] = str(Path(masked))  # where it is taken for a path, `//` becomes `/`
+        _remembered[str(Path(uri))] = str(Path(masked))  # as a path, `//` becomes `/`
 
 
 def _in_text(found: re.Match[str]) -> str:
-    """An address within a sentence; the punctuation behind it belongs to the sentence."""
+    """Mask an address within a sentence; the punctuation after it belongs to the sentence."""
     word = found[0].rstrip("'\"`,.:;)]>")
     return shown(word) + found[0][len(word) :]
 
 
 def _masked(uri: str) -> str:
     rest, sharp, fragment = uri.partition("#")
-    if "@" in fragment or "%40" in fragment:  # a password with a '#' in it
+    if "@" in fragment or "%40" in fragment:  # a password that contains #
         rest, sharp, fragment = _without_user(uri).partition("#")
     base, mark, query = _without_user(rest).partition("?")
     base = _RTMP.sub(rf"\1{_HIDDEN}", _IN_PATH.sub(rf"\1{_HIDDEN}", base))
@@ -82,7 +82,7 @@ def _masked_pair(pair: str) -> str:
 
 
 def _masked_option(pair: str, behind_a_query: bool) -> str:
-    """An option of FFmpeg's; what is none may be the end of a value of the query."""
+    """Mask an option of FFmpeg, unless it is plain; after a query it may be the end of a value, so all of it is masked."""
     if pair.partition("=")[0] in _PLAIN_OPTIONS or not pair:
         return pair
     return _HIDDEN if behind_a_query else _masked_pair(pair)

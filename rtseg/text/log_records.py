@@ -1,4 +1,4 @@
-"""Log records of rtseg hold no credentials, and nothing that controls a terminal."""
+"""Remove credentials and terminal control characters from the log records of rtseg."""
 
 import logging
 import traceback
@@ -11,7 +11,7 @@ _PARENT = "rtseg"
 
 
 def install() -> None:
-    """Let every record of a logger of rtseg be made safe when it is made; records of others are left as they are."""
+    """Install a record factory that makes records of rtseg's loggers safe; other records stay unchanged."""
     before = logging.getLogRecordFactory()
     if getattr(before, "is_of_rtseg", False):
         return
@@ -27,7 +27,7 @@ def install() -> None:
 def _made_safe(record: logging.LogRecord) -> logging.LogRecord:
     try:
         record.msg, record.args = safe_text(record.getMessage()), ()
-    except (TypeError, ValueError):  # a wrong format: logging itself says so
+    except (TypeError, ValueError):  # a wrong format string: logging reports it itself
         return record
     if record.exc_info and record.exc_info[1]:
         record.exc_text = printable(without_credentials("".join(traceback.format_exception(*record.exc_info)).rstrip()))

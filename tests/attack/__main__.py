@@ -1,7 +1,7 @@
-"""`python -m attack [fuzz]`: all attacks, or the seeded fuzz alone; a summary is written, and a fault ends it with status 1.
+"""Run all attacks, or the seeded fuzz alone, by `python -m attack [fuzz]`; write a summary, and exit with 1 on a fault.
 
-ATTACK_SEED, ATTACK_INPUTS: of all attacks. FUZZ_SEED, FUZZ_INPUTS: of the fuzz alone. ATTACK_READERS: some readers by name,
-with commas between.
+Environment: ATTACK_SEED and ATTACK_INPUTS for all attacks, FUZZ_SEED and FUZZ_INPUTS for the fuzz alone, ATTACK_READERS for
+some readers by name, separated by commas.
 """
 
 import json
@@ -17,7 +17,7 @@ _SUMMARIES = ROOT / "docs" / "benchmarks"
 
 
 def main(arguments: list[str]) -> int:
-    """Attack; 1 where a fault was found."""
+    """Run the attacks; return 1 where a fault was found, 2 for wrong arguments, else 0."""
     if arguments not in ([], ["fuzz"]):
         sys.stderr.write("usage: python -m attack [fuzz]\n")
         return 2

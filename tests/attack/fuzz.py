@@ -1,4 +1,4 @@
-"""The seeded fuzz: mutated inputs of every reader, in child processes, and what became of them."""
+"""Feed seeded mutated inputs to every reader in child processes, and count the faults."""
 
 import tempfile
 from collections import Counter
@@ -15,7 +15,7 @@ _FOUND_MOST = 200
 
 
 def fuzz(seed: int, inputs: int, readers: Sequence[str] = (), processes: int = 2, keep: Path | None = None) -> dict:
-    """Read so many mutated inputs, spread over the readers, at least one each; the report.
+    """Read `inputs` mutated inputs, spread over the readers, at least one each, and return the report.
 
     keep: a folder for the inputs that found a fault.
     """
@@ -33,7 +33,7 @@ def fuzz(seed: int, inputs: int, readers: Sequence[str] = (), processes: int = 2
 
 
 def _jobs(seed: int, inputs: int, names: Sequence[str], seeds: dict[str, list[Path]]) -> Iterator[pool.Job]:
-    """One reader after another, so that each process has few of them loaded at once."""
+    """Yield the jobs reader by reader, so that each process loads few readers at once."""
     for at, name in enumerate(names):
         count = max(1, inputs // len(names) + (at < inputs % len(names)))
         for number in range(count):
@@ -41,7 +41,7 @@ def _jobs(seed: int, inputs: int, names: Sequence[str], seeds: dict[str, list[Pa
 
 
 class Tally:
-    """Counts what became of inputs."""
+    """Counts the outcomes of inputs."""
 
     def __init__(self, seed: int, readers: Sequence[str]) -> None:
         self._seed = seed
@@ -49,7 +49,7 @@ class Tally:
         self._faults, self._found = Counter(), []
 
     def add(self, job: pool.Job, told: dict) -> list[str]:
-        """Count an input; the kinds of fault that it found."""
+        """Count the outcome of an input, and return the kinds of fault in it."""
         self._read[job.reader] += 1
         self._decoded[job.reader] += told.get("frames", 0) > 0
         kinds = _kinds(told)
@@ -59,7 +59,7 @@ class Tally:
         return kinds
 
     def report(self) -> dict:
-        """The summary; `decoded`: the share of inputs of which at least one frame came."""
+        """Return the summary; `decoded`: the share of inputs with at least one decoded frame."""
         inputs = self._read.total()
         return {
             "seed": self._seed,
@@ -73,7 +73,7 @@ class Tally:
 
 
 def is_clean(report: dict) -> bool:
-    """Whether no fault was found, and something was read."""
+    """Return whether no fault was found, and something was read."""
     return report["inputs"] > 0 and not any(report[fault] for fault in FAULTS)
 
 
@@ -91,7 +91,7 @@ def _kinds(told: dict) -> list[str]:
 
 
 def _words(told: dict) -> str:
-    """What tells the fault apart, in a line."""
+    """Describe a fault in one line."""
     left = [*told.get("threads", ()), *told.get("files", ())]
     if "crash" in told:
         lines = told["crash"].partition("Extension modules")[0].splitlines()

@@ -1,4 +1,4 @@
-"""The hand-made attacks: the tests that attack, and the files of ../shared/cases/attack where they are."""
+"""Run the hand-made attacks: the tests marked `attack`, and the files of ../shared/cases/attack where they exist."""
 
 import functools
 import http.server
@@ -26,14 +26,14 @@ _COUNTED = (
     "import sys; from rtseg.sources import open_source\n"
     "for _ in open_source(sys.argv[1]): sys.stdout.write('frame\\n'); sys.stdout.flush()"
 )
-_MEASURED = (  # the peak of the command and of its children, on the last line of standard output
+_MEASURED = (  # prints the peak memory of the command and its children on the last line
     "import resource, subprocess, sys; code = subprocess.run(sys.argv[1:]).returncode; "
     "print('\\n%d' % (resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10)); sys.exit(code)"
 )
 
 
 def run_tests() -> dict:
-    """Run the tests marked `attack`; how many passed, and which failed."""
+    """Run the tests marked `attack`; return how many passed, and which failed."""
     with tempfile.TemporaryDirectory(prefix="rtseg-attack-") as folder:
         written = Path(folder) / "tests.xml"
         command = [
@@ -62,7 +62,7 @@ def run_tests() -> dict:
 
 
 def run_cases() -> dict:
-    """Try each file of the shared cases through the command line; empty where they are not here."""
+    """Try each file of the shared cases through the command line; empty where the folder is missing."""
     told = dict(tried(CASES)) if CASES.is_dir() else {}
     return {
         "passed": sum(not words for words in told.values()),
@@ -71,7 +71,7 @@ def run_cases() -> dict:
 
 
 def tried(cases: Path) -> Iterator[tuple[str, str]]:
-    """Name of each case in a folder, and what is wrong with it, if anything."""
+    """Yield the name of each case in a folder, and its fault, or ""."""
     for path in sorted(cases.iterdir()):
         if path.name == _PLAYS:
             yield f"{path.name} file", _fault_of_play(str(path))
@@ -105,7 +105,7 @@ def _fault_of_refusal(arguments: list[str]) -> str:
 
 
 def _fault_of_play(source: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> str:
-    """What is wrong with a source that is to give 5 frames and end; not through `rtseg run`, which drops live frames."""
+    """Return the fault of a source that must yield 5 frames and end; read directly, since `rtseg run` drops live frames."""
     command = [sys.executable, "-c", _COUNTED, source]
     try:
         done = subprocess.run(
@@ -118,7 +118,7 @@ def _fault_of_play(source: str, stdin: IO[bytes] | int = subprocess.DEVNULL) -> 
 
 
 def _run(arguments: list[str]) -> tuple[int, str, str]:
-    """Status, standard output and error of a command. Raises TimeoutExpired; then all that it began has ended."""
+    """Run a command, and return its status, stdout and stderr. Raises TimeoutExpired after killing its process group."""
     command = [sys.executable, "-c", _MEASURED, sys.executable, "-m", "rtseg.cli", *arguments]
     pipe = subprocess.PIPE
     with subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Seeded mutations: the same seed, reader and number give the same input."""
+"""Mutate valid inputs; the same seed, reader and number give the same input."""
 
 import gzip
 import re
@@ -18,19 +18,19 @@ _ODD_NUMBERS = [b"0", b"-1", b"1", b"3", b"255", b"65536", b"4294967295", b"9999
 _ODD_WORDS = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 _ODD_FLOATS = [0.0, -0.0, 1e-45, 3e38, -3e38, float("inf"), float("nan")]
 _OPERATORS = ["Relu", "Tanh", "Exp", "Sqrt", "Neg", "Softmax", "Identity", "NoSuchOperator"]
-_HEAD = 512  # bytes in which most formats describe themselves
+_HEAD = 512  # bytes of the header of most formats
 _GZIP = b"\x1f\x8b"
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class Mutator:
-    """Makes inputs of valid ones. seed: of all randomness."""
+    """Mutates valid inputs. seed: of all random choices."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
     def write(self, reader: str, number: int, seeds: list[Path], folder: Path) -> Path:
-        """Write input `number` of a reader into an empty folder; the path to open."""
+        """Write input `number` of a reader into an empty folder, and return the path to open."""
         rng = np.random.default_rng([self._seed, zlib.crc32(reader.encode()), number])
         seed = seeds[number % len(seeds)]
         target = folder / seed.name
@@ -58,7 +58,7 @@ def _mutated(rng: np.random.Generator, reader: str, data: bytes) -> bytes:
 
 
 def _changed(rng: np.random.Generator, data: bytes) -> bytes:
-    """Some changes, in half of the cases behind the head, so that readers come past it."""
+    """Apply some changes; in half of the cases after the header, so that readers get past it."""
     made = bytearray(data)
     behind = bool(rng.random() < 0.5)
     for _ in range(int(rng.integers(1, 5))):
@@ -96,14 +96,14 @@ def _change(rng: np.random.Generator, data: bytearray, behind: bool) -> None:
 
 
 def _change_number(rng: np.random.Generator, data: bytearray) -> None:
-    """Another number in the place of one that stands there as text."""
+    """Replace a number that is written as text by another."""
     if found := list(_NUMBERS.finditer(bytes(data[: 4 * _HEAD]))):
         chosen = found[int(rng.integers(len(found)))]
         data[chosen.start() : chosen.end()] = _ODD_NUMBERS[int(rng.integers(len(_ODD_NUMBERS)))]
 
 
 def _changed_messages(rng: np.random.Generator, data: bytes) -> bytes:
-    """OpenIGTLink: one message is changed, mostly with a length and a checksum that fit again."""
+    """Change one OpenIGTLink message, mostly with a valid length and checksum."""
     messages = []
     while data:
         size = HEADER_BYTES + int.from_bytes(data[42:50], "big")
@@ -116,7 +116,7 @@ def _changed_messages(rng: np.random.Generator, data: bytes) -> bytes:
 
 
 def _changed_network(rng: np.random.Generator, data: bytes) -> bytes:
-    """ONNX: a file that can be parsed, of which one part is changed."""
+    """Change one part of an ONNX file that still parses."""
     model = onnx.load_from_string(data)
     graph = model.graph
     match int(rng.integers(7)):
@@ -152,18 +152,18 @@ def _with_checksum(message: bytes) -> bytes:
 
 
 def _changed_png(rng: np.random.Generator, data: bytes) -> bytes:
-    """PNG: pixels changed before they are packed."""
+    """Change the pixels of a PNG before they are compressed."""
     at = data.index(b"IDAT")
     size = int.from_bytes(data[at - 4 : at], "big")
     try:
         pixels = zlib.compress(_changed(rng, zlib.decompress(data[at + 4 : at + 4 + size])))
-    except zlib.error:  # it goes on in another chunk
+    except zlib.error:  # the data continues in another chunk
         return _with_checksums(_changed(rng, data))
     return _with_checksums(data[: at - 4] + len(pixels).to_bytes(4, "big") + b"IDAT" + pixels + data[at + 4 + size :])
 
 
 def _with_checksums(png: bytes) -> bytes:
-    """PNG: the chunks' checksums computed anew, as far as their lengths lead."""
+    """Recompute the checksums of a PNG's chunks, as far as their lengths lead."""
     made, at = bytearray(png), len(_PNG)
     while at + 12 <= len(made):
         end = at + 8 + int.from_bytes(made[at : at + 4], "big")

@@ -1,4 +1,4 @@
-"""Faults that are planted into the reading of a third of the inputs, so that a test sees each kind found.
+"""Plant faults into the reading of a third of the inputs, so that tests check that each kind is found.
 
 ATTACK_PLANTED: READER for an IndexError, or READER:KIND, KIND of hang, crash, memory, thread, file.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def plant(reader: str, number: int) -> None:
-    """Do what the environment asks for, if anything. Raises IndexError."""
+    """Cause the fault that ATTACK_PLANTED names, if any. Raises IndexError."""
     name, _, kind = os.environ.get("ATTACK_PLANTED", "").partition(":")
     if name != reader or number % 3 != 1:
         return

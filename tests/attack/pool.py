@@ -1,4 +1,4 @@
-"""Child processes that read inputs, ended and begun anew where one hangs or dies."""
+"""Run child processes that read inputs; one that hangs or dies is replaced."""
 
 import contextlib
 import json
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HANG_S = 20.0
-_START_S = 120.0  # for a process to begin, and to load what a reader needs first
+_START_S = 120.0  # for the start of a process, and a reader's imports
 _TESTS = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
 class Job:
-    """Input `number` of a reader."""
+    """Identifies input `number` of a reader."""
 
     seed: int
     reader: str
@@ -30,11 +30,12 @@ class Job:
     seeds: tuple[str, ...]
 
     def line(self) -> bytes:
+        """Return the job as a line of JSON."""
         return json.dumps(self.__dict__).encode() + b"\n"
 
 
 class Process:
-    """One child; its folder holds its input, its temporary files and what it says on standard error."""
+    """Runs one child; its folder holds its input, its temporary files and its stderr."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._fresh = folder, True
@@ -53,7 +54,7 @@ class Process:
             )
 
     def read(self, job: Job) -> dict:
-        """What became of an input: the worker's words, {"hang": seconds} or {"crash": text}; then the process has ended."""
+        """Read an input, and return the outcome of the worker, {"hang": seconds} or {"crash": text}; the latter two end it."""
         due_s = time.monotonic() + HANG_S + (_START_S if self._fresh else 0)
         self._fresh, data = False, b""
         with contextlib.suppress(BrokenPipeError):
@@ -69,7 +70,7 @@ class Process:
         return json.loads(data)
 
     def end(self) -> None:
-        """End the process and all that it began."""
+        """Kill the process and its process group."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -78,7 +79,7 @@ class Process:
 
     @property
     def is_alive(self) -> bool:
-        """Whether another input can be read."""
+        """Return whether another input can be read."""
         return not self._process.stdout.closed
 
     def _complaint(self) -> str:
@@ -86,7 +87,7 @@ class Process:
 
 
 def run(jobs: Iterable[Job], processes: int = 2) -> Iterator[tuple[Job, dict]]:
-    """Read all inputs in so many processes; each job with what became of it, in the order in which they end."""
+    """Read all inputs in several processes; yield each job with its outcome, in the order of completion."""
     waiting, done, stop = iter(list(jobs)), queue.SimpleQueue(), threading.Event()
     lock = threading.Lock()
 

@@ -1,4 +1,4 @@
-"""Reading one input as a user of rtseg does: how many frames came, and what refused the rest."""
+"""Read one input as a user of rtseg does."""
 
 import socket
 import threading
@@ -20,11 +20,11 @@ from rtseg.sources.live.igtl import IgtlLink
 
 FRAMES_MOST = 40
 _LIVE_FRAMES = 3
-_LIVE_S = 1.5  # for which a link is played that gives less
+_LIVE_S = 1.5  # time limit of a live source
 
 
 def read(reader: str, path: Path, number: int) -> int:
-    """The frames that came, or the messages, or the networks' answers. Raises RtsegError, and whatever is a fault."""
+    """Return the number of frames, messages or inferences. Raises RtsegError for a refusal; other errors are faults."""
     plant(reader, number)
     match reader:
         case "onnx":
@@ -80,7 +80,7 @@ def _receive(data: bytes) -> int:
 
 
 def _say(data: bytes) -> int:
-    """A client says what it likes; another one is served meanwhile."""
+    """Send data from a hostile client, and return 1 if another client is served meanwhile."""
     sink = IgtlSink(":0")
     sink.open(results.stream(live=True))
     with closing(sink):
@@ -93,7 +93,7 @@ def _say(data: bytes) -> int:
 
 
 class _Parts(Server):
-    """Sends the same parts to whoever asks, and hangs up."""
+    """Sends the same parts to every client, and closes the connection."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

@@ -1,4 +1,4 @@
-"""Valid inputs of every reader, made anew, small, and of several forms each."""
+"""Generate small valid inputs of every reader, in several forms each."""
 
 import gzip
 import zlib
@@ -23,7 +23,7 @@ SHAPE, COUNT = (48, 64), 5
 
 
 def grey(count: int = COUNT) -> np.ndarray:
-    """Smooth frames (N, H, W) with a bar that moves."""
+    """Return smooth gray frames (N, H, W) with a moving bar."""
     rows, columns = np.mgrid[: SHAPE[0], : SHAPE[1]]
     frames = [((rows * 2 + columns + 9 * i) % 200).astype(np.uint8) for i in range(count)]
     for i, frame in enumerate(frames):
@@ -32,11 +32,12 @@ def grey(count: int = COUNT) -> np.ndarray:
 
 
 def rgb() -> np.ndarray:
+    """Return the same frames as RGB, (N, H, W, 3)."""
     return np.repeat(grey()[..., None], 3, axis=3)
 
 
 def video(path: Path, codec: str, pixels: str, container: str, **options: str) -> None:
-    """Write a film of `COUNT` frames."""
+    """Write a video of `COUNT` frames."""
     with av.open(str(path), "w", format=container) as file:
         stream = file.add_stream(codec, rate=Fraction(25), options=options)
         stream.height, stream.width = SHAPE
@@ -131,7 +132,7 @@ def _replay(folder: Path) -> None:
 
 
 def igtl_messages() -> list[bytes]:
-    """Messages of each kind that rtseg reads; an image comes first."""
+    """Return messages of each type that rtseg reads, an image first."""
     return [
         peers.image(0, grey()[0]),
         peers.image(1, rgb()[1], Key="value"),
@@ -179,7 +180,7 @@ MAKERS: dict[str, Callable[[Path], None]] = {
 
 
 def make_all(folder: Path) -> dict[str, list[Path]]:
-    """Make every seed below a folder: the paths by reader; a replay's seed is a folder."""
+    """Write every seed below a folder, and return the paths by reader; a replay's seed is a folder."""
     seeds = {}
     for name, make in MAKERS.items():
         (folder / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The seeded fuzz itself: it finds what it is to find, and in a short form it attacks every reader."""
+"""Test that the fuzz finds planted faults, and run a short form of it on every reader."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The judge of the attacks made by hand: what is right passes, what is wrong is named."""
+"""Test the verdicts of the hand-made attacks: a right outcome passes, a wrong one is named."""
 
 import shutil
 
@@ -9,7 +9,7 @@ from attack.seeds import make_all
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
-    """A good film of 5 frames."""
+    """Return a valid video of 5 frames."""
     return next(path for path in make_all(tmp_path_factory.mktemp("seeds") / "all")["mkv"] if path.name == "ffv1.mkv")
 
 

@@ -1,4 +1,4 @@
-"""A child process that reads one input after another, and says of each what became of it: `python -m attack.worker FOLDER`."""
+"""Read one input after another in a child process, and report each outcome: `python -m attack.worker FOLDER`."""
 
 import contextlib
 import faulthandler
@@ -15,13 +15,13 @@ from pathlib import Path
 
 GIGABYTE = 1 << 30
 MEMORY_MOST = 2 * GIGABYTE
-_ADDRESSES = 4 * GIGABYTE  # beyond those of the start: what asks for more gets a MemoryError, and this machine lives
-_SETTLE_S = 2.0  # for threads to end
+_ADDRESSES = 4 * GIGABYTE  # address space beyond the start's; more raises MemoryError and spares the machine
+_SETTLE_S = 2.0  # time in which threads may end
 
 
 def main() -> None:
-    """Serve jobs of standard input until it ends."""
-    answers = os.fdopen(os.dup(1), "w", buffering=1)  # libraries may write to 1
+    """Serve jobs from stdin until it ends."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)  # libraries may write to stdout
     os.dup2(2, 1)
     faulthandler.enable()
     folder = Path(sys.argv[1])
@@ -34,11 +34,11 @@ def main() -> None:
     known = set()
     for line in sys.stdin:
         job = json.loads(line)
-        if job["reader"] not in known:  # libraries begin threads and write files once a process, whatever they read
+        if job["reader"] not in known:  # libraries start threads and write files once in a process, whatever they read
             known.add(job["reader"])
             assert read(job["reader"], Path(job["seeds"][0]), 0), "the seed cannot be read"
             assert read(job["reader"], Path(job["seeds"][-1]), 3), "the seed cannot be read"
-        os.ftruncate(2, 0)  # a crash is told with what this input alone made libraries say
+        os.ftruncate(2, 0)  # a crash report shows only the messages of this input
         os.lseek(2, 0, os.SEEK_SET)
         for name in ("tmp", "input"):
             shutil.rmtree(folder / name, ignore_errors=True)
@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _tried(read, folder: Path) -> dict:
-    """Read, and look at what is left and what it took."""
+    """Read an input; report its outcome, its peak memory, and the threads and files that it left."""
     before, errors = set(threading.enumerate()), []
     threading.excepthook = lambda event: errors.append("".join(traceback.format_exception(event.exc_value)))
     _forget_peak()
@@ -60,7 +60,7 @@ def _tried(read, folder: Path) -> dict:
         told["frames"] = read()
     except RtsegError as error:
         told["refused"] = str(error) or "no words"
-    except Exception:  # noqa: BLE001  it is what is looked for
+    except Exception:  # noqa: BLE001  the fault that is searched for
         told["traceback"] = traceback.format_exc()
     told["traceback"] = told["traceback"] or "".join(errors)
     told["bytes"] = _peak()
@@ -88,7 +88,7 @@ def _forget_peak() -> None:
 
 
 def _peak() -> int:
-    """Bytes in memory at most since `_forget_peak`."""
+    """Return the peak memory in bytes since `_forget_peak`."""
     status = Path("/proc/self/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) << 10
 

@@ -1,4 +1,4 @@
-"""What the tests of claims read: the project's modules, their import statements, its wheel."""
+"""Read the project's modules and import statements, and build its wheel, for the tests of claims."""
 
 import ast
 import subprocess
@@ -19,21 +19,21 @@ FOLDERS = ("rtseg", "kernels", "engines", "demos")
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One imported name, in full: `from rtseg.frame import Frame` is rtseg.frame.Frame. lazy: inside a function."""
+    """Holds one imported name in full: `from rtseg.frame import Frame` is rtseg.frame.Frame."""
 
     name: str
     line: int
-    lazy: bool
+    lazy: bool  # whether the import stands inside a function
 
 
 def modules() -> list[Path]:
-    """Every module of the project, each once, relative to the checkout."""
+    """Return every module of the project once, relative to the checkout."""
     found = (path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
     return sorted({path.resolve().relative_to(ROOT) for path in found})
 
 
 def imports(source: str, path: Path) -> list[Import]:
-    """The import statements of a module that stands at `path`."""
+    """Return the import statements of a module at `path`."""
     tree = ast.parse(source, str(path))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     inside = {id(node) for function in functions for node in ast.walk(function)}
@@ -46,12 +46,12 @@ def imports(source: str, path: Path) -> list[Import]:
 
 
 def project() -> dict[str, Any]:
-    """The `project` table of pyproject.toml."""
+    """Return the `project` table of pyproject.toml."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
 def build_wheel(source: Path, folder: Path) -> Path:
-    """The wheel of a checkout or a source archive, as `pip wheel` builds it, but with the hatchling of the dev extra."""
+    """Build the wheel of a checkout or a source archive by `pip wheel`, with the hatchling of the dev extra."""
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder)]
     built = subprocess.run([*pip, str(source)], capture_output=True, text=True, timeout=120, check=False)
     assert built.returncode == 0, f"{built.stderr}\nis hatchling there? pip install 'rtseg[dev]'"

@@ -1,4 +1,4 @@
-"""The wheel, and an environment that holds it and the core's dependencies alone, made of links to those that are here."""
+"""Build the wheel, and an environment with it and the core's dependencies alone, made of links."""
 
 import os
 import subprocess
@@ -17,13 +17,13 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of the checkout."""
+    """Build the wheel of the checkout, and return its path."""
     return build_wheel(ROOT, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="session")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder like site-packages after the wheel was installed into an empty environment."""
+    """Return a folder like site-packages after the wheel was installed into an empty environment."""
     site = tmp_path_factory.mktemp("installed")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
@@ -36,10 +36,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bare_python(installed: Path, tmp_path: Path) -> Run:
-    """Runs Python in an empty folder, on the core and its dependencies alone."""
+    """Return a function that runs Python in an empty folder with the core and its dependencies alone."""
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        # Without a site module (-S) the environment that runs the tests stays out, and with it the checkout.
+        # -S leaves out the site-packages of the environment that runs the tests, and with them the checkout.
         command = [sys.executable, "-S", *arguments]
         env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(installed), "COLUMNS": "200"}
         return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=600, check=False)
@@ -48,7 +48,7 @@ def bare_python(installed: Path, tmp_path: Path) -> Run:
 
 
 def _closure(requirements: Sequence[str]) -> list[metadata.Distribution]:
-    """The installed distributions that the requirements bring, with all that those bring."""
+    """Return the installed distributions that the requirements need, directly or indirectly."""
     found: dict[str, metadata.Distribution] = {}
     waiting = [Requirement(text) for text in requirements]
     while waiting:

@@ -1,4 +1,4 @@
-"""The code blocks of the README and the documents, and the commands inside them."""
+"""Extract the code blocks of the README and the documents, and the commands inside them."""
 
 import re
 import shlex
@@ -17,13 +17,13 @@ _INDENTED = re.compile(rf"^    (?:{'|'.join(PROGRAMS)}|cd) \S")
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block, or an indented one that begins with a command."""
+    """Holds a fenced block, or an indented one that begins with a command."""
 
-    path: Path
-    line: int
+    path: Path  # of the page
+    line: int  # of the fence, from 1
     language: str
     text: str
-    needs: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()  # devices or servers that a mark above the block names
     before: str = ""  # the last line of text above it
 
     def __str__(self) -> str:
@@ -31,7 +31,7 @@ class Block:
 
 
 def documents() -> list[Path]:
-    """The pages whose code is run, relative to the checkout."""
+    """Return the pages whose code is run, relative to the checkout."""
     found = [Path("README.md"), Path("CONTRIBUTING.md"), Path("kernels/README.md")]
     return found + [path.relative_to(ROOT) for folder in ("docs", "engines/zoo") for path in (ROOT / folder).rglob("*.md")]
 

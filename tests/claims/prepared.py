@@ -1,4 +1,4 @@
-"""Small files by the names that the documents use: clips, studies, data sets, networks and a short training."""
+"""Write small files by the names that the documents use: clips, studies, data sets, networks and a short training."""
 
 import re
 from pathlib import Path
@@ -17,7 +17,7 @@ DATA_FOLDERS = ("DIR", "DATA/carotid")
 
 
 def prepare(folder: Path) -> None:
-    """Write everything that a command of the documents reads into a folder."""
+    """Write everything that the documents' commands read into a folder."""
     small = np.stack([screens.speckle((192, 256), seed) for seed in range(12)])
     inside = screens.rectangle((480, 640), 38, 28, 354, 470)
     _video(folder / "scan.mp4", small)
@@ -61,7 +61,7 @@ def _metaimage(path: Path, images: np.ndarray) -> None:
 
 
 def _zoo(folder: Path) -> None:
-    """The shipped models and trainings; the trainings are short, on the small data, and from nothing."""
+    """Link the shipped models, and write their trainings shortened: on the small data, from random weights."""
     folder.mkdir(parents=True)
     for path in (ROOT / "engines/zoo").iterdir():
         if path.suffix != ".toml":
@@ -74,7 +74,7 @@ def _zoo(folder: Path) -> None:
 
 
 def _dataset(folder: Path, held_out: "tuple[str, ...] | list[str]", model: str) -> None:
-    """One picture of each held-out subject and of two others; scan09's is the one that docs/speckle.md shows."""
+    """Write one image with a mask for each held-out subject and two others; docs/speckle.md names that of scan09."""
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)
     for place, subject in enumerate([*held_out, "other0", "other1"]):

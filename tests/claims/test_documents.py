@@ -1,4 +1,4 @@
-"""Every code block of the README and the documents runs on small inputs, or names the device or server that it needs."""
+"""Test that every code block of the README and the documents runs, or names the device or server that it needs."""
 
 import ast
 import inspect
@@ -27,14 +27,14 @@ import rtseg.sinks
 from rtseg.cli.app import load_command
 
 MOST_MARKED = 10
-NEEDS = {  # what a mark may name, and the commands of its block that are then parsed and not run
+NEEDS = {  # device that a mark may name: pattern of the commands that are then only parsed
     "V4L2 camera": r"\bcamera:",
     "screen": r"\bscreen:",
     "NVIDIA GPU": r"^(rtseg build|cmake|pip) ",
     "Jetson board": r"",
 }
 SHORTER = {"eval": ["--threads", "1"], "bench": ["--frames", "60", "--rounds", "1", "--threads", "1"], "demo": ["--port", "0"]}
-RECIPES = Path("engines/zoo")  # hours of training each: their commands are parsed and not run
+RECIPES = Path("engines/zoo")  # hours of training each, so that their commands are only parsed
 WAIT_S = 240
 
 ALL = [block for path in documents() for block in blocks(path, (ROOT / path).read_text())]
@@ -45,7 +45,7 @@ CALLS = [(str(path), call) for path in documents() for call in calls((ROOT / pat
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """The prepared files, written once."""
+    """Write the prepared files once."""
     folder = tmp_path_factory.mktemp("inputs")
     prepare(folder)
     return folder
@@ -53,7 +53,7 @@ def inputs(tmp_path_factory):
 
 @pytest.fixture
 def folder(inputs, tmp_path):
-    """A copy of the prepared files, in which one block runs."""
+    """Copy the prepared files to a folder in which one block runs."""
     shutil.copytree(inputs, tmp_path, symlinks=True, dirs_exist_ok=True)
     return tmp_path
 
@@ -95,13 +95,13 @@ def test_a_call_in_the_text_fits_the_signature(path, call):
 
 
 def public(name):
-    """The public class or function of a name."""
+    """Return the public class or function of a name."""
     homes = (rtseg, rtseg.sinks, rtseg.session.sector)
     return next(getattr(home, name.removeprefix("rtseg.")) for home in homes if hasattr(home, name.removeprefix("rtseg.")))
 
 
 def try_command(command, block, folder):
-    """Run one command of a block, or check what can be checked of one that has other effects than files."""
+    """Run one command of a block; a command with effects other than files is only checked."""
     program, *arguments = command
     line = " ".join(command)
     if RECIPES in block.path.parents or any(re.search(NEEDS[need], line) for need in block.needs):
@@ -109,7 +109,7 @@ def try_command(command, block, folder):
     elif program == "rtseg":
         run_rtseg(arguments, folder)
     elif program == "python" and arguments[0] == "-m":
-        assert (ROOT / "tests" / f"{arguments[1].replace('.', '/')}.py").exists()  # programs that measure for minutes
+        assert (ROOT / "tests" / f"{arguments[1].replace('.', '/')}.py").exists()  # these programs measure for minutes
     elif program == "python":
         if not any(other.language == "python" and line.split("#")[0].strip() in other.before for other in ALL):
             run([sys.executable, str(ROOT / arguments[0]), *arguments[1:]], folder)
@@ -137,7 +137,7 @@ def check(program, arguments):
 
 
 def parse(arguments):
-    """Parse the arguments of a command as it does itself, without running it."""
+    """Parse the arguments of a command with its own parser, without running it."""
     words = [word.strip("[]") for word in arguments]
     command = load_command(words[0])
     with command.make_context(words[0], list(words[1:])) as context:
@@ -149,7 +149,7 @@ def parse(arguments):
 def run_rtseg(arguments, folder):
     """Run one `rtseg` command: to its end, or to its first result where it has no end."""
     name = arguments[0]
-    if "[--quick]" in arguments:  # a synopsis of minutes of measuring
+    if "[--quick]" in arguments:  # a synopsis; the command would measure for minutes
         return parse(arguments)
     parse(arguments)
     options = SHORTER.get(name, [])
@@ -169,7 +169,7 @@ def run_rtseg(arguments, folder):
 
 
 def bench_options(arguments, folder):
-    """Few frames for each mode; the reports to compare are made first."""
+    """Return options that shorten each bench mode; write the reports to compare first."""
     if "--compare" in arguments:
         for name in ("before", "after"):
             shutil.copytree(folder / "report", folder / name)
@@ -182,15 +182,15 @@ def bench_options(arguments, folder):
 
 
 def run(command, folder):
-    """Run a command in a folder; it must succeed."""
+    """Run a command in a folder, and assert that it succeeds."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
 def run_endless(command, folder, name):
-    """Run a command until it gives its first result, and end it as Ctrl-C does."""
+    """Run a command until its first result, and end it as Ctrl-C does."""
     first = folder / "first_masks"
-    shutil.rmtree(first, ignore_errors=True)  # of the command before
+    shutil.rmtree(first, ignore_errors=True)  # left by the previous command
     if name == "run":
         command = [*command, "--masks", str(first), *(["--view-at", "0"] if "--view" in command else [])]
     log = folder / "endless.log"
@@ -206,7 +206,7 @@ def run_endless(command, folder, name):
 
 
 def answers(log):
-    """Whether the page of the demo is served."""
+    """Return whether the demo's page is served."""
     url = re.search(r"the demo is at (http://\S+)", log.read_text())
     if not url:
         return False
@@ -229,14 +229,14 @@ def until(done):
 
 
 class ReferenceServer(IgtlServer):
-    """Sends the device that PLUS sends, in the coordinates of its reference."""
+    """Sends the device name that PLUS uses for images in reference coordinates."""
 
     device = "Image_Reference"
 
 
 @contextmanager
 def served(text):
-    """The text with the addresses of servers that run meanwhile in the place of those that it names."""
+    """Start the servers that the text names, and yield the text with their real addresses."""
     found = re.search(r"rtsp://[\w.]+:\d+/\w+|igtl://[\w.]+:18944|127\.0\.0\.1\", 18945", text)
     if not found:
         yield text
@@ -259,7 +259,7 @@ def served(text):
 
 @contextmanager
 def sender(source_port):
-    """`rtseg run` that serves its masks; the port at which it does."""
+    """Start `rtseg run --igtl`, and yield the port at which it serves its masks."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     source = f"igtl://127.0.0.1:{source_port}/Image_Reference"

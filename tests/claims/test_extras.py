@@ -1,4 +1,4 @@
-"""The core runs without any extra, and says which one a command needs."""
+"""Test that the core runs without extras, and names the extra that a command needs."""
 
 import ast
 from collections import defaultdict
@@ -8,9 +8,9 @@ import pytest
 from claims.checkout import ROOT, imports, modules, project
 from packaging.requirements import Requirement
 
-DEVELOPMENT = "dev"  # its packages serve the tests, and no module imports them
-IMPORTED_AS = {"nvidia-ml-py": "pynvml", "pynrrd": "nrrd"}  # where the package's name is not what is imported
-PLUGINS = {"python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle"}  # pydicom finds its decoders itself
+DEVELOPMENT = "dev"  # its packages serve the tests only
+IMPORTED_AS = {"nvidia-ml-py": "pynvml", "pynrrd": "nrrd"}  # packages whose import name differs
+PLUGINS = {"python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle"}  # decoders that pydicom loads itself
 TORCH = (  # reached only by `rtseg train`, `rtseg export`, `rtseg quantize` and `rtseg bench --engines`
     "rtseg/models/",
     "rtseg/train/",
@@ -23,14 +23,14 @@ TORCH = (  # reached only by `rtseg train`, `rtseg export`, `rtseg quantize` and
 
 
 def optional_packages() -> set[str]:
-    """The import names of what the extras bring."""
+    """Return the import names of the extras' packages."""
     extras = project()["optional-dependencies"]
     names = {Requirement(text).name for extra, texts in extras.items() if extra != DEVELOPMENT for text in texts}
     return {IMPORTED_AS.get(name, name.replace("-", "_")) for name in names - PLUGINS}
 
 
 def missing_extras(source: str) -> set[str]:
-    """The extras that a module tells its user to install."""
+    """Return the extras that a module names in MissingExtra."""
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     raised = [call for call in calls if ast.unparse(call.func).endswith("MissingExtra")]
     return {ast.literal_eval(call.args[1] if len(call.args) > 1 else call.keywords[0].value) for call in raised}
@@ -40,7 +40,7 @@ OPTIONAL = optional_packages()
 
 
 def homes(paths: list[Path]) -> dict[str, list[str]]:
-    """For each optional package the modules that import it, all of the torch part counted as one."""
+    """Return for each optional package the modules that import it; the torch part counts as one module."""
     found: dict[str, set[str]] = defaultdict(set)
     for path in paths:
         for name in {statement.name.split(".")[0] for statement in imports((ROOT / path).read_text(), path)} & OPTIONAL:

@@ -1,4 +1,4 @@
-"""Imports point down only: the layers of the design, read from every import statement. CONTRIBUTING.md prints the picture."""
+"""Test that imports point down the layers that CONTRIBUTING.md shows, by reading every import statement."""
 
 import sys
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from claims.checkout import ROOT, imports, modules
 
-# The rows stand as in the picture, the lowest first. A folder may import itself and what its row names.
+# The rows are in the order of the picture, lowest first. A folder may import itself and what its row names.
 TEXT = {"text"}  # text from outside, made safe to show
 VALUES = TEXT | {"connection", "errors", "frame", "limits", "result", "trace"}  # NumPy only
-OUTPUTS = {"output"}  # files that are written whole, private and locked
+OUTPUTS = {"output"}  # atomic, private and locked files
 FACTS = VALUES | OUTPUTS | {"nifti", "system"}
 ADAPTERS = FACTS | {"engines", "igtl", "kernels", "sources"}
 FRAME = ADAPTERS | {"evaluation", "measure", "overlay", "session"}
@@ -23,9 +23,9 @@ MAY_IMPORT = {
     "nifti": VALUES,
     "system": VALUES,
     "kernels": VALUES | {"system"},
-    "igtl": VALUES | {"kernels"},  # its checksum is a compiled loop
+    "igtl": VALUES | {"kernels"},  # for its checksum, a compiled loop
     "engines": FACTS | {"kernels"},
-    "sources": FACTS | {"igtl", "kernels"},  # messages of a sink, a compiled loop for luma
+    "sources": FACTS | {"igtl", "kernels"},  # for the messages of OpenIGTLink, and a compiled loop for luma
     "measure": VALUES | {"kernels"},
     "session": ADAPTERS | {"measure"},
     "overlay": ADAPTERS | {"measure", "session"},

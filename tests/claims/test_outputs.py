@@ -1,4 +1,4 @@
-"""Nothing opens a file to write it but `rtseg.output.private_file` and what goes through it: read from every module."""
+"""Test that modules write files only through `rtseg.output.private_file`, by reading every call."""
 
 import ast
 import re
@@ -55,7 +55,7 @@ MODE = re.compile(r"[rwxab+t]*[wxa+][rwxab+t]*")
 
 
 def writes(source: str, path: Path) -> list[str]:
-    """What in a module opens or makes something to write, in words."""
+    """Describe each call in a module that opens or makes a file or folder for writing."""
     calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
     return [f"{path}:{call.lineno} {ast.unparse(call.func)}" for call in calls if _writes(call)]
 

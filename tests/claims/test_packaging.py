@@ -1,4 +1,4 @@
-"""The wheel holds what it needs, nothing else, and runs from any folder."""
+"""Test that the wheel holds what it needs, nothing else, and runs from any folder."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from claims.checkout import ROOT, build_wheel, project
 
-CARRIED = (  # what must be inside, wherever it stands in the checkout; the links to kernels/ and engines/ become folders
+CARRIED = (  # must be in the wheel; the links to kernels/ and engines/ become folders there
     "rtseg/**/*.py",
     "rtseg/py.typed",
     "rtseg/sources/files/clips/*",

@@ -1,4 +1,4 @@
-"""What the README says works: its Python runs, its commands exist, its links lead somewhere."""
+"""Test the README: its Python runs, its commands exist, and its links resolve."""
 
 import os
 import re
@@ -13,7 +13,14 @@ from claims.checkout import ROOT, project
 
 README = (ROOT / "README.md").read_text()
 NEEDS_CAMERA = "# needs a camera"
-BENCH_MODES = ("engines", "kernels", "speckle", "temporal", "compare", "loop")  # else `rtseg bench` means `rtseg bench run`
+BENCH_MODES = (
+    "engines",
+    "kernels",
+    "speckle",
+    "temporal",
+    "compare",
+    "loop",
+)  # without one, `rtseg bench` means `rtseg bench run`
 
 
 def python_blocks(text: str) -> list[str]:
@@ -21,7 +28,7 @@ def python_blocks(text: str) -> list[str]:
 
 
 def commands(text: str) -> list[list[str]]:
-    """The `rtseg` and `make` commands of fenced blocks and of `code`, without prompt, comment and continuation."""
+    """Return the `rtseg` and `make` commands of fenced blocks and `code`, without prompt, comment and continuation."""
     fenced = re.findall(r"^```(?:bash|sh|shell|console)?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     lines = "\n".join(fenced).replace("\\\n", " ").splitlines()
     spans = re.findall(r"(?<!`)`([^`\n]+)`(?!`)", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
@@ -31,7 +38,7 @@ def commands(text: str) -> list[list[str]]:
 
 
 def links(text: str) -> list[str]:
-    """The files of the checkout that the text links to or shows."""
+    """Return the files of the checkout that the text links to or shows."""
     named = re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r"<(?:img|a|source)[^>]*(?:src|href)=\"([^\"]+)\"", text)
     return [name.split("#")[0] for name in named if not re.match(r"[a-z]+:|#", name)]
 
@@ -42,7 +49,7 @@ def extras(text: str) -> list[str]:
 
 @cache
 def help_of(*subcommand: str) -> str:
-    """What `rtseg SUBCOMMAND --help` prints; empty where there is no such subcommand."""
+    """Return the output of `rtseg SUBCOMMAND --help`; empty where there is no such subcommand."""
     asked = [sys.executable, "-m", "rtseg.cli", *subcommand, "--help"]
     env = {**os.environ, "COLUMNS": "200", "TERM": "dumb", "NO_COLOR": "1"}
     done = subprocess.run(asked, env=env, capture_output=True, text=True, timeout=60, check=False)
@@ -54,7 +61,7 @@ def targets() -> set[str]:
 
 
 def unknown(command: list[str]) -> list[str]:
-    """What of a command does not exist."""
+    """Return the parts of a command that do not exist: targets, a subcommand or options."""
     program, *arguments = command
     if program == "make":
         return [target for target in arguments if not target.startswith("-") and "=" not in target and target not in targets()]

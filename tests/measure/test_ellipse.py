@@ -1,4 +1,4 @@
-"""Ellipses: drawn, found again, filled, and what is read off a head's."""
+"""Test the fit and the fill of ellipses, and head biometry."""
 
 import math
 

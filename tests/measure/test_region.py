@@ -1,4 +1,4 @@
-"""What is measured: figures that are known beforehand."""
+"""Test measurements of regions against known values."""
 
 import math
 

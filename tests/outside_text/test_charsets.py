@@ -1,4 +1,4 @@
-"""Headers and tables in another character set than UTF-8 are read, or refused in one line that does not hold the file."""
+"""Test that headers and tables not in UTF-8 are read, or refused in one line that does not quote the file."""
 
 import json
 from contextlib import closing

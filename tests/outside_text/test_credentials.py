@@ -1,4 +1,4 @@
-"""No secret of an address stands in what rtseg says or writes, whatever the form of the address."""
+"""Test that rtseg prints and writes no secret of an address, whatever the form of the address."""
 
 import logging
 import re
@@ -85,14 +85,14 @@ def rtseg(*arguments: object) -> Result:
 
 
 def said(result: Result) -> str:
-    """All that a command said, with the traceback of what it did not catch."""
+    """Return the output of a command, with the traceback of an uncaught error."""
     uncaught = "".join(traceback.format_exception(result.exception)) if result.exception else ""
     return result.output + result.stderr + uncaught
 
 
 @pytest.fixture(autouse=True)
 def logged(caplog: pytest.LogCaptureFixture):
-    """Every record of rtseg, of whatever level."""
+    """Capture every log record of rtseg, and assert that none holds the secret."""
     caplog.set_level(logging.DEBUG, "rtseg")
     yield caplog
     assert SECRET not in caplog.text

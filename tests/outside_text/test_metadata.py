@@ -1,4 +1,4 @@
-"""Metadata in another character set than UTF-8 stop no video, from whatever place it is read."""
+"""Test that metadata not in UTF-8 stop no video, from any kind of source."""
 
 import ast
 import os
@@ -23,7 +23,7 @@ CODECS = {".mkv": "ffv1", ".avi": "mjpeg", ".mp4": "mpeg4"}
 
 
 def film(path: Path) -> Path:
-    """Five frames whose title is written in Latin-1."""
+    """Write a video of five frames whose title is in Latin-1."""
     with av.open(str(path), "w", metadata_encoding="latin-1") as container:
         container.metadata["title"] = "Müller, Größe"
         stream = container.add_stream(CODECS[path.suffix], rate=25)
@@ -54,7 +54,7 @@ def test_standard_input_with_latin_1_metadata_plays(tmp_path: Path):
 def test_a_pipe_with_latin_1_metadata_plays(tmp_path: Path):
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb") as file:
-        file.write(film(tmp_path / "latin1.mkv").read_bytes())  # less than a pipe holds
+        file.write(film(tmp_path / "latin1.mkv").read_bytes())  # less than the capacity of a pipe
     with closing(open_stdin(reading)) as source:
         assert len(list(source)) == FRAMES
     os.close(reading)

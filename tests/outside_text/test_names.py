@@ -1,4 +1,4 @@
-"""Names of files, classes and models are text: no markup, no control of a terminal, no tag of a page, no formula."""
+"""Test that names of files, classes and models act as text: not as markup, terminal controls, HTML or formulas."""
 
 import csv
 import io
@@ -55,14 +55,14 @@ CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u2
 
 
 def rtseg(*arguments: str | bytes, **environment: str) -> "subprocess.CompletedProcess[bytes]":
-    """The command as a process, its terminal's bytes."""
+    """Run the command as a process, and capture the bytes that it prints."""
     command = [sys.executable, "-m", "rtseg.cli", *arguments]
     with_width = os.environ | {"COLUMNS": "300"} | environment
     return subprocess.run(command, capture_output=True, timeout=120, env=with_width, check=False)
 
 
 def plain(done: "subprocess.CompletedProcess[bytes]") -> str:
-    """What was said, which must be UTF-8 without controls."""
+    """Return the output, and assert that it is UTF-8 without control characters."""
     text = (done.stdout + done.stderr).decode()
     assert not CONTROLS.search(text)
     assert "Traceback" not in text
@@ -91,7 +91,7 @@ def test_a_file_of_any_name_is_played_and_told(tiny: Path, film: Path, tmp_path:
     done = rtseg("run", source, "--model", str(tiny), *options)
     assert done.returncode == 0, done.stderr
     said = plain(done)
-    assert joined(f"{safe_text(os.fsdecode(source))} through tiny") in joined(said)  # a table breaks its title
+    assert joined(f"{safe_text(os.fsdecode(source))} through tiny") in joined(said)  # a table wraps its title
     assert f"wrote {safe_text(os.fsdecode(source))}.jsonl" in said
     for line in Path(os.fsdecode(json_path)).read_text().splitlines():
         json.loads(line)
@@ -169,7 +169,7 @@ def test_whatever_is_printed_is_text(name: str):
         status.update(name)
     with progress_bar(console) as bar:
         bar.add_task(name, total=2)
-    text = re.sub(r"\x1b\[(\?25[lh]|2K|\d*A|1G)|\r", "", console.file.getvalue())  # rich's own
+    text = re.sub(r"\x1b\[(\?25[lh]|2K|\d*A|1G)|\r", "", console.file.getvalue())  # rich's own control sequences
     assert not CONTROLS.search(text)
     text.encode()
 

@@ -1,4 +1,4 @@
-"""An engine of the tiny network, and a session whose engine is watched."""
+"""Provide an engine of the tiny network, plain and instrumented."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Frames for the session, and an engine that is watched."""
+"""Provide frames for a session, and an instrumented engine."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from rtseg.frame import Frame
 
 
 def frame_of(index: int = 0, value: int = 200, shape: tuple[int, ...] = (64, 96)) -> Frame:
-    """Bright on its left half; a dim line in the right one stands for anatomy, without which there is no contact."""
+    """Return a frame with a bright left half, and a dim line on the right as anatomy, which makes contact."""
     image = np.zeros(shape, np.uint8)
     image[:, : shape[1] // 2] = value
     image[shape[0] // 3 :, shape[1] * 3 // 4 :][:, : shape[1] // 24] = 60
@@ -22,7 +22,7 @@ def air(index: int, shape: tuple[int, int] = (64, 96)) -> Frame:
 
 
 class Watched:
-    """An engine that counts how often it runs, and whose answer is not a number, or doubtful, when asked."""
+    """Counts the runs of an engine, and makes its output NaN or doubtful when set."""
 
     def __init__(self, engine: OpenVinoEngine) -> None:
         self._engine, self.spec = engine, engine.spec

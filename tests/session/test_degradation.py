@@ -1,4 +1,4 @@
-"""What a picture has lost against another of the same scene."""
+"""Test the measures of degradation between two frames of a scene."""
 
 import numpy as np
 import pytest

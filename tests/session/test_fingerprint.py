@@ -1,4 +1,4 @@
-"""The thumbnails of a frame, and what two of them tell."""
+"""Test the thumbnails of a frame, and the comparison of two."""
 
 import cv2
 import numpy as np
@@ -53,10 +53,10 @@ def test_unlikeness_and_standing_out_by_hand():
     assert unlikeness(ramp, np.zeros_like(ramp)) == 0
     spots = np.full((24, 32), 20, np.uint8)
     spots[10, [4, 12, 20]] = 90
-    assert standing_out(spots) == 0  # three may be a logo
+    assert standing_out(spots) == 0  # three cells may be a logo
     spots[15, 9] = 50
     assert standing_out(spots) == 30
-    spots[:7] = 200  # the probe's own echoes
+    spots[:7] = 200  # reverberations of the probe
     assert is_air(spots, 31)
     assert not is_air(spots, 30)
     spots[20] = 100

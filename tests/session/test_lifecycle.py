@@ -1,4 +1,4 @@
-"""What each frame means for the memory."""
+"""Test the classification of frames, and the memory gate."""
 
 from statistics import median
 from time import perf_counter_ns
@@ -9,7 +9,8 @@ import pytest
 
 from rtseg.frame import Frame, Life
 from rtseg.session.fingerprint import glance, is_air, unlikeness
-from rtseg.session.lifecycle import Lifecycle, LifecycleLimits, MemoryGate
+from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
+from rtseg.session.memory_gate import MemoryGate
 from rtseg.sources.synthetic import open_synthetic
 
 SIZE = "height=144&width=192"
@@ -77,7 +78,7 @@ def test_a_change_of_depth_starts_afresh():
 
 
 def test_a_sparse_sequence_is_cut_seldom():
-    """Frames that lie seconds apart are unlike one another as a rule, and that is how this stream goes on."""
+    """Test a sparse stream, whose frames lie seconds apart and always differ."""
     probe = open_synthetic(f"vessel?{SIZE}&seed=1&drift_mm=9")
     lives = _lives([probe.image(index) for index in range(0, 12 * 40, 40)])
     assert lives.count(Life.LIVE) >= 9
@@ -101,7 +102,7 @@ def test_a_coder_s_noise_does_not_hide_that_a_picture_is_held(levels):
 
 
 def test_a_still_probe_is_not_held():
-    """The speckle flickers though nothing moves."""
+    """Test a still probe, whose speckle flickers though nothing moves."""
     assert Life.HELD not in _lives(_images(20, "seed=5&drift_mm=0&bpm=20"))
 
 
@@ -120,7 +121,7 @@ def test_a_clock_on_a_frozen_screen_does_not_thaw_it():
 
 
 @pytest.mark.parametrize("geometry", ["linear", "curvilinear"])
-@pytest.mark.parametrize("gain_db", [-12, 0, 3])  # more noise than that stands out in a picture as small as this
+@pytest.mark.parametrize("gain_db", [-12, 0, 3])  # more noise exceeds the contrast limit in such a small image
 def test_a_lifted_probe_is_lost_at_once_and_found_again(geometry, gain_db):
     images = _images(14, f"seed=1&geometry={geometry}&faults=lift@5+5,gain@0:{gain_db}")
     assert _lives(images)[4:] == [Life.LIVE] + [Life.LOST] * 5 + [Life.LIVE] * 4
@@ -184,7 +185,7 @@ def test_only_the_box_is_looked_at():
 
 
 def test_it_takes_a_small_part_of_a_frame_period():
-    """Against one area-averaging resize of the same frame to the network's input, which every frame needs anyway."""
+    """Compare the time with one area-averaging resize of the frame to the network's input, which every frame needs."""
     image = cv2.resize(TISSUE[0], (1280, 720))
     lifecycle, ours, theirs = Lifecycle(), [], []
     for index in range(40):

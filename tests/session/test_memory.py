@@ -1,4 +1,4 @@
-"""The session's memory: what is held, kept out of it, and when it starts afresh."""
+"""Test the session's memory: held frames, the gate, and fresh starts."""
 
 import numpy as np
 import pytest
@@ -39,7 +39,7 @@ def test_without_contact_there_is_no_mask(watched: Watched):
 
 
 def test_air_is_not_written_into_the_memory(engine: OpenVinoEngine):
-    """A short loss of contact leaves the memory as it was; a long one is forgotten."""
+    """Test that a short loss of contact keeps the memory, and a long one clears it."""
     for without_contact, remembered in [(3, True), (30, False)]:
         session = Session(engine)
         session.step(frame_of(0, 255))

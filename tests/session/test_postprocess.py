@@ -1,4 +1,4 @@
-"""A single class keeps its largest region, and nothing else changes."""
+"""Test that a single class keeps its largest region, and that ellipses are fitted."""
 
 import cv2
 import networks
@@ -75,7 +75,7 @@ def test_first_one_region_then_its_ellipse():
     labels[35:38, 50:55] = 1
     found = anatomical(labels, networks.spec(single=("lumen",), ellipse=("lumen",)))
     assert not found[30:].any()
-    assert not found[5, 5]  # a corner is in no ellipse
+    assert not found[5, 5]  # a corner lies outside the ellipse
     assert found[15, 15] == 1
 
 
@@ -85,7 +85,7 @@ def test_no_spec_wants_an_ellipse_of_a_class_it_has_not():
 
 
 def _flooded(labels):
-    """The 8-connected regions as sets of places, by hand."""
+    """Return the 8-connected regions as sets of positions, by a plain flood fill."""
     left = {(int(row), int(column)) for row, column in zip(*np.nonzero(labels), strict=True)}
     regions = []
     while left:

@@ -1,4 +1,4 @@
-"""What is set on a session acts from the next frame on."""
+"""Test that settings of a session apply from the next frame on."""
 
 import itertools
 import threading
@@ -22,7 +22,7 @@ from rtseg.trace import LatencyTrace
     [("threshold", 0.9), ("temporal", TemporalOptions(smoothing=0.9)), ("speckle", SpeckleFilter("median", 7))],
 )
 def test_what_is_set_acts_from_the_next_frame_on_as_if_it_had_been_so(engine: OpenVinoEngine, setting: str, value: object):
-    """On a picture that is held, too."""
+    """Test that a setting applies to a held picture too."""
     options = {"temporal": None, setting: value}
     session, other = Session(engine, temporal=None), Session(engine, **options)  # type: ignore[arg-type]
     session.memory = other.memory = False
@@ -62,7 +62,7 @@ def test_speckle_is_filtered_before_the_network(engine: OpenVinoEngine):
     image = np.zeros((64, 96), np.uint8)
     image[::4, ::4] = 255
     image[:, 90:] = 60
-    image[20:24, 40:44] = 255  # of so many bright pixels a median of 7 leaves nothing, of the network's half size
+    image[20:24, 40:44] = 255  # so few bright pixels vanish in a median of 7 at the network's half size
     assert session.step(Frame(image, 0, 0), trace).area_px("lumen") == 0
     assert list(trace.stages_ns) == ["lifecycle", "sector", "preprocess", "speckle", "temporal", "infer", "postprocess"]
 
@@ -76,7 +76,7 @@ def test_a_threshold_out_of_range_is_told_where_it_is_set(engine: OpenVinoEngine
 
 
 def test_settings_may_come_from_another_thread(engine: OpenVinoEngine):
-    """Whatever is set while frames run, each frame is segmented with settings of one moment, and nothing breaks."""
+    """Test that settings from another thread never mix within one frame."""
     session, stop = Session(engine), threading.Event()
     choices = [None, TemporalOptions(smoothing=0.5), TemporalOptions(every=2)]
 

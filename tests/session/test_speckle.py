@@ -1,4 +1,4 @@
-"""The speckle filter before the network: the kernels by name, with their strength."""
+"""Test the speckle filter before the network: kernels by name, with their strength."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Frames that something spoilt: they are known, the mask is carried over them, and nothing remembers them."""
+"""Test spoilt frames: they are detected, the mask is warped over them, and the memory excludes them."""
 
 import networks
 import numpy as np
@@ -46,7 +46,7 @@ def test_lost_contact_over_half_of_the_probe_is_no_cut():
 
 @pytest.mark.parametrize(("cells", "life"), [(8, Life.LIVE), (40, Life.SPOILT)])
 def test_an_artery_s_beat_is_no_shadow(cells, life):
-    """In a recording of a brachial artery, 8 to 12 of the 768 cells go dark with each beat."""
+    """Test a beat that darkens 8 to 12 of the 768 cells, as in a recording of a brachial artery."""
 
     def darkened(image):
         dark = image.copy()
@@ -153,4 +153,4 @@ def test_the_settings_may_change_on_a_spoilt_frame(engine):
     session.temporal = STEADY
     trace = LatencyTrace(0)
     assert session.step(Frame(images[10], 10, 0), trace).life is Life.SPOILT
-    assert "infer" in trace.stages_ns  # there is nothing to carry yet
+    assert "infer" in trace.stages_ns  # there is no mask to warp yet

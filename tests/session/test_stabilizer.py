@@ -1,4 +1,4 @@
-"""Masks steadied in time: what each option does, and what it costs."""
+"""Test the temporal stabilization of masks: the effect of each option."""
 
 import networks
 import numpy as np
@@ -93,7 +93,7 @@ def test_hysteresis_holds_a_class_against_a_hair(classes):
 
 
 def test_an_answer_is_carried_along_the_motion():
-    """The mask of a moving vessel, three frames old, lies better when it is carried than where it lay."""
+    """A three frames old mask of a moving vessel fits better after warping than without."""
     probe = open_synthetic("vessel?height=240&width=320&seed=2&drift_mm=9&fps=25")
     fit = letterbox((0, 0, 240, 320), (240, 320))
     kept, carried = [], []
@@ -118,7 +118,7 @@ def test_the_engine_runs_on_each_nth_frame_and_on_every_new_scene():
 
 
 def test_nothing_can_be_carried_before_the_first_answer():
-    with pytest.raises(ConfigError, match="ask is_due first"):
+    with pytest.raises(ConfigError, match="where is_due says so"):
         Temporal(TemporalOptions(every=2)).carry(_frame(), FIT)
 
 

@@ -1,4 +1,4 @@
-"""The session: frames in, labels out."""
+"""Test a session from frames to labels."""
 
 from pathlib import Path
 

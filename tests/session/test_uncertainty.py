@@ -1,4 +1,4 @@
-"""How surely a border lies where it is drawn, and how that is shown."""
+"""Test the border entropy, and its display by the overlay."""
 
 from dataclasses import replace
 
@@ -28,7 +28,7 @@ def test_a_border_as_probable_here_as_there_has_one_bit():
 
 def test_entropy_is_that_of_the_inner_rim():
     logits = _square(np.log(3), -9)  # p = 3 / 4
-    logits[..., 5:7, 5:7] = 30  # what lies inside of the rim says nothing
+    logits[..., 5:7, 5:7] = 30  # cells inside the rim do not count
     expected = -0.75 * np.log2(0.75) - 0.25 * np.log2(0.25)
     assert border_entropy(logits) == pytest.approx((expected,), abs=1e-5)
 
@@ -36,8 +36,8 @@ def test_entropy_is_that_of_the_inner_rim():
 def test_each_class_has_its_own_and_none_where_it_is_absent():
     logits = np.zeros((1, 4, 8, 12), np.float32)
     logits[:, 0] = 2
-    logits[:, 1, :, :4] = 30  # sure
-    logits[:, 2, :, 8:] = 2.1  # hardly
+    logits[:, 1, :, :4] = 30  # confident
+    logits[:, 2, :, 8:] = 2.1  # less confident
     sure, hardly, absent = border_entropy(logits)
     assert sure < 1e-6
     assert hardly > 0.9

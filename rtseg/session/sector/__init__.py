@@ -1,4 +1,4 @@
-"""The ultrasound sector inside a scanner's screen: finding it, cropping to it, and hiding what lies around it."""
+"""Find the ultrasound sector on a scanner's screen, crop to it, and redact what lies around it."""
 
 from rtseg.session.sector.locator import FixedSector, Locator, SectorFinder, WholeFrame, locator
 from rtseg.session.sector.redact import Guard

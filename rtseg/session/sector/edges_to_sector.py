@@ -1,4 +1,4 @@
-"""One look at the evidence: which edges of the tissue are the sector's, and what shape they make."""
+"""Select the edges of the tissue that bound the sector, and classify the shape that they form."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,34 +23,34 @@ from rtseg.session.sector.evidence import (
 )
 from rtseg.session.sector.shape import Kind, Points, Sector, Size, as_outline, clipped, frame_outline, narrowing, whole
 
-# The longer edges of tissue that only fades out, in the stills of `carotid`, are sharp along less than 0.1 of their length as a
-# rule; edges of a sector, in `fetal_head` and `nerve_vessel`, along 0.6 to 1.
+# In the stills of `carotid`, long edges of tissue that fades out are mostly sharp along less than 0.1 of their length.
+# Edges of a sector, in `fetal_head` and `nerve_vessel`, are sharp along 0.6 to 1.
 _SHARP = 0.5
-_CONVINCING = 0.45  # of the outline inside the frame is sharp
-_LEVELS = (1, 3, 6)  # above the ground: clean stills, coded ones, noisy ones; more would lose faint tissue
-_SURE = 0.95  # of the outline is sharp: nothing can be better by much
-_BETTER = 0.05  # of the outline: a higher level must be better by this
-_LEAST_SIDE = 0.2  # of the frame's height and width
-_BARS = 0.5  # of a region, flat, make it a menu
-_LEFT_OUT = 0.35  # of what seems tissue may lie outside, and be letters: a vessel's wall in motion has sharp edges too
-_UPRIGHT = 0.05  # of a unit normal's smaller component: 3 degrees
-_POINTED = 0.1  # of the greatest width, where the sector begins
-_FOREIGN_LEVELS, _FOREIGN_SHARE = 40, 0.0005  # so bright, so much of the frame, apart from all tissue: letters
-_PANELS = 0.02  # of the frame
-_APART = 9  # pixels of the thumbnail
+_CONVINCING = 0.45  # share of the outline inside the frame that must be sharp
+_LEVELS = (1, 3, 6)  # gray levels above the background: clean, coded and noisy stills; more would lose faint tissue
+_SURE = 0.95  # share of the outline at which no further threshold is tried
+_BETTER = 0.05  # share of the outline by which a higher threshold must be sharper
+_LEAST_SIDE = 0.2  # smallest height and width, relative to the frame's
+_BARS = 0.5  # share of flat pixels above which a region is a menu
+_LEFT_OUT = 0.35  # largest share of supposed tissue outside, as letters; a moving vessel wall has sharp edges too
+_UPRIGHT = 0.05  # largest smaller component of an upright edge's unit normal: 3 degrees
+_POINTED = 0.1  # width at the top of a phased-array sector, relative to its greatest width
+_FOREIGN_LEVELS, _FOREIGN_SHARE = 40, 0.0005  # brightness and share of the frame, away from the tissue, that make letters
+_PANELS = 0.02  # largest share of panels on a frame that is all ultrasound
+_APART = 9  # pixels of the thumbnail around the hull that still count as tissue
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The hull of the tissue at one threshold, (N, 2) in pixels of the evidence, its sharp edges, and their share of all."""
+    """Holds the tissue found at one threshold, as a candidate for the sector."""
 
-    hull: Points
-    edges: Sequence[Edge]
-    sharpness: float
+    hull: Points  # (N, 2) in pixels of the evidence
+    edges: Sequence[Edge]  # the sharp ones
+    sharpness: float  # sharp share of the hull inside the frame, 0 to 1
 
 
 def find(evidence: Evidence) -> Sector:
-    """The sector that the evidence shows, or the whole frame."""
+    """Return the sector that the evidence shows, or the whole frame."""
     thumb = thumbnail(evidence.brightest)
     above = above_ground(evidence.brightest, ground_of(thumb))
     best: Look | None = None
@@ -65,7 +65,7 @@ def find(evidence: Evidence) -> Sector:
 
 
 def _looks(evidence: Evidence, above: Grey) -> Iterator[Look]:
-    """The tissue at each threshold above the ground: of all that is lit, of what is no bar of the screen, and of what moves."""
+    """Yield candidates at each threshold: of all lit pixels, of those outside panels, and of those that move."""
     bars, moving, step = panels(above), evidence.moving(), step_of(*above.shape)
     titles = title_bars(bars)
     for levels in _LEVELS:
@@ -78,7 +78,7 @@ def _looks(evidence: Evidence, above: Grey) -> Iterator[Look]:
 
 
 def _is_plausible(hull: Points, seen: Flags, still: Flags, bars: Mask) -> bool:
-    """Whether a region may be the ultrasound: large, no bar or menu, and nearly all of what seems tissue."""
+    """Return whether a region may be the ultrasound: large, no panel, and with nearly all of the supposed tissue."""
     if _is_small(hull, (seen.shape[0], seen.shape[1])) or bars[seen > 0].mean() > _BARS:
         return False
     outside = cv2.fillConvexPoly(still.copy(), hull.astype(np.int32), 0)
@@ -98,7 +98,7 @@ def _look(hull: Points, above: Grey, levels: int) -> Look:
 
 
 def _shaped(look: Look, evidence: Evidence) -> Sector:
-    """The frame, cut along each sharp edge: where the tissue fades out, nothing is cut."""
+    """Return the frame cut along each sharp edge; where the tissue fades out, nothing is cut."""
     size, step = evidence.size, evidence.step
     outline = frame_outline(size)
     for edge in look.edges:
@@ -116,7 +116,7 @@ def _kind(edges: Sequence[Edge], outline: Points) -> Kind:
 
 
 def _is_clean(above: Grey, hull: Points | None) -> bool:
-    """Whether nothing but specks is lit outside the hull of the tissue, and no bar of the screen inside."""
+    """Return whether only specks are lit outside the hull of the tissue, and no panel is on the frame."""
     if panels(above).mean() > _PANELS:
         return False
     step = step_of(*above.shape)

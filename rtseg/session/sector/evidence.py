@@ -1,4 +1,4 @@
-"""What a few frames tell of where the ultrasound is: it is textured, solid, and it moves; letters and menus do not."""
+"""Collect evidence of the ultrasound sector over a few frames: tissue is textured, solid and moving; menus are not."""
 
 import cv2
 import numpy as np
@@ -7,44 +7,44 @@ import numpy.typing as npt
 from rtseg.frame import Image, Mask
 
 Grey = npt.NDArray[np.uint8]  # (H, W)
-Flags = npt.NDArray[np.uint8]  # (H, W), 0 or 1: what OpenCV takes for bool
+Flags = npt.NDArray[np.uint8]  # (H, W), 0 or 1, the type that OpenCV takes for a mask
 
 _THUMB_SIDE = 320  # pixels; letters of a scanner's menu are then 3 to 6 high, and their strokes no wider than 2
-_LONGEST = 1280  # pixels: a larger frame is looked at in every second or third pixel
-_SOLID_SIDE = 9  # pixels of the thumbnail: wider than a line of letters is dense
-_SOLID = 0.6  # of that square is lit: tissue is above, lines of text are below
-_LARGE = 0.2  # of the largest region: a shadow can split the tissue in two
-_MOVED = 3  # grey levels between the brightest and the darkest a pixel was: more than a coder's noise
-_MOVING = 0.1  # of that square moved: tissue speckles, a menu stands
-_ENOUGH_MOTION = 0.02  # of the frame's pixels: less tells nothing, the probe is still or the scanner frozen
-_FLAT_SIDE, _FLAT, _BRIGHT = 7, 1.0, 8  # pixels of the thumbnail; standard deviation and mean in grey levels
-_TITLE = 0.3  # of a row is flat: the bar with the title
-_DARKEST = 0.02  # of the pixels show the ground, wherever a sector leaves room for it
-_DARK = 24  # grey levels: a screen whose ground is brighter has a coloured ground
+_LONGEST = 1280  # pixels: a larger frame is subsampled by 2 or more
+_SOLID_SIDE = 9  # pixels of the thumbnail: higher than a dense line of letters
+_SOLID = 0.6  # share of that square that is lit: more in tissue, less in lines of text
+_LARGE = 0.2  # of the largest region's area: a shadow can split the tissue in two
+_MOVED = 3  # gray levels between the brightest and the darkest value of a pixel: more than an encoder's noise
+_MOVING = 0.1  # share of that square that moved: more in tissue, whose speckle changes, than in a menu
+_ENOUGH_MOTION = 0.02  # share of the frame; with less, the probe is still or the scanner frozen
+_FLAT_SIDE, _FLAT, _BRIGHT = 7, 1.0, 8  # pixels of the thumbnail; largest deviation and least mean of a panel in gray levels
+_TITLE = 0.3  # flat share of a row of the title bar
+_DARKEST = 0.02  # share of the pixels that show the background, wherever a sector leaves room for it
+_DARK = 24  # gray levels: a brighter background is a colored one
 
 
 def step_of(height: int, width: int, longest: int = _THUMB_SIDE) -> int:
-    """Each how many pixels one is taken, so that the longer side has `longest` at the most."""
+    """Return the subsampling step at which the longer side has at most `longest` pixels."""
     return min(height, width, -(-max(height, width) // longest))
 
 
 def sampled(image: Image, step: int) -> Grey:
-    """Every step-th pixel in grey: taking the mean would cost more, and would smooth the speckle away."""
+    """Return every step-th pixel in gray; a mean would cost more and would smooth the speckle away."""
     height, width = image.shape[0] // step, image.shape[1] // step
     samples = cv2.resize(image[: height * step, : width * step], (width, height), interpolation=cv2.INTER_NEAREST)
     return np.asarray(samples if image.ndim == 2 else cv2.cvtColor(samples, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def thumbnail(image: Image) -> Grey:
-    """What is looked at in every frame."""
+    """Return the thumbnail in which a frame is examined, at most 320 pixels a side."""
     return sampled(image, step_of(image.shape[0], image.shape[1]))
 
 
 class Evidence:
-    """The brightest that each pixel was in the frames so far, and where anything moved.
+    """Accumulates the brightest value of each pixel over frames, and motion.
 
-    size: (H, W) of the frames. step: each how many of their pixels one is in `brightest`: edges are looked for with a reach in
-    pixels, and a large screen has no sharper ones.
+    size: (H, W) of the frames. step: the subsampling of `brightest`; edges are searched within a reach in pixels, and those of
+    a large screen are not sharper. frames: the number of accumulated frames.
     """
 
     def __init__(self, image: Image) -> None:
@@ -55,20 +55,20 @@ class Evidence:
         self.frames = 1
 
     def add(self, image: Image) -> None:
-        """Look at another frame of the same size."""
+        """Accumulate another frame of the same size."""
         grey = sampled(image, self.step)
         self.brightest = np.maximum(self.brightest, grey)
         self._darkest = np.minimum(self._darkest, thumbnail(grey))
         self.frames += 1
 
     def moving(self) -> Mask | None:
-        """Where the thumbnail is in motion; None where so little is that it tells nothing."""
+        """Return the moving pixels of the thumbnail; None where too few move to be meaningful."""
         moved = (cv2.subtract(thumbnail(self.brightest), self._darkest) >= _MOVED).astype(np.uint8)
         return _share(moved) >= _MOVING if moved.mean() >= _ENOUGH_MOTION else None
 
 
 def ground_of(thumb: Grey) -> int:
-    """The grey level of the screen behind everything: of the rim where that has one colour, else of the darkest pixels."""
+    """Return the gray level of the screen's background: that of a rim of one color, else of the darkest pixels."""
     rim = np.concatenate([thumb[0], thumb[-1], thumb[:, 0], thumb[:, -1]])
     counts = np.bincount(rim, minlength=256)
     level = int(counts.argmax())
@@ -79,26 +79,26 @@ def ground_of(thumb: Grey) -> int:
 
 
 def above_ground(grey: Grey, ground: int) -> Grey:
-    """How far each pixel is from the ground of the screen, in grey levels; on a dark ground, how far above it."""
+    """Return the distance of each pixel from the background, in gray levels; on a dark background, the excess over it."""
     levels = np.arange(256) - ground
     table = np.abs(levels) if ground > _DARK else levels.clip(0)
     return np.asarray(cv2.LUT(grey, table.astype(np.uint8)), np.uint8)
 
 
 def tissue(lit: Flags) -> Flags:
-    """The lit pixels of the large, solid regions of a thumbnail, (h, w); all 0 where there is none."""
+    """Return the lit pixels of the large, solid regions of a thumbnail (h, w); all 0 where there is none."""
     dense = _share(lit) >= _SOLID
     _, regions, stats, _ = cv2.connectedComponentsWithStats(dense.astype(np.uint8))
     areas = stats[:, cv2.CC_STAT_AREA].copy()
-    areas[0] = 0  # what is not dense
+    areas[0] = 0  # the pixels that are not dense
     large = (areas > 0) & (areas >= _LARGE * areas.max())
-    # The square reaches across an edge by less than half its side: the pixels between belong to the region.
+    # At an edge the square is dense only some pixels inside: the pixels between belong to the region.
     grown = cv2.dilate(large[regions].astype(np.uint8), np.ones((7, 7), np.uint8))
     return np.asarray(cv2.bitwise_and(grown, lit), np.uint8)
 
 
 def panels(above: Grey) -> Mask:
-    """Where the thumbnail is bright and flat, as no speckle is: bars and boxes of the screen."""
+    """Return the pixels of the thumbnail that are bright and flat, unlike speckle: bars and boxes of the screen."""
     thumb = thumbnail(above).astype(np.float32)
     mean, square = cv2.blur(thumb, (_FLAT_SIDE, _FLAT_SIDE)), cv2.blur(thumb * thumb, (_FLAT_SIDE, _FLAT_SIDE))
     flat: Mask = (square - mean * mean < _FLAT**2) & (mean >= _BRIGHT)
@@ -106,7 +106,7 @@ def panels(above: Grey) -> Mask:
 
 
 def title_bars(panels: Mask) -> Mask:
-    """The rows at the top and at the bottom of a thumbnail that are one bar across it, letters and all; tissue may touch it."""
+    """Return the rows at the top and bottom of a thumbnail that a bar crosses, letters included; tissue may touch it."""
     share = panels.mean(axis=1)
     rows = np.zeros(len(share), np.bool_)
     for way in (slice(None), slice(None, None, -1)):
@@ -116,11 +116,11 @@ def title_bars(panels: Mask) -> Mask:
 
 
 def lit_at(above: Grey, levels: int) -> Flags:
-    """Where the thumbnail of a picture above its ground is lit by `levels` or more, lone dark pixels of the speckle filled."""
+    """Return the pixels of the thumbnail that are `levels` or more above the background; lone dark pixels are filled."""
     return (cv2.blur(thumbnail(above), (3, 3)) >= levels).astype(np.uint8)
 
 
 def _share(flags: Flags) -> npt.NDArray[np.float32]:
-    """How much is set in the square around each pixel, 0 to 1."""
+    """Return the share of set pixels in the square around each pixel, 0 to 1."""
     square = cv2.boxFilter(flags, cv2.CV_32F, (_SOLID_SIDE, _SOLID_SIDE), borderType=cv2.BORDER_REPLICATE)
     return np.asarray(square, np.float32)

@@ -1,4 +1,7 @@
-"""Whether a picture still fills its sector, and nothing else: cheap enough for every frame."""
+"""Detect a change of the screen's layout: a sector that went dark at its rim, or surroundings that lit up.
+
+It reads few pixels, so that every frame is tested.
+"""
 
 import cv2
 import numpy as np
@@ -10,16 +13,16 @@ from rtseg.kernels.runtime.cpu import compiled
 from rtseg.session.sector.evidence import Grey, above_ground, ground_of, step_of, thumbnail
 from rtseg.session.sector.shape import Sector
 
-_LIT = 4  # grey levels above the ground
-_BAND = 9  # pixels of the thumbnail: how wide the rims inside and outside of an outline are looked at, and the gap left between
-_FADED = 0.8  # of the rim that was lit is lit
-_SPILLED = 0.02  # of what lies outside is lit and was not: a menu, or the picture itself
+_LIT = 4  # gray levels above the background
+_BAND = 9  # pixels of the thumbnail: width of the rim inside the outline, and of the gap outside it
+_FADED = 0.8  # lit share of the rim, relative to before, below which the sector changed
+_SPILLED = 0.02  # newly lit share of the surroundings: a menu, or the ultrasound itself
 
-Places = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int64]  # (N,): row or column indices
 
 
 class Watch:
-    """Remembers how the rim inside a sector and the surroundings looked, and compares."""
+    """Compares the rim inside a sector and its surroundings with those of a reference image."""
 
     def __init__(self, sector: Sector, image: Image) -> None:
         thumb, step = thumbnail(image), step_of(image.shape[0], image.shape[1])
@@ -27,7 +30,7 @@ class Watch:
         table = readable((levels[0] >= _LIT).astype(np.uint8))
         inside = thumbnail(sector.mask().astype(np.uint8))
         band = np.ones((_BAND, _BAND), np.uint8)
-        # OpenCV takes what lies outside the frame for inside here, so that the frame's own border is no rim.
+        # OpenCV's default border leaves the frame's edge uneroded, so that the frame's own border is no rim.
         rim = (inside == 1) & (cv2.erode(inside, band) == 0)
         near = cv2.dilate(cv2.LUT(thumb, table), band)
         free = (cv2.dilate(inside, band) == 0) & (near == 0)
@@ -35,18 +38,18 @@ class Watch:
         self._rim_lit = self._rim.lit(image)
 
     def is_suspicious(self, image: Image) -> bool:
-        """Whether the rim of the sector went dark, or its surroundings lit up."""
+        """Return whether the rim of the sector went dark, or its surroundings lit up."""
         return self._rim.lit(image) < _FADED * self._rim_lit or self.has_spilled(image)
 
     def has_spilled(self, image: Image) -> bool:
-        """Whether the surroundings lit up."""
+        """Return whether the surroundings lit up."""
         return self._free.lit(image) > _SPILLED
 
 
 class _Part:
-    """Some pixels of a thumbnail, which may be none, found again in the frame itself: nothing else of it is read.
+    """Holds the positions of some pixels of a thumbnail, perhaps none, and reads those alone from a frame.
 
-    table: (256,), 1 for the grey levels that are lit.
+    table: (256,), 1 for the gray levels that are lit.
     """
 
     def __init__(self, where: Mask, step: int, table: Grey) -> None:
@@ -54,7 +57,7 @@ class _Part:
         self._rows, self._columns, self._table = readable(rows * step), readable(columns * step), table
 
     def lit(self, image: Image) -> float:
-        """The share of them that is lit."""
+        """Return the share of these pixels that is lit."""
         count = _count_grey if image.ndim == 2 else _count_rgb
         return int(count(image, self._rows, self._columns, self._table)) / max(1, self._rows.size)
 
@@ -69,7 +72,7 @@ def _count_grey(image: Image, rows: Places, columns: Places, table: Grey) -> int
 
 @compiled
 def _count_rgb(image: Image, rows: Places, columns: Places, table: Grey) -> int:
-    """With the BT.601 luma in 14 bits, as OpenCV's."""
+    """Count the lit pixels of an RGB image by the BT.601 luma in 14 bits, as in OpenCV."""
     count = 0
     for k in range(rows.size):
         row, column = rows[k], columns[k]

@@ -1,4 +1,4 @@
-"""A sector over time: found in a few frames, kept, and found anew where the picture no longer fills it."""
+"""Track the sector over time: find it in a few frames, keep it, and search again when the image no longer fills it."""
 
 from typing import Protocol
 
@@ -10,47 +10,47 @@ from rtseg.session.sector.evidence import Evidence
 from rtseg.session.sector.layout_watch import Watch
 from rtseg.session.sector.shape import Kind, Sector, Size, boxed, unknown, whole
 
-_LOOKS = (1, 2, 4, 8, 12)  # after so many frames of a search the evidence is looked at; the last look ends it
-_SAME = 0.97  # overlap of two looks that confirm each other, and of a sector that is not worth a change
-_CLEARER = 0.05  # more confidence than before: the last look of a search needs no second one to confirm it
-_REST = 16  # frames; twice as many after each search in vain: a lifted probe looks like a changed layout, and stays away
-_LONG_REST = 256  # at the most, and where all is well, but there is no rim to watch
+_LOOKS = (1, 2, 4, 8, 12)  # frames of a search after which the evidence is evaluated; the last one ends it
+_SAME = 0.97  # overlap at which two results confirm each other, and at which the present sector stays
+_CLEARER = 0.05  # gain in confidence at which a search's last result needs no confirmation
+_REST = 16  # frames between searches, doubled after each failure: a lifted probe looks like a changed layout, and lasts
+_LONG_REST = 256  # most frames between searches; also used for a whole-frame sector, which has no rim to watch
 
 
 class Locator(Protocol):
-    """Says where the sector is, frame by frame."""
+    """Finds the sector of a stream, frame by frame."""
 
     def observe(self, frame: Frame) -> tuple[Sector, str]:
-        """The sector of the next frame, and in words why the screen is another one than before.
+        """Return the sector of the next frame, and the reason why the screen is another one than before.
 
-        Nothing is said where the screen is the same, and its sector perhaps better known.
+        The reason is "" where the screen is the same, even if its sector is better known.
         """
 
     def forget(self) -> None:
-        """Take the next frame for the first one."""
+        """Treat the next frame as the first one."""
 
 
 class SectorFinder:
-    """Finds the sector of a stream, from its first frame on, and notices when layout or depth change.
+    """Finds the sector of a stream from its first frame on, and detects changes of layout or depth.
 
-    The first look decides at once, so that a still has a sector too; later looks, with the motion of more frames, replace it
-    only where two of them agree. Until the first search ends, a stream in which none was found yet is UNKNOWN, and a sector
-    that is replaced is no change of the screen.
+    The first result applies at once, so that a still image has a sector too. Later results, with the motion of more frames,
+    replace it only where two of them agree. Until the first search ends, the sector is UNKNOWN while none is found, and a
+    replaced sector is no change of the screen.
     """
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        """Take the next frame for the first one."""
+        """Treat the next frame as the first one."""
         self._sector = unknown((0, 0))
         self._search: Search | None = None
         self._watch: Watch | None = None
         self._rest = self._in_vain = 0
-        self._opening = True  # the first search goes on
+        self._opening = True  # whether the first search is still running
 
     def observe(self, frame: Frame) -> tuple[Sector, str]:
-        """The sector of the next frame, and in words why the screen is another one than before; nothing where it is not."""
+        """Return the sector of the next frame, and the reason why the screen is another one than before, or ""."""
         if self._sector.size != (frame.height, frame.width):
             self._begin(frame.image)
             return self._sector, ""
@@ -73,12 +73,12 @@ class SectorFinder:
             self._sector = self._search.last
 
     def _take(self, found: Sector | None) -> None:
-        """Take what a search found for the sector, unless it is as good as the one that we have."""
+        """Adopt the result of a search as the sector, unless the present one is nearly the same."""
         if found and found.kind is not Kind.WHOLE and found.overlap(self._sector) < _SAME:
             self._sector, self._watch = found, None
 
     def _settle(self, search: "Search", image: Image) -> None:
-        """End a search: its last look has the most motion to go by, and the picture may have grown out of its sector."""
+        """End a search with its last result, which rests on the most motion, and which may have outgrown the sector."""
         if search.last and search.last.confidence > self._sector.confidence + _CLEARER:
             self._take(search.last)
         if search.last and (self._sector.kind in (Kind.UNKNOWN, Kind.WHOLE) or self._has_left(search.last, image)):
@@ -87,7 +87,7 @@ class SectorFinder:
         self._rest_after(search.last, image)
 
     def _rest_after(self, seen: Sector | None, image: Image) -> None:
-        """Watch the sector from now on, and decide when the next search may begin: the more were in vain, the later."""
+        """Watch the sector, and schedule the next search: the more searches have failed, the later."""
         agrees = seen is not None and not is_nothing(seen) and seen.overlap(self._sector) >= _SAME
         self._in_vain = 0 if agrees else self._in_vain + 1
         self._rest = min(_REST << min(self._in_vain, 8), _LONG_REST)
@@ -97,12 +97,12 @@ class SectorFinder:
             self._watch, self._rest = Watch(self._sector, image), 0
 
     def _has_left(self, seen: Sector, image: Image) -> bool:
-        """Whether ultrasound now fills the frame; where letters are lit too, it is a menu that came up, and stays hidden."""
+        """Return whether ultrasound now fills the frame; with letters lit too it is a menu, which stays outside."""
         return seen.kind is Kind.WHOLE and not is_nothing(seen) and self._watch is not None and self._watch.has_spilled(image)
 
 
 class Search:
-    """A few frames, looked at when there are 1, 2, 4, 8 and 12. last: what the last look saw."""
+    """Collects evidence over 12 frames, and evaluates it at frames 1, 2, 4, 8 and 12. last: the newest result."""
 
     def __init__(self) -> None:
         self._evidence: Evidence | None = None
@@ -110,11 +110,11 @@ class Search:
 
     @property
     def is_over(self) -> bool:
-        """Whether the last look was taken."""
+        """Return whether the last evaluation was made."""
         return self._evidence is not None and self._evidence.frames >= _LOOKS[-1]
 
     def add(self, image: Image) -> Sector | None:
-        """Take another frame; the sector, where this look and the one before agree on it."""
+        """Add a frame; return the sector where this evaluation and the one before agree, else None."""
         if self._evidence is None:
             self._evidence = Evidence(image)
         else:
@@ -126,48 +126,48 @@ class Search:
 
 
 def is_nothing(sector: Sector) -> bool:
-    """Whether a sector is the whole frame only for want of a better one."""
+    """Return whether a sector is the whole frame only because none was found."""
     return sector.kind is Kind.UNKNOWN or (sector.kind is Kind.WHOLE and not sector.confidence)
 
 
 def _change(before: Sector, after: Sector) -> str:
-    """Why the memory of a stream starts afresh, in words; nothing while the box that the network sees stays."""
+    """Return why the screen is another one, in words, or "" while the box that the network sees stays."""
     if before.box == after.box:
         return ""
     return f"the sector changed from {before} to {after}: another depth, probe or layout"
 
 
 class FixedSector:
-    """The sector that a user named by its box: top, left, height, width."""
+    """Locates the sector at a box that the user gave: top, left, height, width."""
 
     def __init__(self, box: Box) -> None:
         self._box = box
         self._sector: Sector | None = None
 
     def observe(self, frame: Frame) -> tuple[Sector, str]:
-        """The same box in every frame. Raises ConfigError where it does not lie in the frame."""
+        """Return the same box for every frame. Raises ConfigError where it does not lie in the frame."""
         size: Size = (frame.height, frame.width)
         if self._sector is None or self._sector.size != size:
             self._sector = boxed(self._box, size)
         return self._sector, ""
 
     def forget(self) -> None:
-        """Nothing: the user's word holds for every stream."""
+        """Do nothing, since the box holds for every stream."""
 
 
 class WholeFrame:
-    """No sector: the frame is taken as it is."""
+    """Takes the whole frame for the sector."""
 
     def observe(self, frame: Frame) -> tuple[Sector, str]:
-        """The whole of every frame."""
+        """Return the whole frame as its sector."""
         return whole((frame.height, frame.width)), ""
 
     def forget(self) -> None:
-        """Nothing is remembered."""
+        """Do nothing, since there is no state."""
 
 
 def locator(text: str) -> Locator:
-    """What `--sector` names: auto, off, or TOP,LEFT,HEIGHT,WIDTH in pixels. Raises ConfigError."""
+    """Parse the value of `--sector`: auto, off, or TOP,LEFT,HEIGHT,WIDTH in pixels. Raises ConfigError."""
     if text in ("auto", "off"):
         return SectorFinder() if text == "auto" else WholeFrame()
     numbers = text.split(",")

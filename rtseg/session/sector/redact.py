@@ -1,4 +1,4 @@
-"""The guard of what identifies a person: names, dates and numbers stand around the sector, and are blacked there."""
+"""Redact what identifies a person: names, dates and numbers around the sector are blacked out."""
 
 import logging
 from dataclasses import replace
@@ -14,10 +14,10 @@ _log = logging.getLogger(__name__)
 
 
 class Guard:
-    """Blacks what lies outside the sector of each frame that is recorded or served.
+    """Blacks out the area outside the sector of each frame that is recorded or served.
 
-    It hides the surroundings and nothing else: letters that a scanner writes over the ultrasound itself stay. While the sector
-    is UNKNOWN the whole frame is black. exposed: how many frames went out as they came, since no sector was found in them.
+    Only the surroundings are hidden: text that a scanner writes over the ultrasound itself stays. While the sector is UNKNOWN
+    the whole frame is black. exposed: the number of frames passed on unchanged because no sector was found.
     """
 
     def __init__(self) -> None:
@@ -26,9 +26,9 @@ class Guard:
         self._cover: Image | None = None
 
     def cover(self, frame: Frame, sector: Sector) -> Frame:
-        """The frame with nothing outside its sector, in a copy; the frame itself where it is all sector.
+        """Return a copy of the frame that is black outside its sector; the frame itself where the sector is all of it.
 
-        Raises ImageError where the sector is that of a frame of another size.
+        Raises ImageError where the sector belongs to a frame of another size.
         """
         if sector.size != (frame.height, frame.width):
             raise ImageError(
@@ -52,7 +52,7 @@ class Guard:
         self.exposed += 1
 
     def _cover_of(self, sector: Sector, image: Image) -> Image:
-        """255 inside the sector and 0 outside, in the shape of the image; the last one is kept."""
+        """Return a mask in the shape of the image, 255 inside the sector and 0 outside; the last one is cached."""
         if self._cover is None or self._sector != sector or self._cover.shape != image.shape:
             inside = sector.mask() & (sector.kind is not Kind.UNKNOWN)
             cover = np.where(inside if image.ndim == 2 else inside[..., None], np.uint8(255), np.uint8(0))

@@ -1,4 +1,4 @@
-"""What a sector is: a convex outline in the frame, and the box around it."""
+"""Define the sector: a convex outline in the frame, and the box around it."""
 
 import math
 from collections.abc import Iterable
@@ -14,50 +14,52 @@ from rtseg.errors import ConfigError
 from rtseg.frame import Mask
 from rtseg.kernels.network.fit import Box
 
-Point: TypeAlias = tuple[float, float]  # x, y in pixels: the centre of the first pixel is (0, 0)
+Point: TypeAlias = tuple[float, float]  # x, y in pixels; the center of the first pixel is (0, 0)
 Points: TypeAlias = npt.NDArray[np.float64]  # (N, 2), each x, y
 Size: TypeAlias = tuple[int, int]  # H, W
 
 
 class Kind(str, Enum):
-    """Which probe draws a sector of this shape."""
+    """Names the kind of probe that draws a sector of this shape."""
 
     LINEAR = "linear"  # a rectangle
     CURVILINEAR = "curvilinear"  # a fan with a blunt top, or one that the frame cuts off
     PHASED = "phased"  # a fan that begins in a point
-    WHOLE = "whole"  # no sector was found inside the frame, or the frame is all sector
-    UNKNOWN = "unknown"  # not found yet: the search goes on, and the frame is taken whole until it ends
+    WHOLE = "whole"  # the whole frame: none was found inside it, or it is all ultrasound
+    UNKNOWN = "unknown"  # not found yet; the whole frame is used until the search ends
 
 
 @dataclass(frozen=True, slots=True)
 class Sector:
-    """Where the ultrasound is inside a frame.
-
-    size: (H, W) of the frame. outline: the corners of a convex polygon. confidence: the share of the outline inside the frame
-    that is a sharp edge in the picture, 0 to 1; for WHOLE it is 1 where nothing else is lit than the ultrasound, and 0 where
-    something is, which may be letters.
-    """
+    """Holds the place of the ultrasound inside a frame."""
 
     kind: Kind
+    """Shape of the sector."""
     size: Size
+    """(H, W) of the frame."""
     outline: tuple[Point, ...]
+    """Corners of a convex polygon."""
     confidence: float
+    """Share of the outline inside the frame that is a sharp edge, 0 to 1.
+
+    For WHOLE it is 1 where nothing but ultrasound is lit, and 0 where something else is, perhaps text.
+    """
 
     @property
     def box(self) -> Box:
-        """The smallest box around the outline: top, left, height, width."""
+        """Return the smallest box around the outline: top, left, height, width."""
         corners = np.array(self.outline)
         (left, top), (right, bottom) = np.ceil(corners.min(axis=0)), np.floor(corners.max(axis=0))
         return int(top), int(left), int(bottom - top) + 1, int(right - left) + 1
 
     def mask(self) -> Mask:
-        """The pixels of the sector: (H, W) bool."""
+        """Return the pixels of the sector, (H, W) bool."""
         mask = np.zeros(self.size, np.uint8)
         cv2.fillConvexPoly(mask, np.round(np.array(self.outline)).astype(np.int32), 1)
         return mask.astype(np.bool_)
 
     def overlap(self, other: "Sector") -> float:
-        """Intersection over union with another sector of the same frame size; 0 where the sizes differ."""
+        """Return the intersection over union with another sector; 0 where the frame sizes differ."""
         if self.size != other.size:
             return 0.0
         ours, theirs = (np.array(sector.outline, np.float32) for sector in (self, other))
@@ -70,17 +72,17 @@ class Sector:
 
 
 def whole(size: Size, confidence: float = 0.0) -> Sector:
-    """The frame as its own sector."""
+    """Return the whole frame as a sector."""
     return Sector(Kind.WHOLE, size, _corners((0, 0, *size)), confidence)
 
 
 def unknown(size: Size) -> Sector:
-    """The frame while its sector is looked for."""
+    """Return the sector of a frame while the search is running."""
     return Sector(Kind.UNKNOWN, size, _corners((0, 0, *size)), 0.0)
 
 
 def boxed(box: Box, size: Size) -> Sector:
-    """The sector that a user names by its box. Raises ConfigError where the box does not lie in the frame."""
+    """Return the sector of a box that the user gave. Raises ConfigError where the box does not lie in the frame."""
     top, left, height, width = box
     if min(top, left) < 0 or min(height, width) < 1 or top + height > size[0] or left + width > size[1]:
         raise ConfigError(
@@ -91,7 +93,7 @@ def boxed(box: Box, size: Size) -> Sector:
 
 
 def clipped(outline: Points, point: Points, inward: Points) -> Points:
-    """The part of a convex polygon on the inner side of a line through `point` (the step of Sutherland and Hodgman, 1974)."""
+    """Clip a convex polygon by the line through `point` with normal `inward` (Sutherland and Hodgman, 1974)."""
     depth = (outline - point) @ inward
     kept: list[Points] = []
     for i, here in enumerate(outline):
@@ -104,17 +106,17 @@ def clipped(outline: Points, point: Points, inward: Points) -> Points:
 
 
 def frame_outline(size: Size) -> Points:
-    """The corners of a frame, clockwise from the top left one."""
+    """Return the corners of a frame, clockwise from the top left one, (4, 2)."""
     return np.array(_corners((0, 0, *size)))
 
 
 def as_outline(points: Iterable[npt.ArrayLike]) -> tuple[Point, ...]:
-    """Corners as plain values."""
+    """Convert corners to plain values."""
     return tuple((float(x), float(y)) for x, y in np.asarray(points, np.float64))
 
 
 def narrowing(outline: Points) -> float:
-    """How wide a polygon begins at its top, against its greatest width: 1 for an upright rectangle, 0 for a point."""
+    """Return the width near the top of a polygon over its greatest width: 1 for an upright rectangle, 0 for a point."""
     top, bottom = outline[:, 1].min(), outline[:, 1].max()
     widest = np.ptp(outline[:, 0])
     below_top = clipped(outline, np.array([0.0, top + 0.04 * (bottom - top)]), np.array([0.0, -1.0]))

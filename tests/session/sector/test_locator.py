@@ -19,7 +19,7 @@ PHASED = screens.fan(SCREEN, (150, 34), 0.6, 0, 250)
 
 
 def run(frames, finder=None):
-    """The sector after each frame, and the reasons that were given, by index."""
+    """Return the sector after each frame, and the reasons by index."""
     finder = finder or SectorFinder()
     seen = [(frame.index, *finder.observe(frame)) for frame in frames]
     return [sector for _, sector, _ in seen], {index: reason for index, _, reason in seen if reason}
@@ -70,7 +70,7 @@ def test_a_fan_that_the_frame_cuts_off_keeps_all_its_tissue():
 
 
 def test_tissue_that_fades_into_the_dark_is_not_cut():
-    attenuation = np.linspace(0, 300, SCREEN[0])[:, None]  # grey levels: echoes in decibels grow fainter by so much a row
+    attenuation = np.linspace(0, 300, SCREEN[0])[:, None]  # gray levels per row: echoes in decibels fade with depth
     fading = [(screens.speckle(SCREEN, i) - attenuation).clip(0, 255).astype(np.uint8) for i in range(13)]
     sectors, _ = run(Frame(picture, i, 0) for i, picture in enumerate(fading))
     assert not any(picture[-100:].any() for picture in fading)

@@ -26,7 +26,7 @@ def test_a_sector_of_another_frame_is_refused():
 
 
 def surroundings(mask, pixels=9):
-    """Where neither the sector nor a coder's ringing at its edge is."""
+    """Return the mask outside the sector and outside the encoder's ringing at its edge."""
     return cv2.dilate(mask.astype(np.uint8), np.ones((2 * pixels + 1,) * 2, np.uint8)) == 0
 
 
@@ -76,7 +76,7 @@ def test_a_guard_that_hides_nothing_says_so_once(caplog):
 
 
 def recorded(path, frames, guard):
-    """The frames of a clip that was written through a finder and a guard, and their sectors."""
+    """Write frames through a finder and a redactor; return the frames of the clip and their sectors."""
     finder, sink = SectorFinder(), VideoSink(path, Overlay(legend=False, latency=False, notice=False))
     sink.open(stream(*frames[0].image.shape[:2]))
     sectors = []
@@ -108,8 +108,8 @@ def test_name_and_date_of_a_real_screen_are_not_in_the_written_clip(tmp_path):
     frames = [Frame(picture, i, 0) for i, picture in enumerate(pictures)]
     bare, _ = recorded(tmp_path / "bare.mp4", frames, None)
     guarded, sectors = recorded(tmp_path / "guarded.mp4", frames, Guard())
-    assert min(picture[:34].max() for picture in bare) > 150  # the bar with both
+    assert min(picture[:34].max() for picture in bare) > 150  # the bar with name and date
     assert max(picture[:34].max() for picture in guarded) < 6
-    assert max(picture[:, 530:].max() for picture in guarded[8:]) < 6  # the settings: only motion tells them from tissue
+    assert max(picture[:, 530:].max() for picture in guarded[8:]) < 6  # the settings, which only motion separates from tissue
     assert sectors[-1].kind.value == "linear"
     assert guarded[-1][60:380, 40:490].mean() > 30

@@ -1,4 +1,4 @@
-"""What another sector does to the session's memory."""
+"""Test the effect of another sector on the session's memory."""
 
 import numpy as np
 from session.streams import air, frame_of
@@ -12,7 +12,7 @@ from rtseg.session.session import Session
 
 
 class _Script:
-    """A locator that says at each frame what it was told to say."""
+    """Returns scripted sectors and reasons, one for each frame."""
 
     def __init__(self, *said: tuple[Sector, str]) -> None:
         self._said, self.asked = iter(said), 0
@@ -61,7 +61,7 @@ def test_a_frozen_picture_has_no_other_sector_however_noisy(engine: OpenVinoEngi
 
 
 def test_a_stream_that_begins_frozen_is_searched_all_the_same(engine: OpenVinoEngine):
-    """But not in what a grabber repeats, where no mask may change."""
+    """Test a stream that begins frozen: it is searched, except in frames that a grabber repeats."""
     script = _Script((SEARCHED, ""), (SEARCHED, ""), (LEFT, ""))
     session = Session(engine, locator=script)
     found, asked = [], []
@@ -79,7 +79,7 @@ def test_a_sector_that_changed_without_contact_is_new_with_contact(engine: OpenV
     script = _Script((LEFT, ""), (LESS, "another depth"), (LESS, ""))
     session = Session(engine, locator=script, limits=LifecycleLimits(lost_frames=3))
     lives = [session.step(frame).life for frame in (frame_of(0), *map(air, range(1, 4)))]
-    assert (lives[1:], script.asked) == ([Life.LOST] * 3, 1)  # a short loss says nothing of the sector
+    assert (lives[1:], script.asked) == ([Life.LOST] * 3, 1)  # the sector is not searched in a short loss of contact
     assert session.step(air(4)).life is Life.LOST
     again = session.step(frame_of(5))
     assert (again.life, again.reason, session.sector) == (Life.NEW, "another depth", LESS)
