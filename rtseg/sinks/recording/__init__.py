@@ -1,1 +1,1 @@
-"""Recording of a stream without loss, for replay."""
+"""Lossless recording of a stream, for replay."""
