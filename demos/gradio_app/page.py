@@ -140,9 +140,8 @@ class Page:
     def _recording_tab(self) -> None:
         with gr.Row(equal_height=False):
             with gr.Column(scale=0, min_width=300):
-                gr.HTML(
-                    f'<span class="quiet">{KINDS}, at most {MOST_BYTES >> 20} MB; it is deleted when this page is closed</span>'
-                )
+                limit = f"at most {MOST_BYTES >> 20} MB"
+                gr.HTML(f'<span class="quiet">{KINDS}, {limit}; it is deleted when this page is closed</span>')
                 upload = upload_button("Upload a recording", "rtseg-uploaded-recording")
                 chosen = gr.Textbox("the bundled clip", label="recording", interactive=False)
                 model = gr.Dropdown(models(), value=Settings().model, label="model")

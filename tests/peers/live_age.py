@@ -176,7 +176,7 @@ def measure(given):
 
 
 def report(measured, given):
-    runs = measured["runs"]
+    runs, processor = measured["runs"], describe().get("processor")
     own = {key: median(run[key] for run in runs["rtseg"]) for key in ("p50_ms", "p99_ms")}
     rows = []
     for name, several in runs.items():
@@ -188,7 +188,7 @@ def report(measured, given):
     return f"""# How old is the overlay?
 
 `python tests/peers/live_age.py docs/benchmarks/live-age --seconds {given.seconds:g} --rounds {given.rounds}` on
-{describe().get("processor")}, {os.cpu_count()} cores, {time.strftime("%Y-%m-%d")}, load {measured["load"]:.1f} before it began.
+{processor}, {os.cpu_count()} cores, {time.strftime("%Y-%m-%d")}, load {measured["load"]:.1f} before it began.
 
 RTSP over TCP on loopback, a carotid at {SIZE[1]}x{SIZE[0]} and {FPS} frames a second, H.264 of {measured["mbit_per_s"]:g}
 Mbit/s, coded beforehand and sent at its pace by another process on the same cores. Each way runs the network `{given.model}`
