@@ -1,1 +1,1 @@
-"""What makes people want it: a first script, a page for the browser, a stream to be watched from elsewhere."""
+"""Demos: a first script, a page in the browser, a stream that is viewed from another machine, checks of a GPU."""

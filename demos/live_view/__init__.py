@@ -1,1 +1,1 @@
-"""A stream that runs here and is watched from elsewhere, without Gradio."""
+"""A stream that runs on this machine and is viewed from another, without Gradio."""
