@@ -134,7 +134,7 @@ class Live:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the stream's statistics as plain values, with its state and a message."""
-        message = "paused: the space bar goes on" if self.paused else self.message or _trouble(self._source)
+        message = "paused: press the space bar to resume" if self.paused else self.message or _trouble(self._source)
         told = self.screen.snapshot() | {"message": message, "running": self.running, "paused": self.paused}
         return told if self.running and not self.paused else told | {"age_ms": None}  # a still image has no age
 

@@ -23,7 +23,7 @@ from rtseg.overlay import NOTICE
 from rtseg.session.speckle import FILTERS
 
 _TITLE = f'<h1>rtseg</h1><span class="notice">{NOTICE}</span>'
-_KEYS = "Space pauses, R resets, O hides the overlay, M takes the memory away"
+_KEYS = "Space pauses, R resets, O hides the overlay, M turns the memory off"
 _HEAD = (
     '<link rel="stylesheet" href="rtseg/live.css"><link rel="stylesheet" href="rtseg/page.css">'
     '<script type="module" src="rtseg/live.js"></script><script src="rtseg/page.js" defer></script>'
@@ -133,8 +133,8 @@ class Page:
         smoothing = gr.Slider(0, 0.95, usual.smoothing, step=0.05, label="smoothing", buttons=[])
         speckle = gr.Dropdown([NO_FILTER, *FILTERS], value=usual.speckle, label="speckle filter")
         masks = gr.Checkbox(usual.masks, label="overlay", elem_id="rtseg-masks")
-        memory = gr.Checkbox(usual.memory, label="memory of the frames before", elem_id="rtseg-memory")
-        sector = gr.Checkbox(usual.sector, label="crop to the sector, hide what is around it")
+        memory = gr.Checkbox(usual.memory, label="temporal memory", elem_id="rtseg-memory")
+        sector = gr.Checkbox(usual.sector, label="crop to the sector, redact its surroundings")
         return [model, engine, opacity, contour, threshold, smoothing, speckle, sector, memory, masks, look, second]
 
     def _recording_tab(self) -> None:
@@ -160,7 +160,7 @@ class Page:
                 length = gr.Radio(list(LENGTHS), value=next(iter(LENGTHS)), label="length")
                 begin = self._button("Measure", main=True)
                 gr.HTML(
-                    '<span class="quiet">Whatever else this machine does is in the figures: stop the live stream first.</span>'
+                    '<span class="quiet">Other work on this machine distorts the results: stop the live stream first.</span>'
                 )
             outcome = gr.HTML(elem_id="rtseg-report", elem_classes="rtseg-grow", min_height=400)
         self._on(begin.click, self._measure, [source, model, engine, length], [outcome], queue=True)
@@ -221,7 +221,7 @@ class Page:
 
     def _pause(self, token: str) -> Any:
         with self._click(token) as visitor:
-            return gr.update(value="Go on" if visitor.live.pause() else "Pause")
+            return gr.update(value="Resume" if visitor.live.pause() else "Pause")
 
     def _reset(self, token: str) -> None:
         with self._click(token) as visitor:

@@ -36,7 +36,7 @@ def _files(folder_url: str) -> str:
 def _table(rows: Sequence[Row]) -> str:
     """Return the table of each class's area and mean confidence, over the frames that contain it."""
     lines = (_class_line(rows, i, measured.name) for i, measured in enumerate(rows[0].measurements))
-    head = "<tr><th>class</th><th>seen in</th><th>area: mean, least, most</th><th>confidence</th></tr>"
+    head = "<tr><th>class</th><th>seen in</th><th>area: mean, min, max</th><th>confidence</th></tr>"
     return f"<table>{head}{''.join(lines)}</table>"
 
 

@@ -1,4 +1,4 @@
-"""The first script and the first notebook run as they stand."""
+"""Run the first script and the first notebook unchanged."""
 
 import json
 import re

@@ -105,7 +105,7 @@ function mount(root) {
     write(reason, told.reason || "");
     write(message, told.message || "");
     rows(speed, [
-      ["frames a second", fixed(told.fps, 1)],
+      ["frames per second", fixed(told.fps, 1)],
       ["latency p50", fixed(told.p50_ms, 1, "ms")],
       ["latency p99", fixed(told.p99_ms, 1, "ms")],
       ["age when sent", fixed(told.age_ms, 1, "ms")],
