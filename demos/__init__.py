@@ -1,1 +1,1 @@
-"""Demos: a first script, a page in the browser, a stream that is viewed from another machine, checks of a GPU."""
+"""Show rtseg at work: a first script, a page in the browser, a stream viewed from another machine, checks of a GPU."""

@@ -1,4 +1,4 @@
-"""The browser page of `rtseg demo`: it shows rtseg live, segments a recording, and runs a benchmark."""
+"""Serve the browser page of `rtseg demo`, which shows rtseg live, segments a recording, and runs a benchmark."""
 
 from rtseg.errors import MissingExtra
 

@@ -1,4 +1,4 @@
-"""Validation of the page's events, before Gradio receives them.
+"""Validate the page's events before Gradio receives them.
 
 Gradio opens and copies every file that a value names, for any component, and checks the path only after `Blocks.launch`.
 So no nested value is passed on: only text, numbers, booleans and null reach Gradio. The demo takes no file from an event.

@@ -1,4 +1,4 @@
-"""The server's folder for visitors' files, and the removal of folders left behind by killed servers."""
+"""Create the server's folder for visitors' files, and remove the folders left behind by killed servers."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Access control of the demo's server: origin, password, routes and limits are checked before any other code runs."""
+"""Control the access to the demo's server: check origin, password, route and limits before any other code runs."""
 
 import asyncio
 import base64

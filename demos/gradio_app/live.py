@@ -1,4 +1,4 @@
-"""One visitor's live stream, which runs in a thread of its own; its settings may change while it runs."""
+"""Play one visitor's live stream in a thread of its own; its settings may change while it runs."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""A short benchmark for a visitor, with the report of `rtseg bench --quick`."""
+"""Run a short benchmark for a visitor, with the report of `rtseg bench --quick`."""
 
 from collections.abc import Callable
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""A model chosen by a visitor, loaded and warmed up."""
+"""Load and warm up a model that a visitor has chosen."""
 
 from rtseg.demos.gradio_app.settings import Settings
 from rtseg.engines.base import Engine

@@ -1,4 +1,4 @@
-"""The page's controls, in Gradio; the image and its statistics have routes of their own."""
+"""Build the page's controls in Gradio; the image and its statistics have routes of their own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Painters of the page: the frame without an overlay, several drawings side by side, or a second model's overlay."""
+"""Draw the page's images: the frame alone, several drawings side by side, or a second model's overlay."""
 
 from collections.abc import Sequence
 

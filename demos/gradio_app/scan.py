@@ -1,4 +1,4 @@
-"""Segmentation of a whole recording, with the overlay as a clip, the masks, the measurements and a summary."""
+"""Segment a whole recording, and write the overlay as a clip, the masks, the measurements and a summary."""
 
 import csv
 import shutil

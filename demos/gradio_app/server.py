@@ -1,4 +1,4 @@
-"""The demo's web server: Gradio's page, and routes for each visitor's video, statistics and files."""
+"""Serve Gradio's page, and each visitor's video, statistics and files."""
 
 import socket
 from collections.abc import AsyncIterator, Sequence

@@ -1,4 +1,4 @@
-"""The settings that a visitor chooses on the page."""
+"""Hold and validate the settings that a visitor chooses on the page."""
 
 from dataclasses import dataclass, replace
 from enum import Enum

@@ -1,4 +1,4 @@
-"""Shutdown of the server within five seconds of a signal, even when a thread hangs."""
+"""End the server within five seconds of a signal, even when a thread hangs."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The sources that a visitor may choose; files on the server's disk are not among them."""
+"""Open the sources that a visitor may choose; files on the server's disk are not among them."""
 
 import re
 from collections.abc import Callable, Sequence

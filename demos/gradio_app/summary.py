@@ -1,4 +1,4 @@
-"""The summary of a segmented recording as HTML: best frames, curves of area and confidence, and events."""
+"""Format the summary of a segmented recording as HTML: best frames, curves of area and confidence, and events."""
 
 import base64
 from collections.abc import Iterator, Sequence

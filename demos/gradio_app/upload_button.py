@@ -1,4 +1,4 @@
-"""The page's upload control."""
+"""Build the page's upload control."""
 
 from rtseg.demos.gradio_app import gr
 

@@ -1,4 +1,4 @@
-"""Uploads of visitors: the file type is detected by content, and the file's name is discarded."""
+"""Receive and check visitors' uploads: the type is detected by content, and the file's name is discarded."""
 
 import os
 import secrets

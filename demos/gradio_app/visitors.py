@@ -1,4 +1,4 @@
-"""The visitors of the page: each has a stream, a folder and a secret token, and is removed when its tab is closed."""
+"""Register the visitors of the page: each has a stream, a folder and a secret token until its tab is closed."""
 
 import secrets
 import shutil

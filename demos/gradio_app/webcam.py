@@ -1,4 +1,4 @@
-"""A live source whose frames are pushed by the browser's camera."""
+"""Provide a live source whose frames are pushed by the browser's camera."""
 
 import threading
 from collections.abc import Iterator

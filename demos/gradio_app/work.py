@@ -1,4 +1,4 @@
-"""Long tasks of a visitor, a recording or a benchmark: one at a time, and canceled when the page is closed."""
+"""Run the long tasks of a visitor, a recording or a benchmark: one at a time, canceled when the page is closed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,1 +1,1 @@
-"""A stream that runs on this machine and is viewed from another, without Gradio."""
+"""Run a stream on this machine and view it from another, without Gradio."""

@@ -1,4 +1,4 @@
-"""The sinks write or show results: a clip, label maps, measurements, a page in the browser, a window, a preview."""
+"""Write or show results: a clip, label maps, measurements, a page in the browser, a window, a preview."""
 
 from rtseg.sinks.base import Sink
 from rtseg.sinks.igtl.sink import IgtlSink

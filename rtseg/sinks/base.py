@@ -1,4 +1,4 @@
-"""The protocol that every sink implements."""
+"""Define the protocol that every sink implements."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""A sink that writes measurements as JSON lines: a header, then one line for each frame."""
+"""Write measurements as JSON lines: a header, then one line for each frame."""
 
 import math
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A sink that writes one label map file for each frame: PNG, or NPZ with the confidence beside the labels."""
+"""Write one label map file for each frame: PNG, or NPZ with the confidence beside the labels."""
 
 import io
 from pathlib import Path

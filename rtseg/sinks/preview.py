@@ -1,4 +1,4 @@
-"""A sink that draws each result and keeps the newest drawing, for a preview or to measure the cost of drawing."""
+"""Draw each result and keep the newest drawing, for a preview or to measure the cost of drawing."""
 
 from rtseg.frame import Image, StreamInfo
 from rtseg.overlay import Overlay

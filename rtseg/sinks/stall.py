@@ -1,4 +1,4 @@
-"""Detection of stalled clients, which take no byte although bytes are queued for them."""
+"""Detect stalled clients, which take no byte although bytes are queued for them."""
 
 import socket
 import struct

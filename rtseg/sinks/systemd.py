@@ -1,4 +1,4 @@
-"""A sink that notifies systemd's watchdog of each frame, so that systemd restarts a stalled rtseg (sd_notify(3))."""
+"""Notify systemd's watchdog of each frame, so that systemd restarts a stalled rtseg (sd_notify(3))."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""A sink that shows the stream in a window on this machine's screen."""
+"""Show the stream in a window on this machine's screen."""
 
 import os
 import sys

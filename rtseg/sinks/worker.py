@@ -1,4 +1,4 @@
-"""A worker thread behind a bounded queue, for slow work such as encoding."""
+"""Run slow work, such as encoding, in a thread behind a bounded queue."""
 
 from collections.abc import Callable
 from queue import Queue

@@ -1,4 +1,4 @@
-"""Facts about a Jetson: the board, L4T and JetPack, the power mode, the clocks.
+"""Read the facts about a Jetson: the board, L4T and JetPack, the power mode, the clocks.
 
 All are read from files that every user may read; a missing or malformed file gives "unknown". For power and temperatures, see
 `rtseg.system.power`.

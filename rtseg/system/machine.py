@@ -1,4 +1,4 @@
-"""Facts about the machine of a measurement: processor, device, clocks, versions, memory. Unknown values are None."""
+"""Describe the machine of a measurement: processor, device, clocks, versions, memory. Unknown values are None."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Device names of OpenIGTLink messages, derived from the source's device as PLUS names its own.
+"""Derive the device names of OpenIGTLink messages from the source's device, as PLUS names its own.
 
 PLUS sends the image "Image" in the coordinates of "Reference" as the device "Image_Reference". The transform between the two
 is "ImageToReference".

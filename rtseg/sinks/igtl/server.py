@@ -1,4 +1,4 @@
-"""A TCP server that sends the same items to many clients, each at its own pace, from one thread."""
+"""Send the same items to many TCP clients, each at its own pace, from one thread."""
 
 import logging
 import selectors

@@ -1,4 +1,4 @@
-"""A sink that serves results over OpenIGTLink, for 3D Slicer and other clients."""
+"""Serve results over OpenIGTLink, for 3D Slicer and other clients."""
 
 import logging
 import math

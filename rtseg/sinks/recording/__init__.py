@@ -1,1 +1,1 @@
-"""Lossless recording of a stream, for replay."""
+"""Record a stream losslessly, for replay."""

@@ -1,4 +1,4 @@
-"""Lossless video in FFV1 and Matroska, one cluster for each frame, so that a killed process loses at most the last frame."""
+"""Write lossless FFV1 video in Matroska, one cluster per frame, so that a killed process loses at most the last frame."""
 
 import os
 from collections.abc import Iterator

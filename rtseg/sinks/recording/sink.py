@@ -1,4 +1,4 @@
-"""A sink that records the frames of a stream and the session's decisions, for replay with `replay:FOLDER`."""
+"""Record the frames of a stream and the session's decisions, for replay with `replay:FOLDER`."""
 
 import logging
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""An unbuffered file whose writes are complete when they return."""
+"""Write to a file without a buffer: each write is complete when it returns."""
 
 import io
 from pathlib import Path

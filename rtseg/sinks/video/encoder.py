@@ -1,4 +1,4 @@
-"""An H.264 encoder whose output file is playable at every moment, even after the process was killed."""
+"""Encode H.264 into a file that is playable at every moment, even after the process was killed."""
 
 import os
 from collections.abc import Iterator

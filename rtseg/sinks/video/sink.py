@@ -1,4 +1,4 @@
-"""A sink that encodes the overlay as an H.264 clip."""
+"""Encode the overlay as an H.264 clip."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Broadcast of the newest image as a JPEG: encoded once for all viewers, and never queued."""
+"""Broadcast the newest image as a JPEG: encoded once for all viewers, and never queued."""
 
 import threading
 from collections.abc import Iterator

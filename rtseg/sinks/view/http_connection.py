@@ -1,4 +1,4 @@
-"""A client's connection to the HTTP server: its request head, and the response that is written to it."""
+"""Read the request head of an HTTP client's connection, and write the response to it."""
 
 import io
 import socket

@@ -1,4 +1,4 @@
-"""An HTTP server that slow clients cannot exhaust: one thread reads all request heads, one thread serves each request."""
+"""Serve HTTP so that slow clients cannot exhaust it: one thread reads all heads, one thread serves each request."""
 
 import logging
 import selectors

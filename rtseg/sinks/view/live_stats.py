@@ -1,4 +1,4 @@
-"""Live statistics of a stream's newest frames for the viewers, from the same traces as the benchmark's report."""
+"""Collect live statistics of a stream's newest frames, from the same traces as the benchmark's report."""
 
 import math
 import threading

@@ -1,4 +1,4 @@
-"""A broadcast as MJPEG, which every browser plays in an <img>: a multipart response with one part for each image."""
+"""Format a broadcast as MJPEG, which every browser plays in an <img>: a multipart response, one part per image."""
 
 from collections.abc import Iterator
 

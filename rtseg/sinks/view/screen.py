@@ -1,4 +1,4 @@
-"""A sink for viewers: the newest drawing as a JPEG, and the statistics beside it."""
+"""Draw the newest result as a JPEG for the viewers, and collect the statistics beside it."""
 
 import threading
 from typing import Any, Protocol

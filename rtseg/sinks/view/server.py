@@ -1,4 +1,4 @@
-"""A web server for one stream: it serves a page, the overlay as MJPEG and the statistics as JSON, and nothing else."""
+"""Serve one stream over HTTP: a page, the overlay as MJPEG and the statistics as JSON, and nothing else."""
 
 import ipaddress
 import logging

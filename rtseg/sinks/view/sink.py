@@ -1,4 +1,4 @@
-"""A sink that shows the stream in a browser."""
+"""Show the stream in a browser."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The viewport in which a viewer displays images; a larger image is shrunk before it is encoded, to save work and traffic."""
+"""Shrink images to the viewport in which a viewer displays them, before they are encoded, to save work and traffic."""
 
 import re
 from collections.abc import Iterable

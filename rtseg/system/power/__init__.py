@@ -1,4 +1,4 @@
-"""Meters of power and temperature: RAPL, NVML, tegrastats and the Linux kernel's sensors."""
+"""Measure power and temperature by RAPL, NVML, tegrastats and the Linux kernel's sensors."""
 
 from rtseg.system.power.find import find_meters
 from rtseg.system.power.meter import Meter, Reading

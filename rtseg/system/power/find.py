@@ -1,4 +1,4 @@
-"""Discovery of this machine's meters, with the reason for each missing one."""
+"""Find this machine's meters, and the reason for each missing one."""
 
 from collections.abc import Callable
 

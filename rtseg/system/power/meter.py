@@ -1,4 +1,4 @@
-"""The protocol of a meter, which reads a machine's power, temperature or throttling."""
+"""Define the protocol of a meter, which reads a machine's power, temperature or throttling."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""NVML meter: an NVIDIA GPU's power, energy, temperature, throttling and memory (extra `power`). Not yet tested on a GPU."""
+"""Read an NVIDIA GPU's power, energy, temperature, throttling and memory by NVML (extra `power`). Not yet tested on a GPU."""
 
 from types import ModuleType
 from typing import Any

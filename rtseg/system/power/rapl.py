@@ -1,4 +1,4 @@
-"""RAPL meter: the energy counters of Intel's and AMD's processors, from Linux's powercap.
+"""Read the energy counters of Intel's and AMD's processors (RAPL) from Linux's powercap.
 
 Documentation/power/powercap/powercap.rst of the kernel: energy_uj counts microjoules and wraps at max_energy_range_uj. Since
 CVE-2020-8694 only root can read it.

@@ -1,4 +1,4 @@
-"""Meters on the Linux kernel's sensors: thermal zones, throttling, and the power monitors of Jetsons (INA3221, INA238).
+"""Read the Linux kernel's sensors: thermal zones, throttling, and the power monitors of Jetsons (INA3221, INA238).
 
 Documentation/hwmon/ina3221.rst and ina238.rst: in[1-3]_label names a channel, in[1-3]_input is in mV, curr[1-3]_input in mA,
 power1_input in uW. They require neither tegrastats nor root.

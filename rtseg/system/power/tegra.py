@@ -1,4 +1,4 @@
-"""tegrastats meter: a Jetson's power and temperatures, from lines of text whose format differs by board and JetPack.
+"""Read a Jetson's power and temperatures from tegrastats, whose line format differs by board and JetPack.
 
 JetPack 5 and 6 print `VDD_IN 4824mW/4824mW` (now / mean) and `cpu@50.031C`. JetPack 7 adds a third value, the maximum so far,
 and prints `cpu@34.843C/34.843C` (now / maximum). A sensor of a powered-off part reads -256 C. NVIDIA, Jetson Linux Developer

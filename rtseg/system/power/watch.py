@@ -1,4 +1,4 @@
-"""Periodic sampling of meters during a run."""
+"""Sample meters periodically during a run."""
 
 import logging
 import threading
