@@ -32,7 +32,7 @@ class Monitors:
         return Reading(watts=whole(rails_w), rails_w=rails_w)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is open."""
 
 
 class Thermal:
@@ -55,7 +55,7 @@ class Thermal:
         return Reading(celsius=celsius, throttled=("processor, thermal",) if grew else ())
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is open."""
 
     def _throttled(self) -> int:
         return sum(int(text_of(path) or 0) for path in self._counts)
