@@ -1,1 +1,1 @@
-"""What makes people want it: a first script, a page for the browser, a stream to be watched from elsewhere."""
+"""Show rtseg at work: a first script, a page in the browser, a stream viewed from another machine, checks of a GPU."""

@@ -1,7 +1,7 @@
-"""`make gpu-check`: what a person with an NVIDIA GPU or a Jetson runs, and the report to send back.
+"""Check every claim about GPUs on the NVIDIA GPU or Jetson of this machine, and write a report (`make gpu-check`).
 
-Everything that is claimed of GPUs is tried on this one: the kernels against the NumPy truth, the engine against OpenVINO, its
-speed. Until a report that passed is committed as docs/benchmarks/gpu-NAME.json, the GPU path is unproved on a device.
+The steps compare the kernels with the NumPy reference and the engine with OpenVINO, and measure the speed. Until a report that
+passed is committed as docs/benchmarks/gpu-NAME.json, the GPU path is unproved on a device.
 
     python3 demos/gpu_check.py [gpu-report.json]
 """
@@ -16,25 +16,25 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LONGEST_S = 3600
-TAIL = 4000  # characters of what a step printed
+TAIL = 4000  # last characters of a step's output that are reported
 
 RTSEG = [sys.executable, "-m", "rtseg.cli"]
 MODELS = ("carotid", "carotid-int8")
-REPORTS = "docs/benchmarks/gpu-*.json"  # those that were sent back and committed
+REPORTS = "docs/benchmarks/gpu-*.json"  # committed reports
 DECODED = "rtseg/sources/files/clips/carotid.mp4#decode=gpu"
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to try. needs: the step without which it has no sense."""
+    """Describes one command of the check."""
 
     name: str
     command: Sequence[str]
-    needs: str = ""
+    needs: str = ""  # name of the step that must have passed before
 
 
 def steps() -> list[Step]:
-    """What is tried, in order."""
+    """Return the steps of the check, in order."""
     build = ["cmake", "-S", ".", "-B", "build/cuda"]
     found = [
         Step("the machine", [*RTSEG, "doctor"]),
@@ -64,13 +64,13 @@ def steps() -> list[Step]:
 
 
 def standing() -> str:
-    """Whether the GPU path is proved on a device, by the reports that are committed."""
+    """Return whether the committed reports prove the GPU path on a device, in words."""
     passed = [path.name for path in sorted(ROOT.glob(REPORTS)) if json.loads(path.read_text(encoding="utf-8"))["passed"]]
     return f"proved on a device by {', '.join(passed)}" if passed else "unproved on a device"
 
 
 def tried(step: Step) -> dict[str, object]:
-    """What became of a step."""
+    """Run a step and return its entry of the report."""
     started = time.monotonic()
     try:
         ended = subprocess.run(step.command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=LONGEST_S)
@@ -82,7 +82,7 @@ def tried(step: Step) -> dict[str, object]:
 
 
 def check(wanted: Sequence[Step]) -> list[dict[str, object]]:
-    """Try the steps in turn; one whose need failed is left out, and the report says so."""
+    """Run the steps in order and return their entries; a step whose required step failed is reported as not tried."""
     report: list[dict[str, object]] = []
     for step in wanted:
         passed = {entry["step"] for entry in report if entry["passed"]}
@@ -95,7 +95,7 @@ def check(wanted: Sequence[Step]) -> list[dict[str, object]]:
 
 
 def main(path: str = "gpu-report.json") -> int:
-    """Write the report, and give 0 where all passed."""
+    """Run the check, write the report, and return the exit status: 0 when every step passed."""
     (ROOT / "out").mkdir(exist_ok=True)
     sys.stdout.write(f"The GPU path is {standing()}.\n")
     report = check(steps())

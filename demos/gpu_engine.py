@@ -1,6 +1,6 @@
-"""The masks of TensorRT against OpenVINO's, steadied as by default, on the GPU that is here: `gpu_engine.py [MODEL]`.
+"""Compare the masks of TensorRT with OpenVINO's, stabilized as by default, on this machine's GPU: `gpu_engine.py [MODEL]`.
 
-The plan must be there: `rtseg build MODEL` first.
+It requires a plan: run `rtseg build MODEL` first.
 """
 
 import sys
@@ -16,11 +16,11 @@ from rtseg.frame import Frame
 from rtseg.session.session import Session
 
 CLIP = "clip:carotid"
-LEAST_DICE = 0.99  # over the clip: a memory in FP16 drifts from one in FP32
+LEAST_DICE = 0.99  # over the clip: recurrent states in FP16 drift from those in FP32
 
 
 def agreement(here: Engine, there: Engine, frames: Iterable[Frame]) -> float:
-    """The mean Dice of two engines' masks, over the classes that either finds; 0 where they find nothing."""
+    """Return the mean Dice of two engines' masks, over the classes that either engine finds; 0 if they find nothing."""
     sessions, dices = (Session(here), Session(there)), list[float]()
     for frame in frames:
         own, other = (session.step(frame).labels for session in sessions)
@@ -29,7 +29,7 @@ def agreement(here: Engine, there: Engine, frames: Iterable[Frame]) -> float:
 
 
 def main(model: str = "carotid") -> int:
-    """Print what was found; 0 where they agree and TensorRT was at work to the end."""
+    """Print the result and return the exit status: 0 when the masks agree and TensorRT did not fail over."""
     try:
         here, there = load_engine(model, "tensorrt"), load_engine(model)
     except RtsegError as error:

@@ -1,4 +1,4 @@
-"""Every CUDA kernel against its NumPy truth on the GPU that is here: python demos/gpu_kernels.py."""
+"""Compare every CUDA kernel with its NumPy reference on this machine's GPU: python demos/gpu_kernels.py."""
 
 import sys
 from inspect import signature
@@ -11,16 +11,16 @@ from rtseg.kernels.runtime import cuda
 from rtseg.kernels.runtime.device_array import DeviceArray
 from rtseg.kernels.runtime.registry import Case, Kernel
 
-ON_HOST = {"palette"}  # arrays that travel with the call
+ON_HOST = {"palette"}  # array parameters that stay in host memory
 
 
 def wrong_cases(made: "Kernel[..., Any]") -> list[str]:
-    """The cases in which a kernel's CUDA backend is further from the truth than it may be."""
+    """Return the names of the cases in which a kernel's CUDA backend exceeds the tolerance."""
     return [case.name for case in made.cases() if not agrees(made, case)]
 
 
 def agrees(made: "Kernel[..., Any]", case: Case) -> bool:
-    """Whether the backend and the truth agree on a case."""
+    """Return whether the CUDA backend and the reference agree on a case, within the kernel's `atol`."""
     named = zip(signature(made.truth).parameters, case.args, strict=False)
     there = [DeviceArray.of(value) if isinstance(value, np.ndarray) and name not in ON_HOST else value for name, value in named]
     found = made.backends["cuda"](*there, **case.options)
@@ -30,7 +30,7 @@ def agrees(made: "Kernel[..., Any]", case: Case) -> bool:
 
 
 def main() -> int:
-    """Print a line a kernel; 0 where all agree."""
+    """Print one line for each kernel and return the exit status: 0 when all agree."""
     if problem := cuda.problem():
         sys.stdout.write(f"{problem}\n")
         return 1

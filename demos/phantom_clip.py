@@ -1,4 +1,4 @@
-"""Write a clip of the made-up probe, bare: what the benchmarks at 720p read.
+"""Write a clip of the synthetic phantom, without an overlay, as input of the 720p benchmarks.
 
 python demos/phantom_clip.py OUT.mp4 ["synthetic:vessel?height=720&width=1280&frames=150&fps=30&seed=1"]
 """
@@ -14,7 +14,7 @@ SOURCE = "synthetic:vessel?height=720&width=1280&frames=150&fps=30&seed=1"
 
 
 def write(out: str, uri: str) -> None:
-    """Code the source's frames as H.264, grey in yuv420p."""
+    """Encode the source's gray frames as H.264 in yuv420p."""
     with closing(open_source(uri)) as source, av.open(out, "w", metadata_errors="replace") as container:
         stream = container.add_stream("libx264", rate=round(source.info.fps), options={"crf": "20", "preset": "veryfast"})
         stream.height, stream.width, stream.pix_fmt = source.info.height, source.info.width, "yuv420p"

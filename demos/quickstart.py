@@ -1,4 +1,4 @@
-"""The first five minutes with rtseg: segment a clip, look at what was measured, and see what the memory is good for.
+"""Segment a clip, write the overlay, and print areas, latencies and the memory's state: a first script with rtseg.
 
 python demos/quickstart.py [OUT.mp4]
 """
@@ -10,7 +10,7 @@ import rtseg
 
 
 def main(out: str = "overlay.mp4") -> None:
-    """Segment the bundled clip, write the overlay, and print what was found."""
+    """Segment the bundled clip, write the overlay to `out`, and print the results."""
     engine = rtseg.load_engine("carotid-int8")  # a shipped model's name, or an .onnx file
     source = rtseg.open_source("clip:carotid")  # a file, a folder, a camera, a stream, synthetic:
     session = rtseg.Session(engine, spacing_mm=source.info.spacing_mm)

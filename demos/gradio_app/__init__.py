@@ -1,4 +1,4 @@
-"""`rtseg demo`: a page in the browser to see rtseg live, to run it on a recording, and to measure it."""
+"""Serve the browser page of `rtseg demo`, which shows rtseg live, segments a recording, and runs a benchmark."""
 
 from rtseg.errors import MissingExtra
 

@@ -1,7 +1,7 @@
-"""The events of the page: what a request to Gradio may hold, checked before Gradio sees it.
+"""Validate the page's events before Gradio receives them.
 
 Gradio opens and copies every file that a value names, for any component, and checks the path only after `Blocks.launch`.
-So no nested value is passed on: only text, numbers, booleans and null reach Gradio, and the demo takes no file from an event.
+So no nested value is passed on: only text, numbers, booleans and null reach Gradio. The demo takes no file from an event.
 """
 
 import json
@@ -17,11 +17,11 @@ _SESSION = re.compile(r"[A-Za-z0-9]{1,64}")
 
 
 class EventRefused(ConfigError):
-    """An event holds what no control of the page sends."""
+    """Signals that an event contains values that no control of the page sends."""
 
 
 def check_event(body: bytes) -> bytes:
-    """Return the event anew, with nothing but the session, the function and its plain values. Raises EventRefused."""
+    """Return the event rebuilt from its session, its function and its plain values only. Raises EventRefused."""
     try:
         event = json.loads(body, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -50,7 +50,7 @@ def _is_plain(value: Any) -> bool:
 
 
 def _index(value: Any) -> int | None:
-    """Return a number of the page's list. Raises EventRefused."""
+    """Return the value if it is None or a valid function index. Raises EventRefused."""
     if value is None or (type(value) is int and 0 <= value < 1 << 31):
         return value
     raise EventRefused("this event names no function of the page: reload it")

@@ -1,4 +1,4 @@
-"""The server's own folder for visitors' files, and the removal of folders that a killed server left behind."""
+"""Create the server's folder for visitors' files, and remove the folders left behind by killed servers."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rtseg.errors import SinkError
 
-if sys.platform != "win32":  # which has no flock: an abandoned folder stays there until the system clears its temporary files
+if sys.platform != "win32":  # Windows has no flock: an abandoned folder stays until the system clears its temporary files
     import fcntl
 
 _PREFIX = "rtseg-demo-server-"
@@ -18,9 +18,9 @@ _LOCK = ".lock"
 
 
 class ServerFolder:
-    """A private folder (0700) that stays locked while this server runs; construction removes abandoned ones.
+    """Creates a private folder (0700), locked while this server runs; construction removes abandoned ones.
 
-    parent: where to create it; the system's temporary folder by default. Raises SinkError.
+    parent: the folder in which to create it; the system's temporary folder by default. Raises SinkError.
     """
 
     def __init__(self, parent: Path | None = None) -> None:
@@ -46,7 +46,7 @@ class ServerFolder:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Remove the folders of this user's servers that no longer run: those whose lock can be taken."""
+    """Remove the folders of this user's dead servers, recognized by a lock that is free."""
     if sys.platform == "win32":
         return
     for path in parent.glob(f"{_PREFIX}*"):
@@ -60,7 +60,7 @@ def remove_abandoned(parent: Path) -> None:
 
 
 def _open_lock(path: Path) -> int | None:
-    """Open the lock of a folder, if folder and lock are private and this user's own; no link is followed."""
+    """Open a folder's lock file without following links; None unless both are private and owned by this user."""
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
@@ -71,7 +71,7 @@ def _open_lock(path: Path) -> int | None:
             return lock
         os.close(lock)
     except OSError:
-        pass  # it is being made, or it is none of ours
+        pass  # the folder is being created, or is not one of a server
     finally:
         os.close(folder)
     return None
@@ -82,7 +82,7 @@ def _is_private(told: os.stat_result, is_kind: Callable[[int], bool]) -> bool:
 
 
 def _try_lock(file: int) -> bool:
-    """Lock a file without blocking; return whether it is locked now."""
+    """Lock a file without blocking and return whether that succeeded; always True on Windows."""
     if sys.platform == "win32":
         return True
     try:

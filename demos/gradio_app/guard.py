@@ -1,4 +1,4 @@
-"""Who may ask the demo's server, and for how much: checked before anything else sees a request."""
+"""Control the access to the demo's server: check origin, password, route and limits before any other code runs."""
 
 import asyncio
 import base64
@@ -22,11 +22,11 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PARTY = "x-rtseg-party"  # the header by which the gate says who asks; what a client says there is dropped
-MOST_REQUESTS = 128  # of one party at one time
+PARTY = "x-rtseg-party"  # header in which `AccessControl` passes the client's identity on; a client's own value is removed
+MOST_REQUESTS = 128  # concurrent requests of one client
 
-_MOST_BODY = 1 << 19  # bytes of a request that is no upload: one picture of the browser's camera
-_ROUTES = re.compile(  # all that can be asked for; Gradio has many more, which serve files, fetch addresses, run commands
+_MOST_BODY = 1 << 19  # bytes of a request other than an upload: one image of the browser's camera
+_ROUTES = re.compile(  # the allowed paths; Gradio has many more, which serve files, fetch addresses, run commands
     r"/|/config/?|/theme\.css|/manifest\.json|/favicon\.ico"
     r"|/gradio_api/(info/?|startup-events|app_id|theme\.css|heartbeat/\w+|queue/data|queue/join|run/predict)"
     r"|/(assets|static|svelte|rtseg)(/[\w@~+-][\w@~+.-]*)+"
@@ -36,9 +36,9 @@ _ROUTES = re.compile(  # all that can be asked for; Gradio has many more, which 
 
 
 class Gate:
-    """Passes on to `app` what comes by a name of ours, from our own page, with a known password, and is not too much.
+    """Passes to `app` only requests with a valid host, origin, account, path and size.
 
-    accounts: "NAME:PASSWORD"; none: everybody. Raises ConfigError.
+    accounts: each "NAME:PASSWORD"; without any, no password is required. Raises ConfigError.
     """
 
     def __init__(self, app: App, accounts: Sequence[str] = ()) -> None:
@@ -48,7 +48,7 @@ class Gate:
         self._open: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or pass on."""
+        """Reject a request with an error status, or pass it on."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
@@ -60,7 +60,7 @@ class Gate:
             await _refuse(send, *refusal)
 
     async def _count(self, scope: Scope, receive: Receive, send: Send, party: str) -> None:
-        """Pass on, unless the party has too many requests open."""
+        """Pass a request on, unless the client has too many open ones."""
         if self._open[party] >= MOST_REQUESTS:
             await _refuse(send, 429, f"more than {MOST_REQUESTS} requests at one time: wait for the others to end")
             return
@@ -69,7 +69,7 @@ class Gate:
             await self._pass_on(scope, receive, send, party)
         finally:
             self._open[party] -= 1
-            self._open += Counter()  # drops those of zero
+            self._open += Counter()  # removes the zero counts
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, party: str) -> None:
         headers = [(name, value) for name, value in scope["headers"] if name.lower() != PARTY.encode()]
@@ -87,7 +87,7 @@ class Gate:
         await self._app({**scope, "headers": headers}, limited, send)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
-        """Status and text, where a request is not to be answered."""
+        """Return the status and text with which to reject a request; None for an allowed one."""
         host, origin = headers.get("host", ""), headers.get("origin")
         if scope["type"] != "http" or not is_ours(host):
             return 403, "this server is not asked by that name: use its address"
@@ -103,7 +103,7 @@ class Gate:
         return None
 
     def _knows(self, authorization: str) -> bool:
-        """Whether the account is one of ours; every account is compared, so that time tells nothing."""
+        """Return whether the account is valid; every account is compared, in constant time."""
         given = _credentials(authorization)
         known = [secrets.compare_digest(given, account) for account in self._accounts]
         return any(known)
@@ -113,18 +113,18 @@ _BODY_HEADERS = (b"content-length", b"content-type", b"transfer-encoding", b"con
 
 
 def check_host(host: str, accounts: Sequence[str]) -> None:
-    """Refuse to serve the network without a password. Raises ConfigError."""
+    """Raise ConfigError for a host that is reachable from the network without a password."""
     if not is_loopback(host) and not accounts:
         raise ConfigError(f"{host} can be reached from the network: give --auth NAME:PASSWORD, or serve 127.0.0.1")
 
 
 def party_name(header: str | None) -> str:
-    """Return who asks, by the header that the gate has set; "" without one."""
+    """Return the client's identity from the header that `AccessControl` has set; "" without one."""
     return bytes.fromhex(header).decode("utf-8") if header else ""
 
 
 def _party(scope: Scope, headers: dict[str, str]) -> str:
-    """Return what a visitor cannot multiply cheaply: his account and his address, of IPv6 the network (/64)."""
+    """Return the client's identity: its account and its address (for IPv6 the /64 network), which are costly to multiply."""
     name = _credentials(headers.get("authorization", "")).partition(b":")[0].decode("utf-8", "replace")
     try:
         address: Any = ipaddress.ip_address((scope.get("client") or ("",))[0])
@@ -135,7 +135,7 @@ def _party(scope: Scope, headers: dict[str, str]) -> str:
 
 
 def _credentials(authorization: str) -> bytes:
-    """Return NAME:PASSWORD of a header; nothing where it holds none."""
+    """Return NAME:PASSWORD of a basic authorization header; b"" when it holds none."""
     scheme, _, coded = authorization.partition(" ")
     try:
         return base64.b64decode(coded, validate=True) if scheme.lower() == "basic" else b""
@@ -144,12 +144,12 @@ def _credentials(authorization: str) -> bytes:
 
 
 def _most(path: str) -> int:
-    """Bytes that a request to a path may bring."""
+    """Return the maximum number of bytes in the body of a request to a path."""
     return MOST_EVENT if path in EVENTS else MOST_BYTES if path.endswith("/upload") else _MOST_BODY
 
 
 def _limited(receive: Receive, most: int) -> Receive:
-    """Receive until it is too much, or too slow: then the other end is reported as gone."""
+    """Wrap `receive`: a body that exceeds `most` bytes, or is too slow, is reported as a disconnect."""
     taken, is_over = 0, False
 
     async def next_message() -> Message:
@@ -166,7 +166,7 @@ def _limited(receive: Receive, most: int) -> Receive:
 
 
 async def _read(receive: Receive) -> bytes:
-    """Read a whole body. Raises EventRefused where it was cut."""
+    """Read a whole body. Raises EventRefused when it was cut off."""
     body = bytearray()
     while True:
         message = await receive()
@@ -178,7 +178,7 @@ async def _read(receive: Receive) -> bytes:
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:
-    """Give a body that was read already, then go on to receive."""
+    """Wrap `receive`: the first message is a body that was read already."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def next_message() -> Message:

@@ -1,4 +1,4 @@
-"""One visitor's live stream: it runs in a thread of its own, and everything about it may be changed while it runs."""
+"""Play one visitor's live stream in a thread of its own; its settings may change while it runs."""
 
 import logging
 import threading
@@ -22,13 +22,13 @@ _log = logging.getLogger(__name__)
 
 
 class Shown:
-    """A sink that hands results to a screen which outlives the stream."""
+    """Passes results to a screen that outlives the stream."""
 
     def __init__(self, screen: Screen) -> None:
         self._screen = screen
 
     def open(self, info: StreamInfo) -> None:
-        """Begin to count anew."""
+        """Reset the screen's statistics."""
         self._screen.begin(info)
 
     def write(self, result: Result) -> None:
@@ -36,13 +36,13 @@ class Shown:
         self._screen.write(result)
 
     def close(self) -> None:
-        """Nothing: the last picture stays."""
+        """Do nothing: the last image stays."""
 
 
 class Live:
     """Plays one source at a time through one network at a time; every method may be called from any thread.
 
-    screen: where the stream is to be seen, from construction to `close`.
+    `screen` shows the stream, from construction to `close`.
     """
 
     def __init__(self) -> None:
@@ -55,28 +55,28 @@ class Live:
         self._resumed.set()
         self._thread: threading.Thread | None = None
         self._source: Source | None = None
-        self._network: Network | None = None  # that runs, and that is to run from the next frame on
-        self._next: Network | None = None
+        self._network: Network | None = None  # in use
+        self._next: Network | None = None  # to be used from the next frame on
         self._second: SecondOpinion | None = None
         self._closed = False
 
     @property
     def source(self) -> Source | None:
-        """What plays, for faults and the browser's camera."""
+        """Return the source in use, for faults and the browser's camera."""
         return self._source
 
     @property
     def running(self) -> bool:
-        """Whether a stream plays, or is paused."""
+        """Return True while a stream plays or is paused."""
         return self._thread is not None and self._thread.is_alive()
 
     @property
     def paused(self) -> bool:
-        """Whether the picture stands still at the visitor's wish."""
+        """Return True while the visitor has paused the stream."""
         return not self._resumed.is_set()
 
     def start(self, open_source: Callable[[], Source], settings: Settings) -> None:
-        """Play another source. Raises SourceError after `close`, and what opening the source, or loading the model, raises."""
+        """Play another source. Raises SourceError after `close`, and the errors of opening the source and loading the model."""
         with self._asking:
             if self._closed:
                 raise SourceError("this page was closed by the server: reload it")
@@ -89,7 +89,7 @@ class Live:
                 raise
 
     def apply(self, settings: Settings) -> None:
-        """Let other settings act from the next frame on. Raises ModelError or MissingExtra, and then all stays as it was."""
+        """Apply other settings from the next frame on. Raises ModelError or MissingExtra, and then changes nothing."""
         with self._asking:
             before = self.settings
             if not self.running or self._network is None or self._source is None:
@@ -104,7 +104,7 @@ class Live:
             self.screen.redraw()
 
     def pause(self) -> bool:
-        """Let the picture stand still, or go on; whether it stands now."""
+        """Pause or resume the stream; return whether it is paused now."""
         with self._asking:
             if self._resumed.is_set() and self.running:
                 self._resumed.clear()
@@ -113,14 +113,14 @@ class Live:
             return self.paused
 
     def reset(self) -> None:
-        """Forget the frames before."""
+        """Reset the temporal memory of every network."""
         with self._asking:
             for network in (self._network, self._next, self._second):
                 if network is not None:
                     network.session.reset("the visitor asked for it")
 
     def stop(self) -> None:
-        """End the stream; the last picture stays."""
+        """End the stream; the last image stays."""
         with self._asking:
             self._stop()
             self.message = "stopped"
@@ -133,10 +133,10 @@ class Live:
             self.screen.close()
 
     def snapshot(self) -> dict[str, Any]:
-        """The figures of the stream, and what there is to say about it."""
-        message = "paused: the space bar goes on" if self.paused else self.message or _trouble(self._source)
+        """Return the stream's statistics as plain values, with its state and a message."""
+        message = "paused: press the space bar to resume" if self.paused else self.message or _trouble(self._source)
         told = self.screen.snapshot() | {"message": message, "running": self.running, "paused": self.paused}
-        return told if self.running and not self.paused else told | {"age_ms": None}  # a picture that stands has no age
+        return told if self.running and not self.paused else told | {"age_ms": None}  # a still image has no age
 
     def _begin(self, source: Source, settings: Settings) -> None:
         try:
@@ -165,12 +165,12 @@ class Live:
             self.message = "the recording is over" if self.screen.figures.snapshot()["frames"] else "the source gave no frame"
         except RtsegError as error:
             self.message = str(error)
-        except Exception:  # noqa: BLE001  a thread's last resort: it is logged, and the page says so
+        except Exception:  # noqa: BLE001  logged and shown on the page: the thread has no caller
             _log.exception("a stream of the demo broke")
             self.message = "something broke in rtseg itself: its log tells what"
 
     def _take_over(self, pipeline: Pipeline) -> None:
-        """Let another network run from the next frame on."""
+        """Switch to the queued network, if any, and close the previous one."""
         with self._swapping:
             coming, self._next = self._next, None
             if coming is not None and self._network is not None:
@@ -179,14 +179,14 @@ class Live:
                 self._network = coming
 
     def _change(self, network: Network) -> None:
-        """Ask for another network; one that waited in vain is given back."""
+        """Queue another network for the next frame, and close one that was queued before."""
         with self._swapping:
             waiting, self._next = self._next, network
             if waiting is not None:
                 waiting.engine.close()
 
     def _dress(self, settings: Settings, before: Settings | None, info: StreamInfo) -> None:
-        """Draw as the settings say."""
+        """Set the screen's painter by the settings."""
         with self._second_model(settings, before, info) as second:
             overlay = settings.overlay()
             if second:
@@ -202,7 +202,7 @@ class Live:
 
     @contextmanager
     def _second_model(self, settings: Settings, before: Settings | None, info: StreamInfo) -> Iterator[SecondOpinion | None]:
-        """The second model, where one is wanted; the one before is given back after the screen no longer draws by it."""
+        """Yield the second model, or None; the previous one is closed after the block, when the screen no longer uses it."""
         had, self._second = self._second, self._wanted_second(settings, before, info)
         yield self._second
         if had is not None and had is not self._second:
@@ -238,7 +238,7 @@ class Live:
 
 
 def _trouble(source: Source | None) -> str:
-    """What a source that reconnects has to say, unless all is well."""
+    """Return the state and the last error of a reconnecting source; "" when it is connected, or of another kind."""
     if not isinstance(source, Reconnecting) or source.state is LinkState.LIVE:
         return ""
     lost = [event.reason for event in list(source.events) if event.reason]
@@ -246,7 +246,7 @@ def _trouble(source: Source | None) -> str:
 
 
 def fed(source: Source | None, kind: type[Any]) -> Any:
-    """The source that plays, where it is of a kind. Raises SourceError."""
+    """Return the source if it is of the given class. Raises SourceError."""
     if not isinstance(source, kind):
         raise SourceError("this is not what plays now: choose another source, and press start")
     return source

@@ -1,4 +1,4 @@
-"""A short benchmark for a visitor: the report of `rtseg bench --quick`, made while he waits."""
+"""Run a short benchmark for a visitor, with the report of `rtseg bench --quick`."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -16,7 +16,7 @@ LENGTHS = {"quick (some 10 s)": 100, "longer (about a minute)": 800}
 
 
 def measure(source: str, settings: Settings, length: str, folder: Path, progress: Callable[[str], None]) -> None:
-    """Write the report into `folder`. Raises ConfigError for what is not on offer."""
+    """Run a benchmark and write its report into `folder`. Raises ConfigError for a source or length not in the lists."""
     if source not in SOURCES or length not in LENGTHS:
         raise ConfigError("this benchmark is not on offer: choose one of the page's own")
     frames = LENGTHS[length]

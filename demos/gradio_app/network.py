@@ -1,4 +1,4 @@
-"""A network that a visitor chose, ready to take the next frame."""
+"""Load and warm up a model that a visitor has chosen."""
 
 from rtseg.demos.gradio_app.settings import Settings
 from rtseg.engines.base import Engine
@@ -8,7 +8,7 @@ from rtseg.session.session import Session
 
 
 class Network:
-    """An engine and the session that runs on it."""
+    """Holds an engine and the session that runs on it. Raises ModelError, MissingExtra."""
 
     def __init__(self, model: str, settings: Settings, info: StreamInfo) -> None:
         self.engine: Engine = load_engine(model, settings.engine)

@@ -1,4 +1,4 @@
-// The keyboard, the browser's own camera, uploads, and a word of goodbye when the tab is closed.
+// Keyboard shortcuts, the browser's camera, uploads, and a message to the server when the tab is closed.
 (() => {
   "use strict";
   const HEIGHT = 480, WIDTH = 640, PERIOD_MS = 40;
@@ -33,7 +33,7 @@
     return pixels;
   }
 
-  // One picture after another, and never two at once: what the server has no time for is not even sent.
+  // Sends one image at a time: while the server is busy, newer images are not sent.
   async function send(running) {
     const video = document.createElement("video"), canvas = document.createElement("canvas");
     video.srcObject = running.stream;
@@ -67,7 +67,7 @@
     send(camera);
   };
 
-  // A file goes to the server's own route, and no event ever names it.
+  // Uploads a file to the demo's own route; no Gradio event names it.
   function upload(input) {
     const [file] = input.files, label = input.closest("label"), status = label.nextElementSibling, request = new XMLHttpRequest();
     input.value = "";

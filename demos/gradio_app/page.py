@@ -1,4 +1,4 @@
-"""The page: what can be set stands here, in Gradio; the picture and its figures come by ways of their own."""
+"""Build the page's controls in Gradio; the image and its statistics have routes of their own."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ from rtseg.overlay import NOTICE
 from rtseg.session.speckle import FILTERS
 
 _TITLE = f'<h1>rtseg</h1><span class="notice">{NOTICE}</span>'
-_KEYS = "Space pauses, R resets, O hides the overlay, M takes the memory away"
+_KEYS = "Space pauses, R resets, O hides the overlay, M turns the memory off"
 _HEAD = (
     '<link rel="stylesheet" href="rtseg/live.css"><link rel="stylesheet" href="rtseg/page.css">'
     '<script type="module" src="rtseg/live.js"></script><script src="rtseg/page.js" defer></script>'
@@ -38,30 +38,30 @@ def mount(app: FastAPI, visitors: Visitors, sources: Sources) -> FastAPI:
     quiet = {"docs_url": None, "redoc_url": None, "openapi_url": None}
     shown = {"head": _HEAD, "theme": theme, "footer_links": [], "run_history": False, "show_error": True}
     mounted: FastAPI = gr.mount_gradio_app(app, page, "/", app_kwargs=quiet, **shown)
-    # A second check behind the gate's: Gradio checks the paths that values name only where this is set.
+    # A second check behind `AccessControl`: Gradio checks the paths in values only when this is set.
     page.has_launched = True
-    page.max_threads = max(40, visitors.most * (MOST_CLICKS + 2))  # one visitor's blocked clicks leave threads to others
+    page.max_threads = max(40, visitors.most * (MOST_CLICKS + 2))  # one visitor's blocked clicks must not use up all threads
     return mounted
 
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """What rtseg raises on purpose is shown on the page."""
+    """Show an RtsegError on the page."""
     try:
         yield
     except RtsegError as error:
-        raise gr.Error(escape(str(error), quote=False), print_exception=False) from error  # it shows HTML
+        raise gr.Error(escape(str(error), quote=False), print_exception=False) from error  # Gradio renders HTML
 
 
 class Page:
-    """The three tabs and what their controls do; each visitor's token comes back with every click."""
+    """Builds the three tabs and handles the events of their controls; every event carries the visitor's token."""
 
     def __init__(self, visitors: Visitors, sources: Sources) -> None:
         self._visitors, self._sources = visitors, sources
         self._waiting: list[gr.Button] = []
 
     def blocks(self) -> gr.Blocks:
-        """The page, built."""
+        """Build the page."""
         blocks = gr.Blocks(title="rtseg", analytics_enabled=False, fill_width=True)
         with blocks:
             self._token = gr.State("")
@@ -100,7 +100,7 @@ class Page:
         return view
 
     def _source_controls(self) -> tuple[gr.Dropdown, gr.Textbox, gr.Button]:
-        """What is played, and the probe's faults where it is the probe."""
+        """Build the choice of a source, its address, the upload, and the buttons for the probe's faults."""
         titles = self._sources.titles
         source = gr.Dropdown(titles, value=titles[0], label="source", elem_id="rtseg-source")
         address = gr.Textbox(label="address", placeholder="rtsp://camera.local/stream", visible=False)
@@ -120,7 +120,7 @@ class Page:
         return source, address, upload
 
     def _controls(self) -> "list[Any]":
-        """In the order of Settings."""
+        """Build the controls of the settings, in the order of the fields of `DemoSettings`."""
         usual = Settings()
         with gr.Row():
             model = gr.Dropdown(models(), value=usual.model, label="model", min_width=120)
@@ -133,16 +133,15 @@ class Page:
         smoothing = gr.Slider(0, 0.95, usual.smoothing, step=0.05, label="smoothing", buttons=[])
         speckle = gr.Dropdown([NO_FILTER, *FILTERS], value=usual.speckle, label="speckle filter")
         masks = gr.Checkbox(usual.masks, label="overlay", elem_id="rtseg-masks")
-        memory = gr.Checkbox(usual.memory, label="memory of the frames before", elem_id="rtseg-memory")
-        sector = gr.Checkbox(usual.sector, label="crop to the sector, hide what is around it")
+        memory = gr.Checkbox(usual.memory, label="temporal memory", elem_id="rtseg-memory")
+        sector = gr.Checkbox(usual.sector, label="crop to the sector, redact its surroundings")
         return [model, engine, opacity, contour, threshold, smoothing, speckle, sector, memory, masks, look, second]
 
     def _recording_tab(self) -> None:
         with gr.Row(equal_height=False):
             with gr.Column(scale=0, min_width=300):
-                gr.HTML(
-                    f'<span class="quiet">{KINDS}, at most {MOST_BYTES >> 20} MB; it is deleted when this page is closed</span>'
-                )
+                limit = f"at most {MOST_BYTES >> 20} MB"
+                gr.HTML(f'<span class="quiet">{KINDS}, {limit}; it is deleted when this page is closed</span>')
                 upload = upload_button("Upload a recording", "rtseg-uploaded-recording")
                 chosen = gr.Textbox("the bundled clip", label="recording", interactive=False)
                 model = gr.Dropdown(models(), value=Settings().model, label="model")
@@ -161,13 +160,13 @@ class Page:
                 length = gr.Radio(list(LENGTHS), value=next(iter(LENGTHS)), label="length")
                 begin = self._button("Measure", main=True)
                 gr.HTML(
-                    '<span class="quiet">Whatever else this machine does is in the figures: stop the live stream first.</span>'
+                    '<span class="quiet">Other work on this machine distorts the results: stop the live stream first.</span>'
                 )
             outcome = gr.HTML(elem_id="rtseg-report", elem_classes="rtseg-grow", min_height=400)
         self._on(begin.click, self._measure, [source, model, engine, length], [outcome], queue=True)
 
     def _button(self, title: str, *, main: bool = False) -> gr.Button:
-        """A button that can be pressed once the page knows its visitor: before that, a click would be lost."""
+        """Build a button that is disabled until the page has its visitor's token; an earlier click would be lost."""
         name = f"rtseg-{title.lower()}"
         button = gr.Button(title, variant="primary" if main else "secondary", elem_id=name, min_width=60, interactive=False)
         self._waiting.append(button)
@@ -183,13 +182,13 @@ class Page:
         queue: bool = False,
         trigger_mode: str | None = None,
     ) -> Any:
-        """Let an event call `do` with the visitor's token before its inputs; none of them is an API for others."""
+        """Bind an event to `do`, with the visitor's token before the inputs; it is not exposed as an API."""
         hidden = "full" if queue else "hidden"
         more = {"queue": queue, "trigger_mode": trigger_mode, "show_progress": hidden, "concurrency_limit": None}
         return event(do, [self._token, *(inputs or [])], outputs, api_visibility="private", **more)
 
     def _welcome(self, request: gr.Request | None = None) -> tuple[Any, ...]:
-        """The visitor's token, his view, and whether each button can be pressed."""
+        """Admit a visitor; return the token, the view's HTML and an update for each button."""
         party = party_name(request.headers.get(PARTY)) if request else ""
         page = (request.session_hash if request else None) or ""
         try:
@@ -201,7 +200,7 @@ class Page:
 
     @contextmanager
     def _click(self, token: str) -> Iterator[Visitor]:
-        """The visitor of a click, which is acted on; what goes wrong is shown on the page."""
+        """Yield the visitor of a click; errors are shown on the page."""
         with _told():
             visitor = self._visitors.find(token)
             with visitor.click():
@@ -222,7 +221,7 @@ class Page:
 
     def _pause(self, token: str) -> Any:
         with self._click(token) as visitor:
-            return gr.update(value="Go on" if visitor.live.pause() else "Pause")
+            return gr.update(value="Resume" if visitor.live.pause() else "Pause")
 
     def _reset(self, token: str) -> None:
         with self._click(token) as visitor:

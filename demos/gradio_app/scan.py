@@ -1,4 +1,4 @@
-"""A recording from its first frame to its last: the overlay as a clip, the masks, the measurements, and what to tell of it."""
+"""Segment a whole recording, and write the overlay as a clip, the masks, the measurements and a summary."""
 
 import csv
 import shutil
@@ -27,55 +27,55 @@ from rtseg.sinks.video.sink import VideoSink
 from rtseg.sources import open_source
 from rtseg.text.safe_text import safe_text
 
-MOST_FRAMES, MOST_S = 10_000, 600.0  # of a recording that a visitor brings
+MOST_FRAMES, MOST_S = 10_000, 600.0  # limits of a visitor's recording: frames, and seconds of work
 OVERLAY, MASKS, CSV, JSON = "overlay.mp4", "masks.zip", "measurements.csv", "measurements.jsonl"
 
 _BEST = 3
-_APART_S = 0.5  # between two of the best frames: neighbours look alike
+_APART_S = 0.5  # minimum time between two of the best frames, since neighbors look alike
 _COLUMNS = (
     *("frame", "seconds", "life", "reason", "class", "confidence"),
     *("area_px", "area_mm2", "diameter_px", "diameter_mm", "row", "column"),
 )
 
-Progress = Callable[[int, int | None], None]  # frames done, and of how many
+Progress = Callable[[int, int | None], None]  # frames done, total if known
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What is kept of a frame."""
+    """Holds the measurements of one frame."""
 
     index: int
-    seconds: float
+    seconds: float  # since the first frame, by the nominal rate
     life: Life
-    reason: str
-    measurements: tuple[Measurement, ...]
+    reason: str  # the session's reason for `life`, or ""
+    measurements: tuple[Measurement, ...]  # one for each class
 
     @property
     def confidence(self) -> float:
-        """Of the surest class; 0 where nothing was found."""
+        """Return the highest confidence of any class; 0 when nothing was found."""
         return max((measured.confidence for measured in self.measurements), default=0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A frame worth looking at, drawn; picture: (H, W, 3) RGB."""
+    """Holds the drawing of a frame of high confidence."""
 
     row: Row
-    picture: Image
+    picture: Image  # (H, W, 3) uint8 RGB
 
 
 @dataclass(slots=True)
 class Scan:
-    """What came of a recording. cut_short: why it was not followed to its end, or nothing."""
+    """Holds the results of a segmented recording."""
 
     model: str
-    fps: float
-    rows: list[Row] = field(default_factory=list)
-    best: list[Still] = field(default_factory=list)
-    cut_short: str = ""
+    fps: float  # the source's nominal rate
+    rows: list[Row] = field(default_factory=list)  # one for each frame
+    best: list[Still] = field(default_factory=list)  # the frames of highest confidence, in order of time
+    cut_short: str = ""  # reason why the recording was not segmented to its end, or ""
 
     def add(self, result: Result, overlay: Overlay) -> None:
-        """Take the next frame."""
+        """Add the next frame's result."""
         segmentation = result.segmentation
         seconds = result.frame.index / self.fps
         row = Row(result.frame.index, seconds, segmentation.life, segmentation.reason, measure(segmentation))
@@ -84,7 +84,7 @@ class Scan:
             self._keep(Still(row, overlay.draw(result)))
 
     def _is_good(self, row: Row) -> bool:
-        """Whether a frame is surer than one of the best, or than its neighbour among them."""
+        """Return whether a frame's confidence exceeds that of its near best frames, or else of any best frame."""
         if row.life is Life.HELD or not row.confidence:
             return False
         near = [still.row.confidence for still in self.best if abs(still.row.seconds - row.seconds) < _APART_S]
@@ -99,7 +99,7 @@ class Scan:
 
 
 def follow(path: Path, settings: Settings, folder: Path, progress: Progress, leaving: threading.Event) -> Scan:
-    """Segment a recording into `folder`. Raises SourceError, ModelError; SourceError too where `leaving` is set on the way."""
+    """Segment a recording and write the results into `folder`. Raises ModelError, SourceError; also when `leaving` is set."""
     with closing(load_engine(settings.model, settings.engine)) as engine:
         source = open_source(str(path))
         session = Session(engine, spacing_mm=source.info.spacing_mm)
@@ -130,7 +130,7 @@ def _follow(pipeline: Pipeline, scan: Scan, overlay: Overlay, progress: Progress
 
 
 def _write_csv(path: Path, rows: list[Row]) -> None:
-    """A line for each class of each frame."""
+    """Write one line for each class of each frame."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(_COLUMNS)
@@ -152,12 +152,12 @@ def _line(row: Row, measured: Measurement) -> tuple[object, ...]:
 
 
 def _cell(text: str) -> str:
-    """A word for a table: a spreadsheet takes one that begins like a formula for a formula."""
+    """Return a table cell that a spreadsheet does not execute: text that begins like a formula gets an apostrophe."""
     text = safe_text(text)
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
 def as_png(picture: Image) -> bytes:
-    """A picture (H, W, 3) RGB as a file."""
+    """Encode an image (H, W, 3) uint8 RGB as PNG."""
     _, coded = cv2.imencode(".png", cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2BGR))
     return coded.tobytes()

@@ -1,4 +1,4 @@
-"""The demo's web server: Gradio's page, and beside it each visitor's video, figures and files."""
+"""Serve Gradio's page, and each visitor's video, statistics and files."""
 
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -34,15 +34,15 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "C
 
 
 class Routes:
-    """What a visitor's page asks for beside Gradio's own; each address holds the visitor's secret."""
+    """Serves the demo's own routes, beside Gradio's; each path contains the visitor's secret token."""
 
     def __init__(self, visitors: Visitors) -> None:
         self._visitors = visitors
-        # Threads of their own, so that neither viewers nor uploads take those by which every other request is answered.
+        # Separate limits, so that neither viewers nor uploads use up the threads of the other requests.
         self._viewing, self._receiving = CapacityLimiter(visitors.most * MOST_VIEWS), CapacityLimiter(visitors.most + 1)
 
     def add_to(self, app: FastAPI) -> None:
-        """Let an application answer them."""
+        """Add the routes to an application."""
         app.add_api_route("/rtseg/{name}", self.asset, methods=["GET"], response_class=Response)
         app.add_api_route("/live/{token}/video", self.video, methods=["GET"], response_class=Response)
         app.add_api_route("/live/{token}/figures", self.figures, methods=["GET"], response_class=Response)
@@ -52,7 +52,7 @@ class Routes:
         app.add_api_route("/live/{token}/files/{name}", self.file, methods=["GET"], response_class=Response)
 
     def asset(self, name: str) -> Response:
-        """The page's own scripts and styles."""
+        """Serve the page's scripts and styles."""
         if name in ASSETS:
             return Response(page(name), media_type=ASSETS[name], headers=_HEADERS)
         if name in _OWN:
@@ -60,7 +60,7 @@ class Routes:
         return PlainTextResponse("there is nothing here", 404)
 
     async def video(self, token: str, room: str = "") -> Response:
-        """The overlay as MJPEG; room: WIDTHxHEIGHT that the page has for it."""
+        """Serve the overlay as MJPEG; room: the page's viewport, WIDTHxHEIGHT. Raises ViewerRefused."""
         visitor, fit = self._visitors.find(token), parse_room(room)
         if visitor.live.screen.broadcast.viewers >= MOST_VIEWS:
             raise ViewerRefused(f"{MOST_VIEWS} watch this page's stream already: close one of them")
@@ -68,17 +68,17 @@ class Routes:
         return StreamingResponse(pictures, media_type=CONTENT_TYPE, headers=_HEADERS)
 
     def figures(self, token: str) -> Response:
-        """The figures as JSON."""
+        """Serve the statistics as JSON."""
         return JSONResponse(self._visitors.find(token).live.snapshot(), headers=_HEADERS)
 
     async def camera(self, token: str, request: Request) -> Response:
-        """One picture of the browser's own camera."""
+        """Receive one image of the browser's camera."""
         live = self._visitors.find(token).live
         fed(live.source, Webcam).push(await request.body())
         return Response(status_code=204)
 
     async def upload(self, token: str, request: Request) -> Response:
-        """A recording or a still for this visitor: the body is the file, and no name of it is read."""
+        """Receive a recording or a still of this visitor; the body is the file, and no file name is read."""
         visitor = self._visitors.find(token)
         if not has_room(visitor.folder):
             raise UploadRefused("the server's disk is almost full: tell who runs it")
@@ -86,18 +86,18 @@ class Routes:
             try:
                 visitor.upload = await receive_upload(request.stream(), visitor.folder, allowed, self._receiving)
             except UploadRefused:
-                raise  # it is an OSError too
+                raise  # UploadRefused is also an OSError
             except (ClientDisconnect, OSError) as error:
                 raise UploadRefused("the upload was cut, or its page was closed: try again") from error
         return Response(status_code=204)
 
     def close(self, token: str) -> Response:
-        """The page was closed."""
+        """Remove the visitor, whose page was closed."""
         self._visitors.leave(token)
         return Response(status_code=204)
 
     def file(self, token: str, name: str) -> Response:
-        """A file that was made for this visitor, by a name of ours."""
+        """Serve a result file of this visitor; only names in a fixed list are allowed."""
         path = self._visitors.find(token).folder / name
         if name not in _FILES or not path.is_file():
             return PlainTextResponse("there is no such file", 404)
@@ -117,7 +117,7 @@ async def _pictures(visitor: Visitor, room: Room | None, limiter: CapacityLimite
 
 
 def application(visitors: Visitors, sources: Sources, accounts: Sequence[str] = ()) -> App:
-    """The whole server as an ASGI application. Raises ConfigError."""
+    """Build the whole server as an ASGI application. Raises ConfigError."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(RtsegError, _failed)
     Routes(visitors).add_to(app)
@@ -125,21 +125,21 @@ def application(visitors: Visitors, sources: Sources, accounts: Sequence[str] = 
 
 
 def server(app: App, folder: Path | None = None) -> uvicorn.Server:
-    """Runs an application on the sockets that it is handed; a signal ends its process within five seconds.
+    """Create a server for an application; a signal ends its process within five seconds.
 
-    folder: removed even if the end has to be forced.
+    folder: removed even on a forced exit.
     """
     quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
-    # Without proxy headers: a visitor could give himself any address by them.
+    # No proxy headers: a client could forge its address with them.
     return EndingServer(uvicorn.Config(app, timeout_graceful_shutdown=1, proxy_headers=False, **quiet), folder)
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens, whose connections hold little more than one picture for a viewer who is slow. Raises SinkError."""
+    """Open a listening socket whose connections buffer about one image, so that slow viewers stay current. Raises SinkError."""
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # connections inherit it
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)  # inherited by the connections
         made.bind((host, port))
         made.listen(64)
     except (OSError, OverflowError) as error:
@@ -149,7 +149,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def serve(listener: socket.socket, sources: Sources, accounts: Sequence[str], most: int) -> None:
-    """Serve until the process is asked to stop. Raises ConfigError."""
+    """Serve until a signal ends the process. Raises ConfigError."""
     with closing(listener), closing(Visitors(most)) as visitors, watched(visitors.folder.path):
         server(application(visitors, sources, accounts), visitors.folder.path).run(sockets=[listener])
 

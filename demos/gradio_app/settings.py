@@ -1,4 +1,4 @@
-"""What a visitor of the page has chosen."""
+"""Hold and validate the settings that a visitor chooses on the page."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -15,11 +15,11 @@ from rtseg.session.speckle import FILTERS, SpeckleFilter
 from rtseg.session.stabilizer import STEADY, TemporalOptions
 
 NO_FILTER = "none"
-OLDEST_MS = 250.0  # a mask that is older is marked LATE, and fades
+OLDEST_MS = 250.0  # an older mask is marked LATE and fades
 
 
 class Look(str, Enum):
-    """What stands in the picture's place."""
+    """Selects the drawing that the page shows."""
 
     OVERLAY = "overlay"
     RAW_BESIDE = "raw beside overlay"
@@ -28,20 +28,20 @@ class Look(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that acts on a stream while it runs. Raises ConfigError for what is not on offer, whoever says so."""
+    """Holds all settings of a stream; they may change while it runs. Raises ConfigError for an invalid value."""
 
-    model: str = "carotid-int8"
-    engine: str = "openvino"
-    opacity: float = 0.4
-    contour: int = 2
-    threshold: float = 0.5
-    smoothing: float = STEADY.smoothing
-    speckle: str = NO_FILTER
-    sector: bool = True
-    memory: bool = True
-    masks: bool = True
-    look: str = Look.OVERLAY.value
-    second: str = "carotid"
+    model: str = "carotid-int8"  # one of `models()`
+    engine: str = "openvino"  # one of ENGINES
+    opacity: float = 0.4  # of the masks, 0 to 1
+    contour: int = 2  # width in pixels; 0: none
+    threshold: float = 0.5  # probability above which a pixel belongs to a class
+    smoothing: float = STEADY.smoothing  # of `TemporalOptions`; 0: no temporal stabilization
+    speckle: str = NO_FILTER  # a speckle filter of FILTERS, or NO_FILTER
+    sector: bool = True  # crop to the ultrasound sector and redact the area outside it
+    memory: bool = True  # carry the recurrent states from frame to frame
+    masks: bool = True  # draw masks and legend
+    look: str = Look.OVERLAY.value  # a value of `Appearance`
+    second: str = "carotid"  # the model for `Appearance.TWO_MODELS`
 
     def __post_init__(self) -> None:
         _check("model", self.model, models())
@@ -59,20 +59,20 @@ class Settings:
         self.temporal()
 
     def overlay(self) -> Overlay:
-        """How masks are drawn. Raises ConfigError."""
+        """Return the overlay that draws the masks. Raises ConfigError."""
         opacity, contour = (self.opacity, self.contour) if self.masks else (0, 0)
         return Overlay(opacity, contour, legend=self.masks, notice=False, oldest_ms=OLDEST_MS)
 
     def temporal(self) -> TemporalOptions | None:
-        """How masks are steadied: as by default but for the smoothing, not at all without. Raises ConfigError."""
+        """Return the options of temporal stabilization: the defaults with this smoothing; None for 0. Raises ConfigError."""
         return replace(STEADY, smoothing=self.smoothing) if self.smoothing else None
 
     def locator(self) -> Locator:
-        """How the ultrasound is found on the frame."""
+        """Return the locator of the ultrasound sector."""
         return SectorFinder() if self.sector else WholeFrame()
 
     def set_on(self, session: Session, before: "Settings | None" = None) -> None:
-        """Let them act on a session from its next frame on; before: those that act now. Raises ConfigError."""
+        """Apply the settings to a session from its next frame on; before: the settings in effect. Raises ConfigError."""
         session.threshold, session.memory = self.threshold, self.memory
         session.temporal = self.temporal()
         session.speckle = None if self.speckle == NO_FILTER else SpeckleFilter(self.speckle)
@@ -81,7 +81,7 @@ class Settings:
 
 
 def models() -> list[str]:
-    """The models on offer: the shipped ones, and no file."""
+    """Return the names of the models to choose from: the shipped ones, never a file."""
     return list(shipped())
 
 

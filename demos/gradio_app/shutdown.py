@@ -1,4 +1,4 @@
-"""The end of the server: within five seconds of a signal, whatever hangs."""
+"""End the server within five seconds of a signal, even when a thread hangs."""
 
 import os
 import shutil
@@ -14,11 +14,11 @@ from types import FrameType
 
 import uvicorn
 
-_FORCED_S = 3.5  # after the signal, the process ends without any more cleaning up
-_KILLED_S = 4.3  # after the signal, another process kills this one: native code may keep the interpreter's lock
+_FORCED_S = 3.5  # after the signal, until the process exits without further cleanup
+_KILLED_S = 4.3  # after the signal, until the watchdog process kills this one: native code may hold the interpreter's lock
 _INTERRUPTED = 130  # exit status, as of Ctrl-C
 
-# Reads the numbers of the signals, until the server has ended; its folder is removed where it had to be killed.
+# Reads signal numbers from stdin until the server has ended; kills a server that does not end, and removes its folder.
 _WATCHER = f"""
 import os, select, shutil, sys
 server, folder = int(sys.argv[1]), sys.argv[2]
@@ -40,9 +40,9 @@ if os.getppid() == server:
 
 
 class EndingServer(uvicorn.Server):
-    """A uvicorn server whose process ends within five seconds of SIGINT or SIGTERM.
+    """Runs a uvicorn server and ends the process within five seconds of SIGINT or SIGTERM.
 
-    folder: removed before a forced end, so that no visitor's file stays.
+    folder: removed before a forced exit, so that no visitor's file stays.
     """
 
     def __init__(self, config: uvicorn.Config, folder: Path | None = None) -> None:
@@ -51,7 +51,7 @@ class EndingServer(uvicorn.Server):
         self._is_ending = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end, by a signal."""
+        """Start the shutdown and the timer of the forced exit."""
         if not self._is_ending:
             self._is_ending = True
             threading.Thread(target=self._force, name="rtseg-end", daemon=True).start()
@@ -68,7 +68,7 @@ class EndingServer(uvicorn.Server):
 
 @contextmanager
 def watched(folder: Path) -> Iterator[None]:
-    """Let a small process kill this one seconds after a signal, unless it ended by itself; on POSIX, in the main thread."""
+    """Run a watchdog process that kills this one 4.3 s after a signal; on POSIX and in the main thread only."""
     if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield
         return

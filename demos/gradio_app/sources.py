@@ -1,4 +1,4 @@
-"""The sources that a visitor may choose, and no others: what is on the server's disk is not among them."""
+"""Open the sources that a visitor may choose; files on the server's disk are not among them."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -17,8 +17,8 @@ PROBE = "synthetic probe"
 UPLOAD = "an uploaded clip or still"
 CAMERA = "this browser's camera"
 ADDRESS = "an address (URI)"
-SCHEMES = ("camera", "http", "https", "igtl", "rtsp", "rtsps", "srt", "tcp", "udp")  # of addresses: none opens a file
-_DEVICE = re.compile(r"(/dev/video)?\d{1,3}(\?[\w=&.-]*)?", re.ASCII)  # a camera opens any path otherwise
+SCHEMES = ("camera", "http", "https", "igtl", "rtsp", "rtsps", "srt", "tcp", "udp")  # allowed in addresses: none opens a file
+_DEVICE = re.compile(r"(/dev/video)?\d{1,3}(\?[\w=&.-]*)?", re.ASCII)  # without this check, a camera opens any path
 
 DEEPEST = 1.5
 _PHANTOM = "vessel?height=480&width=640&fps=25&seed=3"
@@ -33,7 +33,7 @@ FAULTS: dict[str, tuple[str, int | None, float]] = {  # the buttons: kind, frame
 
 
 class Probe(Paced):
-    """The synthetic probe at its own pace, with its faults at hand."""
+    """Plays the synthetic probe at its own rate, with faults on demand."""
 
     def __init__(self) -> None:
         self._phantom = SyntheticProbe(parse_script(_PHANTOM), deepest=DEEPEST)
@@ -41,20 +41,21 @@ class Probe(Paced):
 
     @property
     def events(self) -> tuple[Event, ...]:
-        """What has happened so far."""
+        """Return the faults that have begun so far."""
         return self._phantom.events
 
     def happen(self, fault: str) -> None:
-        """Let one of FAULTS begin. Raises SourceError."""
+        """Start one of FAULTS. Raises SourceError."""
         if fault not in FAULTS:
             raise SourceError(f"there is no fault {fault!r}: choose one of {', '.join(FAULTS)}")
         self._phantom.happen(*FAULTS[fault])
 
 
 class Sources:
-    """What is on offer.
+    """Lists and opens the sources that visitors may choose.
 
-    own: URIs that the server's operator offers by name. any_address: visitors may type the address of a camera or a stream.
+    own: URIs of the server's operator, shown without their credentials. any_address: visitors may type the address of a camera
+    or a stream.
     """
 
     def __init__(self, own: Sequence[str] = (), any_address: bool = False) -> None:
@@ -62,12 +63,12 @@ class Sources:
 
     @property
     def titles(self) -> list[str]:
-        """The choices, as they are shown."""
+        """Return the choices, as shown on the page."""
         clips = [f"clip:{name}" for name in sorted(bundled_clips())]
         return [*clips, PROBE, *self._own, UPLOAD, CAMERA, *([ADDRESS] if self._any_address else [])]
 
     def opener(self, title: str, address: str = "", upload: Path | None = None) -> Callable[[], Source]:
-        """What opens the chosen source. Raises SourceError where it is not on offer."""
+        """Return a function that opens the chosen source. Raises SourceError for a title not in `titles`."""
         if title not in self.titles:
             raise SourceError(f"there is no source {title!r} here: choose one of {', '.join(self.titles)}")
         match title:
@@ -84,7 +85,7 @@ class Sources:
 
 
 def _titled(own: Sequence[str]) -> dict[str, str]:
-    """Each address by its title: as it may be shown, with a number where two look alike then."""
+    """Map each title to its URI: the title hides credentials, with a number added when two would be equal."""
     titled: dict[str, str] = {}
     for uri in own:
         title = plain = safe_text(shown(uri))
@@ -95,7 +96,7 @@ def _titled(own: Sequence[str]) -> dict[str, str]:
 
 
 def _player(uri: str) -> Callable[[], Source]:
-    """Opens a live source as it is, and plays a recording at its own pace, again and again."""
+    """Return a function that opens a source: a live one as it is, a recording paced and in a loop."""
 
     def play() -> Source:
         source = open_source(uri)
@@ -114,7 +115,7 @@ def _uploaded(upload: Path | None) -> str:
 
 
 def _checked(address: str) -> str:
-    """An address that leads to a camera or into the network. Raises SourceError."""
+    """Return the address if it names a camera or a network host. Raises SourceError."""
     address = address.strip()
     scheme, _, rest = address.partition(":")
     if scheme.lower() not in SCHEMES or not (_DEVICE.fullmatch(rest) if scheme.lower() == "camera" else rest.startswith("//")):

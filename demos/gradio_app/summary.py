@@ -1,4 +1,4 @@
-"""The end-of-scan summary as HTML: best frames, the area's curve with its confidence, and what happened."""
+"""Format the summary of a segmented recording as HTML: best frames, curves of area and confidence, and events."""
 
 import base64
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ _MOST_EVENTS = 30
 
 
 def summary(scan: Scan, folder_url: str) -> str:
-    """The whole of it; folder_url: where the files of the scan are to be had."""
+    """Return the whole summary as HTML; folder_url: the URL of the recording's files, with a slash at its end."""
     parts = [_head(scan), _files(folder_url), _table(scan.rows), _curves(scan.rows), _best(scan), _events(scan.rows)]
     return f'<div class="rtseg-summary">{"".join(parts)}</div>'
 
@@ -34,9 +34,9 @@ def _files(folder_url: str) -> str:
 
 
 def _table(rows: Sequence[Row]) -> str:
-    """Each class's usual area and confidence, where it was seen."""
+    """Return the table of each class's area and mean confidence, over the frames that contain it."""
     lines = (_class_line(rows, i, measured.name) for i, measured in enumerate(rows[0].measurements))
-    head = "<tr><th>class</th><th>seen in</th><th>area: mean, least, most</th><th>confidence</th></tr>"
+    head = "<tr><th>class</th><th>seen in</th><th>area: mean, min, max</th><th>confidence</th></tr>"
     return f"<table>{head}{''.join(lines)}</table>"
 
 
@@ -54,7 +54,7 @@ def _class_line(rows: Sequence[Row], index: int, name: str) -> str:
 
 
 def _curves(rows: Sequence[Row]) -> str:
-    """The areas, each as a part of its own largest, and the confidence of the surest class below."""
+    """Return the curves of each class's area, relative to its maximum, and of the highest confidence."""
     lines = "".join(_area_line(rows, i) for i in range(len(rows[0].measurements)))
     sure = _path(rows, [row.confidence for row in rows], 1.0)
     return (
@@ -79,7 +79,7 @@ def _path(rows: Sequence[Row], values: Sequence[float], most: float) -> str:
 
 
 def _best(scan: Scan) -> str:
-    """The frames on which the model was surest."""
+    """Return the frames of highest confidence as HTML."""
     pictures = "".join(map(_figure, scan.best))
     return f'<h3>best frames</h3><div class="best">{pictures or "none: nothing was found"}</div>'
 
@@ -91,7 +91,7 @@ def _figure(still: Still) -> str:
 
 
 def _events(rows: Sequence[Row]) -> str:
-    """What became of the memory, beyond going on."""
+    """Return the list of episodes in which the memory's state was not LIVE."""
     told = list(_spells(rows))
     lines = "".join(f"<li>{text}</li>" for text in told[:_MOST_EVENTS])
     more = f"<li>and {len(told) - _MOST_EVENTS} more: see the CSV</li>" if len(told) > _MOST_EVENTS else ""

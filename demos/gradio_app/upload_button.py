@@ -1,12 +1,13 @@
-"""The page's control for an upload."""
+"""Build the page's upload control."""
 
 from rtseg.demos.gradio_app import gr
 
 
 def upload_button(title: str, name: str) -> gr.Button:
-    """Show a choice of a file, which page.js sends to our own route; return the hidden button that it presses then.
+    """Build a file input, and return the hidden button that page.js presses after the upload.
 
-    Gradio's own upload is not used, because its events name a path, which a visitor may choose.
+    page.js sends the file to the demo's own route. Gradio's upload is not used, because its events contain a path, which a
+    visitor may choose.
     """
     gr.HTML(
         f'<label class="rtseg-upload">{title}<input type="file" data-done="{name}"></label>'

@@ -1,4 +1,4 @@
-"""Files from visitors: what they are is read from their content, and their names are forgotten."""
+"""Receive and check visitors' uploads: the type is detected by content, and the file's name is discarded."""
 
 import os
 import secrets
@@ -15,14 +15,14 @@ from rtseg.errors import SourceError
 from rtseg.sources.pixels.picture_size import picture_size
 
 MOST_BYTES = 512 << 20
-SILENCE_S = 10.0  # an upload that sends nothing for so long is dropped
-KEPT_FREE = 1 << 30  # bytes of the disk that uploads leave free
+SILENCE_S = 10.0  # an upload without a byte for this time is dropped
+KEPT_FREE = 1 << 30  # bytes of the disk that uploads must leave free
 MOST_STILL_BYTES = 64 << 20
-MOST_PIXELS = 4096 * 4096  # of a picture: a small file may unfold into gigabytes
+MOST_PIXELS = 4096 * 4096  # per image: a small file can decompress to gigabytes
 
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
-_HEAD = 132  # bytes: DICOM's mark is the farthest
-_MARKS: tuple[tuple[str, int, bytes], ...] = (  # suffix, place, mark
+_HEAD = 132  # bytes: DICOM's signature has the largest offset
+_MARKS: tuple[tuple[str, int, bytes], ...] = (  # suffix, offset, signature
     (".png", 0, b"\x89PNG\r\n\x1a\n"),
     (".jpg", 0, b"\xff\xd8\xff"),
     (".mkv", 0, b"\x1a\x45\xdf\xa3"),
@@ -36,19 +36,19 @@ _MARKS: tuple[tuple[str, int, bytes], ...] = (  # suffix, place, mark
 KINDS = "MP4, MOV, MKV, WebM, AVI, DICOM, PNG or JPEG"
 
 
-_FORMATS = {".mkv": "matroska", ".avi": "avi", ".mp4": "mov", ".mov": "mov"}  # FFmpeg's: a playlist leads to other files
+_FORMATS = {".mkv": "matroska", ".avi": "avi", ".mp4": "mov", ".mov": "mov"}  # FFmpeg's; playlists would open other files
 
 
 class UploadRefused(SourceError):
-    """A file from outside is not what this page takes."""
+    """Signals that an upload is not a file that the page accepts."""
 
 
 async def receive_upload(
     chunks: AsyncIterator[bytes], folder: Path, allowed: Callable[[int], bool], limiter: CapacityLimiter
 ) -> Path:
-    """Write an upload into a visitor's folder (a file of 0600), and take it in.
+    """Write an upload into a visitor's folder (mode 0600), check it, and return its path.
 
-    allowed: returns whether so many bytes may be kept. limiter: of the threads that write. Raises UploadRefused, OSError.
+    allowed: returns whether that many bytes may be stored. limiter: of the writing threads. Raises UploadRefused, OSError.
     """
     path = folder / f"incoming-{secrets.token_hex(8)}"
     try:
@@ -72,14 +72,14 @@ async def _write(chunks: AsyncIterator[bytes], path: Path, allowed: Callable[[in
 
 
 def has_room(folder: Path) -> bool:
-    """Return whether the disk of a folder can take one upload more."""
+    """Return whether the disk of a folder has space for one more upload."""
     return shutil.disk_usage(folder).free > KEPT_FREE + MOST_BYTES
 
 
 def take_in(path: Path, folder: Path) -> Path:
-    """Move an upload into a visitor's folder, under a name of ours; it replaces the one before.
+    """Check an upload and rename it inside a visitor's folder; it replaces the previous one. Returns the new path.
 
-    Raises UploadRefused; the upload is gone then, unless it is none: what is no regular file inside `folder` is left untouched.
+    Raises UploadRefused and then deletes the upload; a path that is not a regular file inside `folder` stays untouched.
     """
     head = _head_of(path, folder)
     incoming = path
@@ -96,7 +96,7 @@ def take_in(path: Path, folder: Path) -> Path:
 
 
 def _head_of(path: Path, folder: Path) -> bytes:
-    """Return the first bytes of a regular file of this user's inside a folder. Raises UploadRefused for anything else."""
+    """Return the first bytes of a regular file of this user inside a folder. Raises UploadRefused for anything else."""
     refused = UploadRefused("this is no upload of this page: choose a file")
     try:
         if not path.parent.resolve().is_relative_to(folder.resolve()):
@@ -117,7 +117,7 @@ def _head_of(path: Path, folder: Path) -> bytes:
 
 
 def kind_of(head: bytes) -> str:
-    """Return the suffix that the first bytes of a file deserve. Raises UploadRefused."""
+    """Return the suffix for a file type, detected by the first bytes of a file. Raises UploadRefused."""
     for suffix, place, mark in _MARKS:
         if head[place : place + len(mark)] == mark and (suffix != ".avi" or head.startswith(b"RIFF")):
             return suffix
@@ -125,9 +125,9 @@ def kind_of(head: bytes) -> str:
 
 
 def _check_size(path: Path, suffix: str) -> None:
-    """Refuse pictures that are too large to be unfolded, before anybody does."""
+    """Raise UploadRefused for images that are too large to decode, before any of them is decoded."""
     if suffix == ".dcm":
-        return  # its reader checks
+        return  # checked by the DICOM reader
     try:
         height, width = _still_size(path) if suffix in (".png", ".jpg") else _video_size(path, _FORMATS[suffix])
     except (FFmpegError, ValueError, IndexError) as error:
@@ -137,7 +137,7 @@ def _check_size(path: Path, suffix: str) -> None:
 
 
 def _video_size(path: Path, form: str) -> tuple[int, int]:
-    """Height and width, as the container tells; one of another format is not read at all, whatever its first bytes say."""
+    """Return the height and width declared by a video container; a container of another format is not opened."""
     limits = {"format_whitelist": form, "protocol_whitelist": "file"}
     with av.open(f"file:{path}", options=limits, metadata_errors="replace") as container:
         codec = container.streams.video[0].codec_context
@@ -145,7 +145,7 @@ def _video_size(path: Path, form: str) -> tuple[int, int]:
 
 
 def _still_size(path: Path) -> tuple[int, int]:
-    """Return the height and width that a picture's header declares, in time linear in its bytes. Raises ValueError."""
+    """Return the height and width declared by an image's header, in time linear in its bytes. Raises ValueError."""
     if path.stat().st_size > MOST_STILL_BYTES:
         raise ValueError(f"a picture has at most {MOST_STILL_BYTES >> 20} MB")
     size = picture_size(path.read_bytes())

@@ -1,4 +1,4 @@
-"""The visitors of the page: each has a stream, a folder and a secret of its own, and goes when its tab is closed."""
+"""Register the visitors of the page: each has a stream, a folder and a secret token until its tab is closed."""
 
 import secrets
 import shutil
@@ -14,38 +14,38 @@ from rtseg.demos.gradio_app.live import Live
 from rtseg.demos.gradio_app.uploads import MOST_BYTES
 from rtseg.errors import RtsegError, ViewerRefused
 
-MOST_UPLOADS = 2  # of one party at one time
-MOST_KEPT = 2 * MOST_BYTES  # of one party's uploads, over all its pages
-MOST_CLICKS = 4  # of one page that are being acted on
-MOST_VIEWS = 4  # of one page's video
+MOST_UPLOADS = 2  # concurrent uploads of one client
+MOST_KEPT = 2 * MOST_BYTES  # of one client's uploads, over all its pages
+MOST_CLICKS = 4  # concurrent clicks of one page
+MOST_VIEWS = 4  # viewers of one page's video
 
 _SWEEP_S = 2.0
-_CLOSING_S = 2.0  # that are waited for the work of a visitor who left
+_CLOSING_S = 2.0  # time limit for closing visitors
 
 
 class VisitorGone(RtsegError, LookupError):
-    """A page is not known any more, or never was."""
+    """Signals that a page was removed, or never existed."""
 
 
 class Visitor:
-    """One open page.
+    """Holds the state of one open page.
 
-    folder: private to this visitor. party: who opened the page (account and address). page: Gradio's session of it.
+    folder: private to this visitor. client_id: the account and address that opened the page. page: Gradio's session hash.
     """
 
     def __init__(self, folder: Path, party: str = "", page: str = "") -> None:
-        self.token = secrets.token_urlsafe(24)  # known to this page alone
+        self.token = secrets.token_urlsafe(24)  # shared with this page only
         self.folder, self.party, self.page = folder, party, page
         self.live = Live()
         self.leaving = threading.Event()  # set when the work is to stop
         self.working = threading.Lock()  # one recording, or one benchmark, at a time
         self.clicks = threading.BoundedSemaphore(MOST_CLICKS)
-        self.receiving = -1  # bytes of the upload that is coming in; -1 without one
+        self.receiving = -1  # bytes of the current upload; -1 without one
         self.upload: Path | None = None
 
     @property
     def kept(self) -> int:
-        """Bytes of the uploads that lie in the folder, with the one that is coming in."""
+        """Return the bytes of the stored upload and of the current one."""
         try:
             stored = self.upload.stat().st_size if self.upload is not None else 0
         except OSError:
@@ -54,7 +54,7 @@ class Visitor:
 
     @contextmanager
     def click(self) -> Iterator[None]:
-        """Act on a click. Raises ViewerRefused where too many of this page are being acted on."""
+        """Count a click while the block runs. Raises ViewerRefused for too many concurrent clicks of this page."""
         if not self.clicks.acquire(blocking=False):
             raise ViewerRefused("this page is busy with earlier clicks: wait for them to end")
         try:
@@ -64,7 +64,7 @@ class Visitor:
 
     @property
     def watching(self) -> bool:
-        """Whether the page takes pictures."""
+        """Return True while the page receives the video."""
         return self.live.screen.broadcast.viewers > 0
 
     def close(self) -> None:
@@ -76,9 +76,10 @@ class Visitor:
 
 
 class Visitors:
-    """Everybody who has the page open.
+    """Registers the open pages and removes the inactive ones.
 
-    most: places at one time. patience_s: a page that has neither asked nor watched for so long is gone. now: a clock in s.
+    most: maximum number of open pages. patience_s: time without a request or a viewer after which a page is removed. now: a
+    clock in seconds.
     """
 
     def __init__(self, most: int = 4, patience_s: float = 20.0, now: Callable[[], float] = monotonic) -> None:
@@ -95,10 +96,10 @@ class Visitors:
         return len(self._here)
 
     def welcome(self, party: str = "", page: str = "") -> Visitor:
-        """Return a place for another page; one that comes again gives up the place that it had.
+        """Register another page and return its visitor; a page that is loaded again replaces its former entry.
 
-        Where all places are taken, a party that has at least two pages more than this one loses the page that it opened last.
-        Raises ViewerRefused where nobody has more than his share.
+        When all places are taken, a client that has at least two more pages than this one loses the page that it opened last.
+        Raises ViewerRefused when there is no such client.
         """
         with self._lock:
             former = [one for one in self._here.values() if page and (one.page, one.party) == (page, party)]
@@ -127,7 +128,10 @@ class Visitors:
 
     @contextmanager
     def receive(self, visitor: Visitor) -> Iterator[Callable[[int], bool]]:
-        """Count an upload of a visitor's; gives what returns whether so many bytes of it may be kept. Raises ViewerRefused."""
+        """Count an upload of a visitor while the block runs. Raises ViewerRefused for too many concurrent uploads.
+
+        Yields a function that takes the bytes received so far and returns whether they may be stored.
+        """
         with self._lock:
             busy = sum(one.receiving >= 0 for one in self._here.values() if one.party == visitor.party)
             if visitor.receiving >= 0 or busy >= MOST_UPLOADS:
@@ -148,7 +152,7 @@ class Visitors:
             visitor.receiving = -1
 
     def find(self, token: str) -> Visitor:
-        """The page of a token, which was heard of just now. Raises VisitorGone."""
+        """Return the visitor of a token and mark it as active. Raises VisitorGone."""
         with self._lock:
             if token not in self._here:
                 raise VisitorGone(
@@ -158,14 +162,14 @@ class Visitors:
             return self._here[token]
 
     def leave(self, token: str) -> None:
-        """A page was closed; harmless for one that is not known."""
+        """Remove a page that was closed; harmless for an unknown token."""
         with self._lock:
             visitor = self._forget(token)
         if visitor is not None:
             _dismiss(visitor)
 
     def sweep(self) -> None:
-        """Let those go who have not been heard of."""
+        """Remove the inactive pages."""
         with self._lock:
             for token, visitor in self._here.items():
                 if visitor.watching:
@@ -175,7 +179,7 @@ class Visitors:
             self.leave(token)
 
     def close(self) -> None:
-        """Let everybody go, at the same time; what hangs is not waited for longer than for some seconds."""
+        """Remove all pages concurrently, within about four seconds even if one hangs."""
         self._closed.set()
         self._thread.join(_CLOSING_S)
         with self._lock:
@@ -189,7 +193,7 @@ class Visitors:
 
 
 def _dismiss(*visitors: Visitor) -> None:
-    """Close visitors in threads of their own, so that one whose work hangs holds up nobody."""
+    """Close visitors in threads of their own, so that one that hangs does not block the others."""
     threads = [threading.Thread(target=one.close, name="rtseg-leave", daemon=True) for one in visitors]
     for visitor, thread in zip(visitors, threads, strict=True):
         visitor.leaving.set()

@@ -1,4 +1,4 @@
-"""A source that is fed from elsewhere: by the browser's own camera."""
+"""Provide a live source whose frames are pushed by the browser's camera."""
 
 import threading
 from collections.abc import Iterator
@@ -10,14 +10,15 @@ from rtseg.errors import ImageError, SourceError
 from rtseg.frame import Frame, StreamInfo
 from rtseg.sources.base import stream_info
 
-SIZE = (480, 640)  # (H, W) of what the page sends, in grey
+SIZE = (480, 640)  # (H, W) of the gray images that the page sends
 FPS = 25.0
 
 
 class Webcam:
-    """Gives the pictures that `push` is handed, the newest alone; it is live.
+    """Yields the newest image that was passed to `push`; a live source.
 
-    Raw grey pixels, so that no decoder meets what a stranger sends. patience_s: without a picture, until SourceError is raised.
+    The pixels are raw gray bytes, so that no decoder processes untrusted data. patience_s: time without an image after which
+    SourceError is raised.
     """
 
     def __init__(self, patience_s: float = 20.0) -> None:
@@ -28,11 +29,11 @@ class Webcam:
 
     @property
     def info(self) -> StreamInfo:
-        """The size and the rate that the page is asked for."""
+        """Return the size and the rate that the page sends."""
         return stream_info(*SIZE, FPS).as_live()
 
     def push(self, pixels: bytes) -> None:
-        """Take one picture, rows of grey bytes. Raises ImageError where it is of another size."""
+        """Store one image: 480 x 640 gray bytes, row by row. Raises ImageError for another size."""
         if len(pixels) != SIZE[0] * SIZE[1]:
             raise ImageError(f"a picture of {len(pixels)} bytes is not {SIZE[0]}x{SIZE[1]} grey pixels: reload the page")
         image = np.frombuffer(pixels, np.uint8).reshape(SIZE)

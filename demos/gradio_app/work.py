@@ -1,4 +1,4 @@
-"""What a visitor waits for: a recording that is followed to its end, or a benchmark; one at a time, stopped when he leaves."""
+"""Run the long tasks of a visitor, a recording or a benchmark: one at a time, canceled when the page is closed."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from rtseg.sources.files.bundled_clips import bundled_clips
 
 
 def recording(visitor: Visitor, settings: Settings, progress: Progress) -> str:
-    """Segment what the visitor uploaded, or the bundled clip: the summary as HTML. Raises RtsegError."""
+    """Segment the visitor's upload, or the bundled clip, and return the summary as HTML. Raises RtsegError."""
     path = visitor.upload or next(iter(bundled_clips().values()))
     with _working(visitor):
         scan = follow(path, settings, visitor.folder, progress, visitor.leaving)
@@ -22,7 +22,7 @@ def recording(visitor: Visitor, settings: Settings, progress: Progress) -> str:
 
 
 def benchmark(visitor: Visitor, settings: Settings, source: str, length: str, progress: Callable[[str], None]) -> str:
-    """Measure: the report as HTML, which holds the pages of it. Raises RtsegError."""
+    """Run a benchmark and return HTML that links and embeds its report. Raises RtsegError."""
 
     def tell(text: str) -> None:
         if visitor.leaving.is_set():

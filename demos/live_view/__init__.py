@@ -1,1 +1,1 @@
-"""A stream that runs here and is watched from elsewhere, without Gradio."""
+"""Run a stream on this machine and view it from another, without Gradio."""

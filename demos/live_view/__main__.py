@@ -1,8 +1,8 @@
-"""Segment a source without a screen, as on a Jetson beside the scanner, and watch it from another machine's browser.
+"""Segment a source on a headless machine, such as a Jetson beside the scanner, and view it in another machine's browser.
 
 python -m rtseg.demos.live_view [SOURCE] [HOST:PORT]        the same as: rtseg run SOURCE --view --view-at HOST:PORT
 
-From a laptop, `ssh -L 8000:127.0.0.1:8000 jetson` brings the page over without opening it to the network.
+From a laptop, `ssh -L 8000:127.0.0.1:8000 jetson` forwards the page without opening it to the network.
 """
 
 import sys
@@ -13,7 +13,7 @@ from rtseg.sources.playback import Paced
 
 
 def main(uri: str = "synthetic:vessel?fps=25", where: str = "127.0.0.1:8000") -> None:
-    """Play the source at its own pace until it ends, or Ctrl-C."""
+    """Play the source at its own rate until it ends, or until Ctrl-C."""
     host, _, port = where.rpartition(":")
     engine = rtseg.load_engine("carotid-int8")
     source = rtseg.open_source(uri)

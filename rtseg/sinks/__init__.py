@@ -1,4 +1,4 @@
-"""Where results go: a clip, label maps, figures, a page in the browser, a window, a preview."""
+"""Write or show results: a clip, label maps, measurements, a page in the browser, a window, a preview."""
 
 from rtseg.sinks.base import Sink
 from rtseg.sinks.igtl.sink import IgtlSink

@@ -1,4 +1,4 @@
-"""What a sink is: a place where results go."""
+"""Define the protocol that every sink implements."""
 
 from typing import Protocol
 
@@ -7,16 +7,16 @@ from rtseg.result import Result
 
 
 class Sink(Protocol):
-    """Takes the results of a stream, one by one, in order.
+    """Consumes the results of a stream, one by one, in order.
 
     A sink that can fall behind drops results of a live stream instead of delaying it, and counts them in `dropped`.
     """
 
     def open(self, info: StreamInfo) -> None:
-        """Get ready for a stream. Raises SinkError."""
+        """Prepare for a stream. Raises SinkError."""
 
     def write(self, result: Result) -> None:
-        """Take one result; the frame and the labels are only read. Raises SinkError."""
+        """Consume one result; the frame and the labels are only read. Raises SinkError."""
 
     def close(self) -> None:
-        """Finish what was written and give everything back; closing twice, or without open, is harmless. Raises SinkError."""
+        """Finish the output and release every resource; closing twice, or without `open`, is harmless. Raises SinkError."""

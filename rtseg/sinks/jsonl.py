@@ -1,4 +1,4 @@
-"""Figures as JSON lines: a header, then one line for each frame."""
+"""Write measurements as JSON lines: a header, then one line for each frame."""
 
 import math
 from collections.abc import Mapping
@@ -16,20 +16,19 @@ from rtseg.text.safe_text import json_text
 
 
 class JsonSink:
-    """Writes to `path` what was measured on each frame, and how long it took.
+    """Writes each frame's measurements and latencies to `path`.
 
-    The first line is a header: rtseg's version, the model's name, the stream, the classes. Each line is handed to the system
-    whole, so that a killed process leaves whole lines; a last one without its line break was cut off. A figure that is
-    unknown is null.
+    The first line is a header: rtseg's version, the model's name, the stream, the classes. Each line is one complete write, so
+    that a killed process leaves complete lines; a last line without its line break was cut off. Unknown values are null.
     """
 
     def __init__(self, path: str | Path, model: str | None = None) -> None:
         self._path, self._model = Path(path), model
         self._file: WholeFile | None = None
-        self._header: dict[str, Any] | None = None  # until the first frame, which brings the classes
+        self._header: dict[str, Any] | None = None  # held back until the first frame, which names the classes
 
     def open(self, info: StreamInfo) -> None:
-        """Begin the file anew. Raises SinkError."""
+        """Create or overwrite the file. Raises SinkError."""
         self.close()
         try:
             self._file = WholeFile(self._path, "wb")
@@ -42,14 +41,14 @@ class JsonSink:
         self._header = {"rtseg": version("rtseg"), "model": self._model, "stream": asdict(info)}
 
     def write(self, result: Result) -> None:
-        """Add one frame's line. Raises SinkError."""
+        """Append one frame's line. Raises SinkError."""
         if self._file is None:
             raise SinkError(f"{self._path} is not open: call open(info) first, as Pipeline does")
         self._write_header(result.segmentation.classes)
         self._write_line(_line(result))
 
     def close(self) -> None:
-        """Close the file; one that saw no frame holds the header alone."""
+        """Close the file; after a stream without frames, it holds the header alone."""
         if self._file is None:
             return
         try:
@@ -97,7 +96,7 @@ def _ms(duration_ns: int) -> float:
 
 
 def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: they become null."""
+    """Replace NaN and infinities, which JSON lacks, by None, and round floats to six decimals."""
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (tuple, list)):

@@ -1,4 +1,4 @@
-"""Label maps as files, one for each frame: PNG for every viewer, or NPZ with the confidence beside them."""
+"""Write one label map file for each frame: PNG, or NPZ with the confidence beside the labels."""
 
 import io
 from pathlib import Path
@@ -18,20 +18,20 @@ FORMATS = ("png", "npz")
 class MaskSink:
     """Writes each frame's labels to `folder`/000000.png, named by the frame's index.
 
-    A pixel is its label: 0 background, i + 1 for the i-th class. format "npz" holds `labels` (H, W), `confidence` and
-    `classes`. A file is there whole or not at all; files of the same name are replaced.
-    Another process that writes to the folder meanwhile is refused.
+    A pixel is its label: 0 background, i + 1 for the i-th class. format "npz" stores `labels` (H, W) uint8, `confidence` and
+    `classes`. Each file is written atomically and replaces a file of the same name. While the sink is open, another process
+    that tries to write to the folder gets a SinkError. Raises ConfigError for an unknown format.
     """
 
     def __init__(self, folder: str | Path, format: str = "png") -> None:  # noqa: A002 - the word of np.save's and PIL's users
         if format not in FORMATS:
             raise ConfigError(f"masks are not written as {format!r}: choose one of {', '.join(FORMATS)}")
         self._folder, self._format = Path(folder), format
-        self._part = self._folder / f".part.{format}"  # one name: what a killed process leaves, the next run removes
+        self._part = self._folder / f".part.{format}"  # a fixed name: the next run removes the leftover of a killed process
         self._lock: FolderLock | None = None
 
     def open(self, info: StreamInfo) -> None:  # noqa: ARG002 - any stream will do
-        """Make the folder and lock it. Raises SinkError."""
+        """Create the folder and lock it. Raises SinkError."""
         self.close()
         try:
             make_folder(self._folder)
@@ -59,14 +59,14 @@ class MaskSink:
             raise SinkError(f"{path} cannot be written ({error.strerror}): free some space, or name another folder") from error
 
     def close(self) -> None:
-        """Give the folder back."""
+        """Release the lock of the folder."""
         if self._lock is not None:
             self._lock.release()
             self._lock = None
 
 
 def _png(segmentation: Segmentation) -> bytes:
-    _, encoded = cv2.imencode(".png", segmentation.labels)  # naming a level turns on row filters: far slower
+    _, encoded = cv2.imencode(".png", segmentation.labels)  # an explicit level turns on row filters, which are far slower
     return encoded.tobytes()
 
 

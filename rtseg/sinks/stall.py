@@ -1,4 +1,4 @@
-"""Stall detection: a client that takes no byte for a while although bytes wait for it."""
+"""Detect stalled clients, which take no byte although bytes are queued for them."""
 
 import socket
 import struct
@@ -14,10 +14,10 @@ PATIENCE_S = 5.0
 
 
 class StallDetector:
-    """Decides whether the client of a connection has stopped reading.
+    """Detects whether the client of a connection has stopped reading.
 
-    Bytes count as taken when the client's system has acknowledged them; where the platform does not tell (other than Linux),
-    when they were sent. patience_s: time without a taken byte. clock: in seconds.
+    Bytes count as taken once the client's TCP stack has acknowledged them. Platforms other than Linux do not report that; there
+    they count once they were sent. timeout_s: time without a taken byte. clock: returns seconds.
     """
 
     def __init__(
@@ -28,13 +28,14 @@ class StallDetector:
         self._since_s = clock()
 
     def add_sent(self, count: int) -> None:
-        """Count bytes that were handed to the system."""
+        """Count bytes that the kernel accepted."""
         self._sent += count
 
     def is_stalled(self, is_waiting: bool) -> bool:
-        """Return whether no byte was taken for `patience_s`. is_waiting: bytes wait that the system did not accept yet.
+        """Return whether no byte was taken for `timeout_s`; call it about every second.
 
-        To be called about every second: the time counts from the last call that saw progress.
+        is_waiting: True when bytes are pending that the kernel has not accepted yet. The time counts from the last call that
+        observed progress.
         """
         queued = _unacknowledged(self._connection)
         if self._sent - queued != self._taken or not (queued or is_waiting):
@@ -43,10 +44,10 @@ class StallDetector:
 
 
 def _unacknowledged(connection: socket.socket) -> int:
-    """Return the bytes in the system's send queue, 0 where it does not tell."""
+    """Return the number of bytes in the kernel's send queue; 0 when the platform does not report it."""
     if sys.platform != "linux":
         return 0
     try:
         return int(struct.unpack("i", fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)))[0])  # SIOCOUTQ of tcp(7)
     except OSError:
-        return 0  # it is closed: the next send tells
+        return 0  # the connection is closed: the next send raises

@@ -1,4 +1,4 @@
-"""Tells systemd that frames come through, so that it can start rtseg anew when they do not (sd_notify's protocol)."""
+"""Notify systemd's watchdog of each frame, so that systemd restarts a stalled rtseg (sd_notify(3))."""
 
 import os
 import socket
@@ -9,11 +9,11 @@ from rtseg.frame import StreamInfo
 from rtseg.result import Result
 from rtseg.sinks.base import Sink
 
-EVERY_S = 1.0  # at the most often
+EVERY_S = 1.0  # minimum time between two notifications
 
 
 class WatchdogSink:
-    """Pets systemd's watchdog with each frame. address: what systemd names in $NOTIFY_SOCKET."""
+    """Notifies systemd's watchdog of frames. address: the socket's path; $NOTIFY_SOCKET by default. Raises SinkError."""
 
     def __init__(self, address: str | None = None) -> None:
         self._address = address or os.environ.get("NOTIFY_SOCKET", "")
@@ -23,36 +23,36 @@ class WatchdogSink:
         self._next_s = 0.0
 
     def open(self, info: StreamInfo) -> None:  # noqa: ARG002  as every sink's
-        """Say that the stream has begun. Raises SinkError."""
+        """Notify systemd that the stream has started. Raises SinkError."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
         self._tell("READY=1")
 
     def write(self, result: Result) -> None:
-        """Say that a frame came through."""
+        """Notify systemd of a processed frame, at most once a second. Raises SinkError."""
         if monotonic() >= self._next_s:
             self._next_s = monotonic() + EVERY_S
             self._tell(f"WATCHDOG=1\nSTATUS=frame {result.frame.index}, {result.segmentation.life.value}")
 
     def close(self) -> None:
-        """Say that the stream has ended; closing twice is harmless."""
+        """Notify systemd that the stream has ended; closing twice is harmless. Raises SinkError."""
         if self._socket:
             self._tell("STOPPING=1")
             self._socket.close()
             self._socket = None
 
     def _tell(self, text: str) -> None:
-        # An address that begins with @ is an abstract one.
+        # A leading @ denotes an abstract socket address.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             if self._socket:
                 self._socket.sendto(text.encode(), address)
         except BlockingIOError:
-            pass  # systemd has not read the last one yet, which says the same
+            pass  # an unread notification is still in the socket and has the same effect
         except OSError as error:
             raise SinkError(f"systemd cannot be told that frames come ({error}): is $NOTIFY_SOCKET right?") from error
 
 
 def watchdogs() -> list[Sink]:
-    """The watchdog's sink, where systemd asks for it."""
+    """Return the watchdog sink in a list, or no sink when $NOTIFY_SOCKET is not set."""
     return [WatchdogSink()] if os.environ.get("NOTIFY_SOCKET") else []

@@ -1,4 +1,4 @@
-"""A sink that shows the stream in a window of this machine's screen."""
+"""Show the stream in a window on this machine's screen."""
 
 import os
 import sys
@@ -15,13 +15,13 @@ _REMEDY = "show it in a browser with --view, or put OpenCV with windows in the p
 
 
 class WindowSink:
-    """Draws each result into a window. Esc, Q or closing it ends the stream with KeyboardInterrupt, as Ctrl-C does."""
+    """Draws each result into a window; Esc, Q or closing it raises KeyboardInterrupt, as Ctrl-C does."""
 
     def __init__(self, overlay: Overlay | None = None) -> None:
         self._overlay, self._open = overlay or Overlay(), False
 
     def open(self, info: StreamInfo) -> None:
-        """Open the window in the stream's size. Raises SinkError where OpenCV or this machine has none."""
+        """Open the window in the stream's size. Raises SinkError without a display, or with a headless OpenCV."""
         if not has_display():
             raise SinkError(f"no window can be opened, since there is no display here: {_REMEDY}")
         try:
@@ -32,7 +32,7 @@ class WindowSink:
         self._open = True
 
     def write(self, result: Result) -> None:
-        """Draw and show, timed as the stage "window". Raises KeyboardInterrupt when the user closes the window."""
+        """Draw and show one result, timed as the stage "window". Raises KeyboardInterrupt when the user closes the window."""
         with result.trace.stage("window"):
             cv2.imshow(_NAME, cv2.cvtColor(self._overlay.draw(result), cv2.COLOR_RGB2BGR))
             key = cv2.waitKey(1)
@@ -47,5 +47,5 @@ class WindowSink:
 
 
 def has_display() -> bool:
-    """Whether windows can be shown; without a display OpenCV's Qt ends the whole process instead of raising."""
+    """Return whether windows can be shown; without a display, OpenCV's Qt ends the process instead of raising."""
     return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,4 +1,4 @@
-"""Slow work on a thread of its own, behind a short queue."""
+"""Run slow work, such as encoding, in a thread behind a bounded queue."""
 
 from collections.abc import Callable
 from queue import Queue
@@ -6,22 +6,22 @@ from threading import Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-LOSS_S = 0.5  # of a stream, at the most, when the process is killed
+LOSS_S = 0.5  # maximum loss of a stream when the process is killed
 
 
 def depth_for(fps: float, most: int, written_late: int) -> int:
-    """The depth of a worker that leaves no more than LOSS_S unwritten, one frame in work counted; 0 at low rates.
+    """Return the queue depth that leaves at most MAX_LOSS_S unwritten, with one frame in work; 0 at low rates.
 
-    written_late: the frames that were worked off and are not in the file yet.
+    max_depth: upper limit. encoder_delay: number of frames that are encoded but not yet in the file.
     """
     return max(0, min(most, int(fps * LOSS_S) - written_late - 1))
 
 
 class Worker(Generic[T]):
-    """Calls `work` for each item handed over, in order, with at most `depth` of them waiting; 0: `put` returns when it is done.
+    """Calls `work` for each item, in order, in a thread of its own, with at most `depth` items queued.
 
-    The first error of `work` is kept for `check` and `close` to raise; what comes after it is let go, so that `put` never
-    waits for a thread that gave up. One thread alone hands items over.
+    With a depth of 0, `put` returns when the item is done. The first error of `work` is stored, and raised by `put`, `check`
+    and `close`; later items are discarded, so that `put` never blocks on a failed worker. Only one thread may call `put`.
     """
 
     def __init__(self, name: str, work: Callable[[T], None], depth: int) -> None:
@@ -30,16 +30,16 @@ class Worker(Generic[T]):
         self._in_step = depth < 1
         self._error: BaseException | None = None
         self._told = False
-        self._thread = Thread(target=self._run, name=name, daemon=True)  # a forgotten close() must not keep the process alive
+        self._thread = Thread(target=self._run, name=name, daemon=True)  # a missing close() must not keep the process alive
         self._thread.start()
 
     @property
     def full(self) -> bool:
-        """Whether `put` would wait."""
+        """Return whether `put` would block."""
         return self._queue.full()
 
     def put(self, item: T) -> None:
-        """Hand one item over; waits while the queue is full. Raises what `work` raised."""
+        """Queue one item; block while the queue is full. Raises the stored error of `work`."""
         self.check()
         self._queue.put(item)
         if self._in_step:
@@ -47,13 +47,13 @@ class Worker(Generic[T]):
             self.check()
 
     def check(self) -> None:
-        """Raise what `work` raised, if it did."""
+        """Raise the stored error of `work`, if any."""
         if self._error is not None:
             self._told = True
             raise self._error
 
     def close(self) -> None:
-        """Wait until all is done, and end the thread. Raises what `work` raised, unless that was raised before."""
+        """Drain the queue and end the thread. Raises the stored error of `work`, unless it was raised before."""
         self._queue.put(None)
         self._thread.join()
         if not self._told:
@@ -68,5 +68,5 @@ class Worker(Generic[T]):
     def _try(self, item: T) -> None:
         try:
             self._work(item)
-        except BaseException as error:  # noqa: BLE001 - kept, and raised in the thread that handed the item over
+        except BaseException as error:  # noqa: BLE001 - stored, and raised in the thread that calls `put`
             self._error = error

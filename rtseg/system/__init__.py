@@ -1,1 +1,1 @@
-"""Facts about this computer: processor, versions, clocks, power and temperature."""
+"""Read facts about this computer: processor, versions, clocks, power and temperature."""

@@ -1,7 +1,7 @@
-"""What a Jetson says of itself: the board, L4T and JetPack, the power mode, the clocks.
+"""Read the facts about a Jetson: the board, L4T and JetPack, the power mode, the clocks.
 
-Read from files alone, which every user may read; a file that is absent or strange is "unknown". Power and temperatures are
-the benchmark's.
+All are read from files that every user may read; a missing or malformed file gives "unknown". For power and temperatures, see
+`rtseg.system.power`.
 """
 
 import re
@@ -24,21 +24,21 @@ _JETPACKS = {  # by L4T, as NVIDIA's archive of JetPack releases lists them
     "36.4.4": "6.2.1",
     "38.2.0": "7.0",
 }
-_GPUS = ("gpu", "ga10b", "gv11b")  # parts of the GPU's name among the devices with a clock
+_GPUS = ("gpu", "ga10b", "gv11b")  # substrings of the GPU's devfreq name
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """A clock's range and where it is now, in hertz."""
+    """Holds a clock's current frequency and its range."""
 
-    now: int
-    least: int
-    most: int
+    now: int  # hertz
+    least: int  # hertz
+    most: int  # hertz
 
     @property
     def is_held(self) -> bool:
-        """Whether it cannot fall, as after `jetson_clocks`."""
+        """Return True when the frequency is fixed, as after `jetson_clocks`."""
         return self.least == self.most
 
     def __str__(self) -> str:
@@ -52,24 +52,24 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Jetson:
-    """One board. gpu, cpu: None where their clocks cannot be read."""
+    """Holds the facts about one board."""
 
-    board: str
-    l4t: str
-    jetpack: str
-    power_mode: str
-    gpu: Clock | None
-    cpu: Clock | None
+    board: str  # model name from the device tree
+    l4t: str  # Linux for Tegra release, such as "36.4.3"
+    jetpack: str  # JetPack release, such as "6.2"
+    power_mode: str  # nvpmodel's name of it, such as "MAXN"
+    gpu: Clock | None  # None when it cannot be read
+    cpu: Clock | None  # None when it cannot be read
 
     @property
     def advice(self) -> str:
-        """What to do before anything is measured, or nothing."""
+        """Return the step to take before a measurement, or ""."""
         held = self.gpu is not None and self.gpu.is_held
         return "" if held else "its clocks move: sudo nvpmodel -m 0 and sudo jetson_clocks before you measure"
 
 
 def read_jetson(root: Path = Path("/")) -> Jetson | None:
-    """The Jetson that this is, None on any other machine. root: of its file system."""
+    """Return the facts about this Jetson, None on any other machine. root: of the file system."""
     release = _RELEASE.search(_text(root / "etc/nv_tegra_release"))
     board = _text(root / "proc/device-tree/model").strip("\0\n ")
     if not release and "Jetson" not in board:
@@ -81,7 +81,7 @@ def read_jetson(root: Path = Path("/")) -> Jetson | None:
 
 
 def _power_mode(root: Path) -> str:
-    """The mode's name, as in MAXN, or its number where nobody names it."""
+    """Return the power mode's name, such as MAXN, or its number when nvpmodel.conf does not name it."""
     mode = _MODE.search(_text(root / "var/lib/nvpmodel/status"))
     if not mode:
         return UNKNOWN
@@ -97,7 +97,7 @@ def _gpu_clock(root: Path) -> Clock | None:
 
 
 def _clock(folder: Path, prefix: str, unit: int) -> Clock | None:
-    """A clock of devfreq (hertz) or cpufreq (kilohertz)."""
+    """Read a clock of devfreq (unit 1: hertz) or cpufreq (unit 1000: kilohertz); None when it cannot be read."""
     values = [_text(folder / f"{prefix}{name}_freq").strip() for name in ("cur", "min", "max")]
     return Clock(*(unit * int(value) for value in values)) if all(value.isdigit() for value in values) else None
 

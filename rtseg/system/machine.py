@@ -1,4 +1,4 @@
-"""What a figure was measured on: processor, device, clocks, versions, memory in use. What a system does not tell is None."""
+"""Describe the machine of a measurement: processor, device, clocks, versions, memory. Unknown values are None."""
 
 import json
 import os
@@ -14,11 +14,11 @@ PACKAGES = ("rtseg", "numpy", "numba", "av", "opencv-python-headless", "openvino
 _ROOT = Path("/")
 _CPUS = "sys/devices/system/cpu"
 _CHECKOUT = Path(__file__).resolve().parents[2]
-_PATIENCE_S = 10.0  # a tool that takes longer is taken for one that does not answer
+_PATIENCE_S = 10.0  # time limit of an external command
 
 
 def describe() -> dict[str, object]:
-    """The machine and the versions, for a report's head."""
+    """Return the machine and the versions of the packages, for a report's header."""
     versions = {package: version for package in PACKAGES if (version := installed(package))}
     return {
         "device": device(),
@@ -39,37 +39,37 @@ def describe() -> dict[str, object]:
 
 
 def processor(root: Path = _ROOT) -> str:
-    """The processor's name, as Linux tells it; elsewhere what Python knows."""
+    """Return the processor's name from Linux's /proc/cpuinfo, or else from `platform`."""
     lines = (text_of(root / "proc/cpuinfo") or "").splitlines()
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device(root: Path = _ROOT) -> str | None:
-    """The whole device: a board's name in its device tree (Jetson), or what the maker wrote into a PC's firmware."""
+    """Return the device's name: a board's from its device tree (Jetson), a PC's from its firmware (DMI)."""
     return text_of(root / "proc/device-tree/model") or text_of(root / "sys/class/dmi/id/product_name")
 
 
 def sku(root: Path = _ROOT) -> str | None:
-    """The module's number, such as p3767-0005 (Jetson Orin Nano 8 GB), or the PC's SKU."""
+    """Return the module's number, such as p3767-0005 (Jetson Orin Nano 8 GB), or the PC's SKU."""
     compatible = text_of(root / "proc/device-tree/compatible") or ""
     modules = re.findall(r"p\d{4}-\d{4}", compatible)
     return modules[-1] if modules else text_of(root / "sys/class/dmi/id/product_sku")
 
 
 def governors(root: Path = _ROOT) -> dict[str, int] | None:
-    """How many cores each frequency governor rules."""
+    """Return the number of cores under each frequency governor."""
     found = [text_of(path) for path in sorted((root / _CPUS).glob("cpu[0-9]*/cpufreq/scaling_governor"))]
     return dict(Counter(name for name in found if name)) or None
 
 
 def clocks_mhz(root: Path = _ROOT) -> dict[str, float] | None:
-    """The cores' clocks: the slowest and the fastest now, and the highest that is allowed."""
+    """Return the cores' clocks in MHz: the slowest and the fastest now, and the highest allowed."""
     now, most = (_numbers(root, f"cpu[0-9]*/cpufreq/{name}") for name in ("scaling_cur_freq", "scaling_max_freq"))
     if now and most:
         return {"slowest": min(now) / 1e3, "fastest": max(now) / 1e3, "allowed": max(most) / 1e3}
@@ -78,20 +78,20 @@ def clocks_mhz(root: Path = _ROOT) -> dict[str, float] | None:
 
 
 def power_mode() -> str | None:
-    """A Jetson's power mode, such as MAXN, by its own `nvpmodel -q`."""
+    """Return a Jetson's power mode, such as MAXN, from `nvpmodel -q`."""
     found = re.search(r"NV Power Mode:\s*(\S+)", _said("nvpmodel", "-q") or "")
     return found[1] if found else None
 
 
 def nvidia_driver(root: Path = _ROOT) -> str | None:
-    """The NVIDIA driver's version, or a Jetson's L4T release."""
+    """Return the NVIDIA driver's version, or a Jetson's L4T release."""
     told = text_of(root / "proc/driver/nvidia/version") or ""
     found = re.search(r"Kernel Module(?: for \S+)?\s+(\d+[\d.]*)", told)
     return found[1] if found else _l4t(root)
 
 
 def cuda(root: Path = _ROOT) -> str | None:
-    """The CUDA toolkit's version, where it lies at its usual place."""
+    """Return the version of the CUDA toolkit in /usr/local/cuda."""
     try:
         told = json.loads(text_of(root / "usr/local/cuda/version.json") or "{}")
     except ValueError:
@@ -101,7 +101,7 @@ def cuda(root: Path = _ROOT) -> str | None:
 
 
 def commit() -> str | None:
-    """The checkout's git commit, with "+" where files differ from it; None for an installed package."""
+    """Return the checkout's git commit, with "+" when files differ from it; None for an installed package."""
     if not (_CHECKOUT / ".git").exists():
         return None
     number = _said("git", "-C", str(_CHECKOUT), "rev-parse", "--short=12", "HEAD")
@@ -110,7 +110,7 @@ def commit() -> str | None:
 
 
 def installed(package: str) -> str | None:
-    """A package's version, None where it is not installed."""
+    """Return a package's version, None when it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -118,19 +118,19 @@ def installed(package: str) -> str | None:
 
 
 def memory_mb() -> float | None:
-    """The memory that this process holds now, in megabytes; None where the system does not tell."""
+    """Return the resident memory of this process in megabytes (1e6 bytes); None when the system does not report it."""
     told = text_of(_ROOT / "proc/self/statm")
     return int(told.split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if told else None
 
 
 def threads() -> int | None:
-    """The threads of this process, the engines' own among them; None where the system does not tell."""
+    """Return the number of threads of this process, native ones included; None when the system does not report it."""
     found = re.search(r"Threads:\s*(\d+)", text_of(_ROOT / "proc/self/status") or "")
     return int(found[1]) if found else None
 
 
 def text_of(path: Path) -> str | None:
-    """What a system's file says, without the NULs that device trees end in; None where it is absent or closed to us."""
+    """Return the text of a system file, without the NULs of device trees; None when it is missing, empty or unreadable."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").replace("\0", " ").strip() or None
     except OSError:
@@ -147,7 +147,7 @@ def _l4t(root: Path) -> str | None:
 
 
 def _said(*command: str) -> str | None:
-    """What a tool prints; None where it is absent, fails or does not answer."""
+    """Return a command's output; None when it is missing, fails, prints nothing or exceeds the time limit."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_S, check=True)
     except (OSError, subprocess.SubprocessError):

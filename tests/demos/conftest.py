@@ -1,4 +1,4 @@
-"""The demo's server in this process, a visitor's stream without it, and a Chromium; with small work."""
+"""Provide fixtures: the demo's server in this process, a visitor's stream without a server, and a Chromium."""
 
 import asyncio
 import json
@@ -25,13 +25,13 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 class Served:
-    """A running server. url: with a slash at its end."""
+    """Holds a running server's visitors and its URL, which ends with a slash."""
 
     def __init__(self, visitors, url):
         self.visitors, self.url = visitors, url
 
     def ask(self, path, body=None, **headers):
-        """Status, headers and body of an answer."""
+        """Send a request and return the response's status, headers and body."""
         request = urllib.request.Request(
             self.url + path, body, {key.replace("_", "-"): value for key, value in headers.items()}
         )
@@ -47,14 +47,14 @@ class Served:
 
 
 async def serve_there(runs, listener, *arguments):
-    """Make the application inside the loop that serves it: else Gradio makes loops of its own, and leaves them open."""
+    """Build the application inside the event loop that serves it; otherwise Gradio creates loops and leaves them open."""
     runs.append(server(application(*arguments)))
     await runs[0].serve(sockets=[listener])
 
 
 @pytest.fixture(scope="module")
 def serve():
-    """Starts servers; each runs until the module's tests are done."""
+    """Yield a function that starts a server, which runs until the module's tests are done."""
     running = []
 
     def start(most=4, sources=None, accounts=()):
@@ -97,7 +97,7 @@ def playing(live):
 
 @pytest.fixture(scope="module")
 def camera_clip(tmp_path_factory):
-    """What the browser's camera sees: the probe, as Y4M."""
+    """Write the input of the browser's fake camera: the synthetic probe as Y4M."""
     path = tmp_path_factory.mktemp("camera") / "probe.y4m"
     source = open_source("synthetic:vessel?height=240&width=320&frames=20")
     with path.open("wb") as file:
@@ -114,7 +114,7 @@ def browser(camera_clip):
         pytest.skip("there is no Chromium here: apt-get install chromium")
     arguments = [
         "--no-sandbox",
-        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # so that whoever else is asked is not found
+        "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # no other host can be resolved
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={camera_clip}",
@@ -127,12 +127,12 @@ def browser(camera_clip):
 
 @pytest.fixture
 def tab(browser):
-    """Opens tabs, each in a browser profile of its own, and tells what went wrong in them."""
+    """Yield a function that opens a tab in a browser profile of its own; an error in a tab fails the test."""
     contexts, problems = [], []
 
     def note(request, url):
-        # Only what failed: of each request that is listened to, Playwright fetches the body, and 25 pictures of the camera a
-        # second held up every command that came after them.
+        # Listen to failed requests only: Playwright fetches the body of each request with a listener, and the camera's 25
+        # images per second would delay every later command.
         if not request.url.startswith((url, "data:", "blob:")):
             problems.append(request.url)
 

@@ -1,14 +1,14 @@
-"""How many frames a second a browser shows, and how old they are then: a time stamp in the pixels, read in headless Chromium.
+"""Measure the frame rate and the age of the frames that a headless Chromium displays, by a timestamp in the pixels.
 
 python tests/demos/displayed_age.py CLIP [--minutes 10] [--json FILE]      CLIP: python demos/phantom_clip.py phantom.mp4
 
-Each picture carries the wall clock at its capture, in ms, as 20 bits of 16x16 pixels. In the worker that plays on the page's
-canvas, a script reads it out of what is drawn, and the time at the animation frame that shows it: to within the refresh.
-(To read the canvas from the page, on every animation frame, would cost more than to show it.) Screenshots, which take
-long, confirm it from outside: their stamp must be older than their end, and is given as an upper bound.
+Each image carries the wall clock at its capture, in ms, as 20 bits of 16x16 pixels. In the worker that draws on the page's
+canvas, a script reads the stamp from the drawn image, and the time of the animation frame that shows it, to within one
+refresh. (Reading the canvas from the page, on every animation frame, would cost more than showing it.) Screenshots, which
+take long, confirm the age from outside: their stamp is reported as an upper bound.
 
---turns N: instead of minutes, N times the page's canvas and N times its fallback, an <img>, in turns of --seconds. The <img> is
-read from the page, on every animation frame.
+--turns N: instead of minutes, measure the page's canvas and its fallback, an <img>, N times each, in turns of --seconds. The
+<img> is read from the page, on every animation frame.
 """
 
 import argparse
@@ -43,7 +43,7 @@ WITHOUT_CANVAS = "delete HTMLCanvasElement.prototype.transferControlToOffscreen"
 
 
 class Line:
-    """A clip that is segmented at its own pace, again and again, and can be watched."""
+    """Segments a clip at its own rate, in a loop, and serves it to viewers."""
 
     def __init__(self, clip: Path) -> None:
         self._ready, self.url = threading.Event(), ""
@@ -61,7 +61,7 @@ class Line:
         self._ready.set()
 
     def counts(self) -> dict[str, int]:
-        """What was not shown so far, and where it was left."""
+        """Return the number of frames segmented, dropped before segmentation, and skipped by the encoder so far."""
         told = self.sink.screen.snapshot()
         return {"segmented": told["frames"], "dropped_before_segmenting": told["dropped"], "skipped_by_coder": told["skipped"]}
 
@@ -72,7 +72,7 @@ class Line:
 
 
 def seconds_spent() -> dict[str, float]:
-    """Processor seconds so far: of this process, which is rtseg's line and server, and of Chromium's by their kind."""
+    """Return the CPU seconds used so far by this process (pipeline and server), and by Chromium's processes, by type."""
     spent = {"rtseg": sum(psutil.Process().cpu_times()[:2])}
     for process in psutil.Process().children(recursive=True):
         try:
@@ -86,7 +86,7 @@ def seconds_spent() -> dict[str, float]:
 
 
 def watch(page: Page, line: Line, seconds: float) -> tuple[dict[str, Any], list[float]]:
-    """What a page shows for so long, and the age of each picture in ms."""
+    """Observe a page for some seconds; return the results, and the age in ms of each displayed image."""
     spent, counts, load = seconds_spent(), line.counts(), os.getloadavg()[0]
     has_canvas = page.locator(".picture canvas").count()
     seen = page.evaluate(LISTEN, seconds * 1000) if has_canvas else page.evaluate(READ, [BITS, SIDE, seconds * 1000])
@@ -104,13 +104,13 @@ def watch(page: Page, line: Line, seconds: float) -> tuple[dict[str, Any], list[
 
 
 def spread(ages: list[float]) -> dict[str, float]:
-    """Percentiles; misread: stamps that lie in the future."""
+    """Return percentiles of the ages; misread: the number of stamps that lie in the future."""
     p50, p95, p99, most = np.percentile(ages, [50, 95, 99, 100]).round(1).tolist()
     return {"p50": p50, "p95": p95, "p99": p99, "max": most, "misread": sum(age > ROUND_MS / 2 for age in ages)}
 
 
 def seen_from_outside(page: Page, line: Line) -> dict[str, float]:
-    """The age of what a screenshot holds when the screenshot is done: an upper bound, in ms."""
+    """Return the age in ms of the image in a screenshot, at the end of the screenshot: an upper bound."""
     bounds = []
     for _ in range(20):
         shot, ended_ms = page.screenshot(), time.time_ns() // 1_000_000
@@ -121,7 +121,7 @@ def seen_from_outside(page: Page, line: Line) -> dict[str, float]:
 
 @contextmanager
 def shown(browser: Browser, line: Line, viewport: tuple[int, int], script: str = "") -> Iterator[Page]:
-    """The page, once pictures come; script: is run in it before its own."""
+    """Open the page and yield it once it shows images; script: runs in the page before its own scripts."""
     context = browser.new_context(viewport={"width": viewport[0], "height": viewport[1]})
     context.add_init_script(STAMP + script)
     player = PROBE.replace("SOURCE_WIDTH", str(line.source.info.width)) + (PAGE / "player.js").read_text()
@@ -135,7 +135,7 @@ def shown(browser: Browser, line: Line, viewport: tuple[int, int], script: str =
 
 
 def by_minute(browser: Browser, line: Line, viewport: tuple[int, int], minutes: int, seconds: float) -> dict[str, Any]:
-    """One page, minute by minute."""
+    """Measure one page, minute by minute."""
     with shown(browser, line, viewport) as page:
         watched = [watch(page, line, seconds) for _ in range(minutes)]
         box = page.locator(PICTURE).bounding_box() or {}
@@ -153,7 +153,7 @@ def by_minute(browser: Browser, line: Line, viewport: tuple[int, int], minutes: 
 
 
 def in_turns(browser: Browser, line: Line, viewport: tuple[int, int], turns: int, seconds: float) -> dict[str, Any]:
-    """The canvas and the <img>, which begins every other time."""
+    """Measure the canvas and the <img> in turns; each comes first every other time."""
     told: dict[str, Any] = {"canvas": [], "img": []}
     for turn in range(turns):
         for way in ("canvas", "img") if turn % 2 == 0 else ("img", "canvas"):
@@ -163,7 +163,7 @@ def in_turns(browser: Browser, line: Line, viewport: tuple[int, int], turns: int
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Serve the clip, and watch it."""
+    """Serve the clip, measure the page, and write the report."""
     viewport = tuple(map(int, arguments.viewport.split("x")))
     with closing(Line(arguments.clip)) as line, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])

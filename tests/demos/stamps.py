@@ -1,4 +1,4 @@
-"""The time of capture as a stamp in a picture's pixels: how it is written, and how a browser and a screenshot are read."""
+"""Write the time of capture as a stamp into an image's pixels, and read it in a browser and in a screenshot."""
 
 import time
 
@@ -67,7 +67,7 @@ READ = """
 
 
 class Stamped:
-    """Draws by an overlay, and writes the time of capture into the top left corner."""
+    """Draws an overlay, and writes the time of capture into the top left corner."""
 
     def __init__(self) -> None:
         self._overlay = Overlay(legend=False, notice=False)
@@ -81,7 +81,7 @@ class Stamped:
 
 
 def stamp_in(screenshot: bytes, box: dict[str, float], shape: float) -> int:
-    """The stamp in a page's screenshot, where a picture of 720 rows, so many times as wide, is as large as fits into a box."""
+    """Read the stamp in a page's screenshot, in which an image of 720 rows and aspect ratio `shape` fills the box."""
     shot = cv2.imdecode(np.frombuffer(screenshot, np.uint8), cv2.IMREAD_GRAYSCALE)
     height = min(box["height"], box["width"] / shape)
     left, top = box["x"] + (box["width"] - height * shape) / 2, box["y"] + (box["height"] - height) / 2

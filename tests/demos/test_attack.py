@@ -1,4 +1,4 @@
-"""Attacks on the demo's server over real HTTP: by files that events name, by its routes, and by taking all places."""
+"""Attack the demo's server over real HTTP: with file names in events, with its routes, and by taking all places."""
 
 import errno
 import json
@@ -25,7 +25,7 @@ CLIP = bundled_clips()["carotid"]
 
 
 class Visitor:
-    """A client that speaks as Gradio's page does, from an address of its own."""
+    """Sends the requests of Gradio's page, from an address of its own."""
 
     def __init__(self, served, session, address="127.0.0.1"):
         self.served, self.session, self.address = served, session, address
@@ -34,7 +34,7 @@ class Visitor:
         self.token = ""
 
     def ask(self, path, body=None, content_type="application/json"):
-        """Status and body of an answer."""
+        """Send a request and return the response's status and body."""
         host, port = self.served.url[7:-1].split(":")
         length = len(body or b"")
         head = f"{'GET' if body is None else 'POST'} /{path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n"
@@ -64,11 +64,11 @@ def fifo(tmp_path):
     path = tmp_path / "fifo.mp4"
     os.mkfifo(path)
     yield path
-    is_untouched(path)  # opening it lets go whoever was caught
+    is_untouched(path)  # opening it unblocks a reader
 
 
 def is_untouched(fifo):
-    """Whether nobody waits at a FIFO."""
+    """Return whether no process has opened the FIFO for reading."""
     try:
         os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
     except OSError as error:
@@ -77,14 +77,14 @@ def is_untouched(fifo):
 
 
 def shapes(path):
-    """The ways in which a value can name a file."""
+    """Return values that name the file, in each form that Gradio may accept."""
     named = {"path": path, "meta": {"_type": "gradio.FileData"}, "orig_name": "x.mp4", "size": 1}
     url = {"url": f"file://{path}", "path": path, "meta": {"_type": "gradio.FileData"}}
     return [named, url, [named], [[path]], {"value": named}, {"video": named, "subtitles": None}, {"a": {"b": [named]}}]
 
 
 def names(tmp_path, fifo):
-    """Files that a visitor might name; none that matters, because code that fails these tests may copy or delete them."""
+    """Create files that a visitor might name; code that fails these tests may copy or delete them."""
     clip, link, device = tmp_path / "clip.mp4", tmp_path / "link.mp4", tmp_path / "device.mp4"
     clip.write_bytes(CLIP.read_bytes())
     link.symlink_to(clip)
@@ -192,7 +192,7 @@ def test_only_a_regular_file_of_the_visitors_folder_is_taken_in(tmp_path, fifo, 
         case "climb":
             path = folder / ".." / "secret.mp4"
         case "device":
-            path.symlink_to("/dev/zero")  # never by its own name: code that deletes what it refuses would delete it
+            path.symlink_to("/dev/zero")  # by a link only: code that deletes a refused path would delete the device
     with pytest.raises(UploadRefused, match="no upload of this page"):
         take_in(path, folder)
     assert secret.read_bytes() == CLIP.read_bytes()

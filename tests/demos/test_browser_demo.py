@@ -1,4 +1,4 @@
-"""The demo's page in a real Chromium, used as a person would."""
+"""Use the demo's page in a real Chromium, as a person would."""
 
 import os
 import threading
@@ -12,7 +12,7 @@ from rtseg.sources.files.bundled_clips import bundled_clips
 
 
 def drawn(page):
-    """The mean grey of what is drawn; a screenshot takes seconds while the page is busy with its camera."""
+    """Return the mean gray level of the drawn image; a screenshot would take seconds while the page sends its camera."""
     return page.evaluate("""() => {
       const small = document.createElement("canvas"), context = small.getContext("2d");
       context.drawImage(document.querySelector(".picture canvas"), 0, 0, 64, 48);
@@ -61,7 +61,7 @@ def test_live_faults_keys_and_two_visitors(demo):
     assert lives(other) == "–"
     start(other)
     page.keyboard.press("Space")
-    until(lambda: page.inner_text("#rtseg-pause") == "Go on")
+    until(lambda: page.inner_text("#rtseg-pause") == "Resume")
     assert other.inner_text("#rtseg-pause") == "Pause"
     until(lambda: "paused" in page.locator(".message").inner_text())
     page.keyboard.press("Space")

@@ -1,4 +1,4 @@
-"""The page of a stream that is viewed, in a real Chromium, used as a person would."""
+"""Use the page of `rtseg run --view` in a real Chromium, as a person would."""
 
 import threading
 from contextlib import closing, contextmanager
@@ -20,14 +20,14 @@ SMALL = "synthetic:vessel?height=240&width=320&fps=20"
 
 
 def brightness(page):
-    """The mean grey of what the video's place shows."""
+    """Return the mean gray level of a screenshot of the video."""
     coded = page.locator(".rtseg-live .picture").screenshot()
     return float(cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_GRAYSCALE).mean())
 
 
 @contextmanager
 def viewed(uri):
-    """A stream with its page, as `rtseg run --view` shows it; the page's address."""
+    """Run a stream with its page, as `rtseg run --view` does, and yield the page's URL."""
     ready, told, sink = threading.Event(), [], ViewSink(port=0, on_ready=lambda url: told.append(url) or ready.set())
     with closing(load_engine("carotid-int8")) as engine:
         source = Paced(open_source(uri))
@@ -77,7 +77,7 @@ def test_the_picture_fits_its_place_and_is_sent_no_larger(tab, lacks):
         assert width == (1280 if lacks else int(place["width"]))
         page.set_viewport_size({"width": 1000, "height": 800})
         fits = "it => it.width === it.closest('.picture').clientWidth"
-        until(lambda: lacks or sink.write(picture) or shown.evaluate(fits))  # the next picture is coded for the smaller place
+        until(lambda: lacks or sink.write(picture) or shown.evaluate(fits))  # the next image is encoded for the new viewport
         place, box = page.locator(".picture").bounding_box(), shown.bounding_box()
         assert box["x"] >= place["x"] - 1
         assert box["x"] + box["width"] <= place["x"] + place["width"] + 1

@@ -1,4 +1,4 @@
-"""What a killed server leaves behind is removed, and nothing else; and a server ends by a signal, whatever hangs."""
+"""Folders of a killed server are removed, and nothing else; a signal ends a server even when a thread hangs."""
 
 import os
 import signal
@@ -104,11 +104,11 @@ def test_a_signal_ends_the_server_whatever_hangs(tmp_path, how, hang):
             assert first.recv(100)
         connections = [asking(port, "live/x/figures") for _ in range(2)] if hang in ("fifo", "native") else []
         connections += [asking(port, "gradio_api/heartbeat/x")] if hang == "reader" else []
-        time.sleep(1)  # until the requests hang: nothing can be seen of that from outside
+        time.sleep(1)  # until the requests hang, which cannot be observed from outside
         began = time.monotonic()
         process.send_signal(how)
         assert process.wait(WAIT_S) in (130, -signal.SIGKILL)
-        assert time.monotonic() - began < 6  # five seconds, and what a loaded machine takes to tell
+        assert time.monotonic() - began < 6  # five seconds, and one for a loaded machine
         for connection in connections:
             connection.close()
         until(lambda: not list(Path(tmp_path).glob(f"{PREFIX}*")))

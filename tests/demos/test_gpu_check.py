@@ -1,4 +1,4 @@
-"""What `make gpu-check` runs on somebody's GPU: its report says what passed, and leaves out what cannot."""
+"""Test `make gpu-check`: its report lists the steps that passed, and leaves out those that cannot run."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What comes from outside: sources by name, files by content, and visitors one by one."""
+"""Test the demo's input from outside: sources by name, files by content, and visitors."""
 
 import hashlib
 import struct
@@ -66,7 +66,7 @@ def test_what_the_operator_offers_is_offered_by_name_and_plays_on():
 
 
 def png(height, width):
-    """A PNG's head alone: who unfolds it has already lost."""
+    """Return a PNG's header without its data, so that decoding it fails."""
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunk = b"IHDR" + head
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(head)) + chunk + struct.pack(">I", zlib.crc32(chunk))
@@ -208,7 +208,7 @@ def test_the_sweeper_sweeps_by_itself(clock):
 
 
 def test_a_jpeg_of_fill_bytes_costs_no_more_than_its_length(tmp_path):
-    """Reading byte by byte took over a hundred times as long as hashing the same bytes."""
+    """Measure against hashing the same bytes, since a parser that reads byte by byte takes over a hundred times as long."""
     coded = b"\xff\xd8" + b"\xff" * (32 << 20)
     path = uploaded(tmp_path, coded)
     began = time.process_time()

@@ -1,4 +1,4 @@
-"""One visitor's stream, without any server: what plays, what breaks, and what the visitor is told of it."""
+"""Test one visitor's stream without a server: playback, failures, and the messages about them."""
 
 import threading
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The first script and the first notebook run as they stand."""
+"""Run the first script and the first notebook unchanged."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def test_the_notebook_runs_from_top_to_bottom_and_shows_what_it_says(in_an_empty
     for i, cell in enumerate(cells):
         exec(compile(cell, f"cell {i}", "exec"), names)
     assert len(names["areas"]) == 150
-    assert names["Picture"](names["pictures"][0])._repr_png_().startswith("iVBOR")
+    assert names["NotebookImage"](names["pictures"][0])._repr_png_().startswith("iVBOR")
     assert [names["lives"][i][1] for i in (0, 22, 40, 52)] == ["NEW", "HELD", "CUT", "LOST"]
 
 

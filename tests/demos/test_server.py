@@ -1,4 +1,4 @@
-"""The demo's server, asked over real sockets, and its page's own clicks, without a browser."""
+"""Test the demo's server over real sockets, and the handlers of its page's clicks, without a browser."""
 
 import base64
 import json
@@ -102,7 +102,7 @@ def test_a_request_that_does_not_say_how_long_it_is_is_cut_off(served, token):
                 connection.sendall(chunk)
             assert b" 204 " not in connection.recv(100)
         except OSError:
-            pass  # it hung up on us
+            pass  # the server closed the connection
     assert served.ask(f"live/{token}/figures")[0] == 200
 
 
@@ -142,7 +142,7 @@ def test_errors_are_told_on_the_page(page, token):
 
 
 def test_the_browsers_camera_comes_in(served, page, token):
-    assert served.ask(f"live/{token}/camera", bytes(SIZE[0] * SIZE[1]))[0] == 400  # nobody asked for it
+    assert served.ask(f"live/{token}/camera", bytes(SIZE[0] * SIZE[1]))[0] == 400  # the camera is not the current source
     page._start(token, CAMERA, "", *USUAL)
     assert served.ask(f"live/{token}/camera", bytes(SIZE[0] * SIZE[1]))[0] == 204
     status, _, text = served.ask(f"live/{token}/camera", b"123")

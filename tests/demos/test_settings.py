@@ -1,4 +1,4 @@
-"""The settings of one visitor's stream, without any server: every one may be changed while it plays."""
+"""Test the settings of one visitor's stream without a server: each may change while the stream plays."""
 
 from dataclasses import replace
 
@@ -51,7 +51,7 @@ def test_raw_and_overlay_stand_side_by_side(playing):
 
 
 def wide(coded):
-    """Whether a picture is twice as wide as the stream's frames."""
+    """Return whether an image is twice as wide as the stream's frames."""
     return coded is not None and cv2.imdecode(np.frombuffer(coded.jpeg, np.uint8), 0).shape == (120, 320)
 
 

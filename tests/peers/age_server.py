@@ -1,4 +1,4 @@
-"""The other end of live_age.py: ultrasound at 60 frames a second over RTSP, coded beforehand, with the moment each was sent."""
+"""Serve pre-encoded ultrasound at 60 frames per second over RTSP for live_age.py, and report each frame's time of sending."""
 
 import json
 import queue
@@ -16,13 +16,13 @@ from rtseg.sources import open_source
 
 # ruff: noqa: T201
 FPS, SIZE, GOP = 60, (720, 1280), 60
-LOOP_S = 20  # pictures are told apart by their number within this time
+LOOP_S = 20  # images have unique numbers within this time
 
 
 class Recorded:
-    """Coded pictures, played from the first one at their pace, over and over, to each who subscribes.
+    """Plays encoded images at their rate and in a loop, from the first one, to each subscriber.
 
-    sent_ns: when each of the newest player's pictures was sent, by number, the last time last.
+    sent_ns: the times at which the newest subscriber's images were sent, by number, in order.
     """
 
     def __init__(self, units):
@@ -51,7 +51,7 @@ class Recorded:
 
 
 def pictures(name, count):
-    """The clip `name` to and fro, grey (H, W), each picture with its number on top."""
+    """Yield the clip `name` forwards and backwards, gray (H, W) uint8, each image with its number in the top rows."""
     greys = [frame.image if frame.image.ndim == 2 else frame.image[..., 1] for frame in open_source(f"clip:{name}")]
     large = [cv2.resize(grey, SIZE[::-1], interpolation=cv2.INTER_CUBIC) for grey in greys]
     there_and_back = large + large[-2:0:-1]
@@ -62,7 +62,7 @@ def pictures(name, count):
 
 
 def serve():
-    """Say the port and the megabits a second, and for each line that comes when the newest player's pictures were sent."""
+    """Print the port and the rate in Mbit/s, and for each input line the times at which the images were sent."""
     coder = H264(SIZE, FPS, GOP)
     units = [coded for pixels in pictures("carotid", LOOP_S * FPS) for coded, _ in coder.encode(pixels)]
     recorded = Recorded(units)

@@ -1,4 +1,4 @@
-"""Our filters beside other libraries': `PYTHONPATH=tests python -m peers.compare report.json` where these are installed."""
+"""Compare our filters with other libraries', where installed: `PYTHONPATH=tests python -m peers.compare report.json`."""
 
 import json
 import sys
@@ -19,7 +19,10 @@ GRAIN_PX = (0.8, 1.2)
 
 
 def row(picture: Picture, peer: Peer) -> dict[str, object]:
-    """The peer's quality and ours, and how many times as long it takes; a peer that takes a second or more is run once."""
+    """Return the quality of a baseline and of ours, and the ratio of their times.
+
+    A baseline that takes a second or more is run only once.
+    """
     ours = partial(FILTERS[peer.ours], picture.image)
     started_ns = perf_counter_ns()
     filtered = peer.apply(picture.image)
@@ -33,7 +36,7 @@ def row(picture: Picture, peer: Peer) -> dict[str, object]:
 
 
 def share_alike(theirs: Image, ours: Image) -> float:
-    """The share of pixels, away from the edge, where both differ by a grey level at most."""
+    """Return the share of pixels, away from the border, where both differ by at most one gray level."""
     inner = (slice(8, -8), slice(8, -8))
     return float((abs(theirs[inner].astype(int) - ours[inner]) <= 1).mean())
 

@@ -1,4 +1,4 @@
-"""Speckle filters of other libraries behind one signature, each with the name of ours that does the same work."""
+"""Wrap speckle filters of other libraries in one signature, each with the name of our equivalent."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from rtseg.frame import Image
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Somebody else's filter with the parameters of our row `ours`."""
+    """Holds another library's filter, with the same parameters as one of ours."""
 
-    name: str
-    ours: str
+    name: str  # library, function and parameters
+    ours: str  # key in `rtseg.bench.speckle.FILTERS`
     apply: Filter
 
 
@@ -31,12 +31,12 @@ def levels(values) -> Image:
 
 
 def on_levels(apply: Callable) -> Filter:
-    """A filter of floats in grey levels."""
+    """Wrap a filter of float gray levels in [0, 255]."""
     return lambda image: levels(apply(image.astype(np.float64)))
 
 
 def on_unit(apply: Callable) -> Filter:
-    """A filter of floats in [0, 1]."""
+    """Wrap a filter of floats in [0, 1]."""
     return lambda image: levels(255 * apply(image / 255))
 
 

@@ -1,7 +1,7 @@
-"""Whole lines beside ours, in turns, on one clip: from the coded file to the drawn overlay.
+"""Compare whole pipelines with ours, in turns, on one clip: from the encoded file to the drawn overlay.
 
-PYTHONPATH=tests python -m peers.line REPORT.json CLIP FOLDER [ROUNDS [FRAMES]], with FOLDER from `python -m peers.unet`. A peer
-that is not installed is left out, and the report says so.
+PYTHONPATH=tests python -m peers.line REPORT.json CLIP FOLDER [ROUNDS [FRAMES]], with FOLDER from `python -m peers.unet`. A
+baseline that is not installed is left out and listed in the report.
 """
 
 import json
@@ -28,12 +28,12 @@ from rtseg.sources.playback import Repeated
 from rtseg.system.machine import describe
 
 WARMUP = 10
-Line = Callable[[int], Iterator[None]]  # gives a tick for each of so many frames, once it is drawn
+Line = Callable[[int], Iterator[None]]  # runs that many frames, and yields after each drawn one
 
 PACKAGES = ("opencv-python-headless", "onnxruntime", "openvino", "supervision", "pyfast", "torch")
 PLAIN = "OpenCV + ONNX Runtime, U-Net FP32"
 FAST = "FAST (OpenVINO, in bfloat16 where the processor has it), U-Net"
-RATIOS = {  # the goals: ours, theirs, at least so many times as fast
+RATIOS = {  # the targets: our pipeline, the baseline, minimum speedup
     "the same U-Net in FP32": ("rtseg, U-Net FP32", PLAIN, 1.3),
     "the same U-Net in FP32, FAST in FP32": ("rtseg, U-Net FP32", "FAST (ONNX Runtime), U-Net FP32", 1.0),
     "the same U-Net in FP32, FAST as it chooses": ("rtseg, U-Net FP32", FAST, 1.0),
@@ -46,7 +46,10 @@ RATIOS = {  # the goals: ours, theirs, at least so many times as fast
 
 
 def ours(clip: str, model: str, temporal: TemporalOptions | None = None, engine_name: str = "openvino") -> Line:
-    """rtseg as `rtseg run` has it: sector, lifecycle, guard and legend are in; steadied in time, as no peer does, if told."""
+    """Return rtseg's pipeline as `rtseg run` configures it, with sector, lifecycle, redaction and legend.
+
+    temporal: options of temporal stabilization, which no baseline has; None for none.
+    """
     engine = load_engine(model, engine_name)
 
     def line(frames: int) -> Iterator[None]:
@@ -63,7 +66,7 @@ def ours(clip: str, model: str, temporal: TemporalOptions | None = None, engine_
 
 
 def lines(clip: str, folder: Path) -> dict[str, Callable[[], Line]]:
-    """Every line by its name; what opens it raises ImportError or EngineError where this machine lacks what it takes."""
+    """Return a function for each pipeline that opens it; it raises ImportError or EngineError for a missing dependency."""
     spec = load_engine(folder / "unet16.onnx").spec
 
     def theirs(network: str, drawing: str = "draw_with_opencv") -> Callable[[], Line]:
@@ -88,7 +91,7 @@ def lines(clip: str, folder: Path) -> dict[str, Callable[[], Line]]:
 
 
 def fps(line: Line, frames: int) -> float:
-    """Frames a second behind the warm-up."""
+    """Return the frames per second after the warm-up."""
     began_ns = 0
     for count, _ in enumerate(line(WARMUP + frames), start=1):
         if count == WARMUP:
@@ -97,7 +100,7 @@ def fps(line: Line, frames: int) -> float:
 
 
 def compared(rounds_fps: dict[str, list[float]]) -> dict[str, dict[str, float | bool]]:
-    """For each goal the ratio of each round, its median, and whether that reaches the goal."""
+    """Return for each target the ratio of each round, their median, and whether it reaches the target."""
     found = {}
     for name, (us, them, goal) in RATIOS.items():
         if us in rounds_fps and them in rounds_fps:

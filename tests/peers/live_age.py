@@ -1,4 +1,4 @@
-"""How old is the overlay? One RTSP stream, one network, five ways to read, in turns.
+"""Measure the age of the overlay: one RTSP stream, one network, five ways to read it, in turns.
 
 python tests/peers/live_age.py docs/benchmarks/live-age [--seconds 20] [--rounds 3] [--model carotid-int8]
 """
@@ -35,12 +35,12 @@ from rtseg.system.machine import describe
 from rtseg.trace import LatencyTrace
 
 # ruff: noqa: T201
-SETTLED_S = 3.0  # after the first overlay: until then each way still reads what waited while it started
-BUFFER = 30  # pictures, as ultralytics keeps them
+SETTLED_S = 3.0  # after the first overlay, until the frames buffered during the start have been read
+BUFFER = 30  # images, as in ultralytics
 
 
 class Work:
-    """What each way does with a picture, the same for all: the network and the overlay."""
+    """Segments an image and draws its overlay, the same for all ways of reading."""
 
     def __init__(self, engine):
         self._session, self._sink, self._count = Session(engine, locator=WholeFrame()), DrawSink(Overlay()), 0
@@ -63,7 +63,7 @@ def rtseg_way(url, engine, _work):
 
 
 def opencv_way(threads):
-    """Read, work, show: as in every tutorial. threads: of the decoder, None for as many as OpenCV takes."""
+    """Return a loop that reads and processes by turns, as in tutorials; threads: of the decoder, None for OpenCV's default."""
 
     def way(url, _engine, work):
         capture = cv2.VideoCapture(url, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, threads] if threads else [])
@@ -79,7 +79,7 @@ def opencv_way(threads):
 
 
 def threaded_way(buffered):
-    """A thread that reads all the time, as ultralytics has it: it keeps the newest picture, or up to thirty in a row."""
+    """Return a loop with a reader thread, as in ultralytics, which keeps the newest image or buffers up to thirty."""
 
     def way(url, _engine, work):
         capture, pictures, running = cv2.VideoCapture(url, cv2.CAP_FFMPEG), deque(), [True]
@@ -120,11 +120,11 @@ WAYS = {
     "thread, newest picture": threaded_way(False),
     "thread, thirty buffered": threaded_way(True),
 }
-OPTIONS = {"OpenCV, told to be quick": "|fflags;nobuffer|flags;low_delay"}  # as one is advised to
+OPTIONS = {"OpenCV, told to be quick": "|fflags;nobuffer|flags;low_delay"}  # as commonly advised
 
 
 def view(name, url, model, seconds):
-    """A viewer's process: the moment and the number of each overlay that is done, as JSON."""
+    """Run one way in a process of its own; print the time and the number of each finished overlay as JSON."""
     with closing(load_engine(model)) as engine:
         done, work = [], Work(engine)
         first = None
@@ -135,11 +135,11 @@ def view(name, url, model, seconds):
             if now - first > (seconds + SETTLED_S) * 1e9:
                 break
     print(json.dumps([item for item in done if item[0] - done[0][0] > SETTLED_S * 1e9]), flush=True)
-    os._exit(0)  # OpenCV's reader may hang in a read when the stream is over
+    os._exit(0)  # OpenCV may hang in a read at the end of the stream
 
 
 def ages(server, name, url, given):
-    """The ages of one run's overlays in milliseconds, and how many came a second."""
+    """Run one way; return the ages of its overlays in milliseconds, and the overlays per second."""
     command = [sys.executable, __file__, "--view", name, "--url", url, "--model", given.model, "--seconds", str(given.seconds)]
     options = "rtsp_transport;tcp" + OPTIONS.get(name, "")
     environment = os.environ | {"OPENCV_FFMPEG_CAPTURE_OPTIONS": options, "OPENCV_LOG_LEVEL": "ERROR"}
@@ -154,7 +154,7 @@ def ages(server, name, url, given):
 
 
 def _age_ms(now, times):
-    """Since the last of the times before now; None for a picture whose number was not sent, since it was spoiled on the way."""
+    """Return the milliseconds since the last of `times` before `now`; None for a corrupted number, which was never sent."""
     return min(((now - time_ns) / 1e6 for time_ns in times if time_ns < now), default=None)
 
 
@@ -176,7 +176,7 @@ def measure(given):
 
 
 def report(measured, given):
-    runs = measured["runs"]
+    runs, processor = measured["runs"], describe().get("processor")
     own = {key: median(run[key] for run in runs["rtseg"]) for key in ("p50_ms", "p99_ms")}
     rows = []
     for name, several in runs.items():
@@ -188,7 +188,7 @@ def report(measured, given):
     return f"""# How old is the overlay?
 
 `python tests/peers/live_age.py docs/benchmarks/live-age --seconds {given.seconds:g} --rounds {given.rounds}` on
-{describe().get("processor")}, {os.cpu_count()} cores, {time.strftime("%Y-%m-%d")}, load {measured["load"]:.1f} before it began.
+{processor}, {os.cpu_count()} cores, {time.strftime("%Y-%m-%d")}, load {measured["load"]:.1f} before it began.
 
 RTSP over TCP on loopback, a carotid at {SIZE[1]}x{SIZE[0]} and {FPS} frames a second, H.264 of {measured["mbit_per_s"]:g}
 Mbit/s, coded beforehand and sent at its pace by another process on the same cores. Each way runs the network `{given.model}`

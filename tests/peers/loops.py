@@ -1,6 +1,6 @@
-"""The loop that people write around a network: OpenCV reads, shrinks and draws; what infers and what draws may be others'.
+"""Implement the baselines as a plain loop: OpenCV reads and resizes, interchangeable functions infer and draw.
 
-The loop is the same for each, and is given what helps it: no copies that are not needed, decoding in OpenCV's own threads.
+The loop is the same for each baseline, and is favored: it makes no unneeded copies, and decodes in OpenCV's own threads.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,12 +13,12 @@ from rtseg.engines.base import ModelSpec
 from rtseg.system.machine import cores
 
 Infer = Callable[[np.ndarray], np.ndarray]  # (1, 1, H, W) float32 -> the mask (H, W) uint8, 0 or 1
-Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]  # the BGR frame and its mask -> a picture
+Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]  # the BGR frame and its mask -> the drawing
 COLOUR, OPACITY = (0, 159, 230), 0.4
 
 
 def loop(clip: str, spec: ModelSpec, infer: Infer, draw: Draw) -> Callable[[int], Iterator[np.ndarray]]:
-    """Frames drawn one after another, the clip played again until there are enough."""
+    """Return a pipeline that draws one frame after another, and repeats the clip until there are enough frames."""
 
     def line(frames: int) -> Iterator[np.ndarray]:
         capture = cv2.VideoCapture(clip)
@@ -35,13 +35,13 @@ def loop(clip: str, spec: ModelSpec, infer: Infer, draw: Draw) -> Callable[[int]
 
 
 def fitted(frame: np.ndarray, spec: ModelSpec) -> np.ndarray:
-    """Grey, shrunk and normalised: (1, 1, H, W) float32."""
+    """Convert a frame to gray, resize and normalize it to (1, 1, H, W) float32."""
     grey = cv2.resize(cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY), spec.size[::-1], interpolation=cv2.INTER_AREA)
     return ((grey.astype(np.float32) - spec.mean[0]) / spec.std[0])[None, None]
 
 
 def onnx_runtime(folder: Path, spec: ModelSpec) -> Infer:
-    """ONNX Runtime as it comes."""
+    """Return inference by ONNX Runtime with its default options."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(folder / "unet16.onnx", providers=["CPUExecutionProvider"])
@@ -49,17 +49,17 @@ def onnx_runtime(folder: Path, spec: ModelSpec) -> Infer:
 
 
 def fast_openvino(folder: Path, spec: ModelSpec) -> Infer:
-    """FAST on OpenVINO, which it leaves the choice of precision: on processors with bfloat16 that is what it takes."""
+    """Return inference by FAST on OpenVINO, which chooses bfloat16 on processors that have it."""
     return _fast(folder, "OpenVINO")
 
 
 def fast_onnx_runtime(folder: Path, spec: ModelSpec) -> Infer:
-    """FAST on ONNX Runtime, in float32."""
+    """Return inference by FAST on ONNX Runtime, in float32."""
     return _fast(folder, "ONNXRuntime")
 
 
 def _fast(folder: Path, engine: str) -> Infer:
-    """FAST is given the prepared tensor: its own preparation is OpenCL, which a CPU has by pocl, and slowly."""
+    """Return inference by FAST on a prepared tensor; its own preparation needs OpenCL, which is slow on a CPU (pocl)."""
     import fast
 
     fast.Reporter.setGlobalReportMethod(fast.Reporter.NONE)
@@ -73,7 +73,7 @@ def _fast(folder: Path, engine: str) -> Infer:
 
 
 def torch_eager(folder: Path, spec: ModelSpec) -> Infer:
-    """torch as it comes, without gradients."""
+    """Return inference by eager torch, in inference mode, on all cores."""
     import torch
 
     torch.set_num_threads(cores())
@@ -87,7 +87,7 @@ def torch_eager(folder: Path, spec: ModelSpec) -> Infer:
 
 
 def draw_with_opencv() -> Draw:
-    """A translucent fill and a border."""
+    """Return a function that draws a translucent fill and a border with OpenCV."""
 
     def draw(frame: np.ndarray, mask: np.ndarray) -> np.ndarray:
         large = cv2.resize(mask, (frame.shape[1], frame.shape[0]), interpolation=cv2.INTER_NEAREST)
@@ -101,7 +101,7 @@ def draw_with_opencv() -> Draw:
 
 
 def draw_with_supervision() -> Draw:
-    """supervision's MaskAnnotator and PolygonAnnotator, which paint into the frame."""
+    """Return a function that draws with supervision's MaskAnnotator and PolygonAnnotator, into the frame itself."""
     import supervision as sv
 
     colours = sv.ColorPalette([sv.Color(*COLOUR[::-1])])

@@ -1,8 +1,8 @@
-"""The budget beside dropping alone, on a machine that is loaded by busy loops, in turns.
+"""Compare the latency budget with dropping alone, in turns, on a machine loaded by busy loops.
 
 PYTHONPATH=tests python -m peers.overload REPORT.json [MODEL [BUSY_PROCESSES [ROUNDS [FPS]]]]; the budget is a frame's period.
-The source is the made-up probe, paced, so that each frame's truth is known: Dice and flicker are of what a viewer saw on each
-of the source's frames, the last mask standing until the next one comes.
+The source is the synthetic probe, paced, whose truth is known for each frame. Dice and flicker are computed on each of the
+source's frames, with the mask that is displayed then: on a dropped frame, the previous one.
 """
 
 import json
@@ -38,7 +38,7 @@ SMALL = (240, 135)  # (W, H) on which flicker is measured
 
 
 class Played:
-    """Frames that were made before: making them must not compete with what is measured."""
+    """Yields frames that were rendered in advance, so that rendering does not compete with the measurement."""
 
     def __init__(self, frames, info):
         self.frames, self.info = frames, info
@@ -57,7 +57,7 @@ def spin() -> None:
 
 @contextmanager
 def load(processes: int) -> Iterator[None]:
-    """A machine that has so many busy loops beside."""
+    """Load the machine with that many busy loops while the block runs."""
     busy = [multiprocessing.get_context("spawn").Process(target=spin, daemon=True) for _ in range(processes)]
     for process in busy:
         process.start()
@@ -70,7 +70,7 @@ def load(processes: int) -> Iterator[None]:
 
 
 def measured(model: str, frames, info, truths, motion, *, kept: bool) -> dict[str, object]:
-    """One play of the clip, with the budget or without."""
+    """Play the clip once, with the budget or without, and return the results."""
     engine = shrinkable(load_engine(model), model_path(model))
     session = Session(engine, speckle=SpeckleFilter(SPECKLE))
     budget_ms = 1000 / info.fps
@@ -78,7 +78,7 @@ def measured(model: str, frames, info, truths, motion, *, kept: bool) -> dict[st
     masks, totals, dropped, shown = [], [], 0, np.zeros(frames[0].image.shape, np.uint8)
     with closing(engine), closing(iter(Pipeline(Paced(Played(frames, info)), session, DrawSink(Overlay())))) as results:
         for result in results:
-            masks += [shown] * result.dropped  # the old mask stood on the frames that were dropped
+            masks += [shown] * result.dropped  # dropped frames show the previous mask
             shown = result.segmentation.labels
             masks.append(shown)
             dropped += result.dropped

@@ -1,4 +1,4 @@
-"""Our filters against other libraries' of the same equation, where these are installed; they are no dependencies of rtseg."""
+"""Compare our filters with other libraries' of the same equation, where installed; they are no dependencies of rtseg."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from rtseg.bench.speckle import FILTERS, phantom
 for package in ("skimage", "medpy", "findpeaks"):
     pytest.importorskip(package, reason="pip install scikit-image MedPy findpeaks, to compare with them")
 
-SAME = {  # the share of pixels that are alike
+SAME = {  # minimum share of equal pixels
     "OpenCV medianBlur 3": 1.0,
     "OpenCV medianBlur 5": 1.0,
     "OpenCV medianBlur 7": 1.0,

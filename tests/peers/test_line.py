@@ -1,4 +1,4 @@
-"""The whole lines that ours is compared with: they see what we see, and the goals are judged on the rounds' ratios."""
+"""Test the baseline pipelines: they process the same frames as ours, and targets are judged by the ratios of the rounds."""
 
 import av
 import numpy as np
@@ -35,7 +35,7 @@ def test_the_loop_plays_the_clip_again_and_draws_the_mask(clip, drawing):
     pictures = list(loops.loop(clip, SPEC, bright, getattr(loops, drawing)())(15))
     assert len(pictures) == 15
     assert pictures[0].shape == (64, 96, 3)
-    assert (pictures[0][..., 0] != pictures[0][..., 2]).any()  # a colour on a grey picture
+    assert (pictures[0][..., 0] != pictures[0][..., 2]).any()  # a color on a gray image
 
 
 def test_our_line_gives_as_many_frames_as_are_asked(clip, tiny):

@@ -1,4 +1,4 @@
-"""The overlay beside supervision's MaskAnnotator, where supervision is installed; it is no dependency of rtseg."""
+"""Compare the overlay with supervision's MaskAnnotator, where installed; supervision is no dependency of rtseg."""
 
 from time import thread_time_ns
 
@@ -16,13 +16,13 @@ OPACITY = 0.4
 
 
 class Annotator:
-    """supervision's masks over a copy of the frame, which it writes into; the labels are split into masks beforehand."""
+    """Draws by supervision's MaskAnnotator into a copy of the frame; the labels are split into masks in advance."""
 
     def __init__(self, labels: np.ndarray) -> None:
         masks = np.stack([labels == label for label in (1, 2)])
         colours = sv.ColorPalette(
             [sv.Color(*map(int, colour[::-1])) for colour in PALETTE]
-        )  # it paints BGR, and our frame is RGB
+        )  # supervision draws in BGR, and our frame is RGB
         self._annotator = sv.MaskAnnotator(color=colours, opacity=OPACITY, color_lookup=sv.ColorLookup.CLASS)
         self._detections = sv.Detections(sv.mask_to_xyxy(masks), mask=masks, class_id=np.arange(2))
 
@@ -31,7 +31,7 @@ class Annotator:
 
 
 def scene(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """A frame (H, W, 3) and the labels of two organs beside each other, an eighth of it."""
+    """Return a frame (H, W, 3) uint8, and labels of two adjacent organs that cover an eighth of it."""
     frame = np.asarray(cv2.cvtColor(cases.speckle(shape), cv2.COLOR_GRAY2RGB))
     labels = np.zeros(shape, np.uint8)
     for label, along in [(1, 0.3), (2, 0.7)]:
@@ -48,7 +48,7 @@ def test_both_paint_the_same_fill():
 
 
 def cpu_ns(call) -> int:
-    """The least processor time of a call on one core: what neighbours on the machine cannot lengthen."""
+    """Return the minimum CPU time of a call on one core, which other load on the machine does not lengthen."""
     times = []
     for _ in range(15):
         started_ns = thread_time_ns()

@@ -1,7 +1,7 @@
-"""The U-Net that the whole lines are compared with: `PYTHONPATH=tests python -m peers.unet FOLDER CLIP` (extra `train`).
+"""Export the U-Net of the pipeline comparison: `PYTHONPATH=tests python -m peers.unet FOLDER CLIP` (extra `train`).
 
-MONAI's BasicUNet of 16 base channels (1.9 million parameters), untrained: time does not depend on what it learnt. Its last bias
-is set so that a tenth of the clip's pixels are in its mask: an empty mask would spare the peers that draw by it all drawing.
+It is MONAI's BasicUNet with 16 base channels (1.9 million parameters), untrained: the run time does not depend on the weights.
+Its last bias is set so that its mask covers a tenth of the clip's pixels; an empty mask would spare the baselines the drawing.
 Writes unet16.onnx, unet16-int8.onnx and unet16.pt (TorchScript).
 """
 
@@ -27,7 +27,7 @@ CALIBRATED_ON = 24  # frames
 
 
 class Network(torch.nn.Module):
-    """(logits,) = network(x), as the export takes it."""
+    """Wraps BasicUNet so that it returns a tuple, (logits,), as the export requires."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class Network(torch.nn.Module):
 
 
 def prepared(uri: str) -> tuple[list[np.ndarray], torch.Tensor]:
-    """The clip's first frames, and the same as the network's input (N, 1, H, W)."""
+    """Return the clip's first frames, and the same frames as the network's input, (N, 1, H, W) float32."""
     with closing(open_source(uri)) as source:
         images = [frame.image for frame in islice(source, CALIBRATED_ON)]
     inputs = [kernels.fit_input(image, letterbox((0, 0, *image.shape[:2]), SPEC.size), SPEC.mean, SPEC.std) for image in images]
@@ -51,7 +51,7 @@ def main(folder: Path, uri: str) -> None:
     images, inputs = prepared(uri)
     network = Network()
     with torch.no_grad():
-        network.train()(inputs[::4])  # BatchNorm sees the clip: its outputs have a usual range, as INT8 expects
+        network.train()(inputs[::4])  # BatchNorm adapts to the clip, so that activations have the usual range for INT8
         logits = network.eval()(inputs[::4])[0]
         network.net.final_conv.bias -= torch.quantile(logits.flatten()[:: logits.numel() // 100_000], 1 - MASKED)
     export(network, SPEC, folder / "unet16.onnx")

@@ -1,4 +1,4 @@
-"""Clips for tests, and what a player shows of them."""
+"""Write clips for tests, and decode them."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ BARE = {"legend": False, "latency": False, "notice": False}
 
 
 def handles():
-    """The files of pytest's folders that are open."""
+    """Return the open files of this process in pytest's folders."""
     links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
     return [str(link.readlink()) for link in links if "pytest-of" in os.path.realpath(link) or "full" in os.path.realpath(link)]
 
@@ -30,6 +30,6 @@ def write(sink, indices=range(12), info=None, **options):
 
 
 def frames_of(path):
-    """(time in seconds, picture) of each frame of a clip."""
+    """Return the time in seconds and the image of each frame of a clip."""
     with av.open(str(path)) as clip:
         return [(float(frame.time), frame.to_ndarray(format="rgb24")) for frame in clip.decode(video=0)]

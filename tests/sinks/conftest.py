@@ -1,4 +1,4 @@
-"""No thread and no file handle of a sink outlives a test."""
+"""Check that no thread and no file handle of a sink outlives a test."""
 
 import threading
 
@@ -12,7 +12,7 @@ from rtseg.overlay import Overlay
 
 @pytest.fixture
 def nothing_is_left_behind():
-    """No thread and no file handle outlives a test."""
+    """Check after the test that it left no thread and no open file."""
     Overlay().draw(results.result(np.zeros((500, 500), np.uint8)))  # the kernels' own threads stay
     threads, opened = set(threading.enumerate()), set(handles())
     yield

@@ -1,4 +1,4 @@
-"""Figures as JSON lines: every line whole, every figure right."""
+"""The JSON lines are complete, and their values are right."""
 
 import json
 from importlib.metadata import version
@@ -110,7 +110,7 @@ def test_a_full_disk(tmp_path):
     sink.open(results.stream())
     with pytest.raises(SinkError, match="No space left on device"):
         sink.close()
-    sink.close()  # the file was given back
+    sink.close()  # the file is closed already
 
 
 def test_a_file_that_cannot_be_made(tmp_path):

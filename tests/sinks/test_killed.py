@@ -1,4 +1,4 @@
-"""A killed process loses half a second of the stream at the most, at every rate, and what it leaves can be opened."""
+"""A killed process loses at most half a second of the stream, at every frame rate, and its files can be opened."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ import cv2
 import pytest
 import results
 
-from rtseg.frame import StreamInfo  # noqa: F401  for the processes
+from rtseg.frame import StreamInfo  # noqa: F401  used by the child processes
 from rtseg.sinks import JsonSink, MaskSink, VideoSink  # noqa: F401
 from rtseg.sources.files.replay import Replay
 
@@ -34,7 +34,7 @@ def noise(index):
 
 
 def _frames(path):
-    """The frames that a player shows of a clip whose end is missing."""
+    """Decode the frames of a clip whose end is missing."""
     count = 0
     with av.open(str(path)) as clip:
         try:
@@ -46,7 +46,7 @@ def _frames(path):
 
 
 def _killed(code, folder, frames):
-    """Kill a process after it has written so many frames; returns how many it wrote."""
+    """Kill a process after it has written that many frames; return the number of frames that it wrote."""
     with results.process(code, folder) as process:
         for _ in range(frames):
             assert process.stdout.readline()

@@ -1,4 +1,4 @@
-"""Label maps as files: the same pixels, whole or not at all."""
+"""Label maps are written atomically, with unchanged pixels."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Two runs onto the same output: the second is refused, and a killed one holds nothing."""
+"""A second run onto the same output is refused, and a killed run holds no lock."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The sink of previews."""
+"""Test the preview sink."""
 
 import numpy as np
 import results
@@ -16,7 +16,7 @@ def test_the_last_drawing_is_kept_and_the_one_before_is_not_touched_by_the_next(
         drawings.append((sink.last, sink.last.copy()))
         for kept, copy in drawings[-2:]:
             np.testing.assert_array_equal(kept, copy)
-    assert drawings[0][0] is drawings[2][0]  # the memory goes round
+    assert drawings[0][0] is drawings[2][0]  # two buffers are used in turns
     sink.close()
     np.testing.assert_array_equal(sink.last, Overlay(notice=False).draw(results.result(index=2)))
 

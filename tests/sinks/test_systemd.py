@@ -1,4 +1,4 @@
-"""Systemd hears of frames, and only of frames."""
+"""The systemd watchdog is notified of frames, and only of frames."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The native window, against a made-up OpenCV: the headless wheel has none."""
+"""Test the native window with fake OpenCV functions, since the headless wheel has no windows."""
 
 import cv2
 import pytest
@@ -10,7 +10,7 @@ from rtseg.sinks.window import WindowSink
 
 
 class Screen:
-    """What the sink asks of OpenCV's windows."""
+    """Replaces OpenCV's window functions and records the calls."""
 
     def __init__(self, monkeypatch):
         self.shown, self.key, self.visible, self.open = [], -1, 1.0, False

@@ -1,4 +1,4 @@
-"""Slow work on a thread of its own: in order, bounded, and never silent about an error."""
+"""The worker thread processes items in order, with a bounded queue, and reports every error."""
 
 import threading
 
@@ -20,7 +20,7 @@ def test_full_when_as_many_wait_as_may():
     gate, started = threading.Event(), threading.Event()
     worker = Worker("test", lambda item: (started.set(), gate.wait()), depth=2)
     worker.put(0)
-    started.wait()  # one is worked on, none waits
+    started.wait()  # one item is in work, none is queued
     states = [worker.full]
     for item in (1, 2):
         worker.put(item)

@@ -1,4 +1,4 @@
-"""What the doctor reads of a Jetson. The trees are made from NVIDIA's documentation: none was recorded on a device."""
+"""Test the facts about a Jetson on file trees made from NVIDIA's documentation; none was recorded on a device."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What a machine tells of itself, on trees that look as theirs do; what it does not tell is None."""
+"""Test the facts about a machine on fake file trees; unknown values are None."""
 
 from rtseg.system import machine
 

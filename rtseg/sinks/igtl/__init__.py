@@ -1,4 +1,4 @@
-"""An OpenIGTLink server that sends frames, labels and measurements."""
+"""Serve frames, labels and measurements over OpenIGTLink."""
 
 from rtseg.sinks.igtl.sink import IgtlSink
 

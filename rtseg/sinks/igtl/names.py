@@ -1,7 +1,7 @@
-"""How what rtseg sends is called, after what it was made from, as PLUS calls its own.
+"""Derive the device names of OpenIGTLink messages from the source's device, as PLUS names its own.
 
-PLUS sends the image "Image" in the coordinates of "Reference" as the device "Image_Reference", and the transform between the
-two as "ImageToReference".
+PLUS sends the image "Image" in the coordinates of "Reference" as the device "Image_Reference". The transform between the two
+is "ImageToReference".
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,16 +10,16 @@ from rtseg.frame import Matrix
 
 
 def picture_name(kind: str, device: str) -> str:
-    """The device that sends `kind`, such as "Mask", of the images of `device`: "Mask_Reference" for "Image_Reference"."""
+    """Return the device name of a derived image: kind "Mask" of device "Image_Reference" is "Mask_Reference"."""
     _, underscore, frame = device.partition("_")
     return f"{kind}{underscore}{frame}"
 
 
 def transform_names(kinds: Iterable[str], device: str, transforms: Mapping[str, Matrix]) -> Iterator[tuple[str, Matrix]]:
-    """The transforms by the names that they are sent with.
+    """Yield each transform with the name that it is sent by.
 
-    One that places the image places what was made of it: "ImageToReference" is sent as "MaskToReference", and so for each kind.
-    The image's own name is left to its sender: 3D Slicer gives two senders of one name the same node.
+    A transform of the image applies to each derived image: "ImageToReference" is sent as "MaskToReference", and so for each
+    kind. The image's own name stays with its sender: 3D Slicer gives two senders of one name the same node.
     """
     source = device.partition("_")[0] or "Image"
     for name, matrix in transforms.items():

@@ -1,4 +1,4 @@
-"""A server that gives the same to many clients, each at its own pace, from one thread."""
+"""Send the same items to many TCP clients, each at its own pace, from one thread."""
 
 import logging
 import selectors
@@ -15,42 +15,42 @@ from rtseg.sinks.stall import PATIENCE_S, StallDetector
 
 _log = logging.getLogger(__name__)
 
-_DEPTH = 4  # items that wait for a client; when another comes, the oldest is dropped
+_DEPTH = 4  # items queued for a client; when another arrives, the oldest is dropped
 _MOST_CLIENTS = 16
-_SYSTEM_BYTES = 1 << 20  # that the system may keep for a client: what waits there is old when it arrives
+_SYSTEM_BYTES = 1 << 20  # the kernel's send buffer of a client: a larger one would only deliver older frames
 _HEARD_BYTES = 1 << 16
-_FLUSH_S = 2.0  # that clients are given for the last items
+_FLUSH_S = 2.0  # time limit for sending the last items on close
 _CHECK_S = 0.5  # between two searches for clients that have stopped reading
-_PAUSE_S = 0.1  # until another client is let in, where the system has no room for one
+_PAUSE_S = 0.1  # before the next accept, after one failed for lack of resources
 
 
 class Client:
-    """A client: what is on its way to it, and what waits."""
+    """Holds one client's connection, its queue of items, and the item in flight."""
 
     def __init__(self, connection: socket.socket, name: str) -> None:
         self.connection, self.name, self.dropped = connection, name, 0
-        self._waiting = deque[Sequence[Content]]()  # which two threads may use at its two ends
+        self._waiting = deque[Sequence[Content]]()  # appended by the caller's thread, popped by the server's
         self._under_way = deque[memoryview]()
         self._stall = StallDetector(connection)
         self._completed_s = monotonic()
 
     @property
     def is_served(self) -> bool:
-        """Whether nothing is left to be sent."""
+        """Return True when nothing is left to send."""
         return not self._under_way and not self._waiting
 
     @property
     def is_stalled(self) -> bool:
-        """Whether it has taken no byte for 5 s while items wait."""
+        """Return True when the client has taken no byte for 5 s while items are queued."""
         return self._stall.is_stalled(not self.is_served)
 
     @property
     def lag_s(self) -> float:
-        """Seconds since it last had a whole item, 0 where none waits."""
+        """Return the seconds since a whole item was last sent; 0 when none is queued."""
         return 0.0 if self.is_served else monotonic() - self._completed_s
 
     def offer(self, item: Sequence[Content]) -> int:
-        """Let an item wait; how many were dropped for it."""
+        """Queue an item and return the number of items that were dropped for it, 0 or 1."""
         if self.is_served:
             self._completed_s = monotonic()
         self._waiting.append(item)
@@ -61,7 +61,7 @@ class Client:
         return int(late)
 
     def send(self) -> None:
-        """Send what the system takes at once. Raises OSError where the client is gone."""
+        """Send as much as the kernel accepts without blocking. Raises OSError when the client is gone."""
         with suppress(BlockingIOError):
             while not self.is_served:
                 self._under_way = self._under_way or deque(memoryview(piece) for piece in self._waiting.popleft())
@@ -74,19 +74,19 @@ class Client:
                     self._completed_s = monotonic()
 
     def hear(self) -> None:
-        """Forget what the client says. Raises OSError where it is gone."""
+        """Read and discard the client's input. Raises OSError when the client is gone."""
         with suppress(BlockingIOError):
             if not self.connection.recv(_HEARD_BYTES):
                 raise ConnectionResetError("it closed the connection")
 
 
 class Server:
-    """Listens on `host` and `port`, 0 for any, and sends each item to all clients that are there.
+    """Listens on `host` and `port` (0: any free port) and sends each item to all connected clients.
 
-    `offer` never waits: a client that reads too slowly misses items, whole ones, the oldest first, and `dropped` counts them.
-    A client that takes no byte for 5 s while items wait is let go; where all places are taken, another one replaces the client
-    that has had no whole item for the longest time, if that is 5 s. What clients say is not heard. Raises SinkError where the
-    port cannot be had.
+    `offer` never blocks: a client that reads too slowly misses whole items, the oldest first, and `dropped` counts them. A
+    client that takes no byte for 5 s while items are queued is disconnected. When all 16 places are taken, a new client
+    replaces the slowest one, provided that it has received no whole item for 5 s. The clients' input is discarded. Raises
+    SinkError when the port cannot be bound.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -107,17 +107,17 @@ class Server:
 
     @property
     def address(self) -> tuple[str, int]:
-        """The host and the port that it listens on."""
+        """Return the host and the port that the server listens on."""
         host, port = self._listener.getsockname()[:2]
         return str(host), int(port)
 
     @property
     def clients(self) -> int:
-        """How many are connected."""
+        """Return the number of connected clients."""
         return len(self._clients)
 
     def offer(self, item: Sequence[Content]) -> None:
-        """Let each client have an item, in pieces that nobody changes from now on. Raises SinkError where the server broke."""
+        """Queue an item for each client; its buffers must not change afterwards. Raises SinkError when the server failed."""
         if self._error is not None:
             raise SinkError(f"the OpenIGTLink server broke ({self._error}): start the stream again") from self._error
         with self._guests:
@@ -125,7 +125,7 @@ class Server:
         self._wake()
 
     def close(self) -> None:
-        """Give the clients a moment for what waits, then let go of them, the port and the thread; harmless twice."""
+        """Send the queued items for at most 2 s, then close the clients, the port and the thread; harmless twice."""
         if self._closing.is_set():
             return
         self._closing.set()
@@ -142,14 +142,14 @@ class Server:
             until_s = monotonic() + _FLUSH_S
             while not all(client.is_served for client in self._clients) and monotonic() < until_s:
                 self._turn(until_s - monotonic())
-        except Exception as error:  # noqa: BLE001 - kept, and raised in the thread that offers
+        except Exception as error:  # noqa: BLE001 - stored, and raised by `offer` in the caller's thread
             self._error = error
         finally:
             while self._clients:
                 self._leave(self._clients[0], "the stream is over")
 
     def _turn(self, timeout_s: float | None) -> None:
-        """Wait until somebody can be served, and serve them."""
+        """Block until a socket is ready, or `timeout_s` has passed, and handle the ready ones."""
         if self._clients:
             timeout_s = _CHECK_S if timeout_s is None else min(timeout_s, _CHECK_S)
         for client in self._clients:
@@ -160,7 +160,7 @@ class Server:
                 self._let_in()
             elif key.fileobj is self._woken:
                 self._woken.recv(_HEARD_BYTES)
-            elif key.data in self._clients:  # and was not replaced in this turn
+            elif key.data in self._clients:  # not replaced since `select` returned
                 self._attend(key.data, events)
         if monotonic() >= self._check_s:
             self._check_s = monotonic() + _CHECK_S
@@ -176,13 +176,13 @@ class Server:
             self._leave(client, error.strerror or str(error))
 
     def _let_go(self) -> None:
-        """Let go of the clients that have stopped reading."""
+        """Disconnect the clients that have stopped reading."""
         for client in [one for one in self._clients if one.is_stalled]:
             _log.warning("the OpenIGTLink client %s has taken nothing for %g s", client.name, PATIENCE_S)
             self._leave(client, "it does not read")
 
     def _has_place(self) -> bool:
-        """Whether another client can be served, if need be in the place of one that lags."""
+        """Return whether another client can be served, and disconnect the slowest client for it if needed."""
         if len(self._clients) < _MOST_CLIENTS:
             return True
         slowest = max(self._clients, key=lambda client: client.lag_s)
@@ -219,7 +219,7 @@ class Server:
         _log.info("the OpenIGTLink client %s is gone (%s); it missed %d frames", client.name, reason, client.dropped)
 
     def _wake(self) -> None:
-        with suppress(BlockingIOError):  # it is awake already
+        with suppress(BlockingIOError):  # a full pipe wakes the thread as well
             self._waker.send(b"!")
 
 

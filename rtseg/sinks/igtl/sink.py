@@ -1,4 +1,4 @@
-"""Results over OpenIGTLink, for 3D Slicer and whatever else reads it."""
+"""Serve results over OpenIGTLink, for 3D Slicer and other clients."""
 
 import logging
 import math
@@ -35,12 +35,12 @@ _log = logging.getLogger(__name__)
 
 
 class IgtlSink:
-    """Serves each result to every client that connects to `where`: HOST:PORT, for this machine alone where HOST is left out.
+    """Serves each result to every client that connects to `where`: HOST:PORT, or :PORT for this machine alone.
 
-    parts: what is sent of a result, of PARTS: the labels as an IMAGE of uint8; the overlay and the frame, both as the
-    pipeline's guard leaves them; the measurements as JSON in a STRING; the transforms. Each has the timestamp and the place of
-    its frame, and a name after the frame's device. A client that reads too slowly misses frames, which `dropped` counts, and
-    delays nobody. Raises ConfigError.
+    parts: the messages sent for each result, chosen from PARTS: the labels as an IMAGE of uint8; the overlay and the frame,
+    both after redaction by the pipeline; the measurements as JSON in a STRING; the transforms. Each message carries the
+    timestamp and the position of its frame, and a name derived from the frame's device. A client that reads too slowly misses
+    frames, which `dropped` counts, and delays no other client. Raises ConfigError.
     """
 
     def __init__(self, where: str = f":{PORT}", parts: Sequence[str] = DEFAULT_PARTS, overlay: Overlay | None = None) -> None:
@@ -53,26 +53,26 @@ class IgtlSink:
 
     @property
     def address(self) -> str:
-        """HOST:PORT that it listens on, once it is open."""
+        """Return the HOST:PORT that the sink listens on; the configured one before `open`."""
         host, port = self._server.address if self._server else (self._host, self._port)
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     @property
     def clients(self) -> int:
-        """How many are connected."""
+        """Return the number of connected clients."""
         return self._server.clients if self._server else 0
 
     def open(self, info: StreamInfo) -> None:  # noqa: ARG002 - any stream will do
-        """Begin to listen. Raises SinkError."""
+        """Start to listen. Raises SinkError."""
         self.close()
-        crc64(bytes(1))  # compiled, or loaded, before the first frame comes
+        crc64(bytes(1))  # compile or load the kernel before the first frame
         self._server, self.dropped = Server(self._host, self._port), 0
         _log.info("OpenIGTLink is served on %s", self.address)
         if self._host not in (_LOCAL, "localhost", "::1"):
             _log.warning("whoever reaches this machine can see the stream on %s", self.address)
 
     def write(self, result: Result) -> None:
-        """Send one result, timed as the stages "overlay" and "igtl", if anybody is there. Raises SinkError."""
+        """Send one result, timed as the stages "overlay" and "igtl", if a client is connected. Raises SinkError."""
         if self._server is None:
             raise SinkError("the OpenIGTLink server is not open: call open(info) first, as Pipeline does")
         if not self._server.clients:
@@ -83,14 +83,14 @@ class IgtlSink:
         self.dropped = self._server.dropped
 
     def close(self) -> None:
-        """Let the clients have what they miss, within two seconds, and stop listening."""
+        """Send the queued messages for at most two seconds, and stop listening."""
         server, self._server = self._server, None
         if server is not None:
             server.close()
             self.dropped = server.dropped
 
     def _pictures(self, result: Result) -> Iterator[tuple[str, Image]]:
-        """What is sent as images, by kind."""
+        """Yield the images to send, each with its kind."""
         if "mask" in self._parts:
             yield _KINDS["mask"], result.segmentation.labels
         if "overlay" in self._parts:
@@ -101,7 +101,7 @@ class IgtlSink:
             yield _KINDS["image"], result.frame.image
 
     def _pieces(self, result: Result, pictures: dict[str, Image]) -> Iterator[Content]:
-        """One frame's messages: the transforms first, so that each picture arrives at its place."""
+        """Yield one frame's messages as buffers, transforms first, so that each image arrives with its position known."""
         origin = result.frame.origin or Origin()
         stamp_ns = _timestamp(result.frame)
         if "transforms" in self._parts:
@@ -117,7 +117,7 @@ class IgtlSink:
 
 
 def _place(where: str) -> tuple[str, int]:
-    """Host and port of HOST:PORT, :PORT, or either behind igtl://. Raises ConfigError."""
+    """Parse HOST:PORT or :PORT, optionally behind igtl://, into host and port. Raises ConfigError."""
     host, _, port = where.removeprefix("igtl://").rstrip("/").rpartition(":")
     if not port.isascii() or not port.isdecimal() or int(port) > 0xFFFF:
         raise ConfigError(f"{where!r} is no place to listen at: write HOST:PORT, or :{PORT} for this machine alone")
@@ -125,14 +125,14 @@ def _place(where: str) -> tuple[str, int]:
 
 
 def _timestamp(frame: Frame) -> int:
-    """The source's own, or where it has none the moment of capture, in nanoseconds since 1970."""
+    """Return the source's timestamp, or the time of capture if it has none, in nanoseconds since 1970."""
     if frame.origin is not None and frame.origin.timestamp_ns is not None:
         return max(0, frame.origin.timestamp_ns)
     return time_ns() - (perf_counter_ns() - frame.captured_ns)
 
 
 def _long(name: str) -> dict[str, str]:
-    """Where PLUS puts the rest of a name that is too long for a header."""
+    """Return the metadata entry in which PLUS stores a name that is too long for the header."""
     return {"IGTL_DEVICE_NAME": name} if len(name.encode("utf-8", "replace")) > NAME_BYTES else {}
 
 
@@ -144,7 +144,7 @@ def _content(picture: Picture) -> tuple[bytes, memoryview]:
 
 
 def _told(result: Result) -> str:
-    """The measurements as JSON; what is unknown is null."""
+    """Format the measurements as JSON; unknown values are null."""
     segmentation = result.segmentation
     measured = [{name: _finite(value) for name, value in asdict(one).items()} for one in measure(segmentation)]
     classes = {one.pop("name"): one for one in measured}

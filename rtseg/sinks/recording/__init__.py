@@ -1,1 +1,1 @@
-"""Recording of a stream without loss, for replay."""
+"""Record a stream losslessly, for replay."""

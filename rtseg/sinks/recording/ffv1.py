@@ -1,4 +1,4 @@
-"""Pictures without loss: FFV1 in Matroska, a cluster for each picture, so that a killed process loses the last one alone."""
+"""Write lossless FFV1 video in Matroska, one cluster per frame, so that a killed process loses at most the last frame."""
 
 import os
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from rtseg.sinks.recording.unbuffered_file import WholeFile
 from rtseg.sources.files.recording import PIXELS
 
 _EACH_ITS_CLUSTER = {"cluster_time_limit": "1", "flush_packets": "1"}  # the header is in the file at once
-_FFV1 = {"level": "3", "slices": "4", "slicecrc": "1"}  # version 3 with checksums: what is damaged is noticed
-_TICKS = 1000  # a second
-_BROKEN = (av.FFmpegError, OSError, ValueError)  # what PyAV raises when a file cannot be opened or written
+_FFV1 = {"level": "3", "slices": "4", "slicecrc": "1"}  # version 3 has checksums, which reveal damage
+_TICKS = 1000  # per second
+_BROKEN = (av.FFmpegError, OSError, ValueError)  # raised by PyAV when a file cannot be opened or written
 
 
 class Lossless:
-    """Writes images of one shape, (H, W) or (H, W, 3) uint8, to `path`. Raises SinkError."""
+    """Writes images of one shape, (H, W) or (H, W, 3) uint8, to the new file `path`. Raises SinkError."""
 
     def __init__(self, path: Path, image: Image, fps: float) -> None:
         self._path, self.shape, self._ticks = path, image.shape, -1
@@ -42,7 +42,7 @@ class Lossless:
             raise
 
     def add(self, image: Image, seconds: float) -> None:
-        """Write one image, shown `seconds` after the first. Raises SinkError."""
+        """Write one image with a presentation time of `seconds` after the first. Raises SinkError."""
         self._ticks = max(self._ticks + 1, round(seconds * _TICKS))
         frame = av.VideoFrame.from_ndarray(image, self._given)
         frame.pts, frame.time_base = self._ticks, Fraction(1, _TICKS)
@@ -50,7 +50,7 @@ class Lossless:
             self._container.mux(self._stream.encode(frame))
 
     def close(self) -> None:
-        """Finish the file. Raises SinkError."""
+        """Flush the encoder and close the file. Raises SinkError."""
         with self._file, self._writing():
             try:
                 self._container.mux(self._stream.encode(None))

@@ -1,4 +1,4 @@
-"""A recording of what came in and what became of it, to be played again with `replay:FOLDER`."""
+"""Record the frames of a stream and the session's decisions, for replay with `replay:FOLDER`."""
 
 import logging
 from collections.abc import Iterator
@@ -20,17 +20,17 @@ from rtseg.sources.files.recording import LINES, Decision, check_of, end_line, f
 from rtseg.text.safe_text import json_text
 
 _log = logging.getLogger(__name__)
-_DEPTH = 8  # frames that wait for the disk
+_DEPTH = 8  # frames queued for the disk
 
 
 class RecordSink:
-    """Writes each frame without loss to `folder`, with its times, its origin and what the session decided about it.
+    """Writes each frame losslessly to `folder`, with its times, its origin and the session's decisions.
 
-    session: the one whose results come here; a `CoveredSession` unless keep_surroundings, so that a replay sees what it saw.
-    Coding and writing have their own thread. A live stream never waits for it: what it has no time for is counted in
-    `dropped`, and told in the recording. Where the disk is full, the recording of a live stream ends, `broken` says why, and
-    the stream goes on; of a file, SinkError is raised. A killed process loses half a second at the most, as long as the disk
-    keeps up. Raises SinkError.
+    session: the session that produces the results; a `RedactedSession` unless keep_surroundings, so that a replay gets the
+    same input. Encoding and writing run in a thread of their own. A live stream never blocks on it: frames that do not fit
+    into the queue are counted in `dropped` and in the recording. When the disk is full, the recording of a live stream ends,
+    `broken` holds the reason, and the stream continues; for a file, SinkError is raised. A killed process loses at most half a
+    second, as long as the disk keeps up. Raises SinkError.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class RecordSink:
         self.dropped, self._unrecorded, self.broken = 0, 0, ""
 
     def open(self, info: StreamInfo) -> None:
-        """Begin a recording in a folder that holds none. Raises SinkError."""
+        """Start a recording in a folder that holds none. Raises SinkError."""
         self.close()
         self._live, self.dropped, self._unrecorded, self.broken = info.live, 0, 0, ""
         self._archive = _Archive(self._folder, info, header_line(info, self._model, self._surroundings, version("rtseg")))
@@ -50,7 +50,7 @@ class RecordSink:
         self._worker = Worker("rtseg-record", lambda item: self._archive.add(*item), depth)
 
     def write(self, result: Result) -> None:
-        """Hand one result to the recorder. Raises SinkError, but not while a live stream runs."""
+        """Queue one result for the recording thread. Raises SinkError, but not for a live stream."""
         if self.broken:
             return
         if self._worker is None:
@@ -63,7 +63,7 @@ class RecordSink:
             self._unrecorded = 0
 
     def close(self) -> None:
-        """Wait for the recorder and finish the recording. Raises SinkError, but not for a live stream."""
+        """Drain the queue and finish the recording. Raises SinkError, but not for a live stream."""
         worker, self._worker = self._worker, None
         if worker is not None:
             with self._going_on():
@@ -74,7 +74,7 @@ class RecordSink:
 
     @contextmanager
     def _going_on(self) -> Iterator[None]:
-        """Keep an error of the recording from a live stream."""
+        """Store and log a SinkError of a live stream instead of raising it."""
         try:
             yield
         except SinkError as error:
@@ -86,7 +86,7 @@ class RecordSink:
 
 
 class _Archive:
-    """The files of one recording, written by one thread."""
+    """Writes the files of one recording, from one thread. Raises SinkError."""
 
     def __init__(self, folder: Path, info: StreamInfo, header: dict[str, Any]) -> None:
         self._folder, self._fps = folder, info.fps
@@ -116,7 +116,10 @@ class _Archive:
             raise SinkError(f"{self._folder} cannot hold a recording ({reason}): name a folder you may write to") from error
 
     def add(self, result: Result, sector: Sector, unrecorded: int) -> None:
-        """Write one frame: its picture first, so that a line without one is the last of a cut recording. Raises SinkError."""
+        """Write one frame, its image before its line. Raises SinkError.
+
+        In a recording that was cut off, only the last line can therefore lack its image.
+        """
         frame, made = result.frame, result.segmentation
         if self._pictures is None or self._pictures.shape != frame.image.shape:
             self._begin_part(frame.image)
@@ -138,7 +141,7 @@ class _Archive:
         self._number, self._frames = self._number + 1, self._frames + 1
 
     def close(self, unrecorded: int) -> None:
-        """Finish the files. Raises SinkError."""
+        """Write the last line, close the files and release the folder. Raises SinkError."""
         try:
             if self._pictures is not None:
                 self._pictures.close()

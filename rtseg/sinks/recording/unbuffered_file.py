@@ -1,4 +1,4 @@
-"""A file to which every write is complete, and in the system's hands when it returns."""
+"""Write to a file without a buffer: each write is complete when it returns."""
 
 import io
 from pathlib import Path
@@ -8,16 +8,16 @@ from rtseg.output.private_file import opener
 
 
 class WholeFile(io.FileIO):
-    """Unbuffered, so that a killed process loses nothing; raises OSError where the disk takes a part and no more.
+    """Writes without a buffer, so that a killed process loses nothing; a full disk raises OSError.
 
-    Private and locked, as `rtseg.output.private_file` has it. Raises SinkError where another run writes it.
+    The file is private and locked, see `rtseg.output.private_file`. Raises SinkError when another run is writing the file.
     """
 
     def __init__(self, path: str | Path, mode: str) -> None:
         super().__init__(path, mode, opener=opener)
 
     def write(self, data: Any) -> int:
-        """Write every byte of `data`."""
+        """Write every byte of `data` and return their number."""
         left = memoryview(data).cast("B")
         while left:
             left = left[super().write(left) :]

@@ -1,4 +1,4 @@
-"""The overlay as a video file."""
+"""Write the overlay as a video file."""
 
 from rtseg.sinks.video.sink import VideoSink
 

@@ -1,4 +1,4 @@
-"""An H.264 clip that is being written, playable at every moment: also when the process dies in the middle."""
+"""Encode H.264 into a file that is playable at every moment, even after the process was killed."""
 
 import os
 from collections.abc import Iterator
@@ -16,24 +16,24 @@ from rtseg.errors import SinkError
 from rtseg.frame import Image
 from rtseg.sinks.recording.unbuffered_file import WholeFile
 
-TICKS = 90_000  # time stamps a second
-# An MP4 carries its index at the end and is lost without it. A fragmented one begins with an empty index.
-_AT_ONCE = {"flush_packets": "1"}  # the header, and each fragment or cluster, goes to the file when it is ready
+TICKS = 90_000  # units of a timestamp per second
+# A plain MP4 has its index at the end and cannot be played without it. A fragmented MP4 begins with an empty index.
+_AT_ONCE = {"flush_packets": "1"}  # the header, and each fragment or cluster, is written as soon as it is complete
 _FRAGMENTS = _AT_ONCE | {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 CONTAINERS: dict[str, tuple[str, dict[str, str]]] = {  # by suffix: FFmpeg's name and options
     ".mp4": ("mp4", _FRAGMENTS),
     ".mov": ("mov", _FRAGMENTS),
-    ".mkv": ("matroska", _AT_ONCE | {"cluster_time_limit": "1"}),  # ms: each frame is a cluster, for the first ones' sake
+    ".mkv": ("matroska", _AT_ONCE | {"cluster_time_limit": "1"}),  # ms: one cluster per frame, so that the first are written
 }
-_BROKEN = (av.FFmpegError, OSError, ValueError)  # what PyAV raises when a file cannot be opened or written
+_BROKEN = (av.FFmpegError, OSError, ValueError)  # raised by PyAV when a file cannot be opened or written
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 
 
 class Encoder:
-    """Writes RGB pictures of one size to `path`: the container by its suffix, yuv420p, BT.709.
+    """Encodes RGB images of one size to `path` as yuv420p in BT.709; the suffix selects the container.
 
-    A frame is in the file a quarter of a second after it was added, or with the next one where frames come slower. size:
-    (H, W); fps: what the stream promises, for the rate control and the fragments; crf: 0 (lossless) to 51. Raises SinkError.
+    A frame is in the file a quarter of a second after it was added, or with the next frame at lower rates. size: (H, W). fps:
+    the nominal rate, for the rate control and the fragments. crf: 0 (lossless) to 51. Raises SinkError.
     """
 
     def __init__(self, path: Path, size: tuple[int, int], fps: float, crf: int = 23, preset: str = "veryfast") -> None:
@@ -42,7 +42,7 @@ class Encoder:
         if "movflags" in options:
             options = options | {"frag_duration": str(_fragment_us(fps))}
         with self._writing():
-            self._file = WholeFile(path, "wb")  # ours: PyAV leaves a file open whose header could not be written
+            self._file = WholeFile(path, "wb")  # opened here: PyAV would leak the file when its header cannot be written
         try:
             self._container = av.open(self._file, "w", kind, container_options=options, metadata_errors="replace")
             self._stream = self._add_stream(size, fps, {"crf": str(crf), "preset": preset, "tune": "zerolatency"})
@@ -53,7 +53,7 @@ class Encoder:
             raise
 
     def add(self, picture: Image, ticks: int) -> None:
-        """Encode one picture (H, W, 3) at a time in TICKS a second, later than the one before. Raises SinkError."""
+        """Encode one image (H, W, 3) uint8 RGB; `ticks`: its presentation time, greater than the last. Raises SinkError."""
         with self._writing():
             self._container.mux(self._stream.encode(self._frame(picture, ticks)))
 
@@ -61,12 +61,12 @@ class Encoder:
         rgb = av.VideoFrame.from_ndarray(_even(picture), format="rgb24")
         frame = rgb.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
         frame.pts, frame.time_base = ticks, Fraction(1, TICKS)
-        if ticks >= self._key_due:  # by the clock, not by number: a second of a stream that drops frames is a second too
+        if ticks >= self._key_due:  # by time, not by count, so that keyframes stay a second apart when frames are dropped
             frame.pict_type, self._key_due = PictureType.I, ticks + TICKS
         return frame
 
     def close(self) -> None:
-        """Finish the file. Raises SinkError, unless `add` did so already."""
+        """Flush the encoder and close the file. Raises SinkError, unless `add` has raised one already."""
         told = self._failed
         try:
             with self._file, self._writing():
@@ -89,7 +89,7 @@ class Encoder:
             codec.height, codec.width, codec.pix_fmt, codec.time_base = height, width, "yuv420p", Fraction(1, TICKS)
             codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
             codec.thread_count = max(1, (os.cpu_count() or 1) // 2)  # the other half is the network's
-            codec.thread_type = "SLICE"  # threads by frames would each hold one back
+            codec.thread_type = "SLICE"  # frame threads would each delay the output by one frame
             codec.open()
         except _BROKEN as error:
             remedy = "give frames of at most 16384 pixels a side, and PyPI's PyAV, which has libx264 (pip install av)"
@@ -109,12 +109,12 @@ class Encoder:
 
 
 def fragment_frames(fps: float) -> int:
-    """The most frames that are encoded and not in the file yet: a quarter of a second."""
+    """Return the maximum number of frames that are encoded but not yet in the file: a quarter of a second."""
     return max(1, int(fps / 4))
 
 
 def _fragment_us(fps: float) -> int:
-    """The length of an MP4's fragment; FFmpeg ends it when the frame after it comes."""
+    """Return the duration of an MP4 fragment in microseconds; FFmpeg ends a fragment when the next frame arrives."""
     return max(1, int((fragment_frames(fps) - 0.5) / fps * 1e6))
 
 
@@ -123,7 +123,7 @@ def _reason(error: Exception) -> str:
 
 
 def _even(picture: Image) -> Image:
-    """The picture with even sides, as yuv420p halves them: the last row and column are repeated."""
+    """Return the image with even sides, which yuv420p requires; the last row and column are repeated."""
     below, beside = picture.shape[0] % 2, picture.shape[1] % 2
     if not below and not beside:
         return picture

@@ -1,4 +1,4 @@
-"""A clip of the overlay as a file."""
+"""Encode the overlay as an H.264 clip."""
 
 from pathlib import Path
 
@@ -13,19 +13,19 @@ from rtseg.result import Result
 from rtseg.sinks.video.encoder import CONTAINERS, PRESETS, TICKS, Encoder, fragment_frames
 from rtseg.sinks.worker import Worker, depth_for
 
-_DEPTH = 4  # pictures that wait for the encoder
-_PICTURES = _DEPTH + 3  # and one that is drawn, one that is handed over, one that is encoded
+_DEPTH = 4  # images queued for the encoder
+_PICTURES = _DEPTH + 3  # plus one being drawn, one being queued and one being encoded
 
 
 class VideoSink:
     """Draws each result by `overlay` and writes an H.264 clip to `path`: .mp4, .mov or .mkv.
 
-    Drawing happens in `write`, timed as the stage "overlay"; encoding has its own thread. A live stream never waits for it:
-    what the encoder has no time for is left out of the clip and counted in `dropped`. A clip keeps time whatever was
-    dropped: a file's frames stand where their index says, live frames where they were captured. When the process is killed,
-    the last half second is missing at the most, by the stream's rate, as long as encoding keeps up. Frames of another size
-    than the stream's are fitted into it.
-    crf: 0 (lossless) to 51; preset: x264's, faster is larger. Raises ConfigError, SinkError.
+    Drawing happens in `write`, timed as the stage "overlay"; encoding has its own thread. A live stream never blocks on it:
+    frames that do not fit into the queue are left out of the clip and counted in `dropped`. Presentation times are correct
+    even after drops: frames of a file are placed by index, live frames by time of capture. A killed process loses at most the
+    last half second, as long as encoding keeps up. Frames whose size differs from the stream's are letterboxed.
+
+    crf: 0 (lossless) to 51. preset: x264's; a faster one gives a larger file. Raises ConfigError, SinkError.
     """
 
     def __init__(self, path: str | Path, overlay: Overlay | None = None, *, crf: int = 23, preset: str = "veryfast") -> None:
@@ -39,7 +39,7 @@ class VideoSink:
         self.dropped = 0
 
     def open(self, info: StreamInfo) -> None:
-        """Begin the file anew. Raises SinkError."""
+        """Create or overwrite the file. Raises SinkError."""
         self.close()
         if not self._path.parent.is_dir():
             raise SinkError(f"there is no folder {self._path.parent} for {self._path.name}: make it, or name another")
@@ -50,7 +50,7 @@ class VideoSink:
         self._recording = _Recording(encoder, info)
 
     def write(self, result: Result) -> None:
-        """Draw one result and hand it to the encoder. Raises SinkError: also for what broke in the encoder since."""
+        """Draw one result and queue it for the encoder. Raises SinkError, also for an earlier failure of the encoder."""
         if self._recording is None:
             raise SinkError(f"{self._path} is not open: call open(info) first, as Pipeline does")
         if not self._recording.has_room:
@@ -61,14 +61,14 @@ class VideoSink:
         self._recording.add(picture, result.frame)
 
     def close(self) -> None:
-        """Wait for the encoder and finish the file. Raises SinkError for what broke, unless `write` did."""
+        """Drain the queue and finish the file. Raises SinkError for a failure that `write` has not raised."""
         recording, self._recording = self._recording, None
         if recording is not None:
             recording.close()
 
 
 class _Recording:
-    """One file from open to close: the pictures in work, their times, and the thread that encodes them."""
+    """Writes one clip: holds the image buffers, the presentation times and the encoding thread."""
 
     def __init__(self, encoder: Encoder, info: StreamInfo) -> None:
         self._encoder, self._info = encoder, info
@@ -80,30 +80,30 @@ class _Recording:
 
     @property
     def has_room(self) -> bool:
-        """Whether a picture may be drawn: always for a file, which waits for the encoder instead."""
+        """Return whether a frame can be queued; always True for a file, where `add` blocks instead."""
         return not (self._info.live and self._worker.full)
 
     def draw(self, overlay: Overlay, result: Result) -> Image:
-        """The drawing in the stream's size, in the picture whose turn it is."""
+        """Draw a result into the next image buffer, in the stream's size, and return that buffer."""
         picture = self._pictures[0]
         if picture.shape[:2] == result.frame.image.shape[:2]:
             return overlay.draw(result, picture)
         return _fitted(overlay.draw(result), picture)
 
     def add(self, picture: Image, frame: Frame) -> None:
-        """Hand a drawing to the encoder. Raises what the encoder raised."""
+        """Queue a drawing for the encoder. Raises the encoder's stored error, if any."""
         self._worker.put((picture, self._time(frame)))
         self._pictures.append(self._pictures.pop(0))
 
     def close(self) -> None:
-        """Let the encoder finish, then the file, whatever happens. Raises SinkError."""
+        """Drain the queue and finish the file, even after an error. Raises SinkError."""
         try:
             self._worker.close()
         finally:
             self._encoder.close()
 
     def _time(self, frame: Frame) -> int:
-        """When the frame is shown, in TICKS; later than the one before, whatever the source says."""
+        """Return the frame's presentation time in units of 1/TICKS s, strictly increasing for any source."""
         first = self._first = self._first or frame
         live_s, file_s = (frame.captured_ns - first.captured_ns) / 1e9, (frame.index - first.index) / self._info.fps
         self._ticks = max(self._ticks + 1, round(TICKS * (live_s if self._info.live else file_s)))
@@ -111,7 +111,7 @@ class _Recording:
 
 
 def _fitted(drawn: Image, picture: Image) -> Image:
-    """The drawing, scaled into the middle of `picture`, with black around it."""
+    """Scale the drawing into the center of `picture`, with black borders, and return `picture`."""
     top, left, height, width = letterbox((0, 0, *drawn.shape[:2]), (picture.shape[0], picture.shape[1])).inner
     picture[:] = 0
     picture[top : top + height, left : left + width] = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""The live view in a browser: a web server, its page, and the pictures that it broadcasts."""
+"""Show the live view in a browser: a web server, its page, and the images that it broadcasts."""
 
 from rtseg.sinks.view.sink import ViewSink
 

@@ -1,4 +1,4 @@
-"""The newest picture as a JPEG: coded once for all who look, only while somebody does, and never queued."""
+"""Broadcast the newest image as a JPEG: encoded once for all viewers, and never queued."""
 
 import threading
 from collections.abc import Iterator
@@ -18,26 +18,26 @@ _TALLEST = 1 << 14  # pixels
 
 @dataclass(frozen=True, slots=True)
 class Coded:
-    """A picture as JPEG. number: counts those that were coded, from 1. captured_ns, coded_ns: by `perf_counter_ns`."""
+    """Holds an image encoded as JPEG."""
 
     jpeg: bytes
-    number: int
-    captured_ns: int
-    coded_ns: int
+    number: int  # counts the encoded images, from 1
+    captured_ns: int  # time of capture, by perf_counter_ns
+    coded_ns: int  # end of the encoding, by perf_counter_ns
 
     @property
     def age_ms(self) -> float:
-        """How old its frame was when the picture was ready to be sent."""
+        """Return the frame's age in milliseconds at the end of the encoding."""
         return (self.coded_ns - self.captured_ns) / 1e6
 
 
 class Broadcast:
-    """Hands the newest picture to many viewers, each at its own pace.
+    """Distributes the newest image to many viewers, each at its own pace.
 
-    `show` never waits: a picture that was not coded before the next came is skipped, and counted in `skipped`. A viewer that
-    is slow gets the newest picture when it asks again. A picture is shrunk to the room that the viewers have for it, but is one
-    for all. viewers_most: more are refused. quality: of the JPEG, 1 to 100. widest: in pixels, whatever room there is. Raises
-    ConfigError.
+    `show` never blocks: an image that is replaced before it was encoded is skipped, and counted in `skipped`. A slow viewer
+    gets the newest image with its next request. One encoded image serves all viewers; it is shrunk to the largest viewport.
+    max_viewers: limit of concurrent viewers. quality: of the JPEG, 1 to 100. max_width: limit in pixels, for any viewport.
+    Raises ConfigError.
     """
 
     def __init__(self, viewers_most: int = 8, quality: int = 80, widest: int = 1920) -> None:
@@ -45,7 +45,7 @@ class Broadcast:
             raise ConfigError("a broadcast needs a quality of 1 to 100, a width from 16 and at least one viewer: give these")
         self._viewers_most, self._quality, self._most = viewers_most, quality, Room(widest, _TALLEST)
         self._changed = threading.Condition()
-        self._waiting: tuple[Image, int] | None = None  # not coded yet
+        self._waiting: tuple[Image, int] | None = None  # the image to encode next, and its time of capture
         self._spare: list[Image] = []
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -55,28 +55,28 @@ class Broadcast:
 
     @property
     def viewers(self) -> int:
-        """How many look."""
+        """Return the number of viewers."""
         return len(self._rooms)
 
     @property
     def newest(self) -> Coded | None:
-        """The picture that was coded last; None before the first."""
+        """Return the image that was encoded last; None before the first."""
         return self._newest
 
     @property
     def closed(self) -> bool:
-        """Whether there will be no other picture."""
+        """Return True when the broadcast is over and no image will follow."""
         return self._closed
 
     def open(self) -> None:
-        """Begin: the thread that codes is started, and viewers of the stream before stay."""
+        """Start the encoding thread; viewers of the previous stream stay."""
         self.close()
         self._closed = False
         self._thread = threading.Thread(target=self._code_all, name="rtseg-jpeg", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread and wake every viewer up; harmless twice."""
+        """End the encoding thread and unblock every viewer; harmless twice."""
         with self._changed:
             self._closed, self._waiting = True, None
             self._changed.notify_all()
@@ -85,14 +85,14 @@ class Broadcast:
             self._thread = None
 
     def canvas(self, shape: tuple[int, ...]) -> Image:
-        """An array (H, W, 3) to draw the next picture in, which nobody reads."""
+        """Return an unused array (H, W, 3) uint8 to draw the next image into."""
         with self._changed:
             fitting = [spare for spare in self._spare if spare.shape == shape]
             self._spare = fitting[1:]
         return fitting[0] if fitting else np.empty(shape, np.uint8)
 
     def show(self, picture: Image, captured_ns: int) -> None:
-        """Offer a picture (H, W, 3) RGB, which is ours from now on."""
+        """Offer an image (H, W, 3) uint8 RGB; the broadcast takes ownership of it."""
         with self._changed:
             if self._waiting is not None:
                 self.skipped += 1
@@ -102,7 +102,10 @@ class Broadcast:
 
     @contextmanager
     def viewer(self, room: Room | None = None) -> Iterator[None]:
-        """Somebody looks inside the `with`, who has that much room, or enough. Raises ViewerRefused where they are too many."""
+        """Register a viewer while the `with` block runs. Raises ViewerRefused when there are too many.
+
+        viewport: the size at which the viewer displays the image; None for the maximum.
+        """
         taken = room or self._most
         with self._changed:
             if self.viewers >= self._viewers_most:
@@ -115,7 +118,7 @@ class Broadcast:
                 self._rooms.remove(taken)
 
     def next(self, after: int, timeout_s: float) -> Coded | None:
-        """The newest picture, once its number is greater than `after`; None after `timeout_s`, or when all is over."""
+        """Block until the newest image's number exceeds `after`, and return it; None after `timeout_s` or `close`."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._is_after(after), timeout_s)
             return self._newest if self._is_after(after) and not self._closed else None
@@ -130,11 +133,11 @@ class Broadcast:
             with self._changed:
                 number = self._newest.number + 1 if self._newest else 1
                 self._newest = Coded(jpeg, number, captured_ns, perf_counter_ns())
-                self._spare = [*self._spare[:1], picture]  # one is drawn in, one waits, one is coded: more are never needed
+                self._spare = [*self._spare[:1], picture]  # at most one array each is being drawn, queued and encoded
                 self._changed.notify_all()
 
     def _room(self) -> Room:
-        """What the picture may fill: room enough for everybody."""
+        """Return the smallest viewport that covers those of all viewers."""
         with self._changed:
             return largest(self._rooms, self._most)
 

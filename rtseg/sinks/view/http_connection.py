@@ -1,4 +1,4 @@
-"""A client's connection to the HTTP server: its request head, and the answer that is written to it."""
+"""Read the request head of an HTTP client's connection, and write the response to it."""
 
 import io
 import socket
@@ -7,18 +7,18 @@ from time import monotonic
 
 from rtseg.sinks.stall import StallDetector
 
-HEAD_S = 5.0  # for a whole request head, however it is cut
+HEAD_S = 5.0  # time limit for a complete request head, in however many pieces
 HEAD_BYTES = 1 << 14
-WRITE_S = 8.0  # for one piece of an answer, such as a picture
-_STEP_S = 0.5  # after which a blocked write looks after its client
+WRITE_S = 8.0  # time limit for one piece of a response, such as an image
+_STEP_S = 0.5  # between two stall checks of a blocked write
 _ENDS = (b"\r\n\r\n", b"\n\n")
 
 
 class Connection(io.BufferedIOBase):
-    """A connection whose request head has arrived; as a file, it writes to the client.
+    """Receives a request head; as a binary file, it writes to the client.
 
-    peer: the client's address. head: the bytes that came, at least the whole head. A write raises TimeoutError where the client
-    takes no byte for 5 s, or not all for `WRITE_S`.
+    peer: the client's address. `head` holds the bytes received so far. A write raises TimeoutError when the client takes no
+    byte for 5 s, or not all bytes within `WRITE_S`.
     """
 
     def __init__(self, connection: socket.socket, peer: object) -> None:
@@ -28,21 +28,21 @@ class Connection(io.BufferedIOBase):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the whole head is here, and not too large."""
+        """Return True when the head is complete and not too large."""
         return any(end in self.head[:HEAD_BYTES] for end in _ENDS)
 
     def receive(self) -> bool:
-        """Read what has come; whether the client is still there. Raises OSError."""
+        """Read the available bytes and return False when the client has closed its side. Raises OSError."""
         data = self.socket.recv(HEAD_BYTES)
         self.head += data
         return bool(data)
 
     def writable(self) -> bool:
-        """Whether one can write: always."""
+        """Return True, as `io.BufferedIOBase` requires of a file for writing."""
         return True
 
     def write(self, data: object) -> int:
-        """Send all of it. Raises OSError."""
+        """Send all bytes of `data` and return their number. Raises OSError."""
         left = memoryview(data).cast("B")  # type: ignore[arg-type]
         total, due_s = len(left), monotonic() + WRITE_S
         while left:
@@ -54,12 +54,12 @@ class Connection(io.BufferedIOBase):
         return total
 
     def check(self, is_waiting: bool = False) -> None:
-        """Raise TimeoutError where the client has stopped reading."""
+        """Raise TimeoutError when the client has stopped reading."""
         if self._stall.is_stalled(is_waiting):
             raise TimeoutError("the client takes nothing")
 
     def has_left(self) -> bool:
-        """Return whether the other end hung up; what it says meanwhile is dropped."""
+        """Return whether the client has closed the connection; pending input is discarded."""
         self.socket.setblocking(False)
         try:
             return not self.socket.recv(HEAD_BYTES)
@@ -69,12 +69,12 @@ class Connection(io.BufferedIOBase):
             return True
 
     def hang_up(self) -> None:
-        """End it from any thread: a write under way fails."""
+        """Shut the connection down from any thread; a concurrent write fails."""
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
-        """Close it after its answer."""
+        """Close the connection after its response."""
         with suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
         self.socket.close()

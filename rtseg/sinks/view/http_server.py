@@ -1,4 +1,4 @@
-"""An HTTP server that slow clients cannot fill: a thread reads all request heads, and each whole head gets a worker."""
+"""Serve HTTP so that slow clients cannot exhaust it: one thread reads all heads, one thread serves each request."""
 
 import logging
 import selectors
@@ -13,19 +13,19 @@ from rtseg.sinks.view.http_connection import HEAD_BYTES, HEAD_S, Connection
 
 _log = logging.getLogger(__name__)
 
-PENDING_MOST = 32  # connections whose head is incomplete; the oldest gives way to another
-GUESTS_MOST = 16  # requests that are answered without a place
+PENDING_MOST = 32  # connections with an incomplete head; a new one replaces the oldest
+GUESTS_MOST = 16  # concurrent requests that are not viewers
 _POLL_S = 0.1
-_PAUSE_S = 0.1  # until another connection is accepted, where the system has no room for one
+_PAUSE_S = 0.1  # before the next accept, after one failed for lack of resources
 _TOO_LARGE = b"HTTP/1.0 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n"
 
 
 class HttpServer:
-    """Listens at `address` from construction to `close`, and from `start` on answers each request in a thread of its own.
+    """Listens at `address` from construction to `close`; after `start`, each request is served in a thread of its own.
 
-    A connection without a whole head is bounded in time (5 s), bytes (16 KiB) and number (32, the oldest gives way), and takes
-    no thread. A request is answered as a guest, of whom 16 are served at once, until `seat` gives it one of `places`.
-    send_buffer: bytes that the system keeps for a client. Raises OSError.
+    A connection without a complete head takes no thread; it is limited in time (5 s), bytes (16 KiB) and number (32, the
+    oldest is dropped). At most 16 requests are served at once; `reserve_viewer` moves a long one out of this limit, into
+    that of max_viewers. send_buffer: bytes of the kernel's send buffer for a client. Raises OSError.
     """
 
     def __init__(self, address: tuple[str, int], places: int, send_buffer: int, name: str) -> None:
@@ -44,18 +44,18 @@ class HttpServer:
 
     @property
     def address(self) -> tuple[str, int]:
-        """The host and the port that it listens on."""
+        """Return the host and the port that the server listens on."""
         host, port = self._listener.getsockname()[:2]
         return str(host), int(port)
 
     def start(self, answer: Callable[[Connection], None]) -> None:
-        """Begin to serve. answer: called with each request in a thread of its own; it may raise OSError."""
+        """Start to serve. answer: called with each request in a thread of its own; it may raise OSError."""
         self._answer = answer
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
     def seat(self, connection: Connection) -> None:
-        """Let a request that was checked keep its connection for long. Raises ViewerRefused where every place is taken."""
+        """Count a validated request as a viewer instead of a short request. Raises ViewerRefused at `max_viewers`."""
         with self._lock:
             if len(self._seated) >= self._places:
                 raise ViewerRefused(f"{self._places} look already: close another page of this stream first")
@@ -63,7 +63,7 @@ class HttpServer:
             self._seated.add(connection)
 
     def close(self) -> None:
-        """Hang up on everybody and end every thread; harmless twice."""
+        """Close every connection and end every thread; harmless twice."""
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
@@ -121,7 +121,7 @@ class HttpServer:
             self._drop(connection, "its head is too large" if is_there else "it left within its head")
 
     def _start(self, connection: Connection) -> None:
-        """Begin to answer a request whose head is here."""
+        """Start a thread that serves a request whose head is complete."""
         self._forget(connection)
         worker = threading.Thread(target=self._work, args=(connection,), name=f"{self._name}-client", daemon=True)
         with self._lock:
@@ -129,11 +129,11 @@ class HttpServer:
                 self._guests.add(connection)
                 self._workers = [*(one for one in self._workers if one.is_alive()), worker]
         if not is_free:
-            connection.end()  # even a refusal takes a thread
+            connection.end()  # no response, since even an error response takes a thread
             return
         try:
             worker.start()
-        except RuntimeError as error:  # the system has no more threads
+        except RuntimeError as error:  # no more threads available
             _log.warning("a request could not be answered: %s", error)
             self._workers.remove(worker)
             self._end(connection)
@@ -143,7 +143,7 @@ class HttpServer:
             self._answer(connection)
         except OSError:
             _log.debug("a connection ended early", exc_info=True)
-        except Exception:  # noqa: BLE001  a thread's last resort
+        except Exception:  # noqa: BLE001  logged: the thread has no caller
             _log.exception("a request could not be answered")
         finally:
             self._end(connection)

@@ -1,4 +1,4 @@
-"""The figures of a stream's newest frames, for whoever watches: from the same traces as the bench's report."""
+"""Collect live statistics of a stream's newest frames, from the same traces as the benchmark's report."""
 
 import math
 import threading
@@ -13,22 +13,22 @@ from rtseg.result import Result
 from rtseg.text.safe_text import cleaned
 from rtseg.trace import LatencyTrace
 
-_PLOT_S = 10.0  # of the curve: some ten beats of a heart
+_PLOT_S = 10.0  # time span of the curve: about ten heartbeats
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What is kept of a frame: everything but its pixels."""
+    """Holds the statistics of one frame, without its pixels."""
 
     trace: LatencyTrace
-    dropped: int
-    life: str
-    reason: str
-    measurements: tuple[Measurement, ...]
+    dropped: int  # frames dropped since the previous one
+    life: str  # value of `Life`
+    reason: str  # the session's reason for `life`, or ""
+    measurements: tuple[Measurement, ...]  # one for each class
 
 
 class Figures:
-    """Keeps what is told of the newest `window` frames; `snapshot` may be asked for in any thread."""
+    """Collects the statistics of the newest `window` frames; `snapshot` may be called from any thread."""
 
     def __init__(self, window: int = 300) -> None:
         self._lock = threading.Lock()
@@ -36,13 +36,13 @@ class Figures:
         self.open(StreamInfo(1, 1, 25.0))
 
     def open(self, info: StreamInfo) -> None:
-        """Forget the stream before."""
+        """Discard the statistics of the previous stream."""
         with self._lock:
             self._seen.clear()
             self._info, self._frames, self._dropped, self._late = info, 0, 0, 0
 
     def add(self, result: Result) -> None:
-        """Count one result."""
+        """Add one result."""
         segmentation = result.segmentation
         seen = Seen(result.trace, result.dropped, segmentation.life.value, segmentation.reason, measure(segmentation))
         with self._lock:
@@ -52,7 +52,10 @@ class Figures:
             self._late += result.trace.total_ns > self._info.period_ns
 
     def snapshot(self) -> dict[str, Any]:
-        """The figures as plain values, unknown ones None; times in milliseconds, of the newest frames, counts of all."""
+        """Return the statistics as plain values, with None for unknown ones.
+
+        Times are in milliseconds and cover the newest frames; counts cover all frames of the stream.
+        """
         with self._lock:
             seen, counts = list(self._seen), {"frames": self._frames, "dropped": self._dropped, "late": self._late}
             period_ns = self._info.period_ns
@@ -63,7 +66,7 @@ class Figures:
 
 
 def _speed(traces: list[LatencyTrace], period_ns: int) -> dict[str, Any]:
-    """Percentiles by rank, as a LatencyReport's: filling one with so many frames would hold the stream up for 10 ms."""
+    """Return rate and latency percentiles by rank; filling a `LatencyReport` would block the stream for 10 ms."""
     totals, elapsed_ns = [trace.total_ns for trace in traces], traces[-1].ended_ns - traces[0].ended_ns
     durations: dict[str, list[int]] = {}
     for trace in traces:
@@ -79,7 +82,7 @@ def _speed(traces: list[LatencyTrace], period_ns: int) -> dict[str, Any]:
 
 
 def _percentile_ms(durations_ns: list[int], percent: int) -> float:
-    """What `percent` of the durations do not exceed, in milliseconds."""
+    """Return the percentile of the durations by nearest rank, in milliseconds."""
     rank = math.ceil(percent / 100 * len(durations_ns))
     return round(sorted(durations_ns)[rank - 1] / 1e6, 2)
 
@@ -101,7 +104,7 @@ def _class(index: int, measured: Measurement) -> dict[str, Any]:
 
 
 def _curve(seen: list[Seen]) -> dict[str, Any]:
-    """Each class's area over the newest seconds; time counts back from the newest frame."""
+    """Return each class's area over the newest 10 s; times are in seconds, relative to the newest frame (<= 0)."""
     newest_ns = seen[-1].trace.captured_ns
     recent = [one for one in seen if newest_ns - one.trace.captured_ns <= _PLOT_S * 1e9]
     known = all(measured.area_mm2 is not None for measured in recent[-1].measurements)
@@ -114,7 +117,7 @@ def _curve(seen: list[Seen]) -> dict[str, Any]:
 
 
 def _area(measurements: tuple[Measurement, ...], index: int, in_mm: bool) -> float | None:
-    """The class's area in a frame; None where the frame was segmented by another model, or its pixels have no size."""
+    """Return the class's area in a frame; None when the frame's model lacks the class, or its pixel size is unknown."""
     if index >= len(measurements):
         return None
     return _finite(measurements[index].area_mm2 if in_mm else measurements[index].area_px)

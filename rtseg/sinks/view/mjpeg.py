@@ -1,4 +1,4 @@
-"""A broadcast as MJPEG, which every browser plays in an <img>: one part of a multipart answer for each picture."""
+"""Format a broadcast as MJPEG, which every browser plays in an <img>: a multipart response, one part per image."""
 
 from collections.abc import Iterator
 
@@ -6,20 +6,20 @@ from rtseg.sinks.view.broadcast import Broadcast, Coded
 
 BOUNDARY = "rtseg-picture"
 CONTENT_TYPE = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
-# Chromium shows a picture when the head of the next one has come. It is sent at once, long before the next picture is there,
-# and so without a length; else what is seen would always be one frame old.
+# Chromium shows an image when the header of the next part arrives. So that header is sent immediately, without a length;
+# otherwise the display would always lag one frame behind.
 HEAD = f"--{BOUNDARY}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
-SEND_BUFFER = 1 << 17  # bytes in the kernel for a viewer: about a picture, so that one who is slow gets none from long ago
-PATIENCE_S = 0.5  # how long a wait for a picture may take, until the viewer is looked after
+SEND_BUFFER = 1 << 17  # bytes of the kernel's send buffer: about one image, so that a slow viewer gets no old ones
+PATIENCE_S = 0.5  # between two checks of the viewer while no image arrives
 
 
 def part(coded: Coded) -> bytes:
-    """One picture, and the head of the next."""
+    """Return the body of one image's part, followed by the header of the next."""
     return coded.jpeg + b"\r\n" + HEAD
 
 
 def parts(broadcast: Broadcast) -> Iterator[bytes]:
-    """What a viewer is sent until the stream is over; b"" now and then while there is nothing new."""
+    """Yield the parts of the response until the stream is over; b"" twice a second while there is no new image."""
     number = 0
     yield HEAD
     while not broadcast.closed:

@@ -1,4 +1,4 @@
-"""A sink for those who watch: the newest drawing as a JPEG, and the figures beside it."""
+"""Draw the newest result as a JPEG for the viewers, and collect the statistics beside it."""
 
 import threading
 from typing import Any, Protocol
@@ -11,17 +11,17 @@ from rtseg.sinks.view.live_stats import Figures
 
 
 class Painter(Protocol):
-    """Draws results; `Overlay` is one."""
+    """Draws a result as an image; `Overlay` implements it."""
 
     def draw(self, result: Result, out: Image | None = None) -> Image:
-        """The result as a picture (H, W, 3) RGB, in `out` where that is given and fits."""
+        """Return the drawing of a result, (H, W, 3) uint8 RGB; `out` is reused when it is given and fits."""
 
 
 class Screen:
-    """Draws each result while somebody looks, and keeps the figures of all.
+    """Draws each result while there are viewers, and collects the statistics of all results.
 
-    painter may be set at any time, from any thread: when that returns, nothing is drawn by the one before any more. `redraw`
-    shows the newest result by it when no other comes.
+    `painter` may be set at any time, from any thread; the previous painter is not in use after that returns. `redraw` draws
+    the newest result again by the new painter.
     """
 
     def __init__(self, painter: Painter | None = None, broadcast: Broadcast | None = None) -> None:
@@ -33,7 +33,7 @@ class Screen:
 
     @property
     def painter(self) -> Painter:
-        """What draws."""
+        """Return the painter in use."""
         return self._painter
 
     @painter.setter
@@ -42,17 +42,17 @@ class Screen:
             self._painter = painter
 
     def open(self, info: StreamInfo) -> None:
-        """Get ready for a stream."""
+        """Prepare for a stream and start the broadcast."""
         self.begin(info)
         self.broadcast.open()
 
     def begin(self, info: StreamInfo) -> None:
-        """Take another stream for those who watch already."""
+        """Prepare for another stream; the viewers stay."""
         self._newest = None
         self.figures.open(info)
 
     def write(self, result: Result) -> None:
-        """Draw, timed as the stage "overlay", unless nobody looks, and count."""
+        """Draw one result if there are viewers, timed as the stage "overlay", and add it to the statistics."""
         self._newest = result
         if self.broadcast.viewers:
             with result.trace.stage("overlay"):
@@ -60,17 +60,17 @@ class Screen:
         self.figures.add(result)
 
     def close(self) -> None:
-        """End the stream: those who watch are told."""
+        """End the broadcast for every viewer."""
         self.broadcast.close()
 
     def redraw(self) -> None:
-        """Show the newest result again: to one who has just begun to look, or by another painter."""
+        """Draw the newest result again, for a new viewer or by another painter."""
         newest = self._newest
         if newest is not None and not self.broadcast.closed:
             self._show(newest)
 
     def snapshot(self) -> dict[str, Any]:
-        """The figures as plain values, with the age of the newest picture when it was ready to be sent."""
+        """Return the statistics as plain values, with the age of the newest image when it was ready to send."""
         newest, told = self.broadcast.newest, self.figures.snapshot()
         age_ms = round(newest.age_ms, 1) if newest else None
         return told | {"age_ms": age_ms, "viewers": self.broadcast.viewers, "skipped": self.broadcast.skipped}

@@ -1,4 +1,4 @@
-"""A small web server for one stream: a page, the overlay as MJPEG, and the figures as JSON. Nothing else can be asked for."""
+"""Serve one stream over HTTP: a page, the overlay as MJPEG and the statistics as JSON, and nothing else."""
 
 import ipaddress
 import logging
@@ -21,7 +21,7 @@ from rtseg.text.safe_text import json_text
 _log = logging.getLogger(__name__)
 
 _SCRIPTS = ("live.js", "picture.js", "player.js")
-ASSETS = {"live.css": "text/css"} | dict.fromkeys(_SCRIPTS, "text/javascript")  # what the page asks for, and no secret
+ASSETS = {"live.css": "text/css"} | dict.fromkeys(_SCRIPTS, "text/javascript")  # public files of the page, without a key
 _HEADERS = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -34,8 +34,8 @@ _HEADERS = {
 class ViewServer:
     """Serves a screen at http://host:port/ from threads of its own, from construction until `close`.
 
-    host: of an interface; where it is not this machine's alone, a key in the address keeps others out. port: 0 for any that is
-    free. viewers_most: connections that may watch at once. Raises SinkError.
+    host: address of the interface; unless it is a loopback address, the URL contains a secret key that requests must carry.
+    port: 0 for any free one. max_viewers: limit of concurrent viewers. Raises SinkError.
     """
 
     def __init__(self, screen: Screen, host: str = "127.0.0.1", port: int = 8000, viewers_most: int = 8) -> None:
@@ -48,11 +48,11 @@ class ViewServer:
 
     @property
     def url(self) -> str:
-        """Where the page is."""
+        """Return the page's URL, with its key."""
         return url_of(*self._server.address) + (f"?key={self.key}" if self.key else "")
 
     def close(self) -> None:
-        """Hang up on everybody and end every thread."""
+        """Close every connection and end every thread."""
         self._server.close()
 
     def _answer(self, connection: Connection) -> None:
@@ -60,7 +60,7 @@ class ViewServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Answers one request: HTTP/1.0, so that no idle connection holds a thread. The head is here already."""
+    """Answers one request, whose head is complete, by HTTP/1.0, so that no idle connection holds a thread."""
 
     server_version, sys_version = "rtseg", ""
 
@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
     def _write_or_probe(self, piece: bytes) -> None:
-        """Send a piece; where there is none, find out whether the viewer has left. Raises OSError."""
+        """Send a piece; without one, check that the viewer is still connected and reading. Raises OSError."""
         if piece:
             self.wfile.write(piece)
         elif self._client.has_left():
@@ -139,12 +139,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def page(name: str) -> bytes:
-    """A file of the page, by our own name for it."""
+    """Return the content of one of the page's files; `name`: one of ASSETS or "live.html", never a client's path."""
     return (files("rtseg.sinks.view") / "page" / name).read_bytes()
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a host."""
+    """Return whether a host is a loopback address, which only this machine can reach."""
     if host == "localhost":
         return True
     try:
@@ -154,15 +154,15 @@ def is_loopback(host: str) -> bool:
 
 
 def url_of(host: str, port: int) -> str:
-    """Where a server is to be asked; of every interface, the one of this machine alone."""
+    """Return the URL of a server; for one that listens on all interfaces, the loopback URL."""
     name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
 
 
 def is_ours(host: str) -> bool:
-    """Whether a Host header names this machine as we allow it: by an address, as localhost, or by its own name.
+    """Return whether a Host header names this machine: an IP address, localhost, or the hostname.
 
-    A page of somebody else, whose name was made to lead here (DNS rebinding), sends that name.
+    A DNS rebinding attack is recognized by its Host header, which holds the attacker's domain.
     """
     own = socket.gethostname().lower()
     try:

@@ -1,4 +1,4 @@
-"""A sink that shows the stream in a browser."""
+"""Show the stream in a browser."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ from rtseg.sinks.view.server import ViewServer
 
 
 class ViewSink:
-    """Serves a page with the live overlay and its figures while the stream runs.
+    """Serves a page with the live overlay and its statistics while the stream runs.
 
-    host, port: where; see ViewServer. on_ready: is told the page's address. Nothing is drawn or coded while nobody looks, and
-    whoever is slow gets newer pictures, never older ones from a queue.
+    host, port: see `ViewServer`. on_ready: called with the page's URL. Nothing is drawn or encoded without viewers. A slow
+    viewer gets the newest image, never an old one from a queue.
     """
 
     def __init__(
@@ -30,11 +30,11 @@ class ViewSink:
 
     @property
     def url(self) -> str | None:
-        """Where the page is, while it is served."""
+        """Return the page's URL while it is served, else None."""
         return self._server.url if self._server else None
 
     def open(self, info: StreamInfo) -> None:
-        """Begin to serve. Raises SinkError."""
+        """Start to serve. Raises SinkError."""
         self.close()
         self._server = ViewServer(self.screen, self._host, self._port)
         self.screen.open(info)
@@ -46,7 +46,7 @@ class ViewSink:
         self.screen.write(result)
 
     def close(self) -> None:
-        """Hang up on those who watch, and stop serving; harmless twice."""
+        """Disconnect the viewers and stop serving; harmless twice."""
         self.screen.close()
         server, self._server = self._server, None
         if server is not None:

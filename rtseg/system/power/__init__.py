@@ -1,4 +1,4 @@
-"""Power and temperature, from whatever a machine has to tell them: RAPL, NVML, tegrastats, the kernel's own sensors."""
+"""Measure power and temperature by RAPL, NVML, tegrastats and the Linux kernel's sensors."""
 
 from rtseg.system.power.find import find_meters
 from rtseg.system.power.meter import Meter, Reading

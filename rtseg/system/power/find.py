@@ -1,4 +1,4 @@
-"""The meters of this machine, and why the others are not there."""
+"""Find this machine's meters, and the reason for each missing one."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,10 @@ from rtseg.system.power.tegra import Tegrastats
 
 
 def find_meters() -> tuple[list[Meter], dict[str, str]]:
-    """All that can be opened, which the caller closes; and for each that cannot its name and the reason."""
+    """Open every meter of this machine; the caller closes them.
+
+    Returns the open meters, and for each missing one its name with the reason.
+    """
     meters: list[Meter] = []
     absent: dict[str, str] = {}
     kinds: dict[str, Callable[[], Meter]] = {

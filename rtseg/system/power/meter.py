@@ -1,4 +1,4 @@
-"""What a meter is: something that tells a machine's power, temperature or throttling when it is asked."""
+"""Define the protocol of a meter, which reads a machine's power, temperature or throttling."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,18 +7,14 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a meter tells at one moment; what it does not know is None or empty.
+    """Holds a meter's values at one time; unknown ones are None or empty."""
 
-    watts: now. joules: since the meter was opened. celsius: by the sensor's name. throttled: why clocks are held back now.
-    rails_w: the parts of the power, by the board's names for them. memory_mb: of a GPU, by all its users.
-    """
-
-    watts: float | None = None
-    joules: float | None = None
-    celsius: Mapping[str, float] = field(default_factory=dict)
-    throttled: tuple[str, ...] = ()
-    rails_w: Mapping[str, float] = field(default_factory=dict)
-    memory_mb: float | None = None
+    watts: float | None = None  # power now
+    joules: float | None = None  # energy since the meter was opened
+    celsius: Mapping[str, float] = field(default_factory=dict)  # temperatures by sensor name
+    throttled: tuple[str, ...] = ()  # reasons for which the clocks are throttled now
+    rails_w: Mapping[str, float] = field(default_factory=dict)  # power of each supply rail, by the board's name for it
+    memory_mb: float | None = None  # GPU memory in use by all processes
 
 
 class Meter(Protocol):
@@ -26,10 +22,10 @@ class Meter(Protocol):
 
     @property
     def name(self) -> str:
-        """Such as "RAPL"."""
+        """Return the meter's name, such as "RAPL"."""
 
     def read(self) -> Reading:
-        """What it tells now; quick enough to be asked each second."""
+        """Return the current values; fast enough to be called every second. Raises MeterAbsent."""
 
     def close(self) -> None:
-        """Give everything back; closing twice is harmless."""
+        """Release every resource; closing twice is harmless."""

@@ -1,4 +1,4 @@
-"""NVML: an NVIDIA GPU's power, energy, temperature, throttling and memory (extra `power`). It has met no GPU yet."""
+"""Read an NVIDIA GPU's power, energy, temperature, throttling and memory by NVML (extra `power`). Not yet tested on a GPU."""
 
 from types import ModuleType
 from typing import Any
@@ -11,7 +11,7 @@ try:
 except ImportError as error:
     raise MissingExtra("an NVIDIA GPU's power", "power") from error
 
-REASONS = {  # nvmlClocksEventReasons of nvml.h: those that hold the clocks back against the user's wish
+REASONS = {  # nvmlClocksEventReasons of nvml.h, without those that the user has chosen
     0x0000000000000004: "software power cap",
     0x0000000000000008: "hardware slowdown",
     0x0000000000000020: "software thermal slowdown",
@@ -21,7 +21,7 @@ REASONS = {  # nvmlClocksEventReasons of nvml.h: those that hold the clocks back
 
 
 class Nvml:
-    """One GPU. library: pynvml, or what stands for it. Raises MeterAbsent where there is no driver or no such GPU."""
+    """Reads one GPU. library: pynvml, or a test double. Raises MeterAbsent when there is no driver or no such GPU."""
 
     def __init__(self, index: int = 0, library: ModuleType | Any = pynvml) -> None:
         self._nvml = library
@@ -39,7 +39,7 @@ class Nvml:
         self._began_mj = self._asked("nvmlDeviceGetTotalEnergyConsumption")
 
     def read(self) -> Reading:
-        """What the GPU tells now; older ones count no energy."""
+        """Return the GPU's current values; `joules` is None for older GPUs, which count no energy."""
         milliwatts, millijoules = self._asked("nvmlDeviceGetPowerUsage"), self._asked("nvmlDeviceGetTotalEnergyConsumption")
         celsius = self._asked("nvmlDeviceGetTemperature", self._nvml.NVML_TEMPERATURE_GPU)
         reasons = self._asked("nvmlDeviceGetCurrentClocksThrottleReasons") or 0
@@ -54,13 +54,13 @@ class Nvml:
         )
 
     def close(self) -> None:
-        """Let the driver go."""
+        """Shut NVML down; harmless twice."""
         if self._open:
             self._open = False
             self._nvml.nvmlShutdown()
 
     def _asked(self, question: str, *arguments: Any) -> Any:
-        """An answer of the driver; None where this GPU does not give it."""
+        """Call an NVML function for this GPU; return None when the GPU does not support it."""
         try:
             return getattr(self._nvml, question)(self._gpu, *arguments)
         except self._nvml.NVMLError:

@@ -1,7 +1,7 @@
-"""RAPL: the energy counters of Intel's and AMD's processors, as Linux's powercap tells them.
+"""Read the energy counters of Intel's and AMD's processors (RAPL) from Linux's powercap.
 
 Documentation/power/powercap/powercap.rst of the kernel: energy_uj counts microjoules and wraps at max_energy_range_uj. Since
-CVE-2020-8694 it is root's alone to read.
+CVE-2020-8694 only root can read it.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ POWERCAP = Path("/sys/class/powercap")
 
 
 class Rapl:
-    """The packages' energy since it was opened; their cores and memory, where told apart, are inside. Raises MeterAbsent."""
+    """Reads the energy of all processor packages, with their cores and memory, since it was opened. Raises MeterAbsent."""
 
     name = "RAPL"
 
@@ -25,11 +25,11 @@ class Rapl:
         self._counters = [_Counter(zone) for zone in packages]
 
     def read(self) -> Reading:
-        """The joules since it was opened. Raises MeterAbsent where the counters can be read no more."""
+        """Return the joules since the meter was opened. Raises MeterAbsent when the counters are no longer readable."""
         return Reading(joules=sum(counter.joules() for counter in self._counters))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is open."""
 
 
 class _Counter:

@@ -1,7 +1,7 @@
-"""The kernel's own sensors: thermal zones, throttling, and the power monitors that Jetsons carry (INA3221, INA238).
+"""Read the Linux kernel's sensors: thermal zones, throttling, and the power monitors of Jetsons (INA3221, INA238).
 
 Documentation/hwmon/ina3221.rst and ina238.rst: in[1-3]_label names a channel, in[1-3]_input is in mV, curr[1-3]_input in mA,
-power1_input in uW. They need neither tegrastats nor root.
+power1_input in uW. They require neither tegrastats nor root.
 """
 
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ from rtseg.system.power.meter import Reading
 from rtseg.system.power.tegra import whole
 
 _SYS = Path("/sys")
-_COLDEST, _HOTTEST = -30.0, 150.0  # Celsius: zones of parts that are off read -256, or 0 K
+_COLDEST, _HOTTEST = -30.0, 150.0  # valid range in Celsius: zones of powered-off parts read -256, or 0 K
 
 
 class Monitors:
-    """The power monitors on the board. Raises MeterAbsent."""
+    """Reads the INA power monitors on the board. Raises MeterAbsent."""
 
     name = "hwmon power monitors"
 
@@ -27,16 +27,16 @@ class Monitors:
             raise MeterAbsent(f"{root / 'class/hwmon'} holds no INA power monitor: Jetsons have them")
 
     def read(self) -> Reading:
-        """The rails' watts, and the board's where its rails are known."""
+        """Return the power of each rail, and the total when the board's rails are known."""
         rails_w = {name: watts for chip in self._chips for name, watts in _channels(chip)}
         return Reading(watts=whole(rails_w), rails_w=rails_w)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is open."""
 
 
 class Thermal:
-    """Temperatures, and the count of moments when the processor held its clocks back. Raises MeterAbsent."""
+    """Reads the temperatures and the processor's thermal throttling counters. Raises MeterAbsent."""
 
     name = "thermal zones"
 
@@ -48,14 +48,14 @@ class Thermal:
         self._throttled_before = self._throttled()
 
     def read(self) -> Reading:
-        """Each zone that is on, and "processor" under throttled where it was throttled since the reading before."""
+        """Return the temperature of each active zone, and "processor, thermal" if throttled since the previous reading."""
         throttled = self._throttled()
         grew, self._throttled_before = throttled > self._throttled_before, throttled
         celsius = {name: value for zone in self._zones if (told := _temperature(zone)) for name, value in [told]}
         return Reading(celsius=celsius, throttled=("processor, thermal",) if grew else ())
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is open."""
 
     def _throttled(self) -> int:
         return sum(int(text_of(path) or 0) for path in self._counts)
@@ -73,7 +73,7 @@ def _kind(chip: Path) -> str:
 
 
 def _channels(chip: Path) -> Iterator[tuple[str, float]]:
-    """The name and the watts of each channel of a chip."""
+    """Yield the name and the watts of each channel of a chip."""
     microwatts = text_of(chip / "power1_input")
     if microwatts is not None:
         yield text_of(chip / "in1_label") or text_of(chip / "label") or "VIN", int(microwatts) / 1e6

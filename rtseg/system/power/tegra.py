@@ -1,8 +1,8 @@
-"""tegrastats: a Jetson's power, temperatures and GPU load, in a line of text whose form differs between boards and JetPacks.
+"""Read a Jetson's power and temperatures from tegrastats, whose line format differs by board and JetPack.
 
-JetPack 5 and 6 write `VDD_IN 4824mW/4824mW` (now / mean) and `cpu@50.031C`; JetPack 7 a third figure, the most so far, and
-`cpu@34.843C/34.843C` (now / most). A sensor of a part that is off reads -256 C. NVIDIA, Jetson Linux Developer Guide,
-"Tegrastats Utility".
+JetPack 5 and 6 print `VDD_IN 4824mW/4824mW` (now / mean) and `cpu@50.031C`. JetPack 7 adds a third value, the maximum so far,
+and prints `cpu@34.843C/34.843C` (now / maximum). A sensor of a powered-off part reads -256 C. NVIDIA, Jetson Linux Developer
+Guide, "Tegrastats Utility".
 """
 
 import re
@@ -15,10 +15,10 @@ from rtseg.errors import MeterAbsent
 from rtseg.system.power.meter import Reading
 
 EVERY_MS = 500
-_PATIENCE_S = 10.0  # until the first line, and until it ends
+_PATIENCE_S = 10.0  # time limit for the first line, and for the process to end
 
-WHOLE = ("VDD_IN", "VIN")  # Orin Nano and NX, Thor: what the whole module draws
-PARTS = (  # what adds up to the whole where no rail carries it: AGX Orin, and Thor before JetPack 7.2
+WHOLE = ("VDD_IN", "VIN")  # rails that carry the total: Orin Nano and NX, Thor
+PARTS = (  # rails that add up to the total where no rail carries it: AGX Orin, and Thor before JetPack 7.2
     ("VDD_GPU_SOC", "VDD_CPU_CV", "VIN_SYS_5V0"),
     ("VDD_GPU", "VDD_CPU_SOC_MSS", "VIN_SYS_5V0"),
 )
@@ -29,7 +29,7 @@ _OFF_CELSIUS = -100.0
 
 
 def parse(line: str) -> Reading:
-    """What a line of tegrastats tells; a part of it that is unknown is left out."""
+    """Parse a line of tegrastats; unknown parts are ignored."""
     rails_w = {name: int(milliwatts) / 1e3 for name, milliwatts in _RAIL.findall(line)}
     sensors = {name.lower(): float(celsius) for name, celsius in _SENSOR.findall(line)}
     celsius = {name: value for name, value in sensors.items() if value > _OFF_CELSIUS}
@@ -37,7 +37,7 @@ def parse(line: str) -> Reading:
 
 
 def whole(rails_w: Mapping[str, float]) -> float | None:
-    """What the module draws, of its rails; None where these are no board's that is known."""
+    """Return the total power of the module from its rails; None for the rails of an unknown board."""
     for name in WHOLE:
         if name in rails_w:
             return rails_w[name]
@@ -48,7 +48,7 @@ def whole(rails_w: Mapping[str, float]) -> float | None:
 
 
 class Tegrastats:
-    """The newest line of a tegrastats that runs beside. Raises MeterAbsent where there is none, or it says nothing."""
+    """Runs tegrastats in the background and parses its newest line. Raises MeterAbsent when it is missing or prints nothing."""
 
     name = "tegrastats"
 
@@ -66,11 +66,11 @@ class Tegrastats:
             raise MeterAbsent(f"{command[0]} says nothing: run it by hand to see why")
 
     def read(self) -> Reading:
-        """What the newest line tells."""
+        """Return the values of the newest line."""
         return parse(self._newest)
 
     def close(self) -> None:
-        """End the process."""
+        """End the process and its reader thread."""
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(_PATIENCE_S)

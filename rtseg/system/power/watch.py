@@ -1,4 +1,4 @@
-"""Meters read again and again beside a run."""
+"""Sample meters periodically during a run."""
 
 import logging
 import threading
@@ -11,12 +11,12 @@ from rtseg.errors import MeterAbsent
 from rtseg.system.power.meter import Meter, Reading
 
 EVERY_S = 1.0
-MOST = 1200  # readings that are kept of a meter: then every second one is let go
+MOST = 1200  # stored readings of a meter; at this number, every second one is discarded
 _log = logging.getLogger(__name__)
 
 
 class Watch:
-    """Reads meters in a thread of its own, from `with` to the end of its body."""
+    """Samples meters in a thread of its own while its `with` block runs."""
 
     def __init__(self, meters: Sequence[Meter], every_s: float = EVERY_S) -> None:
         self._series = [Series(meter) for meter in meters]
@@ -34,7 +34,7 @@ class Watch:
         self._read()
 
     def to_json(self, frames: int) -> dict[str, Any]:
-        """For each meter its figures over the run, and the energy of each of `frames`."""
+        """Return the results of each meter over the run, with the energy per frame for `frames` frames."""
         return {series.meter.name: series.to_json(frames) for series in self._series}
 
     def _run(self) -> None:
@@ -47,7 +47,10 @@ class Watch:
 
 
 class Series:
-    """The readings of one meter, in bounded memory. Energy is the meter's own count, else its watts over the time between."""
+    """Collects the readings of one meter, in bounded memory.
+
+    Energy is the meter's own count, or else the integral of its power by the trapezoidal rule.
+    """
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
@@ -59,7 +62,7 @@ class Series:
         self._first_joules: float | None = None
 
     def read(self, now_ns: int | None = None) -> None:
-        """Take a reading; a meter that fails is read no more, and what it told stands."""
+        """Add a reading; when the meter fails, a warning is logged and the series stays as it is."""
         now_ns = perf_counter_ns() if now_ns is None else now_ns
         try:
             reading = self.meter.read()
@@ -75,7 +78,7 @@ class Series:
             self.at_s, self.readings = self.at_s[::2], self.readings[::2]
 
     def to_json(self, frames: int) -> dict[str, Any]:
-        """The means and extremes, and the series of watts and of the hottest sensor."""
+        """Return the means and extremes, and the series of watts and of the hottest sensor."""
         watts = [reading.watts for reading in self.readings if reading.watts is not None]
         seconds = self.at_s[-1] - self.at_s[0] if len(self.at_s) > 1 else 0.0
         mean_w = self._joules / seconds if self._joules is not None and seconds else None
@@ -106,7 +109,7 @@ class Series:
         self._read_ns = now_ns
 
     def _temperatures(self) -> dict[str, dict[str, float]]:
-        """Each sensor at the begin and at the end of the run, and its most."""
+        """Return each sensor's first, last and maximum temperature of the run, in Celsius."""
         names = {name for reading in self.readings for name in reading.celsius}
         told = {name: [r.celsius[name] for r in self.readings if name in r.celsius] for name in sorted(names)}
         return {name: {"begin": values[0], "end": values[-1], "most": max(values)} for name, values in told.items()}

@@ -1,4 +1,4 @@
-"""What the tests of recordings share."""
+"""Share fixtures among the tests of recordings."""
 
 import sys
 from pathlib import Path

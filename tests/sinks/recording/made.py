@@ -1,4 +1,4 @@
-"""Recordings to replay: of a live screen in which everything happens, and small ones."""
+"""Write recordings for the tests: a live screen with every event, and small ones."""
 
 import json
 from types import SimpleNamespace
@@ -31,7 +31,7 @@ ORIGIN = Origin(
 
 
 def scene():
-    """Frames of a live screen in which everything happens: drops, a pause, a cut, another size, colours."""
+    """Return frames of a live screen with every event: drops, a pause, a cut, another size, colors."""
     shown = [screens.screen(FAN, seed) for seed in range(16)]
     shown += [255 - screens.screen(FAN, 40 + seed, letters=False) for seed in range(3)]
     shown += [screens.screen(SMALL, seed) for seed in range(4)]
@@ -44,7 +44,7 @@ def scene():
 
 
 def recorded(folder, session, frames, info=LIVE, keep_surroundings=False, reset_at=None):
-    """Record what a pipeline would, without its threads: the results, and the sink."""
+    """Record frames as a pipeline would, without its threads; return the results and the sink."""
     sink, made, guard = RecordSink(folder, session, keep_surroundings=keep_surroundings), [], Guard()
     session.warm_up(info)
     sink.open(info)
@@ -74,7 +74,7 @@ def small_frames(count, step_ns=PERIOD_NS):
 
 
 def stand_in():
-    """A session whose sector is the frame."""
+    """Return a stand-in for a session, whose sector is the whole frame."""
     return SimpleNamespace(sector=FixedSector((0, 0, 48, 64)).observe(small_frames(1)[0])[0])
 
 

@@ -1,4 +1,4 @@
-"""A recording that is none, or is broken, is refused by name."""
+"""A missing or damaged recording is refused, with its name in the error."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is recorded survives a slow disk, a full one and a kill."""
+"""A recording survives a slow disk, a full disk and a killed process."""
 
 import signal
 import threading
@@ -22,7 +22,7 @@ def test_a_recorder_that_falls_behind_drops_and_says_so(tmp_path, monkeypatch):
     go_on, add = threading.Event(), recording_sink._Archive.add
     monkeypatch.setattr(recording_sink._Archive, "add", lambda *a: go_on.wait(60) and add(*a))
     sink = RecordSink(tmp_path, stand_in())
-    write(sink, small_frames(30))  # comes back although nothing is written
+    write(sink, small_frames(30))  # returns although nothing is written
     assert sink.dropped >= 30 - recording_sink._DEPTH - 1
     go_on.set()
     until(lambda: not sink._worker.full)

@@ -1,4 +1,4 @@
-"""A recording replays to the same masks bit for bit, at its own pace."""
+"""A replay of a recording gives the same masks bit for bit, at the original rate."""
 
 import threading
 from itertools import pairwise
@@ -54,7 +54,7 @@ def test_another_threshold_is_noticed(tmp_path, engine):
 
 
 def test_the_network_sees_no_more_than_the_recording_keeps(tmp_path, engine):
-    """Without that, the letters in the corners of the box would have changed the masks."""
+    """Check the network's input: letters in the corners of the sector's box, which are not recorded, must not reach it."""
     seen = []
     session = CoveredSession(engine)
     fit = session._fit_input

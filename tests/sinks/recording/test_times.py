@@ -1,4 +1,4 @@
-"""Times of a recording that cannot be, and long gaps between frames."""
+"""A replay refuses impossible times of a recording, and handles long gaps between frames."""
 
 import json
 import time
@@ -20,7 +20,7 @@ HOUR_NS = 3_600_000_000_000
 
 
 def changed(folder, number, **values):
-    """A recording of five frames, with other values in the line of one of them."""
+    """Write a recording of five frames, and change values in the line of one of them."""
     written = lines(small_recording(folder))
     written[1 + number] |= values
     (folder / LINES).write_text("".join(json.dumps(line) + "\n" for line in written))
@@ -34,7 +34,7 @@ IMPOSSIBLE = [
     {"captured_ns": float("inf")},
     {"captured_ns": -5},
     {"captured_ns": 2**63},
-    {"captured_ns": 1},  # before the frame before it
+    {"captured_ns": 1},  # earlier than the previous frame
     {"index": -1},
     {"index": 10**30},
     {"place": [0, -1]},

@@ -15,5 +15,5 @@ def test_what_is_written_is_in_the_file_at_once(tmp_path):
 
 def test_a_part_is_not_taken_for_the_whole(tmp_path):
     with WholeFile(tmp_path / "file", "wb") as file, results.largest_file(1000), pytest.raises(OSError, match="too large"):
-        file.write(bytes(1500))  # the system takes 1000 of them without a word
+        file.write(bytes(1500))  # the first 1000 bytes are written without an error
     assert (tmp_path / "file").stat().st_size == 1000

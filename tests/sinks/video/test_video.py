@@ -1,4 +1,4 @@
-"""Clips: every picture at its time."""
+"""Each frame of a clip has the right image and presentation time."""
 
 import threading
 
@@ -73,7 +73,7 @@ def test_live_frames_stand_where_they_were_captured(tmp_path):  # four fit into 
 
 @pytest.fixture
 def slow(monkeypatch):
-    """An encoder that waits for this event."""
+    """Block the encoder until the returned event is set."""
     gate, add = threading.Event(), Encoder.add
     monkeypatch.setattr(Encoder, "add", lambda self, *item: (gate.wait(), add(self, *item)))
     return gate

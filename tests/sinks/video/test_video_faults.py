@@ -1,4 +1,4 @@
-"""Clips: playable whatever happened, and errors that say what to do."""
+"""Clips stay playable after every fault, and errors state a remedy."""
 
 import av
 import numpy as np
@@ -110,20 +110,20 @@ for index in itertools.count():
         process.kill()
     assert written[-1] == b"99\n"
     frames = _frames_before_the_break(tmp_path / f"clip{suffix}")
-    assert len(frames) >= 75  # of ten a second: a second's piece, the queue, and what x264 looks ahead
+    assert len(frames) >= 75  # at 10 fps: a fragment, the queue and x264's lookahead may be lost
     assert [time for time, _ in frames] == pytest.approx([i / 10 for i in range(len(frames))], abs=1e-3)
     assert [picture[:, :8].mean() for _, picture in frames] == pytest.approx([i % 200 for i in range(len(frames))], abs=8)
 
 
 def _noise(index):
-    """A picture that takes room, with a bar whose grey tells its index."""
+    """Return a noisy image, which compresses badly, with a bar whose gray level encodes the index."""
     image = np.random.default_rng(index).integers(0, 256, (48, 64), np.uint8)
     image[:, :16] = index % 200
     return results.result(image, index=index)
 
 
 def _frames_before_the_break(path):
-    """What a player shows of a clip whose end is missing."""
+    """Decode the frames of a clip whose end is missing."""
     frames = []
     with av.open(str(path)) as clip:
         try:

@@ -1,4 +1,4 @@
-"""The newest picture for many viewers."""
+"""A broadcast serves the newest image to many viewers."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""What those who watch are told."""
+"""Test the screen: its drawings and its statistics."""
 
 import json
 
@@ -62,7 +62,7 @@ def test_the_window_forgets_and_the_counts_do_not():
 
 def test_drops_late_frames_and_the_life_are_told():
     figures = fed(3)
-    figures.open(results.stream(fps=100.0))  # 12.3 ms are too long for it
+    figures.open(results.stream(fps=100.0))  # 12.3 ms exceed its period
     figures.add(shown(0, dropped=4, life=Life.CUT, reason="another scene"))
     told = figures.snapshot()
     assert (told["dropped"], told["late"], told["life"], told["reason"]) == (4, 1, "CUT", "another scene")

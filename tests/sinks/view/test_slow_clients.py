@@ -1,4 +1,4 @@
-"""Attacks of slow and endless clients on the page of `rtseg run --view`: others are served meanwhile, and it closes at once."""
+"""Attack the page of `rtseg run --view` by slow and endless clients: others are served meanwhile, and it closes at once."""
 
 import socket
 import threading
@@ -14,7 +14,7 @@ from rtseg.sinks.view.sink import ViewSink
 
 pytestmark = pytest.mark.attack
 
-SERVED_S = 15  # within which a real client is to be served
+SERVED_S = 15  # time limit for serving a real client
 REQUEST = b"GET /figures HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 VIDEO = b"GET /video HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
@@ -39,7 +39,7 @@ def connected(url):
 
 
 def answer(url, request):
-    """What the server says until it hangs up; nothing where it does so at once."""
+    """Send a request and return all bytes until the server closes the connection."""
     with connected(url) as client:
         client.sendall(request)
         return everything(client)
@@ -56,7 +56,7 @@ def everything(client):
 
 
 def is_served_in_time(url, request=REQUEST):
-    """Whether a real client that tries again gets its answer."""
+    """Return whether a real client that retries gets its response in time."""
     until_s = time.monotonic() + SERVED_S
     while time.monotonic() < until_s:
         if b" 200 OK" in answer(url, request):
@@ -67,7 +67,7 @@ def is_served_in_time(url, request=REQUEST):
 
 @contextmanager
 def trickling(url, count, data=b"GET /figures HTTP/1.1\r\nX-Slow: " + b"x" * 10_000, pause_s=0.5):
-    """Clients that send a byte now and then, each in a connection of its own."""
+    """Run clients that send one byte at intervals, each in a connection of its own, while the block runs."""
     stop = threading.Event()
     with ExitStack() as stack:
         clients = [stack.enter_context(connected(url)) for _ in range(count)]
@@ -78,7 +78,7 @@ def trickling(url, count, data=b"GET /figures HTTP/1.1\r\nX-Slow: " + b"x" * 10_
                     try:
                         client.send(data[at : at + 1])
                     except OSError:
-                        continue  # it was hung up on
+                        continue  # the server closed the connection
                 if stop.wait(pause_s):
                     return
 
@@ -119,7 +119,7 @@ def test_connections_that_say_nothing_are_bounded_and_the_oldest_gives_way(sink)
 
 
 def test_viewers_that_never_read_make_room(sink):
-    """They hold every place of a viewer, take what their system takes, and are dropped."""
+    """Let clients take every viewer's place without reading, until the server drops them."""
     stop = threading.Event()
 
     def play():
@@ -173,7 +173,7 @@ def test_a_head_that_is_too_large_is_refused(sink, request_head):
 
 
 def test_an_endless_head_costs_no_memory(sink):
-    """It is refused after some kilobytes, not after the megabytes that 100 headers may have."""
+    """Check that the head is refused after some kilobytes, not after the megabytes that 100 headers may have."""
     with connected(sink.url) as client:
         sent = 0
         try:

@@ -1,4 +1,4 @@
-"""The page of `rtseg run --view`, asked over real sockets."""
+"""Test the page of `rtseg run --view` over real sockets."""
 
 import json
 import re
@@ -38,7 +38,7 @@ def get(url, path="", **headers):
 
 @contextmanager
 def watching(url):
-    """The stream of pictures, as a browser takes it."""
+    """Open the video stream, as a browser does."""
     with urllib.request.urlopen(url + "video", timeout=WAIT_S) as answer:
         boundary = re.fullmatch(r"multipart/x-mixed-replace; boundary=(\S+)", answer.headers["Content-Type"])[1]
         assert read_head(answer) == f"--{boundary}\r\nContent-Type: image/jpeg\r\n\r\n".encode()
@@ -50,7 +50,7 @@ def read_head(answer):
 
 
 def next_picture(answer):
-    """The next picture's grey in its top right corner; the head of the next but one has come with it."""
+    """Return the gray level in the next image's top right corner; the header of the following part was read with it."""
     coded = picture_of(answer)
     return round(float(cv2.imdecode(np.frombuffer(coded, np.uint8), 0)[0, -1]))
 
@@ -72,7 +72,7 @@ def grey(level, index):
 
 
 def until(sink, viewers):
-    """Wait until so many look."""
+    """Wait until there are that many viewers."""
     done = threading.Event()
     for _ in range(WAIT_S * 100):
         if sink.screen.broadcast.viewers == viewers:
@@ -120,7 +120,7 @@ def test_a_viewer_who_takes_nothing_holds_nobody_up_and_gets_no_old_pictures(sin
     with watching(sink.url) as lazy, watching(sink.url) as eager:
         until(sink, 2)
         noise = np.random.default_rng(0).integers(0, 100, (400, 600), np.uint8)
-        for index in range(60):  # 60 pictures of some 200 kB: far more than the sockets hold
+        for index in range(60):  # 60 images of about 200 kB: far more than the socket buffers hold
             image = noise + np.uint8(index)
             image[0, :] = image[:8, -8:] = 4 * index
             sink.write(results.result(image, index=index, captured_ns=1))
@@ -199,7 +199,7 @@ def test_beyond_this_machine_a_key_is_needed(sink):
         address, key = server.url.split("?")
         assert len(key) > 20
         assert b"rtseg" in get(server.url)[1]
-        assert get(address, "live.js")[1]  # which the page asks for without it, and which is no secret
+        assert get(address, "live.js")[1]  # requested by the page without the key
         for wrong in ("", "?key=", "?key=x", f"?{key[:-1]}"):
             with pytest.raises(urllib.error.HTTPError, match="403"):
                 get(address, wrong)

@@ -1,4 +1,4 @@
-"""The room for a picture."""
+"""Test the viewport, to which images are shrunk."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""RAPL, the kernel's sensors and NVML, on trees and a library that look as the real ones; and the watch over them."""
+"""Test RAPL, the kernel's sensors and NVML on fake file trees and a fake library, and the sampling of meters."""
 
 from types import SimpleNamespace
 
@@ -69,7 +69,7 @@ def test_temperatures_and_throttling(tmp_path):
 
 
 class Driver:
-    """The part of pynvml that we ask, as a GPU without an energy counter would answer."""
+    """Replaces the functions of pynvml that rtseg calls; counts: whether the GPU has an energy counter."""
 
     NVML_TEMPERATURE_GPU = 0
 
@@ -105,7 +105,7 @@ class Driver:
         return 64
 
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, gpu):  # noqa: N802
-        return 0x1 | 0x4 | 0x40  # idle is no throttling
+        return 0x1 | 0x4 | 0x40  # 0x1, idle, does not count as throttling
 
     def nvmlDeviceGetMemoryInfo(self, gpu):  # noqa: N802
         return SimpleNamespace(used=2_000_000_000)
@@ -134,7 +134,7 @@ def test_a_gpu_that_is_not_there_lets_the_driver_go():
 
 
 class Told:
-    """A meter that tells what it is given."""
+    """Returns the given readings one by one, and raises those that are exceptions."""
 
     name = "told"
 

@@ -1,4 +1,4 @@
-"""tegrastats: lines that Jetsons wrote, as people published them, and a process that is one in name."""
+"""Test tegrastats on published lines of real Jetsons, and on a stand-in process."""
 
 import sys
 
@@ -23,13 +23,13 @@ AGX_ORIN_5 = (  # JetPack 5, the GPU and the CV cluster are off
     "SOC0@39.375C CV1@-256C GPU@-256C tj@42.593C SOC1@40.468C CV2@-256C VDD_GPU_SOC 2399mW/2399mW VDD_CPU_CV 400mW/400mW "
     "VIN_SYS_5V0 4032mW/4032mW NC 0mW/0mW VDDQ_VDD2_1V8AO 301mW/301mW NC 0mW/0mW"
 )
-AGX_ORIN_7 = (  # JetPack 7.2: three figures a rail, two a sensor
+AGX_ORIN_7 = (  # JetPack 7.2: three values per rail, two per sensor
     "07-31-2026 14:58:05 RAM 4714/62878MB (lfb 7x4MB) SWAP 0/2048MB (cached 0MB) CPU [78%@1728,33%@1728,off,off] "
     "EMC_FREQ 2%@2133 GR3D_FREQ 0%@[0,0] NVENC0 off NVDEC0 off VIC off APE 174 cpu@50.718C/50.718C soc2@47.656C/47.656C "
     "soc0@47.156C/47.156C tj@50.718C/50.718C soc1@49C/49C VDD_GPU_SOC 2265mW/2265mW/2265mW VDD_CPU_CV 2643mW/2643mW/2643mW "
     "VIN_SYS_5V0 4722mW/4722mW/4722mW"
 )
-THOR_38 = (  # JetPack 7.0: a GPU that rests reads below zero; with the board's input
+THOR_38 = (  # JetPack 7.0: an idle GPU reads below zero; with the board's input rail
     "05-14-2026 21:36:35 RAM 26063/125772MB (lfb 35x4MB) CPU [2%@972] VDD_GPU -392mW/-392mW VDD_CPU_SOC_MSS 3924mW/3835mW "
     "VIN_SYS_5V0 5064mW/5055mW VIN 15004mW/15096mW"
 )

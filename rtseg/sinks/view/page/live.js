@@ -1,5 +1,5 @@
-// Fills each <div class="rtseg-live" data-base="..."> with a stream's live picture and figures, and keeps them new.
-// The page is made of elements and text alone: nothing that comes from a stream is ever read as HTML.
+// Fills each <div class="rtseg-live" data-base="..."> with a stream's live image and statistics, and updates them.
+// The page is built from elements and text nodes only: no text of a stream is ever parsed as HTML.
 import { watch } from "./picture.js";
 
 const POLL_MS = 500, RETRY_MS = 700;
@@ -17,7 +17,7 @@ function fixed(value, digits, unit) {
   return value === null || value === undefined ? "–" : value.toFixed(digits) + (unit ? " " + unit : "");
 }
 
-// Rows that stay the same are left alone: laying a table out and painting it anew costs more than all that it says.
+// Unchanged rows are not touched: layout and painting of a table cost more than the rest of an update.
 function rows(table, pairs) {
   const names = pairs.map(([name, , colour]) => name + colour).join();
   if (table.dataset.names !== names) build(table, pairs);
@@ -105,7 +105,7 @@ function mount(root) {
     write(reason, told.reason || "");
     write(message, told.message || "");
     rows(speed, [
-      ["frames a second", fixed(told.fps, 1)],
+      ["frames per second", fixed(told.fps, 1)],
       ["latency p50", fixed(told.p50_ms, 1, "ms")],
       ["latency p99", fixed(told.p99_ms, 1, "ms")],
       ["age when sent", fixed(told.age_ms, 1, "ms")],

@@ -1,9 +1,9 @@
-// The place where a stream's picture is seen: on a canvas that a worker plays on, or in an <img> where a browser has none.
+// The display of a stream's image: on a canvas that a worker draws to, or in an <img> for browsers without offscreen canvases.
 const RETRY_MS = 700, SETTLED_MS = 300;
-const SLIGHT = 1.15;  // an enlargement that shows nothing more, and costs a browser without a GPU a quarter of its work
+const SLIGHT = 1.15;  // smaller enlargements are skipped: they show no more, and cost a browser without a GPU a quarter of its work
 const CAN_PLAY = "transferControlToOffscreen" in HTMLCanvasElement.prototype && "createImageBitmap" in window;
 
-// Puts the picture of a video's address into a place; what is given back ends it.
+// Shows the video at an address inside the element `place`; returns a function that ends it.
 export function watch(place, address) {
   return CAN_PLAY ? watchOnCanvas(place, address) : watchInImage(place, address);
 }
@@ -37,14 +37,14 @@ function watchOnCanvas(place, address) {
   };
 }
 
-// Behind what is written over the picture.
+// Inserts an element behind the text that is written over the image.
 function put(place, tag) {
   const made = document.createElement(tag);
   place.prepend(made);
   return made;
 }
 
-// The server shrinks what is too large for the place.
+// Adds the element's size to the address: the server shrinks larger images to it.
 function withRoom(address, place) {
   const asked = new URL(address), [width, height] = pixels(place);
   asked.searchParams.set("room", `${width}x${height}`);
@@ -55,7 +55,7 @@ function pixels(place) {
   return [place.clientWidth, place.clientHeight].map((side) => Math.max(16, Math.floor(side * devicePixelRatio)));
 }
 
-// In the middle, on whole pixels, as large as it fits.
+// Lays the canvas out in the center, on whole pixels, as large as fits.
 function lay(canvas, size, place) {
   const [width, height] = pixels(place), most = Math.min(width / size.width, height / size.height);
   const scale = most >= 1 && most < SLIGHT ? 1 : most;

@@ -1,10 +1,10 @@
-// A worker that plays MJPEG on a canvas, away from the page's own thread, and always the newest picture. In an <img>, Chromium
-// holds a picture back until the head of the next one, leaves many out, and shows those that waited.
+// A worker that plays MJPEG on a canvas, off the page's main thread, and always shows the newest image. In an <img>, Chromium
+// delays an image until the header of the next part, skips many, and shows outdated ones.
 const RETRY_MS = 700, MOST_BYTES = 1 << 25;
 
 let canvas = null, address = "", request = new AbortController();
 
-// The canvas comes once, and with it or later the address, whenever there is another.
+// The first message carries the canvas and the address; later messages carry a new address.
 onmessage = ({ data }) => {
   address = data.address;
   request.abort();
@@ -28,7 +28,7 @@ async function play() {
   }
 }
 
-// Of several pictures that came together, the last is shown.
+// Shows the last image when several arrive in one chunk.
 async function receive(answer, show) {
   const [, boundary] = /boundary=(\S+)/.exec(answer.headers.get("Content-Type"));
   const reader = answer.body.getReader(), newest = splitter(`--${boundary}\r\nContent-Type: image/jpeg\r\n\r\n`);
@@ -40,7 +40,8 @@ async function receive(answer, show) {
   }
 }
 
-// Takes what comes, and gives the newest picture that ended in it, if one did: where the head of the next one stands.
+// Returns a function that takes each chunk and returns the newest image that the chunk completes, or null. An image is
+// complete when the header of the next part has arrived.
 function splitter(text) {
   const head = new TextEncoder().encode(text);
   let held = new Uint8Array(1 << 18), length = 0;
@@ -73,7 +74,7 @@ function find(held, head, from, length) {
   return -1;
 }
 
-// Of the pictures that come while one is decoded, the last is shown.
+// Returns a function that decodes and shows images; of those that arrive during a decoding, only the last is shown.
 function painter() {
   const context = canvas.getContext("2d", { alpha: false });
   let next = null, busy = false;
