@@ -27,7 +27,10 @@ footer { margin-top: 2rem; opacity: .7 }
 
 
 def write_report(report: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
-    """Write report.json, report.md and report.html into `folder`, creating it; return their paths. Raises OSError, SinkError."""
+    """Write report.json, report.md and report.html into `folder`, creating it, and return their paths.
+
+    Raises OSError, SinkError.
+    """
     make_folder(folder)
     report = cleaned(report)
     texts = {"report.json": as_json(report), "report.md": as_markdown(report), "report.html": as_page(report)}
