@@ -1,1 +1,1 @@
-"""Benchmarks: the whole pipeline, kernels, temporal behavior, speckle filters, engines, and the frontier of models."""
+"""Benchmarks the whole pipeline, kernels, temporal behavior, speckle filters, engines, and the accuracy-latency frontier."""

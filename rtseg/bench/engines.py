@@ -1,7 +1,8 @@
-"""Engines against one another: the bare networks in turns, so that a noisy neighbour disturbs all of them alike.
+"""Compares engines by running their bare networks in interleaved rounds, so that other load affects all of them alike.
 
-Times on a shared machine mean little; the ratios of one run do. What an INT8 network does not reach of the machine's measured
-peak is lost to what the shares of its time name, and to convolutions with too few channels to fill the vector units.
+On a shared machine, absolute times mean little, but the ratios within one run are reliable. An INT8 network falls short of the
+machine's measured peak for two reasons: the other operations listed in its time shares, and convolutions with too few channels
+to fill the vector units.
 """
 
 import math
@@ -20,54 +21,51 @@ from rtseg.system.machine import describe
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """An engine under a name, such as "openvino int8". cost, precision: where its share of the machine's peak is wanted."""
+    """Holds one engine to compare."""
 
-    name: str
+    name: str  # e.g. "openvino int8"
     engine: Engine
-    cost: Cost | None = None
-    precision: str = "fp32"
+    cost: Cost | None = None  # multiply-accumulates and time shares; None: no share of the peak is reported
+    precision: str = "fp32"  # whose peak is the reference for the share
 
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """rounds: how often all take their turn. frames: of each turn, warmup not counted."""
+    """Holds how often and how long each engine runs."""
 
-    rounds: int = 7
-    frames: int = 15
-    warmup: int = 3
+    rounds: int = 7  # each engine runs once a round
+    frames: int = 15  # measured frames of an engine in a round
+    warmup: int = 3  # frames before them, not counted
 
 
 @dataclass(slots=True)
 class EngineBench:
-    """What was measured: for each contestant the median milliseconds a frame of each round, and those of its fastest frame.
-
-    peaks: in MACs a second by precision, of the fastest run: what is measured against them is the fastest frame too.
-    """
+    """Holds the results of a comparison of engines."""
 
     contestants: Sequence[Contestant]
     turns: Turns
-    threads: int
-    peaks: dict[str, float] = field(default_factory=dict)
-    rounds_ms: dict[str, list[float]] = field(default_factory=dict)
-    best_ms: dict[str, float] = field(default_factory=dict)
+    threads: int  # of the engines and of the measured peak
+    peaks: dict[str, float] = field(default_factory=dict)  # fastest multiply-accumulates a second, by precision
+    rounds_ms: dict[str, list[float]] = field(default_factory=dict)  # median milliseconds a frame of each round, by name
+    best_ms: dict[str, float] = field(default_factory=dict)  # milliseconds of the fastest frame, by name
 
     def times_as_fast(self, name: str, other: str) -> float:
-        """How many times as fast as `other` the contestant `name` is: the median over the rounds."""
+        """Return how many times as fast as `other` the engine `name` is, as the median over the rounds."""
         pairs = zip(self.rounds_ms[other], self.rounds_ms[name], strict=True)
         return median(slow / fast for slow, fast in pairs)
 
     def fraction_of_peak(self, contestant: Contestant) -> float | None:
-        """The share of the machine's best rate in its precision that it reaches at best; None where its cost is not known."""
+        """Return the share of the machine's peak in its precision that its fastest frame reaches; None without a cost."""
         if contestant.cost is None:
             return None
         return contestant.cost.macs / self.peaks[contestant.precision] / (self.best_ms[contestant.name] / 1e3)
 
     def median_ms(self, name: str) -> float:
-        """Milliseconds a frame, the median over the rounds' medians."""
+        """Return the milliseconds a frame, as the median over the rounds' medians."""
         return median(self.rounds_ms[name])
 
     def to_json(self) -> dict[str, Any]:
-        """The report as plain values; ratios are read as: the row is so many times as fast as the column."""
+        """Return the report as plain values; `times_as_fast[row][column]` is the speedup of row over column."""
         names = [contestant.name for contestant in self.contestants]
         return {
             "machine": describe(),
@@ -103,7 +101,10 @@ class EngineBench:
 def compare(
     contestants: Sequence[Contestant], turns: Turns, threads: int = 0, progress: Callable[[str], None] | None = None
 ) -> EngineBench:
-    """Run the contestants in turns, their memory carried from frame to frame; `progress` is told what runs now."""
+    """Run the engines in interleaved rounds on noise, with their recurrent state carried from frame to frame.
+
+    threads: of the measured peak. progress: called with a description of each part as it starts.
+    """
     tell = progress or (lambda _: None)
     result = EngineBench(contestants, turns, threads, rounds_ms={contestant.name: [] for contestant in contestants})
     for turn in range(turns.rounds):
@@ -119,7 +120,7 @@ def compare(
 
 
 def _times_ms(engine: Engine, turns: Turns) -> list[float]:
-    """Milliseconds a frame of noise, the memory carried on."""
+    """Return the milliseconds of each frame of noise, with the recurrent state carried over."""
     spec, state = engine.spec, engine.initial_state()
     x = np.random.default_rng(0).standard_normal((1, spec.channels, *spec.size), np.float32)
     times_ms = []

@@ -1,4 +1,4 @@
-"""Dice against latency: which network, in which precision, is worth its time. Read from reports that others measured."""
+"""Plots Dice against latency of networks in each precision, from reports of other benchmarks."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,23 +14,24 @@ INT8 = "-int8"
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A network in one precision: its time a frame on its fastest engine, and the mean over the classes of its mean Dice."""
+    """Holds the latency and accuracy of a network in one precision."""
 
-    model: str  # a name that ends in -int8 is that form of the network of the rest of it
-    engine: str
-    median_ms: float
-    dice: float
+    model: str  # the network's name, with the suffix -int8 for its INT8 form
+    engine: str  # its fastest engine
+    median_ms: float  # milliseconds a frame on that engine
+    dice: float  # mean over the classes of the mean Dice
 
     @property
     def network(self) -> str:
-        """The network, whatever its precision."""
+        """Return the network's name without the precision suffix."""
         return self.model.removesuffix(INT8)
 
 
 def points(paths: Iterable[Path]) -> list[Point]:
-    """What reports of `rtseg bench --engines --json` and of `rtseg eval --json` tell together, the fastest first.
+    """Combine reports of `rtseg bench --engines --json` and `rtseg eval --json` into points, the fastest first.
 
-    A network is known by its name: that of its report's model, or the stem of its file. Raises ConfigError.
+    A network is identified by its report's model name, or by the stem of its file.
+    Raises ConfigError for an unreadable report, or if no network has both a time and a Dice.
     """
     reports = {path: _read(path) for path in paths}
     dice = {Path(report["model"]).stem: _dice(report) for report in reports.values() if "classes" in report}
@@ -45,7 +46,7 @@ def points(paths: Iterable[Path]) -> list[Point]:
 
 
 def draw(found: Sequence[Point], title: str, path: Path) -> None:
-    """A PNG of the points, the forms of one network joined by a line. Raises MissingExtra, ConfigError."""
+    """Plot the points into a PNG, with the forms of one network joined by a line. Raises MissingExtra, ConfigError."""
     from rtseg.bench.plotting import canvas, save
 
     figure = canvas(8, 5)
@@ -63,7 +64,7 @@ def draw(found: Sequence[Point], title: str, path: Path) -> None:
 
 
 def _label(axes: Any) -> None:
-    """Plain milliseconds along the logarithmic axis."""
+    """Label the logarithmic axis with plain milliseconds."""
     limits = axes.get_xlim()
     marks = [step * 10**power for power in range(-2, 5) for step in (1, 2, 5)]
     shown = [mark for mark in marks if limits[0] <= mark <= limits[1]]
@@ -83,7 +84,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _named(row: Mapping[str, Any]) -> tuple[str, str]:
-    """The model of a row, with its precision, and its engine."""
+    """Return the model of a row, with its precision suffix, and its engine."""
     engine = str(row["name"])
     return str(row["model"]).removesuffix(INT8) + (INT8 if engine.endswith("int8") else ""), engine
 

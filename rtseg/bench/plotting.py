@@ -1,4 +1,4 @@
-"""Drawing figures into PNG files: the one module outside of training that asks for matplotlib."""
+"""Draws matplotlib figures into PNG files; outside of training, only this module imports matplotlib."""
 
 import io
 from pathlib import Path
@@ -17,14 +17,14 @@ __all__ = ["Axes", "Figure", "canvas", "save"]
 
 
 def canvas(width: float, height: float) -> Figure:
-    """An empty figure of so many inches, without any window."""
+    """Return an empty figure of a size in inches, without a window."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG. Raises ConfigError where it cannot be written."""
+    """Write a figure as PNG. Raises ConfigError or SinkError if the file cannot be written."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=110)
     try:

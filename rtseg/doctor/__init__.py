@@ -1,1 +1,1 @@
-"""Diagnosis of this installation and of a source."""
+"""Diagnoses this installation and video sources."""

@@ -1,4 +1,4 @@
-"""What is here and what is not: engines, kernels, extras, each with what to do about it."""
+"""Examines this machine: which engines, kernels, models, sources and extras are available, and how to get the others."""
 
 import platform
 from collections.abc import Iterator
@@ -14,21 +14,21 @@ from rtseg.sources.capabilities import capabilities
 from rtseg.system.jetson import read_jetson
 from rtseg.system.machine import cores, installed, processor
 
-_PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "tensorrt": "tensorrt"}  # an engine's own
+_PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "tensorrt": "tensorrt"}  # runtime package of each engine
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked for: whether it is there, and a version, a reason or a remedy."""
+    """Holds the result of one check."""
 
-    group: str
-    name: str
+    group: str  # e.g. "engine"
+    name: str  # e.g. "openvino"
     present: bool
-    detail: str
+    detail: str  # a version, or the reason for the absence and the remedy
 
 
 def examine() -> list[Finding]:
-    """Look for everything that rtseg can use on this machine."""
+    """Check everything that rtseg can use on this machine."""
     return [*_machine(), *map(_engine, ENGINES + ON_GPU), _numba(), _cuda(), _models(), *_sources(), *map(_extra, _extras())]
 
 
@@ -85,5 +85,5 @@ def _belongs(requirement: str, extra: str) -> bool:
 
 
 def _package(requirement: str) -> str:
-    """The bare name in front of a requirement's extras, version and markers."""
+    """Return the package name of a requirement, without extras, version and markers."""
     return requirement.replace("[", " ").replace("<", " ").replace(">", " ").replace("=", " ").replace(";", " ").split()[0]

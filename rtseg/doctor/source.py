@@ -1,4 +1,4 @@
-"""A look at a source: what it gives, how steadily, and what to change."""
+"""Examines a source: its frames, their timing, and recommended changes."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,42 +17,39 @@ from rtseg.session.sector.shape import Kind
 from rtseg.sources import Source
 from rtseg.sources.live.reconnect import Reconnecting
 
-_PAUSE_S = 1.0  # in which a driver or a network fills the buffers that it has
-_STEP = 4  # every fourth sample is enough to tell pictures apart
-_NOISE = 4  # grey levels that a coder moves
-_FEW = 0.002  # of the samples
-_MOVES = 12  # grey levels from frame to frame
+_PAUSE_S = 1.0  # pause in which the buffers of a driver or a network fill up
+_STEP = 4  # every fourth pixel, down and along, suffices to detect duplicates
+_NOISE = 4  # gray levels of coding noise
+_FEW = 0.002  # share of the pixels below which a change is ignored
+_MOVES = 12  # gray levels from frame to frame that count as motion
 
 
 @dataclass(slots=True)
 class Look:
-    """What was seen of a source while it was watched; times in milliseconds.
-
-    real_fps: frames a second as they came, NaN for fewer than two. duplicates: the share of frames that show the picture
-    before. jitter_ms: deviation of the time between two frames. stale: frames that waited after a second without a reader.
-    combed: the share of moving frames whose lines are of two moments. late_ms: how much later than the fastest the slowest
-    tenth of the frames came, by their timestamps, NaN where they have none.
-    """
+    """Holds the observations of a source."""
 
     info: StreamInfo
-    format: str = "unknown"
-    frames: int = 0
-    real_fps: float = float("nan")
-    duplicates: float = 0.0
-    jitter_ms: float = float("nan")
-    longest_ms: float = float("nan")
-    stale: int = 0
-    combed: float = 0.0
-    late_ms: float = float("nan")
-    damaged: int = 0
-    clock_jumps: int = 0
-    usb_mbit: float | None = None
-    sector: Sector | None = None
-    events: dict[str, int] = field(default_factory=dict)
+    format: str = "unknown"  # as reported by the source
+    frames: int = 0  # number of frames received
+    real_fps: float = float("nan")  # measured frames a second; NaN for fewer than two frames
+    duplicates: float = 0.0  # share of frames that repeat the picture before
+    jitter_ms: float = float("nan")  # standard deviation of the time between frames
+    longest_ms: float = float("nan")  # longest time between frames
+    stale: int = 0  # frames buffered during a second without a reader
+    combed: float = 0.0  # share of moving frames that are interlaced
+    late_ms: float = float("nan")  # 90th percentile of the delay over the smallest, by timestamps; NaN without them
+    damaged: int = 0  # corrupted pictures that the decoder reported
+    clock_jumps: int = 0  # jumps of the source's clock
+    usb_mbit: float | None = None  # speed of the USB port in Mbit/s; None: unknown or no USB
+    sector: Sector | None = None  # ultrasound sector of the last frame; None: not found
+    events: dict[str, int] = field(default_factory=dict)  # number of stalls and losses, by state
 
 
 def watch(source: Source, seconds: float = 10.0, usb_mbit: float | None = None) -> Look:
-    """Watch `source` for so long, then close it. Raises SourceError where it gives nothing or fails for good."""
+    """Read `source` for some seconds, close it and return the observations.
+
+    usb_mbit: speed of its USB port, if known. Raises SourceError if it gives no frame or fails for good.
+    """
     look, pictures, times = Look(source.info, usb_mbit=usb_mbit), _Pictures(), list[Frame]()
     with closing(source):
         frames = iter(source)
@@ -81,7 +78,7 @@ _DOT = np.zeros((1, 1), np.uint8)
 
 
 def _stale(frames: Iterator[Frame], info: StreamInfo) -> int:
-    """How many frames were waiting after a pause: they come faster than the stream runs."""
+    """Count the frames buffered during a pause: they arrive faster than the frame rate."""
     sleep(_PAUSE_S)
     waiting, before_ns = 0, perf_counter_ns()
     for _ in frames:
@@ -93,7 +90,7 @@ def _stale(frames: Iterator[Frame], info: StreamInfo) -> int:
 
 
 class _Pictures:
-    """What the pictures say: duplicates, lines of two moments, and where the sector is."""
+    """Counts duplicate, moving and interlaced frames and finds the sector."""
 
     def __init__(self) -> None:
         self.duplicates = self.moving = self.combed = 0
@@ -102,7 +99,7 @@ class _Pictures:
         self._before: Image | None = None
 
     def add(self, frame: Frame) -> None:
-        """Look at one more."""
+        """Add the next frame."""
         self.sector, _ = self._finder.observe(frame)
         grey = frame.image if frame.image.ndim == 2 else frame.image[..., 1]
         if self._before is not None and self._before.shape == grey.shape:
@@ -121,7 +118,10 @@ class _Pictures:
 
 
 def is_combed(grey: Image, moved: npt.NDArray[np.bool_]) -> bool:
-    """Whether the lines of what moved (H, W) are nearer to the second next than to the next: two fields of two moments."""
+    """Return True if a picture is interlaced, with the two fields captured at different times.
+
+    grey: (H, W) uint8. moved: (H, W), pixels that moved. There, lines resemble the second next line more than the next one.
+    """
     lines = grey.astype(np.int16)
     there = moved[2:]
     if not there.any():
@@ -153,7 +153,7 @@ def _describe_link(source: Source, look: Look) -> None:
 
 
 def advice(look: Look) -> list[str]:
-    """What to change, the gravest first; nothing where all is well."""
+    """Return recommended changes, the most important first; empty if there are none."""
     info, found = look.info, list[str]()
     if look.events:
         told = ", ".join(f"{count} times {state}" for state, count in look.events.items())

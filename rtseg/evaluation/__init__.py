@@ -1,1 +1,1 @@
-"""Evaluation on data with ground truth: metrics, the gate for converted engines, datasets."""
+"""Evaluates models on data with ground truth: metrics, the gate for converted engines, and datasets."""

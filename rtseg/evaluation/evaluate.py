@@ -1,4 +1,4 @@
-"""A model measured on a folder of images and masks: every measure, for each class and each image."""
+"""Evaluates a model on a folder of images and masks: every metric, for each class and each image."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,56 +16,53 @@ from rtseg.measure.head import head_biometry
 
 OVERLAPS = ("dice", "iou", "precision", "recall")
 DISTANCES = ("hausdorff", "hd95")
-HEAD = "head"  # the class whose circumference is compared with the expert's
+HEAD = "head"  # class whose circumference is compared with the expert's
 
 
 class Segmenter(Protocol):
-    """What can be measured: a Session, or a peer behind the same three names."""
+    """Describes an object that can be evaluated: a `Session`, or a baseline with the same three members."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes, without the background."""
+        """Return the names of the classes, without the background."""
 
     def step(self, frame: Frame) -> Segmentation:
         """Segment the next frame of a subject."""
 
     def reset(self, reason: str) -> None:
-        """Forget the subject."""
+        """Reset the recurrent state between subjects."""
 
 
 @dataclass(frozen=True, slots=True)
 class CaseScores:
-    """How well each class was found in one image; `classes` is by name.
+    """Holds the scores of one image."""
 
-    head_circumference_mm: the expert's and ours, where the expert measured it and a head was found.
-    """
-
-    name: str
+    name: str  # of the image
     subject: str
-    classes: Mapping[str, Scores]
-    head_circumference_mm: tuple[float, float] | None = None
+    classes: Mapping[str, Scores]  # by class name
+    head_circumference_mm: tuple[float, float] | None = None  # (expert's, ours), if both are known
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The scores of a model on a dataset. unit: of distances, "mm" where the pixel size of every image is known, else "px"."""
+    """Holds the scores of a model on a dataset."""
 
-    model: str
-    data: str
-    unit: str
+    model: str  # name of the model
+    data: str  # path of the dataset
+    unit: str  # of distances: "mm" if the pixel size of every image is known, else "px"
     images: tuple[CaseScores, ...]
 
     @property
     def subjects(self) -> int:
-        """How many people, or exams, were measured."""
+        """Return the number of subjects (people or exams)."""
         return len({image.subject for image in self.images})
 
     def summary(self, name: str) -> dict[str, Any]:
-        """Each measure over the images that hold the class `name`; its worst 5 % begin at p5, of a distance at p95.
+        """Return the statistics of each metric over the images that contain the class `name`.
 
-        An image where neither truth nor prediction holds the class says nothing about it: it is counted as `absent` and left
-        out (as in nnU-Net and MONAI), since a perfect 1 for each would lift the mean of a rare class. `missed`: only the truth
-        holds it; `invented`: only the prediction does. A figure over no image is None.
+        The worst 5 % lie below p5, or above p95 for distances. An image without the class in ground truth and prediction is
+        counted as `absent` and left out (as in nnU-Net and MONAI): a perfect 1 for each would raise the mean of a rare class.
+        `missed`: only the ground truth contains it. `invented`: only the prediction does. A statistic of no image is None.
         """
         scores = [image.classes[name] for image in self.images]
         present = [found for found in scores if found.truth_px or found.predicted_px]
@@ -79,7 +76,10 @@ class Evaluation:
         return counts | overlaps | distances
 
     def measurements(self) -> dict[str, Any]:
-        """What an expert measured, too: mean absolute and mean signed error, its deviation, and over how many images."""
+        """Return the errors of measurements that an expert made too.
+
+        Each has the mean absolute error, the mean signed error, its standard deviation, and the number of images.
+        """
         pairs = [image.head_circumference_mm for image in self.images if image.head_circumference_mm]
         errors = np.array([found - expert for expert, found in pairs])
         if not errors.size:
@@ -88,7 +88,7 @@ class Evaluation:
         return {"head_circumference_mm": figures | {"n": len(pairs)}}
 
     def to_json(self) -> dict[str, Any]:
-        """The evaluation as plain values."""
+        """Return the evaluation as plain values."""
         return {
             "model": self.model,
             "data": self.data,
@@ -108,11 +108,11 @@ def evaluate(
     cases: Sequence[Case] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
-    """Measure a session on FOLDER/images against FOLDER/masks.
+    """Evaluate a session on FOLDER/images against FOLDER/masks.
 
-    The images of a subject are one stream in the order of time, and nothing is remembered from one subject to the next.
-    model: the name to report. cases: those of the folder that count, None: all. progress: called with (done, all) after each
-    image. Raises DatasetError, EngineError.
+    The images of a subject form one stream in order of time; the session is reset between subjects.
+    model: name for the report. cases: the cases to evaluate, None: all of the folder. progress: called with (done, all) after
+    each image. Raises DatasetError, EngineError.
     """
     cases = open_dataset(folder) if cases is None else cases
     known = all(case.spacing_mm for case in cases)
@@ -142,7 +142,7 @@ def _scores(session: Segmenter, case: Case, index: int, *, in_mm: bool) -> CaseS
 
 
 def _head_circumference(case: Case, found: Segmentation) -> tuple[float, float] | None:
-    """The expert's and ours, in millimetres."""
+    """Return the expert's head circumference and ours in millimeters, or None if either is unknown."""
     if case.head_circumference_mm is None or case.spacing_mm is None or HEAD not in found.classes:
         return None
     biometry = head_biometry(found.mask(HEAD), case.spacing_mm)
@@ -150,6 +150,6 @@ def _head_circumference(case: Case, found: Segmentation) -> tuple[float, float] 
 
 
 def _over(scores: list[Scores], measure: str, tail: int) -> dict[str, Any]:
-    """The summary of one measure; JSON has no NaN, so that an unknown figure is None."""
+    """Return the statistics of one metric; unknown values are None, because JSON has no NaN."""
     figures = summary([getattr(found, measure) for found in scores], tail)
     return {name: figure if math.isfinite(figure) else None for name, figure in figures.items()}

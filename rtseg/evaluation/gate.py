@@ -1,8 +1,8 @@
-"""The gate: a quantised or converted engine is accepted only if it segments as the FP32 one does, for as long as it runs.
+"""Accepts a quantized or converted engine only if it segments as well as the FP32 engine, also over many frames.
 
-Both engines see the same real frames, each with a memory of its own that is kept through a whole subject. Then both see one
-subject's frames forwards and backwards, again and again, for ENDURED frames: what a rounded memory gathers would show there as
-an agreement that falls from loop to loop.
+Both engines process the same real frames, each with its own recurrent state, which is reset between subjects. Then both process
+one subject's frames, looped forwards and backwards for `ENDURANCE_FRAMES` frames. Rounding errors that accumulate in the
+recurrent state appear there as an agreement that falls from loop to loop.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,57 +20,50 @@ from rtseg.frame import Image, Labels
 from rtseg.kernels.network.fit import letterbox
 from rtseg.session.postprocess import anatomical
 
-LARGEST_LOSS = 0.005  # of a class's mean Dice against the truth
-LARGEST_DRIFT = 0.005  # of the mean Dice between both engines, from the first loop to any later one
-ENDURED = 300  # recurrent frames
-LOOP = 50  # frames at least in a loop, so that its mean is steady
-CLIP = 26  # different frames at most in the clip that is looped: there and back again are 50
+LARGEST_LOSS = 0.005  # maximum loss of a class's mean Dice against the ground truth
+LARGEST_DRIFT = 0.005  # maximum fall of the mean Dice between both engines, from the first loop to any later one
+ENDURED = 300  # recurrent frames of the endurance test
+LOOP = 50  # minimum frames of a loop, for a stable mean
+CLIP = 26  # maximum frames of the looped clip: forwards and backwards they make 50
 
-Dices: TypeAlias = tuple[float, float, float]  # FP32 against the truth, fast against the truth, one against the other
+Dices: TypeAlias = tuple[float, float, float]  # FP32 against ground truth, fast against ground truth, FP32 against fast
 
 
 @dataclass(frozen=True, slots=True)
 class ClassGate:
-    """One class: the mean Dice of either engine against the truth, the mean and the lowest Dice between both.
+    """Holds the gate's results for one class."""
 
-    images: how many hold the class, in the truth or in an answer; the others say nothing of it.
-    """
-
-    name: str
-    images: int
-    fp32: float
-    fast: float
-    between: float
-    lowest: float
+    name: str  # of the class
+    images: int  # number of images that contain the class, in the ground truth or in a prediction; others do not count
+    fp32: float  # mean Dice of the FP32 engine against the ground truth
+    fast: float  # mean Dice of the fast engine against the ground truth
+    between: float  # mean Dice between both engines
+    lowest: float  # lowest Dice between both engines
 
     @property
     def loss(self) -> float:
-        """What the fast engine loses against the truth."""
+        """Return the mean Dice that the fast engine loses against the ground truth."""
         return self.fp32 - self.fast
 
 
 @dataclass(frozen=True, slots=True)
 class GateReport:
-    """The evidence.
+    """Holds the results of the gate for a fast engine."""
 
-    loops: the mean Dice between both engines in each loop of the endured clip. nonfinite: how many of either engine's answers
-    held NaN or infinity, FP32 first, of how many steps.
-    """
-
-    model: str
+    model: str  # name of the fast engine
     classes: tuple[ClassGate, ...]
-    loops: tuple[float, ...]
-    nonfinite: tuple[int, int]
-    steps: int
+    loops: tuple[float, ...]  # mean Dice between both engines in each loop of the endurance test
+    nonfinite: tuple[int, int]  # number of outputs with NaN or infinity, (FP32, fast)
+    steps: int  # number of outputs of each engine
 
     @property
     def drift(self) -> float:
-        """How far the agreement falls from the first loop to the worst of the later ones."""
+        """Return the fall of the agreement from the first loop to the worst of the later ones."""
         return self.loops[0] - min(self.loops[1:])
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """Why the engine is refused, by figure; empty where it is accepted."""
+        """Return the reasons for a refusal, each with its numbers; empty if the engine is accepted."""
         found = [problem for each in self.classes if (problem := _problem(each))]
         for name, count in zip(("the FP32 engine's", "its"), self.nonfinite, strict=True):
             if count:
@@ -88,7 +81,7 @@ class GateReport:
             )
 
     def to_json(self) -> dict[str, Any]:
-        """The report as plain values."""
+        """Return the report as plain values."""
         return {
             "model": self.model,
             "accepted": not self.failures,
@@ -105,10 +98,10 @@ class GateReport:
 def gate(
     fp32: Engine, fast: Engine, cases: Sequence[Case], *, model: str, progress: Callable[[int, int], None] | None = None
 ) -> GateReport:
-    """Measure `fast` against `fp32` on real images and their truth.
+    """Compare `fast` with `fp32` on real images and their ground truth; `GateReport.check` gives the verdict.
 
-    model: the fast engine's name in the report. progress: called with (done, all) after each frame. Raises GateRefusal where
-    both do not segment the same classes, DatasetError, EngineError.
+    model: the fast engine's name in the report. progress: called with (done, all) after each frame.
+    Raises GateRefusal if the engines segment different classes, DatasetError, EngineError.
     """
     classes = fp32.spec.classes
     if fast.spec.classes != classes:
@@ -128,7 +121,7 @@ def gate(
 
 
 class _Stream:
-    """One engine with the memory of what it has seen; nonfinite: how many of its answers held NaN or infinity."""
+    """Runs one engine with its recurrent state and counts the outputs that contain NaN or infinity (`nonfinite`)."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine, self.nonfinite = engine, 0
@@ -138,7 +131,7 @@ class _Stream:
         self._state = self._engine.initial_state()
 
     def step(self, image: Image) -> Labels:
-        """Segment as a session does, but for the life of the memory: nothing resets it that one engine may see otherwise."""
+        """Segment a frame like a session, but without resets, which could differ between the two engines."""
         engine, spec = self._engine, self._engine.spec
         fit = letterbox((0, 0, *image.shape[:2]), spec.size)
         x = kernels.fit_input(engine.upload(image), fit, spec.mean, spec.std)
@@ -149,7 +142,7 @@ class _Stream:
 
 
 class _Pair:
-    """Both engines side by side."""
+    """Runs both engines side by side."""
 
     def __init__(self, fp32: Engine, fast: Engine) -> None:
         self._streams = _Stream(fp32), _Stream(fast)
@@ -170,12 +163,12 @@ class _Pair:
         return fp32, fast
 
     def dices(self, image: Image, truth: Labels) -> tuple[Dices | None, ...]:
-        """For each class, None where neither the truth nor an answer holds it."""
+        """Return the three Dice values of each class; None if neither the ground truth nor a prediction contains it."""
         fp32, fast = self.step(image)
         return tuple(_dices(truth == label, fp32 == label, fast == label) for label, _ in enumerate(self.classes, start=1))
 
     def agreement(self, image: Image) -> float:
-        """The Dice between both answers, the mean over the classes."""
+        """Return the mean over the classes of the Dice between both predictions."""
         fp32, fast = self.step(image)
         return fmean(dice(fp32 == label, fast == label) for label, _ in enumerate(self.classes, start=1))
 
@@ -186,7 +179,7 @@ def _dices(truth: Any, fp32: Any, fast: Any) -> Dices | None:
 
 
 def _measured(pair: _Pair, cases: Sequence[Case]) -> Iterator[tuple[Dices | None, ...]]:
-    """Each image's Dices by class, the memory kept through a subject."""
+    """Yield the Dice values of each image by class, with resets between subjects."""
     for scan in scans(cases).values():
         pair.reset()
         for case in scan:
@@ -194,13 +187,13 @@ def _measured(pair: _Pair, cases: Sequence[Case]) -> Iterator[tuple[Dices | None
 
 
 def _clip(cases: Sequence[Case]) -> list[Image]:
-    """The first frames of the subject that has the most."""
+    """Return the first frames of the longest scan."""
     longest = max(scans(cases).values(), key=len)
     return [case.image() for case in longest[:CLIP]]
 
 
 def _loops(agreement: Sequence[float], frames: int) -> tuple[float, ...]:
-    """The mean agreement of each whole loop: of as many turns of the clip as make LOOP frames."""
+    """Return the mean agreement of each complete loop: passes of the clip that together have `MIN_LOOP_FRAMES` or more."""
     turn = max(1, 2 * (frames - 1))
     loop = -(-LOOP // turn) * turn
     return tuple(fmean(agreement[start : start + loop]) for start in range(0, len(agreement) - loop + 1, loop))
@@ -215,7 +208,7 @@ def _summary(name: str, found: Sequence[Dices | None]) -> ClassGate:
 
 
 def _problem(found: ClassGate) -> str:
-    """Why a class speaks against the engine, or nothing."""
+    """Return the reason why a class fails the gate, or an empty string."""
     if not found.images:
         return f"no image holds {found.name!r}, so that nothing is known of it"
     if found.loss > LARGEST_LOSS:

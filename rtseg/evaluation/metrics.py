@@ -1,8 +1,8 @@
-"""How well a mask meets the truth: overlap, and the distance between the borders.
+"""Computes overlap and border distance between a mask and the ground truth.
 
-Where truth and prediction are both empty they agree: overlap 1, distance 0. Where only one is empty, overlap is 0 and the
-distance is the diagonal of the image, more than any two pixels lie apart: a missed structure must weigh more than a badly
-found one, and leaving it out would make a model better by every structure that it misses. The diagonal is BraTS's choice too.
+If ground truth and prediction are both empty, they agree: overlap 1, distance 0. If only one is empty, the overlap is 0 and the
+distance is the diagonal of the image, which exceeds the distance of any two pixels. A missed structure must count more than a
+badly found one; leaving it out would reward every miss. BraTS uses the diagonal too.
 """
 
 import math
@@ -22,20 +22,23 @@ _CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """One mask against its truth: areas, overlaps in [0, 1], Hausdorff distances in pixels, or mm where a spacing was given."""
+    """Holds the metrics of one mask against its ground truth."""
 
-    truth_px: int
-    predicted_px: int
-    dice: float
-    iou: float
-    precision: float
-    recall: float
-    hausdorff: float
-    hd95: float
+    truth_px: int  # area of the ground truth in pixels
+    predicted_px: int  # area of the prediction in pixels
+    dice: float  # in [0, 1]
+    iou: float  # in [0, 1]
+    precision: float  # in [0, 1]
+    recall: float  # in [0, 1]
+    hausdorff: float  # Hausdorff distance in pixels, or in mm if a spacing was given
+    hd95: float  # its 95th percentile, in the same unit
 
 
 def score(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> Scores:
-    """Every measure of two (H, W) bool masks. Raises ImageError, ConfigError."""
+    """Compute every metric of two (H, W) bool masks.
+
+    spacing: millimeters a pixel (down, along), for distances in mm. Raises ImageError, ConfigError.
+    """
     distances = border_distances(truth, predicted, spacing)
     return Scores(
         truth_px=_area(truth),
@@ -50,46 +53,53 @@ def score(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> Scores:
 
 
 def dice(truth: Mask, predicted: Mask) -> float:
-    """2 |T and P| / (|T| + |P|) = 2 TP / (2 TP + FP + FN), L. R. Dice, Ecology 1945."""
+    """Return the Dice coefficient 2 |T and P| / (|T| + |P|) = 2 TP / (2 TP + FP + FN), L. R. Dice, Ecology 1945.
+
+    Raises ImageError.
+    """
     return _share(2 * _common(truth, predicted), _area(truth) + _area(predicted))
 
 
 def iou(truth: Mask, predicted: Mask) -> float:
-    """|T and P| / |T or P| = TP / (TP + FP + FN), P. Jaccard, 1901."""
+    """Return the intersection over union |T and P| / |T or P| = TP / (TP + FP + FN), P. Jaccard, 1901. Raises ImageError."""
     common = _common(truth, predicted)
     return _share(common, _area(truth) + _area(predicted) - common)
 
 
 def precision(truth: Mask, predicted: Mask) -> float:
-    """|T and P| / |P| = TP / (TP + FP); 0 where the prediction alone is empty."""
+    """Return the precision |T and P| / |P| = TP / (TP + FP), or 0 if only the prediction is empty. Raises ImageError."""
     return _of(predicted, _common(truth, predicted), truth)
 
 
 def recall(truth: Mask, predicted: Mask) -> float:
-    """|T and P| / |T| = TP / (TP + FN), the sensitivity; 0 where the truth alone is empty."""
+    """Return the recall (sensitivity) |T and P| / |T| = TP / (TP + FN), or 0 if only the ground truth is empty.
+
+    Raises ImageError.
+    """
     return _of(truth, _common(truth, predicted), predicted)
 
 
 def hausdorff(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> float:
-    """The farthest that a border pixel of one mask lies from the other's border, Huttenlocher et al., PAMI 1993.
+    """Return the Hausdorff distance of the borders: the largest distance of a border pixel from the other mask's border.
 
-    spacing: millimetres a pixel (down, along), for a distance in mm. Raises ImageError, ConfigError.
+    Huttenlocher et al., PAMI 1993. spacing: millimeters a pixel (down, along), for a distance in mm.
+    Raises ImageError, ConfigError.
     """
     return _farther(border_distances(truth, predicted, spacing), 100)
 
 
 def hd95(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> float:
-    """The 95th percentile in place of the farthest, the larger of both directions (as in MONAI, and Taha and Hanbury 2015).
+    """Return the 95th-percentile Hausdorff distance, the larger of both directions (as in MONAI; Taha and Hanbury 2015).
 
-    spacing: millimetres a pixel (down, along), for a distance in mm. Raises ImageError, ConfigError.
+    spacing: millimeters a pixel (down, along), for a distance in mm. Raises ImageError, ConfigError.
     """
     return _farther(border_distances(truth, predicted, spacing), 95)
 
 
 def border_distances(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> tuple[npt.NDArray[np.float64], ...]:
-    """How far each border pixel of one mask lies from the other's border, in both directions: (N,) and (M,).
+    """Return the distance of each border pixel of one mask from the other's border, in both directions: (N,) and (M,).
 
-    A border pixel is one with a background pixel or the image's edge above, below or beside it.
+    A border pixel has a background pixel or the image's edge above, below or beside it. Raises ImageError, ConfigError.
     """
     _check(truth, predicted, spacing)
     if not truth.any() and not predicted.any():
@@ -97,15 +107,15 @@ def border_distances(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) ->
     if not truth.any() or not predicted.any():
         diagonal = math.hypot(truth.shape[0] * spacing[0], truth.shape[1] * spacing[1])
         return np.full(1, diagonal), np.full(1, diagonal)
-    left, top, width, height = cv2.boundingRect((truth | predicted).astype(np.uint8))  # all around it is background
+    left, top, width, height = cv2.boundingRect((truth | predicted).astype(np.uint8))  # outside of it is only background
     true, found = (_border(mask[top : top + height, left : left + width]) for mask in (truth, predicted))
     return _nearest(true, found, spacing), _nearest(found, true, spacing)
 
 
 def summary(values: Sequence[float], tail: int) -> dict[str, float]:
-    """Mean, median, the `tail`-th percentile (the worst side: 5 of an overlap, 95 of a distance), deviation and number.
+    """Return the mean, median, `tail`-th percentile, standard deviation and number of values.
 
-    Every figure but n is NaN where there are no values.
+    tail: percentile of the worst side, 5 for an overlap and 95 for a distance. Without values, all but n are NaN.
     """
     names = ("mean", "median", f"p{tail}", "std")
     if not values:
@@ -141,10 +151,10 @@ def _border(mask: Mask) -> Mask:
 
 
 def _nearest(border: Mask, other: Mask, spacing: Spacing) -> npt.NDArray[np.float64]:
-    """From each pixel of `border` to the nearest pixel of `other`: (N,), exact for any spacing.
+    """Return the distance from each pixel of `border` to the nearest pixel of `other`: (N,), exact for any spacing.
 
-    First along columns, then across them, nearer columns before farther ones, until no farther column can be nearer (Saito and
-    Toriwaki 1994); cv2.distanceTransform knows square pixels only.
+    Distances are found along columns first and then across them, nearest columns first, until no farther column can improve
+    the result (Saito and Toriwaki 1994). cv2.distanceTransform supports square pixels only.
     """
     rows, columns = np.nonzero(border)
     along = _along_columns_squared(other, spacing[0])
@@ -155,13 +165,15 @@ def _nearest(border: Mask, other: Mask, spacing: Spacing) -> npt.NDArray[np.floa
         if not active.size:
             break
         for side in (columns[active] - offset, columns[active] + offset):
-            beside = side.clip(0, border.shape[1] - 1)  # the outermost column was looked at before, from nearer
+            beside = side.clip(
+                0, border.shape[1] - 1
+            )  # beyond the image: the outermost column again, which cannot improve the result
             squared[active] = np.minimum(squared[active], along[rows[active], beside] + across)
     return np.sqrt(squared)
 
 
 def _along_columns_squared(border: Mask, spacing: float) -> npt.NDArray[np.float64]:
-    """From each pixel to the nearest pixel of `border` in its column, squared; inf where the column has none: (H, W)."""
+    """Return each pixel's squared distance to the nearest pixel of `border` in its column, or inf without one: (H, W)."""
     rows = np.arange(border.shape[0], dtype=np.float64)[:, None]
     above = np.maximum.accumulate(np.where(border, rows, -np.inf), axis=0)
     below = np.minimum.accumulate(np.where(border, rows, np.inf)[::-1], axis=0)[::-1]

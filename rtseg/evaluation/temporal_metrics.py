@@ -1,7 +1,7 @@
-"""How steady masks are in time: the measures of video, each with its formula here and in docs/temporal.md.
+"""Computes the temporal metrics of masks, each with its formula here and in docs/temporal.md.
 
-m_t is the mask of frame t, (H, W) bool, I_t its picture, g_t the truth; A_t = |m_t| is an area, c_t a centroid in pixels. W(x)
-carries x from one frame to another along the optical flow between the pictures. A figure that cannot be told is NaN.
+m_t is the mask of frame t, (H, W) bool, I_t its picture, g_t the ground truth; A_t = |m_t| is an area, c_t a centroid in
+pixels. W(x) warps x from one frame to another by the optical flow between the pictures. An undefined metric is NaN.
 """
 
 import math
@@ -16,35 +16,38 @@ from rtseg.errors import ConfigError, ImageError
 from rtseg.frame import Image, Mask
 from rtseg.session.optical_flow import Field, Flow, Plane, carried
 
-_STILL_LEVELS = 12.0  # grey levels: a pixel that differs by less after motion compensation shows the same
-_DECIDED = 0.25  # of a pixel
+_STILL_LEVELS = 12.0  # gray levels: a pixel that differs by less after motion compensation counts as unchanged
+_DECIDED = 0.25  # of a pixel: tolerance of a warped mask's coverage
 _LONGEST_LAG = 6  # frames
-_LEAST_MOTION = 0.25  # pixels of deviation: a truth that moves less does not tell how late anything is
+_LEAST_MOTION = 0.25  # pixels of standard deviation: a ground truth that moves less cannot reveal a lag
 
 Figures = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Steadiness:
-    """The measures of one clip; dtssd and lag need the truth and are NaN without it."""
+    """Holds the temporal metrics of one clip."""
 
-    flicker: float
-    temporal_iou: float
-    area_jitter: float
-    centroid_jerk_px: float
-    dtssd: float
-    lag_frames: float
+    flicker: float  # pixels that flip back and forth, for each pixel of the mask
+    temporal_iou: float  # mean overlap with the warped mask of the frame before
+    area_jitter: float  # mean second difference of the area over the mean area
+    centroid_jerk_px: float  # mean third difference of the centroid, in pixels
+    dtssd: float  # error of the changes between frames; NaN without a ground truth
+    lag_frames: float  # delay against the ground truth, in frames; NaN without one
 
 
 class Motion:
-    """The optical flow between the neighbouring pictures (H, W) uint8 of a clip: found once, for every mask laid on them."""
+    """Computes and caches the optical flow between the pictures (H, W) uint8 of a clip, shared by all masks of it."""
 
     def __init__(self, images: Sequence[Image]) -> None:
         self.images, self._flow = images, Flow(careful=True)
         self._fields: dict[tuple[int, int], tuple[Field, Mask]] = {}
 
     def brought(self, mask: Mask, there: int, here: int) -> tuple[Plane, Mask]:
-        """How much of each pixel of frame `here` a mask of frame `there` covers, and where the two pictures show the same."""
+        """Warp a mask from frame `there` to frame `here`.
+
+        Returns its coverage of each pixel, (H, W) float32, and where the two pictures agree after the warp, (H, W) bool.
+        """
         if (there, here) not in self._fields:
             self._fields[there, here] = self._find(self.images[there], self.images[here])
         field, same = self._fields[there, here]
@@ -56,7 +59,7 @@ class Motion:
 
 
 def steadiness(motion: Motion, masks: Sequence[Mask], truths: Sequence[Mask] | None = None) -> Steadiness:
-    """Every measure of a clip. Raises ImageError, ConfigError."""
+    """Compute every temporal metric of a clip's masks, (H, W) bool each. Raises ImageError, ConfigError."""
     return Steadiness(
         flicker=flicker(motion, masks),
         temporal_iou=temporal_iou(motion, masks),
@@ -68,11 +71,11 @@ def steadiness(motion: Motion, masks: Sequence[Mask], truths: Sequence[Mask] | N
 
 
 def flicker(motion: Motion, masks: Sequence[Mask]) -> float:
-    """Pixels whose label flips and flips back while the picture does not, for each pixel of the mask.
+    """Return the number of pixels whose label flips and flips back while the picture does not, for each pixel of the mask.
 
     sum_t |{p: (m_t and W(m_{t-1}), W(m_{t+1}) <= 1/4) or (not m_t and W(m_{t-1}), W(m_{t+1}) >= 3/4),
-    |W(I_{t-1}) - I_t| < 12, |W(I_{t+1}) - I_t| < 12}| / sum_t A_t, over the frames that have both neighbours; W(m) is how much
-    of the pixel the mask covers once it is carried, so that a border between two pixels is no flicker. 0 is steady.
+    |W(I_{t-1}) - I_t| < 12, |W(I_{t+1}) - I_t| < 12}| / sum_t A_t, over the frames that have both neighbors. W(m) is the share
+    of the pixel that the warped mask covers, so that a border between two pixels is no flicker. 0 is perfectly stable.
     """
     _check(masks, motion.images)
     flips = area = 0
@@ -86,20 +89,20 @@ def flicker(motion: Motion, masks: Sequence[Mask]) -> float:
 
 
 def temporal_iou(motion: Motion, masks: Sequence[Mask]) -> float:
-    """mean_t |m_t and W(m_{t-1})| / |m_t or W(m_{t-1})|: 1 where the mask moves as the picture does, and for empty ones."""
+    """Return mean_t |m_t and W(m_{t-1})| / |m_t or W(m_{t-1})|, which is 1 if the mask moves with the picture or is empty."""
     _check(masks, motion.images)
     return _mean([_iou(masks[t], motion.brought(masks[t - 1], t - 1, t)[0] >= 0.5) for t in range(1, len(masks))])
 
 
 def area_jitter(masks: Sequence[Mask]) -> float:
-    """mean_t |A_{t+1} - 2 A_t + A_{t-1}| / mean_t A_t: a heart that beats has little of it, a mask that shivers has much."""
+    """Return mean_t |A_{t+1} - 2 A_t + A_{t-1}| / mean_t A_t: low for a beating heart, high for an unstable mask."""
     _check(masks)
     areas = np.array([np.count_nonzero(mask) for mask in masks], float)
     return _mean(np.abs(np.diff(areas, 2)) / areas.mean()) if areas.any() else math.nan
 
 
 def centroid_jerk(masks: Sequence[Mask]) -> float:
-    """mean_t ||c_{t+2} - 3 c_{t+1} + 3 c_t - c_{t-1}|| in pixels, over four frames in a row that have a mask."""
+    """Return mean_t ||c_{t+2} - 3 c_{t+1} + 3 c_t - c_{t-1}|| in pixels, over four successive frames with a mask."""
     _check(masks)
     centroids = np.array([_centroid(mask) for mask in masks])
     jerks = np.linalg.norm(np.diff(centroids, 3, axis=0), axis=1) if len(masks) > 3 else np.zeros(0)
@@ -107,7 +110,7 @@ def centroid_jerk(masks: Sequence[Mask]) -> float:
 
 
 def dtssd(masks: Sequence[Mask], truths: Sequence[Mask]) -> float:
-    """mean_t sqrt(mean_p ((m_t - m_{t-1}) - (g_t - g_{t-1}))^2): what changes otherwise than the truth does.
+    """Return the dtSSD: mean_t sqrt(mean_p ((m_t - m_{t-1}) - (g_t - g_{t-1}))^2), the error of the temporal changes.
 
     M. Erofeev et al., "Perceptually motivated benchmark for video matting", BMVC 2015.
     """
@@ -117,11 +120,11 @@ def dtssd(masks: Sequence[Mask], truths: Sequence[Mask]) -> float:
 
 
 def lag(masks: Sequence[Mask], truths: Sequence[Mask]) -> float:
-    """By how many frames the masks come late: the d >= 0 at which mean_s corr_t(s(m_t), s(g_{t-d})) is largest.
+    """Return the delay of the masks in frames: the d >= 0 that maximizes mean_s corr_t(s(m_t), s(g_{t-d})).
 
-    s: the row and the column of the centroid, and the root of the area, of those that move in the truth; so a mask that is
-    always too large is not late. Every d from -1 on is asked on the same frames, and a parabola refines the best. NaN where the
-    truth stands still, or the clip is too short to tell.
+    s: row and column of the centroid and root of the area, as far as they vary in the ground truth. A mask that is always too
+    large therefore has no lag. Every d from -1 on is evaluated on the same frames, and a parabola refines the maximum.
+    NaN if the ground truth does not move or the clip is too short.
     """
     _check(masks, truths)
     ours, theirs = (np.array([_place(mask) for mask in sequence]) for sequence in (masks, truths))
@@ -136,10 +139,10 @@ def lag(masks: Sequence[Mask], truths: Sequence[Mask]) -> float:
 
 
 def recovery(overlaps: Sequence[float], event: int, *, good: float = 0.9, steady: int = 3) -> float:
-    """Frames from `event` until the overlap is `good` for `steady` frames in a row.
+    """Return the number of frames from `event` until the overlap is good for `steady` successive frames.
 
-    Infinite where it never is again, NaN where there was no overlap before. good: a share of the median overlap before the
-    event. Raises ConfigError.
+    good: required share of the median overlap before the event. Infinite if the overlap never recovers, NaN if there was none
+    before. Raises ConfigError.
     """
     if not 0 < event < len(overlaps):
         raise ConfigError(f"an event at frame {event} of {len(overlaps)} has no before or no after: give one between")
@@ -151,7 +154,7 @@ def recovery(overlaps: Sequence[float], event: int, *, good: float = 0.9, steady
 
 
 def false_resets(resets: int, expected: int, frames: int) -> float:
-    """Resets that nothing in the stream explains, for each 10,000 frames. Raises ConfigError."""
+    """Return the number of resets beyond the expected ones for each 10,000 frames. Raises ConfigError."""
     if frames < 1:
         raise ConfigError("no frame was counted: measure on a stream that has some")
     return max(0, resets - expected) * 10_000 / frames
@@ -177,7 +180,7 @@ def _change(masks: Sequence[Mask], t: int) -> npt.NDArray[np.int8]:
 
 
 def _vertex(three: Sequence[float]) -> float:
-    """Where the parabola through three values, one apart, has its top: from the middle one."""
+    """Return the vertex of the parabola through three equidistant values, as an offset from the middle one."""
     before, middle, after = three
     bend = before - 2 * middle + after
     return 0.5 * (before - after) / bend if bend else 0.0

@@ -1,4 +1,4 @@
-"""The pictures that a model did worst on, with the expert's outline beside its own: where it fails is seen, and not guessed."""
+"""Draws a contact sheet of a model's worst images, with the expert's outline and the model's."""
 
 import math
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from rtseg.evaluation.dataset import Case
 from rtseg.evaluation.evaluate import CaseScores, Evaluation, Segmenter
 from rtseg.frame import Frame, Image, Labels, Segmentation
 
-TRUTH, FOUND = (0, 200, 0), (255, 160, 0)  # RGB: the expert's outline green, the model's orange
-_TILE, _COLUMNS = 320, 4  # pixels a side of a tile, and tiles a row
+TRUTH, FOUND = (0, 200, 0), (255, 160, 0)  # RGB: the expert's outline is green, the model's orange
+_TILE, _COLUMNS = 320, 4  # side of a tile in pixels, and tiles a row
 
 
 class Kept:
-    """A segmenter that remembers, coded, the labels that it gave: some kilobytes a picture."""
+    """Wraps a segmenter and records its labels, compressed to some kilobytes a picture."""
 
     def __init__(self, session: Segmenter) -> None:
         self._session = session
@@ -23,7 +23,7 @@ class Kept:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of the classes, without the background."""
+        """Return the names of the classes, without the background."""
         return self._session.classes
 
     def step(self, frame: Frame) -> Segmentation:
@@ -33,28 +33,31 @@ class Kept:
         return found
 
     def reset(self, reason: str) -> None:
-        """Forget the subject."""
+        """Reset the recurrent state between subjects."""
         self._session.reset(reason)
 
     def labels(self, place: int) -> Labels:
-        """What was found in the picture at a place in the order of the steps, (H, W) uint8."""
+        """Return the labels (H, W) uint8 of a frame. place: its position in the order of the steps."""
         return np.asarray(cv2.imdecode(self._labels[place], cv2.IMREAD_UNCHANGED), np.uint8)
 
 
 def worst(evaluation: Evaluation, most: int) -> list[int]:
-    """The places of the images of the lowest mean Dice, the lowest first."""
+    """Return the positions of up to `most` images with the lowest mean Dice, lowest first."""
     order = sorted(range(len(evaluation.images)), key=lambda place: dice(evaluation.images[place]))
     return [place for place in order if not math.isnan(dice(evaluation.images[place]))][:most]
 
 
 def dice(scores: CaseScores) -> float:
-    """An image's Dice, the mean over the classes that it holds or should hold; NaN where that is none."""
+    """Return an image's mean Dice over the classes in its ground truth or prediction; NaN without any."""
     values = [found.dice for found in scores.classes.values() if found.truth_px or found.predicted_px]
     return sum(values) / len(values) if values else math.nan
 
 
 def sheet(evaluation: Evaluation, cases: Sequence[Case], kept: Kept, most: int = 8) -> Image:
-    """The worst images as tiles (H, W, 3) RGB, each with its name and Dice. cases: those that were evaluated, in any order."""
+    """Draw the worst images as tiles with name and Dice; return a picture (H, W, 3) RGB.
+
+    cases: the evaluated cases, in any order. most: maximum number of tiles. Raises DatasetError.
+    """
     by_name = {case.name: case for case in cases}
     tiles = [
         _tile(by_name[evaluation.images[place].name], evaluation.images[place], kept.labels(place), len(kept.classes))
@@ -67,7 +70,7 @@ def sheet(evaluation: Evaluation, cases: Sequence[Case], kept: Kept, most: int =
 
 
 def png(picture: Image) -> bytes:
-    """A picture (H, W, 3) RGB as a PNG file's content."""
+    """Encode a picture (H, W, 3) RGB as PNG."""
     return cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 

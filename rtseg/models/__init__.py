@@ -1,4 +1,4 @@
-"""Networks for live video on small machines: (frame, memory) in, (logits, memory) out."""
+"""Defines recurrent networks for live video on small machines: (frame, state) in, (logits, state) out."""
 
 from rtseg.errors import MissingExtra
 
@@ -11,6 +11,6 @@ from rtseg.models.cells import CELLS, ConvGRU, ConvLSTM
 from rtseg.models.network import VideoNetwork
 from rtseg.models.recurrent_unet import LITE, WIDTHS, RecurrentUNet
 
-BASELINE = "UNet"  # the size that is MONAI's U-Net, without a memory
+BASELINE = "UNet"  # size name of MONAI's U-Net, which has no recurrent state
 
 __all__ = ["BASELINE", "CELLS", "LITE", "WIDTHS", "ConvGRU", "ConvLSTM", "RecurrentUNet", "VideoNetwork"]

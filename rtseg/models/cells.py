@@ -1,8 +1,8 @@
-"""Recurrent cells on feature maps: their memory comes in and goes out as tensors.
+"""Defines recurrent cells on feature maps, with their states as explicit input and output tensors.
 
 ConvLSTM: X. Shi et al., "Convolutional LSTM network", NeurIPS 2015, without peepholes.
 ConvGRU: N. Ballas et al., "Delving deeper into convolutional networks for learning video representations", ICLR 2016.
-W * [h, x] is computed as U * h + V * x, which is the same sum without a concatenation: engines run those badly in INT8.
+W * [h, x] is computed as U * h + V * x, the same sum without a concatenation, which is slow in INT8 on many engines.
 """
 
 from typing import TypeAlias
@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 
 class ConvGRU(nn.Module):
-    """r, z = sigma(W * [h, x]); candidate = tanh(W * [r . h, x]); h = (1 - z) . h + z . candidate.
+    """Implements a convolutional GRU; x and h are (N, C, H, W) with the same C.
 
-    x and h are (N, C, H, W) with the same C.
+    r, z = sigma(W * [h, x]); candidate = tanh(W * [r . h, x]); h = (1 - z) . h + z . candidate.
     """
 
     n_states = 1
@@ -27,7 +27,7 @@ class ConvGRU(nn.Module):
         self.of_kept = nn.Conv2d(channels, channels, 3, padding=1, bias=False)  # for the candidate
 
     def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, ...]:
-        """The new hidden state, alone in a tuple."""
+        """Return a tuple with the new hidden state."""
         x_reset, x_update, x_candidate = self.of_input(x).split(self.channels, dim=1)
         h_reset, h_update = self.of_hidden(h).split(self.channels, dim=1)
         reset, update = torch.sigmoid(x_reset + h_reset), torch.sigmoid(x_update + h_update)
@@ -36,9 +36,9 @@ class ConvGRU(nn.Module):
 
 
 class ConvLSTM(nn.Module):
-    """f, i, o = sigma(W * [h, x] + b); candidate = tanh(W * [h, x] + b); c = f . c + i . candidate; h = o . tanh(c).
+    """Implements a convolutional LSTM; x, h and c are (N, C, H, W) with the same C.
 
-    x, h and c are (N, C, H, W) with the same C.
+    f, i, o = sigma(W * [h, x] + b); candidate = tanh(W * [h, x] + b); c = f . c + i . candidate; h = o . tanh(c).
     """
 
     n_states = 2
@@ -50,7 +50,7 @@ class ConvLSTM(nn.Module):
         self.of_hidden = nn.Conv2d(channels, 4 * channels, 3, padding=1, bias=False)
 
     def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, ...]:
-        """The new hidden and cell states."""
+        """Return the new hidden and cell states."""
         forget, write, show, candidate = (self.of_input(x) + self.of_hidden(h)).split(self.channels, dim=1)
         c = torch.sigmoid(forget) * c + torch.sigmoid(write) * torch.tanh(candidate)
         return torch.sigmoid(show) * torch.tanh(c), c

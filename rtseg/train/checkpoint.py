@@ -1,4 +1,4 @@
-"""A training on disk: what is needed to go on with it, and to make a model of it."""
+"""Saves and loads the state of a training, to resume it or to make a model of it."""
 
 import io
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _FORMAT = 1
 
 
 def build(config: TrainConfig) -> VideoNetwork:
-    """The network that a config describes, untrained: one logit for one class, else the background's too."""
+    """Return the untrained network of a config; it has one logit for one class, else one more for the background."""
     n_logits = 1 if len(config.classes) == 1 else len(config.classes) + 1
     if config.network.size == BASELINE:
         from rtseg.models.baseline import BaselineUNet
@@ -31,7 +31,10 @@ def build(config: TrainConfig) -> VideoNetwork:
 
 
 def begin(config: TrainConfig) -> VideoNetwork:
-    """The network that a training starts from: `build`'s, taught by ImageNet or another training if the config says so."""
+    """Return the initial network of a training, with weights of ImageNet or another training if configured.
+
+    Raises ConfigError, ModelError, MissingExtra.
+    """
     network = build(config)
     if config.network.imagenet:
         load_imagenet(network.encoder)
@@ -41,7 +44,7 @@ def begin(config: TrainConfig) -> VideoNetwork:
 
 
 def _take_over(network: VideoNetwork, path: str) -> None:
-    """Give a network the averaged weights of another training, as far as their shapes are its own."""
+    """Load the averaged weights of another training whose names and shapes match. Raises ConfigError."""
     values, own = read_checkpoint(path)[1], network.state_dict()
     with expected_whole(path):
         given = values["average"].items()
@@ -52,14 +55,14 @@ def _take_over(network: VideoNetwork, path: str) -> None:
 
 
 def write_checkpoint(path: Path, config: TrainConfig, values: Mapping[str, Any]) -> None:
-    """Write a training's values beside its config, whole or not at all. Raises SinkError."""
-    data = io.BytesIO()  # torch does not tell a full disk from any other fault of its writer
+    """Write a training's values and config atomically. Raises SinkError."""
+    data = io.BytesIO()  # torch.save does not distinguish a full disk from other errors
     torch.save({"format": _FORMAT, "config": asdict(config), **values}, data)
     write_whole(path, data.getvalue())
 
 
 def read_checkpoint(path: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
-    """What `write_checkpoint` wrote. Raises ConfigError."""
+    """Read the config and values of a checkpoint. Raises ConfigError."""
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(values, dict) or values.get("format") != _FORMAT:
@@ -69,13 +72,13 @@ def read_checkpoint(path: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
         raise
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}): name a last.pt that `rtseg train` wrote") from None
-    except Exception:  # noqa: BLE001  torch.load raises whatever the bytes lead it to, in words that advise what is unsafe
+    except Exception:  # noqa: BLE001  torch.load raises any exception, and its messages recommend unsafe options
         raise ConfigError(f"{path} is no checkpoint of a training: name a last.pt that `rtseg train` wrote") from None
 
 
 @contextmanager
 def expected_whole(path: Path | str) -> Iterator[None]:
-    """Tell of what a checkpoint lacks, or holds in another shape, while its values are taken over. Raises ConfigError."""
+    """Convert errors of missing or mismatched values in a checkpoint to ConfigError."""
     try:
         yield
     except (LookupError, RuntimeError, TypeError, ValueError, AttributeError):
@@ -85,7 +88,7 @@ def expected_whole(path: Path | str) -> Iterator[None]:
 
 
 def trained(path: Path | str) -> tuple[VideoNetwork, ModelSpec]:
-    """The averaged network of a checkpoint, ready to run, and its description. Raises ConfigError."""
+    """Load the averaged network of a checkpoint in evaluation mode, and its spec. Raises ConfigError."""
     config, values = read_checkpoint(path)
     network = build(config)
     with expected_whole(path):
@@ -94,7 +97,7 @@ def trained(path: Path | str) -> tuple[VideoNetwork, ModelSpec]:
 
 
 def describe(network: VideoNetwork, config: TrainConfig) -> ModelSpec:
-    """The spec that travels in the model's file."""
+    """Return the spec that is stored in the model's file."""
     states = tuple(
         StateSpec(f"state_{place}_in", f"state_{place}_out", tuple(state.shape))
         for place, state in enumerate(network.initial_states(1, config.size))

@@ -1,4 +1,4 @@
-"""Clips to train on, with exact masks: stills set in motion, and a scan's real frames in the order of time."""
+"""Makes training clips with exact masks from stills in simulated motion and from a scan's real frames in order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,28 +14,28 @@ from rtseg.train.augment import Look, Rng, border, degrade
 from rtseg.train.config import DataConfig
 from rtseg.train.motion import Motion, Pulse, similarity
 
-CACHE_PX = 320  # the long side of a still in memory: enough to zoom in by a quarter
+CACHE_PX = 320  # long side of a cached still: enough to zoom in by a quarter
 
 
 @dataclass(frozen=True, slots=True)
 class Still:
-    """A picture kept small in memory: image (h, w) uint8, truth (K, h, w) uint8: how much of a pixel is class k, of 255."""
+    """Holds a downscaled picture with its ground truth."""
 
     subject: str
-    image: npt.NDArray[np.uint8]
-    truth: npt.NDArray[np.uint8]
+    image: npt.NDArray[np.uint8]  # (h, w)
+    truth: npt.NDArray[np.uint8]  # (K, h, w): share of class k in a pixel, of 255
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """frames (T, H, W) float32 or uint8, 0..255, truth (T, K, H, W) float32: the share of class k, in [0, 1]."""
+    """Holds the frames of a clip with their ground truth."""
 
-    frames: npt.NDArray[Any]
-    truth: npt.NDArray[np.float32]
+    frames: npt.NDArray[Any]  # (T, H, W) float32 or uint8, 0..255
+    truth: npt.NDArray[np.float32]  # (T, K, H, W): share of class k in a pixel, in [0, 1]
 
 
 def still(case: Case, n_classes: int) -> Still:
-    """A case, area-averaged to CACHE_PX. Raises DatasetError."""
+    """Load a case and resize its long side to `STILL_LONG_SIDE_PX`. Raises DatasetError."""
     labels = case.image_and_labels(n_classes)[1]
     scale = CACHE_PX / max(labels.shape)
     planes = [(labels == label + 1).astype(np.uint8) * np.uint8(255) for label in range(n_classes)]
@@ -44,19 +44,21 @@ def still(case: Case, n_classes: int) -> Still:
 
 
 class ClipMaker:
-    """Draws clips of frames of (H, W) from cases; every draw is decided by its generator alone.
+    """Draws random clips from cases; each draw depends on its generator only.
 
-    sparse: the share of clips made of a subject's real frames in order, instead of one still in motion.
+    size: (H, W) of the frames. sparse: share of clips made of a subject's real frames in order, instead of one still in motion.
     """
 
     def __init__(self, cases: Sequence[Case], n_classes: int, size: tuple[int, int], data: DataConfig, sparse: float) -> None:
         self._size, self._data, self._sparse = size, data, sparse
         self._scans = [[still(case, n_classes) for case in group] for group in scans(cases).values()]
-        shares = np.sqrt([len(group) for group in self._scans])  # few frames of many people teach more than the reverse
+        shares = np.sqrt(
+            [len(group) for group in self._scans]
+        )  # few frames of many subjects are more informative than many frames of few
         self._shares = shares / shares.sum()
 
     def draw(self, rng: Rng, length: int) -> Clip:
-        """One clip of so many frames, as a clinic might have sent it."""
+        """Draw a clip of `length` frames with random motion, scanner settings and faults."""
         scene = self._scene(rng, length)
         if rng.random() < self._data.joined:
             scene = joined(scene, self._scene(rng, length), rng)
@@ -69,18 +71,18 @@ class ClipMaker:
         return Clip(frames, truth)
 
     def _scene(self, rng: Rng, length: int) -> Clip:
-        """Tissue in motion, before a scanner looks at it: frames (T, H, W) uint8 and their truth."""
+        """Draw tissue in motion before scanner effects: frames (T, H, W) uint8 and their ground truth."""
         stills = self._stills(rng, length)
         place = _placed(stills[0], self._size, rng, self._data.zoom)
         motion = Motion(self._size, place, rng, rng.uniform(0, 1.5), rng.uniform(0, 2))
-        stride = rng.choice((1, 2, 4))  # the motion of one, two or four frame periods from frame to frame
+        stride = rng.choice((1, 2, 4))  # frame periods of motion between successive frames
         times = rng.uniform(0, 100) + stride * np.arange(length)
         pulse = _pulse(stills[0], rng)
         moved = [render(one, motion, time, pulse) for one, time in zip(stills, times, strict=True)]
         return Clip(np.stack([image for image, _ in moved]), np.stack([planes for _, planes in moved]))
 
     def _stills(self, rng: Rng, length: int) -> list[Still]:
-        """The still behind each frame: one for all, or a scan's in order; now and then another scan cuts in."""
+        """Return the still of each frame: one for all, or a scan's in order; sometimes with a cut to another scan."""
         stills = self._subject(rng, length)
         if rng.random() < 0.05 and length > 2:
             cut = int(rng.integers(1, length - 1))
@@ -97,7 +99,10 @@ class ClipMaker:
 def render(
     one: Still, motion: Motion, time: float, pulse: Pulse | None
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
-    """Image (H, W) uint8 and truth (K, H, W) in [0, 1] of a still at a time of a motion."""
+    """Render a still at a time of a motion: image (H, W) uint8 and ground truth (K, H, W) in [0, 1].
+
+    time: in frame periods. pulse: a pulsating vessel, or None.
+    """
     x, y = motion.maps(time, pulse)
     image = cv2.remap(one.image, x, y, cv2.INTER_LINEAR).astype(np.uint8, copy=False)
     planes = [cv2.remap(plane, x, y, cv2.INTER_LINEAR).astype(np.float32) / 255 for plane in one.truth]
@@ -105,9 +110,9 @@ def render(
 
 
 def joined(left: Clip, right: Clip, rng: Rng) -> Clip:
-    """Two scenes side by side, as if one probe lay on both: whole columns, so that shadow and depth stay true, softly met.
+    """Join two scenes side by side with a soft seam; whole columns keep shadows and depth consistent.
 
-    After CutMix for segmentation (French et al. 2020): few pictures make many neighbourhoods.
+    It follows CutMix for segmentation (French et al. 2020), which creates many neighborhoods from few pictures.
     """
     width = left.frames.shape[2]
     seam, soft = rng.uniform(0.25, 0.75) * width, rng.uniform(0.5, 6)
@@ -117,7 +122,10 @@ def joined(left: Clip, right: Clip, rng: Rng) -> Clip:
 
 
 def _placed(one: Still, size: tuple[int, int], rng: Rng, spread: float) -> npt.NDArray[np.float64]:
-    """How a still lies in the input: letterboxed as live frames are, then zoomed, stretched, moved, turned and mirrored."""
+    """Draw the affine placement of a still in the network's input.
+
+    It is letterboxed like live frames, then randomly zoomed, stretched, moved, rotated and mirrored.
+    """
     height, width = one.image.shape
     top, left, inner_height, inner_width = letterbox((0, 0, height, width), size).inner
     zoom = np.exp(rng.normal(0, spread) + rng.normal(0, 0.07, 2)) * (width / inner_width, height / inner_height)
@@ -127,7 +135,7 @@ def _placed(one: Still, size: tuple[int, int], rng: Rng, spread: float) -> npt.N
 
 
 def _pulse(one: Still, rng: Rng) -> Pulse | None:
-    """A heart beat about the middle of the classes, where there are any."""
+    """Draw a pulsation about the centroid of the classes, or None without any."""
     area = float(one.truth.sum(dtype=np.float64)) / 255
     if not area:
         return None
@@ -136,7 +144,7 @@ def _pulse(one: Still, rng: Rng) -> Pulse | None:
 
 
 def middle(planes: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> tuple[float, float]:
-    """The centre of gravity (x, y) of all classes of (K, H, W), or of the picture where there is none."""
+    """Return the centroid (x, y) of all classes of (K, H, W), or the picture's center without any."""
     plane = planes.max(axis=0)
     moments = cv2.moments(plane)
     if not moments["m00"]:
@@ -145,7 +153,7 @@ def middle(planes: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> tuple[flo
 
 
 def _spoilt(length: int, rng: Rng) -> range:
-    """A run of frames to degrade; never the first, which has no memory to lean on."""
+    """Draw a range of frames to degrade; never the first, for which no recurrent state exists."""
     if length < 2 or rng.random() < 0.5:
         return range(0)
     start = int(rng.integers(1, length))

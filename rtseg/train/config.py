@@ -1,4 +1,4 @@
-"""What a training is told: a TOML file, read into a frozen value."""
+"""Reads the configuration of a training from a TOML file into frozen dataclasses."""
 
 import math
 import sys
@@ -17,7 +17,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-_MODEL_KEYS = {  # of TrainConfig and ModelSpec: what the latter does not refuse
+_MODEL_KEYS = {  # shared by TrainConfig and ModelSpec, each with the remedy for a value that ModelSpec refuses
     "size": "give sides that a model may have, 4096 at most",
     "classes": "give each a name of its own, 254 at most",
     "std": "give a number above 0",
@@ -28,103 +28,85 @@ _MODEL_KEYS = {  # of TrainConfig and ModelSpec: what the latter does not refuse
 
 @dataclass(frozen=True, slots=True)
 class DataConfig:
-    """Where the pictures are, and who is kept out of the training.
+    """Holds the dataset, its split and its augmentation."""
 
-    folder: as `open_dataset` takes it, relative to the working directory. held_out: subjects that are never trained on.
-    zoom: how much the pictures' scale varies, the standard deviation of its logarithm. joined: the share of clips that are two
-    subjects' pictures side by side.
-    """
-
-    folder: str
-    held_out: tuple[str, ...]
-    zoom: float = 0.15
-    joined: float = 0.0
+    folder: str  # a folder for `open_dataset`, relative to the working directory
+    held_out: tuple[str, ...]  # subjects excluded from training
+    zoom: float = 0.15  # standard deviation of the logarithm of the pictures' scale
+    joined: float = 0.0  # share of clips that show two subjects' pictures side by side
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkConfig:
-    """A network of rtseg.models: its size ("S", "M", "Lite0", "UNet") and its cell ("gru", "lstm", "none" for "UNet").
+    """Holds the architecture and initial weights of a network of rtseg.models."""
 
-    scales: 1 for a memory at the bottom alone, 2 for another one near the top, that borders do not flicker.
-    deep: the encoder goes on to 1/32, for pictures whose places only the whole explains ("Lite0" alone).
-    imagenet: the encoder starts from what ImageNet taught it ("Lite0" alone). start: a last.pt of another training, from which
-    whatever fits is taken, over what ImageNet taught. encoder_rate: the encoder's share of the learning rate. dropout: the
-    share of channels at 1/16 that a training frame does without, for few pictures (not "UNet").
-    """
-
-    size: str = "S"
-    cell: str = "gru"
-    scales: int = 1
-    deep: bool = False
-    imagenet: bool = False
-    start: str = ""
-    encoder_rate: float = 1.0
-    dropout: float = 0.0
+    size: str = "S"  # "S", "M", "Lite0" or "UNet"
+    cell: str = "gru"  # recurrent cell: "gru" or "lstm"; "none" for "UNet"
+    scales: int = 1  # 1: a cell at the bottom; 2: another near the top, against flickering borders
+    deep: bool = False  # continue the encoder to 1/32 for a larger receptive field ("Lite0" only)
+    imagenet: bool = False  # start the encoder from ImageNet weights ("Lite0" only)
+    start: str = ""  # a last.pt of another training, whose matching weights are loaded after ImageNet's
+    encoder_rate: float = 1.0  # the encoder's share of the learning rate
+    dropout: float = 0.0  # share of channels dropped at 1/16 in training, for small datasets (not "UNet")
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleConfig:
-    """How long and how fast: `epochs` times the training images in frames, or `minutes` where that is not 0.
+    """Holds the duration of a training and its optimizer settings."""
 
-    batch: clips a step. clip: frames a clip. stills: the first share of the training, which sees batch * clip single frames a
-    step: as much work, of more pictures, and the memory comes after. sparse: the share of clips made of a subject's frames,
-    in order. clip_gradient: the longest gradient of a step, inf for any length. average: decay a step of the averaged weights,
-    which are the ones that are kept.
-    """
-
-    epochs: float = 300.0
-    minutes: float = 0.0
-    batch: int = 4
-    clip: int = 6
-    stills: float = 0.0
-    sparse: float = 0.3
+    epochs: float = 300.0  # number of trained frames over the number of training images; used if `minutes` is 0
+    minutes: float = 0.0  # duration of the training; 0: given by `epochs`
+    batch: int = 4  # clips a step
+    clip: int = 6  # frames a clip
+    stills: float = 0.0  # first share of the training, with batch * clip single frames a step: more pictures for equal work
+    sparse: float = 0.3  # share of clips made of a subject's real frames in order
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
-    clip_gradient: float = 1.0
-    average: float = 0.998
+    clip_gradient: float = 1.0  # maximum gradient norm of a step; inf: no limit
+    average: float = 0.998  # decay a step of the averaged weights, from which the model is made
     seed: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class LossConfig:
-    """Weights of the loss's parts; boundary: how much more a border pixel counts in the cross entropy."""
+    """Holds the weights of the parts of the loss."""
 
-    dice: float = 1.0
-    cross_entropy: float = 1.0
-    boundary: float = 4.0
-    steadiness: float = 1.0
+    dice: float = 1.0  # weight of the Dice loss
+    cross_entropy: float = 1.0  # weight of the cross entropy
+    boundary: float = 4.0  # additional weight of border pixels in the cross entropy
+    steadiness: float = 1.0  # weight of the flicker loss
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """All of a training. name, classes, size, mean, std, single, ellipse: as in ModelSpec."""
+    """Holds the whole configuration of a training."""
 
-    name: str
-    classes: tuple[str, ...]
+    name: str  # as in ModelSpec, like the following except `data`
+    classes: tuple[str, ...]  # without the background
     data: DataConfig
-    size: tuple[int, int] = (256, 256)
-    mean: tuple[float, ...] = (20.0,)
-    std: tuple[float, ...] = (36.0,)
-    single: tuple[str, ...] = ()
-    ellipse: tuple[str, ...] = ()
+    size: tuple[int, int] = (256, 256)  # (H, W) of the network's input
+    mean: tuple[float, ...] = (20.0,)  # of the gray levels, subtracted from the input
+    std: tuple[float, ...] = (36.0,)  # of the gray levels, by which the input is divided
+    single: tuple[str, ...] = ()  # classes of which only the largest region is kept
+    ellipse: tuple[str, ...] = ()  # classes that postprocessing replaces by their fitted ellipse
     network: NetworkConfig = field(default_factory=NetworkConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     loss: LossConfig = field(default_factory=LossConfig)
 
 
 def read_config(path: Path | str) -> TrainConfig:
-    """The training that a TOML file describes. Raises ConfigError."""
+    """Read the configuration of a training from a TOML file. Raises ConfigError."""
     try:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}): name a training's .toml file") from None
-    except ValueError as error:  # of TOML, of UTF-8, or a number of too many digits
+    except ValueError as error:  # invalid TOML or UTF-8, or a number of too many digits
         raise ConfigError(f"{path} is not TOML ({error}): mend that line") from None
     return from_values(values, str(path))
 
 
 def from_values(values: Mapping[str, Any], where: str) -> TrainConfig:
-    """The training that plain values describe, `where` naming them in errors. Raises ConfigError."""
+    """Make a configuration from plain values. where: their origin, for error messages. Raises ConfigError."""
     tables: dict[str, Any] = {"data": DataConfig, "network": NetworkConfig, "schedule": ScheduleConfig, "loss": LossConfig}
     built = {name: table(kind, values[name], f"{where}, [{name}]") for name, kind in tables.items() if name in values}
     config = table(TrainConfig, {**values, **built}, where)
@@ -135,7 +117,7 @@ def from_values(values: Mapping[str, Any], where: str) -> TrainConfig:
 
 
 def _first_problem(config: TrainConfig) -> str:
-    """What is out of range, in words, or nothing."""
+    """Return a description of the first invalid setting, or an empty string."""
     tables = _schedule_problem(config.schedule), _network_problem(config.network), _loss_problem(config.loss)
     return next(filter(None, (_picture_problem(config), _name_problem(config), _model_problem(config), *tables)), "")
 
@@ -164,7 +146,7 @@ def _name_problem(config: TrainConfig) -> str:
 
 
 def _model_problem(config: TrainConfig) -> str:
-    """The key that no model's description takes."""
+    """Return a description of the first setting that ModelSpec refuses, or an empty string."""
     spec = ModelSpec("some", (64, 64), ("class",), (0.0,), (1.0,))
     for key, remedy in _MODEL_KEYS.items():
         try:

@@ -1,4 +1,4 @@
-"""The losses of a training as a picture."""
+"""Plots the loss of a training."""
 
 import io
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ except ImportError:
 
 
 def plot_curves(losses: Sequence[float], path: Path) -> None:
-    """A PNG: the loss of each step, and its running mean over about a fiftieth of them."""
+    """Plot the loss of each step and its running mean over 1/50 of the steps, into a PNG. Raises SinkError."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot(xlabel="step", ylabel="loss", yscale="log")

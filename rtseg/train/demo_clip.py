@@ -1,7 +1,7 @@
-"""The clip that comes with rtseg, made from one still: `python -m rtseg.train.demo_clip DATA CASE OUT.mp4`.
+"""Makes the clip that is shipped with rtseg from one still: `python -m rtseg.train.demo_clip DATA CASE OUT.mp4`.
 
-The motion is simulated (a wandering probe, soft tissue, a beating vessel, speckle that decorrelates), and the text beside the
-clip says so.
+The motion is simulated (probe drift, tissue deformation, a pulsating vessel, decorrelating speckle), as the text file beside
+the clip states.
 """
 
 import sys
@@ -22,13 +22,13 @@ from rtseg.train.motion import Motion, Pulse, similarity
 
 FPS = 25
 SECONDS = 6
-_BEATS = 1.2  # a second
-_ZOOM = 0.93  # of the still's size: what moves in from beyond its edge stays out of the picture
+_BEATS = 1.2  # heart beats a second
+_ZOOM = 0.93  # crops the still's edge, so that motion does not bring its outside into view
 _SEED = 4
 
 
 def moving(case: Case) -> Iterator[tuple[Image, Mask]]:
-    """The frames of the clip, (H, W) uint8 with even sides, and where its first class is."""
+    """Yield the frames of the clip, (H, W) uint8 with even sides, and the masks of its first class, (H, W) bool."""
     image, labels = case.grey(), case.labels(1)
     size = _even(image)
     middle = np.array([image.shape[1] - 1, image.shape[0] - 1]) / 2
@@ -42,7 +42,7 @@ def moving(case: Case) -> Iterator[tuple[Image, Mask]]:
 
 
 def write_clip(case: Case, path: Path) -> None:
-    """H.264 in MP4, and beside it a text that says what it is and whose picture it was made from."""
+    """Write the clip as H.264 in MP4, and beside it a text file with its description and credits."""
     with open(path, "wb", opener=opener) as file, av.open(file, "w", path.suffix[1:], metadata_errors="replace") as container:
         stream = container.add_stream("libx264", FPS, options={"crf": "25", "preset": "slow"})
         stream.height, stream.width = _even(case.grey())
@@ -54,7 +54,7 @@ def write_clip(case: Case, path: Path) -> None:
 
 
 def _even(image: Image) -> tuple[int, int]:
-    """The size (H, W) of the clip: colour at half resolution wants even sides."""
+    """Return the size (H, W) of the clip, even because chroma has half the resolution."""
     return image.shape[0] // 2 * 2, image.shape[1] // 2 * 2
 
 

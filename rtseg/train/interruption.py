@@ -1,4 +1,4 @@
-"""Ctrl-C, the polite kill and the closed terminal, which wait until what they would tear is whole."""
+"""Defers SIGINT, SIGTERM and SIGHUP until a critical section is complete."""
 
 import signal
 import threading
@@ -11,7 +11,7 @@ _KINDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP")
 
 @contextmanager
 def held_back() -> Iterator[None]:
-    """Let an interruption happen after the block instead of within it; beside the main thread none comes."""
+    """Deliver interruptions after the block instead of within it; has no effect outside the main thread."""
     in_main = threading.current_thread() is threading.main_thread()
     found = {kind: signal.getsignal(kind) for kind in _KINDS} if in_main else {}
     handlers = {kind: handler for kind, handler in found.items() if callable(handler)}

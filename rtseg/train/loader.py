@@ -1,4 +1,4 @@
-"""Batches of clips, drawn ahead by one thread, the same for the same seed however the threads run."""
+"""Prefetches batches of clips in one thread; the batches depend on the seed only, not on the timing."""
 
 from collections.abc import Iterator
 from queue import Empty, Full, Queue
@@ -9,13 +9,13 @@ import numpy as np
 
 from rtseg.train.clips import Clip, ClipMaker
 
-_AHEAD = 4  # batches kept ready
+_AHEAD = 4  # prefetched batches
 
 
 class Loader:
-    """Iterates over (T, N, ...) batches of the steps `first` to `last`, left out; shape is (N, T).
+    """Iterates over batches (T, N, ...) of the steps from `first` to before `last`.
 
-    Close it, or use it in a `with`.
+    shape: (N, T), clips and frames of a batch. Call `close` or use it as a context manager.
     """
 
     def __init__(self, maker: ClipMaker, shape: tuple[int, int], seed: int, first: int, last: int) -> None:
@@ -39,11 +39,11 @@ class Loader:
             yield batch
 
     def close(self) -> None:
-        """End the thread; closing twice is harmless."""
+        """Stop the thread; closing twice is harmless."""
         self._stop.set()
         while self._thread.is_alive():
             try:
-                self._ready.get(timeout=0.05)  # the thread may wait for room
+                self._ready.get(timeout=0.05)  # frees space if the thread blocks on a full queue
             except Empty:
                 continue
 
@@ -53,7 +53,7 @@ class Loader:
                 if not self._put(self._draw(step)):
                     return
             self._put(None)
-        except BaseException as error:  # noqa: BLE001  handed on to whoever iterates
+        except BaseException as error:  # noqa: BLE001  raised again by the iterator
             self._put(error)
 
     def _draw(self, step: int) -> Clip:
@@ -62,7 +62,7 @@ class Loader:
         return Clip(np.stack([clip.frames for clip in clips], 1), np.stack([clip.truth for clip in clips], 1))
 
     def _put(self, item: Clip | BaseException | None) -> bool:
-        """Wait for room; False once the loader is closed."""
+        """Put an item into the queue, blocking while it is full; return False after the loader is closed."""
         while not self._stop.is_set():
             try:
                 self._ready.put(item, timeout=0.1)

@@ -1,4 +1,4 @@
-"""Where each pixel of a simulated clip comes from in its still: smooth, pulsating, and the same for image and mask."""
+"""Simulates smooth motion of a still as maps from output to source pixels, shared by image and mask."""
 
 from dataclasses import dataclass
 
@@ -14,25 +14,26 @@ _GRID = 5  # nodes a side of the elastic fields
 
 @dataclass(frozen=True, slots=True)
 class Pulse:
-    """A vessel that widens with the heart: centre (x, y) and radius in source pixels, depth as a share of the distance."""
+    """Holds the parameters of a vessel that pulsates with the heart."""
 
-    centre: tuple[float, float]
-    radius: float
-    depth: float
+    centre: tuple[float, float]  # (x, y) in source pixels
+    radius: float  # in source pixels
+    depth: float  # maximum displacement, as a share of the distance from the center
     rate: float  # beats a frame
-    phase: float
+    phase: float  # in beats
 
     def at(self, frame: float) -> float:
-        """How wide, 0 to 1: a quick rise and a slow fall."""
+        """Return the dilation in [0, 1] at a time in frames: a fast rise and a slow fall."""
         turn = (frame * self.rate + self.phase) % 1.0
         return float(np.sin(np.pi * turn**0.5) ** 2)
 
 
 class Motion:
-    """Maps from output pixels to source pixels, frame by frame: place and zoom, drift, slow elastic waves, pulsation.
+    """Maps output pixels to source pixels for each frame: placement, probe drift, slow elastic waves, and pulsation.
 
-    place: the affine of the whole clip. drift: how far the probe wanders, in hundredths of the longer side, of a radian and of
-    the scale. elastic: standard deviation of the tissue's fixed deformation, in hundredths of the longer side.
+    place: the affine transform of the whole clip, (2, 3). drift: amplitude of the probe's motion, in hundredths of the longer
+    side, of a radian and of the scale. elastic: standard deviation of the fixed tissue deformation, in hundredths of the longer
+    side.
     """
 
     def __init__(self, size: tuple[int, int], place: Matrix, rng: np.random.Generator, drift: float, elastic: float) -> None:
@@ -45,7 +46,7 @@ class Motion:
         self._wave_rates = rng.uniform(0.01, 0.04, 2), rng.uniform(0, 2 * np.pi, 2)
 
     def maps(self, frame: float, pulse: Pulse | None = None) -> tuple[Field, Field]:
-        """Source x and y for every output pixel at a time, in frames: two (H, W) float32, as cv2.remap takes them."""
+        """Return the source x and y of every output pixel at a time in frames: two (H, W) float32 maps for cv2.remap."""
         (a, b, c), (d, e, f) = (self._place @ self._wander(frame)).astype(np.float32)
         swing = np.sin(2 * np.pi * self._wave_rates[0] * frame + self._wave_rates[1]).astype(np.float32)
         shift = self._still + swing[0] * self._waves[0] + swing[1] * self._waves[1]
@@ -53,7 +54,7 @@ class Motion:
         return _pulsate(x, y, pulse, frame) if pulse else (x, y)
 
     def _wander(self, frame: float) -> Matrix:
-        """The probe's drift at a time: a small similarity about the output's centre, (3, 3)."""
+        """Return the probe's drift at a time: a small similarity about the output's center, (3, 3)."""
         x, y, turn, zoom = self._drift * np.sin(2 * np.pi * self._rates[0] * frame + self._rates[1]).sum(0)
         centre = np.array([self._x[0, -1] / 2, self._y[-1, 0] / 2])
         target = centre + np.array([x, y]) / 100 * max(self._x.shape)
@@ -64,7 +65,10 @@ class Motion:
 def similarity(
     turn: float, zoom: float | tuple[float, float], centre: npt.ArrayLike, target: npt.ArrayLike, flip: bool = False
 ) -> Matrix:
-    """Turn by radians, scale by `zoom` (or (x, y)) and perhaps mirror about `centre`, which goes to `target`."""
+    """Return the affine matrix (2, 3) that rotates, scales and optionally mirrors about `centre` and moves it to `target`.
+
+    turn: in radians. zoom: one factor, or (x, y).
+    """
     scale_x, scale_y = np.broadcast_to(zoom, 2)
     cos, sin = np.cos(turn), np.sin(turn)
     linear = np.array([[cos, -sin], [sin, cos]]) @ np.diag([-scale_x if flip else scale_x, scale_y])
@@ -72,13 +76,13 @@ def similarity(
 
 
 def _elastic(rng: np.random.Generator, size: tuple[int, int], pixels: float) -> npt.NDArray[np.float32]:
-    """A smooth displacement, (2, H, W), of about `pixels` standard deviation."""
+    """Return a smooth random displacement, (2, H, W), of about `pixels` standard deviation."""
     nodes = rng.normal(0, max(pixels, 1e-6), (2, _GRID, _GRID)).astype(np.float32)
     return np.stack([cv2.resize(grid, size[::-1], interpolation=cv2.INTER_CUBIC) for grid in nodes])
 
 
 def _pulsate(x: Field, y: Field, pulse: Pulse, frame: float) -> tuple[Field, Field]:
-    """Draw the source towards the vessel's centre, near it: so the vessel widens in the output."""
+    """Pull the source coordinates near the vessel towards its center, which widens it in the output."""
     dx, dy = x - np.float32(pulse.centre[0]), y - np.float32(pulse.centre[1])
     reach = np.float32(-0.5 / (1.3 * pulse.radius) ** 2)
     pull = np.float32(pulse.depth * pulse.at(frame)) * cv2.exp(reach * (dx * dx + dy * dy))

@@ -1,4 +1,4 @@
-"""The training loop: clips in, averaged weights out, and all that is needed to go on after a break."""
+"""Runs the training loop and saves checkpoints of averaged weights, from which it can resume."""
 
 import logging
 import math
@@ -28,24 +28,25 @@ from rtseg.train.whole import write_whole
 
 CHECKPOINT = "last.pt"
 _PARTS = ("average", "network", "optimiser")
-_MOMENTS = ("exp_avg", "exp_avg_sq")  # that AdamW keeps of every weight
-_FOREVER = 10**9  # steps: the clock ends a training that is told its minutes
-_WARM_UP = 0.03  # of the training: the learning rate rises, so that the first steps do no harm
+_MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's state of each weight
+_FOREVER = 10**9  # steps: limit of a training whose duration is given in minutes
+_WARM_UP = 0.03  # share of the training in which the learning rate rises
 _SAVE_SECONDS = 60.0
 
 _log = logging.getLogger(__name__)
 
 
 def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False, threads: int = 2) -> Path:
-    """Train what a TOML file describes, into out_dir: last.pt, split.json, losses.json, curves.png; returns last.pt's path.
+    """Train the network of a TOML file and return the path of its checkpoint, last.pt.
 
-    resume: go on from out_dir's last.pt, step by step as if there had been no break; without it, a folder that holds one is
-    refused. Ctrl-C ends the training after the step in hand, in last.pt. Raises ConfigError, DatasetError, SinkError.
+    out_dir receives last.pt, split.json, losses.json and curves.png. resume: continue from out_dir's last.pt exactly as without
+    a break; else a folder with a last.pt is refused. Ctrl-C stops the training after the current step and saves last.pt.
+    Raises ConfigError, DatasetError, SinkError.
     """
     config, out = read_config(config_path), Path(out_dir)
     _check_folder(out / CHECKPOINT, resume)
     torch.set_num_threads(threads)
-    cv2.setNumThreads(1)  # the clips have one thread of their own
+    cv2.setNumThreads(1)  # the clips are drawn in a separate thread
     halves = split(open_dataset(config.data.folder), config.data.held_out)
     trainer = Trainer(config, _steps(config.schedule, len(halves[0])))
     if resume:
@@ -59,7 +60,7 @@ def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False,
 
 
 def _check_folder(checkpoint: Path, resume: bool) -> None:
-    """Nothing is trained over what another training left, and none goes on from nothing. Raises ConfigError."""
+    """Refuse to overwrite another training, or to resume without a checkpoint. Raises ConfigError."""
     if resume and not checkpoint.exists():
         raise ConfigError(f"{checkpoint} is not there to go on from: leave --resume out, or name a training's folder")
     if checkpoint.exists() and not resume:
@@ -67,12 +68,15 @@ def _check_folder(checkpoint: Path, resume: bool) -> None:
 
 
 def _steps(schedule: ScheduleConfig, images: int) -> int:
-    """How many steps the epochs are."""
+    """Return the number of steps of the configured epochs."""
     return math.ceil(min(schedule.epochs * images / (schedule.batch * schedule.clip), _FOREVER))
 
 
 class Trainer:
-    """A network, its averaged twin, the optimiser, and how far they are; steps counts where the config gives no minutes."""
+    """Holds a network in training, its averaged copy, the optimizer and the progress.
+
+    steps: total number of steps, which counts if the config gives no minutes.
+    """
 
     def __init__(self, config: TrainConfig, steps: int) -> None:
         torch.manual_seed(config.schedule.seed)
@@ -86,12 +90,12 @@ class Trainer:
 
     @property
     def progress(self) -> float:
-        """How much of the training is done, 0 to 1."""
+        """Return the completed share of the training, in [0, 1]."""
         minutes = self.config.schedule.minutes
         return min(1.0, self.seconds / 60 / minutes if minutes else self.step / self.steps)
 
     def learn(self, clip: Clip) -> float:
-        """One step on a batch; returns its loss. Raises ConfigError where that is not finite."""
+        """Train one step on a batch and return its loss. Raises ConfigError if it is not finite."""
         started = time.perf_counter()
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.schedule.learning_rate * group["share"] * _rate(self.progress)
@@ -112,7 +116,7 @@ class Trainer:
 
     @torch.no_grad()
     def _fold_in(self) -> None:
-        """Move the averaged weights and statistics towards the network's, faster in the beginning."""
+        """Update the moving average of weights and statistics, faster at the beginning."""
         self.step += 1
         share = 1 - min(self.config.schedule.average, (1 + self.step) / (10 + self.step))
         new = self.network.state_dict()
@@ -120,12 +124,12 @@ class Trainer:
             value.lerp_(new[name], share) if value.is_floating_point() else value.copy_(new[name])
 
     def save(self, path: Path) -> None:
-        """Write all of it, whole or not at all."""
+        """Write the whole state atomically. Raises SinkError."""
         parts = {name: getattr(self, name).state_dict() for name in _PARTS}
         write_checkpoint(path, self.config, {**parts, "step": self.step, "seconds": self.seconds, "losses": self.losses})
 
     def load(self, path: Path) -> None:
-        """Read what `save` wrote. Raises ConfigError."""
+        """Restore the state from a checkpoint. Raises ConfigError."""
         config, values = read_checkpoint(path)
         if config != self.config:
             raise ConfigError(f"{path} was trained with other settings: go on with those, or train into another folder")
@@ -141,7 +145,7 @@ class Trainer:
 
 
 def _go_through(trainer: Trainer, maker: ClipMaker, out: Path) -> None:
-    """The training to its end, or to an interruption: both leave a checkpoint of all that was learnt."""
+    """Train to the end or to an interruption, and save a checkpoint in both cases."""
     try:
         _loop(trainer, maker, out)
     except KeyboardInterrupt:
@@ -167,13 +171,13 @@ def _loop(trainer: Trainer, maker: ClipMaker, out: Path) -> None:
 
 
 def _learn(trainer: Trainer, maker: ClipMaker, shape: tuple[int, int], until: float, out: Path, bar: Progress) -> None:
-    """Go on to a point of the training with batches of so many clips of so many frames."""
+    """Train until the progress reaches `until`. shape: clips and frames of a batch."""
     schedule = trainer.config.schedule
     last = _FOREVER if schedule.minutes else trainer.steps
     saved = time.monotonic()
     with Loader(maker, shape, schedule.seed, trainer.step, last) as batches:
         for batch in batches:
-            with held_back():  # half a step could not be gone on from
+            with held_back():  # a partial step could not be resumed
                 loss = trainer.learn(batch)
             bar.update(
                 bar.task_ids[0], completed=int(1000 * trainer.progress), description=f"step {trainer.step} loss {loss:.3f}"
@@ -186,12 +190,12 @@ def _learn(trainer: Trainer, maker: ClipMaker, shape: tuple[int, int], until: fl
 
 
 def _rate(progress: float) -> float:
-    """The share of the full learning rate: a short rise, then half a cosine down to nothing."""
+    """Return the share of the full learning rate: a short rise, then a cosine decay to 0."""
     return min(1.0, (progress + 1e-3) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
 def _groups(network: VideoNetwork, config: TrainConfig) -> list[dict[str, Any]]:
-    """Weights shrink, biases and BatchNorm's scales do not; the encoder learns at a rate of its own."""
+    """Return AdamW's parameter groups: weight decay for weights only, and a separate learning rate for the encoder."""
     encoder = set(network.encoder.parameters())
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for value in network.parameters():
@@ -207,7 +211,7 @@ def _groups(network: VideoNetwork, config: TrainConfig) -> list[dict[str, Any]]:
 
 
 def _write_split(path: Path, training: Sequence[Case], held_out: Sequence[Case]) -> None:
-    """Who is trained on and who is not, and which pictures of both show the same view: those are warned of."""
+    """Write the names of training and held-out cases and their near-duplicates, and log a warning for each of these."""
     halves = {"training": [case.name for case in training], "held_out": [case.name for case in held_out]}
     twins = [(case.name, other.name) for case, other in find_twins(held_out, training)]
     write_whole(path, json_text({**halves, "twins": twins}, indent=1).encode())

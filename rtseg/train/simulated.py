@@ -1,4 +1,4 @@
-"""Stills set in motion, with the exact truth of each frame: what a memory is measured on. Nobody moved like this."""
+"""Simulates motion of stills with exact ground truth of each frame, to evaluate temporal behavior."""
 
 from collections.abc import Iterator
 
@@ -11,17 +11,17 @@ from rtseg.train.augment import Speckle, degrade
 from rtseg.train.clips import Still, middle, render, still
 from rtseg.train.motion import Motion, Pulse, similarity
 
-_ZOOM = 0.93  # of the still's size: what moves in from beyond its edge stays out of the picture
-_BEAT, _DEPTH = 0.048, 0.12  # beats a frame, 72 a minute at 25 frames a second; of the distance from the middle
+_ZOOM = 0.93  # crops the still's edge, so that motion does not bring its outside into view
+_BEAT, _DEPTH = 0.048, 0.12  # beats a frame, 72 a minute at 25 frames a second; share of the distance from the center
 _DRIFT, _ELASTIC, _SPECKLE = 0.6, 0.4, 0.12
 _SPOILT_EVERY, _SPOILT_FRAMES = 15, 3  # frames
 
 
 def simulated(case: Case, n_classes: int, seed: int, *, spoilt: bool = False) -> Iterator[tuple[Image, Labels]]:
-    """A still in motion without end: frames (H, W) uint8, 320 pixels long, and their labels, alike.
+    """Yield endless frames of a still in motion, (H, W) uint8 with a long side of 320 pixels, and their labels.
 
-    The probe wanders, tissue bends, what is labelled beats, speckle decorrelates. spoilt: of every 15 frames the last three
-    have lost something: to a shadow, dropout, noise, blur or gain. Raises DatasetError.
+    The probe drifts, tissue deforms, the labeled structure pulsates and speckle decorrelates. spoilt: corrupt the last three
+    of every 15 frames by a shadow, dropout, noise, blur or gain. Raises DatasetError.
     """
     one, rng = still(case, n_classes), np.random.default_rng(seed)
     size = (one.image.shape[0], one.image.shape[1])
@@ -38,7 +38,7 @@ def simulated(case: Case, n_classes: int, seed: int, *, spoilt: bool = False) ->
 
 
 def _labels(truth: npt.NDArray[np.float32]) -> Labels:
-    """Of classes (K, H, W) that cover parts of pixels, the one that covers most of each, if it covers half."""
+    """Return for each pixel the class of the largest share in (K, H, W), if that is at least half, else the background."""
     return np.where(truth.max(0) >= 0.5, truth.argmax(0) + 1, 0).astype(np.uint8)
 
 

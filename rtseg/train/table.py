@@ -1,4 +1,4 @@
-"""A table of a TOML file as a frozen value."""
+"""Parses a table of a TOML file into a frozen dataclass."""
 
 import math
 from collections.abc import Mapping
@@ -11,7 +11,10 @@ T = TypeVar("T")
 
 
 def table(kind: type[T], values: Mapping[str, Any], where: str) -> T:
-    """A dataclass from a table: every key known, every value of the type of its field. Raises ConfigError."""
+    """Make a dataclass from a table of known keys and values of the fields' types. Raises ConfigError.
+
+    where: the table's origin, for error messages.
+    """
     if not isinstance(values, Mapping):
         raise ConfigError(f"{where} is a table of settings, not {values!r}")
     known = {item.name: item for item in fields(kind)}  # type: ignore[arg-type]
@@ -29,7 +32,7 @@ def _required(item: Any) -> bool:
 
 
 def _typed(value: Any, kind: Any, where: str) -> Any:
-    """A TOML value as a field's type: lists become tuples, whole numbers floats where floats are meant."""
+    """Convert a TOML value to a field's type: lists to tuples, and whole numbers to floats where needed."""
     items = get_args(kind)  # of tuple[int, int] or tuple[str, ...]
     if items:
         length = "" if Ellipsis in items else f" of {len(items)}"

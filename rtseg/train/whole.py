@@ -1,4 +1,4 @@
-"""Files of a training, whole or not at all."""
+"""Writes the files of a training atomically."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from rtseg.output.atomic_file import write_atomically
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Put a file in the place of an older one, which stays where that fails. Raises SinkError."""
+    """Replace a file atomically; the old one stays if that fails. Raises SinkError."""
     try:
         write_atomically(path, data)
     except SinkError:

@@ -1,4 +1,4 @@
-"""The comparison of engines: ratios from figures set by hand, turns in order, costs counted by hand."""
+"""Tests the comparison of engines: ratios of given times, the order of rounds, and hand-counted costs."""
 
 import json
 from math import prod
@@ -19,7 +19,7 @@ from rtseg.errors import ModelError
 
 
 class Recorder:
-    """An engine that writes down whose turn it is, and remembers how many frames it has seen."""
+    """Simulates an engine that logs its calls and counts frames in its state."""
 
     def __init__(self, name, log):
         self.name, self._log, self.spec = name, log, networks.spec(states=())
@@ -52,7 +52,7 @@ def by_hand(rounds_ms, **more):
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios():
     result = by_hand({"fast": [1.0, 10.0, 2.0], "slow": [3.0, 40.0, 2.0]})
-    assert result.times_as_fast("fast", "slow") == 3.0  # 3, 4 and 1: a neighbour that slows a round slows both
+    assert result.times_as_fast("fast", "slow") == 3.0  # ratios 3, 4 and 1: other load in a round slows both engines
     assert result.times_as_fast("slow", "fast") == pytest.approx(1 / 3)
     assert result.median_ms("fast") == 2.0
 
@@ -83,7 +83,7 @@ def test_all_take_turns_and_carry_their_memory(small_peak):
 
 
 def convolutions(path, batch):
-    """A grouped convolution, a transposed one and a matrix product, whose multiplications are counted by hand."""
+    """Write a network of a grouped and a transposed convolution and a matrix product, with hand-counted multiplications."""
     shapes = {"grouped": (6, 2, 3, 3), "spread": (6, 5, 2, 2), "matrix": (48, 7)}
     constants = [numpy_helper.from_array(np.ones(shape, np.float32), name) for name, shape in shapes.items()]
     nodes = [

@@ -1,4 +1,4 @@
-"""Dice against latency, read from reports."""
+"""Tests the plot of Dice against latency from reports."""
 
 import json
 

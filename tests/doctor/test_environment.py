@@ -1,4 +1,4 @@
-"""The doctor says what is, not what might be."""
+"""Tests that the doctor reports the actual state of this machine."""
 
 from rtseg.doctor import environment
 from rtseg.doctor.environment import examine

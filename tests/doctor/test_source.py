@@ -1,4 +1,4 @@
-"""The look at a source: what is wrong with it is seen, and what is well is let be."""
+"""Tests the examination of sources: problems are found, and good sources get no advice."""
 
 import time
 from dataclasses import replace
@@ -22,7 +22,7 @@ INSIDE = screens.rectangle((240, 320), 60, 80, 150, 160)
 
 
 class Shown:
-    """A live source of given pictures at a pace."""
+    """Simulates a live source of given pictures at a frame rate."""
 
     def __init__(self, pictures, *, fps=100.0, real_fps=100.0, live=True):
         self.info = StreamInfo(*pictures[0].shape, fps, live)
@@ -65,7 +65,7 @@ def test_repeated_frames_are_seen():
 
 
 def woven(first, second):
-    """One frame of the lines of two moments."""
+    """Interlace two pictures into one frame."""
     picture = first.copy()
     picture[1::2] = second[1::2]
     return picture
@@ -125,7 +125,7 @@ def test_a_source_without_frames_is_an_error():
 
 def test_frames_that_wait_in_a_buffer_are_counted():
     class Buffered(Shown):
-        """Frames come every 50 ms, whether somebody reads or not, and up to five wait."""
+        """Simulates a source with a frame each 50 ms and a buffer of five frames."""
 
         def __iter__(self):
             started, index = time.perf_counter(), 0
@@ -137,7 +137,7 @@ def test_frames_that_wait_in_a_buffer_are_counted():
                 index += 1
 
     look = watch(Buffered(moving(3), fps=20.0), seconds=0.3)
-    assert 3 <= look.stale <= 10  # and not the twenty of a second
+    assert 3 <= look.stale <= 10  # not all twenty frames of a second
 
 
 def test_the_command_shows_it_without_a_secret():
@@ -147,5 +147,5 @@ def test_the_command_shows_it_without_a_secret():
     scene.close()
     assert done.exit_code == 0, done.output
     assert "mpjpeg, mjpeg, gray" in done.output
-    assert "say --fps" in done.output  # FFmpeg's 25 is a guess
+    assert "say --fps" in done.output  # FFmpeg guesses 25 fps
     assert "geheim" not in done.output

@@ -1,4 +1,4 @@
-"""The evaluation: which figure stands where, and in which order a session sees the frames."""
+"""Tests the evaluation: the structure of its report and the order in which a session gets the frames."""
 
 import json
 
@@ -17,7 +17,7 @@ SHAPE = (16, 24)
 
 
 class Recorder:
-    """Segments by a rule, and writes down what it was asked in which order."""
+    """Segments by a given function and logs its calls in order."""
 
     def __init__(self, *classes, answer):
         self.classes, self.answer, self.calls = classes, answer, []
@@ -70,7 +70,7 @@ def test_a_subject_is_one_stream_in_time_order_and_forgotten_before_the_next(fol
 def test_a_session_remembers_a_subject_and_not_the_one_before(folder, tiny):
     path, add = folder
     for stem, value in [("scan00_frame00001", 255), ("scan00_frame00002", 90), ("scan01_frame00001", 90)]:
-        add(stem, picture(value), picture(255))  # 90 is too dark for the network to see without a memory
+        add(stem, picture(value), picture(255))  # the network detects 90 only with recurrent state
     network = load_engine(tiny)
     report = evaluate(Session(network), path, model="tiny").to_json()
     network.close()
@@ -81,8 +81,8 @@ def test_a_session_remembers_a_subject_and_not_the_one_before(folder, tiny):
 
 def test_figures_stand_where_the_readers_of_the_json_look_for_them(folder):
     path, add = folder
-    add("a", picture(200), picture(255))  # found whole
-    add("b", picture(200, (2, 3, 4, 6)), picture(255))  # found by half: dice 2/3
+    add("a", picture(200), picture(255))  # found completely
+    add("b", picture(200, (2, 3, 4, 6)), picture(255))  # half of it found: Dice 2/3
     report = json.loads(json.dumps(evaluate(Recorder("lumen", answer=threshold), path, model="m").to_json()))
     lumen = report["classes"]["lumen"]
     assert lumen["dice"] == pytest.approx({"mean": 5 / 6, "median": 5 / 6, "p5": 2 / 3 + 0.05 / 3, "std": 1 / 6, "n": 2})
@@ -171,7 +171,7 @@ def test_a_head_s_circumference_is_compared_with_the_expert_s(folder):
     path, add = folder
     for stem in ("001_HC", "002_HC", "003_HC"):
         add(stem, _head(), _head())
-    circle = 2 * np.pi * np.sqrt((50**2 + 40**2) / 2) * 0.1  # near enough: within 1 % of the ellipse's
+    circle = 2 * np.pi * np.sqrt((50**2 + 40**2) / 2) * 0.1  # within 1 % of the ellipse's circumference
     rows = [("001_HC", circle), ("002_HC", circle + 3), ("003_HC", circle - 1)]
     csv = "name,pixel_size_mm,head_circumference_mm\n" + "".join(f"{name},0.1,{mm}\n" for name, mm in rows)
     (path / "measurements.csv").write_text(csv)

@@ -1,4 +1,4 @@
-"""The gate lets through what segments alike, and refuses by name and figure what does not."""
+"""Tests that the gate accepts engines of equal accuracy and refuses others with the reason."""
 
 import json
 
@@ -17,7 +17,7 @@ from rtseg.session.session import Session
 
 
 class Altered:
-    """An engine whose every answer is changed by a function of its logits and of how many came before."""
+    """Wraps an engine and alters its logits by a function of the logits and the number of the step."""
 
     def __init__(self, engine, change):
         self._engine, self._change, self.steps = engine, change, 0
@@ -32,7 +32,7 @@ class Altered:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two scans of a bright square that moves, with an exact mask, beside a lesser one that is not the lumen."""
+    """Write two scans of a moving bright square with an exact mask, beside a smaller one that is not the lumen."""
     path = tmp_path_factory.mktemp("data")
     for kind in ("images", "masks"):
         (path / kind).mkdir()
@@ -106,7 +106,7 @@ def test_a_reference_that_is_not_finite_proves_nothing(fp32, folder):
 
 def test_a_memory_that_drifts_late_is_refused(fp32, folder):
     report = judged(fp32, folder, lambda logits, steps: logits - max(0, steps - 150) / 300)
-    assert report.classes[0].loss == 0  # on the images themselves it looked as good
+    assert report.classes[0].loss == 0  # no loss on the images themselves
     assert report.loops[0] == 1 > report.loops[-1]
     with pytest.raises(GateRefusal, match=rf"its memory drifts: the agreement falls by {report.drift:.4f}"):
         report.check()
@@ -128,7 +128,7 @@ def test_the_clip_goes_forwards_and_backwards_with_no_reset(fp32, folder):
             return super().infer(x, state)
 
     gate(fp32, Watched(fp32, lambda logits, _: logits), open_dataset(folder), model="fast.onnx")
-    assert [place for place, state in enumerate(states) if not state] == [0, 3]  # the first frame of each scan, never later
+    assert [place for place, state in enumerate(states) if not state] == [0, 3]  # only at the first frame of each scan
     scan, endured = seen[3:8], seen[8:]
     order = [next(place for place, image in enumerate(scan) if np.array_equal(image, x)) for x in endured]
     assert order[:17] == [0, 1, 2, 3, 4, 3, 2, 1] * 2 + [0]
@@ -158,7 +158,7 @@ def test_a_class_that_no_image_holds_is_not_let_through_unseen(folder, tmp_path)
 
 
 def three_logits(path):
-    """Background, bright, and a third class that is never the largest."""
+    """Write a network with logits of the background, a bright class, and a third class that is never the largest."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 

@@ -1,4 +1,4 @@
-"""The measures: by hand, against every pair of border pixels, and against MONAI."""
+"""Tests the metrics against hand-computed values, all pairs of border pixels, and MONAI."""
 
 import math
 
@@ -18,7 +18,7 @@ def rectangle(top, left, height, width, shape=(20, 30)):
 
 
 def irregular(seed, shape=(41, 57)):
-    """Blobs with holes, islands and pixels on the image's edge."""
+    """Return a mask of blobs with holes, islands and pixels on the image's edge."""
     noise = np.random.default_rng(seed).normal(size=shape)
     for _ in range(2 + seed % 3):
         noise += np.roll(noise, 1, 0) + np.roll(noise, 1, 1)
@@ -76,7 +76,7 @@ def test_distances_are_those_of_every_pair_of_border_pixels(truth, predicted, sp
     np.testing.assert_allclose(back, between.min(0))
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning:monai.*")  # of MONAI about itself
+@pytest.mark.filterwarnings("ignore::FutureWarning:monai.*")  # raised within MONAI
 @pytest.mark.parametrize(("truth", "predicted"), PAIRS)
 def test_agrees_with_monai(truth, predicted):
     torch = pytest.importorskip("torch")

@@ -1,4 +1,4 @@
-"""The measures of video, on masks whose figures can be told by hand."""
+"""Tests the temporal metrics on masks with hand-computed values."""
 
 import math
 
@@ -42,20 +42,20 @@ def test_a_mask_that_stands_is_steady():
     found = steadiness(Motion(STILL), [_square(20)] * 8, [_square(20)] * 8)
     assert (found.flicker, found.temporal_iou, found.area_jitter) == (0, 1, 0)
     assert (found.centroid_jerk_px, found.dtssd) == (0, 0)
-    assert math.isnan(found.lag_frames)  # a truth that stands does not tell
+    assert math.isnan(found.lag_frames)  # the ground truth does not move
 
 
 def test_flicker_counts_what_flips_back():
     masks = [_square(20)] * 8
-    masks[3] = _square(20) & ~_square(20, side=5)  # 25 of 100 pixels go, and come back
+    masks[3] = _square(20) & ~_square(20, side=5)  # 25 of 100 pixels vanish and return
     assert flicker(Motion(STILL), masks) == pytest.approx(25 / (5 * 100 + 75))
 
 
 def test_flicker_leaves_out_where_the_picture_changes():
     masks, images = [_square(20)] * 8, [image.copy() for image in STILL]
     masks[3] = _square(20) & ~_square(20, side=5)
-    images[3][:] = 255  # there is nothing in it that the flow could match
-    assert flicker(Motion(images), masks) < 0.01  # and 0.04 where the picture stands
+    images[3][:] = 255  # without texture for optical flow
+    assert flicker(Motion(images), masks) < 0.01  # 0.04 with an unchanged picture
 
 
 def test_blinking_is_all_flicker():

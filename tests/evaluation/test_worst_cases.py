@@ -1,4 +1,4 @@
-"""The sheet of the worst pictures: the right ones, in the right order, with both outlines."""
+"""Tests the contact sheet of the worst images: selection, order and both outlines."""
 
 import math
 
@@ -13,7 +13,7 @@ from rtseg.frame import Segmentation
 
 
 class Bright:
-    """Takes what is brighter than 128 for lumen."""
+    """Labels pixels brighter than 128 as lumen."""
 
     classes = ("lumen",)
 
@@ -26,7 +26,7 @@ class Bright:
 
 @pytest.fixture
 def data(tmp_path):
-    """Three pictures of a bright square; the truth is the square, a part of it, and nothing where nothing is bright."""
+    """Write three pictures of a square; the ground truth is the square, a part of it, and nothing for a dark one."""
     for kind in ("images", "masks"):
         (tmp_path / kind).mkdir()
     for name, side, shown in (("good", 60, 200), ("poor", 20, 200), ("empty", 0, 50)):
@@ -55,7 +55,7 @@ def test_the_sheet_shows_both_outlines(data):
     poor, good = picture[:, :320], picture[:, 320:]
     assert np.all(poor[60, 80:110] == TRUTH, axis=-1).sum() < 5 < np.all(poor == TRUTH, axis=-1).sum()
     assert np.all(poor == FOUND, axis=-1).sum() > 200
-    assert not np.all(good == TRUTH, axis=-1).any()  # drawn over by what was found
+    assert not np.all(good == TRUTH, axis=-1).any()  # the prediction's outline covers it
     decoded = cv2.imdecode(np.frombuffer(png(picture), np.uint8), cv2.IMREAD_COLOR)
     np.testing.assert_array_equal(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), picture)
 

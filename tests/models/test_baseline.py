@@ -1,4 +1,4 @@
-"""The baseline: MONAI's net, trained, exported and run as our own are."""
+"""Tests that MONAI's U-Net is trained, exported and run like the project's networks."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""The cells against their equations, evaluated by hand."""
+"""Tests the recurrent cells against a direct evaluation of their equations."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def sigma(x):
 
 
 def convolve(weight, x):
-    """`weight` (O, I, 3, 3) over x (I, H, W), zeros around: the sum that the field writes as W * x."""
+    """Return the zero-padded cross-correlation W * x of `weight` (O, I, 3, 3) with x (I, H, W)."""
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
     height, width = x.shape[1:]
     shifted = [

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0's encoder, and what ImageNet taught it."""
+"""Tests EfficientNet-Lite0's encoder and its ImageNet weights."""
 
 import importlib
 import sys
@@ -22,7 +22,7 @@ def taught():
 
 
 def scene(side):
-    """A picture whose spectrum falls as that of photographs does, normalised: (1, 1, side, side)."""
+    """Return a normalized random picture with the spectrum of photographs, (1, 1, side, side)."""
     rng = np.random.default_rng(0)
     frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     wave = np.fft.rfft2(rng.standard_normal((side, side))) / np.maximum(frequency, 1 / side)
@@ -32,7 +32,7 @@ def scene(side):
 
 @torch.no_grad()
 def surprise(encoder):
-    """How far the spread before a BatchNorm is from what ImageNet's pictures had: a factor, the mean of all layers."""
+    """Return the mean factor by which the spread before each BatchNorm differs from its ImageNet statistics."""
     spreads, x = [], scene(128)
     norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
     hooks = [norm.register_forward_pre_hook(lambda norm, inputs: spreads.append(inputs[0].var((0, 2, 3)))) for norm in norms]
@@ -40,7 +40,7 @@ def surprise(encoder):
         x = level(x)
     for hook in hooks:
         hook.remove()
-    floor = 1e-3  # some channels are silent in both
+    floor = 1e-3  # some channels are nearly constant in both
     ratios = [(spread + floor) / (norm.running_var + floor) for spread, norm in zip(spreads, norms, strict=True)]
     return 2 ** float(torch.stack([ratio.log2().median().abs() for ratio in ratios]).mean())
 
@@ -65,7 +65,7 @@ def test_all_of_it_comes_from_imagenet(taught):
 
 
 def test_the_weights_meet_what_they_were_trained_on(taught):
-    """A wrong stride, order or addition would load as well, and nothing after it would be what the weights expect."""
+    """Check the statistics, because a wrong stride, order or addition would load without an error."""
     assert surprise(taught) < 2
 
 

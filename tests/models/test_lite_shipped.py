@@ -1,4 +1,4 @@
-"""The shipped nerve-vessel models: their files are of their config, and they see the vessel of a data set they never met."""
+"""Tests that the shipped nerve-vessel models match their config and segment the vessel of an unseen dataset."""
 
 from contextlib import closing
 from itertools import islice
@@ -21,7 +21,7 @@ def engine(request):
 
 @pytest.fixture(scope="module")
 def carotid():
-    """The first frames of the shipped clip, and the lumen that the model of the carotid sees there."""
+    """Return the first frames of the shipped clip and the lumen that the carotid model finds there."""
     engine = load_engine("carotid", threads=1)
     session = Session(engine)
     with closing(open_source("clip:carotid")) as source:

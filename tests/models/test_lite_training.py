@@ -1,4 +1,4 @@
-"""How a training begins with ImageNet's weights, how fast which part of it learns, and the file that comes of it."""
+"""Tests trainings from ImageNet weights: initial weights, learning rates of the parts, and the exported file."""
 
 import onnx
 import pytest

@@ -1,4 +1,4 @@
-"""A network that looks twice: its answer turns with the picture, and both views remember."""
+"""Tests test-time flipping: the output flips with the picture, and both views have their own states."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def frames(n):
 
 
 def played(network, clip):
-    """The logits of each frame, the memory carried on."""
+    """Return the logits of each frame, with the states carried over."""
     states, answers = network.initial_states(1, SIZE), []
     for frame in clip:
         logits, *states = network(frame, *states)

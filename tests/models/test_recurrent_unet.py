@@ -1,4 +1,4 @@
-"""The network as a stream and as a clip, its memory, and its gradients."""
+"""Tests the recurrent U-Net: streams against clips, its states, and its gradients."""
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def test_shapes_and_size(size, cell):
     assert logits.shape == (2, 3, 16, 24)
     assert len(states) == CELLS[cell].n_states
     assert {tuple(state.shape) for state in states} == {(2, WIDTHS[size][2], 2, 3)}
-    assert sum(value.numel() for value in network.parameters()) < 2e6  # below 8 MB as a file
+    assert sum(value.numel() for value in network.parameters()) < 2e6  # a file below 8 MB
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -71,7 +71,7 @@ def test_the_first_frame_is_told_by_the_last(network):
 
 
 def test_the_head_sees_features_of_both_signs(network):
-    """Where they could only be 0 or more, training ended with every logit of a class pinned to the bias."""
+    """Check the signs: with non-negative features only, training may reduce a class's logits to the bias."""
     seen = []
     network.head.register_forward_hook(lambda _module, inputs, _output: seen.append(inputs[0]))
     network.train().clip(frames(2))

@@ -1,4 +1,4 @@
-"""A tiny dataset that looks a little like vessels."""
+"""Provides a tiny dataset with vessel-like pictures."""
 
 import cv2
 import numpy as np
@@ -16,7 +16,7 @@ def _vessel(subject, place):
 
 @pytest.fixture
 def dataset_folder(tmp_path):
-    """Two subjects of three frames each."""
+    """Write two subjects of three frames each."""
     folder = tmp_path / "data"
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)

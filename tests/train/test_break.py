@@ -1,4 +1,4 @@
-"""Trainings that end before their end: what they leave is whole, and goes on."""
+"""Tests that interrupted trainings leave complete files and resume exactly."""
 
 import json
 import signal
@@ -15,7 +15,7 @@ from rtseg.train.run import Trainer
 
 @pytest.fixture
 def interruptible():
-    """The handlers that the command line has."""
+    """Install the signal handlers of the command line."""
 
     def interrupt(*_):
         raise KeyboardInterrupt
@@ -27,12 +27,12 @@ def interruptible():
 
 
 def _tell(kind):
-    """What Python does when a signal comes; a real one in a test's process may meet what is not ours."""
+    """Call the handler of a signal; a real signal could interrupt other code in the test process."""
     signal.getsignal(kind)(kind, None)
 
 
 def _interrupted(config, out, monkeypatch, kind):
-    """A training that is told to stop in the middle of its third step: weights moved, not yet counted."""
+    """Interrupt a training in its third step, after the weights changed and before the step is counted."""
     fold_in = Trainer._fold_in
 
     def stumble(trainer):

@@ -1,4 +1,4 @@
-"""Checkpoints that cannot be read, lack something, or cannot be written."""
+"""Tests checkpoints that are unreadable, incomplete or not writable."""
 
 import errno
 import os
@@ -18,7 +18,7 @@ CONFIG = from_values(VALUES, "here")
 
 @pytest.fixture(scope="module")
 def values(tmp_path_factory):
-    """What a training writes after a step."""
+    """Return the checkpoint values of a training after a step."""
     trainer = Trainer(CONFIG, 10)
     for value in trainer.network.parameters():
         value.grad = torch.zeros_like(value)
@@ -56,7 +56,7 @@ def test_what_lacks_a_part_does_not_go_on(tmp_path, values, lacking):
 
 
 def _bent(values):
-    """The optimiser's memory of other weights."""
+    """Return an optimizer state of other weights."""
     moments = {place: {**state, "exp_avg": torch.zeros(3, 5)} for place, state in values["optimiser"]["state"].items()}
     return {"optimiser": {**values["optimiser"], "state": moments}}
 

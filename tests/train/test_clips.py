@@ -1,4 +1,4 @@
-"""Clips: exact masks, smooth motion, the same for the same seed, and a first frame that is whole."""
+"""Tests training clips: exact masks, smooth motion, reproducibility, and an intact first frame."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def test_image_and_truth_move_as_one():
     motion = Motion(SIZE, ASIS, np.random.default_rng(3), drift=1.5, elastic=2.0)
     for time in (0.0, 7.0, 19.0):
         image, truth = render(disc(), motion, time, Pulse((32.0, 28.0), 12.0, 0.2, 0.05, 0.3))
-        seen = image[4:-4, 4:-4]  # what comes from beyond the still is black
+        seen = image[4:-4, 4:-4]  # outside of the still is black
         assert np.mean((seen < 100) != (truth[0, 4:-4, 4:-4] > 0.5)) < 0.002
 
 
@@ -50,7 +50,7 @@ def test_a_pulse_widens_the_vessel_and_leaves_the_rest():
     widths = [render(disc(), motion, time, pulse)[1].sum() for time in range(21)]
     assert widths[0] == pytest.approx(disc().truth.sum() / 255, rel=1e-3)
     assert max(widths) > 1.15 * widths[0]
-    assert widths[20] == pytest.approx(widths[0], rel=1e-3)  # a beat later
+    assert widths[20] == pytest.approx(widths[0], rel=1e-3)  # one beat later
     x, _ = motion.maps(5.0, pulse)
     assert abs(x[60, 60] - 60) < 0.2 < 1 < abs(x[28, 44] - 44)
 
@@ -96,7 +96,7 @@ def test_sparse_clips_follow_the_scan_in_order(dataset_folder):
     orders = [
         tuple(int(one.truth[0].any(0).argmax()) for one in maker._subject(np.random.default_rng(seed), 3)) for seed in range(20)
     ]
-    assert all(list(order) == sorted(order) for order in orders)  # the discs of the dataset go to the right with time
+    assert all(list(order) == sorted(order) for order in orders)  # the dataset's discs move to the right over time
     assert any(len(set(order)) == 3 for order in orders)
 
 
@@ -122,7 +122,7 @@ def test_every_degradation_changes_the_frame_within_its_range():
         spoilt = degrade(picture, np.random.default_rng(seed), (32.0, 32.0))
         assert spoilt.dtype == np.float32
         assert 0 <= spoilt.min() < spoilt.max() <= 255
-        assert np.abs(spoilt - picture).mean() > 0.2  # grey levels
+        assert np.abs(spoilt - picture).mean() > 0.2  # gray levels
 
 
 def test_a_border_leaves_most_of_the_picture():

@@ -1,4 +1,4 @@
-"""Settings from TOML, and those that are refused."""
+"""Tests the reading of training configs from TOML, and the refusal of invalid ones."""
 
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def test_what_is_refused(tmp_path, text, message):
 
 
 def test_what_is_unusual_and_sound(tmp_path):
-    """A byte order mark, as some editors write it, no decay, no clipping, and the clock alone."""
+    """Accept a byte order mark, no weight decay, no gradient clipping, and a duration in minutes only."""
     path = tmp_path / "train.toml"
     path.write_text(
         LEAST + "[schedule]\nepochs = 0\nminutes = 1\nweight_decay = 0\nclip_gradient = inf\n", encoding="utf-8-sig"

@@ -1,4 +1,4 @@
-"""The shipped clip: what made it still makes such a one, and it is small and says what it is."""
+"""Tests that the shipped clip can be made again, is small, and has its description."""
 
 from itertools import pairwise
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Clips drawn ahead: reproducible, and nothing left behind."""
+"""Tests the prefetching of clips: reproducible batches, and no thread left."""
 
 import threading
 
@@ -10,7 +10,7 @@ from rtseg.train.loader import Loader
 
 
 class Maker:
-    """Clips that hold one random number, the third one broken on request."""
+    """Draws clips of one random number; optionally, the third draw fails."""
 
     def __init__(self, broken=False):
         self.drawn, self.broken = 0, broken

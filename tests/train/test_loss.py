@@ -1,4 +1,4 @@
-"""The loss falls where it should."""
+"""Tests that the loss ranks predictions correctly."""
 
 import pytest
 import torch
@@ -46,7 +46,7 @@ def test_a_false_alarm_where_there_is_nothing_costs_and_silence_does_not():
 def test_an_error_on_the_border_counts_more():
     target = truth(length=1)
     border, inside = logits(target, 4).clone(), logits(target, 4).clone()
-    border[..., 4, 4:10] *= -1  # rows of the square's edge, and of its middle
+    border[..., 4, 4:10] *= -1  # rows of the square's edge and of its center
     inside[..., 7, 4:10] *= -1
     plain, weighted = LossConfig(0, 1, 0, 0), LossConfig(0, 1, 4, 0)
     rise = [segmentation_loss(one, target, weighted) / segmentation_loss(one, target, plain) for one in (border, inside)]

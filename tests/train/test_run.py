@@ -1,4 +1,4 @@
-"""Trainings of seconds: they learn, they are the same for the same seed, they go on after a break."""
+"""Tests trainings of seconds: they learn, are reproducible, and resume exactly."""
 
 import json
 
@@ -26,7 +26,7 @@ def test_a_training_leaves_its_files_and_a_network_that_says_what_it_is(config, 
 
 
 def test_a_held_out_picture_that_is_trained_on_too_is_told(config, dataset_folder, tmp_path, caplog):
-    """As where somebody cut a patient's frames into two subjects."""
+    """Check a patient whose frames were split into two subjects."""
     pixels = np.random.default_rng(1).integers(0, 255, (20, 24), np.uint8)
     for name in ("scan00_frame00009", "scan01_frame00009"):
         assert cv2.imwrite(str(dataset_folder / "images" / f"{name}.png"), cv2.resize(pixels, (240, 200)))

@@ -1,4 +1,4 @@
-"""The shipped model is what its config says, and finds a vessel where the shipped clip has one."""
+"""Tests that the shipped model matches its config and finds the vessel in the shipped clip."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""How fast the kernels are: each beside the best other way to the same result, turn by turn, and against a memory copy."""
+"""Times each kernel alternately with the best alternative implementation and with a memory copy."""
 
 from rtseg.bench.kernels.cases import contests
 from rtseg.bench.kernels.paired_timing import Contest, alternate

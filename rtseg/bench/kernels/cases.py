@@ -1,4 +1,4 @@
-"""Everybody's calls for a picture."""
+"""Pairs each kernel with an alternative implementation on the same picture."""
 
 from collections.abc import Iterator
 
@@ -11,11 +11,11 @@ from rtseg.bench.kernels.versus_opencv import against_chains
 from rtseg.frame import Labels
 from rtseg.kernels.runtime import cases
 
-LARGEST_IN_NUMPY = 720 * 1280  # pixels: beyond it the definitions take many seconds a call and say nothing new
+LARGEST_IN_NUMPY = 720 * 1280  # pixels: on larger pictures the NumPy definitions take many seconds a call
 
 
 def contests(shape: tuple[int, int]) -> Iterator[Contest]:
-    """Everybody's calls for a picture of (H, W)."""
+    """Yield the comparisons of all kernels on a picture of (H, W)."""
     grey = cases.speckle(shape)
     rgb = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     labels = _labels(shape)
@@ -26,7 +26,7 @@ def contests(shape: tuple[int, int]) -> Iterator[Contest]:
 
 
 def _labels(shape: tuple[int, int]) -> Labels:
-    """Two organs, one inside the other, about an eighth of the picture."""
+    """Return labels (H, W) uint8 of two nested ellipses that cover about an eighth of the picture."""
     axes = (shape[1] // 5, shape[0] // 5)
     organ = cv2.ellipse(np.zeros(shape, np.uint8), (shape[1] // 2, shape[0] // 2), axes, 0, 0, 360, 1, -1)
     inner = (axes[0] // 2, axes[1] // 2)

@@ -1,4 +1,4 @@
-"""The filters, beside OpenCV's where it has them, else beside their definition in NumPy."""
+"""Compares the filters with OpenCV's, or with their definitions in NumPy where OpenCV has none."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,6 +12,7 @@ from rtseg.frame import Image
 
 
 def against_opencv(grey: Image) -> Iterator[Contest]:
+    """Yield the comparisons of filters with their OpenCV counterparts on a gray picture (H, W) uint8."""
     out, traffic = np.empty_like(grey), 2 * grey.nbytes
     square, equalise = np.ones((5, 5), np.uint8), cv2.createCLAHE(2.0, (8, 8))
     pairs: list[tuple[str, str, Call, Call]] = [
@@ -52,7 +53,7 @@ def _lee_with_opencv(grey: Image, size: int = 7, noise: float = 0.15) -> Image:
 
 
 def against_numpy(grey: Image) -> Iterator[Contest]:
-    """Filters that OpenCV does not have: beside their definition in NumPy."""
+    """Yield the comparisons of filters that OpenCV lacks with their NumPy definitions, on a gray picture (H, W) uint8."""
     out = np.empty_like(grey)
     for made in (kernels.kuan, kernels.frost, kernels.srad, kernels.perona_malik):
         yield Contest(made.name, "NumPy", partial(made, grey, out=out), partial(made.truth, grey), 2 * grey.nbytes)

@@ -1,4 +1,4 @@
-"""Turns: our call and another one for the same work, timed alternately."""
+"""Times two calls for the same work alternately, so that other load on the machine affects both."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,29 +14,29 @@ Call = Callable[[], object]
 Clock = Callable[[], int]
 Times = Sequence[int]  # nanoseconds
 
-BUDGET_NS = 400_000_000  # of one contest
-TURNS = (3, 201)  # at the least and at the most
+BUDGET_NS = 400_000_000  # of one comparison
+TURNS = (3, 201)  # minimum and maximum number of turns
 
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """Our call and another one for the same work, and the bytes that it must read and write."""
+    """Holds a call of a kernel and an alternative call for the same work."""
 
-    kernel: str
-    theirs: str
+    kernel: str  # name of the kernel
+    theirs: str  # description of the alternative
     our_call: Call
     their_call: Call
-    traffic: int
+    traffic: int  # bytes that the work must read and write
 
 
 def alternate(contest: Contest) -> tuple[float, float]:
-    """The medians in nanoseconds of our call and theirs, which take turns."""
+    """Return the median nanoseconds of our call and of theirs, timed alternately."""
     ours, theirs = take_turns(contest)
     return middle(ours), middle(theirs)
 
 
 def take_turns(contest: Contest, clock: Clock = perf_counter_ns) -> tuple[Times, Times]:
-    """The nanoseconds of our calls and theirs, which take turns; the first calls of each do not count."""
+    """Time our call and theirs alternately and return the nanoseconds of each; the first two calls of each do not count."""
     once = _time(contest.our_call, clock) + _time(contest.their_call, clock)
     once = _time(contest.our_call, clock) + _time(contest.their_call, clock)
     turns = min(max(BUDGET_NS // max(once, 1), TURNS[0]), TURNS[1])
@@ -45,7 +45,10 @@ def take_turns(contest: Contest, clock: Clock = perf_counter_ns) -> tuple[Times,
 
 
 def least_on_one_core(contest: Contest) -> tuple[int, int]:
-    """The least processor time of our call and theirs, in nanoseconds, each on one core: what other jobs spoil least."""
+    """Return the minimum CPU time of our call and of theirs, in nanoseconds, each on one core.
+
+    Of all measures, this one is least affected by other load on the machine.
+    """
     with _one_core():
         ours, theirs = take_turns(contest, thread_time_ns)
     return min(ours), min(theirs)

@@ -1,4 +1,4 @@
-"""What a contest on a picture of some size says."""
+"""Times the kernels on pictures of several sizes and reports a row for each."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,37 +17,33 @@ QUICK_SIZES = ((256, 256),)
 
 @dataclass(frozen=True, slots=True)
 class KernelRow:
-    """One kernel on one size of picture, beside somebody else's way.
+    """Holds the results of one kernel on one size of picture, beside an alternative implementation."""
 
-    ours_ms, theirs_ms: medians over turns that alternate. ratio: theirs by ours, above 1 where ours is faster.
-    gigabytes_per_s: what must be read and written, once, by our time. copies: our time in plain copies of an RGB frame of
-    this size, in turns with such copies; of_copy: the bytes a second, as a share of what a copy reaches there.
-    best_ratio, best_copies: the same of the fastest turns.
-    core_ratio, core_copies: the same of the least processor time, each side on one core, which a busy machine spoils least.
-    """
-
-    kernel: str
-    height: int
-    width: int
-    theirs: str
-    ours_ms: float
-    theirs_ms: float
-    ratio: float
-    gigabytes_per_s: float
-    of_copy: float
-    copies: float
-    best_ratio: float
-    best_copies: float
-    core_ratio: float
-    core_copies: float
+    kernel: str  # name of the kernel
+    height: int  # of the picture, in pixels
+    width: int  # of the picture, in pixels
+    theirs: str  # description of the alternative
+    ours_ms: float  # median over alternating turns
+    theirs_ms: float  # median over alternating turns
+    ratio: float  # theirs over ours; above 1 where ours is faster
+    gigabytes_per_s: float  # bytes that must be read and written once, over our time
+    of_copy: float  # our bytes a second as a share of those of a plain copy
+    copies: float  # our time over that of a plain copy of an RGB frame of this size, timed alternately
+    best_ratio: float  # `ratio` of the fastest turns
+    best_copies: float  # `copies` of the fastest turns
+    core_ratio: float  # `ratio` of the minimum CPU times on one core, least affected by other load
+    core_copies: float  # `copies` of the minimum CPU times on one core
 
     def to_json(self) -> dict[str, Any]:
-        """The row as plain values."""
+        """Return the row as plain values, rounded to four decimals."""
         return {name: round(value, 4) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
 
 def measure_kernels(sizes: Sequence[tuple[int, int]] = SIZES, only: Sequence[str] = ()) -> list[KernelRow]:
-    """Time the kernels on pictures of these sizes, (H, W), all of them or `only` the named ones; this takes minutes."""
+    """Time the kernels on pictures of these sizes, (H, W); this takes minutes.
+
+    only: names of the kernels to time; empty: all.
+    """
     rows = []
     for shape in sizes:
         copy = partial(np.copyto, np.ones((*shape, 3), np.uint8), np.ones((*shape, 3), np.uint8))
@@ -59,7 +55,7 @@ def measure_kernels(sizes: Sequence[tuple[int, int]] = SIZES, only: Sequence[str
 
 def _row(contest: Contest, shape: tuple[int, int], copy: Call) -> KernelRow:
     our_turns, their_turns = take_turns(contest)
-    beside_copy = replace(contest, their_call=copy)  # turns of their own: a copy takes the caches from who comes next
+    beside_copy = replace(contest, their_call=copy)  # timed separately, because a copy evicts the caches of the next call
     our_others, copy_turns = take_turns(beside_copy)
     ours, theirs, copies = middle(our_turns), middle(their_turns), middle(our_others) / middle(copy_turns)
     reached = contest.traffic / ours  # bytes a nanosecond are gigabytes a second

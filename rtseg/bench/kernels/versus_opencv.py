@@ -1,4 +1,4 @@
-"""The kernels around the network, beside the chains of OpenCV calls that they replace."""
+"""Compares the kernels around the network with the chains of OpenCV calls that they replace."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -12,13 +12,16 @@ from rtseg.bench.kernels.paired_timing import Contest
 from rtseg.frame import Image, Labels
 
 NETWORK = (256, 256)  # (H, W) of a network's input
-MEAN, STD = 50.0, 40.0  # grey levels
-SECTOR = 0.9  # of the picture's height and width: a crop as of a sector
+MEAN, STD = 50.0, 40.0  # gray levels
+SECTOR = 0.9  # height and width of a sector crop, as a share of the picture's
 PALETTE = np.array([(230, 60, 60), (60, 200, 90)], np.uint8)
 
 
 def against_chains(grey: Image, rgb: Image, labels: Labels) -> Iterator[Contest]:
-    """Before the network and after it."""
+    """Yield the comparisons of preprocessing, postprocessing and overlay on one picture.
+
+    grey: (H, W) uint8. rgb: (H, W, 3) uint8. labels: (H, W) uint8.
+    """
     shape = (grey.shape[0], grey.shape[1])
     whole = kernels.letterbox((0, 0, *shape), NETWORK)
     yield from _before_the_network(grey, rgb, whole)
@@ -65,7 +68,7 @@ def _after_the_network(rgb: Image, labels: Labels, fit: kernels.Fit) -> Iterator
 
 
 def _logits(labels: Labels, fit: kernels.Fit) -> npt.NDArray[np.float32]:
-    """Logits (1, 3, h, w) as a sure network would give them for these labels."""
+    """Return logits (1, 3, h, w) float32 of a confident network for these labels."""
     top, left, height, width = fit.inner
     inner = cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST)
     small = np.pad(inner, [(top, fit.size[0] - top - height), (left, fit.size[1] - left - width)])

@@ -1,4 +1,4 @@
-"""How fast, and how steadily so: `rtseg bench`."""
+"""Measures the latency of the whole pipeline, its distribution and its stability over time: `rtseg bench`."""
 
 from rtseg.bench.line.accuracy import accuracy
 from rtseg.bench.line.compare import TOLERANCE, Verdict, compare

@@ -1,4 +1,4 @@
-"""Accuracy and steadiness beside speed: the same engine on data with truth and on the measured source, and against FP32."""
+"""Measures accuracy and temporal stability beside speed, for the benchmarked engine and for its FP32 form."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -20,8 +20,8 @@ from rtseg.session.session import Session
 from rtseg.session.stabilizer import STEADY, TemporalOptions
 from rtseg.sources import open_source
 
-FRAMES = 100  # of the source, whose optical flow is slow to find
-SIDE = 256  # pixels of the longer side, on which steadiness is measured
+FRAMES = 100  # first frames of the source; their optical flow is slow to compute
+SIDE = 256  # pixels of the longer side at which temporal stability is measured
 
 Progress = Callable[[str], None]
 
@@ -34,9 +34,11 @@ def accuracy(
     progress: Progress,
     temporal: TemporalOptions | None = STEADY,
 ) -> dict[str, Any]:
-    """Of `engine`, and of `fp32` where the one is not the other: overlap on `data`, steadiness on the source's first frames.
+    """Measure overlap with the ground truth of `data` and temporal stability on the source's first frames.
 
-    temporal: how the source's masks are steadied; those of `data`, whose frames lie far apart, are not.
+    fp32: the FP32 form of `engine`, measured too and compared by Dice; None if `engine` is FP32 itself.
+    temporal: how the source's masks are stabilized. The masks of `data` are not, because its frames lie far apart.
+    Returns tables as plain values, by title. Raises DatasetError, SourceError, EngineError.
     """
     ways = {"this engine": engine} | ({"its FP32 form": fp32} if fp32 else {})
     report: dict[str, Any] = {}

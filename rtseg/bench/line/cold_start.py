@@ -1,4 +1,4 @@
-"""A cold start: how long a fresh process takes from nothing to its first mask."""
+"""Times a cold start: a fresh process, from its first import to its first mask."""
 
 import json
 import subprocess
@@ -22,7 +22,10 @@ _CHILD = (
 
 
 def cold_start(model: str, engine: str, threads: int, shape: tuple[int, ...]) -> dict[str, float]:
-    """Milliseconds of each step, and of the whole process; shape: of the first frame. Raises EngineError."""
+    """Return the milliseconds of each step of a fresh process, and of the whole process.
+
+    shape: (H, W) or (H, W, 3) of the first frame. Raises EngineError if the process fails or exceeds 30 minutes.
+    """
     code = _CHILD.format(arguments=json.dumps([model, engine, threads, shape]))
     started_ns = perf_counter_ns()
     try:
@@ -36,7 +39,10 @@ def cold_start(model: str, engine: str, threads: int, shape: tuple[int, ...]) ->
 
 
 def child(began_ns: int, arguments: str) -> None:
-    """What runs in the fresh process, which began with its imports at `began_ns`: prints its figures as JSON."""
+    """Run a cold start in the fresh process and print the milliseconds of its steps as JSON.
+
+    began_ns: the time before the first import. arguments: JSON of [model, engine, threads, shape].
+    """
     imported_ns = perf_counter_ns()
     model, engine, threads, shape = json.loads(arguments)
     with closing(load_engine(model, engine, threads=threads)) as network:
@@ -50,6 +56,9 @@ def child(began_ns: int, arguments: str) -> None:
 
 
 def _milliseconds(steps_ns: tuple[int, ...]) -> dict[str, Any]:
-    """import: of rtseg. engine: built, or read from a cache, and loaded. warm_up: kernels and the first inference."""
+    """Return the milliseconds between successive times, by step.
+
+    import: imports of rtseg. engine: built, or read from the cache, and loaded. warm_up: kernels and first inference.
+    """
     names = ("import", "engine", "warm_up", "first_frame")
     return {name: round((end - start) / 1e6, 1) for name, start, end in zip(names, steps_ns, steps_ns[1:], strict=False)}

@@ -1,7 +1,8 @@
-"""Two reports of the same thing: is the second one slower? Ratios with bootstrap confidence intervals, and a verdict a stage.
+"""Compares two reports stage by stage: ratios with bootstrap confidence intervals, and a verdict each.
 
-Frames that follow one another share their machine's mood, so blocks of them are drawn and not single ones: the moving-block
-bootstrap, H. R. Kuensch, "The jackknife and the bootstrap for general stationary observations", Annals of Statistics 1989.
+Latencies of neighboring frames are correlated, so that blocks of frames are resampled instead of single frames. This is the
+moving-block bootstrap: H. R. Kuensch, "The jackknife and the bootstrap for general stationary observations", Annals of
+Statistics 1989.
 """
 
 import math
@@ -15,15 +16,15 @@ import numpy.typing as npt
 from rtseg.bench.line.report import RUNS
 from rtseg.errors import ReportError
 
-DRAWS = 1000
-LEAST_FRAMES = 50  # with fewer, an interval says nothing
+DRAWS = 1000  # bootstrap resamples
+LEAST_FRAMES = 50  # with fewer samples, the confidence interval is meaningless
 CONFIDENCE = 0.95
 PERCENTS = (50.0, 99.0)
-TOLERANCE = 0.05  # a change that is surely smaller is none
+TOLERANCE = 0.05  # relative change below which two stages count as equal
 
-Times = npt.NDArray[np.float64]
+Times = npt.NDArray[np.float64]  # milliseconds
 
-ALIKE = {  # what both reports must share: its name, and where it stands
+ALIKE = {  # conditions that both reports must share, each with its path in the report
     "quick": ("quick",),
     "source": ("source",),
     "stream": ("stream",),
@@ -43,26 +44,24 @@ ALIKE = {  # what both reports must share: its name, and where it stands
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One percentile of one stage: the second report's time over the first's, with its confidence interval, and in a word.
+    """Holds the comparison of one percentile of one stage of two reports."""
 
-    "slower" and "faster" where the whole interval lies beyond the tolerance, "same" where it lies within, else "unsure".
-    """
-
-    run: str
-    stage: str
-    percent: float
-    ratio: float
-    low: float
-    high: float
-    verdict: str
+    run: str  # key of the run, e.g. "paced"
+    stage: str  # name of the stage, e.g. "infer"
+    percent: float  # percentile of the stage's times, e.g. 99.0
+    ratio: float  # the second report's time over the first's
+    low: float  # lower bound of the ratio's confidence interval
+    high: float  # upper bound of it
+    verdict: str  # "slower" or "faster" if the interval lies beyond the tolerance, "same" if it lies within, else "unsure"
 
 
 def compare(
     first: Mapping[str, Any], second: Mapping[str, Any], *, across: Sequence[str] = (), tolerance: float = TOLERANCE
 ) -> list[Verdict]:
-    """Each stage of each run that both reports have.
+    """Compare each stage of each run that both reports contain.
 
-    across: what may differ, by its name in ALIKE. tolerance: a share. Raises ReportError where anything else differs.
+    across: conditions that may differ, by their names in `MUST_MATCH`. tolerance: relative change that counts as none.
+    Raises ReportError if another condition differs or no stage has enough frames.
     """
     _check_alike(first, second, across)
     found = [
@@ -126,7 +125,10 @@ def _word(low: float, high: float, tolerance: float) -> str:
 
 
 def _drawn(times: Times, percent: float, seed: int) -> Times:
-    """The percentile of each of DRAWS resamples; the seed is fixed: the same reports have the same verdict."""
+    """Return the percentile of each of `RESAMPLES` moving-block resamples, (RESAMPLES,).
+
+    The seed is fixed, so that the same reports always give the same verdict.
+    """
     rng = np.random.default_rng(seed)
     length = max(1, round(math.sqrt(len(times))))
     blocks = math.ceil(len(times) / length)

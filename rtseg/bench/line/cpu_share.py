@@ -1,4 +1,7 @@
-"""Who had the processor in the course of a run: what is late on a busy machine is not late by our doing."""
+"""Measures which share of the CPU time of a run went to this process, to others and to the hypervisor.
+
+A late frame on a busy machine need not be late because of rtseg.
+"""
 
 import os
 from dataclasses import dataclass
@@ -10,19 +13,19 @@ from rtseg.system.machine import text_of
 
 @dataclass(frozen=True, slots=True)
 class _Times:
-    """Seconds of all cores together, since some beginning."""
+    """Holds CPU seconds of all cores together, counted from an arbitrary origin."""
 
-    own: float
-    busy: float
-    stolen: float
-    idle: float
+    own: float  # this process, all its threads
+    busy: float  # all processes and the kernel
+    stolen: float  # taken by the hypervisor
+    idle: float  # idle or waiting for input and output
 
 
 class Occupancy:
-    """Adds up, from each `begin` to its `end`, what the cores did; Linux alone tells.
+    """Accumulates CPU time between each `begin` and its `end`; works on Linux only.
 
-    own: this process, all its threads. others: other processes and the kernel. stolen: what a hypervisor gave to other machines
-    while this one wanted to run. idle: nobody. Shares of all the time that all cores had.
+    own: this process, all its threads. others: other processes and the kernel. stolen: time that the hypervisor gave to other
+    virtual machines while this one was runnable. idle: unused time. Each is a share of the time of all cores.
     """
 
     def __init__(self, root: Path = Path("/")) -> None:
@@ -30,11 +33,11 @@ class Occupancy:
         self._before: _Times | None = None
 
     def begin(self) -> None:
-        """What the cores do counts from now on."""
+        """Start counting CPU time."""
         self._before = self._now()
 
     def end(self) -> None:
-        """It does no more; nothing happens where it did not."""
+        """Stop counting and add the interval to the sums; does nothing without a preceding `begin`."""
         before, now, self._before = self._before, self._now(), None
         if before is None or now is None:
             return
@@ -45,12 +48,15 @@ class Occupancy:
         self._sums["idle"] += now.idle - before.idle
 
     def shares(self) -> dict[str, float] | None:
-        """Each one's share, 0 to 1; None where the system does not tell, or nothing was counted."""
+        """Return the shares in [0, 1] by name, or None if the system does not report them or nothing was counted."""
         whole = sum(self._sums.values())
         return {name: round(seconds / whole, 4) for name, seconds in self._sums.items()} if whole > 0 else None
 
     def _now(self) -> _Times | None:
-        """By proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal."""
+        """Return the current CPU times from /proc/stat, or None without it.
+
+        Its columns are those of proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal.
+        """
         fields = (text_of(self._root / "proc/stat") or "").partition("\n")[0].split()
         if len(fields) < 9 or fields[0] != "cpu":
             return None

@@ -1,7 +1,7 @@
-"""Glass to glass: the time is written into a stream's pixels, and read again from the overlay's own pixels.
+"""Measures glass-to-glass latency: writes the time into a stream's pixels and reads it back from the overlay's pixels.
 
-What lies between is the whole loop: coding, decoding, a delay that may be planted, the line and its overlay. This is the loop
-in software, which runs anywhere; with a screen and a grabber the stamp would be drawn on the one and seen by the other.
+The measured path covers encoding, decoding, an optional artificial delay, the pipeline and its overlay. It runs in software on
+any machine. With a screen and a grabber, the stamp would be drawn on the screen and captured by the grabber.
 """
 
 import threading
@@ -31,9 +31,10 @@ Clock = Callable[[], int]  # nanoseconds
 
 
 class Stamped:
-    """A source whose every frame is stamped with the time, coded and decoded again, and delivered `delay_ms` later.
+    """Stamps each frame of a source with the time, encodes and decodes it, and delivers it `delay_ms` later.
 
-    The H.264 coder is tuned as for a live stream: what goes in comes out at once. clock, wait: time, and how it is waited for.
+    The H.264 encoder is tuned for zero latency, as for a live stream. clock: returns nanoseconds. wait: blocks for seconds;
+    by default until then or until `close`.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Stamped:
 
     @property
     def info(self) -> StreamInfo:
-        """The source's, with sides that a coder takes."""
+        """Return the source's stream info, with the even height and width that H.264 requires."""
         info = self._source.info
         return replace(info, height=info.height // 2 * 2, width=info.width // 2 * 2)
 
@@ -75,7 +76,7 @@ class Stamped:
 
 
 class _Link:
-    """A coder and a decoder, one behind the other."""
+    """Passes pictures through an H.264 encoder and a decoder."""
 
     def __init__(self, info: StreamInfo) -> None:
         coder: Any = CodecContext.create("libx264", "w")
@@ -83,10 +84,10 @@ class _Link:
         coder.framerate = round(info.fps) or 1
         coder.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": "23"}
         self._coder, self._decoder = coder, CodecContext.create("h264", "r")
-        self._decoder.thread_count = 1  # a decoder holds back a frame for each of its threads
+        self._decoder.thread_count = 1  # frame threading would delay the output by one frame a thread
 
     def through(self, grey: Image) -> Image | None:
-        """The picture as it comes out; None where the coder keeps it for now."""
+        """Encode and decode one gray picture (H, W) uint8; return None while the codec buffers it."""
         seen: Image | None = None
         for packet in self._coder.encode(av.VideoFrame.from_ndarray(grey, "gray")):
             for decoded in self._decoder.decode(packet):
@@ -95,9 +96,10 @@ class _Link:
 
 
 class StampReader:
-    """A sink that draws, and reads the stamp from what it drew.
+    """Draws results as a sink and reads the time stamp from each drawing.
 
-    elapsed: the time since each stamp. unread: drawings on which none could be read. warmup: the first ones are not looked at.
+    elapsed: histogram of the time since each stamp. unread: number of drawings without a readable stamp.
+    warmup: number of first drawings that are skipped.
     """
 
     def __init__(self, overlay: Overlay | None = None, *, clock: Clock = perf_counter_ns, warmup: int = 0) -> None:
@@ -105,11 +107,11 @@ class StampReader:
         self.elapsed, self.unread = Histogram(), 0
 
     def open(self, info: StreamInfo) -> None:
-        """Get ready for a stream."""
+        """Prepare for a stream."""
         self._drawn.open(info)
 
     def write(self, result: Result) -> None:
-        """Draw and read."""
+        """Draw the result and read the stamp from the drawing."""
         self._drawn.write(result)
         now_ns = self._clock()
         if self._warmup:
@@ -122,17 +124,18 @@ class StampReader:
             self.elapsed.add(round(max(0.0, graycode.elapsed_ms(now_ns, stamped)) * 1e6))
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is held."""
 
 
 def measure_loop(source: Source, session: Session, warmup: int = 30) -> dict[str, Any]:
-    """The figures of a loop over a source that is stamped already, until it ends. Raises ReportError where nothing is read.
+    """Run the pipeline on a stamped source until it ends and return the latency statistics.
 
-    glass_to_glass_ms: from the stamp to the drawn overlay. line_ms: of that, from the captured frame on.
+    glass_to_glass_ms: from the stamp to the drawn overlay. line_ms: the part of it from the captured frame on.
+    Raises ReportError if no stamp is readable.
     """
     session.locator = WholeFrame()
     reader = StampReader(warmup=warmup)
-    pipeline = Pipeline(source, session, reader, warmup=warmup, keep_surroundings=True)  # the guard would black the stamp
+    pipeline = Pipeline(source, session, reader, warmup=warmup, keep_surroundings=True)  # redaction would black out the stamp
     with closing(iter(pipeline)) as results:
         for _ in results:
             pass

@@ -1,8 +1,8 @@
-"""A time stamp in the pixels of a picture: a strip of black and white cells that survives coding, scaling and an overlay.
+"""Draws and reads a time stamp in pixels: a strip of black and white cells that survives coding, scaling and an overlay.
 
-Neighbouring numbers differ in one cell in a Gray code (F. Gray, US patent 2,632,058, 1953), so that a screen that is caught
-while it changes reads as the one or the other, never as a third. Before the cells stand a white and a black one, by which the
-strip is found and its levels are told; after them a parity cell.
+Successive numbers differ in one cell of a Gray code (F. Gray, US patent 2,632,058, 1953). A screen captured while it changes
+therefore reads as the old or the new number, never as a third. A white and a black reference cell precede the number and a
+parity cell follows it.
 """
 
 from dataclasses import dataclass
@@ -14,29 +14,29 @@ from rtseg.frame import Image
 BITS = 20
 CELLS = 2 + BITS + 1  # white, black, the number from its highest bit on, parity
 UNIT_NS = 1_000_000  # the stamp counts milliseconds
-WRAP = 1 << BITS  # 17 minutes, after which it begins anew
+WRAP = 1 << BITS  # milliseconds (17 minutes) after which the counter wraps around
 HEIGHT_SHARE, WIDTH_SHARE = 0.06, 0.6  # of the picture
-LEAST_CONTRAST = 80  # grey levels
-MOST_TINTED = 110  # grey levels between the channels: a fill of 0.4 over grey makes no more, an opaque contour mostly does
+LEAST_CONTRAST = 80  # gray levels between the reference cells
+MOST_TINTED = 110  # gray levels between channels: a fill of opacity 0.4 stays below, an opaque contour mostly lies above
 
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """Where the cells lie: along a picture's upper edge, from `left` to its right edge; a legend stands on the left of them."""
+    """Holds the position of the cells along a picture's upper edge, in pixels; the legend lies to their left."""
 
-    left: int
-    cell_height: int
-    cell_width: int
+    left: int  # first column of the strip, which ends at the right edge
+    cell_height: int  # rows of each cell
+    cell_width: int  # columns of each cell
 
 
 def strip(height: int, width: int) -> Strip:
-    """The strip's place on a picture of (height, width)."""
+    """Return the strip's position on a picture of (height, width)."""
     cell_height, cell_width = max(8, round(height * HEIGHT_SHARE)), max(4, int(width * WIDTH_SHARE) // CELLS)
     return Strip(width - cell_width * CELLS, cell_height, cell_width)
 
 
 def stamp(image: Image, now_ns: int) -> Image:
-    """A copy of the picture, (H, W) or (H, W, 3), with the time on it."""
+    """Return a copy of the picture, (H, W) or (H, W, 3) uint8, with the time stamp on it."""
     stamped = image.copy()
     place = strip(image.shape[0], image.shape[1])
     row = np.repeat(np.array(_cells(now_ns // UNIT_NS % WRAP), np.uint8) * 255, place.cell_width)
@@ -45,7 +45,7 @@ def stamp(image: Image, now_ns: int) -> Image:
 
 
 def read(image: Image) -> int | None:
-    """The milliseconds that stand on the picture, modulo WRAP; None where no whole stamp does."""
+    """Return the stamped milliseconds modulo `WRAP`, or None if the picture has no valid stamp."""
     place = strip(image.shape[0], image.shape[1])
     levels = [_middle(image, place, cell) for cell in range(CELLS)]
     white, black = levels[:2]
@@ -58,9 +58,9 @@ def read(image: Image) -> int | None:
 
 
 def elapsed_ms(read_at_ns: int, stamped: int) -> float:
-    """From the stamp's moment to now, where less than WRAP milliseconds lie between."""
+    """Return the milliseconds from the stamp to `read_at_ns`; they must be fewer than `WRAP`."""
     since = (read_at_ns / UNIT_NS - stamped) % WRAP
-    return since - WRAP if since > WRAP - 1 else since  # the stamp's own millisecond is not over
+    return since - WRAP if since > WRAP - 1 else since  # read within the stamp's own millisecond
 
 
 def _cells(number: int) -> list[int]:
@@ -78,9 +78,9 @@ def _number(bits: list[int]) -> int:
 
 
 def _middle(image: Image, place: Strip, cell: int) -> float:
-    """The median of a cell's middle, since coding smears its edges, in its darkest channel, which a mask tints least.
+    """Return the median level of a cell's center, because coding blurs its edges.
 
-    A contour that crosses the cell says nothing of it, and is left out.
+    Of a color picture, the darkest channel counts, because a mask tints it least. Pixels of a contour are ignored.
     """
     top, left = place.cell_height // 4, place.left + place.cell_width * cell + place.cell_width // 4
     inner = image[top : top + max(1, place.cell_height // 2), left : left + max(1, place.cell_width // 2)]

@@ -1,4 +1,4 @@
-"""Two small plots as SVG text: how latencies are distributed, and how they went in the course of a run."""
+"""Draws two small plots as SVG text: the distribution of latencies, and latency over the course of a run."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,14 +6,14 @@ from html import escape
 
 WIDTH, HEIGHT = 760, 260
 _LEFT, _TOP, _RIGHT, _BOTTOM = 56, 14, 14, 40
-_COLOURS = ("#0072b2", "#d55e00", "#009e73")  # of M. Okabe and K. Ito, for the colour-blind
+_COLOURS = ("#0072b2", "#d55e00", "#009e73")  # palette of M. Okabe and K. Ito, for color-blind readers
 _MOST_POINTS = 1000
 
 Points = Sequence[tuple[float, float]]
 
 
 def cdf(runs: Mapping[str, Sequence[float]]) -> str:
-    """The share of frames that took no longer, over milliseconds on a logarithmic axis; one line a run."""
+    """Plot the cumulative distribution of each run's latencies over a logarithmic axis in milliseconds, as SVG."""
     known = {name: sorted(times) for name, times in runs.items() if times}
     if not known:
         return ""
@@ -30,7 +30,7 @@ def cdf(runs: Mapping[str, Sequence[float]]) -> str:
 
 
 def timeline(at_s: Sequence[float], times_ms: Sequence[float | None], period_ms: float) -> str:
-    """Milliseconds over the seconds of a run; a dashed line where a frame is late."""
+    """Plot milliseconds over the seconds of a run as SVG, with a dashed line at the frame period."""
     known = [(at, ms) for at, ms in zip(at_s, times_ms, strict=True) if ms is not None]
     if not known:
         return ""
@@ -42,26 +42,26 @@ def timeline(at_s: Sequence[float], times_ms: Sequence[float | None], period_ms:
 
 
 def _spread(times: Sequence[float]) -> list[tuple[int, float]]:
-    """Ranks and times, few enough to draw, the slowest hundred all of them: they are the tail."""
+    """Return (rank, time) pairs of sorted times, thinned for drawing except for the slowest hundred, the tail."""
     tail = max(0, len(times) - 100)
     step = max(1, tail // _MOST_POINTS)
     return [*list(enumerate(times))[:tail:step], *list(enumerate(times))[tail:]]
 
 
 def _worst(points: Points) -> Points:
-    """Few enough to draw: of each stretch its slowest frame, so that no stall is lost."""
+    """Thin the points for drawing: keep the slowest frame of each block, so that no stall is lost."""
     step = math.ceil(len(points) / _MOST_POINTS)
     return [max(points[i : i + step], key=lambda point: point[1]) for i in range(0, len(points), step)]
 
 
 def _round_ones(least: float, most: float) -> list[float]:
-    """1, 2, 5, 10, 20, 50, ... between two figures."""
+    """Return the ticks 1, 2, 5, 10, 20, 50, ... between two values."""
     decades = range(math.floor(math.log10(least)), math.ceil(math.log10(most)) + 1)
     return [k * 10.0**decade for decade in decades for k in (1, 2, 5) if least <= k * 10.0**decade <= most]
 
 
 def _steps(least: float, most: float) -> list[float]:
-    """Four to ten round places on an axis."""
+    """Return four to ten round ticks on a linear axis."""
     span = most - least
     rough = 10 ** math.floor(math.log10(span / 4)) if span > 0 else 1.0
     step = next(rough * k for k in (1, 2, 5, 10) if span / (rough * k) <= 8)
@@ -72,7 +72,10 @@ def _steps(least: float, most: float) -> list[float]:
 def _picture(
     lines: Mapping[str, Points], across: Mapping[float, str], up: Mapping[float, str], below: str, late: float | None = None
 ) -> str:
-    """Lines in a unit square, with their names and both axes; where `late` is given, dots and a dashed line there."""
+    """Draw lines in a unit square with their names and both axes, as SVG.
+
+    across, up: tick labels by position. below: title of the horizontal axis. late: height of a dashed line; draws dots then.
+    """
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" font-size="11">']
     parts += [_rule((x, 0), (x, 1)) + _label(x, 0, text, 14, "middle") for x, text in across.items()]
     parts += [_rule((0, y), (1, y)) + _label(0, y, text, 4, "end", -6) for y, text in up.items()]
@@ -92,7 +95,7 @@ def _line(points: Points, colour: str) -> str:
 
 
 def _dots(points: Points, colour: str) -> str:
-    """A run may pause between its rounds: nothing is drawn from a dot to the next."""
+    """Draw unconnected dots, because a run may pause between its rounds."""
     path = "".join(f"M{_x(x):.1f},{_y(y):.1f}h0" for x, y in points)
     return f'<path fill="none" stroke="{colour}" stroke-width="3" stroke-linecap="round" d="{path}"/>'
 

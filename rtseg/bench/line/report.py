@@ -1,4 +1,4 @@
-"""A benchmark's report: what was measured, on what, as JSON that can be read again."""
+"""Defines a benchmark's report, and reads one back from JSON."""
 
 import json
 from dataclasses import dataclass, field
@@ -16,25 +16,21 @@ RUNS = (FAST, PACED, SUSTAINED)
 
 @dataclass(slots=True)
 class Bench:
-    """What was measured; times in milliseconds, rates in frames a second.
+    """Holds the results of a benchmark."""
 
-    about: the machine, the stream and the network. engine_fps, line_fps: of the engine alone, and of read, session and
-    overlay, a figure a round. extras: other parts, as plain values: cold start, power, accuracy.
-    """
-
-    about: dict[str, Any]
-    engine_fps: list[float] = field(default_factory=list)
-    line_fps: list[float] = field(default_factory=list)
-    runs: dict[str, Run] = field(default_factory=dict)
-    extras: dict[str, Any] = field(default_factory=dict)
+    about: dict[str, Any]  # the machine, the stream and the network
+    engine_fps: list[float] = field(default_factory=list)  # frames a second of the engine alone, one value a round
+    line_fps: list[float] = field(default_factory=list)  # frames a second of reading, session and overlay, one value a round
+    runs: dict[str, Run] = field(default_factory=dict)  # latency results, by `FAST`, `PACED` or `SUSTAINED`
+    extras: dict[str, Any] = field(default_factory=dict)  # cold start, power and accuracy, as plain values
 
     @property
     def ratio(self) -> float:
-        """The whole line's frames a second against the engine's alone, the median over the rounds."""
+        """Return the pipeline's frame rate over that of the engine alone, as the median over the rounds."""
         return median(line / engine for line, engine in zip(self.line_fps, self.engine_fps, strict=True))
 
     def to_json(self) -> dict[str, Any]:
-        """The report as plain values."""
+        """Return the report as plain values."""
         return {
             "format": FORMAT,
             **self.about,
@@ -47,7 +43,7 @@ class Bench:
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """A report that was written before. Raises ReportError."""
+    """Read a report from its JSON file. Raises ReportError if it is unreadable or of another format."""
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

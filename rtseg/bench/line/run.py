@@ -1,4 +1,4 @@
-"""What one run gave: latency, deadlines, age, memory. It knows no clock but the frames' own traces."""
+"""Records one run: latency, deadlines, age and memory. All times come from the traces of the frames."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -16,32 +16,28 @@ from rtseg.trace import TOTAL, Histogram, LatencyReport
 
 DEADLINES_FPS = (25, 30, 50, 60)
 MEMORY_EVERY_S = 1.0
-MEMORY_SAMPLES = 600  # then every second one is let go
+MEMORY_SAMPLES = 600  # at this number, every second sample is discarded
 
 Memory = tuple[float, float]  # seconds since the run began, megabytes
 
 
 class Run:
-    """One way of running, over one or several pipelines of the same kind.
-
-    missed: for each rate how many frames took longer than its period. age: from the capture of a picture to the moment when
-    the next result took its place, which is the oldest that a viewer saw it. repeated: frames that showed the picture before
-    them again. memory: what this process held in the course of the run. threads: the most that it had. occupancy: who had the
-    cores meanwhile.
-    """
+    """Records the results of one or several pipelines of the same kind."""
 
     def __init__(self, period_ns: int) -> None:
-        self.report = LatencyReport(period_ns)
-        self.samples, self.age = Samples(), Histogram()
-        self.missed = dict.fromkeys(DEADLINES_FPS, 0)
-        self.repeated, self.threads = 0, threads()
-        self.memory: list[Memory] = []
-        self.occupancy = Occupancy()
-        self._began_ns = self._shown_ns = 0  # the capture of the picture that is on show
+        self.report = LatencyReport(period_ns)  # latency of each stage
+        self.samples = Samples()  # times of single frames
+        self.age = Histogram()  # from a picture's capture to the next result: the greatest age at which a viewer sees it
+        self.missed = dict.fromkeys(DEADLINES_FPS, 0)  # frames that took longer than the period, by frame rate
+        self.repeated = 0  # duplicate or frozen frames (`HELD`)
+        self.threads = threads()  # maximum number of threads of this process
+        self.memory: list[Memory] = []  # memory of this process in the course of the run
+        self.occupancy = Occupancy()  # shares of the CPU time
+        self._began_ns = self._shown_ns = 0  # capture times of the first picture and of the displayed one
         self._memory_every_s = MEMORY_EVERY_S
 
     def add(self, result: Result) -> None:
-        """Count one frame that is not of the warm-up."""
+        """Count one frame after the warm-up."""
         trace = result.trace
         self._began_ns = self._began_ns or trace.captured_ns
         at_s = (trace.ended_ns - self._began_ns) / 1e9
@@ -55,7 +51,7 @@ class Run:
         self._watch(at_s)
 
     def follow(self, pipeline: Pipeline, enough: Callable[[int, float], bool]) -> None:
-        """Count what a pipeline gives behind its warm-up, until `enough(frames, seconds)` of this pipeline or its end."""
+        """Run a pipeline and count its results after the warm-up, until `enough(frames, seconds)` is true or it ends."""
         started_ns = self._shown_ns = 0
         with closing(iter(pipeline)) as results:
             for result in results:
@@ -72,7 +68,7 @@ class Run:
         self.report.merge(pipeline.report)
 
     def to_json(self) -> dict[str, Any]:
-        """The run as plain values."""
+        """Return the run as plain values."""
         return {
             **self.report.to_json(),
             "repeated": self.repeated,
@@ -86,7 +82,7 @@ class Run:
         }
 
     def _watch(self, at_s: float) -> None:
-        """Look at the memory now and then."""
+        """Sample the memory and the number of threads at intervals."""
         if self.memory and at_s < self.memory[-1][0] + self._memory_every_s:
             return
         self.threads = max(self.threads or 0, threads() or 0) or None
@@ -98,7 +94,10 @@ class Run:
 
 
 def slope(memory: Sequence[Memory]) -> float | None:
-    """Megabytes a minute in the second half of a run, by least squares; None for fewer than four looks at it."""
+    """Return the memory growth in the second half of a run, in megabytes a minute, by least squares.
+
+    Returns None for fewer than four samples.
+    """
     later = np.array(memory[len(memory) // 2 :])
     if len(memory) < 4 or np.ptp(later[:, 0]) == 0:
         return None

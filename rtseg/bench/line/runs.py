@@ -1,4 +1,4 @@
-"""The runs of a benchmark, never mixed: as fast as possible beside the engine alone, paced, and for as long as is asked."""
+"""Performs the separate runs of a benchmark: as fast as possible, alternating with the engine alone; paced; and sustained."""
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -24,11 +24,15 @@ from rtseg.system.machine import describe
 from rtseg.system.power import Meter, Watch
 
 Progress = Callable[[str], None]
-_ENDLESS = 10**9  # frames: a run is ended by what it has counted
+_ENDLESS = 10**9  # frames: the run ends by its own count
 
 
 def bench(subject: Subject, plan: Plan, progress: Progress, meters: Sequence[Meter] = ()) -> Bench:
-    """Measure; `progress` is told what runs now, `meters` are read in the sustained run."""
+    """Run the whole benchmark.
+
+    progress: called with a description of each part as it starts. meters: power meters, sampled in the sustained run.
+    Raises SourceError, EngineError.
+    """
     first = _first_frame(subject.source)
     result = Bench({**subject.to_json(first), "clock": CLOCK, "quick": plan.quick, "machine": describe()})
     if plan.cold:
@@ -49,7 +53,7 @@ def _first_frame(uri: str) -> Frame:
 
 
 def _take_turns(subject: Subject, plan: Plan, progress: Progress, result: Bench) -> None:
-    """The engine alone and the whole line in turns, so that a noisy neighbour disturbs both."""
+    """Alternate between the engine alone and the whole pipeline, so that other load on the machine affects both."""
     frames, seconds = max(2, plan.frames // plan.rounds), plan.seconds / plan.rounds
     run = result.runs[FAST] = Run(_period_ns(subject.source))
     for turn in range(plan.rounds):
@@ -68,7 +72,7 @@ def _paced(subject: Subject, fps: float | None, warmup: int, enough: Callable[[i
 
 
 def _sustained(subject: Subject, plan: Plan, progress: Progress, meters: Sequence[Meter]) -> tuple[Run, dict[str, Any]]:
-    """At the source's pace for minutes, while power and temperature are read."""
+    """Run at the source's frame rate for minutes, sampling power and temperature."""
     progress(f"sustained, {plan.minutes:g} minutes")
     with Watch(meters) as watch:
         run = _paced(subject, plan.fps, plan.warmup, _enough(1, 60 * plan.minutes))
@@ -89,7 +93,7 @@ def _pipeline(source: Source, subject: Subject, warmup: int) -> Pipeline:
 
 
 def _alone(engine: Engine, frames: int, warmup: int) -> float:
-    """Frames a second of the engine in a bare loop."""
+    """Return the frames a second of the engine in a bare loop."""
     spec, state = engine.spec, engine.initial_state()
     x = np.zeros((1, spec.channels, *spec.size), np.float32)
     for _ in range(warmup):

@@ -1,13 +1,13 @@
-"""The single frames' times of a run, in bounded memory."""
+"""Keeps the times of single frames of a run in bounded memory."""
 
 from collections.abc import Mapping
 from typing import Any
 
-MOST = 4096  # frames that are kept
+MOST = 4096  # maximum number of frames kept
 
 
 class Samples:
-    """Each stage's time of each frame, until there are MOST; then of every second frame, every fourth, and so on."""
+    """Keeps each stage's time of each frame; at `MAX_SAMPLES` frames it halves the sampling rate, and so on."""
 
     def __init__(self, most: int = MOST) -> None:
         self.every = 1
@@ -19,7 +19,7 @@ class Samples:
         return len(self._at_s)
 
     def add(self, at_s: float, stages_ns: Mapping[str, int]) -> None:
-        """Keep one frame, if it is its turn: when it was finished, in seconds, and each stage's nanoseconds."""
+        """Add one frame, or skip it by the sampling rate. at_s: the time at which it was finished, in seconds."""
         self._seen += 1
         if (self._seen - 1) % self.every:
             return
@@ -32,11 +32,11 @@ class Samples:
             self._thin()
 
     def of(self, stage: str) -> list[float]:
-        """A stage's milliseconds, of the frames on which it ran."""
+        """Return a stage's milliseconds on the frames on which it ran."""
         return [ms for ms in self._stages_ms.get(stage, ()) if ms is not None]
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values; a stage that did not run on a frame is null there."""
+        """Return the samples as plain values; a stage that did not run on a frame is None there."""
         return {"every": self.every, "at_s": self._at_s, "stages_ms": self._stages_ms}
 
     def _thin(self) -> None:

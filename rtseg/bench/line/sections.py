@@ -1,4 +1,4 @@
-"""A report as titled tables of words, from its plain values: what the Markdown and the HTML page both show."""
+"""Formats a report as titled tables of text, which the Markdown and the HTML page both show."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,22 +14,22 @@ ABSENT = "not told by this machine"
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A table under a title, with a note above it; the header may be empty, for pairs."""
+    """Holds a table with its title."""
 
     title: str
-    header: tuple[str, ...]
+    header: tuple[str, ...]  # empty for rows of (name, value)
     rows: tuple[tuple[str, ...], ...]
-    note: str = ""
+    note: str = ""  # text above the table
 
 
 def headline(report: Mapping[str, Any]) -> str:
-    """What the report is of, and whether it may be cited."""
+    """Return a line that names the model, engine and source, and marks a quick report as not citable."""
     text = f"{report['model']} ({report['network']['engine']}, {report['network']['precision']}) on {report['source']}"
     return f"QUICK, not to be cited: {text}" if report["quick"] else text
 
 
 def sections(report: Mapping[str, Any]) -> Iterator[Section]:
-    """All that was measured, what it was measured on first."""
+    """Yield all results of a report as tables, the measured objects and the machine first."""
     yield Section("What was measured", (), tuple(_subject(report)), f"Inside the clock: {report['clock']}.")
     yield Section("The machine", (), tuple(_flat(report["machine"])))
     for name in RUNS:
@@ -78,7 +78,7 @@ def _counts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _shares(processor: Mapping[str, float] | None) -> str:
-    """Who had the cores; a report of before has no such figures."""
+    """Format the shares of the CPU time; reports of older versions lack them."""
     if not processor:
         return ABSENT
     words = {"own": "rtseg", "others": "other processes", "stolen": "stolen by the hypervisor", "idle": "idle"}
@@ -109,7 +109,7 @@ def _accuracy(accuracy: Mapping[str, Any]) -> Iterator[Section]:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Nested values as pairs of words."""
+    """Yield nested values as pairs of text."""
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
             yield from _flat(value, f"{prefix}{name} ")

@@ -1,4 +1,4 @@
-"""What is measured: a stream and a network, described so that a report can be told from one of something else."""
+"""Describes the measured source and network, so that reports of different things can be told apart."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -20,20 +20,17 @@ CLOCK = (
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A source and a loaded network, by the words that the user named them with.
+    """Holds a source and a loaded network, with the names that the user gave."""
 
-    threads: of the engine, 0 lets it choose. temporal: how masks are steadied in time; None: not at all.
-    """
-
-    source: str
-    model: str
-    engine_name: str
-    engine: Engine
-    threads: int = 0
-    temporal: TemporalOptions | None = STEADY
+    source: str  # URI of the source
+    model: str  # name of a shipped model, or a path
+    engine_name: str  # e.g. "openvino"
+    engine: Engine  # the loaded network
+    threads: int = 0  # of the engine; 0: its own choice
+    temporal: TemporalOptions | None = STEADY  # temporal stabilization of the masks; None: none
 
     def to_json(self, first: Frame) -> dict[str, Any]:
-        """What a report says of it; first: a frame of the source."""
+        """Return the description for a report, as plain values. first: any frame of the source."""
         measured = {"source": shown(self.source), "stream": self._stream(first)}
         steadied = asdict(self.temporal) if self.temporal else "not"
         return measured | {"model": self.engine.spec.name, "network": self._network(), "steadied_in_time": steadied}
@@ -58,22 +55,22 @@ class Subject:
 
 
 def file_of(model: str) -> Path:
-    """The file of a model's name, or of a path. Raises ModelError."""
+    """Return the file of a model given by name or path. Raises ModelError."""
     return Path(model) if Path(model).suffix == PLAN else model_path(model)
 
 
 def pixel_format(frame: Frame) -> str:
-    """Of the frames as the line gets them."""
+    """Return the pixel format of the frames that the pipeline receives."""
     return "grey, uint8" if frame.image.ndim == 2 else "RGB, uint8"
 
 
 def sha256(path: Path) -> str:
-    """The hash of a file's bytes."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def precision(path: Path, engine_name: str) -> str:
-    """INT8 where an ONNX file holds quantised layers, by the name of their operator, which stands in it as plain letters."""
+    """Return the precision of a model's file; INT8 if the name of the dequantize operator occurs in the ONNX bytes."""
     if path.suffix == PLAN:
         return "as the plan was built"
     if b"DequantizeLinear" in path.read_bytes():

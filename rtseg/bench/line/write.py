@@ -1,4 +1,4 @@
-"""A report on disk: report.json for programs, report.md for a repository, and report.html, which needs no other file."""
+"""Writes a report as report.json for programs, report.md for a repository, and a self-contained report.html."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,10 @@ footer { margin-top: 2rem; opacity: .7 }
 
 
 def write_report(report: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
-    """Write all three into `folder`, which is made; returns their paths."""
+    """Write report.json, report.md and report.html into `folder`, creating it, and return their paths.
+
+    Raises OSError, SinkError.
+    """
     make_folder(folder)
     report = cleaned(report)
     texts = {"report.json": as_json(report), "report.md": as_markdown(report), "report.html": as_page(report)}
@@ -37,13 +40,13 @@ def write_report(report: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
 
 
 def as_json(report: Mapping[str, Any]) -> str:
-    """Indented, but for lists of figures, which stay on their line."""
+    """Return the report as indented JSON with each list of numbers on one line."""
     text = json_text(report, indent=1, allow_nan=False)
     return _joined_lists(text) + "\n"
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
-    """Tables, the machine first."""
+    """Return the report as Markdown tables."""
     parts = [f"# {_markdown_text(headline(report))}", NOTICE]
     for section in sections(report):
         parts += [f"## {section.title}", *([section.note] if section.note else []), _markdown_table(section)]
@@ -51,7 +54,7 @@ def as_markdown(report: Mapping[str, Any]) -> str:
 
 
 def as_page(report: Mapping[str, Any]) -> str:
-    """One HTML page with its plots inside."""
+    """Return the report as one HTML page with inline plots."""
     body = "".join(_figures(report)) + "".join(map(_section, sections(report)))
     title = escape(headline(report))
     head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head>'
@@ -59,7 +62,7 @@ def as_page(report: Mapping[str, Any]) -> str:
 
 
 def _joined_lists(text: str) -> str:
-    """JSON whose innermost lists, of thousands of figures, take a line each."""
+    """Join each innermost list of indented JSON into one line; such a list may hold thousands of numbers."""
     lines: list[str] = []
     inside = False
     for line in text.splitlines():
@@ -80,7 +83,7 @@ def _markdown_table(section: Section) -> str:
 
 
 def _markdown_text(text: str) -> str:
-    """Text that Markdown takes for text: no column, no tag, no link or picture of somebody's."""
+    """Escape text for a Markdown table, so that it creates no column, tag, link or image."""
     return re.sub(r"[|\\\[\]]|(?=<)", r"\\\g<0>", text).replace("&", "&amp;")
 
 

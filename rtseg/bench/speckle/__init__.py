@@ -1,4 +1,4 @@
-"""What speckle filtering is worth: the pictures' quality, and the segmentation's, with and without: `rtseg bench --speckle`."""
+"""Measures the effect of speckle filters on image quality and on segmentation: `rtseg bench --speckle`."""
 
 from rtseg.bench.speckle.filters import FILTERS
 from rtseg.bench.speckle.pictures import Picture, phantom, real

@@ -1,4 +1,4 @@
-"""The filters that are compared, by the name of their row."""
+"""Lists the compared filters, by the name of their row."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -27,11 +27,11 @@ FILTERS: Mapping[str, Filter] = {
     "non_local_means": kernels.non_local_means,
     "clahe": kernels.clahe,
 }
-PERSISTENCE = "persistence 0.25"  # its weight of the new frame
+PERSISTENCE = "persistence 0.25"  # row name, with the weight of the new frame
 
 
 def persisted(frames: tuple[Image, ...]) -> Image:
-    """What a scanner's persistence shows at the last of these frames."""
+    """Return the last of these frames after the recursive averaging of a scanner's persistence."""
     shown = frames[0]
     for frame in frames[1:]:
         shown = kernels.persistence(frame, shown, 0.25)

@@ -1,4 +1,4 @@
-"""Pictures to filter: a phantom in speckle whose truth is known, and real frames with an expert's contour."""
+"""Makes pictures to filter: a speckle phantom with ground truth, and real frames with an expert's contour."""
 
 import math
 from dataclasses import dataclass
@@ -16,33 +16,29 @@ Doubles = npt.NDArray[np.float64]
 
 SIDE = 256  # of the phantom, in pixels
 BEFORE = 11  # frames of the phantom before the last one
-WHITE, RANGE_DB = 40.0, 60.0  # the amplitude that is white, where tissue is 1, and what black lies below it
+WHITE, RANGE_DB = 40.0, 60.0  # amplitude shown as white, where tissue is 1, and the dynamic range down to black
 RAYLEIGH_CENTRE = math.exp((math.log(2) - np.euler_gamma) / 2)  # the geometric mean of a Rayleigh amplitude of scale 1
-BLOCK, DETAIL = 41, 9  # pixels: a block of tissue, and the means that should not vary inside it
-TISSUE = 30.0  # grey levels: what is darker is blood, shadow or nothing
+BLOCK, DETAIL = 41, 9  # pixels: side of a tissue block, and of the local means that should not vary inside it
+TISSUE = 30.0  # gray level below which a block shows blood, shadow or nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture and where to look.
+    """Holds one picture with the regions in which quality is measured."""
 
-    kind: pictures of one kind share a row. image: (H, W) uint8; uniform, inside, outside: (H, W) bool, tissue of one texture
-    and both sides of a border. truth: the picture without speckle, where known. before: earlier frames of the same scene.
-    """
-
-    kind: str
-    image: Image
-    uniform: Mask
-    inside: Mask
-    outside: Mask
-    truth: Image | None = None
-    before: tuple[Image, ...] = ()
+    kind: str  # pictures of one kind share a row of the report
+    image: Image  # (H, W) uint8
+    uniform: Mask  # (H, W) bool: tissue of one texture
+    inside: Mask  # (H, W) bool: one side of a border
+    outside: Mask  # (H, W) bool: the other side of it
+    truth: Image | None = None  # (H, W) uint8: the picture without speckle, if known
+    before: tuple[Image, ...] = ()  # earlier frames of the same scene, (H, W) uint8 each
 
 
 def phantom(grain_px: tuple[float, float], seed: int = 0) -> Picture:
-    """A vessel, lesions and thin reflectors in fully developed speckle, log-compressed as B-mode is (Wagner et al. 1983).
+    """Simulate a vessel, lesions and thin reflectors in fully developed, log-compressed speckle (Wagner et al. 1983).
 
-    grain_px: the deviation of the point spread, down and along; frames differ in their speckle alone.
+    grain_px: standard deviation of the point spread function in pixels, (down, along). Frames differ in their speckle only.
     """
     tissue, y, x = _tissue(), *np.indices((SIDE, SIDE)) / SIDE
     rng = np.random.default_rng(seed)
@@ -60,14 +56,17 @@ def phantom(grain_px: tuple[float, float], seed: int = 0) -> Picture:
 
 
 def real(case: Case) -> Picture:
-    """A frame and the expert's contour; its uniform tissue is found in it. Raises DatasetError, ImageError."""
+    """Return a real frame with regions from the expert's contour and an automatically found block of uniform tissue.
+
+    Raises DatasetError, ImageError.
+    """
     image, lumen = case.grey(), case.image_and_labels(1)[1]
     near, far = (cv2.dilate(lumen, _disc(size)) > 0 for size in (17, 49))
     return Picture("real frames", image, _uniform_tissue(image), cv2.erode(lumen, _disc(9)) > 0, far & ~near)
 
 
 def _tissue() -> Doubles:
-    """Amplitudes (SIDE, SIDE): tissue 1, a vessel at -20 dB with a wall, lesions at +8 and -8 dB, thin reflectors."""
+    """Return amplitudes (SIDE, SIDE): tissue 1, a vessel at -20 dB with a wall, lesions at +8 and -8 dB, thin reflectors."""
     tissue = np.ones((SIDE, SIDE))
     for centre, radius, amplitude in [
         ((0.35, 0.35), 0.18, 3.0),
@@ -83,7 +82,7 @@ def _tissue() -> Doubles:
 
 
 def _speckle(grain_px: tuple[float, float], rng: np.random.Generator) -> Doubles:
-    """Rayleigh amplitudes of scale 1: the modulus of a circular complex Gaussian field, as fine as the point spread."""
+    """Return Rayleigh amplitudes of scale 1, (SIDE, SIDE): the modulus of a complex Gaussian field with this grain."""
     down, along = grain_px
     parts = [cv2.GaussianBlur(rng.normal(size=(SIDE, SIDE)), (0, 0), along, sigmaY=down) for _ in range(2)]
     amplitude: Doubles = np.hypot(*parts) / np.std(parts)
@@ -100,7 +99,7 @@ def _disc(size: int) -> npt.NDArray[np.uint8]:
 
 
 def _uniform_tissue(image: Image) -> Mask:
-    """The block whose local means vary least for their height. Raises ImageError."""
+    """Return the mask of the block whose local means have the smallest relative variance. Raises ImageError."""
     if min(image.shape) < BLOCK:
         raise ImageError(f"uniform tissue is looked for in blocks of {BLOCK} pixels, not in {image.shape}: give a larger frame")
     detail = cv2.boxFilter(image, cv2.CV_64F, (DETAIL, DETAIL))

@@ -1,6 +1,6 @@
-"""How good a filtered picture is: the measures of speckle filters, each with its formula here and in docs/speckle.md.
+"""Computes the quality metrics of speckle filters, each with its formula here and in docs/speckle.md.
 
-Pictures are (H, W) uint8, regions (H, W) bool; m and s are a region's mean and standard deviation in grey levels.
+Pictures are (H, W) uint8, regions (H, W) bool; m and s are a region's mean and standard deviation in gray levels.
 """
 
 import math
@@ -20,19 +20,19 @@ DARK, FLAT = (0.01 * WHITE) ** 2, (0.03 * WHITE) ** 2  # SSIM's C1 and C2
 
 
 def enl(image: Image, region: Mask) -> float:
-    """Equivalent number of looks (m / s)^2 of a uniform region, Oliver and Quegan 1998; infinite where it is flat.
+    """Return the equivalent number of looks (m / s)^2 of a uniform region, infinite if it is flat.
 
-    Defined for intensities; of log-compressed grey levels it compares filters of one picture, and nothing else.
-    Raises ImageError.
+    C. Oliver and S. Quegan, 1998. It is defined for intensities; on log-compressed gray levels it only ranks filters of the
+    same picture. Raises ImageError.
     """
     mean, variance = _moments(image, region)
     return mean**2 / variance if variance else math.inf
 
 
 def cnr(image: Image, inside: Mask, outside: Mask) -> float:
-    """Contrast to noise |m1 - m2| / sqrt(s1^2 + s2^2), Patterson and Foster, Ultrasonic Imaging 1983.
+    """Return the contrast-to-noise ratio |m1 - m2| / sqrt(s1^2 + s2^2), Patterson and Foster, Ultrasonic Imaging 1983.
 
-    Infinite where both regions are flat and differ, 0 where they do not. Raises ImageError.
+    If both regions are flat, it is infinite where they differ and else 0. Raises ImageError.
     """
     (mean, variance), (other_mean, other_variance) = _moments(image, inside), _moments(image, outside)
     contrast, noise = abs(mean - other_mean), math.sqrt(variance + other_variance)
@@ -40,9 +40,9 @@ def cnr(image: Image, inside: Mask, outside: Mask) -> float:
 
 
 def ssi(original: Image, filtered: Image, region: Mask) -> float:
-    """Speckle suppression index (s / m) filtered by (s / m) original, Sheng and Xia, IGARSS 1996: below 1 it is less speckle.
+    """Return the speckle suppression index: s / m of the filtered over s / m of the original, Sheng and Xia, IGARSS 1996.
 
-    NaN where the original has no speckle, or either is black. Raises ImageError.
+    Below 1, speckle is reduced. NaN if the original has no speckle or either region is black. Raises ImageError.
     """
     _alike(original, filtered)
     (mean, variance), (new_mean, new_variance) = _moments(original, region), _moments(filtered, region)
@@ -52,10 +52,10 @@ def ssi(original: Image, filtered: Image, region: Mask) -> float:
 
 
 def epi(reference: Image, filtered: Image, where: Mask | None = None) -> float:
-    """Edge preservation, the correlation of both pictures' Laplacians, in [-1, 1], Sattar et al., IEEE TIP 6(6), 1997.
+    """Return the edge preservation index in [-1, 1]: the correlation of both pictures' Laplacians.
 
-    where: the pixels that count, or all. NaN where the reference has no edge, 0 where the filtered picture alone has none.
-    Raises ImageError.
+    Sattar et al., IEEE TIP 6(6), 1997. where: the region that counts; None: all. NaN if the reference has no edge, 0 if only
+    the filtered picture has none. Raises ImageError.
     """
     _alike(reference, filtered)
     region = np.ones(reference.shape, np.bool_) if where is None else where
@@ -68,16 +68,20 @@ def epi(reference: Image, filtered: Image, where: Mask | None = None) -> float:
 
 
 def psnr(truth: Image, filtered: Image) -> float:
-    """Peak signal to noise 10 log10(255^2 / mean squared error), in dB; infinite where both are equal. Raises ImageError."""
+    """Return the peak signal-to-noise ratio 10 log10(255^2 / mean squared error) in dB; infinite for equal pictures.
+
+    Raises ImageError.
+    """
     _alike(truth, filtered)
     error = float(np.mean((truth.astype(np.float64) - filtered) ** 2))
     return 10 * math.log10(WHITE**2 / error) if error else math.inf
 
 
 def ssim(truth: Image, filtered: Image) -> float:
-    """Mean structural similarity, in [-1, 1], Wang et al., IEEE TIP 13(4), 2004, by Gaussian windows inside the picture.
+    """Return the mean structural similarity in [-1, 1], over Gaussian windows inside the picture.
 
-    (2 m1 m2 + C1)(2 s12 + C2) / ((m1^2 + m2^2 + C1)(s1^2 + s2^2 + C2)). Raises ImageError.
+    (2 m1 m2 + C1)(2 s12 + C2) / ((m1^2 + m2^2 + C1)(s1^2 + s2^2 + C2)), Wang et al., IEEE TIP 13(4), 2004.
+    Raises ImageError.
     """
     _alike(truth, filtered)
     if min(truth.shape) < WINDOW:
@@ -90,7 +94,7 @@ def ssim(truth: Image, filtered: Image) -> float:
 
 
 def _windowed(values: Doubles) -> Doubles:
-    """The weighted mean of each window that lies inside."""
+    """Return the Gaussian-weighted mean of each window that lies inside the picture."""
     edge = WINDOW // 2
     return np.asarray(cv2.GaussianBlur(values, (WINDOW, WINDOW), DEVIATION)[edge:-edge, edge:-edge], np.float64)
 
@@ -100,7 +104,7 @@ def _laplacian(image: Image) -> Doubles:
 
 
 def _moments(image: Image, region: Mask) -> tuple[float, float]:
-    """Mean and variance of a region."""
+    """Return the mean and variance of a region."""
     _check(image)
     values = _pixels(image.astype(np.float64), region)
     return float(values.mean()), float(values.var())

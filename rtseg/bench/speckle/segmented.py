@@ -1,4 +1,4 @@
-"""What filtering a frame before the network does to the segmentation."""
+"""Measures the effect of filtering a frame before the network on the segmentation."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,45 +13,45 @@ from rtseg.evaluation.metrics import dice
 from rtseg.frame import Frame
 from rtseg.session.session import Session
 
-CLEAR_GAIN = 0.005  # of the mean Dice: what the gate between two engines takes for no difference
+CLEAR_GAIN = 0.005  # of the mean Dice; equals the loss that the engine gate tolerates
 
 
 @dataclass(frozen=True, slots=True)
 class Overlaps:
-    """The Dice of each frame with one filter before the network, and with none, by subject."""
+    """Holds the Dice of each frame with one filter before the network, and without a filter."""
 
-    filter: str
-    found: Mapping[str, tuple[float, ...]]
-    plain: Mapping[str, tuple[float, ...]]
+    filter: str  # name of the filter
+    found: Mapping[str, tuple[float, ...]]  # Dice of each frame with the filter, by subject
+    plain: Mapping[str, tuple[float, ...]]  # Dice of each frame without a filter, by subject
 
     @property
     def values(self) -> tuple[float, ...]:
-        """Of every frame with the filter."""
+        """Return the Dice of every frame with the filter."""
         return tuple(value for subject in self.found.values() for value in subject)
 
     @property
     def gains(self) -> dict[str, float]:
-        """The mean of what each subject gains by the filter."""
+        """Return the gain in mean Dice by the filter, for each subject."""
         return {subject: fmean(values) - fmean(self.plain[subject]) for subject, values in self.found.items()}
 
     @property
     def gain(self) -> float:
-        """The mean of what a frame gains by the filter."""
+        """Return the gain in mean Dice by the filter, over all frames."""
         return fmean(self.values) - fmean(value for subject in self.plain.values() for value in subject)
 
     @property
     def better(self) -> int:
-        """How many frames the filter makes better."""
+        """Return the number of frames that the filter improves."""
         before = (value for subject in self.plain.values() for value in subject)
         return sum(now > then for now, then in zip(self.values, before, strict=True))
 
     @property
     def helps(self) -> bool:
-        """Whether it clearly helps: by CLEAR_GAIN at least, and every subject."""
+        """Return True if the mean gain is at least `MIN_GAIN` and every subject gains."""
         return self.gain >= CLEAR_GAIN and min(self.gains.values()) > 0
 
     def to_json(self) -> dict[str, Any]:
-        """The row as plain values."""
+        """Return the row as plain values."""
         return {
             "filter": self.filter,
             "frames": len(self.values),
@@ -68,10 +68,10 @@ class Overlaps:
 def overlaps(
     engine: Engine, cases: Sequence[Case], filters: Mapping[str, Filter] = FILTERS, tell: Callable[[str], None] = lambda _: None
 ) -> list[Overlaps]:
-    """Segment the cases with each filter, a subject's frames in order and its memory its own; the first row is without one.
+    """Segment the cases with each filter: the frames of a subject in order, with a new session for each subject.
 
-    The network takes what it was trained on, frames without a filter. tell: is told what runs now.
-    Raises ConfigError, DatasetError, EngineError.
+    The first of the filters must be `UNFILTERED`, the baseline on which the network was trained. tell: called with a
+    description of each part as it starts. Raises ConfigError, DatasetError, EngineError.
     """
     if next(iter(filters), "") != NONE:
         raise ConfigError(f"the first of the filters is not {NONE!r}, to which the others are compared: put it first")
@@ -89,7 +89,7 @@ def _told(
 
 
 def _overlap(session: Session, case: Case, index: int, apply: Filter) -> float:
-    """The mean Dice over the classes."""
+    """Return the mean Dice over the classes of one filtered frame."""
     truth = case.image_and_labels(len(session.classes))[1]
     found = session.step(Frame(apply(case.grey()), index, 0)).labels
     return fmean(dice(truth == label, found == label) for label in range(1, len(session.classes) + 1))

@@ -1,4 +1,4 @@
-"""Every filter on every picture."""
+"""Measures every filter on every picture."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,28 +16,27 @@ MEASURES = ("enl", "cnr", "ssi", "epi", "psnr", "ssim")
 
 @dataclass(frozen=True, slots=True)
 class QualityRow:
-    """One filter on the pictures of one kind: the means of the measures in rtseg.bench.speckle.quality.
+    """Holds the mean quality metrics of one filter on the pictures of one kind, as in rtseg.bench.speckle.quality."""
 
-    epi is told against the truth, else against the frame itself, where doing nothing scores 1; psnr (dB) and ssim are NaN
-    without a truth.
-    """
-
-    kind: str
-    filter: str
-    enl: float
-    cnr: float
-    ssi: float
-    epi: float
-    psnr: float
-    ssim: float
+    kind: str  # kind of the pictures
+    filter: str  # name of the filter
+    enl: float  # equivalent number of looks
+    cnr: float  # contrast-to-noise ratio
+    ssi: float  # speckle suppression index
+    epi: float  # edge preservation against the ground truth; without one, against the frame itself, where no filter scores 1
+    psnr: float  # peak signal-to-noise ratio in dB; NaN without a ground truth
+    ssim: float  # structural similarity; NaN without a ground truth
 
     def to_json(self) -> dict[str, Any]:
-        """The row as plain values; JSON has neither NaN nor infinity, so that such a figure is None."""
+        """Return the row as plain values; NaN and infinity become None, because JSON has neither."""
         return {name: _plain(value) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
 
 def qualities(pictures: Sequence[Picture], filters: Mapping[str, Filter] = FILTERS) -> list[QualityRow]:
-    """A row for each kind of picture and each filter; persistence where there are frames before. Raises ImageError."""
+    """Return a row for each kind of picture and each filter; persistence too, if there are earlier frames.
+
+    Raises ImageError.
+    """
     found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
     for picture in pictures:
         for name, filtered in _filtered(picture, filters):

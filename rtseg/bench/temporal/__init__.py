@@ -1,4 +1,4 @@
-"""The memory's life and steadiness, measured: `rtseg bench --temporal`."""
+"""Measures the recognition of stream events and the temporal stability of masks: `rtseg bench --temporal`."""
 
 from rtseg.bench.temporal.clips import Clip, phantom, real
 from rtseg.bench.temporal.report import bench

@@ -1,4 +1,4 @@
-"""The clips that steadiness is measured on: phantoms with exact truth, recordings, and what a grabber makes of them."""
+"""Makes the clips for temporal benchmarks: phantoms with exact ground truth, recordings, and their grabbed versions."""
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,32 +16,29 @@ from rtseg.sources import open_source
 from rtseg.sources.synthetic import open_synthetic
 from rtseg.text.credentials import shown
 
-GRABBED = (2, 3, 2, 3, 2)  # how often a 60 Hz grabber sees each frame of a 25 Hz scanner
-CRFS = (18, 20, 23, 26)  # H.264 from very good to poor
+GRABBED = (2, 3, 2, 3, 2)  # how often a 60 Hz grabber captures each frame of a 25 Hz scanner
+CRFS = (18, 20, 23, 26)  # H.264 quality from very good to poor
 _SECOND_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """Frames (H, W) grey of one stream, their indices, and where known their true labels, alike.
-
-    unspoilt: where computation spoilt some of them, all as they were before: on these it is seen what moved.
-    """
+    """Holds the gray frames of one stream, with their labels if known."""
 
     name: str
-    images: tuple[Image, ...]
-    indices: tuple[int, ...]
-    truths: tuple[Labels, ...] | None = None
-    unspoilt: tuple[Image, ...] | None = None
+    images: tuple[Image, ...]  # (H, W) uint8 each
+    indices: tuple[int, ...]  # frame indices; a jump is a gap
+    truths: tuple[Labels, ...] | None = None  # true labels (H, W) uint8 of each frame, if known
+    unspoilt: tuple[Image, ...] | None = None  # frames before their simulated corruption, from which motion is computed
 
     def frames(self) -> list[Frame]:
-        """As a session takes them, at 25 frames a second."""
+        """Return the frames for a session, timed at 25 frames a second."""
         pairs = zip(self.images, self.indices, strict=True)
         return [Frame(image, index, index * _SECOND_NS // 25) for image, index in pairs]
 
 
 def phantom(name: str, options: str, frames: int) -> Clip:
-    """The first frames of `synthetic:OPTIONS`, without those that its script drops. Raises ConfigError."""
+    """Return the first frames of `synthetic:OPTIONS`, without those that its script drops. Raises ConfigError."""
     probe = open_synthetic(f"{options}&frames={frames}")
     shown = list(probe)
     indices = tuple(frame.index for frame in shown)
@@ -49,7 +46,7 @@ def phantom(name: str, options: str, frames: int) -> Clip:
 
 
 def real(uri: str, most: int) -> Clip:
-    """Up to `most` frames of a recording, in grey. Raises SourceError."""
+    """Return up to `most` frames of a recording in gray, without ground truth. Raises SourceError."""
     with closing(open_source(uri)) as source:
         images = tuple(_grey(frame.image) for frame in islice(source, most))
     if not images:
@@ -58,7 +55,10 @@ def real(uri: str, most: int) -> Clip:
 
 
 def grabbed(clip: Clip, crf: int) -> tuple[Clip, tuple[bool, ...]]:
-    """The clip as a 60 Hz grabber of a 25 Hz scanner gives it, coded with H.264; and which frames show something new."""
+    """Simulate a 60 Hz grabber on a 25 Hz scanner with H.264 coding.
+
+    Returns the grabbed clip, without ground truth, and a flag for each of its frames: True if it shows a new picture.
+    """
     times = list(islice(cycle(GRABBED), len(clip.images)))
     images = tuple(coded([image for image, n in zip(clip.images, times, strict=True) for _ in range(n)], crf))
     new = tuple(k == 0 for n in times for k in range(n))
@@ -66,7 +66,7 @@ def grabbed(clip: Clip, crf: int) -> tuple[Clip, tuple[bool, ...]]:
 
 
 def looped(clip: Clip, frames: int) -> Iterator[Frame]:
-    """So many frames of a clip played forwards and backwards, without a seam, each pass coded with H.264 in another quality."""
+    """Yield frames of a clip played seamlessly forwards and backwards, each pass coded in another H.264 quality."""
     there_and_back = [*clip.images, *clip.images[-2:0:-1]]
     passes = (coded(there_and_back, crf) for crf in cycle(CRFS))
     for index, image in enumerate(islice((image for images in passes for image in images), frames)):
@@ -74,7 +74,7 @@ def looped(clip: Clip, frames: int) -> Iterator[Frame]:
 
 
 def coded(images: Sequence[Image], crf: int) -> Iterable[Image]:
-    """What is left of pictures after H.264 without delay; an odd last row or column is lost."""
+    """Encode gray pictures (H, W) with zero-latency H.264 and decode them; an odd last row or column is lost."""
     height, width = images[0].shape[0] // 2 * 2, images[0].shape[1] // 2 * 2
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="matroska", metadata_errors="replace") as container:

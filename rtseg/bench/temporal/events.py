@@ -1,4 +1,4 @@
-"""Are the events of a stream seen for what they are, how soon, and how often is one seen that is none?"""
+"""Measures how soon the events of a stream are recognized, and how often a reset has no cause."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,21 +15,18 @@ from rtseg.session.session import Session
 
 AFRESH = (Life.NEW, Life.CUT, Life.GAP)
 _COMPARED = 10  # frames after a cut
-SOON = 2  # frames within which an event must be seen
-SEARCH = 12  # frames that it takes to find another sector on the screen after an event
+SOON = 2  # frames within which an event must be recognized
+SEARCH = 12  # frames that finding another sector on the screen takes after an event
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """An event from frame `start` on, and the lives by which it may be known; none: it must not be noticed.
+    """Holds an event of a clip and its correct classifications."""
 
-    end: the first frame after it, where it has one: what is seen then may be another scene.
-    """
-
-    kind: str
-    start: int
-    lives: tuple[Life, ...]
-    end: int | None = None
+    kind: str  # name for the report, e.g. "freeze"
+    start: int  # first frame index of the event
+    lives: tuple[Life, ...]  # classifications that count as recognized; empty: it must cause none
+    end: int | None = None  # first frame index after the event, where another scene may follow; None: no end
 
 
 SCRIPT = "freeze@20+12:3,cut@45,lift@60+8,drop@80+20,gain@110+10:-6,depth@130:1.5"
@@ -51,15 +48,15 @@ SPLICED_FRAMES = 100
 
 
 def scripted(geometry: str, height: int = 240, width: int = 320) -> Clip:
-    """A phantom to which everything happens that SCRIPTED tells of."""
+    """Return a phantom clip with the events of `SCRIPTED`. geometry: "linear" or "curvilinear"."""
     options = f"vessel?seed=3&geometry={geometry}&height={height}&width={width}&faults={SCRIPT}"
     return phantom(f"phantom, {geometry}", options, 150)
 
 
 def spliced(clip: Clip) -> Clip | None:
-    """A recording with the faults of SPLICED in it, and its truth if it has one; None where it is too short for them.
+    """Insert the faults of `SPLICED` into a recording and its ground truth; return None if it is too short.
 
-    The picture freezes under a coder's noise, goes black, turns into its mirror image, and 20 frames are missing.
+    The picture freezes under coding noise, goes black, turns into its mirror image, and 20 frames are missing.
     """
     if len(clip.images) < SPLICED_FRAMES:
         return None
@@ -71,7 +68,7 @@ def spliced(clip: Clip) -> Clip | None:
 
 
 def _spliced(planes: Sequence[Image]) -> list[Image]:
-    """What SPLICED does to pictures and to labels alike."""
+    """Apply the faults of `SPLICED`, except noise and missing frames, to a sequence of pictures or labels."""
     done = list(planes[:SPLICED_FRAMES])
     done[30:45] = [done[29]] * 15
     done[60:66] = [np.zeros_like(done[0])] * 6
@@ -79,7 +76,12 @@ def _spliced(planes: Sequence[Image]) -> list[Image]:
 
 
 def recognised(engine: Engine, clip: Clip, events: Sequence[Expected]) -> dict[str, Any]:
-    """How late each event was seen (frames, None: never), resets that none explains, and how soon the mask was good again."""
+    """Run a clip and report the recognition of its events, as plain values.
+
+    delay_frames: frames until each event was recognized, None for never. unexplained_resets, reasons: resets without an event.
+    recovery_frames: frames until the mask was good again, if the clip has a ground truth.
+    after_a_cut_like_a_fresh_session: True if nothing of the scene before a cut influences the masks after it.
+    """
     results = run(engine, clip)
     lives = [result.life for result in results]
     seen = {event.kind: _delay(lives, clip.indices, event) for event in events if event.lives}
@@ -95,7 +97,7 @@ def recognised(engine: Engine, clip: Clip, events: Sequence[Expected]) -> dict[s
 
 
 def unexplained(engine: Engine, clips: Sequence[Clip], frames: int) -> dict[str, Any]:
-    """Resets on so many frames of recordings in which nothing happens, each played forwards and backwards again and again."""
+    """Count resets on recordings without events, each looped forwards and backwards to `frames` frames in total."""
     reasons = list[str]()
     for clip in clips:
         session = Session(engine)
@@ -113,13 +115,13 @@ def unexplained(engine: Engine, clips: Sequence[Clip], frames: int) -> dict[str,
 
 
 def run(engine: Engine, clip: Clip) -> list[Segmentation]:
-    """A fresh session's answers to a clip."""
+    """Segment a clip with a new session."""
     session = Session(engine)
     return [session.step(frame) for frame in clip.frames()]
 
 
 def _settled_after(result: Segmentation) -> int:
-    """Within how many frames of an event a reset must come to be its consequence."""
+    """Return the number of frames after an event within which this reset counts as its consequence."""
     return SEARCH if "sector changed" in result.reason else SOON
 
 
@@ -128,14 +130,17 @@ def _told(clip: Clip, t: int, result: Segmentation) -> str:
 
 
 def _delay(lives: Sequence[Life], indices: Sequence[int], event: Expected) -> int | None:
-    """Frames given out from the event to the first that is known by it."""
+    """Return the number of delivered frames from the event to the first with one of its classifications, or None."""
     first = next(t for t, index in enumerate(indices) if index >= event.start)
     seen = next((t for t in range(first, min(first + 20, len(lives))) if lives[t] in event.lives), None)
     return None if seen is None else seen - first
 
 
 def _recoveries(results: Sequence[Segmentation], clip: Clip, events: Sequence[Expected]) -> dict[str, float | None]:
-    """For each event, frames from its end until the mask is as good as before it; None: never, or it was not good before."""
+    """Return for each event the frames from its end until the mask is as good as before it.
+
+    None: the mask never recovers, or was not good before.
+    """
     assert clip.truths is not None
     overlaps = [overlap(result.labels, truth) for truth, result in zip(clip.truths, results, strict=True)]
     found: dict[str, float | None] = {}
@@ -147,7 +152,7 @@ def _recoveries(results: Sequence[Segmentation], clip: Clip, events: Sequence[Ex
 
 
 def _like_fresh(engine: Engine, clip: Clip, results: Sequence[Segmentation], events: Sequence[Expected]) -> bool:
-    """Whether from the second frame after each cut on the masks are those of a session that began there."""
+    """Return True if, from the second frame after each cut, the masks equal those of a session that starts at the cut."""
     for cut in (event.start for event in events if event.kind == "cut"):
         fresh, first = Session(engine), next(t for t, index in enumerate(clip.indices) if index >= cut)
         after = [fresh.step(frame).labels for frame in clip.frames()[first : first + _COMPARED]]

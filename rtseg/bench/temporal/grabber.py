@@ -1,4 +1,4 @@
-"""A 60 Hz grabber on a 25 Hz scanner: how often does the engine run, and does a mask change where the picture does not?"""
+"""Measures the handling of duplicate frames from a 60 Hz grabber on a 25 Hz scanner."""
 
 from typing import Any
 
@@ -11,7 +11,10 @@ from rtseg.trace import LatencyTrace
 
 
 def held(engine: Engine, clip: Clip, crf: int) -> dict[str, Any]:
-    """The share of frames that the engine ran on, and of masks that changed at a repeated frame."""
+    """Return the share of frames on which the engine ran, and the number of masks that changed at a duplicate frame.
+
+    crf: H.264 quality of the grabber.
+    """
     stream, new = grabbed(clip, crf)
     session, masks, ran = Session(engine), [], 0
     for frame in stream.frames():

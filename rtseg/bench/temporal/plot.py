@@ -1,4 +1,4 @@
-"""How steady the masks are, as a picture."""
+"""Plots the temporal stability of masks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,11 @@ _GREY = "#bbbbbb"
 
 
 def plot_ways(groups: Mapping[str, Mapping[str, Row]], curves: Mapping[str, Any], title: str, path: Path) -> None:
-    """A PNG: a bar for each way and measure, a row of bars for each group of clips, and below, Dice and area over a clip."""
+    """Plot the metrics of each variant as bars, a row for each group of clips, and below them curves over a clip.
+
+    groups: metrics by group and variant. curves: results of `variant_curves` by clip. path: of the PNG.
+    Raises MissingExtra, ConfigError, SinkError.
+    """
     rows = len(groups) + len(curves)
     figure = canvas(16, 3.2 * rows)
     figure.suptitle(title)

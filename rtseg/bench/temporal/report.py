@@ -1,4 +1,4 @@
-"""All of it in one report."""
+"""Combines all temporal benchmarks in one report."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,8 +10,8 @@ from rtseg.bench.temporal.stabilizing import compared
 from rtseg.engines.base import Engine
 from rtseg.system.machine import describe
 
-QUIET_FRAMES = 10_000  # of recordings in which nothing happens
-GRABBER_CRF = 20  # H.264 as a grabber's encoder writes it: good, and never bit-equal
+QUIET_FRAMES = 10_000  # of recordings without events
+GRABBER_CRF = 20  # H.264 quality of a typical grabber: good, but duplicates are never bit-equal
 
 
 def bench(
@@ -21,10 +21,10 @@ def bench(
     progress: Callable[[str], None],
     quiet_frames: int = QUIET_FRAMES,
 ) -> dict[str, Any]:
-    """Events, the grabber, and steadiness against the same network frame by frame, as plain values.
+    """Measure event recognition, duplicate frames and temporal stability; return plain values.
 
-    recordings: real clips without truth; quiet_frames: of all of them, played again and again. exact: clips with truth.
-    progress is told what runs now.
+    recordings: real clips without ground truth. exact: clips with ground truth, on which the variants are compared.
+    progress: called with a description of each part as it starts. quiet_frames: total length of the looped recordings.
     """
     progress("events")
     events = [recognised(engine, scripted(geometry), SCRIPTED) for geometry in ("linear", "curvilinear")]

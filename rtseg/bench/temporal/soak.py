@@ -1,4 +1,4 @@
-"""Hours of stream: is memory flat and the state finite? `python -m rtseg.bench.temporal.soak FRAMES MODEL [OUT.json]`."""
+"""Runs hours of stream and checks for memory growth: `python -m rtseg.bench.temporal.soak FRAMES MODEL [OUT.json]`."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,19 +20,19 @@ from rtseg.sources.playback import Repeated
 from rtseg.system.machine import describe, memory_mb
 from rtseg.text.safe_text import json_text
 
-# A minute of a probe to which everything happens, again and again.
+# One minute of phantom with every kind of event, played repeatedly.
 SOURCE = "synthetic:vessel?seed=3&height=120&width=160&frames=1500&faults=freeze@200+40:3,cut@500,lift@700+30,gain@900+50:-6"
 FRAMES, MODEL = 100_000, "carotid-int8"
-_SAMPLES = 50  # of the memory held, over the run
-_GROWTH_MB = 20.0  # an allocator's restlessness; a leak of one label map a frame would be gigabytes
+_SAMPLES = 50  # memory samples over the run
+_GROWTH_MB = 20.0  # tolerance for allocator noise; a leak of one label map a frame would be gigabytes
 
 
 class Unsteady(RtsegError, RuntimeError):
-    """A long run held ever more memory, or its state did not stay finite."""
+    """Reports that memory grew over a long run, or that the network's state became non-finite."""
 
 
 class Kept:
-    """The frames of another source, kept in memory: what makes them must not take the time that is measured."""
+    """Preloads the frames of another source into memory, so that making them takes no measured time."""
 
     def __init__(self, source: Source) -> None:
         with closing(source):
@@ -40,20 +40,21 @@ class Kept:
 
     @property
     def info(self) -> StreamInfo:
-        """As the other source's."""
+        """Return the stream info of the original source."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
         return iter(self._frames)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: the original source is already closed."""
 
 
 def soak(engine: Engine, uri: str, frames: int, progress: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    """Run `frames` frames of a source, played again and again from memory. Raises Unsteady.
+    """Run `frames` frames of a source, played repeatedly from memory, and return the report.
 
-    Memory is compared from the second sample on: the first frames fill caches. progress is given the report so far.
+    Memory is compared from the second sample on, because the first frames fill caches. progress: called with the report so
+    far. Raises SoakFailure.
     """
     kept, session, samples, started = Kept(open_source(uri)), Session(engine), list[float | None](), perf_counter()
     report: dict[str, Any] = {}
@@ -75,7 +76,7 @@ def _judge(held: Sequence[float], nonfinite: int) -> None:
 
 
 def main(frames: str = str(FRAMES), model: str = MODEL, out: str = "soak.json") -> None:
-    """Soak a model, and write what became of it, while it runs, too: whoever stops it keeps what was done."""
+    """Run a soak test of a model and write its report repeatedly, so that an interrupted run keeps its results."""
     head = {"model": model, "source": SOURCE, "wanted_frames": int(frames), "machine": describe()}
 
     def write(report: dict[str, Any]) -> None:

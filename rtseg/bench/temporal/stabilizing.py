@@ -1,4 +1,4 @@
-"""One network in several ways: frame by frame, with its memory, and steadied beyond that, on clips whose truth is known."""
+"""Compares variants of one network on clips with ground truth: frame by frame, recurrent, and temporally stabilized."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -23,13 +23,13 @@ ALONE, BARE, STEADIED, TRUTH = "frame by frame", "memory", "memory, steady", "th
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a network is run: with its memory or without, and how its masks are steadied beyond that."""
+    """Holds how a network is run."""
 
-    memory: bool = True
-    temporal: TemporalOptions | None = None
+    memory: bool = True  # carry the recurrent state from frame to frame
+    temporal: TemporalOptions | None = None  # temporal stabilization of the masks; None: none
 
     def session(self, engine: Engine) -> Session:
-        """A session that runs so; a dataset's images are pictures, not screens."""
+        """Return a session of this variant without sector search, because dataset images are not screens."""
         session = Session(engine, temporal=self.temporal, locator=WholeFrame())
         session.memory = self.memory
         return session
@@ -53,10 +53,10 @@ Row = dict[str, float | None]
 def compared(
     engine: Engine, clips: Sequence[Clip], progress: Callable[[str], None], ways: Mapping[str, Way] = WAYS
 ) -> dict[str, Row]:
-    """For each way its mean Dice, the share of frames that the engine ran on, and the measures of steadiness.
+    """Return for each variant its mean Dice, the share of frames on which the engine ran, and the temporal metrics.
 
-    A clip's figure is the mean over the classes that its truth holds, and a row's the mean over the clips. The last row is the
-    truth taken for a mask: what is left of flicker there is the measure's own. Raises ConfigError, EngineError.
+    A clip's metric is the mean over the classes in its ground truth, and a row holds the means over the clips. The last row
+    scores the ground truth itself as a mask: its flicker is the error of the metric. Raises ConfigError, EngineError.
     """
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in [*ways, TRUTH]}
     for clip in clips:
@@ -71,7 +71,7 @@ def compared(
 
 
 def curves(engine: Engine, clip: Clip, ways: Mapping[str, Way] = USUAL_WAYS) -> dict[str, dict[str, list[float]]]:
-    """For each way the Dice and the area, as a share of the frame, of each frame of a clip: what a plot shows."""
+    """Return for each variant the Dice and the area, as a share of the frame, of each frame of a clip, for plotting."""
     truths, found = _truths(clip), dict[str, dict[str, list[float]]]()
     for name, way in ways.items():
         labels, _ = _run(way.session(engine), clip)
@@ -81,7 +81,7 @@ def curves(engine: Engine, clip: Clip, ways: Mapping[str, Way] = USUAL_WAYS) -> 
 
 
 def overlap(labels: Labels, truth: Labels) -> float:
-    """The mean Dice over the classes that the truth holds; of an empty truth 1 where nothing was found, else 0."""
+    """Return the mean Dice over the classes in the ground truth; if it is empty, 1 for empty labels and else 0."""
     present = [label for label in np.unique(truth) if label]
     if not present:
         return float(not labels.any())
@@ -95,7 +95,7 @@ def _truths(clip: Clip) -> Sequence[Labels]:
 
 
 def _run(session: Session, clip: Clip) -> tuple[list[Labels], float]:
-    """The labels of each frame, and on which share of them the engine ran."""
+    """Return the labels of each frame and the share of frames on which the engine ran."""
     labels, ran = [], 0
     for frame in clip.frames():
         trace = LatencyTrace(frame.captured_ns)
@@ -120,14 +120,14 @@ def _areas(labels: Sequence[Labels]) -> list[float]:
 
 
 def _shrunk(plane: Image, interpolation: int = cv2.INTER_AREA) -> Image:
-    """A picture, or labels, at the size that steadiness is measured at: flow is slow, and masks are smooth."""
+    """Shrink a picture or labels to the size at which stability is measured, because optical flow is slow."""
     scale = min(1.0, MEASURED_SIDE / max(plane.shape))
     size = round(plane.shape[1] * scale), round(plane.shape[0] * scale)
     return np.asarray(cv2.resize(plane, size, interpolation=interpolation), np.uint8)
 
 
 def _mean_row(rows: Sequence[dict[str, float]]) -> Row:
-    """The mean of what is known, rounded; None where nothing is: JSON has no NaN."""
+    """Return the rounded means over the finite values of each metric, or None without any, because JSON has no NaN."""
     means = {name: _known_mean([row[name] for row in rows if name in row]) for name in rows[0]}
     return {name: round(value, 6) if np.isfinite(value) else None for name, value in means.items()}
 

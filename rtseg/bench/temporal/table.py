@@ -1,4 +1,4 @@
-"""Reports of `rtseg eval --video` as one table in Markdown: `python -m rtseg.bench.temporal.table REPORT.json ...`."""
+"""Prints reports of `rtseg eval --video` as a Markdown table: `python -m rtseg.bench.temporal.table REPORT.json ...`."""
 
 import json
 import sys
@@ -18,7 +18,7 @@ COLUMNS = {
 
 
 def table(reports: Sequence[Mapping[str, Any]]) -> str:
-    """Every way of every report, a row each."""
+    """Return a Markdown table with a row for each variant of each report."""
     heads = ["model", "clips", "way", *(heading for heading, _ in COLUMNS.values())]
     lines = [heads, ["---"] * len(heads), *(row for report in reports for row in _rows(report))]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"

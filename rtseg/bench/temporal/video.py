@@ -1,4 +1,4 @@
-"""A model on video: does its memory pay, are its masks steady, and how soon is it well again after an event?"""
+"""Evaluates a model on video: the benefit of its memory, the stability of its masks, and its recovery after events."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -9,17 +9,18 @@ from rtseg.bench.temporal.stabilizing import ALONE, STEADIED, USUAL_WAYS, Row, c
 from rtseg.engines.base import Engine
 from rtseg.system.machine import describe
 
-FLICKER, LAG = 0.5, 1.0  # the goals: of the flicker frame by frame is left at the most; frames
-SAME_DICE = 0.001  # less than this is no difference between two ways
+FLICKER, LAG = 0.5, 1.0  # goals: maximum flicker relative to frame by frame, and maximum lag in frames
+SAME_DICE = 0.001  # Dice differences up to this count as equal
 
 
 def video(
     engine: Engine, simulated: Mapping[str, Sequence[Clip]], scans: Sequence[Clip], progress: Callable[[str], None]
 ) -> dict[str, Any]:
-    """The report, as plain values: the usual ways compared on each group of clips, and how soon the masks recover.
+    """Compare the usual variants on each group of clips and measure recovery; return plain values.
 
-    simulated: stills in motion, whose truth is exact, by how they were spoilt. scans: real frames that lie seconds apart, in
-    the order of time; what moves between them is too much for optical flow, so that their flicker compares ways and no more.
+    simulated: stills in simulated motion with exact ground truth, by kind of corruption. scans: real frames seconds apart, in
+    order of time. Their motion is too large for optical flow, so that their flicker only ranks the variants.
+    progress: called with a description of each part as it starts.
     """
     rows = {name: compared(engine, clips, progress, USUAL_WAYS) for name, clips in simulated.items()}
     report: dict[str, Any] = {"model": engine.spec.name, "machine": describe(), "simulated": rows}
@@ -34,7 +35,7 @@ def video(
 
 
 def goals(rows: Mapping[str, Row]) -> dict[str, Any]:
-    """What the steadied masks are against the same network frame by frame, and whether that is what was aimed at."""
+    """Compare the stabilized variant with the network frame by frame, and check the goals."""
     alone, steady = rows[ALONE], rows[STEADIED]
     ratio = _ratio(steady["flicker"], alone["flicker"])
     gain = round((steady["dice"] or 0) - (alone["dice"] or 0), 6)

@@ -1,4 +1,4 @@
-"""Images with masks on disk, read as cases that know their subject and their place in time."""
+"""Reads images with masks from disk as cases with their subject and their order in time."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ __all__ = ["Case", "find_twins", "open_dataset", "scans", "split"]
 
 
 def open_dataset(path: Path | str) -> tuple[Case, ...]:
-    """The cases of a folder, ordered by subject, recording and time.
+    """Return the cases of a folder, ordered by subject, recording and time.
 
-    path: holds images/ and masks/ paired by stem, or HC18 or CAMUS as they are downloaded. Raises DatasetError, MissingExtra.
+    path: a folder with images/ and masks/ paired by stem, or HC18 or CAMUS as downloaded. Raises DatasetError, MissingExtra.
     """
     path = Path(path)
     layout = next((layout for layout in (hc18, camus) if layout.is_here(path)), folder)

@@ -1,4 +1,4 @@
-"""CAMUS as it is downloaded, in NIfTI: patientNNNN/patientNNNN_2CH_half_sequence.nii.gz with its _gt, and ED and ES alone.
+"""Reads CAMUS as downloaded: patientNNNN/patientNNNN_2CH_half_sequence.nii.gz with its _gt, and ED and ES frames.
 
 S. Leclerc et al., "Deep learning for segmentation using an open large-scale dataset in 2D echocardiography", IEEE
 Transactions on Medical Imaging 38(9), 2019. Its classes: 1 the left ventricle's cavity, 2 its wall, 3 the left atrium.
@@ -16,12 +16,12 @@ _MOMENTS = ("ED", "ES")
 
 
 def is_here(folder: Path) -> bool:
-    """Whether a folder is laid out so."""
+    """Return True if a folder has this layout."""
     return next(_truths(folder), None) is not None
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """Each frame of each view's half sequence; where a view has none, its end-diastolic and end-systolic frame.
+    """Yield each frame of each view's half sequence; without one, the end-diastolic and end-systolic frames.
 
     Raises DatasetError, MissingExtra.
     """
@@ -37,7 +37,7 @@ def _truths(folder: Path) -> Iterator[Path]:
 
 
 def _view(truth: Path) -> str:
-    """The patient and the view, as in patient0001_2CH."""
+    """Return the patient and the view, as in patient0001_2CH."""
     return "_".join(truth.name.split("_")[:2])
 
 

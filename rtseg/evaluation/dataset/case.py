@@ -1,4 +1,4 @@
-"""One image and its mask, and who was scanned, and when."""
+"""Defines a case: one image with its mask, its subject and its order in time."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,42 +18,36 @@ NIFTI = (".nii", ".nii.gz")
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One image and its mask.
-
-    subject: who or what was scanned: never split it over training and test. order: the place in the recording's time.
-    spacing_mm: millimetres a pixel (down, along), None where unknown. head_circumference_mm: the expert's, where measured.
-    recording: which of the subject's, empty where there is but one. frame: which one of files that hold several.
-    outlined: the mask file shows the class's outline alone, and all inside it counts.
-    """
+    """Holds the files of one image and its mask."""
 
     name: str
-    subject: str
-    order: int
+    subject: str  # person or object scanned; must not be split over training and test
+    order: int  # position in the recording's time
     image_path: Path
     mask_path: Path
-    spacing_mm: Spacing | None = None
-    head_circumference_mm: float | None = None
-    recording: str = ""
-    frame: int = 0
-    outlined: bool = False
+    spacing_mm: Spacing | None = None  # millimeters a pixel (down, along); None: unknown
+    head_circumference_mm: float | None = None  # measured by an expert; None: unknown
+    recording: str = ""  # name among the subject's recordings; empty if there is only one
+    frame: int = 0  # index in files that contain several frames
+    outlined: bool = False  # the mask file shows only the class's outline, and its inside counts too
 
     def image(self) -> Image:
-        """(H, W) grey or (H, W, 3) RGB, uint8. Raises DatasetError."""
+        """Read the image, (H, W) gray or (H, W, 3) RGB, uint8. Raises DatasetError."""
         pixels = _read_image(self.image_path, self.frame)
         return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
     def grey(self) -> Image:
-        """(H, W) uint8, colour by its BT.601 luma. Raises DatasetError."""
+        """Read the image as gray, (H, W) uint8; color is converted to BT.601 luma. Raises DatasetError."""
         pixels = _read_image(self.image_path, self.frame)
         return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
 
     def labels(self, n_classes: int) -> Labels:
-        """(H, W) uint8: 0 background, i + 1 the i-th class. Raises DatasetError."""
+        """Read the labels, (H, W) uint8: 0 is the background, i + 1 the i-th class. Raises DatasetError."""
         values = whole(_read_mask(self.mask_path, self.frame), self.mask_path)
         return labels_of(filled(values, self.mask_path) if self.outlined else values, n_classes, self.mask_path)
 
     def image_and_labels(self, n_classes: int) -> tuple[Image, Labels]:
-        """Both, checked to be of one size. Raises DatasetError."""
+        """Read the image and its labels, and check that their sizes agree. Raises DatasetError."""
         image, labels = self.image(), self.labels(n_classes)
         if image.shape[:2] != labels.shape:
             raise DatasetError(
@@ -63,13 +57,13 @@ class Case:
 
 
 def scans(cases: Iterable[Case]) -> dict[str, tuple[Case, ...]]:
-    """The cases of each recording, in the order of time, by the name of its subject and its own."""
+    """Group the cases by recording, each in order of time; the keys join the names of subject and recording."""
     ordered = sorted(cases, key=lambda case: (_scan(case), case.order, case.name))
     return {scan: tuple(group) for scan, group in groupby(ordered, key=_scan)}
 
 
 def split(cases: Iterable[Case], held_out: Iterable[str]) -> tuple[tuple[Case, ...], tuple[Case, ...]]:
-    """The cases of all other subjects, and those of the held-out ones. Raises DatasetError."""
+    """Split the cases into those of the training subjects and those of the held-out subjects. Raises DatasetError."""
     ordered = [case for scan in scans(cases).values() for case in scan]
     known, wanted = {case.subject: None for case in ordered}, set(held_out)
     unknown = sorted(wanted - known.keys())
@@ -86,7 +80,7 @@ def _scan(case: Case) -> str:
 
 
 def _read_image(path: Path, frame: int) -> Image:
-    """The pixels of a file, grey or BGR. Raises DatasetError, MissingExtra."""
+    """Read the pixels of a file, gray or BGR. Raises DatasetError, MissingExtra."""
     if path.name.endswith(NIFTI):
         from rtseg.evaluation.dataset import nifti
 
@@ -95,7 +89,7 @@ def _read_image(path: Path, frame: int) -> Image:
 
 
 def _read_mask(path: Path, frame: int) -> Values:
-    """The values of a file, (H, W). Raises DatasetError, MissingExtra."""
+    """Read the values of a mask file, (H, W). Raises DatasetError, MissingExtra."""
     if path.name.endswith(NIFTI):
         from rtseg.evaluation.dataset import nifti
 

@@ -1,7 +1,7 @@
-"""The plain layout: FOLDER/images and FOLDER/masks, paired by stem, with or without measurements.csv.
+"""Reads the plain layout: FOLDER/images and FOLDER/masks, paired by stem, with an optional measurements.csv.
 
-Pictures of one subject are named SUBJECT_frameNNN, whatever SUBJECT is (scan07_frame00120, patient3_4CH_frame5), or as HC18
-names them (010_HC, 010_2HC). Any other picture is a subject of its own: it may be held out with its neighbours trained on.
+Pictures of one subject are named SUBJECT_frameNNN for any SUBJECT (scan07_frame00120, patient3_4CH_frame5), or as in HC18
+(010_HC, 010_2HC). Any other picture is its own subject: it may be held out while similar pictures are trained on.
 """
 
 import csv
@@ -19,14 +19,14 @@ from rtseg.evaluation.dataset.case import Case
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MEASUREMENTS = "measurements.csv"
 
-_NAME, _PIXEL, _HC = "name", "pixel_size_mm", "head_circumference_mm"  # its columns; the last may be absent
+_NAME, _PIXEL, _HC = "name", "pixel_size_mm", "head_circumference_mm"  # columns; the last is optional
 _COLUMNS = f"its columns are {_NAME}, {_PIXEL} and, where measured, {_HC}"
 _SUBJECT_FRAME = re.compile(r"(?P<subject>.+)_frame(?P<order>\d+)", re.IGNORECASE)
-_EXAM_HC = re.compile(r"(?P<subject>\d+)_(?P<order>\d*)HC")  # HC18: the exam, and which of its images
+_EXAM_HC = re.compile(r"(?P<subject>\d+)_(?P<order>\d*)HC")  # HC18: exam, and number of the image in it
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """Each image with its mask. Raises DatasetError."""
+    """Return an iterator over the images with their masks. Raises DatasetError."""
     images, masks = _files(folder, "images"), _files(folder, "masks")
     unpaired = sorted(images.keys() ^ masks.keys())
     if unpaired:
@@ -38,13 +38,13 @@ def cases(folder: Path) -> Iterator[Case]:
 
 
 def subject_and_order(stem: str) -> tuple[str, int]:
-    """Who was scanned, and when, as far as a file's name tells."""
+    """Parse the subject and the order in time from a file's stem; an unknown name is its own subject."""
     found = _SUBJECT_FRAME.fullmatch(stem) or _EXAM_HC.fullmatch(stem)
     return (found["subject"], int(found["order"] or 1)) if found else (stem, 0)
 
 
 def _files(folder: Path, kind: str) -> dict[str, Path]:
-    """The pictures of a subfolder by stem."""
+    """Return the pictures of a subfolder by stem. Raises DatasetError."""
     if not (folder / kind).is_dir():
         raise DatasetError(f"{folder} has no folder {kind!r}: lay it out as images/NAME.jpg and masks/NAME.png")
     paths = sorted(path for path in (folder / kind).iterdir() if _is_picture(path))
@@ -58,17 +58,17 @@ def _files(folder: Path, kind: str) -> dict[str, Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    """Whether a file is to be read: macOS leaves hidden ones beside those it copies."""
+    """Return True for a visible picture file; macOS leaves hidden copies beside the originals."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
 def _stem(path: Path) -> str:
-    """A picture's name without its suffix, letters and accents in one: file systems and editors part them differently."""
+    """Return a picture's name without suffix in Unicode NFC, because file systems encode accents differently."""
     return normalize("NFC", path.stem if path.suffix.lower() in SUFFIXES else path.name)
 
 
 def _case(stem: str, image: Path, mask: Path, row: Mapping[str, float]) -> Case:
-    """A case, its subject and time read from its stem, its spacing from its row of measurements."""
+    """Return a case with subject and order from its stem, and spacing from its row of measurements."""
     subject, order = subject_and_order(stem)
     pixel_mm = row.get(_PIXEL)
     spacing_mm = (pixel_mm, pixel_mm) if pixel_mm else None
@@ -76,7 +76,7 @@ def _case(stem: str, image: Path, mask: Path, row: Mapping[str, float]) -> Case:
 
 
 def _measurements(path: Path, stems: Collection[str]) -> dict[str, dict[str, float]]:
-    """The rows of a measurements file by stem; none where there is no file. Raises DatasetError."""
+    """Read the rows of a measurements file by stem; empty without a file. Raises DatasetError."""
     if not path.exists():
         return {}
     rows = _rows(path)
@@ -89,7 +89,7 @@ def _measurements(path: Path, stems: Collection[str]) -> dict[str, dict[str, flo
 
 
 def _rows(path: Path) -> list[tuple[str, dict[str, float]]]:
-    """The stem and the numbers of each row of a table. Raises DatasetError."""
+    """Read the stem and the numbers of each row of a table. Raises DatasetError."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return [(_stem(Path(row[_NAME])), _numbers(row)) for row in csv.DictReader(file)]
@@ -98,7 +98,7 @@ def _rows(path: Path) -> list[tuple[str, dict[str, float]]]:
 
 
 def _numbers(row: Mapping[Any, Any]) -> dict[str, float]:
-    """The numbers of a row by their column; an empty field is unknown. Raises ValueError, KeyError."""
+    """Parse the numbers of a row by column; an empty field is unknown. Raises ValueError, KeyError."""
     fields = {_PIXEL: row[_PIXEL], _HC: row.get(_HC)}
     numbers = {column: float(text) for column, text in fields.items() if text}
     if None in row:

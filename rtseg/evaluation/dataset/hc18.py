@@ -1,4 +1,4 @@
-"""HC18 as it is downloaded: NNN_HC.png, NNN_HC_Annotation.png and a table of pixel sizes and head circumferences.
+"""Reads HC18 as downloaded: NNN_HC.png, NNN_HC_Annotation.png and a table of pixel sizes and head circumferences.
 
 T. van den Heuvel et al., "Automated measurement of fetal head circumference using 2D ultrasound images", Zenodo 1327317, 2018.
 """
@@ -12,18 +12,18 @@ from rtseg.evaluation.dataset.case import Case
 from rtseg.evaluation.dataset.folder import subject_and_order
 
 _ANNOTATION = "_Annotation.png"
-_SEEN = "[!.]"  # macOS leaves hidden files beside those it copies
+_SEEN = "[!.]"  # skips the hidden copies that macOS leaves beside the originals
 _TABLE = f"{_SEEN}*pixel_size_and_HC.csv"
-_NAME, _PIXEL, _HC = "filename", "pixel size(mm)", "head circumference (mm)"  # its columns
+_NAME, _PIXEL, _HC = "filename", "pixel size(mm)", "head circumference (mm)"  # columns of the table
 
 
 def is_here(folder: Path) -> bool:
-    """Whether a folder is laid out so."""
+    """Return True if a folder has this layout."""
     return next(folder.glob(f"{_SEEN}*{_ANNOTATION}"), None) is not None
 
 
 def cases(folder: Path) -> Iterator[Case]:
-    """Each image with the ellipse that an expert drew, in millimetres where the table is there. Raises DatasetError."""
+    """Yield each image with the expert's ellipse, and its pixel size in mm if the table exists. Raises DatasetError."""
     table = next((path for place in (folder, folder.parent) for path in sorted(place.glob(_TABLE))), None)
     rows = _rows(table) if table else {}
     for mask in sorted(folder.glob(f"{_SEEN}*{_ANNOTATION}")):
@@ -40,7 +40,7 @@ def _case(image: Path, mask: Path, row: Mapping[str, float]) -> Case:
 
 
 def _rows(path: Path) -> dict[str, dict[str, float]]:
-    """The numbers of each picture by its file's name. Raises DatasetError."""
+    """Read the numbers of each picture, by file name. Raises DatasetError."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             return {row[_NAME]: {key: float(row[key]) for key in (_PIXEL, _HC) if row.get(key)} for row in csv.DictReader(file)}

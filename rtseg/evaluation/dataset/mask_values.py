@@ -1,4 +1,4 @@
-"""A mask's values as labels."""
+"""Converts the values of a mask file to labels."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,14 +11,14 @@ import numpy.typing as npt
 from rtseg.errors import DatasetError
 from rtseg.frame import Labels
 
-Values: TypeAlias = npt.NDArray[Any]  # (H, W), of any number
+Values: TypeAlias = npt.NDArray[Any]  # (H, W), of any numeric dtype
 
-_NEAR = 0.01  # of a whole number, which a float mask that was scaled may just miss
-_WHITE = (255, 65535)  # of 8 and of 16 bits
+_NEAR = 0.01  # tolerance for whole numbers in a scaled float mask
+_WHITE = (255, 65535)  # in 8 and in 16 bits
 
 
 def whole(values: Values, path: Path) -> Values:
-    """The whole numbers (H, W) that a mask's values are. Raises DatasetError."""
+    """Round a mask's values (H, W) to whole numbers. Raises DatasetError for fractions and negative values."""
     rounded = np.rint(values) if values.dtype.kind == "f" else values
     if rounded.min() >= 0 and (rounded is values or _are_near(values, rounded)):
         return rounded
@@ -30,7 +30,7 @@ def _are_near(values: Values, rounded: Values) -> bool:
 
 
 def labels_of(values: Values, n_classes: int, path: Path) -> Labels:
-    """(H, W) uint8 of whole numbers; one class may be drawn in white. Raises DatasetError."""
+    """Convert whole numbers to labels (H, W) uint8; a single class may be drawn in white. Raises DatasetError."""
     most = int(values.max())
     if most in _WHITE and np.count_nonzero(values) == np.count_nonzero(values == most):
         if n_classes > 1:
@@ -42,12 +42,15 @@ def labels_of(values: Values, n_classes: int, path: Path) -> Labels:
 
 
 def filled(outline: Values, path: Path) -> Labels:
-    """What an ellipse's outline goes round, itself included, as 255, though the border cut it. Raises DatasetError."""
+    """Fill the outline of an ellipse, also if the image border cuts it; return 255 inside and on it, else 0.
+
+    Raises DatasetError if the outline encloses nothing.
+    """
     drawn = (outline > 0).astype(np.uint8)
     contours, _ = cv2.findContours(drawn, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     inside = cv2.drawContours(np.zeros_like(drawn), contours, -1, 255, cv2.FILLED).astype(np.uint8, copy=False)
     ellipse = _ellipse(contours, inside)
-    if 2 * np.count_nonzero(inside) < np.count_nonzero(ellipse):  # open: only the line itself was filled
+    if 2 * np.count_nonzero(inside) < np.count_nonzero(ellipse):  # an open outline: only the line itself was filled
         inside = ellipse
     if np.count_nonzero(inside) < 2 * sum(map(len, contours)):
         raise DatasetError(f"{path} shows an outline that goes round nothing: draw it closed")
@@ -55,9 +58,9 @@ def filled(outline: Values, path: Path) -> Labels:
 
 
 def _ellipse(contours: Sequence[Any], inside: Labels) -> Labels:
-    """The ellipse that fits an outline, filled as far as it is in the picture, and the outline; nothing if none fits."""
+    """Return the ellipse fitted to an outline, filled within the picture, with the outline; zeros if none fits."""
     points = np.concatenate(contours) if contours else np.zeros((0, 1, 2), np.int32)
     fit = cv2.fitEllipseDirect(points) if len(points) >= 5 else ((0.0, 0.0), (0.0, 0.0), 0.0)
-    if not 0 < min(fit[1]) <= max(fit[1]) < 4 * max(inside.shape):  # also where it is not a number
+    if not 0 < min(fit[1]) <= max(fit[1]) < 4 * max(inside.shape):  # also rejects NaN
         return np.zeros_like(inside)
     return cv2.ellipse(inside.copy(), fit, 255, cv2.FILLED).astype(np.uint8, copy=False)

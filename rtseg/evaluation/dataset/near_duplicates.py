@@ -1,7 +1,7 @@
-"""Twins: two pictures of one view, which make a score a lie where one is trained on and the other held out.
+"""Finds near-duplicates: pictures of one view in both training and held-out data, which would inflate the score.
 
-Points are found and described by SIFT (D. Lowe, IJCV 2004). Each votes for the picture with the point most like it, and the
-pictures with most votes are compared in full: a shift, a turn and a scale must carry many points of one onto the other.
+Keypoints are detected and described by SIFT (D. Lowe, IJCV 2004). Each votes for the picture with the most similar keypoint.
+The pictures with the most votes are compared in full: a similarity transform must map many keypoints of one onto the other.
 """
 
 from collections import Counter
@@ -13,20 +13,20 @@ import numpy as np
 
 from rtseg.evaluation.dataset.case import Case
 
-Points: TypeAlias = tuple[Sequence[cv2.KeyPoint], Any]  # and what is about each, (N, 128) float32
+Points: TypeAlias = tuple[Sequence[cv2.KeyPoint], Any]  # N keypoints and their descriptors (N, 128) float32
 
-SIDE, POINTS = 256, 200  # pixels of a picture's long side, and how many points it may have
-LOOK_AT = 3  # pictures that are compared in full
-LIKE, NEAR = 0.8, 4.0  # Lowe's ratio of the best match to the next, and pixels off its place
-SAME = 35  # points: of three real datasets different views had up to 25 in common, and twins 50 and more
+SIDE, POINTS = 256, 200  # long side of a picture in pixels, and its maximum number of keypoints
+LOOK_AT = 3  # pictures compared in full
+LIKE, NEAR = 0.8, 4.0  # Lowe's ratio of the best match to the second, and maximum offset in pixels
+SAME = 35  # common keypoints: in three real datasets, different views had up to 25 and near-duplicates 50 or more
 
 _EMPTY: Points = ((), np.zeros((0, 128), np.float32))
 
 
 def find_twins(held_out: Iterable[Case], training: Sequence[Case]) -> Iterator[tuple[Case, Case]]:
-    """Pairs of a held-out picture and one to train on that show the same view: of each held-out one, the first found.
+    """Yield pairs of a held-out picture and a training picture of the same view, at most one for each held-out picture.
 
-    Mirror images do not count as one view. Raises DatasetError.
+    Mirror images do not count as the same view. Raises DatasetError.
     """
     known = [_points(case) for case in training]
     filled = [i for i, (points, _) in enumerate(known) if points]
@@ -52,7 +52,7 @@ def _points(case: Case) -> Points:
 
 
 def _in_common(one: Points, other: Points) -> int:
-    """How many points of one picture lie on those of the other after one shift, turn and scale."""
+    """Return the number of keypoints that one similarity transform maps from one picture onto the other."""
     matches = cv2.BFMatcher(cv2.NORM_L2).knnMatch(one[1], other[1], k=2)
     sure = [pair[0] for pair in matches if len(pair) == 2 and pair[0].distance < LIKE * pair[1].distance]
     if len(sure) < SAME:

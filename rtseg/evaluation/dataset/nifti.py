@@ -1,4 +1,4 @@
-"""NIfTI files of ultrasound pictures and of masks, one or a sequence."""
+"""Reads NIfTI files of ultrasound pictures and masks, single or in sequence."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -9,13 +9,14 @@ from rtseg.errors import DatasetError, SourceError
 from rtseg.frame import Image, Spacing
 from rtseg.nifti import Plane, Volume, open_volume
 
-_MOST_MM = 10.0  # a pixel: more is a unit that was mistaken
+_MOST_MM = 10.0  # maximum pixel size; more indicates a wrong unit
 
 
 def size_of(path: Path) -> tuple[int, Spacing | None]:
-    """How many frames a file of (x, y[, t]) holds, and the millimetres a pixel (down, along). Raises DatasetError.
+    """Return the number of frames of a file of (x, y[, t]), and the millimeters a pixel (down, along), None if unknown.
 
-    A header without a unit is taken to mean millimetres; pixels of 1 by 1 are what a header holds that nobody filled in.
+    A header without a unit is read as millimeters; pixels of 1 by 1 mean that the header was not filled in.
+    Raises DatasetError.
     """
     volume = _volume(path)
     down, along = volume.spacing_mm or volume.steps
@@ -25,12 +26,12 @@ def size_of(path: Path) -> tuple[int, Spacing | None]:
 
 
 def frames_of(path: Path) -> int:
-    """How many frames a file holds. Raises DatasetError."""
+    """Return the number of frames of a file. Raises DatasetError."""
     return _volume(path).frames
 
 
 def read_image(path: Path, frame: int) -> Image:
-    """One frame (H, W) uint8: what is not of 0 to 255 is refused. Raises DatasetError."""
+    """Read one frame (H, W) uint8. Raises DatasetError for values outside 0 to 255, or of 0 to 1 in floats."""
     plane = _planes(path)[frame]
     if not (np.isfinite(plane).all() and plane.min() >= 0 and plane.max() <= 255) or _is_of_0_to_1(plane):
         raise DatasetError(f"{path} holds grey levels from {plane.min()} to {plane.max()}: scale them to 0..255")
@@ -38,7 +39,7 @@ def read_image(path: Path, frame: int) -> Image:
 
 
 def read_mask(path: Path, frame: int) -> Plane:
-    """One frame (H, W) of the file's own values. Raises DatasetError."""
+    """Read one frame (H, W) of the file's unconverted values. Raises DatasetError."""
     return _planes(path)[frame]
 
 
@@ -46,7 +47,7 @@ def _is_of_0_to_1(plane: Plane) -> bool:
     return bool(plane.dtype.kind == "f" and 0 < plane.max() <= 1)
 
 
-@lru_cache(maxsize=4)  # an image's and its mask's frames are read one after the other
+@lru_cache(maxsize=4)  # frames of an image and of its mask are read alternately
 def _planes(path: Path) -> list[Plane]:
     try:
         return list(_volume(path).pixels())

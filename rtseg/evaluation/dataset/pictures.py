@@ -1,4 +1,4 @@
-"""Picture files of a dataset: an image as it looks, a mask as the values it holds."""
+"""Reads picture files of a dataset: an image as displayed, a mask as its stored values."""
 
 import io
 from pathlib import Path
@@ -14,16 +14,16 @@ from rtseg.frame import Image
 from rtseg.limits import check_size
 from rtseg.sources.pixels.picture_size import picture_size
 
-Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) or (H, W, 3) BGR, of any number
+Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) or (H, W, 3) BGR, of any numeric dtype
 
 _AS_DEEP_AS_STORED = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
-_DIM = 1 << 12  # what stays below it in 16 bits has fewer than 16 grey levels left in the upper 8
-_INDEXED = 3  # PNG's colour type of a palette, the byte at 25
+_DIM = 1 << 12  # a 16-bit image below this maximum has fewer than 16 gray levels in its upper 8 bits
+_INDEXED = 3  # color type of a PNG with a palette, in byte 25
 _ONE_CHANNEL = "save the mask as one channel whose values are the labels"
 
 
 def read_image(path: Path) -> Image:
-    """(H, W) grey or (H, W, 3) BGR, uint8; of 16 bits the upper 8. Raises DatasetError."""
+    """Read an image, (H, W) gray or (H, W, 3) BGR, uint8; of 16 bits, the upper 8. Raises DatasetError."""
     pixels = _decoded(_bytes(path), path, _AS_DEEP_AS_STORED)
     if pixels.dtype == np.uint8:
         return pixels
@@ -33,7 +33,7 @@ def read_image(path: Path) -> Image:
 
 
 def read_mask(path: Path) -> Pixels:
-    """(H, W) of the file's own values, in its own depth; of a coloured palette its indices. Raises DatasetError."""
+    """Read a mask's stored values (H, W) in their own depth; of a color palette, the indices. Raises DatasetError."""
     coded = _bytes(path)
     pixels = _decoded(coded, path, _AS_DEEP_AS_STORED)
     if coded[:2].tobytes() == b"\xff\xd8" and len(np.unique(pixels)) > 2:
@@ -50,7 +50,7 @@ def _one_channel(pixels: Pixels, coded: Image, path: Path) -> Pixels:
     if not (coded[:4].tobytes() == b"\x89PNG" and coded[25] == _INDEXED):
         raise DatasetError(f"{path} is drawn in colours: {_ONE_CHANNEL}")
     with av.open(io.BytesIO(coded.tobytes()), "r", format="png_pipe", metadata_errors="replace") as file:
-        indices, _ = next(file.decode(video=0)).to_ndarray()  # OpenCV gives the colours alone
+        indices, _ = next(file.decode(video=0)).to_ndarray()  # OpenCV returns colors only
     return np.asarray(indices)
 
 
@@ -62,7 +62,7 @@ def _refuse_transparent(coded: Image, path: Path) -> None:
 
 def _bytes(path: Path) -> Image:
     data = np.fromfile(path, np.uint8) if path.is_file() else np.zeros(0, np.uint8)
-    return data if data.size else np.zeros(1, np.uint8)  # OpenCV raises on nothing, and gives None on rubbish
+    return data if data.size else np.zeros(1, np.uint8)  # OpenCV raises on empty data, and returns None for invalid data
 
 
 def _decoded(coded: Image, path: Path, how: int) -> Pixels:

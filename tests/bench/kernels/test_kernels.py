@@ -1,4 +1,4 @@
-"""The benchmark of the kernels: that both sides do the same work, and what a row says."""
+"""Tests the kernel benchmark: both sides of a comparison do the same work, and rows hold the right values."""
 
 import json
 
@@ -9,7 +9,7 @@ import pytest
 from rtseg.bench.kernels import Contest, alternate, contests, measure_kernels, paired_timing
 from rtseg.kernels.runtime import cpu
 
-ALIKE = {  # the share of pixels that both sides may see differently, and by how much the others may differ
+ALIKE = {  # tolerated share of differing pixels, and absolute tolerance of the others
     "fit_input (RGB)": (0.0, 0.03),
     "fit_input (grey)": (0.0, 0.03),
     "fit_input (RGB, sector)": (0.0, 0.03),
@@ -30,7 +30,9 @@ ALIKE = {  # the share of pixels that both sides may see differently, and by how
 
 @pytest.fixture(scope="module")
 def all_contests() -> dict[str, Contest]:
-    return {contest.kernel: contest for contest in contests((280, 310))}  # OpenCV enlarges by areas otherwise than bilinearly
+    return {
+        contest.kernel: contest for contest in contests((280, 310))
+    }  # larger than the network: OpenCV's INTER_AREA enlarges differently
 
 
 @pytest.mark.parametrize("name", ALIKE)

@@ -1,4 +1,4 @@
-"""The clock of the benchmark: what is known beforehand must be read."""
+"""Tests that the benchmark measures delays that are known in advance."""
 
 from time import sleep
 
@@ -21,7 +21,7 @@ INFO = StreamInfo(48, 64, fps=10.0)
 
 
 class Clock:
-    """Time that passes only when it is told to."""
+    """Simulates a clock that advances only by `sleep`."""
 
     def __init__(self):
         self.now_ns = 1_000 * MS
@@ -42,7 +42,7 @@ def clock(monkeypatch):
 
 
 class Steady:
-    """A camera on the fake clock: a frame each `period_ms`, and after frame `stall_at` one that comes `stall_ms` late."""
+    """Simulates a camera with a frame each `period_ms`, except that frame `stall_at` is `stall_ms` late."""
 
     info = INFO
 
@@ -63,7 +63,7 @@ class Steady:
 
 
 class Sleeper:
-    """A session whose one stage takes a known time."""
+    """Simulates a session whose only stage takes a known time."""
 
     sector = None
 
@@ -125,7 +125,7 @@ def test_a_source_that_stalls_shows_in_the_tail_and_not_in_the_mean_alone(clock)
     stalled = Steady(clock, 200, stall_at=100, stall_ms=2000)
     pipeline = Pipeline(stalled, Sleeper(20, clock.sleep), keep_surroundings=True)
     age = follow(pipeline, 200).to_json()["age_ms"]
-    assert age["p50"] == pytest.approx(120, rel=0.006)  # a picture is on show for a period, and is 20 ms old when it comes
+    assert age["p50"] == pytest.approx(120, rel=0.006)  # a picture is 20 ms old when it appears, and is shown for one period
     assert age["max"] == 2120
     assert age["tail"] > 1900
     assert age["mean"] < 200

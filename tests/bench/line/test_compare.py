@@ -1,4 +1,4 @@
-"""Two reports: ratios with intervals, a verdict a stage, and no comparison of unlike with unlike."""
+"""Tests the comparison of reports: ratios with intervals, verdicts, and the refusal of different conditions."""
 
 import copy
 
@@ -33,7 +33,7 @@ def found(first, second, **options):
 
 def test_the_same_thing_twice_is_the_same():
     verdicts = found(report(seed=1), report(seed=2))
-    assert {stage for stage, _ in verdicts} == {"infer", "total"}  # one frame of "rare" says nothing
+    assert {stage for stage, _ in verdicts} == {"infer", "total"}  # "rare" has only one frame
     assert verdicts["infer", 50.0].verdict == "same"
     assert verdicts["infer", 50.0].low < 1 < verdicts["infer", 50.0].high
     assert "slower" not in {one.verdict for one in verdicts.values()}

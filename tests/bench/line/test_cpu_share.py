@@ -1,4 +1,4 @@
-"""Who had the processor: read from what Linux tells."""
+"""Tests the CPU time shares against a simulated /proc/stat."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """A function that lets seconds pass: of this process, of all processes, stolen and idle."""
+    """Return a function that adds CPU seconds: of this process, of all processes, stolen and idle."""
     seconds = {"own": 5.0, "busy": 100.0, "stolen": 3.0, "idle": 700.0}
     (tmp_path / "proc").mkdir()
 

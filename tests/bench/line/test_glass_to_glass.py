@@ -1,4 +1,4 @@
-"""Glass to glass: the stamp survives what lies between, and the loop reads the delay that was planted in it."""
+"""Tests the glass-to-glass measurement: stamps survive coding and overlay, and an artificial delay is measured."""
 
 import json
 
@@ -25,7 +25,7 @@ SOURCE = "synthetic:vessel?height=240&width=480&frames=20"
 
 
 class Clock:
-    """Time that passes when it is waited, and `pace_ms` each time it is asked."""
+    """Simulates a clock that advances only by `wait`."""
 
     def __init__(self):
         self.now_ns = 5_000_000 * MS
@@ -77,7 +77,7 @@ def test_a_screen_caught_while_it_changes_reads_as_before_or_after():
         differs = np.flatnonzero((before != after).any(0))
         place = graycode.strip(240, 480)
         cells = {int(column - place.left) // place.cell_width for column in differs}
-        assert len(cells) == 2  # the one that changes, and parity
+        assert len(cells) == 2  # the changed bit and the parity
         assert read(before) == number
         assert read(after) == number + 1
 
@@ -100,7 +100,7 @@ def test_it_is_read_through_a_mask_that_lies_over_it(classes):
 
 
 def test_a_contour_that_crosses_the_stamp_hides_none_of_it():
-    """Of masks whose borders wind all over the strip, one in five was unreadable before."""
+    """Check masks whose contours cross many cells of the strip."""
     random = np.random.default_rng(1)
     for number in random.integers(WRAP, size=30).tolist():
         waves = cv2.GaussianBlur(random.random((240, 480)).astype(np.float32), (0, 0), 7)

@@ -1,4 +1,4 @@
-"""`rtseg bench run`, `compare` and what they write, as a user meets them."""
+"""Tests `rtseg bench run` and `compare` and their reports from a user's point of view."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Single frames' times in bounded memory, and the slope of what the process holds."""
+"""Tests the bounded storage of frame times and the slope of the memory use."""
 
 from itertools import pairwise
 

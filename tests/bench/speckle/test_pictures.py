@@ -1,4 +1,4 @@
-"""The pictures that speckle filters are measured on: that phantoms, frames and scans rank the filters as eyes do."""
+"""Tests the pictures for speckle filters and the measurement of filters on them."""
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ def test_the_phantom_is_what_its_truth_says(fine):
         assert np.ptp(fine.truth[region]) == 0
     assert fine.image[fine.uniform].mean() == pytest.approx(fine.truth[fine.uniform].mean(), abs=2)
     decibels = fine.image[fine.uniform] / 255 * 60
-    assert decibels.std() == pytest.approx(5.57, abs=0.2)  # of a log-compressed Rayleigh amplitude: 20 / ln 10 * pi / sqrt 24
+    assert decibels.std() == pytest.approx(5.57, abs=0.2)  # log-compressed Rayleigh amplitude: 20 / ln 10 * pi / sqrt 24
     contrast = fine.truth[fine.outside].mean() - fine.truth[fine.inside].mean()
     assert contrast == pytest.approx(20 / 60 * 255, abs=1)  # -20 dB
 
@@ -48,7 +48,7 @@ def test_every_filter_but_clahe_brings_the_phantom_nearer_to_its_truth(fine):
     plain = rows.pop(NONE)
     assert (plain.ssi, plain.kind) == (pytest.approx(1), fine.kind)
     worse = {name for name, row in rows.items() if row.psnr < plain.psnr or row.ssim < plain.ssim or row.ssi > plain.ssi}
-    assert worse == {"clahe"}  # which is for contrast, not against speckle
+    assert worse == {"clahe"}  # it enhances contrast instead of reducing speckle
     assert rows["median 3"].enl < rows["median 5"].enl < rows["median 7"].enl
 
 
@@ -63,7 +63,7 @@ def test_persistence_goes_through_all_frames(fine):
     stack = np.stack([*fine.before, fine.image])[:, fine.uniform]
     shown = persisted((*fine.before, fine.image))[fine.uniform]
     assert shown.mean() == pytest.approx(stack.mean(), abs=2)
-    assert 0.3 < shown.std() / fine.image[fine.uniform].std() < 0.5  # 1 / sqrt 7, as of weight 0.25 over many frames: 0.38
+    assert 0.3 < shown.std() / fine.image[fine.uniform].std() < 0.5  # weight 0.25 over many frames gives 1 / sqrt 7 = 0.38
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_a_real_frame_shows_where_to_look(case):
     assert not (picture.outside & lumen).any()
     assert picture.uniform.sum() == 41 * 41
     assert not (picture.uniform & lumen).any()
-    assert picture.uniform[:, 130:].sum() == 0  # the right is restless
+    assert picture.uniform[:, 130:].sum() == 0  # the right side is not uniform
     assert cnr(picture.image, picture.inside, picture.outside) > 10
     row = qualities([picture], {NONE: FILTERS[NONE]})[0]
     assert row.epi == pytest.approx(1)
@@ -101,12 +101,12 @@ def test_a_frame_without_tissue_is_told(tmp_path, shape, remedy):
 
 
 class Bright:
-    """A session's stand-in that takes what is brighter than 128 for lumen."""
+    """Replaces a session: labels pixels brighter than 128 as lumen."""
 
     classes = ("lumen",)
 
     def __init__(self, engine, *, temporal) -> None:
-        assert temporal is None, "seconds lie between the frames: there is nothing to steady"
+        assert temporal is None, "seconds lie between the frames: there is nothing to stabilize"
         engine.append("new")
 
     def step(self, frame):
@@ -115,7 +115,7 @@ class Bright:
 
 @pytest.fixture
 def scans(tmp_path):
-    """Two scans whose lumen is bright; in the first a pixel of salt is beside it."""
+    """Return two scans with a bright lumen; the first has an outlier pixel beside it."""
     cases = []
     for subject, order, salt in [("a", 0, 255), ("a", 1, 255), ("b", 0, 0)]:
         mask = np.zeros((32, 32), np.uint8)

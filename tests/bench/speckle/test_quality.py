@@ -1,4 +1,4 @@
-"""The measures of a speckle filter's quality: by hand, and against MONAI."""
+"""Tests the quality metrics of speckle filters against hand-computed values and MONAI."""
 
 import math
 
@@ -33,7 +33,7 @@ def test_looks_are_the_squared_mean_by_the_variance():
 def test_contrast_counts_in_deviations_of_both_sides():
     image = np.where(LEFT, checkers(47, 53), checkers(96, 104)).astype(np.uint8)
     left = np.broadcast_to(LEFT, (8, 8))
-    assert cnr(image, left, ~left) == pytest.approx(50 / 5)  # deviations 3 and 4
+    assert cnr(image, left, ~left) == pytest.approx(50 / 5)  # standard deviations 3 and 4
     assert cnr(halves(10, 20), left, ~left) == math.inf
     assert cnr(halves(10, 10), left, ~left) == 0
 
@@ -50,7 +50,7 @@ def test_suppression_does_not_mistake_darker_for_smoother():
 def test_edges_are_preserved_moved_lost_or_turned_round():
     edge = halves(50, 150)
     assert epi(edge, edge) == pytest.approx(1)
-    assert epi(edge, halves(90, 110)) == pytest.approx(1)  # a correlation: a weaker edge in its place is an edge
+    assert epi(edge, halves(90, 110)) == pytest.approx(1)  # a correlation ignores the edge's height
     assert epi(edge, halves(150, 50)) == pytest.approx(-1)
     assert abs(epi(edge, np.roll(edge, 3, axis=1))) < 0.6
     assert epi(edge, halves(50, 50)) == 0
@@ -60,7 +60,7 @@ def test_edges_are_preserved_moved_lost_or_turned_round():
 def test_edges_count_only_where_one_looks():
     reference = np.hstack([halves(50, 150), noise(0, 8)])
     filtered = np.hstack([halves(50, 150), noise(1, 8)])
-    quiet = np.arange(16) < 7  # the Laplacian reaches one pixel farther
+    quiet = np.arange(16) < 7  # the Laplacian extends one pixel farther
     assert epi(reference, filtered, np.broadcast_to(quiet, (8, 16))) == pytest.approx(1)
     assert epi(reference, filtered) < 0.7
 
@@ -79,7 +79,7 @@ def test_ssim_of_flat_pictures_is_that_of_their_means():
     assert ssim(noise(0), 255 - noise(0)) < -0.5
 
 
-@pytest.mark.filterwarnings("ignore::FutureWarning:monai.*")  # of MONAI about itself
+@pytest.mark.filterwarnings("ignore::FutureWarning:monai.*")  # raised within MONAI
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_ssim_agrees_with_monai(seed):
     torch = pytest.importorskip("torch")

@@ -1,4 +1,4 @@
-"""The benchmark of memory and steadiness, small: a tiny network that sees brightness, and phantoms."""
+"""Tests the temporal benchmark with a tiny network that thresholds brightness, on phantoms."""
 
 import json
 from dataclasses import replace
@@ -44,7 +44,7 @@ def test_faults_in_a_recording_are_seen_soon(engine):
     report = recognised(engine, Clip(clip.name, clip.images, clip.indices), SPLICED)
     assert all(delay is not None and delay <= SOON for delay in report["delay_frames"].values())
     assert report["unexplained_resets"] == 0
-    assert "recovery_frames" not in report  # a recording has no truth
+    assert "recovery_frames" not in report  # a recording has no ground truth
 
 
 def test_a_short_recording_takes_no_faults():
@@ -63,7 +63,7 @@ def test_false_resets_are_counted_where_a_recording_jumps(engine):
     quiet, cut = phantom("quiet", SMALL, 20), phantom("cut", f"{SMALL}&faults=cut@10", 20)
     assert unexplained(engine, [quiet], 60)["resets"] == 0
     found = unexplained(engine, [quiet, cut], 80)
-    assert (found["frames"], found["resets"], found["false_resets_in_10000"]) == (80, 2, 250)  # there, and back
+    assert (found["frames"], found["resets"], found["false_resets_in_10000"]) == (80, 2, 250)  # forwards and backwards
     assert "cut, frame 10: CUT, another scene" in found["reasons"][0]
 
 
@@ -191,7 +191,7 @@ def test_a_recording_is_read_in_grey():
 
 
 def test_a_short_soak(engine):
-    """`make soak` is the long one."""
+    """Run a short soak; `make soak` runs the long one."""
     report = soak(engine, "synthetic:vessel?height=64&width=96&frames=50", 200, lambda _: None)
     assert len(report["memory_mb"]) == 50
     assert (report["frames"], report["memory"]["new"]) == (200, 1)

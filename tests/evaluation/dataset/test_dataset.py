@@ -1,4 +1,4 @@
-"""Folders of images and masks, well laid out and otherwise."""
+"""Tests the reading of valid and invalid folders of images and masks."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""HC18 and CAMUS as they are downloaded, and broken ones."""
+"""Tests the reading of HC18 and CAMUS as downloaded, and of damaged copies."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ nibabel = pytest.importorskip("nibabel")
 
 @pytest.fixture
 def hc18(tmp_path):
-    """Two exams of HC18, one of them scanned twice, with the table that comes beside the folder."""
+    """Write two exams of HC18, one of them with two images, and the table beside the folder."""
     folder = tmp_path / "training_set"
     folder.mkdir()
     for stem in ("000_HC", "010_HC", "010_2HC"):
@@ -34,7 +34,7 @@ def volume(path, planes, zooms, unit="unknown"):
 
 @pytest.fixture
 def camus(tmp_path):
-    """Two patients of CAMUS: of one a sequence and its ED frame, of the other ED and ES alone."""
+    """Write two patients of CAMUS: one with a sequence and its ED frame, one with ED and ES frames only."""
     x, y = np.meshgrid(np.arange(40), np.arange(30), indexing="ij")
     picture = (4 * x + y).astype(np.uint8)  # (x, y): brighter to the right
     truth = (x > 20).astype(np.uint8) + (y > 15).astype(np.uint8)
@@ -82,7 +82,7 @@ def test_camus_takes_the_sequence_where_there_is_one(camus):
     cases = open_dataset(camus)
     found = {scan: [case.name for case in group] for scan, group in scans(cases).items()}
     assert found["patient0001 2CH"] == [f"patient0001_2CH_half_sequence_{frame}" for frame in range(3)]
-    assert found["patient0002 2CH"] == ["patient0002_2CH_ED", "patient0002_2CH_ES"]  # in the order of the beat
+    assert found["patient0002 2CH"] == ["patient0002_2CH_ED", "patient0002_2CH_ES"]  # in the order of the heart beat
     assert list(found) == ["patient0001 2CH", "patient0001 4CH", "patient0002 2CH"]
 
 

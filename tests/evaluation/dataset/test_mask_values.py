@@ -1,4 +1,4 @@
-"""Masks in files of every kind: read as what was drawn, or refused."""
+"""Tests that masks in any file format are read correctly or refused."""
 
 import struct
 import zlib
@@ -16,7 +16,7 @@ BLACK = np.zeros((12, 8), np.uint8)
 
 @pytest.fixture
 def case(tmp_path):
-    """Writes a mask, or an image, as OpenCV does or as bytes, and gives the case."""
+    """Return a function that writes a mask and an image, given as arrays or bytes, and returns their case."""
 
     def make(mask=DRAWN, image=BLACK, suffix=".png"):
         for kind, what, ending in (("images", image, ".png"), ("masks", mask, suffix)):
@@ -72,7 +72,7 @@ def test_a_coloured_palette_is_read_by_its_indices(case):
     assert np.array_equal(case(palette_png(DRAWN, (0, 0, 0, 255, 0, 0, 255, 255, 0))).labels(2), DRAWN)
 
 
-def test_a_grey_palette_is_read_by_its_greys(case):  # a shrunken PNG has them in any order
+def test_a_grey_palette_is_read_by_its_greys(case):  # PNG optimizers reorder palettes
     assert np.array_equal(case(palette_png(1 - DRAWN // 2, (255, 255, 255, 0, 0, 0))).labels(1), DRAWN // 2)
 
 

@@ -1,4 +1,4 @@
-"""The same view in both halves of a split."""
+"""Tests the search for near-duplicates in training and held-out pictures."""
 
 from pathlib import Path
 
