@@ -1,4 +1,4 @@
-"""Every code block of the README and the documents runs on small inputs, or names the device or server that it needs."""
+"""Runs every code block of the README and the documents on small inputs, except blocks marked with the device they need."""
 
 import ast
 import inspect
@@ -27,14 +27,14 @@ import rtseg.sinks
 from rtseg.cli.app import load_command
 
 MOST_MARKED = 10
-NEEDS = {  # what a mark may name, and the commands of its block that are then parsed and not run
+NEEDS = {  # need that a mark may name -> the commands of its block that are only parsed
     "V4L2 camera": r"\bcamera:",
     "screen": r"\bscreen:",
     "NVIDIA GPU": r"^(rtseg build|cmake|pip) ",
     "Jetson board": r"",
 }
 SHORTER = {"eval": ["--threads", "1"], "bench": ["--frames", "60", "--rounds", "1", "--threads", "1"], "demo": ["--port", "0"]}
-RECIPES = Path("engines/zoo")  # hours of training each: their commands are parsed and not run
+RECIPES = Path("engines/zoo")  # trainings of hours: their commands are only parsed
 WAIT_S = 240
 
 ALL = [block for path in documents() for block in blocks(path, (ROOT / path).read_text())]
@@ -45,7 +45,7 @@ CALLS = [(str(path), call) for path in documents() for call in calls((ROOT / pat
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory):
-    """The prepared files, written once."""
+    """Write the prepared files once for all blocks."""
     folder = tmp_path_factory.mktemp("inputs")
     prepare(folder)
     return folder
@@ -53,7 +53,7 @@ def inputs(tmp_path_factory):
 
 @pytest.fixture
 def folder(inputs, tmp_path):
-    """A copy of the prepared files, in which one block runs."""
+    """Copy the prepared files to a folder in which one block runs."""
     shutil.copytree(inputs, tmp_path, symlinks=True, dirs_exist_ok=True)
     return tmp_path
 
@@ -95,13 +95,13 @@ def test_a_call_in_the_text_fits_the_signature(path, call):
 
 
 def public(name):
-    """The public class or function of a name."""
+    """Return the public class or function of a name."""
     homes = (rtseg, rtseg.sinks, rtseg.session.sector)
     return next(getattr(home, name.removeprefix("rtseg.")) for home in homes if hasattr(home, name.removeprefix("rtseg.")))
 
 
 def try_command(command, block, folder):
-    """Run one command of a block, or check what can be checked of one that has other effects than files."""
+    """Run one command of a block, or only check it if it has other effects than files."""
     program, *arguments = command
     line = " ".join(command)
     if RECIPES in block.path.parents or any(re.search(NEEDS[need], line) for need in block.needs):
@@ -109,7 +109,9 @@ def try_command(command, block, folder):
     elif program == "rtseg":
         run_rtseg(arguments, folder)
     elif program == "python" and arguments[0] == "-m":
-        assert (ROOT / "tests" / f"{arguments[1].replace('.', '/')}.py").exists()  # programs that measure for minutes
+        assert (
+            ROOT / "tests" / f"{arguments[1].replace('.', '/')}.py"
+        ).exists()  # runs for minutes, so only its existence is checked
     elif program == "python":
         if not any(other.language == "python" and line.split("#")[0].strip() in other.before for other in ALL):
             run([sys.executable, str(ROOT / arguments[0]), *arguments[1:]], folder)
@@ -121,7 +123,7 @@ def try_command(command, block, folder):
 
 
 def check(program, arguments):
-    """Check a command without running it: its options, its target, its extras, its files."""
+    """Check the options, target, extras and files of a command without running it."""
     if program == "rtseg":
         parse(arguments)
     elif program == "make":
@@ -137,7 +139,7 @@ def check(program, arguments):
 
 
 def parse(arguments):
-    """Parse the arguments of a command as it does itself, without running it."""
+    """Parse the arguments of a `rtseg` command with its own parser, without running it."""
     words = [word.strip("[]") for word in arguments]
     command = load_command(words[0])
     with command.make_context(words[0], list(words[1:])) as context:
@@ -147,9 +149,9 @@ def parse(arguments):
 
 
 def run_rtseg(arguments, folder):
-    """Run one `rtseg` command: to its end, or to its first result where it has no end."""
+    """Run one `rtseg` command to its end, or to its first result if it has no end."""
     name = arguments[0]
-    if "[--quick]" in arguments:  # a synopsis of minutes of measuring
+    if "[--quick]" in arguments:  # a synopsis of a long benchmark
         return parse(arguments)
     parse(arguments)
     options = SHORTER.get(name, [])
@@ -169,7 +171,7 @@ def run_rtseg(arguments, folder):
 
 
 def bench_options(arguments, folder):
-    """Few frames for each mode; the reports to compare are made first."""
+    """Return options that limit the frames of a benchmark; create the reports that a comparison reads."""
     if "--compare" in arguments:
         for name in ("before", "after"):
             shutil.copytree(folder / "report", folder / name)
@@ -182,15 +184,15 @@ def bench_options(arguments, folder):
 
 
 def run(command, folder):
-    """Run a command in a folder; it must succeed."""
+    """Run a command in a folder, and fail if its exit code is not 0."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=WAIT_S, check=False)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
 def run_endless(command, folder, name):
-    """Run a command until it gives its first result, and end it as Ctrl-C does."""
+    """Run a command until it gives its first result, and end it with SIGINT."""
     first = folder / "first_masks"
-    shutil.rmtree(first, ignore_errors=True)  # of the command before
+    shutil.rmtree(first, ignore_errors=True)  # from the previous command
     if name == "run":
         command = [*command, "--masks", str(first), *(["--view-at", "0"] if "--view" in command else [])]
     log = folder / "endless.log"
@@ -206,7 +208,7 @@ def run_endless(command, folder, name):
 
 
 def answers(log):
-    """Whether the page of the demo is served."""
+    """Return whether the demo answers at the address in its log."""
     url = re.search(r"the demo is at (http://\S+)", log.read_text())
     if not url:
         return False
@@ -236,7 +238,7 @@ class ReferenceServer(IgtlServer):
 
 @contextmanager
 def served(text):
-    """The text with the addresses of servers that run meanwhile in the place of those that it names."""
+    """Start the servers that a text names, and yield the text with their real addresses."""
     found = re.search(r"rtsp://[\w.]+:\d+/\w+|igtl://[\w.]+:18944|127\.0\.0\.1\", 18945", text)
     if not found:
         yield text
@@ -259,7 +261,7 @@ def served(text):
 
 @contextmanager
 def sender(source_port):
-    """`rtseg run` that serves its masks; the port at which it does."""
+    """Start `rtseg run` as an OpenIGTLink server of masks, and yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     source = f"igtl://127.0.0.1:{source_port}/Image_Reference"
