@@ -26,7 +26,7 @@ def export(
     mirrored: Annotated[bool, typer.Option("--mirrored", help=MIRRORED)] = False,
     description: Description,
 ) -> None:
-    """Write a network as ONNX with its description inside, checked against torch over 50 frames (extra `train`)."""
+    """Write a network as an ONNX file with its metadata, and compare it with torch over 50 frames (extra `train`)."""
     if len(what) not in (2, 3):
         raise ConfigError(f"export takes [MODULE:FACTORY] CHECKPOINT OUT, and not {len(what)} names: see rtseg export --help")
     *sources, out = what

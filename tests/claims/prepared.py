@@ -74,7 +74,7 @@ def _zoo(folder: Path) -> None:
 
 
 def _dataset(folder: Path, held_out: "tuple[str, ...] | list[str]", model: str) -> None:
-    """One picture of each held-out subject and of two others; scan09's is the one that docs/speckle.md shows."""
+    """One picture of each held-out subject and of two others; scan09's is the one that docs/benchmarks/speckle.md shows."""
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)
     for place, subject in enumerate([*held_out, "other0", "other1"]):
