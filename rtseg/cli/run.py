@@ -32,7 +32,7 @@ from rtseg.sources.address import shown
 from rtseg.sources.files.replay import without_gaps
 from rtseg.sources.open import KNOWN
 
-SOURCES = f"{KNOWN[0].upper()}{KNOWN[1:]}"
+SOURCES = f"The source: {KNOWN}."
 
 
 @app.command()
