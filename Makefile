@@ -1,4 +1,4 @@
-# make demo, make test: from nothing to the result; the rest is for those who work on rtseg.
+# `make demo` and `make test` set up .venv and run; the other targets are for developers.
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
@@ -20,10 +20,10 @@ check: .venv/dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n auto --cov --cov-report=term:skip-covered
 
-attack: .venv/dev  # ATTACK_SEED=n ATTACK_INPUTS=n
+attack: .venv/dev  # set ATTACK_SEED=n and ATTACK_INPUTS=n to change the seed and the number of inputs
 	PYTHONPATH=tests $(BIN)/python -m attack
 
-fuzz: .venv/dev  # FUZZ_SEED=n FUZZ_INPUTS=n
+fuzz: .venv/dev  # set FUZZ_SEED=n and FUZZ_INPUTS=n to change the seed and the number of inputs
 	PYTHONPATH=tests $(BIN)/python -m attack fuzz
 
 soak: .venv/core

@@ -1,4 +1,4 @@
-"""The `rtseg` command: one module a subcommand, each loaded when its command runs."""
+"""The `rtseg` command: one module for each subcommand, which is imported when the subcommand runs."""
 
 from rtseg.cli.app import main
 

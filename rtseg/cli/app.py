@@ -1,4 +1,4 @@
-"""The command line's frame: one application, whose errors are one clear line and a non-zero exit."""
+"""The application of the command line: it loads commands, and turns errors into one line and an exit code."""
 
 import sys
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "console", "main", "show"]
 
-_OPENING = frozenset(  # the commands that open a source or a dataset, those of `rtseg bench` among them
+_OPENING = frozenset(  # the commands that open a source or a dataset, including those of `rtseg bench`
     ["run", "build", "demo", "doctor", "eval", "gate", "measure", "quantize", "train", "engines", "loop", "speckle", "temporal"]
 )
 _LOADING = frozenset(  # the commands that open a model file
@@ -31,14 +31,14 @@ _LOADING = frozenset(  # the commands that open a model file
 
 
 class Commands(TyperGroup):
-    """Loads a command's module when it runs, and turns what it raises into one line and an exit code."""
+    """Loads the module of a command when the command runs, and turns its exceptions into one line and an exit code."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         self.commands = {name: TyperCommand(name, help=entry.summary) for name, entry in COMMANDS.items()}
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Print the help where there are no arguments: some versions of Typer exit with 2 and print nothing."""
+        """Print the help if there are no arguments, because some versions of Typer then print nothing."""
         if not args:
             typer.echo(ctx.get_help(), err=True)
             ctx.exit(2)
@@ -46,16 +46,16 @@ class Commands(TyperGroup):
             return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Find the command by its entry, and load its own options."""
+        """Find the command in the table, and load it with its own options."""
         name, found, rest = super().resolve_command(ctx, args)
         return name, load_command(name) if name and found else found, rest
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands as plain text: rich would take longer to load than all the rest."""
+        """Write the list of commands as plain text, because importing rich takes longer than everything else."""
         super(TyperGroup, self).format_help(ctx, formatter)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002  the signature is Click's
-        """Write each command's summary in full, where Click's own list cuts it off at the terminal's edge."""
+        """Write each command's summary in full; Click's own list cuts it off at the terminal's width."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
@@ -79,7 +79,7 @@ app = typer.Typer(
     cls=Commands,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Segment live ultrasound video, with a memory of the frames before. Research software, not a medical device.",
+    help="Segment live ultrasound video with recurrent networks. Research software, not a medical device.",
 )
 
 
@@ -89,9 +89,9 @@ def _group() -> None:
 
 
 def load_command(name: str) -> Any:
-    """Import the module of one command and return its command, with `--max-pixels` where it opens a source or a dataset.
+    """Import the module of one command and return the command.
 
-    One that opens a model file has `--trust-model` too.
+    A command that opens a source or a dataset gets `--max-pixels`, and one that opens a model file `--trust-model`.
     """
     from rtseg.cli.options.pixels import add_max_pixels
     from rtseg.cli.options.trust import add_trust_model
@@ -125,7 +125,7 @@ def __getattr__(name: str) -> Any:
 
 @contextmanager
 def _words_made_safe() -> Iterator[None]:
-    """Typer repeats a word that it does not know, which may be an address with a password."""
+    """Remove credentials from Typer's errors, because Typer repeats unknown arguments, such as an address with a password."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""`rtseg average`: one network of several."""
+"""`rtseg average`: writes the average of several networks."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,9 +11,9 @@ from rtseg.cli.app import app, console
 @app.command()
 def average(
     out: Annotated[Path, typer.Argument(help="The .onnx file to write.")],
-    models: Annotated[list[str], typer.Argument(help="Networks in FP32, trained on from the same beginning.")],
+    models: Annotated[list[str], typer.Argument(help="The FP32 networks, which were fine-tuned from one checkpoint.")],
 ) -> None:
-    """Write the mean of MODELS: what several trainings of one beginning agree on, at the work of one (extra `onnx`)."""
+    """Write the average of the weights of MODELS, which were fine-tuned from one checkpoint (extra `onnx`)."""
     from rtseg.engines.convert.weight_average import average as write
     from rtseg.engines.load import model_path
 

@@ -1,4 +1,4 @@
-"""`rtseg build`: from an ONNX file to a TensorRT plan for this GPU, which must segment as the CPU does."""
+"""`rtseg build`: builds a TensorRT plan for this GPU and checks its masks against those of the CPU."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -23,24 +23,27 @@ from rtseg.frame import Image
 from rtseg.kernels.network.fit import letterbox
 from rtseg.sources import open_source
 
-ENDURED = 300  # frames at the gate, the memory carried through all of them
+ENDURED = 300  # frames that the plan and the reference both segment, without a reset of their states
 
 
 @app.command()
 @grouped
 def build(
     *,
-    model: Annotated[str, typer.Argument(help="A shipped model's name or an .onnx file.")],
+    model: Annotated[str, typer.Argument(help="The name of a shipped model, or an .onnx file.")],
     precision: Annotated[
-        str, typer.Option("--precision", help="fp32, fp16, or int8 for what rtseg quantize made; the fastest by default.")
+        str,
+        typer.Option(
+            "--precision", help="The precision: fp32, fp16, or int8 for a file of `rtseg quantize`; the fastest by default."
+        ),
     ] = "",
-    device: Annotated[str, typer.Option("--device", help="gpu, or the dla of a Jetson that has one.")] = "gpu",
-    frames: Annotated[str, typer.Option("--frames", help="What it is tried on: any source.")] = "clip:carotid",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the .plan here too.")] = None,
-    again: Annotated[bool, typer.Option("--again", help="Build it though there is one.")] = False,
+    device: Annotated[str, typer.Option("--device", help="The device: gpu, or dla on a Jetson that has one.")] = "gpu",
+    frames: Annotated[str, typer.Option("--frames", help="The source on which the plan is checked.")] = "clip:carotid",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the .plan to this file too.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Build the plan even if the cache holds one.")] = False,
     description: OnnxDescription,
 ) -> None:
-    """Build a TensorRT plan for this GPU and keep it, if it segments as the CPU does (extra `tensorrt`)."""
+    """Build a TensorRT plan for this GPU and keep it if its masks agree with those of the CPU (extra `tensorrt`)."""
     path, spec = model_path(model), description.of(model)
     from rtseg.engines.tensorrt.builder import best_precision, tag_for
     from rtseg.engines.tensorrt.builder import build as make
@@ -68,7 +71,7 @@ def build(
 
 
 class Phases:
-    """Shows TensorRT's phases as they come."""
+    """Shows the progress of each phase of TensorRT's build."""
 
     def __init__(self, bar: Progress) -> None:
         self._bar, self._tasks = bar, dict[str, Any]()
@@ -81,7 +84,7 @@ class Phases:
 
 
 def check(reference: Engine, tried: Engine, frames: str) -> str:
-    """How alike two engines segment, in words. Raises GateRefusal where they do not, or where nothing can be told of it."""
+    """Describe how well the masks of two engines agree. Raises GateRefusal if they do not, or if too few masks were seen."""
     trial = Trial(tried, ENDURED, settling=0)
     state = reference.initial_state()
     for image in _images(frames):
@@ -98,7 +101,7 @@ def check(reference: Engine, tried: Engine, frames: str) -> str:
 
 
 def _images(frames: str) -> Iterator[Image]:
-    """The frames of a source, there and back again, as often as the gate needs them."""
+    """Yield the frames of a source forward and backward in turn, as many as the check can use."""
     with closing(open_source(frames)) as source:
         once = [frame.image for frame in islice(source, ENDURED)]
     turns = chain.from_iterable((once, once[-2:0:-1]) for _ in range(ENDURED))

@@ -1,4 +1,4 @@
-"""The table of commands: what `rtseg --help` lists, and the module that each command is loaded from when it runs.
+"""The table of commands: their summaries for `rtseg --help`, and the modules from which they are loaded when they run.
 
 A new command is a module that registers itself with `@app.command()`, and one row here.
 """
@@ -7,47 +7,47 @@ from typing import NamedTuple
 
 
 class CommandEntry(NamedTuple):
-    """One row of `rtseg --help`."""
+    """Holds one row of `rtseg --help`."""
 
     module: str
-    """Module whose import registers the command with the application."""
+    """Name of the module whose import registers the command with the application."""
     summary: str
-    """First paragraph of the command's own help, in one line."""
+    """First paragraph of the command's own help, joined to one line."""
 
 
 COMMANDS = {
     "average": CommandEntry(
         "rtseg.cli.average",
-        "Write the mean of MODELS: what several trainings of one beginning agree on, at the work of one (extra `onnx`).",
+        "Write the average of the weights of MODELS, which were fine-tuned from one checkpoint (extra `onnx`).",
     ),
     "build": CommandEntry(
         "rtseg.cli.build",
-        "Build a TensorRT plan for this GPU and keep it, if it segments as the CPU does (extra `tensorrt`).",
+        "Build a TensorRT plan for this GPU and keep it if its masks agree with those of the CPU (extra `tensorrt`).",
     ),
-    "demo": CommandEntry("rtseg.cli.demo", "Open a page on this machine: live, on a recording, and a benchmark. Extra `demo`."),
+    "demo": CommandEntry("rtseg.cli.demo", "Serve a web page for live sources, recordings and a benchmark (extra `demo`)."),
     "doctor": CommandEntry(
         "rtseg.cli.doctor",
-        "Say which engines, kernels, models, sources and extras are present, and how to get the others.",
+        "List the engines, kernels, models, sources and extras of this machine, and how to install the missing ones.",
     ),
     "eval": CommandEntry(
-        "rtseg.cli.evaluate", "Measure MODEL on DATA: a scan's frames in time order, its memory reset between scans."
+        "rtseg.cli.evaluate", "Measure MODEL on DATA, with the frames of a scan in time order and a reset between scans."
     ),
     "export": CommandEntry(
         "rtseg.cli.export",
-        "Write a network as ONNX with its description inside, checked against torch over 50 frames (extra `train`).",
+        "Write a network as an ONNX file with its metadata, and compare it with torch over 50 frames (extra `train`).",
     ),
     "gate": CommandEntry(
-        "rtseg.cli.gate", "Refuse FAST where it loses accuracy against FP32 on DATA, gives NaN, or drifts in 300 frames."
+        "rtseg.cli.gate", "Refuse FAST if it loses accuracy against FP32 on DATA, returns NaN, or drifts within 300 frames."
     ),
-    "models": CommandEntry("rtseg.cli.models", "List the shipped models; each has a card beside it."),
+    "models": CommandEntry("rtseg.cli.models", "List the shipped models."),
     "quantize": CommandEntry(
         "rtseg.cli.quantize",
-        "Write MODEL in INT8, calibrated on real clips with the memory carried along (extra `onnx`).",
+        "Write MODEL in INT8, calibrated on the scans of a dataset (extra `onnx`).",
     ),
-    "run": CommandEntry("rtseg.cli.run", "Segment SOURCE and write the overlay, the masks and the measurements."),
-    "train": CommandEntry("rtseg.cli.train", "Train a network as CONFIG says (extra `train`)."),
+    "run": CommandEntry("rtseg.cli.run", "Segment SOURCE, and write the overlay, the masks and the measurements."),
+    "train": CommandEntry("rtseg.cli.train", "Train the network that CONFIG describes (extra `train`)."),
     "bench": CommandEntry(
         "rtseg.cli.bench.command",
-        "Measure SOURCE through a model (run, which is meant where no mode is named), or one part of rtseg.",
+        "Measure the speed of a model on SOURCE (mode `run`, the default), or one part of rtseg.",
     ),
 }

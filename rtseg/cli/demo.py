@@ -1,4 +1,4 @@
-"""`rtseg demo`: rtseg in the browser."""
+"""`rtseg demo`: serves the interactive demo to a browser."""
 
 from typing import Annotated
 
@@ -9,18 +9,25 @@ from rtseg.cli.app import app, console
 
 @app.command()
 def demo(
-    host: Annotated[str, typer.Option("--host", help="Where to serve; beyond this machine it needs --auth.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 for any that is free.")] = 7860,
+    host: Annotated[
+        str, typer.Option("--host", help="The address to listen at; any but this machine's own needs --auth.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port to listen at; 0 takes any free port.")] = 7860,
     auth: Annotated[
-        list[str] | None, typer.Option("--auth", envvar="RTSEG_DEMO_AUTH", help="NAME:PASSWORD, once for each who may come.")
+        list[str] | None,
+        typer.Option(
+            "--auth", envvar="RTSEG_DEMO_AUTH", help="NAME:PASSWORD of an account; give the option once for each account."
+        ),
     ] = None,
-    source: Annotated[list[str] | None, typer.Option("--source", help="A source to offer, by its URI; once for each.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option("--source", help="The URI of a source to offer; give the option once for each source.")
+    ] = None,
     any_address: Annotated[
-        bool, typer.Option("--any-address", help="Let visitors type addresses of cameras and streams; never of files.")
+        bool, typer.Option("--any-address", help="Let visitors enter addresses of cameras and streams, but never of files.")
     ] = False,
-    visitors: Annotated[int, typer.Option("--visitors", min=1, max=64, help="Pages that may be open at once.")] = 4,
+    visitors: Annotated[int, typer.Option("--visitors", min=1, max=64, help="The most pages that may be open at once.")] = 4,
 ) -> None:
-    """Open a page on this machine: live, on a recording, and a benchmark. Extra `demo`."""
+    """Serve a web page for live sources, recordings and a benchmark (extra `demo`)."""
     from rtseg.cli.threads import leave_cores
     from rtseg.demos.gradio_app.guard import check_host
     from rtseg.demos.gradio_app.server import listening, serve

@@ -1,4 +1,4 @@
-"""`rtseg doctor`: what is here, and what to do about what is not; and a look at one source."""
+"""`rtseg doctor`: lists what is installed and how to install the rest, or examines one source."""
 
 import math
 from collections.abc import Iterator
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @app.command()
 def doctor(
-    source: Annotated[str, typer.Option("--source", help="Instead, watch this source, and say what to change.")] = "",
-    seconds: Annotated[float, typer.Option("--seconds", min=0.5, help="How long it is watched.")] = 10.0,
+    source: Annotated[str, typer.Option("--source", help="Examine this source instead, and say what to change.")] = "",
+    seconds: Annotated[float, typer.Option("--seconds", min=0.5, help="The seconds for which the source is examined.")] = 10.0,
 ) -> None:
-    """Say which engines, kernels, models, sources and extras are present, and how to get the others."""
+    """List the engines, kernels, models, sources and extras of this machine, and how to install the missing ones."""
     if source:
         _look_at(source, seconds)
         return
@@ -58,7 +58,9 @@ def _rows(look: "Look") -> Iterator[tuple[str, str]]:
     yield "format", f"{look.format}, {info.width}x{info.height}"
     yield (
         "rate",
-        f"{look.real_fps:.4g} fps; it says {info.fps:.4g}" if info.live else f"{info.fps:.4g} fps, by its own word",
+        f"{look.real_fps:.4g} fps; the source reports {info.fps:.4g}"
+        if info.live
+        else f"{info.fps:.4g} fps, as the source reports",
     )
     yield "frames watched", f"{look.frames}, of which {look.duplicates:.0%} repeat the one before"
     if info.live:

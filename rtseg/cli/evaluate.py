@@ -1,4 +1,4 @@
-"""`rtseg eval`: how well a model segments images whose truth is known."""
+"""`rtseg eval`: measures the accuracy of a model on annotated images."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -31,26 +31,34 @@ from rtseg.text.safe_text import json_text
 @grouped
 def evaluate(
     *,
-    model: Annotated[str, typer.Argument(help="A shipped model's name or an .onnx file.")],
-    data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/, paired by stem.")],
+    model: Annotated[str, typer.Argument(help="The name of a shipped model, or an .onnx file.")],
+    data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/, paired by name.")],
     engine: EngineOption = "openvino",
-    json: Annotated[Path | None, typer.Option("--json", help="Write the figures, per class and per image.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the results of each class and image to this file.")] = None,
     subjects: SubjectsOption = "",
     held_out: Annotated[
         Path | None,
-        typer.Option("--held-out", help="Only who this training's .toml holds out; no still whose view is trained on too."),
+        typer.Option(
+            "--held-out",
+            help="Use only the subjects that this .toml of a training holds out, without near-duplicates of training images.",
+        ),
     ] = None,
     video: Annotated[
-        bool, typer.Option("--video", help="Instead, the steadiness on stills set in motion, and on scans in time order.")
+        bool,
+        typer.Option("--video", help="Measure instead how stable the masks are, on moving stills and on scans in time order."),
     ] = False,
-    frames: Annotated[int, typer.Option("--frames", min=10, help="With --video: of each still that is set in motion.")] = 100,
-    worst: Annotated[Path | None, typer.Option("--worst", help="Draw the worst images, truth green, into a PNG.")] = None,
-    plot: Annotated[Path | None, typer.Option("--plot", help="With --video: draw it, into a PNG.")] = None,
+    frames: Annotated[
+        int, typer.Option("--frames", min=10, help="With --video: the number of frames of each moving still.")
+    ] = 100,
+    worst: Annotated[
+        Path | None, typer.Option("--worst", help="Draw the worst images to this PNG, with the annotation in green.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="With --video: plot the results to this PNG.")] = None,
     mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
     description: OnnxDescription,
 ) -> None:
-    """Measure MODEL on DATA: a scan's frames in time order, its memory reset between scans."""
+    """Measure MODEL on DATA, with the frames of a scan in time order and a reset between scans."""
     if plot and not video:
         raise ConfigError("--plot draws what --video measures: give both")
     if worst and video:
@@ -64,7 +72,7 @@ def evaluate(
             return
         cases = _without_twins(cases, everybody) if held_out else cases
         with progress_bar(console) as bar:
-            # A dataset's images are pictures, not screens, and seconds lie between them: nothing is to be steadied.
+            # The images are no screens and lie seconds apart: no sector to find, and nothing to stabilize.
             session, task = Kept(Session(network, locator=WholeFrame(), temporal=None)), bar.add_task("measuring")
             show = partial(bar.update, task)
             evaluation = measure(
@@ -77,7 +85,7 @@ def evaluate(
 
 
 def _cases(everybody: Sequence[Case], subjects: str, held_out: Path | None) -> tuple[Case, ...]:
-    """The cases of the named subjects. Raises DatasetError, ConfigError, MissingExtra."""
+    """Return the cases of the subjects that the options name. Raises DatasetError, ConfigError, MissingExtra."""
     if not held_out:
         return chosen(everybody, "", None, subjects)
     if subjects:
@@ -91,7 +99,7 @@ def _cases(everybody: Sequence[Case], subjects: str, held_out: Path | None) -> t
 
 
 def _without_twins(cases: Sequence[Case], everybody: Sequence[Case]) -> tuple[Case, ...]:
-    """The cases whose view no other subject's picture shows, on which the network was trained. Raises DatasetError."""
+    """Return the held-out cases that are no near-duplicate of a training image. Raises DatasetError if none is left."""
     held_out = {case.subject for case in cases}
     training = [case for case in everybody if case.subject not in held_out]
     twins = {case.name: other.name for case, other in find_twins(cases, training)}

@@ -1,4 +1,4 @@
-"""`rtseg export`: from a trained network to one file that every engine takes."""
+"""`rtseg export`: writes a trained network as one ONNX file that every engine loads."""
 
 from dataclasses import replace
 from typing import Annotated, Any
@@ -11,11 +11,11 @@ from rtseg.cli.options.model import Description
 from rtseg.engines.base import ModelSpec
 from rtseg.errors import ConfigError
 
-WHAT = """The last is the .onnx file to write. CHECKPOINT is what `rtseg train` wrote; with --size and --classes it is anybody's
-network: TorchScript, or the weights of the torch module that FACTORY, a function without arguments, builds. One with a memory
-has a method initial_states(n, (H, W)), and returns logits, *states."""
+WHAT = """OUT is the .onnx file to write. CHECKPOINT is a file of `rtseg train`. With --size and --classes, CHECKPOINT is a
+TorchScript file, or the weights of the torch module that FACTORY, a function without arguments, returns. A recurrent module
+has a method initial_states(n, (H, W)) and returns logits, *states."""
 
-MIRRORED = "The network also sees each frame's mirror image, and the mean of both counts: steadier answers, twice the work."
+MIRRORED = "Average the outputs for each frame and for its mirror image, which doubles the work and steadies the masks."
 
 
 @app.command()
@@ -26,7 +26,7 @@ def export(
     mirrored: Annotated[bool, typer.Option("--mirrored", help=MIRRORED)] = False,
     description: Description,
 ) -> None:
-    """Write a network as ONNX with its description inside, checked against torch over 50 frames (extra `train`)."""
+    """Write a network as an ONNX file with its metadata, and compare it with torch over 50 frames (extra `train`)."""
     if len(what) not in (2, 3):
         raise ConfigError(f"export takes [MODULE:FACTORY] CHECKPOINT OUT, and not {len(what)} names: see rtseg export --help")
     *sources, out = what
@@ -41,7 +41,7 @@ def export(
 
 
 def _network(sources: list[str], spec: ModelSpec | None) -> tuple[Any, ModelSpec]:
-    """A network of ours, which knows what it is, or somebody's, which the user describes."""
+    """Load a checkpoint of `rtseg train` with its own spec, or another network with the spec that the options describe."""
     *factory, checkpoint = sources
     if spec is None and not factory:
         from rtseg.train.checkpoint import trained
@@ -56,7 +56,7 @@ def _network(sources: list[str], spec: ModelSpec | None) -> tuple[Any, ModelSpec
 
 
 def _twice(network: Any, spec: ModelSpec) -> tuple[Any, ModelSpec]:
-    """A network that sees the mirror image too, with a memory of either view."""
+    """Wrap the network so that it averages a frame and its mirror image, with separate states for both."""
     from rtseg.engines.convert.third_party import states_of
     from rtseg.models.mirrored import Mirrored
 

@@ -1,4 +1,4 @@
-"""`rtseg gate`: is a fast engine as good as the one it was made from?"""
+"""`rtseg gate`: accepts or refuses a fast engine by its accuracy against the FP32 engine."""
 
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -24,19 +24,21 @@ from rtseg.text.safe_text import json_text
 @grouped
 def gate(
     *,
-    fp32: Annotated[str, typer.Argument(help="The FP32 model: a shipped model's name or an .onnx file.")],
-    fast: Annotated[str, typer.Argument(help="What was made of it.")],
-    data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/, of subjects it was not calibrated on.")],
+    fp32: Annotated[str, typer.Argument(help="The FP32 model: the name of a shipped model or an .onnx file.")],
+    fast: Annotated[str, typer.Argument(help="The model that was made from FP32, such as its INT8 form.")],
+    data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/ of subjects that FAST was not calibrated on.")],
     engine: EngineOption = "openvino",
-    fp32_engine: Annotated[str, typer.Option("--fp32-engine", help="Runs the FP32 model, as --engine.")] = "openvino",
+    fp32_engine: Annotated[
+        str, typer.Option("--fp32-engine", help="The engine of the FP32 model; the values are those of --engine.")
+    ] = "openvino",
     split: SplitOption = None,
     subjects: SubjectsOption = "",
-    json: Annotated[Path | None, typer.Option("--json", help="Write the report.")] = None,
+    json: Annotated[Path | None, typer.Option("--json", help="Write the report to this file.")] = None,
     mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
     description: OnnxDescription,
 ) -> None:
-    """Refuse FAST where it loses accuracy against FP32 on DATA, gives NaN, or drifts in 300 frames."""
+    """Refuse FAST if it loses accuracy against FP32 on DATA, returns NaN, or drifts within 300 frames."""
     prepare(mode, json)
     cases = chosen(open_dataset(data), "held_out", split, subjects)
     with ExitStack() as stack:
@@ -56,8 +58,10 @@ def gate(
 
 
 def _table(report: GateReport) -> Table:
-    """Dice by class, with what was endured in the caption."""
-    caption = f"{report.steps} frames, {report.nonfinite[1]} with NaN or infinity; agreement in each loop of the endured clip: "
+    """Return a table of the Dice of each class; the caption gives the results of the endurance run."""
+    caption = (
+        f"{report.steps} frames, {report.nonfinite[1]} with NaN or infinity; agreement in each loop of the repeated clip: "
+    )
     caption += ", ".join(f"{agreement:.4f}" for agreement in report.loops)
     table = Table(title="mean Dice", caption=caption, title_justify="left", caption_justify="left")
     for column in ("class", "images", "FP32", "fast", "loss", "between both", "lowest"):

@@ -1,11 +1,11 @@
-"""`rtseg models`: what comes with rtseg."""
+"""`rtseg models`: lists the shipped models."""
 
 from rtseg.cli.app import app
 
 
 @app.command()
 def models() -> None:
-    """List the shipped models; each has a card beside it."""
+    """List the shipped models."""
     from rich.table import Table
 
     from rtseg.cli.console import console

@@ -1,4 +1,4 @@
-"""`rtseg quantize`: from an FP32 network to an INT8 one."""
+"""`rtseg quantize`: converts an FP32 network to INT8."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,25 +15,30 @@ from rtseg.engines.load import model_path
 from rtseg.evaluation.dataset import Case, open_dataset, scans
 from rtseg.frame import Image
 
-NAMED = 12  # subjects at most that are named one by one
+NAMED = 12  # most subjects that are listed by name
 
 
 @app.command()
 @grouped
 def quantize(
     *,
-    model: Annotated[str, typer.Argument(help="A shipped model's name or an .onnx file, in FP32.")],
+    model: Annotated[str, typer.Argument(help="The FP32 network: the name of a shipped model or an .onnx file.")],
     out: Annotated[Path, typer.Argument(help="The INT8 .onnx file to write.")],
-    data: Annotated[Path, typer.Option("--data", help="A folder with images/ and masks/; calibrate on training subjects.")],
+    data: Annotated[
+        Path, typer.Option("--data", help="A folder with images/ and masks/ of training subjects, to calibrate on.")
+    ],
     split: SplitOption = None,
     subjects: SubjectsOption = "",
-    frames: Annotated[int, typer.Option("--frames", min=1, help="To calibrate on, shared among the subjects.")] = 128,
+    frames: Annotated[
+        int, typer.Option("--frames", min=1, help="The number of frames to calibrate on, shared among the subjects.")
+    ] = 128,
     in_float: Annotated[
-        list[str] | None, typer.Option("--float", help="A convolution that stays in float: its name or a pattern.")
+        list[str] | None,
+        typer.Option("--float", help="Keep this convolution in float; give its name or a pattern, once for each."),
     ] = None,
     description: OnnxDescription,
 ) -> None:
-    """Write MODEL in INT8, calibrated on real clips with the memory carried along (extra `onnx`)."""
+    """Write MODEL in INT8, calibrated on the scans of a dataset (extra `onnx`)."""
     from rtseg.engines.convert.quantize import quantise
 
     path, spec = model_path(model), description.of(model)
@@ -48,14 +53,14 @@ def quantize(
 
 
 def _share(subjects: dict[str, tuple[Case, ...]], frames: int) -> dict[str, tuple[Case, ...]]:
-    """About `frames` of them: the first of each subject in the order of time, of every n-th where subjects are many."""
+    """Select about `frames` frames: the first ones of each subject, or of every n-th subject if there are more subjects."""
     chosen_names = list(subjects)[:: -(-len(subjects) // frames)]
     each = -(-frames // len(chosen_names))
     return {name: subjects[name][:each] for name in chosen_names}
 
 
 def _clip(cases: Sequence[Case]) -> Iterator[Image]:
-    """A subject's images, read one by one."""
+    """Yield the images of one subject; each is read when it is needed."""
     return (case.image() for case in cases)
 
 

@@ -1,4 +1,4 @@
-"""`rtseg run`: a source through a model, with what is wanted of it written down."""
+"""`rtseg run`: segments a source and writes or shows the results."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -32,7 +32,7 @@ from rtseg.sources.address import shown
 from rtseg.sources.files.replay import without_gaps
 from rtseg.sources.open import KNOWN
 
-SOURCES = f"{KNOWN[0].upper()}{KNOWN[1:]}"
+SOURCES = f"The source: {KNOWN}."
 
 
 @app.command()
@@ -45,26 +45,34 @@ def run(
     files: Files,
     mode: ModeOption = PRIVATE,
     fps: Annotated[
-        float | None, typer.Option("--fps", min=0.1, help="The source's rate, where it is wrong or unknown.")
+        float | None, typer.Option("--fps", min=0.1, help="The frame rate of the source, if it is wrong or unknown.")
     ] = None,
-    spacing: Annotated[float | None, typer.Option("--spacing", min=1e-6, help="Millimetres a pixel of the source.")] = None,
-    opacity: Annotated[float, typer.Option("--opacity", min=0, max=1, help="Of the overlay's fill.")] = 0.4,
-    warmup: Annotated[int, typer.Option("--warmup", min=0, help="First frames that do not count in the table.")] = 10,
+    spacing: Annotated[
+        float | None, typer.Option("--spacing", min=1e-6, help="The pixel size of the source in millimeters.")
+    ] = None,
+    opacity: Annotated[float, typer.Option("--opacity", min=0, max=1, help="The opacity of the overlay, from 0 to 1.")] = 0.4,
+    warmup: Annotated[
+        int, typer.Option("--warmup", min=0, help="The number of first frames that the table does not count.")
+    ] = 10,
     sector: Annotated[
-        str, typer.Option("--sector", help="The ultrasound on the screen: auto, off or TOP,LEFT,HEIGHT,WIDTH.")
+        str,
+        typer.Option("--sector", help="The ultrasound sector on the screen: auto, off, or TOP,LEFT,HEIGHT,WIDTH in pixels."),
     ] = "auto",
     keep_surroundings: Annotated[
-        bool, typer.Option("--keep-surroundings", help="Record what stands around the sector too: names and dates!")
+        bool,
+        typer.Option(
+            "--keep-surroundings", help="Keep what surrounds the sector in everything that is written, such as names and dates!"
+        ),
     ] = False,
     steadying: Steadying,
     record: RecordOption = None,
-    skip_gaps: Annotated[bool, typer.Option("--skip-gaps", help="Leave out pauses of more than 5 s in a replay.")] = False,
+    skip_gaps: Annotated[bool, typer.Option("--skip-gaps", help="Skip gaps of more than 5 s in a replay.")] = False,
     policy: PolicyOption = None,
     speckle: Annotated[
-        str, typer.Option("--speckle", help=f"A filter before the model, NAME[:STRENGTH]: {', '.join(FILTERS)}.")
+        str, typer.Option("--speckle", help=f"Filter speckle before the model, with NAME[:STRENGTH] of {', '.join(FILTERS)}.")
     ] = "",
     uncertainty: Annotated[
-        bool, typer.Option("--uncertainty", help="Draw a contour the wider, the less sure the border is.")
+        bool, typer.Option("--uncertainty", help="Draw the contour wider where the border is less certain.")
     ] = False,
     watching: Watching,
     serving: Serving,
@@ -72,7 +80,7 @@ def run(
     threads: ThreadsOption = 0,
     description: OnnxDescription,
 ) -> None:
-    """Segment SOURCE and write the overlay, the masks and the measurements."""
+    """Segment SOURCE, and write the overlay, the masks and the measurements."""
     prepare(mode)
     leave_cores()
     source = without_gaps(source) if skip_gaps else source
@@ -105,7 +113,7 @@ def run(
 
 
 def _run(pipeline: Pipeline, title: str) -> None:
-    """Run to the end; the table is shown even when the source breaks on the way."""
+    """Run the pipeline to its end, and print the table even if the source fails on the way."""
     try:
         with _progress(pipeline.source) as advance, events_shown(), closing(iter(pipeline)) as results:
             for _ in results:
@@ -130,7 +138,7 @@ def _progress(source: Source) -> Iterator["Advance"]:
 
 
 class Advance:
-    """Moves a progress bar on by one."""
+    """Advances a progress bar by one frame at each call."""
 
     def __init__(self, progress: Progress, total: int | None) -> None:
         self._progress, self._task = progress, progress.add_task("frames", total=total)
@@ -150,7 +158,7 @@ def _tell_dropped(sinks: Iterable[Sink]) -> None:
 def _tell_exposed(guard: Guard | None) -> None:
     if guard and guard.exposed:
         console.print(
-            f"{guard.exposed} frames went out with all that stands on the screen, since no sector was found in them: "
+            f"{guard.exposed} frames were written without redaction, since no sector was found in them: "
             f"name it with --sector TOP,LEFT,HEIGHT,WIDTH",
             style="yellow",
         )

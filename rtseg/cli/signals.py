@@ -1,4 +1,4 @@
-"""Ctrl-C, a polite kill and a closed terminal end a command alike: every sink finishes its file, and the exit code is 130."""
+"""Signal handling: SIGINT, SIGTERM and SIGHUP end a command, every sink closes its file, and the exit code is 130."""
 
 import os
 import signal
@@ -7,15 +7,15 @@ import threading
 from types import FrameType
 
 INTERRUPTED = 130  # the shell's exit code for Ctrl-C
-GRACE_S = 3.0  # that a second signal leaves, since a closed terminal sends two: from the system and from the shell
+GRACE_S = 3.0  # from the second signal to the exit, because a closing terminal sends two: from the system and the shell
 KINDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 _OUTPUTS = (1, 2)  # standard output and standard error
 
 
 def handle_signals() -> None:
-    """Turn each signal that ends a command into KeyboardInterrupt; a second one ends it within GRACE_S, whatever hangs.
+    """Turn each signal that ends a command into KeyboardInterrupt; a second one ends the process within GRACE_S.
 
-    A signal that was ignored at the start, as nohup has it, stays ignored. For the main thread of the `rtseg` command.
+    A signal that is ignored at the start, as under nohup, stays ignored. Call this from the main thread.
     """
     terminals = [output for output in _OUTPUTS if os.isatty(output)]
 
@@ -30,7 +30,7 @@ def handle_signals() -> None:
 
 
 def _watch(kinds: set[int]) -> None:
-    """Count the signals in a thread of its own: the main thread may hang in a library, where no handler runs."""
+    """Count the signals in a thread of its own, because Python runs no handler while the main thread blocks in a library."""
     inside, outside = socket.socketpair()
     outside.setblocking(False)
     signal.set_wakeup_fd(outside.fileno(), warn_on_full_buffer=False)
@@ -46,7 +46,7 @@ def _end_at_the_second(inside: socket.socket, outside: socket.socket, kinds: set
 
 
 def _leave_closed(terminals: list[int]) -> None:
-    """Write nothing to a terminal that was closed: it would be an error in the middle of finishing."""
+    """Redirect the output of a closed terminal to the null device, so that writing to it raises no error."""
     for output in terminals:
         if not os.isatty(output):
             nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""Standard output and standard error: any text can be written to them, and no traceback shows credentials."""
+"""Prepares standard output and standard error for any text, and keeps credentials out of tracebacks."""
 
 import sys
 import traceback

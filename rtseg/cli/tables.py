@@ -1,4 +1,4 @@
-"""Reports as tables for people."""
+"""Prints latency reports as tables."""
 
 import math
 from dataclasses import asdict
@@ -12,7 +12,7 @@ COLUMNS = (*(f"p{percent:g}" for percent in PERCENTILES), "max", "mean")
 
 
 def latency_table(report: LatencyReport, title: str) -> Table:
-    """Each stage's percentiles in milliseconds, with the frames, drops and late ones in the caption."""
+    """Return a table of each stage's percentiles in milliseconds; the caption counts processed, dropped and late frames."""
     counts = report.counts
     caption = f"{counts.frames} frames at {report.fps:.1f} fps, {counts.dropped} dropped, {counts.late} late"
     caption += f" (over {report.period_ns / 1e6:.1f} ms); warm-up of {counts.warmup} not counted; "
@@ -29,5 +29,5 @@ def latency_table(report: LatencyReport, title: str) -> Table:
 
 
 def _happened(report: LatencyReport) -> str:
-    """What became of the memory, in the order of the lives."""
+    """Return the number of frames of each lifecycle state, in the order of the states."""
     return ", ".join(f"{count} {name}" for name, count in asdict(report.memory).items() if count) or "no frame"

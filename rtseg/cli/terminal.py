@@ -1,4 +1,4 @@
-"""The terminal: what is printed on it is text, whatever it holds, and never markup, a control sequence or a password."""
+"""Consoles and progress bars that print every string as plain text, without markup, control sequences or passwords."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -14,30 +14,30 @@ from rtseg.text.safe_text import printable, safe_text
 
 
 class SafeConsole(Console):
-    """A console whose texts hold no markup: a style is given by `style=`, or by a `Text` in a table's cell.
+    """Prints strings without interpreting markup; a style is set by `style=`, or by a `Text` in a table's cell.
 
-    Credentials are left out of plain strings; who must show an address as it is gives a `Text`. What controls a terminal is
-    replaced in everything that is printed.
+    Credentials are removed from plain strings; a `Text` is printed with them. Control characters are replaced in everything
+    that is printed.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print each string as one line: a line break in a name would let it say things of its own."""
+        """Print each string as one line, because a line break in a file name could forge a line of output."""
         super().print(*(safe_text(one) if isinstance(one, str) else one for one in objects), **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return a string as styled text, as every string that is printed, in a table or alone, becomes one."""
+        """Convert a string to styled text; rich calls this for every string, in a table or alone."""
         return super().render_str(printable(without_credentials(text)), **options | {"markup": False, "emoji": False})
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield what stands on the terminal in the end; rich's own control segments stay."""
+        """Yield the rendered segments with control characters replaced; rich's own control segments are kept."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
     def status(self, status: RenderableType, **options: Any) -> Status:
-        """Return a spinner beside a text, which is no markup."""
+        """Return a spinner beside a text, in which markup is not interpreted."""
         return _PlainStatus(_plain(status), console=self, **options)
 
 
@@ -47,7 +47,7 @@ class _PlainStatus(Status):
 
 
 def progress_bar(console: SafeConsole) -> Progress:
-    """Return a transient bar whose descriptions are no markup."""
+    """Return a transient progress bar that does not interpret markup in its descriptions."""
     description = TextColumn("{task.description}", style="progress.description", markup=False)
     columns = description, BarColumn(), TaskProgressColumn(), TimeRemainingColumn()
     return Progress(*columns, console=console, transient=True)

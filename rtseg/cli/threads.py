@@ -1,4 +1,4 @@
-"""How many threads OpenCV and our kernels have in a process that runs a line."""
+"""Limits the threads of OpenCV and of small kernels in a process that runs a pipeline."""
 
 import cv2
 
@@ -6,10 +6,9 @@ from rtseg.kernels.runtime.cpu import in_company
 
 
 def leave_cores() -> None:
-    """OpenCV one and small kernels one, since the engine and the decoder have threads enough, and a late one is waited for.
+    """Give OpenCV one thread and run small kernels on one core.
 
-    Measured on 2 cores: p99 of the stage in which OpenCV finds the motion 6.8 ms before and 1.6 after, p50 alike; p99 of
-    preprocessing 3.7 and 0.6 ms.
+    The engine and the decoder occupy the other cores, and one delayed worker thread would stall the whole call.
     """
     cv2.setNumThreads(1)
     in_company()

@@ -1,4 +1,4 @@
-"""`rtseg train`: from images and masks to a network."""
+"""`rtseg train`: trains a network on images and masks."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,15 +11,17 @@ from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare
 
 @app.command()
 def train(
-    config: Annotated[Path, typer.Argument(help="A TOML file; engines/zoo/carotid.toml is the shipped model's.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for checkpoints, curves and the split.")] = Path(
+    config: Annotated[
+        Path, typer.Argument(help="The TOML file of the training; see engines/zoo/carotid.toml for the shipped model.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder for checkpoints, curves and the split.")] = Path(
         "runs/train"
     ),
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the folder.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in the folder.")] = False,
     mode: ModeOption = PRIVATE,
-    threads: Annotated[int, typer.Option("--threads", min=1, help="Threads of torch.")] = 2,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="The number of threads for torch.")] = 2,
 ) -> None:
-    """Train a network as CONFIG says (extra `train`)."""
+    """Train the network that CONFIG describes (extra `train`)."""
     from rtseg.train import train as run
 
     prepare(mode)

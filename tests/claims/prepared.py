@@ -74,7 +74,7 @@ def _zoo(folder: Path) -> None:
 
 
 def _dataset(folder: Path, held_out: "tuple[str, ...] | list[str]", model: str) -> None:
-    """Write one image with a mask for each held-out subject and two others; docs/speckle.md names that of scan09."""
+    """Write one image with a mask for each held-out subject and two others; docs/benchmarks/speckle.md shows that of scan09."""
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)
     for place, subject in enumerate([*held_out, "other0", "other1"]):

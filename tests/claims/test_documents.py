@@ -121,7 +121,7 @@ def try_command(command, block, folder):
 
 
 def check(program, arguments):
-    """Check a command without running it: its options, its target, its extras, its files."""
+    """Check the options, target, extras and files of a command without running it."""
     if program == "rtseg":
         parse(arguments)
     elif program == "make":
@@ -147,7 +147,7 @@ def parse(arguments):
 
 
 def run_rtseg(arguments, folder):
-    """Run one `rtseg` command: to its end, or to its first result where it has no end."""
+    """Run one `rtseg` command to its end, or to its first result if it has no end."""
     name = arguments[0]
     if "[--quick]" in arguments:  # a synopsis; the command would measure for minutes
         return parse(arguments)

@@ -1,4 +1,4 @@
-"""No command that a test began outlives it, however the test ends."""
+"""Kills every process that a test of the command line leaves behind."""
 
 import subprocess
 

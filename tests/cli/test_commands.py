@@ -1,4 +1,4 @@
-"""The commands as a user types them: what they write, what they say, how they exit."""
+"""Tests of the outputs, messages and exit codes of the commands."""
 
 import json
 from pathlib import Path
@@ -115,7 +115,7 @@ def test_a_truncated_video_is_processed_as_far_as_it_goes(tiny: Path, tmp_path: 
 
 
 def _dataset(folder: Path) -> Path:
-    """Two scans of a bright square that moves; the tiny network sees bright as lumen."""
+    """Write two scans of a moving bright square; the tiny network segments bright pixels as lumen."""
     (folder / "images").mkdir(parents=True)
     (folder / "masks").mkdir()
     for scan in range(2):
@@ -154,7 +154,7 @@ def test_bench_reports(tiny: Path, tmp_path: Path):
     assert figures["as_fast_as_possible"]["frames"] == 20
     assert figures["as_fast_as_possible"]["warmup"] == 6
     paced = figures["paced"]
-    assert (paced["frames"], paced["warmup"]) == (20, 3)  # what is dropped on a busy machine counts as dropped alone
+    assert (paced["frames"], paced["warmup"]) == (20, 3)  # frames dropped on a busy machine count as dropped only
     assert set(paced["stages_ms"]) >= {"wait", "preprocess", "infer", "postprocess", "overlay", "total"}
     assert figures["line_over_engine"] > 0
     assert figures["machine"]["cores"] >= 1

@@ -1,4 +1,4 @@
-"""`rtseg eval --held-out`: whom a training did not see, and nothing that it saw all the same."""
+"""Tests of `rtseg eval --held-out`: only held-out subjects are measured, without near-duplicates of training images."""
 
 import json
 
@@ -13,7 +13,7 @@ from rtseg.cli.app import app
 
 @pytest.fixture
 def folder(tmp_path):
-    """Pictures by stem, each with a mask of its middle; scan01 is held out by held_out.toml."""
+    """Return a function that writes images by name, each with a mask of its center; held_out.toml holds out scan01."""
     config = 'name = "n"\nclasses = ["lumen"]\n[data]\nfolder = "."\nheld_out = ["scan01"]\n'
     (tmp_path / "held_out.toml").write_text(config)
 

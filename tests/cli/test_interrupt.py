@@ -1,4 +1,4 @@
-"""Ctrl-C, a polite kill and a full disk: what was written is kept, and the exit says so."""
+"""Tests of signals, a killed process and a full disk: the outputs are kept, and the exit code tells the cause."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def test_what_was_ignored_at_the_start_stays_ignored(tiny: Path, tmp_path: Path)
 
 
 def test_a_closed_terminal_finishes_every_file(tiny: Path, tmp_path: Path):
-    """The terminal is gone, so that each write to it fails, and the signal comes twice."""
+    """Close the terminal, so that every write to it fails, and send the signal twice, as a closing terminal does."""
     out, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
     ours, theirs = os.openpty()
     command = [sys.executable, "-m", "rtseg.cli", "run", ENDLESS, "--model", str(tiny), "--out", str(out), "--json", str(lines)]
@@ -87,8 +87,8 @@ while True:
         pass
 """
 SLEEPS = "time.sleep(600)"
-IN_A_LIBRARY = "c, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(128); c.pthread_mutex_lock(mutex)"  # it is free
-IN_A_LIBRARY += "; c.pthread_mutex_lock(mutex)"  # and now it is not: no handler of Python's runs any more
+IN_A_LIBRARY = "c, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(128); c.pthread_mutex_lock(mutex)"  # locks it
+IN_A_LIBRARY += "; c.pthread_mutex_lock(mutex)"  # deadlock: no Python handler runs any more
 
 
 @pytest.mark.parametrize("work", [SLEEPS, IN_A_LIBRARY])
@@ -101,7 +101,7 @@ def test_a_second_signal_ends_what_hangs(work: str, second: signal.Signals):
     process.send_signal(signal.SIGTERM)
     if work == SLEEPS:
         assert process.stdout.readline() == "first\n"
-    time.sleep(0.5)  # the thread that counts is not the one that prints
+    time.sleep(0.5)  # signals are counted in another thread than the printing one
     assert process.poll() is None
     process.send_signal(second)
     process.communicate(timeout=30)
@@ -122,7 +122,7 @@ def test_a_killed_run_keeps_all_but_half_a_second_and_bars_nobody(suffix: str, t
     with av.open(out) as video:
         filmed = sum(1 for _ in video.decode(video=0))
     assert len(rows) - filmed <= header["stream"]["fps"] / 2
-    lines.unlink()  # so that its lines are those of the next run
+    lines.unlink()  # so that the lines below come from the next run
     again = _started(tiny, *wanted)
     waiting.for_lines(lines, 5, again)
     again.send_signal(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""`rtseg run` on a live source: policies, a peer that goes and comes, Ctrl-C."""
+"""Tests of `rtseg run` on live sources: policies, a server that restarts, and Ctrl-C."""
 
 import json
 import signal
@@ -58,7 +58,7 @@ def test_a_peer_may_go_and_come_and_ctrl_c_ends_it_well(tiny: Path, tmp_path: Pa
 
 def test_ctrl_c_is_heard_while_nothing_comes(tiny: Path):
     process = started(tiny, "-", stdin=subprocess.PIPE)
-    threading.Event().wait(2)  # somewhere between starting and waiting for the pipe
+    threading.Event().wait(2)  # long enough to be starting or reading the pipe
     process.send_signal(signal.SIGINT)
     process.wait(60)
     assert process.returncode in (130, -signal.SIGINT)

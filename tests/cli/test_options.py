@@ -1,4 +1,4 @@
-"""Options in groups: one flag for each field, and the group as one value in the command."""
+"""Tests of groups of options: each field is one flag, and the command receives the group as one value."""
 
 from dataclasses import dataclass
 from typing import Annotated

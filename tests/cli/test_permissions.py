@@ -1,4 +1,4 @@
-"""What may show patients is for its owner alone, whatever the umask, unless --mode says otherwise."""
+"""Tests that outputs are readable by their owner only, under any umask, unless --mode says otherwise."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def umask(request: pytest.FixtureRequest):
 
 @pytest.fixture
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two scans of seven frames with a bright square."""
+    """Write two scans of seven frames with a bright square."""
     folder = tmp_path_factory.mktemp("data")
     for kind, dark, bright in [("images", 20, 230), ("masks", 0, 255)]:
         (folder / kind).mkdir()
@@ -73,7 +73,7 @@ def _check(out: Path, names: set[str], file: int = 0o600, folder: int = 0o700) -
     assert names <= {path.name for path in found}
     wrong = {str(path): oct(mode) for path, mode in found.items() if stat.S_IMODE(mode) != (folder if path.is_dir() else file)}
     assert not wrong
-    assert stat.S_IMODE(out.stat().st_mode) == 0o755  # it was there before
+    assert stat.S_IMODE(out.stat().st_mode) == 0o755  # the folder existed before
     assert not [path for path in found if path.name.startswith(".")]
 
 
@@ -87,7 +87,7 @@ def test_run_in_another_mode(umask: None, tiny: Path, out: Path):
     _check(out, _run(out, tiny, "--mode", "640"), 0o640, 0o750)
     (out / "a.mp4").unlink()
     rtseg("run", SOURCE, "--model", tiny, "--out", out / "a.mp4")
-    assert stat.S_IMODE((out / "a.mp4").stat().st_mode) == 0o600  # the mode was of one command
+    assert stat.S_IMODE((out / "a.mp4").stat().st_mode) == 0o600  # the mode held for one command
 
 
 @pytest.mark.parametrize("mode", ["", "abc", "777", "400", "066", "1600", "620", "0o600", "-600"])
@@ -139,7 +139,7 @@ def test_train(umask: None, out: Path, data: Path, tmp_path: Path):
 
 
 def test_a_file_is_private_from_its_first_byte(umask: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Nobody sees it between its making and its permissions: even where these cannot be set any more."""
+    """Check that a file is created with its final permissions, even if they cannot be changed afterward."""
     monkeypatch.setattr(os, "fchmod", lambda file, mode: None)
     WholeFile(tmp_path / "a", "wb").close()
     write_atomically(tmp_path / "b", b"content")

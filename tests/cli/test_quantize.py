@@ -1,4 +1,4 @@
-"""`rtseg quantize` and `rtseg gate` as a user types them, one after the other."""
+"""Tests of `rtseg quantize` followed by `rtseg gate` through the command line."""
 
 import json
 
@@ -18,7 +18,7 @@ def rtseg(*arguments):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Three scans of a bright square that moves over noise, and the split of a training that held one out."""
+    """Write three scans of a bright square that moves over noise, and a split that holds out one of them."""
     path = tmp_path_factory.mktemp("data")
     for kind in ("images", "masks"):
         (path / kind).mkdir()
@@ -58,7 +58,7 @@ def test_what_was_quantised_passes_the_gate(fp32, int8, data, tmp_path, engine):
     assert f"{int8} is accepted" in done.output.replace("\n", "")
     figures = json.loads(report.read_text())
     assert figures["accepted"]
-    assert figures["classes"]["lumen"]["images"] == 6  # the held-out scan alone
+    assert figures["classes"]["lumen"]["images"] == 6  # only the held-out scan
     assert 0.9 < figures["classes"]["lumen"]["between"] < 1
 
 
@@ -73,16 +73,14 @@ def test_a_failing_engine_is_refused_by_name_and_figure_and_the_report_is_kept(f
 
 def test_frames_are_shared_among_the_subjects(fp32, data, tmp_path):
     done = rtseg("quantize", fp32, tmp_path / "a.onnx", "--data", data, "--frames", 6)
-    assert "calibrated on 12 frames of" in " ".join(done.output.split())  # two of each, held until there are four
+    assert "calibrated on 12 frames of" in " ".join(done.output.split())  # two of each subject, repeated to four
     done = rtseg("quantize", fp32, tmp_path / "a.onnx", "--data", data, "--frames", 15)
     assert "calibrated on 15 frames of" in " ".join(done.output.split())
 
 
 def test_of_many_subjects_every_nth_is_taken(fp32, data, tmp_path):
     done = rtseg("quantize", fp32, tmp_path / "a.onnx", "--data", data, "--frames", 2)
-    assert "calibrated on 8 frames of scan00, scan02;" in " ".join(
-        done.output.split()
-    )  # one of each, held until there are four
+    assert "calibrated on 8 frames of scan00, scan02;" in " ".join(done.output.split())  # one of each subject, repeated to four
 
 
 def test_a_network_in_the_users_words_describes_itself_afterwards(data, tmp_path):

@@ -1,4 +1,4 @@
-"""Small files with large costs and cut files, as a user meets them: one line, a non-zero status, and what was made is kept."""
+"""Tests of truncated files and of small files that decode to huge images: one line, exit code 1, and the outputs are kept."""
 
 import json
 

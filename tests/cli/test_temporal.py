@@ -1,4 +1,4 @@
-"""`rtseg bench --temporal`, and the options of `rtseg run` that steady a mask."""
+"""Tests of `rtseg bench --temporal`, `rtseg eval --video` and the stabilization options of `rtseg run`."""
 
 import json
 
@@ -20,7 +20,7 @@ def rtseg(*arguments):
 
 @pytest.fixture
 def still_folder(tmp_path):
-    """Two scans of seven frames, whose bright half is the class."""
+    """Write two scans of seven frames, in which the bright half is the class."""
     for kind, value in [("images", 200), ("masks", 255)]:
         (tmp_path / "data" / kind).mkdir(parents=True)
         for scan in range(2):

@@ -1,4 +1,4 @@
-"""`--trust-model`: on every command that opens a model file, for as long as that command runs."""
+"""Tests that every command which opens a model file has `--trust-model`, and that it holds until the command ends."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""`rtseg run --view`, `--window` and `rtseg demo`, as far as they go without anybody who looks."""
+"""Tests of `rtseg run --view`, `--window` and `rtseg demo` as far as they work without a browser or display."""
 
 import re
 import subprocess

@@ -1,1 +1,1 @@
-"""`rtseg bench`: one module for each kind of benchmark."""
+"""`rtseg bench`: has one module for each kind of benchmark."""

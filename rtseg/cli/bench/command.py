@@ -1,4 +1,4 @@
-"""`rtseg bench`: how fast, and how steadily so; each mode is a subcommand, and `run` is meant where none is named."""
+"""`rtseg bench`: measures speed and its variation; each mode is a subcommand, and `run` is the default."""
 
 from contextlib import closing, nullcontext
 from pathlib import Path
@@ -23,9 +23,9 @@ from rtseg.session.stabilizer import STEADY
 
 QUICK_FRAMES = 200
 
-HELP = """Measure SOURCE through a model (run, which is meant where no mode is named), or one part of rtseg.
+HELP = """Measure the speed of a model on SOURCE (mode `run`, the default), or one part of rtseg.
 
-A mode may be spelt as a flag: --engines, --kernels, --speckle, --temporal, --compare, --loop."""
+A mode may be written as a flag: --engines, --kernels, --speckle, --temporal, --compare, --loop."""
 
 bench = typer.Typer(cls=Modes, help=HELP)
 app.add_typer(bench, name="bench")
@@ -34,30 +34,45 @@ app.add_typer(bench, name="bench")
 @bench.command()
 def run(
     source: Annotated[
-        str, typer.Argument(help="A video file, clip:NAME or synthetic:; played again until enough.")
+        str, typer.Argument(help="A video file, clip:NAME or synthetic:, which is repeated until there are enough frames.")
     ] = "clip:carotid",
     model: ModelOption = "carotid",
     engine: EngineOption = "openvino",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="A folder for report.json, .md and .html.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write report.json, report.md and report.html to this folder.")
+    ] = None,
     json: JsonOption = None,
     frames: Annotated[
-        int | None, typer.Option("--frames", min=10, help=f"Of each run; else {LEAST_FRAMES} and {LEAST_S:g} s at the least.")
+        int | None,
+        typer.Option(
+            "--frames", min=10, help=f"The frames of each run; by default {LEAST_FRAMES} frames and {LEAST_S:g} s at least."
+        ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help=f"{QUICK_FRAMES} frames a run; the report says so.")] = False,
-    warmup: Annotated[int, typer.Option("--warmup", min=0, help="First frames of each run that do not count.")] = 30,
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of the engine alone and the whole line.")] = 5,
+    quick: Annotated[
+        bool, typer.Option("--quick", help=f"Measure only {QUICK_FRAMES} frames in each run; the report says so.")
+    ] = False,
+    warmup: Annotated[
+        int, typer.Option("--warmup", min=0, help="The number of first frames of each run that do not count.")
+    ] = 30,
+    rounds: Annotated[
+        int, typer.Option("--rounds", min=1, help="The number of turns of the engine alone and the whole pipeline.")
+    ] = 5,
     fps: Annotated[
-        float | None, typer.Option("--fps", min=0.1, help="The pace of the paced run; else the source's own.")
+        float | None, typer.Option("--fps", min=0.1, help="The frame rate of the paced run; by default that of the source.")
     ] = None,
     minutes: Annotated[
-        float, typer.Option("--minutes", min=0, help="A sustained run as well, with power and temperature.")
+        float, typer.Option("--minutes", min=0, help="Add a sustained run of this many minutes, with power and temperature.")
     ] = 0.0,
-    data: Annotated[Path | None, typer.Option("--data", help="images/ and masks/: their Dice and HD95 as well.")] = None,
-    steady: Annotated[bool, typer.Option("--steady/--no-steady", help="Masks steadied in time, as `rtseg run` has it.")] = True,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Measure Dice and HD95 on this folder with images/ and masks/ too.")
+    ] = None,
+    steady: Annotated[
+        bool, typer.Option("--steady/--no-steady", help="Stabilize the masks in time, as `rtseg run` does.")
+    ] = True,
     mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
 ) -> None:
-    """Measure SOURCE through a model: as fast as possible, beside the engine alone, and at its own pace."""
+    """Measure a model on SOURCE: as fast as possible, against the engine alone, and at the frame rate of the source."""
     prepare(mode, json)
     wanted = frames or (QUICK_FRAMES if quick else LEAST_FRAMES)
     seconds = 0.0 if frames or quick else LEAST_S
@@ -70,29 +85,36 @@ def run(
 
 @bench.command()
 def compare(
-    first: Annotated[Path, typer.Argument(help="A report.json.")],
-    second: Annotated[Path, typer.Argument(help="Another, which may not be slower.")],
+    first: Annotated[Path, typer.Argument(help="The report.json to compare with.")],
+    second: Annotated[Path, typer.Argument(help="The report.json that may not be slower.")],
     across: Annotated[
-        list[str] | None, typer.Option("--across", help="What may differ, such as engine or model; again for another.")
+        list[str] | None,
+        typer.Option("--across", help="A property that may differ, such as engine or model; give the option once for each."),
     ] = None,
-    tolerance: Annotated[float, typer.Option("--tolerance", min=0, help="A share that is no change.")] = TOLERANCE,
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", min=0, help="The relative change that still counts as equal.")
+    ] = TOLERANCE,
 ) -> None:
-    """Whether the SECOND report is slower than the FIRST, stage by stage: then the exit status is 3."""
+    """Compare two reports stage by stage; the exit status is 3 if the SECOND is slower than the FIRST."""
     compare_reports(first, second, across or (), tolerance)
 
 
 @bench.command()
 def loop(
-    source: Annotated[str, typer.Argument(help="What the stamp is written on; played again until enough.")] = "clip:carotid",
+    source: Annotated[
+        str, typer.Argument(help="The source on which time stamps are drawn, repeated until there are enough frames.")
+    ] = "clip:carotid",
     model: ModelOption = "carotid",
     engine: EngineOption = "openvino",
-    frames: Annotated[int, typer.Option("--frames", min=10, help="Without the warm-up.")] = 500,
-    delay: Annotated[float, typer.Option("--delay", min=0, help="Milliseconds to plant in the loop, to be found again.")] = 0.0,
+    frames: Annotated[int, typer.Option("--frames", min=10, help="The number of frames without the warm-up.")] = 500,
+    delay: Annotated[
+        float, typer.Option("--delay", min=0, help="Milliseconds of delay to add to the loop, to check that they are measured.")
+    ] = 0.0,
     json: JsonOption = None,
     mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
 ) -> None:
-    """Glass to glass, in software: a time stamp through coder, decoder and line, read from the overlay's own pixels."""
+    """Measure glass-to-glass latency in software: a time stamp passes the coder, decoder and pipeline to the overlay."""
     prepare(mode, json)
     time_loop(source, model, engine, threads, frames, delay, json)
 
@@ -100,25 +122,27 @@ def loop(
 @bench.command()
 def engines(
     model: ModelOption = "carotid",
-    rounds: Annotated[int, typer.Option("--rounds", min=1, help="Turns of each engine.")] = 5,
-    peer: Annotated[Path | None, typer.Option("--peer", help="Somebody else's TorchScript network.")] = None,
-    peer_size: Annotated[str, typer.Option("--peer-size", help="HxW of the peer's input.")] = "",
+    rounds: Annotated[int, typer.Option("--rounds", min=1, help="The number of turns of each engine.")] = 5,
+    peer: Annotated[
+        Path | None, typer.Option("--peer", help="The TorchScript network of another project to compare with.")
+    ] = None,
+    peer_size: Annotated[str, typer.Option("--peer-size", help="The input size HxW of the network of --peer.")] = "",
     json: JsonOption = None,
     mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
 ) -> None:
-    """The bare model on each engine that is here, FP32 and INT8, and a peer, in turns."""
+    """Time the model without the pipeline on each installed engine, in FP32 and INT8, and a baseline network, in turns."""
     prepare(mode, json)
     compare_engines(model, peer, peer_size, Turns(rounds), threads, json)
 
 
 @bench.command()
 def kernels(
-    quick: Annotated[bool, typer.Option("--quick", help="Small pictures alone.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Measure on small pictures only.")] = False,
     json: JsonOption = None,
     mode: ModeOption = PRIVATE,
 ) -> None:
-    """The kernels beside other ways to the same."""
+    """Time the kernels against other implementations."""
     prepare(mode, json)
     time_kernels(quick, json)
 
@@ -127,13 +151,13 @@ def kernels(
 def speckle(
     model: ModelOption = "carotid",
     engine: EngineOption = "openvino",
-    data: Annotated[Path | None, typer.Option("--data", help="images/ and masks/ of scans.")] = None,
-    subjects: Annotated[str, typer.Option("--subjects", help="Of these alone, as in scan03,scan06.")] = "",
+    data: Annotated[Path | None, typer.Option("--data", help="A folder with images/ and masks/ of scans.")] = None,
+    subjects: Annotated[str, typer.Option("--subjects", help="Use only these subjects, as in scan03,scan06.")] = "",
     json: JsonOption = None,
     mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
 ) -> None:
-    """The speckle filters' quality and, with --data, the Dice behind them."""
+    """Measure the quality of the speckle filters and, with --data, the Dice after each of them."""
     prepare(mode, json)
     with closing(load(model, engine, threads)) as network:
         judge_filters(network, data, subjects, json)
@@ -141,21 +165,26 @@ def speckle(
 
 @bench.command()
 def temporal(
-    source: Annotated[str, typer.Argument(help="Recordings, comma between them; they have no truth.")] = "clip:carotid",
+    source: Annotated[str, typer.Argument(help="Recordings without annotations, separated by commas.")] = "clip:carotid",
     model: ModelOption = "carotid",
     engine: EngineOption = "openvino",
-    data: Annotated[Path | None, typer.Option("--data", help="images/ and masks/ of scans, to be set in motion.")] = None,
-    subjects: Annotated[str, typer.Option("--subjects", help="Of these alone, as in scan03,scan06.")] = "",
-    frames: Annotated[int, typer.Option("--frames", min=10, help="Of each clip with truth.")] = 100,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A folder with images/ and masks/ of scans, whose stills are moved.")
+    ] = None,
+    subjects: Annotated[str, typer.Option("--subjects", help="Use only these subjects, as in scan03,scan06.")] = "",
+    frames: Annotated[int, typer.Option("--frames", min=10, help="The number of frames of each clip with exact truth.")] = 100,
     quiet_frames: Annotated[
-        int, typer.Option("--quiet-frames", min=10, help="Of the recordings, played again and again, to count false resets.")
+        int,
+        typer.Option(
+            "--quiet-frames", min=10, help="The number of frames of the repeated recordings in which false resets are counted."
+        ),
     ] = QUIET_FRAMES,
     json: JsonOption = None,
-    plot: Annotated[Path | None, typer.Option("--plot", help="Draw the steadiness, into a PNG.")] = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Plot how stable the masks are to this PNG.")] = None,
     mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
 ) -> None:
-    """The memory's life and the masks' steadiness."""
+    """Measure the resets of the recurrent state, and how stable the masks are in time."""
     prepare(mode, json, plot)
     with closing(load(model, engine, threads)) as network:
         measure_temporal(network, source.split(","), data, subjects, frames, json, plot, quiet_frames)
@@ -163,10 +192,10 @@ def temporal(
 
 @bench.command()
 def frontier(
-    reports: Annotated[list[Path], typer.Argument(help="JSON reports of `rtseg bench --engines` and of `rtseg eval`.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The PNG to draw.")] = Path("frontier.png"),
+    reports: Annotated[list[Path], typer.Argument(help="The JSON reports of `rtseg bench --engines` and `rtseg eval`.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Write the plot to this PNG.")] = Path("frontier.png"),
     mode: ModeOption = PRIVATE,
 ) -> None:
-    """Dice against latency, from reports that were measured before."""
+    """Plot Dice against latency from existing reports."""
     prepare(mode, out)
     draw_frontier(reports, out)

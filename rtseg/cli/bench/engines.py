@@ -1,4 +1,4 @@
-"""`rtseg bench --engines`: one model on every engine that is here, FP32 and INT8, and a peer."""
+"""`rtseg bench --engines`: times one model on every installed engine, in FP32 and INT8, against a baseline network."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -18,11 +18,11 @@ from rtseg.output.atomic_file import write_atomically
 from rtseg.system.machine import cores
 from rtseg.text.safe_text import json_text
 
-Rival: TypeAlias = tuple[Path, ModelSpec]  # somebody else's network and what it takes
+Rival: TypeAlias = tuple[Path, ModelSpec]  # the TorchScript file of another project's network, and its input
 
 
 def compare_engines(model: str, peer: Path | None, peer_size: str, turns: Turns, threads: int, json: Path | None) -> None:
-    """Measure MODEL, MODEL-int8 beside it, its eager form where its .toml is beside it, and a peer; show and write it."""
+    """Time MODEL, its INT8 form and its form in torch if they lie beside it, and a baseline; print and write the results."""
     threads = threads or cores()
     rival = (peer, _described(peer, peer_size)) if peer else None
     with ExitStack() as stack, console.status("measuring") as status:
@@ -37,12 +37,12 @@ def compare_engines(model: str, peer: Path | None, peer_size: str, turns: Turns,
 
 
 def _described(peer: Path, size: str) -> ModelSpec:
-    """What is known of a peer: the shape of its input, on which its time depends alone."""
+    """Return a spec of the baseline with its input size; the other values do not affect its time."""
     return ModelSpec(peer.stem, size_of(size, "--peer-size"), ("mask",), (0.0,), (255.0,))
 
 
 def _contestants(fp32: Path, rival: Rival | None, threads: int) -> Iterator[Contestant]:
-    """Whatever is here; what is not is said."""
+    """Yield an entry for each engine and precision that is available, and print those that are not."""
     int8 = fp32.with_name(f"{fp32.stem}-int8.onnx")
     files = {"fp32": fp32} | ({"int8": int8} if int8.exists() else {})
     if len(files) < 2:
@@ -76,7 +76,7 @@ def _in_torch(fp32: Path, rival: Rival | None, threads: int) -> Iterator[Contest
 
 
 def _eager(config: Path, threads: int) -> Engine:
-    """The network as it is trained; its weights are random, on which the time does not depend."""
+    """Build the network in torch with random weights, which do not affect its time."""
     from rtseg.engines.torch import TorchEngine
     from rtseg.train.checkpoint import build, describe
     from rtseg.train.config import read_config
@@ -91,12 +91,14 @@ def _say(text: str) -> None:
 
 
 def _table(result: EngineBench) -> Table:
-    """Each contestant's time, and how many times as fast the fastest is."""
+    """Return a table of the time of each entry, and of how many times as fast the fastest entry is."""
     rows = {contestant.name: contestant for contestant in result.contestants}
     fastest = min(rows, key=result.median_ms)
     peaks = ", ".join(f"{rate / 1e9:.0f} GMAC/s in {precision}" for precision, rate in result.peaks.items())
-    caption = f"{result.threads} threads; the machine's measured peak: {peaks}; times are of this run, compare them within it"
-    table = Table(title="the bare networks, in turns", caption=caption, title_justify="left", caption_justify="left")
+    caption = f"{result.threads} threads; the machine's measured peak: {peaks}; compare times only within one run"
+    table = Table(
+        title="the networks without the pipeline, in turns", caption=caption, title_justify="left", caption_justify="left"
+    )
     table.add_column("engine")
     for column in ("median ms", f"{fastest} is as fast", "GMAC", "of the peak, at best", "time goes to"):
         table.add_column(column, justify="left" if column == "time goes to" else "right")

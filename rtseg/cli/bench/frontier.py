@@ -1,4 +1,4 @@
-"""`rtseg bench frontier`: Dice against latency."""
+"""`rtseg bench frontier`: plots Dice against latency."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from rtseg.cli.app import console
 
 
 def draw_frontier(reports: Sequence[Path], out: Path) -> None:
-    """Show where each network stands, and draw it."""
+    """Print the Dice and the latency of each network, and plot them to `out`."""
     found = points(reports)
     table = Table("model", "fastest on", "ms a frame", "Dice")
     for point in found:

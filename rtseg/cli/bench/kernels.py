@@ -1,4 +1,4 @@
-"""`rtseg bench --kernels` and `--speckle`: how fast the pixel work is, and what speckle filtering is worth."""
+"""`rtseg bench --kernels` and `--speckle`: times the kernels and measures the speckle filters."""
 
 import math
 import os
@@ -19,12 +19,12 @@ from rtseg.output.atomic_file import write_atomically
 from rtseg.system.machine import describe
 from rtseg.text.safe_text import json_text
 
-GRAINS_PX = ((0.8, 1.2), (1.5, 2.5))  # of the phantoms' speckle: as from a near and a far depth
-LOOKED_AT = 6  # real frames, spread over the cases
+GRAINS_PX = ((0.8, 1.2), (1.5, 2.5))  # speckle size of the phantoms (down, along), as at a small and a large depth
+LOOKED_AT = 6  # most real frames, spread over the cases
 
 
 def time_kernels(quick: bool, json: Path | None) -> None:
-    """Time every kernel beside the best other way; quick: on small pictures alone, in seconds rather than minutes."""
+    """Time every kernel against the best alternative. quick: only on small pictures, in seconds instead of minutes."""
     with console.status("timing the kernels"):
         rows = measure_kernels(QUICK_SIZES if quick else SIZES)
     show(_speed_table(rows))
@@ -32,7 +32,7 @@ def time_kernels(quick: bool, json: Path | None) -> None:
 
 
 def judge_filters(network: Engine, data: Path | None, subjects: str, json: Path | None) -> None:
-    """Measure every speckle filter on phantoms and, where there is data, on its frames and on their segmentation."""
+    """Measure every speckle filter on phantoms and, with a dataset, on its frames and on their segmentation."""
     cases = chosen(open_dataset(data), "", None, subjects) if data else ()
     with console.status("filtering") as status:
         pictures = [phantom(grain) for grain in GRAINS_PX] + [real(case) for case in _spread(cases)]

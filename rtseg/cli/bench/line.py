@@ -1,4 +1,4 @@
-"""`rtseg bench run` and `compare`: what they show and write."""
+"""`rtseg bench run`, `compare` and `loop`: run the benchmarks, and print and write the results."""
 
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -40,15 +40,15 @@ from rtseg.system.power import find_meters
 from rtseg.text.credentials import shown
 
 INT8 = "-int8"
-LOOP_WARMUP = 30  # frames
-WORSE = 3  # the exit status where a comparison found something slower
+LOOP_WARMUP = 30  # frames that are not counted
+WORSE = 3  # the exit status if a comparison found something slower
 TITLES = {FAST: "as fast as possible", SUSTAINED: "sustained"}
 
 
 def measure_line(
     source: str, model: str, engine: str, threads: int, plan: Plan, data: Path | None, temporal: TemporalOptions | None
 ) -> Bench:
-    """Run all that the plan asks for, and the accuracy where there is data or time for it."""
+    """Run the benchmarks of the plan; measure accuracy too, unless the plan is quick and there is no data."""
     leave_cores()
     meters, absent = find_meters() if plan.minutes else ([], {})
     with ExitStack() as stack, console.status("measuring") as status:
@@ -67,17 +67,19 @@ def measure_line(
 
 
 def show(result: Bench) -> None:
-    """The tables of all runs, and what is to be known of them."""
+    """Print the tables of all runs, with the ratio to the engine alone and the limits of quick runs."""
     for name, run in result.runs.items():
         console.print(latency_table(run.report, TITLES.get(name, name)))
-    console.print(f"the whole line runs at {result.ratio:.2f} of the engine alone; inside the clock: {CLOCK}", highlight=False)
+    console.print(
+        f"the whole pipeline runs at {result.ratio:.2f} of the rate of the engine alone; timed: {CLOCK}", highlight=False
+    )
     if result.about["quick"]:
         least = f"{LEAST_FRAMES} frames and {LEAST_S:g} s"
-        console.print(f"quick: fewer than the {least} a run that a report to be cited has", style="yellow", highlight=False)
+        console.print(f"quick: fewer than the {least} in each run of a report to cite", style="yellow", highlight=False)
 
 
 def write(result: Bench, out: Path | None, json: Path | None) -> None:
-    """The report's three forms into a folder, its JSON alone into a file."""
+    """Write the report as JSON, Markdown and HTML to the folder `out`, and its JSON alone to the file `json`."""
     report = result.to_json()
     if json:
         write_atomically(json, as_json(report).encode())
@@ -86,7 +88,7 @@ def write(result: Bench, out: Path | None, json: Path | None) -> None:
 
 
 def compare_reports(first: Path, second: Path, across: Sequence[str], tolerance: float) -> None:
-    """Show the verdicts; the exit status is WORSE where the second is slower anywhere."""
+    """Print the verdicts; exit with status 3 if the second report is slower in any stage."""
     found = judge(read_report(first), read_report(second), across=across, tolerance=tolerance)
     console.print(_verdicts(found, tolerance))
     slower = [verdict for verdict in found if verdict.verdict == "slower"]
@@ -97,14 +99,14 @@ def compare_reports(first: Path, second: Path, across: Sequence[str], tolerance:
 
 
 def time_loop(source: str, model: str, engine: str, threads: int, frames: int, delay_ms: float, json: Path | None) -> None:
-    """Run the loop in software, show its figures and write them."""
+    """Measure glass-to-glass latency in software, print the results and write them to `json`."""
     leave_cores()
     with closing(load(model, engine, threads)) as network, console.status("glass to glass"):
         looped = Stamped(Paced(Repeated(source, frames + LOOP_WARMUP)), delay_ms)
         figures = measure_loop(looped, Session(network), LOOP_WARMUP)
     whole, line = figures["glass_to_glass_ms"], figures["line_ms"]
     console.print(
-        f"glass to glass: p50 {whole['p50']:.1f} ms, p99 {whole['p99']:.1f} ms, of which the line p50 {line['p50']:.1f} ms; "
+        f"glass to glass: p50 {whole['p50']:.1f} ms, p99 {whole['p99']:.1f} ms, pipeline p50 {line['p50']:.1f} ms; "
         f"{figures['frames']} frames, {figures['dropped']} dropped, {figures['unread']} stamps unread; {delay_ms:g} ms planted",
         highlight=False,
     )
@@ -115,7 +117,7 @@ def time_loop(source: str, model: str, engine: str, threads: int, frames: int, d
 
 
 def _fp32(model: str, engine: str, threads: int) -> Engine | None:
-    """The FP32 form that stands beside an INT8 file, if it does."""
+    """Load the FP32 model beside an INT8 file; None if the model is not INT8 or there is no such file."""
     path = file_of(model)
     whole = path.with_name(path.stem.removesuffix(INT8) + path.suffix)
     return load(str(whole), engine, threads) if path.stem.endswith(INT8) and whole.exists() else None

@@ -1,17 +1,17 @@
-"""A command with modes: each is a subcommand, may be spelt as a flag, and one is meant where none is named."""
+"""A command whose modes are subcommands: a mode may also be written as a flag, and one mode is the default."""
 
 from typing import Any
 
 from typer.core import TyperGroup
 
-MEANT = "run"  # where the arguments name no mode
+MEANT = "run"  # the mode if the arguments name none
 
 
 class Modes(TyperGroup):
-    """`bench clip.mp4`, `bench run clip.mp4`, `bench --kernels` and `bench kernels` alike."""
+    """Accepts `bench clip.mp4` for `bench run clip.mp4`, and `bench --kernels` for `bench kernels`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Bring the mode to the front, where a group looks for it."""
+        """Move the mode to the front, where Click expects the subcommand."""
         if not args or args == ["--help"]:
             return super().parse_args(ctx, args or [MEANT])
         return super().parse_args(ctx, self._with_mode_first(args))

@@ -1,4 +1,4 @@
-"""`rtseg bench --temporal` and `rtseg eval --video`: is the memory alive, and are the masks steady?"""
+"""`rtseg bench --temporal` and `rtseg eval --video`: measure the state resets and how stable the masks are in time."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -21,12 +21,15 @@ from rtseg.evaluation.evaluate import evaluate
 from rtseg.output.atomic_file import write_atomically
 from rtseg.text.safe_text import json_text
 
-RECORDING_FRAMES = 450  # of each recording at most
+RECORDING_FRAMES = 450  # most frames of each recording
 PHANTOM = "vessel?seed=7&height=360&width=360"
-MOST_CLIPS = 6  # stills that are set in motion, spread over the subjects
-LEAST_SCAN = 6  # frames of a scan, below which no measure of time tells anything
-CONDITIONS = {"in motion": False, "in motion, spoilt": True}  # of every 15 frames 3 by shadow, dropout, noise, blur or gain
-MEASURES = {**COLUMNS, "engine_ran": ("engine", "{:.2f}")}  # of a row of the report: the heading, and how it is written
+MOST_CLIPS = 6  # most stills that are moved, spread over the subjects
+LEAST_SCAN = 6  # fewest frames of a scan for which metrics in time are meaningful
+CONDITIONS = {
+    "in motion": False,
+    "in motion, spoilt": True,
+}  # corrupted: 3 of every 15 frames, by shadow, dropout, noise, blur or gain
+MEASURES = {**COLUMNS, "engine_ran": ("engine", "{:.2f}")}  # column of the report -> (heading, format)
 
 
 def temporal(
@@ -39,7 +42,7 @@ def temporal(
     plot: Path | None = None,
     quiet_frames: int = QUIET_FRAMES,
 ) -> None:
-    """Run `rtseg bench --temporal`; data: a dataset, for its sparse scans and for stills to set in motion."""
+    """Run `rtseg bench --temporal`. data: a dataset, for its sparse scans and for stills that are moved."""
     _check_plot(plot)
     with console.status("reading") as status:
         exact = [phantom("phantom", PHANTOM, frames)]
@@ -72,7 +75,7 @@ def on_video(network: Engine, cases: Sequence[Case], frames: int, json: Path | N
 
 
 def _simulated(cases: Sequence[Case], n_classes: int, frames: int, *, spoilt: bool) -> list[Clip]:
-    """A still of each of a few subjects set in motion, with the exact truth of each frame. Raises MissingExtra."""
+    """Move one still of each of a few subjects, with the exact truth of each frame. Raises MissingExtra."""
     if not cases:
         return []
     from rtseg.train.simulated import simulated
@@ -89,7 +92,7 @@ def _simulated(cases: Sequence[Case], n_classes: int, frames: int, *, spoilt: bo
 
 
 def _in_order(cases: Sequence[Case], n_classes: int) -> Iterator[Clip]:
-    """The scans that have enough frames, as they were taken."""
+    """Yield the scans that have enough frames, in the order in which they were taken."""
     for subject, scan in scans(cases).items():
         if len(scan) >= LEAST_SCAN:
             images = tuple(case.grey() for case in scan)
@@ -97,7 +100,7 @@ def _in_order(cases: Sequence[Case], n_classes: int) -> Iterator[Clip]:
 
 
 def _sparse(network: Engine, folder: Path, cases: Sequence[Case]) -> dict[str, Any]:
-    """Dice of the first class on real frames that lie seconds apart, in each of the usual ways."""
+    """Return the Dice of the first class on real frames seconds apart, for each of the usual ways."""
     name = network.spec.classes[0]
     found = {
         way: evaluate(how.session(network), folder, model=network.spec.name, cases=cases) for way, how in USUAL_WAYS.items()
@@ -147,11 +150,11 @@ def _told(name: str, reached: dict[str, Any]) -> str:
     ratio = reached["flicker_ratio"]
     flicker = "no flicker frame by frame" if ratio is None else f"{ratio:.0%} of the flicker"
     lag = "unknown" if reached["lag_frames"] is None else f"{reached['lag_frames']:.2f} frames"
-    return f"{name}: steadied, against frame by frame: {flicker}, Dice {reached['dice_gain']:+.4f}, lag {lag}"
+    return f"{name}: stabilized, compared with frame by frame: {flicker}, Dice {reached['dice_gain']:+.4f}, lag {lag}"
 
 
 def _check_plot(plot: Path | None) -> None:
-    """Raise MissingExtra before minutes of measuring, not after them."""
+    """Raise MissingExtra before the measurement starts, not after it."""
     if plot:
         import rtseg.bench.plotting  # noqa: F401
 

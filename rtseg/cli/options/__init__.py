@@ -1,1 +1,1 @@
-"""Groups of options that several commands share."""
+"""Defines the options that several commands share."""

@@ -1,4 +1,4 @@
-"""`rtseg run --budget`: frames that are to be done in time."""
+"""`rtseg run --budget`: reduces the work for each frame when it exceeds a time budget."""
 
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -19,30 +19,31 @@ BudgetOption: TypeAlias = Annotated[
     str,
     typer.Option(
         "--budget",
-        help="For each frame, as 33ms: beyond it no speckle filter, then a smaller input, then the model every 2nd frame.",
+        help="The time for each frame, as in 33ms. If frames take longer, rtseg drops the speckle filter, then shrinks the "
+        "input, then runs the model on every 2nd frame.",
     ),
 ]
 
 
 class BudgetSink:
-    """The last sink: it sees what a frame has cost, all others included."""
+    """Passes each result to the budget. As the last sink, it includes the time of all other sinks."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
 
     def open(self, info: StreamInfo) -> None:
-        """Any stream will do."""
+        """Do nothing; the budget takes any stream."""
 
     def write(self, result: Result) -> None:
-        """Let the budget look at it."""
+        """Pass the result to the budget."""
         self._budget.observe(result)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing; the sink holds no resources."""
 
 
 def saving(engine: Engine, budget: str, model: str, threads: int, *, trusted: bool = False) -> Engine:
-    """The engine, which can shrink its input where a budget is wanted and it can."""
+    """Return the engine, or with a budget one that can shrink its input, if the model allows that. Raises ConfigError."""
     if not budget:
         return engine
     parse_budget(budget)
@@ -50,7 +51,7 @@ def saving(engine: Engine, budget: str, model: str, threads: int, *, trusted: bo
 
 
 def keeping(budget: str, session: Session, engine: Engine) -> list[Sink]:
-    """What keeps a session within its budget, and tells each step; nothing where none is wanted."""
+    """Return the sink that enforces and reports the budget, in a list, or an empty list without a budget."""
     if not budget:
         return []
     shrinks = engine if isinstance(engine, ShrinkableEngine) else None

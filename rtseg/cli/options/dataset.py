@@ -1,4 +1,4 @@
-"""The options by which a command is told whose images it may use."""
+"""The options that select the subjects and images of a dataset."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from rtseg.evaluation.dataset import Case
 
 SplitOption: TypeAlias = Annotated[Path | None, typer.Option("--split", help="The split.json that `rtseg train` wrote.")]
-SubjectsOption: TypeAlias = Annotated[str, typer.Option("--subjects", help="Only these, as in scan00,scan01.")]
+SubjectsOption: TypeAlias = Annotated[str, typer.Option("--subjects", help="Use only these subjects, as in scan00,scan01.")]
 
 
 def chosen(cases: "Sequence[Case]", part: str, split: Path | None, subjects: str) -> "tuple[Case, ...]":
-    """The cases that `part` ("training", "held_out") of a split names, of the subjects that are named; else all of them.
+    """Return the cases that are in `part` ("training" or "held_out") of the split, and whose subjects are named.
 
-    Raises DatasetError.
+    Without a split or subjects, that condition is left out. Raises DatasetError if no case remains or a name is unknown.
     """
     found = of_subjects(cases, {name.strip() for name in subjects.split(",")}) if subjects else tuple(cases)
     if split:
@@ -36,7 +36,7 @@ def chosen(cases: "Sequence[Case]", part: str, split: Path | None, subjects: str
 
 
 def of_subjects(cases: "Sequence[Case]", names: Collection[str]) -> "tuple[Case, ...]":
-    """The cases of these subjects. Raises DatasetError where one of them has none."""
+    """Return the cases of these subjects. Raises DatasetError if one of them has no case."""
     known = {case.subject for case in cases}
     unknown = sorted(set(names) - known)
     if unknown:

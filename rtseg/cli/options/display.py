@@ -1,4 +1,4 @@
-"""The options by which `rtseg run` shows a stream while it runs."""
+"""The options of `rtseg run` that show the stream while it runs."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -15,22 +15,24 @@ from rtseg.sinks.window import WindowSink
 from rtseg.sources import Source, open_source
 from rtseg.sources.playback import Paced, Repeated
 
-ENDLESS = 10**12  # frames: more than a thousand years
+ENDLESS = 10**12  # frames, which is more than a thousand years
 
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """Who looks on while it runs: nobody, by default."""
+    """Holds the options that show the results while the stream runs; all are off by default."""
 
-    view: Annotated[bool, typer.Option("--view", help="Show it live on a page for the browser.")] = False
+    view: Annotated[bool, typer.Option("--view", help="Show the results live on a web page.")] = False
     view_at: Annotated[
-        str, typer.Option("--view-at", help="With --view: HOST:PORT of the page; beyond this machine it has a key.")
+        str, typer.Option("--view-at", help="With --view: the HOST:PORT of the page; for other machines its address has a key.")
     ] = "127.0.0.1:8000"
-    window: Annotated[bool, typer.Option("--window", help="Show it live in a window, where there is a screen.")] = False
-    repeat: Annotated[bool, typer.Option("--repeat", help="Play a recording again and again.")] = False
+    window: Annotated[bool, typer.Option("--window", help="Show the results live in a window on this machine's screen.")] = (
+        False
+    )
+    repeat: Annotated[bool, typer.Option("--repeat", help="Repeat a recording without end.")] = False
 
     def sinks(self, opacity: float) -> list[Sink]:
-        """Those for who watches. Raises ConfigError."""
+        """Return the sinks of the page and of the window, as the options say. Raises ConfigError."""
         host, port = _address(self.view_at)
         overlay = Overlay(opacity=opacity)
         pages: list[Sink] = [ViewSink(overlay, host=host, port=port, on_ready=_tell)] if self.view else []
@@ -38,7 +40,7 @@ class Watching:
         return pages + windows
 
     def played(self, uri: str, opened: Source, at_its_pace: bool) -> Source:
-        """The source as it is to be played: a recording that is watched, and not written, keeps its own pace."""
+        """Return the source to play: repeated if `repeat` is set, paced if `at_its_pace`; live ones unchanged."""
         if opened.info.live:
             return opened
         fps, spacing_mm = opened.info.fps, opened.info.spacing_mm
@@ -49,7 +51,7 @@ class Watching:
 
 
 def _address(text: str) -> tuple[str, int]:
-    """The host and port of HOST:PORT, [IPv6]:PORT or PORT alone. Raises ConfigError."""
+    """Parse HOST:PORT, [IPv6]:PORT or PORT alone into (host, port). Raises ConfigError."""
     host, colon, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > 65535 or (colon and not host):
         raise ConfigError(f"{text!r} is no place for a page: give HOST:PORT, as in 127.0.0.1:8000, or a port")
@@ -57,4 +59,4 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _tell(url: str) -> None:
-    console.print(Text(f"watch it at {url}"), highlight=False)  # its key is meant to be read
+    console.print(Text(f"watch it at {url}"), highlight=False)  # a Text, because the key in the address must be readable

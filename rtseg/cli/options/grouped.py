@@ -1,4 +1,4 @@
-"""Options that belong together, as one frozen value, so that what several commands take is written once."""
+"""Groups of options as frozen dataclasses, so that options of several commands are written once."""
 
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields, is_dataclass
@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """A command whose parameters may be dataclasses: Typer sees an option for each of their fields, in their place."""
+    """Decorate a command whose parameters may be dataclasses: Typer gets one option for each of their fields, in place."""
     hints = get_type_hints(command, include_extras=True)
     groups = {name: kind for name, kind in hints.items() if isinstance(kind, type) and is_dataclass(kind)}
 
@@ -24,7 +24,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _options(command: Callable[..., None], name: str, hints: dict[str, Any]) -> list[Parameter]:
-    """What Typer sees of one parameter: itself, or the fields of its dataclass."""
+    """Return the parameters that Typer gets for one parameter: itself, or the fields of its dataclass."""
     if not is_dataclass(hints[name]):
         one = signature(command).parameters[name]
         return [one.replace(annotation=hints[name], kind=Parameter.KEYWORD_ONLY)]

@@ -12,17 +12,17 @@ from rtseg.sinks.igtl.sink import DEFAULT_PARTS, PARTS, IgtlSink
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Where results are served, and which; nowhere by default."""
+    """Holds the address of the OpenIGTLink server and the parts that it sends; it is off by default."""
 
     igtl: Annotated[
-        str, typer.Option("--igtl", help="Serve the results over OpenIGTLink at HOST:PORT, or :18945 for this machine alone.")
+        str, typer.Option("--igtl", help="Serve the results over OpenIGTLink at HOST:PORT, or at :PORT for this machine alone.")
     ] = ""
-    igtl_send: Annotated[str, typer.Option("--igtl-send", help=f"What is served, of {', '.join(PARTS)}.")] = ",".join(
-        DEFAULT_PARTS
-    )
+    igtl_send: Annotated[
+        str, typer.Option("--igtl-send", help=f"The parts of the results to serve, of {', '.join(PARTS)}.")
+    ] = ",".join(DEFAULT_PARTS)
 
     def sinks(self, opacity: float) -> list[IgtlSink]:
-        """The one that was asked for, if one was. Raises ConfigError."""
+        """Return the server in a list, or an empty list if there is no address. Raises ConfigError."""
         if not self.igtl:
             return []
         parts = [part.strip() for part in self.igtl_send.split(",") if part.strip()]
@@ -32,6 +32,6 @@ class Serving:
 
 
 def tell_missed(sink: IgtlSink) -> None:
-    """Say what clients did not get."""
+    """Print how many frames the clients missed."""
     if sink.dropped:
         console.print(f"OpenIGTLink clients missed {sink.dropped} frames: they read too slowly", style="yellow")

@@ -1,4 +1,4 @@
-"""What `rtseg run` offers for, and tells of, a live source."""
+"""The options and messages of `rtseg run` for live sources."""
 
 import logging
 from collections.abc import Iterator
@@ -15,12 +15,16 @@ from rtseg.sources.live.reconnect import Reconnecting
 
 PolicyOption: TypeAlias = Annotated[
     Policy | None,
-    typer.Option("--policy", help="Frames that come too fast: latest (live default), all (of files), block (a short queue)."),
+    typer.Option(
+        "--policy",
+        help="If frames come too fast: latest drops all but the newest (default for live sources), all waits (default for "
+        "files), block queues a few.",
+    ),
 ]
 
 
 class _OnConsole(logging.Handler):
-    """Shows what the log says of sources above the progress bar."""
+    """Prints the log records of sources above the progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         style = "yellow" if record.levelno >= logging.WARNING else "dim"
@@ -29,7 +33,7 @@ class _OnConsole(logging.Handler):
 
 @contextmanager
 def events_shown() -> Iterator[None]:
-    """Tell what becomes of live sources while the body runs."""
+    """Print the connection events of live sources while the body runs."""
     log, handler = logging.getLogger("rtseg.sources"), _OnConsole()
     level = log.level
     log.addHandler(handler)
@@ -42,7 +46,7 @@ def events_shown() -> Iterator[None]:
 
 
 def tell_connections(source: Source) -> None:
-    """How often a live source was lost, and came back."""
+    """Print how often a live source was lost, stalled and live, if it was lost at all."""
     if isinstance(source, Reconnecting) and source.counts[LinkState.LOST]:
         lost, stalled, live = (source.counts[state] for state in (LinkState.LOST, LinkState.STALLED, LinkState.LIVE))
         console.print(f"the source was lost {lost} times, stalled {stalled} times and live {live} times", style="yellow")

@@ -1,4 +1,4 @@
-"""The options by which a command names a network, and the description of one that does not describe itself."""
+"""The options that name a network, and those that describe a network whose file has no metadata of rtseg."""
 
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -13,35 +13,43 @@ if TYPE_CHECKING:
     from rtseg.engines.base import Engine, ModelSpec, StateSpec
 
 ModelOption: TypeAlias = Annotated[
-    str, typer.Option("--model", "-m", help="A shipped model's name (see `rtseg models`) or an .onnx file.")
+    str, typer.Option("--model", "-m", help="The name of a shipped model (see `rtseg models`), or an .onnx file.")
 ]
 EngineOption: TypeAlias = Annotated[
     str,
     typer.Option(
         "--engine",
-        help="openvino, openvino-bf16 (faster, rounded: pass it through `rtseg gate` first), onnx, tensorrt, or several that "
-        "stand in for one another: tensorrt,openvino.",
+        help="The engine: openvino, openvino-bf16 (faster, less exact: check it with `rtseg gate` first), onnx, tensorrt, or a "
+        "list in order of preference, such as tensorrt,openvino.",
     ),
 ]
-ThreadsOption: TypeAlias = Annotated[int, typer.Option("--threads", min=0, help="Threads of the engine; 0 lets it choose.")]
-JsonOption: TypeAlias = Annotated[Path | None, typer.Option("--json", help="Write the report.")]
+ThreadsOption: TypeAlias = Annotated[
+    int, typer.Option("--threads", min=0, help="The number of threads for the engine; 0 lets the engine choose.")
+]
+JsonOption: TypeAlias = Annotated[Path | None, typer.Option("--json", help="Write the report to this file.")]
 
 
 @dataclass(frozen=True)
 class Description:
-    """A network in the user's words, where its file does not speak for itself; nothing is said by default."""
+    """Holds the options that describe a network whose file has no metadata; all are empty by default."""
 
-    size: Annotated[str, typer.Option("--size", help="HxW of the input, for a network without rtseg's metadata.")] = ""
-    classes: Annotated[str, typer.Option("--classes", help="Its classes without the background: lumen,plaque")] = ""
-    mean: Annotated[str, typer.Option("--mean", help="Its mean in grey levels 0..255: one value, or three for RGB.")] = ""
-    std: Annotated[str, typer.Option("--std", help="Its standard deviation in grey levels, as --mean.")] = ""
+    size: Annotated[str, typer.Option("--size", help="The input size HxW, for a network without the metadata of rtseg.")] = ""
+    classes: Annotated[
+        str, typer.Option("--classes", help="The names of its classes without the background, as in lumen,plaque.")
+    ] = ""
+    mean: Annotated[
+        str, typer.Option("--mean", help="The mean of its input in gray levels 0 to 255: one value, or three for RGB.")
+    ] = ""
+    std: Annotated[
+        str, typer.Option("--std", help="The standard deviation of its input in gray levels, in the form of --mean.")
+    ] = ""
 
     def is_silent(self) -> bool:
         """Return whether the user described nothing."""
         return self == Description()
 
     def of(self, model: str) -> "ModelSpec | None":
-        """The spec of that network; None where nothing was said, and its file tells. Raises ConfigError."""
+        """Return the spec that the options describe, or None if they are empty and the file has it. Raises ConfigError."""
         if self.is_silent():
             return None
         if not (self.size and self.classes):
@@ -57,24 +65,23 @@ class Description:
 
 @dataclass(frozen=True)
 class OnnxDescription(Description):
-    """The same of an ONNX file, whose memory is told by the names of its ports."""
+    """Holds also the options of an ONNX file: the names of its recurrent states, and whether the file is trusted."""
 
-    state: Annotated[list[str] | None, typer.Option("--state", help="A recurrent state, as INPUT:OUTPUT; once for each.")] = (
-        None
-    )
+    state: Annotated[
+        list[str] | None,
+        typer.Option("--state", help="A recurrent state as INPUT:OUTPUT; give the option once for each state."),
+    ] = None
     trust_model: Annotated[
         bool,
-        typer.Option(
-            "--trust-model", help="Load the file at once, without a trial in a child process with limits on time and memory."
-        ),
+        typer.Option("--trust-model", help="Load the file without a trial in a child process with limits on time and memory."),
     ] = False
 
     def is_silent(self) -> bool:
-        """Return whether the user described nothing; trust is no description."""
+        """Return whether the user described nothing; `trust_model` does not count as a description."""
         return replace(self, trust_model=False) == OnnxDescription()
 
     def of(self, model: str) -> "ModelSpec | None":
-        """The spec of that network; None where nothing was said, and its file tells. Raises ConfigError."""
+        """Return the spec that the options describe, or None if they are empty and the file has it. Raises ConfigError."""
         spec = super().of(model)
         return spec and replace(spec, states=tuple(_state(text) for text in self.state or ()))
 
@@ -87,7 +94,7 @@ def load(model: str, engine: str, threads: int, spec: "ModelSpec | None" = None,
 
 
 def size_of(text: str, option: str) -> tuple[int, int]:
-    """The height and width of HxW. Raises ConfigError."""
+    """Parse HxW into (height, width) in pixels. Raises ConfigError."""
     sides = text.split("x")
     if len(sides) != 2 or not all(side.strip().isdecimal() for side in sides):
         raise ConfigError(f"{option} HxW is not {text!r}: give whole pixels, like 256x256")
@@ -95,7 +102,7 @@ def size_of(text: str, option: str) -> tuple[int, int]:
 
 
 def _state(text: str) -> "StateSpec":
-    """A state whose shape the network knows. An ONNX name may hold a colon (TensorFlow's do), so halves are sought."""
+    """Parse INPUT:OUTPUT into a state whose shape is read from the network. Names may hold colons, as TensorFlow's do."""
     halves = text.split(":")
     if len(halves) % 2 or not all(halves):
         raise ConfigError(f"--state is not {text!r}: give the names of its input and its output, as h_in:h_out")

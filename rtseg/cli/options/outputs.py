@@ -1,4 +1,4 @@
-"""The options by which `rtseg run` writes its results into files."""
+"""The options of `rtseg run` that write results to files, and the permissions of everything that is written."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,47 +19,53 @@ from rtseg.sinks.video.sink import VideoSink
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What is written, and where; nothing by default."""
+    """Holds the paths of the outputs; nothing is written by default."""
 
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the overlay as a video: .mp4, .mkv, .mov.")] = None
-    masks: Annotated[Path | None, typer.Option("--masks", help="Write a label map a frame into this folder.")] = None
-    mask_format: Annotated[str, typer.Option("--mask-format", help="png, or npz with the confidences.")] = "png"
-    json: Annotated[Path | None, typer.Option("--json", help="Write measurements and states, a JSON line a frame.")] = None
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the overlay to this video file: .mp4, .mkv or .mov.")
+    ] = None
+    masks: Annotated[Path | None, typer.Option("--masks", help="Write the label map of each frame to this folder.")] = None
+    mask_format: Annotated[
+        str, typer.Option("--mask-format", help="The format of the label maps: png, or npz, which has the confidences too.")
+    ] = "png"
+    json: Annotated[
+        Path | None, typer.Option("--json", help="Write measurements and states to this file, as one JSON line for each frame.")
+    ] = None
 
     def sinks(self, opacity: float, model: str) -> list[Sink]:
-        """Those that write them. Raises SinkError."""
+        """Return the sinks that write the files. Raises SinkError."""
         video: list[Sink] = [VideoSink(self.out, Overlay(opacity=opacity))] if self.out else []
         folder: list[Sink] = [MaskSink(self.masks, self.mask_format)] if self.masks else []
         lines: list[Sink] = [JsonSink(self.json, model)] if self.json else []
         return video + folder + lines
 
     def tell(self) -> None:
-        """Say where they are."""
+        """Print the paths of the files that were written."""
         tell_written(self.out, self.masks, self.json)
 
 
-PRIVATE = "600"  # the file mode by default: what is written may show patients
+PRIVATE = "600"  # the default file mode, because the files may show patients
 ModeOption: TypeAlias = Annotated[
-    str, typer.Option("--mode", help="Permissions of the files written, as 640; folders get the fitting ones.")
+    str, typer.Option("--mode", help="The permissions of the files that are written, as in 640; those of folders follow.")
 ]
 
 
 def prepare(mode: str, *paths: Path | None) -> None:
-    """Set the permissions of what is written, and reserve the files to write in the end. Raises ConfigError, SinkError."""
+    """Set the permissions of the outputs, and reserve the files that are written at the end. Raises ConfigError, SinkError."""
     set_mode(mode)
     check_places(*paths)
     reserve(*paths)
 
 
 def check_places(*paths: Path | None) -> None:
-    """Raise ConfigError where the folder of a file to write is not there: before the work, not after it."""
+    """Raise ConfigError before the work starts if the folder of an output does not exist."""
     for path in paths:
         if path and not path.parent.is_dir():
             raise ConfigError(f"there is no folder {path.parent} for {path.name}: make it first, or write elsewhere")
 
 
 def tell_written(*paths: Path | None) -> None:
-    """Say where to look."""
+    """Print each path that was written; None is skipped."""
     for path in paths:
         if path:
             console.print(f"wrote {path}", highlight=False)

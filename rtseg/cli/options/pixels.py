@@ -1,4 +1,4 @@
-"""The option `--max-pixels`, which every command has that opens a source or a dataset."""
+"""The option `--max-pixels`, which is added to every command that opens a source or a dataset."""
 
 from typing import Annotated, Any
 
@@ -6,7 +6,7 @@ import typer
 
 from rtseg.limits import DEFAULT_MAX_PIXELS, set_max_pixels
 
-_HELP = f"The most pixels of one picture; {DEFAULT_MAX_PIXELS} by default."
+_HELP = f"The most pixels that one picture may have; {DEFAULT_MAX_PIXELS} by default."
 
 
 def add_max_pixels(command: Any) -> None:
@@ -17,7 +17,7 @@ def add_max_pixels(command: Any) -> None:
 
 
 def _template() -> typer.Typer:
-    """An application whose only command has the option: Typer makes options from annotations alone."""
+    """Return an application whose only command has the option, because Typer makes options from annotations only."""
     app = typer.Typer(add_completion=False)
 
     @app.command()

@@ -1,4 +1,4 @@
-"""The options of `rtseg run` that record a stream, and what is told of a recording and of its replay."""
+"""The options of `rtseg run` that record a stream, and the messages about a recording and its replay."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,12 +18,15 @@ from rtseg.sources.base import Source
 from rtseg.sources.files.replay import Replay
 
 RecordOption = Annotated[
-    Path | None, typer.Option("--record", help="Record frames, times and decisions into this folder, for replay:FOLDER.")
+    Path | None, typer.Option("--record", help="Record frames, times and decisions to this folder, for replay:FOLDER.")
 ]
 
 
 def session_for(source: Source, network: Engine, sector: str, covered: bool, **options: Any) -> Session:
-    """The session that a source wants; covered: it sees no more of a frame than a recording keeps. Raises ConfigError."""
+    """Create the session for a source. Raises ConfigError.
+
+    covered: the network sees the redacted frames, as a recording keeps them, so that a replay gives the same masks.
+    """
     if isinstance(source, Replay):
         if sector != "auto":
             raise ConfigError("a replay has the sector of its recording: leave --sector out")
@@ -33,12 +36,12 @@ def session_for(source: Source, network: Engine, sector: str, covered: bool, **o
 
 
 def recording(folder: Path | None, session: Session, model: str, keep_surroundings: bool) -> list[Sink]:
-    """The recorder, where one was asked for."""
+    """Return the recorder in a list, or an empty list if there is no folder."""
     return [RecordSink(folder, session, model=model, keep_surroundings=keep_surroundings)] if folder else []
 
 
 def tell_recorded(session: Session, sinks: Iterable[Sink]) -> None:
-    """What a recording lacks, and whether a replay gave the masks of then."""
+    """Print which frames a recording lacks, and how many masks of a replay equal the recorded ones."""
     for sink in sinks:
         if isinstance(sink, RecordSink) and sink.broken:
             console.print(f"the recording ends early: {sink.broken}", style="yellow", markup=False)

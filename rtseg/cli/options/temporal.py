@@ -1,4 +1,4 @@
-"""The options by which masks are steadied in time."""
+"""The options that stabilize masks in time."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,24 +10,30 @@ from rtseg.session.stabilizer import STEADY, TemporalOptions
 
 @dataclass(frozen=True, slots=True)
 class Steadying:
-    """What was measured best, by default; each single option changes that."""
+    """Holds the options of temporal stabilization; the defaults are those of `STEADY`."""
 
     steady: Annotated[
-        bool, typer.Option("--steady/--no-steady", help="Steady the masks in time: the three options below, as measured best.")
+        bool,
+        typer.Option(
+            "--steady/--no-steady", help="Stabilize the masks in time, with the best measured values of the next three options."
+        ),
     ] = True
-    smoothing: Annotated[float | None, typer.Option("--smoothing", help="The past's share in a still picture, 0 to 0.95.")] = (
-        None
-    )
-    hysteresis: Annotated[
-        float | None, typer.Option("--hysteresis", help="Logits by which a pixel keeps its class, such as 1.")
+    smoothing: Annotated[
+        float | None, typer.Option("--smoothing", help="The weight of earlier frames in a still picture, from 0 to 0.95.")
     ] = None
-    flow: Annotated[bool | None, typer.Option("--flow/--no-flow", help="Carry the past along the motion before it counts.")] = (
-        None
-    )
-    every: Annotated[int, typer.Option("--every", help="Run the model on each n-th frame, carry the mask between.")] = 1
+    hysteresis: Annotated[
+        float | None,
+        typer.Option("--hysteresis", help="Logits that are added to the class that a pixel had before, such as 1."),
+    ] = None
+    flow: Annotated[
+        bool | None, typer.Option("--flow/--no-flow", help="Warp earlier frames by optical flow before they are averaged.")
+    ] = None
+    every: Annotated[
+        int, typer.Option("--every", help="Run the model on every n-th frame, and warp its mask by optical flow between them.")
+    ] = 1
 
     def options(self) -> TemporalOptions | None:
-        """What was asked for; None where that is nothing, and the answers are taken as they are. Raises ConfigError."""
+        """Return the options of the session, or None if nothing is stabilized. Raises ConfigError."""
         usual = STEADY if self.steady else TemporalOptions()
         options = TemporalOptions(
             usual.smoothing if self.smoothing is None else self.smoothing,

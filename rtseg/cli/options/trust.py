@@ -1,16 +1,16 @@
-"""The option `--trust-model`, which every command has that opens a model file."""
+"""The option `--trust-model`, which is added to every command that opens a model file."""
 
 import os
 from typing import Annotated, Any
 
 import typer
 
-_VARIABLE = "RTSEG_TRUST_MODELS"  # as rtseg.engines.validation.examination reads it, which takes long to import
-_HELP = "Open a model file at once, without the trial in a process with limits on time and memory."
+_VARIABLE = "RTSEG_TRUST_MODELS"  # read by rtseg.engines.validation.examination, which is slow to import
+_HELP = "Load the file without a trial in a child process with limits on time and memory."
 
 
 def add_trust_model(command: Any) -> None:
-    """Add `--trust-model` to a command, once; it counts for this process and those that it starts, until the command ends."""
+    """Add `--trust-model` to a command, once; it holds for this process and its children until the command ends."""
     added = next(parameter for parameter in typer.main.get_command(_template()).params if parameter.name == "trust_model")
     if all(parameter.name != added.name for parameter in command.params):
         command.params.append(added)
@@ -25,7 +25,7 @@ def _trust(ctx: typer.Context, is_trusted: bool) -> None:
 
 
 def _template() -> typer.Typer:
-    """An application whose only command has the option: Typer makes options from annotations alone."""
+    """Return an application whose only command has the option, because Typer makes options from annotations only."""
     app = typer.Typer(add_completion=False)
 
     @app.command()

@@ -1,4 +1,4 @@
-"""`rtseg bench --kernels` and `--speckle` as a user types them."""
+"""Tests of `rtseg bench --kernels` and `--speckle` through the command line."""
 
 import json
 from pathlib import Path
@@ -52,7 +52,7 @@ def test_a_row_tells_medians_and_the_fastest_turns(monkeypatch):
 
 
 def _scans(folder: Path) -> Path:
-    """Three scans of a bright disc, which the tiny network takes for the lumen, over grey noise."""
+    """Write three scans of a bright disc over gray noise; the tiny network segments the disc as lumen."""
     rng = np.random.default_rng(0)
     for kind in ("images", "masks"):
         (folder / kind).mkdir(parents=True)
