@@ -11,8 +11,8 @@ from rtseg.cli.options.model import Description
 from rtseg.engines.base import ModelSpec
 from rtseg.errors import ConfigError
 
-WHAT = """OUT is the .onnx file to write. CHECKPOINT is a file of `rtseg train`. With --size and --classes, CHECKPOINT is a
-TorchScript file, or the weights of the torch module that FACTORY, a function without arguments, returns. A recurrent module
+WHAT = """OUT is the .onnx file to write. CHECKPOINT is a file of `rtseg train`. With --size and --classes, CHECKPOINT is
+a TorchScript file, or the weights of the torch module that FACTORY, a function without arguments, returns. A recurrent module
 has a method initial_states(n, (H, W)) and returns logits, *states."""
 
 MIRRORED = "Average the outputs for each frame and for its mirror image, which doubles the work and steadies the masks."
