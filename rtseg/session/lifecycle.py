@@ -191,8 +191,8 @@ class Lifecycle:
         if not few:
             return False
         levels = change(seen.fine, segmented.fine, few)
-        usual = median(self._changes) if self._changes else 0.0
-        held = levels <= min(max(limits.held_levels, limits.held_part * usual), limits.held_most)
+        typical_change = median(self._changes) if self._changes else 0.0
+        held = levels <= min(max(limits.held_levels, limits.held_part * typical_change), limits.held_most)
         if not held:
             self._changes.append(levels)
         return held

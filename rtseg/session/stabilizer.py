@@ -75,7 +75,7 @@ class Temporal:
 
     def __init__(self, options: TemporalOptions, keeper: Keeping | None = None) -> None:
         self._options, self._keeper = options, keeper or OnHost()
-        self._flow, self._careful = Flow(), Flow(careful=True)  # a skipped frame leaves time for the slower preset
+        self._flow, self._careful = Flow(), Flow(careful=True)  # skipped frames leave time for it
         self._past: _Past | None = None
         self.forget()
 

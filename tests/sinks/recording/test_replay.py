@@ -16,6 +16,7 @@ from rtseg.cli import main
 from rtseg.frame import Frame, Life, StreamInfo
 from rtseg.pipeline import Pipeline
 from rtseg.replay import CoveredSession, ReplayedSession
+from rtseg.session.network_input import network_input
 from rtseg.session.sector import FixedSector
 from rtseg.session.session import Session
 from rtseg.session.stabilizer import STEADY
@@ -53,12 +54,14 @@ def test_another_threshold_is_noticed(tmp_path, engine):
     assert again.different
 
 
-def test_the_network_sees_no_more_than_the_recording_keeps(tmp_path, engine):
+def test_the_network_sees_no_more_than_the_recording_keeps(tmp_path, engine, monkeypatch):
     """Check the network's input: letters in the corners of the sector's box, which are not recorded, must not reach it."""
     seen = []
     session = CoveredSession(engine)
-    fit = session._fit_input
-    session._fit_input = lambda image, *rest: seen.append(image) or fit(image, *rest)
+    monkeypatch.setattr(
+        "rtseg.session.session.network_input",
+        lambda engine, image, *rest: seen.append(image) or network_input(engine, image, *rest),
+    )
     made, _ = recorded(tmp_path, session, list(scene())[:8])
     shown = [result.frame.image for result in made if result.segmentation.life is not Life.LOST]
     assert len(seen[1:]) == len(shown) > 4  # the first one is the warm-up
