@@ -15,7 +15,8 @@ from rtseg.errors import SourceError
 from rtseg.sources.pixels.picture_size import picture_size
 
 MOST_BYTES = 512 << 20
-SILENCE_S = 10.0  # an upload that sends nothing for so long is dropped
+SILENCE_S = 10.0  # a body for which so long is waited is dropped; each `LEAST_BYTES` of an upload begin the time anew
+LEAST_BYTES = 1 << 15
 KEPT_FREE = 1 << 30  # bytes of the disk that uploads leave free
 MOST_STILL_BYTES = 64 << 20
 MOST_PIXELS = 4096 * 4096  # of a picture: a small file may unfold into gigabytes

@@ -25,10 +25,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 class Served:
-    """A running server. url: with a slash at its end."""
+    """A running server. url: with a slash at its end. run: uvicorn's server."""
 
-    def __init__(self, visitors, url):
-        self.visitors, self.url = visitors, url
+    def __init__(self, visitors, url, run):
+        self.visitors, self.url, self.run = visitors, url, run
 
     def ask(self, path, body=None, **headers):
         """Status, headers and body of an answer."""
@@ -65,7 +65,7 @@ def serve():
         thread.start()
         until(lambda: runs and runs[0].started)
         running.append((runs[0], thread, visitors, listener))
-        return Served(visitors, f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        return Served(visitors, f"http://127.0.0.1:{listener.getsockname()[1]}/", runs[0])
 
     yield start
     for run, thread, visitors, listener in running:
