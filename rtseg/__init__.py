@@ -4,6 +4,7 @@ Research software, not a medical device. The names below are imported on first u
 does not import an engine.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from rtseg.trace import LatencyReport, LatencyTrace
 
 _install_log_records()
+# From 1.29 on, ONNX Runtime sends the names and properties of models to Microsoft, and begins when it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "Frame": "frame",

@@ -8,11 +8,12 @@ import re
 import secrets
 from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from time import monotonic
 from typing import Any, TypeAlias
 
 from rtseg.demos.gradio_app.events import EVENTS, EventRefused, check_event
 from rtseg.demos.gradio_app.events import MOST_BYTES as MOST_EVENT
-from rtseg.demos.gradio_app.uploads import MOST_BYTES, SILENCE_S
+from rtseg.demos.gradio_app.uploads import LEAST_BYTES, MOST_BYTES, SILENCE_S
 from rtseg.errors import ConfigError
 from rtseg.sinks.view.server import is_loopback, is_ours
 
@@ -73,7 +74,7 @@ class Gate:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, party: str) -> None:
         headers = [(name, value) for name, value in scope["headers"] if name.lower() != PARTY.encode()]
-        limited = _limited(receive, _most(scope["path"]))
+        limited = _limited(receive, _most(scope["path"]), LEAST_BYTES if scope["path"].endswith("/upload") else 0)
         try:
             if scope["path"] in EVENTS:
                 body = check_event(await _read(limited))
@@ -123,15 +124,20 @@ def party_name(header: str | None) -> str:
     return bytes.fromhex(header).decode("utf-8") if header else ""
 
 
+def network_of(client: tuple[str, int] | None) -> str:
+    """Return a client's address, of IPv6 the network (/64); "" where it has none."""
+    try:
+        address: Any = ipaddress.ip_address((client or ("",))[0])
+    except ValueError:
+        return ""
+    address = getattr(address, "ipv4_mapped", None) or address
+    return str(address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False))
+
+
 def _party(scope: Scope, headers: dict[str, str]) -> str:
     """Return the client's identity: its account and its address (for IPv6 the /64 network), which are costly to multiply."""
     name = _credentials(headers.get("authorization", "")).partition(b":")[0].decode("utf-8", "replace")
-    try:
-        address: Any = ipaddress.ip_address((scope.get("client") or ("",))[0])
-        address = getattr(address, "ipv4_mapped", None) or address
-    except ValueError:
-        return f"{name}@"
-    return f"{name}@{address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False)}"
+    return f"{name}@{network_of(scope.get('client'))}"
 
 
 def _credentials(authorization: str) -> bytes:
@@ -148,17 +154,27 @@ def _most(path: str) -> int:
     return MOST_EVENT if path in EVENTS else MOST_BYTES if path.endswith("/upload") else _MOST_BODY
 
 
-def _limited(receive: Receive, most: int) -> Receive:
-    """Wrap `receive`: a body that exceeds `most` bytes, or is too slow, is reported as a disconnect."""
-    taken, is_over = 0, False
+def _limited(receive: Receive, most: int, least: int) -> Receive:
+    """Wrap `receive`: a body that exceeds `most` bytes, or is too slow, is reported as a disconnect.
+
+    least: bytes that must arrive within each `SILENCE_S` of waiting; 0 where the whole body must arrive within it.
+    """
+    taken, counted, left_s, is_over = 0, 0, SILENCE_S, False
 
     async def next_message() -> Message:
-        nonlocal taken, is_over
+        nonlocal taken, counted, left_s, is_over
+        if is_over:
+            return await receive()
+        began_s = monotonic()
         try:
-            message = await (receive() if is_over else asyncio.wait_for(receive(), SILENCE_S))
+            message = await asyncio.wait_for(receive(), left_s)
         except (TimeoutError, asyncio.TimeoutError):
+            left_s = 0.0
             return {"type": "http.disconnect"}
-        taken += len(message.get("body", b""))
+        taken, counted = (count + len(message.get("body", b"")) for count in (taken, counted))
+        left_s = max(0.0, left_s - (monotonic() - began_s))
+        if 0 < least <= counted:
+            counted, left_s = 0, SILENCE_S
         is_over = not message.get("more_body", False)
         return message if taken <= most else {"type": "http.disconnect"}
 

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
+from rtseg.demos.gradio_app.connection import TimedConnection
 from rtseg.demos.gradio_app.guard import App, Gate
 from rtseg.demos.gradio_app.live import fed
 from rtseg.demos.gradio_app.measuring import REPORT
@@ -27,6 +28,7 @@ from rtseg.errors import RtsegError, SinkError, ViewerRefused
 from rtseg.sinks.view.mjpeg import CONTENT_TYPE, HEAD, PATIENCE_S, SEND_BUFFER, part
 from rtseg.sinks.view.server import ASSETS, page
 from rtseg.sinks.view.viewport import Room, parse_room
+from rtseg.text.log_records import install_for_server
 
 _FILES = {OVERLAY, MASKS, CSV, JSON, *REPORT}
 _OWN = {"page.css": "text/css", "page.js": "text/javascript"}
@@ -129,9 +131,11 @@ def server(app: App, folder: Path | None = None) -> uvicorn.Server:
 
     folder: removed even on a forced exit.
     """
+    install_for_server()
     quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
+    timed: dict[str, Any] = {"http": TimedConnection, "ws": "none"}  # a WebSocket would have neither deadlines nor a count
     # No proxy headers: a client could forge its address with them.
-    return EndingServer(uvicorn.Config(app, timeout_graceful_shutdown=1, proxy_headers=False, **quiet), folder)
+    return EndingServer(uvicorn.Config(app, timeout_graceful_shutdown=1, proxy_headers=False, **timed, **quiet), folder)
 
 
 def listening(host: str, port: int) -> socket.socket:

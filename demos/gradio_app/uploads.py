@@ -15,7 +15,8 @@ from rtseg.errors import SourceError
 from rtseg.sources.pixels.picture_size import picture_size
 
 MOST_BYTES = 512 << 20
-SILENCE_S = 10.0  # an upload without a byte for this time is dropped
+SILENCE_S = 10.0  # a body that is waited for this long is dropped; each `LEAST_BYTES` of an upload restart the time
+LEAST_BYTES = 1 << 15
 KEPT_FREE = 1 << 30  # bytes of the disk that uploads must leave free
 MOST_STILL_BYTES = 64 << 20
 MOST_PIXELS = 4096 * 4096  # per image: a small file can decompress to gigabytes

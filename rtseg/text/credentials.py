@@ -34,6 +34,11 @@ def shown(uri: str) -> str:
     return _masked(uri) if _WHOLE.match(uri) or _BARE.search(uri) else uri
 
 
+def shown_target(target: str) -> str:
+    """Return the target of an HTTP request, such as /live/x?token=y, without tokens and the values of its query."""
+    return _masked(target)
+
+
 def without_credentials(text: str) -> str:
     """Return the text with each address masked as by `masked_address`, and with the values of password=... masked."""
     for uri, masked in list(_remembered.items()):

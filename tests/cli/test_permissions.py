@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from rtseg.bench.kernels import paired_timing
 from rtseg.cli.app import app
+from rtseg.engines import profile
 from rtseg.errors import SinkError
 from rtseg.output.atomic_file import write_atomically
 from rtseg.output.private_file import make_folder
@@ -128,6 +129,28 @@ def test_bench_temporal(umask: None, tiny: Path, out: Path):
     few = ["--frames", 10, "--quiet-frames", 24, "--json", out / "t.json", "--plot", out / "t.png"]
     assert rtseg("bench", SOURCE, "--model", tiny, "--temporal", *few).exit_code == 0
     _check(out, {"t.json", "t.png"})
+
+
+MEASUREMENTS = {
+    "bench engines": lambda tiny, out, data: ["bench", "engines", "--model", tiny, "--rounds", 1, "--threads", 1],
+    "bench speckle": lambda tiny, out, data: ["bench", "speckle", "--model", tiny, "--data", data, "--subjects", "scan00"],
+    "eval --video": lambda tiny, out, data: ["eval", tiny, data, "--video", "--frames", 10, "--plot", out / "a.png"],
+}
+
+
+@pytest.mark.parametrize("mode", [(), ("--mode", "640")], ids=["private", "640"])
+@pytest.mark.parametrize("command", MEASUREMENTS.values(), ids=MEASUREMENTS)
+def test_measurements_that_take_long(command, mode, tiny: Path, out: Path, data: Path, monkeypatch: pytest.MonkeyPatch):
+    for name, small in (("CHANNELS", 16), ("SIDE", 16), ("RUNS", 2)):
+        monkeypatch.setattr(profile, name, small)
+    monkeypatch.setattr("rtseg.cli.bench.kernels.GRAINS_PX", ((1.0, 1.0),))
+    before = os.umask(0)
+    try:
+        done = rtseg(*command(tiny, out, data), "--json", out / "a.json", *mode)
+    finally:
+        os.umask(before)
+    assert done.exit_code == 0, done.output
+    _check(out, {"a.json"}, 0o640 if mode else 0o600)
 
 
 def test_train(umask: None, out: Path, data: Path, tmp_path: Path):

@@ -25,10 +25,10 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 class Served:
-    """Holds a running server's visitors and its URL, which ends with a slash."""
+    """Holds a running server: its visitors, its URL, which ends with a slash, and uvicorn's own object."""
 
-    def __init__(self, visitors, url):
-        self.visitors, self.url = visitors, url
+    def __init__(self, visitors, url, run):
+        self.visitors, self.url, self.run = visitors, url, run
 
     def ask(self, path, body=None, **headers):
         """Send a request and return the response's status, headers and body."""
@@ -65,7 +65,7 @@ def serve():
         thread.start()
         until(lambda: runs and runs[0].started)
         running.append((runs[0], thread, visitors, listener))
-        return Served(visitors, f"http://127.0.0.1:{listener.getsockname()[1]}/")
+        return Served(visitors, f"http://127.0.0.1:{listener.getsockname()[1]}/", runs[0])
 
     yield start
     for run, thread, visitors, listener in running:

@@ -2,6 +2,8 @@
 
 import logging
 import re
+import subprocess
+import sys
 import threading
 import traceback
 from pathlib import Path
@@ -19,6 +21,7 @@ from rtseg.demos.gradio_app.sources import Sources
 from rtseg.errors import RtsegError, SourceError
 from rtseg.sinks.igtl.sink import IgtlSink
 from rtseg.sources import open_source
+from rtseg.text import log_records
 from rtseg.text.credentials import remember, shown, without_credentials
 from rtseg.text.safe_text import json_text
 
@@ -231,3 +234,66 @@ def test_a_place_to_serve_at_is_not_told_with_it():
     with pytest.raises(RtsegError) as refused:
         IgtlSink(f"igtl://user:{SECRET}@host:99999")
     assert SECRET not in str(refused.value)
+
+
+UNCAUGHT = {
+    "in a thread": "threading.Thread(target=broken).start()",
+    "in a destructor": "type('Broken', (), {'__del__': lambda self: broken()})()",
+    "in the main thread": "broken()",
+}
+
+
+@pytest.mark.parametrize("way", UNCAUGHT.values(), ids=UNCAUGHT)
+@pytest.mark.parametrize("form", [FORMS[0], f"http://{HOST}/v?token={SECRET}"])
+def test_no_uncaught_traceback_holds_it(way: str, form: str):
+    script = f"""
+import threading
+from rtseg.cli.standard_streams import prepare_streams
+prepare_streams()
+def broken():
+    raise ValueError("cannot open " + bytes.fromhex({form.encode().hex()!r}).decode() + chr(27))
+{way}
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert "ValueError: cannot open" in done.stderr
+    assert SECRET not in done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_a_thread_that_exits_is_no_error():
+    script = "import sys, threading; from rtseg.cli.standard_streams import prepare_streams; prepare_streams(); "
+    command = [sys.executable, "-c", script + "threading.Thread(target=sys.exit).start()"]
+    done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+TARGETS = [f"/live/x?token={SECRET}", f"/live/{SECRET}0123456789abcdefghijklmnopqr/video", f"/u:{SECRET}@x/"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_servers_access_log_does_not_hold_it(monkeypatch: pytest.MonkeyPatch, target: str):
+    formatter = pytest.importorskip("uvicorn.logging", reason="the demo needs uvicorn").AccessFormatter
+    monkeypatch.setattr(log_records, "_served", set())
+    lines = []
+    for install in (lambda: None, log_records.install_for_server):
+        install()
+        record = logging.getLogger("uvicorn.access").makeRecord(
+            "uvicorn.access", logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', ("127.0.0.1:5", "GET", target, "1.1", 200), None
+        )
+        lines.append(formatter("%(client_addr)s %(request_line)s %(status_code)s", use_colors=False).format(record))
+    assert SECRET in lines[0], "without the demo's server, records of others are left as they are"
+    assert SECRET not in lines[1]
+    assert lines[1].startswith("127.0.0.1:5 GET ")
+    assert lines[1].endswith(" HTTP/1.1 200 OK")
+
+
+@pytest.mark.parametrize("name", ["uvicorn.error", "asyncio"])
+def test_an_error_of_the_server_does_not_hold_it(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, name: str):
+    monkeypatch.setattr(log_records, "_served", set())
+    log_records.install_for_server()
+    try:
+        raise SourceError("cannot open " + FORMS[0])
+    except SourceError as error:
+        logging.getLogger(name).error("Exception in ASGI application at %s\n", FORMS[0], exc_info=error)
+    assert "cannot open" in caplog.text
+    assert SECRET not in caplog.text

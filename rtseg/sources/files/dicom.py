@@ -13,24 +13,17 @@ from rtseg.errors import MissingExtra, SourceError, SourceNotFound
 from rtseg.frame import Origin, Spacing
 from rtseg.limits import check_size
 from rtseg.sources.base import DEFAULT_FPS, existing, is_there, stream_info
+from rtseg.sources.files.dicom_codec import apply_color_lut, get_decoder, iter_pixels, pixel_array, pydicom
+from rtseg.sources.files.dicom_decoder import PREFIX, FrameDecoder
 from rtseg.sources.files.dicom_header import TAGS, Timing, spacing, timing
 from rtseg.sources.files.dicom_pixels import PALETTE, levels_of, shown
 from rtseg.sources.files.raw_frames import Inflating
 from rtseg.sources.files.sequence import Picture, Sequence
 from rtseg.sources.pixels.intensity import GreyUntilColour, Pixels, levels_between
 
-try:
-    import pydicom
-    from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.pixels.processing import apply_color_lut
-    from pydicom.pixels.utils import iter_pixels, pixel_array
-except ImportError as error:
-    raise MissingExtra("a DICOM source", "dicom") from error
-
 _MOST_SIDE = 16384  # pixels
 _MOST_INFLATED = 1 << 28  # bytes
 _META_BYTES = 144  # of preamble, prefix and group length; the rest of the file meta group follows
-_RUST_PANIC = "PanicException"  # pylibjpeg-rle raises it for a broken file: no Exception, and not importable
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +111,18 @@ def _header(path: Path) -> Any:
 
 def _pictures(instances: list[Instance]) -> Generator[Picture, None, None]:
     grey = GreyUntilColour()
-    for instance in instances:
-        given = 0
-        try:
-            for picture in _frames(instance, grey):
-                yield picture
-                given += 1
-        except SourceError as error:
-            raise SourceError(f"{error}; {given} of its {instance.frames} frames could be read") from error
+    with closing(FrameDecoder()) as decoder:
+        for instance in instances:
+            given = 0
+            try:
+                for picture in _frames(instance, grey, decoder):
+                    yield picture
+                    given += 1
+            except SourceError as error:
+                raise SourceError(f"{error}; {given} of its {instance.frames} frames could be read") from error
 
 
-def _frames(instance: Instance, grey: GreyUntilColour) -> Iterator[Picture]:
+def _frames(instance: Instance, grey: GreyUntilColour, decoder: FrameDecoder) -> Iterator[Picture]:
     """Yield one file's frames. Raises SourceError after the last that can be decoded."""
     what, remedy = "cannot be decoded", "have the archive send it again, as Explicit VR Little Endian"
     with _told(instance.path, what, remedy):
@@ -138,8 +132,8 @@ def _frames(instance: Instance, grey: GreyUntilColour) -> Iterator[Picture]:
     if lacks_decoder:
         raise MissingExtra(f"{instance.path}, coded as {syntax.name},", "dicom")
     with _told(instance.path, what, remedy):
-        levels = levels_of(header) or levels_between(iter_pixels(instance.path))
-    with closing(_decoded(instance, header)) as decoded:
+        levels = levels_of(header) or levels_between(_decoded(instance, header, decoder))
+    with closing(_decoded(instance, header, decoder)) as decoded:
         for index in range(instance.frames):
             with _told(instance.path, what, remedy):
                 pixels = next(decoded)
@@ -148,15 +142,20 @@ def _frames(instance: Instance, grey: GreyUntilColour) -> Iterator[Picture]:
             yield Picture(image, Origin(timestamp_ns=instance.timing.of(index), spacing_mm=instance.spacing_mm))
 
 
-def _decoded(instance: Instance, header: Any) -> Generator[Pixels, None, None]:
+def _decoded(instance: Instance, header: Any, decoder: FrameDecoder) -> Generator[Pixels, None, None]:
     """Yield a file's frames as they are stored, with luma and chroma converted to RGB."""
-    plain = not header.file_meta.TransferSyntaxUID.is_encapsulated
-    if plain and header.PhotometricInterpretation == "YBR_FULL_422":
+    syntax = header.file_meta.TransferSyntaxUID
+    if syntax.is_encapsulated:
+        yield from decoder.frames(instance.path, syntax)
+        return
+    # pydicom looks for pixels behind a header that is plain: it unpacks a deflated data set as a whole, or not at all.
+    stored = pydicom.dcmread(instance.path) if syntax.is_deflated else instance.path
+    if header.PhotometricInterpretation == "YBR_FULL_422":
         # One by one: pydicom 3.0 reads the second frame as if its chroma were not subsampled.
         for index in range(instance.frames):
-            yield pixel_array(instance.path, index=index)
+            yield pixel_array(stored, index=index)
     else:
-        yield from iter_pixels(instance.path)
+        yield from iter_pixels(stored)
 
 
 @contextmanager
@@ -168,10 +167,8 @@ def _told(path: Path, what: str, remedy: str) -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != _RUST_PANIC:
-            raise
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+    except Exception as error:
+        reason = " ".join(str(error).split()).removeprefix(PREFIX).removeprefix("rtseg: ")[:300] or type(error).__name__
         raise SourceError(f"{path} {what} ({reason}): {remedy}") from error
     finally:
         log.disabled = before

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 
 _Size = tuple[int, int]  # (height, width)
-_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # JPEG: SOF0 to SOF15 without DHT, JPG, DAC
+_FRAME_HEADERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}  # JPEG: SOF0-15 and SOF55, without DHT, JPG, DAC
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # JPEG markers without a length
 _MOST_SCANS = 100  # JPEG: each covers the whole image again; a progressive one has about ten
 _SCAN, _END = 0xDA, 0xD9

@@ -8,7 +8,7 @@ import pydicom
 import pydicom.data
 import pytest
 from pydicom.pixels import get_decoder
-from pydicom.uid import MPEG4HP41, JPEGBaseline8Bit
+from pydicom.uid import MPEG4HP41, DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit
 from sources.dicoms import FRAMES, images, multiframe, region, rle, save
 
 from rtseg.errors import MissingExtra, SourceError, SourceNotFound
@@ -101,6 +101,21 @@ def test_a_window_of_8_bits_that_says_nothing_changes_nothing(write_dicom):
 
 def test_rle(write_dicom):
     np.testing.assert_array_equal(images(write_dicom(FRAMES, **rle(FRAMES))), FRAMES)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+def test_a_deflated_file_plays(tmp_path, photometric):
+    path = save(multiframe(FRAMES, syntax=DeflatedExplicitVRLittleEndian, photometric=photometric), tmp_path / "a.dcm")
+    np.testing.assert_array_equal(images(path), FRAMES if photometric == "MONOCHROME2" else 255 - FRAMES)
+
+
+@pytest.mark.attack
+def test_a_deflated_file_that_is_cut_is_refused(tmp_path):
+    data = Path(save(multiframe(FRAMES, syntax=DeflatedExplicitVRLittleEndian), tmp_path / "a.dcm")).read_bytes()
+    (tmp_path / "b.dcm").write_bytes(data[:-300])
+    with pytest.raises(SourceError, match=r"b\.dcm "):
+        images(str(tmp_path / "b.dcm"))
 
 
 def test_jpeg_baseline(write_dicom):

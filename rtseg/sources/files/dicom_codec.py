@@ -1,0 +1,76 @@
+"""The one home of pydicom, and a child process that decodes frames with pydicom's native decoders.
+
+A damaged JPEG ends GDCM by an uncaught C++ exception or a wrong memory access, and the whole process with it. Started by its
+path, so that it loads no other part of rtseg, this module serves one request after another on standard input: a line of JSON,
+then `coded` bytes. It answers on standard output: a line of JSON with `properties` or `error`, then `pixels` bytes.
+"""
+
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from rtseg.errors import MissingExtra
+
+try:
+    import pydicom
+    from pydicom.encaps import encapsulate
+    from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
+    from pydicom.pixels.processing import apply_color_lut
+    from pydicom.pixels.utils import iter_pixels, pixel_array
+    from pydicom.uid import RLELossless
+except ImportError as error:
+    raise MissingExtra("a DICOM source", "dicom") from error
+
+__all__ = ["DecodeRunner", "RLELossless", "apply_color_lut", "get_decoder", "iter_pixels", "pixel_array", "pydicom"]
+
+_LONGEST_ERROR = 300  # characters
+_LONGEST_LINE = 1 << 16  # bytes of a request's or an answer's first line
+
+
+def main() -> None:
+    """Decode the frames that standard input brings until it ends, as it does with the parent process."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # native libraries print what they like
+    with suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    while line := sys.stdin.buffer.readline(_LONGEST_LINE):
+        request = json.loads(line)
+        coded = sys.stdin.buffer.read(request["coded"])
+        _limit(request["cpu_s"], request["data_bytes"])
+        try:
+            pixels, properties = _decode(coded, request["syntax"], request["options"])
+            answer: dict[str, Any] = {"pixels": len(pixels), "properties": properties}
+        except BaseException as error:  # noqa: BLE001  a panic of Rust is no Exception
+            pixels, answer = b"", {"error": " ".join(str(error).split())[:_LONGEST_ERROR] or type(error).__name__}
+        answers.write(json.dumps(answer).encode() + b"\n")
+        answers.write(pixels)
+        answers.flush()
+
+
+def _decode(coded: bytes, syntax: str, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    """Return a frame's decoded bytes, and the properties by which pydicom describes them."""
+    frames = get_decoder(syntax).iter_buffer(encapsulate([coded], has_bot=False), **options)
+    pixels, properties = next(iter(frames))
+    return bytes(pixels), {**properties}
+
+
+def _limit(cpu_s: int, data_bytes: int) -> None:
+    """Bound the processor time and the memory that the next frame may take, where the system can."""
+    with suppress(ImportError, OSError, ValueError, IndexError):
+        import resource
+
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + cpu_s, hard))
+        held = int(Path("/proc/self/statm").read_text().split()[5]) * resource.getpagesize()
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (held + data_bytes, hard))
+
+
+if __name__ == "__main__":
+    main()
