@@ -16,10 +16,10 @@ from rtseg.frame import Frame
 from rtseg.session.session import Session
 
 CLIP = "clip:carotid"
-LEAST_DICE = 0.99  # over the clip: recurrent states in FP16 drift from those in FP32
+MIN_DICE = 0.99  # over the clip: recurrent states in FP16 drift from those in FP32
 
 
-def agreement(here: Engine, there: Engine, frames: Iterable[Frame]) -> float:
+def mean_dice(here: Engine, there: Engine, frames: Iterable[Frame]) -> float:
     """Return the mean Dice of two engines' masks, over the classes that either engine finds; 0 if they find nothing."""
     sessions, dices = (Session(here), Session(there)), list[float]()
     for frame in frames:
@@ -35,12 +35,12 @@ def main(model: str = "carotid") -> int:
     except RtsegError as error:
         sys.stdout.write(f"{error}\n")
         return 1
-    found = agreement(here, there, open_source(CLIP))
+    found = mean_dice(here, there, open_source(CLIP))
     name = getattr(here, "name", "")
     here.close()
     there.close()
-    sys.stdout.write(f"{model}: the mean Dice of {name} against OpenVINO is {found:.4f}, and {LEAST_DICE} is asked\n")
-    return not (name == "tensorrt" and found >= LEAST_DICE)
+    sys.stdout.write(f"{model}: the mean Dice of {name} against OpenVINO is {found:.4f}, and {MIN_DICE} is asked\n")
+    return not (name == "tensorrt" and found >= MIN_DICE)
 
 
 if __name__ == "__main__":

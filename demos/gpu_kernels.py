@@ -9,23 +9,26 @@ import numpy as np
 from rtseg.kernels import KERNELS
 from rtseg.kernels.runtime import cuda
 from rtseg.kernels.runtime.device_array import DeviceArray
-from rtseg.kernels.runtime.registry import Case, Kernel
+from rtseg.kernels.runtime.registry import Kernel, KernelCase
 
-ON_HOST = {"palette"}  # array parameters that stay in host memory
+HOST_ARGUMENTS = {"palette"}  # array parameters that stay in host memory
 
 
-def wrong_cases(made: "Kernel[..., Any]") -> list[str]:
+def failing_cases(made: "Kernel[..., Any]") -> list[str]:
     """Return the names of the cases in which a kernel's CUDA backend exceeds the tolerance."""
     return [case.name for case in made.cases() if not agrees(made, case)]
 
 
-def agrees(made: "Kernel[..., Any]", case: Case) -> bool:
+def agrees(made: "Kernel[..., Any]", case: KernelCase) -> bool:
     """Return whether the CUDA backend and the reference agree on a case, within the kernel's `atol`."""
-    named = zip(signature(made.truth).parameters, case.args, strict=False)
-    there = [DeviceArray.of(value) if isinstance(value, np.ndarray) and name not in ON_HOST else value for name, value in named]
+    named = zip(signature(made.reference).parameters, case.args, strict=False)
+    there = [
+        DeviceArray.of(value) if isinstance(value, np.ndarray) and name not in HOST_ARGUMENTS else value
+        for name, value in named
+    ]
     found = made.backends["cuda"](*there, **case.options)
     own = np.asarray(found.numpy() if isinstance(found, DeviceArray) else found)
-    expected = np.asarray(made.truth(*case.args, **case.options))
+    expected = np.asarray(made.reference(*case.args, **case.options))
     return own.shape == expected.shape and np.allclose(own, expected, rtol=0, atol=made.atol, equal_nan=own.dtype.kind == "f")
 
 
@@ -36,7 +39,7 @@ def main() -> int:
         return 1
     failed = 0
     for name, made in sorted(KERNELS.items()):
-        wrong = wrong_cases(made)
+        wrong = failing_cases(made)
         failed += bool(wrong)
         sys.stdout.write(f"{name}: {'agrees' if not wrong else 'is off on ' + ', '.join(wrong[:5])}\n")
     return failed > 0

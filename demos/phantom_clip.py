@@ -13,7 +13,7 @@ from rtseg import open_source
 SOURCE = "synthetic:vessel?height=720&width=1280&frames=150&fps=30&seed=1"
 
 
-def write(out: str, uri: str) -> None:
+def write_clip(out: str, uri: str) -> None:
     """Encode the source's gray frames as H.264 in yuv420p."""
     with closing(open_source(uri)) as source, av.open(out, "w", metadata_errors="replace") as container:
         stream = container.add_stream("libx264", rate=round(source.info.fps), options={"crf": "20", "preset": "veryfast"})
@@ -24,4 +24,4 @@ def write(out: str, uri: str) -> None:
 
 
 if __name__ == "__main__":
-    write(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else SOURCE)
+    write_clip(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else SOURCE)

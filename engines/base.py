@@ -11,9 +11,9 @@ from rtseg.errors import ModelError
 from rtseg.frame import Image, Labels
 
 METADATA_KEY = "rtseg.spec"  # in the ONNX file's metadata_props: the ModelSpec as JSON
-MAX_NAME = 255  # characters in the name of a network, a class or a port
+MAX_NAME_LENGTH = 255  # characters in the name of a network, a class or a port
 _MARKUP = re.compile(r"\[[a-z#/@][^\[]*?\]")  # tags of Rich, https://rich.readthedocs.io/en/stable/markup.html
-MAX_LEVEL = 1e9  # bound of mean and std in gray levels: their quotients fit into a 32-bit float
+MAX_GRAY_LEVEL = 1e9  # bound of mean and std in gray levels: their quotients fit into a 32-bit float
 
 Array: TypeAlias = Any  # a NumPy array on the CPU, a device array on a GPU: kernels run where it lies
 State: TypeAlias = Any  # opaque outside the engine that made it
@@ -86,8 +86,8 @@ class ModelSpec:
         """Parse the output of `to_json`; unknown fields of later versions are ignored. Raises ModelError."""
         try:
             values = json.loads(text)
-            known = {field.name: _frozen(values[field.name]) for field in fields(cls) if field.name in values}
-            states = tuple(StateSpec(**{key: _frozen(value) for key, value in state.items()}) for state in values["states"])
+            known = {field.name: _as_tuple(values[field.name]) for field in fields(cls) if field.name in values}
+            states = tuple(StateSpec(**{key: _as_tuple(value) for key, value in state.items()}) for state in values["states"])
             return cls(**{**known, "states": states})
         except RecursionError:
             raise ModelError("the model's metadata are nested too deep: export it again with `rtseg export`") from None
@@ -95,7 +95,7 @@ class ModelSpec:
             if isinstance(error, ModelError):
                 raise
             raise ModelError(
-                f"the model's metadata cannot be read ({_short(error)}): export it again with `rtseg export`"
+                f"the model's metadata cannot be read ({_abridged(error)}): export it again with `rtseg export`"
             ) from None
 
 
@@ -142,23 +142,23 @@ class Engine(Protocol):
         """Release all resources; closing twice is harmless."""
 
 
-def _frozen(value: Any) -> Any:
-    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
 
 
 def _first_problem(spec: ModelSpec) -> str:
     """Return a description of the spec's first problem, or "". Its values come from a file and may be of any type."""
     if not _is_shown_name(spec.name):
-        return f"its name is {_short(spec.name)}"
-    if not _are(spec.size, _is_count) or len(spec.size) != 2 or not all(8 <= side <= 4096 for side in spec.size):
-        return f"its input size is {_short(spec.size)}"
-    if not _are(spec.classes, _is_shown_name) or not 0 < len(set(spec.classes)) == len(spec.classes) <= 254:
-        return f"its classes are {_short(spec.classes)}"
-    if not _are(spec.mean, _is_number) or not _are(spec.std, _is_number) or not _is_scaling(spec):
-        return f"its mean is {_short(spec.mean)} and its std {_short(spec.std)}"
+        return f"its name is {_abridged(spec.name)}"
+    if not _is_tuple_of(spec.size, _is_count) or len(spec.size) != 2 or not all(8 <= side <= 4096 for side in spec.size):
+        return f"its input size is {_abridged(spec.size)}"
+    if not _is_tuple_of(spec.classes, _is_shown_name) or not 0 < len(set(spec.classes)) == len(spec.classes) <= 254:
+        return f"its classes are {_abridged(spec.classes)}"
+    if not _is_tuple_of(spec.mean, _is_number) or not _is_tuple_of(spec.std, _is_number) or not _is_scaling(spec):
+        return f"its mean is {_abridged(spec.mean)} and its std {_abridged(spec.std)}"
     for chosen in (spec.single, spec.ellipse):
-        if not _are(chosen, _is_shown_name) or not set(chosen) <= set(spec.classes):
-            return f"{_short(chosen)} are not all among its classes {_short(spec.classes)}"
+        if not _is_tuple_of(chosen, _is_shown_name) or not set(chosen) <= set(spec.classes):
+            return f"{_abridged(chosen)} are not all among its classes {_abridged(spec.classes)}"
     return _problem_of_ports(spec)
 
 
@@ -168,25 +168,25 @@ def _is_scaling(spec: ModelSpec) -> bool:
 
 def _problem_of_ports(spec: ModelSpec) -> str:
     """Return a description of the first problem in the spec's states and port names, or ""."""
-    if not _are(spec.states, lambda state: isinstance(state, StateSpec)):
-        return f"its states are {_short(spec.states)}"
+    if not _is_tuple_of(spec.states, lambda state: isinstance(state, StateSpec)):
+        return f"its states are {_abridged(spec.states)}"
     for state in spec.states:
-        if not _are(state.shape, _is_count) or len(state.shape) > 8:
-            return f"the shape of a state is {_short(state.shape)}"
+        if not _is_tuple_of(state.shape, _is_count) or len(state.shape) > 8:
+            return f"the shape of a state is {_abridged(state.shape)}"
     for names in ([spec.image_input, *(s.input for s in spec.states)], [spec.logits_output, *(s.output for s in spec.states)]):
         if not all(map(_is_name, names)) or len(set(names)) != len(names):
-            return f"its ports are named {_short(names)}"
+            return f"its ports are named {_abridged(names)}"
     return ""
 
 
-def _are(values: Any, is_right: Callable[[Any], bool]) -> bool:
+def _is_tuple_of(values: Any, is_right: Callable[[Any], bool]) -> bool:
     """Return whether a value is a tuple whose items all satisfy `is_right`."""
     return isinstance(values, tuple) and all(map(is_right, values))
 
 
 def _is_name(value: Any) -> bool:
     """Return whether a value is one line of printable text: names appear in messages and on images."""
-    return isinstance(value, str) and 0 < len(value) <= MAX_NAME and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME_LENGTH and value.isprintable()
 
 
 def _is_shown_name(value: Any) -> bool:
@@ -199,16 +199,16 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_LEVEL  # False for NaN
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= MAX_GRAY_LEVEL  # False for NaN
 
 
-def _short(value: Any) -> str:
+def _abridged(value: Any) -> str:
     """Return a value's repr for a message, cut to MAX_NAME_LENGTH characters."""
     text = repr(value)
-    return text if len(text) <= MAX_NAME else f"{text[: MAX_NAME - 3]}..."
+    return text if len(text) <= MAX_NAME_LENGTH else f"{text[: MAX_NAME_LENGTH - 3]}..."
 
 
-def named(spec: ModelSpec, inputs: Ports, outputs: Ports) -> ModelSpec:
+def complete_spec(spec: ModelSpec, inputs: Ports, outputs: Ports) -> ModelSpec:
     """Complete the user's spec with the port names and state shapes of the actual network.
 
     The only input that is no state becomes the image, and the first output that is no state the logits. A name that exists

@@ -13,18 +13,18 @@ Floats = npt.NDArray[np.float32]
 
 
 @runtime_checkable
-class Keeping(Protocol):
+class FrameBuffers(Protocol):
     """Describes an engine whose arrays are valid for the current frame only, e.g. because it replays a CUDA graph."""
 
-    def bring(self, name: str, values: Floats) -> Array:
+    def upload_values(self, name: str, values: Floats) -> Array:
         """Copy per-frame values to the device; call it before `infer`, with the same name for each frame."""
 
-    def keep(self, name: str, array: Array) -> Array:
+    def retain(self, name: str, array: Array) -> Array:
         """Retain an array for later frames; the result stays valid until the second further call with this name."""
 
 
 @runtime_checkable
-class Ahead(Protocol):
+class Prefetching(Protocol):
     """Describes an engine that can upload the next frame while it processes the current one."""
 
     def prefetch(self, image: Image) -> None:
@@ -32,25 +32,25 @@ class Ahead(Protocol):
 
 
 @runtime_checkable
-class Timed(Protocol):
+class DeviceTimer(Protocol):
     """Describes an engine that measures times on its device."""
 
     def device_ns(self) -> Mapping[str, int]:
         """Return the newest frame's device time per part in nanoseconds; blocks until the frame is finished."""
 
 
-class OnHost:
+class HostBuffers:
     """Implements `FrameBuffers` for host arrays, whose lifetime Python manages."""
 
-    def bring(self, name: str, values: Floats) -> Array:  # noqa: ARG002  values are on the host already
+    def upload_values(self, name: str, values: Floats) -> Array:  # noqa: ARG002  values are on the host already
         """Return the values unchanged."""
         return values
 
-    def keep(self, name: str, array: Array) -> Array:  # noqa: ARG002  each copy has its own memory
+    def retain(self, name: str, array: Array) -> Array:  # noqa: ARG002  each copy has its own memory
         """Return a copy, because an engine's logits are valid only until its next call."""
         return np.array(array)
 
 
-def keeper_of(engine: Engine) -> Keeping:
+def frame_buffers_of(engine: Engine) -> FrameBuffers:
     """Return the frame buffers of an engine: the engine itself, or `HostBuffers` where it has none."""
-    return engine if isinstance(engine, Keeping) else OnHost()
+    return engine if isinstance(engine, FrameBuffers) else HostBuffers()

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 from rtseg.engines.base import Engine, ModelSpec
 from rtseg.engines.validation.examination import examine
-from rtseg.engines.zoo import shipped
+from rtseg.engines.zoo import shipped_models
 from rtseg.errors import ModelError
 
 if TYPE_CHECKING:
-    from rtseg.engines.failover.failover import Rising
+    from rtseg.engines.failover.failover import BackgroundBuild
 
 ENGINES = ("openvino", "onnx")  # on any CPU
 BFLOAT16 = "openvino-bf16"  # on a CPU with bfloat16: faster, with less precision than FP32
-ON_GPU = ("tensorrt",)
+GPU_ENGINES = ("tensorrt",)
 PLAN = ".plan"  # the suffix of the files that `rtseg build` writes
 
 
@@ -39,22 +39,22 @@ def load_engine(
 
         return open_plan(Path(model))
     path, names = model_path(model), engine.split(",")
-    if unknown := [name for name in names if name not in (*ENGINES, BFLOAT16, *ON_GPU)]:
-        known = ", ".join((*ENGINES, BFLOAT16, *ON_GPU))
+    if unknown := [name for name in names if name not in (*ENGINES, BFLOAT16, *GPU_ENGINES)]:
+        known = ", ".join((*ENGINES, BFLOAT16, *GPU_ENGINES))
         raise ModelError(f"no engine {unknown[0]!r}: choose one of {known}, or several with commas between")
     for name in dict.fromkeys("onnx" if name == "onnx" else "openvino" for name in names):
         examine(path, name, spec, trusted=trusted)
-    from rtseg.engines.failover.failover import FailoverEngine, Rising
+    from rtseg.engines.failover.failover import BackgroundBuild, FailoverEngine
 
     if len(names) > 1:
         return FailoverEngine([(name, partial(_open, name, path, spec, threads)) for name in names])
     opened = _open(engine, path, spec, threads)
-    if not isinstance(opened, Rising):
+    if not isinstance(opened, BackgroundBuild):
         return opened
     return FailoverEngine([(engine, lambda: opened), ("openvino", partial(_open, "openvino", path, spec, threads))])
 
 
-def _open(engine: str, path: Path, spec: ModelSpec | None, threads: int) -> "Engine | Rising":
+def _open(engine: str, path: Path, spec: ModelSpec | None, threads: int) -> "Engine | BackgroundBuild":
     match engine:
         case "openvino" | "openvino-bf16":
             from rtseg.engines.openvino import OpenVinoEngine
@@ -65,14 +65,14 @@ def _open(engine: str, path: Path, spec: ModelSpec | None, threads: int) -> "Eng
 
             return OnnxEngine(path, spec, threads=threads)
         case _:
-            from rtseg.engines.tensorrt.open_plan import planned
+            from rtseg.engines.tensorrt.open_plan import open_or_build
 
-            return planned(path, spec)
+            return open_or_build(path, spec)
 
 
 def model_path(model: str | Path) -> Path:
     """Return the .onnx file of a shipped model's name or of a path. Raises ModelError."""
-    known = shipped()
+    known = shipped_models()
     if str(model) in known:
         return known[str(model)]
     path = Path(model)

@@ -10,7 +10,7 @@ from rtseg.errors import ModelError, RtsegError
 
 
 @contextmanager
-def whole(path: Path, prefix: str) -> Iterator[Path]:
+def atomic_path(path: Path, prefix: str) -> Iterator[Path]:
     """Yield a temporary path that replaces `path` when the block ends; if the block raises, `path` is unchanged.
 
     prefix: the start of the name of the temporary folder beside `path`, which is deleted with its content.
@@ -25,7 +25,7 @@ def whole(path: Path, prefix: str) -> Iterator[Path]:
 
 
 @contextmanager
-def whole_onnx(path: Path, prefix: str, *sources: Path) -> Iterator[Path]:
+def atomic_onnx_path(path: Path, prefix: str, *sources: Path) -> Iterator[Path]:
     """Yield a temporary path for an ONNX file that is made from `sources`, as `atomic_path` does.
 
     Raises ModelError where `path` does not end in .onnx, is one of the sources, or cannot be written.
@@ -37,7 +37,7 @@ def whole_onnx(path: Path, prefix: str, *sources: Path) -> Iterator[Path]:
             f"{path} is one of the models it is made of, which nothing could bring back: name another file to write"
         )
     try:
-        with whole(path, prefix) as part:
+        with atomic_path(path, prefix) as part:
             yield part
     except OSError as error:
         if isinstance(error, RtsegError):
@@ -45,7 +45,7 @@ def whole_onnx(path: Path, prefix: str, *sources: Path) -> Iterator[Path]:
         raise ModelError(f"{path} cannot be written ({error.strerror or error}): name a file in a folder with space") from error
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_bytes_atomically(path: Path, content: bytes) -> None:
     """Write a file atomically."""
-    with whole(path, f".{path.name}-") as part:
+    with atomic_path(path, f".{path.name}-") as part:
         part.write_bytes(content)

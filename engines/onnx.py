@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, named
+from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, complete_spec
 from rtseg.engines.validation.weight_check import check_weights, metadata_of
 from rtseg.errors import EngineError, MissingExtra, ModelError
 from rtseg.frame import Image, Labels
@@ -29,7 +29,7 @@ class OnnxEngine:
         metadata = metadata_of(check_weights(path))
         self._network: Any = _open(path, threads)
         inputs, outputs = _ports(self._network.get_inputs(), path), _ports(self._network.get_outputs(), path)
-        self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(metadata, path)
+        self.spec = complete_spec(spec, inputs, outputs) if spec else ModelSpec.from_metadata(metadata, path)
         check_dtypes(self.spec, _dtypes([*self._network.get_inputs(), *self._network.get_outputs()]))
         check_ports(self.spec, inputs, outputs)
         self._logits = np.zeros(outputs[self.spec.logits_output], np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 import openvino as ov
 from openvino.frontend import FrontEndManager
 
-from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, named
+from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, complete_spec
 from rtseg.engines.validation.weight_check import check_weights, metadata_of
 from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
@@ -24,9 +24,9 @@ class OpenVinoEngine:
 
     def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0, bfloat16: bool = False) -> None:
         metadata = metadata_of(check_weights(path))
-        model = _converted(path)
+        model = _convert(path)
         inputs, outputs = _ports(model.inputs, path), _ports(model.outputs, path)
-        self.spec = named(spec, inputs, outputs) if spec else ModelSpec.from_metadata(metadata, path)
+        self.spec = complete_spec(spec, inputs, outputs) if spec else ModelSpec.from_metadata(metadata, path)
         check_dtypes(self.spec, _dtypes([*model.inputs, *model.outputs]))
         check_ports(self.spec, inputs, outputs)
         self._request: Any = compile_network(model, path, threads, bfloat16=bfloat16).create_infer_request()
@@ -77,10 +77,10 @@ def _shared(array: Array) -> ov.Tensor:
 def read_network(path: Path) -> Any:
     """Read an ONNX file into an OpenVINO model, after a check of its weights. Raises ModelError."""
     check_weights(path)
-    return _converted(path)
+    return _convert(path)
 
 
-def _converted(path: Path) -> Any:
+def _convert(path: Path) -> Any:
     # Core.read_model tries every frontend, and some of them print messages about a broken file.
     reader = FrontEndManager().load_by_framework("onnx")
     try:

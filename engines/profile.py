@@ -19,7 +19,7 @@ WARM_UP, RUNS = 2, 8
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class NetworkProfile:
     """Holds the work of one network."""
 
     macs: int
@@ -28,12 +28,12 @@ class Cost:
     """The share of the network's time by kind of layer, largest first."""
 
 
-def cost(path: Path, threads: int = 0) -> Cost:
+def profile_network(path: Path, threads: int = 0) -> NetworkProfile:
     """Profile an ONNX file on OpenVINO. Raises ModelError."""
-    return Cost(sum(_macs(op) for op in read_network(path).get_ops()), _shares(path, threads))
+    return NetworkProfile(sum(_count_macs(op) for op in read_network(path).get_ops()), _time_shares(path, threads))
 
 
-def peak(precision: str, threads: int = 0) -> float:
+def measure_peak(precision: str, threads: int = 0) -> float:
     """Measure multiply-accumulates per second: the best of RUNS runs of a chain of dense convolutions, "fp32" or "int8"."""
     request = compile_network(_chain(precision == "int8"), Path(f"a chain in {precision}"), threads).create_infer_request()
     fed = {0: np.random.default_rng(0).standard_normal((1, CHANNELS, SIDE, SIDE), np.float32)}
@@ -45,7 +45,7 @@ def peak(precision: str, threads: int = 0) -> float:
     return DEPTH * 9 * CHANNELS**2 * SIDE**2 / min(seconds[WARM_UP:])
 
 
-def _macs(op: Any) -> int:
+def _count_macs(op: Any) -> int:
     """Return the multiply-accumulates of one op: weights times output positions (input positions if transposed)."""
     kind, weights, answer = op.get_type_name(), _shape(op.inputs()[1:2]), _shape(op.outputs()[:1])
     match kind:
@@ -63,7 +63,7 @@ def _shape(ports: Any) -> tuple[int, ...]:
     return tuple(int(side) for port in ports for side in port.get_shape())
 
 
-def _shares(path: Path, threads: int) -> dict[str, float]:
+def _time_shares(path: Path, threads: int) -> dict[str, float]:
     request = compile_network(read_network(path), path, threads, profiled=True).create_infer_request()
     rng = np.random.default_rng(0)
     fed = {port.any_name: rng.standard_normal(tuple(port.shape), np.float32) for port in request.model_inputs}
@@ -72,8 +72,8 @@ def _shares(path: Path, threads: int) -> dict[str, float]:
         request.infer(fed)
         for step in request.get_profiling_info() if run >= WARM_UP else ():
             seconds[step.node_type] += step.real_time.total_seconds()
-    whole = sum(seconds.values())
-    return {kind: spent / whole for kind, spent in sorted(seconds.items(), key=lambda item: -item[1]) if spent}
+    total = sum(seconds.values())
+    return {kind: spent / total for kind, spent in sorted(seconds.items(), key=lambda item: -item[1]) if spent}
 
 
 def _chain(int8: bool) -> ov.Model:

@@ -27,15 +27,15 @@ Planes = npt.NDArray[np.float32]
 class ReshapedEngine(OpenVinoEngine):
     """Runs the network of a file at a smaller input, with states to match. Raises ModelError where none of SHARES fits."""
 
-    def __init__(self, path: Path, whole: ModelSpec, *, threads: int = 0) -> None:
-        self.spec = _smaller(whole, path)
+    def __init__(self, path: Path, full: ModelSpec, *, threads: int = 0) -> None:
+        self.spec = _reduced_spec(full, path)
         network = read_network(path)
         ports: Ports = {self.spec.image_input: (1, self.spec.channels, *self.spec.size)}
         ports = {**ports, **{state.input: state.shape for state in self.spec.states}}
         try:
             network.reshape({name: ov.PartialShape(list(shape)) for name, shape in ports.items()})
         except RuntimeError:
-            raise ModelError(f"{path} cannot be run at {self.spec.size}: its layers are bound to {whole.size}") from None
+            raise ModelError(f"{path} cannot be run at {self.spec.size}: its layers are bound to {full.size}") from None
         self._request: Any = compile_network(network, path, threads).create_infer_request()
         shapes = {port.any_name: tuple(port.shape) for port in network.outputs}
         self._logits = np.zeros(shapes[self.spec.logits_output], np.float32)
@@ -43,10 +43,10 @@ class ReshapedEngine(OpenVinoEngine):
 
 
 @dataclass(frozen=True, slots=True)
-class _Memory:
+class _SizedState:
     """Holds a recurrent state together with the engine that it belongs to."""
 
-    small: bool
+    is_reduced: bool
     """True for the state of the reduced engine."""
     state: SwapState
     """That engine's buffers."""
@@ -59,36 +59,36 @@ class ShrinkableEngine:
     and the logits are enlarged. The state is resized once at each switch.
     """
 
-    def __init__(self, whole: OpenVinoEngine, small: ReshapedEngine) -> None:
-        self._engines = {False: whole, True: small}
-        self.small = False
+    def __init__(self, full: OpenVinoEngine, reduced: ReshapedEngine) -> None:
+        self._engines = {False: full, True: reduced}
+        self.is_reduced = False
 
     @property
     def spec(self) -> ModelSpec:
         """Return the spec of the full-size network."""
         return self._engines[False].spec
 
-    def initial_state(self) -> _Memory:
+    def initial_state(self) -> _SizedState:
         """Return a state of zeros for the engine in use."""
-        small = self.small
-        return _Memory(small, self._engines[small].initial_state())
+        reduced = self.is_reduced
+        return _SizedState(reduced, self._engines[reduced].initial_state())
 
     def upload(self, image: Image) -> Array:
         """Return the image unchanged."""
         return image
 
-    def infer(self, x: Array, state: _Memory) -> tuple[Array, _Memory]:
+    def infer(self, x: Array, state: _SizedState) -> tuple[Array, _SizedState]:
         """Run the engine in use, see `Engine.infer`. Raises EngineError."""
-        small = self.small
-        engine = self._engines[small]
-        memory = state.state if state.small == small else _moved(state.state, engine)
-        if not small:
+        reduced = self.is_reduced
+        engine = self._engines[reduced]
+        memory = state.state if state.is_reduced == reduced else _resize_state(state.state, engine)
+        if not reduced:
             logits, after = engine.infer(x, memory)
-            return logits, _Memory(small, after)
-        logits, after = engine.infer(_resized(x, engine.spec.size, cv2.INTER_AREA), memory)
+            return logits, _SizedState(reduced, after)
+        logits, after = engine.infer(_resize_planes(x, engine.spec.size, cv2.INTER_AREA), memory)
         scale = self.spec.size[0] / engine.spec.size[0]
         size = round(logits.shape[2] * scale), round(logits.shape[3] * scale)
-        return _resized(logits, size, cv2.INTER_LINEAR), _Memory(small, after)
+        return _resize_planes(logits, size, cv2.INTER_LINEAR), _SizedState(reduced, after)
 
     def download(self, labels: Array) -> Labels:
         """Return the labels unchanged."""
@@ -114,29 +114,29 @@ def shrinkable(engine: Engine, path: Path, *, threads: int = 0, trusted: bool = 
         return None
 
 
-def _smaller(spec: ModelSpec, path: Path) -> ModelSpec:
+def _reduced_spec(spec: ModelSpec, path: Path) -> ModelSpec:
     """Return the spec at the largest fitting of SHARES. Raises ModelError."""
     for share in SHARES:
         sides = [spec.size, *(state.shape[2:] for state in spec.states)]
         if all(side * share[0] % share[1] == 0 for pair in sides for side in pair):
             size = spec.size[0] * share[0] // share[1], spec.size[1] * share[0] // share[1]
-            return replace(spec, size=size, states=tuple(_smaller_state(state, share) for state in spec.states))
+            return replace(spec, size=size, states=tuple(_reduced_state_spec(state, share) for state in spec.states))
     raise ModelError(f"{path} has no smaller input at which its memory has whole sides: run it as it is")
 
 
-def _smaller_state(state: StateSpec, share: tuple[int, int]) -> StateSpec:
+def _reduced_state_spec(state: StateSpec, share: tuple[int, int]) -> StateSpec:
     sides = tuple(side * share[0] // share[1] for side in state.shape[2:])
     return replace(state, shape=(*state.shape[:2], *sides))
 
 
-def _moved(state: SwapState, engine: OpenVinoEngine) -> SwapState:
+def _resize_state(state: SwapState, engine: OpenVinoEngine) -> SwapState:
     """Copy a state into another engine's buffers, resized bilinearly."""
     there: SwapState = engine.initial_state()
     for ours, theirs in zip(state.now, there.now, strict=True):
-        theirs.data[:] = _resized(ours.data, theirs.data.shape[2:], cv2.INTER_LINEAR)
+        theirs.data[:] = _resize_planes(ours.data, theirs.data.shape[2:], cv2.INTER_LINEAR)
     return there
 
 
-def _resized(planes: Planes, size: tuple[int, int], interpolation: int) -> Planes:
+def _resize_planes(planes: Planes, size: tuple[int, int], interpolation: int) -> Planes:
     """Resize planes (1, C, h, w) to another (h, w)."""
     return np.stack([cv2.resize(plane, (size[1], size[0]), interpolation=interpolation) for plane in planes[0]])[None]

@@ -24,9 +24,11 @@ from rtseg.kernels.network.fit_input import fit_input
 from rtseg.kernels.network.grey_view import grey_view
 from rtseg.kernels.runtime.registry import KERNELS
 from rtseg.kernels.temporal.smooth import smooth
-from rtseg.kernels.temporal.stabilize import smoothed, steadied
-from rtseg.kernels.temporal.warp import carried
+from rtseg.kernels.temporal.stabilize import smooth_probabilities, stabilize
+from rtseg.kernels.temporal.warp import warp
 from rtseg.kernels.warm_up import warm_up
+
+carried, smoothed, steadied = warp, smooth_probabilities, stabilize  # the earlier names, as the registry and reports have them
 
 __all__ = [
     "KERNELS",
@@ -59,10 +61,13 @@ __all__ = [
     "persistence",
     "probability",
     "smooth",
+    "smooth_probabilities",
     "smoothed",
     "srad",
+    "stabilize",
     "steadied",
     "to_beams",
     "to_fan",
     "warm_up",
+    "warp",
 ]

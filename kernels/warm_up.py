@@ -7,8 +7,8 @@ from rtseg.kernels.network.argmax_labels import argmax_labels
 from rtseg.kernels.network.confidence import class_confidence, probability
 from rtseg.kernels.network.fit import letterbox
 from rtseg.kernels.network.fit_input import fit_input
-from rtseg.kernels.temporal.stabilize import smoothed, steadied
-from rtseg.kernels.temporal.warp import carried
+from rtseg.kernels.temporal.stabilize import smooth_probabilities, stabilize
+from rtseg.kernels.temporal.warp import warp
 
 
 def warm_up() -> None:
@@ -26,5 +26,5 @@ def warm_up() -> None:
     weights, motion = np.ones(2, np.float32), np.zeros((8, 8, 2), np.float32)
     for answer in (logits[:, :1], logits):
         class_confidence(answer, fit)
-        past = carried(answer, motion)
-        steadied(answer, smoothed(answer, probability(answer), weights), past, weights)
+        past = warp(answer, motion)
+        stabilize(answer, smooth_probabilities(answer, probability(answer), weights), past, weights)

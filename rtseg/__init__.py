@@ -8,7 +8,7 @@ import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rtseg.text.log_records import install as _install_log_records
+from rtseg.text.log_records import install_log_records as _install_log_records
 
 if TYPE_CHECKING:
     from rtseg.engines.load import load_engine

@@ -17,7 +17,7 @@ class LinkState(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ConnectionEvent:
     """Reports that a live source entered a state."""
 
     state: LinkState

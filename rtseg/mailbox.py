@@ -7,13 +7,13 @@ from time import perf_counter_ns
 
 from rtseg.frame import Frame
 from rtseg.sources.base import Source
-from rtseg.sources.live.frame_pacing import Rhythm
+from rtseg.sources.live.frame_pacing import FramePacer
 
 _JOIN_S = 5.0  # a source that blocks for longer is left to its daemon thread
-_TICK_S = 1.0  # blocking in short intervals lets Ctrl-C through on every system
+_WAIT_TICK_S = 1.0  # blocking in short intervals lets Ctrl-C through on every system
 
 
-class LatestFrame:
+class Mailbox:
     """Reads a live source in its own thread, and yields the newest frame each time.
 
     A frame that was overwritten before it was taken leaves a gap in `Frame.index`. An error of the source is raised in the
@@ -22,7 +22,7 @@ class LatestFrame:
 
     def __init__(self, source: Source, expect: Callable[[Frame], None] | None = None) -> None:
         self._source, self._expect = source, expect
-        self._changed, self._rhythm = threading.Condition(), Rhythm()
+        self._changed, self._pacer = threading.Condition(), FramePacer()
         self._frames: deque[Frame] = deque()
         self._ended = False
         self._error: Exception | None = None
@@ -57,7 +57,7 @@ class LatestFrame:
     def _await_newer(self) -> None:
         """Block briefly where the next frame is about to arrive. Called with the lock held and a frame present."""
         newest = self._frames[-1]
-        self._rhythm.await_next(self._changed, lambda: self._frames[-1] is not newest or self._ended)
+        self._pacer.wait_for_next(self._changed, lambda: self._frames[-1] is not newest or self._ended)
 
     def _capture(self) -> None:
         try:
@@ -75,7 +75,7 @@ class LatestFrame:
         with self._changed:
             self._make_room()
             self._frames.append(frame)
-            self._rhythm.came(perf_counter_ns())
+            self._pacer.frame_arrived(perf_counter_ns())
             self._changed.notify_all()
             return not self._ended
 
@@ -87,17 +87,17 @@ class LatestFrame:
     def _take(self) -> Frame | None:
         """Block until there is a frame and return it; None at the end of the stream."""
         with self._changed:
-            self._rhythm.asked(perf_counter_ns())
-            while not self._changed.wait_for(lambda: self._frames or self._ended, _TICK_S):
+            self._pacer.work_finished(perf_counter_ns())
+            while not self._changed.wait_for(lambda: self._frames or self._ended, _WAIT_TICK_S):
                 pass
             if self._frames:
                 self._await_newer()
-            self._rhythm.taken(perf_counter_ns())
+            self._pacer.work_started(perf_counter_ns())
             self._changed.notify_all()
             return self._frames.popleft() if self._frames else None
 
 
-class ReadAhead(LatestFrame):
+class ReadAheadQueue(Mailbox):
     """Reads a source in its own thread, up to `depth` frames ahead; when the queue is full the source blocks."""
 
     def __init__(self, source: Source, depth: int = 8) -> None:

@@ -28,8 +28,8 @@ except ImportError:
 
 Plane: TypeAlias = npt.NDArray[Any]  # (H, W) or (H, W, 3), of any number
 
-_MOST_SIDE = 16384  # pixels
-_HEADER, _DATA_BEGIN, _MOST_HEADER = 352, 108, 1 << 22  # bytes: of a header, the offset of vox_offset, most of extensions
+_MAX_SIDE = 16384  # pixels
+_HEADER, _DATA_BEGIN, _MAX_HEADER = 352, 108, 1 << 22  # bytes: of a header, the offset of vox_offset, most of extensions
 _BROKEN = (
     EOFError,
     HeaderDataError,
@@ -63,7 +63,7 @@ class Volume:
         with _opened(self.path) as image:
             for index in range(self.frames):
                 try:
-                    _check_held(image, self.path, index)
+                    _check_complete(image, self.path, index)
                     yield _upright(_plane(image, index))
                 except _BROKEN as error:
                     whole = f"{index} of its {self.frames} frames could be read"
@@ -77,7 +77,7 @@ def open_volume(path: Path) -> Volume:
     with _opened(path) as image:
         shape, kind, header = image.shape, image.get_data_dtype(), image.header
         depth, times = (*shape[2:], 1, 1)[:2]
-        if not (len(shape) in (2, 3, 4) and min(shape) > 0 and max(shape[:2]) <= _MOST_SIDE and 1 in (depth, times)):
+        if not (len(shape) in (2, 3, 4) and min(shape) > 0 and max(shape[:2]) <= _MAX_SIDE and 1 in (depth, times)):
             raise SourceError(f"{path} has a size of {shape}: a recording is (x, y, t)")
         check_size(path, shape[1], shape[0])
         colours = (3,) if kind.names == ("R", "G", "B") else ()
@@ -115,11 +115,11 @@ def _check_extensions(file: Any) -> None:
         return
     order = "<" if header[:4] == b"\x5c\1\0\0" else ">"
     (begin,) = struct.unpack_from(f"{order}f", header, _DATA_BEGIN)
-    length = int(min(max(begin - _HEADER, 0), _MOST_HEADER)) if math.isfinite(begin) else 0
+    length = int(min(max(begin - _HEADER, 0), _MAX_HEADER)) if math.isfinite(begin) else 0
     Nifti1Header.from_fileobj(io.BytesIO(header + file.read(length)))  # type: ignore[no-untyped-call]
 
 
-def _check_held(image: Any, path: Path, index: int) -> None:
+def _check_complete(image: Any, path: Path, index: int) -> None:
     """Raise EOFError where an uncompressed file is too short for a frame, before nibabel allocates memory for it."""
     width, height = image.shape[:2]
     end = image.dataobj.offset + (index + 1) * width * height * image.dataobj.dtype.itemsize

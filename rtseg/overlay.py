@@ -13,7 +13,7 @@ import numpy.typing as npt
 from rtseg.errors import ConfigError, ImageError
 from rtseg.frame import Image, Labels, Life, Segmentation
 from rtseg.kernels import blend, inner_contour
-from rtseg.kernels.labels.inner_contour import WIDEST
+from rtseg.kernels.labels.inner_contour import MAX_WIDTH
 from rtseg.kernels.runtime.arrays import check_range
 from rtseg.measure.region import Measurement, measure
 from rtseg.result import Result
@@ -40,18 +40,18 @@ STATES = {
     Life.LOST: "NO CONTACT",
 }
 
-_WIDER = 3  # relative growth of the contour at an entropy of 1 bit, where the border could as well lie elsewhere
+_CONTOUR_GROWTH = 3  # relative growth of the contour at an entropy of 1 bit, where the border could as well lie elsewhere
 _WHITE, _AMBER = (255, 255, 255), (255, 200, 60)
 _NOTICE_FRAMES = 100
-_FADED = 0.3  # share of the opacity of a mask that is too old
-_REPEATS = 15  # held frames before FROZEN is shown, since a 60 Hz grabber repeats frames of a slow scanner
-_LEAST_SIDE = 64  # pixels; on a smaller frame text would hide the image
-_LONGEST_NAME, _LONGEST_REASON = 24, 80  # characters
-_FONT, _LEAST_SCALE, _SCALE_A_PIXEL = cv2.FONT_HERSHEY_SIMPLEX, 0.35, 1 / 1100
+_LATE_OPACITY = 0.3  # share of the opacity of a mask that is too old
+_FROZEN_FRAMES = 15  # held frames before FROZEN is shown, since a 60 Hz grabber repeats frames of a slow scanner
+_MIN_TEXT_SIDE = 64  # pixels; on a smaller frame text would hide the image
+_MAX_NAME, _MAX_REASON = 24, 80  # characters
+_FONT, _MIN_SCALE, _SCALE_PER_PIXEL = cv2.FONT_HERSHEY_SIMPLEX, 0.35, 1 / 1100
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class TextLine:
     """Holds a line of text to draw."""
 
     text: str
@@ -82,12 +82,12 @@ class Overlay:
         oldest_ms: float | None = None,
     ) -> None:
         check_range("the opacity", opacity, 0, 1)
-        check_range("the contour's width", contour, 0, WIDEST)
+        check_range("the contour's width", contour, 0, MAX_WIDTH)
         self._opacity, self._contour, self._legend, self._latency = opacity, contour, legend, latency
         self._palette = _as_palette(palette)
         self._notice_left = _NOTICE_FRAMES if notice else 0
         self._oldest_ms = math.inf if oldest_ms is None else oldest_ms
-        self._held = 0  # held frames in a row
+        self._held_frames = 0  # held frames in a row
 
     def draw(self, result: Result, out: Image | None = None) -> Image:
         """Return the frame with mask and text, (H, W, 3) RGB, in `out` where given; the frame itself stays unchanged.
@@ -98,59 +98,59 @@ class Overlay:
         if out is not None and np.may_share_memory(out, image):
             raise ImageError("out is the frame's own image, which others still read: give an array of its own")
         late = result.trace.total_ns / 1e6 > self._oldest_ms
-        opacity, contour = (self._opacity * _FADED, 0) if late else (self._opacity, self._contour)
-        doubt = result.segmentation.uncertainty if contour else ()
-        picture = blend(image, labels, self._palette, opacity, 0 if doubt else contour, out=out)
-        for label, entropy in enumerate(doubt, start=1):
-            self._draw_border(picture, labels, label, round(contour * (1 + _WIDER * entropy)))
-        late_lines = [Line("LATE", _AMBER, large=True)] if late else []
+        opacity, contour = (self._opacity * _LATE_OPACITY, 0) if late else (self._opacity, self._contour)
+        uncertainty = result.segmentation.uncertainty if contour else ()
+        picture = blend(image, labels, self._palette, opacity, 0 if uncertainty else contour, out=out)
+        for label, entropy in enumerate(uncertainty, start=1):
+            self._draw_border(picture, labels, label, round(contour * (1 + _CONTOUR_GROWTH * entropy)))
+        late_lines = [TextLine("LATE", _AMBER, large=True)] if late else []
         foot = [*self._notice_lines(), *self._state_lines(result.segmentation), *late_lines, *self._latency_lines(result)]
-        if min(picture.shape[:2]) >= _LEAST_SIDE:
-            self._letter(picture, foot, measure(result.segmentation) if self._legend else ())
+        if min(picture.shape[:2]) >= _MIN_TEXT_SIDE:
+            self._draw_text(picture, foot, measure(result.segmentation) if self._legend else ())
         return picture
 
     def _draw_border(self, picture: Image, labels: Labels, label: int, width: int) -> None:
-        rim = inner_contour(np.equal(labels, label).view(np.uint8), min(width, WIDEST))
+        rim = inner_contour(np.equal(labels, label).view(np.uint8), min(width, MAX_WIDTH))
         picture[rim > 0] = self._palette[(label - 1) % len(self._palette)]
 
-    def _letter(self, picture: Image, foot: Sequence[Line], measurements: Sequence[Measurement]) -> None:
+    def _draw_text(self, picture: Image, foot: Sequence[TextLine], measurements: Sequence[Measurement]) -> None:
         """Draw the legend from the top down and the other lines from the bottom up, so that they never overlap."""
         height, width = picture.shape[:2]
-        scale = max(_LEAST_SCALE, min(height, width) * _SCALE_A_PIXEL)
-        below = _block(_wrapped(foot, scale, width), scale)
-        room = max(0, height - len(below))
-        _paste(picture[height - min(len(below), height) :], below)
-        above = _block(self._legend_lines(measurements, room // _line_height(scale)), scale)
-        _paste(picture[:room], above)
+        scale = max(_MIN_SCALE, min(height, width) * _SCALE_PER_PIXEL)
+        footer = _stack_lines(_wrap_lines(foot, scale, width), scale)
+        free_rows = max(0, height - len(footer))
+        _paste(picture[height - min(len(footer), height) :], footer)
+        legend_block = _stack_lines(self._legend_lines(measurements, free_rows // _line_height(scale)), scale)
+        _paste(picture[:free_rows], legend_block)
 
-    def _notice_lines(self) -> Iterator[Line]:
+    def _notice_lines(self) -> Iterator[TextLine]:
         if self._notice_left:
             self._notice_left -= 1
-            yield Line(NOTICE)
+            yield TextLine(NOTICE)
 
-    def _state_lines(self, segmentation: Segmentation) -> Iterator[Line]:
+    def _state_lines(self, segmentation: Segmentation) -> Iterator[TextLine]:
         """Yield the state of the frame and its reason, unless the stream just goes on."""
         life = segmentation.life
-        self._held = self._held + 1 if life is Life.HELD else 0
-        if life is Life.LIVE or 0 < self._held < _REPEATS:
+        self._held_frames = self._held_frames + 1 if life is Life.HELD else 0
+        if life is Life.LIVE or 0 < self._held_frames < _FROZEN_FRAMES:
             return
-        yield Line(STATES[life], _AMBER, large=True)
+        yield TextLine(STATES[life], _AMBER, large=True)
         if segmentation.reason:
-            yield Line(_printable(segmentation.reason, _LONGEST_REASON), _AMBER)
+            yield TextLine(_printable(segmentation.reason, _MAX_REASON), _AMBER)
 
-    def _latency_lines(self, result: Result) -> Iterator[Line]:
+    def _latency_lines(self, result: Result) -> Iterator[TextLine]:
         if self._latency:
             drops = f"   {result.dropped} dropped" if result.dropped else ""
-            yield Line(f"{result.trace.total_ns / 1e6:.1f} ms{drops}")
+            yield TextLine(f"{result.trace.total_ns / 1e6:.1f} ms{drops}")
 
-    def _legend_lines(self, measurements: Sequence[Measurement], rows: int) -> Iterator[Line]:
+    def _legend_lines(self, measurements: Sequence[Measurement], rows: int) -> Iterator[TextLine]:
         """Yield a line for each class; where there are too few rows, the last line counts the classes left out."""
         shown = len(measurements) if len(measurements) <= rows else max(0, rows - 1)
         for i, measurement in enumerate(measurements[:shown]):
             red, green, blue = self._palette[i % len(self._palette)].tolist()
-            yield Line(_legend_text(measurement), swatch=(red, green, blue))
+            yield TextLine(_legend_text(measurement), swatch=(red, green, blue))
         if 0 < rows < len(measurements):
-            yield Line(f"+ {len(measurements) - shown} more")
+            yield TextLine(f"+ {len(measurements) - shown} more")
 
 
 def _as_palette(colours: Sequence[Colour]) -> npt.NDArray[np.uint8]:
@@ -162,7 +162,7 @@ def _as_palette(colours: Sequence[Colour]) -> npt.NDArray[np.uint8]:
 
 
 def _legend_text(measurement: Measurement) -> str:
-    name = _printable(measurement.name, _LONGEST_NAME)
+    name = _printable(measurement.name, _MAX_NAME)
     if not measurement.area_px:
         return f"{name}  -"
     return f"{name}  {measurement.area_px} px" if measurement.area_mm2 is None else f"{name}  {measurement.area_mm2:.1f} mm2"
@@ -172,34 +172,34 @@ def _printable(text: str, longest: int) -> str:
     return "".join(character if character.isprintable() else " " for character in text[:longest])
 
 
-def _wrapped(lines: Iterable[Line], scale: float, width: int) -> Iterator[Line]:
+def _wrap_lines(lines: Iterable[TextLine], scale: float, width: int) -> Iterator[TextLine]:
     """Break lines between words where they are wider than the frame."""
     for line in lines:
-        columns = _columns(line, scale, width)
+        columns = _columns_for(line, scale, width)
         texts = [line.text] if len(line.text) <= columns else textwrap.wrap(line.text, columns)
         yield from (replace(line, text=text) for text in texts)
 
 
-def _columns(line: Line, scale: float, width: int) -> int:
+def _columns_for(line: TextLine, scale: float, width: int) -> int:
     """Return the number of characters of the line's average width that fit the frame."""
-    (text_width, _), _ = cv2.getTextSize(line.text, _FONT, *_font(line, scale))
+    (text_width, _), _ = cv2.getTextSize(line.text, _FONT, *_font_of(line, scale))
     return max(1, len(line.text) * (width - _line_height(scale)) // max(1, text_width))
 
 
 def _line_height(scale: float) -> int:
-    return len(_row(Line(""), scale))
+    return len(_render_line(TextLine(""), scale))
 
 
-def _font(line: Line, scale: float) -> tuple[float, int]:
+def _font_of(line: TextLine, scale: float) -> tuple[float, int]:
     """Return the scale and the thickness of OpenCV's font."""
     size = scale * 1.6 if line.large else scale
     return size, max(1, round(size * 1.2))
 
 
 @lru_cache(maxsize=64)
-def _row(line: Line, scale: float) -> Image:
+def _render_line(line: TextLine, scale: float) -> Image:
     """Draw a line of text on black. The result is cached, since most lines recur; do not write to it."""
-    size, thickness = _font(line, scale)
+    size, thickness = _font_of(line, scale)
     (text_width, _), _ = cv2.getTextSize(line.text, _FONT, size, thickness)
     (_, letter), tail = cv2.getTextSize("H", _FONT, size, thickness)  # H gives every line the same height
     gap = letter // 4 + 1
@@ -211,9 +211,9 @@ def _row(line: Line, scale: float) -> Image:
     return row
 
 
-def _block(lines: Iterable[Line], scale: float) -> Image:
+def _stack_lines(lines: Iterable[TextLine], scale: float) -> Image:
     """Stack lines below one another."""
-    rows = [_row(line, scale) for line in lines]
+    rows = [_render_line(line, scale) for line in lines]
     block = np.zeros((sum(map(len, rows)), max((row.shape[1] for row in rows), default=0), 3), np.uint8)
     top = 0
     for row in rows:

@@ -6,13 +6,13 @@ from enum import Enum
 from time import perf_counter_ns
 
 from rtseg.frame import Frame
-from rtseg.mailbox import LatestFrame, ReadAhead
+from rtseg.mailbox import Mailbox, ReadAheadQueue
 from rtseg.result import Result
-from rtseg.session.sector import Guard
+from rtseg.session.sector import Redactor
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sources.base import Source
-from rtseg.sources.live.reconnect import Reconnecting
+from rtseg.sources.live.reconnect import ReconnectingSource
 from rtseg.trace import AGE, READ, LatencyReport, LatencyTrace
 
 
@@ -45,20 +45,20 @@ class Pipeline:
     ) -> None:
         self.policy = policy or (Policy.LATEST if source.info.live else Policy.ALL)
         self.source, self.session, self.sinks, self.warmup = source, session, sinks, warmup
-        self.guard = None if keep_surroundings else Guard()
+        self.guard = None if keep_surroundings else Redactor()
         self.report = LatencyReport(source.info.period_ns, session.counts, getattr(source, "events", ()))
         self._reconnects = 0
 
     def __iter__(self) -> Generator[Result, None, None]:
         """Open the sinks, warm the session up, and yield each result."""
-        with ExitStack() as open_things:
-            open_things.callback(self.source.close)
+        with ExitStack() as resources:
+            resources.callback(self.source.close)
             for sink in self.sinks:
                 sink.open(self.source.info)
-                open_things.callback(sink.close)
-            frames = self._frames(open_things)
+                resources.callback(sink.close)
+            frames = self._frames(resources)
             self.session.warm_up(self.source.info)
-            yield from self._results(_traced(frames))
+            yield from self._results(_with_traces(frames))
 
     def run(self) -> LatencyReport:
         """Run to the end of the source, and return the report."""
@@ -67,14 +67,14 @@ class Pipeline:
                 pass
         return self.report
 
-    def _frames(self, open_things: ExitStack) -> Iterable[Frame]:
+    def _frames(self, resources: ExitStack) -> Iterable[Frame]:
         if self.policy is Policy.ALL:
             return self.source
-        if self.policy is Policy.LATEST and isinstance(self.source, Reconnecting):
+        if self.policy is Policy.LATEST and isinstance(self.source, ReconnectingSource):
             self.source.keep_newest(self.session.expect)  # it has its own thread; a second one would only add latency
             return self.source
-        captured = LatestFrame(self.source, self.session.expect) if self.policy is Policy.LATEST else ReadAhead(self.source)
-        open_things.callback(captured.close)
+        captured = Mailbox(self.source, self.session.expect) if self.policy is Policy.LATEST else ReadAheadQueue(self.source)
+        resources.callback(captured.close)
         captured.start()  # before the warm-up, so that frames sent meanwhile do not queue up
         return captured
 
@@ -82,23 +82,23 @@ class Pipeline:
         expected = 0
         for frame, trace in frames:
             segmentation = self.session.step(frame, trace)
-            shown = self._shown(frame, trace)
-            result = Result(shown, segmentation, trace, dropped=max(0, frame.index - expected))
+            redacted = self._redacted(frame, trace)
+            result = Result(redacted, segmentation, trace, dropped=max(0, frame.index - expected))
             for sink in self.sinks:
                 sink.write(result)
             self._count(result)
             expected = frame.index + 1
             yield result
 
-    def _shown(self, frame: Frame, trace: LatencyTrace) -> Frame:
+    def _redacted(self, frame: Frame, trace: LatencyTrace) -> Frame:
         """Return the frame that sinks may write, redacted unless the surroundings are kept."""
         if self.guard is None:
             return frame
         with trace.stage("guard"):
-            return self.guard.cover(frame, self.session.sector)
+            return self.guard.redact(frame, self.session.sector)
 
     def _count(self, result: Result) -> None:
-        self._look_at_the_link()
+        self._count_reconnects()
         origin = result.frame.origin
         if origin and origin.corrected_ns is not None:
             result.trace.add(AGE, origin.corrected_ns, result.trace.ended_ns)
@@ -107,19 +107,19 @@ class Pipeline:
         else:
             self.report.add(result.trace, result.dropped)
 
-    def _look_at_the_link(self) -> None:
+    def _count_reconnects(self) -> None:
         reconnects: int = getattr(self.source, "reconnects", 0)
         if reconnects != self._reconnects:
             self._reconnects = reconnects
             self.report.reconnected()
 
 
-def _traced(frames: Iterable[Frame]) -> Iterator[tuple[Frame, LatencyTrace]]:
+def _with_traces(frames: Iterable[Frame]) -> Iterator[tuple[Frame, LatencyTrace]]:
     """Yield each frame with a trace of its read time, as far as the pipeline blocked on it, and of its wait time."""
-    asked_ns = perf_counter_ns()
+    requested_ns = perf_counter_ns()
     for frame in frames:
         trace = LatencyTrace(frame.captured_ns)
-        trace.add(READ, min(asked_ns, frame.captured_ns), frame.captured_ns)
+        trace.add(READ, min(requested_ns, frame.captured_ns), frame.captured_ns)
         trace.add("wait", frame.captured_ns, perf_counter_ns())
         yield frame, trace
-        asked_ns = perf_counter_ns()
+        requested_ns = perf_counter_ns()

@@ -8,16 +8,16 @@ from rtseg.errors import SourceError
 from rtseg.frame import Frame, Life, Segmentation
 from rtseg.kernels.network.fit import Box
 from rtseg.session.lifecycle import Lifecycle
-from rtseg.session.sector import Guard, Kind, Locator, Sector, SectorFinder
-from rtseg.session.sector.shape import unknown
+from rtseg.session.sector import Locator, Redactor, Sector, SectorFinder, SectorKind
+from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.session import Session
-from rtseg.sources.files.recording import Decision, RecordedFrame, check_of
+from rtseg.sources.files.recording import Decision, RecordedFrame, labels_crc32
 from rtseg.trace import LatencyTrace
 
-_KINDS = frozenset(kind.value for kind in Kind)
+_KINDS = frozenset(kind.value for kind in SectorKind)
 
 
-class CoveredSession(Session):
+class RedactedSession(Session):
     """Segments only the part of each frame that a recording keeps: the inside of the sector.
 
     Otherwise the network would see text in the corners of the sector's box, which a recording must not hold, and a replay could
@@ -26,8 +26,8 @@ class CoveredSession(Session):
     """
 
     def __init__(self, engine: Engine, *, locator: Locator | None = None, **options: Any) -> None:
-        super().__init__(engine, locator=_Foreseen(locator or SectorFinder()), **options)
-        self._guard = Guard()
+        super().__init__(engine, locator=_PrecomputedLocator(locator or SectorFinder()), **options)
+        self._redactor = Redactor()
 
     def expect(self, frame: Frame) -> None:
         """Do nothing, since the engine gets the redacted frame instead."""
@@ -35,13 +35,13 @@ class CoveredSession(Session):
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
         """Find the sector, redact its surroundings, and segment the rest. Raises EngineError."""
         trace = trace or LatencyTrace(frame.captured_ns)
-        if not isinstance(self.locator, _Foreseen):
-            self.locator = _Foreseen(self.locator)  # another locator was set while the stream runs
+        if not isinstance(self.locator, _PrecomputedLocator):
+            self.locator = _PrecomputedLocator(self.locator)  # another locator was set while the stream runs
         with trace.stage("sector"):
-            sector = self.locator.foresee(frame)
+            sector = self.locator.precompute(frame)
         with trace.stage("guard"):
-            covered = frame if sector.kind is Kind.WHOLE else self._guard.cover(frame, sector)
-        return super().step(covered, trace)
+            redacted = frame if sector.kind is SectorKind.WHOLE else self._redactor.redact(frame, sector)
+        return super().step(redacted, trace)
 
 
 class ReplayedSession(Session):
@@ -52,27 +52,27 @@ class ReplayedSession(Session):
     """
 
     def __init__(self, engine: Engine, **options: Any) -> None:
-        super().__init__(engine, locator=_RecordedSector(), **options)
-        self._lifecycle = _RecordedLife()
+        super().__init__(engine, locator=_RecordedLocator(), **options)
+        self._lifecycle = _RecordedLifecycle()
         self.equal = self.different = 0
 
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
         """Segment a recorded frame with its recorded decision. Raises EngineError, SourceError."""
         decision = _decision(frame)
-        made = super().step(replace(frame, captured_ns=decision.captured_ns), trace or LatencyTrace(frame.captured_ns))
-        same = check_of(made.labels) == decision.labels
+        segmentation = super().step(replace(frame, captured_ns=decision.captured_ns), trace or LatencyTrace(frame.captured_ns))
+        same = labels_crc32(segmentation.labels) == decision.labels
         self.equal, self.different = self.equal + same, self.different + (not same)
-        return made
+        return segmentation
 
 
-class _Foreseen:
+class _PrecomputedLocator:
     """Locates the sector ahead of the session's own call, which then gets the stored result."""
 
     def __init__(self, locator: Locator) -> None:
         self._locator = locator
-        self._answer = unknown((0, 0)), ""
+        self._answer = unknown_sector((0, 0)), ""
 
-    def foresee(self, frame: Frame) -> Sector:
+    def precompute(self, frame: Frame) -> Sector:
         """Find the sector in the frame before redaction, and store the result."""
         self._answer = self._locator.observe(frame)
         return self._answer[0]
@@ -86,7 +86,7 @@ class _Foreseen:
         self._locator.forget()
 
 
-class _RecordedSector:
+class _RecordedLocator:
     """Returns the recorded sectors."""
 
     def observe(self, frame: Frame) -> tuple[Sector, str]:
@@ -95,13 +95,13 @@ class _RecordedSector:
         inside = all(0 <= x <= frame.width - 1 and 0 <= y <= frame.height - 1 for x, y in decision.outline)
         if not inside or decision.kind not in _KINDS:
             raise SourceError(f"the sector recorded at frame {frame.index} is not in it: record again")
-        return Sector(Kind(decision.kind), (frame.height, frame.width), decision.outline, decision.confidence), ""
+        return Sector(SectorKind(decision.kind), (frame.height, frame.width), decision.outline, decision.confidence), ""
 
     def forget(self) -> None:
         """Do nothing, since there is no state."""
 
 
-class _RecordedLife(Lifecycle):
+class _RecordedLifecycle(Lifecycle):
     """Returns the recorded states."""
 
     def observe(self, frame: Frame, box: Box | None = None) -> tuple[Life, str]:  # noqa: ARG002  the frame is not examined
@@ -115,3 +115,6 @@ def _decision(frame: Frame) -> Decision:
     if not isinstance(frame, RecordedFrame) or frame.decision is None:
         raise SourceError("a ReplayedSession takes the frames of a recording: give it those of replay:FOLDER")
     return frame.decision
+
+
+CoveredSession = RedactedSession  # the earlier name

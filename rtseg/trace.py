@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.connection import Event
+from rtseg.connection import ConnectionEvent
 from rtseg.frame import Life
 
 READ = "read"  # up to captured_ns: the only stage outside the total
 TOTAL = "total"  # from captured_ns to the end of the last stage
 AGE = "age"  # from the source's own timestamp to the end: the total plus the delay of transmission
 DEVICE = "device "  # prefix of times on a GPU's own clock, which are already part of the stages
-_CONNECTIONS = 100
+_MAX_CONNECTIONS = 100
 PERCENTILES = (50.0, 90.0, 95.0, 99.0, 99.9)
 
 
-class Stage:
+class StageTimer:
     """Times the body of a `with` statement as a stage of a trace."""
 
     __slots__ = ("_name", "_started_ns", "_trace")
@@ -49,16 +49,16 @@ class LatencyTrace:
         self.ended_ns = captured_ns
         self.stages_ns: dict[str, int] = {}
 
-    def stage(self, name: str) -> Stage:
+    def stage(self, name: str) -> StageTimer:
         """Return a context manager that times its body as the stage `name`; repeated names add up."""
-        return Stage(self, name)
+        return StageTimer(self, name)
 
     def add(self, name: str, started_ns: int, ended_ns: int) -> None:
         """Record a stage that ran from `started_ns` to `ended_ns`."""
         self.stages_ns[name] = self.stages_ns.get(name, 0) + ended_ns - started_ns
         self.ended_ns = max(self.ended_ns, ended_ns)
 
-    def add_beside(self, name: str, duration_ns: int) -> None:
+    def add_device_time(self, name: str, duration_ns: int) -> None:
         """Record a time measured on a device's own clock; it does not change the end of the frame."""
         self.stages_ns[name] = duration_ns
 
@@ -115,15 +115,15 @@ class Histogram:
 
     def summary(self) -> dict[str, float]:
         """Return percentiles, max, mean and std in milliseconds; tail: p100 - p95; flatness: p90 - p10 (Holoscan's terms)."""
-        figures = {f"p{percent:g}": self.percentile_ms(percent) for percent in PERCENTILES}
+        summary_ms = {f"p{percent:g}": self.percentile_ms(percent) for percent in PERCENTILES}
         std = math.sqrt(self._squares / self.count) if self.count else math.nan
         mean = self._mean if self.count else math.nan
-        spread = {"tail": self.max_ns / 1e6 - figures["p95"], "flatness": figures["p90"] - self.percentile_ms(10)}
-        return figures | {"max": self.max_ns / 1e6, "mean": mean / 1e6, "std": std / 1e6} | spread
+        spread = {"tail": self.max_ns / 1e6 - summary_ms["p95"], "flatness": summary_ms["p90"] - self.percentile_ms(10)}
+        return summary_ms | {"max": self.max_ns / 1e6, "mean": mean / 1e6, "std": std / 1e6} | spread
 
 
 @dataclass(slots=True)
-class Counts:
+class FrameCounts:
     """Counts the frames of a stream."""
 
     frames: int = 0  # processed, without the warm-up
@@ -159,10 +159,10 @@ class LatencyReport:
     events: those of a live source, which grow while it runs. connections: the totals over each of its newest connections.
     """
 
-    def __init__(self, period_ns: int, memory: MemoryCounts | None = None, events: Collection[Event] = ()) -> None:
+    def __init__(self, period_ns: int, memory: MemoryCounts | None = None, events: Collection[ConnectionEvent] = ()) -> None:
         self.period_ns, self.events = period_ns, events
-        self.connections: deque[Histogram] = deque([Histogram()], maxlen=_CONNECTIONS)
-        self.counts, self.memory = Counts(), memory or MemoryCounts()
+        self.connections: deque[Histogram] = deque([Histogram()], maxlen=_MAX_CONNECTIONS)
+        self.counts, self.memory = FrameCounts(), memory or MemoryCounts()
         self.stages = defaultdict[str, Histogram](Histogram)
         self._elapsed_ns = self._last_ns = self._runs = 0
 
@@ -204,17 +204,17 @@ class LatencyReport:
     def to_json(self) -> Mapping[str, Any]:
         """Return the report as plain values: counts, fps, and the summary of each stage in milliseconds."""
         counts = asdict(self.counts) | {"memory": asdict(self.memory)}
-        stages = {name: _finite(histogram.summary()) for name, histogram in self.ordered()}
-        rate = {"fps": _finite({"fps": self.fps})["fps"], "period_ms": self.period_ns / 1e6}
-        return counts | rate | {"stages_ms": stages} | self._link()
+        stages = {name: _finite_or_none(histogram.summary()) for name, histogram in self.ordered()}
+        rate = {"fps": _finite_or_none({"fps": self.fps})["fps"], "period_ms": self.period_ns / 1e6}
+        return counts | rate | {"stages_ms": stages} | self._connection_json()
 
-    def _link(self) -> dict[str, Any]:
+    def _connection_json(self) -> dict[str, Any]:
         """Return the events and connections of a live source; empty for other sources."""
         if not self.events:
             return {}
         first_ns = next(iter(self.events)).at_ns
         events = [{"state": e.state.value, "at_ms": round((e.at_ns - first_ns) / 1e6), "reason": e.reason} for e in self.events]
-        totals = [{"frames": one.count} | _finite(one.summary()) for one in self.connections if one.count]
+        totals = [{"frames": one.count} | _finite_or_none(one.summary()) for one in self.connections if one.count]
         return {"events": events, "connections_ms": totals}
 
     def ordered(self) -> list[tuple[str, Histogram]]:
@@ -222,11 +222,11 @@ class LatencyReport:
         return sorted(self.stages.items(), key=lambda item: item[0] == TOTAL)
 
 
-def _add(counts: Counts | MemoryCounts, others: Counts | MemoryCounts) -> None:
+def _add(counts: FrameCounts | MemoryCounts, others: FrameCounts | MemoryCounts) -> None:
     for name, count in asdict(others).items():
         setattr(counts, name, getattr(counts, name) + count)
 
 
-def _finite(figures: Mapping[str, float]) -> dict[str, float | None]:
+def _finite_or_none(summary_ms: Mapping[str, float]) -> dict[str, float | None]:
     """Replace non-finite values by None, since JSON has no NaN."""
-    return {name: round(value, 4) if math.isfinite(value) else None for name, value in figures.items()}
+    return {name: round(value, 4) if math.isfinite(value) else None for name, value in summary_ms.items()}

@@ -2,16 +2,16 @@
 
 from waiting import until
 
-from rtseg.demos.gradio_app.settings import Settings
+from rtseg.demos.gradio_app.settings import DemoSettings
 from rtseg.sources import open_source
-from rtseg.sources.playback import Paced
+from rtseg.sources.playback import PacedSource
 
 SMALL = "synthetic:vessel?height=120&width=160&fps=50"
-PLAIN = Settings()
+PLAIN = DemoSettings()
 
 
 def small():
-    return Paced(open_source(SMALL))
+    return PacedSource(open_source(SMALL))
 
 
 def frames(live):

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from rtseg.budget import CALM, WINDOW, Budget, parse_budget
+from rtseg.budget import CALM_FRAMES, WINDOW_FRAMES, Budget, parse_budget
 from rtseg.engines.load import load_engine
 from rtseg.engines.reduced_input import ShrinkableEngine, shrinkable
 from rtseg.errors import ConfigError
@@ -20,7 +20,7 @@ SPECKLE, SMALLER, EVERY = "the speckle filter is off", "the network's input is s
 IMAGE = np.zeros((64, 96), np.uint8)
 
 
-class Machine:
+class SimulatedMachine:
     """Simulates a machine: the time of each stage is its cost times the load `busy`."""
 
     def __init__(self, session, engine=None, limit_ms=33):
@@ -35,7 +35,7 @@ class Machine:
         if self.session.temporal and self.session.temporal.every > 1 and self.index % 2:
             yield "temporal", 3
         else:
-            yield "infer", 12 if self.engine and self.engine.small else 20
+            yield "infer", 12 if self.engine and self.engine.is_reduced else 20
 
     def run(self, frames, life=Life.LIVE):
         for _ in range(frames):
@@ -59,7 +59,7 @@ def engine(tiny):
 
 @pytest.fixture
 def machine(engine):
-    return Machine(Session(engine, speckle=SpeckleFilter("median"), temporal=None), engine)
+    return SimulatedMachine(Session(engine, speckle=SpeckleFilter("median"), temporal=None), engine)
 
 
 def test_nothing_is_done_while_there_is_time(machine):
@@ -69,14 +69,14 @@ def test_nothing_is_done_while_there_is_time(machine):
 
 def test_less_is_done_in_the_stated_order_and_no_more_than_is_needed(machine):
     machine.busy = 1.3
-    assert machine.run(WINDOW) == (SPECKLE,)
+    assert machine.run(WINDOW_FRAMES) == (SPECKLE,)
     assert machine.run(200) == (SPECKLE,)
     machine.busy = 1.9
     assert machine.run(200) == (SPECKLE, SMALLER)
     machine.busy = 3.0
     assert machine.run(200) == (SPECKLE, SMALLER, EVERY)
     assert machine.session.speckle is None
-    assert machine.engine.small
+    assert machine.engine.is_reduced
     assert machine.session.temporal.every == 2
     assert [event.step for event in machine.budget.events] == [SPECKLE, SMALLER, EVERY]
 
@@ -86,10 +86,10 @@ def test_it_is_taken_back_in_reverse_once_there_is_room(machine):
     machine.busy = 3.0
     machine.run(200)
     machine.busy = 0.9
-    machine.run(CALM * 6)
+    machine.run(CALM_FRAMES * 6)
     assert machine.budget.taken == ()
-    assert [event.step for event in machine.budget.events if event.back] == [EVERY, SMALLER, SPECKLE]
-    assert (machine.session.speckle, machine.session.temporal, machine.engine.small) == (before, None, False)
+    assert [event.step for event in machine.budget.events if event.is_restored] == [EVERY, SMALLER, SPECKLE]
+    assert (machine.session.speckle, machine.session.temporal, machine.engine.is_reduced) == (before, None, False)
 
 
 def test_it_does_not_swing_where_there_is_no_room(machine):
@@ -101,13 +101,13 @@ def test_it_does_not_swing_where_there_is_no_room(machine):
 def test_a_step_that_is_taken_back_too_early_waits_longer_the_next_time(machine):
     for _ in range(6):  # another process returns as soon as a step was restored
         machine.busy = 1.3
-        machine.run(WINDOW)
+        machine.run(WINDOW_FRAMES)
         machine.busy = 0.7
         for _ in range(5000):
             if not machine.run(1):
                 break
-    backs = [event.index for event in machine.budget.events if event.back]
-    goes = [event.index for event in machine.budget.events if not event.back]
+    backs = [event.index for event in machine.budget.events if event.is_restored]
+    goes = [event.index for event in machine.budget.events if not event.is_restored]
     waited = [back - went for went, back in zip(goes, backs, strict=True)]
     assert waited == sorted(waited)
     assert waited[-1] > 10 * waited[0]
@@ -115,7 +115,7 @@ def test_a_step_that_is_taken_back_too_early_waits_longer_the_next_time(machine)
 
 def test_what_is_not_there_is_no_step(tiny):
     engine = load_engine(tiny)
-    machine = Machine(Session(engine, temporal=None))
+    machine = SimulatedMachine(Session(engine, temporal=None))
     machine.busy = 3.0
     assert machine.run(100) == (EVERY,)
     engine.close()
@@ -123,12 +123,12 @@ def test_what_is_not_there_is_no_step(tiny):
 
 def test_what_the_user_steadies_by_stays(engine):
     options = TemporalOptions(smoothing=0.5, flow=True)
-    machine = Machine(Session(engine, temporal=options), engine)
+    machine = SimulatedMachine(Session(engine, temporal=options), engine)
     machine.busy = 4.0
     machine.run(100)
     assert machine.session.temporal == TemporalOptions(smoothing=0.5, flow=True, every=2)
     machine.busy = 0.5
-    machine.run(CALM * 6)
+    machine.run(CALM_FRAMES * 6)
     assert machine.session.temporal == options
 
 
@@ -141,8 +141,8 @@ def test_frames_that_cost_nothing_say_nothing(machine):
 def test_each_step_is_logged(machine, caplog):
     machine.busy = 1.3
     with caplog.at_level(logging.INFO, "rtseg.budget"):
-        machine.run(WINDOW)
-    assert caplog.messages == [f"budget of 33 ms: frame {WINDOW - 1}: {SPECKLE}"]
+        machine.run(WINDOW_FRAMES)
+    assert caplog.messages == [f"budget of 33 ms: frame {WINDOW_FRAMES - 1}: {SPECKLE}"]
 
 
 def test_run_keeps_its_budget_and_tells_each_step(tiny):
@@ -191,12 +191,12 @@ def test_a_shrunk_engine_answers_alike_and_keeps_its_memory(engine):
     for _ in range(6):
         whole, state = engine.infer(bright, state)
     whole = np.array(whole)
-    engine.small = True
+    engine.is_reduced = True
     dark = np.zeros_like(bright)
     small, state = engine.infer(dark, state)
     assert small.shape == whole.shape
     assert small[0, 0, 8, 12] == pytest.approx(whole[0, 0, 8, 12] / 2, abs=0.02)  # half of the remembered bright frames
-    engine.small = False
+    engine.is_reduced = False
     back, _ = engine.infer(dark, state)
     assert back[0, 0, 8, 12] == pytest.approx(whole[0, 0, 8, 12] / 4, abs=0.02)
 
@@ -204,7 +204,7 @@ def test_a_shrunk_engine_answers_alike_and_keeps_its_memory(engine):
 def test_a_shrunk_session_goes_on(engine):
     session = Session(engine)
     for index in range(6):
-        engine.small = index % 3 == 1
+        engine.is_reduced = index % 3 == 1
         image = np.random.default_rng(index).integers(0, 255, (64, 96), np.uint8)
         assert session.step(Frame(image, index, 0)).labels.shape == (64, 96)
 
@@ -219,15 +219,15 @@ def test_only_openvino_shrinks(tiny, tmp_path):
 
 def test_every_shipped_model_has_a_smaller_form():
     from rtseg.engines.load import model_path
-    from rtseg.engines.zoo import shipped
+    from rtseg.engines.zoo import shipped_models
 
-    for name in shipped():
+    for name in shipped_models():
         if name.endswith("-int8"):
             continue
         engine = load_engine(name)
         both = shrinkable(engine, model_path(name))
         assert isinstance(both, ShrinkableEngine), name
-        both.small = True
+        both.is_reduced = True
         height, width = both.spec.size
         logits, _ = both.infer(np.zeros((1, both.spec.channels, height, width), np.float32), both.initial_state())
         assert np.isfinite(logits).all()

@@ -16,7 +16,7 @@ from rtseg.frame import Frame, Origin, StreamInfo
 from rtseg.pipeline import Pipeline, Policy
 from rtseg.result import Result
 from rtseg.session.session import Session
-from rtseg.sources.live.reconnect import Reconnecting
+from rtseg.sources.live.reconnect import ReconnectingSource
 from rtseg.trace import AGE
 
 
@@ -172,7 +172,7 @@ def test_a_policy_may_be_chosen(session: Session):
 
 def test_events_and_connections_are_in_the_report(session: Session):
     links = [FakeLink(12, size=(64, 96)), FakeLink(12, "ends", size=(64, 96))]
-    source = Reconnecting(lambda: links.pop(0), FAST)
+    source = ReconnectingSource(lambda: links.pop(0), FAST)
     report = Pipeline(source, session, policy=Policy.ALL).run().to_json()
     assert [event["state"] for event in report["events"]] == ["opening", "live", "lost", "reopening", "live", "ended"]
     assert report["events"][2]["reason"] == "the cable is out: plug it in"
@@ -181,13 +181,13 @@ def test_events_and_connections_are_in_the_report(session: Session):
 
 
 def test_the_age_counts_from_the_source_s_own_time(session: Session):
-    class Late(ListSource):
+    class DelayedSource(ListSource):
         """Reports that each frame was acquired 40 ms before it arrived."""
 
         def __iter__(self) -> Iterator[Frame]:
             for frame in super().__iter__():
                 yield replace(frame, origin=Origin(corrected_ns=frame.captured_ns - 40_000_000))
 
-    report = Pipeline(Late(list(range(10))), session).run()
+    report = Pipeline(DelayedSource(list(range(10))), session).run()
     assert report.percentile_ms(50, AGE) >= report.percentile_ms(50) + 39
     assert AGE not in Pipeline(ListSource([0, 1]), session).run().stages

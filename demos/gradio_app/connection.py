@@ -9,12 +9,12 @@ from typing import Any, cast
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from rtseg.demos.gradio_app.guard import MOST_REQUESTS, network_of
+from rtseg.demos.gradio_app.guard import MAX_REQUESTS, network_of
 from rtseg.sinks.stall import StallDetector
 
 HEAD_S = 5.0  # for a whole request head, however it is cut
 REST_S = 5.0  # for the rest of a body whose answer was given already
-MOST_CONNECTIONS = 4 * MOST_REQUESTS  # of everybody
+MOST_CONNECTIONS = 4 * MAX_REQUESTS  # of everybody
 
 _CHECK_S = 0.5
 _log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class TimedConnection(H11Protocol):
         """Make room for this connection; return whether there is some."""
         others = [one for one in self.connections if isinstance(one, TimedConnection) and one is not self]
         mine = [one for one in others if one.network == self.network]
-        if len(mine) >= MOST_REQUESTS:
+        if len(mine) >= MAX_REQUESTS:
             waiting = [one for one in mine if one.is_reading_head]
         elif len(others) >= MOST_CONNECTIONS:
             greediest, count = Counter(one.network for one in others).most_common(1)[0]

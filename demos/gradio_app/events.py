@@ -11,8 +11,8 @@ from typing import Any, NoReturn
 from rtseg.errors import ConfigError
 
 EVENTS = frozenset({"/gradio_api/run/predict", "/gradio_api/queue/join"})
-MOST_BYTES = 1 << 16  # of an event
-_MOST_VALUES, _MOST_TEXT, _LARGEST = 64, 2048, 1e9
+MAX_EVENT_BYTES = 1 << 16  # of an event
+_MAX_VALUES, _MAX_TEXT, _MAX_NUMBER = 64, 2048, 1e9
 _SESSION = re.compile(r"[A-Za-z0-9]{1,64}")
 
 
@@ -29,7 +29,7 @@ def check_event(body: bytes) -> bytes:
     if not isinstance(event, dict):
         raise EventRefused("this event is no JSON object: reload the page")
     values, session = event.get("data"), event.get("session_hash")
-    if not isinstance(values, list) or len(values) > _MOST_VALUES or not all(_is_plain(value) for value in values):
+    if not isinstance(values, list) or len(values) > _MAX_VALUES or not all(_is_plain(value) for value in values):
         raise EventRefused(
             "a value of this event is not plain text, a number, true, false or null: use the page's own controls"
         )
@@ -43,9 +43,9 @@ def check_event(body: bytes) -> bytes:
 
 def _is_plain(value: Any) -> bool:
     if isinstance(value, str):
-        return len(value) <= _MOST_TEXT
+        return len(value) <= _MAX_TEXT
     if isinstance(value, (int, float)):
-        return abs(value) <= _LARGEST
+        return abs(value) <= _MAX_NUMBER
     return value is None
 
 

@@ -12,10 +12,10 @@ from time import monotonic
 from typing import Any, TypeAlias
 
 from rtseg.demos.gradio_app.events import EVENTS, EventRefused, check_event
-from rtseg.demos.gradio_app.events import MOST_BYTES as MOST_EVENT
-from rtseg.demos.gradio_app.uploads import LEAST_BYTES, MOST_BYTES, SILENCE_S
+from rtseg.demos.gradio_app.events import MAX_EVENT_BYTES as MOST_EVENT
+from rtseg.demos.gradio_app.uploads import LEAST_BYTES, MAX_UPLOAD_BYTES, UPLOAD_TIMEOUT_S
 from rtseg.errors import ConfigError
-from rtseg.sinks.view.server import is_loopback, is_ours
+from rtseg.sinks.view.server import is_loopback, is_own_host
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -23,10 +23,12 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-PARTY = "x-rtseg-party"  # header in which `AccessControl` passes the client's identity on; a client's own value is removed
-MOST_REQUESTS = 128  # concurrent requests of one client
+CLIENT_HEADER = (
+    "x-rtseg-party"  # header in which `AccessControl` passes the client's identity on; a client's own value is removed
+)
+MAX_REQUESTS = 128  # concurrent requests of one client
 
-_MOST_BODY = 1 << 19  # bytes of a request other than an upload: one image of the browser's camera
+_MAX_BODY = 1 << 19  # bytes of a request other than an upload: one image of the browser's camera
 _ROUTES = re.compile(  # the allowed paths; Gradio has many more, which serve files, fetch addresses, run commands
     r"/|/config/?|/theme\.css|/manifest\.json|/favicon\.ico"
     r"|/gradio_api/(info/?|startup-events|app_id|theme\.css|heartbeat/\w+|queue/data|queue/join|run/predict)"
@@ -36,7 +38,7 @@ _ROUTES = re.compile(  # the allowed paths; Gradio has many more, which serve fi
 )
 
 
-class Gate:
+class AccessControl:
     """Passes to `app` only requests with a valid host, origin, account, path and size.
 
     accounts: each "NAME:PASSWORD"; without any, no password is required. Raises ConfigError.
@@ -56,54 +58,54 @@ class Gate:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope.get("headers", [])}
         refusal = self._refusal(scope, headers)
         if refusal is None:
-            await self._count(scope, receive, send, _party(scope, headers if self._accounts else {}))
+            await self._pass_within_limit(scope, receive, send, _client_id(scope, headers if self._accounts else {}))
         elif scope["type"] == "http":
             await _refuse(send, *refusal)
 
-    async def _count(self, scope: Scope, receive: Receive, send: Send, party: str) -> None:
+    async def _pass_within_limit(self, scope: Scope, receive: Receive, send: Send, client_id: str) -> None:
         """Pass a request on, unless the client has too many open ones."""
-        if self._open[party] >= MOST_REQUESTS:
-            await _refuse(send, 429, f"more than {MOST_REQUESTS} requests at one time: wait for the others to end")
+        if self._open[client_id] >= MAX_REQUESTS:
+            await _refuse(send, 429, f"more than {MAX_REQUESTS} requests at one time: wait for the others to end")
             return
-        self._open[party] += 1
+        self._open[client_id] += 1
         try:
-            await self._pass_on(scope, receive, send, party)
+            await self._pass_on(scope, receive, send, client_id)
         finally:
-            self._open[party] -= 1
+            self._open[client_id] -= 1
             self._open += Counter()  # removes the zero counts
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, party: str) -> None:
-        headers = [(name, value) for name, value in scope["headers"] if name.lower() != PARTY.encode()]
-        limited = _limited(receive, _most(scope["path"]), LEAST_BYTES if scope["path"].endswith("/upload") else 0)
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, client_id: str) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name.lower() != CLIENT_HEADER.encode()]
+        limited = _limit_body(receive, _max_body(scope["path"]), LEAST_BYTES if scope["path"].endswith("/upload") else 0)
         try:
             if scope["path"] in EVENTS:
-                body = check_event(await _read(limited))
-                limited = _replayed(body, limited)
+                body = check_event(await _read_body(limited))
+                limited = _replay_body(body, limited)
                 headers = [(name, value) for name, value in headers if name.lower() not in _BODY_HEADERS]
                 headers += [(b"content-length", str(len(body)).encode()), (b"content-type", b"application/json")]
         except EventRefused as error:
             await _refuse(send, 400, str(error))
             return
-        headers.append((PARTY.encode(), party.encode("utf-8").hex().encode()))
+        headers.append((CLIENT_HEADER.encode(), client_id.encode("utf-8").hex().encode()))
         await self._app({**scope, "headers": headers}, limited, send)
 
     def _refusal(self, scope: Scope, headers: dict[str, str]) -> tuple[int, str] | None:
         """Return the status and text with which to reject a request; None for an allowed one."""
         host, origin = headers.get("host", ""), headers.get("origin")
-        if scope["type"] != "http" or not is_ours(host):
+        if scope["type"] != "http" or not is_own_host(host):
             return 403, "this server is not asked by that name: use its address"
         if origin is not None and origin.partition("://")[2] != host:
             return 403, "a page of somebody else may not ask this server"
-        if self._accounts and not self._knows(headers.get("authorization", "")):
+        if self._accounts and not self._is_authorized(headers.get("authorization", "")):
             return 401, "name and password, please"
         if not _ROUTES.fullmatch(scope["path"]):
             return 404, "there is nothing here"
         length = headers.get("content-length", "0")
-        if not (length.isascii() and length.isdecimal()) or len(length) > 15 or int(length) > _most(scope["path"]):
-            return 413, f"that is too much: upload at most {MOST_BYTES >> 20} MB"
+        if not (length.isascii() and length.isdecimal()) or len(length) > 15 or int(length) > _max_body(scope["path"]):
+            return 413, f"that is too much: upload at most {MAX_UPLOAD_BYTES >> 20} MB"
         return None
 
-    def _knows(self, authorization: str) -> bool:
+    def _is_authorized(self, authorization: str) -> bool:
         """Return whether the account is valid; every account is compared, in constant time."""
         given = _credentials(authorization)
         known = [secrets.compare_digest(given, account) for account in self._accounts]
@@ -119,7 +121,7 @@ def check_host(host: str, accounts: Sequence[str]) -> None:
         raise ConfigError(f"{host} can be reached from the network: give --auth NAME:PASSWORD, or serve 127.0.0.1")
 
 
-def party_name(header: str | None) -> str:
+def decode_client_id(header: str | None) -> str:
     """Return the client's identity from the header that `AccessControl` has set; "" without one."""
     return bytes.fromhex(header).decode("utf-8") if header else ""
 
@@ -134,7 +136,7 @@ def network_of(client: tuple[str, int] | None) -> str:
     return str(address if address.version == 4 else ipaddress.ip_network((address, 64), strict=False))
 
 
-def _party(scope: Scope, headers: dict[str, str]) -> str:
+def _client_id(scope: Scope, headers: dict[str, str]) -> str:
     """Return the client's identity: its account and its address (for IPv6 the /64 network), which are costly to multiply."""
     name = _credentials(headers.get("authorization", "")).partition(b":")[0].decode("utf-8", "replace")
     return f"{name}@{network_of(scope.get('client'))}"
@@ -149,17 +151,17 @@ def _credentials(authorization: str) -> bytes:
         return b""
 
 
-def _most(path: str) -> int:
+def _max_body(path: str) -> int:
     """Return the maximum number of bytes in the body of a request to a path."""
-    return MOST_EVENT if path in EVENTS else MOST_BYTES if path.endswith("/upload") else _MOST_BODY
+    return MOST_EVENT if path in EVENTS else MAX_UPLOAD_BYTES if path.endswith("/upload") else _MAX_BODY
 
 
-def _limited(receive: Receive, most: int, least: int) -> Receive:
+def _limit_body(receive: Receive, most: int, least: int) -> Receive:
     """Wrap `receive`: a body that exceeds `most` bytes, or is too slow, is reported as a disconnect.
 
     least: bytes that must arrive within each `SILENCE_S` of waiting; 0 where the whole body must arrive within it.
     """
-    taken, counted, left_s, is_over = 0, 0, SILENCE_S, False
+    taken, counted, left_s, is_over = 0, 0, UPLOAD_TIMEOUT_S, False
 
     async def next_message() -> Message:
         nonlocal taken, counted, left_s, is_over
@@ -174,14 +176,14 @@ def _limited(receive: Receive, most: int, least: int) -> Receive:
         taken, counted = (count + len(message.get("body", b"")) for count in (taken, counted))
         left_s = max(0.0, left_s - (monotonic() - began_s))
         if 0 < least <= counted:
-            counted, left_s = 0, SILENCE_S
+            counted, left_s = 0, UPLOAD_TIMEOUT_S
         is_over = not message.get("more_body", False)
         return message if taken <= most else {"type": "http.disconnect"}
 
     return next_message
 
 
-async def _read(receive: Receive) -> bytes:
+async def _read_body(receive: Receive) -> bytes:
     """Read a whole body. Raises EventRefused when it was cut off."""
     body = bytearray()
     while True:
@@ -193,7 +195,7 @@ async def _read(receive: Receive) -> bytes:
             return bytes(body)
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+def _replay_body(body: bytes, receive: Receive) -> Receive:
     """Wrap `receive`: the first message is a body that was read already."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 

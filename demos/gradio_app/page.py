@@ -8,15 +8,15 @@ from typing import Any
 from fastapi import FastAPI
 
 from rtseg.demos.gradio_app import gr
-from rtseg.demos.gradio_app.guard import PARTY, party_name
-from rtseg.demos.gradio_app.live import fed
+from rtseg.demos.gradio_app.guard import CLIENT_HEADER, decode_client_id
+from rtseg.demos.gradio_app.live import require_source
 from rtseg.demos.gradio_app.measuring import LENGTHS, SOURCES
-from rtseg.demos.gradio_app.settings import NO_FILTER, Look, Settings, models
-from rtseg.demos.gradio_app.sources import ADDRESS, CAMERA, FAULTS, PROBE, UPLOAD, Probe, Sources
+from rtseg.demos.gradio_app.settings import NO_FILTER, Appearance, DemoSettings, models
+from rtseg.demos.gradio_app.sources import ADDRESS, CAMERA, FAULTS, PROBE, UPLOAD, DemoProbe, SourceMenu
 from rtseg.demos.gradio_app.upload_button import upload_button
-from rtseg.demos.gradio_app.uploads import KINDS, MOST_BYTES
-from rtseg.demos.gradio_app.visitors import MOST_CLICKS, Visitor, Visitors
-from rtseg.demos.gradio_app.work import benchmark, recording
+from rtseg.demos.gradio_app.uploads import KINDS, MAX_UPLOAD_BYTES
+from rtseg.demos.gradio_app.visitors import MAX_CLICKS, Visitor, Visitors
+from rtseg.demos.gradio_app.work import benchmark_html, segment_upload
 from rtseg.engines.load import ENGINES
 from rtseg.errors import RtsegError, ViewerRefused
 from rtseg.overlay import NOTICE
@@ -31,21 +31,21 @@ _HEAD = (
 _CAMERA_SWITCH = f"(source) => window.rtsegCamera(source === {CAMERA!r})"
 
 
-def mount(app: FastAPI, visitors: Visitors, sources: Sources) -> FastAPI:
+def mount(app: FastAPI, visitors: Visitors, sources: SourceMenu) -> FastAPI:
     """Put the page at the root of an application."""
     theme = gr.themes.Base(primary_hue="cyan", neutral_hue="gray", font=("system-ui", "sans-serif"), font_mono=("monospace",))
-    page = Page(visitors, sources).blocks()
+    page = DemoPage(visitors, sources).blocks()
     quiet = {"docs_url": None, "redoc_url": None, "openapi_url": None}
     shown = {"head": _HEAD, "theme": theme, "footer_links": [], "run_history": False, "show_error": True}
     mounted: FastAPI = gr.mount_gradio_app(app, page, "/", app_kwargs=quiet, **shown)
     # A second check behind `AccessControl`: Gradio checks the paths in values only when this is set.
     page.has_launched = True
-    page.max_threads = max(40, visitors.most * (MOST_CLICKS + 2))  # one visitor's blocked clicks must not use up all threads
+    page.max_threads = max(40, visitors.most * (MAX_CLICKS + 2))  # one visitor's blocked clicks must not use up all threads
     return mounted
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _errors_shown() -> Iterator[None]:
     """Show an RtsegError on the page."""
     try:
         yield
@@ -53,10 +53,10 @@ def _told() -> Iterator[None]:
         raise gr.Error(escape(str(error), quote=False), print_exception=False) from error  # Gradio renders HTML
 
 
-class Page:
+class DemoPage:
     """Builds the three tabs and handles the events of their controls; every event carries the visitor's token."""
 
-    def __init__(self, visitors: Visitors, sources: Sources) -> None:
+    def __init__(self, visitors: Visitors, sources: SourceMenu) -> None:
         self._visitors, self._sources = visitors, sources
         self._waiting: list[gr.Button] = []
 
@@ -121,11 +121,11 @@ class Page:
 
     def _controls(self) -> "list[Any]":
         """Build the controls of the settings, in the order of the fields of `DemoSettings`."""
-        usual = Settings()
+        usual = DemoSettings()
         with gr.Row():
             model = gr.Dropdown(models(), value=usual.model, label="model", min_width=120)
             engine = gr.Dropdown(list(ENGINES), value=usual.engine, label="engine", min_width=100)
-        look = gr.Radio([look.value for look in Look], value=usual.look, label="view")
+        look = gr.Radio([look.value for look in Appearance], value=usual.appearance, label="view")
         second = gr.Dropdown(models(), value=usual.second, label="second model")
         opacity = gr.Slider(0, 1, usual.opacity, step=0.05, label="opacity", buttons=[])
         contour = gr.Slider(0, 6, usual.contour, step=1, label="contour, px", buttons=[])
@@ -140,11 +140,11 @@ class Page:
     def _recording_tab(self) -> None:
         with gr.Row(equal_height=False):
             with gr.Column(scale=0, min_width=300):
-                limit = f"at most {MOST_BYTES >> 20} MB"
+                limit = f"at most {MAX_UPLOAD_BYTES >> 20} MB"
                 gr.HTML(f'<span class="quiet">{KINDS}, {limit}; it is deleted when this page is closed</span>')
                 upload = upload_button("Upload a recording", "rtseg-uploaded-recording")
                 chosen = gr.Textbox("the bundled clip", label="recording", interactive=False)
-                model = gr.Dropdown(models(), value=Settings().model, label="model")
+                model = gr.Dropdown(models(), value=DemoSettings().model, label="model")
                 engine = gr.Dropdown(list(ENGINES), value=ENGINES[0], label="engine")
                 begin = self._button("Segment", main=True)
             outcome = gr.HTML(elem_id="rtseg-outcome", elem_classes="rtseg-grow", min_height=400)
@@ -155,7 +155,7 @@ class Page:
         with gr.Row(equal_height=False):
             with gr.Column(scale=0, min_width=300):
                 source = gr.Dropdown(list(SOURCES), value=SOURCES[0], label="source")
-                model = gr.Dropdown(models(), value=Settings().model, label="model")
+                model = gr.Dropdown(models(), value=DemoSettings().model, label="model")
                 engine = gr.Dropdown(list(ENGINES), value=ENGINES[0], label="engine")
                 length = gr.Radio(list(LENGTHS), value=next(iter(LENGTHS)), label="length")
                 begin = self._button("Measure", main=True)
@@ -189,10 +189,10 @@ class Page:
 
     def _welcome(self, request: gr.Request | None = None) -> tuple[Any, ...]:
         """Admit a visitor; return the token, the view's HTML and an update for each button."""
-        party = party_name(request.headers.get(PARTY)) if request else ""
+        client_id = decode_client_id(request.headers.get(CLIENT_HEADER)) if request else ""
         page = (request.session_hash if request else None) or ""
         try:
-            token = self._visitors.welcome(party, page).token
+            token = self._visitors.welcome(client_id, page).token
             view = f'<div class="rtseg-live" data-base="live/{token}/"></div>'
         except ViewerRefused as error:
             token, view = "", f'<p class="refused">{error}</p>'
@@ -201,7 +201,7 @@ class Page:
     @contextmanager
     def _click(self, token: str) -> Iterator[Visitor]:
         """Yield the visitor of a click; errors are shown on the page."""
-        with _told():
+        with _errors_shown():
             visitor = self._visitors.find(token)
             with visitor.click():
                 yield visitor
@@ -209,11 +209,11 @@ class Page:
     def _start(self, token: str, title: str, address: str, *controls: Any) -> None:
         with self._click(token) as visitor:
             opener = self._sources.opener(title, address, visitor.upload)
-            visitor.live.start(opener, Settings(*controls))
+            visitor.live.start(opener, DemoSettings(*controls))
 
     def _apply(self, token: str, *controls: Any) -> None:
         with self._click(token) as visitor:
-            visitor.live.apply(Settings(*controls))
+            visitor.live.apply(DemoSettings(*controls))
 
     def _stop(self, token: str) -> None:
         with self._click(token) as visitor:
@@ -229,14 +229,14 @@ class Page:
 
     def _fault(self, token: str, fault: str) -> None:
         with self._click(token) as visitor:
-            fed(visitor.live.source, Probe).happen(fault)
+            require_source(visitor.live.source, DemoProbe).inject_fault(fault)
 
     def _follow(self, token: str, model: str, engine: str, progress: Any = gr.Progress()) -> str:  # noqa: B008  Gradio's way
         def tell(done: int, total: int | None) -> None:
             progress((done, total) if total else None, desc="segmenting", unit="frames")
 
         with self._click(token) as visitor:
-            return recording(visitor, Settings(model, engine), tell)
+            return segment_upload(visitor, DemoSettings(model, engine), tell)
 
     def _measure(
         self,
@@ -248,4 +248,4 @@ class Page:
         progress: Any = gr.Progress(),  # noqa: B008  Gradio's way
     ) -> str:
         with self._click(token) as visitor:
-            return benchmark(visitor, Settings(model, engine), source, length, lambda text: progress(None, desc=text))
+            return benchmark_html(visitor, DemoSettings(model, engine), source, length, lambda text: progress(None, desc=text))

@@ -13,7 +13,7 @@ from rtseg.session.session import Session
 from rtseg.sinks.view.screen import Painter
 
 
-class Bare:
+class RawPainter:
     """Draws the frame without an overlay."""
 
     def draw(self, result: Result, out: Image | None = None) -> Image:
@@ -26,7 +26,7 @@ class Bare:
         return out
 
 
-class SideBySide:
+class SideBySidePainter:
     """Draws by several painters, side by side from left to right."""
 
     def __init__(self, painters: Sequence[Painter]) -> None:
@@ -41,7 +41,7 @@ class SideBySide:
         return whole
 
 
-class SecondOpinion:
+class SecondModelPainter:
     """Segments the same frames by another model, with a memory of its own, and draws its overlay."""
 
     def __init__(self, engine: Engine, session: Session, overlay: Overlay) -> None:

@@ -12,7 +12,7 @@ from time import perf_counter
 import cv2
 import numpy as np
 
-from rtseg.demos.gradio_app.settings import Settings
+from rtseg.demos.gradio_app.settings import DemoSettings
 from rtseg.engines.load import load_engine
 from rtseg.errors import SourceError
 from rtseg.frame import Image, Life
@@ -27,11 +27,11 @@ from rtseg.sinks.video.sink import VideoSink
 from rtseg.sources import open_source
 from rtseg.text.safe_text import safe_text
 
-MOST_FRAMES, MOST_S = 10_000, 600.0  # limits of a visitor's recording: frames, and seconds of work
+MAX_FRAMES, MAX_DURATION_S = 10_000, 600.0  # limits of a visitor's recording: frames, and seconds of work
 OVERLAY, MASKS, CSV, JSON = "overlay.mp4", "masks.zip", "measurements.csv", "measurements.jsonl"
 
-_BEST = 3
-_APART_S = 0.5  # minimum time between two of the best frames, since neighbors look alike
+_BEST_COUNT = 3
+_MIN_DISTANCE_S = 0.5  # minimum time between two of the best frames, since neighbors look alike
 _COLUMNS = (
     *("frame", "seconds", "life", "reason", "class", "confidence"),
     *("area_px", "area_mm2", "diameter_px", "diameter_mm", "row", "column"),
@@ -41,7 +41,7 @@ Progress = Callable[[int, int | None], None]  # frames done, total if known
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ScanRow:
     """Holds the measurements of one frame."""
 
     index: int
@@ -57,64 +57,66 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Still:
+class BestFrame:
     """Holds the drawing of a frame of high confidence."""
 
-    row: Row
+    row: ScanRow
     picture: Image  # (H, W, 3) uint8 RGB
 
 
 @dataclass(slots=True)
-class Scan:
+class ScanResult:
     """Holds the results of a segmented recording."""
 
     model: str
     fps: float  # the source's nominal rate
-    rows: list[Row] = field(default_factory=list)  # one for each frame
-    best: list[Still] = field(default_factory=list)  # the frames of highest confidence, in order of time
+    rows: list[ScanRow] = field(default_factory=list)  # one for each frame
+    best: list[BestFrame] = field(default_factory=list)  # the frames of highest confidence, in order of time
     cut_short: str = ""  # reason why the recording was not segmented to its end, or ""
 
     def add(self, result: Result, overlay: Overlay) -> None:
         """Add the next frame's result."""
         segmentation = result.segmentation
         seconds = result.frame.index / self.fps
-        row = Row(result.frame.index, seconds, segmentation.life, segmentation.reason, measure(segmentation))
+        row = ScanRow(result.frame.index, seconds, segmentation.life, segmentation.reason, measure(segmentation))
         self.rows.append(row)
         if self._is_good(row):
-            self._keep(Still(row, overlay.draw(result)))
+            self._keep(BestFrame(row, overlay.draw(result)))
 
-    def _is_good(self, row: Row) -> bool:
+    def _is_good(self, row: ScanRow) -> bool:
         """Return whether a frame's confidence exceeds that of its near best frames, or else of any best frame."""
         if row.life is Life.HELD or not row.confidence:
             return False
-        near = [still.row.confidence for still in self.best if abs(still.row.seconds - row.seconds) < _APART_S]
+        near = [still.row.confidence for still in self.best if abs(still.row.seconds - row.seconds) < _MIN_DISTANCE_S]
         if near:
             return row.confidence > max(near)
-        return len(self.best) < _BEST or row.confidence > min(still.row.confidence for still in self.best)
+        return len(self.best) < _BEST_COUNT or row.confidence > min(still.row.confidence for still in self.best)
 
-    def _keep(self, still: Still) -> None:
-        others = [one for one in self.best if abs(one.row.seconds - still.row.seconds) >= _APART_S]
-        surest = sorted([*others, still], key=lambda one: one.row.confidence)[-_BEST:]
+    def _keep(self, still: BestFrame) -> None:
+        others = [one for one in self.best if abs(one.row.seconds - still.row.seconds) >= _MIN_DISTANCE_S]
+        surest = sorted([*others, still], key=lambda one: one.row.confidence)[-_BEST_COUNT:]
         self.best = sorted(surest, key=lambda one: one.row.seconds)
 
 
-def follow(path: Path, settings: Settings, folder: Path, progress: Progress, leaving: threading.Event) -> Scan:
+def segment_recording(
+    path: Path, settings: DemoSettings, folder: Path, progress: Progress, leaving: threading.Event
+) -> ScanResult:
     """Segment a recording and write the results into `folder`. Raises ModelError, SourceError; also when `leaving` is set."""
     with closing(load_engine(settings.model, settings.engine)) as engine:
         source = open_source(str(path))
         session = Session(engine, spacing_mm=source.info.spacing_mm)
-        settings.set_on(session)
+        settings.apply_to(session)
         overlay = Overlay(settings.opacity, settings.contour)
         sinks = VideoSink(folder / OVERLAY, overlay), MaskSink(folder / "masks"), JsonSink(folder / JSON, settings.model)
-        scan = Scan(settings.model, source.info.fps)
-        _follow(Pipeline(source, session, *sinks), scan, Overlay(settings.opacity, settings.contour), progress, leaving)
+        scan = ScanResult(settings.model, source.info.fps)
+        _run_pipeline(Pipeline(source, session, *sinks), scan, Overlay(settings.opacity, settings.contour), progress, leaving)
     _write_csv(folder / CSV, scan.rows)
     shutil.make_archive(str(folder / "masks"), "zip", folder / "masks")
     shutil.rmtree(folder / "masks")
     return scan
 
 
-def _follow(pipeline: Pipeline, scan: Scan, overlay: Overlay, progress: Progress, leaving: threading.Event) -> None:
+def _run_pipeline(pipeline: Pipeline, scan: ScanResult, overlay: Overlay, progress: Progress, leaving: threading.Event) -> None:
     total, started_s = pipeline.source.info.frames, perf_counter()
     with closing(iter(pipeline)) as results:
         for result in results:
@@ -122,14 +124,14 @@ def _follow(pipeline: Pipeline, scan: Scan, overlay: Overlay, progress: Progress
                 raise SourceError("the page was closed, and its work stopped: open it again")
             scan.add(result, overlay)
             progress(len(scan.rows), total)
-            if len(scan.rows) >= MOST_FRAMES or perf_counter() - started_s > MOST_S:
+            if len(scan.rows) >= MAX_FRAMES or perf_counter() - started_s > MAX_DURATION_S:
                 scan.cut_short = f"only the first {len(scan.rows)} frames: use `rtseg run` for longer recordings"
                 return
     if not scan.rows:
         raise SourceError("the recording has no frame: check that it plays in another program")
 
 
-def _write_csv(path: Path, rows: list[Row]) -> None:
+def _write_csv(path: Path, rows: list[ScanRow]) -> None:
     """Write one line for each class of each frame."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -138,26 +140,26 @@ def _write_csv(path: Path, rows: list[Row]) -> None:
             writer.writerows(_line(row, measured) for measured in row.measurements)
 
 
-def _line(row: Row, measured: Measurement) -> tuple[object, ...]:
+def _line(row: ScanRow, measured: Measurement) -> tuple[object, ...]:
     frame = (
         row.index,
         round(row.seconds, 4),
         row.life.value,
-        _cell(row.reason),
-        _cell(measured.name),
+        _escape_cell(row.reason),
+        _escape_cell(measured.name),
         round(measured.confidence, 4),
     )
     area = measured.area_px, measured.area_mm2, round(measured.diameter_px, 2), measured.diameter_mm
     return *frame, *area, *(measured.centroid or (None, None))
 
 
-def _cell(text: str) -> str:
+def _escape_cell(text: str) -> str:
     """Return a table cell that a spreadsheet does not execute: text that begins like a formula gets an apostrophe."""
     text = safe_text(text)
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text
 
 
-def as_png(picture: Image) -> bytes:
+def encode_png(picture: Image) -> bytes:
     """Encode an image (H, W, 3) uint8 RGB as PNG."""
     _, coded = cv2.imencode(".png", cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2BGR))
     return coded.tobytes()

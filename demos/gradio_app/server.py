@@ -14,34 +14,34 @@ from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Res
 from starlette.requests import ClientDisconnect
 
 from rtseg.demos.gradio_app.connection import TimedConnection
-from rtseg.demos.gradio_app.guard import App, Gate
-from rtseg.demos.gradio_app.live import fed
-from rtseg.demos.gradio_app.measuring import REPORT
+from rtseg.demos.gradio_app.guard import AccessControl, App
+from rtseg.demos.gradio_app.live import require_source
+from rtseg.demos.gradio_app.measuring import REPORTS
 from rtseg.demos.gradio_app.page import mount
 from rtseg.demos.gradio_app.scan import CSV, JSON, MASKS, OVERLAY
-from rtseg.demos.gradio_app.shutdown import EndingServer, watched
-from rtseg.demos.gradio_app.sources import Sources
-from rtseg.demos.gradio_app.uploads import UploadRefused, has_room, receive_upload
-from rtseg.demos.gradio_app.visitors import MOST_VIEWS, Visitor, VisitorGone, Visitors
-from rtseg.demos.gradio_app.webcam import Webcam
+from rtseg.demos.gradio_app.shutdown import BoundedShutdownServer, shutdown_watchdog
+from rtseg.demos.gradio_app.sources import SourceMenu
+from rtseg.demos.gradio_app.uploads import UploadRefused, has_disk_space, receive_upload
+from rtseg.demos.gradio_app.visitors import MAX_VIEWS, Visitor, VisitorGone, Visitors
+from rtseg.demos.gradio_app.webcam import BrowserCamera
 from rtseg.errors import RtsegError, SinkError, ViewerRefused
-from rtseg.sinks.view.mjpeg import CONTENT_TYPE, HEAD, PATIENCE_S, SEND_BUFFER, part
-from rtseg.sinks.view.server import ASSETS, page
-from rtseg.sinks.view.viewport import Room, parse_room
+from rtseg.sinks.view.mjpeg import CONTENT_TYPE, PART_HEADER, POLL_S, SEND_BUFFER, multipart_part
+from rtseg.sinks.view.server import ASSETS, page_file
+from rtseg.sinks.view.viewport import Viewport, parse_viewport
 from rtseg.text.log_records import install_for_server
 
-_FILES = {OVERLAY, MASKS, CSV, JSON, *REPORT}
+_FILES = {OVERLAY, MASKS, CSV, JSON, *REPORTS}
 _OWN = {"page.css": "text/css", "page.js": "text/javascript"}
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 
 
-class Routes:
+class VisitorRoutes:
     """Serves the demo's own routes, beside Gradio's; each path contains the visitor's secret token."""
 
     def __init__(self, visitors: Visitors) -> None:
         self._visitors = visitors
         # Separate limits, so that neither viewers nor uploads use up the threads of the other requests.
-        self._viewing, self._receiving = CapacityLimiter(visitors.most * MOST_VIEWS), CapacityLimiter(visitors.most + 1)
+        self._viewing, self._receiving = CapacityLimiter(visitors.most * MAX_VIEWS), CapacityLimiter(visitors.most + 1)
 
     def add_to(self, app: FastAPI) -> None:
         """Add the routes to an application."""
@@ -56,17 +56,17 @@ class Routes:
     def asset(self, name: str) -> Response:
         """Serve the page's scripts and styles."""
         if name in ASSETS:
-            return Response(page(name), media_type=ASSETS[name], headers=_HEADERS)
+            return Response(page_file(name), media_type=ASSETS[name], headers=_HEADERS)
         if name in _OWN:
             return Response((files("rtseg.demos.gradio_app") / name).read_bytes(), media_type=_OWN[name], headers=_HEADERS)
         return PlainTextResponse("there is nothing here", 404)
 
     async def video(self, token: str, room: str = "") -> Response:
         """Serve the overlay as MJPEG; room: the page's viewport, WIDTHxHEIGHT. Raises ViewerRefused."""
-        visitor, fit = self._visitors.find(token), parse_room(room)
-        if visitor.live.screen.broadcast.viewers >= MOST_VIEWS:
-            raise ViewerRefused(f"{MOST_VIEWS} watch this page's stream already: close one of them")
-        pictures = _pictures(visitor, fit, self._viewing)
+        visitor, fit = self._visitors.find(token), parse_viewport(room)
+        if visitor.live.screen.broadcast.viewers >= MAX_VIEWS:
+            raise ViewerRefused(f"{MAX_VIEWS} watch this page's stream already: close one of them")
+        pictures = _mjpeg_stream(visitor, fit, self._viewing)
         return StreamingResponse(pictures, media_type=CONTENT_TYPE, headers=_HEADERS)
 
     def figures(self, token: str) -> Response:
@@ -76,13 +76,13 @@ class Routes:
     async def camera(self, token: str, request: Request) -> Response:
         """Receive one image of the browser's camera."""
         live = self._visitors.find(token).live
-        fed(live.source, Webcam).push(await request.body())
+        require_source(live.source, BrowserCamera).push(await request.body())
         return Response(status_code=204)
 
     async def upload(self, token: str, request: Request) -> Response:
         """Receive a recording or a still of this visitor; the body is the file, and no file name is read."""
         visitor = self._visitors.find(token)
-        if not has_room(visitor.folder):
+        if not has_disk_space(visitor.folder):
             raise UploadRefused("the server's disk is almost full: tell who runs it")
         with self._visitors.receive(visitor) as allowed:
             try:
@@ -106,27 +106,27 @@ class Routes:
         return FileResponse(path, headers=_HEADERS)
 
 
-async def _pictures(visitor: Visitor, room: Room | None, limiter: CapacityLimiter) -> AsyncIterator[bytes]:
+async def _mjpeg_stream(visitor: Visitor, room: Viewport | None, limiter: CapacityLimiter) -> AsyncIterator[bytes]:
     broadcast, number = visitor.live.screen.broadcast, 0
     with broadcast.viewer(room):
-        yield HEAD
+        yield PART_HEADER
         await to_thread.run_sync(visitor.live.screen.redraw, limiter=limiter)
-        while not broadcast.closed:
-            coded = await to_thread.run_sync(broadcast.next, number, PATIENCE_S, limiter=limiter)
+        while not broadcast.is_closed:
+            coded = await to_thread.run_sync(broadcast.wait_for_newer, number, POLL_S, limiter=limiter)
             if coded is not None:
                 number = coded.number
-                yield part(coded)
+                yield multipart_part(coded)
 
 
-def application(visitors: Visitors, sources: Sources, accounts: Sequence[str] = ()) -> App:
+def build_application(visitors: Visitors, sources: SourceMenu, accounts: Sequence[str] = ()) -> App:
     """Build the whole server as an ASGI application. Raises ConfigError."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_exception_handler(RtsegError, _failed)
-    Routes(visitors).add_to(app)
-    return Gate(mount(app, visitors, sources), accounts)
+    app.add_exception_handler(RtsegError, _error_response)
+    VisitorRoutes(visitors).add_to(app)
+    return AccessControl(mount(app, visitors, sources), accounts)
 
 
-def server(app: App, folder: Path | None = None) -> uvicorn.Server:
+def create_server(app: App, folder: Path | None = None) -> uvicorn.Server:
     """Create a server for an application; a signal ends its process within five seconds.
 
     folder: removed even on a forced exit.
@@ -135,10 +135,12 @@ def server(app: App, folder: Path | None = None) -> uvicorn.Server:
     quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
     timed: dict[str, Any] = {"http": TimedConnection, "ws": "none"}  # a WebSocket would have neither deadlines nor a count
     # No proxy headers: a client could forge its address with them.
-    return EndingServer(uvicorn.Config(app, timeout_graceful_shutdown=1, proxy_headers=False, **timed, **quiet), folder)
+    return BoundedShutdownServer(
+        uvicorn.Config(app, timeout_graceful_shutdown=1, proxy_headers=False, **timed, **quiet), folder
+    )
 
 
-def listening(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int) -> socket.socket:
     """Open a listening socket whose connections buffer about one image, so that slow viewers stay current. Raises SinkError."""
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     try:
@@ -152,12 +154,12 @@ def listening(host: str, port: int) -> socket.socket:
     return made
 
 
-def serve(listener: socket.socket, sources: Sources, accounts: Sequence[str], most: int) -> None:
+def serve(listener: socket.socket, sources: SourceMenu, accounts: Sequence[str], most: int) -> None:
     """Serve until a signal ends the process. Raises ConfigError."""
-    with closing(listener), closing(Visitors(most)) as visitors, watched(visitors.folder.path):
-        server(application(visitors, sources, accounts), visitors.folder.path).run(sockets=[listener])
+    with closing(listener), closing(Visitors(most)) as visitors, shutdown_watchdog(visitors.folder.path):
+        create_server(build_application(visitors, sources, accounts), visitors.folder.path).run(sockets=[listener])
 
 
-async def _failed(_: Request, error: Exception) -> Response:
+async def _error_response(_: Request, error: Exception) -> Response:
     status = 410 if isinstance(error, VisitorGone) else 429 if isinstance(error, ViewerRefused) else 400
     return PlainTextResponse(str(error), status, headers=_HEADERS)

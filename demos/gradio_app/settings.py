@@ -5,20 +5,20 @@ from enum import Enum
 from math import isfinite
 
 from rtseg.engines.load import ENGINES
-from rtseg.engines.zoo import shipped
+from rtseg.engines.zoo import shipped_models
 from rtseg.errors import ConfigError
-from rtseg.kernels.network.logits import cut
+from rtseg.kernels.network.logits import threshold_logit
 from rtseg.overlay import Overlay
 from rtseg.session.sector import Locator, SectorFinder, WholeFrame
 from rtseg.session.session import Session
 from rtseg.session.speckle import FILTERS, SpeckleFilter
-from rtseg.session.stabilizer import STEADY, TemporalOptions
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 
 NO_FILTER = "none"
-OLDEST_MS = 250.0  # an older mask is marked LATE and fades
+MAX_AGE_MS = 250.0  # an older mask is marked LATE and fades
 
 
-class Look(str, Enum):
+class Appearance(str, Enum):
     """Selects the drawing that the page shows."""
 
     OVERLAY = "overlay"
@@ -27,7 +27,7 @@ class Look(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class DemoSettings:
     """Holds all settings of a stream; they may change while it runs. Raises ConfigError for an invalid value."""
 
     model: str = "carotid-int8"  # one of `models()`
@@ -35,12 +35,12 @@ class Settings:
     opacity: float = 0.4  # of the masks, 0 to 1
     contour: int = 2  # width in pixels; 0: none
     threshold: float = 0.5  # probability above which a pixel belongs to a class
-    smoothing: float = STEADY.smoothing  # of `TemporalOptions`; 0: no temporal stabilization
+    smoothing: float = DEFAULT_TEMPORAL.smoothing  # of `TemporalOptions`; 0: no temporal stabilization
     speckle: str = NO_FILTER  # a speckle filter of FILTERS, or NO_FILTER
     sector: bool = True  # crop to the ultrasound sector and redact the area outside it
     memory: bool = True  # carry the recurrent states from frame to frame
     masks: bool = True  # draw masks and legend
-    look: str = Look.OVERLAY.value  # a value of `Appearance`
+    appearance: str = Appearance.OVERLAY.value  # a value of `Appearance`
     second: str = "carotid"  # the model for `Appearance.TWO_MODELS`
 
     def __post_init__(self) -> None:
@@ -48,30 +48,30 @@ class Settings:
         _check("model", self.second, models())
         _check("engine", self.engine, ENGINES)
         _check("filter", self.speckle, (NO_FILTER, *FILTERS))
-        _check("view", self.look, [look.value for look in Look])
+        _check("view", self.appearance, [look.value for look in Appearance])
         for name in ("opacity", "contour", "threshold", "smoothing"):
             _check_number(name, getattr(self, name))
         for name in ("sector", "memory", "masks"):
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} is on or off: use the page's own controls")
-        cut(self.threshold)
+        threshold_logit(self.threshold)
         self.overlay()
         self.temporal()
 
     def overlay(self) -> Overlay:
         """Return the overlay that draws the masks. Raises ConfigError."""
         opacity, contour = (self.opacity, self.contour) if self.masks else (0, 0)
-        return Overlay(opacity, contour, legend=self.masks, notice=False, oldest_ms=OLDEST_MS)
+        return Overlay(opacity, contour, legend=self.masks, notice=False, oldest_ms=MAX_AGE_MS)
 
     def temporal(self) -> TemporalOptions | None:
         """Return the options of temporal stabilization: the defaults with this smoothing; None for 0. Raises ConfigError."""
-        return replace(STEADY, smoothing=self.smoothing) if self.smoothing else None
+        return replace(DEFAULT_TEMPORAL, smoothing=self.smoothing) if self.smoothing else None
 
     def locator(self) -> Locator:
         """Return the locator of the ultrasound sector."""
         return SectorFinder() if self.sector else WholeFrame()
 
-    def set_on(self, session: Session, before: "Settings | None" = None) -> None:
+    def apply_to(self, session: Session, before: "DemoSettings | None" = None) -> None:
         """Apply the settings to a session from its next frame on; before: the settings in effect. Raises ConfigError."""
         session.threshold, session.memory = self.threshold, self.memory
         session.temporal = self.temporal()
@@ -82,7 +82,7 @@ class Settings:
 
 def models() -> list[str]:
     """Return the names of the models to choose from: the shipped ones, never a file."""
-    return list(shipped())
+    return list(shipped_models())
 
 
 def _check_number(name: str, value: object) -> None:

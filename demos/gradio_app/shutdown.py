@@ -19,7 +19,7 @@ _KILLED_S = 4.3  # after the signal, until the watchdog process kills this one: 
 _INTERRUPTED = 130  # exit status, as of Ctrl-C
 
 # Reads signal numbers from stdin until the server has ended; kills a server that does not end, and removes its folder.
-_WATCHER = f"""
+_WATCHDOG_CODE = f"""
 import os, select, shutil, sys
 server, folder = int(sys.argv[1]), sys.argv[2]
 while True:
@@ -39,7 +39,7 @@ if os.getppid() == server:
 """
 
 
-class EndingServer(uvicorn.Server):
+class BoundedShutdownServer(uvicorn.Server):
     """Runs a uvicorn server and ends the process within five seconds of SIGINT or SIGTERM.
 
     folder: removed before a forced exit, so that no visitor's file stays.
@@ -67,14 +67,14 @@ class EndingServer(uvicorn.Server):
 
 
 @contextmanager
-def watched(folder: Path) -> Iterator[None]:
+def shutdown_watchdog(folder: Path) -> Iterator[None]:
     """Run a watchdog process that kills this one 4.3 s after a signal; on POSIX and in the main thread only."""
     if sys.platform == "win32" or threading.current_thread() is not threading.main_thread():
         yield
         return
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
-    command = [sys.executable, "-I", "-S", "-c", _WATCHER, str(os.getpid()), str(folder)]
+    command = [sys.executable, "-I", "-S", "-c", _WATCHDOG_CODE, str(os.getpid()), str(folder)]
     with subprocess.Popen(command, stdin=reading, stdout=subprocess.DEVNULL, start_new_session=True):
         os.close(reading)
         former = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)

@@ -14,16 +14,16 @@ from av.error import FFmpegError
 from rtseg.errors import SourceError
 from rtseg.sources.pixels.picture_size import picture_size
 
-MOST_BYTES = 512 << 20
-SILENCE_S = 10.0  # a body that is waited for this long is dropped; each `LEAST_BYTES` of an upload restart the time
+MAX_UPLOAD_BYTES = 512 << 20
+UPLOAD_TIMEOUT_S = 10.0  # a body that is waited for this long is dropped; each `LEAST_BYTES` of an upload restart the time
 LEAST_BYTES = 1 << 15
-KEPT_FREE = 1 << 30  # bytes of the disk that uploads must leave free
-MOST_STILL_BYTES = 64 << 20
-MOST_PIXELS = 4096 * 4096  # per image: a small file can decompress to gigabytes
+MIN_FREE_BYTES = 1 << 30  # bytes of the disk that uploads must leave free
+MAX_STILL_BYTES = 64 << 20
+MAX_PIXELS = 4096 * 4096  # per image: a small file can decompress to gigabytes
 
 _FLAGS = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"))
 _HEAD = 132  # bytes: DICOM's signature has the largest offset
-_MARKS: tuple[tuple[str, int, bytes], ...] = (  # suffix, offset, signature
+_SIGNATURES: tuple[tuple[str, int, bytes], ...] = (  # suffix, offset, signature
     (".png", 0, b"\x89PNG\r\n\x1a\n"),
     (".jpg", 0, b"\xff\xd8\xff"),
     (".mkv", 0, b"\x1a\x45\xdf\xa3"),
@@ -54,7 +54,7 @@ async def receive_upload(
     path = folder / f"incoming-{secrets.token_hex(8)}"
     try:
         await _write(chunks, path, allowed, limiter)
-        return await to_thread.run_sync(take_in, path, folder, limiter=limiter)
+        return await to_thread.run_sync(accept_upload, path, folder, limiter=limiter)
     finally:
         path.unlink(missing_ok=True)
 
@@ -65,19 +65,19 @@ async def _write(chunks: AsyncIterator[bytes], path: Path, allowed: Callable[[in
     with os.fdopen(file, "wb", buffering=0) as out:
         async for chunk in chunks:
             written += len(chunk)
-            if written > MOST_BYTES or not allowed(written):
+            if written > MAX_UPLOAD_BYTES or not allowed(written):
                 raise UploadRefused(
-                    f"the file is larger than {MOST_BYTES >> 20} MB, or than what is left for you: cut it first"
+                    f"the file is larger than {MAX_UPLOAD_BYTES >> 20} MB, or than what is left for you: cut it first"
                 )
             await to_thread.run_sync(out.write, chunk, limiter=limiter)
 
 
-def has_room(folder: Path) -> bool:
+def has_disk_space(folder: Path) -> bool:
     """Return whether the disk of a folder has space for one more upload."""
-    return shutil.disk_usage(folder).free > KEPT_FREE + MOST_BYTES
+    return shutil.disk_usage(folder).free > MIN_FREE_BYTES + MAX_UPLOAD_BYTES
 
 
-def take_in(path: Path, folder: Path) -> Path:
+def accept_upload(path: Path, folder: Path) -> Path:
     """Check an upload and rename it inside a visitor's folder; it replaces the previous one. Returns the new path.
 
     Raises UploadRefused and then deletes the upload; a path that is not a regular file inside `folder` stays untouched.
@@ -85,7 +85,7 @@ def take_in(path: Path, folder: Path) -> Path:
     head = _head_of(path, folder)
     incoming = path
     try:
-        suffix = kind_of(head)
+        suffix = detect_suffix(head)
         incoming = path.rename(folder / f"incoming-{secrets.token_hex(8)}{suffix}")
         _check_size(incoming, suffix)
         for former in folder.glob("upload.*"):
@@ -109,17 +109,17 @@ def _head_of(path: Path, folder: Path) -> bytes:
         told = os.fstat(file)
         if not stat.S_ISREG(told.st_mode) or told.st_nlink != 1 or told.st_uid != folder.stat().st_uid:
             raise refused
-        if told.st_size > MOST_BYTES:
+        if told.st_size > MAX_UPLOAD_BYTES:
             path.unlink()
-            raise UploadRefused(f"the file is larger than {MOST_BYTES >> 20} MB: cut it first")
+            raise UploadRefused(f"the file is larger than {MAX_UPLOAD_BYTES >> 20} MB: cut it first")
         return os.read(file, _HEAD)
     finally:
         os.close(file)
 
 
-def kind_of(head: bytes) -> str:
+def detect_suffix(head: bytes) -> str:
     """Return the suffix for a file type, detected by the first bytes of a file. Raises UploadRefused."""
-    for suffix, place, mark in _MARKS:
+    for suffix, place, mark in _SIGNATURES:
         if head[place : place + len(mark)] == mark and (suffix != ".avi" or head.startswith(b"RIFF")):
             return suffix
     raise UploadRefused(f"this file is none that the page takes: upload {KINDS}")
@@ -133,7 +133,7 @@ def _check_size(path: Path, suffix: str) -> None:
         height, width = _still_size(path) if suffix in (".png", ".jpg") else _video_size(path, _FORMATS[suffix])
     except (FFmpegError, ValueError, IndexError) as error:
         raise UploadRefused(f"the file cannot be read ({error}): save or convert it again") from error
-    if not 0 < height * width <= MOST_PIXELS:
+    if not 0 < height * width <= MAX_PIXELS:
         raise UploadRefused(f"its pictures of {width}x{height} pixels are too large for this page: make them smaller")
 
 
@@ -147,8 +147,8 @@ def _video_size(path: Path, form: str) -> tuple[int, int]:
 
 def _still_size(path: Path) -> tuple[int, int]:
     """Return the height and width declared by an image's header, in time linear in its bytes. Raises ValueError."""
-    if path.stat().st_size > MOST_STILL_BYTES:
-        raise ValueError(f"a picture has at most {MOST_STILL_BYTES >> 20} MB")
+    if path.stat().st_size > MAX_STILL_BYTES:
+        raise ValueError(f"a picture has at most {MAX_STILL_BYTES >> 20} MB")
     size = picture_size(path.read_bytes())
     if size is None:
         raise ValueError("it has no frame header")

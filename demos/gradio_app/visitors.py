@@ -10,14 +10,14 @@ from pathlib import Path
 from time import monotonic
 
 from rtseg.demos.gradio_app.folders import ServerFolder
-from rtseg.demos.gradio_app.live import Live
-from rtseg.demos.gradio_app.uploads import MOST_BYTES
+from rtseg.demos.gradio_app.live import LivePlayer
+from rtseg.demos.gradio_app.uploads import MAX_UPLOAD_BYTES
 from rtseg.errors import RtsegError, ViewerRefused
 
-MOST_UPLOADS = 2  # concurrent uploads of one client
-MOST_KEPT = 2 * MOST_BYTES  # of one client's uploads, over all its pages
-MOST_CLICKS = 4  # concurrent clicks of one page
-MOST_VIEWS = 4  # viewers of one page's video
+MAX_UPLOADS = 2  # concurrent uploads of one client
+MAX_STORED_BYTES = 2 * MAX_UPLOAD_BYTES  # of one client's uploads, over all its pages
+MAX_CLICKS = 4  # concurrent clicks of one page
+MAX_VIEWS = 4  # viewers of one page's video
 
 _SWEEP_S = 2.0
 _CLOSING_S = 2.0  # time limit for closing visitors
@@ -33,18 +33,18 @@ class Visitor:
     folder: private to this visitor. client_id: the account and address that opened the page. page: Gradio's session hash.
     """
 
-    def __init__(self, folder: Path, party: str = "", page: str = "") -> None:
+    def __init__(self, folder: Path, client_id: str = "", page: str = "") -> None:
         self.token = secrets.token_urlsafe(24)  # shared with this page only
-        self.folder, self.party, self.page = folder, party, page
-        self.live = Live()
+        self.folder, self.client_id, self.page = folder, client_id, page
+        self.live = LivePlayer()
         self.leaving = threading.Event()  # set when the work is to stop
         self.working = threading.Lock()  # one recording, or one benchmark, at a time
-        self.clicks = threading.BoundedSemaphore(MOST_CLICKS)
+        self.clicks = threading.BoundedSemaphore(MAX_CLICKS)
         self.receiving = -1  # bytes of the current upload; -1 without one
         self.upload: Path | None = None
 
     @property
-    def kept(self) -> int:
+    def stored_bytes(self) -> int:
         """Return the bytes of the stored upload and of the current one."""
         try:
             stored = self.upload.stat().st_size if self.upload is not None else 0
@@ -63,7 +63,7 @@ class Visitor:
             self.clicks.release()
 
     @property
-    def watching(self) -> bool:
+    def is_watching(self) -> bool:
         """Return True while the page receives the video."""
         return self.live.screen.broadcast.viewers > 0
 
@@ -86,45 +86,45 @@ class Visitors:
         self.most, self._patience_s, self._now = most, patience_s, now
         self.folder = ServerFolder()
         self._lock = threading.Lock()
-        self._here: dict[str, Visitor] = {}
+        self._visitors: dict[str, Visitor] = {}
         self._seen_s: dict[str, float] = {}
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._sweep_on, name="rtseg-visitors", daemon=True)
         self._thread.start()
 
     def __len__(self) -> int:
-        return len(self._here)
+        return len(self._visitors)
 
-    def welcome(self, party: str = "", page: str = "") -> Visitor:
+    def welcome(self, client_id: str = "", page: str = "") -> Visitor:
         """Register another page and return its visitor; a page that is loaded again replaces its former entry.
 
         When all places are taken, a client that has at least two more pages than this one loses the page that it opened last.
         Raises ViewerRefused when there is no such client.
         """
         with self._lock:
-            former = [one for one in self._here.values() if page and (one.page, one.party) == (page, party)]
-            if self._closed.is_set() or (not former and len(self._here) >= self.most):
-                former = [self._newest_of_the_greediest(party)]
+            former = [one for one in self._visitors.values() if page and (one.page, one.client_id) == (page, client_id)]
+            if self._closed.is_set() or (not former and len(self._visitors) >= self.most):
+                former = [self._newest_of_the_greediest(client_id)]
             for one in former:
                 self._forget(one.token)
-            visitor = Visitor(self.folder.new(), party, page)
-            self._here[visitor.token], self._seen_s[visitor.token] = visitor, self._now()
+            visitor = Visitor(self.folder.new(), client_id, page)
+            self._visitors[visitor.token], self._seen_s[visitor.token] = visitor, self._now()
         for one in former:
             _dismiss(one)
         return visitor
 
-    def _newest_of_the_greediest(self, party: str) -> Visitor:
-        pages = Counter(one.party for one in self._here.values())
+    def _newest_of_the_greediest(self, client_id: str) -> Visitor:
+        pages = Counter(one.client_id for one in self._visitors.values())
         greediest, count = max(pages.items(), key=lambda item: item[1], default=("", 0))
-        if self._closed.is_set() or count < pages[party] + 2:
+        if self._closed.is_set() or count < pages[client_id] + 2:
             raise ViewerRefused(
-                f"{len(self._here)} pages are open, and this server takes no more: close one, and reload after a while"
+                f"{len(self._visitors)} pages are open, and this server takes no more: close one, and reload after a while"
             )
-        return [one for one in self._here.values() if one.party == greediest][-1]
+        return [one for one in self._visitors.values() if one.client_id == greediest][-1]
 
     def _forget(self, token: str) -> Visitor | None:
         self._seen_s.pop(token, None)
-        return self._here.pop(token, None)
+        return self._visitors.pop(token, None)
 
     @contextmanager
     def receive(self, visitor: Visitor) -> Iterator[Callable[[int], bool]]:
@@ -133,18 +133,18 @@ class Visitors:
         Yields a function that takes the bytes received so far and returns whether they may be stored.
         """
         with self._lock:
-            busy = sum(one.receiving >= 0 for one in self._here.values() if one.party == visitor.party)
-            if visitor.receiving >= 0 or busy >= MOST_UPLOADS:
+            busy = sum(one.receiving >= 0 for one in self._visitors.values() if one.client_id == visitor.client_id)
+            if visitor.receiving >= 0 or busy >= MAX_UPLOADS:
                 raise ViewerRefused(
-                    f"one upload of a page at a time, and {MOST_UPLOADS} of a visitor: wait for the other to end"
+                    f"one upload of a page at a time, and {MAX_UPLOADS} of a visitor: wait for the other to end"
                 )
             visitor.receiving = 0
 
         def allowed(count: int) -> bool:
             with self._lock:
                 visitor.receiving = count
-                kept = sum(one.kept for one in self._here.values() if one.party == visitor.party)
-            return kept <= MOST_KEPT and not visitor.leaving.is_set()
+                kept = sum(one.stored_bytes for one in self._visitors.values() if one.client_id == visitor.client_id)
+            return kept <= MAX_STORED_BYTES and not visitor.leaving.is_set()
 
         try:
             yield allowed
@@ -154,12 +154,12 @@ class Visitors:
     def find(self, token: str) -> Visitor:
         """Return the visitor of a token and mark it as active. Raises VisitorGone."""
         with self._lock:
-            if token not in self._here:
+            if token not in self._visitors:
                 raise VisitorGone(
                     "this page was away for too long, or lost its place to another visitor; its work was stopped: reload it"
                 )
             self._seen_s[token] = self._now()
-            return self._here[token]
+            return self._visitors[token]
 
     def leave(self, token: str) -> None:
         """Remove a page that was closed; harmless for an unknown token."""
@@ -171,8 +171,8 @@ class Visitors:
     def sweep(self) -> None:
         """Remove the inactive pages."""
         with self._lock:
-            for token, visitor in self._here.items():
-                if visitor.watching:
+            for token, visitor in self._visitors.items():
+                if visitor.is_watching:
                     self._seen_s[token] = self._now()
             gone = [token for token, seen_s in self._seen_s.items() if self._now() - seen_s > self._patience_s]
         for token in gone:
@@ -183,7 +183,7 @@ class Visitors:
         self._closed.set()
         self._thread.join(_CLOSING_S)
         with self._lock:
-            leaving = [self._forget(token) for token in list(self._here)]
+            leaving = [self._forget(token) for token in list(self._visitors)]
         _dismiss(*(visitor for visitor in leaving if visitor is not None))
         self.folder.close()
 

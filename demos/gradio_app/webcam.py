@@ -14,7 +14,7 @@ SIZE = (480, 640)  # (H, W) of the gray images that the page sends
 FPS = 25.0
 
 
-class Webcam:
+class BrowserCamera:
     """Yields the newest image that was passed to `push`; a live source.
 
     The pixels are raw gray bytes, so that no decoder processes untrusted data. patience_s: time without an image after which

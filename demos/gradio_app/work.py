@@ -4,24 +4,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 
-from rtseg.demos.gradio_app.measuring import REPORT, measure
-from rtseg.demos.gradio_app.scan import Progress, follow
-from rtseg.demos.gradio_app.settings import Settings
-from rtseg.demos.gradio_app.summary import summary
+from rtseg.demos.gradio_app.measuring import REPORTS, run_benchmark
+from rtseg.demos.gradio_app.scan import Progress, segment_recording
+from rtseg.demos.gradio_app.settings import DemoSettings
+from rtseg.demos.gradio_app.summary import summary_html
 from rtseg.demos.gradio_app.visitors import Visitor
 from rtseg.errors import ConfigError
 from rtseg.sources.files.bundled_clips import bundled_clips
 
 
-def recording(visitor: Visitor, settings: Settings, progress: Progress) -> str:
+def segment_upload(visitor: Visitor, settings: DemoSettings, progress: Progress) -> str:
     """Segment the visitor's upload, or the bundled clip, and return the summary as HTML. Raises RtsegError."""
     path = visitor.upload or next(iter(bundled_clips().values()))
     with _working(visitor):
-        scan = follow(path, settings, visitor.folder, progress, visitor.leaving)
-    return summary(scan, _folder_url(visitor))
+        scan = segment_recording(path, settings, visitor.folder, progress, visitor.leaving)
+    return summary_html(scan, _folder_url(visitor))
 
 
-def benchmark(visitor: Visitor, settings: Settings, source: str, length: str, progress: Callable[[str], None]) -> str:
+def benchmark_html(visitor: Visitor, settings: DemoSettings, source: str, length: str, progress: Callable[[str], None]) -> str:
     """Run a benchmark and return HTML that links and embeds its report. Raises RtsegError."""
 
     def tell(text: str) -> None:
@@ -30,11 +30,11 @@ def benchmark(visitor: Visitor, settings: Settings, source: str, length: str, pr
         progress(text)
 
     with _working(visitor):
-        measure(source, settings, length, visitor.folder, tell)
+        run_benchmark(source, settings, length, visitor.folder, tell)
     url = _folder_url(visitor)
-    links = " ".join(f'<a href="{url}{name}" download="{name}">{escape(name)}</a>' for name in REPORT)
+    links = " ".join(f'<a href="{url}{name}" download="{name}">{escape(name)}</a>' for name in REPORTS)
     return (
-        f'<div class="rtseg-summary"><p class="files">{links}</p><iframe src="{url}{REPORT[0]}" title="report"></iframe></div>'
+        f'<div class="rtseg-summary"><p class="files">{links}</p><iframe src="{url}{REPORTS[0]}" title="report"></iframe></div>'
     )
 
 

@@ -9,7 +9,7 @@ import sys
 
 import rtseg
 from rtseg.sinks.view.sink import ViewSink
-from rtseg.sources.playback import Paced
+from rtseg.sources.playback import PacedSource
 
 
 def main(uri: str = "synthetic:vessel?fps=25", where: str = "127.0.0.1:8000") -> None:
@@ -17,7 +17,7 @@ def main(uri: str = "synthetic:vessel?fps=25", where: str = "127.0.0.1:8000") ->
     host, _, port = where.rpartition(":")
     engine = rtseg.load_engine("carotid-int8")
     source = rtseg.open_source(uri)
-    live = source if source.info.live else Paced(source)
+    live = source if source.info.live else PacedSource(source)
     sink = ViewSink(host=host, port=int(port), on_ready=lambda url: print(f"watch it at {url}", flush=True))
     session = rtseg.Session(engine, spacing_mm=source.info.spacing_mm)
     try:

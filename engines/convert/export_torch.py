@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.engines.base import METADATA_KEY, ModelSpec
-from rtseg.engines.convert.third_party import tensors
-from rtseg.engines.convert.tool_errors import stage
-from rtseg.engines.model_file import whole_onnx
+from rtseg.engines.convert.third_party import as_tensors
+from rtseg.engines.convert.tool_errors import as_model_error
+from rtseg.engines.model_file import atomic_onnx_path
 from rtseg.errors import MissingExtra, ModelError
 
 try:
@@ -27,8 +27,21 @@ except ImportError:
 
 Values = npt.NDArray[Any]
 OPSET = 17
-PROBABLE = {"Clip", "HardSigmoid", "Sigmoid", "Softmax"}  # ops that return probabilities
-KEEPING = {"Add", "Cast", "Concat", "Div", "Identity", "Mul", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Unsqueeze"}
+PROBABILITY_OPS = {"Clip", "HardSigmoid", "Sigmoid", "Softmax"}  # ops that return probabilities
+RANGE_KEEPING_OPS = {
+    "Add",
+    "Cast",
+    "Concat",
+    "Div",
+    "Identity",
+    "Mul",
+    "Reshape",
+    "Resize",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Unsqueeze",
+}
 CHECKED_STEPS = 50  # recurrent steps over which the file must follow the network
 TOLERANCE = 1e-3  # absolute, for logits and states with values of the order of 1 to 10
 
@@ -40,9 +53,9 @@ def export(network: nn.Module, spec: ModelSpec, path: Path | str) -> float:
     exceeds TOLERANCE, the network does not match its spec or cannot be exported, or its outputs are probabilities.
     """
     path, network = Path(path), network.eval()
-    with whole_onnx(path, ".export-") as part:
+    with atomic_onnx_path(path, ".export-") as part:
         _check_runs(network, spec)
-        with stage("torch cannot write the network as ONNX", f"build it of what ONNX has in opset {OPSET}"):
+        with as_model_error("torch cannot write the network as ONNX", f"build it of what ONNX has in opset {OPSET}"):
             _write(network, spec, part)
         difference = _difference(network, spec, part)
         if not difference <= TOLERANCE:
@@ -59,7 +72,7 @@ def _check_runs(network: nn.Module, spec: ModelSpec) -> None:
             "TorchScript cannot be mirrored: give the network as MODULE:FACTORY with its weights, or not --mirrored"
         )
     image, *states = _zeros(spec)
-    logits, *given = _answer(network, image, *states)
+    logits, *given = _run_torch(network, image, *states)
     if len(given) != len(states):
         raise ModelError(
             f"the network gives {1 + len(given)} tensors, and not {1 + len(states)}, its logits and its states: let it give "
@@ -68,15 +81,15 @@ def _check_runs(network: nn.Module, spec: ModelSpec) -> None:
     _check_shapes(spec, logits, given)
 
 
-def _answer(network: nn.Module, image: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
+def _run_torch(network: nn.Module, image: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
     """Run the network in torch; return logits, *states. Raises ModelError."""
     remedy = (
         "give --mean and --std with a value for each channel of its input, the --size that it takes, and for a memory "
         "MODULE:FACTORY of a network with a method initial_states(n, size)"
     )
-    with stage(f"torch cannot run the network on a frame of {tuple(image.shape)}", remedy), torch.no_grad():
+    with as_model_error(f"torch cannot run the network on a frame of {tuple(image.shape)}", remedy), torch.no_grad():
         answer = network(image, *states)
-    return tensors(answer)
+    return as_tensors(answer)
 
 
 def _write(network: nn.Module, spec: ModelSpec, path: Path) -> None:
@@ -105,7 +118,7 @@ def _write(network: nn.Module, spec: ModelSpec, path: Path) -> None:
 def _difference(network: nn.Module, spec: ModelSpec, path: Path) -> float:
     """Return the largest absolute difference between file and network. Raises ModelError for NaN and probabilities."""
     worst, probable = 0.0, _ends_in_sigmoid(spec, path)
-    for ours, theirs in _followed(network, spec, path):
+    for ours, theirs in _run_both(network, spec, path):
         _check_finite(ours, theirs)
         worst = max(worst, *(float(np.abs(one - other).max()) for one, other in zip(ours, theirs, strict=True)))
         probable &= ours[0].shape[1] == 1 and bool(ours[0].min() >= 0 and ours[0].max() <= 1)
@@ -114,7 +127,7 @@ def _difference(network: nn.Module, spec: ModelSpec, path: Path) -> float:
     return worst
 
 
-def _followed(network: nn.Module, spec: ModelSpec, path: Path) -> Iterator[tuple[list[Values], list[Values]]]:
+def _run_both(network: nn.Module, spec: ModelSpec, path: Path) -> Iterator[tuple[list[Values], list[Values]]]:
     """Yield (network's, file's) [logits, *states] over random frames, each continuing from its own states."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -124,7 +137,7 @@ def _followed(network: nn.Module, spec: ModelSpec, path: Path) -> Iterator[tuple
     theirs = [state.numpy() for state in ours]
     for _ in range(CHECKED_STEPS):
         frame = rng.standard_normal(image.shape, np.float32)
-        logits, *ours = _answer(network, torch.from_numpy(frame), *ours)
+        logits, *ours = _run_torch(network, torch.from_numpy(frame), *ours)
         fed = dict(zip((state.input for state in spec.states), theirs, strict=True))
         result, *theirs = session.run(None, {spec.image_input: frame, **fed})
         yield [values.numpy() for values in (logits, *ours)], [result, *theirs]
@@ -137,9 +150,9 @@ def _ends_in_sigmoid(spec: ModelSpec, path: Path) -> bool:
     """
     makers = {output: node for node in onnx.load(path).graph.node for output in node.output}
     node = makers.get(spec.logits_output)
-    while node is not None and node.op_type in KEEPING:
+    while node is not None and node.op_type in RANGE_KEEPING_OPS:
         node = makers.get(node.input[0])
-    return node is not None and node.op_type in PROBABLE
+    return node is not None and node.op_type in PROBABILITY_OPS
 
 
 def _check_finite(ours: list[Values], theirs: list[Values]) -> None:

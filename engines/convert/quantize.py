@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from rtseg import kernels
 from rtseg.engines.base import METADATA_KEY, ModelSpec
-from rtseg.engines.convert.tool_errors import stage
-from rtseg.engines.model_file import whole_onnx
+from rtseg.engines.convert.tool_errors import as_model_error
+from rtseg.engines.model_file import atomic_onnx_path
 from rtseg.engines.onnx import OnnxEngine
 from rtseg.engines.validation.examination import examine
 from rtseg.errors import MissingExtra, ModelError
@@ -38,13 +38,13 @@ except ImportError:
 
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 OPSET, IR = 13, 4  # the oldest ONNX versions with per-channel quantization and constant weights
-AGAIN = "export it again with `rtseg export`"
-SHORTEST = 4  # for recurrent networks: one step from a zero state does not show the range of the state
+REEXPORT = "export it again with `rtseg export`"
+MIN_CLIP_FRAMES = 4  # for recurrent networks: one step from a zero state does not show the range of the state
 Feed = dict[str, npt.NDArray[np.float32]]  # the network's inputs by name
 
 
 @dataclass(frozen=True, slots=True)
-class Quantised:
+class QuantizationReport:
     """Reports the result of a quantization."""
 
     in_int8: tuple[str, ...]
@@ -55,7 +55,7 @@ class Quantised:
     """The number of calibration frames."""
 
 
-def quantise(
+def quantize_model(
     model: Path | str,
     out: Path | str,
     clips: Iterable[Iterable[Image]],
@@ -63,7 +63,7 @@ def quantise(
     spec: ModelSpec | None = None,
     in_float: Sequence[str] = (),
     trusted: bool = False,
-) -> Quantised:
+) -> QuantizationReport:
     """Quantize the FP32 `model` to INT8, and write it to `out` atomically.
 
     clips: real frames in temporal order; the state starts at zero for each clip, and a clip shorter than MIN_CLIP_FRAMES
@@ -72,18 +72,18 @@ def quantise(
     """
     model, out = Path(model), Path(out)
     examine(model, "onnx", spec, trusted=trusted)
-    with whole_onnx(out, ".quantize-", model) as part:
+    with atomic_onnx_path(out, ".quantize-", model) as part:
         prepared = part.with_name(f"prepared-{part.name}")
         described = _prepare(model, prepared, spec)
         chosen, left = _convolutions(model, prepared, in_float)
-        reader = _Reader(_feeds(model, described, clips))
-        with stage(f"ONNX Runtime cannot quantize {model}", AGAIN):
-            _quantise(prepared, part, reader, left)
+        reader = _CalibrationReader(_calibration_feeds(model, described, clips))
+        with as_model_error(f"ONNX Runtime cannot quantize {model}", REEXPORT):
+            _quantize_file(prepared, part, reader, left)
             _describe(part, described)
-    return Quantised(chosen, left, reader.frames)
+    return QuantizationReport(chosen, left, reader.frames)
 
 
-class _Reader(CalibrationDataReader):  # type: ignore[misc]
+class _CalibrationReader(CalibrationDataReader):  # type: ignore[misc]
     """Passes the calibration feeds to ONNX Runtime one at a time, and counts them."""
 
     def __init__(self, feeds: Iterator[Feed]) -> None:
@@ -99,7 +99,7 @@ def _prepare(model: Path, prepared: Path, spec: ModelSpec | None) -> ModelSpec:
     """Write the network with folded constants and BatchNorms to `prepared`; return its spec. Raises ModelError."""
     engine = OnnxEngine(model, spec)
     engine.close()
-    with stage(f"ONNX Runtime cannot prepare {model}", AGAIN):
+    with as_model_error(f"ONNX Runtime cannot prepare {model}", REEXPORT):
         network = onnx.load(model)  # loads external weights, which the tools would search elsewhere
         _check_version(model, network)
         quant_pre_process(network, prepared, skip_symbolic_shape=True)  # shapes are static, and symbolic inference needs sympy
@@ -133,12 +133,12 @@ def _convolutions(model: Path, prepared: Path, in_float: Sequence[str]) -> tuple
     return tuple(name for name in names if name not in left), left
 
 
-def _feeds(model: Path, spec: ModelSpec, clips: Iterable[Iterable[Image]]) -> Iterator[Feed]:
+def _calibration_feeds(model: Path, spec: ModelSpec, clips: Iterable[Iterable[Image]]) -> Iterator[Feed]:
     """Yield the network's inputs over the clips: each frame with the state after the previous ones. Raises ModelError."""
     engine, frames = OnnxEngine(model, spec), 0
     for clip in clips:
         state = engine.initial_state()
-        for image in _played(clip, SHORTEST if spec.states else 1):
+        for image in _repeat_clip(clip, MIN_CLIP_FRAMES if spec.states else 1):
             x = kernels.fit_input(image, letterbox((0, 0, *image.shape[:2]), spec.size), spec.mean, spec.std)
             memory = zip(spec.states, state.now, strict=True)
             yield {spec.image_input: x} | {port.input: values for port, values in memory}
@@ -151,7 +151,7 @@ def _feeds(model: Path, spec: ModelSpec, clips: Iterable[Iterable[Image]]) -> It
         raise ModelError("there is no frame to calibrate on: give a clip of real images")
 
 
-def _played(clip: Iterable[Image], at_least: int) -> Iterator[Image]:
+def _repeat_clip(clip: Iterable[Image], at_least: int) -> Iterator[Image]:
     """Yield the clip, and repeat its frames until there are at least `at_least`."""
     first: list[Image] = []
     for image in clip:
@@ -160,7 +160,7 @@ def _played(clip: Iterable[Image], at_least: int) -> Iterator[Image]:
     yield from islice(cycle(first), at_least - len(first))
 
 
-def _quantise(prepared: Path, part: Path, reader: _Reader, left: Sequence[str]) -> None:
+def _quantize_file(prepared: Path, part: Path, reader: _CalibrationReader, left: Sequence[str]) -> None:
     options: dict[str, Any] = {
         "ActivationSymmetric": True,
         "WeightSymmetric": True,

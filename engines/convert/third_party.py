@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rtseg.engines.base import ModelSpec, StateSpec
-from rtseg.engines.convert.tool_errors import cause, stage
+from rtseg.engines.convert.tool_errors import as_model_error, cause_line
 from rtseg.engines.torch import check_parameters, load_script
 from rtseg.engines.validation.examination import examine
 from rtseg.errors import ConfigError, MissingExtra, ModelError
@@ -23,7 +23,7 @@ _NESTED = ("state_dict", "model_state_dict", "model")  # keys under which traini
 _PARALLEL = "module."  # the prefix that DataParallel adds to each name
 
 
-def foreign_network(
+def load_third_party_network(
     checkpoint: Path | str, factory: str = "", *, spec: ModelSpec | None = None, trusted: bool = False
 ) -> nn.Module:
     """Load a network that returns logits, ready to run. Raises ConfigError, ModelError.
@@ -39,26 +39,26 @@ def foreign_network(
             )  # torch recommends torch.export, published files use TorchScript
             frozen: nn.Module = torch.jit.freeze(load_script(checkpoint, spec, trusted=trusted))  # folds BatchNorms
         return frozen
-    network = _built(factory)
+    network = _call_factory(factory)
     if Path(checkpoint).is_file():
         examine(Path(checkpoint), "weights", trusted=trusted)
-    _fill(network, read_weights(checkpoint), checkpoint)
+    _load_weights(network, read_weights(checkpoint), checkpoint)
     check_parameters(network, str(checkpoint))
-    return _Answers(_without_batchnorm(network).eval())
+    return _TupleOutput(_replace_batchnorm(network).eval())
 
 
-def states_of(network: nn.Module, size: tuple[int, int]) -> tuple[StateSpec, ...]:
+def state_specs(network: nn.Module, size: tuple[int, int]) -> tuple[StateSpec, ...]:
     """Return the recurrent states of a network, from its method initial_states(n, (H, W)); empty without that method.
 
     Raises ModelError.
     """
     tell: Callable[..., tuple[Tensor, ...]] | None = getattr(network, "initial_states", None)
-    with stage(f"the network's initial_states(1, {size}) fails", "let it give a tensor of zeros for each state"):
-        states = tensors(tell(1, size) if tell else ())
+    with as_model_error(f"the network's initial_states(1, {size}) fails", "let it give a tensor of zeros for each state"):
+        states = as_tensors(tell(1, size) if tell else ())
     return tuple(StateSpec(f"state_{place}_in", f"state_{place}_out", tuple(state.shape)) for place, state in enumerate(states))
 
 
-def tensors(answer: Any) -> tuple[Tensor, ...]:
+def as_tensors(answer: Any) -> tuple[Tensor, ...]:
     """Convert a network's output, a tensor or a sequence of tensors, to a tuple. Raises ModelError."""
     parts = tuple(answer) if isinstance(answer, tuple | list) else (answer,)
     strange = [type(part).__name__ for part in parts if not isinstance(part, Tensor)]
@@ -67,7 +67,7 @@ def tensors(answer: Any) -> tuple[Tensor, ...]:
     return parts
 
 
-class _Answers(nn.Module):
+class _TupleOutput(nn.Module):
     """Wraps a network so that its output is a tuple of tensors."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -77,10 +77,10 @@ class _Answers(nn.Module):
             self.initial_states = network.initial_states
 
     def forward(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        return tensors(self.network(x, *states))
+        return as_tensors(self.network(x, *states))
 
 
-class _Scaled(nn.Module):
+class _ScaleShift(nn.Module):
     """Replaces a trained BatchNorm by x * scale + shift, which engines fold into the convolution before it."""
 
     scale: Tensor
@@ -101,7 +101,7 @@ class _Scaled(nn.Module):
         return x * self.scale + self.shift
 
 
-def _built(factory: str) -> nn.Module:
+def _call_factory(factory: str) -> nn.Module:
     module, _, name = factory.partition(":")
     if not name:
         raise ConfigError(f"{factory!r} names no network: give package.module:function")
@@ -110,7 +110,7 @@ def _built(factory: str) -> nn.Module:
         network = getattr(import_module(module), name)()
     except Exception as error:  # the user's code can raise anything
         raise ConfigError(
-            f"{factory!r} builds no network ({cause(error)}): name a function without arguments that runs by itself"
+            f"{factory!r} builds no network ({cause_line(error)}): name a function without arguments that runs by itself"
         ) from error
     finally:
         sys.path.remove(str(Path.cwd()))
@@ -139,7 +139,7 @@ def read_weights(checkpoint: Path | str) -> Mapping[str, Any]:
     return {name.removeprefix(_PARALLEL): value for name, value in values.items()}
 
 
-def _fill(network: nn.Module, weights: Mapping[str, Any], checkpoint: Path | str) -> None:
+def _load_weights(network: nn.Module, weights: Mapping[str, Any], checkpoint: Path | str) -> None:
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -149,10 +149,10 @@ def _fill(network: nn.Module, weights: Mapping[str, Any], checkpoint: Path | str
         ) from None
 
 
-def _without_batchnorm(network: nn.Module) -> nn.Module:
+def _replace_batchnorm(network: nn.Module) -> nn.Module:
     """Replace every BatchNorm by a scale and a shift: torch's export folds only those directly after a convolution."""
     if isinstance(network, nn.BatchNorm2d):
-        return _Scaled(network)
+        return _ScaleShift(network)
     for name, part in network.named_children():
-        setattr(network, name, _without_batchnorm(part))
+        setattr(network, name, _replace_batchnorm(part))
     return network

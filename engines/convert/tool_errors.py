@@ -7,17 +7,17 @@ from rtseg.errors import ModelError, RtsegError
 
 
 @contextmanager
-def stage(failed: str, remedy: str) -> Iterator[None]:
+def as_model_error(failed: str, remedy: str) -> Iterator[None]:
     """Convert an exception in the body into a ModelError "`failed` (cause): `remedy`"; rtseg's own errors pass unchanged."""
     try:
         yield
     except RtsegError:
         raise
     except Exception as error:  # third-party code can raise anything
-        raise ModelError(f"{failed} ({cause(error)}): {remedy}") from error
+        raise ModelError(f"{failed} ({cause_line(error)}): {remedy}") from error
 
 
-def cause(error: Exception) -> str:
+def cause_line(error: Exception) -> str:
     """Return the first line of an error message; the last line for TorchScript, whose messages begin with a stack trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return lines[-1] if any("TorchScript" in line for line in lines) else lines[0].rstrip(":")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.engines.model_file import whole_onnx
+from rtseg.engines.model_file import atomic_onnx_path
 from rtseg.engines.validation.weight_check import check_weights
 from rtseg.errors import MissingExtra, ModelError
 
@@ -33,10 +33,10 @@ def average(models: Sequence[Path | str], out: Path | str) -> int:
     """
     if len(models) < 2:
         raise ModelError("one network has no mean: name two or more")
-    with whole_onnx(Path(out), ".average-", *map(Path, models)) as part:
+    with atomic_onnx_path(Path(out), ".average-", *map(Path, models)) as part:
         first, *others = [_read(Path(path)) for path in models]
         for path, other in zip(models[1:], others, strict=True):
-            if _shape(other) != _shape(first):
+            if _structure(other) != _structure(first):
                 raise ModelError(f"{path} is another network than {models[0]}: average those of one training config")
         averaged = _mean_of(first, others)
         if not averaged:
@@ -59,7 +59,7 @@ def _read(path: Path) -> Any:
     return network
 
 
-def _shape(network: Any) -> tuple[Any, ...]:
+def _structure(network: Any) -> tuple[Any, ...]:
     """Return a network's nodes, inputs and weight shapes, without the weight values."""
     weights = sorted((weight.name, weight.data_type, tuple(weight.dims)) for weight in network.graph.initializer)
     return [node.SerializeToString() for node in network.graph.node], weights, list(map(str, network.graph.input))

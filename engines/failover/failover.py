@@ -14,15 +14,15 @@ import numpy as np
 
 from rtseg import kernels
 from rtseg.engines.base import Array, Engine, ModelSpec
-from rtseg.engines.capabilities import Ahead, Floats, Timed, keeper_of
-from rtseg.engines.failover.replayable_array import Memory, Redone, value_of
-from rtseg.engines.failover.shadow_run import Trial
+from rtseg.engines.capabilities import DeviceTimer, Floats, Prefetching, frame_buffers_of
+from rtseg.engines.failover.replayable_array import FailoverState, ReplayableArray, unwrap
+from rtseg.engines.failover.shadow_run import ShadowRun
 from rtseg.errors import EngineError, RtsegError
 from rtseg.frame import Image, Labels
 
 _log = logging.getLogger(__name__)
 
-MOST_EVENTS = 100
+MAX_EVENTS = 100
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class EngineEvent:
 
 
 @runtime_checkable
-class Rising(Protocol):
+class BackgroundBuild(Protocol):
     """Describes an engine that is being built in the background."""
 
     name: str
@@ -45,14 +45,14 @@ class Rising(Protocol):
     def ready(self) -> Engine | None:
         """Return the engine once it is built, else None. Raises RtsegError where the build failed."""
 
-    def accepted(self) -> None:
+    def accept(self) -> None:
         """Record that the engine passed its shadow run and takes over."""
 
     def close(self) -> None:
         """Cancel the build."""
 
 
-Opener = tuple[str, Callable[[], Engine | Rising]]  # an engine's name and the function that opens it
+Opener = tuple[str, Callable[[], Engine | BackgroundBuild]]  # an engine's name and the function that opens it
 
 
 class FailoverEngine:
@@ -65,12 +65,12 @@ class FailoverEngine:
 
     def __init__(self, openers: Sequence[Opener]) -> None:
         self._openers = deque(openers)
-        self._rising: Rising | None = None
-        self._trial: Trial | None = None
-        self.events: deque[EngineEvent] = deque(maxlen=MOST_EVENTS)
-        self.turn = 0  # incremented at each change of engine
-        self._doubted = False  # the newest logits contained NaN or infinity
-        self._kept: dict[str, Redone] = {}
+        self._background_build: BackgroundBuild | None = None
+        self._shadow_run: ShadowRun | None = None
+        self.events: deque[EngineEvent] = deque(maxlen=MAX_EVENTS)
+        self.generation = 0  # incremented at each change of engine
+        self._saw_nonfinite = False  # the newest logits contained NaN or infinity
+        self._retained: dict[str, ReplayableArray] = {}
         self.name, self._engine = self._open_next("")
 
     @property
@@ -78,106 +78,108 @@ class FailoverEngine:
         """Return the description of the network's inputs and outputs."""
         return self._engine.spec
 
-    def initial_state(self) -> Memory:
+    def initial_state(self) -> FailoverState:
         """Return a state of zeros in new buffers."""
-        if self._trial:
-            self._trial.restart()
-        return self._guarded(lambda: Memory(self._engine.initial_state(), self.turn))
+        if self._shadow_run:
+            self._shadow_run.restart()
+        return self._run_with_failover(lambda: FailoverState(self._engine.initial_state(), self.generation))
 
     def prefetch(self, image: Image) -> None:
         """Start the upload of the next frame, if the current engine can prefetch; callable from any thread."""
-        if isinstance(engine := self._engine, Ahead):
+        if isinstance(engine := self._engine, Prefetching):
             engine.prefetch(image)
 
     def upload(self, image: Image) -> Array:
         """Copy a frame to the engine's device; before that, a better engine may take over."""
-        self._rise()
-        return self._guarded(Redone(self, lambda: self._engine.upload(image)).known)
+        self._check_takeover()
+        return self._run_with_failover(ReplayableArray(self, lambda: self._engine.upload(image)).evaluate)
 
-    def infer(self, x: Array, state: Memory) -> tuple[Array, Memory]:
+    def infer(self, x: Array, state: FailoverState) -> tuple[Array, FailoverState]:
         """Run the network, see `Engine.infer`. Raises EngineError where no engine is left."""
-        after = Memory(None, -1)
-        logits = self._guarded(Redone(self, lambda: self._infer(x, state, after)).known)
-        if self._doubted and self._is_nonfinite(logits):
-            self._guarded(lambda: self._refuse_nonfinite(logits))
-        self._doubted = False
-        self._try_out(x, logits)
+        after = FailoverState(None, -1)
+        logits = self._run_with_failover(ReplayableArray(self, lambda: self._infer(x, state, after)).evaluate)
+        if self._saw_nonfinite and self._is_nonfinite(logits):
+            self._run_with_failover(lambda: self._refuse_nonfinite(logits))
+        self._saw_nonfinite = False
+        self._observe_shadow_run(x, logits)
         return logits, after
 
-    def bring(self, name: str, values: Floats) -> Array:
+    def upload_values(self, name: str, values: Floats) -> Array:
         """Copy per-frame values to the device, see `FrameBuffers`."""
-        for kept in self._kept.values():  # arrays lost with a failed engine must be replaced before `infer`
-            self._guarded(kept.value)
-        return self._guarded(Redone(self, lambda: keeper_of(self._engine).bring(name, values)).known)
+        for retained in self._retained.values():  # arrays lost with a failed engine must be replaced before `infer`
+            self._run_with_failover(retained.value)
+        return self._run_with_failover(
+            ReplayableArray(self, lambda: frame_buffers_of(self._engine).upload_values(name, values)).evaluate
+        )
 
-    def keep(self, name: str, array: Array) -> Array:
+    def retain(self, name: str, array: Array) -> Array:
         """Retain an array for later frames, see `FrameBuffers`; after a failover its values are NaN, which means no past."""
 
-        def kept() -> Array:
-            if self.turn == turn:
-                return there
-            return keeper_of(self._engine).bring(f"no {name}", np.full(shape, np.nan, np.float32))
+        def retained() -> Array:
+            if self.generation == generation:
+                return buffer
+            return frame_buffers_of(self._engine).upload_values(f"no {name}", np.full(shape, np.nan, np.float32))
 
-        there = self._guarded(lambda: keeper_of(self._engine).keep(name, value_of(array)))
-        shape, turn = tuple(array.shape), self.turn
-        self._kept[name] = Redone(self, kept).known()
-        return self._kept[name]
+        buffer = self._run_with_failover(lambda: frame_buffers_of(self._engine).retain(name, unwrap(array)))
+        shape, generation = tuple(array.shape), self.generation
+        self._retained[name] = ReplayableArray(self, retained).evaluate()
+        return self._retained[name]
 
     def download(self, labels: Array) -> Labels:
         """Copy labels to the host."""
-        return self._guarded(lambda: self._engine.download(value_of(labels)))
+        return self._run_with_failover(lambda: self._engine.download(unwrap(labels)))
 
     def device_ns(self) -> Mapping[str, int]:
         """Return the current engine's device times, see `DeviceTimer`; empty where it has none."""
-        return self._guarded(lambda: self._engine.device_ns() if isinstance(self._engine, Timed) else {})
+        return self._run_with_failover(lambda: self._engine.device_ns() if isinstance(self._engine, DeviceTimer) else {})
 
     def close(self) -> None:
         """Close every engine; closing twice is harmless."""
         self._openers.clear()
-        if self._trial:
-            self._trial.engine.close()
-        if self._rising:
-            self._rising.close()
-        self._trial = self._rising = None
+        if self._shadow_run:
+            self._shadow_run.engine.close()
+        if self._background_build:
+            self._background_build.close()
+        self._shadow_run = self._background_build = None
         self._engine.close()
 
-    def called(self, kernel: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    def call_kernel(self, kernel: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
         """Run a kernel on a `ReplayableArray`; the result has its own memory, and `out` is ignored."""
         options = {name: value for name, value in options.items() if name != "out"}
-        work = Redone(self, lambda: kernel(*map(value_of, args), **options))
+        work = ReplayableArray(self, lambda: kernel(*map(unwrap, args), **options))
         if kernel is kernels.has_nonfinite:
-            self._doubted = bool(self._guarded(work.value))
-            return self._doubted
-        return self._guarded(work.known)
+            self._saw_nonfinite = bool(self._run_with_failover(work.value))
+            return self._saw_nonfinite
+        return self._run_with_failover(work.evaluate)
 
-    def _infer(self, x: Array, before: Memory, after: Memory) -> Array:
-        own = before.state if before.turn == self.turn else self._engine.initial_state()
-        logits, after.state = self._engine.infer(value_of(x), own)
-        after.turn = self.turn
+    def _infer(self, x: Array, before: FailoverState, after: FailoverState) -> Array:
+        own = before.state if before.generation == self.generation else self._engine.initial_state()
+        logits, after.state = self._engine.infer(unwrap(x), own)
+        after.generation = self.generation
         return logits
 
     def _is_nonfinite(self, logits: Array) -> bool:
-        return bool(self._guarded(lambda: kernels.has_nonfinite(value_of(logits))))
+        return bool(self._run_with_failover(lambda: kernels.has_nonfinite(unwrap(logits))))
 
-    def _refuse_nonfinite(self, logits: Redone) -> None:
+    def _refuse_nonfinite(self, logits: ReplayableArray) -> None:
         """Fail over after NaN with and without a recurrent state, if another engine is left."""
         if self._openers:
-            self._give_way(EngineError("it gives NaN or infinity, with a memory and without: export the model again"))
+            self._fail_over(EngineError("it gives NaN or infinity, with a memory and without: export the model again"))
             logits.value()
 
-    def _guarded(self, work: Callable[[], T]) -> T:
+    def _run_with_failover(self, work: Callable[[], T]) -> T:
         """Run `work` on the current engine, or on the first following engine that succeeds."""
         while True:
             try:
                 return work()
             except EngineError as error:
-                self._give_way(error)
+                self._fail_over(error)
 
-    def _give_way(self, error: EngineError) -> None:
+    def _fail_over(self, error: EngineError) -> None:
         if not self._openers:
             raise error
         broken, left = self._engine, self.name
-        self.turn += 1
+        self.generation += 1
         try:
             self.name, self._engine = self._open_next(f"{left} failed, {error}")
         finally:
@@ -193,58 +195,58 @@ class FailoverEngine:
             except RtsegError as error:
                 reason = "; ".join(filter(None, (reason, f"{name} cannot run, {error}")))
                 if not self._openers:
-                    self._tell(left, "", reason)
+                    self._record_event(left, "", reason)
                     raise
                 continue
-            if isinstance(opened, Rising):
-                self._rising, reason = opened, f"{name} is being built"
+            if isinstance(opened, BackgroundBuild):
+                self._background_build, reason = opened, f"{name} is being built"
                 continue
             if reason:
-                self._tell(left, name, reason)
+                self._record_event(left, name, reason)
             return name, opened
 
-    def _tell(self, left: str, taken: str, reason: str) -> None:
+    def _record_event(self, left: str, taken: str, reason: str) -> None:
         self.events.append(EngineEvent(left, taken, reason))
         afresh = ", and the memory starts afresh" if left else ""
         _log.warning("%s; %s", reason, f"{taken} goes on{afresh}" if taken else "no engine is left")
 
-    def _rise(self) -> None:
+    def _check_takeover(self) -> None:
         """Start or decide the shadow run of the engine that was built in the background."""
         try:
-            if self._rising and not self._trial and (engine := self._rising.ready()):
-                self._trial = Trial(engine)
-            if self._trial and self._trial.verdict is not None:
-                self._decide(self._trial)
+            if self._background_build and not self._shadow_run and (engine := self._background_build.ready()):
+                self._shadow_run = ShadowRun(engine)
+            if self._shadow_run and self._shadow_run.verdict is not None:
+                self._decide(self._shadow_run)
         except RtsegError as error:
-            self._refuse_rising(str(error))
+            self._refuse_build(str(error))
 
-    def _decide(self, trial: Trial) -> None:
-        if not trial.verdict:
-            return self._refuse_rising(trial.reason)
+    def _decide(self, shadow_run: ShadowRun) -> None:
+        if not shadow_run.verdict:
+            return self._refuse_build(shadow_run.reason)
         left, old = self.name, self._engine
-        rising, self._rising, self._trial = self._rising, None, None
-        if rising:
-            self.name = rising.name
-            rising.accepted()
+        build, self._background_build, self._shadow_run = self._background_build, None, None
+        if build:
+            self.name = build.name
+            build.accept()
         self._openers.appendleft((left, lambda: old))  # the replaced engine stays open for a failure
-        self._engine, self.turn = trial.engine, self.turn + 1
-        self.events.append(EngineEvent(left, self.name, trial.reason))
-        _log.warning("%s takes over from %s (%s): the memory starts afresh", self.name, left, trial.reason)
+        self._engine, self.generation = shadow_run.engine, self.generation + 1
+        self.events.append(EngineEvent(left, self.name, shadow_run.reason))
+        _log.warning("%s takes over from %s (%s): the memory starts afresh", self.name, left, shadow_run.reason)
         return None
 
-    def _refuse_rising(self, reason: str) -> None:
-        rising, trial = self._rising, self._trial
-        self._rising = self._trial = None
-        if trial:
-            trial.engine.close()
-        if rising:
-            rising.close()
-            self.events.append(EngineEvent(rising.name, self.name, reason))
-            _log.error("%s is refused: %s; %s goes on", rising.name, reason, self.name)
+    def _refuse_build(self, reason: str) -> None:
+        build, shadow_run = self._background_build, self._shadow_run
+        self._background_build = self._shadow_run = None
+        if shadow_run:
+            shadow_run.engine.close()
+        if build:
+            build.close()
+            self.events.append(EngineEvent(build.name, self.name, reason))
+            _log.error("%s is refused: %s; %s goes on", build.name, reason, self.name)
 
-    def _try_out(self, x: Array, logits: Array) -> None:
-        if self._trial and self._trial.verdict is None:
+    def _observe_shadow_run(self, x: Array, logits: Array) -> None:
+        if self._shadow_run and self._shadow_run.verdict is None:
             try:
-                self._trial.observe(np.asarray(value_of(x)), value_of(logits))
+                self._shadow_run.observe(np.asarray(unwrap(x)), unwrap(logits))
             except RtsegError as error:
-                self._refuse_rising(str(error))
+                self._refuse_build(str(error))

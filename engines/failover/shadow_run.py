@@ -8,20 +8,20 @@ import numpy.typing as npt
 from rtseg.engines.base import Array, Engine
 
 FRAMES = 16  # compared masks; empty ones prove nothing and are not counted
-SETTLING = 16  # frames that are not compared at first: the other engine's state covers a longer past
-LEAST_DICE = 0.995  # mean over the compared masks, as strict as the gate's 0.005
+SETTLING_FRAMES = 16  # frames that are not compared at first: the other engine's state covers a longer past
+MIN_DICE = 0.995  # mean over the compared masks, as strict as the gate's 0.005
 
 
-class Trial:
+class ShadowRun:
     """Compares the masks of a new engine with those of the current one.
 
     engine: the new engine; it is not closed here. frames: the number of masks to compare. settling: the number of frames to
     skip before. verdict: None until it is decided; reason: the reason in words.
     """
 
-    def __init__(self, engine: Engine, frames: int = FRAMES, settling: int = SETTLING) -> None:
+    def __init__(self, engine: Engine, frames: int = FRAMES, settling: int = SETTLING_FRAMES) -> None:
         self.engine, self._frames, self._settling = engine, frames, settling
-        self._dices: list[float] = []
+        self._dice_scores: list[float] = []
         self.verdict: bool | None = None
         self.reason = ""
         self._state, self._seen = engine.initial_state(), 0
@@ -35,11 +35,11 @@ class Trial:
             return
         self._seen += 1
         if self._seen > self._settling:
-            self._dices += _dices(_classes(own), _classes(others))
-        if len(self._dices) >= self._frames:
-            mean = float(np.mean(self._dices))
-            self.verdict = mean >= LEAST_DICE
-            self.reason = f"its Dice against the other is {mean:.4f} on {len(self._dices)} masks, and {LEAST_DICE} is asked"
+            self._dice_scores += _dice_scores(_classes(own), _classes(others))
+        if len(self._dice_scores) >= self._frames:
+            mean = float(np.mean(self._dice_scores))
+            self.verdict = mean >= MIN_DICE
+            self.reason = f"its Dice against the other is {mean:.4f} on {len(self._dice_scores)} masks, and {MIN_DICE} is asked"
 
     def restart(self) -> None:
         """Restart from a state of zeros together with the other engine; from now on every frame is compared."""
@@ -51,7 +51,7 @@ def _classes(logits: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     return np.asarray(logits[0].argmax(0) if logits.shape[1] > 1 else logits[0, 0] > 0, np.int64)
 
 
-def _dices(own: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> list[float]:
+def _dice_scores(own: npt.NDArray[np.int64], others: npt.NDArray[np.int64]) -> list[float]:
     """Return the Dice of each foreground class that is present in either mask."""
     present = sorted({*np.unique(own), *np.unique(others)} - {0})
     return [float(2 * ((own == c) & (others == c)).sum() / ((own == c).sum() + (others == c).sum())) for c in present]

@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Event, Thread
 
 from rtseg.engines.base import Engine, ModelSpec
-from rtseg.engines.tensorrt.builder import build, tag_for
+from rtseg.engines.tensorrt.builder import build, make_tag
 from rtseg.engines.tensorrt.device import Gpu
 from rtseg.engines.tensorrt.engine import TensorRtEngine
 from rtseg.engines.tensorrt.plan_cache import PlanCache, PlanFile
@@ -14,7 +14,7 @@ from rtseg.errors import EngineError, RtsegError
 _log = logging.getLogger(__name__)
 
 
-class RisingTensorRt:
+class TensorRtBackgroundBuild:
     """Builds a plan in its own thread, and stores it in the cache once it is accepted. spec: the network's description."""
 
     name = "tensorrt"
@@ -23,8 +23,8 @@ class RisingTensorRt:
         self._model, self._precision, self._spec, self._cache = model, precision, spec, cache
         self._found: PlanFile | None = None
         self._problem: Exception | None = None
-        self._given_up = Event()
-        self._thread = Thread(target=self._work, name="rtseg-build", daemon=True)
+        self._cancelled = Event()
+        self._thread = Thread(target=self._run, name="rtseg-build", daemon=True)
         self._thread.start()
 
     def ready(self) -> Engine | None:
@@ -35,32 +35,34 @@ class RisingTensorRt:
             raise self._problem or EngineError("the build was given up")
         return TensorRtEngine(self._found.plan, self._found.spec)
 
-    def accepted(self) -> None:
+    def accept(self) -> None:
         """Store the plan in the cache."""
         if self._found:
             _log.info("the plan is kept as %s", self._cache.store(self._found))
 
     def close(self) -> None:
         """Cancel the build at its next step, and join its thread."""
-        self._given_up.set()
+        self._cancelled.set()
         self._thread.join()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         try:
-            self._found = self._built()
+            self._found = self._build()
         except (RtsegError, OSError) as error:
             self._problem = error if isinstance(error, RtsegError) else EngineError(f"the plan cannot be built: {error}")
 
-    def _built(self) -> PlanFile:
+    def _build(self) -> PlanFile:
         gpu = Gpu()
         try:
-            tag = tag_for(self._model, self._precision, "gpu", gpu)
+            tag = make_tag(self._model, self._precision, "gpu", gpu)
             with self._cache.lock(tag):
                 found = self._cache.find(tag)  # another process may have built it meanwhile
-                return found or PlanFile(tag, self._spec, build(self._model, tag, gpu, self._cache.timing(tag), self._told))
+                return found or PlanFile(
+                    tag, self._spec, build(self._model, tag, gpu, self._cache.timing(tag), self._report_progress)
+                )
         finally:
             gpu.close()
 
-    def _told(self, phase: str, done: int, steps: int) -> bool:
+    def _report_progress(self, phase: str, done: int, steps: int) -> bool:
         _log.debug("%s: %d of %d", phase, done, steps)
-        return not self._given_up.is_set()
+        return not self._cancelled.is_set()

@@ -9,18 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rtseg.engines.model_file import write_whole
+from rtseg.engines.model_file import write_bytes_atomically
 from rtseg.engines.tensorrt.device import Gpu
 from rtseg.engines.tensorrt.plan_cache import PlanTag, model_hash
-from rtseg.engines.tensorrt.runtime import VERSION, Complaints, tensorrt
+from rtseg.engines.tensorrt.runtime import VERSION, TensorRtLogger, tensorrt
 from rtseg.errors import ConfigError, EngineError, ModelError
 
 PRECISIONS, DEVICES = ("fp32", "fp16", "int8"), ("gpu", "dla")
 
-Told = Callable[[str, int, int], bool]  # (phase, steps done, total steps) -> False to cancel the build
+ProgressCallback = Callable[[str, int, int], bool]  # (phase, steps done, total steps) -> False to cancel the build
 
 
-def tag_for(model: Path, precision: str, device: str, gpu: Gpu) -> PlanTag:
+def make_tag(model: Path, precision: str, device: str, gpu: Gpu) -> PlanTag:
     """Return the tag of a plan that is built on this machine. Raises ConfigError."""
     if precision not in PRECISIONS or device not in DEVICES:
         raise ConfigError(f"no plan in {precision!r} for {device!r}: choose {', '.join(PRECISIONS)}, and gpu or dla")
@@ -29,43 +29,43 @@ def tag_for(model: Path, precision: str, device: str, gpu: Gpu) -> PlanTag:
 
 def best_precision(model: Path) -> str:
     """Return "int8" for a quantized file, else "fp16"."""
-    return "int8" if is_quantised(model) else "fp16"
+    return "int8" if is_quantized(model) else "fp16"
 
 
-def is_quantised(model: Path) -> bool:
+def is_quantized(model: Path) -> bool:
     """Return whether a file contains the Q/DQ nodes of `rtseg quantize`."""
     return b"QuantizeLinear" in model.read_bytes()
 
 
-def build(model: Path, tag: PlanTag, gpu: Gpu, timing: Path, told: Told) -> bytes:
+def build(model: Path, tag: PlanTag, gpu: Gpu, timing: Path, on_progress: ProgressCallback) -> bytes:
     """Build the plan of an ONNX file, which takes minutes. Raises ConfigError, EngineError, ModelError.
 
     timing: the file of TensorRT's timing cache. on_progress: the progress callback.
     """
     _check(model, tag.precision)
-    complaints = Complaints()
+    logger = TensorRtLogger()
     with tempfile.TemporaryDirectory() as scratch, gpu.current():
-        typed = _typed(model, tag.precision, Path(scratch))
-        builder = tensorrt.Builder(complaints)
+        typed = _with_precision(model, tag.precision, Path(scratch))
+        builder = tensorrt.Builder(logger)
         if tag.device == "dla" and not builder.num_DLA_cores:
             raise ConfigError("this GPU has no DLA: build with --device gpu")
         network = builder.create_network(_strongly_typed())
-        _parse(typed, network, complaints, model)
+        _parse(typed, network, logger, model)
         config = builder.create_builder_config()
-        cache = _configure(config, tag, timing, told)
+        cache = _configure(config, tag, timing, on_progress)
         plan = builder.build_serialized_network(network, config)
         if plan is None:
-            raise EngineError(f"TensorRT cannot build {model} ({complaints}): try --precision fp32, or --engine openvino")
-        write_whole(timing, bytes(cache.serialize()))
+            raise EngineError(f"TensorRT cannot build {model} ({logger}): try --precision fp32, or --engine openvino")
+        write_bytes_atomically(timing, bytes(cache.serialize()))
         return bytes(plan)
 
 
-class Monitor(tensorrt.IProgressMonitor):  # type: ignore[misc]
+class ProgressMonitor(tensorrt.IProgressMonitor):  # type: ignore[misc]
     """Forwards TensorRT's progress to a callback, which can cancel the build."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, on_progress: ProgressCallback) -> None:
         tensorrt.IProgressMonitor.__init__(self)
-        self._told, self._steps = told, dict[str, int]()
+        self._on_progress, self._steps = on_progress, dict[str, int]()
 
     def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:  # noqa: ARG002  as it calls
         """Record the number of steps of a phase; called by TensorRT."""
@@ -73,28 +73,28 @@ class Monitor(tensorrt.IProgressMonitor):  # type: ignore[misc]
 
     def step_complete(self, phase_name: str, step: int) -> bool:
         """Report a finished step; called by TensorRT, which cancels the build where this returns False."""
-        return self._told(phase_name, step + 1, self._steps.get(phase_name, step + 1))
+        return self._on_progress(phase_name, step + 1, self._steps.get(phase_name, step + 1))
 
     def phase_finish(self, phase_name: str) -> None:
         """Report a finished phase; called by TensorRT."""
         steps = self._steps.pop(phase_name, 0)
-        self._told(phase_name, steps, steps)
+        self._on_progress(phase_name, steps, steps)
 
 
 def _check(model: Path, precision: str) -> None:
-    if precision == "int8" and not is_quantised(model):
+    if precision == "int8" and not is_quantized(model):
         raise ModelError(f"{model} has no INT8 in it: make it with `rtseg quantize`, or build with --precision fp16")
-    if precision != "int8" and is_quantised(model):
+    if precision != "int8" and is_quantized(model):
         raise ModelError(f"{model} is INT8 already: build it with --precision int8, or give the FP32 file")
 
 
-def _typed(model: Path, precision: str, scratch: Path) -> Path:
+def _with_precision(model: Path, precision: str, scratch: Path) -> Path:
     """Return an ONNX file whose types match the precision, converted into `scratch` for FP16."""
     if precision != "fp16":
         return model
-    from rtseg.engines.tensorrt.fp16 import to_half
+    from rtseg.engines.tensorrt.fp16 import convert_to_fp16
 
-    to_half(model, scratch / model.name)
+    convert_to_fp16(model, scratch / model.name)
     return scratch / model.name
 
 
@@ -102,16 +102,16 @@ def _strongly_typed() -> int:
     return 1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
 
 
-def _parse(typed: Path, network: Any, complaints: Complaints, model: Path) -> None:
-    parser = tensorrt.OnnxParser(network, complaints)
+def _parse(typed: Path, network: Any, logger: TensorRtLogger, model: Path) -> None:
+    parser = tensorrt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(typed)):
         why = "; ".join(str(parser.get_error(number)) for number in range(parser.num_errors))
-        raise ModelError(f"TensorRT cannot read {model} ({why or complaints}): export it again, or use --engine openvino")
+        raise ModelError(f"TensorRT cannot read {model} ({why or logger}): export it again, or use --engine openvino")
 
 
-def _configure(config: Any, tag: PlanTag, timing: Path, told: Told) -> Any:
+def _configure(config: Any, tag: PlanTag, timing: Path, on_progress: ProgressCallback) -> Any:
     """Configure a build, and return its timing cache."""
-    config.progress_monitor = Monitor(told)
+    config.progress_monitor = ProgressMonitor(on_progress)
     config.clear_flag(tensorrt.BuilderFlag.TF32)  # else FP32 layers would run in TF32 without notice
     if tag.device == "dla":
         config.default_device_type, config.DLA_core = tensorrt.DeviceType.DLA, 0

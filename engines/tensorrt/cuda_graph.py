@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.engines.tensorrt.device import GpuArray, Pinned, Span, Stream, to_host
-from rtseg.engines.tensorrt.lazy_array import Deferred, Known
+from rtseg.engines.tensorrt.device import CudaStream, GpuArray, PinnedArray, TimedSpan, to_host
+from rtseg.engines.tensorrt.lazy_array import ArraysByKey, LazyArray
 from rtseg.kernels.runtime.cuda import launch, stream_of
-from rtseg.kernels.runtime.device_array import DeviceArray, Graph
+from rtseg.kernels.runtime.device_array import CudaGraph, DeviceArray
 from rtseg.kernels.runtime.registry import Kernel
 
-Network = Callable[[Known], None]  # enqueues the network on the stream, and adds its outputs to the arrays
+EnqueueNetwork = Callable[[ArraysByKey], None]  # enqueues the network on the stream, and adds its outputs to the arrays
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class OutputRequest:
     """Requests an array of a frame as an output of its graph."""
 
-    array: Deferred
+    array: LazyArray
     """The requested array."""
     into: GpuArray | None = None
     """The GPU buffer to write; None for host memory."""
@@ -33,10 +33,10 @@ class Wish:
         return (self.array.key, self.into and self.into.pointer)
 
 
-Wishes = Mapping[Hashable, Wish]
+OutputRequests = Mapping[Hashable, OutputRequest]
 
 
-class Step:
+class FrameGraph:
     """Runs one frame's GPU work as a CUDA graph; there is one graph per (upload slot, letterbox, state buffers).
 
     network: enqueues the network, and adds its logits to the arrays. leaves: returns the input arrays by key. span: the time
@@ -46,112 +46,114 @@ class Step:
     outputs. Another request is served eagerly, and the next run captures a new graph.
     """
 
-    def __init__(self, network: Network, leaves: Callable[[], Known], stream: Stream, span: Span, *, mapped: bool) -> None:
+    def __init__(
+        self, network: EnqueueNetwork, leaves: Callable[[], ArraysByKey], stream: CudaStream, span: TimedSpan, *, mapped: bool
+    ) -> None:
         self._network, self._leaves, self._stream, self._span, self._mapped = network, leaves, stream, span, mapped
-        self._asked: dict[Hashable, Wish] = {}  # since the last start of a run
-        self._outputs: Wishes = {}  # the outputs of the captured graph
-        self._pinned: dict[Hashable, Pinned] = {}
-        self._known: Known = {}
-        self._graph: Graph | None = None
+        self._requested: dict[Hashable, OutputRequest] = {}  # since the last start of a run
+        self._outputs: OutputRequests = {}  # the outputs of the captured graph
+        self._pinned: dict[Hashable, PinnedArray] = {}
+        self._arrays: ArraysByKey = {}
+        self._graph: CudaGraph | None = None
         self.captures = 0
 
     def start(self) -> None:
         """Enqueue a run, without blocking; capture a new graph first if the requests have changed."""
-        asked, self._asked = self._asked, {}
-        if asked.keys() != self._outputs.keys():
-            self._capture(asked)
+        requested, self._requested = self._requested, {}
+        if requested.keys() != self._outputs.keys():
+            self._capture(requested)
         self._span.begin(self._stream)
         if self._graph:
             self._graph.replay()
         else:
-            self._known = self._work({})
+            self._arrays = self._enqueue_all({})
         self._span.end(self._stream)
 
-    def on_host(self, array: Deferred) -> npt.NDArray[Any]:
+    def copy_to_host(self, array: LazyArray) -> npt.NDArray[Any]:
         """Return a copy of an array of the newest run; blocks until the run is finished."""
-        self._ask(Wish(array))
-        self._wait()
+        self._request(OutputRequest(array))
+        self._synchronize()
         return self._pinned[array.key].array.copy()
 
-    def keep(self, array: Deferred, into: GpuArray) -> None:
+    def retain(self, array: LazyArray, into: GpuArray) -> None:
         """Enqueue a copy of an array of the newest run into a persistent buffer, without blocking."""
-        self._ask(Wish(array, into))
+        self._request(OutputRequest(array, into))
 
-    def described(self, array: Deferred) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    def shape_and_dtype(self, array: LazyArray) -> tuple[tuple[int, ...], np.dtype[Any]]:
         """Return the shape and dtype of an array of the newest run."""
-        there = array.worked_out(self._all_known())
+        there = array.evaluate(self._arrays_with_leaves())
         return tuple(there.shape), there.dtype
 
     def close(self) -> None:
         """Free the graph and the pinned memory."""
-        self._graph, self._known = None, {}
+        self._graph, self._arrays = None, {}
         with ExitStack() as all_of_it:
             for place in self._pinned.values():
                 all_of_it.callback(place.close)
             self._pinned = {}
 
-    def _ask(self, wish: Wish) -> None:
-        self._asked[wish.key] = wish
-        if wish.key not in self._outputs:
-            self._room_for(wish)
-            self._fulfil(wish, self._all_known())
+    def _request(self, request: OutputRequest) -> None:
+        self._requested[request.key] = request
+        if request.key not in self._outputs:
+            self._allocate_pinned(request)
+            self._enqueue_output(request, self._arrays_with_leaves())
             self._span.end(self._stream)
 
-    def _all_known(self) -> Known:
+    def _arrays_with_leaves(self) -> ArraysByKey:
         """Return the arrays of this run, updated with leaves that are newer than it."""
-        self._known.update(self._leaves())
-        return self._known
+        self._arrays.update(self._leaves())
+        return self._arrays
 
-    def _wait(self) -> None:
+    def _synchronize(self) -> None:
         self._span.ended.synchronize()
 
-    def _capture(self, outputs: Wishes) -> None:
-        self._graph, self._outputs, self._known = None, {}, {}
+    def _capture(self, outputs: OutputRequests) -> None:
+        self._graph, self._outputs, self._arrays = None, {}, {}
         # One run without capture: TensorRT initializes itself, and the pool obtains the memory that a capture cannot allocate.
-        self._known = self._work({})
-        for wish in outputs.values():
-            self._room_for(wish)
-        self._known = {}
-        self._work(outputs)
-        known: Known = {}
-        self._graph = Graph(self._stream.handle, lambda: known.update(self._work(outputs)))
-        self._known, self._outputs = known, outputs
+        self._arrays = self._enqueue_all({})
+        for request in outputs.values():
+            self._allocate_pinned(request)
+        self._arrays = {}
+        self._enqueue_all(outputs)
+        arrays: ArraysByKey = {}
+        self._graph = CudaGraph(self._stream.handle, lambda: arrays.update(self._enqueue_all(outputs)))
+        self._arrays, self._outputs = arrays, outputs
         self.captures += 1
 
-    def _work(self, outputs: Wishes) -> Known:
-        known = dict(self._leaves())
-        self._network(known)
-        for wish in outputs.values():
-            self._fulfil(wish, known)
-        return known
+    def _enqueue_all(self, outputs: OutputRequests) -> ArraysByKey:
+        arrays = dict(self._leaves())
+        self._network(arrays)
+        for request in outputs.values():
+            self._enqueue_output(request, arrays)
+        return arrays
 
-    def _room_for(self, wish: Wish) -> None:
+    def _allocate_pinned(self, request: OutputRequest) -> None:
         """Allocate pinned memory for a host output; must run before the stream is captured."""
-        array = wish.array
-        if wish.into is None and array.key not in self._pinned:
-            shape, dtype = self.described(array)
-            self._pinned[array.key] = Pinned(shape, dtype, mapped=self._mapped)
+        array = request.array
+        if request.into is None and array.key not in self._pinned:
+            shape, dtype = self.shape_and_dtype(array)
+            self._pinned[array.key] = PinnedArray(shape, dtype, mapped=self._mapped)
 
-    def _fulfil(self, wish: Wish, known: Known) -> None:
+    def _enqueue_output(self, request: OutputRequest, arrays: ArraysByKey) -> None:
         """Enqueue the computation or copy of an array into its requested memory."""
-        array, there = wish.array, wish.into or self._mapped_place(wish.array)
-        if there and array.key not in known and _takes_out(array):
-            array.worked_out(known, out=there)
-        elif wish.into:
-            launch("copy", wish.into, array.worked_out(known), wish.into.nbytes)
+        array, there = request.array, request.into or self._mapped_output(request.array)
+        if there and array.key not in arrays and _accepts_out(array):
+            array.evaluate(arrays, out=there)
+        elif request.into:
+            launch("copy", request.into, array.evaluate(arrays), request.into.nbytes)
         else:
-            to_host(self._pinned[array.key].array, pointer_of(array.worked_out(known)), self._stream)
+            to_host(self._pinned[array.key].array, pointer_of(array.evaluate(arrays)), self._stream)
 
-    def _mapped_place(self, array: Deferred) -> GpuArray | None:
+    def _mapped_output(self, array: LazyArray) -> GpuArray | None:
         """Return the array's pinned memory as a GPU array; None where host memory is not mapped."""
         place = self._pinned[array.key]
         shape, dtype = place.array.shape, place.array.dtype
         return GpuArray(place.pointer, shape, dtype, self._stream.handle) if self._mapped else None
 
 
-def _takes_out(array: Deferred) -> bool:
+def _accepts_out(array: LazyArray) -> bool:
     """Return whether the kernel that computes an array has an `out` parameter."""
-    return "out" in signature(array.make.truth).parameters if isinstance(array.make, Kernel) else False
+    return "out" in signature(array.make.reference).parameters if isinstance(array.make, Kernel) else False
 
 
 def pointer_of(array: Any) -> int:

@@ -41,7 +41,7 @@ class Gpu:
         self.driver = str(cuda.get_driver_version())
         # On a Jetson the CPU and the GPU share their memory, so a copy between them is unnecessary.
         self.integrated = bool(self._device.get_attribute(cuda.device_attribute.INTEGRATED))
-        self._lent = WeakSet["Stream | Event"]()
+        self._children = WeakSet["CudaStream | CudaEvent"]()
 
     @contextmanager
     def current(self) -> Iterator[None]:
@@ -63,14 +63,14 @@ class Gpu:
     def is_open(self) -> bool:
         return self._context is not None
 
-    def stream(self) -> "Stream":
+    def stream(self) -> "CudaStream":
         """Create a stream that does not synchronize with the default stream."""
-        self._lent.add(made := Stream())
+        self._children.add(made := CudaStream())
         return made
 
-    def event(self, *, timed: bool = False) -> "Event":
+    def event(self, *, timed: bool = False) -> "CudaEvent":
         """Create an event. timed: it records the GPU's time."""
-        self._lent.add(made := Event(timed=timed))
+        self._children.add(made := CudaEvent(timed=timed))
         return made
 
     def close(self) -> None:
@@ -80,88 +80,88 @@ class Gpu:
             return
         try:
             context.push()  # pycuda releases nothing in a thread in which the context is not current
-            for lent in [*self._lent]:
-                lent.close()
+            for child in [*self._children]:
+                child.close()
         except cuda.Error as error:
             _log.warning("the GPU did not take its context back: %s", error)
         context.detach()
 
 
-class Stream:
+class CudaStream:
     """Wraps a CUDA stream. native: pycuda's stream, which `close` drops because it must not outlive its context."""
 
     def __init__(self) -> None:
-        self.own: Any = cuda.Stream(NON_BLOCKING)
+        self.native: Any = cuda.Stream(NON_BLOCKING)
 
     @property
     def handle(self) -> int:
         """Return the CUDA handle, for TensorRT and the kernels."""
-        return int(self.own.handle)
+        return int(self.native.handle)
 
     def synchronize(self) -> None:
         """Block until all enqueued work is finished."""
-        self.own.synchronize()
+        self.native.synchronize()
 
-    def wait_for_event(self, event: "Event") -> None:
+    def wait_for_event(self, event: "CudaEvent") -> None:
         """Make the work enqueued from now on wait for an event."""
-        self.own.wait_for_event(event.own)
+        self.native.wait_for_event(event.native)
 
     def close(self) -> None:
         """Release the stream."""
-        self.own = None
+        self.native = None
 
 
-class Event:
+class CudaEvent:
     """Wraps a CUDA event. native: pycuda's event, which `close` drops because it must not outlive its context."""
 
     def __init__(self, *, timed: bool = False) -> None:
-        self.own: Any = cuda.Event(cuda.event_flags.DEFAULT if timed else cuda.event_flags.DISABLE_TIMING)
+        self.native: Any = cuda.Event(cuda.event_flags.DEFAULT if timed else cuda.event_flags.DISABLE_TIMING)
 
-    def record(self, stream: Stream) -> None:
+    def record(self, stream: CudaStream) -> None:
         """Record the event behind all work on the stream."""
-        self.own.record(stream.own)
+        self.native.record(stream.native)
 
     def synchronize(self) -> None:
         """Block until the stream reaches the event; return immediately if it was never recorded."""
-        self.own.synchronize()
+        self.native.synchronize()
 
     def close(self) -> None:
         """Release the event."""
-        self.own = None
+        self.native = None
 
 
-class Span:
+class TimedSpan:
     """Measures the GPU time of the work enqueued between `begin` and `end`."""
 
     def __init__(self, gpu: Gpu) -> None:
         self._began, self.ended = gpu.event(timed=True), gpu.event(timed=True)
 
-    def begin(self, stream: Stream) -> None:
+    def begin(self, stream: CudaStream) -> None:
         """Record the start on a stream."""
         self._began.record(stream)
 
-    def end(self, stream: Stream) -> None:
+    def end(self, stream: CudaStream) -> None:
         """Record the end on a stream; the last call counts."""
         self.ended.record(stream)
 
     def ns(self) -> int:
         """Return the duration in nanoseconds, to about 500 ns (cuEventElapsedTime); blocks until the end is reached."""
         self.ended.synchronize()
-        milliseconds: float = self._began.own.time_till(self.ended.own)
+        milliseconds: float = self._began.native.time_till(self.ended.native)
         return round(1e6 * milliseconds)
 
 
 class GpuArray:
     """Represents a C-contiguous array on the GPU, for kernels, in memory that it does not own.
 
-    keeper: an object that must live as long as the array.
+    owner: an object that must live as long as the array.
     """
 
-    __slots__ = ("__weakref__", "dtype", "keeper", "pointer", "shape", "stream")
+    __slots__ = ("__weakref__", "dtype", "owner", "pointer", "shape", "stream")
 
-    def __init__(self, pointer: int, shape: Sequence[int], dtype: npt.DTypeLike, stream: int, keeper: object = None) -> None:
+    def __init__(self, pointer: int, shape: Sequence[int], dtype: npt.DTypeLike, stream: int, owner: object = None) -> None:
         self.pointer, self.shape, self.dtype = pointer, tuple(shape), np.dtype(dtype)
-        self.stream, self.keeper = stream, keeper
+        self.stream, self.owner = stream, owner
 
     @property
     def nbytes(self) -> int:
@@ -173,7 +173,7 @@ class GpuArray:
         return described | {"strides": None, "stream": self.stream}
 
 
-class Memory:
+class DeviceMemory:
     """Allocates device memory for one stream: the memory of deleted arrays is reused, and `close` frees all of it."""
 
     def __init__(self, stream: int) -> None:
@@ -190,12 +190,12 @@ class Memory:
         else:
             self._blocks.append(cuda.mem_alloc(size))
         pointer = reused[1] if reused else int(self._blocks[-1])
-        return GpuArray(pointer, shape, dtype, self._stream, _Kept(self._dropped, size, pointer))
+        return GpuArray(pointer, shape, dtype, self._stream, _PooledBlock(self._dropped, size, pointer))
 
-    def zeros(self, shape: Sequence[int], dtype: npt.DTypeLike, stream: Stream) -> GpuArray:
+    def zeros(self, shape: Sequence[int], dtype: npt.DTypeLike, stream: CudaStream) -> GpuArray:
         """Return an array that is filled with zeros in stream order."""
         array = self.array(shape, dtype)
-        cuda.memset_d8_async(array.pointer, 0, array.nbytes, stream.own)
+        cuda.memset_d8_async(array.pointer, 0, array.nbytes, stream.native)
         return array
 
     def close(self) -> None:
@@ -206,7 +206,7 @@ class Memory:
             self._blocks = []
 
 
-class _Kept:
+class _PooledBlock:
     """Returns a block of memory to the free list when its array is deleted, possibly by the garbage collector."""
 
     __slots__ = ("_block", "_dropped")
@@ -218,7 +218,7 @@ class _Kept:
         self._dropped.append(self._block)
 
 
-class Pinned:
+class PinnedArray:
     """Holds an array in pinned host memory. mapped: the GPU accesses it in place, at `pointer`."""
 
     def __init__(self, shape: Sequence[int], dtype: npt.DTypeLike, *, mapped: bool) -> None:
@@ -232,14 +232,14 @@ class Pinned:
         self._allocation.free()
 
 
-def to_device(target: int, source: npt.NDArray[Any], stream: Stream) -> None:
+def to_device(target: int, source: npt.NDArray[Any], stream: CudaStream) -> None:
     """Enqueue a copy from pinned host memory to a device address."""
-    cuda.memcpy_htod_async(target, source, stream.own)
+    cuda.memcpy_htod_async(target, source, stream.native)
 
 
-def to_host(target: npt.NDArray[Any], source: int, stream: Stream) -> None:
+def to_host(target: npt.NDArray[Any], source: int, stream: CudaStream) -> None:
     """Enqueue a copy from a device address to pinned host memory."""
-    cuda.memcpy_dtoh_async(target, source, stream.own)
+    cuda.memcpy_dtoh_async(target, source, stream.native)
 
 
 def bytes_of(shape: Sequence[int], dtype: npt.DTypeLike) -> int:

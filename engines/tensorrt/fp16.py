@@ -12,7 +12,7 @@ except ImportError:
     raise MissingExtra("a plan in FP16", "onnx") from None
 
 
-def to_half(model: Path, out: Path) -> None:
+def convert_to_fp16(model: Path, out: Path) -> None:
     """Write `model` with FP16 layers to `out`; inputs, outputs and states stay float32, as all engines expect."""
     network = onnx.load(model)
     described = list(network.metadata_props)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.openvino import OpenVinoEngine
-from rtseg.engines.tensorrt.background_build import RisingTensorRt
-from rtseg.engines.tensorrt.builder import PRECISIONS, best_precision, is_quantised, tag_for
+from rtseg.engines.tensorrt.background_build import TensorRtBackgroundBuild
+from rtseg.engines.tensorrt.builder import PRECISIONS, best_precision, is_quantized, make_tag
 from rtseg.engines.tensorrt.device import Gpu
 from rtseg.engines.tensorrt.engine import TensorRtEngine
-from rtseg.engines.tensorrt.plan_cache import AGAIN, BUILD, PlanCache, PlanFile, PlanTag
+from rtseg.engines.tensorrt.plan_cache import BUILD_VERSION, REBUILD, PlanCache, PlanFile, PlanTag
 from rtseg.engines.tensorrt.runtime import VERSION
 from rtseg.errors import ModelError
 
@@ -17,48 +17,50 @@ from rtseg.errors import ModelError
 def open_plan(path: Path) -> TensorRtEngine:
     """Open a .plan file that was built for this machine. Raises ModelError, EngineError."""
     if not path.is_file():
-        raise ModelError(f"there is no plan {path}: {AGAIN}")
+        raise ModelError(f"there is no plan {path}: {REBUILD}")
     found = PlanFile.read(path)
-    here = _tag_like(found.tag)
+    here = _tag_on_this_machine(found.tag)
     if here != found.tag:
-        raise ModelError(f"{path} was built for {found.tag.unlike(here)}: {AGAIN} on this machine")
+        raise ModelError(f"{path} was built for {found.tag.describe_difference(here)}: {REBUILD} on this machine")
     return TensorRtEngine(found.plan, found.spec)
 
 
-def planned(model: Path, spec: ModelSpec | None = None, cache: PlanCache | None = None) -> TensorRtEngine | RisingTensorRt:
+def open_or_build(
+    model: Path, spec: ModelSpec | None = None, cache: PlanCache | None = None
+) -> TensorRtEngine | TensorRtBackgroundBuild:
     """Open an ONNX file's plan from the cache, or start to build it in the background. Raises EngineError, ModelError."""
     cache = cache or PlanCache()
-    for tag in _tags(model):
+    for tag in _candidate_tags(model):
         if (found := cache.find(tag)) is None:
             continue
         try:
             return TensorRtEngine(found.plan, found.spec)
         except ModelError as error:  # TensorRT cannot read it, so it is built again
             cache.drop(tag, str(error))
-    return RisingTensorRt(model, best_precision(model), described(model, spec), cache)
+    return TensorRtBackgroundBuild(model, best_precision(model), checked_spec(model, spec), cache)
 
 
-def described(model: Path, spec: ModelSpec | None) -> ModelSpec:
+def checked_spec(model: Path, spec: ModelSpec | None) -> ModelSpec:
     """Return the spec of an ONNX file, checked against its inputs and outputs. Raises ModelError."""
     engine = OpenVinoEngine(model, spec)
     engine.close()
     return engine.spec
 
 
-def _tags(model: Path) -> list[PlanTag]:
+def _candidate_tags(model: Path) -> list[PlanTag]:
     """Return the tags of all plans of a model that this machine can use, the fastest first."""
     gpu = Gpu()
     try:
-        wanted = [name for name in reversed(PRECISIONS) if (name == "int8") == is_quantised(model)]
-        return [tag_for(model, precision, device, gpu) for precision in wanted for device in ("gpu", "dla")]
+        wanted = [name for name in reversed(PRECISIONS) if (name == "int8") == is_quantized(model)]
+        return [make_tag(model, precision, device, gpu) for precision in wanted for device in ("gpu", "dla")]
     finally:
         gpu.close()
 
 
-def _tag_like(tag: PlanTag) -> PlanTag:
+def _tag_on_this_machine(tag: PlanTag) -> PlanTag:
     """Return the tag that a plan of the same model and precision has on this machine."""
     gpu = Gpu()
     try:
-        return replace(tag, tensorrt=VERSION, gpu=gpu.name, sm=gpu.sm, driver=gpu.driver, build=BUILD)
+        return replace(tag, tensorrt=VERSION, gpu=gpu.name, sm=gpu.sm, driver=gpu.driver, build=BUILD_VERSION)
     finally:
         gpu.close()

@@ -14,14 +14,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from rtseg.engines.base import ModelSpec
-from rtseg.engines.model_file import write_whole
+from rtseg.engines.model_file import write_bytes_atomically
 from rtseg.errors import ModelError, described
 
 _log = logging.getLogger(__name__)
 
 MAGIC = b"rtseg plan "
-BUILD = 1  # version of rtseg's build settings: a plan of another version is built again
-AGAIN = "build it again with `rtseg build`"
+BUILD_VERSION = 1  # version of rtseg's build settings: a plan of another version is built again
+REBUILD = "build it again with `rtseg build`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class PlanTag:
     """fp32, fp16 or int8."""
     device: str
     """gpu or dla."""
-    build: int = BUILD
+    build: int = BUILD_VERSION
     """The version of rtseg's build settings."""
 
-    def unlike(self, other: "PlanTag") -> str:
+    def describe_difference(self, other: "PlanTag") -> str:
         """Describe the fields in which two tags differ; return "" where they are equal."""
         names = [field.name for field in fields(self) if getattr(self, field.name) != getattr(other, field.name)]
         return ", ".join(f"{name} {getattr(self, name)!r} and not {getattr(other, name)!r}" for name in names)
@@ -65,22 +65,22 @@ class PlanFile:
     def write(self, path: Path) -> None:
         """Write the file atomically, even while other processes write the same file."""
         head = {"tag": asdict(self.tag), "spec": self.spec.to_json(), "sha256": sha256(self.plan).hexdigest()}
-        write_whole(path, MAGIC + json.dumps(head).encode() + b"\n" + self.plan)
+        write_bytes_atomically(path, MAGIC + json.dumps(head).encode() + b"\n" + self.plan)
 
     @classmethod
     def read(cls, path: Path) -> "PlanFile":
         """Read and check a file of `write`. Raises ModelError."""
         content = path.read_bytes()
         if not content.startswith(MAGIC):
-            raise ModelError(f"{path} is no plan of rtseg: {AGAIN}, from the .onnx file")
+            raise ModelError(f"{path} is no plan of rtseg: {REBUILD}, from the .onnx file")
         line, _, plan = content[len(MAGIC) :].partition(b"\n")
         try:
             head = json.loads(line)
             tag, spec, digest = PlanTag(**head["tag"]), ModelSpec.from_json(head["spec"]), head["sha256"]
         except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"the head of {path} cannot be read ({described(error)}): {AGAIN}") from None
+            raise ModelError(f"the head of {path} cannot be read ({described(error)}): {REBUILD}") from None
         if sha256(plan).hexdigest() != digest:
-            raise ModelError(f"{path} is damaged: {AGAIN}")
+            raise ModelError(f"{path} is damaged: {REBUILD}")
         return cls(tag, spec, plan)
 
 
@@ -103,7 +103,7 @@ class PlanCache:
             return None
         try:
             found = PlanFile.read(path)
-            problem = found.tag.unlike(tag)
+            problem = found.tag.describe_difference(tag)
         except ModelError as error:
             problem = str(error)
         if not problem:

@@ -11,13 +11,13 @@ try:
 except ImportError as error:
     raise MissingExtra("the TensorRT engine", "tensorrt") from error
 
-__all__ = ["REMEDY", "VERSION", "Complaints", "Network", "tensorrt"]
+__all__ = ["REMEDY", "VERSION", "LoadedPlan", "TensorRtLogger", "tensorrt"]
 
 VERSION = str(tensorrt.__version__)
 REMEDY = "build it again with `rtseg build`"
 
 
-class Complaints(tensorrt.ILogger):  # type: ignore[misc]
+class TensorRtLogger(tensorrt.ILogger):  # type: ignore[misc]
     """Collects TensorRT's latest error messages, for rtseg's own errors."""
 
     def __init__(self) -> None:
@@ -33,25 +33,25 @@ class Complaints(tensorrt.ILogger):  # type: ignore[misc]
         return "; ".join(self._last) or "it does not say why"
 
 
-class Network:
+class LoadedPlan:
     """Holds a plan that is ready to run on the current GPU; `name` is used in errors. Raises ModelError, EngineError."""
 
     def __init__(self, plan: bytes, name: str) -> None:
-        self._name, self._complaints = name, Complaints()
-        self._runtime: Any = tensorrt.Runtime(self._complaints)
+        self._name, self._logger = name, TensorRtLogger()
+        self._runtime: Any = tensorrt.Runtime(self._logger)
         self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
         if self._engine is None:
-            raise ModelError(f"TensorRT {VERSION} cannot read the plan of {name} ({self._complaints}): {REMEDY}")
+            raise ModelError(f"TensorRT {VERSION} cannot read the plan of {name} ({self._logger}): {REMEDY}")
         self.inputs, self.outputs = (self._ports(mode) for mode in (tensorrt.TensorIOMode.INPUT, tensorrt.TensorIOMode.OUTPUT))
         self._context: Any = self._engine.create_execution_context()
         if self._context is None:
-            raise EngineError(f"the GPU cannot run {name} ({self._complaints}): free some of its memory")
+            raise EngineError(f"the GPU cannot run {name} ({self._logger}): free some of its memory")
 
     def enqueue(self, addresses: Mapping[str, int], stream: int) -> None:
         """Enqueue a run on the stream. addresses: the device address of each input and output by name. Raises EngineError."""
         bound = [self._context.set_tensor_address(name, address) for name, address in addresses.items()]
         if not (all(bound) and self._context.execute_async_v3(stream)):
-            raise EngineError(f"TensorRT failed on {self._name} ({self._complaints}): try --engine openvino")
+            raise EngineError(f"TensorRT failed on {self._name} ({self._logger}): try --engine openvino")
 
     def close(self) -> None:
         """Release the context, the engine and the runtime, in the order that TensorRT requires."""

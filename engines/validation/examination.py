@@ -19,7 +19,7 @@ from pathlib import Path
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.validation.onnx_file import OnnxFile
 from rtseg.engines.validation.weight_check import external_files
-from rtseg.engines.zoo import shipped
+from rtseg.engines.zoo import shipped_models
 from rtseg.errors import ModelError, SinkError
 from rtseg.output.atomic_file import write_atomically
 from rtseg.output.private_file import make_folder
@@ -63,18 +63,18 @@ def examine(path: Path, engine: str, spec: ModelSpec | None = None, *, trusted: 
     "reduced" for OpenVINO at a smaller input, "torchscript", or "weights" for a state dict of torch. spec: the user's
     description of the network, if any. Raises ModelError.
     """
-    if trusted or os.environ.get(TRUST) == "1" or path.resolve() in {known.resolve() for known in shipped().values()}:
+    if trusted or os.environ.get(TRUST) == "1" or path.resolve() in {known.resolve() for known in shipped_models().values()}:
         return
-    coded, told = path.read_bytes(), spec.to_json() if spec else ""
-    passed = _verdict_path(coded, engine, told)
+    content, description = path.read_bytes(), spec.to_json() if spec else ""
+    passed = _verdict_path(content, engine, description)
     if passed is not None and passed.is_file():
         return
-    _run_child(path, engine, told, TrialLimits.of(len(coded) + _bytes_beside(path, coded), engine))
+    _run_child(path, engine, description, TrialLimits.of(len(content) + _bytes_beside(path, content), engine))
     if passed is not None:
         _remember(passed)
 
 
-def _run_child(path: Path, engine: str, told: str, limits: TrialLimits) -> None:
+def _run_child(path: Path, engine: str, description: str, limits: TrialLimits) -> None:
     # `python -m` searches the working folder first, and would run a json.py that lies beside a downloaded model.
     code = f"import sys; sys.path[:] = {list(map(str, sys.path))!r}; from {_CHILD} import main; main(*sys.argv[1:])"
     limited = str(limits.cpu_s), str(limits.resident_bytes), str(os.getpid())
@@ -90,7 +90,7 @@ def _run_child(path: Path, engine: str, told: str, limits: TrialLimits) -> None:
         assert child.stdout is not None
         try:
             with suppress(BrokenPipeError):
-                child.stdin.write(told.encode())
+                child.stdin.write(description.encode())
                 child.stdin.close()
             problem = _watch(child, limits)
         finally:
@@ -154,19 +154,19 @@ def _resident_bytes(pid: int) -> int:
         return 0
 
 
-def _bytes_beside(path: Path, coded: bytes) -> int:
+def _bytes_beside(path: Path, content: bytes) -> int:
     """Return the total size of an ONNX file's external weight files. Raises ModelError for one outside its folder."""
-    if path.suffix != ".onnx" or b"location" not in coded:
+    if path.suffix != ".onnx" or b"location" not in content:
         return 0
     return sum(file.stat().st_size for file in external_files(OnnxFile.read(path)))
 
 
-def _verdict_path(coded: bytes, engine: str, told: str) -> Path | None:
+def _verdict_path(content: bytes, engine: str, description: str) -> Path | None:
     """Return the cache path that records a passed examination; None for a file that may have external weights."""
-    if b"location" in coded:  # the key of external data in ONNX
+    if b"location" in content:  # the key of external data in ONNX
         return None
     package = _PACKAGES.get(engine, "openvino")
-    parts = [coded, engine.encode(), told.encode(), *(version(name).encode() for name in ("rtseg", package))]
+    parts = [content, engine.encode(), description.encode(), *(version(name).encode() for name in ("rtseg", package))]
     key = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(folder, "rtseg", "examined", key)

@@ -74,7 +74,7 @@ class OnnxFile:
         found = cls(path)
         try:
             found._model(memoryview(path.read_bytes()))
-        except _Malformed as problem:
+        except _MalformedFile as problem:
             raise ModelError(f"{path} is no ONNX model ({problem}): export it again with `rtseg export`") from None
         except OSError as error:
             raise ModelError(f"{path} cannot be read ({error.strerror}): name an .onnx file of yours") from None
@@ -84,7 +84,7 @@ class OnnxFile:
         model = self._fields(message)
         graphs = _messages(model, 7)
         if not graphs:
-            raise _Malformed("it holds no graph")
+            raise _MalformedFile("it holds no graph")
         for graph in graphs:
             self._graph(graph, MAX_DEPTH)
         redefined = set(map(self._function, _messages(model, 25)))
@@ -104,7 +104,7 @@ class OnnxFile:
 
     def _graph(self, message: memoryview, depth: int) -> None:
         if not depth:
-            raise _Malformed(f"its graphs are nested more than {MAX_DEPTH} deep")
+            raise _MalformedFile(f"its graphs are nested more than {MAX_DEPTH} deep")
         graph = self._fields(message)
         for node in _messages(graph, 1):
             self._node(node, depth)
@@ -157,11 +157,11 @@ class OnnxFile:
             found.setdefault(number, []).append(value)
             self.fields_read += 1
             if self.fields_read > MAX_FIELDS:
-                raise _Malformed(f"it has more than {MAX_FIELDS} fields")
+                raise _MalformedFile(f"it has more than {MAX_FIELDS} fields")
         return found
 
 
-class _Malformed(Exception):
+class _MalformedFile(Exception):
     """Signals that bytes are no ONNX protobuf; its message is the reason."""
 
 
@@ -181,9 +181,9 @@ def _walk(message: memoryview) -> Iterator[tuple[int, "int | memoryview"]]:
         elif wire in (FIXED32, FIXED64):
             size = 4 if wire == FIXED32 else 8
         else:
-            raise _Malformed(f"its wire type {wire} does not exist")
+            raise _MalformedFile(f"its wire type {wire} does not exist")
         if size > end - at:
-            raise _Malformed("it is cut off")
+            raise _MalformedFile("it is cut off")
         yield number, message[at : at + size]
         at += size
 
@@ -195,7 +195,7 @@ def _varint(message: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << (7 * place)
         if byte < 0x80:
             return value & ((1 << _BITS) - 1), at + place + 1
-    raise _Malformed("it is cut off")
+    raise _MalformedFile("it is cut off")
 
 
 def _messages(fields: Fields, number: int) -> list[memoryview]:
@@ -216,5 +216,5 @@ def _single(fields: Fields, number: int) -> list[memoryview]:
     """Return the only message of a field, or none; several are refused, because engines would merge them."""
     found = _messages(fields, number)
     if len(found) > 1:
-        raise _Malformed("a value stands in it twice")
+        raise _MalformedFile("a value stands in it twice")
     return found

@@ -33,8 +33,8 @@ def main(file: str, engine: str, cpu_s: str, resident_bytes: str, parent: str) -
     _limit(int(cpu_s), int(resident_bytes), int(parent))
     answer: dict[str, Any] = {"passed": True}
     try:
-        told = sys.stdin.read()
-        _load_and_run(Path(file), engine, ModelSpec.from_json(told) if told else None)
+        description = sys.stdin.read()
+        _load_and_run(Path(file), engine, ModelSpec.from_json(description) if description else None)
     except Exception as error:  # noqa: BLE001  native libraries raise arbitrary exceptions on malformed files
         answer = {"error": _in_words(file, error)[:_LONGEST]}
     print(json.dumps(answer), file=answers, flush=True)

@@ -17,7 +17,7 @@ from rtseg.engines.validation.onnx_file import Node, OnnxFile, Tensor
 from rtseg.errors import ModelError
 
 MAX_DESCRIPTION = 65_536  # characters of a network's description; shipped models have under 2,000
-AGAIN = "train and export it again"
+RETRAIN = "train and export it again"
 
 _RAW, _FLOAT, _INT32, _DOUBLE = 0, 4, 5, 10  # storage of a tensor's values: raw_data, or a field number of TensorProto
 _FLOAT16, _BFLOAT16 = 10, 16
@@ -39,8 +39,8 @@ _FLOAT8_NAN: dict[int, tuple[int, ...]] = {  # by TensorProto.DataType: the code
 }
 _FLOAT8_INFINITE = {19: (0x7C, 0xFC)}
 
-_MASKS = {"Add", "Clip", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Pad", "Sub", "Where"}
-_MOVES = {
+_MASKING_OPS = {"Add", "Clip", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Pad", "Sub", "Where"}
+_PASS_THROUGH_OPS = {
     *("Cast", "Concat", "Constant", "ConstantOfShape", "Expand", "Flatten", "Gather", "Identity", "Reshape", "ScatterElements"),
     *("ScatterND", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Trilu", "Unsqueeze"),
 }  # operations that pass a constant on unchanged
@@ -59,9 +59,9 @@ def check_weights(path: Path) -> OnnxFile:
         for tensor in node.tensors:
             _check(file, tensor, node.outputs[0] if node.outputs else tensor.name, consumers, node.op)
         for values in node.floats:
-            nan, infinite = _broken(1, np.frombuffer(values[: len(values) // 4 * 4], "<f4"))
+            nan, infinite = _has_nan_and_infinity(1, np.frombuffer(values[: len(values) // 4 * 4], "<f4"))
             if nan or (infinite and not _may_be_infinite(file, node, consumers)):
-                raise ModelError(f"{path} has {_word(nan)} in an attribute of a {_shown(node.op)}: {AGAIN}")
+                raise ModelError(f"{path} has {_word(nan)} in an attribute of a {_quoted(node.op)}: {RETRAIN}")
     return file
 
 
@@ -88,10 +88,10 @@ def external_files(file: OnnxFile) -> list[Path]:
 def _check(file: OnnxFile, tensor: Tensor, name: bytes, consumers: "_Consumers", op: str = "") -> None:
     """Raise ModelError where a tensor has NaN, or infinity that is no mask. name: the name by which nodes read its values."""
     for values in _values(file, tensor):
-        nan, infinite = _broken(tensor.dtype, values)
-        refused = nan or (infinite and ((op and op not in _MOVES) or not _only_masks(file, name, consumers)))
+        nan, infinite = _has_nan_and_infinity(tensor.dtype, values)
+        refused = nan or (infinite and ((op and op not in _PASS_THROUGH_OPS) or not _only_masks(file, name, consumers)))
         if refused:
-            raise ModelError(f"{file.path} has {_word(nan)} in its weights {_shown(name)}: {AGAIN}")
+            raise ModelError(f"{file.path} has {_word(nan)} in its weights {_quoted(name)}: {RETRAIN}")
 
 
 def _values(file: OnnxFile, tensor: Tensor) -> Iterator[Values]:
@@ -102,10 +102,10 @@ def _values(file: OnnxFile, tensor: Tensor) -> Iterator[Values]:
     dtype, field = _LAYOUT[tensor.dtype]
     pieces = [np.frombuffer(piece, np.uint8) for piece in tensor.raw]
     if external:
-        pieces.append(_outside(external, tensor.external or {}))
+        pieces.append(_external_bytes(external, tensor.external or {}))
     for piece in pieces:
         if len(piece) % np.dtype(dtype).itemsize:
-            raise ModelError(f"{file.path} has weights {_shown(tensor.name)} that are cut off: {AGAIN}")
+            raise ModelError(f"{file.path} has weights {_quoted(tensor.name)} that are cut off: {RETRAIN}")
         yield piece.view(dtype)
     typed = b"".join(map(bytes, tensor.typed[field]))
     if not typed:
@@ -128,7 +128,7 @@ def _low_bits(coded: Values) -> Values:
     return values & np.uint32(0xFFFF)
 
 
-def _outside(path: Path, where: Mapping[str, str]) -> Values:
+def _external_bytes(path: Path, where: Mapping[str, str]) -> Values:
     """Map the bytes of a tensor in an external file. Raises ModelError."""
     try:
         offset, size = int(where.get("offset", "0")), path.stat().st_size
@@ -139,7 +139,7 @@ def _outside(path: Path, where: Mapping[str, str]) -> Values:
             return np.empty(0, np.uint8)
         return np.memmap(path, np.uint8, "r", offset, (length,))
     except (OSError, ValueError):
-        raise ModelError(f"{path} does not hold all the weights that the network keeps there: {AGAIN}") from None
+        raise ModelError(f"{path} does not hold all the weights that the network keeps there: {RETRAIN}") from None
 
 
 def _external_path(model: Path, location: str) -> Path:
@@ -154,13 +154,13 @@ def _external_path(model: Path, location: str) -> Path:
     except (OSError, RuntimeError, ValueError):  # no such file, circular links, a null byte
         regular = False
     if not inside:
-        raise ModelError(f"{model} keeps weights in {_shown(location)}, outside its folder: put both files into one folder")
+        raise ModelError(f"{model} keeps weights in {_quoted(location)}, outside its folder: put both files into one folder")
     if not regular:
-        raise ModelError(f"{model} keeps weights in {_shown(location)}, which is not there: put that file beside it")
+        raise ModelError(f"{model} keeps weights in {_quoted(location)}, which is not there: put that file beside it")
     return found
 
 
-def _broken(dtype: int, values: Values) -> tuple[bool, bool]:
+def _has_nan_and_infinity(dtype: int, values: Values) -> tuple[bool, bool]:
     """Return (has NaN, has infinity) for values that are encoded as a TensorProto.DataType."""
     if dtype in _FLOAT8_NAN:
         codes = values & 0xFF
@@ -186,8 +186,8 @@ def _consumers(nodes: list[Node]) -> _Consumers:
 
 def _may_be_infinite(file: OnnxFile, node: Node, consumers: _Consumers) -> bool:
     """Return whether infinity in a float attribute of a node masks or bounds values."""
-    moved = node.op in _MOVES and all(_only_masks(file, output, consumers) for output in node.outputs)
-    return moved or node.op in _MASKS
+    moved = node.op in _PASS_THROUGH_OPS and all(_only_masks(file, output, consumers) for output in node.outputs)
+    return moved or node.op in _MASKING_OPS
 
 
 def _only_masks(file: OnnxFile, name: bytes, consumers: _Consumers) -> bool:
@@ -197,10 +197,10 @@ def _only_masks(file: OnnxFile, name: bytes, consumers: _Consumers) -> bool:
         if (value := left.pop()) in file.results:
             return False
         for node in consumers.get(value, ()):
-            if node.op in _MOVES:
+            if node.op in _PASS_THROUGH_OPS:
                 left += [output for output in node.outputs if output not in seen]
                 seen.update(node.outputs)
-            elif node.op not in _MASKS:
+            elif node.op not in _MASKING_OPS:
                 return False
     return True
 
@@ -209,7 +209,7 @@ def _word(nan: bool) -> str:
     return "NaN" if nan else "infinity"
 
 
-def _shown(name: bytes | str) -> str:
+def _quoted(name: bytes | str) -> str:
     """Return a name for a message: quoted, without control characters, and at most 80 characters long."""
     text = name.decode(errors="replace") if isinstance(name, bytes) else name
     return ascii(text if len(text) <= 80 else f"{text[:77]}...")

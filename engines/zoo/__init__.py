@@ -5,6 +5,6 @@ from pathlib import Path
 _FOLDER = Path(__file__).parent
 
 
-def shipped() -> dict[str, Path]:
+def shipped_models() -> dict[str, Path]:
     """Return the ONNX files of the shipped models by name."""
     return {path.stem: path for path in sorted(_FOLDER.glob("*.onnx"))}

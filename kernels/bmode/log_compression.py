@@ -12,31 +12,46 @@ import numpy.typing as npt
 
 from rtseg.errors import ConfigError
 from rtseg.frame import Image
-from rtseg.kernels.runtime.arrays import check_out, check_plane, check_range, grey_levels, placed, readable, room
-from rtseg.kernels.runtime.cpu import by_rows, compiled
+from rtseg.kernels.runtime.arrays import (
+    as_read_only,
+    check_out,
+    check_plane,
+    check_range,
+    copy_to_out,
+    out_or_empty,
+    round_to_uint8,
+)
+from rtseg.kernels.runtime.cpu import compiled, run_row_bands
 from rtseg.kernels.runtime.cuda import launch
-from rtseg.kernels.runtime.device_array import room_on_device, size_of
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.device_array import element_count, out_or_device_array
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Floats = npt.NDArray[np.float32]
 
-DECIBELS = 20 * 0.30102999566398120  # of a doubled amplitude
-LOG2 = (1.44255311, -0.71828141, 0.45826847, -0.27953344, 0.1234472, -0.02645599)  # of log2(1 + m) by powers of m, to 2e-6
+DB_PER_DOUBLING = 20 * 0.30102999566398120  # of a doubled amplitude
+LOG2_COEFFICIENTS = (
+    1.44255311,
+    -0.71828141,
+    0.45826847,
+    -0.27953344,
+    0.1234472,
+    -0.02645599,
+)  # of log2(1 + m) by powers of m, to 2e-6
 
 
-def _cases() -> Iterator[Case]:
+def _cases() -> Iterator[KernelCase]:
     rng = np.random.default_rng(7)
     for shape in [(1, 1), (1, 9), (8, 1), (23, 37)]:
         envelope = rng.rayleigh(1, shape).astype(np.float32)
         for dynamic_range, reference in [(60.0, 4.0), (40.0, 1e-3), (90.0, 1e6)]:
-            yield Case(
+            yield KernelCase(
                 f"{shape}, {dynamic_range} dB, {reference}", (envelope * np.float32(reference), reference, dynamic_range)
             )
     broken = rng.rayleigh(1, (9, 12)).astype(np.float32)
     broken.flat[::5], broken.flat[1::7], broken.flat[2::11], broken.flat[3::13] = 0, np.nan, np.inf, -1
     broken.flat[4::17] = 1e-42  # denormal
-    yield Case("broken", (broken, 1.0))
-    yield Case("strided", (rng.rayleigh(1, (20, 30)).astype(np.float32)[::2, ::-3], 1.0))
+    yield KernelCase("broken", (broken, 1.0))
+    yield KernelCase("strided", (rng.rayleigh(1, (20, 30)).astype(np.float32)[::2, ::-3], 1.0))
 
 
 def _check(envelope: Floats, reference: float, dynamic_range_db: float = 60.0, *, out: Image | None = None) -> None:
@@ -57,18 +72,20 @@ def log_compress(envelope: Floats, reference: float, dynamic_range_db: float = 6
     clean = np.where(envelope > 0, envelope, 0).astype(np.float64)
     with np.errstate(divide="ignore"):
         decibels = 20 * np.log10(clean / reference)
-    return placed(grey_levels(255 * (1 + decibels.clip(-1e4, 1e4) / dynamic_range_db)), out)
+    return copy_to_out(round_to_uint8(255 * (1 + decibels.clip(-1e4, 1e4) / dynamic_range_db)), out)
 
 
 @log_compress.backend("numba")
 def _log_compress_numba(
     envelope: Floats, reference: float, dynamic_range_db: float = 60.0, *, out: Image | None = None
 ) -> Image:
-    result, source = room(out, envelope.shape, np.uint8), readable(envelope)
-    gain = np.float32(255 * DECIBELS / dynamic_range_db)
+    result, source = out_or_empty(out, envelope.shape, np.uint8), as_read_only(envelope)
+    gain = np.float32(255 * DB_PER_DOUBLING / dynamic_range_db)
     shift = np.float32(255 - gain * log2(reference))
-    bits = readable(source.view(np.int32))
-    by_rows(envelope.shape[0], envelope.shape[1], lambda first, end: _compress_rows(bits, gain, shift, result, first, end))
+    bits = as_read_only(source.view(np.int32))
+    run_row_bands(
+        envelope.shape[0], envelope.shape[1], lambda first, end: _compress_rows(bits, gain, shift, result, first, end)
+    )
     return result
 
 
@@ -92,17 +109,17 @@ def _compress_rows(
 
 @compiled
 def _log2_of_1_plus(m: np.float32) -> np.float32:
-    series = np.float32(LOG2[5])
-    series = np.float32(LOG2[4]) + m * series
-    series = np.float32(LOG2[3]) + m * series
-    series = np.float32(LOG2[2]) + m * series
-    series = np.float32(LOG2[1]) + m * series
-    return m * (np.float32(LOG2[0]) + m * series)
+    series = np.float32(LOG2_COEFFICIENTS[5])
+    series = np.float32(LOG2_COEFFICIENTS[4]) + m * series
+    series = np.float32(LOG2_COEFFICIENTS[3]) + m * series
+    series = np.float32(LOG2_COEFFICIENTS[2]) + m * series
+    series = np.float32(LOG2_COEFFICIENTS[1]) + m * series
+    return m * (np.float32(LOG2_COEFFICIENTS[0]) + m * series)
 
 
 @log_compress.backend("cuda")
 def _log_compress_cuda(envelope: Floats, reference: float, dynamic_range_db: float = 60.0, *, out: Image | None = None) -> Any:
-    result = room_on_device(out, envelope.shape, np.uint8, envelope)
-    gain = 255 * DECIBELS / dynamic_range_db
-    launch("log_compress", envelope, gain, 255 - gain * log2(reference), size_of(envelope), result)
+    result = out_or_device_array(out, envelope.shape, np.uint8, envelope)
+    gain = 255 * DB_PER_DOUBLING / dynamic_range_db
+    launch("log_compress", envelope, gain, 255 - gain * log2(reference), element_count(envelope), result)
     return result

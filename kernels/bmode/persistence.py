@@ -7,21 +7,23 @@ import numpy as np
 
 from rtseg.errors import ImageError
 from rtseg.frame import Image
-from rtseg.kernels.runtime.arrays import check_image, check_out, check_range, placed, readable, room
+from rtseg.kernels.runtime.arrays import as_read_only, check_image, check_out, check_range, copy_to_out, out_or_empty
 from rtseg.kernels.runtime.cases import images
-from rtseg.kernels.runtime.cpu import by_rows, compiled
+from rtseg.kernels.runtime.cpu import compiled, run_row_bands
 from rtseg.kernels.runtime.cuda import launch
-from rtseg.kernels.runtime.device_array import room_on_device, size_of
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.device_array import element_count, out_or_device_array
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
-WHOLE = 256  # a weight of 1 in fixed point
+WEIGHT_SCALE = 256  # a weight of 1 in fixed point
 
 
-def _cases() -> Iterator[Case]:
+def _cases() -> Iterator[KernelCase]:
     for name, image in images():
         for weight in (0.0, 0.1, 0.5, 1.0):
-            yield Case(f"{name}, {weight}", (image, np.ascontiguousarray(image[::-1, ::-1]), weight))
-    yield Case("both strided", (np.arange(60, dtype=np.uint8).reshape(6, 10)[::2, ::-3], np.zeros((6, 4), np.uint8)[::2], 0.5))
+            yield KernelCase(f"{name}, {weight}", (image, np.ascontiguousarray(image[::-1, ::-1]), weight))
+    yield KernelCase(
+        "both strided", (np.arange(60, dtype=np.uint8).reshape(6, 10)[::2, ::-3], np.zeros((6, 4), np.uint8)[::2], 0.5)
+    )
 
 
 def _check(image: Image, previous: Image, weight: float = 0.5, *, out: Image | None = None) -> None:
@@ -41,16 +43,16 @@ def persistence(image: Image, previous: Image, weight: float = 0.5, *, out: Imag
     either. weight: in [0, 1], in steps of 1/256; a smaller one persists longer. Raises ImageError, ConfigError.
     """
     difference = image.astype(np.int64) - previous
-    moved = (abs(difference) * round(weight * WHOLE) + WHOLE - 1) // WHOLE
-    return placed((previous + np.sign(difference) * moved).astype(np.uint8), out)
+    moved = (abs(difference) * round(weight * WEIGHT_SCALE) + WEIGHT_SCALE - 1) // WEIGHT_SCALE
+    return copy_to_out((previous + np.sign(difference) * moved).astype(np.uint8), out)
 
 
 @persistence.backend("numba")
 def _persistence_numba(image: Image, previous: Image, weight: float = 0.5, *, out: Image | None = None) -> Image:
-    result = room(out, image.shape, np.uint8)
-    now, past = (readable(array).reshape(len(image), -1) for array in (image, previous))
-    then, part = result.reshape(len(image), -1), round(weight * WHOLE)
-    by_rows(now.shape[0], now.shape[1], lambda first, end: _persist_rows(now, past, part, then, first, end))
+    result = out_or_empty(out, image.shape, np.uint8)
+    now, past = (as_read_only(array).reshape(len(image), -1) for array in (image, previous))
+    then, part = result.reshape(len(image), -1), round(weight * WEIGHT_SCALE)
+    run_row_bands(now.shape[0], now.shape[1], lambda first, end: _persist_rows(now, past, part, then, first, end))
     return result
 
 
@@ -61,12 +63,12 @@ def _persist_rows(image: Image, previous: Image, part: int, result: Image, first
         now, past, target = image[y], previous[y], result[y]
         for x in range(target.size):
             more, less = max(now[x], past[x]), min(now[x], past[x])
-            moved = np.uint8(np.uint16(np.uint16(np.uint16(more - less) * share) + np.uint16(WHOLE - 1)) >> 8)
+            moved = np.uint8(np.uint16(np.uint16(np.uint16(more - less) * share) + np.uint16(WEIGHT_SCALE - 1)) >> 8)
             target[x] = past[x] + moved if now[x] > past[x] else past[x] - moved
 
 
 @persistence.backend("cuda")
 def _persistence_cuda(image: Image, previous: Image, weight: float = 0.5, *, out: Image | None = None) -> Any:
-    result = room_on_device(out, image.shape, np.uint8, image)
-    launch("persistence", image, previous, round(weight * WHOLE), size_of(image), result)
+    result = out_or_device_array(out, image.shape, np.uint8, image)
+    launch("persistence", image, previous, round(weight * WEIGHT_SCALE), element_count(image), result)
     return result

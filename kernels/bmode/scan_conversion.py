@@ -10,17 +10,25 @@ import numpy.typing as npt
 
 from rtseg.errors import ConfigError
 from rtseg.frame import Image
-from rtseg.kernels.runtime.arrays import apart, check_out, check_plane, grey_levels, placed, readable, room
-from rtseg.kernels.runtime.cases import planes
-from rtseg.kernels.runtime.cpu import by_rows, compiled
+from rtseg.kernels.runtime.arrays import (
+    as_read_only,
+    check_out,
+    check_plane,
+    copy_if_overlapping,
+    copy_to_out,
+    out_or_empty,
+    round_to_uint8,
+)
+from rtseg.kernels.runtime.cases import gray_images
+from rtseg.kernels.runtime.cpu import compiled, run_row_bands
 from rtseg.kernels.runtime.cuda import launch, stream_of
-from rtseg.kernels.runtime.device_array import DeviceArray, pool, room_on_device, size_of
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.device_array import DeviceArray, element_count, out_or_device_array, pool
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Doubles = npt.NDArray[np.float64]
-Corner = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]
+CornerTable = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]
 
-PARTS = 256  # subpixel steps along each axis
+SUBPIXELS = 256  # subpixel steps along each axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +55,11 @@ def _fans() -> Iterator[tuple[str, Fan]]:
     yield "outside", Fan((-500.0, 0.0), 1.0, 20.0, -0.1, 0.2)
 
 
-def _cases() -> Iterator[Case]:
-    for image_name, image in planes():
+def _cases() -> Iterator[KernelCase]:
+    for image_name, image in gray_images():
         for name, fan in _fans():
             for shape in [(31, 45), (1, 1), (1, 7)]:
-                yield Case(f"{image_name}, {name}, {shape}", (image, fan, shape))
+                yield KernelCase(f"{image_name}, {name}, {shape}", (image, fan, shape))
 
 
 def _check(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> None:
@@ -70,7 +78,7 @@ def to_fan(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None 
     image: the first row is nearest to the probe, the first column leftmost. shape: (H, W) of the result.
     Raises ImageError, ConfigError.
     """
-    return placed(_sampled(image, *_fan_places(fan, shape, image.shape)), out)
+    return copy_to_out(_sample_reference(image, *_fan_places(fan, shape, image.shape)), out)
 
 
 @kernel(cases=_cases, atol=0, check=_check)
@@ -79,7 +87,7 @@ def to_beams(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | Non
 
     shape: (samples, beams) of the result. Raises ImageError, ConfigError.
     """
-    return placed(_sampled(image, *_beam_places(fan, shape)), out)
+    return copy_to_out(_sample_reference(image, *_beam_places(fan, shape)), out)
 
 
 def _fan_places(fan: Fan, shape: tuple[int, int], beams: tuple[int, ...]) -> tuple[Doubles, Doubles]:
@@ -96,37 +104,37 @@ def _beam_places(fan: Fan, shape: tuple[int, int]) -> tuple[Doubles, Doubles]:
     return fan.apex[0] + distance * np.cos(angle), fan.apex[1] + distance * np.sin(angle)
 
 
-def _corners(row: Doubles, column: Doubles, shape: tuple[int, ...]) -> Corner:
+def _corners(row: Doubles, column: Doubles, shape: tuple[int, ...]) -> CornerTable:
     """Return the pixel above and left of each position, and the position's offset from it in 256ths of a pixel.
 
     row, column: of the positions. shape: of the image. A position outside has row -1.
     """
     inside = (row > -1e-6) & (row < shape[0] - 1 + 1e-6) & (column > -1e-6) & (column < shape[1] - 1 + 1e-6)
-    places = [np.where(inside, np.rint(axis * PARTS), 0).astype(np.int32) for axis in (row, column)]
-    top, left = (place // PARTS for place in places)
-    return np.where(inside, top, -1).astype(np.int32), left, places[0] % PARTS, places[1] % PARTS
+    places = [np.where(inside, np.rint(axis * SUBPIXELS), 0).astype(np.int32) for axis in (row, column)]
+    top, left = (place // SUBPIXELS for place in places)
+    return np.where(inside, top, -1).astype(np.int32), left, places[0] % SUBPIXELS, places[1] % SUBPIXELS
 
 
-def _sampled(image: Image, row: Doubles, column: Doubles) -> Image:
+def _sample_reference(image: Image, row: Doubles, column: Doubles) -> Image:
     top, left, down, along = _corners(row, column, image.shape)
     below, right = np.minimum(top + 1, image.shape[0] - 1), np.minimum(left + 1, image.shape[1] - 1)
     wide = image.astype(np.int64)
-    upper = wide[top, left] * (PARTS - along) + wide[top, right] * along
-    lower = wide[below, left] * (PARTS - along) + wide[below, right] * along
-    mixed = (upper * (PARTS - down) + lower * down + PARTS * PARTS // 2) // PARTS**2
-    return grey_levels(np.where(top >= 0, mixed, 0))
+    upper = wide[top, left] * (SUBPIXELS - along) + wide[top, right] * along
+    lower = wide[below, left] * (SUBPIXELS - along) + wide[below, right] * along
+    mixed = (upper * (SUBPIXELS - down) + lower * down + SUBPIXELS * SUBPIXELS // 2) // SUBPIXELS**2
+    return round_to_uint8(np.where(top >= 0, mixed, 0))
 
 
 @lru_cache(maxsize=4)
-def fan_corners(fan: Fan, shape: tuple[int, int], beams: tuple[int, int]) -> Corner:
+def fan_corners(fan: Fan, shape: tuple[int, int], beams: tuple[int, int]) -> CornerTable:
     top, left, down, along = _corners(*_fan_places(fan, shape, beams), beams)
-    return readable(top), readable(left), readable(down), readable(along)
+    return as_read_only(top), as_read_only(left), as_read_only(down), as_read_only(along)
 
 
 @lru_cache(maxsize=4)
-def beam_corners(fan: Fan, shape: tuple[int, int], picture: tuple[int, int]) -> Corner:
+def beam_corners(fan: Fan, shape: tuple[int, int], picture: tuple[int, int]) -> CornerTable:
     top, left, down, along = _corners(*_beam_places(fan, shape), picture)
-    return readable(top), readable(left), readable(down), readable(along)
+    return as_read_only(top), as_read_only(left), as_read_only(down), as_read_only(along)
 
 
 @to_fan.backend("numba")
@@ -139,14 +147,14 @@ def _to_beams_numba(image: Image, fan: Fan, shape: tuple[int, int], *, out: Imag
     return _sample(image, beam_corners(fan, shape, (image.shape[0], image.shape[1])), shape, out)
 
 
-def _sample(image: Image, corners: Corner, shape: tuple[int, int], out: Image | None) -> Image:
-    result, source = room(out, shape, np.uint8), apart(image, out)
-    by_rows(shape[0], shape[1], lambda first, end: _sample_rows(source, corners, result, first, end))
+def _sample(image: Image, corners: CornerTable, shape: tuple[int, int], out: Image | None) -> Image:
+    result, source = out_or_empty(out, shape, np.uint8), copy_if_overlapping(image, out)
+    run_row_bands(shape[0], shape[1], lambda first, end: _sample_rows(source, corners, result, first, end))
     return result
 
 
 @compiled
-def _sample_rows(image: Image, corners: Corner, result: Image, first: int, end: int) -> None:
+def _sample_rows(image: Image, corners: CornerTable, result: Image, first: int, end: int) -> None:
     tops, lefts, downs, alongs = corners
     for y in range(first, end):
         for x in range(result.shape[1]):
@@ -156,47 +164,49 @@ def _sample_rows(image: Image, corners: Corner, result: Image, first: int, end: 
                 continue
             down, along = downs[y, x], alongs[y, x]
             below, right = min(top + 1, image.shape[0] - 1), min(left + 1, image.shape[1] - 1)
-            upper = np.int32(image[top, left]) * (PARTS - along) + np.int32(image[top, right]) * along
-            lower = np.int32(image[below, left]) * (PARTS - along) + np.int32(image[below, right]) * along
-            result[y, x] = np.uint8((upper * (PARTS - down) + lower * down + PARTS * PARTS // 2) >> 16)
+            upper = np.int32(image[top, left]) * (SUBPIXELS - along) + np.int32(image[top, right]) * along
+            lower = np.int32(image[below, left]) * (SUBPIXELS - along) + np.int32(image[below, right]) * along
+            result[y, x] = np.uint8((upper * (SUBPIXELS - down) + lower * down + SUBPIXELS * SUBPIXELS // 2) >> 16)
 
 
-Corners = Callable[..., Corner]
+CornerFunction = Callable[..., CornerTable]
 
 
-MOST_KEPT = 16  # cached tables on the device
+MAX_TABLES = 16  # cached tables on the device
 
 
-_kept: dict[tuple[object, ...], DeviceArray] = {}
+_device_tables: dict[tuple[object, ...], DeviceArray] = {}
 
 
 @to_fan.backend("cuda")
 def _to_fan_cuda(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Any:
-    return _sampled_on_device(image, _places(fan_corners, fan, tuple(shape), tuple(image.shape), stream_of(image)), out)
+    return _sampled_on_device(image, _device_table(fan_corners, fan, tuple(shape), tuple(image.shape), stream_of(image)), out)
 
 
 @to_beams.backend("cuda")
 def _to_beams_cuda(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Any:
-    return _sampled_on_device(image, _places(beam_corners, fan, tuple(shape), tuple(image.shape), stream_of(image)), out)
+    return _sampled_on_device(image, _device_table(beam_corners, fan, tuple(shape), tuple(image.shape), stream_of(image)), out)
 
 
-def _places(corners: Corners, fan: Fan, shape: tuple[int, ...], image: tuple[int, ...], stream: int) -> DeviceArray:
+def _device_table(
+    corners: CornerFunction, fan: Fan, shape: tuple[int, ...], image: tuple[int, ...], stream: int
+) -> DeviceArray:
     """Return the source position of each pixel, (H, W, 2) int32 in 256ths of a pixel; a negative row is outside.
 
     The table is cached on the device, since it changes only with the probe's depth. A graph may read it until `MAX_TABLES`
     others have been made.
     """
     key = (pool(), corners, fan, shape, image, stream)
-    if key not in _kept:
+    if key not in _device_tables:
         top, left, down, along = corners(fan, shape, image)
-        places = np.stack([np.where(top < 0, -1, top * PARTS + down), left * PARTS + along], 2)
-        _kept[key] = DeviceArray.of(places, stream)
-    while len(_kept) > MOST_KEPT:
-        _kept.pop(next(iter(_kept)), None)
-    return _kept[key]
+        places = np.stack([np.where(top < 0, -1, top * SUBPIXELS + down), left * SUBPIXELS + along], 2)
+        _device_tables[key] = DeviceArray.of(places, stream)
+    while len(_device_tables) > MAX_TABLES:
+        _device_tables.pop(next(iter(_device_tables)), None)
+    return _device_tables[key]
 
 
 def _sampled_on_device(image: Image, places: DeviceArray, out: Image | None) -> Any:
-    result = room_on_device(out, places.shape[:2], np.uint8, image)
-    launch("sample", image, *image.shape, places, size_of(result), result)
+    result = out_or_device_array(out, places.shape[:2], np.uint8, image)
+    launch("sample", image, *image.shape, places, element_count(result), result)
     return result

@@ -12,13 +12,22 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Image
-from rtseg.kernels.filters.fast_exp import falling, rising
+from rtseg.kernels.filters.fast_exp import fast_exp_16x, fast_exp_neg
 from rtseg.kernels.filters.moments import SIZES
-from rtseg.kernels.runtime.arrays import bordered, check_filter, check_range, grey_levels, placed, readable, room, windows
-from rtseg.kernels.runtime.cases import planes
-from rtseg.kernels.runtime.cpu import by_rows, compiled, fused, making
+from rtseg.kernels.runtime.arrays import (
+    as_read_only,
+    check_filter,
+    check_range,
+    copy_to_out,
+    out_or_empty,
+    pad_with_edge,
+    round_to_uint8,
+    sliding_windows,
+)
+from rtseg.kernels.runtime.cases import gray_images
+from rtseg.kernels.runtime.cpu import allocating, compiled, fused, run_row_bands
 from rtseg.kernels.runtime.device_array import launch_filter
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Floats = npt.NDArray[np.float32]
 Sums = tuple[Floats, Floats, Floats, Floats]
@@ -32,10 +41,10 @@ BESIDE, BEYOND, UNDER, OVER, FAR_UNDER, FAR_BETWEEN, FAR_OVER, RIGHT_UNDER, LEFT
 ONE, TWO, THREE, FOUR = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)  # unsigned: an index has no sign to check
 
 
-def _cases() -> Iterator[Case]:
-    for name, image in planes():
+def _cases() -> Iterator[KernelCase]:
+    for name, image in gray_images():
         for size, contrast, reach in [(5, 30.0, 2.0), (3, 5.0, 1.0), (9, 80.0, 9.0), (7, 1000.0, 0.5)]:
-            yield Case(f"{name}, {size}, {contrast}, {reach}", (image, size, contrast, reach))
+            yield KernelCase(f"{name}, {size}, {contrast}, {reach}", (image, size, contrast, reach))
 
 
 def _check(image: Image, size: int = 5, contrast: float = 30.0, reach: float = 2.0, *, out: Image | None = None) -> None:
@@ -51,12 +60,12 @@ def bilateral(image: Image, size: int = 5, contrast: float = 30.0, reach: float 
     size: the disk's diameter in pixels, odd, 3 to 15. contrast: the standard deviation of the range weights in gray levels; a
     larger one smooths more. reach: the standard deviation of the spatial weights in pixels. Raises ImageError, ConfigError.
     """
-    seen, near = windows(image, size), _nearness(size, reach)
+    seen, near = sliding_windows(image, size), _spatial_weights(size, reach)
     weights = np.exp(-((seen - image[..., None, None]) ** 2) / (2 * contrast**2)) * near
-    return placed(grey_levels((weights * seen).sum((2, 3)) / weights.sum((2, 3))), out)
+    return copy_to_out(round_to_uint8((weights * seen).sum((2, 3)) / weights.sum((2, 3))), out)
 
 
-def _nearness(size: int, reach: float) -> npt.NDArray[np.float64]:
+def _spatial_weights(size: int, reach: float) -> npt.NDArray[np.float64]:
     """Return the spatial weights (size, size), 0 outside the disk."""
     y, x = np.indices((size, size)) - size // 2
     near: npt.NDArray[np.float64] = np.where(y**2 + x**2 <= (size // 2) ** 2, np.exp(-(y**2 + x**2) / (2 * reach**2)), 0)
@@ -64,16 +73,16 @@ def _nearness(size: int, reach: float) -> npt.NDArray[np.float64]:
 
 
 @lru_cache(maxsize=8)
-def _near_taps(size: int, reach: float) -> Floats:
-    return readable(_nearness(size, reach).astype(np.float32))
+def _spatial_weights_f32(size: int, reach: float) -> Floats:
+    return as_read_only(_spatial_weights(size, reach).astype(np.float32))
 
 
 @bilateral.backend("numba")
 def _bilateral_numba(
     image: Image, size: int = 5, contrast: float = 30.0, reach: float = 2.0, *, out: Image | None = None
 ) -> Image:
-    result, padded = room(out, image.shape, np.uint8), bordered(image, size // 2)
-    near, sharpness, farness = _near_taps(size, reach), 1 / (2 * contrast**2), 1 / (2 * reach**2)
+    result, padded = out_or_empty(out, image.shape, np.uint8), pad_with_edge(image, size // 2)
+    near, sharpness, farness = _spatial_weights_f32(size, reach), 1 / (2 * contrast**2), 1 / (2 * reach**2)
 
     def band(first: int, end: int) -> None:
         if size == 5:
@@ -81,11 +90,11 @@ def _bilateral_numba(
         else:
             _rows(padded, near, np.float32(sharpness), result, first, end)
 
-    by_rows(image.shape[0], image.shape[1] * size * size // 2, band)
+    run_row_bands(image.shape[0], image.shape[1] * size * size // 2, band)
     return result
 
 
-@making
+@allocating
 def _rows_of_5(padded: Image, sharpness: np.float32, farness: np.float32, result: Image, first: int, end: int) -> None:
     """Filter rows first..end with the disk of 13 pixels; the weight of a pair is symmetric, so that it is computed once.
 
@@ -96,16 +105,16 @@ def _rows_of_5(padded: Image, sharpness: np.float32, farness: np.float32, result
     for start in range(0, result.shape[1], BLOCK):
         width = min(BLOCK, result.shape[1] - start)
         for row in range(first, end + 4):
-            _turn(near)
+            _shift_rows(near)
             _convert(padded[row, start : start + width + 4], near[BOTTOM : BOTTOM + width + 4])
             if row >= first + 2:
-                _weigh_partners(near, np.uint64(width + 4), sharpness, farness)
+                _weigh_pairs(near, np.uint64(width + 4), sharpness, farness)
             if row >= first + 4:
                 _average(near, result[row - 4, start : start + width])
 
 
 @compiled
-def _turn(near: Floats) -> None:
+def _shift_rows(near: Floats) -> None:
     """Shift the scratch rows by one image row."""
     for x in range(FOUR * WIDE):
         near[x] = near[x + WIDE]
@@ -118,23 +127,23 @@ def _turn(near: Floats) -> None:
 
 
 @fused
-def _weigh_partners(near: Floats, width: np.uint64, sharpness: np.float32, farness: np.float32) -> None:
+def _weigh_pairs(near: Floats, width: np.uint64, sharpness: np.float32, farness: np.float32) -> None:
     """Compute the weights of each pixel of the middle row and its six partners to the right and below."""
     two, four = farness * np.float32(2), farness * np.float32(4)
     for x in range(width):
         value = near[HERE + x]
-        near[BESIDE + x] = _alike(value, near[HERE + ONE + x], sharpness, farness)
-        near[BEYOND + x] = _alike(value, near[HERE + TWO + x], sharpness, four)
-        near[UNDER + x] = _alike(value, near[DOWN + x], sharpness, farness)
-        near[FAR_UNDER + x] = _alike(value, near[BOTTOM + x], sharpness, four)
-        near[RIGHT_UNDER + x] = _alike(value, near[DOWN + ONE + x], sharpness, two)
-        near[LEFT_UNDER + x] = _alike(near[HERE + ONE + x], near[DOWN + x], sharpness, two)  # of the pixel to the right
+        near[BESIDE + x] = _pair_weight(value, near[HERE + ONE + x], sharpness, farness)
+        near[BEYOND + x] = _pair_weight(value, near[HERE + TWO + x], sharpness, four)
+        near[UNDER + x] = _pair_weight(value, near[DOWN + x], sharpness, farness)
+        near[FAR_UNDER + x] = _pair_weight(value, near[BOTTOM + x], sharpness, four)
+        near[RIGHT_UNDER + x] = _pair_weight(value, near[DOWN + ONE + x], sharpness, two)
+        near[LEFT_UNDER + x] = _pair_weight(near[HERE + ONE + x], near[DOWN + x], sharpness, two)  # of the pixel to the right
 
 
 @fused
-def _alike(one: np.float32, other: np.float32, sharpness: np.float32, far: np.float32) -> np.float32:
+def _pair_weight(one: np.float32, other: np.float32, sharpness: np.float32, far: np.float32) -> np.float32:
     difference = one - other
-    return rising(difference * difference * sharpness + far)
+    return fast_exp_16x(difference * difference * sharpness + far)
 
 
 @fused
@@ -170,7 +179,7 @@ def _average(near: Floats, target: Image) -> None:
         target[x] = np.uint8(above / below + np.float32(0.5))
 
 
-@making
+@allocating
 def _rows(padded: Image, near: Floats, sharpness: np.float32, result: Image, first: int, end: int) -> None:
     """Filter rows first..end; the weight of a pair is symmetric, so that each row is paired only with the rows below it.
 
@@ -178,11 +187,11 @@ def _rows(padded: Image, near: Floats, sharpness: np.float32, result: Image, fir
     """
     shape = near.shape[0] // 2 + 1, padded.shape[1]
     levels, above, below = np.empty(shape, np.float32), np.empty(shape, np.float32), np.empty(shape, np.float32)
-    _meet_rows(padded, near, sharpness, levels, above, below, result, first, end)
+    _accumulate_rows(padded, near, sharpness, levels, above, below, result, first, end)
 
 
 @compiled
-def _meet_rows(
+def _accumulate_rows(
     padded: Image,
     near: Floats,
     sharpness: np.float32,
@@ -197,7 +206,7 @@ def _meet_rows(
     for y in range(first - radius, end):
         for k in range(radius + 1) if y == first - radius else range(radius, radius + 1):
             slot = (y + k) % (radius + 1)
-            _begin(padded[y + radius + k], levels[slot], above[slot], below[slot])
+            _start_row(padded[y + radius + k], levels[slot], above[slot], below[slot])
         here = y % (radius + 1)
         for along in range(-radius, radius + 1):
             for down in range(radius + 1):
@@ -206,9 +215,11 @@ def _meet_rows(
                 one, other = slice(start, stop), slice(start + along, stop + along)
                 if weight > 0 and down > 0:
                     sums = above[here, one], below[here, one], above[there, other], below[there, other]
-                    _meet(levels[here, one], levels[there, other], weight, sharpness, sums)
+                    _accumulate_pair(levels[here, one], levels[there, other], weight, sharpness, sums)
                 elif weight > 0 and along != 0:
-                    _look(levels[here, one], levels[here, other], weight, sharpness, above[here, one], below[here, one])
+                    _accumulate_one(
+                        levels[here, one], levels[here, other], weight, sharpness, above[here, one], below[here, one]
+                    )
         if y >= first:
             for x in range(result.shape[1]):
                 result[y, x] = np.uint8(above[here, x + radius] / below[here, x + radius] + np.float32(0.5))
@@ -221,7 +232,7 @@ def _convert(row: Image, levels: Floats) -> None:
 
 
 @compiled
-def _begin(row: Image, levels: Floats, above: Floats, below: Floats) -> None:
+def _start_row(row: Image, levels: Floats, above: Floats, below: Floats) -> None:
     """Start the sums of each pixel with the pixel itself."""
     for x in range(levels.size):
         levels[x] = above[x] = np.float32(row[x])
@@ -229,11 +240,11 @@ def _begin(row: Image, levels: Floats, above: Floats, below: Floats) -> None:
 
 
 @fused
-def _meet(one: Floats, other: Floats, near: np.float32, sharpness: np.float32, sums: Sums) -> None:
+def _accumulate_pair(one: Floats, other: Floats, near: np.float32, sharpness: np.float32, sums: Sums) -> None:
     above, below, other_above, other_below = sums
     for x in range(one.size):
         difference = one[x] - other[x]
-        weight = near * falling(difference * difference * sharpness)
+        weight = near * fast_exp_neg(difference * difference * sharpness)
         above[x] += weight * other[x]
         below[x] += weight
         other_above[x] += weight * one[x]
@@ -241,10 +252,10 @@ def _meet(one: Floats, other: Floats, near: np.float32, sharpness: np.float32, s
 
 
 @fused
-def _look(one: Floats, other: Floats, near: np.float32, sharpness: np.float32, above: Floats, below: Floats) -> None:
+def _accumulate_one(one: Floats, other: Floats, near: np.float32, sharpness: np.float32, above: Floats, below: Floats) -> None:
     for x in range(one.size):
         difference = one[x] - other[x]
-        weight = near * falling(difference * difference * sharpness)
+        weight = near * fast_exp_neg(difference * difference * sharpness)
         above[x] += weight * other[x]
         below[x] += weight
 

@@ -12,22 +12,31 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Image
-from rtseg.kernels.runtime.arrays import check_count, check_out, check_plane, check_range, grey_levels, placed, readable, room
-from rtseg.kernels.runtime.cases import planes
-from rtseg.kernels.runtime.cpu import by_rows, compiled, fused
+from rtseg.kernels.runtime.arrays import (
+    as_read_only,
+    check_count,
+    check_out,
+    check_plane,
+    check_range,
+    copy_to_out,
+    out_or_empty,
+    round_to_uint8,
+)
+from rtseg.kernels.runtime.cases import gray_images
+from rtseg.kernels.runtime.cpu import compiled, fused, run_row_bands
 from rtseg.kernels.runtime.cuda import launch
-from rtseg.kernels.runtime.device_array import room_on_device, scratch_beside
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.device_array import out_or_device_array, scratch_array
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Floats = npt.NDArray[np.float32]
 Indices = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.int32]
 
 
-def _cases() -> Iterator[Case]:
-    for name, image in planes():
+def _cases() -> Iterator[KernelCase]:
+    for name, image in gray_images():
         for limit, tiles in [(2.0, 8), (1.0, 3), (40.0, 1), (1000.0, 5)]:
-            yield Case(f"{name}, {limit}, {tiles}", (image, limit, tiles))
+            yield KernelCase(f"{name}, {limit}, {tiles}", (image, limit, tiles))
 
 
 def _check(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | None = None) -> None:
@@ -45,12 +54,12 @@ def clahe(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | None
     side. Raises ImageError, ConfigError.
     """
     rows, columns = _edges(image.shape[0], tiles), _edges(image.shape[1], tiles)
-    maps = np.array([[_map(image[a:b, c:d], limit) for c, d in columns] for a, b in rows])
-    (above, down), (left, along) = _between(image.shape[0], len(rows)), _between(image.shape[1], len(columns))
+    maps = np.array([[_equalization_map(image[a:b, c:d], limit) for c, d in columns] for a, b in rows])
+    (above, down), (left, along) = _neighbor_tiles(image.shape[0], len(rows)), _neighbor_tiles(image.shape[1], len(columns))
     below, right = np.minimum(above + 1, len(rows) - 1), np.minimum(left + 1, len(columns) - 1)
     upper = maps[above[:, None], left, image] * (1 - along) + maps[above[:, None], right, image] * along
     lower = maps[below[:, None], left, image] * (1 - along) + maps[below[:, None], right, image] * along
-    return placed(grey_levels(upper * (1 - down[:, None]) + lower * down[:, None]), out)
+    return copy_to_out(round_to_uint8(upper * (1 - down[:, None]) + lower * down[:, None]), out)
 
 
 def _edges(size: int, tiles: int) -> list[tuple[int, int]]:
@@ -59,7 +68,7 @@ def _edges(size: int, tiles: int) -> list[tuple[int, int]]:
     return [(tile * size // count, (tile + 1) * size // count) for tile in range(count)]
 
 
-def _map(tile: Image, limit: float) -> npt.NDArray[np.float64]:
+def _equalization_map(tile: Image, limit: float) -> npt.NDArray[np.float64]:
     """Return the new gray level of each of the 256 levels, (256,) float64."""
     counts = np.bincount(tile.ravel(), minlength=256).astype(np.float64)
     most = limit * tile.size / 256
@@ -68,7 +77,7 @@ def _map(tile: Image, limit: float) -> npt.NDArray[np.float64]:
     return mapped
 
 
-def _between(size: int, tiles: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+def _neighbor_tiles(size: int, tiles: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return for each pixel of an axis the tile whose center lies before it, and the fraction of the way to the next."""
     at = np.clip((np.arange(size) + 0.5) * tiles / size - 0.5, 0, tiles - 1)
     before = np.floor(at).astype(np.int64)
@@ -78,7 +87,7 @@ def _between(size: int, tiles: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[
 @clahe.backend("numba")
 def _clahe_numba(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | None = None) -> Image:
     height, width = image.shape
-    result, source = room(out, image.shape, np.uint8), readable(image)
+    result, source = out_or_empty(out, image.shape, np.uint8), as_read_only(image)
     rows, above, down, _ = _axis(height, tiles)
     columns, _, along, starts = _axis(width, tiles)
     maps = np.empty((len(rows), len(columns), 256), np.float32)
@@ -89,8 +98,8 @@ def _clahe_numba(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image
     def band(first: int, end: int) -> None:
         _map_rows(source, maps, above, down, starts, along, np.empty(maps.shape[1:], np.float32), result, first, end)
 
-    by_rows(len(rows), height * width // len(rows), tiles_between)
-    by_rows(height, 4 * width, band)
+    run_row_bands(len(rows), height * width // len(rows), tiles_between)
+    run_row_bands(height, 4 * width, band)
     return result
 
 
@@ -101,9 +110,9 @@ def _axis(size: int, tiles: int) -> tuple[Indices, Indices, Floats, Indices]:
     The arrays are cached and read-only.
     """
     edges = np.array(_edges(size, tiles))
-    before, share = _between(size, len(edges))
+    before, share = _neighbor_tiles(size, len(edges))
     starts = np.searchsorted(before, np.arange(len(edges) + 1))
-    return readable(edges), readable(before), readable(share.astype(np.float32)), readable(starts)
+    return as_read_only(edges), as_read_only(before), as_read_only(share.astype(np.float32)), as_read_only(starts)
 
 
 @compiled
@@ -122,11 +131,11 @@ def _map_tiles(
                 for x in range(np.uint64(line.size)):
                     counts[line[x]] += 1
             size = (rows[row, 1] - rows[row, 0]) * (columns[column, 1] - columns[column, 0])
-            _sum_up(counts, size, limit * size / 256, maps[row, column])
+            _equalize_histogram(counts, size, limit * size / 256, maps[row, column])
 
 
 @fused
-def _sum_up(counts: Counts, size: int, most: float, levels: Floats) -> None:
+def _equalize_histogram(counts: Counts, size: int, most: float, levels: Floats) -> None:
     """Write the new gray level of each of the 256 levels.
 
     The sums are integers, since a chain of float additions has a longer latency.
@@ -163,23 +172,23 @@ def _map_rows(
     for y in range(first, end):
         share, below = down[y], min(above[y] + 1, maps.shape[0] - 1)
         for tile in range(tiles):
-            _mix(maps[above[y], tile], maps[below, tile], share, mixed[tile])
+            _mix_maps(maps[above[y], tile], maps[below, tile], share, mixed[tile])
         for tile in range(tiles):
             start, stop = starts[tile], starts[tile + 1]
-            _look_up(
+            _apply_maps(
                 image[y, start:stop], mixed[tile], mixed[min(tile + 1, tiles - 1)], along[start:stop], result[y, start:stop]
             )
 
 
 @fused
-def _mix(upper: Floats, lower: Floats, share: np.float32, mixed: Floats) -> None:
+def _mix_maps(upper: Floats, lower: Floats, share: np.float32, mixed: Floats) -> None:
     """Write the map between two vertically adjacent tiles."""
     for level in range(256):
         mixed[level] = upper[level] + (lower[level] - upper[level]) * share
 
 
 @fused
-def _look_up(line: Image, near: Floats, behind: Floats, along: Floats, result: Image) -> None:
+def _apply_maps(line: Image, near: Floats, behind: Floats, along: Floats, result: Image) -> None:
     """Map pixels between two horizontally adjacent tiles."""
     for x in range(np.uint64(line.size)):
         level = line[x]
@@ -189,6 +198,6 @@ def _look_up(line: Image, near: Floats, behind: Floats, along: Floats, result: I
 @clahe.backend("cuda")
 def _clahe_cuda(image: Image, limit: float = 2.0, tiles: int = 8, *, out: Image | None = None) -> Any:
     rows, columns = (min(side, tiles) for side in image.shape)
-    result = room_on_device(out, image.shape, np.uint8, image)
-    launch("clahe", image, *image.shape, limit, rows, columns, scratch_beside(image, (rows, columns, 256), np.float32), result)
+    result = out_or_device_array(out, image.shape, np.uint8, image)
+    launch("clahe", image, *image.shape, limit, rows, columns, scratch_array(image, (rows, columns, 256), np.float32), result)
     return result

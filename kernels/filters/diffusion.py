@@ -6,12 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Image
-from rtseg.kernels.runtime.arrays import readable, room
-from rtseg.kernels.runtime.cpu import by_rows, compiled
+from rtseg.kernels.runtime.arrays import as_read_only, out_or_empty
+from rtseg.kernels.runtime.cpu import compiled, run_row_bands
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
-Rows = Callable[[Floats, Floats, np.float32, np.float32, int, int], None]  # now, then, strength, step, first, end
+RowStep = Callable[[Floats, Floats, np.float32, np.float32, int, int], None]  # now, then, strength, step, first, end
 
 
 def differences(values: Doubles) -> tuple[Doubles, Doubles, Doubles, Doubles]:
@@ -21,20 +21,20 @@ def differences(values: Doubles) -> tuple[Doubles, Doubles, Doubles, Doubles]:
     return above - values, below - values, left - values, right - values
 
 
-def diffuse(image: Image, offset: float, strengths: Sequence[float], step: float, rows: Rows, out: Image | None) -> Image:
+def diffuse(image: Image, offset: float, strengths: Sequence[float], step: float, rows: RowStep, out: Image | None) -> Image:
     """Run the compiled loop `rows` once per strength, and return the image as uint8.
 
     offset: added to the gray levels in between. step: of time. rows: reads and writes (H, W + 2) float32, whose outer columns
     repeat the edge.
     """
     height, width = image.shape
-    result, source = room(out, image.shape, np.uint8), readable(image)
+    result, source = out_or_empty(out, image.shape, np.uint8), as_read_only(image)
     now, then = np.empty((height, width + 2), np.float32), np.empty((height, width + 2), np.float32)
-    by_rows(height, width, lambda first, end: _load(source, np.float32(offset), now, first, end))
+    run_row_bands(height, width, lambda first, end: _load(source, np.float32(offset), now, first, end))
     for strength in strengths:
-        by_rows(height, 4 * width, lambda first, end: rows(now, then, np.float32(strength), np.float32(step), first, end))  # noqa: B023
+        run_row_bands(height, 4 * width, lambda first, end: rows(now, then, np.float32(strength), np.float32(step), first, end))  # noqa: B023
         now, then = then, now
-    by_rows(height, width, lambda first, end: _store(now, np.float32(offset), result, first, end))
+    run_row_bands(height, width, lambda first, end: _store(now, np.float32(offset), result, first, end))
     return result
 
 

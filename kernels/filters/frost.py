@@ -12,23 +12,32 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Image
-from rtseg.kernels.filters.fast_exp import FARTHEST, falling
+from rtseg.kernels.filters.fast_exp import MAX_EXPONENT, fast_exp_neg
 from rtseg.kernels.filters.moments import SIZES, moments, window_sums
-from rtseg.kernels.runtime.arrays import bordered, check_filter, check_range, grey_levels, placed, readable, room, windows
-from rtseg.kernels.runtime.cases import planes
-from rtseg.kernels.runtime.cpu import by_rows, compiled, making
+from rtseg.kernels.runtime.arrays import (
+    as_read_only,
+    check_filter,
+    check_range,
+    copy_to_out,
+    out_or_empty,
+    pad_with_edge,
+    round_to_uint8,
+    sliding_windows,
+)
+from rtseg.kernels.runtime.cases import gray_images
+from rtseg.kernels.runtime.cpu import allocating, compiled, run_row_bands
 from rtseg.kernels.runtime.device_array import launch_filter
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Floats = npt.NDArray[np.float32]
 
-SMALLEST = np.float32(1e-6)  # avoids a division by zero on black
+MIN_MEAN = np.float32(1e-6)  # avoids a division by zero on black
 
 
-def _cases() -> Iterator[Case]:
-    for name, image in planes():
+def _cases() -> Iterator[KernelCase]:
+    for name, image in gray_images():
         for size, damping in [(5, 2.0), (3, 1.0), (7, 20.0), (5, 0.0)]:
-            yield Case(f"{name}, {size}, {damping}", (image, size, damping))
+            yield KernelCase(f"{name}, {size}, {damping}", (image, size, damping))
 
 
 def _check(image: Image, size: int = 5, damping: float = 2.0, *, out: Image | None = None) -> None:
@@ -44,9 +53,9 @@ def frost(image: Image, size: int = 5, damping: float = 2.0, *, out: Image | Non
     plain mean. Raises ImageError, ConfigError.
     """
     mean, variance = moments(image, size)
-    rate = np.minimum(damping * variance / np.maximum(mean, SMALLEST) ** 2, FARTHEST)
+    rate = np.minimum(damping * variance / np.maximum(mean, MIN_MEAN) ** 2, MAX_EXPONENT)
     weights = np.exp(-rate[..., None, None] * _distances(size))
-    return placed(grey_levels((weights * windows(image, size)).sum((2, 3)) / weights.sum((2, 3))), out)
+    return copy_to_out(round_to_uint8((weights * sliding_windows(image, size)).sum((2, 3)) / weights.sum((2, 3))), out)
 
 
 def _distances(size: int) -> npt.NDArray[np.float64]:
@@ -58,22 +67,22 @@ def _distances(size: int) -> npt.NDArray[np.float64]:
 def _rings(size: int) -> tuple[npt.NDArray[np.int64], Floats]:
     """Group the window's pixels by distance: each pixel's ring (size, size), and each ring's distance in pixels."""
     distances, ring = np.unique(_distances(size), return_inverse=True)
-    return readable(ring.reshape(size, size)), readable(distances.astype(np.float32))
+    return as_read_only(ring.reshape(size, size)), as_read_only(distances.astype(np.float32))
 
 
 @frost.backend("numba")
 def _frost_numba(image: Image, size: int = 5, damping: float = 2.0, *, out: Image | None = None) -> Image:
-    result, padded = room(out, image.shape, np.uint8), bordered(image, size // 2)
+    result, padded = out_or_empty(out, image.shape, np.uint8), pad_with_edge(image, size // 2)
     ring, distances = _rings(size)
 
     def band(first: int, end: int) -> None:
         _frost_rows(padded, ring, distances, np.float32(damping), result, first, end)
 
-    by_rows(image.shape[0], image.shape[1] * size * size, band)
+    run_row_bands(image.shape[0], image.shape[1] * size * size, band)
     return result
 
 
-@making
+@allocating
 def _frost_rows(
     padded: Image,
     ring: npt.NDArray[np.int64],
@@ -111,8 +120,8 @@ def _rates(total: npt.NDArray[np.int32], count: np.float32, damping: np.float32,
     for x in range(rate.size):
         mean = np.float32(total[0, x]) * count
         variance = max(np.float32(total[1, x]) * count - mean * mean, np.float32(0))
-        mean = max(mean, SMALLEST)
-        rate[x] = min(damping * variance / (mean * mean), FARTHEST)
+        mean = max(mean, MIN_MEAN)
+        rate[x] = min(damping * variance / (mean * mean), MAX_EXPONENT)
 
 
 @compiled
@@ -126,7 +135,7 @@ def _add_ring(
     rate: Floats, distance: np.float32, count: np.float32, sums: npt.NDArray[np.int32], above: Floats, below: Floats
 ) -> None:
     for x in range(rate.size):
-        weight = falling(rate[x] * distance)
+        weight = fast_exp_neg(rate[x] * distance)
         above[x] += weight * np.float32(sums[x])
         below[x] += weight * count
 

@@ -14,11 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Image
-from rtseg.kernels.runtime.arrays import apart, bordered, check_filter, placed, readable, room, windows
-from rtseg.kernels.runtime.cases import planes
-from rtseg.kernels.runtime.cpu import by_rows, compiled, making
+from rtseg.kernels.runtime.arrays import (
+    as_read_only,
+    check_filter,
+    copy_if_overlapping,
+    copy_to_out,
+    out_or_empty,
+    pad_with_edge,
+    sliding_windows,
+)
+from rtseg.kernels.runtime.cases import gray_images
+from rtseg.kernels.runtime.cpu import allocating, compiled, run_row_bands
 from rtseg.kernels.runtime.device_array import launch_filter
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Steps = npt.NDArray[np.int64]
 
@@ -27,10 +35,10 @@ MARGIN = 32  # pixels beside the sorted columns: one is enough, but aligned rows
 BLOCK = 1280  # pixels of a row per pass, so that the whole window stays in the L1 cache
 
 
-def _cases() -> Iterator[Case]:
-    for name, image in planes():
+def _cases() -> Iterator[KernelCase]:
+    for name, image in gray_images():
         for size in SIZES:
-            yield Case(f"{name}, {size}", (image, size))
+            yield KernelCase(f"{name}, {size}", (image, size))
 
 
 def _check(image: Image, size: int = 5, *, out: Image | None = None) -> None:
@@ -43,25 +51,25 @@ def median(image: Image, size: int = 5, *, out: Image | None = None) -> Image:
 
     size: of the window in pixels, 3, 5 or 7; a larger one smooths more. Raises ImageError, ConfigError.
     """
-    return placed(np.median(windows(image, size), axis=(2, 3)).astype(np.uint8), out)
+    return copy_to_out(np.median(sliding_windows(image, size), axis=(2, 3)).astype(np.uint8), out)
 
 
 @median.backend("numba")
 def _median_numba(image: Image, size: int = 5, *, out: Image | None = None) -> Image:
-    result = room(out, image.shape, np.uint8)
-    source = apart(image, out) if size == 3 else bordered(image, size // 2)
+    result = out_or_empty(out, image.shape, np.uint8)
+    source = copy_if_overlapping(image, out) if size == 3 else pad_with_edge(image, size // 2)
 
     def band(first: int, end: int) -> None:
         if size == 7:
-            _rows_of_7(source, *_network(size), result, first, end)
+            _rows_of_7(source, *_median_network(size), result, first, end)
         else:
             (_rows_of_3 if size == 3 else _rows_of_5)(source, result, first, end)
 
-    by_rows(image.shape[0], image.shape[1] * size * size // 4, band)
+    run_row_bands(image.shape[0], image.shape[1] * size * size // 4, band)
     return result
 
 
-@making
+@allocating
 def _rows_of_3(image: Image, result: Image, first: int, end: int) -> None:
     """Filter rows first..end; the edge is repeated in the sorted columns, which saves a copy of the image."""
     height, width = image.shape
@@ -82,7 +90,7 @@ def _rows_of_3(image: Image, result: Image, first: int, end: int) -> None:
             _, target[x], _ = _sort_3(greatest_low, middle_one, least_high)
 
 
-@making
+@allocating
 def _rows_of_5(padded: Image, result: Image, first: int, end: int) -> None:
     """Filter rows first..end.
 
@@ -136,10 +144,10 @@ def _sort_5(
 
 
 @lru_cache(maxsize=1)
-def _network(size: int) -> tuple[Steps, Steps, int]:
+def _median_network(size: int) -> tuple[Steps, Steps, int]:
     """Return the steps that sort a column, those that select the median from sorted columns, and its final index."""
-    sort = _sorting(range(size))
-    rows = [pair for rank in range(size) for pair in _sorting(range(rank * size, (rank + 1) * size))]
+    sort = _odd_even_merge_sort(range(size))
+    rows = [pair for rank in range(size) for pair in _odd_even_merge_sort(range(rank * size, (rank + 1) * size))]
     beyond = size * size // 2 + 2  # the minimum or maximum of so many values cannot be the median
     kept = [
         row * size + column
@@ -147,11 +155,11 @@ def _network(size: int) -> tuple[Steps, Steps, int]:
         for column in range(size)
         if (row + 1) * (column + 1) < beyond and (size - row) * (size - column) < beyond
     ]
-    forget, middle = _forgetting(kept)
-    return _steps(sort, set(range(size))), _steps(rows + forget, {middle}), middle
+    forget, middle = _forgetful_selection(kept)
+    return _needed_steps(sort, set(range(size))), _needed_steps(rows + forget, {middle}), middle
 
 
-def _sorting(places: Sequence[int]) -> list[tuple[int, int]]:
+def _odd_even_merge_sort(places: Sequence[int]) -> list[tuple[int, int]]:
     """Return pairs of places that, ordered one after another, sort the values there: Batcher's odd-even merge sort (1968)."""
     size, pairs = len(places), []
     span = 1
@@ -167,7 +175,7 @@ def _sorting(places: Sequence[int]) -> list[tuple[int, int]]:
     return pairs
 
 
-def _forgetting(places: Sequence[int]) -> tuple[list[tuple[int, int]], int]:
+def _forgetful_selection(places: Sequence[int]) -> tuple[list[tuple[int, int]], int]:
     """Return pairs of places that, ordered one after another, select the median, and the place where it ends up.
 
     places: an odd number of them.
@@ -180,17 +188,17 @@ def _forgetting(places: Sequence[int]) -> tuple[list[tuple[int, int]], int]:
     return pairs, held[0]
 
 
-def _steps(pairs: Sequence[tuple[int, int]], wanted: set[int]) -> Steps:
+def _needed_steps(pairs: Sequence[tuple[int, int]], wanted: set[int]) -> Steps:
     """Return the pairs that contribute to the wanted places, as (low, high, minimum is needed, maximum is needed)."""
     steps = []
     for low, high in reversed(pairs):
         if low in wanted or high in wanted:
             steps.append((low, high, low in wanted, high in wanted))
             wanted = wanted | {low, high}
-    return readable(np.array(steps[::-1], np.int64))
+    return as_read_only(np.array(steps[::-1], np.int64))
 
 
-@making
+@allocating
 def _rows_of_7(padded: Image, sort: Steps, select: Steps, middle: int, result: Image, first: int, end: int) -> None:
     size = padded.shape[0] - result.shape[0] + 1
     for start in range(0, result.shape[1], BLOCK):

@@ -9,26 +9,26 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Image
-from rtseg.kernels.runtime.arrays import bordered, check_filter, check_range, room, windows
-from rtseg.kernels.runtime.cases import planes
-from rtseg.kernels.runtime.cpu import by_rows, compiled, making
-from rtseg.kernels.runtime.registry import Case
+from rtseg.kernels.runtime.arrays import check_filter, check_range, out_or_empty, pad_with_edge, sliding_windows
+from rtseg.kernels.runtime.cases import gray_images
+from rtseg.kernels.runtime.cpu import allocating, compiled, run_row_bands
+from rtseg.kernels.runtime.registry import KernelCase
 
 Doubles = npt.NDArray[np.float64]
 Sums = npt.NDArray[np.int32]
 
 SIZES = (3, 5, 7, 9, 11, 13, 15)
-FLAT = np.float32(1e-6)  # gray levels squared: avoids a division by zero in flat windows
+MIN_VARIANCE = np.float32(1e-6)  # gray levels squared: avoids a division by zero in flat windows
 
 
-def pull_cases() -> Iterator[Case]:
+def mmse_cases() -> Iterator[KernelCase]:
     """Yield the test cases of an MMSE filter."""
-    for name, image in planes():
+    for name, image in gray_images():
         for size, noise in [(7, 0.25), (3, 0.1), (9, 1.0), (5, 0.0)]:
-            yield Case(f"{name}, {size}, {noise}", (image, size, noise))
+            yield KernelCase(f"{name}, {size}, {noise}", (image, size, noise))
 
 
-def check_pull(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> None:
+def check_mmse(image: Image, size: int = 7, noise: float = 0.15, *, out: Image | None = None) -> None:
     """Check the arguments of an MMSE filter. Raises ImageError, ConfigError."""
     check_filter(image, size, SIZES, out)
     check_range("the speckle's coefficient of variation", noise, 0, 10)
@@ -36,30 +36,30 @@ def check_pull(image: Image, size: int = 7, noise: float = 0.15, *, out: Image |
 
 def moments(image: Image, size: int) -> tuple[Doubles, Doubles]:
     """Return the mean and the variance (H, W) float64 of the size x size window around each pixel, with the edge repeated."""
-    seen = windows(image, size)
+    seen = sliding_windows(image, size)
     return seen.mean((2, 3)), seen.var((2, 3))
 
 
-def pulled(image: Image, size: int, noise: float, scale: float) -> Doubles:
+def mmse_estimate(image: Image, size: int, noise: float, scale: float) -> Doubles:
     """Return mean + k (value - mean), (H, W) float64, with k = scale * (1 - noise^2 mean^2 / variance) in [0, 1]."""
     mean, variance = moments(image, size)
-    share = np.clip(scale * (1 - (noise * mean) ** 2 / np.maximum(variance, FLAT)), 0, 1)
+    share = np.clip(scale * (1 - (noise * mean) ** 2 / np.maximum(variance, MIN_VARIANCE)), 0, 1)
     return mean + share * (image - mean)
 
 
-def pull(image: Image, size: int, noise: float, scale: float, out: Image | None) -> Image:
+def mmse_filter(image: Image, size: int, noise: float, scale: float, out: Image | None) -> Image:
     """Compute `mmse_estimate` with compiled loops, rounded to uint8."""
-    result, padded = room(out, image.shape, np.uint8), bordered(image, size // 2)
+    result, padded = out_or_empty(out, image.shape, np.uint8), pad_with_edge(image, size // 2)
 
     def band(first: int, end: int) -> None:
-        _pull_rows(padded, size, np.float32(noise**2), np.float32(scale), result, first, end)
+        _mmse_rows(padded, size, np.float32(noise**2), np.float32(scale), result, first, end)
 
-    by_rows(image.shape[0], 4 * image.shape[1], band)
+    run_row_bands(image.shape[0], 4 * image.shape[1], band)
     return result
 
 
-@making
-def _pull_rows(padded: Image, size: int, noise: np.float32, scale: np.float32, result: Image, first: int, end: int) -> None:
+@allocating
+def _mmse_rows(padded: Image, size: int, noise: np.float32, scale: np.float32, result: Image, first: int, end: int) -> None:
     columns = np.zeros((2, padded.shape[1]), np.int32)
     total = np.empty((2, result.shape[1]), np.int32)
     count = np.float32(1 / (size * size))
@@ -68,7 +68,7 @@ def _pull_rows(padded: Image, size: int, noise: np.float32, scale: np.float32, r
         row, target = padded[y + size // 2, size // 2 :], result[y]
         for x in range(target.size):
             mean = np.float32(total[0, x]) * count
-            variance = max(np.float32(total[1, x]) * count - mean * mean, FLAT)
+            variance = max(np.float32(total[1, x]) * count - mean * mean, MIN_VARIANCE)
             share = scale * (np.float32(1) - noise * mean * mean / variance)
             share = min(max(share, np.float32(0)), np.float32(1))
             target[x] = np.uint8(mean + share * (np.float32(row[x]) - mean) + np.float32(0.5))

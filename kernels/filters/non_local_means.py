@@ -12,25 +12,34 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Image
-from rtseg.kernels.filters.fast_exp import falling
-from rtseg.kernels.runtime.arrays import bordered, check_count, check_out, check_plane, check_range, grey_levels, placed, room
-from rtseg.kernels.runtime.cases import planes
-from rtseg.kernels.runtime.cpu import by_rows, compiled, fused, making
+from rtseg.kernels.filters.fast_exp import fast_exp_neg
+from rtseg.kernels.runtime.arrays import (
+    check_count,
+    check_out,
+    check_plane,
+    check_range,
+    copy_to_out,
+    out_or_empty,
+    pad_with_edge,
+    round_to_uint8,
+)
+from rtseg.kernels.runtime.cases import gray_images
+from rtseg.kernels.runtime.cpu import allocating, compiled, fused, run_row_bands
 from rtseg.kernels.runtime.device_array import launch_filter
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 RADIUS, SIDE = 2, 5  # of a block, in pixels
 STEP = 2  # from block to block, in pixels
-DARKEST = np.float32(1)  # gray level: the distance divides by it
+MIN_DENOMINATOR = np.float32(1)  # gray level: the distance divides by it
 
 
-def _cases() -> Iterator[Case]:
-    for name, image in planes():
+def _cases() -> Iterator[KernelCase]:
+    for name, image in gray_images():
         for strength, search in [(4.0, 3), (0.5, 1), (100.0, 2), (4.0, 0)]:
-            yield Case(f"{name}, {strength}, {search}", (image, strength, search))
+            yield KernelCase(f"{name}, {strength}, {search}", (image, strength, search))
 
 
 def _check(image: Image, strength: float = 4.0, search: int = 5, *, out: Image | None = None) -> None:
@@ -53,10 +62,10 @@ def non_local_means(image: Image, strength: float = 4.0, search: int = 5, *, out
     for down in range(2 * search + 1):
         for along in range(2 * search + 1):
             other = _blocks(padded[down:, along:], image.shape)
-            distance = ((own - other) ** 2 / np.maximum(other, DARKEST)).mean((2, 3))
+            distance = ((own - other) ** 2 / np.maximum(other, MIN_DENOMINATOR)).mean((2, 3))
             weight = np.exp(-distance / strength**2)
             total, weights = total + weight[..., None, None] * other, weights + weight
-    return placed(grey_levels(_overlaid(total / weights[..., None, None], image.shape)), out)
+    return copy_to_out(round_to_uint8(_average_overlaps(total / weights[..., None, None], image.shape)), out)
 
 
 def _blocks(padded: Doubles, shape: tuple[int, ...]) -> Doubles:
@@ -66,7 +75,7 @@ def _blocks(padded: Doubles, shape: tuple[int, ...]) -> Doubles:
     return seen
 
 
-def _overlaid(blocks: Doubles, shape: tuple[int, ...]) -> Doubles:
+def _average_overlaps(blocks: Doubles, shape: tuple[int, ...]) -> Doubles:
     """Return the mean (H, W) at each pixel of the blocks that cover it."""
     total, count = (np.zeros((shape[0] + 2 * RADIUS, shape[1] + 2 * RADIUS)) for _ in range(2))
     for down in range(SIDE):
@@ -81,19 +90,19 @@ def _overlaid(blocks: Doubles, shape: tuple[int, ...]) -> Doubles:
 
 @non_local_means.backend("numba")
 def _non_local_means_numba(image: Image, strength: float = 4.0, search: int = 5, *, out: Image | None = None) -> Image:
-    result = room(out, image.shape, np.uint8)
-    levels = bordered(image, RADIUS + search).astype(np.float32)
-    inverse: Floats = np.reciprocal(np.maximum(levels, DARKEST))
+    result = out_or_empty(out, image.shape, np.uint8)
+    levels = pad_with_edge(image, RADIUS + search).astype(np.float32)
+    inverse: Floats = np.reciprocal(np.maximum(levels, MIN_DENOMINATOR))
     sharpness = np.float32(1 / (SIDE * SIDE * strength**2))
 
     def band(first: int, end: int) -> None:
         _average_rows(levels, inverse, search, sharpness, result, first, end)
 
-    by_rows(image.shape[0], image.shape[1] * (2 * search + 1) ** 2, band)
+    run_row_bands(image.shape[0], image.shape[1] * (2 * search + 1) ** 2, band)
     return result
 
 
-@making
+@allocating
 def _average_rows(
     levels: Floats, inverse: Floats, search: int, sharpness: np.float32, result: Image, first: int, end: int
 ) -> None:
@@ -108,7 +117,7 @@ def _average_rows(
         for k in range(SIDE):
             y = block_row + k - RADIUS
             if first <= y < end:
-                _overlay_row(estimates[k * SIDE : (k + 1) * SIDE], total[y - first], count[y - first])
+                _add_overlaps(estimates[k * SIDE : (k + 1) * SIDE], total[y - first], count[y - first])
     for y in range(first, end):
         for x in range(width):
             result[y, x] = np.uint8(total[y - first, x] / count[y - first, x] + np.float32(0.5))
@@ -162,7 +171,7 @@ def _weigh(columns: Floats, sharpness: np.float32, weight: Floats, weights: Floa
     for x in range(weight.size):
         at = STEP * x
         distance = columns[at] + columns[at + 1] + columns[at + 2] + columns[at + 3] + columns[at + 4]
-        weight[x] = falling(distance * sharpness)
+        weight[x] = fast_exp_neg(distance * sharpness)
         weights[x] += weight[x]
 
 
@@ -180,7 +189,7 @@ def _add_blocks(row: Floats, weight: Floats, estimates: Floats) -> None:
 
 
 @compiled
-def _overlay_row(estimates: Floats, total: Floats, count: Floats) -> None:
+def _add_overlaps(estimates: Floats, total: Floats, count: Floats) -> None:
     """Add one pixel row of a row of blocks to the image row; block x covers the pixels from STEP * x - RADIUS on."""
     for k in range(SIDE):
         for block in range(estimates.shape[1]):

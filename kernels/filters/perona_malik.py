@@ -11,19 +11,19 @@ import numpy as np
 
 from rtseg.frame import Image
 from rtseg.kernels.filters.diffusion import Floats, differences, diffuse, repeat_edge
-from rtseg.kernels.runtime.arrays import check_count, check_out, check_plane, check_range, grey_levels, placed
-from rtseg.kernels.runtime.cases import planes
+from rtseg.kernels.runtime.arrays import check_count, check_out, check_plane, check_range, copy_to_out, round_to_uint8
+from rtseg.kernels.runtime.cases import gray_images
 from rtseg.kernels.runtime.cpu import fused
 from rtseg.kernels.runtime.device_array import launch_diffusion
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 STEP = 0.2  # of time; up to 0.25 is stable
 
 
-def _cases() -> Iterator[Case]:
-    for name, image in planes():
+def _cases() -> Iterator[KernelCase]:
+    for name, image in gray_images():
         for iterations, edge in [(10, 20.0), (1, 5.0), (3, 200.0), (0, 20.0)]:
-            yield Case(f"{name}, {iterations}, {edge}", (image, iterations, edge))
+            yield KernelCase(f"{name}, {iterations}, {edge}", (image, iterations, edge))
 
 
 def _check(image: Image, iterations: int = 10, edge: float = 20.0, *, out: Image | None = None) -> None:
@@ -43,7 +43,7 @@ def perona_malik(image: Image, iterations: int = 10, edge: float = 20.0, *, out:
     values = image.astype(np.float64)
     for _ in range(iterations):
         values = values + STEP * sum(step / (1 + (step / edge) ** 2) for step in differences(values))
-    return placed(grey_levels(values), out)
+    return copy_to_out(round_to_uint8(values), out)
 
 
 @perona_malik.backend("numba")

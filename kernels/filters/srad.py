@@ -13,22 +13,22 @@ import numpy as np
 
 from rtseg.frame import Image
 from rtseg.kernels.filters.diffusion import Doubles, Floats, differences, diffuse, repeat_edge
-from rtseg.kernels.runtime.arrays import check_count, check_out, check_plane, check_range, grey_levels, placed
-from rtseg.kernels.runtime.cases import planes
-from rtseg.kernels.runtime.cpu import fused, making
-from rtseg.kernels.runtime.cuda import floats
+from rtseg.kernels.runtime.arrays import check_count, check_out, check_plane, check_range, copy_to_out, round_to_uint8
+from rtseg.kernels.runtime.cases import gray_images
+from rtseg.kernels.runtime.cpu import allocating, fused
+from rtseg.kernels.runtime.cuda import c_floats
 from rtseg.kernels.runtime.device_array import launch_diffusion
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 STEP = 0.5  # of time; up to 1 is stable
 DECAY = 1 / 6  # of q0, per unit of time
 OFFSET = 1.0  # gray levels: the equation divides by the intensity
 
 
-def _cases() -> Iterator[Case]:
-    for name, image in planes():
+def _cases() -> Iterator[KernelCase]:
+    for name, image in gray_images():
         for iterations, noise in [(10, 0.25), (1, 0.5), (3, 0.05), (0, 1.0)]:
-            yield Case(f"{name}, {iterations}, {noise}", (image, iterations, noise))
+            yield KernelCase(f"{name}, {iterations}, {noise}", (image, iterations, noise))
 
 
 def _check(image: Image, iterations: int = 10, noise: float = 0.15, *, out: Image | None = None) -> None:
@@ -46,12 +46,12 @@ def srad(image: Image, iterations: int = 10, noise: float = 0.15, *, out: Image 
     speckle in uniform tissue, about 0.15 in 8-bit B-mode; a higher one blurs weaker edges. Raises ImageError, ConfigError.
     """
     values = image.astype(np.float64) + OFFSET
-    for squared_noise in noises(iterations, noise):
+    for squared_noise in noise_schedule(iterations, noise):
         values = _step(values, squared_noise)
-    return placed(grey_levels(values - OFFSET), out)
+    return copy_to_out(round_to_uint8(values - OFFSET), out)
 
 
-def noises(iterations: int, noise: float) -> list[float]:
+def noise_schedule(iterations: int, noise: float) -> list[float]:
     """Return the speckle's squared coefficient of variation at each iteration."""
     return [max((noise * exp(-DECAY * STEP * iteration)) ** 2, 1e-6) for iteration in range(iterations)]
 
@@ -69,10 +69,10 @@ def _step(values: Doubles, noise: float) -> Doubles:
 
 @srad.backend("numba")
 def _srad_numba(image: Image, iterations: int = 10, noise: float = 0.15, *, out: Image | None = None) -> Image:
-    return diffuse(image, OFFSET, noises(iterations, noise), STEP / 4, _step_rows, out)
+    return diffuse(image, OFFSET, noise_schedule(iterations, noise), STEP / 4, _step_rows, out)
 
 
-@making
+@allocating
 def _step_rows(now: Floats, then: Floats, noise: np.float32, step: np.float32, first: int, end: int) -> None:
     """Compute rows first..end of one step, with the coefficients of two rows in scratch memory."""
     here, under = np.zeros(now.shape[1], np.float32), np.zeros(now.shape[1], np.float32)
@@ -111,4 +111,4 @@ def _coefficients(now: Floats, y: int, noise: np.float32, share: Floats) -> None
 
 @srad.backend("cuda")
 def _srad_cuda(image: Image, iterations: int = 10, noise: float = 0.15, *, out: Image | None = None) -> Any:
-    return launch_diffusion("srad", image, out, OFFSET, floats(noises(iterations, noise)), iterations, STEP / 4)
+    return launch_diffusion("srad", image, out, OFFSET, c_floats(noise_schedule(iterations, noise)), iterations, STEP / 4)

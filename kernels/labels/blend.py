@@ -10,32 +10,43 @@ import numpy.typing as npt
 
 from rtseg.errors import ImageError
 from rtseg.frame import Image, Labels
-from rtseg.kernels.labels.inner_contour import WIDEST, inner_contour, mark_rim, rim_memory
-from rtseg.kernels.labels.regions import SPAN, STRIDE, skip_alike
-from rtseg.kernels.runtime.arrays import check_count, check_image, check_out, check_plane, check_range, placed, readable, room
+from rtseg.kernels.labels.inner_contour import MAX_WIDTH, contour_scratch, inner_contour, mark_contour
+from rtseg.kernels.labels.regions import SPAN, STRIDE, skip_equal
+from rtseg.kernels.runtime.arrays import (
+    as_read_only,
+    check_count,
+    check_image,
+    check_out,
+    check_plane,
+    check_range,
+    copy_to_out,
+    out_or_empty,
+)
 from rtseg.kernels.runtime.cases import images, label_maps
-from rtseg.kernels.runtime.cpu import by_rows, compiled
+from rtseg.kernels.runtime.cpu import compiled, run_row_bands
 from rtseg.kernels.runtime.cuda import launch
-from rtseg.kernels.runtime.device_array import room_on_device
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.device_array import out_or_device_array
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Palette = npt.NDArray[np.uint8]  # (K, 3) RGB
 
-Thin = npt.NDArray[np.uint16]
-Paints = tuple[Image, Thin]  # (K, 3 * W)
+ScaledColors = npt.NDArray[np.uint16]
+PaletteRows = tuple[Image, ScaledColors]  # (K, 3 * W)
 
-_LIGHT = 2  # pixels that are copied in the time of one that is blended
+_COPY_SPEEDUP = 2  # pixels that are copied in the time of one that is blended
 OPAQUE = 256  # an opacity of 1 in fixed point
 ALIGN = np.uint64(127)  # loops over whole strides leave no remainder, which would not vectorize
 BACKGROUND, ONE, THREE = np.uint8(0), np.uint64(1), np.uint64(3)  # unsigned: an index has no sign to check
 
 
-def _cases() -> Iterator[Case]:
+def _cases() -> Iterator[KernelCase]:
     palette = np.random.default_rng(6).integers(0, 256, (3, 3), np.uint8)
     for image_name, image in images():
         for label_name, labels in label_maps(image.shape):
             for opacity, contour in [(0.0, 2), (0.4, 0), (0.55, 1), (1.0, 3)]:
-                yield Case(f"{image_name}, {label_name}, {opacity}, {contour}", (image, labels, palette, opacity, contour))
+                yield KernelCase(
+                    f"{image_name}, {label_name}, {opacity}, {contour}", (image, labels, palette, opacity, contour)
+                )
 
 
 def _check(
@@ -49,7 +60,7 @@ def _check(
     if palette.shape[1] != 3:
         raise ImageError(f"a palette is (K, 3) RGB, not {tuple(palette.shape)}: give one colour a row")
     check_range("the opacity", opacity, 0, 1)
-    check_count("the contour's width", contour, 0, WIDEST)
+    check_count("the contour's width", contour, 0, MAX_WIDTH)
     check_out(out, (*image.shape[:2], 3), np.uint8)
 
 
@@ -64,28 +75,28 @@ def blend(
     of the opaque inner contour in pixels, as in `inner_contour`. `out` may be an RGB `image`. Raises ImageError, ConfigError.
     """
     base = np.repeat(image[..., None], 3, 2) if image.ndim == 2 else image
-    parts = np.where(inner_contour.truth(labels, contour) > 0, OPAQUE, np.where(labels > 0, round(opacity * OPAQUE), 0))[
+    parts = np.where(inner_contour.reference(labels, contour) > 0, OPAQUE, np.where(labels > 0, round(opacity * OPAQUE), 0))[
         ..., None
     ]
     colours = palette[(labels.astype(np.intp) - 1) % len(palette)].astype(np.int64)
-    return placed(((base * (OPAQUE - parts) + colours * parts + OPAQUE // 2) // OPAQUE).astype(np.uint8), out)
+    return copy_to_out(((base * (OPAQUE - parts) + colours * parts + OPAQUE // 2) // OPAQUE).astype(np.uint8), out)
 
 
 @blend.backend("numba")
 def _blend_numba(
     image: Image, labels: Labels, palette: Palette, opacity: float, contour: int = 2, *, out: Image | None = None
 ) -> Image:
-    result = room(out, (*image.shape[:2], 3), np.uint8)
-    flat, marks, part = result.reshape(len(result), -1), readable(labels), round(opacity * OPAQUE)
-    paints = _paints(palette.tobytes(), part, labels.shape[1])
+    result = out_or_empty(out, (*image.shape[:2], 3), np.uint8)
+    flat, marks, part = result.reshape(len(result), -1), as_read_only(labels), round(opacity * OPAQUE)
+    paints = _palette_rows(palette.tobytes(), part, labels.shape[1])
 
     def band(first: int, end: int) -> None:
         if result is not image:
             _copy(image[first:end], result[first:end])
-        rim, spare = np.zeros(labels.shape[1], np.uint8), rim_memory(labels.shape[1])
+        rim, spare = np.zeros(labels.shape[1], np.uint8), contour_scratch(labels.shape[1])
         _blend_rows(marks, paints, OPAQUE - part, contour, rim, spare, flat, first, end)
 
-    by_rows(labels.shape[0], labels.shape[1] // _LIGHT, band)
+    run_row_bands(labels.shape[0], labels.shape[1] // _COPY_SPEEDUP, band)
     return result
 
 
@@ -98,15 +109,23 @@ def _copy(image: Image, rgb: Image) -> None:
 
 
 @lru_cache(maxsize=8)
-def _paints(palette: bytes, part: int, width: int) -> Paints:
+def _palette_rows(palette: bytes, part: int, width: int) -> PaletteRows:
     """Return a row of each color (K, 3 * W): as the contour shows it, and scaled by the opacity for the fill."""
     colours = np.tile(np.frombuffer(palette, np.uint8).reshape(-1, 3), width)
-    return readable(colours), readable(colours * np.uint16(part) + np.uint16(OPAQUE // 2))
+    return as_read_only(colours), as_read_only(colours * np.uint16(part) + np.uint16(OPAQUE // 2))
 
 
 @compiled
 def _blend_rows(
-    labels: Labels, paints: Paints, left: int, contour: int, rim: Labels, spare: Labels, result: Image, first: int, end: int
+    labels: Labels,
+    paints: PaletteRows,
+    left: int,
+    contour: int,
+    rim: Labels,
+    spare: Labels,
+    result: Image,
+    first: int,
+    end: int,
 ) -> None:
     """Blend the runs of one label and one opacity into rows first..end of result (H, 3 * W)."""
     opaque, thin = paints
@@ -116,13 +135,13 @@ def _blend_rows(
         start = _next_label(row, np.uint64(0))
         if start < width and contour > 0:
             before, behind = start & ~ALIGN, min((_after_last_label(row) + ALIGN) & ~ALIGN, width)
-            mark_rim(labels, y, contour, int(before), int(behind), spare, rim)
+            mark_contour(labels, y, contour, int(before), int(behind), spare, rim)
         while start < width:
             stop, colour = _next_change(row, rim, start), (row[start] - 1) % opaque.shape[0]
             if rim[start]:
-                _cover(target, start, stop, opaque[colour])
+                _copy_color(target, start, stop, opaque[colour])
             else:
-                _tint(target, start, stop, np.uint16(left), thin[colour])
+                _blend_color(target, start, stop, np.uint16(left), thin[colour])
             start = _next_label(row, stop)
 
 
@@ -133,7 +152,7 @@ def _next_label(row: Labels, start: np.uint64) -> np.uint64:
     if start == size or row[start]:
         return start
     for stride in (size, STRIDE, SPAN):  # after most runs the row has no more labels
-        start = skip_alike(row, start, BACKGROUND, stride)
+        start = skip_equal(row, start, BACKGROUND, stride)
     while start < size and row[start] == 0:
         start += ONE
     return start
@@ -164,14 +183,14 @@ def _skip_back(row: Labels, end: np.uint64, stride: np.uint64) -> np.uint64:
 @compiled
 def _next_change(row: Labels, rim: Labels, start: np.uint64) -> np.uint64:
     """Return the end of the run from `start` on that has one label and is either all contour or all fill."""
-    stop = _skip_alike(row, rim, start, _skip_alike(row, rim, start, start + ONE, STRIDE), SPAN)
+    stop = _skip_equal(row, rim, start, _skip_equal(row, rim, start, start + ONE, STRIDE), SPAN)
     while stop < np.uint64(row.size) and row[stop] == row[start] and rim[stop] == rim[start]:
         stop += ONE
     return stop
 
 
 @compiled
-def _skip_alike(row: Labels, rim: Labels, start: np.uint64, stop: np.uint64, stride: np.uint64) -> np.uint64:
+def _skip_equal(row: Labels, rim: Labels, start: np.uint64, stop: np.uint64, stride: np.uint64) -> np.uint64:
     """Return the start of the first stride from `stop` on that differs from pixel `start` in label or in contour."""
     size, label, kind = np.uint64(row.size), row[start], rim[start]
     while stop < size:
@@ -185,13 +204,13 @@ def _skip_alike(row: Labels, rim: Labels, start: np.uint64, stop: np.uint64, str
 
 
 @compiled
-def _cover(target: Image, start: np.uint64, stop: np.uint64, colours: Image) -> None:
+def _copy_color(target: Image, start: np.uint64, stop: np.uint64, colours: Image) -> None:
     for x in range(THREE * start, THREE * stop):
         target[x] = colours[x]
 
 
 @compiled
-def _tint(target: Image, start: np.uint64, stop: np.uint64, left: np.uint16, colours: Thin) -> None:
+def _blend_color(target: Image, start: np.uint64, stop: np.uint64, left: np.uint16, colours: ScaledColors) -> None:
     """Scale the image by `left` 256ths, and add the scaled color."""
     for x in range(THREE * start, THREE * stop):
         target[x] = np.uint16(target[x] * left + colours[x]) >> np.uint16(8)
@@ -201,7 +220,7 @@ def _tint(target: Image, start: np.uint64, stop: np.uint64, left: np.uint16, col
 def _blend_cuda(
     image: Image, labels: Labels, palette: Palette, opacity: float, contour: int = 2, *, out: Image | None = None
 ) -> Any:
-    result = room_on_device(out, (*image.shape[:2], 3), np.uint8, image)
+    result = out_or_device_array(out, (*image.shape[:2], 3), np.uint8, image)
     channels = image.shape[2] if len(image.shape) == 3 else 1
     colours = np.ascontiguousarray(palette) if isinstance(palette, np.ndarray) else palette
     part = round(opacity * OPAQUE)

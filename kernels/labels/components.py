@@ -7,12 +7,12 @@ import numpy as np
 
 from rtseg.errors import ConfigError
 from rtseg.frame import Labels
-from rtseg.kernels.labels.regions import Indices, Runs, find_regions, label_regions, paint
-from rtseg.kernels.runtime.arrays import check_count, check_out, check_plane, placed, readable, room
+from rtseg.kernels.labels.regions import Indices, Runs, find_regions, label_regions, paint_runs
+from rtseg.kernels.runtime.arrays import as_read_only, check_count, check_out, check_plane, copy_to_out, out_or_empty
 from rtseg.kernels.runtime.cases import label_maps
-from rtseg.kernels.runtime.cpu import compiled, making
-from rtseg.kernels.runtime.device_array import int_planes, launch_map, scratch_beside
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.cpu import allocating, compiled
+from rtseg.kernels.runtime.device_array import int_scratch_planes, launch_map, scratch_array
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 EDGE = 256  # stands for the outside of the frame
 MANY = 257  # more than one label
@@ -31,10 +31,10 @@ def _maps() -> Iterator[tuple[str, Labels]]:
     yield "strided", rings[::-2, 1::3]
 
 
-def _keep_cases() -> Iterator[Case]:
+def _keep_cases() -> Iterator[KernelCase]:
     for name, labels in _maps():
-        yield Case(f"{name}, one", (labels, (1,)))
-        yield Case(f"{name}, two", (labels, (2, 255)))
+        yield KernelCase(f"{name}, one", (labels, (1,)))
+        yield KernelCase(f"{name}, two", (labels, (2, 255)))
 
 
 def _check_keep(labels: Labels, single: Sequence[int], *, out: Labels | None = None) -> None:
@@ -57,7 +57,7 @@ def keep_largest(labels: Labels, single: Sequence[int], *, out: Labels | None = 
         own = np.unique(regions[labels == label])
         if own.size:
             result[(labels == label) & (regions != own[areas[own].argmax()])] = 0
-    return placed(result, out)
+    return copy_to_out(result, out)
 
 
 @keep_largest.backend("numba")
@@ -66,14 +66,14 @@ def _keep_largest_numba(labels: Labels, single: Sequence[int], *, out: Labels | 
     chosen = np.zeros(256, np.bool_)
     chosen[list(single)] = True
     areas, colours = _areas(runs, roots), np.empty(len(runs), np.uint8)
-    _choose_largest(runs, roots, areas, readable(chosen), colours)
-    return _painted(runs, rows, colours, labels, out)
+    _choose_largest(runs, roots, areas, as_read_only(chosen), colours)
+    return _paint_result(runs, rows, colours, labels, out)
 
 
-def _drop_cases() -> Iterator[Case]:
+def _drop_cases() -> Iterator[KernelCase]:
     for name, labels in _maps():
         for least in (0, 4, 60):
-            yield Case(f"{name}, {least}", (labels, least))
+            yield KernelCase(f"{name}, {least}", (labels, least))
 
 
 def _check_drop(labels: Labels, least: int, *, out: Labels | None = None) -> None:
@@ -90,19 +90,19 @@ def drop_small(labels: Labels, least: int, *, out: Labels | None = None) -> Labe
     """
     regions = label_regions(labels, diagonal=True)
     areas = np.bincount(regions.ravel(), minlength=labels.size)
-    return placed(np.where(areas[regions] >= least, labels, 0).astype(np.uint8), out)
+    return copy_to_out(np.where(areas[regions] >= least, labels, 0).astype(np.uint8), out)
 
 
 @drop_small.backend("numba")
 def _drop_small_numba(labels: Labels, least: int, *, out: Labels | None = None) -> Labels:
     runs, rows, roots = find_regions(labels, diagonal=True)
     colours = np.where(_areas(runs, roots)[roots] >= least, runs[:, 2], 0).astype(np.uint8)
-    return _painted(runs, rows, colours, labels, out)
+    return _paint_result(runs, rows, colours, labels, out)
 
 
-def _fill_cases() -> Iterator[Case]:
+def _fill_cases() -> Iterator[KernelCase]:
     for name, labels in _maps():
-        yield Case(name, (labels,))
+        yield KernelCase(name, (labels,))
 
 
 def _check_fill(labels: Labels, *, out: Labels | None = None) -> None:
@@ -127,7 +127,7 @@ def fill_holes(labels: Labels, *, out: Labels | None = None) -> Labels:
         met = np.unique(padded[np.any(around, axis=0)])
         if met.size == 1 and met[0] != EDGE:
             result[inside] = met[0]
-    return placed(result, out)
+    return copy_to_out(result, out)
 
 
 @fill_holes.backend("numba")
@@ -135,16 +135,16 @@ def _fill_holes_numba(labels: Labels, *, out: Labels | None = None) -> Labels:
     runs, rows, roots = find_regions(labels, diagonal=False)
     colours = np.empty(len(runs), np.uint8)
     _choose_fillings(runs, rows, roots, colours)
-    return _painted(runs, rows, colours, labels, out)
+    return _paint_result(runs, rows, colours, labels, out)
 
 
-def _painted(runs: Runs, rows: Indices, colours: Labels, labels: Labels, out: Labels | None) -> Labels:
-    result = room(out, labels.shape, np.uint8)
-    paint(runs, rows, readable(colours), result is not labels, result)
+def _paint_result(runs: Runs, rows: Indices, colours: Labels, labels: Labels, out: Labels | None) -> Labels:
+    result = out_or_empty(out, labels.shape, np.uint8)
+    paint_runs(runs, rows, as_read_only(colours), result is not labels, result)
     return result
 
 
-@making
+@allocating
 def _areas(runs: Runs, roots: Indices) -> Indices:
     """Return the area of each region in pixels, at the index of its first run."""
     areas = np.zeros(roots.size, np.int32)
@@ -153,7 +153,7 @@ def _areas(runs: Runs, roots: Indices) -> Indices:
     return areas
 
 
-@making
+@allocating
 def _choose_largest(runs: Runs, roots: Indices, areas: Indices, chosen: Labels, colours: Labels) -> None:
     largest = np.full(256, -1, np.int32)
     for run in range(roots.size):
@@ -165,7 +165,7 @@ def _choose_largest(runs: Runs, roots: Indices, areas: Indices, chosen: Labels, 
         colours[run] = 0 if chosen[label] and roots[run] != largest[label] else label
 
 
-@making
+@allocating
 def _choose_fillings(runs: Runs, rows: Indices, roots: Indices, colours: Labels) -> None:
     """Find the neighbor of each background region, then choose the label of each run.
 
@@ -177,13 +177,13 @@ def _choose_fillings(runs: Runs, rows: Indices, roots: Indices, colours: Labels)
         above = rows[y - 1] if y else 0
         for run in range(rows[y], rows[y + 1]):
             if at_edge and not runs[run, 2]:
-                _meet(met, roots[run], EDGE)
-            _meet_beside(runs, roots, met, run, rows[y], rows[y + 1])
+                _note_neighbor(met, roots[run], EDGE)
+            _note_row_neighbors(runs, roots, met, run, rows[y], rows[y + 1])
             while y and runs[above, 1] <= runs[run, 0]:
                 above += 1
             near = above
             while y and near < rows[y] and runs[near, 0] < runs[run, 1]:
-                _meet_each_other(runs, roots, met, run, near)
+                _note_pair(runs, roots, met, run, near)
                 near += 1
     for run in range(roots.size):
         filled = runs[run, 2] == 0 and met[roots[run]] < EDGE
@@ -191,25 +191,25 @@ def _choose_fillings(runs: Runs, rows: Indices, roots: Indices, colours: Labels)
 
 
 @compiled
-def _meet_beside(runs: Runs, roots: Indices, met: Indices, run: int, first: int, end: int) -> None:
+def _note_row_neighbors(runs: Runs, roots: Indices, met: Indices, run: int, first: int, end: int) -> None:
     """Note the runs left and right of a run as neighbors, or the frame's edge."""
     for near in (run - 1, run + 1):
         if first <= near < end:
-            _meet_each_other(runs, roots, met, run, near)
+            _note_pair(runs, roots, met, run, near)
         elif not runs[run, 2]:
-            _meet(met, roots[run], EDGE)
+            _note_neighbor(met, roots[run], EDGE)
 
 
 @compiled
-def _meet_each_other(runs: Runs, roots: Indices, met: Indices, run: int, near: int) -> None:
+def _note_pair(runs: Runs, roots: Indices, met: Indices, run: int, near: int) -> None:
     if runs[run, 2] and not runs[near, 2]:
-        _meet(met, roots[near], runs[run, 2])
+        _note_neighbor(met, roots[near], runs[run, 2])
     elif runs[near, 2] and not runs[run, 2]:
-        _meet(met, roots[run], runs[near, 2])
+        _note_neighbor(met, roots[run], runs[near, 2])
 
 
 @compiled
-def _meet(met: Indices, region: int, label: int) -> None:
+def _note_neighbor(met: Indices, region: int, label: int) -> None:
     met[region] = label if met[region] == 0 or met[region] == label else MANY
 
 
@@ -217,16 +217,16 @@ def _meet(met: Indices, region: int, label: int) -> None:
 def _keep_largest_cuda(labels: Labels, single: Sequence[int], *, out: Labels | None = None) -> Any:
     chosen = np.zeros(256, np.uint8)
     chosen[list(single)] = 1
-    roots, areas = int_planes(labels, 2)
+    roots, areas = int_scratch_planes(labels, 2)
     bits = np.packbits(chosen, bitorder="little")
-    return launch_map("keep_largest", labels, out, bits, roots, areas, scratch_beside(labels, (256,), np.uint64))
+    return launch_map("keep_largest", labels, out, bits, roots, areas, scratch_array(labels, (256,), np.uint64))
 
 
 @drop_small.backend("cuda")
 def _drop_small_cuda(labels: Labels, least: int, *, out: Labels | None = None) -> Any:
-    return launch_map("drop_small", labels, out, least, *int_planes(labels, 2))
+    return launch_map("drop_small", labels, out, least, *int_scratch_planes(labels, 2))
 
 
 @fill_holes.backend("cuda")
 def _fill_holes_cuda(labels: Labels, *, out: Labels | None = None) -> Any:
-    return launch_map("fill_holes", labels, out, *int_planes(labels, 3))
+    return launch_map("fill_holes", labels, out, *int_scratch_planes(labels, 3))

@@ -11,21 +11,21 @@ import numpy.typing as npt
 
 from rtseg.errors import ConfigError
 from rtseg.frame import Labels
-from rtseg.kernels.labels.regions import Indices, Runs, find_regions, label_regions, paint
-from rtseg.kernels.runtime.arrays import check_out, check_plane, placed, readable, room
+from rtseg.kernels.labels.regions import Indices, Runs, find_regions, label_regions, paint_runs
+from rtseg.kernels.runtime.arrays import as_read_only, check_out, check_plane, copy_to_out, out_or_empty
 from rtseg.kernels.runtime.cases import logits
-from rtseg.kernels.runtime.cpu import making
-from rtseg.kernels.runtime.device_array import int_planes, launch_map
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.cpu import allocating
+from rtseg.kernels.runtime.device_array import int_scratch_planes, launch_map
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Floats = npt.NDArray[np.float32]
 
 
-def _cases() -> Iterator[Case]:
+def _cases() -> Iterator[KernelCase]:
     for shape in [(1, 1), (1, 9), (8, 1), (23, 37)]:
         for name, plane in logits(1, shape):
-            yield Case(f"{name} {shape}", (plane[0, 0], -1.0, 2.0))
-    yield Case("equal thresholds", (np.arange(12, dtype=np.float32).reshape(3, 4), 5.0, 5.0))
+            yield KernelCase(f"{name} {shape}", (plane[0, 0], -1.0, 2.0))
+    yield KernelCase("equal thresholds", (np.arange(12, dtype=np.float32).reshape(3, 4), 5.0, 5.0))
 
 
 def _check(values: Floats, low: float, high: float, *, out: Labels | None = None) -> None:
@@ -43,21 +43,21 @@ def hysteresis(values: Floats, low: float, high: float, *, out: Labels | None = 
     """
     weak, strong = values >= np.float32(low), values >= np.float32(high)
     regions = label_regions(weak.astype(np.uint8), diagonal=True)
-    return placed((weak & np.isin(regions, regions[strong])).astype(np.uint8), out)
+    return copy_to_out((weak & np.isin(regions, regions[strong])).astype(np.uint8), out)
 
 
 @hysteresis.backend("numba")
 def _hysteresis_numba(values: Floats, low: float, high: float, *, out: Labels | None = None) -> Labels:
-    result = room(out, values.shape, np.uint8)
+    result = out_or_empty(out, values.shape, np.uint8)
     np.greater_equal(values, np.float32(low), out=result, casting="unsafe")
     runs, rows, roots = find_regions(result, diagonal=True)
     colours = np.empty(len(runs), np.uint8)
-    _choose_strong(readable(values), np.float32(high), runs, rows, roots, colours)
-    paint(runs, rows, readable(colours), True, result)
+    _choose_strong(as_read_only(values), np.float32(high), runs, rows, roots, colours)
+    paint_runs(runs, rows, as_read_only(colours), True, result)
     return result
 
 
-@making
+@allocating
 def _choose_strong(values: Floats, high: np.float32, runs: Runs, rows: Indices, roots: Indices, colours: Labels) -> None:
     strong = np.zeros(roots.size, np.uint8)
     for y in range(values.shape[0]):
@@ -72,4 +72,4 @@ def _choose_strong(values: Floats, high: np.float32, runs: Runs, rows: Indices, 
 
 @hysteresis.backend("cuda")
 def _hysteresis_cuda(values: Floats, low: float, high: float, *, out: Labels | None = None) -> Any:
-    return launch_map("hysteresis", values, out, low, high, *int_planes(values, 2))
+    return launch_map("hysteresis", values, out, low, high, *int_scratch_planes(values, 2))

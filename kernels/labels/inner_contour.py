@@ -6,28 +6,28 @@ from typing import Any
 import numpy as np
 
 from rtseg.frame import Labels
-from rtseg.kernels.runtime.arrays import apart, check_count, check_out, check_plane, placed, room
+from rtseg.kernels.runtime.arrays import check_count, check_out, check_plane, copy_if_overlapping, copy_to_out, out_or_empty
 from rtseg.kernels.runtime.cases import images, label_maps
-from rtseg.kernels.runtime.cpu import by_rows, compiled
+from rtseg.kernels.runtime.cpu import compiled, run_row_bands
 from rtseg.kernels.runtime.cuda import launch
-from rtseg.kernels.runtime.device_array import apart_on_device, room_on_device
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.device_array import copy_if_same_memory, out_or_device_array
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
-WIDEST = 32  # pixels
+MAX_WIDTH = 32  # pixels
 ONE = np.uint64(1)  # unsigned: an index has no sign to check
 
 
-def _cases() -> Iterator[Case]:
+def _cases() -> Iterator[KernelCase]:
     for shape in sorted({image.shape[:2] for _, image in images()}):
         for name, labels in label_maps(shape):
             for width in (0, 1, 2, 5):
-                yield Case(f"{name} {shape}, {width} wide", (labels, width))
-    yield Case("strided", (np.indices((40, 60)).sum(0).astype(np.uint8)[::2, ::-3] // 9, 2))
+                yield KernelCase(f"{name} {shape}, {width} wide", (labels, width))
+    yield KernelCase("strided", (np.indices((40, 60)).sum(0).astype(np.uint8)[::2, ::-3] // 9, 2))
 
 
 def _check(labels: Labels, width: int, *, out: Labels | None = None) -> None:
     check_plane("a label map", labels)
-    check_count("the contour's width", width, 0, WIDEST)
+    check_count("the contour's width", width, 0, MAX_WIDTH)
     check_out(out, tuple(labels.shape), np.uint8)
 
 
@@ -45,7 +45,7 @@ def inner_contour(labels: Labels, width: int, *, out: Labels | None = None) -> L
             near = labels[here[1], there[1]]
             np.minimum(lowest[here[0], there[0]], near, out=lowest[here[0], there[0]])
             np.maximum(highest[here[0], there[0]], near, out=highest[here[0], there[0]])
-    return placed(np.where(lowest != highest, labels, 0).astype(np.uint8), out)
+    return copy_to_out(np.where(lowest != highest, labels, 0).astype(np.uint8), out)
 
 
 def _overlap(size: int, shift: int) -> tuple[slice, slice]:
@@ -57,32 +57,32 @@ def _overlap(size: int, shift: int) -> tuple[slice, slice]:
 
 @inner_contour.backend("numba")
 def _inner_contour_numba(labels: Labels, width: int, *, out: Labels | None = None) -> Labels:
-    source = apart(labels, out)
-    result = room(out, labels.shape, np.uint8)
+    source = copy_if_overlapping(labels, out)
+    result = out_or_empty(out, labels.shape, np.uint8)
 
     def band(first: int, end: int) -> None:
-        rim, spare = np.empty(labels.shape[1], np.uint8), rim_memory(labels.shape[1])
+        rim, spare = np.empty(labels.shape[1], np.uint8), contour_scratch(labels.shape[1])
         _contour_rows(source, width, rim, spare, result, first, end)
 
-    by_rows(labels.shape[0], labels.shape[1], band)
+    run_row_bands(labels.shape[0], labels.shape[1], band)
     return result
 
 
 @compiled
 def _contour_rows(labels: Labels, width: int, rim: Labels, spare: Labels, result: Labels, first: int, end: int) -> None:
     for y in range(first, end):
-        mark_rim(labels, y, width, 0, rim.size, spare, rim)
+        mark_contour(labels, y, width, 0, rim.size, spare, rim)
         for x in range(rim.size):
             result[y, x] = labels[y, x] if rim[x] else np.uint8(0)
 
 
-def rim_memory(width: int) -> Labels:
+def contour_scratch(width: int) -> Labels:
     """Return zeroed scratch memory for `mark_contour`, for rows of this width."""
-    return np.zeros((2, width + 2 * WIDEST), np.uint8)
+    return np.zeros((2, width + 2 * MAX_WIDTH), np.uint8)
 
 
 @compiled
-def mark_rim(labels: Labels, y: int, width: int, start: int, stop: int, spare: Labels, rim: Labels) -> None:
+def mark_contour(labels: Labels, y: int, width: int, start: int, stop: int, spare: Labels, rim: Labels) -> None:
     """Write nonzero to rim (W,) where pixels start..stop of row y have another label within `width` pixels.
 
     spare: from `contour_scratch`. A square holds two labels if one of its columns does, or if two neighbors in its middle row
@@ -91,7 +91,7 @@ def mark_rim(labels: Labels, y: int, width: int, start: int, stop: int, spare: L
     if width == 0:
         rim[start:stop] = 0
         return
-    tall, wide, margin = spare[0], spare[1], np.uint64(WIDEST)
+    tall, wide, margin = spare[0], spare[1], np.uint64(MAX_WIDTH)
     left, right = np.uint64(max(0, start - width)), np.uint64(min(rim.size, stop + width))
     here = labels[y]
     for distance in range(1, width + 1):
@@ -103,13 +103,13 @@ def mark_rim(labels: Labels, y: int, width: int, start: int, stop: int, spare: L
         wide[margin + x] = tall[margin + x] | (here[x] ^ here[x + ONE])
     if right == rim.size:
         wide[margin + right - ONE] = tall[margin + right - ONE]
-    _gather(tall, wide, np.uint64(width), np.uint64(start), np.uint64(stop), rim)
+    _combine_columns(tall, wide, np.uint64(width), np.uint64(start), np.uint64(stop), rim)
 
 
 @compiled
-def _gather(tall: Labels, wide: Labels, width: np.uint64, start: np.uint64, stop: np.uint64, rim: Labels) -> None:
+def _combine_columns(tall: Labels, wide: Labels, width: np.uint64, start: np.uint64, stop: np.uint64, rim: Labels) -> None:
     """Combine the columns within `width` of each pixel, and the label changes between them; outside the frame all are 0."""
-    margin = np.uint64(WIDEST)
+    margin = np.uint64(MAX_WIDTH)
     for x in range(start, stop):
         rim[x] = tall[margin + width + x] | wide[margin + x] | wide[margin - ONE + x]
     for shift in range(np.uint64(2), width + ONE):
@@ -119,6 +119,6 @@ def _gather(tall: Labels, wide: Labels, width: np.uint64, start: np.uint64, stop
 
 @inner_contour.backend("cuda")
 def _inner_contour_cuda(labels: Labels, width: int, *, out: Labels | None = None) -> Any:
-    result = room_on_device(out, labels.shape, np.uint8, labels)
-    launch("inner_contour", apart_on_device(labels, result), *labels.shape, width, result)
+    result = out_or_device_array(out, labels.shape, np.uint8, labels)
+    launch("inner_contour", copy_if_same_memory(labels, result), *labels.shape, width, result)
     return result

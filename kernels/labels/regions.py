@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Labels
-from rtseg.kernels.runtime.arrays import readable
+from rtseg.kernels.runtime.arrays import as_read_only
 from rtseg.kernels.runtime.cpu import compiled
 
 Runs = npt.NDArray[np.int32]  # (n, 3): start, stop, label
@@ -46,28 +46,28 @@ def find_regions(labels: Labels, diagonal: bool) -> tuple[Runs, Indices, Indices
     runs, rows = find_runs(labels)
     roots = np.arange(len(runs), dtype=np.int32)
     _join_runs(rows, runs, diagonal, roots)
-    return runs, rows, readable(roots)
+    return runs, rows, as_read_only(roots)
 
 
 def find_runs(labels: Labels) -> tuple[Runs, Indices]:
     """Return the runs of a nonempty label map (H, W) in raster order, and the index of each row's first run (H + 1,)."""
-    source = readable(labels)
+    source = as_read_only(labels)
     rows = np.empty(len(labels) + 1, np.int32)
     runs = np.empty((_count_runs(source, rows), 3), np.int32)
     _find_runs(source, rows, runs)
-    return readable(runs), readable(rows)
+    return as_read_only(runs), as_read_only(rows)
 
 
 @compiled
 def _count_runs(labels: Labels, rows: Indices) -> int:
     rows[0] = 0
     for y in range(labels.shape[0]):
-        rows[y + 1] = rows[y] + _changes(labels[y]) + 1
+        rows[y + 1] = rows[y] + _count_changes(labels[y]) + 1
     return int(rows[labels.shape[0]])
 
 
 @compiled
-def _changes(row: Labels) -> int:
+def _count_changes(row: Labels) -> int:
     """Count the label changes along a row.
 
     Most rows have none. Otherwise blocks of 128 pixels are counted, so that a byte suffices.
@@ -104,14 +104,14 @@ def _find_runs(labels: Labels, rows: Indices, runs: Runs) -> None:
 def _next_change(row: Labels, x: np.uint64) -> np.uint64:
     """Return the first pixel after x with another label, which must exist."""
     label = row[x]
-    x = skip_alike(row, skip_alike(row, x, label, STRIDE), label, SPAN)
+    x = skip_equal(row, skip_equal(row, x, label, STRIDE), label, SPAN)
     while row[x] == label:
         x += ONE
     return x
 
 
 @compiled
-def skip_alike(row: Labels, start: np.uint64, label: np.uint8, stride: np.uint64) -> np.uint64:
+def skip_equal(row: Labels, start: np.uint64, label: np.uint8, stride: np.uint64) -> np.uint64:
     """Return the start of the first stride from `start` on that holds another label, or the row's length."""
     size = np.uint64(row.size)
     while start < size:
@@ -151,7 +151,7 @@ def _join_runs(rows: Indices, runs: Runs, diagonal: bool, roots: Indices) -> Non
 
 
 @compiled
-def paint(runs: Runs, rows: Indices, colours: Labels, fresh: bool, result: Labels) -> None:
+def paint_runs(runs: Runs, rows: Indices, colours: Labels, fresh: bool, result: Labels) -> None:
     """Write each run's new label (n,) to the label map (H, W).
 
     fresh: the map does not hold the runs' own labels yet, so that every run must be written.

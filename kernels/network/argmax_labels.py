@@ -8,22 +8,31 @@ import numpy.typing as npt
 
 from rtseg.frame import Labels
 from rtseg.kernels.network.fit import Box, Fit, check_inside, letterbox
-from rtseg.kernels.network.logits import Floats, Nodes, Places, clean, cleaned, cut, inside, places
+from rtseg.kernels.network.logits import (
+    Floats,
+    NodePositions,
+    Nodes,
+    finite_logit,
+    finite_logits,
+    node_positions,
+    nodes_in_fit,
+    threshold_logit,
+)
 from rtseg.kernels.runtime import cases
-from rtseg.kernels.runtime.arrays import check_logits, check_out, placed, readable, room
-from rtseg.kernels.runtime.cpu import by_rows, compiled
-from rtseg.kernels.runtime.cuda import ints, launch
-from rtseg.kernels.runtime.device_array import room_on_device
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.arrays import as_read_only, check_logits, check_out, copy_to_out, out_or_empty
+from rtseg.kernels.runtime.cpu import compiled, run_row_bands
+from rtseg.kernels.runtime.cuda import c_ints, launch
+from rtseg.kernels.runtime.device_array import out_or_device_array
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Edges = npt.NDArray[np.int64]  # of pixels
 
-_LIGHT = 4  # pixels of one class that are filled in the time of one interpolation
-UNSURE = 255  # marks a node, or a cell of four nodes, whose class rounding could change
-HAIR = np.float32(1e-5)  # relative to the largest logit: well above the rounding error of interpolation
+_FILL_SPEEDUP = 4  # pixels of one class that are filled in the time of one interpolation
+UNCERTAIN = 255  # marks a node, or a cell of four nodes, whose class rounding could change
+ROUNDING_MARGIN = np.float32(1e-5)  # relative to the largest logit: well above the rounding error of interpolation
 
 
-def _cases() -> Iterator[Case]:
+def _cases() -> Iterator[KernelCase]:
     for shape, size in [((37, 53), (32, 24)), ((5, 4), (16, 16)), ((1, 1), (8, 8)), ((1, 40), (8, 16)), ((90, 70), (8, 12))]:
         height, width = shape
         fits = [("whole", letterbox((0, 0, height, width), size))]
@@ -33,13 +42,15 @@ def _cases() -> Iterator[Case]:
                 for name, logits in cases.logits(classes, (size[0] // stride, size[1] // stride)):
                     for fit_name, fit in fits:
                         threshold = {"threshold": 0.7} if fit_name == "crop" else {}
-                        yield Case(f"{name} {classes} at 1/{stride}, {fit_name} of {shape}", (logits, fit, shape), threshold)
+                        yield KernelCase(
+                            f"{name} {classes} at 1/{stride}, {fit_name} of {shape}", (logits, fit, shape), threshold
+                        )
 
 
 def _check(logits: Floats, fit: Fit, shape: tuple[int, int], *, threshold: float = 0.5, out: Labels | None = None) -> None:
     check_logits(logits)
     check_inside("the crop", fit.box, shape)
-    cut(threshold)
+    threshold_logit(threshold)
     check_out(out, shape, np.uint8)
 
 
@@ -53,14 +64,14 @@ def argmax_labels(
     K > 1: the class of the largest logit, the first of equal ones. K = 1: label 1 where the probability is above `threshold`.
     NaN counts as the smallest logit. Zero outside fit.box. Raises ImageError, ConfigError.
     """
-    (row, down), (column, along) = places(fit, 0, logits.shape[2]), places(fit, 1, logits.shape[3])
-    finite = cleaned(logits)[0]
+    (row, down), (column, along) = node_positions(fit, 0, logits.shape[2]), node_positions(fit, 1, logits.shape[3])
+    finite = finite_logits(logits)[0]
     rows = _mix(finite[:, row], finite[:, np.minimum(row + 1, finite.shape[1] - 1)], down[:, None])
     fine = _mix(rows[:, :, column], rows[:, :, np.minimum(column + 1, finite.shape[2] - 1)], along)
     result = np.zeros(shape, np.uint8)
     top, left, height, width = fit.box
-    result[top : top + height, left : left + width] = fine.argmax(0) if len(fine) > 1 else fine[0] > cut(threshold)
-    return placed(result, out)
+    result[top : top + height, left : left + width] = fine.argmax(0) if len(fine) > 1 else fine[0] > threshold_logit(threshold)
+    return copy_to_out(result, out)
 
 
 def _mix(before: Floats, after: Floats, share: Floats) -> Floats:
@@ -72,19 +83,32 @@ def _mix(before: Floats, after: Floats, share: Floats) -> Floats:
 def _argmax_labels_numba(
     logits: Floats, fit: Fit, shape: tuple[int, int], *, threshold: float = 0.5, out: Labels | None = None
 ) -> Labels:
-    result = room(out, shape, np.uint8)
-    source = readable(logits)[0]
-    nodes = inside(fit, logits.shape)
+    result = out_or_empty(out, shape, np.uint8)
+    source = as_read_only(logits)[0]
+    nodes = nodes_in_fit(fit, logits.shape)
     winners = np.empty(source.shape[1:], np.uint8)
-    _find_winners(source, nodes, cut(threshold), np.empty((3, source.shape[2]), np.float32), winners)
-    rows, columns = places(fit, 0, logits.shape[2]), places(fit, 1, logits.shape[3])
+    _find_winners(source, nodes, threshold_logit(threshold), np.empty((3, source.shape[2]), np.float32), winners)
+    rows, columns = node_positions(fit, 0, logits.shape[2]), node_positions(fit, 1, logits.shape[3])
     edges = np.searchsorted(columns[0], np.arange(nodes[2], max(nodes[3], nodes[2] + 1) + 1))
 
     def band(first: int, end: int) -> None:
         runs = np.empty(edges.size, np.int64), np.empty(edges.size, np.uint8)
-        _label_rows(source, readable(winners), fit.box, nodes, rows, columns, edges, cut(threshold), runs, result, first, end)
+        _label_rows(
+            source,
+            as_read_only(winners),
+            fit.box,
+            nodes,
+            rows,
+            columns,
+            edges,
+            threshold_logit(threshold),
+            runs,
+            result,
+            first,
+            end,
+        )
 
-    by_rows(shape[0], shape[1] // _LIGHT, band)
+    run_row_bands(shape[0], shape[1] // _FILL_SPEEDUP, band)
     return result
 
 
@@ -98,21 +122,21 @@ def _find_winners(logits: Floats, nodes: Nodes, level: np.float32, figures: Floa
     for y in range(nodes[0], nodes[1] + 1):
         row, winner = logits[0, y], winners[y]
         for x in range(best.size):
-            best[x] = clean(row[x])
+            best[x] = finite_logit(row[x])
             second[x] = level if logits.shape[0] == 1 else np.float32(-np.inf)
             largest[x] = abs(best[x])
             winner[x] = np.uint8(logits.shape[0] == 1 and best[x] > level)
         for k in range(1, logits.shape[0]):
-            _challenge(logits[k, y], np.uint8(k), best, second, largest, winner)
+            _compare_class(logits[k, y], np.uint8(k), best, second, largest, winner)
         for x in range(best.size):
-            winner[x] = winner[x] if abs(best[x] - second[x]) > HAIR * largest[x] else np.uint8(UNSURE)
+            winner[x] = winner[x] if abs(best[x] - second[x]) > ROUNDING_MARGIN * largest[x] else np.uint8(UNCERTAIN)
 
 
 @compiled
-def _challenge(row: Floats, label: np.uint8, best: Floats, second: Floats, largest: Floats, winner: Labels) -> None:
+def _compare_class(row: Floats, label: np.uint8, best: Floats, second: Floats, largest: Floats, winner: Labels) -> None:
     """Update the best and second-best class of each node of a row with one more class."""
     for x in range(row.size):
-        value, champion = clean(row[x]), best[x]
+        value, champion = finite_logit(row[x]), best[x]
         wins = value > champion
         second[x] = champion if wins else max(second[x], value)
         best[x] = value if wins else champion
@@ -126,8 +150,8 @@ def _label_rows(
     winners: Labels,  # (h, w)
     box: Box,
     nodes: Nodes,
-    rows: Places,
-    columns: Places,
+    rows: NodePositions,
+    columns: NodePositions,
     edges: Edges,  # the first pixel of the box in each cell
     level: np.float32,
     memory: tuple[Edges, Labels],  # scratch: the starts of runs in a row of cells, and their classes
@@ -147,10 +171,10 @@ def _label_rows(
         row, down = rows[0][y - box[0]], rows[1][y - box[0]]
         below = min(row + 1, nodes[1])
         if row != known:
-            runs, known = _find_agreed(winners[row], winners[below], nodes, edges, starts, agreed), row
+            runs, known = _find_uniform_runs(winners[row], winners[below], nodes, edges, starts, agreed), row
         inside = target[box[1] : box[1] + box[3]]
         for run in range(runs):
-            if agreed[run] == UNSURE:
+            if agreed[run] == UNCERTAIN:
                 _interpolate(logits, row, below, down, columns, nodes[3], level, starts[run], starts[run + 1], inside)
             elif agreed[run]:
                 for x in range(starts[run], starts[run + 1]):
@@ -158,7 +182,7 @@ def _label_rows(
 
 
 @compiled
-def _find_agreed(above: Labels, below: Labels, nodes: Nodes, edges: Edges, starts: Edges, agreed: Labels) -> int:
+def _find_uniform_runs(above: Labels, below: Labels, nodes: Nodes, edges: Edges, starts: Edges, agreed: Labels) -> int:
     """Find runs of cells in a row: of one class, or of `UNCERTAIN` cells whose four nodes disagree.
 
     starts: each run's first pixel, and the end of the last. agreed: each run's class. Returns the number of runs.
@@ -168,7 +192,7 @@ def _find_agreed(above: Labels, below: Labels, nodes: Nodes, edges: Edges, start
     for cell in range(edges.size - 1):
         after = min(cell + 1, last)
         same = upper[cell] == upper[after] and upper[cell] == lower[cell] and upper[cell] == lower[after]
-        label = upper[cell] if same else np.uint8(UNSURE)
+        label = upper[cell] if same else np.uint8(UNCERTAIN)
         if runs == 0 or agreed[runs - 1] != label:
             starts[runs], agreed[runs] = edges[cell], label
             runs += 1
@@ -182,7 +206,7 @@ def _interpolate(
     row: int,
     below: int,
     down: np.float32,
-    columns: Places,
+    columns: NodePositions,
     last: int,
     level: np.float32,
     start: int,
@@ -196,8 +220,8 @@ def _interpolate(
         after = min(before + 1, last)
         best, label = np.float32(-np.inf), np.uint8(0)
         for k in range(logits.shape[0]):
-            low = clean(logits[k, row, before]) * (one - down) + clean(logits[k, below, before]) * down
-            high = clean(logits[k, row, after]) * (one - down) + clean(logits[k, below, after]) * down
+            low = finite_logit(logits[k, row, before]) * (one - down) + finite_logit(logits[k, below, before]) * down
+            high = finite_logit(logits[k, row, after]) * (one - down) + finite_logit(logits[k, below, after]) * down
             value = low * (one - along) + high * along
             if value > best:
                 best, label = value, np.uint8(k)
@@ -208,7 +232,7 @@ def _interpolate(
 def _argmax_labels_cuda(
     logits: Floats, fit: Fit, shape: tuple[int, int], *, threshold: float = 0.5, out: Labels | None = None
 ) -> Any:
-    result = room_on_device(out, shape, np.uint8, logits)
-    geometry = map(ints, (fit.box, fit.inner, fit.size, logits.shape[2:], inside(fit, logits.shape)))
-    launch("argmax_labels", logits, logits.shape[1], *geometry, float(cut(threshold)), *shape, result)
+    result = out_or_device_array(out, shape, np.uint8, logits)
+    geometry = map(c_ints, (fit.box, fit.inner, fit.size, logits.shape[2:], nodes_in_fit(fit, logits.shape)))
+    launch("argmax_labels", logits, logits.shape[1], *geometry, float(threshold_logit(threshold)), *shape, result)
     return result

@@ -9,22 +9,22 @@ import numpy.typing as npt
 
 from rtseg.errors import ImageError
 from rtseg.kernels.network.fit import Fit, letterbox
-from rtseg.kernels.network.logits import Floats, Nodes, clean, cleaned, cut, inside
+from rtseg.kernels.network.logits import Floats, Nodes, finite_logit, finite_logits, nodes_in_fit, threshold_logit
 from rtseg.kernels.runtime import cases
-from rtseg.kernels.runtime.arrays import check_logits, check_out, placed, readable, room
+from rtseg.kernels.runtime.arrays import as_read_only, check_logits, check_out, copy_to_out, out_or_empty
 from rtseg.kernels.runtime.cpu import compiled
-from rtseg.kernels.runtime.cuda import ints, launch, library, stream_of
-from rtseg.kernels.runtime.device_array import DeviceArray, room_on_device
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.cuda import c_ints, launch, library, stream_of
+from rtseg.kernels.runtime.device_array import DeviceArray, out_or_device_array
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
-_MOST = np.float32(80)  # beyond 88 exp overflows in float32
+_MAX_EXPONENT = np.float32(80)  # beyond 88 exp overflows in float32
 
 
-def _probability_cases() -> Iterator[Case]:
+def _probability_cases() -> Iterator[KernelCase]:
     for classes in (1, 2, 4):
         for shape in [(1, 1), (1, 7), (12, 9)]:
             for name, logits in cases.logits(classes, shape):
-                yield Case(f"{name} {classes} of {shape}", (logits,))
+                yield KernelCase(f"{name} {classes} of {shape}", (logits,))
 
 
 def _check_probability(logits: Floats, *, out: Floats | None = None) -> None:
@@ -38,20 +38,20 @@ def probability(logits: Floats, *, out: Floats | None = None) -> Floats:
 
     logits: (1, K, h, w) float32; NaN counts as -1e30. Raises ImageError.
     """
-    clean = cleaned(logits)
+    clean = finite_logits(logits)
     if logits.shape[1] == 1:
-        return placed(np.float32(1) / (np.float32(1) + np.exp(np.minimum(-clean, _MOST))), out)
+        return copy_to_out(np.float32(1) / (np.float32(1) + np.exp(np.minimum(-clean, _MAX_EXPONENT))), out)
     powers = np.exp(clean - clean.max(1, keepdims=True))
-    return placed(powers / powers.sum(1, keepdims=True), out)
+    return copy_to_out(powers / powers.sum(1, keepdims=True), out)
 
 
 @probability.backend("numba")
 def _probability_numba(logits: Floats, *, out: Floats | None = None) -> Floats:
     if logits.shape[1] > 1:
-        return probability.truth(logits, out=out)
-    result = room(out, logits.shape, np.float32)
+        return probability.reference(logits, out=out)
+    result = out_or_empty(out, logits.shape, np.float32)
     flat = result.reshape(-1)
-    _negate(readable(logits).reshape(-1), flat)
+    _negate(as_read_only(logits).reshape(-1), flat)
     np.exp(flat, out=flat)  # NumPy's exp is vectorized
     _invert(flat)
     return result
@@ -60,7 +60,7 @@ def _probability_numba(logits: Floats, *, out: Floats | None = None) -> Floats:
 @compiled
 def _negate(logits: Floats, result: Floats) -> None:
     for i in range(np.uint64(result.size)):
-        result[i] = min(-clean(logits[i]), _MOST)
+        result[i] = min(-finite_logit(logits[i]), _MAX_EXPONENT)
 
 
 @compiled
@@ -70,16 +70,18 @@ def _invert(powers: Floats) -> None:
         powers[i] = one / (one + powers[i])
 
 
-def _confidence_cases() -> Iterator[Case]:
+def _confidence_cases() -> Iterator[KernelCase]:
     for classes in (1, 2, 4):
         for name, logits in cases.logits(classes, (12, 16)):
-            yield Case(f"{name} {classes}", (logits, letterbox((2, 3, 30, 70), (24, 32))))
-            yield Case(f"{name} {classes}, 1x1", (logits[..., :1, :1], letterbox((0, 0, 1, 1), (24, 32))), {"threshold": 0.3})
+            yield KernelCase(f"{name} {classes}", (logits, letterbox((2, 3, 30, 70), (24, 32))))
+            yield KernelCase(
+                f"{name} {classes}, 1x1", (logits[..., :1, :1], letterbox((0, 0, 1, 1), (24, 32))), {"threshold": 0.3}
+            )
 
 
 def _check_confidence(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> None:  # noqa: ARG001 - a Fit checks itself
     check_logits(logits)
-    cut(threshold)
+    threshold_logit(threshold)
 
 
 @kernel(cases=_confidence_cases, atol=1e-5, check=_check_confidence)
@@ -90,12 +92,12 @@ def class_confidence(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> Flo
     probability is above `threshold`.
     Raises ImageError, ConfigError.
     """
-    top, bottom, left, right = inside(fit, logits.shape)
+    top, bottom, left, right = nodes_in_fit(fit, logits.shape)
     nodes = logits[:, :, top : bottom + 1, left : right + 1]
-    shares = probability.truth(nodes)[0]
+    shares = probability.reference(nodes)[0]
     if len(shares) == 1:
-        return np.array([_mean_where(shares[0], cleaned(nodes)[0, 0] > cut(threshold))], np.float32)
-    winners = cleaned(nodes)[0].argmax(0)
+        return np.array([_mean_where(shares[0], finite_logits(nodes)[0, 0] > threshold_logit(threshold))], np.float32)
+    winners = finite_logits(nodes)[0].argmax(0)
     return np.array([_mean_where(shares[k], winners == k) for k in range(1, len(shares))], np.float32)
 
 
@@ -105,29 +107,29 @@ def _mean_where(values: Floats, where: npt.NDArray[np.bool_]) -> float:
 
 @class_confidence.backend("numba")
 def _class_confidence_numba(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> Floats:
-    source = readable(logits)[0]
+    source = as_read_only(logits)[0]
     sums = np.zeros((max(1, source.shape[0] - 1), 2))
     if source.shape[0] == 1:
-        _add_sigmoids(source, inside(fit, logits.shape), cut(threshold), sums)
+        _add_sigmoids(source, nodes_in_fit(fit, logits.shape), threshold_logit(threshold), sums)
     else:
-        _add_shares(source, inside(fit, logits.shape), sums)
+        _add_softmax(source, nodes_in_fit(fit, logits.shape), sums)
     return (sums[:, 0] / np.maximum(sums[:, 1], 1)).astype(np.float32)
 
 
 @compiled
-def _add_shares(logits: Floats, nodes: Nodes, sums: npt.NDArray[np.float64]) -> None:
+def _add_softmax(logits: Floats, nodes: Nodes, sums: npt.NDArray[np.float64]) -> None:
     """Add to sums (K - 1, 2) each class's probability at the nodes that it wins, and the number of those nodes."""
     for y in range(nodes[0], nodes[1] + 1):
         for x in range(nodes[2], nodes[3] + 1):
-            best, winner = clean(logits[0, y, x]), 0
+            best, winner = finite_logit(logits[0, y, x]), 0
             for k in range(1, logits.shape[0]):
-                value = clean(logits[k, y, x])
+                value = finite_logit(logits[k, y, x])
                 if value > best:
                     best, winner = value, k
             if winner:
                 total = 0.0
                 for k in range(logits.shape[0]):
-                    total += exp(np.float64(clean(logits[k, y, x]) - best))
+                    total += exp(np.float64(finite_logit(logits[k, y, x]) - best))
                 sums[winner - 1, 0] += 1 / total
                 sums[winner - 1, 1] += 1
 
@@ -137,16 +139,16 @@ def _add_sigmoids(logits: Floats, nodes: Nodes, level: np.float32, sums: npt.NDA
     """Add as `_add_softmax` does, for the single class of K = 1: sums (1, 2)."""
     for y in range(nodes[0], nodes[1] + 1):
         for x in range(nodes[2], nodes[3] + 1):
-            value = clean(logits[0, y, x])
+            value = finite_logit(logits[0, y, x])
             if value > level:
                 sums[0, 0] += 1 / (1 + exp(np.float64(-value)))
                 sums[0, 1] += 1
 
 
-def _finite_cases() -> Iterator[Case]:
+def _finite_cases() -> Iterator[KernelCase]:
     for name, logits in cases.logits(2, (7, 9)):
-        yield Case(name, (logits,))
-        yield Case(f"{name}, half", (logits.clip(-6e4, 6e4).astype(np.float16)[0, 0],))
+        yield KernelCase(name, (logits,))
+        yield KernelCase(f"{name}, half", (logits.clip(-6e4, 6e4).astype(np.float16)[0, 0],))
 
 
 def _check_floats(array: npt.NDArray[np.floating]) -> None:
@@ -162,7 +164,7 @@ def has_nonfinite(array: npt.NDArray[np.floating]) -> bool:
 
 @probability.backend("cuda")
 def _probability_cuda(logits: Floats, *, out: Floats | None = None) -> Any:
-    result = room_on_device(out, logits.shape, np.float32, logits)
+    result = out_or_device_array(out, logits.shape, np.float32, logits)
     launch("probability", logits, logits.shape[1], logits.shape[2] * logits.shape[3], result)
     return result
 
@@ -171,7 +173,15 @@ def _probability_cuda(logits: Floats, *, out: Floats | None = None) -> Any:
 def _class_confidence_cuda(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> Any:
     result = DeviceArray((max(1, logits.shape[1] - 1),), np.float32, stream_of(logits))
     sums = DeviceArray((library().size("class_confidence_scratch"),), np.uint8, result.stream)
-    launch("class_confidence", logits, *logits.shape[1:], ints(inside(fit, logits.shape)), float(cut(threshold)), sums, result)
+    launch(
+        "class_confidence",
+        logits,
+        *logits.shape[1:],
+        c_ints(nodes_in_fit(fit, logits.shape)),
+        float(threshold_logit(threshold)),
+        sums,
+        result,
+    )
     return result
 
 

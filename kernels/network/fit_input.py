@@ -14,38 +14,40 @@ from rtseg.errors import ConfigError
 from rtseg.frame import Image
 from rtseg.kernels.network.fit import Box, Fit, check_inside, letterbox
 from rtseg.kernels.network.resize import Floats, Runs, Taps, resize_runs, resize_taps, resize_weights
-from rtseg.kernels.network.resize_row import AROUND, mix, resize_line
-from rtseg.kernels.network.row_sums import MOST_IN_16_BITS, ONE, THREE, TWO, Sums, add_rows, add_shares
-from rtseg.kernels.runtime.arrays import check_image, check_out, placed, readable, room
+from rtseg.kernels.network.resize_row import PADDING, mix, resize_line
+from rtseg.kernels.network.row_sums import MAX_UINT16_SUMS, ONE, THREE, TWO, Sums, add_rows, add_shares
+from rtseg.kernels.runtime.arrays import as_read_only, check_image, check_out, copy_to_out, out_or_empty
 from rtseg.kernels.runtime.cases import images
-from rtseg.kernels.runtime.cpu import by_rows, compiled, fused, making
-from rtseg.kernels.runtime.cuda import floats, ints, launch
-from rtseg.kernels.runtime.device_array import room_on_device
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.cpu import allocating, compiled, fused, run_row_bands
+from rtseg.kernels.runtime.cuda import c_floats, c_ints, launch
+from rtseg.kernels.runtime.device_array import out_or_device_array
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
-Normal = Floats  # (3, planes): the gain, the shift, and the normalized value of black
+Normalization = Floats  # (3, planes): the gain, the shift, and the normalized value of black
 RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)  # BT.601 luma
 
-Plan = tuple[Box, Box, Runs, Taps, Normal]  # constant over a stream: box, inner box, row weights, column weights, normalization
+Plan = tuple[
+    Box, Box, Runs, Taps, Normalization
+]  # constant over a stream: box, inner box, row weights, column weights, normalization
 
 
-def normal_of(mean: tuple[float, ...], std: tuple[float, ...], height: float, width: float) -> Normal:
+def normalization_table(mean: tuple[float, ...], std: tuple[float, ...], height: float, width: float) -> Normalization:
     """Return the gain of a sum of whole rows, the shift before whole columns are added, and black: (3, planes) float32.
 
     height, width: the weights of a whole row and of a whole column.
     """
     black = -np.asarray(mean) / np.asarray(std)
-    return readable(np.stack([height * width / np.asarray(std), width * black, black]).astype(np.float32))
+    return as_read_only(np.stack([height * width / np.asarray(std), width * black, black]).astype(np.float32))
 
 
 @fused
-def normalise(
+def normalize(
     pixels: Image | Sums | Floats,
     start: int,
     stride: int,
     channels: int,
     plane: int,
-    normal: Normal,
+    normal: Normalization,
     lines: Floats,
     to: int,
     step: int,
@@ -74,36 +76,38 @@ def normalise(
                 lines[there + x] = gain * np.float32(pixels[here + THREE * x + np.uint64(plane)]) + shift
 
 
-def _cases() -> Iterator[Case]:
+def _cases() -> Iterator[KernelCase]:
     for name, image in images():
         height, width = image.shape[:2]
         for size in [(16, 12), (64, 72)]:
             fit = letterbox((0, 0, height, width), size)
-            yield Case(f"{name} to {size} grey", (image, fit, (50.0,), (40.0,)))
-            yield Case(f"{name} to {size} rgb", (image, fit, (50.0, 60.0, 70.0), (40.0, 50.0, 60.0)))
+            yield KernelCase(f"{name} to {size} grey", (image, fit, (50.0,), (40.0,)))
+            yield KernelCase(f"{name} to {size} rgb", (image, fit, (50.0, 60.0, 70.0), (40.0, 50.0, 60.0)))
         crop = letterbox((height // 3, width // 4, height - height // 3, width - width // 4 - width // 5), (24, 24))
-        yield Case(f"{name} cropped", (image, crop, (0.0,), (255.0,)))
-        yield Case(f"{name} stretched", (image, Fit((0, 0, height, width), (9, 40), (1, 2, 7, 30)), (0.0,), (255.0,)))
+        yield KernelCase(f"{name} cropped", (image, crop, (0.0,), (255.0,)))
+        yield KernelCase(f"{name} stretched", (image, Fit((0, 0, height, width), (9, 40), (1, 2, 7, 30)), (0.0,), (255.0,)))
         for down, along in [(3, 2), (2, 3), (3, 4), (4, 5), (16, 16), (17, 16)]:  # the last blocks overflow 16 bits
             box = (0, 0, height // down * down, width // along * along)
             if min(box[2:]):
                 fit = Fit(box, (height // down + 1, width // along + 2), (1, 0, height // down, width // along))
-                yield Case(f"{name} in blocks of {down}x{along} grey", (image, fit, (50.0,), (40.0,)))
-                yield Case(f"{name} in blocks of {down}x{along} rgb", (image, fit, (50.0, 60.0, 70.0), (40.0, 50.0, 60.0)))
-        yield Case(f"{name} of its own size", (image, letterbox((0, 0, height, width), (height, width)), (9.0,), (40.0,)))
-    tall = np.full((2 * (MOST_IN_16_BITS + 3), 3), 255, np.uint8)
-    yield Case("more rows than 16 bits add up", (tall, Fit((0, 0, *tall.shape), (2, 2), (0, 0, 2, 2)), (0.0,), (255.0,)))
+                yield KernelCase(f"{name} in blocks of {down}x{along} grey", (image, fit, (50.0,), (40.0,)))
+                yield KernelCase(
+                    f"{name} in blocks of {down}x{along} rgb", (image, fit, (50.0, 60.0, 70.0), (40.0, 50.0, 60.0))
+                )
+        yield KernelCase(f"{name} of its own size", (image, letterbox((0, 0, height, width), (height, width)), (9.0,), (40.0,)))
+    tall = np.full((2 * (MAX_UINT16_SUMS + 3), 3), 255, np.uint8)
+    yield KernelCase("more rows than 16 bits add up", (tall, Fit((0, 0, *tall.shape), (2, 2), (0, 0, 2, 2)), (0.0,), (255.0,)))
 
 
 def _check(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None) -> None:
     check_image(image)
     check_inside("the crop", fit.box, image.shape)
-    _check_normal(tuple(mean), tuple(std))
+    _check_normalization(tuple(mean), tuple(std))
     check_out(out, (1, len(mean), *fit.size), np.float32)
 
 
 @lru_cache(maxsize=32)  # a stream's values are checked once
-def _check_normal(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+def _check_normalization(mean: tuple[float, ...], std: tuple[float, ...]) -> None:
     if (
         len(mean) not in (1, 3)
         or len(mean) != len(std)
@@ -128,28 +132,28 @@ def fit_input(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float
     result = np.zeros((1, len(mean), *fit.size))
     result[0, :, fit.inner[0] : fit.inner[0] + fit.inner[2], fit.inner[1] : fit.inner[1] + fit.inner[3]] = planes
     normal = (result - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1))
-    return placed(normal.astype(np.float32), out)
+    return copy_to_out(normal.astype(np.float32), out)
 
 
 @fit_input.backend("numba")
 def _fit_input_numba(
     image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None
 ) -> Floats:
-    result, flat = room(out, (1, len(mean), *fit.size), np.float32), readable(image).reshape(-1)
+    result, flat = out_or_empty(out, (1, len(mean), *fit.size), np.float32), as_read_only(image).reshape(-1)
     plan, sums_dtype = _plan(fit.box, fit.inner, tuple(mean), tuple(std))
     channels = flat.size // (image.shape[0] * image.shape[1])
     stride = channels * image.shape[1]
 
     def band(first: int, end: int) -> None:
         if fit.inner[2:] == fit.box[2:]:
-            _keep_rows(flat, channels, stride, plan, result[0], first, end)
+            _copy_rows(flat, channels, stride, plan, result[0], first, end)
         elif fit.inner[2] > fit.box[2]:
             _enlarge_rows(flat, channels, stride, plan, result[0], first, end)
         else:
             sums = np.empty(fit.box[3] * channels, sums_dtype)
             _shrink_rows(flat, stride, plan, sums, result[0], first, end)
 
-    by_rows(fit.inner[2], fit.inner[3] + fit.box[3] * fit.box[2] // fit.inner[2], band)
+    run_row_bands(fit.inner[2], fit.inner[3] + fit.box[3] * fit.box[2] // fit.inner[2], band)
     return result
 
 
@@ -157,12 +161,12 @@ def _fit_input_numba(
 def _plan(box: Box, inner: Box, mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Plan, type[np.unsignedinteger]]:
     """Return the values that stay constant over a stream, and the dtype of row sums."""
     (rows, height), (columns, width) = resize_runs(box[2], inner[2]), resize_taps(box[3], inner[3])
-    wide = np.uint16 if box[2] <= MOST_IN_16_BITS * inner[2] else np.uint32
-    return (box, inner, rows, columns, normal_of(mean, std, height, width)), wide
+    wide = np.uint16 if box[2] <= MAX_UINT16_SUMS * inner[2] else np.uint32
+    return (box, inner, rows, columns, normalization_table(mean, std, height, width)), wide
 
 
 @compiled
-def _keep_rows(image: Image, channels: int, stride: int, plan: Plan, result: Floats, first: int, end: int) -> None:
+def _copy_rows(image: Image, channels: int, stride: int, plan: Plan, result: Floats, first: int, end: int) -> None:
     """Write rows first..end of the inner box without resizing.
 
     image: (H * W * channels,). result: (C, H, W).
@@ -171,11 +175,11 @@ def _keep_rows(image: Image, channels: int, stride: int, plan: Plan, result: Flo
     start = (box[0] + first) * stride + box[1] * channels
     for plane in range(result.shape[0]):
         to = (plane * result.shape[1] + inner[0] + first) * result.shape[2] + inner[1]
-        normalise(image, start, stride, channels, plane, normal, result.reshape(-1), to, result.shape[2], end - first, box[3])
-    _blacken(result, inner, normal[2], first, end)
+        normalize(image, start, stride, channels, plane, normal, result.reshape(-1), to, result.shape[2], end - first, box[3])
+    _fill_black(result, inner, normal[2], first, end)
 
 
-@making
+@allocating
 def _shrink_rows(image: Image, stride: int, plan: Plan, sums: Sums, result: Floats, first: int, end: int) -> None:
     """Write rows first..end of the inner box: add up source rows, then their columns.
 
@@ -183,7 +187,7 @@ def _shrink_rows(image: Image, stride: int, plan: Plan, sums: Sums, result: Floa
     """
     box, inner, (starts, shares), columns, normal = plan
     channels, added = sums.size // box[3], np.empty(sums.size, np.float32)
-    line, runs = np.zeros(box[3] + AROUND, np.float32), np.empty(box[3] + 1 - columns[1], np.float32)
+    line, runs = np.zeros(box[3] + PADDING, np.float32), np.empty(box[3] + 1 - columns[1], np.float32)
     for y in range(first, end):
         top, tall = np.uint64((box[0] + starts[0, y]) * stride + box[1] * channels), np.uint64(starts[1, y])
         add_rows(image, top, np.uint64(stride), tall, sums)
@@ -192,18 +196,18 @@ def _shrink_rows(image: Image, stride: int, plan: Plan, sums: Sums, result: Floa
             add_shares(image, top, np.uint64(stride), tall, shares[0, y], shares[1, y], sums, added)
         for plane in range(result.shape[0]):
             if shared:
-                normalise(added, 0, 0, channels, plane, normal, line, 1, 0, 1, box[3])
+                normalize(added, 0, 0, channels, plane, normal, line, 1, 0, 1, box[3])
             else:
-                normalise(sums, 0, 0, channels, plane, normal, line, 1, 0, 1, box[3])
+                normalize(sums, 0, 0, channels, plane, normal, line, 1, 0, 1, box[3])
             resize_line(line, columns, runs, result[plane, inner[0] + y, inner[1] : inner[1] + inner[3]])
-    _blacken(result, inner, normal[2], first, end)
+    _fill_black(result, inner, normal[2], first, end)
 
 
-@making
+@allocating
 def _enlarge_rows(image: Image, channels: int, stride: int, plan: Plan, result: Floats, first: int, end: int) -> None:
     """Write rows first..end of an enlarged inner box: resize the columns of each source row once, then mix two rows."""
     box, inner, (starts, shares), columns, normal = plan
-    line, runs = np.zeros(box[3] + AROUND, np.float32), np.empty(box[3] + 1 - columns[1], np.float32)
+    line, runs = np.zeros(box[3] + PADDING, np.float32), np.empty(box[3] + 1 - columns[1], np.float32)
     resized, held = np.empty((2, result.shape[0], inner[3]), np.float32), np.full(2, -1)  # an even row and an odd one
     here = slice(inner[1], inner[1] + inner[3])
     for y in range(first, end):
@@ -214,15 +218,15 @@ def _enlarge_rows(image: Image, channels: int, stride: int, plan: Plan, result: 
                 held[row % 2] = row
                 for plane in range(result.shape[0]):
                     start = (box[0] + row) * stride + box[1] * channels
-                    normalise(image, start, 0, channels, plane, normal, line, 1, 0, 1, box[3])
+                    normalize(image, start, 0, channels, plane, normal, line, 1, 0, 1, box[3])
                     resize_line(line, columns, runs, resized[row % 2, plane])
         for plane in range(result.shape[0]):
             mix(resized[above % 2, plane], resized[below % 2, plane], shares[1, y], result[plane, inner[0] + y, here])
-    _blacken(result, inner, normal[2], first, end)
+    _fill_black(result, inner, normal[2], first, end)
 
 
 @compiled
-def _blacken(result: Floats, inner: Box, black: Floats, first: int, end: int) -> None:
+def _fill_black(result: Floats, inner: Box, black: Floats, first: int, end: int) -> None:
     """Fill with black beside rows first..end of the inner box, above its first row and below its last.
 
     result: (C, H, W). black: one value per plane.
@@ -239,8 +243,10 @@ def _blacken(result: Floats, inner: Box, black: Floats, first: int, end: int) ->
 
 @fit_input.backend("cuda")
 def _fit_input_cuda(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None) -> Any:
-    result = room_on_device(out, (1, len(mean), *fit.size), np.float32, image)
+    result = out_or_device_array(out, (1, len(mean), *fit.size), np.float32, image)
     channels = image.shape[2] if len(image.shape) == 3 else 1
-    box, inner = ints(fit.box), ints(fit.inner)
-    launch("fit_input", image, image.shape[1], channels, box, inner, *fit.size, floats(mean), floats(std), len(mean), result)
+    box, inner = c_ints(fit.box), c_ints(fit.inner)
+    launch(
+        "fit_input", image, image.shape[1], channels, box, inner, *fit.size, c_floats(mean), c_floats(std), len(mean), result
+    )
     return result

@@ -12,23 +12,23 @@ from rtseg.errors import ConfigError
 from rtseg.frame import Image
 from rtseg.kernels.network.fit import Box, Fit, check_inside
 from rtseg.kernels.network.fit_input import fit_input
-from rtseg.kernels.runtime.arrays import check_image, check_out, grey_levels, placed
+from rtseg.kernels.runtime.arrays import check_image, check_out, copy_to_out, round_to_uint8
 from rtseg.kernels.runtime.cases import images
-from rtseg.kernels.runtime.cuda import ints, launch
-from rtseg.kernels.runtime.device_array import apart_on_device, room_on_device
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.cuda import c_ints, launch
+from rtseg.kernels.runtime.device_array import copy_if_same_memory, out_or_device_array
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Size = tuple[int, int]
 
-AS_IT_IS = ((0.0,), (1.0,))  # mean and std that leave gray levels unchanged
+UNNORMALIZED = ((0.0,), (1.0,))  # mean and std that leave gray levels unchanged
 
 
-def _cases() -> Iterator[Case]:
+def _cases() -> Iterator[KernelCase]:
     for name, image in images():
         height, width = image.shape[:2]
         crop = (height // 3, width // 4, height - height // 3, width - width // 4 - width // 5)
         for box, size in [((0, 0, height, width), (height, width)), (crop, (7, 6)), (crop, (16, 40))]:
-            yield Case(f"{name}, {box} to {size}", (image, box, size))
+            yield KernelCase(f"{name}, {box} to {size}", (image, box, size))
 
 
 def _check(image: Image, box: Box, size: Size, *, out: Image | None = None) -> None:
@@ -49,17 +49,17 @@ def grey_view(image: Image, box: Box, size: Size, *, out: Image | None = None) -
 
     image: (H, W) gray or (H, W, 3) RGB uint8. box: top, left, height, width in pixels. Raises ImageError, ConfigError.
     """
-    return placed(grey_levels(fit_input.truth(image, _fit(box, size), *AS_IT_IS)[0, 0]), out)
+    return copy_to_out(round_to_uint8(fit_input.reference(image, _fit(box, size), *UNNORMALIZED)[0, 0]), out)
 
 
 @grey_view.backend("numba")
 def _grey_view_numba(image: Image, box: Box, size: Size, *, out: Image | None = None) -> Image:
-    return placed(grey_levels(fit_input(image, _fit(box, size), *AS_IT_IS)[0, 0]), out)
+    return copy_to_out(round_to_uint8(fit_input(image, _fit(box, size), *UNNORMALIZED)[0, 0]), out)
 
 
 @grey_view.backend("cuda")
 def _grey_view_cuda(image: Image, box: Box, size: Size, *, out: Image | None = None) -> Any:
-    result = room_on_device(out, size, np.uint8, image)
+    result = out_or_device_array(out, size, np.uint8, image)
     channels = image.shape[2] if len(image.shape) == 3 else 1
-    launch("grey_view", apart_on_device(image, result), image.shape[1], channels, ints(box), *size, result)
+    launch("grey_view", copy_if_same_memory(image, result), image.shape[1], channels, c_ints(box), *size, result)
     return result

@@ -11,32 +11,34 @@ import numpy.typing as npt
 
 from rtseg.errors import ConfigError
 from rtseg.kernels.network.fit import Fit
-from rtseg.kernels.runtime.arrays import readable
+from rtseg.kernels.runtime.arrays import as_read_only
 from rtseg.kernels.runtime.cpu import compiled
 
 Floats = npt.NDArray[np.float32]
 Nodes = tuple[int, int, int, int]  # first row, last row, first column, last column
-Places = tuple[npt.NDArray[np.int64], Floats]  # for each pixel: the node before it, and the fraction of the way to the next
+NodePositions = tuple[
+    npt.NDArray[np.int64], Floats
+]  # for each pixel: the node before it, and the fraction of the way to the next
 
-LARGEST = np.float32(1e30)  # finite stand-in for infinity: interpolation must not meet inf * 0
+MAX_LOGIT = np.float32(1e30)  # finite stand-in for infinity: interpolation must not meet inf * 0
 
 
-def cleaned(logits: Floats) -> Floats:
+def finite_logits(logits: Floats) -> Floats:
     """Replace NaN by the most negative and infinities by the largest finite value, so that sums stay finite.
 
     logits: float32 of any shape; the result has the same.
     """
-    finite: Floats = np.where(np.isnan(logits), -LARGEST, logits).clip(-LARGEST, LARGEST)
+    finite: Floats = np.where(np.isnan(logits), -MAX_LOGIT, logits).clip(-MAX_LOGIT, MAX_LOGIT)
     return finite
 
 
 @compiled
-def clean(value: np.float32) -> np.float32:
+def finite_logit(value: np.float32) -> np.float32:
     """Replace NaN and infinity as `finite_logits` does, for one logit; a comparison with NaN is false."""
-    return min(value, LARGEST) if value > -LARGEST else -LARGEST
+    return min(value, MAX_LOGIT) if value > -MAX_LOGIT else -MAX_LOGIT
 
 
-def cut(threshold: float) -> np.float32:
+def threshold_logit(threshold: float) -> np.float32:
     """Return the logit of a threshold probability. Raises ConfigError unless it is between 0 and 1."""
     if not 0 < threshold < 1:
         raise ConfigError(f"the threshold is {threshold}: give a probability between 0 and 1, such as 0.5")
@@ -55,7 +57,7 @@ def nodes_inside(start: int, length: int, size: int, nodes: int) -> tuple[int, i
     return first, last
 
 
-def inside(fit: Fit, shape: tuple[int, ...]) -> Nodes:
+def nodes_in_fit(fit: Fit, shape: tuple[int, ...]) -> Nodes:
     """Return the nodes inside fit.inner: first row, last row, first column, last column.
 
     shape: of the logits, (1, K, h, w).
@@ -65,7 +67,7 @@ def inside(fit: Fit, shape: tuple[int, ...]) -> Nodes:
 
 
 @lru_cache(maxsize=32)
-def places(fit: Fit, axis: int, nodes: int) -> Places:
+def node_positions(fit: Fit, axis: int, nodes: int) -> NodePositions:
     """Return the position of each pixel of fit.box between the nodes of one axis, clamped to those inside fit.inner.
 
     axis: 0 for rows, 1 for columns. nodes: how many lie on it. The arrays are cached and read-only.
@@ -75,4 +77,4 @@ def places(fit: Fit, axis: int, nodes: int) -> Places:
     at = (fit.inner[axis] + pixel * fit.inner[axis + 2] / fit.box[axis + 2]) * nodes / fit.size[axis] - 0.5
     at = np.clip(at, first, last)
     before = np.clip(np.floor(at).astype(np.int64), first, max(first, last - 1))
-    return readable(before), readable((at - before).astype(np.float32))
+    return as_read_only(before), as_read_only((at - before).astype(np.float32))

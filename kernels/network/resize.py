@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.kernels.runtime.arrays import readable
+from rtseg.kernels.runtime.arrays import as_read_only
 
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float32]
@@ -17,7 +17,7 @@ Ints = npt.NDArray[np.int64]
 Runs = tuple[Ints, Floats]  # per output: (2, n) first whole input and count, (2, n) shares before and after them
 Taps = tuple[Ints, int, Floats]  # per output: (n,) first whole input, the common count, (3, n) shares around them
 
-_HAIR = 1e-9  # smaller weights are rounding errors
+_MIN_WEIGHT = 1e-9  # smaller weights are rounding errors
 
 
 def resize_weights(inputs: int, outputs: int) -> Doubles:
@@ -42,13 +42,13 @@ def resize_runs(inputs: int, outputs: int) -> tuple[Runs, float]:
     dense = resize_weights(inputs, outputs)
     whole = min(1.0, outputs / inputs)
     share = dense / whole
-    used, row = share > _HAIR, np.arange(outputs)
+    used, row = share > _MIN_WEIGHT, np.arange(outputs)
     start, last = used.argmax(1), inputs - 1 - used[:, ::-1].argmax(1)
     head, tail = share[row, start], share[row, last]
-    head, tail = np.where(head > 1 - _HAIR, 0, head), np.where(tail > 1 - _HAIR, 0, tail)
+    head, tail = np.where(head > 1 - _MIN_WEIGHT, 0, head), np.where(tail > 1 - _MIN_WEIGHT, 0, tail)
     first = start + (head > 0)
     count = last + 1 - (tail > 0) - first
-    return (readable(np.stack([first, count])), readable(np.stack([head, tail]).astype(np.float32))), whole
+    return (as_read_only(np.stack([first, count])), as_read_only(np.stack([head, tail]).astype(np.float32))), whole
 
 
 @lru_cache(maxsize=32)
@@ -62,4 +62,4 @@ def resize_taps(inputs: int, outputs: int) -> tuple[Taps, float]:
     least = int(count.min())
     longer = count > least
     behind, beyond = np.where(longer, np.float32(1), tail), np.where(longer, tail, np.float32(0))
-    return (readable(first), least, readable(np.stack([head, behind, beyond]))), whole
+    return (as_read_only(first), least, as_read_only(np.stack([head, behind, beyond]))), whole

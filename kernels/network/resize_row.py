@@ -9,7 +9,7 @@ from rtseg.kernels.network.resize import Floats, Taps
 from rtseg.kernels.network.row_sums import FIVE, FOUR, ONE, THREE, TWO, add_rows
 from rtseg.kernels.runtime.cpu import compiled, fused
 
-AROUND = 3  # elements, which are read with a weight of 0
+PADDING = 3  # elements, which are read with a weight of 0
 
 
 @compiled
@@ -18,14 +18,14 @@ def resize_line(line: Floats, columns: Taps, runs: Floats, target: Floats) -> No
 
     line: padded. runs: scratch, of the line's unpadded length plus 1 minus the whole inputs of a column.
     """
-    inputs, whole = line.size - AROUND, np.uint64(columns[1])
+    inputs, whole = line.size - PADDING, np.uint64(columns[1])
     if whole == 0 and inputs < target.size:
         _blend_two(line, columns, target)
     elif inputs == columns[1] * target.size and TWO <= whole <= FIVE:
         _add_blocks(line, whole, target)
     else:
         add_rows(line, ONE, ONE, whole, runs)
-        _take(line, runs, columns, target)
+        _add_runs(line, runs, columns, target)
 
 
 @fused
@@ -37,7 +37,7 @@ def mix(line: Floats, other: Floats, share: np.float32, target: Floats) -> None:
 
 
 @fused
-def _take(line: Floats, runs: Floats, columns: Taps, target: Floats) -> None:
+def _add_runs(line: Floats, runs: Floats, columns: Taps, target: Floats) -> None:
     """Write each column of the result: the sum of a run of whole inputs and of the shares beside it.
 
     line: padded. runs: sums of `columns[1]` inputs at every position; most are unused, but neighbors vectorize.

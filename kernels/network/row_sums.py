@@ -9,7 +9,7 @@ from rtseg.kernels.runtime.cpu import compiled, fused
 
 Sums = npt.NDArray[np.uint16 | np.uint32]
 
-MOST_IN_16_BITS = 257  # pixels whose sum fits into 16 bits
+MAX_UINT16_SUMS = 257  # pixels whose sum fits into 16 bits
 ONE, TWO, THREE, FOUR, FIVE = (np.uint64(number) for number in range(1, 6))  # unsigned: an index has no sign to check
 
 

@@ -76,46 +76,46 @@ def check_filter(image: Any, size: int, sizes: tuple[int, ...], out: Any) -> Non
     check_out(out, tuple(image.shape), np.uint8)
 
 
-def readable(array: Array) -> Array:
+def as_read_only(array: Array) -> Array:
     """Return a contiguous read-only view or copy: one array type, so that each loop is compiled once."""
     view = np.ascontiguousarray(array).view()
     view.flags.writeable = False
     return view
 
 
-def apart(array: Array, out: Array | None) -> Array:
+def copy_if_overlapping(array: Array, out: Array | None) -> Array:
     """Return the array as `as_read_only` does, copied where it may share memory with `out`.
 
     For loops that read neighbors of a pixel that they have already written.
     """
-    return readable(array if out is None or not np.may_share_memory(array, out) else array.copy())
+    return as_read_only(array if out is None or not np.may_share_memory(array, out) else array.copy())
 
 
-def bordered(image: Image, radius: int) -> Image:
+def pad_with_edge(image: Image, radius: int) -> Image:
     """Return a gray image (H, W) padded by `radius` pixels of its repeated edge, contiguous and read-only."""
     source = np.ascontiguousarray(image)
-    return readable(np.asarray(cv2.copyMakeBorder(source, radius, radius, radius, radius, cv2.BORDER_REPLICATE)))
+    return as_read_only(np.asarray(cv2.copyMakeBorder(source, radius, radius, radius, radius, cv2.BORDER_REPLICATE)))
 
 
-def windows(image: Image, size: int) -> npt.NDArray[np.float64]:
+def sliding_windows(image: Image, size: int) -> npt.NDArray[np.float64]:
     """Return the window around each pixel, (H, W, size, size) float64, with the edge repeated: for the NumPy references."""
     padded = np.pad(image.astype(np.float64), size // 2, mode="edge")
     seen: npt.NDArray[np.float64] = np.lib.stride_tricks.sliding_window_view(padded, (size, size))
     return seen
 
 
-def grey_levels(values: npt.NDArray[np.floating]) -> Image:
+def round_to_uint8(values: npt.NDArray[np.floating]) -> Image:
     """Round to the nearest gray level, 0 to 255, as uint8 of the same shape."""
     levels: Image = np.rint(values).clip(0, 255).astype(np.uint8)
     return levels
 
 
-def room(out: Array | None, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
+def out_or_empty(out: Array | None, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
     """Return `out`, or a new uninitialized array of this shape and dtype where it is None."""
     return np.empty(shape, dtype) if out is None else out
 
 
-def placed(result: Array, out: Array | None) -> Array:
+def copy_to_out(result: Array, out: Array | None) -> Array:
     """Return `out` with `result` copied into it, or `result` itself where `out` is None."""
     if out is None:
         return result

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from rtseg.frame import Image, Labels
 
 
-def planes() -> Iterator[tuple[str, Image]]:
+def gray_images() -> Iterator[tuple[str, Image]]:
     """Yield gray images (H, W) uint8, each with its name."""
     rng = np.random.default_rng(1)
     for name, shape in [("1x1", (1, 1)), ("row", (1, 9)), ("column", (8, 1)), ("tiny", (3, 2)), ("odd", (23, 37))]:
@@ -22,7 +22,7 @@ def planes() -> Iterator[tuple[str, Image]]:
 
 def images() -> Iterator[tuple[str, Image]]:
     """Yield gray (H, W) and RGB (H, W, 3) uint8 images, each with its name."""
-    yield from planes()
+    yield from gray_images()
     rng = np.random.default_rng(2)
     for name, shape in [("1x1", (1, 1, 3)), ("row", (1, 9, 3)), ("column", (8, 1, 3)), ("odd", (23, 37, 3))]:
         yield f"{name} rgb", rng.integers(0, 256, shape, np.uint8)

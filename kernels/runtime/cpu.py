@@ -13,33 +13,33 @@ from numba.core import codegen, config
 
 from rtseg.system import machine
 
-WITHOUT_LOSS = "+avx512vbmi2"  # processors with it do not lower their clock for 512-bit vectors
-WIDE = "-prefer-256-bit"  # LLVM may then use 512-bit vectors
+FULL_CLOCK_FEATURE = "+avx512vbmi2"  # processors with it do not lower their clock for 512-bit vectors
+ALLOW_512_BIT = "-prefer-256-bit"  # LLVM may then use 512-bit vectors
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-MOST_BANDS = 8  # more cores than this gain nothing: the memory bandwidth is used up
-LEAST_WORK = 100_000  # pixels of a band, about 40 microseconds: smaller bands cost more than they save
-LEAST_BANDS = 10  # with less work, 0.4 ms, most is done before another core wakes up
-BANDS_A_CORE = 4  # a delayed core then leaves its bands to the others
-LEAST_IN_COMPANY = 16  # while a decoder and an engine share the CPU: one preempted worker would stall the whole call
+MAX_BANDS = 8  # more cores than this gain nothing: the memory bandwidth is used up
+MIN_BAND_PIXELS = 100_000  # pixels of a band, about 40 microseconds: smaller bands cost more than they save
+MIN_BANDS = 10  # with less work, 0.4 ms, most is done before another core wakes up
+BANDS_PER_CORE = 4  # a delayed core then leaves its bands to the others
+MIN_BANDS_SHARED_CPU = 16  # while a decoder and an engine share the CPU: one preempted worker would stall the whole call
 
 _log = logging.getLogger(__name__)
-_most, _least = [MOST_BANDS], [LEAST_BANDS]
+_max_cores, _min_bands = [MAX_BANDS], [MIN_BANDS]
 
 
-def widen() -> None:
+def enable_wide_vectors() -> None:
     """Let Numba use 512-bit vectors on processors that do not lower their clock for them.
 
     NUMBA_CPU_NAME and NUMBA_CPU_FEATURES take precedence. Applies to everything that this process compiles with Numba later;
     no result changes.
     """
     features = codegen.get_host_cpu_features()
-    if config.CPU_FEATURES is None and config.CPU_NAME is None and WITHOUT_LOSS in features.split(","):
-        config.CPU_FEATURES = f"{features},{WIDE}"
+    if config.CPU_FEATURES is None and config.CPU_NAME is None and FULL_CLOCK_FEATURE in features.split(","):
+        config.CPU_FEATURES = f"{features},{ALLOW_512_BIT}"
 
 
-widen()  # before the first loop is compiled
+enable_wide_vectors()  # before the first loop is compiled
 
 
 def compiled(function: F) -> F:
@@ -55,7 +55,7 @@ def fused(function: F) -> F:
     return _compile(function, fastmath={"contract"})
 
 
-def making(function: F) -> F:
+def allocating(function: F) -> F:
     """Compile as `compiled` does, for functions that allocate or return arrays."""
     return _compile(function, _nrt=True)
 
@@ -72,17 +72,17 @@ def _compile(function: F, **how: Any) -> F:
     return cast(F, made)
 
 
-def by_rows(rows: int, cost: int, work: Callable[[int, int], object]) -> None:
+def run_row_bands(rows: int, cost: int, work: Callable[[int, int], object]) -> None:
     """Call `work(first, end)` on bands that together cover range(rows), on as many cores as the work justifies.
 
     cost: of a row, in pixels that a simple loop touches. The bands run at the same time: `work` must release the GIL and write
     only to its own rows. Each free core takes the next band, so that a delayed core does not hold up the call.
     """
-    worth = rows * cost // LEAST_WORK
-    if worth < _least[0] or cores() == 1:
+    worth = rows * cost // MIN_BAND_PIXELS
+    if worth < _min_bands[0] or cores() == 1:
         work(0, rows)
         return
-    count = min(rows, worth, BANDS_A_CORE * cores())
+    count = min(rows, worth, BANDS_PER_CORE * cores())
     bands = iter([(rows * band // count, rows * (band + 1) // count) for band in range(count)])
 
     def take() -> None:
@@ -101,27 +101,27 @@ def by_rows(rows: int, cost: int, work: Callable[[int, int], object]) -> None:
 
 def cores() -> int:
     """Return the number of cores that a kernel uses."""
-    return min(machine.cores(), _most[0])
+    return min(machine.available_cores(), _max_cores[0])
 
 
-def in_company() -> None:
+def raise_parallel_threshold() -> None:
     """Keep small kernels on one core from now on: a decoder and an engine share the CPU."""
-    _least[0] = LEAST_IN_COMPANY
+    _min_bands[0] = MIN_BANDS_SHARED_CPU
 
 
 @contextmanager
-def at_most(count: int) -> Iterator[None]:
+def limit_cores(count: int) -> Iterator[None]:
     """Limit kernels in all threads to `count` cores inside the context: for measurements."""
-    before, _most[0] = _most[0], count
+    before, _max_cores[0] = _max_cores[0], count
     try:
         yield
     finally:
-        _most[0] = before
+        _max_cores[0] = before
 
 
 @lru_cache(maxsize=1)
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MOST_BANDS - 1, thread_name_prefix="rtseg-kernels")
+    return ThreadPoolExecutor(MAX_BANDS - 1, thread_name_prefix="rtseg-kernels")
 
 
 if hasattr(os, "register_at_fork"):

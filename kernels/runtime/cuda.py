@@ -13,9 +13,9 @@ import numpy as np
 
 from rtseg.errors import EngineError, ImageError
 
-BUILT = Path(__file__).parents[1] / "librtseg_kernels.so"
+LIBRARY_PATH = Path(__file__).parents[1] / "librtseg_kernels.so"
 
-_AT, _INT, _FLOAT, _SIZE = ctypes.c_void_p, ctypes.c_int, ctypes.c_float, ctypes.c_size_t
+_PTR, _INT, _FLOAT, _SIZE = ctypes.c_void_p, ctypes.c_int, ctypes.c_float, ctypes.c_size_t
 
 
 class _GPU(ctypes.c_void_p):
@@ -28,12 +28,12 @@ class _HOST(ctypes.c_void_p):
 
 # The argument types of each C function. Their names start with rtseg_; a launch takes its stream as the last argument.
 LAUNCHES: dict[str, tuple[type, ...]] = {
-    "upload": (_AT, _AT, _SIZE),
-    "download": (_AT, _AT, _SIZE),
+    "upload": (_PTR, _PTR, _SIZE),
+    "download": (_PTR, _PTR, _SIZE),
     "copy": (_GPU, _GPU, _SIZE),
     "synchronise": (),
     "capture_begin": (),
-    "replay": (_AT,),
+    "replay": (_PTR,),
     "fit_input": (_GPU, _INT, _INT, _HOST, _HOST, _INT, _INT, _HOST, _HOST, _INT, _GPU),
     "grey_view": (_GPU, _INT, _INT, _HOST, _INT, _INT, _GPU),
     "argmax_labels": (_GPU, _INT, _HOST, _HOST, _HOST, _HOST, _HOST, _FLOAT, _INT, _INT, _GPU),
@@ -65,15 +65,15 @@ LAUNCHES: dict[str, tuple[type, ...]] = {
     "hysteresis": (_GPU, _INT, _INT, _FLOAT, _FLOAT, _GPU, _GPU, _GPU),
 }
 CALLS: dict[str, tuple[type, ...]] = {
-    "device_count": (_AT,),
-    "allocate": (_AT, _SIZE),
-    "free": (_AT,),
-    "stream_create": (_AT,),
-    "stream_destroy": (_AT,),
-    "capture_end": (_AT, _AT),  # where the graph is written, the stream
-    "graph_destroy": (_AT,),
+    "device_count": (_PTR,),
+    "allocate": (_PTR, _SIZE),
+    "free": (_PTR,),
+    "stream_create": (_PTR,),
+    "stream_destroy": (_PTR,),
+    "capture_end": (_PTR, _PTR),  # where the graph is written, the stream
+    "graph_destroy": (_PTR,),
 }
-SIZES: dict[str, tuple[type, ...]] = {  # functions that return a launch's scratch memory in bytes
+SCRATCH_SIZES: dict[str, tuple[type, ...]] = {  # functions that return a launch's scratch memory in bytes
     "class_confidence_scratch": (),
 }
 
@@ -86,13 +86,13 @@ REMEDIES = {  # by CUDA's error code
 }
 
 
-class Library:
+class KernelLibrary:
     """Loads the functions of the table from `path`. Raises EngineError where one is missing."""
 
     def __init__(self, path: Path) -> None:
         try:
             self._native = ctypes.CDLL(str(path))
-            self._functions = {name: self._bound(name) for name in LAUNCHES | CALLS | SIZES}
+            self._functions = {name: self._bind(name) for name in LAUNCHES | CALLS | SCRATCH_SIZES}
             self._native.rtseg_error_string.restype = ctypes.c_char_p
         except (OSError, AttributeError) as error:
             raise EngineError(f"the CUDA kernels cannot be loaded ({error}): build them as kernels/README.md says") from None
@@ -104,7 +104,7 @@ class Library:
             why = self._native.rtseg_error_string(code).decode()
             raise EngineError(f"CUDA: {name} failed, {why} (code {code}): {REMEDIES.get(code, REOPEN)}")
 
-    def made(self, name: str, *arguments: object) -> int:
+    def create(self, name: str, *arguments: object) -> int:
         """Return the handle or pointer that a function of the table writes to its first argument. Raises EngineError."""
         handle = ctypes.c_void_p()
         self.call(name, ctypes.byref(handle), *arguments)
@@ -114,29 +114,29 @@ class Library:
         """Return a launch's scratch memory in bytes."""
         return int(self._functions[name](*arguments))
 
-    def _bound(self, name: str) -> Callable[..., int]:
+    def _bind(self, name: str) -> Callable[..., int]:
         function = getattr(self._native, f"rtseg_{name}")
-        function.argtypes = (*LAUNCHES[name], _AT) if name in LAUNCHES else (CALLS | SIZES)[name]
-        function.restype = _SIZE if name in SIZES else _INT
+        function.argtypes = (*LAUNCHES[name], _PTR) if name in LAUNCHES else (CALLS | SCRATCH_SIZES)[name]
+        function.restype = _SIZE if name in SCRATCH_SIZES else _INT
         bound: Callable[..., int] = function
         return bound
 
 
-_libraries: dict[Path, Library] = {}
-_chosen = [BUILT]
+_libraries: dict[Path, KernelLibrary] = {}
+_selected_path = [LIBRARY_PATH]
 
 
-def library() -> Library:
+def library() -> KernelLibrary:
     """Return the library in use, loaded at its first use. Raises EngineError."""
-    path = _chosen[-1]
+    path = _selected_path[-1]
     if path not in _libraries:
-        _libraries[path] = Library(path)
+        _libraries[path] = KernelLibrary(path)
     return _libraries[path]
 
 
-def choose(path: Path) -> None:
+def select_library(path: Path) -> None:
     """Use the library at `path` from now on; existing arrays keep the library that allocated them."""
-    _chosen[:] = [path]
+    _selected_path[:] = [path]
 
 
 def problem() -> str:
@@ -155,7 +155,7 @@ def launch(name: str, *arguments: object) -> None:
     arguments: as in the table, with device arrays for device pointers and NumPy or ctypes arrays for host pointers.
     Raises EngineError, ImageError.
     """
-    natives = [_as_native(kind, argument) for kind, argument in zip(LAUNCHES[name], arguments, strict=True)]
+    natives = [_to_native(kind, argument) for kind, argument in zip(LAUNCHES[name], arguments, strict=True)]
     library().call(name, *natives, stream_of(*arguments))
 
 
@@ -166,17 +166,17 @@ def stream_of(*arguments: object) -> int:
     return 0 if stream == 1 else int(stream)  # 1 also means the default stream
 
 
-def ints(values: Sequence[int]) -> "ctypes.Array[ctypes.c_int]":
+def c_ints(values: Sequence[int]) -> "ctypes.Array[ctypes.c_int]":
     """Convert to a C array of ints in host memory, as launches take it."""
     return (ctypes.c_int * len(values))(*values)
 
 
-def floats(values: Sequence[float]) -> "ctypes.Array[ctypes.c_float]":
+def c_floats(values: Sequence[float]) -> "ctypes.Array[ctypes.c_float]":
     """Convert to a C array of floats in host memory, as launches take it."""
     return (ctypes.c_float * len(values))(*values)
 
 
-def pointer_to(array: Any) -> int:
+def data_pointer(array: Any) -> int:
     """Return the address of a device array. Raises ImageError unless it is C-contiguous."""
     interface = array.__cuda_array_interface__
     if not _is_contiguous(interface):
@@ -184,14 +184,14 @@ def pointer_to(array: Any) -> int:
     return int(interface["data"][0])
 
 
-def _as_native(kind: type, argument: object) -> object:
+def _to_native(kind: type, argument: object) -> object:
     """Convert an argument for ctypes. Raises ImageError where a GPU array is given for a host array or the reverse."""
     on_device = hasattr(argument, "__cuda_array_interface__")
     if on_device != (kind is _GPU):
         side = "on the host: give a NumPy array" if on_device else "on the GPU: put it there with DeviceArray.of"
         raise ImageError(f"a CUDA kernel was given a {type(argument).__name__} where it takes what lives {side}")
     if on_device:
-        return pointer_to(argument)
+        return data_pointer(argument)
     return argument.ctypes.data if isinstance(argument, np.ndarray) else argument
 
 

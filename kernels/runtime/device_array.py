@@ -11,77 +11,77 @@ import numpy.typing as npt
 
 from rtseg.errors import EngineError, ImageError
 from rtseg.frame import Image
-from rtseg.kernels.runtime.cuda import Library, launch, library, pointer_to, stream_of
+from rtseg.kernels.runtime.cuda import KernelLibrary, data_pointer, launch, library, stream_of
 
-MOST_FREE = 64  # free blocks that the pool holds for the next array of their size
+MAX_FREE_BLOCKS = 64  # free blocks that the pool holds for the next array of their size
 
-Block = tuple[int, int, int]  # bytes, stream, pointer
+MemoryBlock = tuple[int, int, int]  # bytes, stream, pointer
 
 
-class Pool:
+class DeviceMemoryPool:
     """Recycles device memory by size and stream, so that frames of one size allocate nothing after the first."""
 
-    def __init__(self, source: Library) -> None:
+    def __init__(self, source: KernelLibrary) -> None:
         self._library = source
-        self._given: deque[Block] = deque()  # deallocated, and not yet sorted into the lists below
-        self._free: list[Block] = []  # least recently used first
-        self._captured: dict[int, list[Block]] = {}  # by stream under capture: its graph reuses the blocks
+        self._returned: deque[MemoryBlock] = deque()  # deallocated, and not yet sorted into the lists below
+        self._free: list[MemoryBlock] = []  # least recently used first
+        self._captured: dict[int, list[MemoryBlock]] = {}  # by stream under capture: its graph reuses the blocks
         self._lock = Lock()
 
-    def take(self, size: int, stream: int) -> int:
+    def allocate(self, size: int, stream: int) -> int:
         """Return a pointer to `size` bytes for work on the stream. Raises EngineError."""
         with self._lock:
-            self._sort()
+            self._sort_returned()
             for blocks in (self._captured.get(stream, []), self._free):
                 for block in blocks:
                     if block[:2] == (size, stream):
                         blocks.remove(block)
                         return block[2]
-        return self._library.made("allocate", size)
+        return self._library.create("allocate", size)
 
-    def give(self, size: int, stream: int, pointer: int) -> None:
+    def deallocate(self, size: int, stream: int, pointer: int) -> None:
         """Return memory to the pool; work that is already on its stream may still use it.
 
         The garbage collector may call this at any moment, even inside `allocate`: no lock is taken.
         """
-        self._given.append((size, stream, pointer))
+        self._returned.append((size, stream, pointer))
 
-    def hold(self, stream: int) -> list[Block]:
+    def begin_capture(self, stream: int) -> list[MemoryBlock]:
         """Collect the stream's deallocated blocks in the list that is returned, until `end_capture`."""
         with self._lock:
-            self._sort()
+            self._sort_returned()
             return self._captured.setdefault(stream, [])
 
-    def release(self, stream: int) -> None:
+    def end_capture(self, stream: int) -> None:
         """Stop collecting the stream's blocks, as `begin_capture` started."""
         with self._lock:
-            self._sort()
+            self._sort_returned()
             del self._captured[stream]
 
-    def forget(self, stream: int) -> None:
+    def free_stream(self, stream: int) -> None:
         """Free the stream's unused blocks, before the stream is destroyed. Raises EngineError."""
         with self._lock:
-            self._sort()
+            self._sort_returned()
             gone = [block for block in self._free if block[1] == stream]
             self._free = [block for block in self._free if block[1] != stream]
         with ExitStack() as all_of_them:
             for block in gone:
                 all_of_them.callback(self._library.call, "free", block[2])
 
-    def _sort(self) -> None:
-        while self._given:
-            block = self._given.popleft()
+    def _sort_returned(self) -> None:
+        while self._returned:
+            block = self._returned.popleft()
             self._captured.get(block[1], self._free).append(block)
-        while len(self._free) > MOST_FREE and not self._captured:  # CUDA frees nothing while it captures
+        while len(self._free) > MAX_FREE_BLOCKS and not self._captured:  # CUDA frees nothing while it captures
             self._library.call("free", self._free.pop(0)[2])
 
 
-_pools: dict[Library, Pool] = {}
+_pools: dict[KernelLibrary, DeviceMemoryPool] = {}
 
 
-def pool() -> Pool:
+def pool() -> DeviceMemoryPool:
     """Return the memory pool of the library in use. Raises EngineError."""
-    return _pools.setdefault(library(), Pool(library()))
+    return _pools.setdefault(library(), DeviceMemoryPool(library()))
 
 
 class DeviceArray:
@@ -95,11 +95,11 @@ class DeviceArray:
     def __init__(self, shape: Sequence[int], dtype: npt.DTypeLike, stream: int = 0) -> None:
         self.shape, self.dtype, self.stream = tuple(map(int, shape)), np.dtype(dtype), stream
         self._library, self._pool = library(), pool()
-        self.pointer = self._pool.take(self.nbytes, stream)
+        self.pointer = self._pool.allocate(self.nbytes, stream)
 
     def __del__(self) -> None:
         if hasattr(self, "pointer"):
-            self._pool.give(self.nbytes, self.stream, self.pointer)
+            self._pool.deallocate(self.nbytes, self.stream, self.pointer)
 
     @classmethod
     def of(cls, host: npt.NDArray[Any], stream: int = 0) -> "DeviceArray":
@@ -139,21 +139,21 @@ class DeviceArray:
         return host
 
 
-def room_on_device(out: Any, shape: Sequence[int], dtype: npt.DTypeLike, beside: object) -> Any:
+def out_or_device_array(out: Any, shape: Sequence[int], dtype: npt.DTypeLike, beside: object) -> Any:
     """Return `out`, or a new array on the stream of `beside` where it is None."""
     return DeviceArray(shape, dtype, stream_of(beside)) if out is None else out
 
 
-def apart_on_device(array: Any, result: Any) -> Any:
+def copy_if_same_memory(array: Any, result: Any) -> Any:
     """Return `array`, or a copy where `result` starts at the same address: for kernels that read a pixel's neighbors."""
-    if pointer_to(array) != pointer_to(result):
+    if data_pointer(array) != data_pointer(result):
         return array
     copy = DeviceArray(array.shape, array.dtype, stream_of(array))
     launch("copy", copy, array, copy.nbytes)
     return copy
 
 
-class Graph:
+class CudaGraph:
     """Captures the work that `work` puts on a stream, and replays it in one call.
 
     stream: not the default one. work: called once; it must neither synchronize the stream nor allocate. Call it once before,
@@ -162,17 +162,17 @@ class Graph:
     """
 
     def __init__(self, stream: int, work: Callable[[], object]) -> None:
-        self._runnable, self._kept = 0, list[Block]()
+        self._runnable, self._blocks = 0, list[MemoryBlock]()
         self._library, self._pool, self._stream = library(), pool(), stream
-        self._kept = self._pool.hold(stream)
+        self._blocks = self._pool.begin_capture(stream)
         try:
             self._library.call("capture_begin", stream)
             try:
                 work()
             finally:
-                self._runnable = self._library.made("capture_end", stream)
+                self._runnable = self._library.create("capture_end", stream)
         finally:
-            self._pool.release(stream)
+            self._pool.end_capture(stream)
 
     def replay(self) -> None:
         """Put the captured work on the stream again. Raises EngineError."""
@@ -182,14 +182,14 @@ class Graph:
         if self._runnable:
             with suppress(EngineError):  # on a broken GPU this fails too, and the first error was raised already
                 self._library.call("graph_destroy", self._runnable)
-        for block in self._kept:
-            self._pool.give(*block)
+        for block in self._blocks:
+            self._pool.deallocate(*block)
 
 
 def launch_filter(name: str, image: Image, out: Image | None, *how: object) -> Any:
     """Launch a filter of a gray image (H, W) uint8; `how` are its options. Raises EngineError, ImageError."""
-    result = room_on_device(out, image.shape, np.uint8, image)
-    launch(name, apart_on_device(image, result), *image.shape, *how, result)
+    result = out_or_device_array(out, image.shape, np.uint8, image)
+    launch(name, copy_if_same_memory(image, result), *image.shape, *how, result)
     return result
 
 
@@ -204,20 +204,20 @@ Floats = npt.NDArray[np.float32]
 
 def launch_map(name: str, plane: Any, out: Any, *how: object) -> Any:
     """Launch a kernel whose result is (H, W) uint8, of the size of `plane`. Raises EngineError, ImageError."""
-    result = room_on_device(out, plane.shape, np.uint8, plane)
+    result = out_or_device_array(out, plane.shape, np.uint8, plane)
     launch(name, plane, *plane.shape, *how, result)
     return result
 
 
-def scratch_beside(array: Any, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceArray:
+def scratch_array(array: Any, shape: Sequence[int], dtype: npt.DTypeLike) -> DeviceArray:
     """Return uninitialized scratch memory on the array's stream. Raises EngineError."""
     return DeviceArray(shape, dtype, stream_of(array))
 
 
-def int_planes(plane: Any, count: int) -> list[DeviceArray]:
+def int_scratch_planes(plane: Any, count: int) -> list[DeviceArray]:
     """Return `count` int32 planes of scratch memory, each of the size of `plane`. Raises EngineError."""
-    return [scratch_beside(plane, plane.shape, np.int32) for _ in range(count)]
+    return [scratch_array(plane, plane.shape, np.int32) for _ in range(count)]
 
 
-def size_of(array: Any) -> int:
+def element_count(array: Any) -> int:
     return int(np.prod(array.shape))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 FOLDER = Path(__file__).parents[1]  # kernels/
 README = FOLDER / "README.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
-WANTED = (75, 80, 86, 87, 89, 90, 100, 101, 110, 120)  # as in CMakeLists.txt
+ARCHITECTURES = (75, 80, 86, 87, 89, 90, 100, 101, 110, 120)  # as in CMakeLists.txt
 FLAGS = ("-std=c++17", "-fmad=false", "-Xptxas=-v", "-cubin")
 
 ENTRY = re.compile(
@@ -24,11 +24,11 @@ ENTRY = re.compile(
     r"Used (?P<registers>\d+) registers(?P<rest>[^\n]*)",
     re.DOTALL,
 )
-GLOBAL = re.compile(r"__global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(")
+KERNEL_DECLARATION = re.compile(r"__global__ void (?:__launch_bounds__\([^)]*\)\s*)?(\w+)\(")
 SHARED = re.compile(r"(\d+) bytes smem")
 
 
-class Entry(NamedTuple):
+class PtxasEntry(NamedTuple):
     """Holds the resources of a kernel on one architecture."""
 
     kernel: str  # its mangled name
@@ -38,17 +38,17 @@ class Entry(NamedTuple):
     spilled: int  # stack and spills in bytes
 
 
-def entries(log: str) -> Iterator[Entry]:
+def parse_log(log: str) -> Iterator[PtxasEntry]:
     """Parse the output of nvcc -Xptxas=-v."""
     for found in ENTRY.finditer(log):
         shared = SHARED.search(found["rest"])
         spilled = sum(int(found[kind]) for kind in ("stack", "stores", "loads"))
-        yield Entry(
+        yield PtxasEntry(
             found["name"], int(found["architecture"]), int(found["registers"]), int(shared[1]) if shared else 0, spilled
         )
 
 
-def table(found: list[Entry], names: dict[str, str]) -> str:
+def markdown_table(found: list[PtxasEntry], names: dict[str, str]) -> str:
     """Return a Markdown table: one row per kernel, with its registers on each architecture.
 
     names: the readable name by mangled name.
@@ -67,7 +67,7 @@ def table(found: list[Entry], names: dict[str, str]) -> str:
 def known_architectures() -> list[int]:
     """Return those of `ARCHITECTURES` that this nvcc supports. Raises CalledProcessError."""
     listed = subprocess.run(["nvcc", "--list-gpu-arch"], capture_output=True, text=True, check=True).stdout
-    return [wanted for wanted in WANTED if f"compute_{wanted}" in listed.split()]
+    return [wanted for wanted in ARCHITECTURES if f"compute_{wanted}" in listed.split()]
 
 
 def compile_log(source: Path, architecture: int) -> str:
@@ -77,7 +77,7 @@ def compile_log(source: Path, architecture: int) -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stderr
 
 
-def readable(kernels: list[str]) -> dict[str, str]:
+def demangle(kernels: list[str]) -> dict[str, str]:
     """Return each kernel's name as in the source, without parameters, by mangled name."""
     plain = subprocess.run(["c++filt"], input="\n".join(kernels), capture_output=True, text=True, check=True).stdout.split("\n")
     return {kernel: re.sub(r"\(.*|rtseg::|\bvoid ", "", name) for kernel, name in zip(kernels, plain, strict=False)}
@@ -86,8 +86,8 @@ def readable(kernels: list[str]) -> dict[str, str]:
 def main() -> int:
     jobs = [(source, architecture) for source in sorted(FOLDER.rglob("*.cu")) for architecture in known_architectures()]
     with ThreadPoolExecutor() as pool:
-        found = [entry for log in pool.map(lambda job: compile_log(*job), jobs) for entry in entries(log)]
-    made = table(found, readable(sorted({entry.kernel for entry in found})))
+        found = [entry for log in pool.map(lambda job: compile_log(*job), jobs) for entry in parse_log(log)]
+    made = markdown_table(found, demangle(sorted({entry.kernel for entry in found})))
     before, rest = README.read_text().split(BEGIN)
     README.write_text(f"{before}{BEGIN}\n{made}\n{END}{rest.split(END)[1]}")
     return int(any(entry.spilled for entry in found))

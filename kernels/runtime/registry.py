@@ -17,7 +17,7 @@ KERNELS: "dict[str, Kernel[..., Any]]" = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class KernelCase:
     """Holds the arguments of one call on which tests and demos compare a kernel's backends."""
 
     name: str  # unique among the kernel's cases
@@ -35,28 +35,28 @@ class Kernel(Generic[P, R]):
 
     def __init__(
         self,
-        truth: Callable[P, R],
-        cases: Callable[[], Iterable[Case]],
+        reference: Callable[P, R],
+        cases: Callable[[], Iterable[KernelCase]],
         atol: float,
         check: Callable[P, None],
         name: str | None = None,
     ) -> None:
-        update_wrapper(self, truth)
-        self.name = name or truth.__name__
-        self.truth, self.atol, self.backends = truth, atol, dict[str, Callable[P, R]]()
+        update_wrapper(self, reference)
+        self.name = name or reference.__name__
+        self.reference, self.atol, self.backends = reference, atol, dict[str, Callable[P, R]]()
         self._cases, self.check = cases, check
-        self._first = next(iter(signature(truth).parameters))
+        self._first = next(iter(signature(reference).parameters))
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         first: Any = args[0] if args else kwargs.get(self._first)  # where it is missing, the check raises
         if isinstance(first, np.ndarray):  # the common case comes first
             self.check(*args, **kwargs)
-            return self.backends.get("numba", self.truth)(*args, **kwargs)
+            return self.backends.get("numba", self.reference)(*args, **kwargs)
         if hasattr(first, "__rtseg_kernel__"):  # as NumPy's __array_function__: the array's type decides
             answer: R = first.__rtseg_kernel__(self, args, kwargs)
             return answer
         self.check(*args, **kwargs)
-        return self._on(lives_on(first))(*args, **kwargs)
+        return self._backend_at(backend_of(first))(*args, **kwargs)
 
     def backend(self, name: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
         """Register a backend: "numba" for arrays on the host, "cuda" for those on a GPU."""
@@ -67,33 +67,33 @@ class Kernel(Generic[P, R]):
 
         return register
 
-    def cases(self) -> list[Case]:
+    def cases(self) -> list[KernelCase]:
         """Return the seeded calls on which every backend is tested."""
         return list(self._cases())
 
-    def _on(self, place: str) -> Callable[P, R]:
+    def _backend_at(self, place: str) -> Callable[P, R]:
         if place == "cuda" and place not in self.backends:
             raise EngineError(f"{self.name} has no CUDA backend in this build: build it with nvcc, or give it a NumPy array")
-        return self.backends.get(place, self.truth)
+        return self.backends.get(place, self.reference)
 
 
 def kernel(
-    *, cases: Callable[[], Iterable[Case]], atol: float, check: Callable[P, None], name: str | None = None
+    *, cases: Callable[[], Iterable[KernelCase]], atol: float, check: Callable[P, None], name: str | None = None
 ) -> Callable[[Callable[P, R]], Kernel[P, R]]:
     """Make the decorated NumPy function the definition of a kernel, and list it in KERNELS.
 
     name: the key in KERNELS and in reports; the function's own name unless given.
     """
 
-    def define(truth: Callable[P, R]) -> Kernel[P, R]:
-        made = Kernel(truth, cases, atol, check, name)
+    def define(reference: Callable[P, R]) -> Kernel[P, R]:
+        made = Kernel(reference, cases, atol, check, name)
         KERNELS[made.name] = made
         return made
 
     return define
 
 
-def lives_on(array: object) -> str:
+def backend_of(array: object) -> str:
     """Return the backend for an array: "cuda" for one on a GPU, "numba" for one on the host. Raises ImageError."""
     if isinstance(array, np.ndarray):
         return "numba"

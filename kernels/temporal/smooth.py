@@ -8,18 +8,18 @@ import numpy as np
 from rtseg.errors import ImageError
 from rtseg.kernels.network.logits import Floats
 from rtseg.kernels.runtime import cases
-from rtseg.kernels.runtime.arrays import check_out, check_range, placed, readable, room
+from rtseg.kernels.runtime.arrays import as_read_only, check_out, check_range, copy_to_out, out_or_empty
 from rtseg.kernels.runtime.cpu import compiled
 from rtseg.kernels.runtime.cuda import launch
-from rtseg.kernels.runtime.device_array import room_on_device
-from rtseg.kernels.runtime.registry import Case, kernel
+from rtseg.kernels.runtime.device_array import out_or_device_array
+from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 
-def _cases() -> Iterator[Case]:
+def _cases() -> Iterator[KernelCase]:
     for shape in [(1, 1), (1, 7), (12, 9)]:
         for (name, current), (past, previous) in zip(cases.logits(2, shape), [*cases.logits(2, shape)][::-1], strict=True):
             for weight in (0.0, 0.3, 1.0):
-                yield Case(f"{name} after {past} {shape}, {weight}", (current, previous, weight))
+                yield KernelCase(f"{name} after {past} {shape}, {weight}", (current, previous, weight))
 
 
 def _check(current: Floats, previous: Floats, weight: float, *, out: Floats | None = None) -> None:
@@ -43,13 +43,13 @@ def smooth(current: Floats, previous: Floats, weight: float, *, out: Floats | No
     with np.errstate(invalid="ignore", over="ignore"):
         mixed = current * share + previous * (np.float32(1) - share)
     mixed = np.where(np.isfinite(previous), mixed, current)
-    return placed(np.where(np.isfinite(current), mixed, previous), out)
+    return copy_to_out(np.where(np.isfinite(current), mixed, previous), out)
 
 
 @smooth.backend("numba")
 def _smooth_numba(current: Floats, previous: Floats, weight: float, *, out: Floats | None = None) -> Floats:
-    result = room(out, current.shape, np.float32)
-    _smooth_all(readable(current).reshape(-1), readable(previous).reshape(-1), np.float32(weight), result.reshape(-1))
+    result = out_or_empty(out, current.shape, np.float32)
+    _smooth_all(as_read_only(current).reshape(-1), as_read_only(previous).reshape(-1), np.float32(weight), result.reshape(-1))
     return result
 
 
@@ -65,6 +65,6 @@ def _smooth_all(current: Floats, previous: Floats, weight: np.float32, result: F
 
 @smooth.backend("cuda")
 def _smooth_cuda(current: Floats, previous: Floats, weight: float, *, out: Floats | None = None) -> Any:
-    result = room_on_device(out, current.shape, np.float32, current)
+    result = out_or_device_array(out, current.shape, np.float32, current)
     launch("smooth", current, previous, weight, int(np.prod(current.shape)), result)
     return result

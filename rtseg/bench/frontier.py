@@ -13,7 +13,7 @@ INT8 = "-int8"
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class FrontierPoint:
     """Holds the latency and accuracy of a network in one precision."""
 
     model: str  # the network's name, with the suffix -int8 for its INT8 form
@@ -27,7 +27,7 @@ class Point:
         return self.model.removesuffix(INT8)
 
 
-def points(paths: Iterable[Path]) -> list[Point]:
+def read_points(paths: Iterable[Path]) -> list[FrontierPoint]:
     """Combine reports of `rtseg bench --engines --json` and `rtseg eval --json` into points, the fastest first.
 
     A network is identified by its report's model name, or by the stem of its file.
@@ -45,11 +45,11 @@ def points(paths: Iterable[Path]) -> list[Point]:
     return sorted(found, key=lambda point: point.median_ms)
 
 
-def draw(found: Sequence[Point], title: str, path: Path) -> None:
+def plot_frontier(found: Sequence[FrontierPoint], title: str, path: Path) -> None:
     """Plot the points into a PNG, with the forms of one network joined by a line. Raises MissingExtra, ConfigError."""
-    from rtseg.bench.plotting import canvas, save
+    from rtseg.bench.plotting import new_figure, save_png
 
-    figure = canvas(8, 5)
+    figure = new_figure(8, 5)
     axes = figure.add_subplot(title=title, xlabel="ms a frame, median, on its fastest engine", ylabel="mean Dice", xscale="log")
     for network in dict.fromkeys(point.network for point in found):
         forms = [point for point in found if point.network == network]
@@ -60,7 +60,7 @@ def draw(found: Sequence[Point], title: str, path: Path) -> None:
     axes.margins(0.15)
     _label(axes)
     axes.grid(alpha=0.3, which="both")
-    save(figure, path)
+    save_png(figure, path)
 
 
 def _label(axes: Any) -> None:
@@ -93,6 +93,6 @@ def _dice(report: Mapping[str, Any]) -> float:
     return fmean(figures["dice"]["mean"] for figures in report["classes"].values())
 
 
-def _fastest(model: str, times: Sequence[tuple[str, str, float]], dice: float) -> Point:
+def _fastest(model: str, times: Sequence[tuple[str, str, float]], dice: float) -> FrontierPoint:
     median_ms, engine = min((median_ms, engine) for name, engine, median_ms in times if name == model)
-    return Point(model, engine, median_ms, dice)
+    return FrontierPoint(model, engine, median_ms, dice)

@@ -13,17 +13,17 @@ try:
 except ImportError:
     raise MissingExtra("a plot", "train") from None
 
-__all__ = ["Axes", "Figure", "canvas", "save"]
+__all__ = ["Axes", "Figure", "new_figure", "save_png"]
 
 
-def canvas(width: float, height: float) -> Figure:
+def new_figure(width: float, height: float) -> Figure:
     """Return an empty figure of a size in inches, without a window."""
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)
     return figure
 
 
-def save(figure: Figure, path: Path) -> None:
+def save_png(figure: Figure, path: Path) -> None:
     """Write a figure as PNG. Raises ConfigError or SinkError if the file cannot be written."""
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=110)

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 __all__ = ["app", "console", "main", "show"]
 
-_OPENING = frozenset(  # the commands that open a source or a dataset, including those of `rtseg bench`
+_TAKES_MAX_PIXELS = frozenset(  # the commands that open a source or a dataset, including those of `rtseg bench`
     ["run", "build", "demo", "doctor", "eval", "gate", "measure", "quantize", "train", "engines", "loop", "speckle", "temporal"]
 )
-_LOADING = frozenset(  # the commands that open a model file
+_TAKES_TRUST_MODEL = frozenset(  # the commands that open a model file
     ["run", "average", "build", "eval", "export", "gate", "quantize", "engines", "loop", "speckle", "temporal"]
 )
 
 
-class Commands(TyperGroup):
+class LazyCommandGroup(TyperGroup):
     """Loads the module of a command when the command runs, and turns its exceptions into one line and an exit code."""
 
     def __init__(self, **settings: Any) -> None:
@@ -42,7 +42,7 @@ class Commands(TyperGroup):
         if not args:
             typer.echo(ctx.get_help(), err=True)
             ctx.exit(2)
-        with _words_made_safe():
+        with _safe_error_messages():
             return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -62,13 +62,13 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; exit with 1 after an error, with 130 after an interruption."""
         try:
-            with _words_made_safe():
+            with _safe_error_messages():
                 return super().invoke(ctx)
         except (RtsegError, OSError) as error:
-            _complain(f"error: {error}")
+            _print_error(f"error: {error}")
             sys.exit(1)
         except KeyboardInterrupt:
-            _complain("stopped: what was written so far is kept")
+            _print_error("stopped: what was written so far is kept")
             sys.exit(INTERRUPTED)
         finally:
             atomic_file.release()
@@ -76,7 +76,7 @@ class Commands(TyperGroup):
 
 
 app = typer.Typer(
-    cls=Commands,
+    cls=LazyCommandGroup,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Segment live ultrasound video with recurrent networks. Research software, not a medical device.",
@@ -84,7 +84,7 @@ app = typer.Typer(
 
 
 @app.callback()
-def _group() -> None:
+def _make_group() -> None:
     """Let Typer make a group before any command is loaded."""
 
 
@@ -100,12 +100,12 @@ def load_command(name: str) -> Any:
     registered = typer.Typer()
     registered.registered_commands = app.registered_commands
     registered.registered_groups = app.registered_groups
-    registered.callback()(_group)
+    registered.callback()(_make_group)
     command = get_group(registered).commands[name]
     for one in (command, *getattr(command, "commands", {}).values()):
-        if one.name in _OPENING:
+        if one.name in _TAKES_MAX_PIXELS:
             add_max_pixels(one)
-        if one.name in _LOADING:
+        if one.name in _TAKES_TRUST_MODEL:
             add_trust_model(one)
     return command
 
@@ -124,7 +124,7 @@ def __getattr__(name: str) -> Any:
 
 
 @contextmanager
-def _words_made_safe() -> Iterator[None]:
+def _safe_error_messages() -> Iterator[None]:
     """Remove credentials from Typer's errors, because Typer repeats unknown arguments, such as an address with a password."""
     try:
         yield
@@ -134,7 +134,7 @@ def _words_made_safe() -> Iterator[None]:
         raise
 
 
-def _complain(text: str) -> None:
-    from rtseg.cli.console import complaints
+def _print_error(text: str) -> None:
+    from rtseg.cli.console import error_console
 
-    complaints.print(safe_text(text), style="red", highlight=False)
+    error_console.print(safe_text(text), style="red", highlight=False)

@@ -13,17 +13,17 @@ from rich.progress import Progress
 from rtseg import kernels
 from rtseg.cli.app import app, console
 from rtseg.cli.options.grouped import grouped
-from rtseg.cli.options.model import OnnxDescription
+from rtseg.cli.options.model import OnnxModelDescription
 from rtseg.cli.terminal import progress_bar
 from rtseg.engines.base import Engine
-from rtseg.engines.failover.shadow_run import Trial
+from rtseg.engines.failover.shadow_run import ShadowRun
 from rtseg.engines.load import load_engine, model_path
 from rtseg.errors import GateRefusal
 from rtseg.frame import Image
 from rtseg.kernels.network.fit import letterbox
 from rtseg.sources import open_source
 
-ENDURED = 300  # frames that the plan and the reference both segment, without a reset of their states
+TRIAL_FRAMES = 300  # frames that the plan and the reference both segment, without a reset of their states
 
 
 @app.command()
@@ -41,11 +41,11 @@ def build(
     frames: Annotated[str, typer.Option("--frames", help="The source on which the plan is checked.")] = "clip:carotid",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Write the .plan to this file too.")] = None,
     again: Annotated[bool, typer.Option("--again", help="Build the plan even if the cache holds one.")] = False,
-    description: OnnxDescription,
+    description: OnnxModelDescription,
 ) -> None:
     """Build a TensorRT plan for this GPU and keep it if its masks agree with those of the CPU (extra `tensorrt`)."""
-    path, spec = model_path(model), description.of(model)
-    from rtseg.engines.tensorrt.builder import best_precision, tag_for
+    path, spec = model_path(model), description.spec_for(model)
+    from rtseg.engines.tensorrt.builder import best_precision, make_tag
     from rtseg.engines.tensorrt.builder import build as make
     from rtseg.engines.tensorrt.device import Gpu
     from rtseg.engines.tensorrt.engine import TensorRtEngine
@@ -54,23 +54,23 @@ def build(
     cache = PlanCache()
     with ExitStack() as stack:
         gpu = stack.enter_context(closing(Gpu()))
-        tag = tag_for(path, precision or best_precision(path), device, gpu)
+        tag = make_tag(path, precision or best_precision(path), device, gpu)
         stack.enter_context(cache.lock(tag))
         found = None if again else cache.find(tag)
         if found is None:
             reference = stack.enter_context(closing(load_engine(path, spec=spec, trusted=description.trust_model)))
             with progress_bar(console) as bar:
-                plan = make(path, tag, gpu, cache.timing(tag), Phases(bar))
+                plan = make(path, tag, gpu, cache.timing(tag), BuildProgress(bar))
             found = PlanFile(tag, reference.spec, plan)
             with closing(TensorRtEngine(plan, reference.spec)) as tried:
-                console.print(f"{tag.precision} on {gpu.name}: {check(reference, tried, frames)}", highlight=False)
+                console.print(f"{tag.precision} on {gpu.name}: {check_plan(reference, tried, frames)}", highlight=False)
             cache.store(found)
         if out:
             found.write(out)
     console.print(f"the plan is {out or cache.path(tag)}", highlight=False)
 
 
-class Phases:
+class BuildProgress:
     """Shows the progress of each phase of TensorRT's build."""
 
     def __init__(self, bar: Progress) -> None:
@@ -83,11 +83,11 @@ class Phases:
         return True
 
 
-def check(reference: Engine, tried: Engine, frames: str) -> str:
+def check_plan(reference: Engine, tried: Engine, frames: str) -> str:
     """Describe how well the masks of two engines agree. Raises GateRefusal if they do not, or if too few masks were seen."""
-    trial = Trial(tried, ENDURED, settling=0)
+    trial = ShadowRun(tried, TRIAL_FRAMES, settling=0)
     state = reference.initial_state()
-    for image in _images(frames):
+    for image in _repeated_images(frames):
         fit = letterbox((0, 0, *image.shape[:2]), reference.spec.size)
         x = kernels.fit_input(image, fit, reference.spec.mean, reference.spec.std)
         logits, state = reference.infer(x, state)
@@ -95,14 +95,14 @@ def check(reference: Engine, tried: Engine, frames: str) -> str:
         if trial.verdict is not None:
             break
     if not trial.verdict:
-        why = trial.reason or f"{ENDURED} frames of {frames} held too few masks: name a source of its kind with --frames"
+        why = trial.reason or f"{TRIAL_FRAMES} frames of {frames} held too few masks: name a source of its kind with --frames"
         raise GateRefusal(f"the plan is not kept: {why}. Build with --precision fp32, or run the model with --engine openvino")
     return trial.reason
 
 
-def _images(frames: str) -> Iterator[Image]:
+def _repeated_images(frames: str) -> Iterator[Image]:
     """Yield the frames of a source forward and backward in turn, as many as the check can use."""
     with closing(open_source(frames)) as source:
-        once = [frame.image for frame in islice(source, ENDURED)]
-    turns = chain.from_iterable((once, once[-2:0:-1]) for _ in range(ENDURED))
-    yield from islice(chain.from_iterable(turns), 2 * ENDURED)
+        once = [frame.image for frame in islice(source, TRIAL_FRAMES)]
+    turns = chain.from_iterable((once, once[-2:0:-1]) for _ in range(TRIAL_FRAMES))
+    yield from islice(chain.from_iterable(turns), 2 * TRIAL_FRAMES)

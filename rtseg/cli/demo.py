@@ -28,15 +28,15 @@ def demo(
     visitors: Annotated[int, typer.Option("--visitors", min=1, max=64, help="The most pages that may be open at once.")] = 4,
 ) -> None:
     """Serve a web page for live sources, recordings and a benchmark (extra `demo`)."""
-    from rtseg.cli.threads import leave_cores
+    from rtseg.cli.threads import limit_threads
     from rtseg.demos.gradio_app.guard import check_host
-    from rtseg.demos.gradio_app.server import listening, serve
-    from rtseg.demos.gradio_app.sources import Sources
-    from rtseg.sinks.view.server import url_of
+    from rtseg.demos.gradio_app.server import open_listener, serve
+    from rtseg.demos.gradio_app.sources import SourceMenu
+    from rtseg.sinks.view.server import server_url
 
-    leave_cores()
+    limit_threads()
     accounts = auth or []
     check_host(host, accounts)
-    listener = listening(host, port)
-    console.print(f"the demo is at {url_of(*listener.getsockname()[:2])} (Ctrl-C ends it)", highlight=False)
-    serve(listener, Sources(source or (), any_address), accounts, visitors)
+    listener = open_listener(host, port)
+    console.print(f"the demo is at {server_url(*listener.getsockname()[:2])} (Ctrl-C ends it)", highlight=False)
+    serve(listener, SourceMenu(source or (), any_address), accounts, visitors)

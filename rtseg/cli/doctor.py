@@ -9,7 +9,7 @@ import typer
 from rtseg.cli.app import app
 
 if TYPE_CHECKING:
-    from rtseg.doctor.source import Look
+    from rtseg.doctor.source import SourceReport
 
 
 @app.command()
@@ -19,70 +19,70 @@ def doctor(
 ) -> None:
     """List the engines, kernels, models, sources and extras of this machine, and how to install the missing ones."""
     if source:
-        _look_at(source, seconds)
+        _examine_source(source, seconds)
         return
     from rich.table import Table
     from rich.text import Text
 
     from rtseg.cli.console import console
-    from rtseg.doctor.environment import examine
+    from rtseg.doctor.environment import examine_environment
 
     table = Table("", "name", "here", "what")
-    for finding in examine():
+    for finding in examine_environment():
         here = Text("yes", "green") if finding.present else Text("no", "yellow")
         table.add_row(finding.group, finding.name, here, finding.detail)
     console.print(table)
 
 
-def _look_at(uri: str, seconds: float) -> None:
+def _examine_source(uri: str, seconds: float) -> None:
     from rich.table import Table
 
     from rtseg.cli.console import console
-    from rtseg.cli.options.live import events_shown
-    from rtseg.doctor.source import advice, watch
+    from rtseg.cli.options.live import source_events_printed
+    from rtseg.doctor.source import advice, inspect_source
     from rtseg.sources import open_source
-    from rtseg.sources.address import shown
+    from rtseg.sources.address import masked_address
 
-    with events_shown(), console.status(f"watching {shown(uri)} for {seconds:g} s"):
-        look = watch(open_source(uri), seconds, _usb_speed(uri))
-    table = Table("what", "found", title=shown(uri), title_justify="left")
-    for name, found in _rows(look):
+    with source_events_printed(), console.status(f"watching {masked_address(uri)} for {seconds:g} s"):
+        report = inspect_source(open_source(uri), seconds, _usb_speed(uri))
+    table = Table("what", "found", title=masked_address(uri), title_justify="left")
+    for name, found in _report_rows(report):
         table.add_row(name, found)
     console.print(table)
-    for line in advice(look) or ["nothing to change"]:
+    for line in advice(report) or ["nothing to change"]:
         console.print(f"- {line}", highlight=False)
 
 
-def _rows(look: "Look") -> Iterator[tuple[str, str]]:
-    info = look.info
-    yield "format", f"{look.format}, {info.width}x{info.height}"
+def _report_rows(report: "SourceReport") -> Iterator[tuple[str, str]]:
+    info = report.info
+    yield "format", f"{report.format}, {info.width}x{info.height}"
     yield (
         "rate",
-        f"{look.real_fps:.4g} fps; the source reports {info.fps:.4g}"
+        f"{report.real_fps:.4g} fps; the source reports {info.fps:.4g}"
         if info.live
         else f"{info.fps:.4g} fps, as the source reports",
     )
-    yield "frames watched", f"{look.frames}, of which {look.duplicates:.0%} repeat the one before"
+    yield "frames watched", f"{report.frames}, of which {report.duplicates:.0%} repeat the one before"
     if info.live:
-        yield "jitter", f"deviation {look.jitter_ms:.1f} ms, longest pause {look.longest_ms:.1f} ms"
-        yield "stale frames", f"{look.stale} waited after a second without a reader; rtseg drops them"
-    if not math.isnan(look.late_ms):
-        yield "late by its clock", f"one frame in ten by {look.late_ms:.1f} ms or more; {look.clock_jumps} jumps"
-    yield "interlaced", f"{look.combed:.0%} of the frames that move"
-    yield "damaged", str(look.damaged)
-    if look.usb_mbit:
-        yield "USB port", f"{look.usb_mbit:g} Mbit/s"
-    if look.sector:
-        top, left, height, width = look.sector.box
-        yield "sector", f"{look.sector.kind.value} at {top},{left},{height},{width}"
-    yield "connection", ", ".join(f"{count} times {state}" for state, count in look.events.items()) or "never lost"
+        yield "jitter", f"deviation {report.jitter_ms:.1f} ms, longest pause {report.longest_ms:.1f} ms"
+        yield "stale frames", f"{report.stale} waited after a second without a reader; rtseg drops them"
+    if not math.isnan(report.late_ms):
+        yield "late by its clock", f"one frame in ten by {report.late_ms:.1f} ms or more; {report.clock_jumps} jumps"
+    yield "interlaced", f"{report.combed:.0%} of the frames that move"
+    yield "damaged", str(report.damaged)
+    if report.usb_mbit:
+        yield "USB port", f"{report.usb_mbit:g} Mbit/s"
+    if report.sector:
+        top, left, height, width = report.sector.box
+        yield "sector", f"{report.sector.kind.value} at {top},{left},{height},{width}"
+    yield "connection", ", ".join(f"{count} times {state}" for state, count in report.events.items()) or "never lost"
 
 
 def _usb_speed(uri: str) -> float | None:
     if not uri.startswith("camera:"):
         return None
-    from rtseg.sources.live.camera import parse
+    from rtseg.sources.live.camera import parse_camera
     from rtseg.sources.live.v4l2 import usb_speed
 
-    device, _ = parse(uri.removeprefix("camera:"))
+    device, _ = parse_camera(uri.removeprefix("camera:"))
     return usb_speed(f"/dev/video{device}" if device.isdecimal() else device)

@@ -10,17 +10,17 @@ import typer
 from rich.table import Table
 
 from rtseg.cli.app import app, console
-from rtseg.cli.bench.temporal import on_video
-from rtseg.cli.options.dataset import SubjectsOption, chosen, of_subjects
+from rtseg.cli.bench.temporal import measure_video
+from rtseg.cli.options.dataset import SubjectsOption, cases_of_subjects, select_cases
 from rtseg.cli.options.grouped import grouped
-from rtseg.cli.options.model import EngineOption, OnnxDescription, ThreadsOption, load
-from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare
+from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
+from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
 from rtseg.cli.terminal import progress_bar
 from rtseg.errors import ConfigError, DatasetError
-from rtseg.evaluation.dataset import Case, find_twins, open_dataset
+from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset
 from rtseg.evaluation.evaluate import Evaluation
 from rtseg.evaluation.evaluate import evaluate as measure
-from rtseg.evaluation.worst_cases import Kept, png, sheet
+from rtseg.evaluation.worst_cases import LabelRecorder, contact_sheet, encode_png
 from rtseg.output.atomic_file import write_atomically
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
@@ -56,38 +56,38 @@ def evaluate(
     plot: Annotated[Path | None, typer.Option("--plot", help="With --video: plot the results to this PNG.")] = None,
     mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
-    description: OnnxDescription,
+    description: OnnxModelDescription,
 ) -> None:
     """Measure MODEL on DATA, with the frames of a scan in time order and a reset between scans."""
     if plot and not video:
         raise ConfigError("--plot draws what --video measures: give both")
     if worst and video:
         raise ConfigError("--worst shows stills, and --video measures clips: give one of them")
-    prepare(mode, json, worst, plot)
-    spec, everybody = description.of(model), open_dataset(data)
-    cases = _cases(everybody, subjects, held_out)
+    prepare_outputs(mode, json, worst, plot)
+    spec, everybody = description.spec_for(model), open_dataset(data)
+    cases = _named_cases(everybody, subjects, held_out)
     with closing(load(model, engine, threads, spec, trusted=description.trust_model)) as network:
         if video:
-            on_video(network, cases, frames, json, plot)
+            measure_video(network, cases, frames, json, plot)
             return
-        cases = _without_twins(cases, everybody) if held_out else cases
+        cases = _without_near_duplicates(cases, everybody) if held_out else cases
         with progress_bar(console) as bar:
             # The images are no screens and lie seconds apart: no sector to find, and nothing to stabilize.
-            session, task = Kept(Session(network, locator=WholeFrame(), temporal=None)), bar.add_task("measuring")
+            session, task = LabelRecorder(Session(network, locator=WholeFrame(), temporal=None)), bar.add_task("measuring")
             show = partial(bar.update, task)
             evaluation = measure(
                 session, data, model=model, cases=cases, progress=lambda done, of: show(completed=done, total=of)
             )
     _show(evaluation, json)
     if worst:
-        write_atomically(worst, png(sheet(evaluation, cases, session)))
+        write_atomically(worst, encode_png(contact_sheet(evaluation, cases, session)))
         console.print(f"wrote {worst}: the expert's outline is green, the model's orange", highlight=False)
 
 
-def _cases(everybody: Sequence[Case], subjects: str, held_out: Path | None) -> tuple[Case, ...]:
+def _named_cases(everybody: Sequence[Case], subjects: str, held_out: Path | None) -> tuple[Case, ...]:
     """Return the cases of the subjects that the options name. Raises DatasetError, ConfigError, MissingExtra."""
     if not held_out:
-        return chosen(everybody, "", None, subjects)
+        return select_cases(everybody, "", None, subjects)
     if subjects:
         raise ConfigError("--subjects and --held-out both name subjects: give one of them")
     from rtseg.train.config import read_config
@@ -95,14 +95,14 @@ def _cases(everybody: Sequence[Case], subjects: str, held_out: Path | None) -> t
     names = read_config(held_out).data.held_out
     if not names:
         raise ConfigError(f"{held_out} holds nobody out: its training saw all; name the .toml of one that did not")
-    return of_subjects(everybody, names)
+    return cases_of_subjects(everybody, names)
 
 
-def _without_twins(cases: Sequence[Case], everybody: Sequence[Case]) -> tuple[Case, ...]:
+def _without_near_duplicates(cases: Sequence[Case], everybody: Sequence[Case]) -> tuple[Case, ...]:
     """Return the held-out cases that are no near-duplicate of a training image. Raises DatasetError if none is left."""
     held_out = {case.subject for case in cases}
     training = [case for case in everybody if case.subject not in held_out]
-    twins = {case.name: other.name for case, other in find_twins(cases, training)}
+    twins = {case.name: other.name for case, other in find_near_duplicates(cases, training)}
     if len(twins) == len(cases):
         raise DatasetError("every held-out picture shows a view that is trained on too: hold others out, and train again")
     if twins:
@@ -112,7 +112,7 @@ def _without_twins(cases: Sequence[Case], everybody: Sequence[Case]) -> tuple[Ca
 
 
 def _show(evaluation: Evaluation, json: Path | None) -> None:
-    console.print(_table(evaluation))
+    console.print(_metrics_table(evaluation))
     for name, figures in evaluation.measurements().items():
         console.print(
             f"{name}: mean absolute error {figures['mae']:.2f}, mean error {figures['mean_error']:+.2f} of {figures['n']}"
@@ -122,7 +122,7 @@ def _show(evaluation: Evaluation, json: Path | None) -> None:
         console.print(f"wrote {json}", highlight=False)
 
 
-def _table(evaluation: Evaluation) -> Table:
+def _metrics_table(evaluation: Evaluation) -> Table:
     subjects, images = evaluation.subjects, len(evaluation.images)
     table = Table(
         "class", "measure", "mean", "median", "worst 5 %", title=f"{images} images of {subjects} subjects", title_justify="left"
@@ -132,9 +132,9 @@ def _table(evaluation: Evaluation) -> Table:
             if isinstance(summary, dict):
                 worst = summary.get("p5", summary.get("p95"))
                 label = f"{measure_name} ({summary['unit']})" if "unit" in summary else measure_name
-                table.add_row(name, label, *(_figure(value) for value in (summary["mean"], summary["median"], worst)))
+                table.add_row(name, label, *(_format_number(value) for value in (summary["mean"], summary["median"], worst)))
     return table
 
 
-def _figure(value: float | None) -> str:
+def _format_number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"

@@ -8,14 +8,14 @@ import typer
 from rich.table import Table
 
 from rtseg.cli.app import app, console
-from rtseg.cli.options.dataset import SplitOption, SubjectsOption, chosen
+from rtseg.cli.options.dataset import SplitOption, SubjectsOption, select_cases
 from rtseg.cli.options.grouped import grouped
-from rtseg.cli.options.model import EngineOption, OnnxDescription, ThreadsOption, load
-from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare
+from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
+from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
 from rtseg.cli.terminal import progress_bar
 from rtseg.evaluation.dataset import open_dataset
 from rtseg.evaluation.gate import GateReport
-from rtseg.evaluation.gate import gate as measure
+from rtseg.evaluation.gate import run_gate as measure
 from rtseg.output.atomic_file import write_atomically
 from rtseg.text.safe_text import json_text
 
@@ -36,20 +36,22 @@ def gate(
     json: Annotated[Path | None, typer.Option("--json", help="Write the report to this file.")] = None,
     mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
-    description: OnnxDescription,
+    description: OnnxModelDescription,
 ) -> None:
     """Refuse FAST if it loses accuracy against FP32 on DATA, returns NaN, or drifts within 300 frames."""
-    prepare(mode, json)
-    cases = chosen(open_dataset(data), "held_out", split, subjects)
+    prepare_outputs(mode, json)
+    cases = select_cases(open_dataset(data), "held_out", split, subjects)
     with ExitStack() as stack:
         truth = stack.enter_context(
-            closing(load(fp32, fp32_engine, threads, description.of(fp32), trusted=description.trust_model))
+            closing(load(fp32, fp32_engine, threads, description.spec_for(fp32), trusted=description.trust_model))
         )
-        tried = stack.enter_context(closing(load(fast, engine, threads, description.of(fast), trusted=description.trust_model)))
+        tried = stack.enter_context(
+            closing(load(fast, engine, threads, description.spec_for(fast), trusted=description.trust_model))
+        )
         bar = stack.enter_context(progress_bar(console))
         task = bar.add_task("at the gate")
         report = measure(truth, tried, cases, model=fast, progress=lambda done, of: bar.update(task, completed=done, total=of))
-    console.print(_table(report))
+    console.print(_dice_table(report))
     if json:
         write_atomically(json, (json_text(report.to_json(), indent=2, allow_nan=False) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
@@ -57,7 +59,7 @@ def gate(
     console.print(f"{fast} is accepted", highlight=False)
 
 
-def _table(report: GateReport) -> Table:
+def _dice_table(report: GateReport) -> Table:
     """Return a table of the Dice of each class; the caption gives the results of the endurance run."""
     caption = (
         f"{report.steps} frames, {report.nonfinite[1]} with NaN or infinity; agreement in each loop of the repeated clip: "

@@ -10,10 +10,10 @@ def models() -> None:
 
     from rtseg.cli.console import console
     from rtseg.engines.load import load_engine
-    from rtseg.engines.zoo import shipped
+    from rtseg.engines.zoo import shipped_models
 
     table = Table("model", "classes", "input", "memory", "size", "file")
-    for name, path in shipped().items():
+    for name, path in shipped_models().items():
         spec = load_engine(name).spec
         size = f"{path.stat().st_size / 1e6:.1f} MB"
         memory = "recurrent" if spec.states else "none"

@@ -8,14 +8,14 @@ import typer
 from rich.progress import track
 
 from rtseg.cli.app import app, console
-from rtseg.cli.options.dataset import SplitOption, SubjectsOption, chosen
+from rtseg.cli.options.dataset import SplitOption, SubjectsOption, select_cases
 from rtseg.cli.options.grouped import grouped
-from rtseg.cli.options.model import OnnxDescription
+from rtseg.cli.options.model import OnnxModelDescription
 from rtseg.engines.load import model_path
 from rtseg.evaluation.dataset import Case, open_dataset, scans
 from rtseg.frame import Image
 
-NAMED = 12  # most subjects that are listed by name
+MAX_NAMED_SUBJECTS = 12  # most subjects that are listed by name
 
 
 @app.command()
@@ -36,33 +36,33 @@ def quantize(
         list[str] | None,
         typer.Option("--float", help="Keep this convolution in float; give its name or a pattern, once for each."),
     ] = None,
-    description: OnnxDescription,
+    description: OnnxModelDescription,
 ) -> None:
     """Write MODEL in INT8, calibrated on the scans of a dataset (extra `onnx`)."""
-    from rtseg.engines.convert.quantize import quantise
+    from rtseg.engines.convert.quantize import quantize_model
 
-    path, spec = model_path(model), description.of(model)
-    calibrated = _share(scans(chosen(open_dataset(data), "training", split, subjects)), frames)
-    clips = track(map(_clip, calibrated.values()), "calibrating", len(calibrated), console=console, transient=True)
-    made = quantise(path, out, clips, spec=spec, in_float=in_float or (), trusted=description.trust_model)
+    path, spec = model_path(model), description.spec_for(model)
+    calibrated = _share_frames(scans(select_cases(open_dataset(data), "training", split, subjects)), frames)
+    clips = track(map(_images, calibrated.values()), "calibrating", len(calibrated), console=console, transient=True)
+    made = quantize_model(path, out, clips, spec=spec, in_float=in_float or (), trusted=description.trust_model)
     console.print(
         f"wrote {out}: {len(made.in_int8)} convolutions in INT8, {len(made.in_float)} in float, calibrated on "
-        f"{made.frames} frames of {_some(list(calibrated))}; now `rtseg gate {model} {out} DATA` on others",
+        f"{made.frames} frames of {_name_subjects(list(calibrated))}; now `rtseg gate {model} {out} DATA` on others",
         highlight=False,
     )
 
 
-def _share(subjects: dict[str, tuple[Case, ...]], frames: int) -> dict[str, tuple[Case, ...]]:
+def _share_frames(subjects: dict[str, tuple[Case, ...]], frames: int) -> dict[str, tuple[Case, ...]]:
     """Select about `frames` frames: the first ones of each subject, or of every n-th subject if there are more subjects."""
     chosen_names = list(subjects)[:: -(-len(subjects) // frames)]
     each = -(-frames // len(chosen_names))
     return {name: subjects[name][:each] for name in chosen_names}
 
 
-def _clip(cases: Sequence[Case]) -> Iterator[Image]:
+def _images(cases: Sequence[Case]) -> Iterator[Image]:
     """Yield the images of one subject; each is read when it is needed."""
     return (case.image() for case in cases)
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names) if len(names) <= NAMED else f"{len(names)} subjects"
+def _name_subjects(names: Sequence[str]) -> str:
+    return ", ".join(names) if len(names) <= MAX_NAMED_SUBJECTS else f"{len(names)} subjects"

@@ -8,31 +8,31 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rtseg.cli.app import app, console
-from rtseg.cli.options.budget import BudgetOption, keeping, saving
-from rtseg.cli.options.display import Watching
+from rtseg.cli.options.budget import BudgetOption, budget_sinks, shrinkable_engine
+from rtseg.cli.options.display import DisplayOptions
 from rtseg.cli.options.grouped import grouped
-from rtseg.cli.options.igtl import Serving, tell_missed
-from rtseg.cli.options.live import PolicyOption, events_shown, tell_connections
-from rtseg.cli.options.model import EngineOption, ModelOption, OnnxDescription, ThreadsOption, load
-from rtseg.cli.options.outputs import PRIVATE, Files, ModeOption, prepare, tell_written
-from rtseg.cli.options.record import RecordOption, recording, session_for, tell_recorded
-from rtseg.cli.options.temporal import Steadying
+from rtseg.cli.options.igtl import IgtlOptions, print_missed
+from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events_printed
+from rtseg.cli.options.model import EngineOption, ModelOption, OnnxModelDescription, ThreadsOption, load
+from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
+from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks
+from rtseg.cli.options.temporal import StabilizationOptions
 from rtseg.cli.tables import latency_table
-from rtseg.cli.threads import leave_cores
+from rtseg.cli.threads import limit_threads
 from rtseg.errors import SourceError
 from rtseg.pipeline import Pipeline
-from rtseg.session.sector import Guard
+from rtseg.session.sector import Redactor
 from rtseg.session.speckle import FILTERS, SpeckleFilter
 from rtseg.sinks.base import Sink
 from rtseg.sinks.igtl.sink import IgtlSink
-from rtseg.sinks.systemd import watchdogs
+from rtseg.sinks.systemd import watchdog_sinks
 from rtseg.sinks.video.sink import VideoSink
 from rtseg.sources import Source, open_source
-from rtseg.sources.address import shown
+from rtseg.sources.address import masked_address
 from rtseg.sources.files.replay import without_gaps
-from rtseg.sources.open import KNOWN
+from rtseg.sources.open import KNOWN_SOURCES
 
-SOURCES = f"The source: {KNOWN}."
+SOURCES = f"The source: {KNOWN_SOURCES}."
 
 
 @app.command()
@@ -42,7 +42,7 @@ def run(
     source: Annotated[str, typer.Argument(help=SOURCES)],
     model: ModelOption = "carotid",
     engine: EngineOption = "openvino",
-    files: Files,
+    files: FileOutputs,
     mode: ModeOption = PRIVATE,
     fps: Annotated[
         float | None, typer.Option("--fps", min=0.1, help="The frame rate of the source, if it is wrong or unknown.")
@@ -64,7 +64,7 @@ def run(
             "--keep-surroundings", help="Keep what surrounds the sector in everything that is written, such as names and dates!"
         ),
     ] = False,
-    steadying: Steadying,
+    stabilization: StabilizationOptions,
     record: RecordOption = None,
     skip_gaps: Annotated[bool, typer.Option("--skip-gaps", help="Skip gaps of more than 5 s in a replay.")] = False,
     policy: PolicyOption = None,
@@ -74,27 +74,27 @@ def run(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Draw the contour wider where the border is less certain.")
     ] = False,
-    watching: Watching,
-    serving: Serving,
+    display: DisplayOptions,
+    igtl_output: IgtlOptions,
     budget: BudgetOption = "",
     threads: ThreadsOption = 0,
-    description: OnnxDescription,
+    description: OnnxModelDescription,
 ) -> None:
     """Segment SOURCE, and write the overlay, the masks and the measurements."""
-    prepare(mode)
-    leave_cores()
+    prepare_outputs(mode)
+    limit_threads()
     source = without_gaps(source) if skip_gaps else source
-    temporal, speckle_filter = steadying.options(), SpeckleFilter.parsed(speckle) if speckle else None
+    temporal, speckle_filter = stabilization.options(), SpeckleFilter.parse(speckle) if speckle else None
     trusted = description.trust_model
-    network = saving(
-        load(model, engine, threads, description.of(model), trusted=trusted), budget, model, threads, trusted=trusted
+    network = shrinkable_engine(
+        load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
     )
     with closing(network):
         written = files.sinks(opacity, network.spec.name)
         named = open_source(source, fps=fps, spacing_mm=(spacing, spacing) if spacing else None)
-        live = watching.sinks(opacity) + serving.sinks(opacity)
-        opened = watching.played(source, named, at_its_pace=bool(live) and not written)
-        session = session_for(
+        live = display.sinks(opacity) + igtl_output.sinks(opacity)
+        opened = display.playback_source(source, named, at_its_pace=bool(live) and not written)
+        session = make_session(
             named,
             network,
             sector,
@@ -104,40 +104,40 @@ def run(
             spacing_mm=opened.info.spacing_mm,
         )
         session.uncertainty = uncertainty
-        recorder = recording(record, session, network.spec.name, keep_surroundings)
-        sinks = written + live + watchdogs() + recorder + keeping(budget, session, network)
+        recorder = recording_sinks(record, session, network.spec.name, keep_surroundings)
+        sinks = written + live + watchdog_sinks() + recorder + budget_sinks(budget, session, network)
         pipeline = Pipeline(opened, session, *sinks, warmup=warmup, keep_surroundings=keep_surroundings, policy=policy)
-        _run(pipeline, title=f"{shown(source)} through {network.spec.name}")
-    files.tell()
-    tell_written(record)
+        _run_pipeline(pipeline, title=f"{masked_address(source)} through {network.spec.name}")
+    files.print_paths()
+    print_written(record)
 
 
-def _run(pipeline: Pipeline, title: str) -> None:
+def _run_pipeline(pipeline: Pipeline, title: str) -> None:
     """Run the pipeline to its end, and print the table even if the source fails on the way."""
     try:
-        with _progress(pipeline.source) as advance, events_shown(), closing(iter(pipeline)) as results:
+        with _progress(pipeline.source) as advance, source_events_printed(), closing(iter(pipeline)) as results:
             for _ in results:
                 advance()
     finally:
         counts = pipeline.report.counts
         if counts.frames:
             console.print(latency_table(pipeline.report, title))
-        tell_connections(pipeline.source)
-        _tell_dropped(pipeline.sinks)
-        _tell_exposed(pipeline.guard)
-        tell_recorded(pipeline.session, pipeline.sinks)
+        print_reconnects(pipeline.source)
+        _print_dropped(pipeline.sinks)
+        _print_unredacted(pipeline.guard)
+        print_recording_result(pipeline.session, pipeline.sinks)
     if not counts.frames + counts.warmup:
         raise SourceError("the source gave no frame: check that it plays in another program")
 
 
 @contextmanager
-def _progress(source: Source) -> Iterator["Advance"]:
+def _progress(source: Source) -> Iterator["FrameProgress"]:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
-        yield Advance(progress, source.info.frames)
+        yield FrameProgress(progress, source.info.frames)
 
 
-class Advance:
+class FrameProgress:
     """Advances a progress bar by one frame at each call."""
 
     def __init__(self, progress: Progress, total: int | None) -> None:
@@ -147,15 +147,15 @@ class Advance:
         self._progress.advance(self._task)
 
 
-def _tell_dropped(sinks: Iterable[Sink]) -> None:
+def _print_dropped(sinks: Iterable[Sink]) -> None:
     for sink in sinks:
         if isinstance(sink, VideoSink) and sink.dropped:
             console.print(f"the video lacks {sink.dropped} frames: encoding was slower than the stream", style="yellow")
         if isinstance(sink, IgtlSink):
-            tell_missed(sink)
+            print_missed(sink)
 
 
-def _tell_exposed(guard: Guard | None) -> None:
+def _print_unredacted(guard: Redactor | None) -> None:
     if guard and guard.exposed:
         console.print(
             f"{guard.exposed} frames were written without redaction, since no sector was found in them: "

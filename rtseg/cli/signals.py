@@ -8,7 +8,7 @@ from types import FrameType
 
 INTERRUPTED = 130  # the shell's exit code for Ctrl-C
 GRACE_S = 3.0  # from the second signal to the exit, because a closing terminal sends two: from the system and the shell
-KINDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 _OUTPUTS = (1, 2)  # standard output and standard error
 
 
@@ -20,24 +20,24 @@ def handle_signals() -> None:
     terminals = [output for output in _OUTPUTS if os.isatty(output)]
 
     def interrupt(number: int, frame: FrameType | None) -> None:  # noqa: ARG001  a handler's signature
-        _leave_closed(terminals)
+        _detach_closed_terminals(terminals)
         raise KeyboardInterrupt
 
-    handled = [kind for kind in KINDS if signal.getsignal(kind) is not signal.SIG_IGN]
+    handled = [kind for kind in SIGNALS if signal.getsignal(kind) is not signal.SIG_IGN]
     for kind in handled:
         signal.signal(kind, interrupt)
-    _watch({int(kind) for kind in handled})
+    _count_signals({int(kind) for kind in handled})
 
 
-def _watch(kinds: set[int]) -> None:
+def _count_signals(kinds: set[int]) -> None:
     """Count the signals in a thread of its own, because Python runs no handler while the main thread blocks in a library."""
     inside, outside = socket.socketpair()
     outside.setblocking(False)
     signal.set_wakeup_fd(outside.fileno(), warn_on_full_buffer=False)
-    threading.Thread(target=_end_at_the_second, args=(inside, outside, kinds), name="rtseg-signals", daemon=True).start()
+    threading.Thread(target=_exit_at_second_signal, args=(inside, outside, kinds), name="rtseg-signals", daemon=True).start()
 
 
-def _end_at_the_second(inside: socket.socket, outside: socket.socket, kinds: set[int]) -> None:  # noqa: ARG001  kept open
+def _exit_at_second_signal(inside: socket.socket, outside: socket.socket, kinds: set[int]) -> None:  # noqa: ARG001  kept open
     count = 0
     while count < 2:
         count += sum(number in kinds for number in inside.recv(1))
@@ -45,7 +45,7 @@ def _end_at_the_second(inside: socket.socket, outside: socket.socket, kinds: set
     os._exit(INTERRUPTED)
 
 
-def _leave_closed(terminals: list[int]) -> None:
+def _detach_closed_terminals(terminals: list[int]) -> None:
     """Redirect the output of a closed terminal to the null device, so that writing to it raises no error."""
     for output in terminals:
         if not os.isatty(output):

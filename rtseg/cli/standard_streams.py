@@ -14,12 +14,14 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    sys.excepthook = _show_uncaught
+    sys.excepthook = _print_uncaught
     threading.excepthook = _show_uncaught_in_thread
     sys.unraisablehook = _show_unraisable
 
 
-def _show_uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None, head: str = "") -> None:
+def _print_uncaught(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None, head: str = ""
+) -> None:
     if sys.stderr is not None:  # a thread may end after it was closed
         text = head + "".join(traceback.format_exception(kind, error, trace))
         sys.stderr.write(printable(without_credentials(text)))
@@ -28,9 +30,9 @@ def _show_uncaught(kind: type[BaseException], error: BaseException | None, trace
 def _show_uncaught_in_thread(event: threading.ExceptHookArgs) -> None:
     if event.exc_type is not SystemExit:
         name = event.thread.name if event.thread else "that has ended"
-        _show_uncaught(event.exc_type, event.exc_value, event.exc_traceback, f"Exception in thread {name}:\n")
+        _print_uncaught(event.exc_type, event.exc_value, event.exc_traceback, f"Exception in thread {name}:\n")
 
 
 def _show_unraisable(event: "sys.UnraisableHookArgs") -> None:
     head = f"{event.err_msg or 'Exception ignored in'}: {event.object!r}\n"
-    _show_uncaught(event.exc_type, event.exc_value, event.exc_traceback, head)
+    _print_uncaught(event.exc_type, event.exc_value, event.exc_traceback, head)

@@ -17,7 +17,7 @@ def latency_table(report: LatencyReport, title: str) -> Table:
     caption = f"{counts.frames} frames at {report.fps:.1f} fps, {counts.dropped} dropped, {counts.late} late"
     caption += f" (over {report.period_ns / 1e6:.1f} ms); warm-up of {counts.warmup} not counted; "
     caption += "the total counts from the moment the frame was read"
-    caption += f"; memory: {_happened(report)}"
+    caption += f"; memory: {_memory_states(report)}"
     table = Table(title=safe_text(title), caption=caption, title_justify="left", caption_justify="left")
     table.add_column("stage, ms")
     for name in COLUMNS:
@@ -28,6 +28,6 @@ def latency_table(report: LatencyReport, title: str) -> Table:
     return table
 
 
-def _happened(report: LatencyReport) -> str:
+def _memory_states(report: LatencyReport) -> str:
     """Return the number of frames of each lifecycle state, in the order of the states."""
     return ", ".join(f"{count} {name}" for name, count in asdict(report.memory).items() if count) or "no frame"

@@ -38,12 +38,12 @@ class SafeConsole(Console):
 
     def status(self, status: RenderableType, **options: Any) -> Status:
         """Return a spinner beside a text, in which markup is not interpreted."""
-        return _PlainStatus(_plain(status), console=self, **options)
+        return _PlainStatus(_plain_text(status), console=self, **options)
 
 
 class _PlainStatus(Status):
     def update(self, status: RenderableType | None = None, **options: Any) -> None:
-        super().update(None if status is None else _plain(status), **options)
+        super().update(None if status is None else _plain_text(status), **options)
 
 
 def progress_bar(console: SafeConsole) -> Progress:
@@ -53,5 +53,5 @@ def progress_bar(console: SafeConsole) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def _plain(text: RenderableType) -> RenderableType:
+def _plain_text(text: RenderableType) -> RenderableType:
     return Text(printable(without_credentials(text))) if isinstance(text, str) else text

@@ -2,13 +2,13 @@
 
 import cv2
 
-from rtseg.kernels.runtime.cpu import in_company
+from rtseg.kernels.runtime.cpu import raise_parallel_threshold
 
 
-def leave_cores() -> None:
+def limit_threads() -> None:
     """Give OpenCV one thread and run small kernels on one core.
 
     The engine and the decoder occupy the other cores, and one delayed worker thread would stall the whole call.
     """
     cv2.setNumThreads(1)
-    in_company()
+    raise_parallel_threshold()

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from rtseg.cli.app import app, console
-from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare
+from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
 
 
 @app.command()
@@ -24,6 +24,6 @@ def train(
     """Train the network that CONFIG describes (extra `train`)."""
     from rtseg.train import train as run
 
-    prepare(mode)
+    prepare_outputs(mode)
     checkpoint = run(config, out, resume=resume, threads=threads)
     console.print(f"wrote {checkpoint}: export it with `rtseg export {checkpoint} model.onnx`", highlight=False)

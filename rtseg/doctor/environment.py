@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module, metadata
 
-from rtseg.engines.load import ENGINES, ON_GPU
-from rtseg.engines.zoo import shipped
+from rtseg.engines.load import ENGINES, GPU_ENGINES
+from rtseg.engines.zoo import shipped_models
 from rtseg.errors import RtsegError
 from rtseg.kernels import KERNELS
 from rtseg.kernels.runtime import cuda
 from rtseg.sources.capabilities import capabilities
 from rtseg.system.jetson import read_jetson
-from rtseg.system.machine import cores, installed, processor
+from rtseg.system.machine import available_cores, installed_version, processor_name
 
 _PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "tensorrt": "tensorrt"}  # runtime package of each engine
 
@@ -27,14 +27,22 @@ class Finding:
     detail: str  # a version, or the reason for the absence and the remedy
 
 
-def examine() -> list[Finding]:
+def examine_environment() -> list[Finding]:
     """Check everything that rtseg can use on this machine."""
-    return [*_machine(), *map(_engine, ENGINES + ON_GPU), _numba(), _cuda(), _models(), *_sources(), *map(_extra, _extras())]
+    return [
+        *_machine(),
+        *map(_engine, ENGINES + GPU_ENGINES),
+        _numba(),
+        _cuda(),
+        _models(),
+        *_sources(),
+        *map(_extra, _extras()),
+    ]
 
 
 def _machine() -> Iterator[Finding]:
     yield Finding("machine", "python", True, f"{platform.python_version()} on {platform.system()} {platform.release()}")
-    yield Finding("machine", "processor", True, f"{processor()}, {cores()} cores")
+    yield Finding("machine", "processor", True, f"{processor_name()}, {available_cores()} cores")
     if board := read_jetson():
         state = f"JetPack {board.jetpack}, L4T {board.l4t}, {board.power_mode}, GPU {board.gpu}, CPU {board.cpu}"
         yield Finding("machine", "jetson", True, "; ".join(filter(None, (f"{board.board}: {state}", board.advice))))
@@ -45,7 +53,7 @@ def _engine(name: str) -> Finding:
         import_module(f"rtseg.engines.{name}")
     except RtsegError as error:
         return Finding("engine", name, False, str(error))
-    return Finding("engine", name, True, f"{_PACKAGES[name]} {installed(_PACKAGES[name])}")
+    return Finding("engine", name, True, f"{_PACKAGES[name]} {installed_version(_PACKAGES[name])}")
 
 
 def _numba() -> Finding:
@@ -59,7 +67,7 @@ def _cuda() -> Finding:
 
 
 def _models() -> Finding:
-    models = shipped()
+    models = shipped_models()
     return Finding("models", "shipped", bool(models), ", ".join(models) or "none: reinstall rtseg")
 
 
@@ -74,7 +82,7 @@ def _extras() -> list[str]:
 
 def _extra(extra: str) -> Finding:
     wanted = [_package(requirement) for requirement in metadata.requires("rtseg") or [] if _belongs(requirement, extra)]
-    missing = [package for package in wanted if not installed(package)]
+    missing = [package for package in wanted if not installed_version(package)]
     remedy = f"lacks {', '.join(missing)}: pip install 'rtseg[{extra}]'"
     return Finding("extra", extra, not missing, remedy if missing else ", ".join(wanted))
 

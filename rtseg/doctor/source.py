@@ -13,19 +13,19 @@ from rtseg.connection import LinkState
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Image, StreamInfo
 from rtseg.session.sector import Sector, SectorFinder
-from rtseg.session.sector.shape import Kind
+from rtseg.session.sector.shape import SectorKind
 from rtseg.sources import Source
-from rtseg.sources.live.reconnect import Reconnecting
+from rtseg.sources.live.reconnect import ReconnectingSource
 
 _PAUSE_S = 1.0  # pause in which the buffers of a driver or a network fill up
-_STEP = 4  # every fourth pixel, down and along, suffices to detect duplicates
-_NOISE = 4  # gray levels of coding noise
-_FEW = 0.002  # share of the pixels below which a change is ignored
-_MOVES = 12  # gray levels from frame to frame that count as motion
+_SAMPLE_STEP = 4  # every fourth pixel, down and along, suffices to detect duplicates
+_CODING_NOISE = 4  # gray levels of coding noise
+_MIN_CHANGED_SHARE = 0.002  # share of the pixels below which a change is ignored
+_MOTION_LEVELS = 12  # gray levels from frame to frame that count as motion
 
 
 @dataclass(slots=True)
-class Look:
+class SourceReport:
     """Holds the observations of a source."""
 
     info: StreamInfo
@@ -45,39 +45,39 @@ class Look:
     events: dict[str, int] = field(default_factory=dict)  # number of stalls and losses, by state
 
 
-def watch(source: Source, seconds: float = 10.0, usb_mbit: float | None = None) -> Look:
+def inspect_source(source: Source, seconds: float = 10.0, usb_mbit: float | None = None) -> SourceReport:
     """Read `source` for some seconds, close it and return the observations.
 
     usb_mbit: speed of its USB port, if known. Raises SourceError if it gives no frame or fails for good.
     """
-    look, pictures, times = Look(source.info, usb_mbit=usb_mbit), _Pictures(), list[Frame]()
+    report, statistics, times = SourceReport(source.info, usb_mbit=usb_mbit), _FrameStatistics(), list[Frame]()
     with closing(source):
         frames = iter(source)
-        _take(frames, times, pictures, until_ns=perf_counter_ns() + round(seconds * 1e9))
+        _collect_frames(frames, times, statistics, until_ns=perf_counter_ns() + round(seconds * 1e9))
         if not times:
             raise SourceError("the source gave no frame while it was watched: check that it plays in another program")
-        _describe_link(source, look)
+        _describe_link(source, report)
         if source.info.live:
-            look.stale = _stale(frames, source.info)
-    look.info = source.info
-    _describe_times(times, look)
-    look.frames, look.sector = len(times), pictures.sector
-    look.duplicates, look.combed = pictures.duplicates / len(times), pictures.combed / max(1, pictures.moving)
-    return look
+            report.stale = _count_stale(frames, source.info)
+    report.info = source.info
+    _describe_times(times, report)
+    report.frames, report.sector = len(times), statistics.sector
+    report.duplicates, report.combed = statistics.duplicates / len(times), statistics.combed / max(1, statistics.moving)
+    return report
 
 
-def _take(frames: Iterator[Frame], times: list[Frame], pictures: "_Pictures", until_ns: int) -> None:
+def _collect_frames(frames: Iterator[Frame], times: list[Frame], statistics: "_FrameStatistics", until_ns: int) -> None:
     for frame in frames:
-        pictures.add(frame)
-        times.append(Frame(_DOT, frame.index, frame.captured_ns, frame.origin))  # without its pixels
+        statistics.add(frame)
+        times.append(Frame(_EMPTY_IMAGE, frame.index, frame.captured_ns, frame.origin))  # without its pixels
         if perf_counter_ns() >= until_ns:
             return
 
 
-_DOT = np.zeros((1, 1), np.uint8)
+_EMPTY_IMAGE = np.zeros((1, 1), np.uint8)
 
 
-def _stale(frames: Iterator[Frame], info: StreamInfo) -> int:
+def _count_stale(frames: Iterator[Frame], info: StreamInfo) -> int:
     """Count the frames buffered during a pause: they arrive faster than the frame rate."""
     sleep(_PAUSE_S)
     waiting, before_ns = 0, perf_counter_ns()
@@ -89,7 +89,7 @@ def _stale(frames: Iterator[Frame], info: StreamInfo) -> int:
     return waiting
 
 
-class _Pictures:
+class _FrameStatistics:
     """Counts duplicate, moving and interlaced frames and finds the sector."""
 
     def __init__(self) -> None:
@@ -107,12 +107,15 @@ class _Pictures:
         self._before = grey
 
     def _compare(self, grey: Image, before: Image) -> None:
-        change = cv2.absdiff(np.ascontiguousarray(grey[::_STEP, ::_STEP]), np.ascontiguousarray(before[::_STEP, ::_STEP]))
-        if np.mean(change > _NOISE) < _FEW:
+        change = cv2.absdiff(
+            np.ascontiguousarray(grey[::_SAMPLE_STEP, ::_SAMPLE_STEP]),
+            np.ascontiguousarray(before[::_SAMPLE_STEP, ::_SAMPLE_STEP]),
+        )
+        if np.mean(change > _CODING_NOISE) < _MIN_CHANGED_SHARE:
             self.duplicates += 1
             return
-        moved = cv2.absdiff(grey, before) > _MOVES
-        if moved[2:].mean() > _FEW:
+        moved = cv2.absdiff(grey, before) > _MOTION_LEVELS
+        if moved[2:].mean() > _MIN_CHANGED_SHARE:
             self.moving += 1
             self.combed += is_combed(grey, moved)
 
@@ -130,56 +133,62 @@ def is_combed(grey: Image, moved: npt.NDArray[np.bool_]) -> bool:
     return bool(next_one > 1.2 * np.abs(lines[2:] - lines[:-2])[there].mean() + 1)
 
 
-def _describe_times(times: list[Frame], look: Look) -> None:
+def _describe_times(times: list[Frame], report: SourceReport) -> None:
     stamps = np.array([frame.captured_ns for frame in times])
     if len(stamps) > 1:
         gaps_ms = np.diff(stamps) / 1e6
-        look.real_fps = 1000 * len(gaps_ms) / gaps_ms.sum()
-        look.jitter_ms, look.longest_ms = float(gaps_ms.std()), float(gaps_ms.max())
+        report.real_fps = 1000 * len(gaps_ms) / gaps_ms.sum()
+        report.jitter_ms, report.longest_ms = float(gaps_ms.std()), float(gaps_ms.max())
     late = [frame.captured_ns - frame.origin.corrected_ns for frame in times if frame.origin and frame.origin.corrected_ns]
     if late:
-        look.late_ms = float(np.percentile(late, 90) - min(late)) / 1e6
+        report.late_ms = float(np.percentile(late, 90) - min(late)) / 1e6
 
 
-def _describe_link(source: Source, look: Look) -> None:
-    if not isinstance(source, Reconnecting):
-        look.format = "a recording" if not source.info.live else look.format
+def _describe_link(source: Source, report: SourceReport) -> None:
+    if not isinstance(source, ReconnectingSource):
+        report.format = "a recording" if not source.info.live else report.format
         return
     link = source.link
-    look.format = getattr(link, "format", look.format)
-    look.damaged = getattr(getattr(link, "account", link), "damaged", 0)
-    look.clock_jumps = getattr(getattr(link, "clock", None), "jumps", 0)
-    look.events = {state.value: source.counts[state] for state in (LinkState.STALLED, LinkState.LOST) if source.counts[state]}
+    report.format = getattr(link, "format", report.format)
+    report.damaged = getattr(getattr(link, "account", link), "damaged", 0)
+    report.clock_jumps = getattr(getattr(link, "clock", None), "jumps", 0)
+    report.events = {state.value: source.counts[state] for state in (LinkState.STALLED, LinkState.LOST) if source.counts[state]}
 
 
-def advice(look: Look) -> list[str]:
+def advice(report: SourceReport) -> list[str]:
     """Return recommended changes, the most important first; empty if there are none."""
-    info, found = look.info, list[str]()
-    if look.events:
-        told = ", ".join(f"{count} times {state}" for state, count in look.events.items())
+    info, found = report.info, list[str]()
+    if report.events:
+        told = ", ".join(f"{count} times {state}" for state, count in report.events.items())
         found.append(f"it was {told} while it was watched: look at the cable, the power and the network")
-    if look.damaged:
-        found.append(f"{look.damaged} pictures were damaged: use TCP (rtsp_transport=tcp), or a better cable")
-    if look.info.live and look.real_fps < 0.9 * info.fps:
-        found.append(f"it says {info.fps:.4g} fps and gives {look.real_fps:.4g}: say --fps {look.real_fps:.3g}{_usb(look)}")
-    elif look.info.live and look.real_fps > 1.1 * info.fps:
-        found.append(f"it gives {look.real_fps:.4g} fps and says {info.fps:.4g}: say --fps {look.real_fps:.3g}")
-    if look.duplicates > 0.3:
-        rate = look.real_fps * (1 - look.duplicates)
+    if report.damaged:
+        found.append(f"{report.damaged} pictures were damaged: use TCP (rtsp_transport=tcp), or a better cable")
+    if report.info.live and report.real_fps < 0.9 * info.fps:
         found.append(
-            f"{look.duplicates:.0%} of the frames repeat the one before: the scanner runs at {rate:.3g} fps, or is frozen; "
+            f"it says {info.fps:.4g} fps and gives {report.real_fps:.4g}: say --fps {report.real_fps:.3g}{_usb_advice(report)}"
+        )
+    elif report.info.live and report.real_fps > 1.1 * info.fps:
+        found.append(f"it gives {report.real_fps:.4g} fps and says {info.fps:.4g}: say --fps {report.real_fps:.3g}")
+    if report.duplicates > 0.3:
+        rate = report.real_fps * (1 - report.duplicates)
+        found.append(
+            f"{report.duplicates:.0%} of the frames repeat the one before: the scanner runs at {rate:.3g} fps, or is frozen; "
             "repeated frames are HELD and cost nothing, but a grabber at the scanner's own rate has less delay"
         )
-    if look.combed > 0.3:
-        found.append(f"the picture is interlaced ({look.combed:.0%} of what moves): set the scanner's output to progressive")
-    if look.info.live and look.jitter_ms > 500 / info.fps:
-        found.append(f"frames come unevenly (deviation {look.jitter_ms:.0f} ms): use a cable, and no power saving")
-    if look.clock_jumps:
-        found.append(f"its clock jumped {look.clock_jumps} times: nothing to do, but do not trust its timestamps")
-    if look.sector is None or look.sector.kind is Kind.UNKNOWN:
+    if report.combed > 0.3:
+        found.append(f"the picture is interlaced ({report.combed:.0%} of what moves): set the scanner's output to progressive")
+    if report.info.live and report.jitter_ms > 500 / info.fps:
+        found.append(f"frames come unevenly (deviation {report.jitter_ms:.0f} ms): use a cable, and no power saving")
+    if report.clock_jumps:
+        found.append(f"its clock jumped {report.clock_jumps} times: nothing to do, but do not trust its timestamps")
+    if report.sector is None or report.sector.kind is SectorKind.UNKNOWN:
         found.append("no ultrasound sector was found: name it with --sector TOP,LEFT,HEIGHT,WIDTH, or say --sector off")
     return found
 
 
-def _usb(look: Look) -> str:
-    return f"; its USB port runs at {look.usb_mbit:g} Mbit/s: use a blue one" if look.usb_mbit and look.usb_mbit < 5000 else ""
+def _usb_advice(report: SourceReport) -> str:
+    return (
+        f"; its USB port runs at {report.usb_mbit:g} Mbit/s: use a blue one"
+        if report.usb_mbit and report.usb_mbit < 5000
+        else ""
+    )

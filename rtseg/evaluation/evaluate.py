@@ -71,8 +71,8 @@ class Evaluation:
             "missed": sum(not found.predicted_px for found in present),
             "invented": sum(not found.truth_px for found in present),
         }
-        overlaps = {measure: _over(present, measure, 5) for measure in OVERLAPS}
-        distances = {measure: _over(present, measure, 95) | {"unit": self.unit} for measure in DISTANCES}
+        overlaps = {measure: _summarize(present, measure, 5) for measure in OVERLAPS}
+        distances = {measure: _summarize(present, measure, 95) | {"unit": self.unit} for measure in DISTANCES}
         return counts | overlaps | distances
 
     def measurements(self) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def _head_circumference(case: Case, found: Segmentation) -> tuple[float, float] 
     return (case.head_circumference_mm, biometry.hc) if biometry else None
 
 
-def _over(scores: list[Scores], measure: str, tail: int) -> dict[str, Any]:
+def _summarize(scores: list[Scores], measure: str, tail: int) -> dict[str, Any]:
     """Return the statistics of one metric; unknown values are None, because JSON has no NaN."""
     figures = summary([getattr(found, measure) for found in scores], tail)
     return {name: figure if math.isfinite(figure) else None for name, figure in figures.items()}

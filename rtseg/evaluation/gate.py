@@ -18,15 +18,15 @@ from rtseg.evaluation.dataset import Case, scans
 from rtseg.evaluation.metrics import dice
 from rtseg.frame import Image, Labels
 from rtseg.kernels.network.fit import letterbox
-from rtseg.session.postprocess import anatomical
+from rtseg.session.postprocess import apply_anatomy
 
-LARGEST_LOSS = 0.005  # maximum loss of a class's mean Dice against the ground truth
-LARGEST_DRIFT = 0.005  # maximum fall of the mean Dice between both engines, from the first loop to any later one
-ENDURED = 300  # recurrent frames of the endurance test
-LOOP = 50  # minimum frames of a loop, for a stable mean
-CLIP = 26  # maximum frames of the looped clip: forwards and backwards they make 50
+MAX_DICE_LOSS = 0.005  # maximum loss of a class's mean Dice against the ground truth
+MAX_DRIFT = 0.005  # maximum fall of the mean Dice between both engines, from the first loop to any later one
+ENDURANCE_FRAMES = 300  # recurrent frames of the endurance test
+MIN_LOOP_FRAMES = 50  # minimum frames of a loop, for a stable mean
+MAX_CLIP_FRAMES = 26  # maximum frames of the looped clip: forwards and backwards they make 50
 
-Dices: TypeAlias = tuple[float, float, float]  # FP32 against ground truth, fast against ground truth, FP32 against fast
+DiceTriple: TypeAlias = tuple[float, float, float]  # FP32 against ground truth, fast against ground truth, FP32 against fast
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +64,12 @@ class GateReport:
     @property
     def failures(self) -> tuple[str, ...]:
         """Return the reasons for a refusal, each with its numbers; empty if the engine is accepted."""
-        found = [problem for each in self.classes if (problem := _problem(each))]
+        found = [problem for each in self.classes if (problem := _class_failure(each))]
         for name, count in zip(("the FP32 engine's", "its"), self.nonfinite, strict=True):
             if count:
                 found.append(f"{count} of {name} {self.steps} answers hold NaN or infinity")
-        if self.drift > LARGEST_DRIFT:
-            found.append(f"its memory drifts: the agreement falls by {self.drift:.4f}, and {LARGEST_DRIFT} is allowed")
+        if self.drift > MAX_DRIFT:
+            found.append(f"its memory drifts: the agreement falls by {self.drift:.4f}, and {MAX_DRIFT} is allowed")
         return tuple(found)
 
     def check(self) -> None:
@@ -91,11 +91,11 @@ class GateReport:
             "drift": self.drift,
             "nonfinite": dict(zip(("fp32", "fast"), self.nonfinite, strict=True)),
             "steps": self.steps,
-            "limits": {"loss": LARGEST_LOSS, "drift": LARGEST_DRIFT, "endured_frames": ENDURED},
+            "limits": {"loss": MAX_DICE_LOSS, "drift": MAX_DRIFT, "endured_frames": ENDURANCE_FRAMES},
         }
 
 
-def gate(
+def run_gate(
     fp32: Engine, fast: Engine, cases: Sequence[Case], *, model: str, progress: Callable[[int, int], None] | None = None
 ) -> GateReport:
     """Compare `fast` with `fp32` on real images and their ground truth; `GateReport.check` gives the verdict.
@@ -106,21 +106,21 @@ def gate(
     classes = fp32.spec.classes
     if fast.spec.classes != classes:
         raise GateRefusal(f"{model} segments {fast.spec.classes} and not {classes}: give the engine that was made of this one")
-    pair, tell = _Pair(fp32, fast), progress or (lambda _done, _all: None)
-    images: list[tuple[Dices | None, ...]] = []
+    pair, tell = _EnginePair(fp32, fast), progress or (lambda _done, _all: None)
+    images: list[tuple[DiceTriple | None, ...]] = []
     for found in _measured(pair, cases):
         images.append(found)
-        tell(len(images), len(cases) + ENDURED)
+        tell(len(images), len(cases) + ENDURANCE_FRAMES)
     agreement: list[float] = []
-    clip = _clip(cases)
-    for image in islice(cycle((*clip, *clip[-2:0:-1])), ENDURED):
+    clip = _longest_clip(cases)
+    for image in islice(cycle((*clip, *clip[-2:0:-1])), ENDURANCE_FRAMES):
         agreement.append(pair.agreement(image))
-        tell(len(cases) + len(agreement), len(cases) + ENDURED)
+        tell(len(cases) + len(agreement), len(cases) + ENDURANCE_FRAMES)
     summaries = tuple(_summary(name, [found[place] for found in images]) for place, name in enumerate(classes))
-    return GateReport(model, summaries, _loops(agreement, len(clip)), pair.nonfinite, pair.steps)
+    return GateReport(model, summaries, _loop_means(agreement, len(clip)), pair.nonfinite, pair.steps)
 
 
-class _Stream:
+class _EngineStream:
     """Runs one engine with its recurrent state and counts the outputs that contain NaN or infinity (`nonfinite`)."""
 
     def __init__(self, engine: Engine) -> None:
@@ -138,14 +138,14 @@ class _Stream:
         logits, self._state = engine.infer(x, self._state)
         self.nonfinite += bool(kernels.has_nonfinite(logits))
         labels = engine.download(kernels.argmax_labels(logits, fit, image.shape[:2]))
-        return anatomical(labels, spec)
+        return apply_anatomy(labels, spec)
 
 
-class _Pair:
+class _EnginePair:
     """Runs both engines side by side."""
 
     def __init__(self, fp32: Engine, fast: Engine) -> None:
-        self._streams = _Stream(fp32), _Stream(fast)
+        self._streams = _EngineStream(fp32), _EngineStream(fast)
         self.classes, self.steps = fp32.spec.classes, 0
 
     @property
@@ -162,7 +162,7 @@ class _Pair:
         fp32, fast = (stream.step(image) for stream in self._streams)
         return fp32, fast
 
-    def dices(self, image: Image, truth: Labels) -> tuple[Dices | None, ...]:
+    def dices(self, image: Image, truth: Labels) -> tuple[DiceTriple | None, ...]:
         """Return the three Dice values of each class; None if neither the ground truth nor a prediction contains it."""
         fp32, fast = self.step(image)
         return tuple(_dices(truth == label, fp32 == label, fast == label) for label, _ in enumerate(self.classes, start=1))
@@ -173,12 +173,12 @@ class _Pair:
         return fmean(dice(fp32 == label, fast == label) for label, _ in enumerate(self.classes, start=1))
 
 
-def _dices(truth: Any, fp32: Any, fast: Any) -> Dices | None:
+def _dices(truth: Any, fp32: Any, fast: Any) -> DiceTriple | None:
     present = truth.any() or fp32.any() or fast.any()
     return (dice(truth, fp32), dice(truth, fast), dice(fp32, fast)) if present else None
 
 
-def _measured(pair: _Pair, cases: Sequence[Case]) -> Iterator[tuple[Dices | None, ...]]:
+def _measured(pair: _EnginePair, cases: Sequence[Case]) -> Iterator[tuple[DiceTriple | None, ...]]:
     """Yield the Dice values of each image by class, with resets between subjects."""
     for scan in scans(cases).values():
         pair.reset()
@@ -186,20 +186,20 @@ def _measured(pair: _Pair, cases: Sequence[Case]) -> Iterator[tuple[Dices | None
             yield pair.dices(*case.image_and_labels(len(pair.classes)))
 
 
-def _clip(cases: Sequence[Case]) -> list[Image]:
+def _longest_clip(cases: Sequence[Case]) -> list[Image]:
     """Return the first frames of the longest scan."""
     longest = max(scans(cases).values(), key=len)
-    return [case.image() for case in longest[:CLIP]]
+    return [case.image() for case in longest[:MAX_CLIP_FRAMES]]
 
 
-def _loops(agreement: Sequence[float], frames: int) -> tuple[float, ...]:
+def _loop_means(agreement: Sequence[float], frames: int) -> tuple[float, ...]:
     """Return the mean agreement of each complete loop: passes of the clip that together have `MIN_LOOP_FRAMES` or more."""
     turn = max(1, 2 * (frames - 1))
-    loop = -(-LOOP // turn) * turn
+    loop = -(-MIN_LOOP_FRAMES // turn) * turn
     return tuple(fmean(agreement[start : start + loop]) for start in range(0, len(agreement) - loop + 1, loop))
 
 
-def _summary(name: str, found: Sequence[Dices | None]) -> ClassGate:
+def _summary(name: str, found: Sequence[DiceTriple | None]) -> ClassGate:
     present = [dices for dices in found if dices]
     if not present:
         return ClassGate(name, 0, 0, 0, 0, 0)
@@ -207,11 +207,11 @@ def _summary(name: str, found: Sequence[Dices | None]) -> ClassGate:
     return ClassGate(name, len(present), fmean(fp32), fmean(fast), fmean(between), min(between))
 
 
-def _problem(found: ClassGate) -> str:
+def _class_failure(found: ClassGate) -> str:
     """Return the reason why a class fails the gate, or an empty string."""
     if not found.images:
         return f"no image holds {found.name!r}, so that nothing is known of it"
-    if found.loss > LARGEST_LOSS:
+    if found.loss > MAX_DICE_LOSS:
         fall = f"from {found.fp32:.4f} to {found.fast:.4f}"
-        return f"the Dice of {found.name!r} falls {fall}, by {found.loss:.4f}, and {LARGEST_LOSS} is allowed"
+        return f"the Dice of {found.name!r} falls {fall}, by {found.loss:.4f}, and {MAX_DICE_LOSS} is allowed"
     return ""

@@ -47,8 +47,8 @@ def score(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> Scores:
         iou=iou(truth, predicted),
         precision=precision(truth, predicted),
         recall=recall(truth, predicted),
-        hausdorff=_farther(distances, 100),
-        hd95=_farther(distances, 95),
+        hausdorff=_max_percentile(distances, 100),
+        hd95=_max_percentile(distances, 95),
     )
 
 
@@ -68,7 +68,7 @@ def iou(truth: Mask, predicted: Mask) -> float:
 
 def precision(truth: Mask, predicted: Mask) -> float:
     """Return the precision |T and P| / |P| = TP / (TP + FP), or 0 if only the prediction is empty. Raises ImageError."""
-    return _of(predicted, _common(truth, predicted), truth)
+    return _share_of_mask(predicted, _common(truth, predicted), truth)
 
 
 def recall(truth: Mask, predicted: Mask) -> float:
@@ -76,7 +76,7 @@ def recall(truth: Mask, predicted: Mask) -> float:
 
     Raises ImageError.
     """
-    return _of(truth, _common(truth, predicted), predicted)
+    return _share_of_mask(truth, _common(truth, predicted), predicted)
 
 
 def hausdorff(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> float:
@@ -85,7 +85,7 @@ def hausdorff(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> float:
     Huttenlocher et al., PAMI 1993. spacing: millimeters a pixel (down, along), for a distance in mm.
     Raises ImageError, ConfigError.
     """
-    return _farther(border_distances(truth, predicted, spacing), 100)
+    return _max_percentile(border_distances(truth, predicted, spacing), 100)
 
 
 def hd95(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> float:
@@ -93,7 +93,7 @@ def hd95(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> float:
 
     spacing: millimeters a pixel (down, along), for a distance in mm. Raises ImageError, ConfigError.
     """
-    return _farther(border_distances(truth, predicted, spacing), 95)
+    return _max_percentile(border_distances(truth, predicted, spacing), 95)
 
 
 def border_distances(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> tuple[npt.NDArray[np.float64], ...]:
@@ -133,7 +133,7 @@ def _area(mask: Mask) -> int:
     return int(np.count_nonzero(mask))
 
 
-def _of(mask: Mask, common: int, other: Mask) -> float:
+def _share_of_mask(mask: Mask, common: int, other: Mask) -> float:
     return _share(common, _area(mask)) if mask.any() or not other.any() else 0.0
 
 
@@ -141,7 +141,7 @@ def _share(part: int, whole: int) -> float:
     return part / whole if whole else 1.0
 
 
-def _farther(distances: tuple[npt.NDArray[np.float64], ...], percent: float) -> float:
+def _max_percentile(distances: tuple[npt.NDArray[np.float64], ...], percent: float) -> float:
     return max(float(np.percentile(directed, percent)) for directed in distances)
 
 

@@ -14,18 +14,18 @@ import numpy.typing as npt
 
 from rtseg.errors import ConfigError, ImageError
 from rtseg.frame import Image, Mask
-from rtseg.session.optical_flow import Field, Flow, Plane, carried
+from rtseg.session.optical_flow import FlowField, OpticalFlow, Plane, warp
 
-_STILL_LEVELS = 12.0  # gray levels: a pixel that differs by less after motion compensation counts as unchanged
-_DECIDED = 0.25  # of a pixel: tolerance of a warped mask's coverage
-_LONGEST_LAG = 6  # frames
-_LEAST_MOTION = 0.25  # pixels of standard deviation: a ground truth that moves less cannot reveal a lag
+_MAX_RESIDUAL = 12.0  # gray levels: a pixel that differs by less after motion compensation counts as unchanged
+_COVER_MARGIN = 0.25  # of a pixel: tolerance of a warped mask's coverage
+_MAX_LAG = 6  # frames
+_MIN_MOTION_PX = 0.25  # pixels of standard deviation: a ground truth that moves less cannot reveal a lag
 
-Figures = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Steadiness:
+class TemporalMetrics:
     """Holds the temporal metrics of one clip."""
 
     flicker: float  # pixels that flip back and forth, for each pixel of the mask
@@ -36,14 +36,14 @@ class Steadiness:
     lag_frames: float  # delay against the ground truth, in frames; NaN without one
 
 
-class Motion:
+class ClipMotion:
     """Computes and caches the optical flow between the pictures (H, W) uint8 of a clip, shared by all masks of it."""
 
     def __init__(self, images: Sequence[Image]) -> None:
-        self.images, self._flow = images, Flow(careful=True)
-        self._fields: dict[tuple[int, int], tuple[Field, Mask]] = {}
+        self.images, self._flow = images, OpticalFlow(precise=True)
+        self._fields: dict[tuple[int, int], tuple[FlowField, Mask]] = {}
 
-    def brought(self, mask: Mask, there: int, here: int) -> tuple[Plane, Mask]:
+    def warp(self, mask: Mask, there: int, here: int) -> tuple[Plane, Mask]:
         """Warp a mask from frame `there` to frame `here`.
 
         Returns its coverage of each pixel, (H, W) float32, and where the two pictures agree after the warp, (H, W) bool.
@@ -51,16 +51,18 @@ class Motion:
         if (there, here) not in self._fields:
             self._fields[there, here] = self._find(self.images[there], self.images[here])
         field, same = self._fields[there, here]
-        return carried(mask.astype(np.float32), field), same
+        return warp(mask.astype(np.float32), field), same
 
-    def _find(self, there: Image, here: Image) -> tuple[Field, Mask]:
+    def _find(self, there: Image, here: Image) -> tuple[FlowField, Mask]:
         field = self._flow.between(there, here)
-        return field, np.abs(carried(there.astype(np.float32), field) - here) < _STILL_LEVELS
+        return field, np.abs(warp(there.astype(np.float32), field) - here) < _MAX_RESIDUAL
 
 
-def steadiness(motion: Motion, masks: Sequence[Mask], truths: Sequence[Mask] | None = None) -> Steadiness:
+def compute_temporal_metrics(
+    motion: ClipMotion, masks: Sequence[Mask], truths: Sequence[Mask] | None = None
+) -> TemporalMetrics:
     """Compute every temporal metric of a clip's masks, (H, W) bool each. Raises ImageError, ConfigError."""
-    return Steadiness(
+    return TemporalMetrics(
         flicker=flicker(motion, masks),
         temporal_iou=temporal_iou(motion, masks),
         area_jitter=area_jitter(masks),
@@ -70,7 +72,7 @@ def steadiness(motion: Motion, masks: Sequence[Mask], truths: Sequence[Mask] | N
     )
 
 
-def flicker(motion: Motion, masks: Sequence[Mask]) -> float:
+def flicker(motion: ClipMotion, masks: Sequence[Mask]) -> float:
     """Return the number of pixels whose label flips and flips back while the picture does not, for each pixel of the mask.
 
     sum_t |{p: (m_t and W(m_{t-1}), W(m_{t+1}) <= 1/4) or (not m_t and W(m_{t-1}), W(m_{t+1}) >= 3/4),
@@ -80,18 +82,18 @@ def flicker(motion: Motion, masks: Sequence[Mask]) -> float:
     _check(masks, motion.images)
     flips = area = 0
     for t in range(1, len(masks) - 1):
-        (past, still), (future, standing) = (motion.brought(masks[s], s, t) for s in (t - 1, t + 1))
+        (past, still), (future, standing) = (motion.warp(masks[s], s, t) for s in (t - 1, t + 1))
         most, least = np.maximum(past, future), np.minimum(past, future)
-        flipped = np.where(masks[t], most <= _DECIDED, least >= 1 - _DECIDED)
+        flipped = np.where(masks[t], most <= _COVER_MARGIN, least >= 1 - _COVER_MARGIN)
         flips += int(np.count_nonzero(flipped & still & standing))
         area += int(np.count_nonzero(masks[t]))
     return flips / area if area else (0.0 if not flips else math.inf) if len(masks) > 2 else math.nan
 
 
-def temporal_iou(motion: Motion, masks: Sequence[Mask]) -> float:
+def temporal_iou(motion: ClipMotion, masks: Sequence[Mask]) -> float:
     """Return mean_t |m_t and W(m_{t-1})| / |m_t or W(m_{t-1})|, which is 1 if the mask moves with the picture or is empty."""
     _check(masks, motion.images)
-    return _mean([_iou(masks[t], motion.brought(masks[t - 1], t - 1, t)[0] >= 0.5) for t in range(1, len(masks))])
+    return _mean([_iou(masks[t], motion.warp(masks[t - 1], t - 1, t)[0] >= 0.5) for t in range(1, len(masks))])
 
 
 def area_jitter(masks: Sequence[Mask]) -> float:
@@ -127,9 +129,9 @@ def lag(masks: Sequence[Mask], truths: Sequence[Mask]) -> float:
     NaN if the ground truth does not move or the clip is too short.
     """
     _check(masks, truths)
-    ours, theirs = (np.array([_place(mask) for mask in sequence]) for sequence in (masks, truths))
-    longest = min(_LONGEST_LAG, len(masks) - 4)
-    moving = [k for k in range(3) if len(masks) and np.std(theirs[:, k]) > _LEAST_MOTION and np.std(ours[:, k]) > 0]
+    ours, theirs = (np.array([_position_and_size(mask) for mask in sequence]) for sequence in (masks, truths))
+    longest = min(_MAX_LAG, len(masks) - 4)
+    moving = [k for k in range(3) if len(masks) and np.std(theirs[:, k]) > _MIN_MOTION_PX and np.std(ours[:, k]) > 0]
     if longest < 1 or not moving or not np.isfinite(ours).all():
         return math.nan
     frames = np.arange(longest, len(masks) - 1)
@@ -171,7 +173,7 @@ def _centroid(mask: Mask) -> tuple[float, float]:
     return (moments["m10"] / area, moments["m01"] / area) if area else (math.nan, math.nan)
 
 
-def _place(mask: Mask) -> tuple[float, float, float]:
+def _position_and_size(mask: Mask) -> tuple[float, float, float]:
     return (*_centroid(mask), math.sqrt(np.count_nonzero(mask)))
 
 
@@ -186,7 +188,7 @@ def _vertex(three: Sequence[float]) -> float:
     return 0.5 * (before - after) / bend if bend else 0.0
 
 
-def _mean(values: Sequence[float] | Figures) -> float:
+def _mean(values: Sequence[float] | Values) -> float:
     return float(np.mean(values)) if len(values) else math.nan
 
 

@@ -10,11 +10,11 @@ from rtseg.evaluation.dataset import Case
 from rtseg.evaluation.evaluate import CaseScores, Evaluation, Segmenter
 from rtseg.frame import Frame, Image, Labels, Segmentation
 
-TRUTH, FOUND = (0, 200, 0), (255, 160, 0)  # RGB: the expert's outline is green, the model's orange
+TRUTH_COLOR, PREDICTION_COLOR = (0, 200, 0), (255, 160, 0)  # RGB: the expert's outline is green, the model's orange
 _TILE, _COLUMNS = 320, 4  # side of a tile in pixels, and tiles a row
 
 
-class Kept:
+class LabelRecorder:
     """Wraps a segmenter and records its labels, compressed to some kilobytes a picture."""
 
     def __init__(self, session: Segmenter) -> None:
@@ -41,27 +41,27 @@ class Kept:
         return np.asarray(cv2.imdecode(self._labels[place], cv2.IMREAD_UNCHANGED), np.uint8)
 
 
-def worst(evaluation: Evaluation, most: int) -> list[int]:
+def worst_images(evaluation: Evaluation, most: int) -> list[int]:
     """Return the positions of up to `most` images with the lowest mean Dice, lowest first."""
-    order = sorted(range(len(evaluation.images)), key=lambda place: dice(evaluation.images[place]))
-    return [place for place in order if not math.isnan(dice(evaluation.images[place]))][:most]
+    order = sorted(range(len(evaluation.images)), key=lambda place: image_dice(evaluation.images[place]))
+    return [place for place in order if not math.isnan(image_dice(evaluation.images[place]))][:most]
 
 
-def dice(scores: CaseScores) -> float:
+def image_dice(scores: CaseScores) -> float:
     """Return an image's mean Dice over the classes in its ground truth or prediction; NaN without any."""
     values = [found.dice for found in scores.classes.values() if found.truth_px or found.predicted_px]
     return sum(values) / len(values) if values else math.nan
 
 
-def sheet(evaluation: Evaluation, cases: Sequence[Case], kept: Kept, most: int = 8) -> Image:
+def contact_sheet(evaluation: Evaluation, cases: Sequence[Case], recorder: LabelRecorder, most: int = 8) -> Image:
     """Draw the worst images as tiles with name and Dice; return a picture (H, W, 3) RGB.
 
     cases: the evaluated cases, in any order. most: maximum number of tiles. Raises DatasetError.
     """
     by_name = {case.name: case for case in cases}
     tiles = [
-        _tile(by_name[evaluation.images[place].name], evaluation.images[place], kept.labels(place), len(kept.classes))
-        for place in worst(evaluation, most)
+        _tile(by_name[evaluation.images[place].name], evaluation.images[place], recorder.labels(place), len(recorder.classes))
+        for place in worst_images(evaluation, most)
     ]
     blank = np.zeros((_TILE, _TILE, 3), np.uint8)
     rows = [tiles[start : start + _COLUMNS] for start in range(0, len(tiles), _COLUMNS)] or [[blank]]
@@ -69,7 +69,7 @@ def sheet(evaluation: Evaluation, cases: Sequence[Case], kept: Kept, most: int =
     return np.vstack([np.hstack([*row, *[blank] * (width - len(row))]) for row in rows])
 
 
-def png(picture: Image) -> bytes:
+def encode_png(picture: Image) -> bytes:
     """Encode a picture (H, W, 3) RGB as PNG."""
     return cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
 
@@ -79,16 +79,16 @@ def _tile(case: Case, scores: CaseScores, found: Labels, n_classes: int) -> Imag
     scale = _TILE / max(picture.shape[:2])
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    for labels, colour in ((case.labels(n_classes), TRUTH), (found, FOUND)):
-        _outline(small, cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False), colour)
+    for labels, color in ((case.labels(n_classes), TRUTH_COLOR), (found, PREDICTION_COLOR)):
+        _outline(small, cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False), color)
     tile = np.zeros((_TILE, _TILE, 3), np.uint8)
     tile[: size[1], : size[0]] = small
-    text = f"{case.name}  {dice(scores):.3f}"
+    text = f"{case.name}  {image_dice(scores):.3f}"
     cv2.putText(tile, text, (6, _TILE - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
     return tile
 
 
-def _outline(picture: Image, labels: Labels, colour: tuple[int, int, int]) -> None:
+def _outline(picture: Image, labels: Labels, color: tuple[int, int, int]) -> None:
     for label in range(1, int(labels.max()) + 1):
         contours, _ = cv2.findContours((labels == label).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(picture, contours, -1, colour, 1)
+        cv2.drawContours(picture, contours, -1, color, 1)

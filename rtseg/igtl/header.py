@@ -11,7 +11,7 @@ from rtseg.errors import MessageError
 
 HEADER_BYTES = 58
 NAME_BYTES = 20  # of a device's name
-MOST_BYTES = 128 << 20  # of a body: a 4K picture of 16-bit RGBA has half of that
+MAX_BODY_BYTES = 128 << 20  # of a body: a 4K picture of 16-bit RGBA has half of that
 
 _LAYOUT = struct.Struct(">H12s20sIIQQ")
 _TYPE = re.compile(rb"[A-Z][A-Za-z0-9_]{0,11}")
@@ -36,8 +36,8 @@ def read_header(data: bytes | bytearray | memoryview) -> Header:
     kind = kind.partition(b"\0")[0].rstrip()
     if not 1 <= version <= 3 or not _TYPE.fullmatch(kind):
         raise MessageError(f"it begins with {bytes(data[:14])!r}, and not with a header of OpenIGTLink")
-    if body_bytes > MOST_BYTES:
-        raise MessageError(f"a {kind.decode()} message announces {body_bytes} bytes, and {MOST_BYTES} are the most")
+    if body_bytes > MAX_BODY_BYTES:
+        raise MessageError(f"a {kind.decode()} message announces {body_bytes} bytes, and {MAX_BODY_BYTES} are the most")
     name = device.partition(b"\0")[0].decode("utf-8", "replace").strip()
     return Header(version, kind.decode(), name, seconds * _SECOND_NS + nanoseconds(bits), body_bytes, crc)
 

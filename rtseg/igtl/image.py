@@ -28,7 +28,7 @@ Vectors = npt.NDArray[np.float64]  # (3, 3): the steps along a column, a row and
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class IgtlImage:
     """Holds an image and its pose."""
 
     pixels: Pixels  # (H, W) or (H, W, C), of the sender's own type
@@ -42,7 +42,7 @@ class Picture:
         return None if (down, along) == (1.0, 1.0) or not down > 0 < along else (down, along)
 
 
-def read_image(content: Content) -> Picture:
+def read_image(content: Content) -> IgtlImage:
     """Return the image; its pixels are a view of `content`. Raises MessageError for an invalid or incomplete one."""
     if len(content) < _LAYOUT.size:
         raise MessageError(f"an IMAGE of {len(content)} bytes is shorter than its own header of {_LAYOUT.size}")
@@ -54,11 +54,11 @@ def read_image(content: Content) -> Picture:
     vectors, centre = places[:9].reshape(3, 3).T, places[9:]
     if not np.isfinite(places).all():
         raise MessageError("an IMAGE lies at a place that is no number")
-    flat, vectors = _flat(pixels, vectors)
-    return Picture(flat, _matrix(vectors, centre, flat.shape), _WORLDS.get(world, RAS))
+    flat, vectors = _single_slice(pixels, vectors)
+    return IgtlImage(flat, _matrix(vectors, centre, flat.shape), _WORLDS.get(world, RAS))
 
 
-def write_image(picture: Picture) -> tuple[bytes, memoryview]:
+def write_image(picture: IgtlImage) -> tuple[bytes, memoryview]:
     """Return the content of a message with `picture`: its header and its pixels.
 
     The pixels' type is one that OpenIGTLink has. Raises MessageError for a side of more than 65535 pixels.
@@ -67,7 +67,7 @@ def write_image(picture: Picture) -> tuple[bytes, memoryview]:
     height, width = pixels.shape[:2]
     if max(height, width) > 0xFFFF:
         raise MessageError(f"an IMAGE has at most 65535 pixels a side, and this one {max(height, width)}")
-    centre = matrix[:3, :3] @ _middle(pixels.shape) + matrix[:3, 3]
+    centre = matrix[:3, :3] @ _center_index(pixels.shape) + matrix[:3, 3]
     scalar = next(number for number, name in _DTYPES.items() if np.dtype(name) == pixels.dtype.newbyteorder("="))
     endian = _BIG if pixels.dtype.newbyteorder("=").newbyteorder(">") == pixels.dtype and pixels.itemsize > 1 else _LITTLE
     places = *matrix[:3, :3].T.ravel(), *centre
@@ -78,7 +78,7 @@ def write_image(picture: Picture) -> tuple[bytes, memoryview]:
     return head, pixels.view(np.uint8).reshape(-1).data
 
 
-def lying_flat(spacing_mm: Spacing | None) -> Matrix:
+def matrix_from_spacing(spacing_mm: Spacing | None) -> Matrix:
     """Return the matrix of an image of unknown pose: at the world's origin, with pixels of 1 mm if their size is unknown."""
     down, along = spacing_mm or (1.0, 1.0)
     return (along, 0.0, 0.0, 0.0), (0.0, down, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0)
@@ -118,7 +118,7 @@ def _pixels(data: Content, shape: list[int], components: int, dtype: np.dtype[An
     return np.frombuffer(data, dtype).reshape(*shape, components)
 
 
-def _flat(pixels: Pixels, vectors: Vectors) -> tuple[Pixels, Vectors]:
+def _single_slice(pixels: Pixels, vectors: Vectors) -> tuple[Pixels, Vectors]:
     """Return the only slice, and the steps along its columns, its rows and away from it.
 
     pyigtl sends a NumPy image (H, W) as H slices of one column, which is accepted too.
@@ -131,11 +131,11 @@ def _flat(pixels: Pixels, vectors: Vectors) -> tuple[Pixels, Vectors]:
 
 
 def _matrix(vectors: Vectors, centre: npt.NDArray[np.float64], shape: tuple[int, ...]) -> Matrix:
-    first = centre - vectors @ _middle(shape)
+    first = centre - vectors @ _center_index(shape)
     rows = [*np.column_stack([vectors, first]).tolist(), [0.0, 0.0, 0.0, 1.0]]
     return tuple(tuple(row) for row in rows)
 
 
-def _middle(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+def _center_index(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
     """Return column, row and slice of the middle of an image (H, W)."""
     return np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2, 0.0])

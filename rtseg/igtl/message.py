@@ -57,7 +57,7 @@ def unpack(header: Header, body: memoryview) -> Message:
     return Message(header.type, header.device, header.timestamp_ns, content, metadata)
 
 
-def is_whole(header: Header, body: memoryview) -> bool:
+def matches_checksum(header: Header, body: memoryview) -> bool:
     """Return whether the body has the checksum of the header."""
     return crc64(body) == header.crc
 
@@ -92,11 +92,11 @@ def _read_metadata(index: memoryview, text: memoryview) -> dict[str, str]:
         if at + key_bytes + value_bytes > len(text):
             raise MessageError("its metadata are longer than they say")
         key, value = text[at : at + key_bytes], text[at + key_bytes : at + key_bytes + value_bytes]
-        metadata[decoded(key)] = decoded(value)
+        metadata[decode_text(key)] = decode_text(value)
         at += key_bytes + value_bytes
     return metadata
 
 
-def decoded(text: Content) -> str:
+def decode_text(text: Content) -> str:
     """Return text in ASCII or UTF-8; invalid bytes are replaced by U+FFFD."""
     return bytes(text).decode("utf-8", "replace")

@@ -4,9 +4,9 @@ import struct
 from dataclasses import dataclass
 
 from rtseg.errors import MessageError
-from rtseg.igtl.message import Content, decoded
+from rtseg.igtl.message import Content, decode_text
 
-LONGEST = 0xFFFF  # bytes of a STRING
+MAX_STRING_BYTES = 0xFFFF  # bytes of a STRING
 OK = 1
 
 _STRING = struct.Struct(">HH")
@@ -32,14 +32,14 @@ def read_string(content: Content) -> str:
     text = content[_STRING.size : _STRING.size + length]
     if len(text) < length:
         raise MessageError(f"a STRING announces {length} bytes and has {len(text)}")
-    return decoded(text)
+    return decode_text(text)
 
 
 def write_string(text: str) -> bytes:
     """Return the content of a message with `text`. Raises MessageError beyond 65535 bytes."""
     encoded = text.encode("utf-8", "replace")
-    if len(encoded) > LONGEST:
-        raise MessageError(f"a STRING holds at most {LONGEST} bytes, and this one has {len(encoded)}")
+    if len(encoded) > MAX_STRING_BYTES:
+        raise MessageError(f"a STRING holds at most {MAX_STRING_BYTES} bytes, and this one has {len(encoded)}")
     return _STRING.pack(_ASCII if text.isascii() else _UTF8, len(encoded)) + encoded
 
 
@@ -48,7 +48,7 @@ def read_status(content: Content) -> Status:
     if len(content) < _STATUS.size:
         raise MessageError(f"a STATUS has {len(content)} bytes, fewer than its own header")
     code, subcode, name = _STATUS.unpack_from(content)
-    text = decoded(content[_STATUS.size :]).rstrip("\0")
+    text = decode_text(content[_STATUS.size :]).rstrip("\0")
     return Status(code, subcode, name.partition(b"\0")[0].decode("utf-8", "replace"), text)
 
 

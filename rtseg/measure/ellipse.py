@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from rtseg.frame import Mask, Spacing
 
-_PIXEL = 1 / 12  # variance of the positions within one pixel
+_PIXEL_VARIANCE = 1 / 12  # variance of the positions within one pixel
 
-Matrix = npt.NDArray[np.float64]  # (2, 2): rows, columns
+Covariance = npt.NDArray[np.float64]  # (2, 2): rows, columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Ellipse:
         return math.pi * (a + b) * (1 + 3 * h / (10 + math.sqrt(4 - 3 * h)))
 
 
-def ellipse_of(mask: Mask, spacing: Spacing = (1.0, 1.0)) -> Ellipse | None:
+def fit_ellipse(mask: Mask, spacing: Spacing = (1.0, 1.0)) -> Ellipse | None:
     """Return the ellipse with the mask's area moments of first and second order; None for an empty mask.
 
     mask: (H, W) bool, a filled region. spacing: pixel size (down, along), in the unit of the returned axes. The semi-axes of a
@@ -52,7 +52,7 @@ def ellipse_of(mask: Mask, spacing: Spacing = (1.0, 1.0)) -> Ellipse | None:
     return Ellipse(centre, float(major), float(minor), angle)
 
 
-def elliptic(mask: Mask) -> Mask:
+def fill_ellipse(mask: Mask) -> Mask:
     """Return the region of the mask's ellipse, (H, W) bool; an empty mask stays empty.
 
     Experts annotate heads as ellipses (T. van den Heuvel et al., PLOS ONE 2018), so a ragged border is the network's error.
@@ -62,27 +62,27 @@ def elliptic(mask: Mask) -> Mask:
         return np.zeros(mask.shape, bool)
     (row, column), spread = moments
     down, along = (2 * math.sqrt(variance) for variance in spread.diagonal())
-    rows, columns = _reach(row, down, mask.shape[0]), _reach(column, along, mask.shape[1])
+    rows, columns = _axis_range(row, down, mask.shape[0]), _axis_range(column, along, mask.shape[1])
     filled = np.zeros(mask.shape, bool)
-    first, last = _ends(np.arange(rows.start, rows.stop) - row, spread) + np.float32(column)
+    first, last = _row_ends(np.arange(rows.start, rows.stop) - row, spread) + np.float32(column)
     places = np.arange(columns.start, columns.stop, dtype=np.float32)
     filled[rows, columns] = (places >= first[:, None]) & (places <= last[:, None])
     return filled
 
 
-def _reach(middle: float, half: float, side: int) -> slice:
+def _axis_range(middle: float, half: float, side: int) -> slice:
     """Return the rows, or columns, that an ellipse may touch."""
     return slice(max(0, math.ceil(middle - half)), min(side, math.floor(middle + half) + 1))
 
 
-def _ends(y: npt.NDArray[np.float64], spread: Matrix) -> npt.NDArray[np.float32]:
+def _row_ends(y: npt.NDArray[np.float64], spread: Covariance) -> npt.NDArray[np.float32]:
     """Return x at which each row enters and leaves the ellipse a y^2 + 2 b x y + c x^2 = 1, from its center: (2, rows)."""
     (a, b), (_, c) = np.linalg.inv(4 * spread)
     half = np.sqrt(np.maximum((b * y) ** 2 - c * (a * y * y - 1), 0))
     return np.stack([-b * y - half, -b * y + half]).astype(np.float32) / np.float32(c)
 
 
-def _moments(mask: Mask) -> tuple[tuple[float, float], Matrix] | None:
+def _moments(mask: Mask) -> tuple[tuple[float, float], Covariance] | None:
     """Return the center (row, column) of a mask and the covariance of its pixels; None where it is empty."""
     y, x = (np.arange(side, dtype=np.float32) - side // 2 for side in mask.shape)  # centered, so that float32 is exact enough
     counts, across, squares = (mask.astype(np.float32) @ np.stack([np.ones_like(x), x, x * x], 1)).T.astype(np.float64)
@@ -92,4 +92,4 @@ def _moments(mask: Mask) -> tuple[tuple[float, float], Matrix] | None:
     row, column = y @ counts / area, across.sum() / area
     mixed = y @ across / area - row * column
     spread = np.array([[y * y @ counts / area - row * row, mixed], [mixed, squares.sum() / area - column * column]])
-    return (row + mask.shape[0] // 2, column + mask.shape[1] // 2), spread + _PIXEL * np.eye(2)
+    return (row + mask.shape[0] // 2, column + mask.shape[1] // 2), spread + _PIXEL_VARIANCE * np.eye(2)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from rtseg.frame import Mask, Spacing
-from rtseg.measure.ellipse import ellipse_of
+from rtseg.measure.ellipse import fit_ellipse
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,5 +21,5 @@ class HeadBiometry:
 
 def head_biometry(mask: Mask, spacing: Spacing = (1.0, 1.0)) -> HeadBiometry | None:
     """Measure a head's mask (H, W) bool; None for an empty mask. spacing: pixel size (down, along)."""
-    ellipse = ellipse_of(mask, spacing)
+    ellipse = fit_ellipse(mask, spacing)
     return HeadBiometry(ellipse.circumference, ellipse.minor, ellipse.major) if ellipse else None

@@ -11,7 +11,7 @@ from rtseg.kernels.labels.regions import Indices, Runs, find_runs
 from rtseg.kernels.network.fit import Box
 from rtseg.kernels.runtime.cpu import compiled
 
-Counts = npt.NDArray[np.int64]  # (H,) or (W,) pixels of a class in each row or column; (K, H) or (K, W) for all classes
+ProfileCounts = npt.NDArray[np.int64]  # (H,) or (W,) pixels of a class in each row or column; (K, H) or (K, W) for all classes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class Measurement:
 def measure(segmentation: Segmentation) -> tuple[Measurement, ...]:
     """Measure each class, in the order of `segmentation.classes`."""
     classes = range(len(segmentation.classes))
-    rows, columns = _counts(segmentation.labels, len(classes))
+    rows, columns = _profile_counts(segmentation.labels, len(classes))
     return tuple(_measure_class(segmentation, i, rows[i], columns[i]) for i in classes)
 
 
-def _measure_class(segmentation: Segmentation, index: int, down: Counts, along: Counts) -> Measurement:
+def _measure_class(segmentation: Segmentation, index: int, down: ProfileCounts, along: ProfileCounts) -> Measurement:
     """Measure one class from its pixel counts in each row (down) and in each column (along)."""
     area_px = int(down.sum())
     diameter_px = _diameter(area_px)
@@ -59,7 +59,7 @@ def _measure_class(segmentation: Segmentation, index: int, down: Counts, along: 
     return Measurement(name, area_px, area_mm2, centroid, diameter_px, diameter_mm, box, confidence, doubt)
 
 
-def _counts(labels: Labels, classes: int) -> tuple[Counts, Counts]:
+def _profile_counts(labels: Labels, classes: int) -> tuple[ProfileCounts, ProfileCounts]:
     """Count the pixels of each class in each row (K, H) and in each column (K, W)."""
     height, width = labels.shape
     rows, changes = np.zeros((classes, height), np.int64), np.zeros((classes, width + 1), np.int64)
@@ -69,7 +69,7 @@ def _counts(labels: Labels, classes: int) -> tuple[Counts, Counts]:
 
 
 @compiled
-def _add_runs(runs: Runs, firsts: Indices, rows: Counts, changes: Counts) -> None:
+def _add_runs(runs: Runs, firsts: Indices, rows: ProfileCounts, changes: ProfileCounts) -> None:
     """Add each run of a class to the count of its row, and to the differences between neighboring columns."""
     for y in range(rows.shape[1]):
         for run in range(firsts[y], firsts[y + 1]):
@@ -80,7 +80,7 @@ def _add_runs(runs: Runs, firsts: Indices, rows: Counts, changes: Counts) -> Non
                 changes[label - 1, stop] -= 1
 
 
-def _extent(counts: Counts) -> tuple[int, int, float]:
+def _extent(counts: ProfileCounts) -> tuple[int, int, float]:
     """Return the first occupied position, the extent and the mean position of the counted pixels."""
     occupied = np.flatnonzero(counts)
     first, last = int(occupied[0]), int(occupied[-1])

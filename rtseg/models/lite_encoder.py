@@ -21,7 +21,7 @@ _LEVELS = (  # (kernel, stride, expansion, channels) of each block
 _DEEP = ((5, 2, 6, DEEP_FEATURES), (5, 1, 6, DEEP_FEATURES))
 
 
-class Block(nn.Module):
+class InvertedResidual(nn.Module):
     """Implements MobileNetV2's inverted residual: expand, depthwise filter, project; added to the input of equal shape."""
 
     def __init__(self, before: int, kernel: int, stride: int, expansion: int, after: int) -> None:
@@ -47,12 +47,12 @@ class LiteEncoder(nn.ModuleList):
     def __init__(self, deep: bool = False) -> None:
         rows = (*_LEVELS, _DEEP) if deep else _LEVELS
         befores = iter((_STEM, *(row[-1] for level in rows for row in level)))
-        levels = [nn.Sequential(*(Block(next(befores), *row) for row in level)) for level in rows]
+        levels = [nn.Sequential(*(InvertedResidual(next(befores), *row) for row in level)) for level in rows]
         levels[0].insert(0, _convolution(1, _STEM, 3, stride=2))
         super().__init__(levels)
 
 
-class ChannelFilter(nn.Conv2d):
+class DepthwiseConv2d(nn.Conv2d):
     """Implements a depthwise convolution in float32, because its bfloat16 gradients are up to seven times as slow on a CPU."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -71,6 +71,6 @@ def _convolution(before: int, after: int, kernel: int, stride: int = 1, groups: 
 
     The weights were trained with TensorFlow's asymmetric padding, which makes no practical difference.
     """
-    kind = ChannelFilter if groups > 1 else nn.Conv2d
+    kind = DepthwiseConv2d if groups > 1 else nn.Conv2d
     convolution = kind(before, after, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(after, eps=1e-3), nn.ReLU6(inplace=True))

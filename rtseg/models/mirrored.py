@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Mirrored(nn.Module):
+class FlipAveraged(nn.Module):
     """Runs a network on each frame and its mirror image and averages both logits, at twice the cost.
 
     A network trained on few pictures depends on their orientation; the mean of both views varies less (test-time augmentation

@@ -38,11 +38,11 @@ class RecurrentUNet(VideoNetwork):
         widths, lite = WIDTHS[size], size == LITE
         self.encoder = LiteEncoder(deep) if lite else _encoder(widths)
         self.shortcuts = nn.ModuleList(map(_shortcut, FEATURES if lite else widths, widths[:-1]))
-        self.remembered = widths[-2]  # channels of the cell at 1/16
-        self.bridge = _convolution(widths[-1], self.remembered)
-        self.context = _shortcut(DEEP_FEATURES, self.remembered) if deep else None
+        self.memory_channels = widths[-2]  # channels of the cell at 1/16
+        self.bridge = _convolution(widths[-1], self.memory_channels)
+        self.context = _shortcut(DEEP_FEATURES, self.memory_channels) if deep else None
         self.dropped = nn.Dropout2d(dropout)
-        self.memory = CELLS[cell](self.remembered)
+        self.memory = CELLS[cell](self.memory_channels)
         self.fine = SlimMemory(widths[1], cell) if scales == 2 else None
         self.decoder = nn.ModuleList(
             nn.Sequential(_convolution(width, width), _convolution(width, after))
@@ -70,7 +70,7 @@ class RecurrentUNet(VideoNetwork):
 
         They are zeros (n, C, H / 16, W / 16), followed with two scales by (n, C, H / 4, W / 4).
         """
-        shapes = [(n, self.remembered, size[0] // 16, size[1] // 16)] * self.memory.n_states
+        shapes = [(n, self.memory_channels, size[0] // 16, size[1] // 16)] * self.memory.n_states
         if self.fine:
             shapes += [(n, self.fine.cell.channels, size[0] // 4, size[1] // 4)] * self.fine.cell.n_states
         return tuple(map(torch.zeros, shapes))
@@ -78,14 +78,14 @@ class RecurrentUNet(VideoNetwork):
     def _run(self, x: Tensor, states: tuple[Tensor, ...], length: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return the logits of frames x (T * N, C, H, W), ordered by time, and the states after the last frame."""
         bottom, skips = self._encode(x)
-        hidden, kept = _in_time(self.memory, bottom, states[: self.memory.n_states], length)
+        hidden, kept = _unroll(self.memory, bottom, states[: self.memory.n_states], length)
         coarse, middle, border = skips
-        x = self.decoder[0](_doubled(bottom + hidden) + coarse)
-        x = _doubled(x) + middle
+        x = self.decoder[0](_upsample(bottom + hidden) + coarse)
+        x = _upsample(x) + middle
         if self.fine:
-            hidden, fine = _in_time(self.fine.cell, self.fine.inward(x), states[self.memory.n_states :], length)
+            hidden, fine = _unroll(self.fine.cell, self.fine.inward(x), states[self.memory.n_states :], length)
             x, kept = x + self.fine.outward(hidden), kept + fine
-        x = self.last(_doubled(self.decoder[1](x)) + border)
+        x = self.last(_upsample(self.decoder[1](x)) + border)
         return self.head(x), kept
 
     def _encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -96,7 +96,7 @@ class RecurrentUNet(VideoNetwork):
             features.append(x)
         skips = [shortcut(feature) for shortcut, feature in zip(self.shortcuts, features, strict=False)]
         bottom: Tensor = self.bridge(features[3])
-        bottom = bottom + _doubled(self.context(x)) if self.context else bottom
+        bottom = bottom + _upsample(self.context(x)) if self.context else bottom
         return self.dropped(bottom), skips[::-1]
 
 
@@ -111,7 +111,7 @@ class SlimMemory(nn.Module):
         nn.init.uniform_(self.outward.weight, -0.02, 0.02)  # hardly changes a network that was trained without it
 
 
-def _in_time(cell: Cell, x: Tensor, states: tuple[Tensor, ...], length: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+def _unroll(cell: Cell, x: Tensor, states: tuple[Tensor, ...], length: int) -> tuple[Tensor, tuple[Tensor, ...]]:
     """Run a cell over `length` frames x (T * N, C, h, w); return its hidden states, shaped like x, and the last states."""
     if length == 1:
         states = cell(x, *states)
@@ -123,7 +123,7 @@ def _in_time(cell: Cell, x: Tensor, states: tuple[Tensor, ...], length: int) -> 
     return torch.cat(hidden), states
 
 
-def _doubled(x: Tensor) -> Tensor:
+def _upsample(x: Tensor) -> Tensor:
     """Double the height and width by nearest neighbors."""
     return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 

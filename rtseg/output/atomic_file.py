@@ -6,19 +6,19 @@ from contextlib import suppress
 from pathlib import Path
 
 from rtseg.errors import SinkError
-from rtseg.output.file_lock import lock
+from rtseg.output.file_lock import lock_file
 from rtseg.output.private_file import opener, refuse_link
 
-_ATTEMPTS = 20  # to open a partial file while other runs rename theirs
+_MAX_ATTEMPTS = 20  # to open a partial file while other runs rename theirs
 _reserved: dict[Path, int] = {}  # the open partial file of each reserved file
 
 
 def reserve(*paths: Path | None) -> None:
     """Lock files that `write_atomically` will write at the end of a run, or `release` gives up. Raises SinkError."""
     for path in paths:
-        if path and _is_replaceable(path) and (final := _final(path)) not in _reserved:
+        if path and _is_replaceable(path) and (final := _resolve_target(path)) not in _reserved:
             try:
-                _reserved[final] = _opened_part(final)
+                _reserved[final] = _open_part(final)
             except SinkError:
                 raise
             except OSError as error:
@@ -40,12 +40,12 @@ def write_atomically(path: Path, content: bytes) -> None:
     if not _is_replaceable(path):
         _write_through(path, content)
         return
-    final = _final(path)
-    file = _reserved.pop(final, None) or _opened_part(final)
+    final = _resolve_target(path)
+    file = _reserved.pop(final, None) or _open_part(final)
     try:
         _write(file, content)
         os.fsync(file)  # the content reaches the disk before the name does
-        _part(final).replace(final)
+        _part_path(final).replace(final)
     except BaseException:
         _discard(final, file)
         raise
@@ -68,22 +68,22 @@ def _write(file: int, content: bytes) -> None:
 
 
 def _discard(final: Path, file: int) -> None:
-    _part(final).unlink(missing_ok=True)
+    _part_path(final).unlink(missing_ok=True)
     os.close(file)
 
 
-def _part(final: Path) -> Path:
+def _part_path(final: Path) -> Path:
     """Return the path of the hidden partial file that becomes `final`; one left by a killed process is reused."""
     return final.with_name(f".{final.name}.part")
 
 
-def _opened_part(final: Path) -> int:
+def _open_part(final: Path) -> int:
     """Open and lock the partial file of `final`. Raises OSError, SinkError."""
     if final.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(final))
     _check_not_written(final)
-    part = _part(final)
-    for _ in range(_ATTEMPTS):
+    part = _part_path(final)
+    for _ in range(_MAX_ATTEMPTS):
         file = opener(part, os.O_RDWR | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0))
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(file), part.stat()):
@@ -99,12 +99,12 @@ def _check_not_written(final: Path) -> None:
     except OSError:
         return  # it does not exist, or replacing it will fail and say why
     try:
-        lock(file, final)
+        lock_file(file, final)
     finally:
         os.close(file)
 
 
-def _final(path: Path) -> Path:
+def _resolve_target(path: Path) -> Path:
     """Return the path to replace, with links resolved. Raises SinkError for a link in a folder where others write."""
     refuse_link(path)
     return path.resolve()

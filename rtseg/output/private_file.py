@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rtseg.errors import ConfigError, SinkError
-from rtseg.output.file_lock import lock
+from rtseg.output.file_lock import lock_file
 
 _log = logging.getLogger(__name__)
 _NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
@@ -29,7 +29,7 @@ class Permissions(NamedTuple):
 
 
 _permissions = Permissions()  # one setting for the process, as the umask is
-_held: dict[tuple[int, int], "FolderLock"] = {}  # by device and inode
+_folder_locks: dict[tuple[int, int], "FolderLock"] = {}  # by device and inode
 
 
 def parse_mode(text: str) -> Permissions:
@@ -63,7 +63,7 @@ def opener(path: str | Path, flags: int) -> int:
     try:
         if stat.S_ISREG(os.fstat(file).st_mode):
             _check_owner(file, place)
-            lock(file, place)
+            lock_file(file, place)
             _set_permissions(file, place)
             if flags & os.O_TRUNC:
                 os.ftruncate(file, 0)
@@ -92,13 +92,13 @@ class FolderLock:
 
     def __init__(self, path: Path) -> None:
         found = path.stat()
-        self._file, self._holders, self._key = _opened_folder(path), 1, (found.st_dev, found.st_ino)
+        self._file, self._holders, self._key = _open_folder(path), 1, (found.st_dev, found.st_ino)
         try:
-            lock(self._file, path)
+            lock_file(self._file, path)
         except BaseException:
             os.close(self._file)
             raise
-        _held[self._key] = self
+        _folder_locks[self._key] = self
 
     def share(self) -> "FolderLock":
         """Return this lock for one more holder."""
@@ -109,22 +109,22 @@ class FolderLock:
         """Release one share; the last one unlocks the folder for other processes."""
         self._holders -= 1
         if not self._holders:
-            del _held[self._key]
+            del _folder_locks[self._key]
             os.close(self._file)
 
 
-def hold_folder(path: Path) -> FolderLock:
+def lock_folder(path: Path) -> FolderLock:
     """Lock a folder, and return the lock or a share of it. Raises OSError; SinkError where another process writes to it."""
     found = path.stat()
-    held = _held.get((found.st_dev, found.st_ino))
+    held = _folder_locks.get((found.st_dev, found.st_ino))
     return held.share() if held else FolderLock(path)
 
 
 @contextmanager
-def held_folder(path: Path) -> Iterator[None]:
+def locked_folder(path: Path) -> Iterator[None]:
     """Make a folder and lock it during the block; new folders that stay empty are removed. Raises OSError, SinkError."""
     made = make_folder(path)
-    held = hold_folder(path)
+    held = lock_folder(path)
     try:
         yield
     finally:
@@ -150,7 +150,7 @@ def _is_foreign(folder: Path) -> bool:
         found = folder.stat()
     except OSError:
         return True
-    return bool(found.st_mode & stat.S_IWOTH) or (_user() is not None and found.st_uid not in (0, _user()))
+    return bool(found.st_mode & stat.S_IWOTH) or (_user_id() is not None and found.st_uid not in (0, _user_id()))
 
 
 def _check_owner(file: int, path: Path) -> None:
@@ -160,7 +160,7 @@ def _check_owner(file: int, path: Path) -> None:
         everybody = bool(path.parent.stat().st_mode & stat.S_IWOTH)
     except OSError:
         everybody = True
-    if everybody and _user() is not None and (found.st_uid != _user() or found.st_nlink > 1):
+    if everybody and _user_id() is not None and (found.st_uid != _user_id() or found.st_nlink > 1):
         raise SinkError(f"{path} was laid there by somebody else or under a second name: remove it, or name another folder")
 
 
@@ -169,25 +169,25 @@ def _set_permissions(file: int, path: Path) -> None:
 
     On a file system that keeps no permissions, a warning is logged.
     """
-    if _user() is None:
+    if _user_id() is None:
         return  # on Windows the folder's access list applies
     try:
         os.fchmod(file, _permissions.file)
     except OSError as error:
-        if os.fstat(file).st_uid != _user():
+        if os.fstat(file).st_uid != _user_id():
             raise SinkError(f"{path} belongs to somebody else, who could read it: remove it, or name another file") from None
         _log.debug("%s: %s", path, error)
     if stat.S_IMODE(os.fstat(file).st_mode) != _permissions.file:
         _log.warning("%s is on a file system that keeps no permissions: others may read it", path)
 
 
-def _opened_folder(path: Path) -> int:
+def _open_folder(path: Path) -> int:
     """Open a folder, or on Windows a hidden file in it that is deleted on closing."""
-    if _user() is None:
+    if _user_id() is None:
         return os.open(path / ".rtseg.lock", os.O_RDWR | os.O_CREAT | getattr(os, "O_TEMPORARY", 0))
     return os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0))
 
 
-def _user() -> int | None:
+def _user_id() -> int | None:
     """Return the effective user ID; None on Windows."""
     return os.geteuid() if hasattr(os, "geteuid") else None

@@ -14,24 +14,24 @@ import numpy.typing as npt
 
 from rtseg.frame import Frame, Image
 from rtseg.kernels.network.fit import Box
-from rtseg.kernels.runtime.arrays import readable
+from rtseg.kernels.runtime.arrays import as_read_only
 from rtseg.kernels.runtime.cpu import compiled
 
 FINE, COARSE = (96, 128), (24, 32)  # rows and columns of the two thumbnails
-_SAMPLES = 4  # pixels on each side of a thumbnail's cell: enough to average noise away
+_SAMPLES_PER_SIDE = 4  # pixels on each side of a thumbnail's cell: enough to average noise away
 _NEAR_FIELD = 0.3  # of the image height: a probe in air shows reverberations of its own lens there
-_BESIDE = 2  # coarse cells: distance to the left and right at which a cell is compared
-_FEW = 3  # cells to ignore: a logo, a focus mark
-_EVEN = 1e-9  # gray levels squared: the variance that rounding leaves in a constant picture
-_DARK = 32  # gray levels: the black or blue of a lost signal
+_LATERAL_STEP = 2  # coarse cells: distance to the left and right at which a cell is compared
+_OUTLIER_CELLS = 3  # cells to ignore: a logo, a focus mark
+_ZERO_VARIANCE = 1e-9  # gray levels squared: the variance that rounding leaves in a constant picture
+_DARK_LEVELS = 32  # gray levels: the black or blue of a lost signal
 
-Places = npt.NDArray[np.int64]  # (cells, 4): row or column indices
-Where: TypeAlias = npt.NDArray[np.bool_]  # the shape of the compared thumbnails
+PixelIndices = npt.NDArray[np.int64]  # (cells, 4): row or column indices
+CellMask: TypeAlias = npt.NDArray[np.bool_]  # the shape of the compared thumbnails
 Cells: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float32]  # a thumbnail (H, W)
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class Fingerprint:
     """Holds two gray thumbnails of a box of a frame, with statistics of them."""
 
     shape: tuple[int, int]
@@ -54,7 +54,7 @@ class Glance:
     """Mean absolute difference of `fine` from its own 3 x 3 average, in gray levels."""
 
 
-def glance(frame: Frame, box: Box | None = None) -> Glance:
+def fingerprint(frame: Frame, box: Box | None = None) -> Fingerprint:
     """Return the fingerprint of a frame, or of a box of it."""
     box = box or (0, 0, frame.height, frame.width)
     fine = thumbnail(frame.image, box, FINE)
@@ -62,7 +62,7 @@ def glance(frame: Frame, box: Box | None = None) -> Glance:
     smooth = cv2.boxFilter(coarse, cv2.CV_32F, (3, 3)).astype(np.float32, copy=False)
     level, detail = cv2.mean(fine)[0], cv2.norm(fine.astype(np.float32), cv2.boxFilter(fine, cv2.CV_32F, (3, 3)), cv2.NORM_L1)
     shape = frame.height, frame.width
-    return Glance(shape, box, frame.index, frame.captured_ns, fine, coarse, smooth, level, detail / fine.size)
+    return Fingerprint(shape, box, frame.index, frame.captured_ns, fine, coarse, smooth, level, detail / fine.size)
 
 
 def thumbnail(image: Image, box: Box, size: tuple[int, int]) -> Image:
@@ -70,7 +70,7 @@ def thumbnail(image: Image, box: Box, size: tuple[int, int]) -> Image:
 
     Each cell is the mean of 16 evenly spaced pixels; no other pixel of the frame is read.
     """
-    rows, columns = _picked(box[0], box[2], size[0]), _picked(box[1], box[3], size[1])
+    rows, columns = _sample_positions(box[0], box[2], size[0]), _sample_positions(box[1], box[3], size[1])
     small = np.empty(size, np.uint8)
     if image.ndim == 2:
         _average_grey(image, rows, columns, np.empty(image.shape[1], np.uint16), small)
@@ -80,14 +80,14 @@ def thumbnail(image: Image, box: Box, size: tuple[int, int]) -> Image:
 
 
 @lru_cache(maxsize=64)
-def _picked(start: int, length: int, cells: int) -> Places:
+def _sample_positions(start: int, length: int, cells: int) -> PixelIndices:
     """Return the sampled positions along one axis, (cells, 4)."""
-    places = start + np.arange(cells * _SAMPLES) * length // (cells * _SAMPLES)
-    return readable(places.reshape(cells, _SAMPLES))
+    places = start + np.arange(cells * _SAMPLES_PER_SIDE) * length // (cells * _SAMPLES_PER_SIDE)
+    return as_read_only(places.reshape(cells, _SAMPLES_PER_SIDE))
 
 
 @compiled
-def _average_grey(image: Image, rows: Places, columns: Places, sums: npt.NDArray[np.uint16], small: Image) -> None:
+def _average_grey(image: Image, rows: PixelIndices, columns: PixelIndices, sums: npt.NDArray[np.uint16], small: Image) -> None:
     """Average a gray image into `small`; the four rows of a cell are added first, since that loop vectorizes."""
     first, end = np.uint64(columns[0, 0]), np.uint64(columns[-1, -1] + 1)  # unsigned indices need no wrap-around test
     for y in range(small.shape[0]):
@@ -96,19 +96,19 @@ def _average_grey(image: Image, rows: Places, columns: Places, sums: npt.NDArray
             sums[x] = np.uint16(a[x]) + np.uint16(b[x]) + np.uint16(c[x]) + np.uint16(d[x])
         for x in range(small.shape[1]):
             total = np.uint32(8)
-            for j in range(_SAMPLES):
+            for j in range(_SAMPLES_PER_SIDE):
                 total += np.uint32(sums[columns[x, j]])
             small[y, x] = total >> np.uint32(4)
 
 
 @compiled
-def _average_rgb(image: Image, rows: Places, columns: Places, small: Image) -> None:
+def _average_rgb(image: Image, rows: PixelIndices, columns: PixelIndices, small: Image) -> None:
     """Average the luma of an RGB image into `small`, with the BT.601 weights in 14 bits, as in OpenCV."""
     for y in range(small.shape[0]):
         for x in range(small.shape[1]):
             red = green = blue = np.int32(0)
-            for i in range(_SAMPLES):
-                for j in range(_SAMPLES):
+            for i in range(_SAMPLES_PER_SIDE):
+                for j in range(_SAMPLES_PER_SIDE):
                     row, column = rows[y, i], columns[x, j]
                     red += np.int32(image[row, column, 0])
                     green += np.int32(image[row, column, 1])
@@ -116,12 +116,12 @@ def _average_rgb(image: Image, rows: Places, columns: Places, small: Image) -> N
             small[y, x] = (4899 * red + 9617 * green + 1868 * blue + (1 << 17)) >> 18
 
 
-def unlikeness(one: Cells, other: Cells) -> float:
+def dissimilarity(first: Cells, second: Cells) -> float:
     """Return 1 minus the correlation of two thumbnails of the same shape.
 
     0: equal up to gain and brightness; 1: unrelated; 2: one is the negative of the other.
     """
-    return 1 - correlation(one, other, np.ones(one.shape, np.bool_)).value
+    return 1 - correlation(first, second, np.ones(first.shape, np.bool_)).value
 
 
 class Correlation(NamedTuple):
@@ -129,40 +129,40 @@ class Correlation(NamedTuple):
 
     value: float
     """Pearson correlation, -1 to 1; 1 where one of the two is constant."""
-    one: float
+    first_deviation: float
     """Standard deviation of the first thumbnail, in gray levels."""
-    other: float
+    second_deviation: float
     """Standard deviation of the second thumbnail, in gray levels."""
     cells: int
     """Number of compared cells."""
 
 
-def correlation(one: Cells, other: Cells, where: Where) -> Correlation:
+def correlation(first: Cells, second: Cells, where: CellMask) -> Correlation:
     """Return the correlation of two thumbnails over the cells that are set in `where`."""
-    return Correlation(*_correlate(readable(one), readable(other), where))
+    return Correlation(*_correlate(as_read_only(first), as_read_only(second), where))
 
 
 @compiled
-def _correlate(one: Cells, other: Cells, where: Where) -> tuple[float, float, float, int]:
+def _correlate(first: Cells, second: Cells, where: CellMask) -> tuple[float, float, float, int]:
     ones = others = 0.0
     cells = 0
-    for y, x in np.ndindex(one.shape):
+    for y, x in np.ndindex(first.shape):
         if where[y, x]:
-            ones, others, cells = ones + float(one[y, x]), others + float(other[y, x]), cells + 1
+            ones, others, cells = ones + float(first[y, x]), others + float(second[y, x]), cells + 1
     mean, another, count = ones / max(cells, 1), others / max(cells, 1), max(cells, 1)
     a = b = together = 0.0
-    for y, x in np.ndindex(one.shape):
+    for y, x in np.ndindex(first.shape):
         if where[y, x]:
-            here, there = float(one[y, x]) - mean, float(other[y, x]) - another
+            here, there = float(first[y, x]) - mean, float(second[y, x]) - another
             a, b, together = a + here * here, b + there * there, together + here * there
-    value = together / math.sqrt(a * b) if min(a, b) > _EVEN * count else 1.0
+    value = together / math.sqrt(a * b) if min(a, b) > _ZERO_VARIANCE * count else 1.0
     return value, math.sqrt(a / count), math.sqrt(b / count), cells
 
 
-def change(one: Image, other: Image, few: int) -> float:
+def changed_levels(first: Image, second: Image, min_cells: int) -> float:
     """Return the gray-level difference that at least `min_cells` cells of two thumbnails reach."""
-    counts = cv2.calcHist([cv2.absdiff(one, other)], [0], None, [256], [0, 256]).ravel()
-    return 255 - int((np.cumsum(counts[::-1]) >= few).argmax())
+    counts = cv2.calcHist([cv2.absdiff(first, second)], [0], None, [256], [0, 256]).ravel()
+    return 255 - int((np.cumsum(counts[::-1]) >= min_cells).argmax())
 
 
 def is_air(coarse: Image, levels: float) -> bool:
@@ -172,17 +172,17 @@ def is_air(coarse: Image, levels: float) -> bool:
     them and has a lateral contrast below `levels` gray levels.
     """
     below = round(len(coarse) * _NEAR_FIELD)
-    near, deep = _brightest(coarse[:below]), _brightest(coarse[below:])
-    return deep < max(near / 2, _DARK) and standing_out(coarse[below:]) < levels
+    near, deep = _robust_maximum(coarse[:below]), _robust_maximum(coarse[below:])
+    return deep < max(near / 2, _DARK_LEVELS) and lateral_contrast(coarse[below:]) < levels
 
 
-def standing_out(cells: Image) -> float:
+def lateral_contrast(cells: Image) -> float:
     """Return by how many gray levels structures are brighter than the picture to their left and right."""
     levels = cells.astype(np.int16)
-    beside = np.maximum(levels[:, : -2 * _BESIDE], levels[:, 2 * _BESIDE :])
-    return _brightest(levels[:, _BESIDE:-_BESIDE] - beside)
+    neighbors = np.maximum(levels[:, : -2 * _LATERAL_STEP], levels[:, 2 * _LATERAL_STEP :])
+    return _robust_maximum(levels[:, _LATERAL_STEP:-_LATERAL_STEP] - neighbors)
 
 
-def _brightest(cells: npt.NDArray[np.integer]) -> float:
+def _robust_maximum(cells: npt.NDArray[np.integer]) -> float:
     """Return the largest value after ignoring a few outliers."""
-    return float(np.partition(cells.ravel(), -1 - _FEW)[-1 - _FEW])
+    return float(np.partition(cells.ravel(), -1 - _OUTLIER_CELLS)[-1 - _OUTLIER_CELLS])

@@ -8,18 +8,18 @@ from rtseg import kernels
 from rtseg.engines.base import ModelSpec
 from rtseg.errors import UnknownClass
 from rtseg.frame import Labels
-from rtseg.measure.ellipse import elliptic
+from rtseg.measure.ellipse import fill_ellipse
 
 
-def anatomical(labels: Labels, spec: ModelSpec) -> Labels:
+def apply_anatomy(labels: Labels, spec: ModelSpec) -> Labels:
     """Reduce the `single` classes of a model to one region, and make its `ellipse` classes ellipses.
 
     labels: (H, W) uint8, i + 1 for classes[i]; changed in place and returned.
     """
-    return draw_ellipses(keep_single(labels, spec.classes, spec.single), spec.classes, spec.ellipse)
+    return fit_ellipses(keep_largest_regions(labels, spec.classes, spec.single), spec.classes, spec.ellipse)
 
 
-def keep_single(labels: Labels, classes: tuple[str, ...], single: Iterable[str]) -> Labels:
+def keep_largest_regions(labels: Labels, classes: tuple[str, ...], single: Iterable[str]) -> Labels:
     """Keep the largest 8-connected region of each class in `single`; the rest becomes background.
 
     labels: (H, W) uint8, i + 1 for classes[i]; changed in place and returned. Among equally large regions the first one in
@@ -29,7 +29,7 @@ def keep_single(labels: Labels, classes: tuple[str, ...], single: Iterable[str])
     return kernels.keep_largest(labels, chosen, out=labels) if chosen else labels
 
 
-def draw_ellipses(labels: Labels, classes: tuple[str, ...], ellipse: Iterable[str]) -> Labels:
+def fit_ellipses(labels: Labels, classes: tuple[str, ...], ellipse: Iterable[str]) -> Labels:
     """Replace each class in `ellipse` by the ellipse with its moments; other classes are not overwritten.
 
     labels: (H, W) uint8, i + 1 for classes[i]; changed in place and returned. Raises UnknownClass.
@@ -37,7 +37,7 @@ def draw_ellipses(labels: Labels, classes: tuple[str, ...], ellipse: Iterable[st
     for name in ellipse:
         label = _label(name, classes)
         mask = np.equal(labels, label)
-        filled = elliptic(mask)
+        filled = fill_ellipse(mask)
         labels[mask & ~filled] = 0
         labels[filled & (labels == 0)] = label
     return labels

@@ -8,7 +8,7 @@ from rtseg.session.stabilizer import TemporalOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class SessionSettings:
     """Holds the settings of a session with which one frame is segmented."""
 
     threshold: float

@@ -14,32 +14,32 @@ from rtseg.kernels.runtime.registry import Kernel
 
 
 @dataclass(frozen=True, slots=True)
-class Strength:
+class FilterStrength:
     """Describes the strength of a filter: the kernel's option that sets it, and the range of a slider for it."""
 
     kernel: Kernel[..., Any]
     """The filter."""
     option: str
     """Name of the kernel's option."""
-    usual: float
+    default: float
     """Default value of the option."""
-    least: float
+    minimum: float
     """Smallest value of the slider."""
-    most: float
+    maximum: float
     """Largest value of the slider."""
     step: float
     """Step of the slider; a whole number where the option is an integer."""
 
 
-FILTERS: Mapping[str, Strength] = {
-    "median": Strength(kernels.median, "size", 5, 3, 7, 2),  # side of the window, in pixels
-    "lee": Strength(kernels.lee, "noise", 0.15, 0, 1, 0.05),  # standard deviation of the speckle over its mean
-    "kuan": Strength(kernels.kuan, "noise", 0.15, 0, 1, 0.05),
-    "frost": Strength(kernels.frost, "damping", 2, 0, 10, 0.5),  # a smaller damping smooths more
-    "srad": Strength(kernels.srad, "iterations", 10, 1, 60, 1),
-    "perona_malik": Strength(kernels.perona_malik, "iterations", 10, 1, 60, 1),
-    "bilateral": Strength(kernels.bilateral, "contrast", 30, 1, 100, 1),  # gray levels of contrast that are averaged away
-    "non_local_means": Strength(kernels.non_local_means, "strength", 4, 0.5, 16, 0.5),
+FILTERS: Mapping[str, FilterStrength] = {
+    "median": FilterStrength(kernels.median, "size", 5, 3, 7, 2),  # side of the window, in pixels
+    "lee": FilterStrength(kernels.lee, "noise", 0.15, 0, 1, 0.05),  # standard deviation of the speckle over its mean
+    "kuan": FilterStrength(kernels.kuan, "noise", 0.15, 0, 1, 0.05),
+    "frost": FilterStrength(kernels.frost, "damping", 2, 0, 10, 0.5),  # a smaller damping smooths more
+    "srad": FilterStrength(kernels.srad, "iterations", 10, 1, 60, 1),
+    "perona_malik": FilterStrength(kernels.perona_malik, "iterations", 10, 1, 60, 1),
+    "bilateral": FilterStrength(kernels.bilateral, "contrast", 30, 1, 100, 1),  # gray levels of contrast that are averaged away
+    "non_local_means": FilterStrength(kernels.non_local_means, "strength", 4, 0.5, 16, 0.5),
 }
 
 
@@ -63,7 +63,7 @@ class SpeckleFilter:
         self.apply(np.zeros((16, 16), np.uint8))
 
     @classmethod
-    def parsed(cls, text: str) -> "SpeckleFilter":
+    def parse(cls, text: str) -> "SpeckleFilter":
         """Parse the value of `--speckle`, NAME[:STRENGTH]. Raises ConfigError."""
         name, colon, strength = text.partition(":")
         try:
@@ -76,7 +76,7 @@ class SpeckleFilter:
     def apply(self, image: Array) -> Array:
         """Return a gray image (H, W) uint8 with less speckle; on the device of the input."""
         kind = FILTERS[self.name]
-        strength = kind.usual if self.strength is None else self.strength
+        strength = kind.default if self.strength is None else self.strength
         whole = float(strength).is_integer() and kind.step == int(kind.step)
         return kind.kernel(image, **{kind.option: int(strength) if whole else strength})
 

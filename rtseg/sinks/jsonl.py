@@ -11,7 +11,7 @@ from rtseg.errors import SinkError
 from rtseg.frame import StreamInfo
 from rtseg.measure.region import Measurement, measure
 from rtseg.result import Result
-from rtseg.sinks.recording.unbuffered_file import WholeFile
+from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
 from rtseg.text.safe_text import json_text
 
 
@@ -24,14 +24,14 @@ class JsonSink:
 
     def __init__(self, path: str | Path, model: str | None = None) -> None:
         self._path, self._model = Path(path), model
-        self._file: WholeFile | None = None
+        self._file: UnbufferedFile | None = None
         self._header: dict[str, Any] | None = None  # held back until the first frame, which names the classes
 
     def open(self, info: StreamInfo) -> None:
         """Create or overwrite the file. Raises SinkError."""
         self.close()
         try:
-            self._file = WholeFile(self._path, "wb")
+            self._file = UnbufferedFile(self._path, "wb")
         except SinkError:
             raise
         except OSError as error:
@@ -83,11 +83,11 @@ def _line(result: Result) -> dict[str, Any]:
         "life": segmentation.life.value,
         "reason": segmentation.reason,
         "dropped": result.dropped,
-        "classes": {measurement.name: _figures(measurement) for measurement in measure(segmentation)},
+        "classes": {measurement.name: _measurement_fields(measurement) for measurement in measure(segmentation)},
     }
 
 
-def _figures(measurement: Measurement) -> dict[str, Any]:
+def _measurement_fields(measurement: Measurement) -> dict[str, Any]:
     return {name: value for name, value in asdict(measurement).items() if name != "name"}
 
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from rtseg.errors import ConfigError, SinkError
 from rtseg.frame import Segmentation, StreamInfo
-from rtseg.output.private_file import FolderLock, hold_folder, make_folder
+from rtseg.output.private_file import FolderLock, lock_folder, make_folder
 from rtseg.result import Result
-from rtseg.sinks.recording.unbuffered_file import WholeFile
+from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
 
 FORMATS = ("png", "npz")
 
@@ -35,7 +35,7 @@ class MaskSink:
         self.close()
         try:
             make_folder(self._folder)
-            self._lock = hold_folder(self._folder)
+            self._lock = lock_folder(self._folder)
             self._part.unlink(missing_ok=True)
         except SinkError:
             raise
@@ -49,7 +49,7 @@ class MaskSink:
         encode = _png if self._format == "png" else _npz
         path = self._folder / f"{result.frame.index:06d}.{self._format}"
         try:
-            with WholeFile(self._part, "wb") as part:
+            with UnbufferedFile(self._part, "wb") as part:
                 part.write(encode(result.segmentation))
             self._part.replace(path)
         except SinkError:

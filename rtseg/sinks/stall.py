@@ -10,7 +10,7 @@ if sys.platform == "linux":
     import fcntl
     import termios
 
-PATIENCE_S = 5.0
+STALL_TIMEOUT_S = 5.0
 
 
 class StallDetector:
@@ -21,9 +21,9 @@ class StallDetector:
     """
 
     def __init__(
-        self, connection: socket.socket, patience_s: float = PATIENCE_S, clock: Callable[[], float] = monotonic
+        self, connection: socket.socket, timeout_s: float = STALL_TIMEOUT_S, clock: Callable[[], float] = monotonic
     ) -> None:
-        self._connection, self._patience_s, self._clock = connection, patience_s, clock
+        self._connection, self._timeout_s, self._clock = connection, timeout_s, clock
         self._sent = self._taken = 0
         self._since_s = clock()
 
@@ -40,7 +40,7 @@ class StallDetector:
         queued = _unacknowledged(self._connection)
         if self._sent - queued != self._taken or not (queued or is_waiting):
             self._taken, self._since_s = self._sent - queued, self._clock()
-        return self._clock() - self._since_s >= self._patience_s
+        return self._clock() - self._since_s >= self._timeout_s
 
 
 def _unacknowledged(connection: socket.socket) -> int:

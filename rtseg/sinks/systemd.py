@@ -9,7 +9,7 @@ from rtseg.frame import StreamInfo
 from rtseg.result import Result
 from rtseg.sinks.base import Sink
 
-EVERY_S = 1.0  # minimum time between two notifications
+NOTIFY_INTERVAL_S = 1.0  # minimum time between two notifications
 
 
 class WatchdogSink:
@@ -26,22 +26,22 @@ class WatchdogSink:
         """Notify systemd that the stream has started. Raises SinkError."""
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         self._socket.setblocking(False)
-        self._tell("READY=1")
+        self._notify("READY=1")
 
     def write(self, result: Result) -> None:
         """Notify systemd of a processed frame, at most once a second. Raises SinkError."""
         if monotonic() >= self._next_s:
-            self._next_s = monotonic() + EVERY_S
-            self._tell(f"WATCHDOG=1\nSTATUS=frame {result.frame.index}, {result.segmentation.life.value}")
+            self._next_s = monotonic() + NOTIFY_INTERVAL_S
+            self._notify(f"WATCHDOG=1\nSTATUS=frame {result.frame.index}, {result.segmentation.life.value}")
 
     def close(self) -> None:
         """Notify systemd that the stream has ended; closing twice is harmless. Raises SinkError."""
         if self._socket:
-            self._tell("STOPPING=1")
+            self._notify("STOPPING=1")
             self._socket.close()
             self._socket = None
 
-    def _tell(self, text: str) -> None:
+    def _notify(self, text: str) -> None:
         # A leading @ denotes an abstract socket address.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
@@ -53,6 +53,6 @@ class WatchdogSink:
             raise SinkError(f"systemd cannot be told that frames come ({error}): is $NOTIFY_SOCKET right?") from error
 
 
-def watchdogs() -> list[Sink]:
+def watchdog_sinks() -> list[Sink]:
     """Return the watchdog sink in a list, or no sink when $NOTIFY_SOCKET is not set."""
     return [WatchdogSink()] if os.environ.get("NOTIFY_SOCKET") else []

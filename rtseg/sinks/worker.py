@@ -6,15 +6,15 @@ from threading import Thread
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-LOSS_S = 0.5  # maximum loss of a stream when the process is killed
+MAX_LOSS_S = 0.5  # maximum loss of a stream when the process is killed
 
 
-def depth_for(fps: float, most: int, written_late: int) -> int:
+def queue_depth(fps: float, max_depth: int, encoder_delay: int) -> int:
     """Return the queue depth that leaves at most MAX_LOSS_S unwritten, with one frame in work; 0 at low rates.
 
     max_depth: upper limit. encoder_delay: number of frames that are encoded but not yet in the file.
     """
-    return max(0, min(most, int(fps * LOSS_S) - written_late - 1))
+    return max(0, min(max_depth, int(fps * MAX_LOSS_S) - encoder_delay - 1))
 
 
 class Worker(Generic[T]):
@@ -27,14 +27,14 @@ class Worker(Generic[T]):
     def __init__(self, name: str, work: Callable[[T], None], depth: int) -> None:
         self._work = work
         self._queue: Queue[T | None] = Queue(max(1, depth))
-        self._in_step = depth < 1
+        self._is_synchronous = depth < 1
         self._error: BaseException | None = None
-        self._told = False
+        self._was_raised = False
         self._thread = Thread(target=self._run, name=name, daemon=True)  # a missing close() must not keep the process alive
         self._thread.start()
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Return whether `put` would block."""
         return self._queue.full()
 
@@ -42,21 +42,21 @@ class Worker(Generic[T]):
         """Queue one item; block while the queue is full. Raises the stored error of `work`."""
         self.check()
         self._queue.put(item)
-        if self._in_step:
+        if self._is_synchronous:
             self._queue.join()
             self.check()
 
     def check(self) -> None:
         """Raise the stored error of `work`, if any."""
         if self._error is not None:
-            self._told = True
+            self._was_raised = True
             raise self._error
 
     def close(self) -> None:
         """Drain the queue and end the thread. Raises the stored error of `work`, unless it was raised before."""
         self._queue.put(None)
         self._thread.join()
-        if not self._told:
+        if not self._was_raised:
             self.check()
 
     def _run(self) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from urllib.parse import parse_qsl, urlsplit
 
 from rtseg.errors import ConfigError
-from rtseg.text.credentials import shown
+from rtseg.text.credentials import masked_address
 
-__all__ = ["host", "read_options", "shown", "split_options"]
+__all__ = ["host", "masked_address", "read_options", "split_options"]
 
 
 def split_options(uri: str, known: Collection[str]) -> tuple[str, Mapping[str, str]]:
@@ -46,7 +46,7 @@ def host(uri: str) -> str:
         found = urlsplit(uri)
         _ = found.port  # reading the port checks it
     except ValueError:
-        raise ConfigError(f"{shown(uri)} is no address: give scheme://host:port/path") from None
+        raise ConfigError(f"{masked_address(uri)} is no address: give scheme://host:port/path") from None
     if not found.hostname and not found.port:
-        raise ConfigError(f"{shown(uri)} names no host: give scheme://host:port/path")
+        raise ConfigError(f"{masked_address(uri)} names no host: give scheme://host:port/path")
     return found.hostname or ""

@@ -42,7 +42,7 @@ def stream_info(
     return StreamInfo(height, width, float(fps), spacing_mm=spacing_mm, frames=frames)
 
 
-def is_there(path: str | Path) -> bool:
+def path_exists(path: str | Path) -> bool:
     """Return whether a path exists; no name raises, however odd or long it is."""
     try:
         Path(path).stat()
@@ -51,9 +51,9 @@ def is_there(path: str | Path) -> bool:
     return True
 
 
-def existing(path: Path) -> Path:
+def existing_file(path: Path) -> Path:
     """Return the path if it is a regular file. Raises SourceNotFound, SourceError."""
-    if not is_there(path):
+    if not path_exists(path):
         raise SourceNotFound(f"{path} does not exist or is out of reach: check the path and its permissions")
     if not path.is_file():
         raise SourceError(f"{path} is not a file: give the file's own path")

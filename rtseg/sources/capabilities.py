@@ -10,9 +10,9 @@ from av.error import FFmpegError, ProtocolNotFoundError
 from rtseg.sources.files.bundled_clips import bundled_clips
 from rtseg.sources.live.network_stream import PROTOCOLS
 from rtseg.sources.live.v4l2 import BUFFERS, devices
-from rtseg.sources.pixels.nvdec import missing
+from rtseg.sources.pixels.nvdec import unavailable_reason
 from rtseg.sources.pixels.pixel_formats import FOURCC
-from rtseg.system.machine import installed
+from rtseg.system.machine import installed_version
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def capabilities() -> Iterator[Capability]:
 
 
 def _gpu_decoder() -> Capability:
-    problem = missing()
+    problem = unavailable_reason()
     return Capability("#decode=gpu", not problem, problem or "NVDEC, of a file or a network's stream; into host memory")
 
 
@@ -76,5 +76,5 @@ def _knows_srt() -> bool:
 
 
 def _extra(name: str, package: str, extra: str, detail: str) -> Capability:
-    there = bool(installed(package))
+    there = bool(installed_version(package))
     return Capability(name, there, detail if there else f"lacks {package}: pip install 'rtseg[{extra}]'")

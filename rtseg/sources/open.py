@@ -5,10 +5,10 @@ import re
 from rtseg.errors import SourceError
 from rtseg.frame import Spacing
 from rtseg.sources.address import read_options
-from rtseg.sources.base import Source, is_there
+from rtseg.sources.base import Source, path_exists
 from rtseg.sources.files.bundled_clips import open_clip
-from rtseg.sources.files.formats import format_of
-from rtseg.sources.files.images import ImageFiles, is_images
+from rtseg.sources.files.formats import detect_format
+from rtseg.sources.files.images import ImageFiles, is_image_path
 from rtseg.sources.files.metaimage import open_metaimage
 from rtseg.sources.files.replay import open_replay
 from rtseg.sources.files.video import VideoFile
@@ -16,16 +16,16 @@ from rtseg.sources.live.camera import open_camera
 from rtseg.sources.live.igtl import open_igtl
 from rtseg.sources.live.network_stream import PROTOCOLS, open_network
 from rtseg.sources.live.stdin import open_stdin
-from rtseg.sources.pixels.nvdec import CPU, OPTION
+from rtseg.sources.pixels.nvdec import CPU, DECODE_OPTION
 from rtseg.sources.synthetic import open_synthetic
-from rtseg.text.credentials import remember
+from rtseg.text.credentials import remember_address
 
-KNOWN = (
+KNOWN_SOURCES = (
     "a video file, a folder or glob of images, dicom:FILE, replay:FOLDER, clip:NAME, synthetic:, "
     "camera:0, rtsp://, udp://, tcp://, http://, igtl://HOST:18944/DEVICE, - for standard input"
 )
 
-LIVE = frozenset({"camera", "igtl", "screen", *PROTOCOLS})
+LIVE_SCHEMES = frozenset({"camera", "igtl", "screen", *PROTOCOLS})
 
 # Two letters or more, so that C:\scan.mp4 stays a path.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.IGNORECASE | re.DOTALL)
@@ -37,31 +37,31 @@ def open_source(uri: str, *, fps: float | None = None, spacing_mm: Spacing | Non
     uri: a path, `clip:NAME`, or `synthetic:vessel?seed=3`. fps: frames a second, and spacing_mm: pixel size (down, along)
     in mm, override the source's own values. Raises SourceError, SourceNotFound, ConfigError.
     """
-    remember(uri)
+    remember_address(uri)
     match _split(uri):
         case "clip", name:
             return open_clip(name, fps=fps, spacing_mm=spacing_mm)
-        case scheme, _ if scheme in LIVE or uri == "-":
+        case scheme, _ if scheme in LIVE_SCHEMES or uri == "-":
             return _open_live(scheme, uri, fps, spacing_mm)
         case "synthetic", options:
             return open_synthetic(options, fps=fps, spacing_mm=spacing_mm)
         case "dicom" | "replay" as kind, where:
             return _open_format(kind, where, fps, spacing_mm)
-        case "", path if format_of(path):
-            return _open_format(format_of(path), path, fps, spacing_mm)
-        case "", path if is_images(path):
+        case "", path if detect_format(path):
+            return _open_format(detect_format(path), path, fps, spacing_mm)
+        case "", path if is_image_path(path):
             return ImageFiles(path, fps=fps, spacing_mm=spacing_mm)
         case "", path:
             return _open_video(path, fps, spacing_mm)
         case scheme, _:
-            raise SourceError(f"{scheme}: is not a kind of source: give {KNOWN}")
+            raise SourceError(f"{scheme}: is not a kind of source: give {KNOWN_SOURCES}")
 
 
 def _open_video(path: str, fps: float | None, spacing_mm: Spacing | None) -> VideoFile:
     """Open a video file, with an option as in scan.mp4#decode=gpu unless that is the file's own name."""
     file, _, fragment = path.rpartition("#")
-    options = read_options(fragment, (OPTION,)) if file and not is_there(path) and is_there(file) else {}
-    return VideoFile(file if options else path, fps=fps, spacing_mm=spacing_mm, decode=options.get(OPTION, CPU))
+    options = read_options(fragment, (DECODE_OPTION,)) if file and not path_exists(path) and path_exists(file) else {}
+    return VideoFile(file if options else path, fps=fps, spacing_mm=spacing_mm, decode=options.get(DECODE_OPTION, CPU))
 
 
 def _open_live(scheme: str, uri: str, fps: float | None, spacing_mm: Spacing | None) -> Source:
@@ -105,6 +105,6 @@ def _open_format(name: str, path: str, fps: float | None, spacing_mm: Spacing | 
 def _split(uri: str) -> tuple[str, str]:
     """Return scheme and rest; the scheme is empty for a path, even one with a colon in its name."""
     found = _SCHEME.fullmatch(uri)
-    if not found or is_there(uri):
+    if not found or path_exists(uri):
         return "", uri
     return found[1].lower(), found[2]

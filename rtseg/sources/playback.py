@@ -11,7 +11,7 @@ from rtseg.sources.base import Source, stream_info
 from rtseg.sources.open import open_source
 
 
-class Repeated:
+class LoopingSource:
     """Reopens a source each time it ends, until it has yielded `frames` frames; the index keeps counting.
 
     opened: a URI, or a function that opens the source. Raises ConfigError, and what opening raises.
@@ -62,7 +62,7 @@ class Repeated:
             self._source.close()
 
 
-class Paced:
+class PacedSource:
     """Yields a source's frames at its own or the given rate, none before it is due, and reports itself as live.
 
     Frame i is due i / fps seconds after the first; `captured_ns` is the moment of delivery. A late reader gets the next

@@ -12,7 +12,7 @@ _RELEASE = re.compile(r"# R(\d+) \(release\), REVISION: ([\d.]+)")
 _MODE = re.compile(r"pmode:(\d+)")
 _NAMED = re.compile(r"<\s*POWER_MODEL\s+ID=(\d+)\s+NAME=(\S+)\s*>")
 
-_JETPACKS = {  # by L4T, as NVIDIA's archive of JetPack releases lists them
+_JETPACK_BY_L4T = {  # by L4T, as NVIDIA's archive of JetPack releases lists them
     "35.3.1": "5.1.1",
     "35.4.1": "5.1.2",
     "35.5.0": "5.1.3",
@@ -24,30 +24,30 @@ _JETPACKS = {  # by L4T, as NVIDIA's archive of JetPack releases lists them
     "36.4.4": "6.2.1",
     "38.2.0": "7.0",
 }
-_GPUS = ("gpu", "ga10b", "gv11b")  # substrings of the GPU's devfreq name
+_GPU_NAMES = ("gpu", "ga10b", "gv11b")  # substrings of the GPU's devfreq name
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class ClockFrequency:
     """Holds a clock's current frequency and its range."""
 
-    now: int  # hertz
-    least: int  # hertz
-    most: int  # hertz
+    current_hz: int  # hertz
+    min_hz: int  # hertz
+    max_hz: int  # hertz
 
     @property
-    def is_held(self) -> bool:
+    def is_locked(self) -> bool:
         """Return True when the frequency is fixed, as after `jetson_clocks`."""
-        return self.least == self.most
+        return self.min_hz == self.max_hz
 
     def __str__(self) -> str:
         held = (
             "held at its most"
-            if self.is_held and self.now == self.most
-            else f"of {self.least / 1e6:.0f} to {self.most / 1e6:.0f}"
+            if self.is_locked and self.current_hz == self.max_hz
+            else f"of {self.min_hz / 1e6:.0f} to {self.max_hz / 1e6:.0f}"
         )
-        return f"{self.now / 1e6:.0f} MHz, {held}"
+        return f"{self.current_hz / 1e6:.0f} MHz, {held}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class Jetson:
     l4t: str  # Linux for Tegra release, such as "36.4.3"
     jetpack: str  # JetPack release, such as "6.2"
     power_mode: str  # nvpmodel's name of it, such as "MAXN"
-    gpu: Clock | None  # None when it cannot be read
-    cpu: Clock | None  # None when it cannot be read
+    gpu: ClockFrequency | None  # None when it cannot be read
+    cpu: ClockFrequency | None  # None when it cannot be read
 
     @property
     def advice(self) -> str:
         """Return the step to take before a measurement, or ""."""
-        held = self.gpu is not None and self.gpu.is_held
+        held = self.gpu is not None and self.gpu.is_locked
         return "" if held else "its clocks move: sudo nvpmodel -m 0 and sudo jetson_clocks before you measure"
 
 
@@ -75,7 +75,7 @@ def read_jetson(root: Path = Path("/")) -> Jetson | None:
     if not release and "Jetson" not in board:
         return None
     l4t = f"{release[1]}.{release[2]}" if release else UNKNOWN
-    jetpack = _JETPACKS.get(l4t, UNKNOWN)
+    jetpack = _JETPACK_BY_L4T.get(l4t, UNKNOWN)
     cpu = _clock(root / "sys/devices/system/cpu/cpu0/cpufreq", "scaling_", 1000)
     return Jetson(board or UNKNOWN, l4t, jetpack, _power_mode(root), _gpu_clock(root), cpu)
 
@@ -89,17 +89,17 @@ def _power_mode(root: Path) -> str:
     return names.get(int(mode[1]), f"mode {int(mode[1])}")
 
 
-def _gpu_clock(root: Path) -> Clock | None:
+def _gpu_clock(root: Path) -> ClockFrequency | None:
     folder = root / "sys/class/devfreq"
     names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    found = [name for name in names if any(part in name for part in _GPUS)]
+    found = [name for name in names if any(part in name for part in _GPU_NAMES)]
     return _clock(folder / found[0], "", 1) if found else None
 
 
-def _clock(folder: Path, prefix: str, unit: int) -> Clock | None:
+def _clock(folder: Path, prefix: str, unit: int) -> ClockFrequency | None:
     """Read a clock of devfreq (unit 1: hertz) or cpufreq (unit 1000: kilohertz); None when it cannot be read."""
     values = [_text(folder / f"{prefix}{name}_freq").strip() for name in ("cur", "min", "max")]
-    return Clock(*(unit * int(value) for value in values)) if all(value.isdigit() for value in values) else None
+    return ClockFrequency(*(unit * int(value) for value in values)) if all(value.isdigit() for value in values) else None
 
 
 def _text(path: Path) -> str:

@@ -5,15 +5,15 @@ from pathlib import Path
 
 _HIDDEN = "***"
 _MOST_REMEMBERED = 64  # addresses
-_STREAMS = r"rtsps?|rtmp[a-z]*|https?|wss?|s?ftps?|igtl|srt|rist|udp|tcp|tls|rtp|mms[ht]?"
-_NAMES = r"pass(?:word|wd|phrase|code)?|pwd|secret|(?:auth|access|api)?[_-]?(?:token|key)|auth|streamid|sig(?:nature)?"
+_STREAM_SCHEMES = r"rtsps?|rtmp[a-z]*|https?|wss?|s?ftps?|igtl|srt|rist|udp|tcp|tls|rtp|mms[ht]?"
+_SECRET_NAMES = r"pass(?:word|wd|phrase|code)?|pwd|secret|(?:auth|access|api)?[_-]?(?:token|key)|auth|streamid|sig(?:nature)?"
 
-_ADDRESS = re.compile(rf"(?:\b[a-z][a-z0-9+.-]+:)?//\S+|\b(?:{_STREAMS}):\S+", re.IGNORECASE)
-_WHOLE = re.compile(rf"\s*(?:camera:)?(?:[a-z][a-z0-9+.-]+://|(?:{_STREAMS}):)", re.IGNORECASE)
+_ADDRESS = re.compile(rf"(?:\b[a-z][a-z0-9+.-]+:)?//\S+|\b(?:{_STREAM_SCHEMES}):\S+", re.IGNORECASE)
+_WHOLE_ADDRESS = re.compile(rf"\s*(?:camera:)?(?:[a-z][a-z0-9+.-]+://|(?:{_STREAM_SCHEMES}):)", re.IGNORECASE)
 _BARE = re.compile(r"//[^/@]*:.*@", re.DOTALL)  # an address without its scheme
 _BEGIN = re.compile(r"(?:.*?//|\s*(?:camera:)?[a-z][a-z0-9+.-]+:[\\/]*)", re.IGNORECASE | re.DOTALL)
 _USER = re.compile(r".+(?:@|%40)", re.DOTALL)  # up to the last one, since a password may contain @
-_IN_PATH = re.compile(rf"((?:;[^=/;]+|(?<![a-z])(?:{_NAMES}))=)[^&;/]+", re.IGNORECASE)
+_IN_PATH = re.compile(rf"((?:;[^=/;]+|(?<![a-z])(?:{_SECRET_NAMES}))=)[^&;/]+", re.IGNORECASE)
 _TOKEN = re.compile(r"eyJ[\w.-]+|(?=[^/]*\d)(?=[^/]*[a-z])[\w~=+-]{24,}", re.IGNORECASE)
 _RTMP = re.compile(r"(\s*rtmp[a-z]*:/*[^/]*/[^/]*/).+", re.IGNORECASE | re.DOTALL)
 _PAIR = re.compile(r"[a-z][\w.\[\]-]{0,31}", re.IGNORECASE)
@@ -29,14 +29,14 @@ _PLAIN_OPTIONS = frozenset(  # options of FFmpeg whose values are no secret
 _remembered: dict[str, str] = {}
 
 
-def shown(uri: str) -> str:
+def masked_address(uri: str) -> str:
     """Return the address without user, password, tokens and the values of its query; a path is returned as it is."""
-    return _masked(uri) if _WHOLE.match(uri) or _BARE.search(uri) else uri
+    return _mask(uri) if _WHOLE_ADDRESS.match(uri) or _BARE.search(uri) else uri
 
 
 def shown_target(target: str) -> str:
     """Return the target of an HTTP request, such as /live/x?token=y, without tokens and the values of its query."""
-    return _masked(target)
+    return _mask(target)
 
 
 def without_credentials(text: str) -> str:
@@ -44,13 +44,13 @@ def without_credentials(text: str) -> str:
     for uri, masked in list(_remembered.items()):
         text = text.replace(uri, masked)
     if ":" in text or "=" in text:
-        text = _ADDRESS.sub(_in_text, _IN_TEXT.sub(lambda found: f"{found[1] or found[2]}{_HIDDEN}", text))
+        text = _ADDRESS.sub(_masked_in_text, _IN_TEXT.sub(lambda found: f"{found[1] or found[2]}{_HIDDEN}", text))
     return text
 
 
-def remember(uri: str) -> None:
+def remember_address(uri: str) -> None:
     """Remember an address that is being opened, so that its exact text is masked in all later texts."""
-    masked = shown(uri)
+    masked = masked_address(uri)
     if masked != uri:
         while len(_remembered) >= _MOST_REMEMBERED:
             _remembered.pop(next(iter(_remembered)), None)
@@ -58,13 +58,13 @@ def remember(uri: str) -> None:
         _remembered[str(Path(uri))] = str(Path(masked))  # as a path, `//` becomes `/`
 
 
-def _in_text(found: re.Match[str]) -> str:
+def _masked_in_text(found: re.Match[str]) -> str:
     """Mask an address within a sentence; the punctuation after it belongs to the sentence."""
     word = found[0].rstrip("'\"`,.:;)]>")
-    return shown(word) + found[0][len(word) :]
+    return masked_address(word) + found[0][len(word) :]
 
 
-def _masked(uri: str) -> str:
+def _mask(uri: str) -> str:
     rest, sharp, fragment = uri.partition("#")
     if "@" in fragment or "%40" in fragment:  # a password that contains #
         rest, sharp, fragment = _without_user(uri).partition("#")

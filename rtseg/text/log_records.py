@@ -7,7 +7,7 @@ from typing import Any
 from rtseg.text.credentials import shown_target, without_credentials
 from rtseg.text.safe_text import printable, safe_text
 
-_PARENT = "rtseg"
+_LOGGER = "rtseg"
 _SERVER = ("uvicorn", "asyncio")
 _ACCESS = "uvicorn.access"
 _served: set[str] = set()  # the parents of loggers whose records are redacted too
@@ -18,7 +18,7 @@ def install_for_server() -> None:
     _served.update(_SERVER)
 
 
-def install() -> None:
+def install_log_records() -> None:
     """Install a record factory that makes records of rtseg's loggers safe; other records stay unchanged."""
     before = logging.getLogRecordFactory()
     if getattr(before, "is_of_rtseg", False):
@@ -27,13 +27,13 @@ def install() -> None:
     def make(*arguments: Any, **more: Any) -> logging.LogRecord:
         record = before(*arguments, **more)
         parent = record.name.partition(".")[0]
-        return _made_safe(record) if parent == _PARENT else _redacted(record) if parent in _served else record
+        return _safe_record(record) if parent == _LOGGER else _redacted(record) if parent in _served else record
 
     make.is_of_rtseg = True  # type: ignore[attr-defined]
     logging.setLogRecordFactory(make)
 
 
-def _made_safe(record: logging.LogRecord) -> logging.LogRecord:
+def _safe_record(record: logging.LogRecord) -> logging.LogRecord:
     try:
         record.msg, record.args = safe_text(record.getMessage()), ()
     except (TypeError, ValueError):  # a wrong format string: logging reports it itself

@@ -30,17 +30,17 @@ def encodable(text: str) -> str:
     return _SURROGATES.sub(REPLACEMENT, without_credentials(text))
 
 
-def cleaned(values: Any, clean: Callable[[str], str] = safe_text) -> Any:
+def clean_values(values: Any, clean: Callable[[str], str] = safe_text) -> Any:
     """Apply `clean` to every text in plain values, keys included, and return the result."""
     if isinstance(values, str):
         return clean(values)
     if isinstance(values, dict):
-        return {clean(key) if isinstance(key, str) else key: cleaned(value, clean) for key, value in values.items()}
+        return {clean(key) if isinstance(key, str) else key: clean_values(value, clean) for key, value in values.items()}
     if isinstance(values, (list, tuple)):
-        return [cleaned(value, clean) for value in values]
+        return [clean_values(value, clean) for value in values]
     return values
 
 
 def json_text(values: Any, **options: Any) -> str:
     """Return the values as strict JSON without credentials; options: those of `json.dumps`."""
-    return json.dumps(cleaned(values, encodable), **options)
+    return json.dumps(clean_values(values, encodable), **options)

@@ -14,12 +14,12 @@ from rtseg.errors import ConfigError
 from rtseg.models import BASELINE, RecurrentUNet, VideoNetwork
 from rtseg.models.imagenet import load_imagenet
 from rtseg.train.config import TrainConfig, from_values
-from rtseg.train.whole import write_whole
+from rtseg.train.whole import write_training_file
 
 _FORMAT = 1
 
 
-def build(config: TrainConfig) -> VideoNetwork:
+def build_network(config: TrainConfig) -> VideoNetwork:
     """Return the untrained network of a config; it has one logit for one class, else one more for the background."""
     n_logits = 1 if len(config.classes) == 1 else len(config.classes) + 1
     if config.network.size == BASELINE:
@@ -30,23 +30,23 @@ def build(config: TrainConfig) -> VideoNetwork:
     return RecurrentUNet(n_logits, network.size, network.cell, network.scales, network.deep, network.dropout)
 
 
-def begin(config: TrainConfig) -> VideoNetwork:
+def initial_network(config: TrainConfig) -> VideoNetwork:
     """Return the initial network of a training, with weights of ImageNet or another training if configured.
 
     Raises ConfigError, ModelError, MissingExtra.
     """
-    network = build(config)
+    network = build_network(config)
     if config.network.imagenet:
         load_imagenet(network.encoder)
     if config.network.start:
-        _take_over(network, config.network.start)
+        _transfer_weights(network, config.network.start)
     return network
 
 
-def _take_over(network: VideoNetwork, path: str) -> None:
+def _transfer_weights(network: VideoNetwork, path: str) -> None:
     """Load the averaged weights of another training whose names and shapes match. Raises ConfigError."""
     values, own = read_checkpoint(path)[1], network.state_dict()
-    with expected_whole(path):
+    with damage_as_config_error(path):
         given = values["average"].items()
         fitting = {name: value for name, value in given if name in own and own[name].shape == value.shape}
     if len(fitting) < len(own) / 2:
@@ -58,7 +58,7 @@ def write_checkpoint(path: Path, config: TrainConfig, values: Mapping[str, Any])
     """Write a training's values and config atomically. Raises SinkError."""
     data = io.BytesIO()  # torch.save does not distinguish a full disk from other errors
     torch.save({"format": _FORMAT, "config": asdict(config), **values}, data)
-    write_whole(path, data.getvalue())
+    write_training_file(path, data.getvalue())
 
 
 def read_checkpoint(path: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
@@ -77,7 +77,7 @@ def read_checkpoint(path: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
 
 
 @contextmanager
-def expected_whole(path: Path | str) -> Iterator[None]:
+def damage_as_config_error(path: Path | str) -> Iterator[None]:
     """Convert errors of missing or mismatched values in a checkpoint to ConfigError."""
     try:
         yield
@@ -87,16 +87,16 @@ def expected_whole(path: Path | str) -> Iterator[None]:
         ) from None
 
 
-def trained(path: Path | str) -> tuple[VideoNetwork, ModelSpec]:
+def load_trained(path: Path | str) -> tuple[VideoNetwork, ModelSpec]:
     """Load the averaged network of a checkpoint in evaluation mode, and its spec. Raises ConfigError."""
     config, values = read_checkpoint(path)
-    network = build(config)
-    with expected_whole(path):
+    network = build_network(config)
+    with damage_as_config_error(path):
         network.load_state_dict(values["average"])
-    return network.eval(), describe(network, config)
+    return network.eval(), make_spec(network, config)
 
 
-def describe(network: VideoNetwork, config: TrainConfig) -> ModelSpec:
+def make_spec(network: VideoNetwork, config: TrainConfig) -> ModelSpec:
     """Return the spec that is stored in the model's file."""
     states = tuple(
         StateSpec(f"state_{place}_in", f"state_{place}_out", tuple(state.shape))

@@ -10,15 +10,15 @@ import numpy.typing as npt
 
 from rtseg.evaluation.dataset import Case, scans
 from rtseg.kernels.network.fit import letterbox
-from rtseg.train.augment import Look, Rng, border, degrade
+from rtseg.train.augment import Rng, ScannerAppearance, border, degrade
 from rtseg.train.config import DataConfig
-from rtseg.train.motion import Motion, Pulse, similarity
+from rtseg.train.motion import Pulse, SimulatedMotion, similarity
 
-CACHE_PX = 320  # long side of a cached still: enough to zoom in by a quarter
+STILL_LONG_SIDE_PX = 320  # long side of a cached still: enough to zoom in by a quarter
 
 
 @dataclass(frozen=True, slots=True)
-class Still:
+class StillImage:
     """Holds a downscaled picture with its ground truth."""
 
     subject: str
@@ -27,23 +27,23 @@ class Still:
 
 
 @dataclass(frozen=True, slots=True)
-class Clip:
+class TrainingClip:
     """Holds the frames of a clip with their ground truth."""
 
     frames: npt.NDArray[Any]  # (T, H, W) float32 or uint8, 0..255
     truth: npt.NDArray[np.float32]  # (T, K, H, W): share of class k in a pixel, in [0, 1]
 
 
-def still(case: Case, n_classes: int) -> Still:
+def load_still(case: Case, n_classes: int) -> StillImage:
     """Load a case and resize its long side to `STILL_LONG_SIDE_PX`. Raises DatasetError."""
     labels = case.image_and_labels(n_classes)[1]
-    scale = CACHE_PX / max(labels.shape)
+    scale = STILL_LONG_SIDE_PX / max(labels.shape)
     planes = [(labels == label + 1).astype(np.uint8) * np.uint8(255) for label in range(n_classes)]
     image, *truth = (_shrunk(plane, scale) for plane in (case.grey(), *planes))
-    return Still(case.subject, image, np.stack(truth))
+    return StillImage(case.subject, image, np.stack(truth))
 
 
-class ClipMaker:
+class ClipSampler:
     """Draws random clips from cases; each draw depends on its generator only.
 
     size: (H, W) of the frames. sparse: share of clips made of a subject's real frames in order, instead of one still in motion.
@@ -51,37 +51,37 @@ class ClipMaker:
 
     def __init__(self, cases: Sequence[Case], n_classes: int, size: tuple[int, int], data: DataConfig, sparse: float) -> None:
         self._size, self._data, self._sparse = size, data, sparse
-        self._scans = [[still(case, n_classes) for case in group] for group in scans(cases).values()]
+        self._scans = [[load_still(case, n_classes) for case in group] for group in scans(cases).values()]
         shares = np.sqrt(
             [len(group) for group in self._scans]
         )  # few frames of many subjects are more informative than many frames of few
         self._shares = shares / shares.sum()
 
-    def draw(self, rng: Rng, length: int) -> Clip:
+    def draw(self, rng: Rng, length: int) -> TrainingClip:
         """Draw a clip of `length` frames with random motion, scanner settings and faults."""
         scene = self._scene(rng, length)
         if rng.random() < self._data.joined:
-            scene = joined(scene, self._scene(rng, length), rng)
+            scene = join_side_by_side(scene, self._scene(rng, length), rng)
         inside = border(rng, self._size) if rng.random() < 0.2 else np.float32(1)
         truth = scene.truth * inside
-        look = Look(rng, self._size)
-        frames = np.stack([look.apply(image, rng) * inside for image in scene.frames])
-        for t in _spoilt(length, rng):
-            frames[t] = degrade(frames[t], rng, middle(truth[t]))
-        return Clip(frames, truth)
+        appearance = ScannerAppearance(rng, self._size)
+        frames = np.stack([appearance.apply(image, rng) * inside for image in scene.frames])
+        for t in _degraded_range(length, rng):
+            frames[t] = degrade(frames[t], rng, centroid(truth[t]))
+        return TrainingClip(frames, truth)
 
-    def _scene(self, rng: Rng, length: int) -> Clip:
+    def _scene(self, rng: Rng, length: int) -> TrainingClip:
         """Draw tissue in motion before scanner effects: frames (T, H, W) uint8 and their ground truth."""
         stills = self._stills(rng, length)
-        place = _placed(stills[0], self._size, rng, self._data.zoom)
-        motion = Motion(self._size, place, rng, rng.uniform(0, 1.5), rng.uniform(0, 2))
+        place = _placement(stills[0], self._size, rng, self._data.zoom)
+        motion = SimulatedMotion(self._size, place, rng, rng.uniform(0, 1.5), rng.uniform(0, 2))
         stride = rng.choice((1, 2, 4))  # frame periods of motion between successive frames
         times = rng.uniform(0, 100) + stride * np.arange(length)
         pulse = _pulse(stills[0], rng)
-        moved = [render(one, motion, time, pulse) for one, time in zip(stills, times, strict=True)]
-        return Clip(np.stack([image for image, _ in moved]), np.stack([planes for _, planes in moved]))
+        moved = [render_frame(one, motion, time, pulse) for one, time in zip(stills, times, strict=True)]
+        return TrainingClip(np.stack([image for image, _ in moved]), np.stack([planes for _, planes in moved]))
 
-    def _stills(self, rng: Rng, length: int) -> list[Still]:
+    def _stills(self, rng: Rng, length: int) -> list[StillImage]:
         """Return the still of each frame: one for all, or a scan's in order; sometimes with a cut to another scan."""
         stills = self._subject(rng, length)
         if rng.random() < 0.05 and length > 2:
@@ -89,15 +89,15 @@ class ClipMaker:
             stills[cut:] = self._subject(rng, length)[cut:]
         return stills
 
-    def _subject(self, rng: Rng, length: int) -> list[Still]:
+    def _subject(self, rng: Rng, length: int) -> list[StillImage]:
         scan = self._scans[rng.choice(len(self._scans), p=self._shares)]
         first = int(rng.integers(len(scan)))
         step = int(rng.random() < self._sparse)
         return [scan[min(first + step * t, len(scan) - 1)] for t in range(length)]
 
 
-def render(
-    one: Still, motion: Motion, time: float, pulse: Pulse | None
+def render_frame(
+    one: StillImage, motion: SimulatedMotion, time: float, pulse: Pulse | None
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
     """Render a still at a time of a motion: image (H, W) uint8 and ground truth (K, H, W) in [0, 1].
 
@@ -109,7 +109,7 @@ def render(
     return image, np.stack(planes)
 
 
-def joined(left: Clip, right: Clip, rng: Rng) -> Clip:
+def join_side_by_side(left: TrainingClip, right: TrainingClip, rng: Rng) -> TrainingClip:
     """Join two scenes side by side with a soft seam; whole columns keep shadows and depth consistent.
 
     It follows CutMix for segmentation (French et al. 2020), which creates many neighborhoods from few pictures.
@@ -118,10 +118,10 @@ def joined(left: Clip, right: Clip, rng: Rng) -> Clip:
     seam, soft = rng.uniform(0.25, 0.75) * width, rng.uniform(0.5, 6)
     share = (1 / (1 + np.exp((np.arange(width) - seam) / soft))).astype(np.float32)
     frames = np.round(left.frames * share + right.frames * (1 - share)).astype(np.uint8)
-    return Clip(frames, left.truth * share + right.truth * (1 - share))
+    return TrainingClip(frames, left.truth * share + right.truth * (1 - share))
 
 
-def _placed(one: Still, size: tuple[int, int], rng: Rng, spread: float) -> npt.NDArray[np.float64]:
+def _placement(one: StillImage, size: tuple[int, int], rng: Rng, spread: float) -> npt.NDArray[np.float64]:
     """Draw the affine placement of a still in the network's input.
 
     It is letterboxed like live frames, then randomly zoomed, stretched, moved, rotated and mirrored.
@@ -134,16 +134,16 @@ def _placed(one: Still, size: tuple[int, int], rng: Rng, spread: float) -> npt.N
     return similarity(rng.normal(0, 0.1), tuple(zoom), middle, target, flip=rng.random() < 0.5)
 
 
-def _pulse(one: Still, rng: Rng) -> Pulse | None:
+def _pulse(one: StillImage, rng: Rng) -> Pulse | None:
     """Draw a pulsation about the centroid of the classes, or None without any."""
     area = float(one.truth.sum(dtype=np.float64)) / 255
     if not area:
         return None
     radius = float(np.sqrt(area / np.pi))
-    return Pulse(middle(one.truth), radius, rng.uniform(0, 0.2), rng.uniform(0.02, 0.08), rng.uniform(0, 1))
+    return Pulse(centroid(one.truth), radius, rng.uniform(0, 0.2), rng.uniform(0.02, 0.08), rng.uniform(0, 1))
 
 
-def middle(planes: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> tuple[float, float]:
+def centroid(planes: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> tuple[float, float]:
     """Return the centroid (x, y) of all classes of (K, H, W), or the picture's center without any."""
     plane = planes.max(axis=0)
     moments = cv2.moments(plane)
@@ -152,7 +152,7 @@ def middle(planes: npt.NDArray[np.uint8] | npt.NDArray[np.float32]) -> tuple[flo
     return moments["m10"] / moments["m00"], moments["m01"] / moments["m00"]
 
 
-def _spoilt(length: int, rng: Rng) -> range:
+def _degraded_range(length: int, rng: Rng) -> range:
     """Draw a range of frames to degrade; never the first, for which no recurrent state exists."""
     if length < 2 or rng.random() < 0.5:
         return range(0)

@@ -10,7 +10,7 @@ from typing import Any
 from rtseg.engines.base import ModelSpec
 from rtseg.errors import ConfigError, ModelError
 from rtseg.models import BASELINE, CELLS, LITE, WIDTHS
-from rtseg.train.table import table
+from rtseg.train.table import parse_table
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -108,8 +108,8 @@ def read_config(path: Path | str) -> TrainConfig:
 def from_values(values: Mapping[str, Any], where: str) -> TrainConfig:
     """Make a configuration from plain values. where: their origin, for error messages. Raises ConfigError."""
     tables: dict[str, Any] = {"data": DataConfig, "network": NetworkConfig, "schedule": ScheduleConfig, "loss": LossConfig}
-    built = {name: table(kind, values[name], f"{where}, [{name}]") for name, kind in tables.items() if name in values}
-    config = table(TrainConfig, {**values, **built}, where)
+    built = {name: parse_table(kind, values[name], f"{where}, [{name}]") for name, kind in tables.items() if name in values}
+    config = parse_table(TrainConfig, {**values, **built}, where)
     problem = _first_problem(config)
     if problem:
         raise ConfigError(f"{where}: {problem}")

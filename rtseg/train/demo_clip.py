@@ -17,8 +17,8 @@ from rtseg.frame import Image, Mask
 from rtseg.output.atomic_file import write_atomically
 from rtseg.output.private_file import opener
 from rtseg.train.augment import Speckle
-from rtseg.train.clips import Still, render
-from rtseg.train.motion import Motion, Pulse, similarity
+from rtseg.train.clips import StillImage, render_frame
+from rtseg.train.motion import Pulse, SimulatedMotion, similarity
 
 FPS = 25
 SECONDS = 6
@@ -27,17 +27,17 @@ _ZOOM = 0.93  # crops the still's edge, so that motion does not bring its outsid
 _SEED = 4
 
 
-def moving(case: Case) -> Iterator[tuple[Image, Mask]]:
+def moving_frames(case: Case) -> Iterator[tuple[Image, Mask]]:
     """Yield the frames of the clip, (H, W) uint8 with even sides, and the masks of its first class, (H, W) bool."""
     image, labels = case.grey(), case.labels(1)
     size = _even(image)
     middle = np.array([image.shape[1] - 1, image.shape[0] - 1]) / 2
     rng = np.random.default_rng(_SEED)
-    motion = Motion(size, similarity(0.0, _ZOOM, middle, middle), rng, drift=0.6, elastic=0.4)
+    motion = SimulatedMotion(size, similarity(0.0, _ZOOM, middle, middle), rng, drift=0.6, elastic=0.4)
     speckle = Speckle(rng, size, 0.12)
-    still = Still(case.subject, image, 255 * labels[None])
+    still = StillImage(case.subject, image, 255 * labels[None])
     for frame in range(FPS * SECONDS):
-        moved, truth = render(still, motion, float(frame), _pulse(labels))
+        moved, truth = render_frame(still, motion, float(frame), _pulse(labels))
         yield np.clip(moved * speckle.next(rng), 0, 255).astype(np.uint8), truth[0] >= 0.5
 
 
@@ -47,7 +47,7 @@ def write_clip(case: Case, path: Path) -> None:
         stream = container.add_stream("libx264", FPS, options={"crf": "25", "preset": "slow"})
         stream.height, stream.width = _even(case.grey())
         stream.pix_fmt = "yuv420p"
-        for image, _ in moving(case):
+        for image, _ in moving_frames(case):
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "gray")))
         container.mux(stream.encode(None))
     write_atomically(path.with_suffix(".txt"), _credit(case).encode())

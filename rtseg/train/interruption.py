@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-_KINDS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @contextmanager
-def held_back() -> Iterator[None]:
+def defer_interrupts() -> Iterator[None]:
     """Deliver interruptions after the block instead of within it; has no effect outside the main thread."""
     in_main = threading.current_thread() is threading.main_thread()
-    found = {kind: signal.getsignal(kind) for kind in _KINDS} if in_main else {}
+    found = {kind: signal.getsignal(kind) for kind in _SIGNALS} if in_main else {}
     handlers = {kind: handler for kind, handler in found.items() if callable(handler)}
     waiting: list[tuple[int, FrameType | None]] = []
     for kind in handlers:

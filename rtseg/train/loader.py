@@ -7,32 +7,32 @@ from types import TracebackType
 
 import numpy as np
 
-from rtseg.train.clips import Clip, ClipMaker
+from rtseg.train.clips import ClipSampler, TrainingClip
 
-_AHEAD = 4  # prefetched batches
+_PREFETCH = 4  # prefetched batches
 
 
-class Loader:
+class ClipLoader:
     """Iterates over batches (T, N, ...) of the steps from `first` to before `last`.
 
     shape: (N, T), clips and frames of a batch. Call `close` or use it as a context manager.
     """
 
-    def __init__(self, maker: ClipMaker, shape: tuple[int, int], seed: int, first: int, last: int) -> None:
-        self._maker, self._seed, self._steps = maker, seed, range(first, last)
+    def __init__(self, sampler: ClipSampler, shape: tuple[int, int], seed: int, first: int, last: int) -> None:
+        self._sampler, self._seed, self._steps = sampler, seed, range(first, last)
         self._batch, self._length = shape
-        self._ready: Queue[Clip | BaseException | None] = Queue(_AHEAD)
+        self._ready: Queue[TrainingClip | BaseException | None] = Queue(_PREFETCH)
         self._stop = Event()
         self._thread = Thread(target=self._work, name="rtseg-clips", daemon=True)
         self._thread.start()
 
-    def __enter__(self) -> "Loader":
+    def __enter__(self) -> "ClipLoader":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def __iter__(self) -> Iterator[Clip]:
+    def __iter__(self) -> Iterator[TrainingClip]:
         while (batch := self._ready.get()) is not None:
             if isinstance(batch, BaseException):
                 raise batch
@@ -56,12 +56,12 @@ class Loader:
         except BaseException as error:  # noqa: BLE001  raised again by the iterator
             self._put(error)
 
-    def _draw(self, step: int) -> Clip:
+    def _draw(self, step: int) -> TrainingClip:
         seeds = [(self._seed, step, place) for place in range(self._batch)]
-        clips = [self._maker.draw(np.random.default_rng(seed), self._length) for seed in seeds]
-        return Clip(np.stack([clip.frames for clip in clips], 1), np.stack([clip.truth for clip in clips], 1))
+        clips = [self._sampler.draw(np.random.default_rng(seed), self._length) for seed in seeds]
+        return TrainingClip(np.stack([clip.frames for clip in clips], 1), np.stack([clip.truth for clip in clips], 1))
 
-    def _put(self, item: Clip | BaseException | None) -> bool:
+    def _put(self, item: TrainingClip | BaseException | None) -> bool:
         """Put an item into the queue, blocking while it is full; return False after the loader is closed."""
         while not self._stop.is_set():
             try:

@@ -7,7 +7,7 @@ from torch.nn import functional
 from rtseg.train.config import LossConfig
 
 _BORDER_PX = 7  # width of the strip that counts as border
-_SMOOTH = 50.0  # pixels: smoothing, so that few false pixels cost little on an empty ground truth
+_DICE_SMOOTHING = 50.0  # pixels: smoothing, so that few false pixels cost little on an empty ground truth
 
 
 def segmentation_loss(logits: Tensor, truth: Tensor, weights: LossConfig) -> Tensor:
@@ -15,11 +15,11 @@ def segmentation_loss(logits: Tensor, truth: Tensor, weights: LossConfig) -> Ten
     length = logits.shape[0]
     target = truth.flatten(0, 1)
     scores = functional.interpolate(logits.float().flatten(0, 1), target.shape[-2:], mode="bilinear", align_corners=False)
-    chance, entropy = _sigmoid(scores, target) if scores.shape[1] == 1 else _softmax(scores, target)
-    loss = weights.cross_entropy * _bordered(entropy, target, weights.boundary)
-    loss = loss + weights.dice * _dice_loss(chance, target)
+    probability, entropy = _sigmoid(scores, target) if scores.shape[1] == 1 else _softmax(scores, target)
+    loss = weights.cross_entropy * _boundary_weighted_mean(entropy, target, weights.boundary)
+    loss = loss + weights.dice * _dice_loss(probability, target)
     if weights.steadiness and length > 1:
-        loss = loss + weights.steadiness * _unsteadiness((chance - target).reshape(length, -1, *target.shape[1:]))
+        loss = loss + weights.steadiness * _flicker_loss((probability - target).reshape(length, -1, *target.shape[1:]))
     return loss
 
 
@@ -35,7 +35,7 @@ def _softmax(scores: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     return log.exp()[:, 1:], -(full * log).sum(1)
 
 
-def _bordered(entropy: Tensor, target: Tensor, boundary: float) -> Tensor:
+def _boundary_weighted_mean(entropy: Tensor, target: Tensor, boundary: float) -> Tensor:
     """Return the mean cross entropy with weights up to 1 + boundary on border pixels."""
     rows = functional.avg_pool2d(target, (_BORDER_PX, 1), 1, (_BORDER_PX // 2, 0))  # separable filters are faster
     near = functional.avg_pool2d(rows, (1, _BORDER_PX), 1, (0, _BORDER_PX // 2))
@@ -43,14 +43,14 @@ def _bordered(entropy: Tensor, target: Tensor, boundary: float) -> Tensor:
     return (weight * entropy).mean()
 
 
-def _dice_loss(chance: Tensor, target: Tensor) -> Tensor:
+def _dice_loss(probability: Tensor, target: Tensor) -> Tensor:
     """Return 1 minus the mean Dice over frames and classes."""
-    both, either = (chance * target).sum((2, 3)), (chance + target).sum((2, 3))
-    share: Tensor = (2 * both + _SMOOTH) / (either + _SMOOTH)
+    both, either = (probability * target).sum((2, 3)), (probability + target).sum((2, 3))
+    share: Tensor = (2 * both + _DICE_SMOOTHING) / (either + _DICE_SMOOTHING)
     return 1 - share.mean()
 
 
-def _unsteadiness(error: Tensor) -> Tensor:
+def _flicker_loss(error: Tensor) -> Tensor:
     """Return the change of the error (T, N, K, H, W) from frame to frame, scaled to the magnitude of a Dice loss."""
     change = (error[1:] - error[:-1]).square().sum((3, 4))
     share: Tensor = change / (error.shape[-1] * error.shape[-2]) ** 0.5

@@ -28,7 +28,7 @@ class Pulse:
         return float(np.sin(np.pi * turn**0.5) ** 2)
 
 
-class Motion:
+class SimulatedMotion:
     """Maps output pixels to source pixels for each frame: placement, probe drift, slow elastic waves, and pulsation.
 
     place: the affine transform of the whole clip, (2, 3). drift: amplitude of the probe's motion, in hundredths of the longer

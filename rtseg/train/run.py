@@ -13,23 +13,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import Tensor, nn
 
 from rtseg.errors import ConfigError
-from rtseg.evaluation.dataset import Case, find_twins, open_dataset, split
+from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset, split
 from rtseg.models import VideoNetwork
-from rtseg.output.private_file import held_folder
+from rtseg.output.private_file import locked_folder
 from rtseg.text.safe_text import json_text
-from rtseg.train.checkpoint import begin, build, expected_whole, read_checkpoint, write_checkpoint
-from rtseg.train.clips import Clip, ClipMaker
+from rtseg.train.checkpoint import build_network, damage_as_config_error, initial_network, read_checkpoint, write_checkpoint
+from rtseg.train.clips import ClipSampler, TrainingClip
 from rtseg.train.config import ScheduleConfig, TrainConfig, read_config
 from rtseg.train.curves import plot_curves
-from rtseg.train.interruption import held_back
-from rtseg.train.loader import Loader
+from rtseg.train.interruption import defer_interrupts
+from rtseg.train.loader import ClipLoader
 from rtseg.train.loss import segmentation_loss
-from rtseg.train.whole import write_whole
+from rtseg.train.whole import write_training_file
 
 CHECKPOINT = "last.pt"
 _PARTS = ("average", "network", "optimiser")
 _MOMENTS = ("exp_avg", "exp_avg_sq")  # AdamW's state of each weight
-_FOREVER = 10**9  # steps: limit of a training whose duration is given in minutes
+_MAX_STEPS = 10**9  # steps: limit of a training whose duration is given in minutes
 _WARM_UP = 0.03  # share of the training in which the learning rate rises
 _SAVE_SECONDS = 60.0
 
@@ -48,14 +48,16 @@ def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False,
     torch.set_num_threads(threads)
     cv2.setNumThreads(1)  # the clips are drawn in a separate thread
     halves = split(open_dataset(config.data.folder), config.data.held_out)
-    trainer = Trainer(config, _steps(config.schedule, len(halves[0])))
+    trainer = Trainer(config, _step_count(config.schedule, len(halves[0])))
     if resume:
         trainer.load(out / CHECKPOINT)
-    with held_folder(out):
+    with locked_folder(out):
         _write_split(out / "split.json", *halves)
-        _go_through(trainer, ClipMaker(halves[0], len(config.classes), config.size, config.data, config.schedule.sparse), out)
+        _train_to_end(
+            trainer, ClipSampler(halves[0], len(config.classes), config.size, config.data, config.schedule.sparse), out
+        )
         plot_curves(trainer.losses, out / "curves.png")
-        write_whole(out / "losses.json", json_text(trainer.losses).encode())
+        write_training_file(out / "losses.json", json_text(trainer.losses).encode())
     return out / CHECKPOINT
 
 
@@ -67,9 +69,9 @@ def _check_folder(checkpoint: Path, resume: bool) -> None:
         raise ConfigError(f"{checkpoint} is of an earlier training: name another folder, or go on from it with --resume")
 
 
-def _steps(schedule: ScheduleConfig, images: int) -> int:
+def _step_count(schedule: ScheduleConfig, images: int) -> int:
     """Return the number of steps of the configured epochs."""
-    return math.ceil(min(schedule.epochs * images / (schedule.batch * schedule.clip), _FOREVER))
+    return math.ceil(min(schedule.epochs * images / (schedule.batch * schedule.clip), _MAX_STEPS))
 
 
 class Trainer:
@@ -81,10 +83,10 @@ class Trainer:
     def __init__(self, config: TrainConfig, steps: int) -> None:
         torch.manual_seed(config.schedule.seed)
         self.config, self.steps = config, steps
-        self.network = begin(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
-        self.average = build(config)
+        self.network = initial_network(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # twice as fast
+        self.average = build_network(config)
         self.average.load_state_dict(self.network.state_dict())
-        self.optimiser = torch.optim.AdamW(_groups(self.network, config), lr=config.schedule.learning_rate)
+        self.optimiser = torch.optim.AdamW(_parameter_groups(self.network, config), lr=config.schedule.learning_rate)
         self.step, self.seconds = 0, 0.0
         self.losses: list[float] = []
 
@@ -94,11 +96,11 @@ class Trainer:
         minutes = self.config.schedule.minutes
         return min(1.0, self.seconds / 60 / minutes if minutes else self.step / self.steps)
 
-    def learn(self, clip: Clip) -> float:
+    def train_step(self, clip: TrainingClip) -> float:
         """Train one step on a batch and return its loss. Raises ConfigError if it is not finite."""
         started = time.perf_counter()
         for group in self.optimiser.param_groups:
-            group["lr"] = self.config.schedule.learning_rate * group["share"] * _rate(self.progress)
+            group["lr"] = self.config.schedule.learning_rate * group["share"] * _learning_rate_share(self.progress)
         frames = (torch.from_numpy(clip.frames)[:, :, None] - self.config.mean[0]) / self.config.std[0]
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network.clip(frames)
@@ -109,13 +111,13 @@ class Trainer:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.schedule.clip_gradient)
         self.optimiser.step()
-        self._fold_in()
+        self._update_average()
         self.losses.append(round(loss.item(), 5))
         self.seconds += time.perf_counter() - started
         return self.losses[-1]
 
     @torch.no_grad()
-    def _fold_in(self) -> None:
+    def _update_average(self) -> None:
         """Update the moving average of weights and statistics, faster at the beginning."""
         self.step += 1
         share = 1 - min(self.config.schedule.average, (1 + self.step) / (10 + self.step))
@@ -133,10 +135,10 @@ class Trainer:
         config, values = read_checkpoint(path)
         if config != self.config:
             raise ConfigError(f"{path} was trained with other settings: go on with those, or train into another folder")
-        with expected_whole(path):
-            self._take_over(values)
+        with damage_as_config_error(path):
+            self._restore(values)
 
-    def _take_over(self, values: dict[str, Any]) -> None:
+    def _restore(self, values: dict[str, Any]) -> None:
         for name in _PARTS:
             getattr(self, name).load_state_dict(values[name])
         if any(past[name].shape != value.shape for value, past in self.optimiser.state.items() for name in _MOMENTS):
@@ -144,57 +146,59 @@ class Trainer:
         self.step, self.seconds, self.losses = int(values["step"]), float(values["seconds"]), list(values["losses"])
 
 
-def _go_through(trainer: Trainer, maker: ClipMaker, out: Path) -> None:
+def _train_to_end(trainer: Trainer, sampler: ClipSampler, out: Path) -> None:
     """Train to the end or to an interruption, and save a checkpoint in both cases."""
     try:
-        _loop(trainer, maker, out)
+        _run_phases(trainer, sampler, out)
     except KeyboardInterrupt:
-        _keep(trainer, out)
+        _save_checkpoint(trainer, out)
         raise
-    _keep(trainer, out)
+    _save_checkpoint(trainer, out)
 
 
-def _keep(trainer: Trainer, out: Path) -> None:
-    with held_back():
+def _save_checkpoint(trainer: Trainer, out: Path) -> None:
+    with defer_interrupts():
         trainer.save(out / CHECKPOINT)
 
 
-def _loop(trainer: Trainer, maker: ClipMaker, out: Path) -> None:
+def _run_phases(trainer: Trainer, sampler: ClipSampler, out: Path) -> None:
     schedule = trainer.config.schedule
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns) as bar:
         bar.add_task("training", total=1000)
         if trainer.progress < schedule.stills:
-            _learn(trainer, maker, (schedule.batch * schedule.clip, 1), schedule.stills, out, bar)
+            _train_until(trainer, sampler, (schedule.batch * schedule.clip, 1), schedule.stills, out, bar)
         if trainer.progress < 1:
-            _learn(trainer, maker, (schedule.batch, schedule.clip), 1.0, out, bar)
+            _train_until(trainer, sampler, (schedule.batch, schedule.clip), 1.0, out, bar)
 
 
-def _learn(trainer: Trainer, maker: ClipMaker, shape: tuple[int, int], until: float, out: Path, bar: Progress) -> None:
+def _train_until(
+    trainer: Trainer, sampler: ClipSampler, shape: tuple[int, int], until: float, out: Path, bar: Progress
+) -> None:
     """Train until the progress reaches `until`. shape: clips and frames of a batch."""
     schedule = trainer.config.schedule
-    last = _FOREVER if schedule.minutes else trainer.steps
+    last = _MAX_STEPS if schedule.minutes else trainer.steps
     saved = time.monotonic()
-    with Loader(maker, shape, schedule.seed, trainer.step, last) as batches:
+    with ClipLoader(sampler, shape, schedule.seed, trainer.step, last) as batches:
         for batch in batches:
-            with held_back():  # a partial step could not be resumed
-                loss = trainer.learn(batch)
+            with defer_interrupts():  # a partial step could not be resumed
+                loss = trainer.train_step(batch)
             bar.update(
                 bar.task_ids[0], completed=int(1000 * trainer.progress), description=f"step {trainer.step} loss {loss:.3f}"
             )
             if time.monotonic() - saved > _SAVE_SECONDS:
-                _keep(trainer, out)
+                _save_checkpoint(trainer, out)
                 saved = time.monotonic()
             if trainer.progress >= until:
                 return
 
 
-def _rate(progress: float) -> float:
+def _learning_rate_share(progress: float) -> float:
     """Return the share of the full learning rate: a short rise, then a cosine decay to 0."""
     return min(1.0, (progress + 1e-3) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _groups(network: VideoNetwork, config: TrainConfig) -> list[dict[str, Any]]:
+def _parameter_groups(network: VideoNetwork, config: TrainConfig) -> list[dict[str, Any]]:
     """Return AdamW's parameter groups: weight decay for weights only, and a separate learning rate for the encoder."""
     encoder = set(network.encoder.parameters())
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
@@ -213,7 +217,7 @@ def _groups(network: VideoNetwork, config: TrainConfig) -> list[dict[str, Any]]:
 def _write_split(path: Path, training: Sequence[Case], held_out: Sequence[Case]) -> None:
     """Write the names of training and held-out cases and their near-duplicates, and log a warning for each of these."""
     halves = {"training": [case.name for case in training], "held_out": [case.name for case in held_out]}
-    twins = [(case.name, other.name) for case, other in find_twins(held_out, training)]
-    write_whole(path, json_text({**halves, "twins": twins}, indent=1).encode())
+    twins = [(case.name, other.name) for case, other in find_near_duplicates(held_out, training)]
+    write_training_file(path, json_text({**halves, "twins": twins}, indent=1).encode())
     for name, other in twins:
         _log.warning("held-out %s shows the same view as %s: hold out both or neither, or its score is a lie", name, other)

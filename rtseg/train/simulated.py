@@ -8,8 +8,8 @@ import numpy.typing as npt
 from rtseg.evaluation.dataset import Case
 from rtseg.frame import Image, Labels
 from rtseg.train.augment import Speckle, degrade
-from rtseg.train.clips import Still, middle, render, still
-from rtseg.train.motion import Motion, Pulse, similarity
+from rtseg.train.clips import StillImage, centroid, load_still, render_frame
+from rtseg.train.motion import Pulse, SimulatedMotion, similarity
 
 _ZOOM = 0.93  # crops the still's edge, so that motion does not bring its outside into view
 _BEAT, _DEPTH = 0.048, 0.12  # beats a frame, 72 a minute at 25 frames a second; share of the distance from the center
@@ -17,22 +17,22 @@ _DRIFT, _ELASTIC, _SPECKLE = 0.6, 0.4, 0.12
 _SPOILT_EVERY, _SPOILT_FRAMES = 15, 3  # frames
 
 
-def simulated(case: Case, n_classes: int, seed: int, *, spoilt: bool = False) -> Iterator[tuple[Image, Labels]]:
+def simulate_frames(case: Case, n_classes: int, seed: int, *, spoilt: bool = False) -> Iterator[tuple[Image, Labels]]:
     """Yield endless frames of a still in motion, (H, W) uint8 with a long side of 320 pixels, and their labels.
 
     The probe drifts, tissue deforms, the labeled structure pulsates and speckle decorrelates. spoilt: corrupt the last three
     of every 15 frames by a shadow, dropout, noise, blur or gain. Raises DatasetError.
     """
-    one, rng = still(case, n_classes), np.random.default_rng(seed)
+    one, rng = load_still(case, n_classes), np.random.default_rng(seed)
     size = (one.image.shape[0], one.image.shape[1])
     centre = np.array([size[1] - 1, size[0] - 1]) / 2
-    motion = Motion(size, similarity(0.0, _ZOOM, centre, centre), rng, drift=_DRIFT, elastic=_ELASTIC)
+    motion = SimulatedMotion(size, similarity(0.0, _ZOOM, centre, centre), rng, drift=_DRIFT, elastic=_ELASTIC)
     speckle, pulse, frame = Speckle(rng, size, _SPECKLE), _pulse(one), 0
     while True:
-        moved, truth = render(one, motion, float(frame), pulse)
+        moved, truth = render_frame(one, motion, float(frame), pulse)
         picture = np.asarray(moved * speckle.next(rng), np.float32)
         if spoilt and frame % _SPOILT_EVERY >= _SPOILT_EVERY - _SPOILT_FRAMES:
-            picture = degrade(picture, rng, middle(truth))
+            picture = degrade(picture, rng, centroid(truth))
         yield np.clip(picture, 0, 255).astype(np.uint8), _labels(truth)
         frame += 1
 
@@ -42,6 +42,6 @@ def _labels(truth: npt.NDArray[np.float32]) -> Labels:
     return np.where(truth.max(0) >= 0.5, truth.argmax(0) + 1, 0).astype(np.uint8)
 
 
-def _pulse(one: Still) -> Pulse | None:
+def _pulse(one: StillImage) -> Pulse | None:
     area = float(one.truth.sum(dtype=np.float64)) / 255
-    return Pulse(middle(one.truth), float(np.sqrt(area / np.pi)), _DEPTH, _BEAT, 0.0) if area else None
+    return Pulse(centroid(one.truth), float(np.sqrt(area / np.pi)), _DEPTH, _BEAT, 0.0) if area else None

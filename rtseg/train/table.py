@@ -10,7 +10,7 @@ from rtseg.errors import ConfigError
 T = TypeVar("T")
 
 
-def table(kind: type[T], values: Mapping[str, Any], where: str) -> T:
+def parse_table(kind: type[T], values: Mapping[str, Any], where: str) -> T:
     """Make a dataclass from a table of known keys and values of the fields' types. Raises ConfigError.
 
     where: the table's origin, for error messages.

@@ -6,7 +6,7 @@ from rtseg.errors import SinkError
 from rtseg.output.atomic_file import write_atomically
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_training_file(path: Path, data: bytes) -> None:
     """Replace a file atomically; the old one stays if that fails. Raises SinkError."""
     try:
         write_atomically(path, data)

@@ -22,7 +22,7 @@ def fuzz(seed: int, inputs: int, readers: Sequence[str] = (), processes: int = 2
     names = list(readers or MAKERS)
     with tempfile.TemporaryDirectory(prefix="rtseg-seeds-") as folder:
         seeds = make_all(Path(folder))
-        tally = Tally(seed, names)
+        tally = FaultTally(seed, names)
         for job, told in pool.run(_jobs(seed, inputs, names, seeds), processes):
             if tally.add(job, told) and keep is not None:
                 place = keep / f"{job.reader}-{job.number}"
@@ -32,15 +32,15 @@ def fuzz(seed: int, inputs: int, readers: Sequence[str] = (), processes: int = 2
         return tally.report()
 
 
-def _jobs(seed: int, inputs: int, names: Sequence[str], seeds: dict[str, list[Path]]) -> Iterator[pool.Job]:
+def _jobs(seed: int, inputs: int, names: Sequence[str], seeds: dict[str, list[Path]]) -> Iterator[pool.FuzzJob]:
     """Yield the jobs reader by reader, so that each process loads few readers at once."""
     for at, name in enumerate(names):
         count = max(1, inputs // len(names) + (at < inputs % len(names)))
         for number in range(count):
-            yield pool.Job(seed, name, number, tuple(str(path) for path in seeds[name]))
+            yield pool.FuzzJob(seed, name, number, tuple(str(path) for path in seeds[name]))
 
 
-class Tally:
+class FaultTally:
     """Counts the outcomes of inputs."""
 
     def __init__(self, seed: int, readers: Sequence[str]) -> None:
@@ -48,7 +48,7 @@ class Tally:
         self._read, self._decoded = Counter(dict.fromkeys(readers, 0)), Counter()
         self._faults, self._found = Counter(), []
 
-    def add(self, job: pool.Job, told: dict) -> list[str]:
+    def add(self, job: pool.FuzzJob, told: dict) -> list[str]:
         """Count the outcome of an input, and return the kinds of fault in it."""
         self._read[job.reader] += 1
         self._decoded[job.reader] += told.get("frames", 0) > 0

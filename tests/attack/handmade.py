@@ -134,11 +134,13 @@ def _run(arguments: list[str]) -> tuple[int, str, str]:
 
 @contextmanager
 def _served(folder: Path) -> Iterator[int]:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
+    class SilentRequestHandler(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
             pass
 
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as server:
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(SilentRequestHandler, directory=str(folder))
+    ) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.1,))
         thread.start()
         try:

@@ -21,7 +21,7 @@ _TESTS = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True)
-class Job:
+class FuzzJob:
     """Identifies input `number` of a reader."""
 
     seed: int
@@ -34,7 +34,7 @@ class Job:
         return json.dumps(self.__dict__).encode() + b"\n"
 
 
-class Process:
+class ReaderProcess:
     """Runs one child; its folder holds its input, its temporary files and its stderr."""
 
     def __init__(self, folder: Path) -> None:
@@ -53,7 +53,7 @@ class Process:
                 bufsize=0,
             )
 
-    def read(self, job: Job) -> dict:
+    def read(self, job: FuzzJob) -> dict:
         """Read an input, and return the outcome of the worker, {"hang": seconds} or {"crash": text}; the latter two end it."""
         due_s = time.monotonic() + HANG_S + (_START_S if self._fresh else 0)
         self._fresh, data = False, b""
@@ -86,7 +86,7 @@ class Process:
         return (self._folder / "stderr").read_text(errors="replace")[:3000]
 
 
-def run(jobs: Iterable[Job], processes: int = 2) -> Iterator[tuple[Job, dict]]:
+def run(jobs: Iterable[FuzzJob], processes: int = 2) -> Iterator[tuple[FuzzJob, dict]]:
     """Read all inputs in several processes; yield each job with its outcome, in the order of completion."""
     waiting, done, stop = iter(list(jobs)), queue.SimpleQueue(), threading.Event()
     lock = threading.Lock()
@@ -100,7 +100,7 @@ def run(jobs: Iterable[Job], processes: int = 2) -> Iterator[tuple[Job, dict]]:
                 if job is None:
                     break
                 if process is None or not process.is_alive:
-                    process = Process(folder)
+                    process = ReaderProcess(folder)
                 done.put((job, process.read(job)))
         finally:
             if process is not None and process.is_alive:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import results
 from attack.planted import plant
-from faults.server import Server
-from igtl.peers import Peer, Reader, eventually
+from faults.server import ThreadedServer
+from igtl.peers import LoopbackServer, MessageReader, eventually
 
 from rtseg.connection import LinkState
 from rtseg.engines.load import load_engine
@@ -69,7 +69,7 @@ def _receive(data: bytes) -> int:
         connection.sendall(data)
 
     count = 0
-    with Peer(talk) as peer, closing(IgtlLink(peer.address(timeout_s=2))) as link:
+    with LoopbackServer(talk) as peer, closing(IgtlLink(peer.address(timeout_s=2))) as link:
         try:
             for _ in link:
                 count += 1
@@ -85,14 +85,14 @@ def _say(data: bytes) -> int:
     sink.open(results.stream(live=True))
     with closing(sink):
         port = int(sink.address.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port)) as rude, Reader(port) as polite:
+        with socket.create_connection(("127.0.0.1", port)) as rude, MessageReader(port) as polite:
             rude.sendall(data)
             eventually(lambda: sink.clients == 2, patience_s=15)
             sink.write(results.result())
             return int(bool(polite.message()))
 
 
-class _Parts(Server):
+class _PartsServer(ThreadedServer):
     """Sends the same parts to every client, and closes the connection."""
 
     def __init__(self, data: bytes) -> None:
@@ -108,7 +108,7 @@ class _Parts(Server):
 
 
 def _watch(data: bytes) -> int:
-    server, count = _Parts(data), 0
+    server, count = _PartsServer(data), 0
     try:
         source = open_source(f"http://127.0.0.1:{server.port}/video")
         timer = threading.Timer(_LIVE_S, source.close)

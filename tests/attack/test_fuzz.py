@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from attack import pool, readers
-from attack.fuzz import FAULTS, Tally, fuzz, is_clean
+from attack.fuzz import FAULTS, FaultTally, fuzz, is_clean
 from attack.mutation import Mutator
 from attack.seeds import MAKERS, make_all
 
@@ -65,13 +65,13 @@ def test_each_kind_of_fault_is_found(monkeypatch, fault, kind):
 
 
 def test_a_refusal_of_many_lines_is_a_fault():
-    tally = Tally(SEED, ["png"])
-    tally.add(pool.Job(SEED, "png", 0, ()), {"frames": 0, "refused": "it cannot be read\nat all", "bytes": 1})
+    tally = FaultTally(SEED, ["png"])
+    tally.add(pool.FuzzJob(SEED, "png", 0, ()), {"frames": 0, "refused": "it cannot be read\nat all", "bytes": 1})
     assert not is_clean(tally.report())
 
 
 def test_nothing_read_is_not_clean():
-    assert not is_clean(Tally(SEED, ["png"]).report())
+    assert not is_clean(FaultTally(SEED, ["png"]).report())
 
 
 def test_the_child_processes_leave_no_folder(tmp_path, monkeypatch):

@@ -10,15 +10,15 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
-from rtseg.bench.engines import Contestant, EngineBench, Turns, compare
+from rtseg.bench.engines import BenchEntry, EngineBench, InterleavedRounds, benchmark_engines
 from rtseg.cli.app import app
 from rtseg.engines import profile as costs
 from rtseg.engines.load import load_engine
-from rtseg.engines.profile import Cost, cost, peak
+from rtseg.engines.profile import NetworkProfile, measure_peak, profile_network
 from rtseg.errors import ModelError
 
 
-class Recorder:
+class RecordingEngine:
     """Simulates an engine that logs its calls and counts frames in its state."""
 
     def __init__(self, name, log):
@@ -45,22 +45,22 @@ def model(tmp_path):
 
 
 def by_hand(rounds_ms, **more):
-    contestants = [Contestant(name, Recorder(name, []), **more.get(name, {})) for name in rounds_ms]
+    entries = [BenchEntry(name, RecordingEngine(name, []), **more.get(name, {})) for name in rounds_ms]
     best_ms = {name: min(rounds) for name, rounds in rounds_ms.items()}
-    return EngineBench(contestants, Turns(), 2, {"fp32": 50e9, "int8": 200e9}, rounds_ms, best_ms)
+    return EngineBench(entries, InterleavedRounds(), 2, {"fp32": 50e9, "int8": 200e9}, rounds_ms, best_ms)
 
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios():
     result = by_hand({"fast": [1.0, 10.0, 2.0], "slow": [3.0, 40.0, 2.0]})
-    assert result.times_as_fast("fast", "slow") == 3.0  # ratios 3, 4 and 1: other load in a round slows both engines
-    assert result.times_as_fast("slow", "fast") == pytest.approx(1 / 3)
+    assert result.speedup("fast", "slow") == 3.0  # ratios 3, 4 and 1: other load in a round slows both engines
+    assert result.speedup("slow", "fast") == pytest.approx(1 / 3)
     assert result.median_ms("fast") == 2.0
 
 
 def test_the_share_of_the_peak_is_that_of_its_own_precision():
-    known = {"cost": Cost(400_000_000, {"Convolution": 0.75, "Reorder": 0.25}), "precision": "int8"}
+    known = {"cost": NetworkProfile(400_000_000, {"Convolution": 0.75, "Reorder": 0.25}), "precision": "int8"}
     result = by_hand({"int8": [9.0, 4.0, 7.0], "other": [1.0] * 3}, int8=known)
-    first, other = result.contestants
+    first, other = result.entries
     assert result.fraction_of_peak(first) == pytest.approx(0.5)  # 2 ms at the peak, 4 ms at best
     assert result.fraction_of_peak(other) is None
     row, plain = json.loads(json.dumps(result.to_json()))["engines"]
@@ -71,9 +71,9 @@ def test_the_share_of_the_peak_is_that_of_its_own_precision():
 
 def test_all_take_turns_and_carry_their_memory(small_peak):
     log = []
-    contestants = [Contestant(name, Recorder(name, log)) for name in "ab"]
+    entries = [BenchEntry(name, RecordingEngine(name, log)) for name in "ab"]
     told = []
-    result = compare(contestants, Turns(rounds=2, frames=3, warmup=1), 1, told.append)
+    result = benchmark_engines(entries, InterleavedRounds(rounds=2, frames=3, warmup=1), 1, told.append)
     assert [(name, state) for name, state, _ in log] == [(name, state) for name in "abab" for state in range(4)]
     assert {shape for _, _, shape in log} == {(1, 1, *networks.SIZE)}
     assert {name: len(rounds) for name, rounds in result.rounds_ms.items()} == {"a": 2, "b": 2}
@@ -101,11 +101,11 @@ def convolutions(path, batch):
 @pytest.mark.parametrize("batch", [1, 2])
 def test_multiplications_are_counted(batch, tmp_path):
     grouped, spread, matrix = 6 * 2 * 9 * 16 * 24, 6 * 5 * 4 * 16 * 24, 5 * 32 * 7 * 48
-    assert cost(convolutions(tmp_path / "net.onnx", batch), 1).macs == batch * (grouped + spread + matrix)
+    assert profile_network(convolutions(tmp_path / "net.onnx", batch), 1).macs == batch * (grouped + spread + matrix)
 
 
 def test_a_networks_cost_and_where_its_time_goes(model):
-    found = cost(model, 1)
+    found = profile_network(model, 1)
     assert found.macs == prod(networks.HALF) * (4 * 9 + 4 * 4 + 4)
     assert sum(found.shares.values()) == pytest.approx(1)
     assert "Convolution" in found.shares
@@ -113,10 +113,10 @@ def test_a_networks_cost_and_where_its_time_goes(model):
 
 
 def test_int8_multiplications_are_the_same(model):
-    from rtseg.engines.convert.quantize import quantise
+    from rtseg.engines.convert.quantize import quantize_model
 
-    quantise(model, model.with_name("int8.onnx"), [[np.full((64, 96), 200, np.uint8)]])
-    assert cost(model.with_name("int8.onnx"), 1).macs == cost(model, 1).macs
+    quantize_model(model, model.with_name("int8.onnx"), [[np.full((64, 96), 200, np.uint8)]])
+    assert profile_network(model.with_name("int8.onnx"), 1).macs == profile_network(model, 1).macs
 
 
 @pytest.mark.parametrize(("precision", "kind"), [("fp32", "f32"), ("int8", "i8")])
@@ -128,7 +128,7 @@ def test_the_peak_is_measured_in_its_precision(small_peak, precision, kind):
     kinds = [info["runtimePrecision"].astype(str) for info in about if info["layerType"].astype(str) == "Convolution"]
     assert len(kinds) == costs.DEPTH
     assert {found.replace("u8", "i8") for found in kinds} == {kind}
-    assert peak(precision, 1) > 1e6
+    assert measure_peak(precision, 1) > 1e6
 
 
 def rtseg(*arguments):
@@ -183,11 +183,11 @@ def test_a_peer_of_unknown_size(small_peak, model, tmp_path):
 def test_no_network_no_cost(tmp_path):
     (tmp_path / "net.onnx").write_bytes(b"not a network")
     with pytest.raises(ModelError, match="is no ONNX model"):
-        cost(tmp_path / "net.onnx")
+        profile_network(tmp_path / "net.onnx")
 
 
 def test_a_real_engine_takes_its_turn(small_peak, model):
     engine = load_engine(model)
-    result = compare([Contestant("one", engine)], Turns(1, 2, 1), 1)
+    result = benchmark_engines([BenchEntry("one", engine)], InterleavedRounds(1, 2, 1), 1)
     engine.close()
     assert result.median_ms("one") > 0

@@ -6,7 +6,7 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
-from rtseg.bench.frontier import Point, draw, points
+from rtseg.bench.frontier import FrontierPoint, plot_frontier, read_points
 from rtseg.cli.app import app
 from rtseg.errors import ConfigError
 
@@ -40,12 +40,12 @@ def reports(tmp_path):
 
 
 def test_a_network_stands_where_its_fastest_engine_is(reports):
-    assert points(reports) == [
-        Point("net-int8", "openvino int8", 4.0, pytest.approx(0.8)),
-        Point("net", "openvino fp32", 8.0, pytest.approx(0.85)),
-        Point("other", "peer other", 54.0, 0.92),
+    assert read_points(reports) == [
+        FrontierPoint("net-int8", "openvino int8", 4.0, pytest.approx(0.8)),
+        FrontierPoint("net", "openvino fp32", 8.0, pytest.approx(0.85)),
+        FrontierPoint("other", "peer other", 54.0, 0.92),
     ]
-    assert [point.network for point in points(reports)] == ["net", "net", "other"]
+    assert [point.network for point in read_points(reports)] == ["net", "net", "other"]
 
 
 @pytest.mark.parametrize(
@@ -64,11 +64,11 @@ def test_what_is_no_report_is_told(tmp_path, text, message):
     path = tmp_path / "report.json"
     path.write_text(text)
     with pytest.raises(ConfigError, match=message):
-        points([path])
+        read_points([path])
 
 
 def test_it_is_drawn(reports, tmp_path):
-    draw(points(reports), "x", tmp_path / "frontier.png")
+    plot_frontier(read_points(reports), "x", tmp_path / "frontier.png")
     done = CliRunner().invoke(app, ["bench", "frontier", *map(str, reports), "--out", str(tmp_path / "again.png")])
     assert done.exit_code == 0, done.output
     pictures = [cv2.imread(str(tmp_path / name)) for name in ("frontier.png", "again.png")]

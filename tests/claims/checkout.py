@@ -18,7 +18,7 @@ FOLDERS = ("rtseg", "kernels", "engines", "demos")
 
 
 @dataclass(frozen=True, slots=True)
-class Import:
+class ImportedName:
     """Holds one imported name in full: `from rtseg.frame import Frame` is rtseg.frame.Frame."""
 
     name: str
@@ -32,13 +32,13 @@ def modules() -> list[Path]:
     return sorted({path.resolve().relative_to(ROOT) for path in found})
 
 
-def imports(source: str, path: Path) -> list[Import]:
+def imports(source: str, path: Path) -> list[ImportedName]:
     """Return the import statements of a module at `path`."""
     tree = ast.parse(source, str(path))
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     inside = {id(node) for function in functions for node in ast.walk(function)}
     return [
-        Import(name, node.lineno, id(node) in inside)
+        ImportedName(name, node.lineno, id(node) in inside)
         for node in ast.walk(tree)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in _names(node, path)

@@ -16,7 +16,7 @@ _INDENTED = re.compile(rf"^    (?:{'|'.join(PROGRAMS)}|cd) \S")
 
 
 @dataclass(frozen=True)
-class Block:
+class CodeBlock:
     """Holds a fenced block, or an indented one that begins with a command."""
 
     path: Path  # of the page
@@ -36,19 +36,19 @@ def documents() -> list[Path]:
     return found + [path.relative_to(ROOT) for folder in ("docs", "engines/zoo") for path in (ROOT / folder).rglob("*.md")]
 
 
-def blocks(path: Path, text: str) -> list[Block]:
+def blocks(path: Path, text: str) -> list[CodeBlock]:
     """Return the blocks of a page in order."""
     lines, found, at, before = text.splitlines(), [], 0, ""
     while at < len(lines):
         fence, start = _FENCE.match(lines[at]), at
         if fence:
             at = next(i for i in range(at + 1, len(lines)) if lines[i].strip() == "```")
-            found.append(Block(path, start + 1, fence[1], "\n".join(lines[start + 1 : at]) + "\n", _needs(before), before))
+            found.append(CodeBlock(path, start + 1, fence[1], "\n".join(lines[start + 1 : at]) + "\n", _needs(before), before))
         elif _INDENTED.match(lines[at]) and not lines[at - 1].strip():
             while at + 1 < len(lines) and lines[at + 1].startswith("    "):
                 at += 1
             inside = [line.strip() for line in lines[start : at + 1]]
-            found.append(Block(path, start + 1, "bash", "\n".join(inside) + "\n", _needs(before), before))
+            found.append(CodeBlock(path, start + 1, "bash", "\n".join(inside) + "\n", _needs(before), before))
         before = lines[at] if lines[at].strip() else before
         at += 1
     return found

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 from claims.checkout import ROOT, project
-from claims.documents import CODE, OTHER, Block, blocks, calls, commands, documents
+from claims.documents import CODE, OTHER, CodeBlock, blocks, calls, commands, documents
 from claims.prepared import prepare
 from faults.camera import Camera
-from faults.igtl import IgtlServer
+from faults.igtl import IgtlCameraServer
 from faults.rtsp import RtspServer
 
 import rtseg
@@ -228,7 +228,7 @@ def until(done):
         time.sleep(0.2)
 
 
-class ReferenceServer(IgtlServer):
+class ReferenceServer(IgtlCameraServer):
     """Sends the device name that PLUS uses for images in reference coordinates."""
 
     device = "Image_Reference"
@@ -287,7 +287,7 @@ def sender(source_port):
 def test_a_wrong_command_fails(text, tmp_path):
     (command,) = commands(text)
     with pytest.raises(BaseException):  # noqa: B017, PT011  Click's errors are of two packages, by its version
-        try_command(command, Block(Path("x.md"), 1, "bash", text), tmp_path)
+        try_command(command, CodeBlock(Path("x.md"), 1, "bash", text), tmp_path)
 
 
 def test_blocks_and_marks_are_found():

@@ -6,16 +6,16 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def nobody_is_left(monkeypatch: pytest.MonkeyPatch):
-    begun = []
+def no_process_is_left(monkeypatch: pytest.MonkeyPatch):
+    started = []
 
-    class Remembered(subprocess.Popen):
+    class RecordedPopen(subprocess.Popen):
         def __init__(self, *arguments, **options) -> None:
             super().__init__(*arguments, **options)
-            begun.append(self)
+            started.append(self)
 
-    monkeypatch.setattr(subprocess, "Popen", Remembered)
+    monkeypatch.setattr(subprocess, "Popen", RecordedPopen)
     yield
-    for process in [process for process in begun if process.poll() is None]:
+    for process in [process for process in started if process.poll() is None]:
         process.kill()
         process.communicate()

@@ -37,21 +37,21 @@ def test_run_writes_what_it_is_asked_for(tiny: Path, tmp_path: Path):
 @pytest.mark.skipif(cpu.cores() == 1, reason="there is one thread for everything")
 def test_where_a_line_runs_opencv_and_small_kernels_have_one_thread(tiny: Path, monkeypatch: pytest.MonkeyPatch):
     threads = cv2.getNumThreads()
-    monkeypatch.setattr(cpu, "_least", [cpu.LEAST_BANDS])
+    monkeypatch.setattr(cpu, "_min_bands", [cpu.MIN_BANDS])
     cv2.setNumThreads(3)
     try:
-        assert _bands_of(cpu.LEAST_BANDS * cpu.LEAST_WORK) > 1
+        assert _bands_of(cpu.MIN_BANDS * cpu.MIN_BAND_PIXELS) > 1
         assert rtseg("run", SYNTHETIC, "--model", tiny).exit_code == 0
         assert cv2.getNumThreads() == 1
-        assert _bands_of(cpu.LEAST_BANDS * cpu.LEAST_WORK) == 1
-        assert _bands_of(cpu.LEAST_IN_COMPANY * cpu.LEAST_WORK) > 1
+        assert _bands_of(cpu.MIN_BANDS * cpu.MIN_BAND_PIXELS) == 1
+        assert _bands_of(cpu.MIN_BANDS_SHARED_CPU * cpu.MIN_BAND_PIXELS) > 1
     finally:
         cv2.setNumThreads(threads)
 
 
 def _bands_of(work: int) -> int:
     bands = []
-    cpu.by_rows(1000, work // 1000, lambda first, end: bands.append(end - first))
+    cpu.run_row_bands(1000, work // 1000, lambda first, end: bands.append(end - first))
     return len(bands)
 
 

@@ -8,14 +8,14 @@ import typer
 from typer.testing import CliRunner
 
 from rtseg.cli.options.grouped import grouped
-from rtseg.cli.options.model import Description, OnnxDescription
+from rtseg.cli.options.model import ModelDescription, OnnxModelDescription
 from rtseg.errors import ConfigError
 
 said: list[object] = []
 
 
 @dataclass(frozen=True)
-class Colours:
+class ColorOptions:
     edge: Annotated[str, typer.Option("--edge", help="Around it.")]
     fill: Annotated[str, typer.Option("--fill", "-f", help="Inside.")] = "red"
 
@@ -25,7 +25,9 @@ def command():
 
     @app.command()
     @grouped
-    def draw(*, what: Annotated[str, typer.Argument()], colours: Colours, times: Annotated[int, typer.Option("--times")] = 1):
+    def draw(
+        *, what: Annotated[str, typer.Argument()], colours: ColorOptions, times: Annotated[int, typer.Option("--times")] = 1
+    ):
         """Draw it."""
         said.append((what, colours, times))
 
@@ -34,9 +36,9 @@ def command():
 
 def test_a_group_arrives_as_one_value():
     assert CliRunner().invoke(command(), ["disc", "--edge", "blue", "--times", "3"]).exit_code == 0
-    assert said.pop() == ("disc", Colours("blue", "red"), 3)
+    assert said.pop() == ("disc", ColorOptions("blue", "red"), 3)
     assert CliRunner().invoke(command(), ["disc", "--edge", "blue", "-f", "green"]).exit_code == 0
-    assert said.pop() == ("disc", Colours("blue", "green"), 1)
+    assert said.pop() == ("disc", ColorOptions("blue", "green"), 1)
 
 
 def test_a_field_without_a_default_is_wanted():
@@ -52,10 +54,10 @@ def test_the_help_is_the_commands_own_with_the_groups_options_in_their_place():
 
 
 def test_a_network_is_described_in_full_or_not_at_all():
-    assert Description().of("net.onnx") is None
-    assert OnnxDescription().of("net.onnx") is None
+    assert ModelDescription().spec_for("net.onnx") is None
+    assert OnnxModelDescription().spec_for("net.onnx") is None
     with pytest.raises(ConfigError, match="--size and --classes"):
-        OnnxDescription(state=["h_in:h_out"]).of("net.onnx")
-    spec = OnnxDescription("64x96", "lumen,plaque", "20", "36", ["h_in:h_out"]).of("folder/net.onnx")
+        OnnxModelDescription(state=["h_in:h_out"]).spec_for("net.onnx")
+    spec = OnnxModelDescription("64x96", "lumen,plaque", "20", "36", ["h_in:h_out"]).spec_for("folder/net.onnx")
     assert (spec.name, spec.size, spec.classes, spec.mean, spec.std) == ("net", (64, 96), ("lumen", "plaque"), (20.0,), (36.0,))
     assert [(state.input, state.output) for state in spec.states] == [("h_in", "h_out")]

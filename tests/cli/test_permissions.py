@@ -19,7 +19,7 @@ from rtseg.engines import profile
 from rtseg.errors import SinkError
 from rtseg.output.atomic_file import write_atomically
 from rtseg.output.private_file import make_folder
-from rtseg.sinks.recording.unbuffered_file import WholeFile
+from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
 
 pytestmark = pytest.mark.attack
 
@@ -143,7 +143,7 @@ MEASUREMENTS = {
 def test_measurements_that_take_long(command, mode, tiny: Path, out: Path, data: Path, monkeypatch: pytest.MonkeyPatch):
     for name, small in (("CHANNELS", 16), ("SIDE", 16), ("RUNS", 2)):
         monkeypatch.setattr(profile, name, small)
-    monkeypatch.setattr("rtseg.cli.bench.kernels.GRAINS_PX", ((1.0, 1.0),))
+    monkeypatch.setattr("rtseg.cli.bench.kernels.SPECKLE_SIZES_PX", ((1.0, 1.0),))
     before = os.umask(0)
     try:
         done = rtseg(*command(tiny, out, data), "--json", out / "a.json", *mode)
@@ -164,7 +164,7 @@ def test_train(umask: None, out: Path, data: Path, tmp_path: Path):
 def test_a_file_is_private_from_its_first_byte(umask: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Check that a file is created with its final permissions, even if they cannot be changed afterward."""
     monkeypatch.setattr(os, "fchmod", lambda file, mode: None)
-    WholeFile(tmp_path / "a", "wb").close()
+    UnbufferedFile(tmp_path / "a", "wb").close()
     write_atomically(tmp_path / "b", b"content")
     assert not any(path.stat().st_mode & 0o077 for path in tmp_path.iterdir())
 
@@ -190,7 +190,7 @@ def test_devices_and_pipes_are_written_as_they_are(tiny: Path, tmp_path: Path):
 
 
 WRITERS = {
-    "sink": lambda path: WholeFile(path, "wb").close(),
+    "sink": lambda path: UnbufferedFile(path, "wb").close(),
     "report": lambda path: write_atomically(path, b"new"),
     "folder": make_folder,
 }
@@ -230,5 +230,5 @@ def test_a_file_that_somebody_laid_in_a_shared_folder_is_not_filled(tmp_path: Pa
     (shared / "out").chmod(0o666)
     os.chown(shared / "out", 12345, 12345)
     with pytest.raises((SinkError, PermissionError)):
-        WholeFile(shared / "out", "wb")
+        UnbufferedFile(shared / "out", "wb")
     assert (shared / "out").read_bytes() == b"his"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rtseg.cli.app import _OPENING, app, load_command
+from rtseg.cli.app import _TAKES_MAX_PIXELS, app, load_command
 
 pytestmark = pytest.mark.attack
 
@@ -25,7 +25,7 @@ def test_every_command_that_opens_a_source_has_the_limit(command):
     for word in command[1:]:
         found = found.commands[word]
     assert [one.opts for one in found.params if one.name == "max_pixels"] == [["--max-pixels"]]
-    assert command[-1] in _OPENING
+    assert command[-1] in _TAKES_MAX_PIXELS
 
 
 def test_the_limit_is_set_by_the_option_and_holds_for_one_command(tiny):

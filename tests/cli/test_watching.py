@@ -9,11 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from rtseg.cli.app import app
-from rtseg.cli.options.display import Watching
+from rtseg.cli.options.display import DisplayOptions
 from rtseg.errors import ConfigError
 from rtseg.sinks import ViewSink, WindowSink
 from rtseg.sources import open_source
-from rtseg.sources.playback import Paced
+from rtseg.sources.playback import PacedSource
 
 WAIT_S = 60
 SMALL = "synthetic:vessel?height=96&width=128&fps=50"
@@ -37,27 +37,27 @@ def test_the_page_is_served_while_the_stream_runs_and_ctrl_c_ends_it():
 
 
 def test_sinks_for_those_who_watch():
-    assert [type(sink) for sink in Watching(True, "127.0.0.1:0", True).sinks(0.4)] == [ViewSink, WindowSink]
-    assert Watching(view_at="8000").sinks(0.4) == []
+    assert [type(sink) for sink in DisplayOptions(True, "127.0.0.1:0", True).sinks(0.4)] == [ViewSink, WindowSink]
+    assert DisplayOptions(view_at="8000").sinks(0.4) == []
 
 
 @pytest.mark.parametrize("where", ["", "host:", ":8000", "8000:host", "127.0.0.1:70000", "-1"])
 def test_a_place_that_is_none(where):
     with pytest.raises(ConfigError, match="is no place for a page: give HOST:PORT"):
-        Watching(True, where).sinks(0.4)
+        DisplayOptions(True, where).sinks(0.4)
 
 
 def test_a_recording_that_is_watched_keeps_its_pace_and_may_begin_again():
-    assert isinstance(Watching().played(SHORT, open_source(SHORT), at_its_pace=True), Paced)
+    assert isinstance(DisplayOptions().playback_source(SHORT, open_source(SHORT), at_its_pace=True), PacedSource)
     plain = open_source(SHORT)
-    assert Watching().played(SHORT, plain, at_its_pace=False) is plain
-    repeated = iter(Watching(repeat=True).played(SHORT, plain, at_its_pace=False))
+    assert DisplayOptions().playback_source(SHORT, plain, at_its_pace=False) is plain
+    repeated = iter(DisplayOptions(repeat=True).playback_source(SHORT, plain, at_its_pace=False))
     assert [next(repeated).index for _ in range(7)] == list(range(7))
 
 
 def test_a_live_source_is_played_as_it_comes():
-    live = Paced(open_source(SHORT))
-    assert Watching(repeat=True).played(SHORT, live, at_its_pace=True) is live
+    live = PacedSource(open_source(SHORT))
+    assert DisplayOptions(repeat=True).playback_source(SHORT, live, at_its_pace=True) is live
 
 
 def test_the_network_is_refused_without_a_password():

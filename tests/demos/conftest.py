@@ -15,16 +15,16 @@ pytest.importorskip("gradio", reason="the demo needs gradio: pip install 'rtseg[
 from demo_stream import PLAIN, small
 from waiting import WAIT_S, until
 
-from rtseg.demos.gradio_app.live import Live
-from rtseg.demos.gradio_app.server import application, listening, server
-from rtseg.demos.gradio_app.sources import Sources
+from rtseg.demos.gradio_app.live import LivePlayer
+from rtseg.demos.gradio_app.server import build_application, create_server, open_listener
+from rtseg.demos.gradio_app.sources import SourceMenu
 from rtseg.demos.gradio_app.visitors import Visitors
 from rtseg.sources import open_source
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
-class Served:
+class DemoServer:
     """Holds a running server: its visitors, its URL, which ends with a slash, and uvicorn's own object."""
 
     def __init__(self, visitors, url, run):
@@ -46,9 +46,9 @@ class Served:
         return json.loads(self.ask(f"live/{token}/figures")[2])
 
 
-async def serve_there(runs, listener, *arguments):
+async def serve_in_loop(runs, listener, *arguments):
     """Build the application inside the event loop that serves it; otherwise Gradio creates loops and leaves them open."""
-    runs.append(server(application(*arguments)))
+    runs.append(create_server(build_application(*arguments)))
     await runs[0].serve(sockets=[listener])
 
 
@@ -58,14 +58,14 @@ def serve():
     running = []
 
     def start(most=4, sources=None, accounts=()):
-        listener, visitors = listening("127.0.0.1", 0), Visitors(most, patience_s=600)
+        listener, visitors = open_listener("127.0.0.1", 0), Visitors(most, patience_s=600)
         runs = []
-        serving = serve_there(runs, listener, visitors, sources or Sources(), accounts)
+        serving = serve_in_loop(runs, listener, visitors, sources or SourceMenu(), accounts)
         thread = threading.Thread(target=asyncio.run, args=(serving,))
         thread.start()
         until(lambda: runs and runs[0].started)
         running.append((runs[0], thread, visitors, listener))
-        return Served(visitors, f"http://127.0.0.1:{listener.getsockname()[1]}/", runs[0])
+        return DemoServer(visitors, f"http://127.0.0.1:{listener.getsockname()[1]}/", runs[0])
 
     yield start
     for run, thread, visitors, listener in running:
@@ -82,7 +82,7 @@ def served(serve):
 
 @pytest.fixture
 def live():
-    one = Live()
+    one = LivePlayer()
     yield one
     one.close()
     assert not [thread.name for thread in threading.enumerate() if thread.name in ("rtseg-demo", "rtseg-jpeg", "rtseg-capture")]

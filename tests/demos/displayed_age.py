@@ -26,15 +26,15 @@ from typing import Any
 import numpy as np
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
-from stamps import BITS, LISTEN, PROBE, READ, ROUND_MS, SHOWN, SIDE, STAMP, Stamped, stamp_in
+from stamps import BITS, LISTEN, PROBE, READ, ROUND_MS, SHOWN, SIDE, STAMP, StampPainter, stamp_in
 
 import rtseg
 from rtseg.engines.load import load_engine
 from rtseg.pipeline import Pipeline
 from rtseg.session.session import Session
 from rtseg.sinks.view.sink import ViewSink
-from rtseg.sources.playback import Paced, Repeated
-from rtseg.system.machine import describe
+from rtseg.sources.playback import LoopingSource, PacedSource
+from rtseg.system.machine import describe_machine
 
 SETTLE_S = 5.0
 PICTURE = ".picture canvas, .picture img"
@@ -42,14 +42,14 @@ PAGE = Path(rtseg.__file__).parent / "sinks" / "view" / "page"
 WITHOUT_CANVAS = "delete HTMLCanvasElement.prototype.transferControlToOffscreen"
 
 
-class Line:
+class StreamedClip:
     """Segments a clip at its own rate, in a loop, and serves it to viewers."""
 
     def __init__(self, clip: Path) -> None:
         self._ready, self.url = threading.Event(), ""
         self.sink = ViewSink(port=0, on_ready=self._told)
-        self.sink.screen.painter = Stamped()
-        self.source = Paced(Repeated(str(clip), 10**9))
+        self.sink.screen.painter = StampPainter()
+        self.source = PacedSource(LoopingSource(str(clip), 10**9))
         self._engine = load_engine("carotid-int8")
         self._pipeline = Pipeline(self.source, Session(self._engine), self.sink)
         self._thread = threading.Thread(target=self._pipeline.run)
@@ -71,7 +71,7 @@ class Line:
         self._engine.close()
 
 
-def seconds_spent() -> dict[str, float]:
+def processor_seconds() -> dict[str, float]:
     """Return the CPU seconds used so far by this process (pipeline and server), and by Chromium's processes, by type."""
     spent = {"rtseg": sum(psutil.Process().cpu_times()[:2])}
     for process in psutil.Process().children(recursive=True):
@@ -85,12 +85,12 @@ def seconds_spent() -> dict[str, float]:
     return spent
 
 
-def watch(page: Page, line: Line, seconds: float) -> tuple[dict[str, Any], list[float]]:
+def watch(page: Page, line: StreamedClip, seconds: float) -> tuple[dict[str, Any], list[float]]:
     """Observe a page for some seconds; return the results, and the age in ms of each displayed image."""
-    spent, counts, load = seconds_spent(), line.counts(), os.getloadavg()[0]
+    spent, counts, load = processor_seconds(), line.counts(), os.getloadavg()[0]
     has_canvas = page.locator(".picture canvas").count()
     seen = page.evaluate(LISTEN, seconds * 1000) if has_canvas else page.evaluate(READ, [BITS, SIDE, seconds * 1000])
-    spent = {name: used - spent.get(name, 0.0) for name, used in seconds_spent().items()}
+    spent = {name: used - spent.get(name, 0.0) for name, used in processor_seconds().items()}
     ages = [(now - stamp) % ROUND_MS for stamp, now in seen]
     told = {
         "shown_fps": round((len(seen) - 1) * 1000 / (seen[-1][1] - seen[0][1]), 2),
@@ -109,7 +109,7 @@ def spread(ages: list[float]) -> dict[str, float]:
     return {"p50": p50, "p95": p95, "p99": p99, "max": most, "misread": sum(age > ROUND_MS / 2 for age in ages)}
 
 
-def seen_from_outside(page: Page, line: Line) -> dict[str, float]:
+def screenshot_age(page: Page, line: StreamedClip) -> dict[str, float]:
     """Return the age in ms of the image in a screenshot, at the end of the screenshot: an upper bound."""
     bounds = []
     for _ in range(20):
@@ -120,7 +120,7 @@ def seen_from_outside(page: Page, line: Line) -> dict[str, float]:
 
 
 @contextmanager
-def shown(browser: Browser, line: Line, viewport: tuple[int, int], script: str = "") -> Iterator[Page]:
+def opened_page(browser: Browser, line: StreamedClip, viewport: tuple[int, int], script: str = "") -> Iterator[Page]:
     """Open the page and yield it once it shows images; script: runs in the page before its own scripts."""
     context = browser.new_context(viewport={"width": viewport[0], "height": viewport[1]})
     context.add_init_script(STAMP + script)
@@ -134,12 +134,12 @@ def shown(browser: Browser, line: Line, viewport: tuple[int, int], script: str =
     context.close()
 
 
-def by_minute(browser: Browser, line: Line, viewport: tuple[int, int], minutes: int, seconds: float) -> dict[str, Any]:
+def by_minute(browser: Browser, line: StreamedClip, viewport: tuple[int, int], minutes: int, seconds: float) -> dict[str, Any]:
     """Measure one page, minute by minute."""
-    with shown(browser, line, viewport) as page:
+    with opened_page(browser, line, viewport) as page:
         watched = [watch(page, line, seconds) for _ in range(minutes)]
         box = page.locator(PICTURE).bounding_box() or {}
-        bounds = seen_from_outside(page, line)
+        bounds = screenshot_age(page, line)
     ages = [age for _, some in watched for age in some]
     return {
         "picture_on_the_page": [box["width"], box["height"]],
@@ -152,12 +152,12 @@ def by_minute(browser: Browser, line: Line, viewport: tuple[int, int], minutes: 
     }
 
 
-def in_turns(browser: Browser, line: Line, viewport: tuple[int, int], turns: int, seconds: float) -> dict[str, Any]:
+def in_turns(browser: Browser, line: StreamedClip, viewport: tuple[int, int], turns: int, seconds: float) -> dict[str, Any]:
     """Measure the canvas and the <img> in turns; each comes first every other time."""
     told: dict[str, Any] = {"canvas": [], "img": []}
     for turn in range(turns):
         for way in ("canvas", "img") if turn % 2 == 0 else ("img", "canvas"):
-            with shown(browser, line, viewport, WITHOUT_CANVAS if way == "img" else "") as page:
+            with opened_page(browser, line, viewport, WITHOUT_CANVAS if way == "img" else "") as page:
                 told[way].append(watch(page, line, seconds)[0])
     return told
 
@@ -165,7 +165,7 @@ def in_turns(browser: Browser, line: Line, viewport: tuple[int, int], turns: int
 def main(arguments: argparse.Namespace) -> None:
     """Serve the clip, measure the page, and write the report."""
     viewport = tuple(map(int, arguments.viewport.split("x")))
-    with closing(Line(arguments.clip)) as line, sync_playwright() as play:
+    with closing(StreamedClip(arguments.clip)) as line, sync_playwright() as play:
         browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         found = (
             in_turns(browser, line, viewport, arguments.turns, arguments.seconds)
@@ -179,7 +179,7 @@ def main(arguments: argparse.Namespace) -> None:
         "page": arguments.viewport,
         "chromium": f"{chromium}, headless, no GPU",
         **found,
-        "machine": describe(),
+        "machine": describe_machine(),
     }
     text = json.dumps(report, indent=1)
     sys.stdout.write(text + "\n")

@@ -66,7 +66,7 @@ READ = """
 """
 
 
-class Stamped:
+class StampPainter:
     """Draws an overlay, and writes the time of capture into the top left corner."""
 
     def __init__(self) -> None:

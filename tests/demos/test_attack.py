@@ -12,9 +12,9 @@ from contextlib import closing
 import pytest
 from waiting import until
 
-from rtseg.demos.gradio_app.sources import ADDRESS, Sources
-from rtseg.demos.gradio_app.uploads import UploadRefused, take_in
-from rtseg.demos.gradio_app.visitors import MOST_CLICKS, MOST_VIEWS, Visitors
+from rtseg.demos.gradio_app.sources import ADDRESS, SourceMenu
+from rtseg.demos.gradio_app.uploads import UploadRefused, accept_upload
+from rtseg.demos.gradio_app.visitors import MAX_CLICKS, MAX_VIEWS, Visitors
 from rtseg.errors import SourceError, ViewerRefused
 from rtseg.sources.files.bundled_clips import bundled_clips
 
@@ -24,7 +24,7 @@ PATIENCE_S = 20
 CLIP = bundled_clips()["carotid"]
 
 
-class Visitor:
+class AttackClient:
     """Sends the requests of Gradio's page, from an address of its own."""
 
     def __init__(self, served, session, address="127.0.0.1"):
@@ -97,7 +97,7 @@ def test_no_event_of_the_page_opens_a_file_that_it_names(serve, tmp_path, fifo, 
     cache = tmp_path / "cache"
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(cache))
     served = serve()
-    attacker, other = Visitor(served, "attacker").come_in(), Visitor(served, "other").come_in()
+    attacker, other = AttackClient(served, "attacker").come_in(), AttackClient(served, "other").come_in()
     first = attacker.events[0]["id"]
     for event in attacker.events:
         for place in range(len(event["inputs"])):
@@ -128,11 +128,11 @@ def test_no_event_of_the_page_opens_a_file_that_it_names(serve, tmp_path, fifo, 
     ids=repr,
 )
 def test_an_event_that_is_none_is_refused(served, body):
-    assert Visitor(served, "x").ask("gradio_api/run/predict", body)[0] in (400, 413)
+    assert AttackClient(served, "x").ask("gradio_api/run/predict", body)[0] in (400, 413)
 
 
 def test_an_event_names_its_session_and_function(served):
-    visitor = Visitor(served, "x")
+    visitor = AttackClient(served, "x")
     for more in ({"session_hash": None}, {"session_hash": "../x"}, {"fn_index": None}, {"fn_index": "0"}, {"trigger_id": {}}):
         assert visitor.send(0, [], **more)[0] == 400
     assert visitor.send(0, ["x" * 3000])[0] == 400
@@ -169,7 +169,7 @@ def test_an_event_names_its_session_and_function(served):
     ],
 )
 def test_no_route_of_gradios_is_open_that_the_page_does_not_need(served, path, body):
-    assert Visitor(served, "x").ask(path, body) == (404, b"there is nothing here")
+    assert AttackClient(served, "x").ask(path, body) == (404, b"there is nothing here")
 
 
 @pytest.mark.parametrize("make", ["link", "hard link", "fifo", "folder", "outside", "climb", "device"])
@@ -194,7 +194,7 @@ def test_only_a_regular_file_of_the_visitors_folder_is_taken_in(tmp_path, fifo, 
         case "device":
             path.symlink_to("/dev/zero")  # by a link only: code that deletes a refused path would delete the device
     with pytest.raises(UploadRefused, match="no upload of this page"):
-        take_in(path, folder)
+        accept_upload(path, folder)
     assert secret.read_bytes() == CLIP.read_bytes()
     assert os.path.lexists(path)
     assert is_untouched(fifo)
@@ -211,7 +211,7 @@ def test_only_a_regular_file_of_the_visitors_folder_is_taken_in(tmp_path, fifo, 
     ids=["hls", "sdp", "sdp as mp4", "dash"],
 )
 def test_an_upload_that_leads_elsewhere_is_refused(served, fifo, text):
-    visitor = Visitor(served, "leading").come_in()
+    visitor = AttackClient(served, "leading").come_in()
     status, told = visitor.ask(f"live/{visitor.token}/upload", text.replace(b"%s", str(fifo).encode()))
     assert status == 400
     assert b"none that the page takes" in told or b"cannot be read" in told
@@ -222,7 +222,7 @@ def test_an_upload_that_leads_elsewhere_is_refused(served, fifo, text):
 
 
 def test_an_upload_belongs_to_its_visitor_alone(served):
-    mine, other = Visitor(served, "mine").come_in(), Visitor(served, "theirs").come_in()
+    mine, other = AttackClient(served, "mine").come_in(), AttackClient(served, "theirs").come_in()
     assert mine.ask(f"live/{mine.token}/upload", CLIP.read_bytes())[0] == 204
     kept = served.visitors.find(mine.token).upload
     assert kept.stat().st_mode & 0o777 == 0o600
@@ -242,38 +242,38 @@ def test_an_upload_belongs_to_its_visitor_alone(served):
 )
 def test_an_address_names_a_camera_or_a_host(address):
     with pytest.raises(SourceError, match="names a camera by its number or a host"):
-        Sources(any_address=True).opener(ADDRESS, address)
+        SourceMenu(any_address=True).opener(ADDRESS, address)
 
 
 def test_one_party_cannot_keep_all_places(serve):
     served = serve(most=3)
-    greedy = [Visitor(served, f"greedy{i}").come_in() for i in range(3)]
-    assert Visitor(served, "greedy3").come_in().token == ""
-    other = Visitor(served, "other", "127.0.0.2").come_in()
+    greedy = [AttackClient(served, f"greedy{i}").come_in() for i in range(3)]
+    assert AttackClient(served, "greedy3").come_in().token == ""
+    other = AttackClient(served, "other", "127.0.0.2").come_in()
     assert other.token
     assert other.ask(f"live/{other.token}/figures")[0] == 200
     assert [one.ask(f"live/{one.token}/figures")[0] for one in greedy] == [200, 200, 410]
-    assert Visitor(served, "third", "127.0.0.3").come_in().token
-    assert Visitor(served, "fourth", "127.0.0.4").come_in().token == ""  # each has one place, and keeps it
+    assert AttackClient(served, "third", "127.0.0.3").come_in().token
+    assert AttackClient(served, "fourth", "127.0.0.4").come_in().token == ""  # each has one place, and keeps it
     assert [one.ask(f"live/{one.token}/figures")[0] for one in (greedy[0], other)] == [200, 200]
 
 
 def test_a_page_that_asks_again_and_again_has_one_place(serve):
     served = serve(most=3)
-    tokens = {Visitor(served, "same").come_in().token for _ in range(6)}
+    tokens = {AttackClient(served, "same").come_in().token for _ in range(6)}
     assert len(tokens) == 6
     assert len(served.visitors) == 1
 
 
 def test_an_address_cannot_be_made_up_by_a_header(serve):
     served = serve(most=1)
-    assert Visitor(served, "one").come_in().token
-    body = json.dumps({"data": [], "session_hash": "b", "fn_index": Visitor(served, "b").events[-1]["id"]}).encode()
-    seen = {one.party for one in served.visitors._here.values()}
+    assert AttackClient(served, "one").come_in().token
+    body = json.dumps({"data": [], "session_hash": "b", "fn_index": AttackClient(served, "b").events[-1]["id"]}).encode()
+    seen = {one.client_id for one in served.visitors._visitors.values()}
     served.ask(
         "gradio_api/run/predict", body, X_Forwarded_For="10.9.8.7", X_Rtseg_Party="616263", Content_Type="application/json"
     )
-    assert {one.party for one in served.visitors._here.values()} == seen == {"@127.0.0.1"}
+    assert {one.client_id for one in served.visitors._visitors.values()} == seen == {"@127.0.0.1"}
 
 
 def test_uploads_and_clicks_of_one_visitor_are_counted():
@@ -287,17 +287,17 @@ def test_uploads_and_clicks_of_one_visitor_are_counted():
             assert not allowed((1 << 30) + 1)
         with visitors.receive(third):
             pass
-        for _ in range(MOST_CLICKS):
+        for _ in range(MAX_CLICKS):
             first.clicks.acquire()
         with pytest.raises(ViewerRefused, match="busy with earlier clicks"), first.click():
             pass
 
 
 def test_viewers_of_one_page_are_counted_and_others_are_answered(served):
-    visitor = Visitor(served, "viewers").come_in()
-    views = [urllib.request.urlopen(f"{served.url}live/{visitor.token}/video", timeout=PATIENCE_S) for _ in range(MOST_VIEWS)]
+    visitor = AttackClient(served, "viewers").come_in()
+    views = [urllib.request.urlopen(f"{served.url}live/{visitor.token}/video", timeout=PATIENCE_S) for _ in range(MAX_VIEWS)]
     try:
-        until(lambda: served.visitors.find(visitor.token).live.screen.broadcast.viewers == MOST_VIEWS)
+        until(lambda: served.visitors.find(visitor.token).live.screen.broadcast.viewers == MAX_VIEWS)
         assert visitor.ask(f"live/{visitor.token}/video")[0] == 429
         assert visitor.ask(f"live/{visitor.token}/figures")[0] == 200
     finally:
@@ -307,7 +307,7 @@ def test_viewers_of_one_page_are_counted_and_others_are_answered(served):
 
 
 def test_a_visitor_whose_work_hangs_holds_up_nobody(served, monkeypatch):
-    stuck, other, free = Visitor(served, "stuck").come_in(), Visitor(served, "free").come_in(), threading.Event()
+    stuck, other, free = AttackClient(served, "stuck").come_in(), AttackClient(served, "free").come_in(), threading.Event()
     live = served.visitors.find(stuck.token).live
     close = live.close
     monkeypatch.setattr(live, "close", free.wait)

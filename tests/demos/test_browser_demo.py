@@ -91,10 +91,10 @@ def test_no_button_can_be_pressed_before_the_page_knows_its_visitor(tab, serve, 
 def test_a_tab_that_is_reopened_begins_anew(demo):
     page = demo()
     start(page)
-    before = set(demo.served.visitors._here)
+    before = set(demo.served.visitors._visitors)
     page.reload()
     page.wait_for_selector(".rtseg-live .panel")
-    until(lambda: set(demo.served.visitors._here).isdisjoint(before))
+    until(lambda: set(demo.served.visitors._visitors).isdisjoint(before))
     start(page)
     page.close()
     gone(demo.served)

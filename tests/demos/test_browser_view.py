@@ -14,7 +14,7 @@ from rtseg.pipeline import Pipeline
 from rtseg.session.session import Session
 from rtseg.sinks.view.sink import ViewSink
 from rtseg.sources import open_source
-from rtseg.sources.playback import Paced
+from rtseg.sources.playback import PacedSource
 
 SMALL = "synthetic:vessel?height=240&width=320&fps=20"
 
@@ -30,7 +30,7 @@ def viewed(uri):
     """Run a stream with its page, as `rtseg run --view` does, and yield the page's URL."""
     ready, told, sink = threading.Event(), [], ViewSink(port=0, on_ready=lambda url: told.append(url) or ready.set())
     with closing(load_engine("carotid-int8")) as engine:
-        source = Paced(open_source(uri))
+        source = PacedSource(open_source(uri))
         thread = threading.Thread(target=Pipeline(source, Session(engine), sink).run)
         thread.start()
         assert ready.wait(WAIT_S)

@@ -19,22 +19,22 @@ PREFIX = "rtseg-demo-server-"
 SERVER = """
 import sys, threading
 from rtseg.demos.gradio_app import server, shutdown, visitors
-from rtseg.demos.gradio_app.sources import Sources
+from rtseg.demos.gradio_app.sources import SourceMenu
 hang = sys.argv[1]
 if hang == "fifo":
-    visitors.Live.close = lambda self: open(sys.argv[2]).read()
-    server.Routes.figures = lambda self, token: open(sys.argv[2]).read()
+    visitors.LivePlayer.close = lambda self: open(sys.argv[2]).read()
+    server.VisitorRoutes.figures = lambda self, token: open(sys.argv[2]).read()
 if hang == "native":
     import ctypes
-    server.Routes.figures = lambda self, token: ctypes.PyDLL(None).sleep(60)  # keeps the interpreter's lock
-listener = server.listening("127.0.0.1", 0)
+    server.VisitorRoutes.figures = lambda self, token: ctypes.PyDLL(None).sleep(60)  # keeps the interpreter's lock
+listener = server.open_listener("127.0.0.1", 0)
 from rtseg.cli.app import main, app
 from rtseg.cli.commands import COMMANDS, CommandEntry
 COMMANDS["x"] = CommandEntry("__main__", "Serve.")
 @app.command("x")
 def x():
     print(listener.getsockname()[1], flush=True)
-    server.serve(listener, Sources(), (), 4)
+    server.serve(listener, SourceMenu(), (), 4)
 sys.argv = ["rtseg", "x"]
 main()
 """

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from waiting import until
 
-from rtseg.demos.gradio_app.sources import ADDRESS, CAMERA, PROBE, UPLOAD, Probe, Sources
-from rtseg.demos.gradio_app.uploads import UploadRefused, kind_of, take_in
+from rtseg.demos.gradio_app.sources import ADDRESS, CAMERA, PROBE, UPLOAD, DemoProbe, SourceMenu
+from rtseg.demos.gradio_app.uploads import UploadRefused, accept_upload, detect_suffix
 from rtseg.demos.gradio_app.visitors import VisitorGone, Visitors
-from rtseg.demos.gradio_app.webcam import Webcam
+from rtseg.demos.gradio_app.webcam import BrowserCamera
 from rtseg.errors import SourceError, ViewerRefused
 from rtseg.sources.files.bundled_clips import bundled_clips
 
@@ -24,13 +24,13 @@ CLIP = bundled_clips()["carotid"]
 
 
 def test_only_what_is_on_offer_is_opened():
-    sources = Sources()
+    sources = SourceMenu()
     assert sources.titles == ["clip:carotid", PROBE, UPLOAD, CAMERA]
     for title in ("/etc/passwd", "clip:../x", "file:///etc/passwd", "synthetic:vessel?height=4320&width=7680", ADDRESS, ""):
         with pytest.raises(SourceError, match="there is no source"):
             sources.opener(title, "rtsp://x")
-    assert isinstance(sources.opener(PROBE)(), Probe)
-    assert isinstance(sources.opener(CAMERA)(), Webcam)
+    assert isinstance(sources.opener(PROBE)(), DemoProbe)
+    assert isinstance(sources.opener(CAMERA)(), BrowserCamera)
     with pytest.raises(SourceError, match="nothing was uploaded yet"):
         sources.opener(UPLOAD)
 
@@ -52,15 +52,15 @@ def test_only_what_is_on_offer_is_opened():
 )
 def test_an_address_never_leads_to_a_file(address):
     with pytest.raises(SourceError, match="an address begins with camera:, http:"):
-        Sources(any_address=True).opener(ADDRESS, address)
+        SourceMenu(any_address=True).opener(ADDRESS, address)
 
 
 def test_an_address_that_may_be_opened_is():
-    assert Sources(any_address=True).opener(ADDRESS, " rtsp://10.0.0.1/x ")
+    assert SourceMenu(any_address=True).opener(ADDRESS, " rtsp://10.0.0.1/x ")
 
 
 def test_what_the_operator_offers_is_offered_by_name_and_plays_on():
-    source = Sources(own=[str(CLIP)]).opener(str(CLIP))()
+    source = SourceMenu(own=[str(CLIP)]).opener(str(CLIP))()
     assert source.info.live
     source.close()
 
@@ -85,7 +85,7 @@ def uploaded(folder, content, name="x.bin"):
 
 def test_a_clip_is_taken_in_by_its_content_and_loses_its_name(tmp_path):
     path = uploaded(tmp_path, CLIP.read_bytes(), "Jane Doe 1970.txt")
-    kept = take_in(path, tmp_path)
+    kept = accept_upload(path, tmp_path)
     assert kept == tmp_path / "upload.mp4"
     assert not path.exists()
 
@@ -93,11 +93,11 @@ def test_a_clip_is_taken_in_by_its_content_and_loses_its_name(tmp_path):
 @pytest.mark.parametrize(("suffix", "name"), [(".png", "upload.png"), (".jpg", "upload.jpg")])
 def test_a_still_is_taken_in(tmp_path, suffix, name):
     coded = cv2.imencode(suffix, np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8))[1].tobytes()
-    assert take_in(uploaded(tmp_path, coded), tmp_path).name == name
+    assert accept_upload(uploaded(tmp_path, coded), tmp_path).name == name
 
 
 def test_a_dicom_file_is_known_by_its_mark(tmp_path):
-    assert take_in(uploaded(tmp_path, bytes(128) + b"DICM" + bytes(64)), tmp_path).name == "upload.dcm"
+    assert accept_upload(uploaded(tmp_path, bytes(128) + b"DICM" + bytes(64)), tmp_path).name == "upload.dcm"
 
 
 @pytest.mark.parametrize(("suffix", "codec"), [(".mkv", "libx264"), (".avi", "mpeg4"), (".mov", "libx264")])
@@ -109,8 +109,8 @@ def test_every_kind_of_video_is_known(tmp_path, suffix, codec):
         stream.pix_fmt = "yuv420p"
         container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64), np.uint8), "gray")))
         container.mux(stream.encode(None))
-    assert kind_of(path.read_bytes()[:132]) in (suffix, ".mp4")
-    assert take_in(path, tmp_path).exists()
+    assert detect_suffix(path.read_bytes()[:132]) in (suffix, ".mp4")
+    assert accept_upload(path, tmp_path).exists()
 
 
 @pytest.mark.parametrize(
@@ -132,20 +132,20 @@ def test_every_kind_of_video_is_known(tmp_path, suffix, codec):
 def test_what_is_no_picture_or_too_large_is_refused_and_deleted(tmp_path, content, message):
     path = uploaded(tmp_path, content)
     with pytest.raises(UploadRefused, match=message):
-        take_in(path, tmp_path)
+        accept_upload(path, tmp_path)
     assert not path.exists()
     assert not list(tmp_path.glob("upload*"))
 
 
 @pytest.fixture
 def clock():
-    class Clock:
+    class ManualClock:
         seconds = 0.0
 
         def __call__(self):
             return self.seconds
 
-    return Clock()
+    return ManualClock()
 
 
 @pytest.fixture
@@ -215,7 +215,7 @@ def test_a_jpeg_of_fill_bytes_costs_no_more_than_its_length(tmp_path):
     hashlib.sha256(coded).digest()
     hashed = time.process_time()
     with pytest.raises(UploadRefused, match="no frame header"):
-        take_in(path, tmp_path)
+        accept_upload(path, tmp_path)
     assert time.process_time() - hashed < 30 * (hashed - began)
 
 
@@ -226,4 +226,4 @@ def test_a_second_frame_header_counts_too(tmp_path):
     second = coded[at : at + 2 + length]
     second[5:9] = b"\x40\x00\x40\x00"
     with pytest.raises(UploadRefused, match="too large"):
-        take_in(uploaded(tmp_path, bytes(coded[:at]) + bytes(second) + bytes(coded[at:])), tmp_path)
+        accept_upload(uploaded(tmp_path, bytes(coded[:at]) + bytes(second) + bytes(coded[at:])), tmp_path)

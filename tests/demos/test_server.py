@@ -10,21 +10,21 @@ import pytest
 from gradio import Error as GradioError
 from waiting import WAIT_S, until
 
-from rtseg.demos.gradio_app.guard import Gate, check_host
-from rtseg.demos.gradio_app.page import Page
-from rtseg.demos.gradio_app.server import listening
-from rtseg.demos.gradio_app.settings import Settings
-from rtseg.demos.gradio_app.sources import CAMERA, PROBE, UPLOAD, Sources
+from rtseg.demos.gradio_app.guard import AccessControl, check_host
+from rtseg.demos.gradio_app.page import DemoPage
+from rtseg.demos.gradio_app.server import open_listener
+from rtseg.demos.gradio_app.settings import DemoSettings
+from rtseg.demos.gradio_app.sources import CAMERA, PROBE, UPLOAD, SourceMenu
 from rtseg.demos.gradio_app.webcam import SIZE
 from rtseg.errors import ConfigError, SinkError
 from rtseg.sources.files.bundled_clips import bundled_clips
 
-USUAL = tuple(getattr(Settings(), name) for name in Settings.__slots__)
+USUAL = tuple(getattr(DemoSettings(), name) for name in DemoSettings.__slots__)
 
 
 @pytest.fixture(scope="module")
 def page(served):
-    return Page(served.visitors, Sources())
+    return DemoPage(served.visitors, SourceMenu())
 
 
 @pytest.fixture
@@ -111,11 +111,11 @@ def test_a_visitor_watches_his_stream(served, page, token):
     until(lambda: served.figures(token)["frames"] > 2)
     with urllib.request.urlopen(f"{served.url}live/{token}/video", timeout=WAIT_S) as video:
         visitor = served.visitors.find(token)
-        until(lambda: visitor.watching)
+        until(lambda: visitor.is_watching)
         taken = b""
         while taken.count(b"\xff\xd9\r\n--rtseg-picture") < 3:
             taken += video.read1(65536)
-    until(lambda: not visitor.watching)
+    until(lambda: not visitor.is_watching)
     page._pause(token)
     assert served.figures(token)["paused"]
     page._reset(token)
@@ -209,7 +209,7 @@ def test_a_benchmark_from_click_to_report(served, page, token, monkeypatch):
 
 def test_one_visitor_too_many_is_told_so(serve):
     only_one = serve(most=1)
-    full = Page(only_one.visitors, Sources())
+    full = DemoPage(only_one.visitors, SourceMenu())
     token, view = full._welcome()
     assert f'data-base="live/{token}/"' in view
     assert full._welcome() == (
@@ -239,9 +239,9 @@ def test_the_network_is_not_served_without_a_password():
 @pytest.mark.parametrize("account", ["ann", "ann:", ":secret", ""])
 def test_an_account_has_a_name_and_a_password(account):
     with pytest.raises(ConfigError, match="NAME:PASSWORD: give both"):
-        Gate(None, [account])
+        AccessControl(None, [account])
 
 
 def test_a_port_that_is_taken(served):
     with pytest.raises(SinkError, match="give another --host or --port"):
-        listening("127.0.0.1", int(served.url.split(":")[2].strip("/")))
+        open_listener("127.0.0.1", int(served.url.split(":")[2].strip("/")))

@@ -8,7 +8,7 @@ import pytest
 from demo_stream import PLAIN, frames, goes_on
 from waiting import until
 
-from rtseg.demos.gradio_app.settings import Look, Settings
+from rtseg.demos.gradio_app.settings import Appearance, DemoSettings
 from rtseg.errors import ConfigError, ModelError
 
 CHANGES = (
@@ -19,8 +19,8 @@ CHANGES = (
     {"sector": False},
     {"memory": False},
     {"masks": False},
-    {"look": Look.RAW_BESIDE.value},
-    {"look": Look.TWO_MODELS.value, "second": "fetal-head-int8"},
+    {"appearance": Appearance.RAW_BESIDE.value},
+    {"appearance": Appearance.TWO_MODELS.value, "second": "fetal-head-int8"},
 )
 
 
@@ -44,7 +44,7 @@ def test_another_model_takes_over_without_a_break(playing):
 
 def test_raw_and_overlay_stand_side_by_side(playing):
     with playing.screen.broadcast.viewer():
-        playing.apply(replace(PLAIN, look=Look.RAW_BESIDE.value, opacity=1))
+        playing.apply(replace(PLAIN, appearance=Appearance.RAW_BESIDE.value, opacity=1))
         playing.pause()
         until(lambda: wide(playing.screen.broadcast.newest))
     assert playing.screen.broadcast.newest is not None
@@ -108,7 +108,7 @@ def test_a_pause_holds_the_picture_and_settings_still_show(playing):
         {"second": "../carotid.onnx"},
         {"engine": "os"},
         {"speckle": "rm"},
-        {"look": "x"},
+        {"appearance": "x"},
         {"opacity": 2},
         {"contour": 900},
         {"threshold": 0},
@@ -118,4 +118,4 @@ def test_a_pause_holds_the_picture_and_settings_still_show(playing):
 )
 def test_what_is_not_on_offer_is_refused(wrong):
     with pytest.raises(ConfigError):
-        Settings(**wrong)
+        DemoSettings(**wrong)

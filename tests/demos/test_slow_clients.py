@@ -12,8 +12,8 @@ from waiting import until
 
 from rtseg.demos.gradio_app import connection, guard
 from rtseg.demos.gradio_app.connection import TimedConnection
-from rtseg.demos.gradio_app.guard import MOST_REQUESTS
-from rtseg.demos.gradio_app.visitors import MOST_VIEWS
+from rtseg.demos.gradio_app.guard import MAX_REQUESTS
+from rtseg.demos.gradio_app.visitors import MAX_VIEWS
 
 pytestmark = pytest.mark.attack
 
@@ -103,7 +103,7 @@ def test_a_second_head_has_its_time_too(served):
 def test_an_address_full_of_slow_heads_serves_its_real_client(served):
     """The attackers are more than an address may have, and come from the real client's own."""
     with ExitStack() as stack:
-        slow = [stack.enter_context(connected(served)) for _ in range(MOST_REQUESTS + 12)]
+        slow = [stack.enter_context(connected(served)) for _ in range(MAX_REQUESTS + 12)]
         with trickling(slow, SLOW_HEAD):
             assert is_served_in_time(served, address="127.0.0.1")
             assert all(everything(client) == b"" for client in slow)
@@ -112,7 +112,7 @@ def test_an_address_full_of_slow_heads_serves_its_real_client(served):
 def test_the_oldest_slow_head_of_an_address_gives_way_at_once(served, monkeypatch):
     monkeypatch.setattr(connection, "HEAD_S", 600)
     with ExitStack() as stack:
-        idle = [stack.enter_context(connected(served, "127.0.0.5")) for _ in range(MOST_REQUESTS + 3)]
+        idle = [stack.enter_context(connected(served, "127.0.0.5")) for _ in range(MAX_REQUESTS + 3)]
         assert [everything(client) for client in idle[:3]] == [b""] * 3
         assert is_served_in_time(served)
         idle[-1].sendall(request("rtseg/live.js", "Connection: close\r\n"))
@@ -144,9 +144,9 @@ def test_viewers_that_never_read_make_room(served, token):
     player.start()
     try:
         with ExitStack() as stack:
-            for _ in range(MOST_VIEWS):
+            for _ in range(MAX_VIEWS):
                 stack.enter_context(connected(served)).sendall(request(f"live/{token}/video"))
-            until(lambda: screen.broadcast.viewers == MOST_VIEWS)
+            until(lambda: screen.broadcast.viewers == MAX_VIEWS)
             until(lambda: screen.broadcast.viewers == 0)
     finally:
         stop.set()

@@ -1,12 +1,12 @@
 """Tests that the doctor reports the actual state of this machine."""
 
 from rtseg.doctor import environment
-from rtseg.doctor.environment import examine
+from rtseg.doctor.environment import examine_environment
 from rtseg.kernels.runtime import cuda
 
 
 def _found(group: str, name: str) -> environment.Finding:
-    (finding,) = [finding for finding in examine() if (finding.group, finding.name) == (group, name)]
+    (finding,) = [finding for finding in examine_environment() if (finding.group, finding.name) == (group, name)]
     return finding
 
 
@@ -18,9 +18,9 @@ def test_cuda_is_there_only_where_its_kernels_can_run(monkeypatch):
 
 
 def test_every_extra_of_the_package_is_looked_for():
-    assert {finding.name for finding in examine() if finding.group == "extra"} >= {"onnx", "train", "dev"}
+    assert {finding.name for finding in examine_environment() if finding.group == "extra"} >= {"onnx", "train", "dev"}
 
 
 def test_what_is_absent_says_what_to_do():
-    for finding in examine():
+    for finding in examine_environment():
         assert finding.present or ":" in finding.detail, finding

@@ -12,16 +12,16 @@ from sources.links import ENDS, FAST, FakeLink
 from typer.testing import CliRunner
 
 from rtseg.cli.app import app
-from rtseg.doctor.source import Look, advice, is_combed, watch
+from rtseg.doctor.source import SourceReport, advice, inspect_source, is_combed
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Origin, StreamInfo
-from rtseg.session.sector.shape import boxed
-from rtseg.sources.live.reconnect import Reconnecting
+from rtseg.session.sector.shape import box_sector
+from rtseg.sources.live.reconnect import ReconnectingSource
 
 INSIDE = screens.rectangle((240, 320), 60, 80, 150, 160)
 
 
-class Shown:
+class PacedPictures:
     """Simulates a live source of given pictures at a frame rate."""
 
     def __init__(self, pictures, *, fps=100.0, real_fps=100.0, live=True):
@@ -50,18 +50,18 @@ def moving(count):
 
 
 def test_a_good_source_is_let_be():
-    look = watch(Shown(moving(30), live=False), seconds=60)
-    assert (look.frames, look.duplicates, look.combed, look.events) == (30, 0, 0, {})
-    assert look.sector.kind.value == "linear"
-    assert look.format == "a recording"
-    assert advice(look) == []
+    report = inspect_source(PacedPictures(moving(30), live=False), seconds=60)
+    assert (report.frames, report.duplicates, report.combed, report.events) == (30, 0, 0, {})
+    assert report.sector.kind.value == "linear"
+    assert report.format == "a recording"
+    assert advice(report) == []
 
 
 def test_repeated_frames_are_seen():
-    look = watch(Shown([picture for picture in moving(10) for _ in range(3)], live=False), seconds=60)
-    assert look.duplicates == pytest.approx(20 / 30)
-    assert "67% of the frames repeat the one before" in advice(replace(look, real_fps=60.0))[0]
-    assert "the scanner runs at 20 fps" in advice(replace(look, real_fps=60.0))[0]
+    report = inspect_source(PacedPictures([picture for picture in moving(10) for _ in range(3)], live=False), seconds=60)
+    assert report.duplicates == pytest.approx(20 / 30)
+    assert "67% of the frames repeat the one before" in advice(replace(report, real_fps=60.0))[0]
+    assert "the scanner runs at 20 fps" in advice(replace(report, real_fps=60.0))[0]
 
 
 def woven(first, second):
@@ -75,9 +75,12 @@ def test_lines_of_two_moments_are_seen():
     rows = np.arange(240)[:, None] + np.zeros((1, 320))
     shown = [(128 + 100 * np.sin((rows + np.arange(320)[None] + 9 * k) / 12)).astype(np.uint8) for k in range(41)]
     interlaced = [woven(shown[2 * k], shown[2 * k + 1]) for k in range(20)]
-    assert watch(Shown(interlaced, live=False), 60).combed > 0.9
-    assert watch(Shown(shown[::2], live=False), 60).combed == 0
-    assert any("set the scanner's output to progressive" in line for line in advice(watch(Shown(interlaced, live=False), 60)))
+    assert inspect_source(PacedPictures(interlaced, live=False), 60).combed > 0.9
+    assert inspect_source(PacedPictures(shown[::2], live=False), 60).combed == 0
+    assert any(
+        "set the scanner's output to progressive" in line
+        for line in advice(inspect_source(PacedPictures(interlaced, live=False), 60))
+    )
 
 
 def test_nothing_that_moves_is_not_combed():
@@ -85,12 +88,14 @@ def test_nothing_that_moves_is_not_combed():
 
 
 def test_a_rate_that_is_not_what_it_says():
-    look = watch(Shown(moving(60), fps=1000.0, real_fps=40.0), seconds=0.5)
-    assert 1 < look.real_fps < 41
-    assert any(f"it says 1000 fps and gives {look.real_fps:.4g}: say --fps" in line for line in advice(look))
+    report = inspect_source(PacedPictures(moving(60), fps=1000.0, real_fps=40.0), seconds=0.5)
+    assert 1 < report.real_fps < 41
+    assert any(f"it says 1000 fps and gives {report.real_fps:.4g}: say --fps" in line for line in advice(report))
 
 
-WELL = Look(StreamInfo(480, 640, 60.0, live=True), real_fps=60.0, jitter_ms=1.0, sector=boxed((60, 80, 150, 160), (240, 320)))
+WELL = SourceReport(
+    StreamInfo(480, 640, 60.0, live=True), real_fps=60.0, jitter_ms=1.0, sector=box_sector((60, 80, 150, 160), (240, 320))
+)
 
 
 @pytest.mark.parametrize(
@@ -114,17 +119,17 @@ def test_each_trouble_has_its_remedy(change, words):
 
 def test_a_source_that_is_lost_on_the_way_is_told():
     links = [FakeLink(20, size=(48, 64)), FakeLink(20, ENDS, size=(48, 64))]
-    look = watch(Reconnecting(lambda: links.pop(0), FAST), seconds=60)
-    assert look.events == {"lost": 1}
+    report = inspect_source(ReconnectingSource(lambda: links.pop(0), FAST), seconds=60)
+    assert report.events == {"lost": 1}
 
 
 def test_a_source_without_frames_is_an_error():
     with pytest.raises(SourceError, match="gave no frame while it was watched: check"):
-        watch(Reconnecting(lambda: FakeLink(0, ENDS), FAST), seconds=0.5)
+        inspect_source(ReconnectingSource(lambda: FakeLink(0, ENDS), FAST), seconds=0.5)
 
 
 def test_frames_that_wait_in_a_buffer_are_counted():
-    class Buffered(Shown):
+    class BufferedPictures(PacedPictures):
         """Simulates a source with a frame each 50 ms and a buffer of five frames."""
 
         def __iter__(self):
@@ -136,8 +141,8 @@ def test_frames_that_wait_in_a_buffer_are_counted():
                 yield Frame(self._pictures[index % len(self._pictures)], index, time.perf_counter_ns())
                 index += 1
 
-    look = watch(Buffered(moving(3), fps=20.0), seconds=0.3)
-    assert 3 <= look.stale <= 10  # not all twenty frames of a second
+    report = inspect_source(BufferedPictures(moving(3), fps=20.0), seconds=0.3)
+    assert 3 <= report.stale <= 10  # not all twenty frames of a second
 
 
 def test_the_command_shows_it_without_a_secret():

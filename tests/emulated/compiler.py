@@ -24,8 +24,8 @@ SANITIZED = (
 )
 EMULATOR_UNCHECKED = "-fno-sanitize=undefined"  # for the emulator's own files, which compile slowly with it
 CUDA = Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")) / "include"  # holds the header of NVIDIA's driver API
-ASKED = {"libcuda": re.compile(rb"\bcu[A-Z]\w+"), "libnvcuvid": re.compile(rb"\bcuvid[A-Z]\w+")}
-LONGEST_S = 600  # of a run under sanitizers: a longer one hangs
+FUNCTION_NAMES = {"libcuda": re.compile(rb"\bcu[A-Z]\w+"), "libnvcuvid": re.compile(rb"\bcuvid[A-Z]\w+")}
+TIMEOUT_S = 600  # of a run under sanitizers: a longer one hangs
 # No fused multiply-add, which rounds once instead of twice: CMakeLists.txt sets the same for nvcc.
 ALWAYS = ("-std=c++17", "-fPIC", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror", "-Wno-attributes", "-Wno-unknown-pragmas")
 
@@ -39,7 +39,7 @@ def shared_library(folder: Path, cuda_files: list[Path], *flags: str) -> Path:
     """Compile the emulator and `cuda_files` to one shared library in `folder`, and return its path."""
     emulator = [(path, (*flags, EMULATOR_UNCHECKED)) for path in sorted(HOST.glob("*.cpp"))]
     with ThreadPoolExecutor() as pool:
-        halves = [(_together(folder, half), flags) for half in (cuda_files[::2], cuda_files[1::2]) if half]
+        halves = [(_combined_source(folder, half), flags) for half in (cuda_files[::2], cuda_files[1::2]) if half]
         objects = list(pool.map(lambda job: _object(folder, *job), [*halves, *emulator]))
     library = folder / f"{_digest(b'', [path.name for path in objects])}.so"
     if not library.exists():
@@ -54,7 +54,7 @@ def driver_library(folder: Path, kernels: Path, asked_by: Sequence[Path], name: 
     kernels: the library that holds the emulator. asked_by: the libraries that call functions of it; those that are not
     implemented return 801, not supported.
     """
-    asked = sorted({found.decode() for path in asked_by for found in ASKED[name].findall(path.read_bytes())})
+    asked = sorted({found.decode() for path in asked_by for found in FUNCTION_NAMES[name].findall(path.read_bytes())})
     sources = sorted((TESTS / "emulated" / name.removeprefix("lib")).glob("*.cpp"))
     content = b"".join(path.read_bytes() for path in [*sources, *sorted(HOST.glob("*.h"))])
     library = folder / _digest(content + kernels.name.encode(), asked) / f"{name}.so.1"
@@ -72,10 +72,10 @@ def sanitized_python(*arguments: str) -> "subprocess.CompletedProcess[str]":
     where = subprocess.run([str(GXX), "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
     environment = os.environ | {"ASAN_OPTIONS": "detect_leaks=0", "LD_PRELOAD": where.stdout.strip()}
     command = [sys.executable, *arguments]
-    return subprocess.run(command, env=environment, cwd=TESTS, capture_output=True, text=True, check=False, timeout=LONGEST_S)
+    return subprocess.run(command, env=environment, cwd=TESTS, capture_output=True, text=True, check=False, timeout=TIMEOUT_S)
 
 
-def _together(folder: Path, cuda_files: list[Path]) -> Path:
+def _combined_source(folder: Path, cuda_files: list[Path]) -> Path:
     """Write a file that includes all `cuda_files`, so that the headers are parsed once; its name depends on their content."""
     headers = sorted({*KERNELS.rglob("*.cuh"), *(header for path in cuda_files for header in path.parent.glob("*.cuh"))})
     content = b"".join(path.read_bytes() for path in [*headers, *cuda_files])

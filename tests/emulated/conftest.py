@@ -18,7 +18,7 @@ from emulated.driver import device as devices
 from rtseg.kernels.runtime import cuda
 
 REAL = os.environ.get("RTSEG_PYCUDA", "")  # the build folder of the real pycuda; without it the stand-in is used
-KEPT_S = 24 * 3600  # older libraries are deleted, so that those of old kernels do not accumulate
+CACHE_AGE_S = 24 * 3600  # older libraries are deleted, so that those of old kernels do not accumulate
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +27,7 @@ def compiled_folder(pytestconfig: pytest.Config) -> Path:
         pytest.skip("there is no g++: CUDA kernels cannot be emulated here")
     assert pytestconfig.cache is not None
     folder = pytestconfig.cache.mkdir("emulated")
-    for old in (path for path in folder.iterdir() if path.stat().st_mtime < time.time() - KEPT_S):
+    for old in (path for path in folder.iterdir() if path.stat().st_mtime < time.time() - CACHE_AGE_S):
         shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink(missing_ok=True)  # another worker may be first
     return folder
 
@@ -47,23 +47,23 @@ def sanitized_library(compiled_folder: Path) -> Path:
 @pytest.fixture
 def emulated(kernels_library: Path) -> Iterator[Path]:
     """Use the emulator for device arrays during the test."""
-    cuda.choose(kernels_library)
+    cuda.select_library(kernels_library)
     yield kernels_library
-    cuda.choose(cuda.BUILT)
+    cuda.select_library(cuda.LIBRARY_PATH)
 
 
 @pytest.fixture
-def gpu(emulated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[devices.Device]:
+def gpu(emulated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[devices.EmulatedGpu]:
     """Yield the emulated GPU behind the stand-ins of pycuda and TensorRT; rtseg's modules import those again."""
     from emulated.driver import tensorrt_runtime
 
     pycuda = _real_pycuda(emulated, Path(REAL)) if REAL else _stand_in()
     for name, module in {"pycuda": pycuda, "pycuda.driver": pycuda.driver, "tensorrt": tensorrt_runtime}.items():
         monkeypatch.setitem(sys.modules, name, module)
-    devices.plug(devices.Device(emulated))
+    devices.set_current_gpu(devices.EmulatedGpu(emulated))
     _forget_gpu_modules()
-    yield devices.plugged()
-    devices.plugged().mend()
+    yield devices.current_gpu()
+    devices.current_gpu().reset_fault()
     _forget_gpu_modules()
 
 

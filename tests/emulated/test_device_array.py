@@ -12,15 +12,15 @@ from emulated import meeting
 from rtseg.errors import EngineError, ImageError
 from rtseg.kernels import blend, fit_input, letterbox, smooth, srad
 from rtseg.kernels.runtime import cuda
-from rtseg.kernels.runtime.device_array import MOST_FREE, DeviceArray, Graph, pool
+from rtseg.kernels.runtime.device_array import MAX_FREE_BLOCKS, CudaGraph, DeviceArray, pool
 from rtseg.kernels.runtime.registry import Kernel
 
-CAPTURABLE = [made for made in meeting.CUDA if made.name != "has_nonfinite"]  # which synchronizes
+CAPTURABLE = [made for made in meeting.CUDA_KERNELS if made.name != "has_nonfinite"]  # which synchronizes
 
 
 @pytest.fixture
 def stream(emulated: Path) -> Iterator[int]:
-    made = cuda.library().made("stream_create")
+    made = cuda.library().create("stream_create")
     yield made
     gc.collect()
     cuda.library().call("stream_destroy", made)
@@ -30,13 +30,13 @@ def stream(emulated: Path) -> Iterator[int]:
 def allocations(emulated: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Return the list that collects the sizes of all CUDA allocations from now on."""
     asked: list[int] = []
-    made = cuda.library().made
+    made = cuda.library().create
 
     def counted(name: str, *arguments: Any) -> int:
         asked.extend(arguments if name == "allocate" else ())
         return made(name, *arguments)
 
-    monkeypatch.setattr(cuda.library(), "made", counted)
+    monkeypatch.setattr(cuda.library(), "create", counted)
     return asked
 
 
@@ -101,23 +101,23 @@ def test_memory_that_nobody_wants_goes_back(emulated: Path, monkeypatch: pytest.
     freed: list[int] = []
     call = cuda.library().call
     monkeypatch.setattr(cuda.library(), "call", lambda name, *rest: freed.append(1) if name == "free" else call(name, *rest))
-    for size in range(1, 2 * MOST_FREE + 1):
+    for size in range(1, 2 * MAX_FREE_BLOCKS + 1):
         DeviceArray((100_000 + size,), np.uint8)
-    assert len(freed) >= MOST_FREE
+    assert len(freed) >= MAX_FREE_BLOCKS
 
 
 @pytest.mark.parametrize("made", CAPTURABLE, ids=lambda made: made.name)
 def test_a_kernel_can_be_captured_into_a_graph(made: Kernel[..., Any], stream: int) -> None:
     case = made.cases()[-1]
-    expected = np.asarray(made.truth(*case.args, **case.options))
-    arguments = meeting.on_device(made, case, stream)
+    expected = np.asarray(made.reference(*case.args, **case.options))
+    arguments = meeting.to_device(made, case, stream)
     results = [made.backends["cuda"](*arguments, **case.options)]  # after this the pool holds the memory that the graph needs
     results.clear()
-    graph = Graph(stream, lambda: results.append(made.backends["cuda"](*arguments, **case.options)))
+    graph = CudaGraph(stream, lambda: results.append(made.backends["cuda"](*arguments, **case.options)))
     for _ in range(2):
         results[0].write(np.zeros(results[0].shape, results[0].dtype))
         graph.replay()
-        assert meeting.differs(made, expected, results[0].numpy()) == ""
+        assert meeting.describe_mismatch(made, expected, results[0].numpy()) == ""
 
 
 def test_kernels_of_one_graph_share_what_they_work_in(stream: int) -> None:
@@ -128,7 +128,7 @@ def test_kernels_of_one_graph_share_what_they_work_in(stream: int) -> None:
 
     expected = twice().numpy()
     results: list[Any] = []
-    graph = Graph(stream, lambda: results.append(twice()))
+    graph = CudaGraph(stream, lambda: results.append(twice()))
     results[0].write(np.zeros((7, 9), np.uint8))
     graph.replay()
     assert (results[0].numpy() == expected).all()
@@ -137,11 +137,11 @@ def test_kernels_of_one_graph_share_what_they_work_in(stream: int) -> None:
 def test_memory_of_a_graph_is_its_own_until_it_goes(stream: int) -> None:
     ones = DeviceArray.of(np.ones((5, 7), np.float32), stream)
     DeviceArray((5, 7), np.float32, stream)
-    graph = Graph(stream, lambda: smooth(ones, ones, 0.5))  # type: ignore[arg-type]
-    held = pool().take(140, stream)
+    graph = CudaGraph(stream, lambda: smooth(ones, ones, 0.5))  # type: ignore[arg-type]
+    held = pool().allocate(140, stream)
     graph.replay()
     fresh = DeviceArray((5, 7), np.float32, stream)
-    pool().give(140, stream, held)
+    pool().deallocate(140, stream, held)
     del graph
     gc.collect()
     again = [DeviceArray((5, 7), np.float32, stream) for _ in range(2)]
@@ -151,7 +151,7 @@ def test_memory_of_a_graph_is_its_own_until_it_goes(stream: int) -> None:
 
 def test_allocating_while_capturing_says_so(stream: int) -> None:
     with pytest.raises(EngineError, match=r"allocate failed, operation not permitted .*open it again"):
-        Graph(stream, lambda: DeviceArray((987_654,), np.uint8, stream))
+        CudaGraph(stream, lambda: DeviceArray((987_654,), np.uint8, stream))
     assert (DeviceArray.of(np.ones(3), stream).numpy() == 1).all(), "the stream goes on"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from emulated.driver import tensorrt_runtime
-from emulated.driver.device import Device
+from emulated.driver.device import EmulatedGpu
 from emulated.engine import plans
 from emulated.engine.test_steady import wavering
 
@@ -21,7 +21,7 @@ def gpu_engine() -> ModuleType:
 
 @pytest.mark.parametrize("sound", [True, False])
 def test_masks_that_agree_and_masks_that_do_not(
-    gpu_engine: ModuleType, gpu: Device, tiny: Path, monkeypatch: pytest.MonkeyPatch, sound: bool
+    gpu_engine: ModuleType, gpu: EmulatedGpu, tiny: Path, monkeypatch: pytest.MonkeyPatch, sound: bool
 ) -> None:
     run = tensorrt_runtime._run
 

@@ -17,7 +17,7 @@ from emulated import compiler
 from rtseg.sources import open_source
 
 HEIGHT, WIDTH, COUNT = 48, 64, 12
-LONGEST_S = 300
+TIMEOUT_S = 300
 FFMPEG = Path(av.__file__).parents[1] / "av.libs"
 
 
@@ -65,7 +65,7 @@ def decoded(video: Path, pictures: bytes, libraries: str, folder: Path) -> tuple
     environment = os.environ | {"LD_LIBRARY_PATH": libraries, "EMULATED_PICTURES": str(folder / "pictures")}
     command = [sys.executable, "-m", "emulated.nvdec", f"{video}#decode=gpu", str(folder / "out.npz")]
     ended = subprocess.run(
-        command, cwd=compiler.TESTS, env=environment, capture_output=True, text=True, check=False, timeout=LONGEST_S
+        command, cwd=compiler.TESTS, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
     )
     assert ended.returncode == 0, ended.stderr
     with np.load(folder / "out.npz") as images:

@@ -3,7 +3,7 @@
 import networks
 import pytest
 
-from rtseg.engines.base import ModelSpec, StateSpec, named
+from rtseg.engines.base import ModelSpec, StateSpec, complete_spec
 from rtseg.errors import ModelError
 
 
@@ -47,17 +47,19 @@ class TestNamed:
     TOLD = networks.spec(states=(StateSpec("h", "h2", ()),))
 
     def test_what_is_no_state_is_the_image_and_the_first_such_output_the_logits(self):
-        found = named(self.TOLD, {"h": (1, 4, 8, 8), "x": (1, 1, 32, 48)}, {"h2": (1, 4, 8, 8), "y": (1, 1, 32, 48), "z": (1,)})
+        found = complete_spec(
+            self.TOLD, {"h": (1, 4, 8, 8), "x": (1, 1, 32, 48)}, {"h2": (1, 4, 8, 8), "y": (1, 1, 32, 48), "z": (1,)}
+        )
         assert (found.image_input, found.logits_output) == ("x", "y")
         assert found.states == (StateSpec("h", "h2", (1, 4, 8, 8)),)
 
     def test_names_that_are_right_are_kept(self):
-        found = named(self.TOLD, {"x": (1,), "image": (1,), "h": (1,)}, {"y": (1,), "logits": (1,)})
+        found = complete_spec(self.TOLD, {"x": (1,), "image": (1,), "h": (1,)}, {"y": (1,), "logits": (1,)})
         assert (found.image_input, found.logits_output) == ("image", "logits")
 
     def test_of_two_images_none_is_chosen(self):
-        assert named(self.TOLD, {"x": (1,), "y": (1,)}, {}).image_input == "image"
+        assert complete_spec(self.TOLD, {"x": (1,), "y": (1,)}, {}).image_input == "image"
 
     def test_a_shape_that_was_told_is_not_overruled(self):
         told = networks.spec(states=(StateSpec("h", "h2", (1, 2, 8, 8)),))
-        assert named(told, {"h": (1, 4, 8, 8)}, {}).states == told.states
+        assert complete_spec(told, {"h": (1, 4, 8, 8)}, {}).states == told.states

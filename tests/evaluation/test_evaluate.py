@@ -16,7 +16,7 @@ from rtseg.session.session import Session
 SHAPE = (16, 24)
 
 
-class Recorder:
+class RecordingSegmenter:
     """Segments by a given function and logs its calls in order."""
 
     def __init__(self, *classes, answer):
@@ -57,7 +57,7 @@ def test_a_subject_is_one_stream_in_time_order_and_forgotten_before_the_next(fol
     path, add = folder
     for stem, value in [("scan01_frame00100", 3), ("scan01_frame00009", 2), ("scan00_frame00500", 1)]:
         add(stem, picture(value), picture(255))
-    session = Recorder("lumen", answer=threshold)
+    session = RecordingSegmenter("lumen", answer=threshold)
     evaluate(session, path, model="m")
     first, *frames = session.calls
     second = frames.pop(1)
@@ -83,7 +83,7 @@ def test_figures_stand_where_the_readers_of_the_json_look_for_them(folder):
     path, add = folder
     add("a", picture(200), picture(255))  # found completely
     add("b", picture(200, (2, 3, 4, 6)), picture(255))  # half of it found: Dice 2/3
-    report = json.loads(json.dumps(evaluate(Recorder("lumen", answer=threshold), path, model="m").to_json()))
+    report = json.loads(json.dumps(evaluate(RecordingSegmenter("lumen", answer=threshold), path, model="m").to_json()))
     lumen = report["classes"]["lumen"]
     assert lumen["dice"] == pytest.approx({"mean": 5 / 6, "median": 5 / 6, "p5": 2 / 3 + 0.05 / 3, "std": 1 / 6, "n": 2})
     assert lumen["iou"]["mean"] == pytest.approx(0.75)
@@ -103,11 +103,11 @@ def test_distances_are_in_mm_where_every_image_has_its_pixel_size(folder):
     add("001_HC", picture(200, (2, 3, 4, 6)), picture(255))
     table = path / "measurements.csv"
     table.write_text("name,pixel_size_mm\n000_HC,0.5\n001_HC,0.25\n")
-    in_mm = evaluate(Recorder("head", answer=threshold), path, model="m").to_json()
+    in_mm = evaluate(RecordingSegmenter("head", answer=threshold), path, model="m").to_json()
     assert [image["classes"]["head"]["hd95"] for image in in_mm["images"]] == pytest.approx([4 * 0.5, 4 * 0.25])
     assert in_mm["classes"]["head"]["hd95"]["unit"] == "mm"
     table.write_text("name,pixel_size_mm\n000_HC,0.5\n")
-    in_px = evaluate(Recorder("head", answer=threshold), path, model="m").to_json()
+    in_px = evaluate(RecordingSegmenter("head", answer=threshold), path, model="m").to_json()
     assert [image["classes"]["head"]["hd95"] for image in in_px["images"]] == pytest.approx([4, 4])
     assert in_px["classes"]["head"]["hd95"]["unit"] == "px"
 
@@ -117,7 +117,7 @@ def test_what_neither_holds_is_left_out_and_what_one_side_holds_is_counted(folde
     truths, answers = [2, 0, 2, 1], iter([2, 2, 0, 1])  # of class 2: found, invented, missed, absent
     for stem, value in zip("abcd", truths, strict=True):
         add(stem, picture(9), picture(value))
-    report = evaluate(Recorder("vessel", "nerve", answer=lambda _: picture(next(answers))), path, model="m").to_json()
+    report = evaluate(RecordingSegmenter("vessel", "nerve", answer=lambda _: picture(next(answers))), path, model="m").to_json()
     nerve = report["classes"]["nerve"]
     assert (nerve["absent"], nerve["missed"], nerve["invented"]) == (1, 1, 1)
     assert nerve["dice"]["n"] == 3
@@ -129,7 +129,7 @@ def test_what_neither_holds_is_left_out_and_what_one_side_holds_is_counted(folde
 def test_a_figure_over_no_image_is_null(folder):
     path, add = folder
     add("a", picture(200), picture(1))
-    report = evaluate(Recorder("vessel", "nerve", answer=threshold), path, model="m").to_json()
+    report = evaluate(RecordingSegmenter("vessel", "nerve", answer=threshold), path, model="m").to_json()
     nerve = json.loads(json.dumps(report, allow_nan=False))["classes"]["nerve"]
     assert nerve["dice"] == {"mean": None, "median": None, "p5": None, "std": None, "n": 0}
 
@@ -139,7 +139,7 @@ def test_progress_is_told_after_each_image(folder):
     for stem in "abc":
         add(stem, picture(200), picture(255))
     told = []
-    evaluate(Recorder("lumen", answer=threshold), path, model="m", progress=lambda done, of: told.append((done, of)))
+    evaluate(RecordingSegmenter("lumen", answer=threshold), path, model="m", progress=lambda done, of: told.append((done, of)))
     assert told == [(1, 3), (2, 3), (3, 3)]
 
 
@@ -147,7 +147,7 @@ def test_one_image_at_a_time_is_read(folder, monkeypatch):
     path, add = folder
     for stem in "abc":
         add(stem, picture(200), picture(255))
-    read, session = [], Recorder("lumen", answer=threshold)
+    read, session = [], RecordingSegmenter("lumen", answer=threshold)
     image_and_labels = Case.image_and_labels
     monkeypatch.setattr(Case, "image_and_labels", lambda case, n: read.append(len(session.calls)) or image_and_labels(case, n))
     evaluate(session, path, model="m")
@@ -158,7 +158,7 @@ def test_a_mask_with_more_classes_than_the_model_is_refused(folder):
     path, add = folder
     add("a", picture(200), picture(2))
     with pytest.raises(DatasetError, match="holds the value 2, and there are 1 classes"):
-        evaluate(Recorder("vessel", answer=threshold), path, model="m")
+        evaluate(RecordingSegmenter("vessel", answer=threshold), path, model="m")
 
 
 def _head(shape=(120, 160), axes=(50, 40)):
@@ -175,7 +175,9 @@ def test_a_head_s_circumference_is_compared_with_the_expert_s(folder):
     rows = [("001_HC", circle), ("002_HC", circle + 3), ("003_HC", circle - 1)]
     csv = "name,pixel_size_mm,head_circumference_mm\n" + "".join(f"{name},0.1,{mm}\n" for name, mm in rows)
     (path / "measurements.csv").write_text(csv)
-    figures = evaluate(Recorder("head", answer=threshold), path, model="m").to_json()["measurements"]["head_circumference_mm"]
+    figures = evaluate(RecordingSegmenter("head", answer=threshold), path, model="m").to_json()["measurements"][
+        "head_circumference_mm"
+    ]
     assert figures["n"] == 3
     assert figures["mae"] == pytest.approx(4 / 3, abs=0.3)
     assert figures["mean_error"] == pytest.approx(-2 / 3, abs=0.4)
@@ -184,4 +186,4 @@ def test_a_head_s_circumference_is_compared_with_the_expert_s(folder):
 def test_what_no_expert_measured_is_not_reported(folder):
     path, add = folder
     add("001_HC", _head(), _head())
-    assert evaluate(Recorder("head", answer=threshold), path, model="m").to_json()["measurements"] == {}
+    assert evaluate(RecordingSegmenter("head", answer=threshold), path, model="m").to_json()["measurements"] == {}

@@ -12,11 +12,11 @@ from rtseg.engines.load import load_engine
 from rtseg.errors import GateRefusal
 from rtseg.evaluation.dataset import open_dataset
 from rtseg.evaluation.evaluate import evaluate
-from rtseg.evaluation.gate import CLIP, ENDURED, gate
+from rtseg.evaluation.gate import ENDURANCE_FRAMES, MAX_CLIP_FRAMES, run_gate
 from rtseg.session.session import Session
 
 
-class Altered:
+class AlteredEngine:
     """Wraps an engine and alters its logits by a function of the logits and the number of the step."""
 
     def __init__(self, engine, change):
@@ -56,27 +56,27 @@ def fp32(tmp_path_factory):
     engine.close()
 
 
-def judged(fp32, folder, change=lambda logits, steps: logits, **options):
-    return gate(fp32, Altered(fp32, change), open_dataset(folder), model="fast.onnx", **options)
+def run_altered(fp32, folder, change=lambda logits, steps: logits, **options):
+    return run_gate(fp32, AlteredEngine(fp32, change), open_dataset(folder), model="fast.onnx", **options)
 
 
 def test_an_engine_is_as_good_as_itself(fp32, folder):
-    report = judged(fp32, folder)
+    report = run_altered(fp32, folder)
     report.check()
     (lumen,) = report.classes
     assert (lumen.loss, lumen.between, lumen.lowest, lumen.images) == (0, 1, 1, 8)
-    assert (report.drift, report.nonfinite, report.steps) == (0, (0, 0), 8 + ENDURED)
+    assert (report.drift, report.nonfinite, report.steps) == (0, (0, 0), 8 + ENDURANCE_FRAMES)
 
 
 def test_its_figures_are_those_of_the_evaluation(fp32, folder):
     evaluated = evaluate(Session(fp32, temporal=None), folder, model="net").to_json()
-    (lumen,) = judged(fp32, folder).classes
+    (lumen,) = run_altered(fp32, folder).classes
     assert lumen.fp32 == pytest.approx(evaluated["classes"]["lumen"]["dice"]["mean"])
     assert 0.8 < lumen.fp32 < 1
 
 
 def test_a_loss_of_dice_is_refused_with_its_figures(fp32, folder):
-    report = judged(fp32, folder, lambda logits, _: logits - 1)
+    report = run_altered(fp32, folder, lambda logits, _: logits - 1)
     (lumen,) = report.classes
     assert lumen.fp32 - lumen.fast == lumen.loss > 0.005
     assert lumen.lowest < lumen.between < 1
@@ -91,21 +91,21 @@ def test_one_answer_that_is_not_finite_is_enough(fp32, folder, value):
     def change(logits, steps):
         return np.where(np.arange(logits.size).reshape(logits.shape) == 7, value, logits) if steps == 200 else logits
 
-    report = judged(fp32, folder, change)
+    report = run_altered(fp32, folder, change)
     assert report.nonfinite == (0, 1)
     with pytest.raises(GateRefusal, match="1 of its 308 answers hold NaN or infinity"):
         report.check()
 
 
 def test_a_reference_that_is_not_finite_proves_nothing(fp32, folder):
-    broken = Altered(fp32, lambda logits, _: logits * np.nan)
-    report = gate(broken, fp32, open_dataset(folder), model="fast.onnx")
+    broken = AlteredEngine(fp32, lambda logits, _: logits * np.nan)
+    report = run_gate(broken, fp32, open_dataset(folder), model="fast.onnx")
     with pytest.raises(GateRefusal, match="308 of the FP32 engine's 308 answers hold NaN"):
         report.check()
 
 
 def test_a_memory_that_drifts_late_is_refused(fp32, folder):
-    report = judged(fp32, folder, lambda logits, steps: logits - max(0, steps - 150) / 300)
+    report = run_altered(fp32, folder, lambda logits, steps: logits - max(0, steps - 150) / 300)
     assert report.classes[0].loss == 0  # no loss on the images themselves
     assert report.loops[0] == 1 > report.loops[-1]
     with pytest.raises(GateRefusal, match=rf"its memory drifts: the agreement falls by {report.drift:.4f}"):
@@ -113,7 +113,7 @@ def test_a_memory_that_drifts_late_is_refused(fp32, folder):
 
 
 def test_an_engine_that_is_equally_wrong_all_the_time_does_not_drift(fp32, folder):
-    report = judged(fp32, folder, lambda logits, _: logits - 0.3)
+    report = run_altered(fp32, folder, lambda logits, _: logits - 0.3)
     assert report.loops[0] < 1
     assert report.drift < 0.005
 
@@ -121,35 +121,35 @@ def test_an_engine_that_is_equally_wrong_all_the_time_does_not_drift(fp32, folde
 def test_the_clip_goes_forwards_and_backwards_with_no_reset(fp32, folder):
     seen, states = [], []
 
-    class Watched(Altered):
+    class StateRecordingEngine(AlteredEngine):
         def infer(self, x, state):
             seen.append(x.copy())
             states.append(float(np.asarray(state.now[0].data).max()))
             return super().infer(x, state)
 
-    gate(fp32, Watched(fp32, lambda logits, _: logits), open_dataset(folder), model="fast.onnx")
+    run_gate(fp32, StateRecordingEngine(fp32, lambda logits, _: logits), open_dataset(folder), model="fast.onnx")
     assert [place for place, state in enumerate(states) if not state] == [0, 3]  # only at the first frame of each scan
     scan, endured = seen[3:8], seen[8:]
     order = [next(place for place, image in enumerate(scan) if np.array_equal(image, x)) for x in endured]
     assert order[:17] == [0, 1, 2, 3, 4, 3, 2, 1] * 2 + [0]
-    assert len(order) == ENDURED
+    assert len(order) == ENDURANCE_FRAMES
 
 
-@pytest.mark.parametrize(("frames", "loop"), [(1, 50), (2, 50), (5, 56), (20, 76), (CLIP, 50)])
+@pytest.mark.parametrize(("frames", "loop"), [(1, 50), (2, 50), (5, 56), (20, 76), (MAX_CLIP_FRAMES, 50)])
 def test_every_loop_shows_the_same_frames(fp32, tmp_path, frames, loop):
     for kind in ("images", "masks"):
         (tmp_path / kind).mkdir()
     for frame in range(frames):
         for kind in ("images", "masks"):
             cv2.imwrite(str(tmp_path / kind / f"scan00_frame{frame:05d}.png"), np.full((16, 24), 255, np.uint8))
-    report = judged(fp32, tmp_path)
-    assert len(report.loops) == ENDURED // loop
+    report = run_altered(fp32, tmp_path)
+    assert len(report.loops) == ENDURANCE_FRAMES // loop
 
 
 def test_a_class_that_no_image_holds_is_not_let_through_unseen(folder, tmp_path):
     described = networks.spec(states=(), classes=("lumen", "plaque"))
     engine = load_engine(three_logits(tmp_path / "net.onnx"), spec=described)
-    report = judged(engine, folder)
+    report = run_altered(engine, folder)
     engine.close()
     assert [found.images for found in report.classes] == [8, 0]
     with pytest.raises(GateRefusal, match=r"refused: no image holds 'plaque'"):
@@ -175,18 +175,18 @@ def test_other_classes_are_another_model(fp32, tmp_path, folder):
     other = networks.convolutional(tmp_path / "n.onnx", networks.spec(classes=("head",), states=fp32.spec.states))
     engine = load_engine(other)
     with pytest.raises(GateRefusal, match=r"segments \('head',\) and not \('lumen',\)"):
-        gate(fp32, engine, open_dataset(folder), model="n.onnx")
+        run_gate(fp32, engine, open_dataset(folder), model="n.onnx")
     engine.close()
 
 
 def test_progress_counts_every_frame(fp32, folder):
     told = []
-    judged(fp32, folder, progress=lambda done, of: told.append((done, of)))
+    run_altered(fp32, folder, progress=lambda done, of: told.append((done, of)))
     assert told == [(step, 308) for step in range(1, 309)]
 
 
 def test_the_report_as_plain_values(fp32, folder):
-    report = judged(fp32, folder)
+    report = run_altered(fp32, folder)
     plain = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert plain["accepted"] is True
     assert plain["classes"]["lumen"]["loss"] == 0

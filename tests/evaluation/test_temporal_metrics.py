@@ -8,18 +8,18 @@ import pytest
 
 from rtseg.errors import ConfigError, ImageError
 from rtseg.evaluation.temporal_metrics import (
-    Motion,
+    ClipMotion,
     area_jitter,
     centroid_jerk,
+    compute_temporal_metrics,
     dtssd,
     false_resets,
     flicker,
     lag,
     recovery,
-    steadiness,
     temporal_iou,
 )
-from rtseg.session.optical_flow import Flow, carried
+from rtseg.session.optical_flow import OpticalFlow, warp
 
 SIDE = 64
 
@@ -39,7 +39,7 @@ STILL = [_texture()] * 8
 
 
 def test_a_mask_that_stands_is_steady():
-    found = steadiness(Motion(STILL), [_square(20)] * 8, [_square(20)] * 8)
+    found = compute_temporal_metrics(ClipMotion(STILL), [_square(20)] * 8, [_square(20)] * 8)
     assert (found.flicker, found.temporal_iou, found.area_jitter) == (0, 1, 0)
     assert (found.centroid_jerk_px, found.dtssd) == (0, 0)
     assert math.isnan(found.lag_frames)  # the ground truth does not move
@@ -48,28 +48,28 @@ def test_a_mask_that_stands_is_steady():
 def test_flicker_counts_what_flips_back():
     masks = [_square(20)] * 8
     masks[3] = _square(20) & ~_square(20, side=5)  # 25 of 100 pixels vanish and return
-    assert flicker(Motion(STILL), masks) == pytest.approx(25 / (5 * 100 + 75))
+    assert flicker(ClipMotion(STILL), masks) == pytest.approx(25 / (5 * 100 + 75))
 
 
 def test_flicker_leaves_out_where_the_picture_changes():
     masks, images = [_square(20)] * 8, [image.copy() for image in STILL]
     masks[3] = _square(20) & ~_square(20, side=5)
     images[3][:] = 255  # without texture for optical flow
-    assert flicker(Motion(images), masks) < 0.01  # 0.04 with an unchanged picture
+    assert flicker(ClipMotion(images), masks) < 0.01  # 0.04 with an unchanged picture
 
 
 def test_blinking_is_all_flicker():
     masks = [_square(20) if t % 2 else np.zeros((SIDE, SIDE), bool) for t in range(9)]
-    assert flicker(Motion([STILL[0]] * 9), masks) >= 1
-    assert flicker(Motion([STILL[0]] * 3), [masks[0]] * 3) == 0
-    assert math.isnan(flicker(Motion(STILL[:2]), masks[:2]))
+    assert flicker(ClipMotion([STILL[0]] * 9), masks) >= 1
+    assert flicker(ClipMotion([STILL[0]] * 3), [masks[0]] * 3) == 0
+    assert math.isnan(flicker(ClipMotion(STILL[:2]), masks[:2]))
 
 
 def test_temporal_iou_follows_the_picture():
     big = _texture()
     images = [np.roll(big, t, axis=1) for t in range(5)]
-    moving = temporal_iou(Motion(images), [_square(24 + t) for t in range(5)])
-    standing = temporal_iou(Motion(images), [_square(24)] * 5)
+    moving = temporal_iou(ClipMotion(images), [_square(24 + t) for t in range(5)])
+    standing = temporal_iou(ClipMotion(images), [_square(24)] * 5)
     assert moving > 0.95
     assert standing == pytest.approx(90 / 110, abs=0.05)
 
@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_said():
     with pytest.raises(ConfigError, match="give one for each"):
         dtssd([_square(3)] * 3, [_square(3)] * 2)
     with pytest.raises(ImageError, match="of different sizes"):
-        flicker(Motion([np.zeros((4, 5), np.uint8)] * 3), [_square(3)] * 3)
+        flicker(ClipMotion([np.zeros((4, 5), np.uint8)] * 3), [_square(3)] * 3)
     with pytest.raises(ImageError, match="bool"):
         area_jitter([np.zeros((4, 5), np.uint8)])
 
@@ -147,12 +147,12 @@ def test_what_does_not_fit_is_said():
 def test_flow_finds_a_known_motion(careful):
     before = _texture()
     now = np.roll(before, (2, 3), axis=(0, 1))
-    field = Flow(careful=careful).between(before, now)
+    field = OpticalFlow(precise=careful).between(before, now)
     middle = field[16:-16, 16:-16]
     np.testing.assert_allclose(np.median(middle, axis=(0, 1)), [-3, -2], atol=0.3)
-    brought = carried(before.astype(np.float32), field)
+    brought = warp(before.astype(np.float32), field)
     assert np.abs(brought - now)[12:-12, 12:-12].mean() < 0.3 * np.abs(before.astype(float) - now)[12:-12, 12:-12].mean()
 
 
 def test_pictures_too_small_for_flow_stand_still():
-    assert not Flow().between(np.zeros((8, 40), np.uint8), np.ones((8, 40), np.uint8)).any()
+    assert not OpticalFlow().between(np.zeros((8, 40), np.uint8), np.ones((8, 40), np.uint8)).any()

@@ -8,11 +8,19 @@ import pytest
 
 from rtseg.evaluation.dataset import open_dataset
 from rtseg.evaluation.evaluate import evaluate
-from rtseg.evaluation.worst_cases import FOUND, TRUTH, Kept, dice, png, sheet, worst
+from rtseg.evaluation.worst_cases import (
+    PREDICTION_COLOR,
+    TRUTH_COLOR,
+    LabelRecorder,
+    contact_sheet,
+    encode_png,
+    image_dice,
+    worst_images,
+)
 from rtseg.frame import Segmentation
 
 
-class Bright:
+class ThresholdSegmenter:
     """Labels pixels brighter than 128 as lumen."""
 
     classes = ("lumen",)
@@ -39,24 +47,24 @@ def data(tmp_path):
 
 
 def test_the_worst_come_first_and_what_says_nothing_is_left_out(data):
-    kept = Kept(Bright())
-    evaluation = evaluate(kept, data, model="bright")
-    order = [evaluation.images[place].name for place in worst(evaluation, 5)]
+    recorder = LabelRecorder(ThresholdSegmenter())
+    evaluation = evaluate(recorder, data, model="bright")
+    order = [evaluation.images[place].name for place in worst_images(evaluation, 5)]
     assert order == ["poor", "good"]
-    assert [evaluation.images[place].name for place in worst(evaluation, 1)] == ["poor"]
-    assert math.isnan(dice(next(image for image in evaluation.images if image.name == "empty")))
+    assert [evaluation.images[place].name for place in worst_images(evaluation, 1)] == ["poor"]
+    assert math.isnan(image_dice(next(image for image in evaluation.images if image.name == "empty")))
 
 
 def test_the_sheet_shows_both_outlines(data):
-    kept = Kept(Bright())
+    recorder = LabelRecorder(ThresholdSegmenter())
     cases = open_dataset(data)
-    picture = sheet(evaluate(kept, data, model="bright"), cases, kept)
+    picture = contact_sheet(evaluate(recorder, data, model="bright"), cases, recorder)
     assert picture.shape == (320, 640, 3)
     poor, good = picture[:, :320], picture[:, 320:]
-    assert np.all(poor[60, 80:110] == TRUTH, axis=-1).sum() < 5 < np.all(poor == TRUTH, axis=-1).sum()
-    assert np.all(poor == FOUND, axis=-1).sum() > 200
-    assert not np.all(good == TRUTH, axis=-1).any()  # the prediction's outline covers it
-    decoded = cv2.imdecode(np.frombuffer(png(picture), np.uint8), cv2.IMREAD_COLOR)
+    assert np.all(poor[60, 80:110] == TRUTH_COLOR, axis=-1).sum() < 5 < np.all(poor == TRUTH_COLOR, axis=-1).sum()
+    assert np.all(poor == PREDICTION_COLOR, axis=-1).sum() > 200
+    assert not np.all(good == TRUTH_COLOR, axis=-1).any()  # the prediction's outline covers it
+    decoded = cv2.imdecode(np.frombuffer(encode_png(picture), np.uint8), cv2.IMREAD_COLOR)
     np.testing.assert_array_equal(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), picture)
 
 
@@ -64,7 +72,7 @@ def test_nothing_to_show_is_a_black_tile(data):
     for kind in ("images", "masks"):
         for name in ("good", "poor"):
             (data / kind / f"{name}.png").unlink()
-    kept = Kept(Bright())
-    picture = sheet(evaluate(kept, data, model="bright"), open_dataset(data), kept)
+    recorder = LabelRecorder(ThresholdSegmenter())
+    picture = contact_sheet(evaluate(recorder, data, model="bright"), open_dataset(data), recorder)
     assert picture.shape == (320, 320, 3)
     assert not picture.any()

@@ -4,10 +4,10 @@ import queue
 
 import numpy as np
 import pyigtl
-from faults.server import Server
+from faults.server import ThreadedServer
 
 
-class IgtlServer(Server):
+class IgtlCameraServer(ThreadedServer):
     """Sends `camera`, whose kind is "raw", as IMAGE messages of the device Image."""
 
     device = "Image"

@@ -2,12 +2,12 @@
 
 import queue
 
-from faults.server import Server
+from faults.server import ThreadedServer
 
 _BOUNDARY = "frame"
 
 
-class MjpegServer(Server):
+class MjpegServer(ThreadedServer):
     """Sends `camera` to every client, for any path."""
 
     def __init__(self, camera, port=0):

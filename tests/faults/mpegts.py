@@ -6,7 +6,7 @@ import threading
 from fractions import Fraction
 
 import av
-from faults.server import Server
+from faults.server import ThreadedServer
 
 
 class UdpSender:
@@ -27,7 +27,7 @@ class UdpSender:
             mux(self._camera, _Writer(lambda packets: out.sendto(packets, self._to)), self._closed)
 
 
-class TsServer(Server):
+class TsServer(ThreadedServer):
     """Sends `camera` to every TCP client."""
 
     def __init__(self, camera, port=0):

@@ -7,10 +7,10 @@ import socket
 import threading
 import time
 
-from faults.server import Server
+from faults.server import ThreadedServer
 
 
-class Weather:
+class NetworkConditions:
     """Holds the current state of the network; every field may be set at any time.
 
     delay_s: the delay towards the source. rate: bytes per second, 0 for no limit. corrupt: the share of chunks in which one
@@ -24,18 +24,18 @@ class Weather:
     def clear(self):
         self.delay_s, self.rate, self.corrupt, self.silent = 0.0, 0.0, 0.0, False
 
-    def spoiled(self, chunk):
+    def corrupted(self, chunk):
         if self.random.random() >= self.corrupt:
             return chunk
         at = self.random.randrange(len(chunk))
         return chunk[:at] + bytes([chunk[at] ^ 0x55]) + chunk[at + 1 :]
 
 
-class TcpProxy(Server):
+class TcpProxy(ThreadedServer):
     """Forwards connections to `peer_port` under the network conditions."""
 
     def __init__(self, peer_port, port=0):
-        self.weather, self._peer_port = Weather(), peer_port
+        self.conditions, self._peer_port = NetworkConditions(), peer_port
         super().__init__(port)
 
     def serve(self, client):
@@ -65,7 +65,7 @@ class TcpProxy(Server):
         writer.start()
         try:
             while chunk := peer.recv(4096):
-                waiting.put((time.perf_counter() + self.weather.delay_s, chunk))
+                waiting.put((time.perf_counter() + self.conditions.delay_s, chunk))
         finally:
             waiting.put((0, b""))
             writer.join(30)
@@ -74,24 +74,24 @@ class TcpProxy(Server):
         dead = False
         while (item := waiting.get())[1]:
             due, chunk = item
-            while not dead and not self.closed.is_set() and (self.weather.silent or time.perf_counter() < due):
+            while not dead and not self.closed.is_set() and (self.conditions.silent or time.perf_counter() < due):
                 time.sleep(0.002)
             try:
                 if not dead:
-                    client.sendall(self.weather.spoiled(chunk))
+                    client.sendall(self.conditions.corrupted(chunk))
             except OSError:
                 dead = True
                 with contextlib.suppress(OSError):
                     peer.shutdown(socket.SHUT_RDWR)
-            if self.weather.rate and not dead:
-                time.sleep(len(chunk) / self.weather.rate)
+            if self.conditions.rate and not dead:
+                time.sleep(len(chunk) / self.conditions.rate)
 
 
 class UdpProxy:
     """Forwards datagrams to `to_port` under the network conditions; silence and a rate limit drop them."""
 
     def __init__(self, to_port):
-        self.weather, self._to = Weather(), ("127.0.0.1", to_port)
+        self.conditions, self._to = NetworkConditions(), ("127.0.0.1", to_port)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         self._room, self._asked = 0.0, time.perf_counter()
@@ -107,7 +107,7 @@ class UdpProxy:
 
     def _has_room(self, count):
         """Return whether the rate limit admits this many bytes now: a token bucket of a tenth of a second, at least 1400 B."""
-        rate, now = self.weather.rate, time.perf_counter()
+        rate, now = self.conditions.rate, time.perf_counter()
         self._room = min(self._room + (now - self._asked) * rate, max(1400, rate / 10))
         self._asked = now
         if rate and self._room < count:
@@ -121,8 +121,8 @@ class UdpProxy:
             with contextlib.suppress(TimeoutError, ConnectionError):
                 self._socket.settimeout(0.002 if waiting else 0.1)
                 chunk = self._socket.recv(2048)
-                if not self.weather.silent and self._has_room(len(chunk)):
-                    waiting.append((time.perf_counter() + self.weather.delay_s, self.weather.spoiled(chunk)))
+                if not self.conditions.silent and self._has_room(len(chunk)):
+                    waiting.append((time.perf_counter() + self.conditions.delay_s, self.conditions.corrupted(chunk)))
             while waiting and waiting[0][0] <= time.perf_counter():
                 with contextlib.suppress(ConnectionError):
                     self._socket.sendto(waiting.pop(0)[1], self._to)

@@ -4,12 +4,12 @@ import base64
 import queue
 import struct
 
-from faults.server import Server
+from faults.server import ThreadedServer
 
 _PAYLOAD, _MTU, _CLOCK = 96, 1400, 90_000
 
 
-class RtspServer(Server):
+class RtspServer(ThreadedServer):
     """Plays `camera` at rtsp://127.0.0.1:PORT/live; requires `credentials` ("user:password") if given."""
 
     coding = "H264"

@@ -7,7 +7,7 @@ from collections import deque
 from contextlib import contextmanager
 
 from faults.camera import Camera
-from faults.igtl import IgtlServer
+from faults.igtl import IgtlCameraServer
 from faults.mjpeg import MjpegServer
 from faults.mpegts import TsServer, UdpSender
 from faults.pictures import number_of
@@ -17,7 +17,7 @@ from faults.rtsp import RtspServer
 from rtseg.sources import open_source
 
 KINDS = ("rtsp", "udp", "tcp", "http", "igtl")
-_SERVERS = {"rtsp": RtspServer, "tcp": TsServer, "http": MjpegServer, "igtl": IgtlServer}
+_SERVERS = {"rtsp": RtspServer, "tcp": TsServer, "http": MjpegServer, "igtl": IgtlCameraServer}
 _PATHS = {"rtsp": "/live", "http": "/video", "igtl": "/Image"}
 _CODED = {"http": "jpeg", "igtl": "raw"}
 
@@ -51,8 +51,8 @@ class Scene:
         return self.camera.bytes / max(1, self.camera.number) * self.camera.fps
 
     @property
-    def weather(self):
-        return self.proxy.weather
+    def conditions(self):
+        return self.proxy.conditions
 
     def start(self):
         """Start the server again, on the same port."""
@@ -66,7 +66,7 @@ class Scene:
     def cut(self):
         """Close every connection; new ones are accepted."""
         if self.kind != "udp":
-            self.proxy.kick()
+            self.proxy.drop_connections()
 
     def close(self):
         self.camera.close()

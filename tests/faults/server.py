@@ -5,7 +5,7 @@ import socket
 import threading
 
 
-class Server:
+class ThreadedServer:
     """Serves each client on 127.0.0.1 in a thread; `drop_connections` closes all connections, `close` also the server."""
 
     def __init__(self, port=0):
@@ -20,7 +20,7 @@ class Server:
     def serve(self, client):
         raise NotImplementedError
 
-    def kick(self):
+    def drop_connections(self):
         with self._lock:
             for client in self._clients:
                 with contextlib.suppress(OSError):
@@ -32,7 +32,7 @@ class Server:
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._listener.join(30)
-        self.kick()
+        self.drop_connections()
         for thread in self._threads:
             thread.join(30)
 
@@ -62,7 +62,7 @@ class Server:
             client.close()
 
 
-class SilentServer(Server):
+class SilentServer(ThreadedServer):
     """Accepts connections and sends nothing."""
 
     def serve(self, client):

@@ -20,7 +20,7 @@ from sources.links import wait_until
 
 from rtseg.connection import LinkState
 from rtseg.sources import open_source
-from rtseg.system.machine import cores, memory_mb, processor
+from rtseg.system.machine import available_cores, memory_mb, processor_name
 
 CAMERA = {"fps": 30, "size": (240, 320), "gop": 15}
 FAULTS_HEAD = """# Faults: how live sources come back
@@ -65,7 +65,7 @@ def fault_row(kind, fault, rounds):
     recoveries, before, after, events = [], [], [], {}
     for turn in range(rounds):
         with watched(kind, **CAMERA) as (scene, source, viewer):
-            scene.weather.random.seed(turn)  # corrupts other chunks in each round
+            scene.conditions.random.seed(turn)  # corrupts other chunks in each round
             wait_until(lambda viewer=viewer: len(viewer.seen) > 60)
             before += viewer.ages(30)
             over_ns = fault.play(scene)
@@ -135,7 +135,9 @@ def main():
     options.add_argument("--times", type=int, default=3)
     given = options.parse_args()
     head, rows = {"faults": (FAULTS_HEAD, faults), "connections": (CONNECTIONS_HEAD, connections)}[given.what]
-    text = head.format(times=given.times, machine=f"{processor()}, {cores()} cores", date=time.strftime("%Y-%m-%d"))
+    text = head.format(
+        times=given.times, machine=f"{processor_name()}, {available_cores()} cores", date=time.strftime("%Y-%m-%d")
+    )
     for row in rows(given.times):
         print(row, flush=True)  # noqa: T201
         text += row + "\n"

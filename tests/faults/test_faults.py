@@ -14,7 +14,7 @@ from sources.links import wait_until
 from rtseg.connection import LinkState
 
 
-def own_things():
+def count_threads_and_files():
     """Return the numbers of threads of rtseg and the tests, and of open files."""
     gc.collect()
     threads = [thread for thread in threading.enumerate() if thread.name.startswith(("rtseg", "test"))]
@@ -23,9 +23,9 @@ def own_things():
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left():
-    before = own_things()
+    before = count_threads_and_files()
     yield
-    wait_until(lambda: own_things() <= before)
+    wait_until(lambda: count_threads_and_files() <= before)
 
 
 def comes_back(kind, fault):

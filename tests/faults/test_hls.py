@@ -19,7 +19,7 @@ from rtseg.sources import open_source
 SIZE, FPS, A_SEGMENT = (144, 256), 10, 10  # pictures per second, and per segment
 
 
-class Quiet(SimpleHTTPRequestHandler):
+class SilentFileHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
 
@@ -27,7 +27,7 @@ class Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture
 def folder(tmp_path):
     """Return an empty folder, and the address of its playlist on a web server."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(SilentFileHandler, directory=tmp_path)) as server:
         serving = threading.Thread(target=server.serve_forever, name="test-web", daemon=True)
         serving.start()
         yield tmp_path, f"http://127.0.0.1:{server.server_port}/live.m3u8"

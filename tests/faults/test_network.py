@@ -17,7 +17,7 @@ from faults.camera import COLOUR, Camera
 from faults.pictures import ROWS, picture
 from faults.rtsp import RtspServer
 from faults.scene import Viewer, free_port, watched
-from faults.server import Server, SilentServer
+from faults.server import SilentServer, ThreadedServer
 from sources.links import link_threads, wait_until
 
 from rtseg.connection import LinkState
@@ -65,7 +65,7 @@ def test_credentials_are_used_and_never_told(camera, caplog, capfd):
 
 @pytest.mark.parametrize("answer", ["refused", "401", "silent", "nonsense"])
 def test_an_error_holds_no_secret(answer, camera, caplog, impatient):
-    class Nonsense(Server):
+    class Nonsense(ThreadedServer):
         def serve(self, client):
             client.recv(100)
             client.sendall(b"RTSP/1.0 200 OK\r\n\r\n" + bytes(1000))
@@ -162,7 +162,7 @@ def _no_collector():
     gc.enable()
 
 
-def held(kind):
+def count_objects(kind):
     """Return the number of live objects of a class."""
     return sum(issubclass(type(one), kind) for one in gc.get_objects())  # isinstance would load lazy modules
 
@@ -178,13 +178,13 @@ def test_many_connections_leave_nothing_behind(kind):
         assert viewer.error is None
         threads = [thread for thread in threading.enumerate() if thread.name == "rtseg-link"]
         assert len(threads) == 1
-        wait_until(lambda: held(InputContainer) == held(ffmpeg_link.StreamLink) == 1)
+        wait_until(lambda: count_objects(InputContainer) == count_objects(ffmpeg_link.StreamLink) == 1)
 
 
 def test_closing_is_at_once_while_the_peer_is_silent():
     with watched("rtsp", fps=30) as (scene, source, viewer):
         wait_until(lambda: len(viewer.seen) > 5)
-        scene.weather.silent = True
+        scene.conditions.silent = True
         wait_until(lambda: source.counts[LinkState.STALLED])
         source.close()
         assert source.state is LinkState.ENDED
@@ -205,7 +205,7 @@ def test_a_recording_over_http_is_played_to_its_end(tmp_path):
     server.close()
 
 
-class FileServer(Server):
+class FileServer(ThreadedServer):
     """Serves one complete file over HTTP."""
 
     def __init__(self, path: Path):
@@ -221,19 +221,19 @@ class FileServer(Server):
 
 
 def test_a_web_page_is_no_video():
-    class Page(Server):
+    class LoginPage(ThreadedServer):
         def serve(self, client):
             client.recv(1000)
             client.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n<html>login</html>")
 
-    server = Page()
+    server = LoginPage()
     with pytest.raises(SourceError, match="cannot be opened"):
         open_source(f"http://127.0.0.1:{server.port}/")
     server.close()
 
 
 def test_pictures_that_come_faster_than_they_are_decoded_are_given_up(monkeypatch):
-    class Torrent(Server):
+    class Torrent(ThreadedServer):
         """Sends MJPEG as fast as the client reads."""
 
         def serve(self, client):

@@ -50,7 +50,7 @@ DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
+class GoldenStream:
     """Describes a source and the model that segments it."""
 
     model: str  # name of a shipped model
@@ -60,16 +60,17 @@ class Stream:
 
 
 STREAMS = {
-    "clip-carotid": Stream("carotid", "clip:carotid", every=15),
-    "clip-fetal-head": Stream("fetal-head", "clip:carotid", 50, every=10),
-    "clip-nerve-vessel": Stream("nerve-vessel", "clip:carotid", 50, every=10),
+    "clip-carotid": GoldenStream("carotid", "clip:carotid", every=15),
+    "clip-fetal-head": GoldenStream("fetal-head", "clip:carotid", 50, every=10),
+    "clip-nerve-vessel": GoldenStream("nerve-vessel", "clip:carotid", 50, every=10),
     **{
-        f"synthetic-{kind}": Stream("carotid", f"{SYNTHETIC}&seed=3&frames=36&faults={fault}") for kind, fault in FAULTS.items()
+        f"synthetic-{kind}": GoldenStream("carotid", f"{SYNTHETIC}&seed=3&frames=36&faults={fault}")
+        for kind, fault in FAULTS.items()
     },
-    "synthetic-curvilinear": Stream("carotid", f"{SYNTHETIC}&seed=5&frames=30&geometry=curvilinear"),
-    "synthetic-all-fetal-head": Stream("fetal-head", f"{SYNTHETIC}&seed=3&frames=95&faults={ALL_FAULTS}", every=12),
-    "synthetic-all-nerve-vessel": Stream("nerve-vessel", f"{SYNTHETIC}&seed=3&frames=95&faults={ALL_FAULTS}", every=12),
-    "replay-carotid": Stream("carotid", "replay:", every=6),
+    "synthetic-curvilinear": GoldenStream("carotid", f"{SYNTHETIC}&seed=5&frames=30&geometry=curvilinear"),
+    "synthetic-all-fetal-head": GoldenStream("fetal-head", f"{SYNTHETIC}&seed=3&frames=95&faults={ALL_FAULTS}", every=12),
+    "synthetic-all-nerve-vessel": GoldenStream("nerve-vessel", f"{SYNTHETIC}&seed=3&frames=95&faults={ALL_FAULTS}", every=12),
+    "replay-carotid": GoldenStream("carotid", "replay:", every=6),
 }
 
 

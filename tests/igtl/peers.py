@@ -12,16 +12,16 @@ import numpy as np
 import pyigtl
 
 from rtseg.igtl import HEADER_BYTES, Message, pack, read_header, unpack
-from rtseg.igtl.image import Picture, write_image
+from rtseg.igtl.image import IgtlImage, write_image
 from rtseg.igtl.transform import write_transform
-from rtseg.sources.live.igtl import Address, IgtlLink
+from rtseg.sources.live.igtl import IgtlAddress, IgtlLink
 
 PATIENCE_S = 60.0
 STAMP_NS = 1_700_000_000_123_456_789
 MATRIX = ((0.25, 0.0, 0.0, 10.0), (0.0, 0.5, 0.0, -20.0), (0.0, 0.0, 1.0, 30.5), (0.0, 0.0, 0.0, 1.0))
 
 
-class Peer:
+class LoopbackServer:
     """Serves on loopback: it passes each connection to `talk` in a thread, and closes it afterwards."""
 
     def __init__(self, talk):
@@ -31,7 +31,7 @@ class Peer:
         self._thread.start()
 
     def address(self, device="", **options):
-        return Address("127.0.0.1", self.port, device, **options)
+        return IgtlAddress("127.0.0.1", self.port, device, **options)
 
     def _accept(self):
         while True:
@@ -92,7 +92,7 @@ def image(index=0, pixels=None, device="Image_Reference", matrix=MATRIX, world="
     """Return an IMAGE message in bytes; successive indices are 50 ms apart."""
     pixels = grey(index) if pixels is None else pixels
     stamp_ns = STAMP_NS + index * 50_000_000 if stamp_ns is None else stamp_ns
-    return packed("IMAGE", device, stamp_ns, *write_image(Picture(pixels, matrix, world)), **metadata)
+    return packed("IMAGE", device, stamp_ns, *write_image(IgtlImage(pixels, matrix, world)), **metadata)
 
 
 def transform(name, index=0, matrix=MATRIX, **metadata):
@@ -147,7 +147,7 @@ def pyigtl_client(port):
         client.stop()
 
 
-class Reader:
+class MessageReader:
     """Reads whole messages as a client."""
 
     def __init__(self, port):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import results
 from igtl import peers
-from igtl.peers import Reader
+from igtl.peers import MessageReader
 
 from rtseg.igtl.image import LPS
 from rtseg.igtl.origin import IgtlOrigin
@@ -30,7 +30,7 @@ def joined(sink, count=1):
 
 def received(sink, sent):
     """Return the messages that a client receives for one result, by name."""
-    with Reader(port(sink)) as reader:
+    with MessageReader(port(sink)) as reader:
         joined(sink)
         sink.write(sent)
         sink.close()

@@ -4,22 +4,22 @@ import pytest
 
 from rtseg.errors import ConfigError
 from rtseg.sources import open_source
-from rtseg.sources.live.igtl import Address, read_address
+from rtseg.sources.live.igtl import IgtlAddress, read_address
 
 
 @pytest.mark.parametrize(
     ("uri", "address"),
     [
-        ("igtl://host", Address("host")),
-        ("igtl://host/", Address("host")),
-        ("igtl://10.0.0.5:18946/Image_Reference", Address("10.0.0.5", 18946, "Image_Reference")),
-        ("IGTL://[::1]:18944/US%20Probe", Address("::1", 18944, "US Probe")),
-        ("igtl://h/D?white=4095&crc=off&timeout=2.5", Address("h", 18944, "D", 4095, crc=False, timeout_s=2.5)),
+        ("igtl://host", IgtlAddress("host")),
+        ("igtl://host/", IgtlAddress("host")),
+        ("igtl://10.0.0.5:18946/Image_Reference", IgtlAddress("10.0.0.5", 18946, "Image_Reference")),
+        ("IGTL://[::1]:18944/US%20Probe", IgtlAddress("::1", 18944, "US Probe")),
+        ("igtl://h/D?white=4095&crc=off&timeout=2.5", IgtlAddress("h", 18944, "D", 4095, crc=False, timeout_s=2.5)),
     ],
 )
 def test_an_address(uri, address):
     assert read_address(uri) == address
-    assert read_address(str(address)) == Address(address.host, address.port, address.device)
+    assert read_address(str(address)) == IgtlAddress(address.host, address.port, address.device)
 
 
 @pytest.mark.parametrize(

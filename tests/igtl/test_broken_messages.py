@@ -8,7 +8,7 @@ from igtl import peers
 
 from rtseg.errors import MessageError
 from rtseg.igtl import read_header, unpack
-from rtseg.igtl.header import MOST_BYTES
+from rtseg.igtl.header import MAX_BODY_BYTES
 from rtseg.igtl.image import read_image
 from rtseg.igtl.text import read_status, read_string
 from rtseg.igtl.transform import read_transform
@@ -21,7 +21,7 @@ from rtseg.igtl.transform import read_transform
         (bytes(58), "not with a header of OpenIGTLink"),
         (peers.header(version=4), "not with a header of OpenIGTLink"),
         (peers.header(kind=b"IMA\x01GE"), "not with a header of OpenIGTLink"),
-        (peers.header(size=1 << 32), f"an? IMAGE message announces 4294967296 bytes, and {MOST_BYTES} are the most"),
+        (peers.header(size=1 << 32), f"an? IMAGE message announces 4294967296 bytes, and {MAX_BODY_BYTES} are the most"),
         (peers.header(size=(1 << 64) - 1), "announces 18446744073709551615 bytes"),
     ],
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from igtl import peers
-from igtl.peers import Reader
+from igtl.peers import MessageReader
 from igtl.sent import iter_messages, joined, port, result
 
 from rtseg.igtl.image import read_image
@@ -17,7 +17,7 @@ from rtseg.sinks.igtl import server
 
 
 def test_every_client_gets_everything(sink):
-    readers = [Reader(port(sink)) for _ in range(5)]
+    readers = [MessageReader(port(sink)) for _ in range(5)]
     joined(sink, 5)
     for index in range(3):
         sink.write(result(index))
@@ -31,7 +31,7 @@ def test_every_client_gets_everything(sink):
 def test_a_client_that_never_reads_stops_nobody(sink):
     """It misses whole frames, the oldest first; another client gets all of them, and memory stays bounded."""
     large = np.zeros((600, 800), np.uint8)
-    with socket.create_connection(("127.0.0.1", port(sink))), Reader(port(sink)) as reader:
+    with socket.create_connection(("127.0.0.1", port(sink))), MessageReader(port(sink)) as reader:
         joined(sink, 2)
         for index in range(60):
             sink.write(result(index, image=large, labels=large))
@@ -43,7 +43,7 @@ def test_a_client_that_never_reads_stops_nobody(sink):
 def test_a_slow_client_gets_whole_messages_and_the_newest(sink, monkeypatch):
     monkeypatch.setattr(server, "_FLUSH_S", peers.PATIENCE_S)
     large = np.zeros((600, 800), np.uint8)
-    with Reader(port(sink)) as reader:
+    with MessageReader(port(sink)) as reader:
         joined(sink)
         for index in range(60):
             sink.write(result(index, image=large, labels=large))
@@ -72,7 +72,7 @@ def test_a_client_that_never_reads_does_not_hold_up_the_end(sink, monkeypatch):
 
 def test_a_client_that_leaves_in_the_middle(sink):
     large = np.zeros((600, 800), np.uint8)
-    with Reader(port(sink)) as staying:
+    with MessageReader(port(sink)) as staying:
         for _ in range(5):
             with socket.create_connection(("127.0.0.1", port(sink))):
                 joined(sink, 2)
@@ -83,7 +83,7 @@ def test_a_client_that_leaves_in_the_middle(sink):
 
 
 def test_what_a_client_says_is_not_heard(sink):
-    with Reader(port(sink)) as reader:
+    with MessageReader(port(sink)) as reader:
         joined(sink)
         reader._socket.sendall(peers.header(b"GET_STATUS") + b"\xff" * 100_000)
         sink.write(result())

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from igtl import peers
-from igtl.peers import Peer, frames_of, hanging_up, image, packed, sending, transform
+from igtl.peers import LoopbackServer, frames_of, hanging_up, image, packed, sending, transform
 
 from rtseg.errors import SourceError
 from rtseg.igtl import HEADER_BYTES
 from rtseg.igtl.crc import crc64
 from rtseg.igtl.text import Status, write_status, write_string
-from rtseg.sources.live.igtl import Address, IgtlLink
-from rtseg.sources.live.igtl.wire import Wire
+from rtseg.sources.live.igtl import IgtlAddress, IgtlLink
+from rtseg.sources.live.igtl.wire import IgtlConnection
 
 pytestmark = pytest.mark.attack
 
@@ -33,12 +33,12 @@ pytestmark = pytest.mark.attack
     ],
 )
 def test_what_cannot_be_used_is_said(sent, message):
-    with Peer(sending(sent)) as peer, pytest.raises(SourceError, match=message):
+    with LoopbackServer(sending(sent)) as peer, pytest.raises(SourceError, match=message):
         IgtlLink(peer.address())
 
 
 def test_a_header_that_promises_4_gb_costs_no_memory():
-    with Peer(sending(image(0), peers.header(size=1 << 32))) as peer:
+    with LoopbackServer(sending(image(0), peers.header(size=1 << 32))) as peer:
         tracemalloc.start()
         with pytest.raises(SourceError, match="4294967296 bytes"):
             frames_of(peer)
@@ -49,12 +49,12 @@ def test_a_header_that_promises_4_gb_costs_no_memory():
 
 def test_a_body_that_is_promised_and_does_not_come():
     promise = sending(image(0), peers.header(size=100 << 20))
-    with Peer(promise) as peer, pytest.raises(SourceError, match=r"sent no image for 0\.5 s"):
+    with LoopbackServer(promise) as peer, pytest.raises(SourceError, match=r"sent no image for 0\.5 s"):
         frames_of(peer, timeout_s=0.5)
 
 
 def test_a_peer_that_accepts_and_says_nothing():
-    with Peer(sending()) as peer, pytest.raises(SourceError, match=r"sent no image for 0\.3 s: check that it sends"):
+    with LoopbackServer(sending()) as peer, pytest.raises(SourceError, match=r"sent no image for 0\.3 s: check that it sends"):
         IgtlLink(peer.address(timeout_s=0.3))
 
 
@@ -65,7 +65,7 @@ def test_a_peer_that_sends_everything_but_images():
         while not stop.wait(0.01):
             connection.sendall(transform("ProbeToTracker"))
 
-    with Peer(talk) as peer:
+    with LoopbackServer(talk) as peer:
         with pytest.raises(SourceError, match=r"sent no image for 0\.5 s"):
             IgtlLink(peer.address(timeout_s=0.5))
         stop.set()
@@ -73,20 +73,20 @@ def test_a_peer_that_sends_everything_but_images():
 
 def test_a_wrong_device_is_told_of_the_right_one():
     told = r"sent no image for 0\.3 s, but images of 'Image_Reference': name that device"
-    with Peer(sending(image(0))) as peer, pytest.raises(SourceError, match=told):
+    with LoopbackServer(sending(image(0))) as peer, pytest.raises(SourceError, match=told):
         IgtlLink(peer.address("Imag", timeout_s=0.3))
 
 
 def test_nobody_is_there():
-    with Peer(sending()) as peer:
+    with LoopbackServer(sending()) as peer:
         gone = peer.address()
     with pytest.raises(SourceError, match=r"cannot be reached .*start its server"):
         IgtlLink(gone)
     with pytest.raises(SourceError, match="cannot be reached"):
-        IgtlLink(Address("no.such.host.invalid"))
+        IgtlLink(IgtlAddress("no.such.host.invalid"))
 
 
-class Pieces:
+class ChunkedSocket:
     """Replaces a socket: it returns a message in the given pieces, then its end."""
 
     def __init__(self, *pieces):
@@ -108,10 +108,10 @@ class Pieces:
 @pytest.mark.parametrize("message", [image(0), transform("ProbeToTracker", Key="value")], ids=["image", "transform"])
 def test_a_message_in_every_two_pieces(message):
     for cut in range(len(message) + 1):
-        wire = Wire(Pieces(message[:cut], message[cut:]), "the peer", 60)
+        wire = IgtlConnection(ChunkedSocket(message[:cut], message[cut:]), "the peer", 60)
         header = wire.header()
         assert bytes(wire.body(header)) == message[HEADER_BYTES:]
-        wire = Wire(Pieces(message[:cut], message[cut:]), "the peer", 60)
+        wire = IgtlConnection(ChunkedSocket(message[:cut], message[cut:]), "the peer", 60)
         wire.skip(wire.header())
         with pytest.raises(SourceError, match="closed the connection"):
             wire.header()
@@ -125,7 +125,7 @@ def test_a_message_byte_by_byte():
                 connection.sendall(message[i : i + 1])
         peers.wait_for_end(connection)
 
-    with Peer(talk) as peer:
+    with LoopbackServer(talk) as peer:
         (frame,) = frames_of(peer, 1)
     assert np.array_equal(frame.image, peers.grey(0))
     assert frame.origin.transforms == {"ProbeToTracker": peers.MATRIX}
@@ -134,7 +134,7 @@ def test_a_message_byte_by_byte():
 @pytest.mark.parametrize("before", [b"", image(0)], ids=["at once", "after an image"])
 def test_a_connection_that_ends_at_every_byte_of_a_header(before):
     cuts = iter(range(HEADER_BYTES))
-    with Peer(lambda connection: connection.sendall(before + image(1)[: next(cuts)])) as peer:
+    with LoopbackServer(lambda connection: connection.sendall(before + image(1)[: next(cuts)])) as peer:
         for _ in range(HEADER_BYTES):
             with pytest.raises(SourceError, match=r"closed the connection|broke off"):
                 frames_of(peer)
@@ -143,7 +143,7 @@ def test_a_connection_that_ends_at_every_byte_of_a_header(before):
 
 def test_a_connection_that_ends_within_a_body():
     message = image(1)
-    with Peer(hanging_up(image(0), message[:-1])) as peer, pytest.raises(SourceError, match="within a IMAGE message"):
+    with LoopbackServer(hanging_up(image(0), message[:-1])) as peer, pytest.raises(SourceError, match="within a IMAGE message"):
         frames_of(peer)
 
 
@@ -195,7 +195,7 @@ def test_5000_mutated_messages_of_each_kind(mend):
         for message in batch:
             connection.sendall(message)
 
-    with Peer(talk) as peer:
+    with LoopbackServer(talk) as peer:
         ends = []
         for turn in range(125):
             batch[:] = [mend(mutated(rng, ALL[int(i)])) for i in rng.integers(len(ALL), size=40)]
@@ -218,7 +218,7 @@ def test_200_connections_leave_nothing_behind():
     def handles():
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    with Peer(sending(image(0), image(1))) as peer:
+    with LoopbackServer(sending(image(0), image(1))) as peer:
         frames_of(peer, 1)
         before, threads = handles(), threading.active_count()
         for _ in range(200):

@@ -13,7 +13,7 @@ import pyigtl
 import pytest
 from igtl import peers
 
-from rtseg.cli.options.igtl import Serving, tell_missed
+from rtseg.cli.options.igtl import IgtlOptions, print_missed
 from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError
 from rtseg.pipeline import Pipeline
@@ -160,14 +160,14 @@ def _is_open(port):
 )
 def test_an_option_that_is_wrong(where, parts, message):
     with pytest.raises(ConfigError, match=message):
-        Serving(where, parts).sinks(opacity=0.4)
+        IgtlOptions(where, parts).sinks(opacity=0.4)
 
 
 def test_what_clients_missed_is_told(capsys):
-    (sink,) = Serving(":0", "mask, overlay").sinks(opacity=0.4)
-    tell_missed(sink)
+    (sink,) = IgtlOptions(":0", "mask, overlay").sinks(opacity=0.4)
+    print_missed(sink)
     assert "missed" not in capsys.readouterr().out
     sink.dropped = 3
-    tell_missed(sink)
+    print_missed(sink)
     assert "OpenIGTLink clients missed 3 frames" in capsys.readouterr().out
-    assert Serving("", "mask").sinks(opacity=0.4) == []
+    assert IgtlOptions("", "mask").sinks(opacity=0.4) == []

@@ -10,8 +10,8 @@ from rtseg.errors import MessageError
 from rtseg.igtl import HEADER_BYTES, read_header, unpack
 from rtseg.igtl.crc import crc64
 from rtseg.igtl.header import fraction, nanoseconds
-from rtseg.igtl.image import LPS, RAS, Picture, lying_flat, read_image, to_8_bits, write_image
-from rtseg.igtl.message import is_whole
+from rtseg.igtl.image import LPS, RAS, IgtlImage, matrix_from_spacing, read_image, to_8_bits, write_image
+from rtseg.igtl.message import matches_checksum
 from rtseg.igtl.text import Status, read_status, read_string, write_status, write_string
 from rtseg.igtl.transform import read_transform, write_transform
 
@@ -24,7 +24,7 @@ def opened(packed):
     header = read_header(packed)
     body = memoryview(packed)[HEADER_BYTES:]
     assert header.body_bytes == len(body)
-    assert is_whole(header, body)
+    assert matches_checksum(header, body)
     return unpack(header, body)
 
 
@@ -79,7 +79,7 @@ def test_a_fraction_of_another_sender_is_right_to_some_nanoseconds():
 @pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
 def test_pixels_go_to_pyigtl_and_back_to_the_bit(dtype, shape, order):
     pixels = pixels_of(shape, dtype).astype(np.dtype(dtype).newbyteorder(order))
-    packed = peers.packed("IMAGE", "Image", 0, *write_image(Picture(pixels, lying_flat(None))))
+    packed = peers.packed("IMAGE", "Image", 0, *write_image(IgtlImage(pixels, matrix_from_spacing(None))))
     assert np.array_equal(np.squeeze(opened_by_pyigtl(packed).image), np.squeeze(pixels))
     ours = read_image(opened(packed).content)
     assert ours.pixels.dtype == pixels.dtype
@@ -176,9 +176,9 @@ def test_a_long_name_loses_whole_letters():
 
 
 def test_a_place_that_is_unknown_has_no_spacing():
-    assert Picture(peers.grey(), lying_flat(None)).spacing_mm is None
-    assert Picture(peers.grey(), lying_flat((0.5, 0.25))).spacing_mm == (0.5, 0.25)
-    assert Picture(peers.grey(), ((0.0,) * 4,) * 4).spacing_mm is None
+    assert IgtlImage(peers.grey(), matrix_from_spacing(None)).spacing_mm is None
+    assert IgtlImage(peers.grey(), matrix_from_spacing((0.5, 0.25))).spacing_mm == (0.5, 0.25)
+    assert IgtlImage(peers.grey(), ((0.0,) * 4,) * 4).spacing_mm is None
 
 
 @pytest.mark.parametrize(
@@ -211,4 +211,4 @@ def test_pixels_whose_white_is_not_known_are_refused(pixels):
 
 def test_a_picture_too_large_for_the_protocol():
     with pytest.raises(MessageError, match="at most 65535 pixels a side"):
-        write_image(Picture(np.zeros((1, 65536), np.uint8), lying_flat(None)))
+        write_image(IgtlImage(np.zeros((1, 65536), np.uint8), matrix_from_spacing(None)))

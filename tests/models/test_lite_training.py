@@ -8,7 +8,7 @@ from rtseg.engines.convert import export_torch as exporting
 from rtseg.errors import ConfigError
 from rtseg.models.imagenet import load_imagenet
 from rtseg.models.lite_encoder import LiteEncoder
-from rtseg.train.checkpoint import begin, build, describe, write_checkpoint
+from rtseg.train.checkpoint import build_network, initial_network, make_spec, write_checkpoint
 from rtseg.train.config import from_values
 from rtseg.train.run import Trainer
 
@@ -22,17 +22,17 @@ def test_a_training_begins_with_imagenet_only_where_it_is_told_to():
     taught = LiteEncoder()
     load_imagenet(taught)
     wanted = taught.state_dict()
-    begun = begin(config(size="Lite0", imagenet=True)).encoder.state_dict()
+    begun = initial_network(config(size="Lite0", imagenet=True)).encoder.state_dict()
     assert all(torch.equal(begun[name], value) for name, value in wanted.items())
-    for network in (begin(config(size="Lite0")), build(config(size="Lite0", imagenet=True))):
+    for network in (initial_network(config(size="Lite0")), build_network(config(size="Lite0", imagenet=True))):
         assert not torch.equal(network.encoder.state_dict()["0.0.0.weight"], wanted["0.0.0.weight"])
 
 
 def test_another_training_goes_over_what_imagenet_taught(tmp_path):
     first = config(size="Lite0")
-    average = {name: torch.full_like(value, 3) for name, value in build(first).state_dict().items()}
+    average = {name: torch.full_like(value, 3) for name, value in build_network(first).state_dict().items()}
     write_checkpoint(tmp_path / "first.pt", first, {"average": average})
-    begun = begin(config(size="Lite0", deep=True, imagenet=True, start=str(tmp_path / "first.pt"))).encoder
+    begun = initial_network(config(size="Lite0", deep=True, imagenet=True, start=str(tmp_path / "first.pt"))).encoder
     taught = LiteEncoder(deep=True)
     load_imagenet(taught)
     assert torch.equal(begun[3].state_dict()["0.project.0.weight"], average["encoder.3.0.project.0.weight"])
@@ -69,7 +69,7 @@ def test_the_encoder_learns_at_its_own_rate_and_only_weights_shrink():
 def test_in_its_file_nothing_stands_between_the_convolutions_that_an_engine_would_stumble_on(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "CHECKED_STEPS", 3)
     settings = config(size="Lite0", imagenet=True)
-    network = begin(settings)
-    assert exporting.export(network, describe(network, settings), tmp_path / "x.onnx") < exporting.TOLERANCE
+    network = initial_network(settings)
+    assert exporting.export(network, make_spec(network, settings), tmp_path / "x.onnx") < exporting.TOLERANCE
     kinds = {node.op_type for node in onnx.load(tmp_path / "x.onnx").graph.node}
     assert not kinds & {"BatchNormalization", "Cast", "Pad", "Concat"}

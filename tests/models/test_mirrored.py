@@ -7,10 +7,10 @@ from torch import nn
 
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.convert.export_torch import export
-from rtseg.engines.convert.third_party import states_of
+from rtseg.engines.convert.third_party import state_specs
 from rtseg.engines.load import ENGINES, load_engine
 from rtseg.models import CELLS, RecurrentUNet
-from rtseg.models.mirrored import Mirrored
+from rtseg.models.mirrored import FlipAveraged
 
 SIZE = (32, 48)
 
@@ -38,25 +38,25 @@ def played(network, clip):
 def test_the_answer_is_the_mean_of_both_views_each_with_its_own_memory(network):
     clip = frames(4)
     mean = (played(network, clip) + played(network, clip.flip(4)).flip(4)) / 2
-    torch.testing.assert_close(played(Mirrored(network), clip), mean, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(played(FlipAveraged(network), clip), mean, atol=1e-5, rtol=1e-4)
     assert not torch.allclose(mean, played(network, clip), atol=1e-3), "one view would have done"
 
 
 @torch.no_grad()
 def test_a_mirrored_picture_gives_a_mirrored_answer(network):
-    twice, clip = Mirrored(network), frames(4)
+    twice, clip = FlipAveraged(network), frames(4)
     torch.testing.assert_close(played(twice, clip.flip(4)), played(twice, clip).flip(4), atol=1e-5, rtol=1e-4)
 
 
 def test_a_network_without_a_memory_has_none():
-    assert Mirrored(nn.Conv2d(1, 1, 3)).initial_states(1, SIZE) == ()
+    assert FlipAveraged(nn.Conv2d(1, 1, 3)).initial_states(1, SIZE) == ()
 
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino"])
 def test_engines_run_it_and_carry_both_memories(network, engine, tmp_path):
     assert engine in ENGINES
-    twice = Mirrored(network)
-    spec = ModelSpec("twice", SIZE, ("vessel", "nerve"), (20.0,), (36.0,), states_of(twice, SIZE))
+    twice = FlipAveraged(network)
+    spec = ModelSpec("twice", SIZE, ("vessel", "nerve"), (20.0,), (36.0,), state_specs(twice, SIZE))
     export(twice, spec, tmp_path / "twice.onnx")
     running = load_engine(tmp_path / "twice.onnx", engine)
     assert {state.shape[0] for state in running.spec.states} == {2}

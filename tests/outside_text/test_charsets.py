@@ -9,7 +9,7 @@ import pytest
 from sources.dicoms import FRAMES, NAME, multiframe, save
 from sources.files.test_volumes import write_nifti, write_nrrd
 
-from rtseg.cli.options.dataset import _names
+from rtseg.cli.options.dataset import _split_names
 from rtseg.errors import ConfigError, DatasetError, ModelError, ReportError, RtsegError, SourceError
 from rtseg.evaluation.dataset.folder import _rows as folder_rows
 from rtseg.evaluation.dataset.hc18 import _rows as hc18_rows
@@ -66,7 +66,7 @@ def test_a_status_of_openigtlink_in_latin_1():
     assert read_status(memoryview(content)).text == "M\N{REPLACEMENT CHARACTER}ller"
 
 
-@pytest.mark.parametrize("read", [folder_rows, hc18_rows, lambda path: _names(path, "training"), read_config])
+@pytest.mark.parametrize("read", [folder_rows, hc18_rows, lambda path: _split_names(path, "training"), read_config])
 def test_a_table_in_latin_1_is_refused_in_a_line_that_does_not_hold_it(tmp_path: Path, read):
     path = tmp_path / "table"
     path.write_bytes(b"filename,pixel size(mm)\n" + b"a,1\n" * 1000 + PATIENT + b"\n")

@@ -17,12 +17,12 @@ from typer.testing import CliRunner, Result
 
 from rtseg.cli import main  # noqa: F401  every command
 from rtseg.cli.app import app
-from rtseg.demos.gradio_app.sources import Sources
+from rtseg.demos.gradio_app.sources import SourceMenu
 from rtseg.errors import RtsegError, SourceError
 from rtseg.sinks.igtl.sink import IgtlSink
 from rtseg.sources import open_source
 from rtseg.text import log_records
-from rtseg.text.credentials import remember, shown, without_credentials
+from rtseg.text.credentials import masked_address, remember_address, without_credentials
 from rtseg.text.safe_text import json_text
 
 pytestmark = pytest.mark.attack
@@ -137,14 +137,14 @@ def test_the_error_holds_it_nowhere(uri: str):
 
 @pytest.mark.parametrize("uri", FORMS)
 def test_neither_shown_nor_within_a_sentence(uri: str):
-    remember(uri)
-    assert SECRET not in shown(uri)
+    remember_address(uri)
+    assert SECRET not in masked_address(uri)
     sentences = f"[tcp @ 0x1] '{uri}': Connection refused", f"({uri}) is lost; {uri}.", f'{{"uri": "{uri}"}}'
     for sentence in sentences:
         assert SECRET not in without_credentials(sentence)
         assert SECRET not in str(SourceError(sentence))
         assert SECRET not in json_text({"source": sentence, sentence: 1})
-    assert shown(shown(uri)) == shown(uri)
+    assert masked_address(masked_address(uri)) == masked_address(uri)
 
 
 @given(
@@ -154,15 +154,15 @@ def test_neither_shown_nor_within_a_sentence(uri: str):
 def test_no_password_is_shown(around: str, scheme: str):
     password = f"{around}{SECRET}{around}"
     uri = f"{scheme}://user:{password}@probe:554/live"
-    assert SECRET not in shown(uri)
+    assert SECRET not in masked_address(uri)
     assert SECRET not in without_credentials(f"{uri} is lost")
-    assert "probe:554/live" in shown(uri)
+    assert "probe:554/live" in masked_address(uri)
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_characters="#&", exclude_categories=("Cc", "Zs"))))
 def test_no_value_of_a_query_is_shown(around: str):
     uri = f"http://probe/live?user=a&token={around}{SECRET}{around}&x=1"
-    assert SECRET not in shown(uri)
+    assert SECRET not in masked_address(uri)
     assert SECRET not in without_credentials(f"'{uri}': it is lost")
 
 
@@ -220,7 +220,7 @@ def test_the_record_of_a_log_holds_neither_it_nor_its_traceback(caplog: pytest.L
 
 
 def test_the_demo_offers_an_address_without_it():
-    sources = Sources([FORMS[0], f"rtsp://other:{SECRET}@{HOST}/live", "clip:carotid"])
+    sources = SourceMenu([FORMS[0], f"rtsp://other:{SECRET}@{HOST}/live", "clip:carotid"])
     assert SECRET not in "".join(sources.titles)
     assert len(set(sources.titles) & {title for title in sources.titles if title.startswith("rtsp")}) == 2
     opened = [sources.opener(title) for title in sources.titles if title.startswith("rtsp")]

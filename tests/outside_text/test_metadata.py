@@ -61,7 +61,7 @@ def test_a_pipe_with_latin_1_metadata_plays(tmp_path: Path):
 
 
 def test_http_with_latin_1_metadata_plays(latin1: Path):
-    handler = partial(_Quiet, directory=str(latin1.parent))
+    handler = partial(_QuietHandler, directory=str(latin1.parent))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -84,6 +84,6 @@ def test_every_container_is_opened_with_replaced_characters():
     assert not missing
 
 
-class _Quiet(SimpleHTTPRequestHandler):
+class _QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_: object) -> None:
         pass

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from rich.table import Table
 from rich.text import Text
 
-from rtseg.bench.line.write import as_markdown, as_page, write_report
+from rtseg.bench.line.write import as_html, as_markdown, write_report
 from rtseg.cli.terminal import SafeConsole, progress_bar
-from rtseg.demos.gradio_app.scan import Row, _write_csv
+from rtseg.demos.gradio_app.scan import ScanRow, _write_csv
 from rtseg.errors import ModelError
 from rtseg.frame import Life
 from rtseg.igtl import Message, pack
@@ -28,7 +28,7 @@ from rtseg.igtl.text import write_string
 from rtseg.measure.region import measure
 from rtseg.overlay import Overlay
 from rtseg.sinks.jsonl import JsonSink
-from rtseg.sinks.view.live_stats import Figures
+from rtseg.sinks.view.live_stats import LiveStats
 from rtseg.text.safe_text import json_text, printable, safe_text
 
 pytestmark = pytest.mark.attack
@@ -76,9 +76,9 @@ def joined(text: str) -> str:
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("film") / "film.mkv"
-    from rtseg.demos.phantom_clip import write
+    from rtseg.demos.phantom_clip import write_clip
 
-    write(str(path), SYNTHETIC)
+    write_clip(str(path), SYNTHETIC)
     return path
 
 
@@ -135,7 +135,7 @@ def test_a_class_and_a_model_of_any_name(tmp_path: Path, name: str):
     plain(benched)
     for text in (*lines.read_text().splitlines(), (out / "report.json").read_text()):
         json.dumps(json.loads(text), ensure_ascii=False).encode()
-    tags = _Tags()
+    tags = _TagParser()
     tags.feed((out / "report.html").read_text())
     assert not tags.found & {"script", "img", "a"}
     assert not CONTROLS.search((out / "report.md").read_text())
@@ -143,8 +143,8 @@ def test_a_class_and_a_model_of_any_name(tmp_path: Path, name: str):
 
 def test_bench_page_and_markdown_hold_no_tag(tmp_path: Path):
     report = _report("<script>alert(1)</script>", "a|b ![x](http://x/y) <img src=x>")
-    page, markdown = as_page(report), as_markdown(report)
-    tags = _Tags()
+    page, markdown = as_html(report), as_markdown(report)
+    tags = _TagParser()
     tags.feed(page)
     assert not tags.found & {"script", "img", "a"}
     assert not re.search(r"(?<!\\)<(script|img)", markdown)
@@ -196,7 +196,7 @@ def test_json_is_valid_for_every_reader(name: str):
 def test_sinks_take_every_name(tmp_path: Path, name: str):
     result = results.result(classes=(name,), reason=name)
     Overlay().draw(result)
-    figures = Figures()
+    figures = LiveStats()
     figures.open(results.stream())
     figures.add(result)
     json.dumps(figures.snapshot(), ensure_ascii=False).encode()
@@ -212,7 +212,7 @@ def test_sinks_take_every_name(tmp_path: Path, name: str):
 @pytest.mark.parametrize("name", [*HOSTILE, "+1", "-1", "@x", " =1"])
 def test_a_table_holds_no_formula_and_no_control(tmp_path: Path, name: str):
     result = results.result(classes=(name,), reason=name)
-    _write_csv(tmp_path / "a.csv", [Row(0, 0.0, Life.LIVE, name, measure(result.segmentation))])
+    _write_csv(tmp_path / "a.csv", [ScanRow(0, 0.0, Life.LIVE, name, measure(result.segmentation))])
     content = (tmp_path / "a.csv").read_bytes().decode()
     assert not CONTROLS.search(content.replace("\r\n", "\n"))
     (row,) = csv.DictReader(io.StringIO(content))
@@ -238,7 +238,7 @@ def _report(model: str, source: str) -> dict[str, object]:
     }
 
 
-class _Tags(HTMLParser):
+class _TagParser(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: set[str] = set()

@@ -19,7 +19,7 @@ FPS, SIZE, GOP = 60, (720, 1280), 60
 LOOP_S = 20  # images have unique numbers within this time
 
 
-class Recorded:
+class EncodedClip:
     """Plays encoded images at their rate and in a loop, from the first one, to each subscriber.
 
     sent_ns: the times at which the newest subscriber's images were sent, by number, in order.
@@ -65,7 +65,7 @@ def serve():
     """Print the port and the rate in Mbit/s, and for each input line the times at which the images were sent."""
     coder = H264(SIZE, FPS, GOP)
     units = [coded for pixels in pictures("carotid", LOOP_S * FPS) for coded, _ in coder.encode(pixels)]
-    recorded = Recorded(units)
+    recorded = EncodedClip(units)
     server = RtspServer(recorded)
     print(server.port, f"{sum(map(len, units)) * 8e-6 / LOOP_S:.1f}", flush=True)
     for _ in sys.stdin:

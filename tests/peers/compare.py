@@ -7,18 +7,18 @@ from importlib import metadata
 from pathlib import Path
 from time import perf_counter_ns
 
-from peers.filters import PEERS, Peer
+from peers.filters import BASELINE_FILTERS, BaselineFilter
 
-from rtseg.bench.kernels import Contest, alternate
-from rtseg.bench.speckle import FILTERS, Picture, phantom, qualities
+from rtseg.bench.kernels import KernelComparison, paired_medians
+from rtseg.bench.speckle import FILTERS, SpeckleImage, measure_quality, speckle_phantom
 from rtseg.frame import Image
-from rtseg.system.machine import describe
+from rtseg.system.machine import describe_machine
 
 PACKAGES = ("scikit-image", "MedPy", "findpeaks", "opencv-python-headless")
 GRAIN_PX = (0.8, 1.2)
 
 
-def row(picture: Picture, peer: Peer) -> dict[str, object]:
+def row(picture: SpeckleImage, peer: BaselineFilter) -> dict[str, object]:
     """Return the quality of a baseline and of ours, and the ratio of their times.
 
     A baseline that takes a second or more is run only once.
@@ -28,9 +28,9 @@ def row(picture: Picture, peer: Peer) -> dict[str, object]:
     filtered = peer.apply(picture.image)
     once_ns = perf_counter_ns() - started_ns
     apply = partial(peer.apply, picture.image) if once_ns < 1e9 else lambda: None
-    ours_ns, theirs_ns = alternate(Contest(peer.ours, peer.name, ours, apply, picture.image.nbytes))
+    ours_ns, theirs_ns = paired_medians(KernelComparison(peer.ours, peer.name, ours, apply, picture.image.nbytes))
     times = (theirs_ns if once_ns < 1e9 else once_ns) / ours_ns
-    them, us = qualities([picture], {"theirs": lambda _: filtered, "ours": FILTERS[peer.ours]})[:2]
+    them, us = measure_quality([picture], {"theirs": lambda _: filtered, "ours": FILTERS[peer.ours]})[:2]
     alike = share_alike(filtered, ours())
     return {"peer": peer.name, "ours": peer.ours, "times": times, "alike": alike, "them": them.to_json(), "us": us.to_json()}
 
@@ -42,10 +42,10 @@ def share_alike(theirs: Image, ours: Image) -> float:
 
 
 def main(path: Path) -> None:
-    picture = phantom(GRAIN_PX)
-    rows = [row(picture, peer) for peer in PEERS]
+    picture = speckle_phantom(GRAIN_PX)
+    rows = [row(picture, peer) for peer in BASELINE_FILTERS]
     versions = {package: metadata.version(package) for package in PACKAGES}
-    report = {"machine": describe(), "peers": versions, "picture": picture.kind, "rows": rows}
+    report = {"machine": describe_machine(), "peers": versions, "picture": picture.kind, "rows": rows}
     path.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 

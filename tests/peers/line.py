@@ -15,20 +15,20 @@ from time import perf_counter_ns
 
 import cv2
 
-from rtseg.cli.threads import leave_cores
+from rtseg.cli.threads import limit_threads
 from rtseg.engines.load import BFLOAT16, load_engine
 from rtseg.errors import EngineError
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
 from rtseg.session.session import Session
-from rtseg.session.stabilizer import STEADY, TemporalOptions
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 from rtseg.sinks.preview import DrawSink
 from rtseg.sources import open_source
-from rtseg.sources.playback import Repeated
-from rtseg.system.machine import describe
+from rtseg.sources.playback import LoopingSource
+from rtseg.system.machine import describe_machine
 
 WARMUP = 10
-Line = Callable[[int], Iterator[None]]  # runs that many frames, and yields after each drawn one
+PipelineRun = Callable[[int], Iterator[None]]  # runs that many frames, and yields after each drawn one
 
 PACKAGES = ("opencv-python-headless", "onnxruntime", "openvino", "supervision", "pyfast", "torch")
 PLAIN = "OpenCV + ONNX Runtime, U-Net FP32"
@@ -45,7 +45,7 @@ RATIOS = {  # the targets: our pipeline, the baseline, minimum speedup
 }
 
 
-def ours(clip: str, model: str, temporal: TemporalOptions | None = None, engine_name: str = "openvino") -> Line:
+def ours(clip: str, model: str, temporal: TemporalOptions | None = None, engine_name: str = "openvino") -> PipelineRun:
     """Return rtseg's pipeline as `rtseg run` configures it, with sector, lifecycle, redaction and legend.
 
     temporal: options of temporal stabilization, which no baseline has; None for none.
@@ -54,9 +54,9 @@ def ours(clip: str, model: str, temporal: TemporalOptions | None = None, engine_
 
     def line(frames: int) -> Iterator[None]:
         session, threads = Session(engine, temporal=temporal), cv2.getNumThreads()
-        leave_cores()
+        limit_threads()
         try:
-            with closing(iter(Pipeline(Repeated(clip, frames), session, DrawSink(Overlay())))) as results:
+            with closing(iter(Pipeline(LoopingSource(clip, frames), session, DrawSink(Overlay())))) as results:
                 for _ in results:
                     yield
         finally:
@@ -65,12 +65,12 @@ def ours(clip: str, model: str, temporal: TemporalOptions | None = None, engine_
     return line
 
 
-def lines(clip: str, folder: Path) -> dict[str, Callable[[], Line]]:
+def lines(clip: str, folder: Path) -> dict[str, Callable[[], PipelineRun]]:
     """Return a function for each pipeline that opens it; it raises ImportError or EngineError for a missing dependency."""
     spec = load_engine(folder / "unet16.onnx").spec
 
-    def theirs(network: str, drawing: str = "draw_with_opencv") -> Callable[[], Line]:
-        def opened() -> Line:
+    def theirs(network: str, drawing: str = "draw_with_opencv") -> Callable[[], PipelineRun]:
+        def opened() -> PipelineRun:
             loops = import_module("peers.loops")
             return loops.loop(clip, spec, getattr(loops, network)(folder, spec), getattr(loops, drawing)())
 
@@ -81,7 +81,7 @@ def lines(clip: str, folder: Path) -> dict[str, Callable[[], Line]]:
         "rtseg, U-Net bfloat16": lambda: ours(clip, str(folder / "unet16.onnx"), engine_name=BFLOAT16),
         "rtseg, U-Net INT8": lambda: ours(clip, str(folder / "unet16-int8.onnx")),
         "rtseg, carotid-int8": lambda: ours(clip, "carotid-int8"),
-        "rtseg, carotid-int8, steadied (the default)": lambda: ours(clip, "carotid-int8", STEADY),
+        "rtseg, carotid-int8, steadied (the default)": lambda: ours(clip, "carotid-int8", DEFAULT_TEMPORAL),
         PLAIN: theirs("onnx_runtime"),
         "OpenCV + ONNX Runtime + supervision, U-Net FP32": theirs("onnx_runtime", "draw_with_supervision"),
         FAST: theirs("fast_openvino"),
@@ -90,7 +90,7 @@ def lines(clip: str, folder: Path) -> dict[str, Callable[[], Line]]:
     }
 
 
-def fps(line: Line, frames: int) -> float:
+def fps(line: PipelineRun, frames: int) -> float:
     """Return the frames per second after the warm-up."""
     began_ns = 0
     for count, _ in enumerate(line(WARMUP + frames), start=1):
@@ -113,7 +113,7 @@ def compared(rounds_fps: dict[str, list[float]]) -> dict[str, dict[str, float | 
 
 
 def main(path: Path, clip: str, folder: Path, rounds: int = 7, frames: int = 60) -> None:
-    opened: dict[str, Line] = {}
+    opened: dict[str, PipelineRun] = {}
     left_out: dict[str, str] = {}
     for name, opener in lines(clip, folder).items():
         try:
@@ -127,7 +127,7 @@ def main(path: Path, clip: str, folder: Path, rounds: int = 7, frames: int = 60)
     with closing(open_source(clip)) as source:
         stream = {"height": source.info.height, "width": source.info.width}
     report = {
-        "machine": describe(),
+        "machine": describe_machine(),
         "peers": {package: _version(package) for package in PACKAGES},
         "clip": {"name": Path(clip).name, **stream},
         "clock": "from the coded file to the drawn overlay, decoding inside; the lines take turns, the warm-up is left out",

@@ -31,7 +31,7 @@ from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 from rtseg.sinks.preview import DrawSink
 from rtseg.sources import open_source
-from rtseg.system.machine import describe
+from rtseg.system.machine import describe_machine
 from rtseg.trace import LatencyTrace
 
 # ruff: noqa: T201
@@ -39,7 +39,7 @@ SETTLED_S = 3.0  # after the first overlay, until the frames buffered during the
 BUFFER = 30  # images, as in ultralytics
 
 
-class Work:
+class SegmentAndDraw:
     """Segments an image and draws its overlay, the same for all ways of reading."""
 
     def __init__(self, engine):
@@ -126,7 +126,7 @@ OPTIONS = {"OpenCV, told to be quick": "|fflags;nobuffer|flags;low_delay"}  # as
 def view(name, url, model, seconds):
     """Run one way in a process of its own; print the time and the number of each finished overlay as JSON."""
     with closing(load_engine(model)) as engine:
-        done, work = [], Work(engine)
+        done, work = [], SegmentAndDraw(engine)
         first = None
         for image in WAYS[name](url, engine, work):
             now = time.perf_counter_ns()
@@ -176,7 +176,7 @@ def measure(given):
 
 
 def report(measured, given):
-    runs, processor = measured["runs"], describe().get("processor")
+    runs, processor = measured["runs"], describe_machine().get("processor")
     own = {key: median(run[key] for run in runs["rtseg"]) for key in ("p50_ms", "p99_ms")}
     rows = []
     for name, several in runs.items():
@@ -221,7 +221,7 @@ def main():
         view(given.view, given.url, given.model, given.seconds)
     else:
         measured = measure(given)
-        given.out.with_suffix(".json").write_text(json.dumps({"machine": describe()} | measured, indent=2) + "\n")
+        given.out.with_suffix(".json").write_text(json.dumps({"machine": describe_machine()} | measured, indent=2) + "\n")
         given.out.with_suffix(".md").write_text(report(measured, given))
 
 

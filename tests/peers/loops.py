@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from rtseg.engines.base import ModelSpec
-from rtseg.system.machine import cores
+from rtseg.system.machine import available_cores
 
 Infer = Callable[[np.ndarray], np.ndarray]  # (1, 1, H, W) float32 -> the mask (H, W) uint8, 0 or 1
 Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]  # the BGR frame and its mask -> the drawing
@@ -76,7 +76,7 @@ def torch_eager(folder: Path, spec: ModelSpec) -> Infer:
     """Return inference by eager torch, in inference mode, on all cores."""
     import torch
 
-    torch.set_num_threads(cores())
+    torch.set_num_threads(available_cores())
     network = torch.jit.load(folder / "unet16.pt").eval()
 
     def infer(x: np.ndarray) -> np.ndarray:

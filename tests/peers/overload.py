@@ -21,15 +21,15 @@ from rtseg.budget import Budget
 from rtseg.engines.load import load_engine, model_path
 from rtseg.engines.reduced_input import shrinkable
 from rtseg.evaluation.metrics import dice
-from rtseg.evaluation.temporal_metrics import Motion, flicker
+from rtseg.evaluation.temporal_metrics import ClipMotion, flicker
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
 from rtseg.session.session import Session
 from rtseg.session.speckle import SpeckleFilter
 from rtseg.sinks.preview import DrawSink
 from rtseg.sources import open_source
-from rtseg.sources.playback import Paced
-from rtseg.system.machine import describe
+from rtseg.sources.playback import PacedSource
+from rtseg.system.machine import describe_machine
 
 FRAMES, WARMUP = 450, 30
 SOURCE = "synthetic:vessel?height=720&width=1280&fps={fps}&frames={frames}&seed=5"
@@ -37,7 +37,7 @@ SPECKLE = "lee"
 SMALL = (240, 135)  # (W, H) on which flicker is measured
 
 
-class Played:
+class PreparedSource:
     """Yields frames that were rendered in advance, so that rendering does not compete with the measurement."""
 
     def __init__(self, frames, info):
@@ -76,7 +76,10 @@ def measured(model: str, frames, info, truths, motion, *, kept: bool) -> dict[st
     budget_ms = 1000 / info.fps
     budget = Budget(session, budget_ms, engine) if kept else None
     masks, totals, dropped, shown = [], [], 0, np.zeros(frames[0].image.shape, np.uint8)
-    with closing(engine), closing(iter(Pipeline(Paced(Played(frames, info)), session, DrawSink(Overlay())))) as results:
+    with (
+        closing(engine),
+        closing(iter(Pipeline(PacedSource(PreparedSource(frames, info)), session, DrawSink(Overlay())))) as results,
+    ):
         for result in results:
             masks += [shown] * result.dropped  # dropped frames show the previous mask
             shown = result.segmentation.labels
@@ -109,7 +112,7 @@ def main(path: Path, model: str = "carotid", processes: int = 2, rounds: int = 3
         frames = list(islice(source, FRAMES))
         truths = [source.truth(frame.index) for frame in frames]
         info = source.info
-    motion = Motion([cv2.resize(frame.image, SMALL, interpolation=cv2.INTER_AREA) for frame in frames])
+    motion = ClipMotion([cv2.resize(frame.image, SMALL, interpolation=cv2.INTER_AREA) for frame in frames])
     ways: dict[str, list[dict[str, object]]] = {"dropping alone": [], "budget": []}
     with load(processes):
         for _ in range(rounds):
@@ -117,7 +120,7 @@ def main(path: Path, model: str = "carotid", processes: int = 2, rounds: int = 3
                 rows.append(measured(model, frames, info, truths, motion, kept=name == "budget"))
     figures = ("missed_share", "dropped", "late", "p50_ms", "p99_ms", "dice", "flicker")
     report = {
-        "machine": describe(),
+        "machine": describe_machine(),
         "source": f"{uri}, paced",
         "model": model,
         "speckle": SPECKLE,

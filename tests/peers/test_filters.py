@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtseg.bench.speckle import FILTERS, phantom
+from rtseg.bench.speckle import FILTERS, speckle_phantom
 
 for package in ("skimage", "medpy", "findpeaks"):
     pytest.importorskip(package, reason="pip install scikit-image MedPy findpeaks, to compare with them")
@@ -21,16 +21,16 @@ SAME = {  # minimum share of equal pixels
 
 @pytest.fixture(scope="module")
 def peers():
-    from peers.filters import PEERS
+    from peers.filters import BASELINE_FILTERS
 
-    return {peer.name: peer for peer in PEERS}
+    return {peer.name: peer for peer in BASELINE_FILTERS}
 
 
 @pytest.mark.parametrize("name", SAME)
 def test_the_same_equation_gives_the_same_picture(peers, name):
     from peers.compare import share_alike
 
-    image, peer = phantom((0.8, 1.2)).image, peers[name]
+    image, peer = speckle_phantom((0.8, 1.2)).image, peers[name]
     ours = FILTERS[peer.ours](image)
     assert share_alike(peer.apply(image), ours) >= SAME[name]
     assert share_alike(image, ours) < 0.5

@@ -15,7 +15,7 @@ PALETTE = np.array([(230, 60, 60), (60, 200, 90)], np.uint8)
 OPACITY = 0.4
 
 
-class Annotator:
+class SupervisionAnnotator:
     """Draws by supervision's MaskAnnotator into a copy of the frame; the labels are split into masks in advance."""
 
     def __init__(self, labels: np.ndarray) -> None:
@@ -42,7 +42,7 @@ def scene(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 def test_both_paint_the_same_fill():
     frame, labels = scene((120, 161))
-    ours, theirs = kernels.blend(frame, labels, PALETTE, OPACITY, 0), Annotator(labels)(frame)
+    ours, theirs = kernels.blend(frame, labels, PALETTE, OPACITY, 0), SupervisionAnnotator(labels)(frame)
     assert np.abs(ours.astype(int) - theirs).max() <= 1
     assert not np.array_equal(ours, frame)
 
@@ -60,7 +60,7 @@ def cpu_ns(call) -> int:
 def test_blend_takes_a_third_of_the_time_or_less(monkeypatch):
     monkeypatch.setattr(cpu, "cores", lambda: 1)
     frame, labels = scene((720, 1280))
-    out, annotate = np.empty_like(frame), Annotator(labels)
+    out, annotate = np.empty_like(frame), SupervisionAnnotator(labels)
     ours = cpu_ns(lambda: kernels.blend(frame, labels, PALETTE, OPACITY, out=out))
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)

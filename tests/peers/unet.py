@@ -17,7 +17,7 @@ from monai.networks.nets import BasicUNet
 from rtseg import kernels
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.convert.export_torch import export
-from rtseg.engines.convert.quantize import quantise
+from rtseg.engines.convert.quantize import quantize_model
 from rtseg.kernels.network.fit import letterbox
 from rtseg.sources import open_source
 
@@ -26,7 +26,7 @@ MASKED = 0.1
 CALIBRATED_ON = 24  # frames
 
 
-class Network(torch.nn.Module):
+class ExportedUNet(torch.nn.Module):
     """Wraps BasicUNet so that it returns a tuple, (logits,), as the export requires."""
 
     def __init__(self) -> None:
@@ -49,14 +49,14 @@ def prepared(uri: str) -> tuple[list[np.ndarray], torch.Tensor]:
 def main(folder: Path, uri: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     images, inputs = prepared(uri)
-    network = Network()
+    network = ExportedUNet()
     with torch.no_grad():
         network.train()(inputs[::4])  # BatchNorm adapts to the clip, so that activations have the usual range for INT8
         logits = network.eval()(inputs[::4])[0]
         network.net.final_conv.bias -= torch.quantile(logits.flatten()[:: logits.numel() // 100_000], 1 - MASKED)
     export(network, SPEC, folder / "unet16.onnx")
     torch.jit.trace(network, inputs[:1]).save(str(folder / "unet16.pt"))
-    quantise(folder / "unet16.onnx", folder / "unet16-int8.onnx", [images])
+    quantize_model(folder / "unet16.onnx", folder / "unet16-int8.onnx", [images])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from session.streams import Watched
+from session.streams import InstrumentedEngine
 
 from rtseg.engines.openvino import OpenVinoEngine
 
@@ -17,5 +17,5 @@ def engine(tiny: Path) -> Iterator[OpenVinoEngine]:
 
 
 @pytest.fixture
-def watched(engine: OpenVinoEngine) -> Watched:
-    return Watched(engine)
+def watched(engine: OpenVinoEngine) -> InstrumentedEngine:
+    return InstrumentedEngine(engine)

@@ -21,7 +21,7 @@ def air(index: int, shape: tuple[int, int] = (64, 96)) -> Frame:
     return Frame(image, index, 0)
 
 
-class Watched:
+class InstrumentedEngine:
     """Counts the runs of an engine, and makes its output NaN or doubtful when set."""
 
     def __init__(self, engine: OpenVinoEngine) -> None:

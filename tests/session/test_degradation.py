@@ -5,8 +5,8 @@ import pytest
 import spoilt
 
 from rtseg.frame import Frame
-from rtseg.session.degradation import Degradation, degradation
-from rtseg.session.fingerprint import glance
+from rtseg.session.degradation import Degradation, measure_degradation
+from rtseg.session.fingerprint import fingerprint
 from rtseg.sources.synthetic import open_synthetic
 
 PROBE = open_synthetic("vessel?height=288&width=384&seed=1")
@@ -14,7 +14,7 @@ TISSUE = PROBE.image(0)
 
 
 def _degraded(now, before=TISSUE):
-    return degradation(*(glance(Frame(image, 0, 0)) for image in (now, before)))
+    return measure_degradation(*(fingerprint(Frame(image, 0, 0)) for image in (now, before)))
 
 
 def test_a_picture_has_lost_nothing_against_itself():
@@ -25,13 +25,13 @@ def test_motion_and_new_speckle_are_no_degraded():
     found = [_degraded(PROBE.image(index), PROBE.image(index - 1)) for index in range(1, 8)]
     assert all(abs(np.log(one.level)) < 0.03 and abs(np.log(one.detail)) < 0.06 for one in found)
     assert max(one.darkened for one in found) < 0.005
-    assert max(one.unlikeness for one in found) < 0.03
+    assert max(one.dissimilarity for one in found) < 0.03
 
 
 def test_gain_is_a_ratio_of_levels_and_no_unlikeness():
     found = _degraded(spoilt.dimmed(TISSUE, 0.5))
     assert found.level == pytest.approx(0.5, abs=0.02)
-    assert found.unlikeness < 0.01
+    assert found.dissimilarity < 0.01
 
 
 def test_blur_loses_detail_and_noise_brings_it():
@@ -42,11 +42,11 @@ def test_a_shadow_darkens_its_columns_and_leaves_the_rest_alike():
     found = _degraded(spoilt.shadowed(TISSUE, 0.25, 0.5))
     assert found.darkened == pytest.approx(0.25, abs=0.08)
     assert found.brightened == 0
-    assert found.beside < 0.02 < found.unlikeness
+    assert found.rest_dissimilarity < 0.02 < found.dissimilarity
     assert _degraded(TISSUE, spoilt.shadowed(TISSUE, 0.25, 0.5)).brightened == pytest.approx(0.2, abs=0.06)
 
 
 @pytest.mark.parametrize("level", [0, 9])
 def test_what_shows_nothing_is_like_nothing(level):
     found = _degraded(np.full_like(TISSUE, level))
-    assert (found.unlikeness, found.beside) == (1, 1)
+    assert (found.dissimilarity, found.rest_dissimilarity) == (1, 1)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from rtseg.frame import Frame
-from rtseg.session.fingerprint import COARSE, change, glance, is_air, standing_out, thumbnail, unlikeness
+from rtseg.session.fingerprint import COARSE, changed_levels, dissimilarity, fingerprint, is_air, lateral_contrast, thumbnail
 
 SPECKLE = np.random.default_rng(0).integers(0, 256, (120, 200, 3), dtype=np.uint8)
 
@@ -33,13 +33,13 @@ def test_the_change_is_that_of_the_few_cells_that_changed_most():
     one = np.zeros((10, 10), np.uint8)
     other = one.copy()
     other.ravel()[:4] = [200, 90, 30, 30]
-    assert [change(one, other, few) for few in (1, 2, 3, 4, 5, 100)] == [200, 90, 30, 30, 0, 0]
-    assert change(other, one, 1) == 200
+    assert [changed_levels(one, other, few) for few in (1, 2, 3, 4, 5, 100)] == [200, 90, 30, 30, 0, 0]
+    assert changed_levels(other, one, 1) == 200
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 300), (2, 3, 3), (144, 192, 3)])
 def test_any_picture_can_be_glanced_at(shape):
-    seen = glance(Frame(np.full(shape, 7, np.uint8), 3, 5))
+    seen = fingerprint(Frame(np.full(shape, 7, np.uint8), 3, 5))
     assert seen.coarse.shape == COARSE
     assert (seen.fine == 7).all()
     assert (seen.shape, seen.index, seen.captured_ns) == (shape[:2], 3, 5)
@@ -47,15 +47,15 @@ def test_any_picture_can_be_glanced_at(shape):
 
 def test_unlikeness_and_standing_out_by_hand():
     ramp = np.tile(np.arange(32, dtype=np.uint8), (24, 1))
-    assert unlikeness(ramp, ramp) == pytest.approx(0, abs=1e-6)
-    assert unlikeness(ramp, 2 * ramp + 9) == pytest.approx(0, abs=1e-6)
-    assert unlikeness(ramp, ramp[:, ::-1]) == pytest.approx(2, abs=1e-6)
-    assert unlikeness(ramp, np.zeros_like(ramp)) == 0
+    assert dissimilarity(ramp, ramp) == pytest.approx(0, abs=1e-6)
+    assert dissimilarity(ramp, 2 * ramp + 9) == pytest.approx(0, abs=1e-6)
+    assert dissimilarity(ramp, ramp[:, ::-1]) == pytest.approx(2, abs=1e-6)
+    assert dissimilarity(ramp, np.zeros_like(ramp)) == 0
     spots = np.full((24, 32), 20, np.uint8)
     spots[10, [4, 12, 20]] = 90
-    assert standing_out(spots) == 0  # three cells may be a logo
+    assert lateral_contrast(spots) == 0  # three cells may be a logo
     spots[15, 9] = 50
-    assert standing_out(spots) == 30
+    assert lateral_contrast(spots) == 30
     spots[:7] = 200  # reverberations of the probe
     assert is_air(spots, 31)
     assert not is_air(spots, 30)

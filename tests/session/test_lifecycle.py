@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from rtseg.frame import Frame, Life
-from rtseg.session.fingerprint import glance, is_air, unlikeness
+from rtseg.session.fingerprint import dissimilarity, fingerprint, is_air
 from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
 from rtseg.session.memory_gate import MemoryGate
 from rtseg.sources.synthetic import open_synthetic
@@ -140,7 +140,7 @@ def test_what_is_bright_below_is_contact(shape):
         cv2.circle(image, (96, 80), 30, 200, -1)
     if shape == "noise":
         image[:] = np.random.default_rng(0).integers(0, 256, image.shape)
-    assert not is_air(glance(Frame(image, 0, 0)).coarse, 10)
+    assert not is_air(fingerprint(Frame(image, 0, 0)).coarse, 10)
 
 
 def test_contact_after_long_is_new():
@@ -170,7 +170,7 @@ def test_forgetting_makes_the_next_frame_the_first():
 
 
 def test_a_limit_of_nothing_switches_its_question_off():
-    never = LifecycleLimits(held_share=0, contact_levels=0, cut_unlikeness=2, cut_surely=2)
+    never = LifecycleLimits(held_share=0, contact_levels=0, cut_dissimilarity=2, certain_cut_dissimilarity=2)
     assert _lives([TISSUE[0], TISSUE[0], AIR[0], OTHER[0]], limits=never) == [Life.NEW] + [Life.LIVE] * 3
 
 
@@ -224,7 +224,7 @@ def test_after_a_long_freeze_the_stream_goes_on_though_time_went_on_behind_it():
 
 
 def _unlike(one, other):
-    return unlikeness(glance(Frame(one, 0, 0)).coarse, glance(Frame(other, 0, 0)).coarse)
+    return dissimilarity(fingerprint(Frame(one, 0, 0)).coarse, fingerprint(Frame(other, 0, 0)).coarse)
 
 
 def test_repeats_of_a_grabber_do_not_hide_a_cut():

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
-from session.streams import Watched, air, frame_of
+from session.streams import InstrumentedEngine, air, frame_of
 
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.frame import Frame, Life, StreamInfo
 from rtseg.session.session import Session
 
 
-def test_what_is_no_number_resets_the_memory(watched: Watched, engine: OpenVinoEngine, caplog: pytest.LogCaptureFixture):
+def test_what_is_no_number_resets_the_memory(
+    watched: InstrumentedEngine, engine: OpenVinoEngine, caplog: pytest.LogCaptureFixture
+):
     session, watched.poisoned = Session(watched), True
     session.step(frame_of(0))
     mended = session.step(frame_of(1, 180))
@@ -18,7 +20,7 @@ def test_what_is_no_number_resets_the_memory(watched: Watched, engine: OpenVinoE
     assert session.counts.nonfinite == 1
 
 
-def test_a_held_picture_keeps_its_mask_and_spares_the_engine(watched: Watched):
+def test_a_held_picture_keeps_its_mask_and_spares_the_engine(watched: InstrumentedEngine):
     session = Session(watched)
     first = session.step(frame_of(0))
     held = [session.step(frame_of(index)) for index in range(1, 6)]
@@ -29,7 +31,7 @@ def test_a_held_picture_keeps_its_mask_and_spares_the_engine(watched: Watched):
     assert watched.runs == 2
 
 
-def test_without_contact_there_is_no_mask(watched: Watched):
+def test_without_contact_there_is_no_mask(watched: InstrumentedEngine):
     session = Session(watched)
     session.step(frame_of(0))
     lost = session.step(air(1))
@@ -50,7 +52,7 @@ def test_air_is_not_written_into_the_memory(engine: OpenVinoEngine):
         assert (again.life is Life.NEW) is not remembered
 
 
-def test_what_is_doubtful_is_not_remembered(watched: Watched, engine: OpenVinoEngine):
+def test_what_is_doubtful_is_not_remembered(watched: InstrumentedEngine, engine: OpenVinoEngine):
     session, other = Session(watched, temporal=None), Session(engine, temporal=None)
     session.step(frame_of(0, 255))
     other.step(frame_of(0, 255))

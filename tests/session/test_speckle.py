@@ -15,7 +15,7 @@ def test_each_filter_smooths_as_its_kernel_does_and_more_with_more_of_it(name):
     kind = FILTERS[name]
     usual = SpeckleFilter(name).apply(SPECKLED)
     np.testing.assert_array_equal(usual, kind.kernel(SPECKLED))
-    ends = [SpeckleFilter(name, strength).apply(SPECKLED).std() for strength in (kind.least, kind.most)]
+    ends = [SpeckleFilter(name, strength).apply(SPECKLED).std() for strength in (kind.minimum, kind.maximum)]
     weak, strong = ends[::-1] if name == "frost" else ends
     assert strong < usual.std() <= weak + 1e-9
     assert strong < SPECKLED.std()
@@ -24,13 +24,13 @@ def test_each_filter_smooths_as_its_kernel_does_and_more_with_more_of_it(name):
 @pytest.mark.parametrize("name", FILTERS)
 def test_every_step_of_a_slider_is_a_strength(name):
     kind = FILTERS[name]
-    for strength in np.arange(kind.least, kind.most + kind.step / 2, kind.step):
+    for strength in np.arange(kind.minimum, kind.maximum + kind.step / 2, kind.step):
         SpeckleFilter(name, float(strength))
 
 
 def test_it_is_parsed():
-    assert SpeckleFilter.parsed("srad") == SpeckleFilter("srad")
-    assert SpeckleFilter.parsed("lee:0.3") == SpeckleFilter("lee", 0.3)
+    assert SpeckleFilter.parse("srad") == SpeckleFilter("srad")
+    assert SpeckleFilter.parse("lee:0.3") == SpeckleFilter("lee", 0.3)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_it_is_parsed():
 )
 def test_what_is_no_filter_is_told(text, message):
     with pytest.raises(ConfigError, match=message):
-        SpeckleFilter.parsed(text)
+        SpeckleFilter.parse(text)
 
 
 def test_it_sees_the_sector_in_the_network_s_size():

@@ -10,7 +10,7 @@ from rtseg.frame import Frame, Life
 from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
-from rtseg.session.stabilizer import STEADY
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL
 from rtseg.sources.synthetic import open_synthetic
 from rtseg.trace import LatencyTrace
 
@@ -150,7 +150,7 @@ def test_the_settings_may_change_on_a_spoilt_frame(engine):
     _stepped(session, images[:9])
     session.temporal = None
     session.step(Frame(images[9], 9, 0))
-    session.temporal = STEADY
+    session.temporal = DEFAULT_TEMPORAL
     trace = LatencyTrace(0)
     assert session.step(Frame(images[10], 10, 0), trace).life is Life.SPOILT
     assert "infer" in trace.stages_ns  # there is no mask to warp yet

@@ -9,7 +9,7 @@ from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life
 from rtseg.kernels.network.fit import letterbox
 from rtseg.session.session import Session
-from rtseg.session.stabilizer import Temporal, TemporalOptions
+from rtseg.session.stabilizer import Stabilizer, TemporalOptions
 from rtseg.sources.synthetic import open_synthetic
 from rtseg.trace import LatencyTrace
 
@@ -41,36 +41,36 @@ def test_options_out_of_range(options, message):
 
 
 def test_the_defaults_change_nothing():
-    temporal = Temporal(TemporalOptions())
+    temporal = Stabilizer(TemporalOptions())
     for value in (1.0, -1.0, 0.5):
-        np.testing.assert_array_equal(temporal.steady(_logits(value), _frame(), FIT), _logits(value))
+        np.testing.assert_array_equal(temporal.stabilize(_logits(value), _frame(), FIT), _logits(value))
         assert temporal.is_due(Life.LIVE)
 
 
 def test_smoothing_is_full_where_the_picture_stands():
-    temporal = Temporal(TemporalOptions(smoothing=0.75))
-    temporal.steady(_logits(2.0), _frame(), FIT)
-    mixed = temporal.steady(_logits(-2.0), _frame(), FIT)
+    temporal = Stabilizer(TemporalOptions(smoothing=0.75))
+    temporal.stabilize(_logits(2.0), _frame(), FIT)
+    mixed = temporal.stabilize(_logits(-2.0), _frame(), FIT)
     strong, weak = 1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2))
     expected = 0.75 * strong + 0.25 * weak
     np.testing.assert_allclose(mixed, np.log(expected / (1 - expected)), rtol=1e-4)
 
 
 def test_smoothing_ends_where_the_picture_moves():
-    temporal = Temporal(TemporalOptions(smoothing=0.75))
-    temporal.steady(_logits(2.0), _frame(), FIT)
+    temporal = Stabilizer(TemporalOptions(smoothing=0.75))
+    temporal.stabilize(_logits(2.0), _frame(), FIT)
     moved = Frame(np.ascontiguousarray(_frame().image[::-1]), 1, 0)
-    np.testing.assert_allclose(temporal.steady(_logits(-2.0), moved, FIT), -2.0, atol=1e-3)
+    np.testing.assert_allclose(temporal.stabilize(_logits(-2.0), moved, FIT), -2.0, atol=1e-3)
 
 
 def test_smoothing_of_several_classes_keeps_the_winner():
-    temporal = Temporal(TemporalOptions(smoothing=0.5))
+    temporal = Stabilizer(TemporalOptions(smoothing=0.5))
     logits = _logits(0.0, 3)
     logits[:, 2] = 4
-    temporal.steady(logits, _frame(), FIT)
+    temporal.stabilize(logits, _frame(), FIT)
     flipped = _logits(0.0, 3)
     flipped[:, 1] = 0.5
-    assert (temporal.steady(flipped, _frame(), FIT).argmax(1) == 2).all()
+    assert (temporal.stabilize(flipped, _frame(), FIT).argmax(1) == 2).all()
 
 
 @pytest.mark.parametrize("classes", [1, 3])
@@ -80,10 +80,10 @@ def test_hysteresis_holds_a_class_against_a_hair(classes):
         logits[:, -1] = sure
         return logits
 
-    temporal = Temporal(TemporalOptions(hysteresis=0.5))
-    temporal.steady(answer(1.0), _frame(), FIT)
-    held = temporal.steady(answer(-0.4), _frame(), FIT)
-    beaten = temporal.steady(answer(-0.7), _frame(), FIT)
+    temporal = Stabilizer(TemporalOptions(hysteresis=0.5))
+    temporal.stabilize(answer(1.0), _frame(), FIT)
+    held = temporal.stabilize(answer(-0.4), _frame(), FIT)
+    beaten = temporal.stabilize(answer(-0.7), _frame(), FIT)
 
     def wins(logits):
         return logits[:, -1] > (logits[:, 0] if classes > 1 else 0)
@@ -98,35 +98,35 @@ def test_an_answer_is_carried_along_the_motion():
     fit = letterbox((0, 0, 240, 320), (240, 320))
     kept, carried = [], []
     for start in (0, 10, 20):
-        temporal = Temporal(TemporalOptions(every=4))
+        temporal = Stabilizer(TemporalOptions(every=4))
         before, truth = probe.truth(start) > 0, probe.truth(start + 3) > 0
-        temporal.steady(np.where(before, 4, -4).astype(np.float32)[None, None], Frame(probe.image(start), 0, 0), fit)
-        now = temporal.carry(Frame(probe.image(start + 3), 3, 0), fit)[0, 0] > 0
+        temporal.stabilize(np.where(before, 4, -4).astype(np.float32)[None, None], Frame(probe.image(start), 0, 0), fit)
+        now = temporal.warp_previous(Frame(probe.image(start + 3), 3, 0), fit)[0, 0] > 0
         kept.append((before != truth).sum())
         carried.append((now != truth).sum())
     assert sum(carried) < 0.7 * sum(kept)
 
 
 def test_the_engine_runs_on_each_nth_frame_and_on_every_new_scene():
-    temporal = Temporal(TemporalOptions(every=3))
+    temporal = Stabilizer(TemporalOptions(every=3))
     due = []
     for life in [Life.NEW, *[Life.LIVE] * 5, Life.CUT, Life.LIVE]:
         due.append(temporal.is_due(life))
         if due[-1]:
-            temporal.steady(_logits(1.0), _frame(), FIT)
+            temporal.stabilize(_logits(1.0), _frame(), FIT)
     assert due == [True, False, False, True, False, False, True, False]
 
 
 def test_nothing_can_be_carried_before_the_first_answer():
     with pytest.raises(ConfigError, match="where is_due says so"):
-        Temporal(TemporalOptions(every=2)).carry(_frame(), FIT)
+        Stabilizer(TemporalOptions(every=2)).warp_previous(_frame(), FIT)
 
 
 def test_forgetting_leaves_no_past():
-    temporal = Temporal(TemporalOptions(smoothing=0.9, hysteresis=3))
-    temporal.steady(_logits(2.0), _frame(), FIT)
+    temporal = Stabilizer(TemporalOptions(smoothing=0.9, hysteresis=3))
+    temporal.stabilize(_logits(2.0), _frame(), FIT)
     temporal.forget()
-    np.testing.assert_array_equal(temporal.steady(_logits(-1.0), _frame(), FIT), _logits(-1.0))
+    np.testing.assert_array_equal(temporal.stabilize(_logits(-1.0), _frame(), FIT), _logits(-1.0))
 
 
 @pytest.fixture

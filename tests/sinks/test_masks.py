@@ -9,7 +9,7 @@ import results
 
 from rtseg.errors import ConfigError, SinkError
 from rtseg.sinks import MaskSink
-from rtseg.sinks.recording.unbuffered_file import WholeFile
+from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
 
 
 def _labels(seed):
@@ -43,7 +43,7 @@ def test_npz_with_confidence(tmp_path):
 def test_a_file_is_whole_or_not_there(tmp_path, monkeypatch):
     sink = MaskSink(tmp_path)
     _write(sink, 0)
-    monkeypatch.setattr(WholeFile, "write", _half_written)
+    monkeypatch.setattr(UnbufferedFile, "write", _half_written)
     for index in (0, 1):
         with pytest.raises(SinkError, match=r"No space left on device.*free some space"):
             _write(sink, index)

@@ -10,7 +10,7 @@ import results
 
 from rtseg.errors import SinkError
 from rtseg.output.atomic_file import release, reserve, write_atomically
-from rtseg.output.private_file import held_folder, hold_folder, opener
+from rtseg.output.private_file import lock_folder, locked_folder, opener
 from rtseg.sinks import JsonSink, MaskSink, VideoSink
 
 pytestmark = pytest.mark.attack
@@ -24,7 +24,7 @@ from pathlib import Path
 from made import RecordSink, stand_in
 from rtseg.sinks import JsonSink, MaskSink, VideoSink
 from rtseg.output.atomic_file import reserve
-from rtseg.output.private_file import hold_folder, make_folder
+from rtseg.output.private_file import lock_folder, make_folder
 {{hold}}
 print("held", flush=True)
 time.sleep(600)
@@ -111,7 +111,7 @@ def test_a_command_is_refused_before_its_work(tmp_path, monkeypatch, arguments):
 
     from rtseg.cli.app import app
 
-    hold = "make_folder(Path('held')); hold_folder(Path('held')); reserve(Path('held.json'))"
+    hold = "make_folder(Path('held')); lock_folder(Path('held')); reserve(Path('held.json'))"
     monkeypatch.chdir(tmp_path)
     with results.process(HOLD.format(hold=hold), tmp_path) as process:
         assert process.stdout.readline() == b"held\n"
@@ -123,9 +123,9 @@ def test_a_command_is_refused_before_its_work(tmp_path, monkeypatch, arguments):
 
 
 def test_a_training_is_refused(tmp_path):
-    with results.process(HOLD.format(hold="make_folder(Path('runs')); hold_folder(Path('runs'))"), tmp_path) as process:
+    with results.process(HOLD.format(hold="make_folder(Path('runs')); lock_folder(Path('runs'))"), tmp_path) as process:
         assert process.stdout.readline() == b"held\n"
-        with pytest.raises(SinkError, match="is being written by another run"), held_folder(tmp_path / "runs"):
+        with pytest.raises(SinkError, match="is being written by another run"), locked_folder(tmp_path / "runs"):
             pass
         process.kill()
     assert (tmp_path / "runs").is_dir()
@@ -140,14 +140,14 @@ def test_one_run_may_write_twice_into_a_folder(tmp_path):
     with results.process(HOLD.format(hold="MaskSink('.').open(results.stream())"), tmp_path) as process:
         assert process.stdout.read() == b""
     first.close()
-    hold_folder(tmp_path).release()
+    lock_folder(tmp_path).release()
 
 
 def test_a_file_system_without_locks_is_told_of(tmp_path, monkeypatch, caplog):
     def refused(file):
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("rtseg.output.file_lock._take", refused)
+    monkeypatch.setattr("rtseg.output.file_lock._lock_exclusively", refused)
     sink = JsonSink(tmp_path / "out.jsonl")
     sink.open(results.stream())
     sink.close()

@@ -31,7 +31,7 @@ def test_a_stream_is_told_from_its_beginning_to_its_end(
     systemd: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
-    monkeypatch.setattr(systemd_module, "EVERY_S", 0.0)
+    monkeypatch.setattr(systemd_module, "NOTIFY_INTERVAL_S", 0.0)
     sink = WatchdogSink()
     sink.open(INFO)
     assert heard(systemd) == "READY=1"
@@ -44,7 +44,7 @@ def test_a_stream_is_told_from_its_beginning_to_its_end(
 
 
 def test_many_frames_a_second_are_told_once(systemd: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(systemd_module, "EVERY_S", 3600.0)
+    monkeypatch.setattr(systemd_module, "NOTIFY_INTERVAL_S", 3600.0)
     sink = WatchdogSink(str(tmp_path / "notify"))
     sink.open(INFO)
     for index in range(5):
@@ -55,9 +55,9 @@ def test_many_frames_a_second_are_told_once(systemd: socket.socket, tmp_path: Pa
 
 def test_only_a_service_of_systemd_has_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    assert systemd_module.watchdogs() == []
+    assert systemd_module.watchdog_sinks() == []
     monkeypatch.setenv("NOTIFY_SOCKET", "@rtseg")
-    (sink,) = systemd_module.watchdogs()
+    (sink,) = systemd_module.watchdog_sinks()
     assert isinstance(sink, WatchdogSink)
 
 

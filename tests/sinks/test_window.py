@@ -9,7 +9,7 @@ from rtseg.sinks import window
 from rtseg.sinks.window import WindowSink
 
 
-class Screen:
+class FakeWindows:
     """Replaces OpenCV's window functions and records the calls."""
 
     def __init__(self, monkeypatch):
@@ -25,7 +25,7 @@ class Screen:
 
 @pytest.fixture
 def screen(monkeypatch):
-    return Screen(monkeypatch)
+    return FakeWindows(monkeypatch)
 
 
 def test_results_are_shown_and_timed(screen):

@@ -21,10 +21,10 @@ def test_full_when_as_many_wait_as_may():
     worker = Worker("test", lambda item: (started.set(), gate.wait()), depth=2)
     worker.put(0)
     started.wait()  # one item is in work, none is queued
-    states = [worker.full]
+    states = [worker.is_full]
     for item in (1, 2):
         worker.put(item)
-        states.append(worker.full)
+        states.append(worker.is_full)
     gate.set()
     worker.close()
     assert states == [False, False, True]

@@ -38,7 +38,7 @@ class FakeLink:
         self.closed.set()
 
 
-class Peer:
+class LinkFactory:
     """Opens one fake link after another; for an exception in the list, opening raises it."""
 
     def __init__(self, *links):

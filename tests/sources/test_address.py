@@ -3,7 +3,7 @@
 import pytest
 
 from rtseg.errors import ConfigError
-from rtseg.sources.address import host, read_options, shown, split_options
+from rtseg.sources.address import host, masked_address, read_options, split_options
 
 
 @pytest.mark.parametrize(
@@ -21,9 +21,9 @@ from rtseg.sources.address import host, read_options, shown, split_options
     ],
 )
 def test_what_is_shown_holds_no_secret(address, may_be_shown):
-    assert shown(address) == may_be_shown
-    assert "geheim" not in shown(address)
-    assert "heim" not in shown(address)
+    assert masked_address(address) == may_be_shown
+    assert "geheim" not in masked_address(address)
+    assert "heim" not in masked_address(address)
 
 
 def test_options_stand_in_the_fragment_and_the_query_is_the_peers_own():

@@ -8,10 +8,10 @@ import pytest
 
 from rtseg.errors import ConfigError, SourceError
 from rtseg.frame import Frame, StreamInfo
-from rtseg.sources.playback import Paced, Repeated
+from rtseg.sources.playback import LoopingSource, PacedSource
 
 
-class Listed:
+class ListedSource:
     """Yields frames with the given indices."""
 
     opened = 0
@@ -31,12 +31,12 @@ class Listed:
 
 @pytest.fixture(autouse=True)
 def _fresh_counts(monkeypatch):
-    monkeypatch.setattr(Listed, "opened", 0)
-    monkeypatch.setattr(Listed, "closed", 0)
+    monkeypatch.setattr(ListedSource, "opened", 0)
+    monkeypatch.setattr(ListedSource, "closed", 0)
 
 
 def test_frames_come_no_earlier_than_they_are_due():
-    paced = Paced(Listed([0, 1, 2, 5]), fps=50)
+    paced = PacedSource(ListedSource([0, 1, 2, 5]), fps=50)
     assert (paced.info.live, paced.info.fps, paced.info.frames) == (True, 50, 4)
     stamps = {frame.index: frame.captured_ns for frame in paced}
     for index in (1, 2, 5):
@@ -47,26 +47,26 @@ def test_frames_come_no_earlier_than_they_are_due():
 def test_a_frame_is_not_read_long_before_it_is_due():
     asked_ns = []
 
-    class Watched(Listed):
+    class TimedSource(ListedSource):
         def __iter__(self):
             for frame in super().__iter__():
                 asked_ns.append(time.perf_counter_ns())
                 yield frame
 
     began_ns = time.perf_counter_ns()
-    assert len(list(Paced(Watched([0, 1, 2, 5]), fps=20))) == 4
+    assert len(list(PacedSource(TimedSource([0, 1, 2, 5]), fps=20))) == 4
     for read_ns, before in zip(asked_ns[1:], (0, 1, 2), strict=True):
         assert read_ns - began_ns >= (before + 0.5) * 50_000_000
 
 
 def test_its_own_rate_unless_told():
-    assert Paced(Listed([0], fps=30)).info.fps == 30
+    assert PacedSource(ListedSource([0], fps=30)).info.fps == 30
     with pytest.raises(ConfigError, match="frame rate of 0"):
-        Paced(Listed([0]), fps=0)
+        PacedSource(ListedSource([0]), fps=0)
 
 
 def test_a_late_reader_gets_the_next_frame_at_once():
-    frames = iter(Paced(Listed(range(6)), fps=20))
+    frames = iter(PacedSource(ListedSource(range(6)), fps=20))
     first = next(frames)
     time.sleep(0.3)  # five frame periods are over
     stamps = [frame.captured_ns for frame in frames]
@@ -75,7 +75,7 @@ def test_a_late_reader_gets_the_next_frame_at_once():
 
 
 def test_waiting_does_not_burn_the_processor():
-    paced = Paced(Listed(range(6)), fps=20)
+    paced = PacedSource(ListedSource(range(6)), fps=20)
     before = time.thread_time_ns()
     started = time.perf_counter_ns()
     list(paced)
@@ -83,7 +83,7 @@ def test_waiting_does_not_burn_the_processor():
 
 
 def test_closing_wakes_the_waiting_reader():
-    paced = Paced(Listed([0, 10_000]), fps=1)
+    paced = PacedSource(ListedSource([0, 10_000]), fps=1)
     read = []
     reader = threading.Thread(target=lambda: read.extend(paced))
     reader.start()
@@ -93,20 +93,20 @@ def test_closing_wakes_the_waiting_reader():
     reader.join(10)
     assert not reader.is_alive()
     assert len(read) == 1
-    assert Listed.closed == 1
+    assert ListedSource.closed == 1
 
 
 def test_repeated_counts_on_and_keeps_gaps():
-    repeated = Repeated(lambda: Listed([0, 1, 3]), frames=8)
+    repeated = LoopingSource(lambda: ListedSource([0, 1, 3]), frames=8)
     assert repeated.info.frames == 8
     assert [frame.index for frame in repeated] == [0, 1, 3, 4, 5, 7, 8, 9]
     repeated.close()
-    assert (Listed.opened, Listed.closed) == (3, 3)
+    assert (ListedSource.opened, ListedSource.closed) == (3, 3)
 
 
 def test_repeated_plays_a_file_again(write_video, grey_frames, own_threads):
     path = write_video("a.mkv", grey_frames[:7])
-    repeated = Repeated(str(path), frames=20)
+    repeated = LoopingSource(str(path), frames=20)
     frames = list(repeated)
     repeated.close()
     assert [frame.index for frame in frames] == list(range(20))
@@ -115,16 +115,16 @@ def test_repeated_plays_a_file_again(write_video, grey_frames, own_threads):
 
 
 def test_repeated_stops_where_it_is_closed():
-    repeated = Repeated(lambda: Listed([0, 1]), frames=100)
+    repeated = LoopingSource(lambda: ListedSource([0, 1]), frames=100)
     frames = iter(repeated)
     next(frames)
     repeated.close()
     assert len(list(frames)) <= 1
-    assert Listed.opened == 1
+    assert ListedSource.opened == 1
 
 
 def test_repeated_refuses_what_has_no_frames():
     with pytest.raises(ConfigError, match="give at least 1"):
-        Repeated(lambda: Listed([0]), frames=0)
+        LoopingSource(lambda: ListedSource([0]), frames=0)
     with pytest.raises(SourceError, match="gave no frame"):
-        list(Repeated(lambda: Listed([]), frames=3))
+        list(LoopingSource(lambda: ListedSource([]), frames=3))

@@ -6,7 +6,7 @@ import pytest
 
 from rtseg.doctor import environment
 from rtseg.system import jetson
-from rtseg.system.jetson import Clock, Jetson, read_jetson
+from rtseg.system.jetson import ClockFrequency, Jetson, read_jetson
 
 MODES = "< POWER_MODEL ID=0 NAME={} >\nCPU_ONLINE CORE_0 1\n< POWER_MODEL ID=1 NAME={} >\n< POWER_MODEL ID=2 NAME={} >\n"
 
@@ -46,10 +46,10 @@ BOARDS = {
 }
 
 EXPECTED = {
-    "Orin Nano": ("36.4.3", "6.2", "MAXN_SUPER", Clock(306000000, 306000000, 1020000000)),
-    "Orin NX": ("36.4.0", "6.1", "MAXN", Clock(918000000, 918000000, 918000000)),
-    "AGX Orin": ("35.4.1", "5.1.2", "MAXN", Clock(1300500000, 306000000, 1300500000)),
-    "AGX Thor": ("38.2.0", "7.0", "120W", Clock(1386000000, 315000000, 1575000000)),
+    "Orin Nano": ("36.4.3", "6.2", "MAXN_SUPER", ClockFrequency(306000000, 306000000, 1020000000)),
+    "Orin NX": ("36.4.0", "6.1", "MAXN", ClockFrequency(918000000, 918000000, 918000000)),
+    "AGX Orin": ("35.4.1", "5.1.2", "MAXN", ClockFrequency(1300500000, 306000000, 1300500000)),
+    "AGX Thor": ("38.2.0", "7.0", "120W", ClockFrequency(1386000000, 315000000, 1575000000)),
 }
 
 
@@ -77,7 +77,7 @@ def tree(root: Path, name: str) -> Path:
 def test_a_board_is_read(name: str, tmp_path: Path) -> None:
     l4t, jetpack, mode, gpu = EXPECTED[name]
     now, least, most = BOARDS[name]["cpu"]
-    cpu = Clock(1000 * now, 1000 * least, 1000 * most)
+    cpu = ClockFrequency(1000 * now, 1000 * least, 1000 * most)
     assert read_jetson(tree(tmp_path, name)) == Jetson(BOARDS[name]["model"], l4t, jetpack, mode, gpu, cpu)
 
 
@@ -114,7 +114,7 @@ def test_a_mode_without_a_name_is_its_number(tmp_path: Path) -> None:
 def test_the_doctor_tells_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     board = read_jetson(tree(tmp_path, "Orin Nano"))
     monkeypatch.setattr(environment, "read_jetson", lambda: board)
-    lines = {finding.name: finding.detail for finding in environment.examine() if finding.group == "machine"}
+    lines = {finding.name: finding.detail for finding in environment.examine_environment() if finding.group == "machine"}
     assert lines["jetson"].startswith("NVIDIA Jetson Orin Nano")
     assert "JetPack 6.2, L4T 36.4.3, MAXN_SUPER, GPU 306 MHz, of 306 to 1020" in lines["jetson"]
     assert "sudo jetson_clocks" in lines["jetson"]

@@ -25,10 +25,10 @@ def test_a_jetson(tmp_path):
             "sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq": "1510400\n",
         },
     )
-    assert machine.device(root) == "NVIDIA Jetson Orin Nano Developer Kit"
-    assert machine.sku(root) == "p3767-0005"
-    assert machine.nvidia_driver(root) == "L4T 36.4.4"
-    assert machine.cuda(root) == "12.6.68"
+    assert machine.device_name(root) == "NVIDIA Jetson Orin Nano Developer Kit"
+    assert machine.sku_number(root) == "p3767-0005"
+    assert machine.nvidia_driver_version(root) == "L4T 36.4.4"
+    assert machine.cuda_version(root) == "12.6.68"
     assert machine.governors(root) == {"schedutil": 2}
     assert machine.clocks_mhz(root) == {"slowest": 729.6, "fastest": 1510.4, "allowed": 1510.4}
 
@@ -44,27 +44,34 @@ def test_a_desktop(tmp_path):
             "usr/local/cuda/version.json": "not JSON",
         },
     )
-    assert machine.processor(root) == "A CPU"
-    assert machine.device(root) == "A PC"
-    assert machine.sku(root) == "42"
-    assert machine.nvidia_driver(root) == "570.86.10"
+    assert machine.processor_name(root) == "A CPU"
+    assert machine.device_name(root) == "A PC"
+    assert machine.sku_number(root) == "42"
+    assert machine.nvidia_driver_version(root) == "570.86.10"
     assert machine.clocks_mhz(root) == {"slowest": 2100.5, "fastest": 3000.0}
-    assert machine.cuda(root) is None
+    assert machine.cuda_version(root) is None
 
 
 def test_a_machine_that_tells_nothing(tmp_path):
-    told = (machine.device, machine.sku, machine.governors, machine.clocks_mhz, machine.nvidia_driver, machine.cuda)
+    told = (
+        machine.device_name,
+        machine.sku_number,
+        machine.governors,
+        machine.clocks_mhz,
+        machine.nvidia_driver_version,
+        machine.cuda_version,
+    )
     assert [ask(tmp_path) for ask in told] == [None] * 6
 
 
 def test_a_tool_that_is_absent_or_fails_tells_nothing():
-    assert machine._said("no-such-tool") is None
-    assert machine._said("false") is None
+    assert machine._command_output("no-such-tool") is None
+    assert machine._command_output("false") is None
 
 
 def test_this_process():
-    described = machine.describe()
+    described = machine.describe_machine()
     assert described["cores"] >= 1
     assert described["versions"]["rtseg"]
     assert machine.memory_mb() > 10
-    assert machine.threads() >= 1
+    assert machine.thread_count() >= 1

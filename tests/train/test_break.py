@@ -9,7 +9,7 @@ import torch
 from rtseg.errors import ConfigError
 from rtseg.train import train
 from rtseg.train.checkpoint import read_checkpoint
-from rtseg.train.interruption import held_back
+from rtseg.train.interruption import defer_interrupts
 from rtseg.train.run import Trainer
 
 
@@ -33,7 +33,7 @@ def _tell(kind):
 
 def _interrupted(config, out, monkeypatch, kind):
     """Interrupt a training in its third step, after the weights changed and before the step is counted."""
-    fold_in = Trainer._fold_in
+    fold_in = Trainer._update_average
 
     def stumble(trainer):
         if trainer.step == 2:
@@ -41,7 +41,7 @@ def _interrupted(config, out, monkeypatch, kind):
         fold_in(trainer)
 
     with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "_fold_in", stumble)
+        patched.setattr(Trainer, "_update_average", stumble)
         with pytest.raises(KeyboardInterrupt):
             train(config, out, threads=1)
 
@@ -65,7 +65,7 @@ def test_an_interruption_waits_for_the_end_of_what_is_in_hand():
     done = []
 
     def work():
-        with held_back():
+        with defer_interrupts():
             _tell(signal.SIGTERM)
             _tell(signal.SIGINT)
             done.append("in hand")

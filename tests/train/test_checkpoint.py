@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from rtseg.errors import ConfigError, SinkError
-from rtseg.train.checkpoint import begin, build, read_checkpoint, trained, write_checkpoint
+from rtseg.train.checkpoint import build_network, initial_network, load_trained, read_checkpoint, write_checkpoint
 from rtseg.train.config import from_values
 from rtseg.train.run import Trainer
-from rtseg.train.whole import write_whole
+from rtseg.train.whole import write_training_file
 
 VALUES = {"name": "x", "classes": ["a"], "size": [32, 32], "data": {"folder": "d", "held_out": []}}
 CONFIG = from_values(VALUES, "here")
@@ -32,7 +32,7 @@ def values(tmp_path_factory):
 def test_a_broken_checkpoint(tmp_path, rubbish):
     (tmp_path / "last.pt").write_bytes(rubbish)
     with pytest.raises(ConfigError) as refused:
-        trained(tmp_path / "last.pt")
+        load_trained(tmp_path / "last.pt")
     message = f"{tmp_path / 'last.pt'} is no checkpoint of a training: name a last.pt that `rtseg train` wrote"
     assert str(refused.value) == message
 
@@ -45,7 +45,7 @@ def test_a_checkpoint_that_is_not_there(tmp_path):
 def test_a_whole_one_goes_on(tmp_path, values):
     write_checkpoint(tmp_path / "last.pt", CONFIG, values)
     Trainer(CONFIG, 10).load(tmp_path / "last.pt")
-    trained(tmp_path / "last.pt")
+    load_trained(tmp_path / "last.pt")
 
 
 @pytest.mark.parametrize("lacking", ["average", "network", "optimiser", "step", "seconds", "losses"])
@@ -70,7 +70,7 @@ def test_what_has_another_shape_does_not_go_on(tmp_path, values, bent):
 
 @pytest.mark.parametrize("kind", ["no average", "a weight lacks", "a weight's shape", "no table"])
 def test_what_has_no_whole_network_is_no_model(tmp_path, kind):
-    whole = build(CONFIG).state_dict()
+    whole = build_network(CONFIG).state_dict()
     first = next(iter(whole))
     parts = {
         "no average": {},
@@ -80,18 +80,18 @@ def test_what_has_no_whole_network_is_no_model(tmp_path, kind):
     }
     write_checkpoint(tmp_path / "last.pt", CONFIG, parts[kind])
     with pytest.raises(ConfigError, match="is damaged"):
-        trained(tmp_path / "last.pt")
+        load_trained(tmp_path / "last.pt")
 
 
 @pytest.mark.parametrize("average", [{}, {"average": 3}, {"average": {"head.weight": 3}}])
 def test_nothing_begins_with_a_damaged_one(tmp_path, average):
     write_checkpoint(tmp_path / "last.pt", CONFIG, average)
     with pytest.raises(ConfigError, match="is damaged"):
-        begin(from_values({**VALUES, "network": {"start": str(tmp_path / "last.pt")}}, "here"))
+        initial_network(from_values({**VALUES, "network": {"start": str(tmp_path / "last.pt")}}, "here"))
 
 
 def test_a_full_disk_leaves_the_older_file_and_nothing_else(tmp_path, monkeypatch):
-    write_whole(tmp_path / "last.pt", b"older")
+    write_training_file(tmp_path / "last.pt", b"older")
     write = os.write
 
     def full(file, data):

@@ -5,9 +5,9 @@ import pytest
 
 from rtseg.evaluation.dataset import open_dataset
 from rtseg.train.augment import Speckle, border, degrade
-from rtseg.train.clips import Clip, ClipMaker, Still, joined, render, still
+from rtseg.train.clips import ClipSampler, StillImage, TrainingClip, join_side_by_side, load_still, render_frame
 from rtseg.train.config import DataConfig
-from rtseg.train.motion import Motion, Pulse, similarity
+from rtseg.train.motion import Pulse, SimulatedMotion, similarity
 
 SIZE = (64, 64)
 DATA = DataConfig("unread", (), zoom=0.15, joined=0.5)
@@ -17,26 +17,26 @@ ASIS = similarity(0.0, 1.0, (0, 0), (0, 0))
 def disc(n=64, centre=(32.0, 28.0), radius=12.0):
     y, x = np.mgrid[:n, :n]
     inside = np.hypot(x - centre[0], y - centre[1]) < radius
-    return Still("disc", np.where(inside, 0, 200).astype(np.uint8), (255 * inside[None]).astype(np.uint8))
+    return StillImage("disc", np.where(inside, 0, 200).astype(np.uint8), (255 * inside[None]).astype(np.uint8))
 
 
 def test_image_and_truth_move_as_one():
-    motion = Motion(SIZE, ASIS, np.random.default_rng(3), drift=1.5, elastic=2.0)
+    motion = SimulatedMotion(SIZE, ASIS, np.random.default_rng(3), drift=1.5, elastic=2.0)
     for time in (0.0, 7.0, 19.0):
-        image, truth = render(disc(), motion, time, Pulse((32.0, 28.0), 12.0, 0.2, 0.05, 0.3))
+        image, truth = render_frame(disc(), motion, time, Pulse((32.0, 28.0), 12.0, 0.2, 0.05, 0.3))
         seen = image[4:-4, 4:-4]  # outside of the still is black
         assert np.mean((seen < 100) != (truth[0, 4:-4, 4:-4] > 0.5)) < 0.002
 
 
 def test_no_motion_is_the_still_itself():
-    motion = Motion(SIZE, ASIS, np.random.default_rng(0), drift=0.0, elastic=0.0)
-    image, truth = render(disc(), motion, 11.0, None)
+    motion = SimulatedMotion(SIZE, ASIS, np.random.default_rng(0), drift=0.0, elastic=0.0)
+    image, truth = render_frame(disc(), motion, 11.0, None)
     assert np.array_equal(image, disc().image)
     assert np.array_equal(truth, disc().truth / np.float32(255))
 
 
 def test_motion_is_smooth():
-    motion = Motion(SIZE, ASIS, np.random.default_rng(5), drift=1.5, elastic=2.0)
+    motion = SimulatedMotion(SIZE, ASIS, np.random.default_rng(5), drift=1.5, elastic=2.0)
     x, y = np.array([motion.maps(time) for time in range(40)]).swapaxes(0, 1)
     speed = np.hypot(np.diff(x, axis=0), np.diff(y, axis=0)).max()
     assert 0.01 < speed < 1.5  # pixels a frame
@@ -46,8 +46,8 @@ def test_motion_is_smooth():
 
 def test_a_pulse_widens_the_vessel_and_leaves_the_rest():
     pulse = Pulse((32.0, 28.0), 12.0, 0.2, 0.05, 0.0)
-    motion = Motion(SIZE, ASIS, np.random.default_rng(0), 0.0, 0.0)
-    widths = [render(disc(), motion, time, pulse)[1].sum() for time in range(21)]
+    motion = SimulatedMotion(SIZE, ASIS, np.random.default_rng(0), 0.0, 0.0)
+    widths = [render_frame(disc(), motion, time, pulse)[1].sum() for time in range(21)]
     assert widths[0] == pytest.approx(disc().truth.sum() / 255, rel=1e-3)
     assert max(widths) > 1.15 * widths[0]
     assert widths[20] == pytest.approx(widths[0], rel=1e-3)  # one beat later
@@ -56,17 +56,17 @@ def test_a_pulse_widens_the_vessel_and_leaves_the_rest():
 
 
 def test_the_same_seed_draws_the_same_clip_and_another_does_not(dataset_folder):
-    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, DATA, 0.5)
-    one, same, other = (maker.draw(np.random.default_rng(seed), 5) for seed in (7, 7, 8))
+    sampler = ClipSampler(open_dataset(dataset_folder), 1, SIZE, DATA, 0.5)
+    one, same, other = (sampler.draw(np.random.default_rng(seed), 5) for seed in (7, 7, 8))
     assert np.array_equal(one.frames, same.frames)
     assert np.array_equal(one.truth, same.truth)
     assert not np.array_equal(one.frames, other.frames)
 
 
 def test_clips_keep_their_ranges(dataset_folder):
-    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, DATA, 0.5)
+    sampler = ClipSampler(open_dataset(dataset_folder), 1, SIZE, DATA, 0.5)
     for seed in range(30):
-        clip = maker.draw(np.random.default_rng(seed), 5)
+        clip = sampler.draw(np.random.default_rng(seed), 5)
         assert (clip.frames.shape, clip.truth.shape) == ((5, *SIZE), (5, 1, *SIZE))
         assert (clip.frames.dtype, clip.truth.dtype) == (np.float32, np.float32)
         assert clip.frames.min() >= 0
@@ -76,14 +76,16 @@ def test_clips_keep_their_ranges(dataset_folder):
 
 
 def test_a_clip_of_one_frame_is_never_spoilt(dataset_folder):
-    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, DATA, 1.0)
-    assert maker.draw(np.random.default_rng(0), 1).frames.shape == (1, *SIZE)
+    sampler = ClipSampler(open_dataset(dataset_folder), 1, SIZE, DATA, 1.0)
+    assert sampler.draw(np.random.default_rng(0), 1).frames.shape == (1, *SIZE)
 
 
 def test_joined_scenes_keep_their_columns_and_their_truth():
     shape = 64, 400
     dark, bright = (np.full((2, *shape), grey, np.uint8) for grey in (10, 200))
-    clip = joined(Clip(dark, np.zeros((2, 1, *shape))), Clip(bright, np.ones((2, 1, *shape))), np.random.default_rng(1))
+    clip = join_side_by_side(
+        TrainingClip(dark, np.zeros((2, 1, *shape))), TrainingClip(bright, np.ones((2, 1, *shape))), np.random.default_rng(1)
+    )
     assert clip.frames.dtype == np.uint8
     assert np.ptp(clip.frames, axis=1).max() == 0  # whole columns
     assert (clip.frames[0, 0, :8] == 10).all()
@@ -92,9 +94,10 @@ def test_joined_scenes_keep_their_columns_and_their_truth():
 
 
 def test_sparse_clips_follow_the_scan_in_order(dataset_folder):
-    maker = ClipMaker(open_dataset(dataset_folder), 1, SIZE, DATA, 1.0)
+    sampler = ClipSampler(open_dataset(dataset_folder), 1, SIZE, DATA, 1.0)
     orders = [
-        tuple(int(one.truth[0].any(0).argmax()) for one in maker._subject(np.random.default_rng(seed), 3)) for seed in range(20)
+        tuple(int(one.truth[0].any(0).argmax()) for one in sampler._subject(np.random.default_rng(seed), 3))
+        for seed in range(20)
     ]
     assert all(list(order) == sorted(order) for order in orders)  # the dataset's discs move to the right over time
     assert any(len(set(order)) == 3 for order in orders)
@@ -102,7 +105,7 @@ def test_sparse_clips_follow_the_scan_in_order(dataset_folder):
 
 def test_a_still_keeps_the_share_of_each_class(dataset_folder):
     case = open_dataset(dataset_folder)[0]
-    small = still(case, 1)
+    small = load_still(case, 1)
     assert small.truth.shape == (1, 320, 267)
     assert small.truth.mean() / 255 == pytest.approx(case.labels(1).mean(), rel=0.02)
 

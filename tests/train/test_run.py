@@ -9,7 +9,7 @@ import torch
 
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.train import train
-from rtseg.train.checkpoint import read_checkpoint, trained
+from rtseg.train.checkpoint import load_trained, read_checkpoint
 
 
 def test_a_training_leaves_its_files_and_a_network_that_says_what_it_is(config, tmp_path):
@@ -19,7 +19,7 @@ def test_a_training_leaves_its_files_and_a_network_that_says_what_it_is(config, 
     assert {name[:6] for name in split["training"]} == {"scan00"}
     assert {name[:6] for name in split["held_out"]} == {"scan01"}
     assert split["twins"] == []
-    network, spec = trained(checkpoint)
+    network, spec = load_trained(checkpoint)
     assert not network.training
     assert (spec.name, spec.size, spec.classes, spec.single) == ("tiny", (48, 48), ("lumen",), ("lumen",))
     assert [(state.input, state.output, state.shape) for state in spec.states] == [("state_0_in", "state_0_out", (1, 64, 3, 3))]
@@ -54,15 +54,15 @@ def test_a_break_changes_nothing(config, tmp_path, monkeypatch, stills):
 
     from rtseg.train.run import Trainer
 
-    learn = Trainer.learn
+    train_step = Trainer.train_step
 
     def stumble(trainer, clip):
         if trainer.step == broken_at:
             trainer.save(tmp_path / "broken" / "last.pt")
             raise Break
-        return learn(trainer, clip)
+        return train_step(trainer, clip)
 
-    monkeypatch.setattr(Trainer, "learn", stumble)
+    monkeypatch.setattr(Trainer, "train_step", stumble)
     with pytest.raises(Break):
         train(config(8, stills=stills), tmp_path / "broken", threads=1)
     monkeypatch.undo()
@@ -76,8 +76,10 @@ def test_a_break_changes_nothing(config, tmp_path, monkeypatch, stills):
 def test_the_stills_come_first_and_then_the_clips(config, tmp_path, monkeypatch):
     from rtseg.train.run import Trainer
 
-    shapes, learn = [], Trainer.learn
-    monkeypatch.setattr(Trainer, "learn", lambda trainer, clip: (shapes.append(clip.frames.shape[:2]), learn(trainer, clip))[1])
+    shapes, train_step = [], Trainer.train_step
+    monkeypatch.setattr(
+        Trainer, "train_step", lambda trainer, clip: (shapes.append(clip.frames.shape[:2]), train_step(trainer, clip))[1]
+    )
     train(config(8, stills=0.5), tmp_path / "out", threads=1)
     assert shapes == [(1, 4)] * 3 + [(2, 2)] * 3  # frames, clips
 
@@ -93,16 +95,16 @@ def test_minutes_end_a_training_too(config, tmp_path):
 
 
 def test_a_training_starts_from_another_one(config, tmp_path):
-    from rtseg.train.checkpoint import begin
+    from rtseg.train.checkpoint import initial_network
     from rtseg.train.config import from_values
 
     taught = train(config(2), tmp_path / "out", threads=1)
     values = {"name": "b", "classes": ["a", "b"], "data": {"folder": "d", "held_out": []}}
-    network = begin(from_values({**values, "network": {"start": str(taught)}}, "here")).state_dict()
+    network = initial_network(from_values({**values, "network": {"start": str(taught)}}, "here")).state_dict()
     before = read_checkpoint(taught)[1]["average"]
     assert {name for name in network if not torch.equal(network[name], before[name])} == {"head.weight", "head.bias"}
     with pytest.raises(ConfigError, match="is of another kind of network: start from one of the same size and cell"):
-        begin(from_values({**values, "network": {"start": str(taught), "size": "M"}}, "here"))
+        initial_network(from_values({**values, "network": {"start": str(taught), "size": "M"}}, "here"))
 
 
 def test_other_settings_do_not_go_on(config, tmp_path):

@@ -5,24 +5,24 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from rtseg.bench.kernels.filters import against_numpy, against_opencv
-from rtseg.bench.kernels.paired_timing import Contest
-from rtseg.bench.kernels.versus_opencv import against_chains
+from rtseg.bench.kernels.filters import filters_against_numpy, filters_against_opencv
+from rtseg.bench.kernels.paired_timing import KernelComparison
+from rtseg.bench.kernels.versus_opencv import pipeline_against_opencv
 from rtseg.frame import Labels
 from rtseg.kernels.runtime import cases
 
-LARGEST_IN_NUMPY = 720 * 1280  # pixels: on larger pictures the NumPy definitions take many seconds a call
+MAX_NUMPY_PIXELS = 720 * 1280  # pixels: on larger pictures the NumPy definitions take many seconds a call
 
 
-def contests(shape: tuple[int, int]) -> Iterator[Contest]:
+def kernel_comparisons(shape: tuple[int, int]) -> Iterator[KernelComparison]:
     """Yield the comparisons of all kernels on a picture of (H, W)."""
     grey = cases.speckle(shape)
     rgb = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
     labels = _labels(shape)
-    yield from against_chains(grey, np.asarray(rgb), labels)
-    yield from against_opencv(grey)
-    if grey.size <= LARGEST_IN_NUMPY:
-        yield from against_numpy(grey)
+    yield from pipeline_against_opencv(grey, np.asarray(rgb), labels)
+    yield from filters_against_opencv(grey)
+    if grey.size <= MAX_NUMPY_PIXELS:
+        yield from filters_against_numpy(grey)
 
 
 def _labels(shape: tuple[int, int]) -> Labels:

@@ -7,14 +7,14 @@ import cv2
 import numpy as np
 
 from rtseg import kernels
-from rtseg.bench.kernels.paired_timing import Call, Contest
+from rtseg.bench.kernels.paired_timing import Call, KernelComparison
 from rtseg.frame import Image
 
 
-def against_opencv(grey: Image) -> Iterator[Contest]:
+def filters_against_opencv(grey: Image) -> Iterator[KernelComparison]:
     """Yield the comparisons of filters with their OpenCV counterparts on a gray picture (H, W) uint8."""
     out, traffic = np.empty_like(grey), 2 * grey.nbytes
-    square, equalise = np.ones((5, 5), np.uint8), cv2.createCLAHE(2.0, (8, 8))
+    square, equalizer = np.ones((5, 5), np.uint8), cv2.createCLAHE(2.0, (8, 8))
     pairs: list[tuple[str, str, Call, Call]] = [
         (f"median {size}", "OpenCV", partial(kernels.median, grey, size, out=out), partial(cv2.medianBlur, grey, size))
         for size in (3, 5, 7)
@@ -25,7 +25,7 @@ def against_opencv(grey: Image) -> Iterator[Contest]:
     ]
     pairs += [
         ("lee 7", "OpenCV box filters", partial(kernels.lee, grey, 7, out=out), partial(_lee_with_opencv, grey)),
-        ("clahe", "OpenCV", partial(kernels.clahe, grey, out=out), partial(equalise.apply, grey)),
+        ("clahe", "OpenCV", partial(kernels.clahe, grey, out=out), partial(equalizer.apply, grey)),
         (
             "opening",
             "OpenCV",
@@ -40,7 +40,7 @@ def against_opencv(grey: Image) -> Iterator[Contest]:
         ),
     ]
     for name, theirs, our_call, their_call in pairs:
-        yield Contest(name, theirs, our_call, their_call, traffic)
+        yield KernelComparison(name, theirs, our_call, their_call, traffic)
 
 
 def _lee_with_opencv(grey: Image, size: int = 7, noise: float = 0.15) -> Image:
@@ -52,8 +52,8 @@ def _lee_with_opencv(grey: Image, size: int = 7, noise: float = 0.15) -> Image:
     return filtered
 
 
-def against_numpy(grey: Image) -> Iterator[Contest]:
+def filters_against_numpy(grey: Image) -> Iterator[KernelComparison]:
     """Yield the comparisons of filters that OpenCV lacks with their NumPy definitions, on a gray picture (H, W) uint8."""
     out = np.empty_like(grey)
     for made in (kernels.kuan, kernels.frost, kernels.srad, kernels.perona_malik):
-        yield Contest(made.name, "NumPy", partial(made, grey, out=out), partial(made.truth, grey), 2 * grey.nbytes)
+        yield KernelComparison(made.name, "NumPy", partial(made, grey, out=out), partial(made.reference, grey), 2 * grey.nbytes)

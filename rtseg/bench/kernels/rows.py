@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.bench.kernels.cases import contests
-from rtseg.bench.kernels.paired_timing import Call, Contest, least_on_one_core, take_turns
+from rtseg.bench.kernels.cases import kernel_comparisons
+from rtseg.bench.kernels.paired_timing import Call, KernelComparison, min_cpu_time_on_one_core, time_in_turns
 
 SIZES = ((256, 256), (720, 1280), (1080, 1920))  # (H, W)
 QUICK_SIZES = ((256, 256),)
@@ -47,21 +47,21 @@ def measure_kernels(sizes: Sequence[tuple[int, int]] = SIZES, only: Sequence[str
     rows = []
     for shape in sizes:
         copy = partial(np.copyto, np.ones((*shape, 3), np.uint8), np.ones((*shape, 3), np.uint8))
-        for contest in contests(shape):
-            if not only or contest.kernel in only:
-                rows.append(_row(contest, shape, copy))
+        for comparison in kernel_comparisons(shape):
+            if not only or comparison.kernel in only:
+                rows.append(_row(comparison, shape, copy))
     return rows
 
 
-def _row(contest: Contest, shape: tuple[int, int], copy: Call) -> KernelRow:
-    our_turns, their_turns = take_turns(contest)
-    beside_copy = replace(contest, their_call=copy)  # timed separately, because a copy evicts the caches of the next call
-    our_others, copy_turns = take_turns(beside_copy)
+def _row(comparison: KernelComparison, shape: tuple[int, int], copy: Call) -> KernelRow:
+    our_turns, their_turns = time_in_turns(comparison)
+    beside_copy = replace(comparison, their_call=copy)  # timed separately, because a copy evicts the caches of the next call
+    our_others, copy_turns = time_in_turns(beside_copy)
     ours, theirs, copies = middle(our_turns), middle(their_turns), middle(our_others) / middle(copy_turns)
-    reached = contest.traffic / ours  # bytes a nanosecond are gigabytes a second
-    of_copy = contest.traffic / (6 * shape[0] * shape[1]) / copies
+    reached = comparison.traffic_bytes / ours  # bytes a nanosecond are gigabytes a second
+    of_copy = comparison.traffic_bytes / (6 * shape[0] * shape[1]) / copies
     figures = (ours / 1e6, theirs / 1e6, theirs / ours, reached, of_copy, copies)
     best = min(their_turns) / min(our_turns), min(our_others) / min(copy_turns)
-    (our_core, their_core), (our_other, copy_core) = least_on_one_core(contest), least_on_one_core(beside_copy)
+    (our_core, their_core), (our_other, copy_core) = min_cpu_time_on_one_core(comparison), min_cpu_time_on_one_core(beside_copy)
     core = their_core / max(our_core, 1), our_other / max(copy_core, 1)
-    return KernelRow(contest.kernel, *shape, contest.theirs, *figures, *best, *core)
+    return KernelRow(comparison.kernel, *shape, comparison.theirs, *figures, *best, *core)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg import kernels
-from rtseg.bench.kernels.paired_timing import Contest
+from rtseg.bench.kernels.paired_timing import KernelComparison
 from rtseg.frame import Image, Labels
 
 NETWORK = (256, 256)  # (H, W) of a network's input
@@ -17,7 +17,7 @@ SECTOR = 0.9  # height and width of a sector crop, as a share of the picture's
 PALETTE = np.array([(230, 60, 60), (60, 200, 90)], np.uint8)
 
 
-def against_chains(grey: Image, rgb: Image, labels: Labels) -> Iterator[Contest]:
+def pipeline_against_opencv(grey: Image, rgb: Image, labels: Labels) -> Iterator[KernelComparison]:
     """Yield the comparisons of preprocessing, postprocessing and overlay on one picture.
 
     grey: (H, W) uint8. rgb: (H, W, 3) uint8. labels: (H, W) uint8.
@@ -29,7 +29,7 @@ def against_chains(grey: Image, rgb: Image, labels: Labels) -> Iterator[Contest]
     yield from _on_labels(labels)
 
 
-def _before_the_network(grey: Image, rgb: Image, whole: kernels.Fit) -> Iterator[Contest]:
+def _before_the_network(grey: Image, rgb: Image, whole: kernels.Fit) -> Iterator[KernelComparison]:
     height, width = round(SECTOR * grey.shape[0]), round(SECTOR * grey.shape[1])
     sector = kernels.letterbox((grey.shape[0] - height, (grey.shape[1] - width) // 2, height, width), NETWORK)
     stretched = kernels.Fit((0, 0, *grey.shape), NETWORK, (0, 0, *NETWORK))
@@ -45,20 +45,20 @@ def _before_the_network(grey: Image, rgb: Image, whole: kernels.Fit) -> Iterator
     ]:
         ours = partial(kernels.fit_input, image, fit, (MEAN,), (STD,), out=x)
         read = fit.box[2] * fit.box[3] * image.nbytes // grey.size
-        yield Contest(name, chain, ours, partial(_fit_with_opencv, image, fit), read + x.nbytes)
+        yield KernelComparison(name, chain, ours, partial(_fit_with_opencv, image, fit), read + x.nbytes)
 
 
-def _after_the_network(rgb: Image, labels: Labels, fit: kernels.Fit) -> Iterator[Contest]:
+def _after_the_network(rgb: Image, labels: Labels, fit: kernels.Fit) -> Iterator[KernelComparison]:
     shape, logits = (labels.shape[0], labels.shape[1]), _logits(labels, fit)
     overlay, mask = np.empty_like(rgb), np.empty_like(labels)
-    yield Contest(
+    yield KernelComparison(
         "argmax_labels",
         "OpenCV resize of each class, NumPy argmax",
         lambda: kernels.argmax_labels(logits, fit, shape, out=mask),
         lambda: _labels_with_opencv(logits, fit, shape),
         logits.nbytes + mask.nbytes,
     )
-    yield Contest(
+    yield KernelComparison(
         "blend",
         "OpenCV: addWeighted, copyTo, contours",
         lambda: kernels.blend(rgb, labels, PALETTE, 0.4, out=overlay),
@@ -98,20 +98,20 @@ def _labels_with_opencv(logits: npt.NDArray[np.float32], fit: kernels.Fit, shape
 
 
 def _blend_with_opencv(rgb: Image, labels: Labels) -> Image:
-    colours = np.zeros_like(rgb)
-    for label, colour in enumerate(PALETTE, 1):
-        cv2.copyTo(np.full_like(rgb, colour), np.equal(labels, label).view(np.uint8), colours)
-    mixed = cv2.addWeighted(rgb, 0.6, colours, 0.4, 0)
+    colors = np.zeros_like(rgb)
+    for label, color in enumerate(PALETTE, 1):
+        cv2.copyTo(np.full_like(rgb, color), np.equal(labels, label).view(np.uint8), colors)
+    mixed = cv2.addWeighted(rgb, 0.6, colors, 0.4, 0)
     overlay = cv2.copyTo(mixed, labels, rgb.copy())
-    for label, colour in enumerate(PALETTE.tolist(), 1):
+    for label, color in enumerate(PALETTE.tolist(), 1):
         outlines, _ = cv2.findContours(np.equal(labels, label).view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(overlay, outlines, -1, colour, 2)
+        cv2.drawContours(overlay, outlines, -1, color, 2)
     return np.asarray(overlay)
 
 
-def _on_labels(labels: Labels) -> Iterator[Contest]:
+def _on_labels(labels: Labels) -> Iterator[KernelComparison]:
     out = np.empty_like(labels)
-    yield Contest(
+    yield KernelComparison(
         "keep_largest",
         "OpenCV connectedComponentsWithStats",
         lambda: kernels.keep_largest(labels, (1, 2), out=out),

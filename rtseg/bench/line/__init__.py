@@ -1,29 +1,29 @@
 """Measures the latency of the whole pipeline, its distribution and its stability over time: `rtseg bench`."""
 
-from rtseg.bench.line.accuracy import accuracy
-from rtseg.bench.line.compare import TOLERANCE, Verdict, compare
-from rtseg.bench.line.plan import LEAST_FRAMES, LEAST_S, Plan
-from rtseg.bench.line.report import FAST, PACED, SUSTAINED, Bench, read_report
-from rtseg.bench.line.runs import bench
-from rtseg.bench.line.target import CLOCK, Subject
+from rtseg.bench.line.accuracy import compare_accuracy
+from rtseg.bench.line.compare import TOLERANCE, Verdict, compare_stages
+from rtseg.bench.line.plan import MIN_FRAMES, MIN_SECONDS, BenchPlan
+from rtseg.bench.line.report import FAST, PACED, SUSTAINED, BenchReport, read_report
+from rtseg.bench.line.runs import bench_pipeline
+from rtseg.bench.line.target import CLOCK, BenchTarget
 from rtseg.bench.line.write import as_json, write_report
 
 __all__ = [
     "CLOCK",
     "FAST",
-    "LEAST_FRAMES",
-    "LEAST_S",
+    "MIN_FRAMES",
+    "MIN_SECONDS",
     "PACED",
     "SUSTAINED",
     "TOLERANCE",
-    "Bench",
-    "Plan",
-    "Subject",
+    "BenchPlan",
+    "BenchReport",
+    "BenchTarget",
     "Verdict",
-    "accuracy",
     "as_json",
-    "bench",
-    "compare",
+    "bench_pipeline",
+    "compare_accuracy",
+    "compare_stages",
     "read_report",
     "write_report",
 ]

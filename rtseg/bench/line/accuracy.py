@@ -14,25 +14,25 @@ import numpy as np
 from rtseg.engines.base import Engine
 from rtseg.evaluation.evaluate import evaluate
 from rtseg.evaluation.metrics import dice
-from rtseg.evaluation.temporal_metrics import Motion, steadiness
+from rtseg.evaluation.temporal_metrics import ClipMotion, compute_temporal_metrics
 from rtseg.frame import Frame, Image, Labels, Mask
 from rtseg.session.session import Session
-from rtseg.session.stabilizer import STEADY, TemporalOptions
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 from rtseg.sources import open_source
 
-FRAMES = 100  # first frames of the source; their optical flow is slow to compute
-SIDE = 256  # pixels of the longer side at which temporal stability is measured
+STABILITY_FRAMES = 100  # first frames of the source; their optical flow is slow to compute
+LONG_SIDE_PX = 256  # pixels of the longer side at which temporal stability is measured
 
 Progress = Callable[[str], None]
 
 
-def accuracy(
+def compare_accuracy(
     source: str,
     engine: Engine,
     fp32: Engine | None,
     data: Path | None,
     progress: Progress,
-    temporal: TemporalOptions | None = STEADY,
+    temporal: TemporalOptions | None = DEFAULT_TEMPORAL,
 ) -> dict[str, Any]:
     """Measure overlap with the ground truth of `data` and temporal stability on the source's first frames.
 
@@ -50,10 +50,10 @@ def accuracy(
     progress("steadiness")
     frames = _frames(source)
     labels = {way: _labels(Session(one, temporal=temporal), frames) for way, one in ways.items()}
-    motion = Motion([_small(_grey(frame.image), cv2.INTER_AREA) for frame in frames])
+    motion = ClipMotion([_small(_grey(frame.image), cv2.INTER_AREA) for frame in frames])
     names = engine.spec.classes
     report["Steadiness on the source (it has no truth)"] = {
-        f"{way}: {name}": _known(asdict(steadiness(motion, _masks(found, place))))
+        f"{way}: {name}": _without_nan(asdict(compute_temporal_metrics(motion, _masks(found, place))))
         for way, found in labels.items()
         for place, name in enumerate(names, start=1)
     }
@@ -82,7 +82,7 @@ def _overlaps(engine: Engine, data: Path) -> dict[str, dict[str, Any]]:
 
 def _frames(uri: str) -> list[Frame]:
     with closing(open_source(uri)) as source:
-        return list(islice(source, FRAMES))
+        return list(islice(source, STABILITY_FRAMES))
 
 
 def _labels(session: Session, frames: Sequence[Frame]) -> list[Labels]:
@@ -99,7 +99,7 @@ def _agreement(ours: Sequence[Labels], theirs: Sequence[Labels], place: int) -> 
 
 
 def _small(plane: Image, interpolation: int) -> Image:
-    scale = min(1.0, SIDE / max(plane.shape))
+    scale = min(1.0, LONG_SIDE_PX / max(plane.shape))
     size = round(plane.shape[1] * scale), round(plane.shape[0] * scale)
     return np.asarray(cv2.resize(plane, size, interpolation=interpolation), np.uint8)
 
@@ -108,5 +108,5 @@ def _grey(image: Image) -> Image:
     return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
-def _known(figures: dict[str, float]) -> dict[str, float | None]:
+def _without_nan(figures: dict[str, float]) -> dict[str, float | None]:
     return {name.replace("_", " "): value if math.isfinite(value) else None for name, value in figures.items()}

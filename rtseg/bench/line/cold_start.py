@@ -15,13 +15,13 @@ from rtseg.frame import Frame, StreamInfo
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 
-PATIENCE_S = 1800.0  # TensorRT may build an engine for many minutes
+TIMEOUT_S = 1800.0  # TensorRT may build an engine for many minutes
 _CHILD = (
     "import time; began = time.perf_counter_ns(); from rtseg.bench.line.cold_start import child; child(began, {arguments!r})"
 )
 
 
-def cold_start(model: str, engine: str, threads: int, shape: tuple[int, ...]) -> dict[str, float]:
+def time_cold_start(model: str, engine: str, threads: int, shape: tuple[int, ...]) -> dict[str, float]:
     """Return the milliseconds of each step of a fresh process, and of the whole process.
 
     shape: (H, W) or (H, W, 3) of the first frame. Raises EngineError if the process fails or exceeds 30 minutes.
@@ -29,9 +29,9 @@ def cold_start(model: str, engine: str, threads: int, shape: tuple[int, ...]) ->
     code = _CHILD.format(arguments=json.dumps([model, engine, threads, shape]))
     started_ns = perf_counter_ns()
     try:
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE_S, check=True)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT_S, check=True)
     except subprocess.TimeoutExpired:
-        raise EngineError(f"a fresh process with {model!r} gave no mask in {PATIENCE_S:g} s: try another --engine") from None
+        raise EngineError(f"a fresh process with {model!r} gave no mask in {TIMEOUT_S:g} s: try another --engine") from None
     except subprocess.CalledProcessError as error:
         raise EngineError(f"a fresh process with {model!r} failed: {error.stderr.strip()[-300:]}") from None
     whole_ms = (perf_counter_ns() - started_ns) / 1e6

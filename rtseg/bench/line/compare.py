@@ -16,15 +16,15 @@ import numpy.typing as npt
 from rtseg.bench.line.report import RUNS
 from rtseg.errors import ReportError
 
-DRAWS = 1000  # bootstrap resamples
-LEAST_FRAMES = 50  # with fewer samples, the confidence interval is meaningless
+RESAMPLES = 1000  # bootstrap resamples
+MIN_STAGE_FRAMES = 50  # with fewer samples, the confidence interval is meaningless
 CONFIDENCE = 0.95
-PERCENTS = (50.0, 99.0)
+PERCENTILES = (50.0, 99.0)
 TOLERANCE = 0.05  # relative change below which two stages count as equal
 
 Times = npt.NDArray[np.float64]  # milliseconds
 
-ALIKE = {  # conditions that both reports must share, each with its path in the report
+MUST_MATCH = {  # conditions that both reports must share, each with its path in the report
     "quick": ("quick",),
     "source": ("source",),
     "stream": ("stream",),
@@ -55,7 +55,7 @@ class Verdict:
     verdict: str  # "slower" or "faster" if the interval lies beyond the tolerance, "same" if it lies within, else "unsure"
 
 
-def compare(
+def compare_stages(
     first: Mapping[str, Any], second: Mapping[str, Any], *, across: Sequence[str] = (), tolerance: float = TOLERANCE
 ) -> list[Verdict]:
     """Compare each stage of each run that both reports contain.
@@ -68,19 +68,19 @@ def compare(
         verdict
         for run in RUNS
         if run in first and run in second
-        for verdict in _of_run(run, _stages(first, run), _stages(second, run), tolerance)
+        for verdict in _run_verdicts(run, _stages(first, run), _stages(second, run), tolerance)
     ]
     if not found:
-        raise ReportError(f"the reports have no stage of {LEAST_FRAMES} frames in common: measure more frames")
+        raise ReportError(f"the reports have no stage of {MIN_STAGE_FRAMES} frames in common: measure more frames")
     return found
 
 
 def _check_alike(first: Mapping[str, Any], second: Mapping[str, Any], across: Sequence[str]) -> None:
-    unknown = sorted(set(across) - set(ALIKE))
+    unknown = sorted(set(across) - set(MUST_MATCH))
     if unknown:
-        raise ReportError(f"{unknown[0]!r} is nothing that reports may differ in: choose from {', '.join(ALIKE)}")
-    for name, path in ALIKE.items():
-        one, other = _at(first, path), _at(second, path)
+        raise ReportError(f"{unknown[0]!r} is nothing that reports may differ in: choose from {', '.join(MUST_MATCH)}")
+    for name, path in MUST_MATCH.items():
+        one, other = _lookup(first, path), _lookup(second, path)
         if one != other and name not in across:
             raise ReportError(
                 f"unlike reports: the {name} is {one!r} in the first and {other!r} in the second. Measure the same thing "
@@ -88,7 +88,7 @@ def _check_alike(first: Mapping[str, Any], second: Mapping[str, Any], across: Se
             )
 
 
-def _at(report: Mapping[str, Any], path: Sequence[str]) -> Any:
+def _lookup(report: Mapping[str, Any], path: Sequence[str]) -> Any:
     value: Any = report
     for key in path:
         value = value.get(key) if isinstance(value, Mapping) else None
@@ -100,23 +100,23 @@ def _stages(report: Mapping[str, Any], run: str) -> dict[str, Times]:
     return {name: np.array([ms for ms in column if ms is not None], float) for name, column in columns.items()}
 
 
-def _of_run(run: str, first: Mapping[str, Times], second: Mapping[str, Times], tolerance: float) -> Iterator[Verdict]:
+def _run_verdicts(run: str, first: Mapping[str, Times], second: Mapping[str, Times], tolerance: float) -> Iterator[Verdict]:
     for stage in first:
-        if stage in second and min(len(first[stage]), len(second[stage])) >= LEAST_FRAMES:
-            for percent in PERCENTS:
-                yield _judge(run, stage, percent, (first[stage], second[stage]), tolerance)
+        if stage in second and min(len(first[stage]), len(second[stage])) >= MIN_STAGE_FRAMES:
+            for percent in PERCENTILES:
+                yield _compare_percentile(run, stage, percent, (first[stage], second[stage]), tolerance)
 
 
-def _judge(run: str, stage: str, percent: float, pair: tuple[Times, Times], tolerance: float) -> Verdict:
+def _compare_percentile(run: str, stage: str, percent: float, pair: tuple[Times, Times], tolerance: float) -> Verdict:
     one, other = (np.percentile(times, percent) for times in pair)
-    drawn = [_drawn(times, percent, seed) for seed, times in enumerate(pair)]
+    drawn = [_bootstrap_percentiles(times, percent, seed) for seed, times in enumerate(pair)]
     ratios = drawn[1] / np.maximum(drawn[0], 1e-9)
     margin = 100 * (1 - CONFIDENCE) / 2
     low, high = (float(edge) for edge in np.percentile(ratios, [margin, 100 - margin]))
-    return Verdict(run, stage, percent, float(other / max(one, 1e-9)), low, high, _word(low, high, tolerance))
+    return Verdict(run, stage, percent, float(other / max(one, 1e-9)), low, high, _classify_interval(low, high, tolerance))
 
 
-def _word(low: float, high: float, tolerance: float) -> str:
+def _classify_interval(low: float, high: float, tolerance: float) -> str:
     if low > 1 + tolerance:
         return "slower"
     if high < 1 / (1 + tolerance):
@@ -124,7 +124,7 @@ def _word(low: float, high: float, tolerance: float) -> str:
     return "same" if 1 / (1 + tolerance) <= low and high <= 1 + tolerance else "unsure"
 
 
-def _drawn(times: Times, percent: float, seed: int) -> Times:
+def _bootstrap_percentiles(times: Times, percent: float, seed: int) -> Times:
     """Return the percentile of each of `RESAMPLES` moving-block resamples, (RESAMPLES,).
 
     The seed is fixed, so that the same reports always give the same verdict.
@@ -132,6 +132,6 @@ def _drawn(times: Times, percent: float, seed: int) -> Times:
     rng = np.random.default_rng(seed)
     length = max(1, round(math.sqrt(len(times))))
     blocks = math.ceil(len(times) / length)
-    starts = rng.integers(0, len(times) - length + 1, (DRAWS, blocks))
-    places = (starts[:, :, None] + np.arange(length)).reshape(DRAWS, -1)[:, : len(times)]
+    starts = rng.integers(0, len(times) - length + 1, (RESAMPLES, blocks))
+    places = (starts[:, :, None] + np.arange(length)).reshape(RESAMPLES, -1)[:, : len(times)]
     return np.asarray(np.percentile(times[places], percent, axis=1))

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import process_time
 
-from rtseg.system.machine import text_of
+from rtseg.system.machine import read_system_text
 
 
 @dataclass(frozen=True, slots=True)
-class _Times:
+class _CpuTimes:
     """Holds CPU seconds of all cores together, counted from an arbitrary origin."""
 
     own: float  # this process, all its threads
@@ -21,7 +21,7 @@ class _Times:
     idle: float  # idle or waiting for input and output
 
 
-class Occupancy:
+class CpuShare:
     """Accumulates CPU time between each `begin` and its `end`; works on Linux only.
 
     own: this process, all its threads. others: other processes and the kernel. stolen: time that the hypervisor gave to other
@@ -30,7 +30,7 @@ class Occupancy:
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._root, self._sums = root, {"own": 0.0, "others": 0.0, "stolen": 0.0, "idle": 0.0}
-        self._before: _Times | None = None
+        self._before: _CpuTimes | None = None
 
     def begin(self) -> None:
         """Start counting CPU time."""
@@ -52,16 +52,16 @@ class Occupancy:
         whole = sum(self._sums.values())
         return {name: round(seconds / whole, 4) for name, seconds in self._sums.items()} if whole > 0 else None
 
-    def _now(self) -> _Times | None:
+    def _now(self) -> _CpuTimes | None:
         """Return the current CPU times from /proc/stat, or None without it.
 
         Its columns are those of proc_stat(5): user, nice, system, idle, iowait, irq, softirq, steal.
         """
-        fields = (text_of(self._root / "proc/stat") or "").partition("\n")[0].split()
+        fields = (read_system_text(self._root / "proc/stat") or "").partition("\n")[0].split()
         if len(fields) < 9 or fields[0] != "cpu":
             return None
         user, nice, system, idle, waiting, irq, softirq, stolen = (int(field) / _ticks_a_second() for field in fields[1:9])
-        return _Times(process_time(), user + nice + system + irq + softirq, stolen, idle + waiting)
+        return _CpuTimes(process_time(), user + nice + system + irq + softirq, stolen, idle + waiting)
 
 
 def _ticks_a_second() -> int:

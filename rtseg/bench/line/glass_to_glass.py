@@ -30,7 +30,7 @@ from rtseg.trace import Histogram
 Clock = Callable[[], int]  # nanoseconds
 
 
-class Stamped:
+class StampedSource:
     """Stamps each frame of a source with the time, encodes and decodes it, and delivers it `delay_ms` later.
 
     The H.264 encoder is tuned for zero latency, as for a live stream. clock: returns nanoseconds. wait: blocks for seconds;
@@ -56,13 +56,13 @@ class Stamped:
         return replace(info, height=info.height // 2 * 2, width=info.width // 2 * 2)
 
     def __iter__(self) -> Iterator[Frame]:
-        link = _Link(self.info)
+        link = _CodecLoopback(self.info)
         for frame in self._source:
             if self._closed.is_set():
                 return
             shown_ns = self._clock()
-            grey = graycode.stamp(_grey(frame.image)[: self.info.height, : self.info.width], shown_ns)
-            seen = link.through(grey)
+            grey = graycode.draw_stamp(_grey(frame.image)[: self.info.height, : self.info.width], shown_ns)
+            seen = link.encode_and_decode(grey)
             left_s = (shown_ns + self._delay_ns - self._clock()) / 1e9
             if self._delay_ns and left_s > 0:
                 self._wait(left_s)
@@ -75,7 +75,7 @@ class Stamped:
         self._source.close()
 
 
-class _Link:
+class _CodecLoopback:
     """Passes pictures through an H.264 encoder and a decoder."""
 
     def __init__(self, info: StreamInfo) -> None:
@@ -86,7 +86,7 @@ class _Link:
         self._coder, self._decoder = coder, CodecContext.create("h264", "r")
         self._decoder.thread_count = 1  # frame threading would delay the output by one frame a thread
 
-    def through(self, grey: Image) -> Image | None:
+    def encode_and_decode(self, grey: Image) -> Image | None:
         """Encode and decode one gray picture (H, W) uint8; return None while the codec buffers it."""
         seen: Image | None = None
         for packet in self._coder.encode(av.VideoFrame.from_ndarray(grey, "gray")):
@@ -117,7 +117,7 @@ class StampReader:
         if self._warmup:
             self._warmup -= 1
             return
-        stamped = graycode.read(self._drawn.last) if self._drawn.last is not None else None
+        stamped = graycode.read_stamp(self._drawn.last) if self._drawn.last is not None else None
         if stamped is None:
             self.unread += 1
         else:
@@ -127,7 +127,7 @@ class StampReader:
         """Do nothing: no resource is held."""
 
 
-def measure_loop(source: Source, session: Session, warmup: int = 30) -> dict[str, Any]:
+def measure_glass_to_glass(source: Source, session: Session, warmup: int = 30) -> dict[str, Any]:
     """Run the pipeline on a stamped source until it ends and return the latency statistics.
 
     glass_to_glass_ms: from the stamp to the drawn overlay. line_ms: the part of it from the captured frame on.

@@ -16,12 +16,12 @@ CELLS = 2 + BITS + 1  # white, black, the number from its highest bit on, parity
 UNIT_NS = 1_000_000  # the stamp counts milliseconds
 WRAP = 1 << BITS  # milliseconds (17 minutes) after which the counter wraps around
 HEIGHT_SHARE, WIDTH_SHARE = 0.06, 0.6  # of the picture
-LEAST_CONTRAST = 80  # gray levels between the reference cells
-MOST_TINTED = 110  # gray levels between channels: a fill of opacity 0.4 stays below, an opaque contour mostly lies above
+MIN_CONTRAST = 80  # gray levels between the reference cells
+MAX_TINT = 110  # gray levels between channels: a fill of opacity 0.4 stays below, an opaque contour mostly lies above
 
 
 @dataclass(frozen=True, slots=True)
-class Strip:
+class StampStrip:
     """Holds the position of the cells along a picture's upper edge, in pixels; the legend lies to their left."""
 
     left: int  # first column of the strip, which ends at the right edge
@@ -29,27 +29,27 @@ class Strip:
     cell_width: int  # columns of each cell
 
 
-def strip(height: int, width: int) -> Strip:
+def stamp_strip(height: int, width: int) -> StampStrip:
     """Return the strip's position on a picture of (height, width)."""
     cell_height, cell_width = max(8, round(height * HEIGHT_SHARE)), max(4, int(width * WIDTH_SHARE) // CELLS)
-    return Strip(width - cell_width * CELLS, cell_height, cell_width)
+    return StampStrip(width - cell_width * CELLS, cell_height, cell_width)
 
 
-def stamp(image: Image, now_ns: int) -> Image:
+def draw_stamp(image: Image, now_ns: int) -> Image:
     """Return a copy of the picture, (H, W) or (H, W, 3) uint8, with the time stamp on it."""
     stamped = image.copy()
-    place = strip(image.shape[0], image.shape[1])
+    place = stamp_strip(image.shape[0], image.shape[1])
     row = np.repeat(np.array(_cells(now_ns // UNIT_NS % WRAP), np.uint8) * 255, place.cell_width)
     stamped[: place.cell_height, place.left :] = row if image.ndim == 2 else row[:, None]
     return stamped
 
 
-def read(image: Image) -> int | None:
+def read_stamp(image: Image) -> int | None:
     """Return the stamped milliseconds modulo `WRAP`, or None if the picture has no valid stamp."""
-    place = strip(image.shape[0], image.shape[1])
-    levels = [_middle(image, place, cell) for cell in range(CELLS)]
+    place = stamp_strip(image.shape[0], image.shape[1])
+    levels = [_cell_level(image, place, cell) for cell in range(CELLS)]
     white, black = levels[:2]
-    if white - black < LEAST_CONTRAST:
+    if white - black < MIN_CONTRAST:
         return None
     bits = [int(level > (white + black) / 2) for level in levels[2:]]
     if sum(bits) % 2:
@@ -77,7 +77,7 @@ def _number(bits: list[int]) -> int:
     return number
 
 
-def _middle(image: Image, place: Strip, cell: int) -> float:
+def _cell_level(image: Image, place: StampStrip, cell: int) -> float:
     """Return the median level of a cell's center, because coding blurs its edges.
 
     Of a color picture, the darkest channel counts, because a mask tints it least. Pixels of a contour are ignored.
@@ -87,5 +87,5 @@ def _middle(image: Image, place: Strip, cell: int) -> float:
     if inner.ndim == 2:
         return float(np.median(inner))
     darkest = inner.min(2)
-    seen = darkest[inner.max(2) - darkest <= MOST_TINTED]
+    seen = darkest[inner.max(2) - darkest <= MAX_TINT]
     return float(np.median(seen if seen.size else darkest))

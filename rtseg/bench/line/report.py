@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rtseg.bench.line.run import Run
+from rtseg.bench.line.run import BenchRun
 from rtseg.errors import ReportError
 
 FORMAT = "rtseg bench 2"
@@ -15,13 +15,13 @@ RUNS = (FAST, PACED, SUSTAINED)
 
 
 @dataclass(slots=True)
-class Bench:
+class BenchReport:
     """Holds the results of a benchmark."""
 
     about: dict[str, Any]  # the machine, the stream and the network
     engine_fps: list[float] = field(default_factory=list)  # frames a second of the engine alone, one value a round
     line_fps: list[float] = field(default_factory=list)  # frames a second of reading, session and overlay, one value a round
-    runs: dict[str, Run] = field(default_factory=dict)  # latency results, by `FAST`, `PACED` or `SUSTAINED`
+    runs: dict[str, BenchRun] = field(default_factory=dict)  # latency results, by `FAST`, `PACED` or `SUSTAINED`
     extras: dict[str, Any] = field(default_factory=dict)  # cold start, power and accuracy, as plain values
 
     @property

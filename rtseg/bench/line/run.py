@@ -6,22 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.bench.line.cpu_share import Occupancy
+from rtseg.bench.line.cpu_share import CpuShare
 from rtseg.bench.line.samples import Samples
 from rtseg.frame import Life
 from rtseg.pipeline import Pipeline
 from rtseg.result import Result
-from rtseg.system.machine import memory_mb, threads
+from rtseg.system.machine import memory_mb, thread_count
 from rtseg.trace import TOTAL, Histogram, LatencyReport
 
 DEADLINES_FPS = (25, 30, 50, 60)
 MEMORY_EVERY_S = 1.0
 MEMORY_SAMPLES = 600  # at this number, every second sample is discarded
 
-Memory = tuple[float, float]  # seconds since the run began, megabytes
+MemorySample = tuple[float, float]  # seconds since the run began, megabytes
 
 
-class Run:
+class BenchRun:
     """Records the results of one or several pipelines of the same kind."""
 
     def __init__(self, period_ns: int) -> None:
@@ -30,9 +30,9 @@ class Run:
         self.age = Histogram()  # from a picture's capture to the next result: the greatest age at which a viewer sees it
         self.missed = dict.fromkeys(DEADLINES_FPS, 0)  # frames that took longer than the period, by frame rate
         self.repeated = 0  # duplicate or frozen frames (`HELD`)
-        self.threads = threads()  # maximum number of threads of this process
-        self.memory: list[Memory] = []  # memory of this process in the course of the run
-        self.occupancy = Occupancy()  # shares of the CPU time
+        self.threads = thread_count()  # maximum number of threads of this process
+        self.memory: list[MemorySample] = []  # memory of this process in the course of the run
+        self.cpu_share = CpuShare()  # shares of the CPU time
         self._began_ns = self._shown_ns = 0  # capture times of the first picture and of the displayed one
         self._memory_every_s = MEMORY_EVERY_S
 
@@ -48,9 +48,9 @@ class Run:
             self.age.add(trace.ended_ns - self._shown_ns)
         self._shown_ns = trace.captured_ns
         self.repeated += result.segmentation.life is Life.HELD
-        self._watch(at_s)
+        self._sample_memory(at_s)
 
-    def follow(self, pipeline: Pipeline, enough: Callable[[int, float], bool]) -> None:
+    def record_pipeline(self, pipeline: Pipeline, enough: Callable[[int, float], bool]) -> None:
         """Run a pipeline and count its results after the warm-up, until `enough(frames, seconds)` is true or it ends."""
         started_ns = self._shown_ns = 0
         with closing(iter(pipeline)) as results:
@@ -60,11 +60,11 @@ class Run:
                     continue
                 if not started_ns:
                     started_ns = result.trace.captured_ns
-                    self.occupancy.begin()
+                    self.cpu_share.begin()
                 self.add(result)
                 if enough(counted, (result.trace.ended_ns - started_ns) / 1e9):
                     break
-            self.occupancy.end()
+            self.cpu_share.end()
         self.report.merge(pipeline.report)
 
     def to_json(self) -> dict[str, Any]:
@@ -75,17 +75,17 @@ class Run:
             "missed_deadlines": {f"{fps} fps": missed for fps, missed in self.missed.items()},
             "age_ms": {name: round(ms, 4) for name, ms in self.age.summary().items()} if self.age.count else None,
             "memory_mb": self.memory,
-            "memory_slope_mb_per_min": slope(self.memory),
+            "memory_slope_mb_per_min": memory_slope(self.memory),
             "threads": self.threads,
-            "processor": self.occupancy.shares(),
+            "processor": self.cpu_share.shares(),
             "samples": self.samples.to_json(),
         }
 
-    def _watch(self, at_s: float) -> None:
+    def _sample_memory(self, at_s: float) -> None:
         """Sample the memory and the number of threads at intervals."""
         if self.memory and at_s < self.memory[-1][0] + self._memory_every_s:
             return
-        self.threads = max(self.threads or 0, threads() or 0) or None
+        self.threads = max(self.threads or 0, thread_count() or 0) or None
         held = memory_mb()
         if held is not None:
             self.memory.append((round(at_s, 2), round(held, 2)))
@@ -93,7 +93,7 @@ class Run:
             self.memory, self._memory_every_s = self.memory[::2], 2 * self._memory_every_s
 
 
-def slope(memory: Sequence[Memory]) -> float | None:
+def memory_slope(memory: Sequence[MemorySample]) -> float | None:
     """Return the memory growth in the second half of a run, in megabytes a minute, by least squares.
 
     Returns None for fewer than four samples.

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.bench.line.cold_start import cold_start
-from rtseg.bench.line.plan import ALONE_FRAMES, Plan
-from rtseg.bench.line.report import FAST, PACED, SUSTAINED, Bench
-from rtseg.bench.line.run import Run
-from rtseg.bench.line.target import CLOCK, Subject
+from rtseg.bench.line.cold_start import time_cold_start
+from rtseg.bench.line.plan import ENGINE_ROUND_FRAMES, BenchPlan
+from rtseg.bench.line.report import FAST, PACED, SUSTAINED, BenchReport
+from rtseg.bench.line.run import BenchRun
+from rtseg.bench.line.target import CLOCK, BenchTarget
 from rtseg.engines.base import Engine
 from rtseg.frame import Frame
 from rtseg.overlay import Overlay
@@ -19,67 +19,69 @@ from rtseg.pipeline import Pipeline
 from rtseg.session.session import Session
 from rtseg.sinks.preview import DrawSink
 from rtseg.sources import Source, open_source
-from rtseg.sources.playback import Paced, Repeated
-from rtseg.system.machine import describe
-from rtseg.system.power import Meter, Watch
+from rtseg.sources.playback import LoopingSource, PacedSource
+from rtseg.system.machine import describe_machine
+from rtseg.system.power import Meter, PowerSampler
 
 Progress = Callable[[str], None]
 _ENDLESS = 10**9  # frames: the run ends by its own count
 
 
-def bench(subject: Subject, plan: Plan, progress: Progress, meters: Sequence[Meter] = ()) -> Bench:
+def bench_pipeline(target: BenchTarget, plan: BenchPlan, progress: Progress, meters: Sequence[Meter] = ()) -> BenchReport:
     """Run the whole benchmark.
 
     progress: called with a description of each part as it starts. meters: power meters, sampled in the sustained run.
     Raises SourceError, EngineError.
     """
-    first = _first_frame(subject.source)
-    result = Bench({**subject.to_json(first), "clock": CLOCK, "quick": plan.quick, "machine": describe()})
+    first = _first_frame(target.source)
+    result = BenchReport({**target.to_json(first), "clock": CLOCK, "quick": plan.quick, "machine": describe_machine()})
     if plan.cold:
         progress("a cold start")
-        arguments = (subject.model, subject.engine_name, subject.threads, first.image.shape)
-        result.extras["cold_start_ms"] = cold_start(*arguments)
-    _take_turns(subject, plan, progress, result)
+        arguments = (target.model, target.engine_name, target.threads, first.image.shape)
+        result.extras["cold_start_ms"] = time_cold_start(*arguments)
+    _alternate_with_engine(target, plan, progress, result)
     progress("paced")
-    result.runs[PACED] = _paced(subject, plan.fps, plan.warmup, _enough(plan.frames, plan.seconds))
+    result.runs[PACED] = _run_paced(target, plan.fps, plan.warmup, _stop_after(plan.frames, plan.seconds))
     if plan.minutes:
-        result.runs[SUSTAINED], result.extras["power"] = _sustained(subject, plan, progress, meters)
+        result.runs[SUSTAINED], result.extras["power"] = _run_sustained(target, plan, progress, meters)
     return result
 
 
 def _first_frame(uri: str) -> Frame:
-    with closing(Repeated(uri, 1)) as source:
+    with closing(LoopingSource(uri, 1)) as source:
         return next(iter(source))
 
 
-def _take_turns(subject: Subject, plan: Plan, progress: Progress, result: Bench) -> None:
+def _alternate_with_engine(target: BenchTarget, plan: BenchPlan, progress: Progress, result: BenchReport) -> None:
     """Alternate between the engine alone and the whole pipeline, so that other load on the machine affects both."""
     frames, seconds = max(2, plan.frames // plan.rounds), plan.seconds / plan.rounds
-    run = result.runs[FAST] = Run(_period_ns(subject.source))
+    run = result.runs[FAST] = BenchRun(_period_ns(target.source))
     for turn in range(plan.rounds):
         progress(f"as fast as possible, round {turn + 1} of {plan.rounds}")
-        result.engine_fps.append(_alone(subject.engine, min(frames, ALONE_FRAMES), plan.warmup))
-        pipeline = _pipeline(Repeated(subject.source, _ENDLESS), subject, plan.warmup)
-        run.follow(pipeline, _enough(frames, seconds))
+        result.engine_fps.append(_engine_fps(target.engine, min(frames, ENGINE_ROUND_FRAMES), plan.warmup))
+        pipeline = _pipeline(LoopingSource(target.source, _ENDLESS), target, plan.warmup)
+        run.record_pipeline(pipeline, _stop_after(frames, seconds))
         result.line_fps.append(pipeline.report.fps)
 
 
-def _paced(subject: Subject, fps: float | None, warmup: int, enough: Callable[[int, float], bool]) -> Run:
-    pipeline = _pipeline(Paced(Repeated(subject.source, _ENDLESS), fps), subject, warmup)
-    run = Run(pipeline.source.info.period_ns)
-    run.follow(pipeline, enough)
+def _run_paced(target: BenchTarget, fps: float | None, warmup: int, enough: Callable[[int, float], bool]) -> BenchRun:
+    pipeline = _pipeline(PacedSource(LoopingSource(target.source, _ENDLESS), fps), target, warmup)
+    run = BenchRun(pipeline.source.info.period_ns)
+    run.record_pipeline(pipeline, enough)
     return run
 
 
-def _sustained(subject: Subject, plan: Plan, progress: Progress, meters: Sequence[Meter]) -> tuple[Run, dict[str, Any]]:
+def _run_sustained(
+    target: BenchTarget, plan: BenchPlan, progress: Progress, meters: Sequence[Meter]
+) -> tuple[BenchRun, dict[str, Any]]:
     """Run at the source's frame rate for minutes, sampling power and temperature."""
     progress(f"sustained, {plan.minutes:g} minutes")
-    with Watch(meters) as watch:
-        run = _paced(subject, plan.fps, plan.warmup, _enough(1, 60 * plan.minutes))
+    with PowerSampler(meters) as watch:
+        run = _run_paced(target, plan.fps, plan.warmup, _stop_after(1, 60 * plan.minutes))
     return run, watch.to_json(run.report.counts.frames)
 
 
-def _enough(frames: int, seconds: float) -> Callable[[int, float], bool]:
+def _stop_after(frames: int, seconds: float) -> Callable[[int, float], bool]:
     return lambda counted, lasted_s: counted >= frames and lasted_s >= seconds
 
 
@@ -88,11 +90,11 @@ def _period_ns(uri: str) -> int:
         return source.info.period_ns
 
 
-def _pipeline(source: Source, subject: Subject, warmup: int) -> Pipeline:
-    return Pipeline(source, Session(subject.engine, temporal=subject.temporal), DrawSink(Overlay()), warmup=warmup)
+def _pipeline(source: Source, target: BenchTarget, warmup: int) -> Pipeline:
+    return Pipeline(source, Session(target.engine, temporal=target.temporal), DrawSink(Overlay()), warmup=warmup)
 
 
-def _alone(engine: Engine, frames: int, warmup: int) -> float:
+def _engine_fps(engine: Engine, frames: int, warmup: int) -> float:
     """Return the frames a second of the engine in a bare loop."""
     spec, state = engine.spec, engine.initial_state()
     x = np.zeros((1, spec.channels, *spec.size), np.float32)

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-MOST = 4096  # maximum number of frames kept
+MAX_SAMPLES = 4096  # maximum number of frames kept
 
 
 class Samples:
     """Keeps each stage's time of each frame; at `MAX_SAMPLES` frames it halves the sampling rate, and so on."""
 
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MAX_SAMPLES) -> None:
         self.every = 1
         self._most, self._seen = most, 0
         self._at_s: list[float] = []
@@ -31,7 +31,7 @@ class Samples:
         if len(self._at_s) >= self._most:
             self._thin()
 
-    def of(self, stage: str) -> list[float]:
+    def stage_ms(self, stage: str) -> list[float]:
         """Return a stage's milliseconds on the frames on which it ran."""
         return [ms for ms in self._stages_ms.get(stage, ()) if ms is not None]
 

@@ -8,7 +8,7 @@ from rtseg.bench.line.report import FAST, PACED, RUNS, SUSTAINED
 from rtseg.trace import DEVICE
 
 TITLES = {FAST: "As fast as possible", PACED: "Paced, at the source's rate", SUSTAINED: "Sustained, at the source's rate"}
-FIGURES = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean", "std", "tail", "flatness")
+STATISTICS = ("p50", "p90", "p95", "p99", "p99.9", "max", "mean", "std", "tail", "flatness")
 ABSENT = "not told by this machine"
 
 
@@ -30,40 +30,40 @@ def headline(report: Mapping[str, Any]) -> str:
 
 def sections(report: Mapping[str, Any]) -> Iterator[Section]:
     """Yield all results of a report as tables, the measured objects and the machine first."""
-    yield Section("What was measured", (), tuple(_subject(report)), f"Inside the clock: {report['clock']}.")
-    yield Section("The machine", (), tuple(_flat(report["machine"])))
+    yield Section("What was measured", (), tuple(_target_pairs(report)), f"Inside the clock: {report['clock']}.")
+    yield Section("The machine", (), tuple(_flattened(report["machine"])))
     for name in RUNS:
         if name in report:
             yield _latency(name, report[name])
-            yield Section(f"{TITLES[name]}: frames", (), tuple(_counts(report[name])))
-    yield Section("Against the engine alone", (), tuple(_alone(report)))
+            yield Section(f"{TITLES[name]}: frames", (), tuple(_count_pairs(report[name])))
+    yield Section("Against the engine alone", (), tuple(_engine_pairs(report)))
     if "cold_start_ms" in report:
         note = "Milliseconds, in a fresh process; engine: built, or read from a cache, and loaded."
-        yield Section("Cold start", (), tuple(_flat(report["cold_start_ms"])), note)
+        yield Section("Cold start", (), tuple(_flattened(report["cold_start_ms"])), note)
     yield from _power(report.get("power"), report.get("meters_absent", {}))
     if "accuracy" in report:
         yield from _accuracy(report["accuracy"])
 
 
-def _subject(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _target_pairs(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     stream, network = report["stream"], report["network"]
     yield "source", str(report["source"])
     yield "stream", f"{stream['width']}x{stream['height']}, {stream['fps']:g} fps, {stream['pixel_format']}"
-    yield from _flat(network)
-    yield from _flat({"steadied in time": report["steadied_in_time"]})
+    yield from _flattened(network)
+    yield from _flattened({"steadied in time": report["steadied_in_time"]})
 
 
 def _latency(name: str, run: Mapping[str, Any]) -> Section:
-    rows = tuple((stage, *(_number(figures[figure]) for figure in FIGURES)) for stage, figures in run["stages_ms"].items())
+    rows = tuple((stage, *(_number(figures[figure]) for figure in STATISTICS)) for stage, figures in run["stages_ms"].items())
     note = "Milliseconds; `total` counts from capture; tail: p100 - p95; flatness: p90 - p10."
     if any(stage.startswith(DEVICE) for stage in run["stages_ms"]):
         note += f" `{DEVICE}...`: by the GPU's own events, copies and waits inside; the host's stages hold it already."
     age = run["age_ms"]
-    aged = (("age when replaced", *(_number(age[figure]) for figure in FIGURES)),) if age else ()
-    return Section(TITLES[name], ("stage", *FIGURES), rows + aged, note)
+    aged = (("age when replaced", *(_number(age[figure]) for figure in STATISTICS)),) if age else ()
+    return Section(TITLES[name], ("stage", *STATISTICS), rows + aged, note)
 
 
-def _counts(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _count_pairs(run: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "measured", f"{run['frames']} frames; a warm-up of {run['warmup']} before them is not counted"
     yield "throughput", f"{_number(run['fps'])} frames a second"
     yield "dropped, late, repeated", f"{run['dropped']}, {run['late']} (over {run['period_ms']:.1f} ms), {run['repeated']}"
@@ -85,7 +85,7 @@ def _shares(processor: Mapping[str, float] | None) -> str:
     return ", ".join(f"{words[name]} {share:.1%}" for name, share in processor.items())
 
 
-def _alone(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _engine_pairs(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "engine alone, fps a round", ", ".join(f"{fps:.1f}" for fps in report["engine_alone_fps"])
     yield "whole line, fps a round", ", ".join(f"{fps:.1f}" for fps in report["line_fps"])
     yield "line / engine, median", f"{report['line_over_engine']:.3f}"
@@ -94,7 +94,7 @@ def _alone(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _power(power: Mapping[str, Any] | None, absent: Mapping[str, str]) -> Iterator[Section]:
     for name, figures in (power or {}).items():
         plain = {key: value for key, value in figures.items() if key != "series"}
-        yield Section(f"Power and temperature: {name}", (), tuple(_flat(plain)))
+        yield Section(f"Power and temperature: {name}", (), tuple(_flattened(plain)))
     if absent:
         yield Section("Absent meters", (), tuple(absent.items()))
 
@@ -108,11 +108,11 @@ def _accuracy(accuracy: Mapping[str, Any]) -> Iterator[Section]:
         yield Section(part, header, rows)
 
 
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flattened(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Yield nested values as pairs of text."""
     for name, value in values.items():
         if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{name} ")
+            yield from _flattened(value, f"{prefix}{name} ")
         else:
             yield f"{prefix}{name}".replace("_", " "), ABSENT if value is None or value == {} else _number(value)
 

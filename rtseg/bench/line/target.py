@@ -8,9 +8,9 @@ from typing import Any
 from rtseg.engines.base import Engine
 from rtseg.engines.load import BFLOAT16, PLAN, model_path
 from rtseg.frame import Frame
-from rtseg.session.stabilizer import STEADY, TemporalOptions
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 from rtseg.sources import open_source
-from rtseg.text.credentials import shown
+from rtseg.text.credentials import masked_address
 
 CLOCK = (
     "from the decoded frame to the finished overlay: wait, sector, lifecycle, preprocess, engine, postprocess, guard, overlay; "
@@ -19,7 +19,7 @@ CLOCK = (
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class BenchTarget:
     """Holds a source and a loaded network, with the names that the user gave."""
 
     source: str  # URI of the source
@@ -27,11 +27,11 @@ class Subject:
     engine_name: str  # e.g. "openvino"
     engine: Engine  # the loaded network
     threads: int = 0  # of the engine; 0: its own choice
-    temporal: TemporalOptions | None = STEADY  # temporal stabilization of the masks; None: none
+    temporal: TemporalOptions | None = DEFAULT_TEMPORAL  # temporal stabilization of the masks; None: none
 
     def to_json(self, first: Frame) -> dict[str, Any]:
         """Return the description for a report, as plain values. first: any frame of the source."""
-        measured = {"source": shown(self.source), "stream": self._stream(first)}
+        measured = {"source": masked_address(self.source), "stream": self._stream(first)}
         steadied = asdict(self.temporal) if self.temporal else "not"
         return measured | {"model": self.engine.spec.name, "network": self._network(), "steadied_in_time": steadied}
 
@@ -42,7 +42,7 @@ class Subject:
         return {"height": info.height, "width": info.width, "fps": info.fps, "pixel_format": pixel_format(first)}
 
     def _network(self) -> dict[str, Any]:
-        spec, path = self.engine.spec, file_of(self.model)
+        spec, path = self.engine.spec, model_file(self.model)
         return {
             "file": path.name,
             "sha256": sha256(path),
@@ -54,7 +54,7 @@ class Subject:
         }
 
 
-def file_of(model: str) -> Path:
+def model_file(model: str) -> Path:
     """Return the file of a model given by name or path. Raises ModelError."""
     return Path(model) if Path(model).suffix == PLAN else model_path(model)
 

@@ -6,12 +6,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from rtseg.bench.line.plots import cdf, timeline
+from rtseg.bench.line.plots import cdf_svg, timeline_svg
 from rtseg.bench.line.report import RUNS
 from rtseg.bench.line.sections import TITLES, Section, headline, sections
 from rtseg.output.atomic_file import write_atomically
 from rtseg.output.private_file import make_folder
-from rtseg.text.safe_text import cleaned, json_text
+from rtseg.text.safe_text import clean_values, json_text
 from rtseg.trace import TOTAL
 
 NOTICE = "Research software, not a medical device."
@@ -32,8 +32,8 @@ def write_report(report: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
     Raises OSError, SinkError.
     """
     make_folder(folder)
-    report = cleaned(report)
-    texts = {"report.json": as_json(report), "report.md": as_markdown(report), "report.html": as_page(report)}
+    report = clean_values(report)
+    texts = {"report.json": as_json(report), "report.md": as_markdown(report), "report.html": as_html(report)}
     for name, text in texts.items():
         write_atomically(folder / name, text.encode())
     return tuple(folder / name for name in texts)
@@ -42,7 +42,7 @@ def write_report(report: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
 def as_json(report: Mapping[str, Any]) -> str:
     """Return the report as indented JSON with each list of numbers on one line."""
     text = json_text(report, indent=1, allow_nan=False)
-    return _joined_lists(text) + "\n"
+    return _inline_lists(text) + "\n"
 
 
 def as_markdown(report: Mapping[str, Any]) -> str:
@@ -53,15 +53,15 @@ def as_markdown(report: Mapping[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def as_page(report: Mapping[str, Any]) -> str:
+def as_html(report: Mapping[str, Any]) -> str:
     """Return the report as one HTML page with inline plots."""
-    body = "".join(_figures(report)) + "".join(map(_section, sections(report)))
+    body = "".join(_plots(report)) + "".join(map(_section, sections(report)))
     title = escape(headline(report))
     head = f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{_STYLE}</style></head>'
     return f"{head}<body><h1>{title}</h1>{body}<footer>{NOTICE}</footer></body></html>\n"
 
 
-def _joined_lists(text: str) -> str:
+def _inline_lists(text: str) -> str:
     """Join each innermost list of indented JSON into one line; such a list may hold thousands of numbers."""
     lines: list[str] = []
     inside = False
@@ -87,14 +87,14 @@ def _markdown_text(text: str) -> str:
     return re.sub(r"[|\\\[\]]|(?=<)", r"\\\g<0>", text).replace("&", "&amp;")
 
 
-def _figures(report: Mapping[str, Any]) -> Iterator[str]:
+def _plots(report: Mapping[str, Any]) -> Iterator[str]:
     samples = {TITLES[name]: report[name]["samples"] for name in RUNS if name in report}
     totals = {title: [ms for ms in found["stages_ms"].get(TOTAL, []) if ms is not None] for title, found in samples.items()}
-    yield f"<h2>How long a frame takes</h2>{cdf(totals)}"
+    yield f"<h2>How long a frame takes</h2>{cdf_svg(totals)}"
     for name in RUNS:
         if name in report:
             found = samples[TITLES[name]]
-            line = timeline(found["at_s"], found["stages_ms"].get(TOTAL, []), report[name]["period_ms"])
+            line = timeline_svg(found["at_s"], found["stages_ms"].get(TOTAL, []), report[name]["period_ms"])
             yield f"<h2>{escape(TITLES[name])}, in the course of time</h2>{line}"
 
 

@@ -9,9 +9,9 @@ from rtseg.frame import Image
 
 Filter: TypeAlias = Callable[[Image], Image]  # (H, W) uint8 to the same
 
-NONE = "none"
+UNFILTERED = "none"
 FILTERS: Mapping[str, Filter] = {
-    NONE: lambda image: image,
+    UNFILTERED: lambda image: image,
     "median 3": partial(kernels.median, size=3),
     "median 5": partial(kernels.median, size=5),
     "median 7": partial(kernels.median, size=7),
@@ -30,7 +30,7 @@ FILTERS: Mapping[str, Filter] = {
 PERSISTENCE = "persistence 0.25"  # row name, with the weight of the new frame
 
 
-def persisted(frames: tuple[Image, ...]) -> Image:
+def apply_persistence(frames: tuple[Image, ...]) -> Image:
     """Return the last of these frames after the recursive averaging of a scanner's persistence."""
     shown = frames[0]
     for frame in frames[1:]:

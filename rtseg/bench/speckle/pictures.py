@@ -15,15 +15,15 @@ from rtseg.frame import Image, Mask
 Doubles = npt.NDArray[np.float64]
 
 SIDE = 256  # of the phantom, in pixels
-BEFORE = 11  # frames of the phantom before the last one
+EARLIER_FRAMES = 11  # frames of the phantom before the last one
 WHITE, RANGE_DB = 40.0, 60.0  # amplitude shown as white, where tissue is 1, and the dynamic range down to black
 RAYLEIGH_CENTRE = math.exp((math.log(2) - np.euler_gamma) / 2)  # the geometric mean of a Rayleigh amplitude of scale 1
 BLOCK, DETAIL = 41, 9  # pixels: side of a tissue block, and of the local means that should not vary inside it
-TISSUE = 30.0  # gray level below which a block shows blood, shadow or nothing
+MIN_TISSUE_LEVEL = 30.0  # gray level below which a block shows blood, shadow or nothing
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class SpeckleImage:
     """Holds one picture with the regions in which quality is measured."""
 
     kind: str  # pictures of one kind share a row of the report
@@ -35,16 +35,16 @@ class Picture:
     before: tuple[Image, ...] = ()  # earlier frames of the same scene, (H, W) uint8 each
 
 
-def phantom(grain_px: tuple[float, float], seed: int = 0) -> Picture:
+def speckle_phantom(grain_px: tuple[float, float], seed: int = 0) -> SpeckleImage:
     """Simulate a vessel, lesions and thin reflectors in fully developed, log-compressed speckle (Wagner et al. 1983).
 
     grain_px: standard deviation of the point spread function in pixels, (down, along). Frames differ in their speckle only.
     """
     tissue, y, x = _tissue(), *np.indices((SIDE, SIDE)) / SIDE
     rng = np.random.default_rng(seed)
-    frames = tuple(_compressed(tissue * _speckle(grain_px, rng)) for _ in range(BEFORE + 1))
+    frames = tuple(_compressed(tissue * _speckle(grain_px, rng)) for _ in range(EARLIER_FRAMES + 1))
     radius = np.hypot(y - 0.35, x - 0.35)
-    return Picture(
+    return SpeckleImage(
         f"phantom, grain {grain_px[0]:g} x {grain_px[1]:g} px",
         frames[-1],
         uniform=(y > 0.72) & (y < 0.95) & (x > 0.08) & (x < 0.45),
@@ -55,14 +55,14 @@ def phantom(grain_px: tuple[float, float], seed: int = 0) -> Picture:
     )
 
 
-def real(case: Case) -> Picture:
+def annotated_frame(case: Case) -> SpeckleImage:
     """Return a real frame with regions from the expert's contour and an automatically found block of uniform tissue.
 
     Raises DatasetError, ImageError.
     """
     image, lumen = case.grey(), case.image_and_labels(1)[1]
     near, far = (cv2.dilate(lumen, _disc(size)) > 0 for size in (17, 49))
-    return Picture("real frames", image, _uniform_tissue(image), cv2.erode(lumen, _disc(9)) > 0, far & ~near)
+    return SpeckleImage("real frames", image, _uniform_tissue(image), cv2.erode(lumen, _disc(9)) > 0, far & ~near)
 
 
 def _tissue() -> Doubles:
@@ -108,7 +108,7 @@ def _uniform_tissue(image: Image) -> Mask:
     unrest = np.full(image.shape, np.inf)
     half = BLOCK // 2
     within = (slice(half, image.shape[0] - half), slice(half, image.shape[1] - half))
-    unrest[within] = np.where(mean > TISSUE, variance / np.maximum(mean, 1) ** 2, np.inf)[within]
+    unrest[within] = np.where(mean > MIN_TISSUE_LEVEL, variance / np.maximum(mean, 1) ** 2, np.inf)[within]
     if not np.isfinite(unrest).any():
         raise ImageError("no block of the frame is brighter than blood: give a frame that shows tissue")
     row, column = np.unravel_index(unrest.argmin(), unrest.shape)

@@ -1,4 +1,4 @@
-"""Computes the quality metrics of speckle filters, each with its formula here and in docs/speckle.md.
+"""Computes the quality metrics of speckle filters, each with its formula here and in docs/benchmarks/speckle.md.
 
 Pictures are (H, W) uint8, regions (H, W) bool; m and s are a region's mean and standard deviation in gray levels.
 """
@@ -15,8 +15,8 @@ from rtseg.frame import Image, Mask, check_image
 Doubles = npt.NDArray[np.float64]
 
 WHITE = 255.0
-WINDOW, DEVIATION = 11, 1.5  # SSIM's window in pixels, and the deviation of its weights
-DARK, FLAT = (0.01 * WHITE) ** 2, (0.03 * WHITE) ** 2  # SSIM's C1 and C2
+WINDOW, WINDOW_SIGMA = 11, 1.5  # SSIM's window in pixels, and the deviation of its weights
+SSIM_C1, SSIM_C2 = (0.01 * WHITE) ** 2, (0.03 * WHITE) ** 2  # SSIM's C1 and C2
 
 
 def enl(image: Image, region: Mask) -> float:
@@ -44,7 +44,7 @@ def ssi(original: Image, filtered: Image, region: Mask) -> float:
 
     Below 1, speckle is reduced. NaN if the original has no speckle or either region is black. Raises ImageError.
     """
-    _alike(original, filtered)
+    _check_pair(original, filtered)
     (mean, variance), (new_mean, new_variance) = _moments(original, region), _moments(filtered, region)
     if not mean or not new_mean or not variance:
         return math.nan
@@ -57,7 +57,7 @@ def epi(reference: Image, filtered: Image, where: Mask | None = None) -> float:
     Sattar et al., IEEE TIP 6(6), 1997. where: the region that counts; None: all. NaN if the reference has no edge, 0 if only
     the filtered picture has none. Raises ImageError.
     """
-    _alike(reference, filtered)
+    _check_pair(reference, filtered)
     region = np.ones(reference.shape, np.bool_) if where is None else where
     true, found = (_pixels(_laplacian(image), region) for image in (reference, filtered))
     true, found = true - true.mean(), found - found.mean()
@@ -72,7 +72,7 @@ def psnr(truth: Image, filtered: Image) -> float:
 
     Raises ImageError.
     """
-    _alike(truth, filtered)
+    _check_pair(truth, filtered)
     error = float(np.mean((truth.astype(np.float64) - filtered) ** 2))
     return 10 * math.log10(WHITE**2 / error) if error else math.inf
 
@@ -83,20 +83,20 @@ def ssim(truth: Image, filtered: Image) -> float:
     (2 m1 m2 + C1)(2 s12 + C2) / ((m1^2 + m2^2 + C1)(s1^2 + s2^2 + C2)), Wang et al., IEEE TIP 13(4), 2004.
     Raises ImageError.
     """
-    _alike(truth, filtered)
+    _check_pair(truth, filtered)
     if min(truth.shape) < WINDOW:
         raise ImageError(f"SSIM looks through windows of {WINDOW} pixels, and the picture is {truth.shape}: give a larger one")
     a, b = truth.astype(np.float64), filtered.astype(np.float64)
     mean_a, mean_b = _windowed(a), _windowed(b)
-    above = (2 * mean_a * mean_b + DARK) * (2 * (_windowed(a * b) - mean_a * mean_b) + FLAT)
+    above = (2 * mean_a * mean_b + SSIM_C1) * (2 * (_windowed(a * b) - mean_a * mean_b) + SSIM_C2)
     spread = _windowed(a * a) - mean_a**2 + _windowed(b * b) - mean_b**2
-    return float(np.mean(above / ((mean_a**2 + mean_b**2 + DARK) * (spread + FLAT))))
+    return float(np.mean(above / ((mean_a**2 + mean_b**2 + SSIM_C1) * (spread + SSIM_C2))))
 
 
 def _windowed(values: Doubles) -> Doubles:
     """Return the Gaussian-weighted mean of each window that lies inside the picture."""
     edge = WINDOW // 2
-    return np.asarray(cv2.GaussianBlur(values, (WINDOW, WINDOW), DEVIATION)[edge:-edge, edge:-edge], np.float64)
+    return np.asarray(cv2.GaussianBlur(values, (WINDOW, WINDOW), WINDOW_SIGMA)[edge:-edge, edge:-edge], np.float64)
 
 
 def _laplacian(image: Image) -> Doubles:
@@ -116,7 +116,7 @@ def _pixels(values: Doubles, region: Mask) -> Doubles:
     return np.asarray(values[region], np.float64)
 
 
-def _alike(first: Image, second: Image) -> None:
+def _check_pair(first: Image, second: Image) -> None:
     _check(first)
     _check(second)
     if first.shape != second.shape:

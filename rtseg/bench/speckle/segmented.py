@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
 
-from rtseg.bench.speckle.filters import FILTERS, NONE, Filter
+from rtseg.bench.speckle.filters import FILTERS, UNFILTERED, Filter
 from rtseg.engines.base import Engine
 from rtseg.errors import ConfigError
 from rtseg.evaluation.dataset import Case, scans
@@ -13,11 +13,11 @@ from rtseg.evaluation.metrics import dice
 from rtseg.frame import Frame
 from rtseg.session.session import Session
 
-CLEAR_GAIN = 0.005  # of the mean Dice; equals the loss that the engine gate tolerates
+MIN_GAIN = 0.005  # of the mean Dice; equals the loss that the engine gate tolerates
 
 
 @dataclass(frozen=True, slots=True)
-class Overlaps:
+class FilterDice:
     """Holds the Dice of each frame with one filter before the network, and without a filter."""
 
     filter: str  # name of the filter
@@ -48,7 +48,7 @@ class Overlaps:
     @property
     def helps(self) -> bool:
         """Return True if the mean gain is at least `MIN_GAIN` and every subject gains."""
-        return self.gain >= CLEAR_GAIN and min(self.gains.values()) > 0
+        return self.gain >= MIN_GAIN and min(self.gains.values()) > 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the row as plain values."""
@@ -65,30 +65,30 @@ class Overlaps:
         }
 
 
-def overlaps(
+def compare_filters(
     engine: Engine, cases: Sequence[Case], filters: Mapping[str, Filter] = FILTERS, tell: Callable[[str], None] = lambda _: None
-) -> list[Overlaps]:
+) -> list[FilterDice]:
     """Segment the cases with each filter: the frames of a subject in order, with a new session for each subject.
 
     The first of the filters must be `UNFILTERED`, the baseline on which the network was trained. tell: called with a
     description of each part as it starts. Raises ConfigError, DatasetError, EngineError.
     """
-    if next(iter(filters), "") != NONE:
-        raise ConfigError(f"the first of the filters is not {NONE!r}, to which the others are compared: put it first")
-    rows = [(name, dict(_told(engine, cases, apply, tell, name))) for name, apply in filters.items()]
-    return [Overlaps(name, found, rows[0][1]) for name, found in rows]
+    if next(iter(filters), "") != UNFILTERED:
+        raise ConfigError(f"the first of the filters is not {UNFILTERED!r}, to which the others are compared: put it first")
+    rows = [(name, dict(_dice_by_subject(engine, cases, apply, tell, name))) for name, apply in filters.items()]
+    return [FilterDice(name, found, rows[0][1]) for name, found in rows]
 
 
-def _told(
+def _dice_by_subject(
     engine: Engine, cases: Sequence[Case], apply: Filter, tell: Callable[[str], None], name: str
 ) -> Iterator[tuple[str, tuple[float, ...]]]:
     tell(f"segmenting: {name}")
     for subject, scan in scans(cases).items():
         session = Session(engine, temporal=None)  # seconds lie between the frames
-        yield subject, tuple(_overlap(session, case, index, apply) for index, case in enumerate(scan))
+        yield subject, tuple(_mean_dice(session, case, index, apply) for index, case in enumerate(scan))
 
 
-def _overlap(session: Session, case: Case, index: int, apply: Filter) -> float:
+def _mean_dice(session: Session, case: Case, index: int, apply: Filter) -> float:
     """Return the mean Dice over the classes of one filtered frame."""
     truth = case.image_and_labels(len(session.classes))[1]
     found = session.step(Frame(apply(case.grey()), index, 0)).labels

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
 
-from rtseg.bench.speckle.filters import FILTERS, PERSISTENCE, Filter, persisted
-from rtseg.bench.speckle.pictures import Picture
+from rtseg.bench.speckle.filters import FILTERS, PERSISTENCE, Filter, apply_persistence
+from rtseg.bench.speckle.pictures import SpeckleImage
 from rtseg.bench.speckle.quality import cnr, enl, epi, psnr, ssi, ssim
 from rtseg.frame import Image
 
@@ -32,7 +32,7 @@ class QualityRow:
         return {name: _plain(value) if isinstance(value, float) else value for name, value in asdict(self).items()}
 
 
-def qualities(pictures: Sequence[Picture], filters: Mapping[str, Filter] = FILTERS) -> list[QualityRow]:
+def measure_quality(pictures: Sequence[SpeckleImage], filters: Mapping[str, Filter] = FILTERS) -> list[QualityRow]:
     """Return a row for each kind of picture and each filter; persistence too, if there are earlier frames.
 
     Raises ImageError.
@@ -40,18 +40,18 @@ def qualities(pictures: Sequence[Picture], filters: Mapping[str, Filter] = FILTE
     found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
     for picture in pictures:
         for name, filtered in _filtered(picture, filters):
-            found.setdefault((picture.kind, name), []).append(_measured(picture, filtered))
+            found.setdefault((picture.kind, name), []).append(_quality(picture, filtered))
     return [QualityRow(*place, *map(fmean, zip(*rows, strict=True))) for place, rows in found.items()]
 
 
-def _filtered(picture: Picture, filters: Mapping[str, Filter]) -> Iterator[tuple[str, Image]]:
+def _filtered(picture: SpeckleImage, filters: Mapping[str, Filter]) -> Iterator[tuple[str, Image]]:
     for name, apply in filters.items():
         yield name, apply(picture.image)
     if picture.before:
-        yield PERSISTENCE, persisted((*picture.before, picture.image))
+        yield PERSISTENCE, apply_persistence((*picture.before, picture.image))
 
 
-def _measured(picture: Picture, filtered: Image) -> tuple[float, ...]:
+def _quality(picture: SpeckleImage, filtered: Image) -> tuple[float, ...]:
     truth, border = picture.truth, picture.inside | picture.outside
     edges = epi(picture.image, filtered, border) if truth is None else epi(truth, filtered)
     return (

@@ -1,6 +1,6 @@
 """Measures the recognition of stream events and the temporal stability of masks: `rtseg bench --temporal`."""
 
-from rtseg.bench.temporal.clips import Clip, phantom, real
-from rtseg.bench.temporal.report import bench
+from rtseg.bench.temporal.clips import BenchClip, phantom_clip, recorded_clip
+from rtseg.bench.temporal.report import bench_temporal
 
-__all__ = ["Clip", "bench", "phantom", "real"]
+__all__ = ["BenchClip", "bench_temporal", "phantom_clip", "recorded_clip"]

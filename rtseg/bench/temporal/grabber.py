@@ -4,18 +4,18 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.bench.temporal.clips import Clip, grabbed
+from rtseg.bench.temporal.clips import BenchClip, grabber_clip
 from rtseg.engines.base import Engine
 from rtseg.session.session import Session
 from rtseg.trace import LatencyTrace
 
 
-def held(engine: Engine, clip: Clip, crf: int) -> dict[str, Any]:
+def measure_duplicates(engine: Engine, clip: BenchClip, crf: int) -> dict[str, Any]:
     """Return the share of frames on which the engine ran, and the number of masks that changed at a duplicate frame.
 
     crf: H.264 quality of the grabber.
     """
-    stream, new = grabbed(clip, crf)
+    stream, new = grabber_clip(clip, crf)
     session, masks, ran = Session(engine), [], 0
     for frame in stream.frames():
         trace = LatencyTrace(frame.captured_ns)

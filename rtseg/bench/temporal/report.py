@@ -3,21 +3,21 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from rtseg.bench.temporal.clips import Clip
-from rtseg.bench.temporal.events import SCRIPTED, SPLICED, recognised, scripted, spliced, unexplained
-from rtseg.bench.temporal.grabber import held
-from rtseg.bench.temporal.stabilizing import compared
+from rtseg.bench.temporal.clips import BenchClip
+from rtseg.bench.temporal.events import SCRIPTED, SPLICED, count_false_resets, measure_recognition, scripted_clip, splice_faults
+from rtseg.bench.temporal.grabber import measure_duplicates
+from rtseg.bench.temporal.stabilizing import compare_variants
 from rtseg.engines.base import Engine
-from rtseg.system.machine import describe
+from rtseg.system.machine import describe_machine
 
 QUIET_FRAMES = 10_000  # of recordings without events
 GRABBER_CRF = 20  # H.264 quality of a typical grabber: good, but duplicates are never bit-equal
 
 
-def bench(
+def bench_temporal(
     engine: Engine,
-    recordings: Sequence[Clip],
-    exact: Sequence[Clip],
+    recordings: Sequence[BenchClip],
+    exact: Sequence[BenchClip],
     progress: Callable[[str], None],
     quiet_frames: int = QUIET_FRAMES,
 ) -> dict[str, Any]:
@@ -27,12 +27,12 @@ def bench(
     progress: called with a description of each part as it starts. quiet_frames: total length of the looped recordings.
     """
     progress("events")
-    events = [recognised(engine, scripted(geometry), SCRIPTED) for geometry in ("linear", "curvilinear")]
-    events += [recognised(engine, faulty, SPLICED) for clip in recordings if (faulty := spliced(clip))]
+    events = [measure_recognition(engine, scripted_clip(geometry), SCRIPTED) for geometry in ("linear", "curvilinear")]
+    events += [measure_recognition(engine, faulty, SPLICED) for clip in recordings if (faulty := splice_faults(clip))]
     progress("recordings without events")
-    quiet = unexplained(engine, recordings, quiet_frames)
+    quiet = count_false_resets(engine, recordings, quiet_frames)
     progress("a 60 Hz grabber")
-    grabber = [held(engine, clip, GRABBER_CRF) for clip in recordings]
-    steadiness = compared(engine, exact, progress) if exact else {}
-    head = {"model": engine.spec.name, "machine": describe()}
+    grabber = [measure_duplicates(engine, clip, GRABBER_CRF) for clip in recordings]
+    steadiness = compare_variants(engine, exact, progress) if exact else {}
+    head = {"model": engine.spec.name, "machine": describe_machine()}
     return {**head, "events": events, "without_events": quiet, "grabber": grabber, "steadiness": steadiness}

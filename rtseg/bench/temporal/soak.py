@@ -16,8 +16,8 @@ from rtseg.output.atomic_file import write_atomically
 from rtseg.pipeline import Pipeline
 from rtseg.session.session import Session
 from rtseg.sources import Source, open_source
-from rtseg.sources.playback import Repeated
-from rtseg.system.machine import describe, memory_mb
+from rtseg.sources.playback import LoopingSource
+from rtseg.system.machine import describe_machine, memory_mb
 from rtseg.text.safe_text import json_text
 
 # One minute of phantom with every kind of event, played repeatedly.
@@ -27,11 +27,11 @@ _SAMPLES = 50  # memory samples over the run
 _GROWTH_MB = 20.0  # tolerance for allocator noise; a leak of one label map a frame would be gigabytes
 
 
-class Unsteady(RtsegError, RuntimeError):
+class SoakFailure(RtsegError, RuntimeError):
     """Reports that memory grew over a long run, or that the network's state became non-finite."""
 
 
-class Kept:
+class PreloadedSource:
     """Preloads the frames of another source into memory, so that making them takes no measured time."""
 
     def __init__(self, source: Source) -> None:
@@ -56,28 +56,28 @@ def soak(engine: Engine, uri: str, frames: int, progress: Callable[[dict[str, An
     Memory is compared from the second sample on, because the first frames fill caches. progress: called with the report so
     far. Raises SoakFailure.
     """
-    kept, session, samples, started = Kept(open_source(uri)), Session(engine), list[float | None](), perf_counter()
+    kept, session, samples, started = PreloadedSource(open_source(uri)), Session(engine), list[float | None](), perf_counter()
     report: dict[str, Any] = {}
-    for count, _ in enumerate(Pipeline(Repeated(lambda: kept, frames), session), start=1):
+    for count, _ in enumerate(Pipeline(LoopingSource(lambda: kept, frames), session), start=1):
         if count % max(1, frames // _SAMPLES) == 0:
             samples.append(memory_mb())
             counts = asdict(session.counts)
             report = {"frames": count, "seconds": perf_counter() - started, "memory_mb": samples, "memory": counts}
             progress(report)
-    _judge([sample for sample in samples if sample is not None], session.counts.nonfinite)
+    _check_stability([sample for sample in samples if sample is not None], session.counts.nonfinite)
     return report
 
 
-def _judge(held: Sequence[float], nonfinite: int) -> None:
+def _check_stability(held: Sequence[float], nonfinite: int) -> None:
     if len(held) > 2 and held[-1] - held[1] > _GROWTH_MB:
-        raise Unsteady(f"memory grew from {held[1]:.0f} to {held[-1]:.0f} MB: look for what keeps the frames")
+        raise SoakFailure(f"memory grew from {held[1]:.0f} to {held[-1]:.0f} MB: look for what keeps the frames")
     if nonfinite:
-        raise Unsteady(f"the network answered {nonfinite} times with NaN or infinity: train or export it again")
+        raise SoakFailure(f"the network answered {nonfinite} times with NaN or infinity: train or export it again")
 
 
 def main(frames: str = str(FRAMES), model: str = MODEL, out: str = "soak.json") -> None:
     """Run a soak test of a model and write its report repeatedly, so that an interrupted run keeps its results."""
-    head = {"model": model, "source": SOURCE, "wanted_frames": int(frames), "machine": describe()}
+    head = {"model": model, "source": SOURCE, "wanted_frames": int(frames), "machine": describe_machine()}
 
     def write(report: dict[str, Any]) -> None:
         write_atomically(Path(out), (json_text({**head, **report}, indent=2) + "\n").encode())

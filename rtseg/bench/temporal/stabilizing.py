@@ -6,23 +6,23 @@ from dataclasses import asdict, dataclass
 import cv2
 import numpy as np
 
-from rtseg.bench.temporal.clips import Clip
+from rtseg.bench.temporal.clips import BenchClip
 from rtseg.engines.base import Engine
 from rtseg.errors import ConfigError
 from rtseg.evaluation.metrics import dice
-from rtseg.evaluation.temporal_metrics import Motion, steadiness
+from rtseg.evaluation.temporal_metrics import ClipMotion, compute_temporal_metrics
 from rtseg.frame import Image, Labels
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
-from rtseg.session.stabilizer import STEADY, TemporalOptions
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 from rtseg.trace import LatencyTrace
 
-MEASURED_SIDE = 256  # pixels of the longer side
-ALONE, BARE, STEADIED, TRUTH = "frame by frame", "memory", "memory, steady", "the truth itself"
+LONG_SIDE_PX = 256  # pixels of the longer side
+FRAME_BY_FRAME, RECURRENT, STABILIZED, GROUND_TRUTH = "frame by frame", "memory", "memory, steady", "the truth itself"
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class PipelineVariant:
     """Holds how a network is run."""
 
     memory: bool = True  # carry the recurrent state from frame to frame
@@ -35,52 +35,61 @@ class Way:
         return session
 
 
-USUAL_WAYS = {ALONE: Way(memory=False), BARE: Way(), STEADIED: Way(temporal=STEADY)}
-WAYS = {
-    **USUAL_WAYS,
-    "frame by frame, steady": Way(memory=False, temporal=STEADY),
-    "memory, smoothing 0.8": Way(temporal=TemporalOptions(smoothing=0.8)),
-    "memory, smoothing 0.8 along the motion": Way(temporal=TemporalOptions(smoothing=0.8, flow=True)),
-    "memory, hysteresis 1": Way(temporal=TemporalOptions(hysteresis=1.0)),
-    "memory, hysteresis 1 along the motion": Way(temporal=TemporalOptions(hysteresis=1.0, flow=True)),
-    "memory, every 2nd frame": Way(temporal=TemporalOptions(every=2)),
-    "memory, every 3rd frame": Way(temporal=TemporalOptions(every=3)),
+USUAL_VARIANTS = {
+    FRAME_BY_FRAME: PipelineVariant(memory=False),
+    RECURRENT: PipelineVariant(),
+    STABILIZED: PipelineVariant(temporal=DEFAULT_TEMPORAL),
+}
+VARIANTS = {
+    **USUAL_VARIANTS,
+    "frame by frame, steady": PipelineVariant(memory=False, temporal=DEFAULT_TEMPORAL),
+    "memory, smoothing 0.8": PipelineVariant(temporal=TemporalOptions(smoothing=0.8)),
+    "memory, smoothing 0.8 along the motion": PipelineVariant(temporal=TemporalOptions(smoothing=0.8, flow=True)),
+    "memory, hysteresis 1": PipelineVariant(temporal=TemporalOptions(hysteresis=1.0)),
+    "memory, hysteresis 1 along the motion": PipelineVariant(temporal=TemporalOptions(hysteresis=1.0, flow=True)),
+    "memory, every 2nd frame": PipelineVariant(temporal=TemporalOptions(every=2)),
+    "memory, every 3rd frame": PipelineVariant(temporal=TemporalOptions(every=3)),
 }
 
-Row = dict[str, float | None]
+VariantMetrics = dict[str, float | None]
 
 
-def compared(
-    engine: Engine, clips: Sequence[Clip], progress: Callable[[str], None], ways: Mapping[str, Way] = WAYS
-) -> dict[str, Row]:
+def compare_variants(
+    engine: Engine,
+    clips: Sequence[BenchClip],
+    progress: Callable[[str], None],
+    variants: Mapping[str, PipelineVariant] = VARIANTS,
+) -> dict[str, VariantMetrics]:
     """Return for each variant its mean Dice, the share of frames on which the engine ran, and the temporal metrics.
 
     A clip's metric is the mean over the classes in its ground truth, and a row holds the means over the clips. The last row
     scores the ground truth itself as a mask: its flicker is the error of the metric. Raises ConfigError, EngineError.
     """
-    rows: dict[str, list[dict[str, float]]] = {name: [] for name in [*ways, TRUTH]}
+    rows: dict[str, list[dict[str, float]]] = {name: [] for name in [*variants, GROUND_TRUTH]}
     for clip in clips:
         truths = _truths(clip)
-        motion = Motion([_shrunk(image) for image in clip.unspoilt or clip.images])
-        rows[TRUTH].append({"engine_ran": 0.0, **_measured(truths, truths, motion)})
-        for name, way in ways.items():
+        motion = ClipMotion([_shrunk(image) for image in clip.clean_images or clip.images])
+        rows[GROUND_TRUTH].append({"engine_ran": 0.0, **_measured(truths, truths, motion)})
+        for name, variant in variants.items():
             progress(f"{clip.name}: {name}")
-            labels, ran = _run(way.session(engine), clip)
+            labels, ran = _run(variant.session(engine), clip)
             rows[name].append({"engine_ran": ran, **_measured(labels, truths, motion)})
     return {name: _mean_row(found) for name, found in rows.items()}
 
 
-def curves(engine: Engine, clip: Clip, ways: Mapping[str, Way] = USUAL_WAYS) -> dict[str, dict[str, list[float]]]:
+def variant_curves(
+    engine: Engine, clip: BenchClip, variants: Mapping[str, PipelineVariant] = USUAL_VARIANTS
+) -> dict[str, dict[str, list[float]]]:
     """Return for each variant the Dice and the area, as a share of the frame, of each frame of a clip, for plotting."""
     truths, found = _truths(clip), dict[str, dict[str, list[float]]]()
-    for name, way in ways.items():
-        labels, _ = _run(way.session(engine), clip)
-        dices = [round(overlap(one, truth), 4) for one, truth in zip(labels, truths, strict=True)]
+    for name, variant in variants.items():
+        labels, _ = _run(variant.session(engine), clip)
+        dices = [round(mean_dice(one, truth), 4) for one, truth in zip(labels, truths, strict=True)]
         found[name] = {"dice": dices, "area": _areas(labels)}
-    return found | {TRUTH: {"dice": [1.0] * len(truths), "area": _areas(truths)}}
+    return found | {GROUND_TRUTH: {"dice": [1.0] * len(truths), "area": _areas(truths)}}
 
 
-def overlap(labels: Labels, truth: Labels) -> float:
+def mean_dice(labels: Labels, truth: Labels) -> float:
     """Return the mean Dice over the classes in the ground truth; if it is empty, 1 for empty labels and else 0."""
     present = [label for label in np.unique(truth) if label]
     if not present:
@@ -88,13 +97,13 @@ def overlap(labels: Labels, truth: Labels) -> float:
     return float(np.mean([dice(truth == label, labels == label) for label in present]))
 
 
-def _truths(clip: Clip) -> Sequence[Labels]:
+def _truths(clip: BenchClip) -> Sequence[Labels]:
     if clip.truths is None:
         raise ConfigError(f"{clip.name} has no truth: steadiness is compared on clips that have")
     return clip.truths
 
 
-def _run(session: Session, clip: Clip) -> tuple[list[Labels], float]:
+def _run(session: Session, clip: BenchClip) -> tuple[list[Labels], float]:
     """Return the labels of each frame and the share of frames on which the engine ran."""
     labels, ran = [], 0
     for frame in clip.frames():
@@ -104,15 +113,15 @@ def _run(session: Session, clip: Clip) -> tuple[list[Labels], float]:
     return labels, ran / len(labels)
 
 
-def _measured(labels: Sequence[Labels], truths: Sequence[Labels], motion: Motion) -> dict[str, float]:
+def _measured(labels: Sequence[Labels], truths: Sequence[Labels], motion: ClipMotion) -> dict[str, float]:
     small, true = ([_shrunk(one, cv2.INTER_NEAREST) for one in sequence] for sequence in (labels, truths))
     classes = np.unique(np.stack(true))
     of = [
-        asdict(steadiness(motion, [one == label for one in small], [one == label for one in true]))
+        asdict(compute_temporal_metrics(motion, [one == label for one in small], [one == label for one in true]))
         for label in classes[classes > 0]
     ]
-    dices = [overlap(one, truth) for one, truth in zip(labels, truths, strict=True)]
-    return {"dice": float(np.mean(dices)), **{name: _known_mean([row[name] for row in of]) for name in (of[0] if of else ())}}
+    dices = [mean_dice(one, truth) for one, truth in zip(labels, truths, strict=True)]
+    return {"dice": float(np.mean(dices)), **{name: _finite_mean([row[name] for row in of]) for name in (of[0] if of else ())}}
 
 
 def _areas(labels: Sequence[Labels]) -> list[float]:
@@ -121,17 +130,17 @@ def _areas(labels: Sequence[Labels]) -> list[float]:
 
 def _shrunk(plane: Image, interpolation: int = cv2.INTER_AREA) -> Image:
     """Shrink a picture or labels to the size at which stability is measured, because optical flow is slow."""
-    scale = min(1.0, MEASURED_SIDE / max(plane.shape))
+    scale = min(1.0, LONG_SIDE_PX / max(plane.shape))
     size = round(plane.shape[1] * scale), round(plane.shape[0] * scale)
     return np.asarray(cv2.resize(plane, size, interpolation=interpolation), np.uint8)
 
 
-def _mean_row(rows: Sequence[dict[str, float]]) -> Row:
+def _mean_row(rows: Sequence[dict[str, float]]) -> VariantMetrics:
     """Return the rounded means over the finite values of each metric, or None without any, because JSON has no NaN."""
-    means = {name: _known_mean([row[name] for row in rows if name in row]) for name in rows[0]}
+    means = {name: _finite_mean([row[name] for row in rows if name in row]) for name in rows[0]}
     return {name: round(value, 6) if np.isfinite(value) else None for name, value in means.items()}
 
 
-def _known_mean(values: Sequence[float]) -> float:
+def _finite_mean(values: Sequence[float]) -> float:
     known = [value for value in values if np.isfinite(value)]
     return float(np.mean(known)) if known else float("nan")

@@ -17,7 +17,7 @@ COLUMNS = {
 }
 
 
-def table(reports: Sequence[Mapping[str, Any]]) -> str:
+def markdown_table(reports: Sequence[Mapping[str, Any]]) -> str:
     """Return a Markdown table with a row for each variant of each report."""
     heads = ["model", "clips", "way", *(heading for heading, _ in COLUMNS.values())]
     lines = [heads, ["---"] * len(heads), *(row for report in reports for row in _rows(report))]
@@ -26,9 +26,9 @@ def table(reports: Sequence[Mapping[str, Any]]) -> str:
 
 def _rows(report: Mapping[str, Any]) -> Iterator[list[str]]:
     groups = dict(report["simulated"]) | ({"real, seconds apart": report["scans"]} if "scans" in report else {})
-    for name, ways in groups.items():
-        for way, row in ways.items():
-            yield [report["model"], name, way, *(_figure(row.get(key), form) for key, (_, form) in COLUMNS.items())]
+    for name, variants in groups.items():
+        for variant, row in variants.items():
+            yield [report["model"], name, variant, *(_figure(row.get(key), form) for key, (_, form) in COLUMNS.items())]
 
 
 def _figure(value: float | None, form: str) -> str:
@@ -37,7 +37,7 @@ def _figure(value: float | None, form: str) -> str:
 
 def main(*paths: str) -> None:
     """Print the table of the reports."""
-    print(table([json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]), end="")  # noqa: T201
+    print(markdown_table([json.loads(Path(path).read_text(encoding="utf-8")) for path in paths]), end="")  # noqa: T201
 
 
 if __name__ == "__main__":

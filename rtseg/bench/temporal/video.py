@@ -3,18 +3,25 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rtseg.bench.temporal.clips import Clip
-from rtseg.bench.temporal.events import SPLICED, recognised, spliced
-from rtseg.bench.temporal.stabilizing import ALONE, STEADIED, USUAL_WAYS, Row, compared, curves
+from rtseg.bench.temporal.clips import BenchClip
+from rtseg.bench.temporal.events import SPLICED, measure_recognition, splice_faults
+from rtseg.bench.temporal.stabilizing import (
+    FRAME_BY_FRAME,
+    STABILIZED,
+    USUAL_VARIANTS,
+    VariantMetrics,
+    compare_variants,
+    variant_curves,
+)
 from rtseg.engines.base import Engine
-from rtseg.system.machine import describe
+from rtseg.system.machine import describe_machine
 
-FLICKER, LAG = 0.5, 1.0  # goals: maximum flicker relative to frame by frame, and maximum lag in frames
-SAME_DICE = 0.001  # Dice differences up to this count as equal
+MAX_FLICKER_RATIO, MAX_LAG_FRAMES = 0.5, 1.0  # goals: maximum flicker relative to frame by frame, and maximum lag in frames
+DICE_TOLERANCE = 0.001  # Dice differences up to this count as equal
 
 
-def video(
-    engine: Engine, simulated: Mapping[str, Sequence[Clip]], scans: Sequence[Clip], progress: Callable[[str], None]
+def bench_video(
+    engine: Engine, simulated: Mapping[str, Sequence[BenchClip]], scans: Sequence[BenchClip], progress: Callable[[str], None]
 ) -> dict[str, Any]:
     """Compare the usual variants on each group of clips and measure recovery; return plain values.
 
@@ -22,29 +29,29 @@ def video(
     order of time. Their motion is too large for optical flow, so that their flicker only ranks the variants.
     progress: called with a description of each part as it starts.
     """
-    rows = {name: compared(engine, clips, progress, USUAL_WAYS) for name, clips in simulated.items()}
-    report: dict[str, Any] = {"model": engine.spec.name, "machine": describe(), "simulated": rows}
-    report["goals"] = {name: goals(row) for name, row in rows.items()}
+    rows = {name: compare_variants(engine, clips, progress, USUAL_VARIANTS) for name, clips in simulated.items()}
+    report: dict[str, Any] = {"model": engine.spec.name, "machine": describe_machine(), "simulated": rows}
+    report["goals"] = {name: check_goals(row) for name, row in rows.items()}
     if scans:
-        report["scans"] = compared(engine, scans, progress, USUAL_WAYS)
+        report["scans"] = compare_variants(engine, scans, progress, USUAL_VARIANTS)
     first = [clip for clips in simulated.values() for clip in clips[:1]]
     progress("events")
-    report["events"] = [recognised(engine, faulty, SPLICED) for clip in first[:1] if (faulty := spliced(clip))]
+    report["events"] = [measure_recognition(engine, faulty, SPLICED) for clip in first[:1] if (faulty := splice_faults(clip))]
     progress("curves")
-    return report | {"curves": {clip.name: curves(engine, clip) for clip in first}}
+    return report | {"curves": {clip.name: variant_curves(engine, clip) for clip in first}}
 
 
-def goals(rows: Mapping[str, Row]) -> dict[str, Any]:
+def check_goals(rows: Mapping[str, VariantMetrics]) -> dict[str, Any]:
     """Compare the stabilized variant with the network frame by frame, and check the goals."""
-    alone, steady = rows[ALONE], rows[STEADIED]
+    alone, steady = rows[FRAME_BY_FRAME], rows[STABILIZED]
     ratio = _ratio(steady["flicker"], alone["flicker"])
     gain = round((steady["dice"] or 0) - (alone["dice"] or 0), 6)
     lag = steady["lag_frames"]
     met = {
-        "flicker": ratio is not None and ratio <= FLICKER,
+        "flicker": ratio is not None and ratio <= MAX_FLICKER_RATIO,
         "dice": gain >= 0,
-        "dice_within_0.001": gain >= -SAME_DICE,
-        "lag": lag is not None and lag <= LAG,
+        "dice_within_0.001": gain >= -DICE_TOLERANCE,
+        "lag": lag is not None and lag <= MAX_LAG_FRAMES,
     }
     return {"flicker_ratio": ratio, "dice_gain": gain, "lag_frames": lag, "met": met}
 

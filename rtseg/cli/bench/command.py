@@ -6,20 +6,20 @@ from typing import Annotated
 
 import typer
 
-from rtseg.bench.engines import Turns
-from rtseg.bench.line import LEAST_FRAMES, LEAST_S, TOLERANCE, Plan
+from rtseg.bench.engines import InterleavedRounds
+from rtseg.bench.line import MIN_FRAMES, MIN_SECONDS, TOLERANCE, BenchPlan
 from rtseg.bench.temporal.report import QUIET_FRAMES
 from rtseg.cli.app import app
 from rtseg.cli.bench.engines import compare_engines
 from rtseg.cli.bench.frontier import draw_frontier
-from rtseg.cli.bench.kernels import judge_filters, time_kernels
-from rtseg.cli.bench.line import compare_reports, measure_line, show, time_loop, write
-from rtseg.cli.bench.modes import Modes
+from rtseg.cli.bench.kernels import measure_filters, time_kernels
+from rtseg.cli.bench.line import compare_reports, measure_pipeline, print_bench, time_glass_to_glass, write_bench
+from rtseg.cli.bench.modes import BenchModeGroup
 from rtseg.cli.bench.temporal import temporal as measure_temporal
 from rtseg.cli.options.model import EngineOption, JsonOption, ModelOption, ThreadsOption, load
-from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare
-from rtseg.output.private_file import held_folder
-from rtseg.session.stabilizer import STEADY
+from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
+from rtseg.output.private_file import locked_folder
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL
 
 QUICK_FRAMES = 200
 
@@ -27,7 +27,7 @@ HELP = """Measure the speed of a model on SOURCE (mode `run`, the default), or o
 
 A mode may be written as a flag: --engines, --kernels, --speckle, --temporal, --compare, --loop."""
 
-bench = typer.Typer(cls=Modes, help=HELP)
+bench = typer.Typer(cls=BenchModeGroup, help=HELP)
 app.add_typer(bench, name="bench")
 
 
@@ -45,7 +45,7 @@ def run(
     frames: Annotated[
         int | None,
         typer.Option(
-            "--frames", min=10, help=f"The frames of each run; by default {LEAST_FRAMES} frames and {LEAST_S:g} s at least."
+            "--frames", min=10, help=f"The frames of each run; by default {MIN_FRAMES} frames and {MIN_SECONDS:g} s at least."
         ),
     ] = None,
     quick: Annotated[
@@ -73,14 +73,14 @@ def run(
     threads: ThreadsOption = 0,
 ) -> None:
     """Measure a model on SOURCE: as fast as possible, against the engine alone, and at the frame rate of the source."""
-    prepare(mode, json)
-    wanted = frames or (QUICK_FRAMES if quick else LEAST_FRAMES)
-    seconds = 0.0 if frames or quick else LEAST_S
-    plan = Plan(wanted, seconds, warmup, rounds, fps, minutes, cold=not frames)
-    with held_folder(out) if out else nullcontext():
-        result = measure_line(source, model, engine, threads, plan, data, STEADY if steady else None)
-        show(result)
-        write(result, out, json)
+    prepare_outputs(mode, json)
+    wanted = frames or (QUICK_FRAMES if quick else MIN_FRAMES)
+    seconds = 0.0 if frames or quick else MIN_SECONDS
+    plan = BenchPlan(wanted, seconds, warmup, rounds, fps, minutes, cold=not frames)
+    with locked_folder(out) if out else nullcontext():
+        result = measure_pipeline(source, model, engine, threads, plan, data, DEFAULT_TEMPORAL if steady else None)
+        print_bench(result)
+        write_bench(result, out, json)
 
 
 @bench.command()
@@ -115,8 +115,8 @@ def loop(
     threads: ThreadsOption = 0,
 ) -> None:
     """Measure glass-to-glass latency in software: a time stamp passes the coder, decoder and pipeline to the overlay."""
-    prepare(mode, json)
-    time_loop(source, model, engine, threads, frames, delay, json)
+    prepare_outputs(mode, json)
+    time_glass_to_glass(source, model, engine, threads, frames, delay, json)
 
 
 @bench.command()
@@ -132,8 +132,8 @@ def engines(
     threads: ThreadsOption = 0,
 ) -> None:
     """Time the model without the pipeline on each installed engine, in FP32 and INT8, and a baseline network, in turns."""
-    prepare(mode, json)
-    compare_engines(model, peer, peer_size, Turns(rounds), threads, json)
+    prepare_outputs(mode, json)
+    compare_engines(model, peer, peer_size, InterleavedRounds(rounds), threads, json)
 
 
 @bench.command()
@@ -143,7 +143,7 @@ def kernels(
     mode: ModeOption = PRIVATE,
 ) -> None:
     """Time the kernels against other implementations."""
-    prepare(mode, json)
+    prepare_outputs(mode, json)
     time_kernels(quick, json)
 
 
@@ -158,9 +158,9 @@ def speckle(
     threads: ThreadsOption = 0,
 ) -> None:
     """Measure the quality of the speckle filters and, with --data, the Dice after each of them."""
-    prepare(mode, json)
+    prepare_outputs(mode, json)
     with closing(load(model, engine, threads)) as network:
-        judge_filters(network, data, subjects, json)
+        measure_filters(network, data, subjects, json)
 
 
 @bench.command()
@@ -185,7 +185,7 @@ def temporal(
     threads: ThreadsOption = 0,
 ) -> None:
     """Measure the resets of the recurrent state, and how stable the masks are in time."""
-    prepare(mode, json, plot)
+    prepare_outputs(mode, json, plot)
     with closing(load(model, engine, threads)) as network:
         measure_temporal(network, source.split(","), data, subjects, frames, json, plot, quiet_frames)
 
@@ -197,5 +197,5 @@ def frontier(
     mode: ModeOption = PRIVATE,
 ) -> None:
     """Plot Dice against latency from existing reports."""
-    prepare(mode, out)
+    prepare_outputs(mode, out)
     draw_frontier(reports, out)

@@ -42,7 +42,7 @@ class BudgetSink:
         """Do nothing; the sink holds no resources."""
 
 
-def saving(engine: Engine, budget: str, model: str, threads: int, *, trusted: bool = False) -> Engine:
+def shrinkable_engine(engine: Engine, budget: str, model: str, threads: int, *, trusted: bool = False) -> Engine:
     """Return the engine, or with a budget one that can shrink its input, if the model allows that. Raises ConfigError."""
     if not budget:
         return engine
@@ -50,13 +50,13 @@ def saving(engine: Engine, budget: str, model: str, threads: int, *, trusted: bo
     return (Path(model).suffix != PLAN and shrinkable(engine, model_path(model), threads=threads, trusted=trusted)) or engine
 
 
-def keeping(budget: str, session: Session, engine: Engine) -> list[Sink]:
+def budget_sinks(budget: str, session: Session, engine: Engine) -> list[Sink]:
     """Return the sink that enforces and reports the budget, in a list, or an empty list without a budget."""
     if not budget:
         return []
     shrinks = engine if isinstance(engine, ShrinkableEngine) else None
-    return [BudgetSink(Budget(session, parse_budget(budget), shrinks, _tell))]
+    return [BudgetSink(Budget(session, parse_budget(budget), shrinks, _print_event))]
 
 
-def _tell(event: BudgetEvent) -> None:
+def _print_event(event: BudgetEvent) -> None:
     console.print(f"budget: {event}", style="yellow", highlight=False)

@@ -16,14 +16,14 @@ SplitOption: TypeAlias = Annotated[Path | None, typer.Option("--split", help="Th
 SubjectsOption: TypeAlias = Annotated[str, typer.Option("--subjects", help="Use only these subjects, as in scan00,scan01.")]
 
 
-def chosen(cases: "Sequence[Case]", part: str, split: Path | None, subjects: str) -> "tuple[Case, ...]":
+def select_cases(cases: "Sequence[Case]", part: str, split: Path | None, subjects: str) -> "tuple[Case, ...]":
     """Return the cases that are in `part` ("training" or "held_out") of the split, and whose subjects are named.
 
     Without a split or subjects, that condition is left out. Raises DatasetError if no case remains or a name is unknown.
     """
-    found = of_subjects(cases, {name.strip() for name in subjects.split(",")}) if subjects else tuple(cases)
+    found = cases_of_subjects(cases, {name.strip() for name in subjects.split(",")}) if subjects else tuple(cases)
     if split:
-        names = _names(split, part)
+        names = _split_names(split, part)
         absent = sorted(names - {case.name for case in cases})
         if absent:
             raise DatasetError(
@@ -35,7 +35,7 @@ def chosen(cases: "Sequence[Case]", part: str, split: Path | None, subjects: str
     return found
 
 
-def of_subjects(cases: "Sequence[Case]", names: Collection[str]) -> "tuple[Case, ...]":
+def cases_of_subjects(cases: "Sequence[Case]", names: Collection[str]) -> "tuple[Case, ...]":
     """Return the cases of these subjects. Raises DatasetError if one of them has no case."""
     known = {case.subject for case in cases}
     unknown = sorted(set(names) - known)
@@ -44,7 +44,7 @@ def of_subjects(cases: "Sequence[Case]", names: Collection[str]) -> "tuple[Case,
     return tuple(case for case in cases if case.subject in names)
 
 
-def _names(split: Path, part: str) -> set[str]:
+def _split_names(split: Path, part: str) -> set[str]:
     try:
         names = json.loads(split.read_text(encoding="utf-8"))[part]
         return {str(name) for name in names}

@@ -13,13 +13,13 @@ from rtseg.sinks.base import Sink
 from rtseg.sinks.view.sink import ViewSink
 from rtseg.sinks.window import WindowSink
 from rtseg.sources import Source, open_source
-from rtseg.sources.playback import Paced, Repeated
+from rtseg.sources.playback import LoopingSource, PacedSource
 
 ENDLESS = 10**12  # frames, which is more than a thousand years
 
 
 @dataclass(frozen=True, slots=True)
-class Watching:
+class DisplayOptions:
     """Holds the options that show the results while the stream runs; all are off by default."""
 
     view: Annotated[bool, typer.Option("--view", help="Show the results live on a web page.")] = False
@@ -33,24 +33,24 @@ class Watching:
 
     def sinks(self, opacity: float) -> list[Sink]:
         """Return the sinks of the page and of the window, as the options say. Raises ConfigError."""
-        host, port = _address(self.view_at)
+        host, port = _parse_address(self.view_at)
         overlay = Overlay(opacity=opacity)
-        pages: list[Sink] = [ViewSink(overlay, host=host, port=port, on_ready=_tell)] if self.view else []
+        pages: list[Sink] = [ViewSink(overlay, host=host, port=port, on_ready=_print_url)] if self.view else []
         windows: list[Sink] = [WindowSink(Overlay(opacity=opacity))] if self.window else []
         return pages + windows
 
-    def played(self, uri: str, opened: Source, at_its_pace: bool) -> Source:
+    def playback_source(self, uri: str, opened: Source, at_its_pace: bool) -> Source:
         """Return the source to play: repeated if `repeat` is set, paced if `at_its_pace`; live ones unchanged."""
         if opened.info.live:
             return opened
         fps, spacing_mm = opened.info.fps, opened.info.spacing_mm
         if self.repeat:
             opened.close()
-            opened = Repeated(lambda: open_source(uri, fps=fps, spacing_mm=spacing_mm), ENDLESS)
-        return Paced(opened) if at_its_pace else opened
+            opened = LoopingSource(lambda: open_source(uri, fps=fps, spacing_mm=spacing_mm), ENDLESS)
+        return PacedSource(opened) if at_its_pace else opened
 
 
-def _address(text: str) -> tuple[str, int]:
+def _parse_address(text: str) -> tuple[str, int]:
     """Parse HOST:PORT, [IPv6]:PORT or PORT alone into (host, port). Raises ConfigError."""
     host, colon, port = text.rpartition(":")
     if not port.isdecimal() or int(port) > 65535 or (colon and not host):
@@ -58,5 +58,5 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]") or "127.0.0.1", int(port)
 
 
-def _tell(url: str) -> None:
+def _print_url(url: str) -> None:
     console.print(Text(f"watch it at {url}"), highlight=False)  # a Text, because the key in the address must be readable

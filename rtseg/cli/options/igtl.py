@@ -11,7 +11,7 @@ from rtseg.sinks.igtl.sink import DEFAULT_PARTS, PARTS, IgtlSink
 
 
 @dataclass(frozen=True, slots=True)
-class Serving:
+class IgtlOptions:
     """Holds the address of the OpenIGTLink server and the parts that it sends; it is off by default."""
 
     igtl: Annotated[
@@ -31,7 +31,7 @@ class Serving:
         return [sink]
 
 
-def tell_missed(sink: IgtlSink) -> None:
+def print_missed(sink: IgtlSink) -> None:
     """Print how many frames the clients missed."""
     if sink.dropped:
         console.print(f"OpenIGTLink clients missed {sink.dropped} frames: they read too slowly", style="yellow")

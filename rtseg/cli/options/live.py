@@ -11,7 +11,7 @@ from rtseg.cli.app import console
 from rtseg.connection import LinkState
 from rtseg.pipeline import Policy
 from rtseg.sources import Source
-from rtseg.sources.live.reconnect import Reconnecting
+from rtseg.sources.live.reconnect import ReconnectingSource
 
 PolicyOption: TypeAlias = Annotated[
     Policy | None,
@@ -23,7 +23,7 @@ PolicyOption: TypeAlias = Annotated[
 ]
 
 
-class _OnConsole(logging.Handler):
+class _ConsoleLogHandler(logging.Handler):
     """Prints the log records of sources above the progress bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -32,9 +32,9 @@ class _OnConsole(logging.Handler):
 
 
 @contextmanager
-def events_shown() -> Iterator[None]:
+def source_events_printed() -> Iterator[None]:
     """Print the connection events of live sources while the body runs."""
-    log, handler = logging.getLogger("rtseg.sources"), _OnConsole()
+    log, handler = logging.getLogger("rtseg.sources"), _ConsoleLogHandler()
     level = log.level
     log.addHandler(handler)
     log.setLevel(logging.INFO)
@@ -45,8 +45,8 @@ def events_shown() -> Iterator[None]:
         log.setLevel(level)
 
 
-def tell_connections(source: Source) -> None:
+def print_reconnects(source: Source) -> None:
     """Print how often a live source was lost, stalled and live, if it was lost at all."""
-    if isinstance(source, Reconnecting) and source.counts[LinkState.LOST]:
+    if isinstance(source, ReconnectingSource) and source.counts[LinkState.LOST]:
         lost, stalled, live = (source.counts[state] for state in (LinkState.LOST, LinkState.STALLED, LinkState.LIVE))
         console.print(f"the source was lost {lost} times, stalled {stalled} times and live {live} times", style="yellow")

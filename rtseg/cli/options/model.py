@@ -30,7 +30,7 @@ JsonOption: TypeAlias = Annotated[Path | None, typer.Option("--json", help="Writ
 
 
 @dataclass(frozen=True)
-class Description:
+class ModelDescription:
     """Holds the options that describe a network whose file has no metadata; all are empty by default."""
 
     size: Annotated[str, typer.Option("--size", help="The input size HxW, for a network without the metadata of rtseg.")] = ""
@@ -44,27 +44,27 @@ class Description:
         str, typer.Option("--std", help="The standard deviation of its input in gray levels, in the form of --mean.")
     ] = ""
 
-    def is_silent(self) -> bool:
+    def is_empty(self) -> bool:
         """Return whether the user described nothing."""
-        return self == Description()
+        return self == ModelDescription()
 
-    def of(self, model: str) -> "ModelSpec | None":
+    def spec_for(self, model: str) -> "ModelSpec | None":
         """Return the spec that the options describe, or None if they are empty and the file has it. Raises ConfigError."""
-        if self.is_silent():
+        if self.is_empty():
             return None
         if not (self.size and self.classes):
             raise ConfigError("a network is described by --size and --classes at least: give both")
         from rtseg.engines.base import ModelSpec
 
-        means, stds = _numbers(self.mean or "0", "--mean"), _numbers(self.std or "255", "--std")
+        means, stds = _parse_numbers(self.mean or "0", "--mean"), _parse_numbers(self.std or "255", "--std")
         if len(means) != len(stds):
             raise ConfigError(f"--mean has {len(means)} values and --std {len(stds)}: give both as many, one for each channel")
         names = tuple(name.strip() for name in self.classes.split(","))
-        return ModelSpec(Path(model).stem, size_of(self.size, "--size"), names, means, stds)
+        return ModelSpec(Path(model).stem, parse_size(self.size, "--size"), names, means, stds)
 
 
 @dataclass(frozen=True)
-class OnnxDescription(Description):
+class OnnxModelDescription(ModelDescription):
     """Holds also the options of an ONNX file: the names of its recurrent states, and whether the file is trusted."""
 
     state: Annotated[
@@ -76,14 +76,14 @@ class OnnxDescription(Description):
         typer.Option("--trust-model", help="Load the file without a trial in a child process with limits on time and memory."),
     ] = False
 
-    def is_silent(self) -> bool:
+    def is_empty(self) -> bool:
         """Return whether the user described nothing; `trust_model` does not count as a description."""
-        return replace(self, trust_model=False) == OnnxDescription()
+        return replace(self, trust_model=False) == OnnxModelDescription()
 
-    def of(self, model: str) -> "ModelSpec | None":
+    def spec_for(self, model: str) -> "ModelSpec | None":
         """Return the spec that the options describe, or None if they are empty and the file has it. Raises ConfigError."""
-        spec = super().of(model)
-        return spec and replace(spec, states=tuple(_state(text) for text in self.state or ()))
+        spec = super().spec_for(model)
+        return spec and replace(spec, states=tuple(_parse_state(text) for text in self.state or ()))
 
 
 def load(model: str, engine: str, threads: int, spec: "ModelSpec | None" = None, *, trusted: bool = False) -> "Engine":
@@ -93,7 +93,7 @@ def load(model: str, engine: str, threads: int, spec: "ModelSpec | None" = None,
     return load_engine(model, engine, spec=spec, threads=threads, trusted=trusted)
 
 
-def size_of(text: str, option: str) -> tuple[int, int]:
+def parse_size(text: str, option: str) -> tuple[int, int]:
     """Parse HxW into (height, width) in pixels. Raises ConfigError."""
     sides = text.split("x")
     if len(sides) != 2 or not all(side.strip().isdecimal() for side in sides):
@@ -101,7 +101,7 @@ def size_of(text: str, option: str) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
-def _state(text: str) -> "StateSpec":
+def _parse_state(text: str) -> "StateSpec":
     """Parse INPUT:OUTPUT into a state whose shape is read from the network. Names may hold colons, as TensorFlow's do."""
     halves = text.split(":")
     if len(halves) % 2 or not all(halves):
@@ -112,7 +112,7 @@ def _state(text: str) -> "StateSpec":
     return StateSpec(":".join(halves[:middle]), ":".join(halves[middle:]), ())
 
 
-def _numbers(text: str, option: str) -> tuple[float, ...]:
+def _parse_numbers(text: str, option: str) -> tuple[float, ...]:
     try:
         values = tuple(float(part) for part in text.split(","))
     except ValueError:

@@ -18,7 +18,7 @@ from rtseg.sinks.video.sink import VideoSink
 
 
 @dataclass(frozen=True, slots=True)
-class Files:
+class FileOutputs:
     """Holds the paths of the outputs; nothing is written by default."""
 
     out: Annotated[
@@ -39,9 +39,9 @@ class Files:
         lines: list[Sink] = [JsonSink(self.json, model)] if self.json else []
         return video + folder + lines
 
-    def tell(self) -> None:
+    def print_paths(self) -> None:
         """Print the paths of the files that were written."""
-        tell_written(self.out, self.masks, self.json)
+        print_written(self.out, self.masks, self.json)
 
 
 PRIVATE = "600"  # the default file mode, because the files may show patients
@@ -50,21 +50,21 @@ ModeOption: TypeAlias = Annotated[
 ]
 
 
-def prepare(mode: str, *paths: Path | None) -> None:
+def prepare_outputs(mode: str, *paths: Path | None) -> None:
     """Set the permissions of the outputs, and reserve the files that are written at the end. Raises ConfigError, SinkError."""
     set_mode(mode)
-    check_places(*paths)
+    check_folders(*paths)
     reserve(*paths)
 
 
-def check_places(*paths: Path | None) -> None:
+def check_folders(*paths: Path | None) -> None:
     """Raise ConfigError before the work starts if the folder of an output does not exist."""
     for path in paths:
         if path and not path.parent.is_dir():
             raise ConfigError(f"there is no folder {path.parent} for {path.name}: make it first, or write elsewhere")
 
 
-def tell_written(*paths: Path | None) -> None:
+def print_written(*paths: Path | None) -> None:
     """Print each path that was written; None is skipped."""
     for path in paths:
         if path:

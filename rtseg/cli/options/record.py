@@ -9,8 +9,8 @@ import typer
 from rtseg.cli.app import console
 from rtseg.engines.base import Engine
 from rtseg.errors import ConfigError
-from rtseg.replay import CoveredSession, ReplayedSession
-from rtseg.session.sector import locator
+from rtseg.replay import RedactedSession, ReplayedSession
+from rtseg.session.sector import parse_locator
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sinks.recording.sink import RecordSink
@@ -22,7 +22,7 @@ RecordOption = Annotated[
 ]
 
 
-def session_for(source: Source, network: Engine, sector: str, covered: bool, **options: Any) -> Session:
+def make_session(source: Source, network: Engine, sector: str, covered: bool, **options: Any) -> Session:
     """Create the session for a source. Raises ConfigError.
 
     covered: the network sees the redacted frames, as a recording keeps them, so that a replay gives the same masks.
@@ -31,16 +31,16 @@ def session_for(source: Source, network: Engine, sector: str, covered: bool, **o
         if sector != "auto":
             raise ConfigError("a replay has the sector of its recording: leave --sector out")
         return ReplayedSession(network, **options)
-    kind = CoveredSession if covered else Session
-    return kind(network, locator=locator(sector), **options)
+    kind = RedactedSession if covered else Session
+    return kind(network, locator=parse_locator(sector), **options)
 
 
-def recording(folder: Path | None, session: Session, model: str, keep_surroundings: bool) -> list[Sink]:
+def recording_sinks(folder: Path | None, session: Session, model: str, keep_surroundings: bool) -> list[Sink]:
     """Return the recorder in a list, or an empty list if there is no folder."""
     return [RecordSink(folder, session, model=model, keep_surroundings=keep_surroundings)] if folder else []
 
 
-def tell_recorded(session: Session, sinks: Iterable[Sink]) -> None:
+def print_recording_result(session: Session, sinks: Iterable[Sink]) -> None:
     """Print which frames a recording lacks, and how many masks of a replay equal the recorded ones."""
     for sink in sinks:
         if isinstance(sink, RecordSink) and sink.broken:

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from rtseg.session.stabilizer import STEADY, TemporalOptions
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 
 
 @dataclass(frozen=True, slots=True)
-class Steadying:
-    """Holds the options of temporal stabilization; the defaults are those of `STEADY`."""
+class StabilizationOptions:
+    """Holds the options of temporal stabilization; the defaults are those of `DEFAULT_TEMPORAL`."""
 
     steady: Annotated[
         bool,
@@ -34,7 +34,7 @@ class Steadying:
 
     def options(self) -> TemporalOptions | None:
         """Return the options of the session, or None if nothing is stabilized. Raises ConfigError."""
-        usual = STEADY if self.steady else TemporalOptions()
+        usual = DEFAULT_TEMPORAL if self.steady else TemporalOptions()
         options = TemporalOptions(
             usual.smoothing if self.smoothing is None else self.smoothing,
             usual.hysteresis if self.hysteresis is None else self.hysteresis,

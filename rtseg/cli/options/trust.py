@@ -16,7 +16,7 @@ def add_trust_model(command: Any) -> None:
         command.params.append(added)
 
 
-def _trust(ctx: typer.Context, is_trusted: bool) -> None:
+def _set_trust(ctx: typer.Context, is_trusted: bool) -> None:
     if not is_trusted:
         return
     before = os.environ.get(_VARIABLE)
@@ -30,7 +30,9 @@ def _template() -> typer.Typer:
 
     @app.command()
     def only(
-        trust_model: Annotated[bool, typer.Option("--trust-model", callback=_trust, expose_value=False, help=_HELP)] = False,
+        trust_model: Annotated[
+            bool, typer.Option("--trust-model", callback=_set_trust, expose_value=False, help=_HELP)
+        ] = False,
     ) -> None: ...
 
     return app

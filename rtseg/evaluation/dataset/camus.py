@@ -15,7 +15,7 @@ _SEQUENCE = "half_sequence"
 _MOMENTS = ("ED", "ES")
 
 
-def is_here(folder: Path) -> bool:
+def has_layout(folder: Path) -> bool:
     """Return True if a folder has this layout."""
     return next(_truths(folder), None) is not None
 
@@ -42,14 +42,14 @@ def _view(truth: Path) -> str:
 
 
 def _frames(truth: Path) -> Iterator[Case]:
-    from rtseg.evaluation.dataset.nifti import frames_of, size_of
+    from rtseg.evaluation.dataset.nifti import frame_count, frames_and_spacing
 
     image = truth.with_name(truth.name.replace(_TRUTH, ""))
     if not image.exists():
         raise DatasetError(f"{truth} has no {image.name} beside it: copy it there, or remove the mask")
     stem, (patient, view, *moment) = image.name.partition(".")[0], image.name.partition(".")[0].split("_")
-    frames, spacing_mm = size_of(image)
-    drawn = frames_of(truth)
+    frames, spacing_mm = frames_and_spacing(image)
+    drawn = frame_count(truth)
     if drawn != frames:
         raise DatasetError(f"{truth} has {drawn} frames and {image.name} {frames}: copy both again, or remove them")
     first = _MOMENTS.index(moment[0]) if moment and moment[0] in _MOMENTS else 0

@@ -10,7 +10,7 @@ import numpy as np
 
 from rtseg.errors import DatasetError
 from rtseg.evaluation.dataset import pictures
-from rtseg.evaluation.dataset.mask_values import Values, filled, labels_of, whole
+from rtseg.evaluation.dataset.mask_values import Values, check_whole_numbers, fill_outline, to_labels
 from rtseg.frame import Image, Labels, Spacing
 
 NIFTI = (".nii", ".nii.gz")
@@ -43,8 +43,8 @@ class Case:
 
     def labels(self, n_classes: int) -> Labels:
         """Read the labels, (H, W) uint8: 0 is the background, i + 1 the i-th class. Raises DatasetError."""
-        values = whole(_read_mask(self.mask_path, self.frame), self.mask_path)
-        return labels_of(filled(values, self.mask_path) if self.outlined else values, n_classes, self.mask_path)
+        values = check_whole_numbers(_read_mask(self.mask_path, self.frame), self.mask_path)
+        return to_labels(fill_outline(values, self.mask_path) if self.outlined else values, n_classes, self.mask_path)
 
     def image_and_labels(self, n_classes: int) -> tuple[Image, Labels]:
         """Read the image and its labels, and check that their sizes agree. Raises DatasetError."""

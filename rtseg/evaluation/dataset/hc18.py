@@ -17,7 +17,7 @@ _TABLE = f"{_SEEN}*pixel_size_and_HC.csv"
 _NAME, _PIXEL, _HC = "filename", "pixel size(mm)", "head circumference (mm)"  # columns of the table
 
 
-def is_here(folder: Path) -> bool:
+def has_layout(folder: Path) -> bool:
     """Return True if a folder has this layout."""
     return next(folder.glob(f"{_SEEN}*{_ANNOTATION}"), None) is not None
 

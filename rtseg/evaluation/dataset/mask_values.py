@@ -17,7 +17,7 @@ _NEAR = 0.01  # tolerance for whole numbers in a scaled float mask
 _WHITE = (255, 65535)  # in 8 and in 16 bits
 
 
-def whole(values: Values, path: Path) -> Values:
+def check_whole_numbers(values: Values, path: Path) -> Values:
     """Round a mask's values (H, W) to whole numbers. Raises DatasetError for fractions and negative values."""
     rounded = np.rint(values) if values.dtype.kind == "f" else values
     if rounded.min() >= 0 and (rounded is values or _are_near(values, rounded)):
@@ -29,7 +29,7 @@ def _are_near(values: Values, rounded: Values) -> bool:
     return bool(np.isfinite(values).all() and np.abs(values - rounded).max() <= _NEAR)
 
 
-def labels_of(values: Values, n_classes: int, path: Path) -> Labels:
+def to_labels(values: Values, n_classes: int, path: Path) -> Labels:
     """Convert whole numbers to labels (H, W) uint8; a single class may be drawn in white. Raises DatasetError."""
     most = int(values.max())
     if most in _WHITE and np.count_nonzero(values) == np.count_nonzero(values == most):
@@ -41,7 +41,7 @@ def labels_of(values: Values, n_classes: int, path: Path) -> Labels:
     return values.astype(np.uint8)
 
 
-def filled(outline: Values, path: Path) -> Labels:
+def fill_outline(outline: Values, path: Path) -> Labels:
     """Fill the outline of an ellipse, also if the image border cuts it; return 255 inside and on it, else 0.
 
     Raises DatasetError if the outline encloses nothing.

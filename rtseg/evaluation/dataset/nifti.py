@@ -9,10 +9,10 @@ from rtseg.errors import DatasetError, SourceError
 from rtseg.frame import Image, Spacing
 from rtseg.nifti import Plane, Volume, open_volume
 
-_MOST_MM = 10.0  # maximum pixel size; more indicates a wrong unit
+_MAX_PIXEL_MM = 10.0  # maximum pixel size; more indicates a wrong unit
 
 
-def size_of(path: Path) -> tuple[int, Spacing | None]:
+def frames_and_spacing(path: Path) -> tuple[int, Spacing | None]:
     """Return the number of frames of a file of (x, y[, t]), and the millimeters a pixel (down, along), None if unknown.
 
     A header without a unit is read as millimeters; pixels of 1 by 1 mean that the header was not filled in.
@@ -20,12 +20,12 @@ def size_of(path: Path) -> tuple[int, Spacing | None]:
     """
     volume = _volume(path)
     down, along = volume.spacing_mm or volume.steps
-    if not (0 < along < _MOST_MM and 0 < down < _MOST_MM):
+    if not (0 < along < _MAX_PIXEL_MM and 0 < down < _MAX_PIXEL_MM):
         raise DatasetError(f"{path} has pixels of {down:g} x {along:g} mm: mend its header")
     return volume.frames, None if (down, along) == (1, 1) else (down, along)
 
 
-def frames_of(path: Path) -> int:
+def frame_count(path: Path) -> int:
     """Return the number of frames of a file. Raises DatasetError."""
     return _volume(path).frames
 

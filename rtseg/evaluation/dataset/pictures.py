@@ -17,7 +17,7 @@ from rtseg.sources.pixels.picture_size import picture_size
 Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) or (H, W, 3) BGR, of any numeric dtype
 
 _AS_DEEP_AS_STORED = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
-_DIM = 1 << 12  # a 16-bit image below this maximum has fewer than 16 gray levels in its upper 8 bits
+_MIN_16_BIT_PEAK = 1 << 12  # a 16-bit image below this maximum has fewer than 16 gray levels in its upper 8 bits
 _INDEXED = 3  # color type of a PNG with a palette, in byte 25
 _ONE_CHANNEL = "save the mask as one channel whose values are the labels"
 
@@ -27,7 +27,7 @@ def read_image(path: Path) -> Image:
     pixels = _decoded(_bytes(path), path, _AS_DEEP_AS_STORED)
     if pixels.dtype == np.uint8:
         return pixels
-    if pixels.dtype != np.uint16 or 0 < pixels.max() < _DIM:
+    if pixels.dtype != np.uint16 or 0 < pixels.max() < _MIN_16_BIT_PEAK:
         raise DatasetError(f"{path} has {pixels.dtype} pixels up to {pixels.max()}, not 65535: convert it to 8 bits")
     return (pixels >> 8).astype(np.uint8)
 

@@ -8,23 +8,23 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Mask
-from rtseg.session.sector.evidence import Flags, Grey
+from rtseg.session.sector.evidence import BinaryImage, GrayImage
 from rtseg.session.sector.shape import Points
 
-Places = npt.NDArray[np.intp]  # (N,): one index into each profile
+ProfileIndices = npt.NDArray[np.intp]  # (N,): one index into each profile
 
 _REACH = 10  # pixels outside a side of the hull that must be dark, and inside its border that must be tissue
 _DEPTH = 5  # pixels inside a side of the hull at which the border may lie
-_BITE, _UPWARDS = 0.4, 0.9  # search depth below a top side this upright: a convex face curves in
+_PROBE_FACE_DEPTH, _PROBE_FACE_UPWARD = 0.4, 0.9  # search depth below a top side this upright: a convex face curves in
 _SOLID = 0.6  # share of the pixels from the edge inwards that are lit
-_EVERY = 3  # pixels along the edge between profiles
-_APART, _RAGGED = (
+_PROFILE_SPACING = 3  # pixels along the edge between profiles
+_PROFILE_STEP, _MAX_BEND = (
     3,
     3,
 )  # profiles, pixels: largest bend of three borders at this spacing, which exceeds JPEG's blocks of 8 pixels
-_OUTERMOST = 0.05  # share of the borders that lie outside the edge
-_SHORTEST = 0.04  # length of a side, relative to the frame's smaller side
-_SLACK = 1.0  # pixels by which an edge is moved out: cutting tissue is worse than keeping a line of background
+_OUTER_QUANTILE = 0.05  # share of the borders that lie outside the edge
+_MIN_LENGTH = 0.04  # length of a side, relative to the frame's smaller side
+_MARGIN = 1.0  # pixels by which an edge is moved out: cutting tissue is worse than keeping a line of background
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Edge:
     """Share of the length at which the image ends sharply, 0 to 1."""
 
 
-def hull_of(evidence: Flags) -> Points:
+def convex_hull(evidence: BinaryImage) -> Points:
     """Return the convex hull of the lit pixels of a thumbnail, (N, 2), simplified to few corners."""
     rows = np.flatnonzero(evidence.any(axis=1))
     left = evidence[rows].argmax(axis=1)
@@ -51,36 +51,36 @@ def hull_of(evidence: Flags) -> Points:
     return cv2.approxPolyDP(cv2.convexHull(ends.astype(np.int32)), 1.0, closed=True)[:, 0].astype(np.float64)
 
 
-def edges_of(hull: Points, above: Grey, levels: int) -> Iterator[Edge]:
+def find_edges(hull: Points, above: GrayImage, levels: int) -> Iterator[Edge]:
     """Yield the sides of a hull (N, 2) that do not lie on the border of the image (H, W), each measured in it."""
     middle = hull.mean(axis=0)
     for start, end in zip(hull, np.roll(hull, -1, axis=0), strict=True):
         length = float(np.hypot(*(end - start)))
-        if length < _SHORTEST * min(above.shape):
+        if length < _MIN_LENGTH * min(above.shape):
             continue
         along = (end - start) / length
         normal = np.array([-along[1], along[0]])
         inward = normal if (middle - start) @ normal > 0 else -normal
-        depth = max(_DEPTH, round(_BITE * length)) if inward[1] > _UPWARDS else _DEPTH
-        line = start + np.arange(0.5, length, _EVERY)[:, None] * along
-        if _in_frame(line - _REACH * inward, above.shape) > 0.5:
-            support, shift = _measured(_profiles(line, inward, depth, above) >= levels)
-            yield Edge(start + inward * (shift - _SLACK), inward, length, support)
+        depth = max(_DEPTH, round(_PROBE_FACE_DEPTH * length)) if inward[1] > _PROBE_FACE_UPWARD else _DEPTH
+        line = start + np.arange(0.5, length, _PROFILE_SPACING)[:, None] * along
+        if _share_in_frame(line - _REACH * inward, above.shape) > 0.5:
+            support, shift = _measure_support(_profiles(line, inward, depth, above) >= levels)
+            yield Edge(start + inward * (shift - _MARGIN), inward, length, support)
 
 
-def _in_frame(points: Points, shape: tuple[int, ...]) -> float:
+def _share_in_frame(points: Points, shape: tuple[int, ...]) -> float:
     """Return the share of points that lie in a frame of `shape`."""
     return float(np.mean((points >= 0).all(axis=1) & (points < shape[1::-1]).all(axis=1)))
 
 
-def _profiles(line: Points, inward: Points, depth: int, above: Grey) -> Grey:
+def _profiles(line: Points, inward: Points, depth: int, above: GrayImage) -> GrayImage:
     """Sample the pixels across a line, from outside inwards, 0 outside the frame: (N, positions)."""
     across = np.arange(-_REACH, depth + _REACH + 1)[None, :, None]
     x, y = np.ascontiguousarray(np.moveaxis(line[:, None] + inward * across, -1, 0), np.float32)
     return np.asarray(cv2.remap(above, x, y, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT), np.uint8)
 
 
-def _measured(lit: Mask) -> tuple[float, float]:
+def _measure_support(lit: Mask) -> tuple[float, float]:
     """Return the support of a line, and the distance inwards from it, in pixels, at which the image ends.
 
     The border of a profile is its outermost lit pixel; where letters or a bar stand just outside, the last one before the gap.
@@ -88,13 +88,13 @@ def _measured(lit: Mask) -> tuple[float, float]:
     return max(_support(lit, lit.argmax(axis=1)), _support(lit, _before_gap(lit)))
 
 
-def _before_gap(lit: Mask) -> Places:
+def _before_gap(lit: Mask) -> ProfileIndices:
     """Return in each profile the position just inside the innermost two dark pixels near the line or outside it."""
     gap = ~lit[:, 1 : _REACH + 3] & ~lit[:, : _REACH + 2]
     return np.where(gap.any(axis=1), gap.shape[1] + 1 - gap[:, ::-1].argmax(axis=1), 0)
 
 
-def _support(lit: Mask, first: Places) -> tuple[float, float]:
+def _support(lit: Mask, first: ProfileIndices) -> tuple[float, float]:
     """Return the share of profiles that support a line, given their borders `first`, and the offset of the borders.
 
     A profile supports the line where it is dark outside and lit inside, and where its border and its neighbors' lie on a
@@ -103,10 +103,10 @@ def _support(lit: Mask, first: Places) -> tuple[float, float]:
     inside = np.arange(lit.shape[1]) >= first[:, None]
     solid = (lit & inside).sum(axis=1) >= _SOLID * inside.sum(axis=1)
     solid &= (first >= 2) & (first < lit.shape[1] - _REACH)
-    if len(lit) <= 2 * _APART or not solid.any():
+    if len(lit) <= 2 * _PROFILE_STEP or not solid.any():
         return 0.0, 0.0
-    before, here, after = (slice(i * _APART, len(lit) - (2 - i) * _APART) for i in range(3))
-    smooth = np.abs(first[before] - 2 * first[here] + first[after]) <= _RAGGED
+    before, here, after = (slice(i * _PROFILE_STEP, len(lit) - (2 - i) * _PROFILE_STEP) for i in range(3))
+    smooth = np.abs(first[before] - 2 * first[here] + first[after]) <= _MAX_BEND
     support = float(np.mean(smooth & solid[before] & solid[here] & solid[after]))
     borders = np.sort(first[solid])
-    return support, float(borders[int(_OUTERMOST * len(borders))]) - _REACH
+    return support, float(borders[int(_OUTER_QUANTILE * len(borders))]) - _REACH

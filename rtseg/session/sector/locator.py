@@ -5,16 +5,16 @@ from typing import Protocol
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Image
 from rtseg.kernels.network.fit import Box
-from rtseg.session.sector.edges_to_sector import find
+from rtseg.session.sector.edges_to_sector import find_sector
 from rtseg.session.sector.evidence import Evidence
-from rtseg.session.sector.layout_watch import Watch
-from rtseg.session.sector.shape import Kind, Sector, Size, boxed, unknown, whole
+from rtseg.session.sector.layout_watch import LayoutWatch
+from rtseg.session.sector.shape import Sector, SectorKind, Size, box_sector, unknown_sector, whole_sector
 
-_LOOKS = (1, 2, 4, 8, 12)  # frames of a search after which the evidence is evaluated; the last one ends it
-_SAME = 0.97  # overlap at which two results confirm each other, and at which the present sector stays
-_CLEARER = 0.05  # gain in confidence at which a search's last result needs no confirmation
-_REST = 16  # frames between searches, doubled after each failure: a lifted probe looks like a changed layout, and lasts
-_LONG_REST = 256  # most frames between searches; also used for a whole-frame sector, which has no rim to watch
+_SEARCH_FRAMES = (1, 2, 4, 8, 12)  # frames of a search after which the evidence is evaluated; the last one ends it
+_SAME_OVERLAP = 0.97  # overlap at which two results confirm each other, and at which the present sector stays
+_CONFIDENCE_GAIN = 0.05  # gain in confidence at which a search's last result needs no confirmation
+_REST_FRAMES = 16  # frames between searches, doubled after each failure: a lifted probe looks like a changed layout, and lasts
+_MAX_REST_FRAMES = 256  # most frames between searches; also used for a whole-frame sector, which has no rim to watch
 
 
 class Locator(Protocol):
@@ -43,65 +43,76 @@ class SectorFinder:
 
     def forget(self) -> None:
         """Treat the next frame as the first one."""
-        self._sector = unknown((0, 0))
-        self._search: Search | None = None
-        self._watch: Watch | None = None
-        self._rest = self._in_vain = 0
-        self._opening = True  # whether the first search is still running
+        self._sector = unknown_sector((0, 0))
+        self._search: SectorSearch | None = None
+        self._watch: LayoutWatch | None = None
+        self._frames_to_search = self._failed_searches = 0
+        self._is_first_search = True  # whether the first search is still running
 
     def observe(self, frame: Frame) -> tuple[Sector, str]:
         """Return the sector of the next frame, and the reason why the screen is another one than before, or ""."""
         if self._sector.size != (frame.height, frame.width):
             self._begin(frame.image)
             return self._sector, ""
-        before, opening = self._sector, self._opening
-        self._rest -= 1
-        if self._search is None and self._rest <= 0 and (self._watch is None or self._watch.is_suspicious(frame.image)):
-            self._search = Search()
+        before, is_first_search = self._sector, self._is_first_search
+        self._frames_to_search -= 1
+        if (
+            self._search is None
+            and self._frames_to_search <= 0
+            and (self._watch is None or self._watch.has_changed(frame.image))
+        ):
+            self._search = SectorSearch()
         if self._search:
-            self._take(self._search.add(frame.image))
+            self._accept(self._search.add(frame.image))
             if self._search.is_over:
-                self._settle(self._search, frame.image)
-        return self._sector, "" if opening else _change(before, self._sector)
+                self._end_search(self._search, frame.image)
+        return self._sector, "" if is_first_search else _change_reason(before, self._sector)
 
     def _begin(self, image: Image) -> None:
         self.forget()
-        self._sector = unknown((image.shape[0], image.shape[1]))
-        self._search = Search()
+        self._sector = unknown_sector((image.shape[0], image.shape[1]))
+        self._search = SectorSearch()
         self._search.add(image)
-        if self._search.last and not is_nothing(self._search.last):
+        if self._search.last and not is_fallback(self._search.last):
             self._sector = self._search.last
 
-    def _take(self, found: Sector | None) -> None:
+    def _accept(self, found: Sector | None) -> None:
         """Adopt the result of a search as the sector, unless the present one is nearly the same."""
-        if found and found.kind is not Kind.WHOLE and found.overlap(self._sector) < _SAME:
+        if found and found.kind is not SectorKind.WHOLE and found.overlap(self._sector) < _SAME_OVERLAP:
             self._sector, self._watch = found, None
 
-    def _settle(self, search: "Search", image: Image) -> None:
+    def _end_search(self, search: "SectorSearch", image: Image) -> None:
         """End a search with its last result, which rests on the most motion, and which may have outgrown the sector."""
-        if search.last and search.last.confidence > self._sector.confidence + _CLEARER:
-            self._take(search.last)
-        if search.last and (self._sector.kind in (Kind.UNKNOWN, Kind.WHOLE) or self._has_left(search.last, image)):
+        if search.last and search.last.confidence > self._sector.confidence + _CONFIDENCE_GAIN:
+            self._accept(search.last)
+        if search.last and (
+            self._sector.kind in (SectorKind.UNKNOWN, SectorKind.WHOLE) or self._fills_frame(search.last, image)
+        ):
             self._sector, self._watch = search.last, None
-        self._search, self._opening = None, False
-        self._rest_after(search.last, image)
+        self._search, self._is_first_search = None, False
+        self._schedule_search(search.last, image)
 
-    def _rest_after(self, seen: Sector | None, image: Image) -> None:
+    def _schedule_search(self, found: Sector | None, image: Image) -> None:
         """Watch the sector, and schedule the next search: the more searches have failed, the later."""
-        agrees = seen is not None and not is_nothing(seen) and seen.overlap(self._sector) >= _SAME
-        self._in_vain = 0 if agrees else self._in_vain + 1
-        self._rest = min(_REST << min(self._in_vain, 8), _LONG_REST)
-        if self._sector.kind is Kind.WHOLE:
-            self._watch, self._rest = None, _LONG_REST if agrees else self._rest
+        agrees = found is not None and not is_fallback(found) and found.overlap(self._sector) >= _SAME_OVERLAP
+        self._failed_searches = 0 if agrees else self._failed_searches + 1
+        self._frames_to_search = min(_REST_FRAMES << min(self._failed_searches, 8), _MAX_REST_FRAMES)
+        if self._sector.kind is SectorKind.WHOLE:
+            self._watch, self._frames_to_search = None, _MAX_REST_FRAMES if agrees else self._frames_to_search
         elif agrees or self._watch is None:
-            self._watch, self._rest = Watch(self._sector, image), 0
+            self._watch, self._frames_to_search = LayoutWatch(self._sector, image), 0
 
-    def _has_left(self, seen: Sector, image: Image) -> bool:
+    def _fills_frame(self, found: Sector, image: Image) -> bool:
         """Return whether ultrasound now fills the frame; with letters lit too it is a menu, which stays outside."""
-        return seen.kind is Kind.WHOLE and not is_nothing(seen) and self._watch is not None and self._watch.has_spilled(image)
+        return (
+            found.kind is SectorKind.WHOLE
+            and not is_fallback(found)
+            and self._watch is not None
+            and self._watch.has_spilled(image)
+        )
 
 
-class Search:
+class SectorSearch:
     """Collects evidence over 12 frames, and evaluates it at frames 1, 2, 4, 8 and 12. last: the newest result."""
 
     def __init__(self) -> None:
@@ -111,7 +122,7 @@ class Search:
     @property
     def is_over(self) -> bool:
         """Return whether the last evaluation was made."""
-        return self._evidence is not None and self._evidence.frames >= _LOOKS[-1]
+        return self._evidence is not None and self._evidence.frames >= _SEARCH_FRAMES[-1]
 
     def add(self, image: Image) -> Sector | None:
         """Add a frame; return the sector where this evaluation and the one before agree, else None."""
@@ -119,18 +130,18 @@ class Search:
             self._evidence = Evidence(image)
         else:
             self._evidence.add(image)
-        if self._evidence.frames not in _LOOKS:
+        if self._evidence.frames not in _SEARCH_FRAMES:
             return None
-        before, self.last = self.last, find(self._evidence)
-        return self.last if before and self.last.overlap(before) >= _SAME else None
+        before, self.last = self.last, find_sector(self._evidence)
+        return self.last if before and self.last.overlap(before) >= _SAME_OVERLAP else None
 
 
-def is_nothing(sector: Sector) -> bool:
+def is_fallback(sector: Sector) -> bool:
     """Return whether a sector is the whole frame only because none was found."""
-    return sector.kind is Kind.UNKNOWN or (sector.kind is Kind.WHOLE and not sector.confidence)
+    return sector.kind is SectorKind.UNKNOWN or (sector.kind is SectorKind.WHOLE and not sector.confidence)
 
 
-def _change(before: Sector, after: Sector) -> str:
+def _change_reason(before: Sector, after: Sector) -> str:
     """Return why the screen is another one, in words, or "" while the box that the network sees stays."""
     if before.box == after.box:
         return ""
@@ -148,7 +159,7 @@ class FixedSector:
         """Return the same box for every frame. Raises ConfigError where it does not lie in the frame."""
         size: Size = (frame.height, frame.width)
         if self._sector is None or self._sector.size != size:
-            self._sector = boxed(self._box, size)
+            self._sector = box_sector(self._box, size)
         return self._sector, ""
 
     def forget(self) -> None:
@@ -160,13 +171,13 @@ class WholeFrame:
 
     def observe(self, frame: Frame) -> tuple[Sector, str]:
         """Return the whole frame as its sector."""
-        return whole((frame.height, frame.width)), ""
+        return whole_sector((frame.height, frame.width)), ""
 
     def forget(self) -> None:
         """Do nothing, since there is no state."""
 
 
-def locator(text: str) -> Locator:
+def parse_locator(text: str) -> Locator:
     """Parse the value of `--sector`: auto, off, or TOP,LEFT,HEIGHT,WIDTH in pixels. Raises ConfigError."""
     if text in ("auto", "off"):
         return SectorFinder() if text == "auto" else WholeFrame()

@@ -8,12 +8,12 @@ import numpy as np
 
 from rtseg.errors import ImageError
 from rtseg.frame import Frame, Image
-from rtseg.session.sector.shape import Kind, Sector
+from rtseg.session.sector.shape import Sector, SectorKind
 
 _log = logging.getLogger(__name__)
 
 
-class Guard:
+class Redactor:
     """Blacks out the area outside the sector of each frame that is recorded or served.
 
     Only the surroundings are hidden: text that a scanner writes over the ultrasound itself stays. While the sector is UNKNOWN
@@ -23,9 +23,9 @@ class Guard:
     def __init__(self) -> None:
         self.exposed = 0
         self._sector: Sector | None = None
-        self._cover: Image | None = None
+        self._mask: Image | None = None
 
-    def cover(self, frame: Frame, sector: Sector) -> Frame:
+    def redact(self, frame: Frame, sector: Sector) -> Frame:
         """Return a copy of the frame that is black outside its sector; the frame itself where the sector is all of it.
 
         Raises ImageError where the sector belongs to a frame of another size.
@@ -34,13 +34,15 @@ class Guard:
             raise ImageError(
                 f"the sector of a frame {sector.size} cannot cover {frame.image.shape}: give this frame's own sector"
             )
-        if sector.kind is Kind.WHOLE:
-            self._tell_exposed(frame, sector)
+        if sector.kind is SectorKind.WHOLE:
+            self._count_exposed(frame, sector)
             return frame
-        cover = self._cover_of(sector, frame.image)
+        cover = self._mask_of(sector, frame.image)
         return replace(frame, image=np.asarray(cv2.bitwise_and(frame.image, cover), np.uint8))
 
-    def _tell_exposed(self, frame: Frame, sector: Sector) -> None:
+    cover = redact  # the earlier name
+
+    def _count_exposed(self, frame: Frame, sector: Sector) -> None:
         if sector.confidence:
             return
         if not self.exposed:
@@ -51,10 +53,13 @@ class Guard:
             )
         self.exposed += 1
 
-    def _cover_of(self, sector: Sector, image: Image) -> Image:
+    def _mask_of(self, sector: Sector, image: Image) -> Image:
         """Return a mask in the shape of the image, 255 inside the sector and 0 outside; the last one is cached."""
-        if self._cover is None or self._sector != sector or self._cover.shape != image.shape:
-            inside = sector.mask() & (sector.kind is not Kind.UNKNOWN)
+        if self._mask is None or self._sector != sector or self._mask.shape != image.shape:
+            inside = sector.mask() & (sector.kind is not SectorKind.UNKNOWN)
             cover = np.where(inside if image.ndim == 2 else inside[..., None], np.uint8(255), np.uint8(0))
-            self._sector, self._cover = sector, np.ascontiguousarray(np.broadcast_to(cover, image.shape))
-        return self._cover
+            self._sector, self._mask = sector, np.ascontiguousarray(np.broadcast_to(cover, image.shape))
+        return self._mask
+
+
+Guard = Redactor  # the earlier name

@@ -19,7 +19,7 @@ Points: TypeAlias = npt.NDArray[np.float64]  # (N, 2), each x, y
 Size: TypeAlias = tuple[int, int]  # H, W
 
 
-class Kind(str, Enum):
+class SectorKind(str, Enum):
     """Names the kind of probe that draws a sector of this shape."""
 
     LINEAR = "linear"  # a rectangle
@@ -33,7 +33,7 @@ class Kind(str, Enum):
 class Sector:
     """Holds the place of the ultrasound inside a frame."""
 
-    kind: Kind
+    kind: SectorKind
     """Shape of the sector."""
     size: Size
     """(H, W) of the frame."""
@@ -71,17 +71,17 @@ class Sector:
         return f"{self.kind.value} {width}x{height}"
 
 
-def whole(size: Size, confidence: float = 0.0) -> Sector:
+def whole_sector(size: Size, confidence: float = 0.0) -> Sector:
     """Return the whole frame as a sector."""
-    return Sector(Kind.WHOLE, size, _corners((0, 0, *size)), confidence)
+    return Sector(SectorKind.WHOLE, size, _corners((0, 0, *size)), confidence)
 
 
-def unknown(size: Size) -> Sector:
+def unknown_sector(size: Size) -> Sector:
     """Return the sector of a frame while the search is running."""
-    return Sector(Kind.UNKNOWN, size, _corners((0, 0, *size)), 0.0)
+    return Sector(SectorKind.UNKNOWN, size, _corners((0, 0, *size)), 0.0)
 
 
-def boxed(box: Box, size: Size) -> Sector:
+def box_sector(box: Box, size: Size) -> Sector:
     """Return the sector of a box that the user gave. Raises ConfigError where the box does not lie in the frame."""
     top, left, height, width = box
     if min(top, left) < 0 or min(height, width) < 1 or top + height > size[0] or left + width > size[1]:
@@ -89,10 +89,10 @@ def boxed(box: Box, size: Size) -> Sector:
             f"the sector {','.join(map(str, box))} does not lie in the frame of {size[1]}x{size[0]}: "
             f"give TOP,LEFT,HEIGHT,WIDTH in pixels, or auto"
         )
-    return Sector(Kind.LINEAR, size, _corners(box), 1.0)
+    return Sector(SectorKind.LINEAR, size, _corners(box), 1.0)
 
 
-def clipped(outline: Points, point: Points, inward: Points) -> Points:
+def clip_polygon(outline: Points, point: Points, inward: Points) -> Points:
     """Clip a convex polygon by the line through `point` with normal `inward` (Sutherland and Hodgman, 1974)."""
     depth = (outline - point) @ inward
     kept: list[Points] = []
@@ -115,11 +115,11 @@ def as_outline(points: Iterable[npt.ArrayLike]) -> tuple[Point, ...]:
     return tuple((float(x), float(y)) for x, y in np.asarray(points, np.float64))
 
 
-def narrowing(outline: Points) -> float:
+def top_width_ratio(outline: Points) -> float:
     """Return the width near the top of a polygon over its greatest width: 1 for an upright rectangle, 0 for a point."""
     top, bottom = outline[:, 1].min(), outline[:, 1].max()
     widest = np.ptp(outline[:, 0])
-    below_top = clipped(outline, np.array([0.0, top + 0.04 * (bottom - top)]), np.array([0.0, -1.0]))
+    below_top = clip_polygon(outline, np.array([0.0, top + 0.04 * (bottom - top)]), np.array([0.0, -1.0]))
     return float(np.ptp(below_top[:, 0]) / widest) if widest and len(below_top) else math.nan
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from rtseg.frame import Matrix
 
 
-def picture_name(kind: str, device: str) -> str:
+def image_device_name(kind: str, device: str) -> str:
     """Return the device name of a derived image: kind "Mask" of device "Image_Reference" is "Mask_Reference"."""
     _, underscore, frame = device.partition("_")
     return f"{kind}{underscore}{frame}"

@@ -12,7 +12,7 @@ from rtseg.frame import Frame, Image, Origin, StreamInfo
 from rtseg.igtl import Message, pack
 from rtseg.igtl.crc import crc64
 from rtseg.igtl.header import NAME_BYTES
-from rtseg.igtl.image import RAS, Picture, lying_flat, write_image
+from rtseg.igtl.image import RAS, IgtlImage, matrix_from_spacing, write_image
 from rtseg.igtl.message import Content
 from rtseg.igtl.origin import IgtlOrigin
 from rtseg.igtl.text import write_string
@@ -20,8 +20,8 @@ from rtseg.igtl.transform import write_transform
 from rtseg.measure.region import measure
 from rtseg.overlay import Overlay
 from rtseg.result import Result
-from rtseg.sinks.igtl.names import picture_name, transform_names
-from rtseg.sinks.igtl.server import Server
+from rtseg.sinks.igtl.names import image_device_name, transform_names
+from rtseg.sinks.igtl.server import IgtlServer
 from rtseg.text.safe_text import json_text
 
 PARTS = ("mask", "overlay", "image", "measurements", "transforms")
@@ -46,9 +46,9 @@ class IgtlSink:
     def __init__(self, where: str = f":{PORT}", parts: Sequence[str] = DEFAULT_PARTS, overlay: Overlay | None = None) -> None:
         if not parts or set(parts) - set(PARTS):
             raise ConfigError(f"OpenIGTLink is not sent {', '.join(parts) or 'nothing'}: choose of {', '.join(PARTS)}")
-        self._host, self._port = _place(where)
+        self._host, self._port = _parse_address(where)
         self._parts, self._overlay = parts, overlay or Overlay()
-        self._server: Server | None = None
+        self._server: IgtlServer | None = None
         self.dropped = 0
 
     @property
@@ -66,7 +66,7 @@ class IgtlSink:
         """Start to listen. Raises SinkError."""
         self.close()
         crc64(bytes(1))  # compile or load the kernel before the first frame
-        self._server, self.dropped = Server(self._host, self._port), 0
+        self._server, self.dropped = IgtlServer(self._host, self._port), 0
         _log.info("OpenIGTLink is served on %s", self.address)
         if self._host not in (_LOCAL, "localhost", "::1"):
             _log.warning("whoever reaches this machine can see the stream on %s", self.address)
@@ -106,17 +106,17 @@ class IgtlSink:
         stamp_ns = _timestamp(result.frame)
         if "transforms" in self._parts:
             for name, transform in transform_names(pictures, origin.device, origin.transforms):
-                yield from pack(Message("TRANSFORM", name, stamp_ns, write_transform(transform), _long(name)))
-        matrix = origin.matrix or lying_flat(origin.spacing_mm or result.segmentation.spacing_mm)
+                yield from pack(Message("TRANSFORM", name, stamp_ns, write_transform(transform), _long_name_metadata(name)))
+        matrix = origin.matrix or matrix_from_spacing(origin.spacing_mm or result.segmentation.spacing_mm)
         world = origin.world if isinstance(origin, IgtlOrigin) else RAS
         for kind, image in pictures.items():
-            head, pixels = _content(Picture(image, matrix, world))
-            yield from pack(Message("IMAGE", picture_name(kind, origin.device), stamp_ns, head), pixels)
+            head, pixels = _image_content(IgtlImage(image, matrix, world))
+            yield from pack(Message("IMAGE", image_device_name(kind, origin.device), stamp_ns, head), pixels)
         if "measurements" in self._parts:
-            yield from pack(Message("STRING", "Measurements", stamp_ns, write_string(_told(result))))
+            yield from pack(Message("STRING", "Measurements", stamp_ns, write_string(_measurements_json(result))))
 
 
-def _place(where: str) -> tuple[str, int]:
+def _parse_address(where: str) -> tuple[str, int]:
     """Parse HOST:PORT or :PORT, optionally behind igtl://, into host and port. Raises ConfigError."""
     host, _, port = where.removeprefix("igtl://").rstrip("/").rpartition(":")
     if not port.isascii() or not port.isdecimal() or int(port) > 0xFFFF:
@@ -131,19 +131,19 @@ def _timestamp(frame: Frame) -> int:
     return time_ns() - (perf_counter_ns() - frame.captured_ns)
 
 
-def _long(name: str) -> dict[str, str]:
+def _long_name_metadata(name: str) -> dict[str, str]:
     """Return the metadata entry in which PLUS stores a name that is too long for the header."""
     return {"IGTL_DEVICE_NAME": name} if len(name.encode("utf-8", "replace")) > NAME_BYTES else {}
 
 
-def _content(picture: Picture) -> tuple[bytes, memoryview]:
+def _image_content(picture: IgtlImage) -> tuple[bytes, memoryview]:
     try:
         return write_image(picture)
     except MessageError as error:
         raise SinkError(f"a picture cannot be sent: {error}; give smaller frames") from error
 
 
-def _told(result: Result) -> str:
+def _measurements_json(result: Result) -> str:
     """Format the measurements as JSON; unknown values are null."""
     segmentation = result.segmentation
     measured = [{name: _finite(value) for name, value in asdict(one).items()} for one in measure(segmentation)]

@@ -10,27 +10,27 @@ import av
 
 from rtseg.errors import SinkError
 from rtseg.frame import Image
-from rtseg.sinks.recording.unbuffered_file import WholeFile
-from rtseg.sources.files.recording import PIXELS
+from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
+from rtseg.sources.files.recording import PIXEL_FORMATS
 
-_EACH_ITS_CLUSTER = {"cluster_time_limit": "1", "flush_packets": "1"}  # the header is in the file at once
+_CLUSTER_PER_FRAME = {"cluster_time_limit": "1", "flush_packets": "1"}  # the header is in the file at once
 _FFV1 = {"level": "3", "slices": "4", "slicecrc": "1"}  # version 3 has checksums, which reveal damage
 _TICKS = 1000  # per second
 _BROKEN = (av.FFmpegError, OSError, ValueError)  # raised by PyAV when a file cannot be opened or written
 
 
-class Lossless:
+class Ffv1Writer:
     """Writes images of one shape, (H, W) or (H, W, 3) uint8, to the new file `path`. Raises SinkError."""
 
     def __init__(self, path: Path, image: Image, fps: float) -> None:
         self._path, self.shape, self._ticks = path, image.shape, -1
-        stored, self._given = PIXELS[image.ndim]
+        stored, self._input_format = PIXEL_FORMATS[image.ndim]
         with self._writing():
-            self._file = WholeFile(path, "xb")
+            self._file = UnbufferedFile(path, "xb")
         try:
             with self._writing():
                 self._container = av.open(
-                    self._file, "w", "matroska", container_options=_EACH_ITS_CLUSTER, metadata_errors="replace"
+                    self._file, "w", "matroska", container_options=_CLUSTER_PER_FRAME, metadata_errors="replace"
                 )
                 self._stream = self._container.add_stream("ffv1", rate=Fraction(fps).limit_denominator(1001), options=_FFV1)
                 self._stream.height, self._stream.width, self._stream.pix_fmt = image.shape[0], image.shape[1], stored
@@ -44,7 +44,7 @@ class Lossless:
     def add(self, image: Image, seconds: float) -> None:
         """Write one image with a presentation time of `seconds` after the first. Raises SinkError."""
         self._ticks = max(self._ticks + 1, round(seconds * _TICKS))
-        frame = av.VideoFrame.from_ndarray(image, self._given)
+        frame = av.VideoFrame.from_ndarray(image, self._input_format)
         frame.pts, frame.time_base = self._ticks, Fraction(1, _TICKS)
         with self._writing():
             self._container.mux(self._stream.encode(frame))

@@ -9,18 +9,18 @@ from typing import Any
 
 from rtseg.errors import SinkError
 from rtseg.frame import Image, StreamInfo
-from rtseg.output.private_file import hold_folder, make_folder
+from rtseg.output.private_file import lock_folder, make_folder
 from rtseg.result import Result
 from rtseg.session.sector import Sector
 from rtseg.session.session import Session
-from rtseg.sinks.recording.ffv1 import Lossless
-from rtseg.sinks.recording.unbuffered_file import WholeFile
-from rtseg.sinks.worker import Worker, depth_for
-from rtseg.sources.files.recording import LINES, Decision, check_of, end_line, frame_line, header_line, pictures_name
+from rtseg.sinks.recording.ffv1 import Ffv1Writer
+from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
+from rtseg.sinks.worker import Worker, queue_depth
+from rtseg.sources.files.recording import FRAMES_FILE, Decision, end_line, frame_line, header_line, labels_crc32, pictures_name
 from rtseg.text.safe_text import json_text
 
 _log = logging.getLogger(__name__)
-_DEPTH = 8  # frames queued for the disk
+_QUEUE_DEPTH = 8  # frames queued for the disk
 
 
 class RecordSink:
@@ -45,9 +45,9 @@ class RecordSink:
         """Start a recording in a folder that holds none. Raises SinkError."""
         self.close()
         self._live, self.dropped, self._unrecorded, self.broken = info.live, 0, 0, ""
-        self._archive = _Archive(self._folder, info, header_line(info, self._model, self._surroundings, version("rtseg")))
-        depth = _DEPTH if info.live else depth_for(info.fps, _DEPTH, 1)
-        self._worker = Worker("rtseg-record", lambda item: self._archive.add(*item), depth)
+        self._files = _RecordingFiles(self._folder, info, header_line(info, self._model, self._surroundings, version("rtseg")))
+        depth = _QUEUE_DEPTH if info.live else queue_depth(info.fps, _QUEUE_DEPTH, 1)
+        self._worker = Worker("rtseg-record", lambda item: self._files.add(*item), depth)
 
     def write(self, result: Result) -> None:
         """Queue one result for the recording thread. Raises SinkError, but not for a live stream."""
@@ -55,10 +55,10 @@ class RecordSink:
             return
         if self._worker is None:
             raise SinkError(f"{self._folder} is not open: call open(info) first, as Pipeline does")
-        if self._live and self._worker.full:
+        if self._live and self._worker.is_full:
             self.dropped, self._unrecorded = self.dropped + 1, self._unrecorded + 1
             return
-        with self._going_on():
+        with self._errors_contained():
             self._worker.put((result, self._session.sector, self._unrecorded))
             self._unrecorded = 0
 
@@ -66,14 +66,14 @@ class RecordSink:
         """Drain the queue and finish the recording. Raises SinkError, but not for a live stream."""
         worker, self._worker = self._worker, None
         if worker is not None:
-            with self._going_on():
+            with self._errors_contained():
                 try:
                     worker.close()
                 finally:
-                    self._archive.close(self.dropped)
+                    self._files.close(self.dropped)
 
     @contextmanager
-    def _going_on(self) -> Iterator[None]:
+    def _errors_contained(self) -> Iterator[None]:
         """Store and log a SinkError of a live stream instead of raising it."""
         try:
             yield
@@ -85,30 +85,30 @@ class RecordSink:
                 _log.error("the recording ends: %s", error)
 
 
-class _Archive:
+class _RecordingFiles:
     """Writes the files of one recording, from one thread. Raises SinkError."""
 
     def __init__(self, folder: Path, info: StreamInfo, header: dict[str, Any]) -> None:
         self._folder, self._fps = folder, info.fps
-        self._pictures: Lossless | None = None
+        self._pictures: Ffv1Writer | None = None
         self._part, self._number, self._frames, self._first_ns = -1, 0, 0, 0
         try:
             make_folder(folder)
-            self._lock = hold_folder(folder)
+            self._lock = lock_folder(folder)
         except SinkError:
             raise
         except OSError as error:
             raise SinkError(f"{folder} cannot hold a recording ({error.strerror}): name a folder you may write to") from error
         try:
-            self._lines = self._opened(folder / LINES)
+            self._lines = self._create(folder / FRAMES_FILE)
             self._write(header)
         except BaseException:
             self._lock.release()
             raise
 
-    def _opened(self, lines: Path) -> WholeFile:
+    def _create(self, lines: Path) -> UnbufferedFile:
         try:
-            return WholeFile(lines, "xb")
+            return UnbufferedFile(lines, "xb")
         except FileExistsError as error:
             raise SinkError(f"{self._folder} holds a recording already: name another folder, or remove it") from error
         except OSError as error:
@@ -133,7 +133,7 @@ class _Archive:
             kind=sector.kind.value,
             outline=sector.outline,
             confidence=sector.confidence,
-            labels=check_of(made.labels),
+            labels=labels_crc32(made.labels),
             dropped=result.dropped,
             unrecorded=unrecorded,
         )
@@ -154,7 +154,7 @@ class _Archive:
         if self._pictures is not None:
             self._pictures.close()
         self._part, self._number = self._part + 1, 0
-        self._pictures = Lossless(self._folder / pictures_name(self._part), image, self._fps)
+        self._pictures = Ffv1Writer(self._folder / pictures_name(self._part), image, self._fps)
 
     def _write(self, values: dict[str, Any]) -> None:
         try:

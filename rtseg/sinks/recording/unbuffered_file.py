@@ -7,7 +7,7 @@ from typing import Any
 from rtseg.output.private_file import opener
 
 
-class WholeFile(io.FileIO):
+class UnbufferedFile(io.FileIO):
     """Writes without a buffer, so that a killed process loses nothing; a full disk raises OSError.
 
     The file is private and locked, see `rtseg.output.private_file`. Raises SinkError when another run is writing the file.

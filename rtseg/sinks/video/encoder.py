@@ -14,16 +14,16 @@ from av.video.stream import VideoStream
 
 from rtseg.errors import SinkError
 from rtseg.frame import Image
-from rtseg.sinks.recording.unbuffered_file import WholeFile
+from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
 
 TICKS = 90_000  # units of a timestamp per second
 # A plain MP4 has its index at the end and cannot be played without it. A fragmented MP4 begins with an empty index.
-_AT_ONCE = {"flush_packets": "1"}  # the header, and each fragment or cluster, is written as soon as it is complete
-_FRAGMENTS = _AT_ONCE | {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+_UNBUFFERED = {"flush_packets": "1"}  # the header, and each fragment or cluster, is written as soon as it is complete
+_FRAGMENTED_MP4 = _UNBUFFERED | {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
 CONTAINERS: dict[str, tuple[str, dict[str, str]]] = {  # by suffix: FFmpeg's name and options
-    ".mp4": ("mp4", _FRAGMENTS),
-    ".mov": ("mov", _FRAGMENTS),
-    ".mkv": ("matroska", _AT_ONCE | {"cluster_time_limit": "1"}),  # ms: one cluster per frame, so that the first are written
+    ".mp4": ("mp4", _FRAGMENTED_MP4),
+    ".mov": ("mov", _FRAGMENTED_MP4),
+    ".mkv": ("matroska", _UNBUFFERED | {"cluster_time_limit": "1"}),  # ms: one cluster per frame, so that the first are written
 }
 _BROKEN = (av.FFmpegError, OSError, ValueError)  # raised by PyAV when a file cannot be opened or written
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
@@ -42,7 +42,7 @@ class Encoder:
         if "movflags" in options:
             options = options | {"frag_duration": str(_fragment_us(fps))}
         with self._writing():
-            self._file = WholeFile(path, "wb")  # opened here: PyAV would leak the file when its header cannot be written
+            self._file = UnbufferedFile(path, "wb")  # opened here: PyAV would leak the file when its header cannot be written
         try:
             self._container = av.open(self._file, "w", kind, container_options=options, metadata_errors="replace")
             self._stream = self._add_stream(size, fps, {"crf": str(crf), "preset": preset, "tune": "zerolatency"})
@@ -58,7 +58,7 @@ class Encoder:
             self._container.mux(self._stream.encode(self._frame(picture, ticks)))
 
     def _frame(self, picture: Image, ticks: int) -> av.VideoFrame:
-        rgb = av.VideoFrame.from_ndarray(_even(picture), format="rgb24")
+        rgb = av.VideoFrame.from_ndarray(_pad_to_even(picture), format="rgb24")
         frame = rgb.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
         frame.pts, frame.time_base = ticks, Fraction(1, TICKS)
         if ticks >= self._key_due:  # by time, not by count, so that keyframes stay a second apart when frames are dropped
@@ -122,7 +122,7 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _even(picture: Image) -> Image:
+def _pad_to_even(picture: Image) -> Image:
     """Return the image with even sides, which yuv420p requires; the last row and column are repeated."""
     below, beside = picture.shape[0] % 2, picture.shape[1] % 2
     if not below and not beside:

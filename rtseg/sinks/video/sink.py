@@ -11,10 +11,10 @@ from rtseg.kernels.network.fit import letterbox
 from rtseg.overlay import Overlay
 from rtseg.result import Result
 from rtseg.sinks.video.encoder import CONTAINERS, PRESETS, TICKS, Encoder, fragment_frames
-from rtseg.sinks.worker import Worker, depth_for
+from rtseg.sinks.worker import Worker, queue_depth
 
-_DEPTH = 4  # images queued for the encoder
-_PICTURES = _DEPTH + 3  # plus one being drawn, one being queued and one being encoded
+_QUEUE_DEPTH = 4  # images queued for the encoder
+_BUFFERS = _QUEUE_DEPTH + 3  # plus one being drawn, one being queued and one being encoded
 
 
 class VideoSink:
@@ -35,7 +35,7 @@ class VideoSink:
         if not 0 <= crf <= 51 or preset not in PRESETS:
             raise ConfigError(f"crf {crf}, preset {preset!r}: give a crf of 0 to 51 and one of {', '.join(PRESETS)}")
         self._crf, self._preset = crf, preset
-        self._recording: _Recording | None = None
+        self._clip: _ClipWriter | None = None
         self.dropped = 0
 
     def open(self, info: StreamInfo) -> None:
@@ -47,53 +47,53 @@ class VideoSink:
             raise SinkError(f"a clip of {info.fps} frames a second cannot be written: set the source's frame rate")
         self.dropped = 0
         encoder = Encoder(self._path, (info.height, info.width), info.fps, self._crf, self._preset)
-        self._recording = _Recording(encoder, info)
+        self._clip = _ClipWriter(encoder, info)
 
     def write(self, result: Result) -> None:
         """Draw one result and queue it for the encoder. Raises SinkError, also for an earlier failure of the encoder."""
-        if self._recording is None:
+        if self._clip is None:
             raise SinkError(f"{self._path} is not open: call open(info) first, as Pipeline does")
-        if not self._recording.has_room:
+        if not self._clip.has_room:
             self.dropped += 1
             return
         with result.trace.stage("overlay"):
-            picture = self._recording.draw(self._overlay, result)
-        self._recording.add(picture, result.frame)
+            picture = self._clip.draw(self._overlay, result)
+        self._clip.add(picture, result.frame)
 
     def close(self) -> None:
         """Drain the queue and finish the file. Raises SinkError for a failure that `write` has not raised."""
-        recording, self._recording = self._recording, None
+        recording, self._clip = self._clip, None
         if recording is not None:
             recording.close()
 
 
-class _Recording:
+class _ClipWriter:
     """Writes one clip: holds the image buffers, the presentation times and the encoding thread."""
 
     def __init__(self, encoder: Encoder, info: StreamInfo) -> None:
         self._encoder, self._info = encoder, info
-        self._pictures = [np.empty((info.height, info.width, 3), np.uint8) for _ in range(_PICTURES)]
+        self._buffers = [np.empty((info.height, info.width, 3), np.uint8) for _ in range(_BUFFERS)]
         self._first: Frame | None = None
         self._ticks = -1
-        depth = _DEPTH if info.live else depth_for(info.fps, _DEPTH, fragment_frames(info.fps))
+        depth = _QUEUE_DEPTH if info.live else queue_depth(info.fps, _QUEUE_DEPTH, fragment_frames(info.fps))
         self._worker = Worker[tuple[Image, int]]("rtseg-video", lambda item: encoder.add(*item), depth)
 
     @property
     def has_room(self) -> bool:
         """Return whether a frame can be queued; always True for a file, where `add` blocks instead."""
-        return not (self._info.live and self._worker.full)
+        return not (self._info.live and self._worker.is_full)
 
     def draw(self, overlay: Overlay, result: Result) -> Image:
         """Draw a result into the next image buffer, in the stream's size, and return that buffer."""
-        picture = self._pictures[0]
+        picture = self._buffers[0]
         if picture.shape[:2] == result.frame.image.shape[:2]:
             return overlay.draw(result, picture)
-        return _fitted(overlay.draw(result), picture)
+        return _letterboxed(overlay.draw(result), picture)
 
     def add(self, picture: Image, frame: Frame) -> None:
         """Queue a drawing for the encoder. Raises the encoder's stored error, if any."""
-        self._worker.put((picture, self._time(frame)))
-        self._pictures.append(self._pictures.pop(0))
+        self._worker.put((picture, self._presentation_ticks(frame)))
+        self._buffers.append(self._buffers.pop(0))
 
     def close(self) -> None:
         """Drain the queue and finish the file, even after an error. Raises SinkError."""
@@ -102,7 +102,7 @@ class _Recording:
         finally:
             self._encoder.close()
 
-    def _time(self, frame: Frame) -> int:
+    def _presentation_ticks(self, frame: Frame) -> int:
         """Return the frame's presentation time in units of 1/TICKS s, strictly increasing for any source."""
         first = self._first = self._first or frame
         live_s, file_s = (frame.captured_ns - first.captured_ns) / 1e9, (frame.index - first.index) / self._info.fps
@@ -110,7 +110,7 @@ class _Recording:
         return self._ticks
 
 
-def _fitted(drawn: Image, picture: Image) -> Image:
+def _letterboxed(drawn: Image, picture: Image) -> Image:
     """Scale the drawing into the center of `picture`, with black borders, and return `picture`."""
     top, left, height, width = letterbox((0, 0, *drawn.shape[:2]), (picture.shape[0], picture.shape[1])).inner
     picture[:] = 0

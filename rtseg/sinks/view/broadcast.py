@@ -11,24 +11,24 @@ import numpy as np
 
 from rtseg.errors import ConfigError, ViewerRefused
 from rtseg.frame import Image
-from rtseg.sinks.view.viewport import Room, largest
+from rtseg.sinks.view.viewport import Viewport, covering_viewport
 
-_TALLEST = 1 << 14  # pixels
+_MAX_HEIGHT = 1 << 14  # pixels
 
 
 @dataclass(frozen=True, slots=True)
-class Coded:
+class EncodedFrame:
     """Holds an image encoded as JPEG."""
 
     jpeg: bytes
     number: int  # counts the encoded images, from 1
     captured_ns: int  # time of capture, by perf_counter_ns
-    coded_ns: int  # end of the encoding, by perf_counter_ns
+    encoded_ns: int  # end of the encoding, by perf_counter_ns
 
     @property
     def age_ms(self) -> float:
         """Return the frame's age in milliseconds at the end of the encoding."""
-        return (self.coded_ns - self.captured_ns) / 1e6
+        return (self.encoded_ns - self.captured_ns) / 1e6
 
 
 class Broadcast:
@@ -40,31 +40,31 @@ class Broadcast:
     Raises ConfigError.
     """
 
-    def __init__(self, viewers_most: int = 8, quality: int = 80, widest: int = 1920) -> None:
-        if not 1 <= quality <= 100 or widest < 16 or viewers_most < 1:
+    def __init__(self, max_viewers: int = 8, quality: int = 80, max_width: int = 1920) -> None:
+        if not 1 <= quality <= 100 or max_width < 16 or max_viewers < 1:
             raise ConfigError("a broadcast needs a quality of 1 to 100, a width from 16 and at least one viewer: give these")
-        self._viewers_most, self._quality, self._most = viewers_most, quality, Room(widest, _TALLEST)
+        self._max_viewers, self._quality, self._max_viewport = max_viewers, quality, Viewport(max_width, _MAX_HEIGHT)
         self._changed = threading.Condition()
         self._waiting: tuple[Image, int] | None = None  # the image to encode next, and its time of capture
         self._spare: list[Image] = []
         self._thread: threading.Thread | None = None
         self._closed = False
-        self._newest: Coded | None = None
-        self._rooms: list[Room] = []  # one for each viewer
+        self._newest: EncodedFrame | None = None
+        self._viewports: list[Viewport] = []  # one for each viewer
         self.skipped = 0
 
     @property
     def viewers(self) -> int:
         """Return the number of viewers."""
-        return len(self._rooms)
+        return len(self._viewports)
 
     @property
-    def newest(self) -> Coded | None:
+    def newest(self) -> EncodedFrame | None:
         """Return the image that was encoded last; None before the first."""
         return self._newest
 
     @property
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Return True when the broadcast is over and no image will follow."""
         return self._closed
 
@@ -72,7 +72,7 @@ class Broadcast:
         """Start the encoding thread; viewers of the previous stream stay."""
         self.close()
         self._closed = False
-        self._thread = threading.Thread(target=self._code_all, name="rtseg-jpeg", daemon=True)
+        self._thread = threading.Thread(target=self._encode_all, name="rtseg-jpeg", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -84,7 +84,7 @@ class Broadcast:
             self._thread.join()
             self._thread = None
 
-    def canvas(self, shape: tuple[int, ...]) -> Image:
+    def take_canvas(self, shape: tuple[int, ...]) -> Image:
         """Return an unused array (H, W, 3) uint8 to draw the next image into."""
         with self._changed:
             fitting = [spare for spare in self._spare if spare.shape == shape]
@@ -101,45 +101,45 @@ class Broadcast:
             self._changed.notify_all()
 
     @contextmanager
-    def viewer(self, room: Room | None = None) -> Iterator[None]:
+    def viewer(self, viewport: Viewport | None = None) -> Iterator[None]:
         """Register a viewer while the `with` block runs. Raises ViewerRefused when there are too many.
 
         viewport: the size at which the viewer displays the image; None for the maximum.
         """
-        taken = room or self._most
+        taken = viewport or self._max_viewport
         with self._changed:
-            if self.viewers >= self._viewers_most:
+            if self.viewers >= self._max_viewers:
                 raise ViewerRefused(f"{self.viewers} look already: close another page of this stream first")
-            self._rooms.append(taken)
+            self._viewports.append(taken)
         try:
             yield
         finally:
             with self._changed:
-                self._rooms.remove(taken)
+                self._viewports.remove(taken)
 
-    def next(self, after: int, timeout_s: float) -> Coded | None:
+    def wait_for_newer(self, after: int, timeout_s: float) -> EncodedFrame | None:
         """Block until the newest image's number exceeds `after`, and return it; None after `timeout_s` or `close`."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._is_after(after), timeout_s)
-            return self._newest if self._is_after(after) and not self._closed else None
+            self._changed.wait_for(lambda: self._closed or self._has_newer(after), timeout_s)
+            return self._newest if self._has_newer(after) and not self._closed else None
 
-    def _is_after(self, number: int) -> bool:
+    def _has_newer(self, number: int) -> bool:
         return self._newest is not None and self._newest.number > number
 
-    def _code_all(self) -> None:
+    def _encode_all(self) -> None:
         while (taken := self._take()) is not None:
             picture, captured_ns = taken
-            jpeg = _jpeg(self._room().fit(picture), self._quality)
+            jpeg = _jpeg(self._target_viewport().fit(picture), self._quality)
             with self._changed:
                 number = self._newest.number + 1 if self._newest else 1
-                self._newest = Coded(jpeg, number, captured_ns, perf_counter_ns())
+                self._newest = EncodedFrame(jpeg, number, captured_ns, perf_counter_ns())
                 self._spare = [*self._spare[:1], picture]  # at most one array each is being drawn, queued and encoded
                 self._changed.notify_all()
 
-    def _room(self) -> Room:
+    def _target_viewport(self) -> Viewport:
         """Return the smallest viewport that covers those of all viewers."""
         with self._changed:
-            return largest(self._rooms, self._most)
+            return covering_viewport(self._viewports, self._max_viewport)
 
     def _take(self) -> tuple[Image, int] | None:
         with self._changed:

@@ -14,7 +14,7 @@ _STEP_S = 0.5  # between two stall checks of a blocked write
 _ENDS = (b"\r\n\r\n", b"\n\n")
 
 
-class Connection(io.BufferedIOBase):
+class HttpConnection(io.BufferedIOBase):
     """Receives a request head; as a binary file, it writes to the client.
 
     peer: the client's address. `head` holds the bytes received so far. A write raises TimeoutError when the client takes no

@@ -9,12 +9,12 @@ from contextlib import suppress
 from time import monotonic
 
 from rtseg.errors import ViewerRefused
-from rtseg.sinks.view.http_connection import HEAD_BYTES, HEAD_S, Connection
+from rtseg.sinks.view.http_connection import HEAD_BYTES, HEAD_S, HttpConnection
 
 _log = logging.getLogger(__name__)
 
-PENDING_MOST = 32  # connections with an incomplete head; a new one replaces the oldest
-GUESTS_MOST = 16  # concurrent requests that are not viewers
+MAX_PENDING = 32  # connections with an incomplete head; a new one replaces the oldest
+MAX_SHORT_REQUESTS = 16  # concurrent requests that are not viewers
 _POLL_S = 0.1
 _PAUSE_S = 0.1  # before the next accept, after one failed for lack of resources
 _TOO_LARGE = b"HTTP/1.0 431 Request Header Fields Too Large\r\nConnection: close\r\n\r\n"
@@ -28,16 +28,16 @@ class HttpServer:
     that of max_viewers. send_buffer: bytes of the kernel's send buffer for a client. Raises OSError.
     """
 
-    def __init__(self, address: tuple[str, int], places: int, send_buffer: int, name: str) -> None:
+    def __init__(self, address: tuple[str, int], max_viewers: int, send_buffer: int, name: str) -> None:
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._listener = socket.create_server(address, family=family, backlog=128)
         self._listener.setblocking(False)
-        self._places, self._send_buffer, self._name = places, send_buffer, name
+        self._max_viewers, self._send_buffer, self._name = max_viewers, send_buffer, name
         self._lock, self._closing = threading.Lock(), threading.Event()
-        self._guests: set[Connection] = set()
-        self._seated: set[Connection] = set()
+        self._short_requests: set[HttpConnection] = set()
+        self._viewers: set[HttpConnection] = set()
         self._workers: list[threading.Thread] = []
-        self._pending: dict[Connection, None] = {}  # the oldest first
+        self._pending: dict[HttpConnection, None] = {}  # the oldest first
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._thread: threading.Thread | None = None
@@ -48,19 +48,19 @@ class HttpServer:
         host, port = self._listener.getsockname()[:2]
         return str(host), int(port)
 
-    def start(self, answer: Callable[[Connection], None]) -> None:
+    def start(self, answer: Callable[[HttpConnection], None]) -> None:
         """Start to serve. answer: called with each request in a thread of its own; it may raise OSError."""
         self._answer = answer
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
-    def seat(self, connection: Connection) -> None:
+    def reserve_viewer(self, connection: HttpConnection) -> None:
         """Count a validated request as a viewer instead of a short request. Raises ViewerRefused at `max_viewers`."""
         with self._lock:
-            if len(self._seated) >= self._places:
-                raise ViewerRefused(f"{self._places} look already: close another page of this stream first")
-            self._guests.discard(connection)
-            self._seated.add(connection)
+            if len(self._viewers) >= self._max_viewers:
+                raise ViewerRefused(f"{self._max_viewers} look already: close another page of this stream first")
+            self._short_requests.discard(connection)
+            self._viewers.add(connection)
 
     def close(self) -> None:
         """Close every connection and end every thread; harmless twice."""
@@ -69,7 +69,7 @@ class HttpServer:
             self._thread.join()
         self._listener.close()
         with self._lock:
-            for connection in self._guests | self._seated:
+            for connection in self._short_requests | self._viewers:
                 connection.hang_up()
             workers = list(self._workers)
         for worker in workers:
@@ -98,14 +98,14 @@ class HttpServer:
             _log.warning("a connection could not be accepted: %s", error)
             self._closing.wait(_PAUSE_S)
             return
-        if len(self._pending) >= PENDING_MOST:
+        if len(self._pending) >= MAX_PENDING:
             self._drop(next(iter(self._pending)), "another needs its place")
         accepted.setblocking(False)
-        connection = Connection(accepted, peer)
+        connection = HttpConnection(accepted, peer)
         self._selector.register(accepted, selectors.EVENT_READ, connection)
         self._pending[connection] = None
 
-    def _receive(self, connection: Connection) -> None:
+    def _receive(self, connection: HttpConnection) -> None:
         try:
             is_there = connection.receive()
         except BlockingIOError:
@@ -120,13 +120,13 @@ class HttpServer:
                 connection.socket.send(_TOO_LARGE if is_there else b"")
             self._drop(connection, "its head is too large" if is_there else "it left within its head")
 
-    def _start(self, connection: Connection) -> None:
+    def _start(self, connection: HttpConnection) -> None:
         """Start a thread that serves a request whose head is complete."""
         self._forget(connection)
         worker = threading.Thread(target=self._work, args=(connection,), name=f"{self._name}-client", daemon=True)
         with self._lock:
-            if is_free := len(self._guests) < GUESTS_MOST:
-                self._guests.add(connection)
+            if is_free := len(self._short_requests) < MAX_SHORT_REQUESTS:
+                self._short_requests.add(connection)
                 self._workers = [*(one for one in self._workers if one.is_alive()), worker]
         if not is_free:
             connection.end()  # no response, since even an error response takes a thread
@@ -138,7 +138,7 @@ class HttpServer:
             self._workers.remove(worker)
             self._end(connection)
 
-    def _work(self, connection: Connection) -> None:
+    def _work(self, connection: HttpConnection) -> None:
         try:
             self._answer(connection)
         except OSError:
@@ -148,10 +148,10 @@ class HttpServer:
         finally:
             self._end(connection)
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: HttpConnection) -> None:
         with self._lock:
-            self._guests.discard(connection)
-            self._seated.discard(connection)
+            self._short_requests.discard(connection)
+            self._viewers.discard(connection)
             connection.end()
 
     def _expire(self) -> None:
@@ -159,11 +159,11 @@ class HttpServer:
         for connection in [one for one in self._pending if one.due_s < now_s]:
             self._drop(connection, f"it sent no whole head in {HEAD_S:g} s")
 
-    def _drop(self, connection: Connection, reason: str) -> None:
+    def _drop(self, connection: HttpConnection, reason: str) -> None:
         self._forget(connection)
         connection.end()
         _log.debug("a connection was dropped: %s", reason)
 
-    def _forget(self, connection: Connection) -> None:
+    def _forget(self, connection: HttpConnection) -> None:
         del self._pending[connection]
         self._selector.unregister(connection.socket)

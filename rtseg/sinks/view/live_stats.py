@@ -10,14 +10,14 @@ from rtseg.frame import StreamInfo
 from rtseg.measure.region import Measurement, measure
 from rtseg.overlay import OKABE_ITO
 from rtseg.result import Result
-from rtseg.text.safe_text import cleaned
+from rtseg.text.safe_text import clean_values
 from rtseg.trace import LatencyTrace
 
 _PLOT_S = 10.0  # time span of the curve: about ten heartbeats
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class FrameStats:
     """Holds the statistics of one frame, without its pixels."""
 
     trace: LatencyTrace
@@ -27,26 +27,26 @@ class Seen:
     measurements: tuple[Measurement, ...]  # one for each class
 
 
-class Figures:
+class LiveStats:
     """Collects the statistics of the newest `window` frames; `snapshot` may be called from any thread."""
 
     def __init__(self, window: int = 300) -> None:
         self._lock = threading.Lock()
-        self._seen = deque[Seen](maxlen=window)
+        self._recent = deque[FrameStats](maxlen=window)
         self.open(StreamInfo(1, 1, 25.0))
 
     def open(self, info: StreamInfo) -> None:
         """Discard the statistics of the previous stream."""
         with self._lock:
-            self._seen.clear()
+            self._recent.clear()
             self._info, self._frames, self._dropped, self._late = info, 0, 0, 0
 
     def add(self, result: Result) -> None:
         """Add one result."""
         segmentation = result.segmentation
-        seen = Seen(result.trace, result.dropped, segmentation.life.value, segmentation.reason, measure(segmentation))
+        seen = FrameStats(result.trace, result.dropped, segmentation.life.value, segmentation.reason, measure(segmentation))
         with self._lock:
-            self._seen.append(seen)
+            self._recent.append(seen)
             self._frames += 1
             self._dropped += result.dropped
             self._late += result.trace.total_ns > self._info.period_ns
@@ -57,11 +57,11 @@ class Figures:
         Times are in milliseconds and cover the newest frames; counts cover all frames of the stream.
         """
         with self._lock:
-            seen, counts = list(self._seen), {"frames": self._frames, "dropped": self._dropped, "late": self._late}
+            seen, counts = list(self._recent), {"frames": self._frames, "dropped": self._dropped, "late": self._late}
             period_ns = self._info.period_ns
         if not seen:
             return counts
-        told: dict[str, Any] = cleaned(_newest(seen[-1]) | {"curve": _curve(seen)})
+        told: dict[str, Any] = clean_values(_newest(seen[-1]) | {"curve": _curve(seen)})
         return counts | _speed([one.trace for one in seen], period_ns) | told
 
 
@@ -87,7 +87,7 @@ def _percentile_ms(durations_ns: list[int], percent: int) -> float:
     return round(sorted(durations_ns)[rank - 1] / 1e6, 2)
 
 
-def _newest(seen: Seen) -> dict[str, Any]:
+def _newest(seen: FrameStats) -> dict[str, Any]:
     return {"life": seen.life, "reason": seen.reason, "classes": [_class(i, one) for i, one in enumerate(seen.measurements)]}
 
 
@@ -103,7 +103,7 @@ def _class(index: int, measured: Measurement) -> dict[str, Any]:
     }
 
 
-def _curve(seen: list[Seen]) -> dict[str, Any]:
+def _curve(seen: list[FrameStats]) -> dict[str, Any]:
     """Return each class's area over the newest 10 s; times are in seconds, relative to the newest frame (<= 0)."""
     newest_ns = seen[-1].trace.captured_ns
     recent = [one for one in seen if newest_ns - one.trace.captured_ns <= _PLOT_S * 1e9]

@@ -7,7 +7,7 @@ from rtseg.frame import Image, StreamInfo
 from rtseg.overlay import Overlay
 from rtseg.result import Result
 from rtseg.sinks.view.broadcast import Broadcast
-from rtseg.sinks.view.live_stats import Figures
+from rtseg.sinks.view.live_stats import LiveStats
 
 
 class Painter(Protocol):
@@ -26,7 +26,7 @@ class Screen:
 
     def __init__(self, painter: Painter | None = None, broadcast: Broadcast | None = None) -> None:
         self._painter: Painter = painter or Overlay()
-        self.broadcast, self.figures = broadcast or Broadcast(), Figures()
+        self.broadcast, self.stats = broadcast or Broadcast(), LiveStats()
         self._drawing = threading.Lock()
         self._newest: Result | None = None
         self._shape: tuple[int, ...] = ()
@@ -49,7 +49,7 @@ class Screen:
     def begin(self, info: StreamInfo) -> None:
         """Prepare for another stream; the viewers stay."""
         self._newest = None
-        self.figures.open(info)
+        self.stats.open(info)
 
     def write(self, result: Result) -> None:
         """Draw one result if there are viewers, timed as the stage "overlay", and add it to the statistics."""
@@ -57,7 +57,7 @@ class Screen:
         if self.broadcast.viewers:
             with result.trace.stage("overlay"):
                 self._show(result)
-        self.figures.add(result)
+        self.stats.add(result)
 
     def close(self) -> None:
         """End the broadcast for every viewer."""
@@ -66,18 +66,18 @@ class Screen:
     def redraw(self) -> None:
         """Draw the newest result again, for a new viewer or by another painter."""
         newest = self._newest
-        if newest is not None and not self.broadcast.closed:
+        if newest is not None and not self.broadcast.is_closed:
             self._show(newest)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the statistics as plain values, with the age of the newest image when it was ready to send."""
-        newest, told = self.broadcast.newest, self.figures.snapshot()
+        newest, told = self.broadcast.newest, self.stats.snapshot()
         age_ms = round(newest.age_ms, 1) if newest else None
         return told | {"age_ms": age_ms, "viewers": self.broadcast.viewers, "skipped": self.broadcast.skipped}
 
     def _show(self, result: Result) -> None:
         with self._drawing:
-            out = self.broadcast.canvas(self._shape) if self._shape else None
+            out = self.broadcast.take_canvas(self._shape) if self._shape else None
             picture = self._painter.draw(result, out if out is not None and _fits(out, result) else None)
             self._shape = picture.shape
             self.broadcast.show(picture, result.frame.captured_ns)

@@ -11,11 +11,11 @@ from io import BytesIO
 from urllib.parse import parse_qs, urlsplit
 
 from rtseg.errors import ConfigError, SinkError, ViewerRefused
-from rtseg.sinks.view.http_connection import Connection
+from rtseg.sinks.view.http_connection import HttpConnection
 from rtseg.sinks.view.http_server import HttpServer
-from rtseg.sinks.view.mjpeg import CONTENT_TYPE, SEND_BUFFER, parts
+from rtseg.sinks.view.mjpeg import CONTENT_TYPE, SEND_BUFFER, multipart_parts
 from rtseg.sinks.view.screen import Screen
-from rtseg.sinks.view.viewport import parse_room
+from rtseg.sinks.view.viewport import parse_viewport
 from rtseg.text.safe_text import json_text
 
 _log = logging.getLogger(__name__)
@@ -38,10 +38,10 @@ class ViewServer:
     port: 0 for any free one. max_viewers: limit of concurrent viewers. Raises SinkError.
     """
 
-    def __init__(self, screen: Screen, host: str = "127.0.0.1", port: int = 8000, viewers_most: int = 8) -> None:
+    def __init__(self, screen: Screen, host: str = "127.0.0.1", port: int = 8000, max_viewers: int = 8) -> None:
         self._screen, self.key = screen, "" if is_loopback(host) else secrets.token_urlsafe(16)
         try:
-            self._server = HttpServer((host, port), viewers_most, SEND_BUFFER, "rtseg-view")
+            self._server = HttpServer((host, port), max_viewers, SEND_BUFFER, "rtseg-view")
         except (OSError, OverflowError) as error:
             raise SinkError(f"nothing can be served at {host}:{port} ({error}): give another host or port") from error
         self._server.start(self._answer)
@@ -49,22 +49,22 @@ class ViewServer:
     @property
     def url(self) -> str:
         """Return the page's URL, with its key."""
-        return url_of(*self._server.address) + (f"?key={self.key}" if self.key else "")
+        return server_url(*self._server.address) + (f"?key={self.key}" if self.key else "")
 
     def close(self) -> None:
         """Close every connection and end every thread."""
         self._server.close()
 
-    def _answer(self, connection: Connection) -> None:
-        _Handler(self._screen, self.key, self._server, connection)
+    def _answer(self, connection: HttpConnection) -> None:
+        _RequestHandler(self._screen, self.key, self._server, connection)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _RequestHandler(BaseHTTPRequestHandler):
     """Answers one request, whose head is complete, by HTTP/1.0, so that no idle connection holds a thread."""
 
     server_version, sys_version = "rtseg", ""
 
-    def __init__(self, screen: Screen, key: str, server: HttpServer, connection: Connection) -> None:
+    def __init__(self, screen: Screen, key: str, server: HttpServer, connection: HttpConnection) -> None:
         self._screen, self._key, self._server, self._client = screen, key, server, connection
         super().__init__(connection.socket, connection.peer, None)  # type: ignore[arg-type]
 
@@ -77,10 +77,10 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             self._refuse(HTTPStatus.BAD_REQUEST, "this is no address: the page is at /")
             return
-        if not is_ours(self.headers.get("Host", "")):
+        if not is_own_host(self.headers.get("Host", "")):
             self._refuse(HTTPStatus.FORBIDDEN, "this server is not asked by that name: use its address")
         elif (name := asked.path[1:]) in ASSETS:
-            self._send(ASSETS[name], page(name))
+            self._send(ASSETS[name], page_file(name))
         elif not secrets.compare_digest(parse_qs(asked.query).get("key", [""])[0].encode(), self._key.encode()):
             self._refuse(HTTPStatus.FORBIDDEN, "the address lacks its key: use the one that rtseg printed")
         elif asked.path == "/video":
@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, path: str) -> None:
         if path == "/":
-            self._send("text/html", page("live.html"))
+            self._send("text/html", page_file("live.html"))
         elif path == "/figures":
             self._send("application/json", json_text(self._screen.snapshot()).encode())
         else:
@@ -98,11 +98,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _watch(self, room: str) -> None:
         try:
-            with self._screen.broadcast.viewer(parse_room(room)):
-                self._server.seat(self._client)
+            with self._screen.broadcast.viewer(parse_viewport(room)):
+                self._server.reserve_viewer(self._client)
                 self._head(HTTPStatus.OK, CONTENT_TYPE)
                 self._screen.redraw()
-                for piece in parts(self._screen.broadcast):
+                for piece in multipart_parts(self._screen.broadcast):
                     self._write_or_probe(piece)
         except ConfigError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
@@ -138,7 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
         _log.debug(format, *args)
 
 
-def page(name: str) -> bytes:
+def page_file(name: str) -> bytes:
     """Return the content of one of the page's files; `name`: one of ASSETS or "live.html", never a client's path."""
     return (files("rtseg.sinks.view") / "page" / name).read_bytes()
 
@@ -153,13 +153,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def url_of(host: str, port: int) -> str:
+def server_url(host: str, port: int) -> str:
     """Return the URL of a server; for one that listens on all interfaces, the loopback URL."""
     name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
 
 
-def is_ours(host: str) -> bool:
+def is_own_host(host: str) -> bool:
     """Return whether a Host header names this machine: an IP address, localhost, or the hostname.
 
     A DNS rebinding attack is recognized by its Host header, which holds the attacker's domain.

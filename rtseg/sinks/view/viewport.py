@@ -14,7 +14,7 @@ _TEXT = re.compile(r"([1-9][0-9]{1,4})x([1-9][0-9]{1,4})")
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Viewport:
     """Holds the size at which a viewer displays images."""
 
     width: int  # pixels
@@ -32,20 +32,20 @@ class Room:
         return np.asarray(cv2.resize(picture, size, interpolation=way), np.uint8)
 
 
-def parse_room(text: str) -> Room | None:
+def parse_viewport(text: str) -> Viewport | None:
     """Parse WIDTHxHEIGHT; return None for an empty text. Raises ConfigError."""
     if not text:
         return None
     found = _TEXT.fullmatch(text)
     if found is None:
         raise ConfigError(f"{text!r} is no room for a picture: give WIDTHxHEIGHT in pixels, from 10x10")
-    return Room(int(found[1]), int(found[2]))
+    return Viewport(int(found[1]), int(found[2]))
 
 
-def largest(rooms: Iterable[Room], most: Room) -> Room:
+def covering_viewport(viewports: Iterable[Viewport], most: Viewport) -> Viewport:
     """Return the smallest viewport that covers all `viewports`, limited to `most`; `most` when there are none."""
-    wanted = [*rooms] or [most]
-    return Room(
-        min(most.width, max(room.width for room in wanted)),
-        min(most.height, max(room.height for room in wanted)),
+    wanted = [*viewports] or [most]
+    return Viewport(
+        min(most.width, max(viewport.width for viewport in wanted)),
+        min(most.height, max(viewport.height for viewport in wanted)),
     )

@@ -12,17 +12,17 @@ from typing import Any
 from rtseg.errors import MissingExtra, SourceError, SourceNotFound
 from rtseg.frame import Origin, Spacing
 from rtseg.limits import check_size
-from rtseg.sources.base import DEFAULT_FPS, existing, is_there, stream_info
+from rtseg.sources.base import DEFAULT_FPS, existing_file, path_exists, stream_info
 from rtseg.sources.files.dicom_codec import apply_color_lut, get_decoder, iter_pixels, pixel_array, pydicom
 from rtseg.sources.files.dicom_decoder import PREFIX, FrameDecoder
-from rtseg.sources.files.dicom_header import TAGS, Timing, spacing, timing
-from rtseg.sources.files.dicom_pixels import PALETTE, levels_of, shown
-from rtseg.sources.files.raw_frames import Inflating
-from rtseg.sources.files.sequence import Picture, Sequence
-from rtseg.sources.pixels.intensity import GreyUntilColour, Pixels, levels_between
+from rtseg.sources.files.dicom_header import TAGS, FrameTiming, spacing, timing
+from rtseg.sources.files.dicom_pixels import PALETTE, display_window, to_display
+from rtseg.sources.files.raw_frames import InflateReader
+from rtseg.sources.files.sequence import FrameSequence, StoredFrame
+from rtseg.sources.pixels.intensity import ColorLatch, Pixels, full_range_window
 
-_MOST_SIDE = 16384  # pixels
-_MOST_INFLATED = 1 << 28  # bytes
+_MAX_SIDE = 16384  # pixels
+_MAX_INFLATED = 1 << 28  # bytes
 _META_BYTES = 144  # of preamble, prefix and group length; the rest of the file meta group follows
 
 
@@ -33,12 +33,12 @@ class Instance:
     path: Path  # of the file
     size: tuple[int, int]  # (height, width) in pixels
     frames: int  # how many
-    timing: Timing  # when each frame is shown
+    timing: FrameTiming  # when each frame is shown
     spacing_mm: Spacing | None  # pixel size (down, along) in mm, None where unknown
-    place: tuple[object, ...]  # sorts the files of a folder
+    sort_key: tuple[object, ...]  # sorts the files of a folder
 
 
-def open_dicom(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Sequence:
+def open_dicom(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> FrameSequence:
     """Open a DICOM file, or the files of a folder in the order of series and instance number.
 
     Frames are decoded one by one. The rate follows from the file's frame times, else it is 25; the pixel size is that of
@@ -46,11 +46,11 @@ def open_dicom(where: str | Path, *, fps: float | None = None, spacing_mm: Spaci
     logged. Raises SourceError, SourceNotFound, ConfigError.
     """
     path = Path(where)
-    instances = _folder(path) if is_there(path) and path.is_dir() else [_instance(existing(path))]
+    instances = _folder(path) if path_exists(path) and path.is_dir() else [_instance(existing_file(path))]
     first, spacings = instances[0], {instance.spacing_mm for instance in instances}
     rate = fps if fps is not None else first.timing.fps or DEFAULT_FPS
     known_mm = spacing_mm or (spacings.pop() if len(spacings) == 1 else None)
-    return Sequence(stream_info(*first.size, rate, known_mm, sum(one.frames for one in instances)), _pictures(instances))
+    return FrameSequence(stream_info(*first.size, rate, known_mm, sum(one.frames for one in instances)), _pictures(instances))
 
 
 def _folder(folder: Path) -> list[Instance]:
@@ -62,7 +62,7 @@ def _folder(folder: Path) -> list[Instance]:
     found = [instance for file in files if (instance := _instance_or_none(file))]
     if not found:
         raise SourceNotFound(f"{folder} holds no DICOM picture: give the folder in which the series' own files lie")
-    return sorted(found, key=lambda instance: instance.place)
+    return sorted(found, key=lambda instance: instance.sort_key)
 
 
 def _instance_or_none(file: Path) -> Instance | None:
@@ -74,15 +74,15 @@ def _instance_or_none(file: Path) -> Instance | None:
 
 def _instance(path: Path) -> Instance:
     """Return the description of a file from its header. Raises SourceError."""
-    with _told(path, "is no DICOM picture", "give a file of an ultrasound series, as the archive sends it"):
+    with _translated_errors(path, "is no DICOM picture", "give a file of an ultrasound series, as the archive sends it"):
         _check_deflated(path)
         header = _header(path)
         size, frames = (int(header.get("Rows") or 0), int(header.get("Columns") or 0)), int(header.get("NumberOfFrames") or 1)
-        if not (min(size) > 0 and max(size) <= _MOST_SIDE and frames > 0):
+        if not (min(size) > 0 and max(size) <= _MAX_SIDE and frames > 0):
             raise ValueError(f"it says {frames} frames of {size[1]}x{size[0]} pixels")
         series, number = (int(header.get(f"{name}Number") or 0) for name in ("Series", "Instance"))
-        place = (series, str(header.get("SeriesInstanceUID", "")), number, _natural_order(path.name))
-        instance = Instance(path, size, frames, timing(header), spacing(header), place)
+        sort_key = (series, str(header.get("SeriesInstanceUID", "")), number, _natural_order(path.name))
+        instance = Instance(path, size, frames, timing(header), spacing(header), sort_key)
     check_size(path, *size)
     if not header.file_meta.get("TransferSyntaxUID"):
         raise SourceError(f"{path} does not say how its pixels are coded (transfer syntax): have the archive send it again")
@@ -98,19 +98,19 @@ def _check_deflated(path: Path) -> None:
         if meta.get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
             return
         file.seek(_META_BYTES + int(meta.FileMetaInformationGroupLength))
-        unpacked, left = Inflating(file, has_header=False), _MOST_INFLATED
+        unpacked, left = InflateReader(file, has_header=False), _MAX_INFLATED
         while piece := unpacked.read(1 << 20):
             left -= len(piece)
             if left < 0:
-                raise ValueError(f"its deflated data are more than {_MOST_INFLATED >> 20} MiB")
+                raise ValueError(f"its deflated data are more than {_MAX_INFLATED >> 20} MiB")
 
 
 def _header(path: Path) -> Any:
     return pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(TAGS), force=True)
 
 
-def _pictures(instances: list[Instance]) -> Generator[Picture, None, None]:
-    grey = GreyUntilColour()
+def _pictures(instances: list[Instance]) -> Generator[StoredFrame, None, None]:
+    grey = ColorLatch()
     with closing(FrameDecoder()) as decoder:
         for instance in instances:
             given = 0
@@ -122,24 +122,24 @@ def _pictures(instances: list[Instance]) -> Generator[Picture, None, None]:
                 raise SourceError(f"{error}; {given} of its {instance.frames} frames could be read") from error
 
 
-def _frames(instance: Instance, grey: GreyUntilColour, decoder: FrameDecoder) -> Iterator[Picture]:
+def _frames(instance: Instance, grey: ColorLatch, decoder: FrameDecoder) -> Iterator[StoredFrame]:
     """Yield one file's frames. Raises SourceError after the last that can be decoded."""
     what, remedy = "cannot be decoded", "have the archive send it again, as Explicit VR Little Endian"
-    with _told(instance.path, what, remedy):
+    with _translated_errors(instance.path, what, remedy):
         header = _header(instance.path)
         syntax = header.file_meta.TransferSyntaxUID
         lacks_decoder = syntax.is_encapsulated and not get_decoder(syntax).is_available
     if lacks_decoder:
         raise MissingExtra(f"{instance.path}, coded as {syntax.name},", "dicom")
-    with _told(instance.path, what, remedy):
-        levels = levels_of(header) or levels_between(_decoded(instance, header, decoder))
+    with _translated_errors(instance.path, what, remedy):
+        window = display_window(header) or full_range_window(_decoded(instance, header, decoder))
     with closing(_decoded(instance, header, decoder)) as decoded:
         for index in range(instance.frames):
-            with _told(instance.path, what, remedy):
+            with _translated_errors(instance.path, what, remedy):
                 pixels = next(decoded)
                 pixels = apply_color_lut(pixels, header) if header.PhotometricInterpretation == PALETTE else pixels
-                image = grey.of(shown(pixels, header, levels))
-            yield Picture(image, Origin(timestamp_ns=instance.timing.of(index), spacing_mm=instance.spacing_mm))
+                image = grey.apply(to_display(pixels, header, window))
+            yield StoredFrame(image, Origin(timestamp_ns=instance.timing.timestamp_ns(index), spacing_mm=instance.spacing_mm))
 
 
 def _decoded(instance: Instance, header: Any, decoder: FrameDecoder) -> Generator[Pixels, None, None]:
@@ -159,7 +159,7 @@ def _decoded(instance: Instance, header: Any, decoder: FrameDecoder) -> Generato
 
 
 @contextmanager
-def _told(path: Path, what: str, remedy: str) -> Iterator[None]:
+def _translated_errors(path: Path, what: str, remedy: str) -> Iterator[None]:
     """Raise SourceError for errors of pydicom and its decoders; suppress their warnings, which quote headers."""
     log = logging.getLogger("pydicom")
     before, log.disabled = log.disabled, True

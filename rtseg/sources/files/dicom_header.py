@@ -45,7 +45,7 @@ _TISSUE = 1  # region data type; 2 is color flow, the others are Doppler spectra
 
 
 @dataclass(frozen=True, slots=True)
-class Timing:
+class FrameTiming:
     """Holds when each frame of a file is shown."""
 
     period_ms: float | None  # time from one frame to the next, None where the file has none
@@ -56,23 +56,23 @@ class Timing:
         """Return frames a second; None where the file does not specify it."""
         return 1000 / self.period_ms if self.period_ms else None
 
-    def of(self, index: int) -> int | None:
+    def timestamp_ns(self, index: int) -> int | None:
         """Return a frame's time in nanoseconds after the file's first one; None where it is unknown."""
         if index < len(self.starts_ms):
             return round(self.starts_ms[index] * 1e6)
         return None if self.period_ms is None else round(index * self.period_ms * 1e6)
 
 
-def timing(header: Any) -> Timing:
+def timing(header: Any) -> FrameTiming:
     """Return the times by the first plausible of FrameTimeVector, FrameTime, CineRate and RecommendedDisplayFrameRate."""
     steps = numbers(header.get("FrameTimeVector"))[1:]
     if steps and min(steps) > 0:
         starts = tuple(accumulate(steps, initial=0.0))
-        return Timing(_sensible(starts[-1] / len(steps)), starts)
+        return FrameTiming(_sensible(starts[-1] / len(steps)), starts)
     periods = numbers(header.get("FrameTime"))
     for name in ("CineRate", "RecommendedDisplayFrameRate"):
         periods += [1000 / rate for rate in numbers(header.get(name)) if rate > 0]
-    return Timing(next((period for period in periods if _sensible(period)), None))
+    return FrameTiming(next((period for period in periods if _sensible(period)), None))
 
 
 def spacing(header: Any) -> Spacing | None:

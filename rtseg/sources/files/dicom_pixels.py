@@ -7,13 +7,13 @@ import numpy as np
 from rtseg.errors import SourceError
 from rtseg.frame import Image
 from rtseg.sources.files.dicom_header import numbers
-from rtseg.sources.pixels.intensity import Levels, Pixels
+from rtseg.sources.pixels.intensity import IntensityWindow, Pixels
 
 PALETTE = "PALETTE COLOR"
-_SHOWN = Levels(0, 255)  # leaves 8-bit pixels unchanged
+_IDENTITY = IntensityWindow(0, 255)  # leaves 8-bit pixels unchanged
 
 
-def levels_of(header: Any) -> Levels | None:
+def display_window(header: Any) -> IntensityWindow | None:
     """Return the stored values that are black and white; None where more than 8 bits have no window.
 
     They are those of the first window (PS3.3, C.11.2.1.2), or the smallest and largest value of 8 bits. A sigmoid window is
@@ -21,21 +21,23 @@ def levels_of(header: Any) -> Levels | None:
     """
     centre, width = (_first(header, f"Window{name}", 0.0) for name in ("Center", "Width"))
     if width < 1:
-        return _possible(header) if int(header.BitsStored) <= 8 else None
+        return _stored_range(header) if int(header.BitsStored) <= 8 else None
     exact = header.get("VOILUTFunction", "LINEAR") != "LINEAR"
     black, white = (centre - width / 2, centre + width / 2) if exact else (centre - width / 2, centre + width / 2 - 1)
     slope, intercept = _first(header, "RescaleSlope", 1.0) or 1.0, _first(header, "RescaleIntercept", 0.0)
-    return Levels((black - intercept) / slope, (white - intercept) / slope)
+    return IntensityWindow((black - intercept) / slope, (white - intercept) / slope)
 
 
-def shown(pixels: Pixels, header: Any, levels: Levels) -> Image:
+def to_display(pixels: Pixels, header: Any, window: IntensityWindow) -> Image:
     """Return a decoded frame in 8 bits, gray (H, W) or RGB (H, W, 3). Raises SourceError for what is no image."""
     if pixels.dtype.kind not in "iub" or pixels.ndim not in (2, 3):
         raise SourceError(f"the pixels are {pixels.dtype} of {pixels.shape}: that is no picture, give the B-mode series")
     if pixels.ndim == 3:
         bits = pixels.dtype.itemsize * 8 if header.PhotometricInterpretation == PALETTE else int(header.BitsStored)
-        levels = Levels(0, 2**bits - 1)
-    image: Image = pixels.astype(np.uint8, copy=False) if levels == _SHOWN and pixels.dtype == np.uint8 else levels.of(pixels)
+        window = IntensityWindow(0, 2**bits - 1)
+    image: Image = (
+        pixels.astype(np.uint8, copy=False) if window == _IDENTITY and pixels.dtype == np.uint8 else window.apply(pixels)
+    )
     return np.invert(image) if header.PhotometricInterpretation == "MONOCHROME1" else image
 
 
@@ -44,8 +46,8 @@ def _first(header: Any, name: str, default: float) -> float:
     return next(iter(numbers(header.get(name))), default)
 
 
-def _possible(header: Any) -> Levels:
+def _stored_range(header: Any) -> IntensityWindow:
     """Return the range of values that the header's bits can store."""
     bits = int(header.BitsStored)
     signed = int(header.PixelRepresentation)
-    return Levels(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else Levels(0, 2**bits - 1)
+    return IntensityWindow(-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else IntensityWindow(0, 2**bits - 1)

@@ -17,7 +17,7 @@ _Answer = bytes | int
 _Walker = Generator[tuple[int, int], _Answer, str]
 
 
-class Ending:
+class TruncationDetector:
     """Checks the bytes of a stream, from the first one on, for an end that is cut off."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Ending:
                 self._data.clear()
 
 
-def file_ending(path: Path) -> str:
+def find_truncation(path: Path) -> str:
     """Return what is wrong with the end of a file, or "". Raises OSError."""
     with path.open("rb") as file:
         length, walker = file.seek(0, 2), _walk()
@@ -77,12 +77,12 @@ def _walk() -> _Walker:
         if is_kind(head):
             try:
                 return (yield from walk(head))
-            except _CutError as cut:
+            except _TruncationError as cut:
                 return str(cut)
     return ""
 
 
-class _CutError(Exception):
+class _TruncationError(Exception):
     """Reports that the stream ends inside an element."""
 
 
@@ -90,7 +90,7 @@ def _get(position: int, size: int, what: str) -> Generator[tuple[int, int], _Ans
     """Return all `size` bytes at a position. Raises _TruncationError."""
     answer = yield position, size
     if not isinstance(answer, bytes) or len(answer) < size:
-        raise _CutError(f"it ends within {what}")
+        raise _TruncationError(f"it ends within {what}")
     return answer
 
 

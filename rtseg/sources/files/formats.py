@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rtseg.sources.base import is_there
+from rtseg.sources.base import path_exists
 
 _SUFFIXES = {
     "metaimage": (".mha", ".mhd"),
@@ -13,7 +13,7 @@ _SUFFIXES = {
 _DICOM_AT, _DICOM = 128, b"DICM"  # PS3.10, 7.1: after a preamble
 
 
-def format_of(where: str) -> str:
+def detect_format(where: str) -> str:
     """Return metaimage, dicom, nrrd or nifti; "" for a path to another format."""
     named = next((name for name, suffixes in _SUFFIXES.items() if where.lower().endswith(suffixes)), "")
     return named or ("dicom" if _is_dicom(Path(where)) else "")
@@ -21,7 +21,7 @@ def format_of(where: str) -> str:
 
 def _is_dicom(path: Path) -> bool:
     """Return whether a file with any name is DICOM: scanners name files IM_0001, or by numbers alone."""
-    if not is_there(path) or not path.is_file():
+    if not path_exists(path) or not path.is_file():
         return False
     try:
         with path.open("rb") as file:

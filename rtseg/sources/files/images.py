@@ -15,7 +15,7 @@ import numpy.typing as npt
 from rtseg.errors import SourceError, SourceNotFound
 from rtseg.frame import Frame, Image, Spacing, StreamInfo
 from rtseg.limits import check_size
-from rtseg.sources.base import DEFAULT_FPS, is_there, stream_info
+from rtseg.sources.base import DEFAULT_FPS, path_exists, stream_info
 from rtseg.sources.pixels.picture_size import picture_size
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
@@ -51,9 +51,9 @@ class ImageFiles:
         self._closed.set()
 
 
-def is_images(where: str) -> bool:
+def is_image_path(where: str) -> bool:
     """Return whether a path names still images: a folder, a glob or a file with an image's suffix."""
-    path, there = Path(where), is_there(where)
+    path, there = Path(where), path_exists(where)
     return (there and path.is_dir()) or path.suffix.lower() in SUFFIXES or (has_magic(where) and not there)
 
 
@@ -74,7 +74,7 @@ def image_paths(where: str | Path) -> list[Path]:
 def _files(where: str) -> list[Path]:
     """Return the files of a folder, the file itself, or those that match a glob."""
     path = Path(where)
-    if not is_there(path):  # a glob; Path.glob takes no absolute one
+    if not path_exists(path):  # a glob; Path.glob takes no absolute one
         return [Path(name) for name in iglob(where) if Path(name).is_file()]  # noqa: PTH207
     return [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path]
 
@@ -94,7 +94,7 @@ def read_image(path: Path) -> Image:
         check_size(path, *size)
     if size is None or _is_cut_jpeg(coded) or (pixels := _decode(coded)) is None:
         raise SourceError(f"{path} is not an image that can be read, or is cut off: save it again as 8-bit PNG")
-    return _without_colour_if_grey(_to_8_bits(pixels, path))
+    return _drop_equal_channels(_to_8_bits(pixels, path))
 
 
 def _decode(coded: bytes) -> npt.NDArray[Any] | None:
@@ -117,7 +117,7 @@ def _to_8_bits(pixels: npt.NDArray[Any], path: Path) -> Image:
     return pixels
 
 
-def _without_colour_if_grey(pixels: Image) -> Image:
+def _drop_equal_channels(pixels: Image) -> Image:
     """Return RGB (H, W, 3) of OpenCV's BGR, or (H, W) where the three channels are equal."""
     if pixels.ndim == 2:
         return pixels

@@ -12,10 +12,10 @@ import numpy as np
 
 from rtseg.errors import SourceError
 from rtseg.frame import Spacing
-from rtseg.sources.base import existing
+from rtseg.sources.base import existing_file
 from rtseg.sources.files.orientation import Orientation
-from rtseg.sources.files.raw_frames import MOST_SIDE, Stored, open_stored
-from rtseg.sources.files.sequence import Sequence
+from rtseg.sources.files.raw_frames import MAX_SIDE, RawFrames, open_frame_store
+from rtseg.sources.files.sequence import FrameSequence
 from rtseg.sources.files.tracked_frames import TrackedFrames
 
 ELEMENTS = {
@@ -32,19 +32,19 @@ ELEMENTS = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
-_MOST_HEADER = 1 << 26  # bytes: a header of 100,000 frames has half of that
-_MOST_LINE = 1 << 16
+_MAX_HEADER = 1 << 26  # bytes: a header of 100,000 frames has half of that
+_MAX_LINE = 1 << 16
 _LAST_FIELD = "ElementDataFile"
 
 
-def open_metaimage(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Sequence:
+def open_metaimage(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> FrameSequence:
     """Open a MetaImage of two dimensions, or of three of which the last is time.
 
     An image is turned upright by its `UltrasoundImageOrientation`, the near side at the top, so that PLUS's transforms hold
     for it. The rate follows from the timestamps. A spacing of 1 by 1 means unknown. Raises SourceError, SourceNotFound,
     ConfigError.
     """
-    path = existing(Path(where))
+    path = existing_file(Path(where))
     try:
         with path.open("rb") as file:
             fields, tracked = _read_header(file, path)
@@ -58,23 +58,23 @@ def open_metaimage(where: str | Path, *, fps: float | None = None, spacing_mm: S
     except (KeyError, ValueError, OverflowError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
         raise SourceError(f"{path} is no MetaImage that can be read ({reason}): save it again as .mha") from error
-    return open_stored(stored, orientation, tracked, fps, spacing_mm)
+    return open_frame_store(stored, orientation, tracked, fps, spacing_mm)
 
 
 def _read_header(file: BinaryIO, path: Path) -> tuple[dict[str, str], TrackedFrames]:
     """Return the `Key = Value` lines, up to the one that names the pixels' file, and the fields of single frames."""
     fields, tracked = dict[str, str](), TrackedFrames()
     while _LAST_FIELD not in fields:
-        line = file.readline(_MOST_LINE)
+        line = file.readline(_MAX_LINE)
         key, equals, value = (part.strip() for part in line.decode("latin-1").partition("="))
-        if not equals or len(line) >= _MOST_LINE or file.tell() > _MOST_HEADER:
+        if not equals or len(line) >= _MAX_LINE or file.tell() > _MAX_HEADER:
             raise SourceError(f"{path} is no MetaImage, or its header is cut off: give the .mha or .mhd file of a recording")
-        if not tracked.take(key, value):
+        if not tracked.add_field(key, value):
             fields[key] = value
     return fields, tracked
 
 
-def _stored(fields: dict[str, str], path: Path, ends: int) -> Stored:
+def _stored(fields: dict[str, str], path: Path, ends: int) -> RawFrames:
     """Return where the frames are stored.
 
     ends: the header's length in bytes, where the pixels start if they are in the same file.
@@ -88,10 +88,10 @@ def _stored(fields: dict[str, str], path: Path, ends: int) -> Stored:
     shape, frames = _shape(fields, path)
     msb = _is(fields, "BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", "False"))
     name, local = fields[_LAST_FIELD], fields[_LAST_FIELD].upper() == "LOCAL"
-    return Stored(
+    return RawFrames(
         data=path if local else _beside(path, name),
-        starts=ends if local else max(int(fields.get("HeaderSize", "0")), -1),
-        packed=_is(fields, "CompressedData", "False"),
+        offset=ends if local else max(int(fields.get("HeaderSize", "0")), -1),
+        is_compressed=_is(fields, "CompressedData", "False"),
         dtype=np.dtype((">" if msb else "<") + ELEMENTS[fields["ElementType"]]),
         shape=shape,
         frames=frames,
@@ -107,7 +107,7 @@ def _shape(fields: dict[str, str], path: Path) -> tuple[tuple[int, ...], int]:
     told = fields["DimSize"][:40]
     sizes = [int(word) for word in fields["DimSize"].split()]
     channels = int(fields.get("ElementNumberOfChannels", "1"))
-    if len(sizes) < 2 or len(sizes) != int(fields["NDims"]) or min(sizes) < 1 or max(sizes[:2]) > MOST_SIDE:
+    if len(sizes) < 2 or len(sizes) != int(fields["NDims"]) or min(sizes) < 1 or max(sizes[:2]) > MAX_SIDE:
         raise SourceError(f"{path} has a size of {told}: a recording is width, height and frames")
     if sum(size > 1 for size in sizes[2:]) > 1:
         raise SourceError(f"{path} is a sequence of volumes ({told}): save one plane of it")
@@ -120,12 +120,12 @@ def _beside(path: Path, name: str) -> Path:
     """Return the pixels' file, which must be in the header's folder."""
     if Path(name).name != name or name.upper() == "LIST" or "%" in name:
         raise SourceError(f"{path} keeps its pixels in {name[:80]!r}: save it as .mha, which holds them itself")
-    return existing(path.parent / name)
+    return existing_file(path.parent / name)
 
 
 def _spacing(text: str, orientation: Orientation) -> Spacing | None:
     """Return the upright image's pixel size (down, along) in mm, None where unknown."""
     words = text.split()[:2]
     along, down = (float(word) for word in words) if len(words) == 2 else (1.0, 1.0)
-    down, along = orientation.turned((down, along))
+    down, along = orientation.to_upright((down, along))
     return (down, along) if min(along, down) > 0 and max(along, down) < 1e3 and (along, down) != (1, 1) else None

@@ -11,10 +11,10 @@ import numpy as np
 
 from rtseg.errors import MissingExtra, SourceError
 from rtseg.frame import Spacing
-from rtseg.sources.base import existing
+from rtseg.sources.base import existing_file
 from rtseg.sources.files.orientation import Orientation
-from rtseg.sources.files.raw_frames import MOST_SIDE, Stored, open_stored
-from rtseg.sources.files.sequence import Sequence
+from rtseg.sources.files.raw_frames import MAX_SIDE, RawFrames, open_frame_store
+from rtseg.sources.files.sequence import FrameSequence
 from rtseg.sources.files.tracked_frames import TrackedFrames
 
 try:
@@ -22,8 +22,8 @@ try:
 except ImportError as error:
     raise MissingExtra("an NRRD source", "volumes") from error
 
-_MOST_HEADER, _MOST_LINE = 1 << 26, 1 << 20  # bytes
-_PACKED = {"raw": False, "gzip": True, "gz": True}
+_MAX_HEADER, _MAX_LINE = 1 << 26, 1 << 20  # bytes
+_IS_COMPRESSED = {"raw": False, "gzip": True, "gz": True}
 _TIME, _COLOUR = frozenset({"list", "time"}), frozenset({"RGB-color", "3-color", "3-vector", "vector"})
 _WIDTHS = {"char": 1, "short": 2, "int": 4, "long long": 8, "longlong": 8}
 _TYPES = {"float": "f4", "double": "f8"}
@@ -34,21 +34,21 @@ for _width in (1, 2, 4, 8):
     _TYPES |= {f"{sign}int{8 * _width}{end}": f"{sign or 'i'}{_width}" for sign in ("", "u") for end in ("", "_t")}
 
 
-def open_nrrd(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Sequence:
+def open_nrrd(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> FrameSequence:
     """Open an NRRD; time is the axis of kind `list` or `time`, else the last of three.
 
     Fields of single frames, orientation and gray levels are as in `open_metaimage`. A sequence with time as its fastest
     axis, as 3D Slicer writes it, is read at once, since its frames are interleaved. Raises SourceError, SourceNotFound,
     ConfigError.
     """
-    path = existing(Path(where))
+    path = existing_file(Path(where))
     try:
         with path.open("rb") as file:
             header = nrrd.read_header(_lines(file))
             stored = _stored(header, path, file)
         tracked = TrackedFrames()
         for key, value in header.items():
-            tracked.take(str(key), str(value))
+            tracked.add_field(str(key), str(value))
         orientation = Orientation(str(header.get("UltrasoundImageOrientation", "")))
         known_mm = spacing_mm or _spacing(header, orientation)
     except SourceError:
@@ -56,40 +56,40 @@ def open_nrrd(where: str | Path, *, fps: float | None = None, spacing_mm: Spacin
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise SourceError(f"{path} is no NRRD that can be read ({reason}): save it again") from error
-    return open_stored(stored, orientation, tracked, fps, known_mm)
+    return open_frame_store(stored, orientation, tracked, fps, known_mm)
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:
     """Yield the lines of a header. Raises ValueError where it has no end."""
-    while line := file.readline(_MOST_LINE):
-        if len(line) == _MOST_LINE or file.tell() > _MOST_HEADER:
+    while line := file.readline(_MAX_LINE):
+        if len(line) == _MAX_LINE or file.tell() > _MAX_HEADER:
             raise ValueError("its header has no end")
         yield line
 
 
-def _stored(header: Mapping[str, Any], path: Path, file: BinaryIO) -> Stored:
+def _stored(header: Mapping[str, Any], path: Path, file: BinaryIO) -> RawFrames:
     """Return where the frames are stored. Raises SourceError."""
     encoding, kind = str(header["encoding"]).lower(), str(header["type"])
-    if encoding not in _PACKED or kind not in _TYPES:
+    if encoding not in _IS_COMPRESSED or kind not in _TYPES:
         raise SourceError(f"{path} has pixels of {kind[:40]}, coded as {encoding[:40]}: save them as numbers, raw or gzip")
     sizes, axes = [int(size) for size in header["sizes"]], _axes(header)
     space = [size for size, axis in zip(sizes, axes, strict=True) if axis == "s" and size > 1]
     colours = [size for size, axis in zip(sizes, axes, strict=True) if axis == "c"]
     times = [size for size, axis in zip(sizes, axes, strict=True) if axis == "t"]
-    known = len(space) == 2 and max(space) <= MOST_SIDE and colours in ([], [3]) and len(times) < 2 and min(sizes) > 0
+    known = len(space) == 2 and max(space) <= MAX_SIDE and colours in ([], [3]) and len(times) < 2 and min(sizes) > 0
     if not known or "c" in axes[1:] or "t" in axes[1:-1]:
         raise SourceError(f"{path} has axes of {sizes}: a recording is grey or RGB, width, height and frames")
     name = header.get("data file", header.get("datafile"))
     if name is not None and (not isinstance(name, str) or Path(name).name != name or header.get("line skip")):
         raise SourceError(f"{path} keeps its pixels in several files or elsewhere: save it as .nrrd, which holds them itself")
-    return Stored(
-        data=path if name is None else existing(path.parent / name),
-        starts=file.tell() if name is None else max(int(header.get("byte skip", 0)), -1),
-        packed=_PACKED[encoding],
+    return RawFrames(
+        data=path if name is None else existing_file(path.parent / name),
+        offset=file.tell() if name is None else max(int(header.get("byte skip", 0)), -1),
+        is_compressed=_IS_COMPRESSED[encoding],
         dtype=np.dtype((">" if header.get("endian") == "big" else "<") + _TYPES[kind]),
         shape=(space[1], space[0], *colours),
         frames=times[0] if times else 1,
-        woven=axes[0] == "t",
+        is_interleaved=axes[0] == "t",
     )
 
 
@@ -117,5 +117,5 @@ def _spacing(header: Mapping[str, Any], orientation: Orientation) -> Spacing | N
     if len(steps) != len(axes):
         return None
     along_down = [float(step) for step, size, axis in zip(steps, sizes, axes, strict=True) if axis == "s" and size > 1]
-    down, along = orientation.turned((along_down[1], along_down[0]))
+    down, along = orientation.to_upright((along_down[1], along_down[0]))
     return (down, along) if min(along, down) > 0 and max(along, down) < 1e3 and (along, down) != (1, 1) else None

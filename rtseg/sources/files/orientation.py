@@ -23,19 +23,19 @@ class Orientation:
     letters: str = ""  # as in the file, in any case
 
     @property
-    def _lies(self) -> bool:
+    def _is_transposed(self) -> bool:
         """Return whether rows and columns are exchanged in the file."""
         return self.letters.upper()[:2] in _LYING
 
-    def turned(self, stored: tuple[T, T]) -> tuple[T, T]:
+    def to_upright(self, stored: tuple[T, T]) -> tuple[T, T]:
         """Return a stored pair (down, along), such as height and width, as that of the upright image."""
-        return (stored[1], stored[0]) if self._lies else stored
+        return (stored[1], stored[0]) if self._is_transposed else stored
 
     def upright(self, image: Image) -> Image:
         """Return the image with the near side at its top and the marked side where MF has it."""
         letters = self.letters.upper()[:2]
         if letters not in _STANDING | _LYING:
             return image
-        image = np.swapaxes(image, 0, 1) if self._lies else image
+        image = np.swapaxes(image, 0, 1) if self._is_transposed else image
         image = image[:, ::-1] if "U" in letters else image
         return np.ascontiguousarray(image[::-1] if "N" in letters else image)

@@ -18,11 +18,11 @@ from rtseg.sources.base import stream_info
 from rtseg.text.safe_text import printable
 
 FORMAT = 1
-LINES = "frames.jsonl"
-PIXELS = {2: ("gray", "gray"), 3: ("bgr0", "rgb24")}  # by an image's ndim: in FFV1, in an array
-_MOST_CORNERS, _MOST_SIDE = 1000, 16384
-_MOST_PARTS = 1 << 20
-_END_OF_TIME = 1 << 63  # nanoseconds: 292 years
+FRAMES_FILE = "frames.jsonl"
+PIXEL_FORMATS = {2: ("gray", "gray"), 3: ("bgr0", "rgb24")}  # by an image's ndim: in FFV1, in an array
+_MAX_CORNERS, _MAX_SIDE = 1000, 16384
+_MAX_PARTS = 1 << 20
+_TIME_LIMIT = 1 << 63  # nanoseconds: 292 years
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def pictures_name(part: int) -> str:
     return f"pictures-{part}.mkv"
 
 
-def check_of(labels: Labels) -> int:
+def labels_crc32(labels: Labels) -> int:
     """Return the CRC-32 of a label map's bytes."""
     return zlib.crc32(labels.tobytes())
 
@@ -76,15 +76,15 @@ def end_line(frames: int, unrecorded: int) -> dict[str, Any]:
     return {"end": True, "frames": frames, "unrecorded": unrecorded}
 
 
-def is_end(line: bytes) -> bool:
+def is_end_line(line: bytes) -> bool:
     """Return whether a line is the last one of a finished recording."""
     return line.startswith(b'{"end":')
 
 
-def promised_frames(line: bytes) -> int | None:
+def declared_frames(line: bytes) -> int | None:
     """Return the number of frames that the last line of a finished recording declares; None for any other line."""
     try:
-        return int(json.loads(line)["frames"]) if is_end(line) else None
+        return int(json.loads(line)["frames"]) if is_end_line(line) else None
     except _NOT_A_LINE:
         return None
 
@@ -97,7 +97,7 @@ def read_header(line: bytes) -> StreamInfo:
         if header["recording"] != FORMAT:
             raise ValueError(f"its format is {header['recording']!r} and this rtseg reads {FORMAT}")
         height, width, spacing_mm = int(stream["height"]), int(stream["width"]), _spacing(stream["spacing_mm"])
-        if not (0 < height <= _MOST_SIDE and 0 < width <= _MOST_SIDE):
+        if not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE):
             raise ValueError(f"it says {height} x {width} pixels")
         check_size("the recording", height, width)
         info = replace(stream_info(height, width, float(stream["fps"]), spacing_mm), live=bool(stream["live"]))
@@ -114,7 +114,7 @@ def read_line(line: bytes, not_before_ns: int = 0) -> tuple[int, tuple[int, int]
     try:
         values = json.loads(line)
         part, number = (int(value) for value in values["place"])
-        if not (0 <= part <= _MOST_PARTS and 0 <= number < _END_OF_TIME):
+        if not (0 <= part <= _MAX_PARTS and 0 <= number < _TIME_LIMIT):
             raise ValueError("its picture has no place")
         decision = _decision(values)
         if decision.captured_ns < not_before_ns:
@@ -128,7 +128,7 @@ _NOT_A_LINE = (ValueError, LookupError, TypeError, OverflowError, AttributeError
 
 
 def _decision(values: Mapping[str, Any]) -> Decision:
-    corners = tuple((float(x), float(y)) for x, y in values["outline"][:_MOST_CORNERS])
+    corners = tuple((float(x), float(y)) for x, y in values["outline"][:_MAX_CORNERS])
     if len(corners) < 3 or not all(math.isfinite(place) and abs(place) < 1e6 for corner in corners for place in corner):
         raise ValueError("the sector has no corners")
     counts = (int(values[name]) for name in ("labels", "dropped", "unrecorded"))
@@ -154,7 +154,7 @@ def _origin(values: Mapping[str, Any] | None) -> Origin | None:
 
 def _integer(value: Any) -> int | None:
     number = None if value is None else int(value)
-    if number is not None and abs(number) >= _END_OF_TIME:
+    if number is not None and abs(number) >= _TIME_LIMIT:
         raise ValueError("a time of its origin has more than 63 bits")
     return number
 
@@ -162,7 +162,7 @@ def _integer(value: Any) -> int | None:
 def _time(value: Any, name: str) -> int:
     """Return a count of frames or of nanoseconds. Raises ValueError if it is negative or has more than 63 bits."""
     number = int(value)
-    if not 0 <= number < _END_OF_TIME:
+    if not 0 <= number < _TIME_LIMIT:
         raise ValueError(f"its {name} is {value!r:.40}, which is not between 0 and 2^63")
     return number
 

@@ -16,14 +16,14 @@ from av.error import FFmpegError
 
 from rtseg.errors import ConfigError, SourceError
 from rtseg.frame import Frame, Image, Spacing, StreamInfo
-from rtseg.sources.base import existing
+from rtseg.sources.base import existing_file
 from rtseg.sources.files.recording import (
-    LINES,
-    PIXELS,
+    FRAMES_FILE,
+    PIXEL_FORMATS,
     RecordedFrame,
-    is_end,
+    declared_frames,
+    is_end_line,
     pictures_name,
-    promised_frames,
     read_header,
     read_line,
 )
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 _PACES = ("original", "fast")
 _GAPS = ("wait", "skip")
 _LONG_GAP_NS = 5_000_000_000  # a longer one is logged, as the program seems to hang
-_MOST_LINE = 1 << 20
+_MAX_LINE = 1 << 20
 
 
 class Replay:
@@ -53,13 +53,13 @@ class Replay:
         if gaps not in _GAPS:
             raise ConfigError(f"gaps={gaps!r} is not known: replay a folder with ?gaps={' or ?gaps='.join(_GAPS)}")
         self._folder, self._paced, self._skips = Path(folder), pace == "original", gaps == "skip"
-        lines = existing(self._folder / LINES)
-        with _reading(lines), lines.open("rb") as file:
-            recorded = read_header(file.readline(_MOST_LINE))
-            frames, self._promised = 0, None
+        lines = existing_file(self._folder / FRAMES_FILE)
+        with _translated_errors(lines), lines.open("rb") as file:
+            recorded = read_header(file.readline(_MAX_LINE))
+            frames, self._declared = 0, None
             for line in _whole_lines(file):
-                frames += not is_end(line)
-                self._promised = promised_frames(line)
+                frames += not is_end_line(line)
+                self._declared = declared_frames(line)
         self.was_live = recorded.live
         self._info = replace(recorded, live=False, frames=frames, spacing_mm=spacing_mm or recorded.spacing_mm)
         self._closed = threading.Event()
@@ -102,25 +102,25 @@ class Replay:
 
     def _read(self, path: Path) -> Generator[RecordedFrame, None, None]:
         """Yield the frames in order, as long as both their lines and their pictures are whole."""
-        pictures, given, before_ns = _Pictures(self._folder), 0, 0
+        pictures, given, before_ns = _PartReader(self._folder), 0, 0
         try:
-            with _reading(path), path.open("rb") as file:
-                file.readline(_MOST_LINE)
+            with _translated_errors(path), path.open("rb") as file:
+                file.readline(_MAX_LINE)
                 for number, line in enumerate(_whole_lines(file), start=2):
-                    if is_end(line):
+                    if is_end_line(line):
                         break
-                    with _naming(path, number):
+                    with _located_errors(path, number):
                         index, place, decision, origin = read_line(line, not_before_ns=before_ns)
                     before_ns, image = decision.captured_ns, pictures.at(*place)
                     if image is None:
                         break
                     yield RecordedFrame(image, index, 0, origin, decision)
                     given += 1
-            if self._promised == given:
+            if self._declared == given:
                 return
-            if self._promised is not None:
+            if self._declared is not None:
                 raise SourceError(
-                    f"{self._folder} is cut off or damaged: {given} of its {self._promised} frames could be read; "
+                    f"{self._folder} is cut off or damaged: {given} of its {self._declared} frames could be read; "
                     "go on with those, or copy it again"
                 )
             _log.warning("%s was not finished: its %d whole frames were played", self._folder, given)
@@ -149,7 +149,7 @@ def without_gaps(uri: str) -> str:
     return f"{uri}{'&' if '?' in uri else '?'}gaps=skip"
 
 
-class _Pictures:
+class _PartReader:
     """Reads the pictures of a recording, part after part, each once and in order."""
 
     def __init__(self, folder: Path) -> None:
@@ -177,10 +177,10 @@ class _Pictures:
 def _decoded(path: Path) -> Generator[Image, None, None]:
     """Yield the pictures of one file, up to where it is cut off."""
     try:
-        with av.open(f"file:{existing(path)}", options=size_limit(), metadata_errors="replace") as container:
+        with av.open(f"file:{existing_file(path)}", options=size_limit(), metadata_errors="replace") as container:
             stream = video_stream(container, str(path))
             stream.thread_type = "AUTO"
-            wanted = dict(PIXELS.values()).get(stream.codec_context.pix_fmt or "")
+            wanted = dict(PIXEL_FORMATS.values()).get(stream.codec_context.pix_fmt or "")
             if wanted is None:
                 raise SourceError(f"{path} is not what rtseg recorded ({stream.codec_context.pix_fmt}): record it again")
             for picture in container.decode(stream):
@@ -191,12 +191,12 @@ def _decoded(path: Path) -> Generator[Image, None, None]:
 
 def _whole_lines(file: BinaryIO) -> Iterator[bytes]:
     """Yield the lines that end with a newline."""
-    while (line := file.readline(_MOST_LINE)).endswith(b"\n"):
+    while (line := file.readline(_MAX_LINE)).endswith(b"\n"):
         yield line
 
 
 @contextmanager
-def _naming(path: Path, line: int) -> Iterator[None]:
+def _located_errors(path: Path, line: int) -> Iterator[None]:
     """Add the file and the line to an error."""
     try:
         yield
@@ -205,7 +205,7 @@ def _naming(path: Path, line: int) -> Iterator[None]:
 
 
 @contextmanager
-def _reading(path: Path) -> Iterator[None]:
+def _translated_errors(path: Path) -> Iterator[None]:
     """Turn errors of the system into SourceError."""
     try:
         yield

@@ -8,21 +8,21 @@ from typing import NamedTuple
 from rtseg.frame import Frame, Image, Origin, StreamInfo
 
 
-class Picture(NamedTuple):
+class StoredFrame(NamedTuple):
     """Holds a stored frame's pixels and metadata."""
 
     image: Image | None  # None where the file declares that this frame has none
     origin: Origin | None = None  # the file's metadata of the frame
 
 
-class Sequence:
+class FrameSequence:
     """Yields what `pictures` reads as frames; a missing image leaves a gap in the index.
 
     pictures: holds the open file and closes it when it is closed itself. It is read under a lock, so that `close` may be
     called from any thread and blocks for one picture at most.
     """
 
-    def __init__(self, info: StreamInfo, pictures: Generator[Picture, None, None]) -> None:
+    def __init__(self, info: StreamInfo, pictures: Generator[StoredFrame, None, None]) -> None:
         self._info, self._pictures = info, pictures
         self._lock = threading.Lock()
         self._next_index = 0
@@ -43,6 +43,6 @@ class Sequence:
         with self._lock:
             self._pictures.close()
 
-    def _next_picture(self) -> Picture | None:
+    def _next_picture(self) -> StoredFrame | None:
         with self._lock:
             return next(self._pictures, None)

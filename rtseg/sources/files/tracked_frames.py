@@ -22,7 +22,7 @@ class TrackedFrames:
     def __init__(self) -> None:
         self._fields: dict[int, dict[str, str]] = {}
 
-    def take(self, key: str, value: str) -> bool:
+    def add_field(self, key: str, value: str) -> bool:
         """Store a header's field if it is one of a frame's; return whether it is."""
         found = _FIELD.fullmatch(key)
         if found:

@@ -15,10 +15,10 @@ from av.video.stream import VideoStream
 
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Image, Spacing, StreamInfo
-from rtseg.sources.base import existing, stream_info
-from rtseg.sources.files.ending import file_ending
-from rtseg.sources.pixels.decoder import Account, decode, frame_rate, open_account, size_limit, video_stream
-from rtseg.sources.pixels.nvdec import CPU, accelerator, check_taken
+from rtseg.sources.base import existing_file, stream_info
+from rtseg.sources.files.ending import find_truncation
+from rtseg.sources.pixels.decoder import DecodeStatistics, decode, frame_rate, size_limit, start_statistics, video_stream
+from rtseg.sources.pixels.nvdec import CPU, hardware_accelerator, is_decoded_by_gpu
 from rtseg.sources.pixels.picture import PictureReader
 
 _log = logging.getLogger(__name__)
@@ -35,13 +35,13 @@ class VideoFile:
     def __init__(
         self, path: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None, decode: str = CPU
     ) -> None:
-        self._path = existing(Path(path))
+        self._path = existing_file(Path(path))
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
         self._given = 0
         self._container: InputContainer | None = None
         self._images: Iterator[Image] = iter(())
         try:
-            container, stream = self._begin(accelerator(decode, str(self._path)))
+            container, stream = self._begin(hardware_accelerator(decode, str(self._path)))
             fps = frame_rate(container, stream) if fps is None else fps
             count = stream.frames or None
             first = self._first_image()
@@ -75,21 +75,21 @@ class VideoFile:
         """Open the file and start to read it from its first frame."""
         self._container = container = _open(self._path, hardware)
         stream = video_stream(container, str(self._path))
-        self._by_gpu = check_taken(stream, hardware, str(self._path))
-        self._account = open_account(container, stream)
-        self._images = _read_images(container, stream, self._account)
+        self._by_gpu = is_decoded_by_gpu(stream, hardware, str(self._path))
+        self._statistics = start_statistics(container, stream)
+        self._images = _read_images(container, stream, self._statistics)
         return container, stream
 
     def _first_image(self) -> Image:
         if (first := self._next_image()) is not None:
             return first
-        reason = self._account.problem() or "it is empty"
+        reason = self._statistics.problem() or "it is empty"
         raise SourceError(f"{self._path} has no frame that can be decoded ({reason}): record or convert it again")
 
     def _next_image(self) -> Image | None:
         with self._lock:
             image = next(self._images, None)
-            return self._without_gpu() if self._container and self._by_gpu and self._account.lost else image
+            return self._without_gpu() if self._container and self._by_gpu and self._statistics.lost else image
 
     def _without_gpu(self) -> Image | None:
         """Return the next image and decode all later ones on the CPU: a failure may be the GPU's fault."""
@@ -101,7 +101,7 @@ class VideoFile:
 
     def _finish(self) -> None:
         self.close()
-        problem = self._account.problem() or _ending(self._path)
+        problem = self._statistics.problem() or _truncation(self._path)
         if problem:
             raise SourceError(
                 f"{self._path} is damaged or cut off: {self._given} frames could be read ({problem}); "
@@ -109,17 +109,17 @@ class VideoFile:
             )
 
 
-def _ending(path: Path) -> str:
+def _truncation(path: Path) -> str:
     """Return what is wrong with the end of a file that was played to it, or ""."""
     try:
-        return file_ending(path)
+        return find_truncation(path)
     except OSError as error:
         return f"its end cannot be read: {error.strerror}"
 
 
-def _read_images(container: InputContainer, stream: VideoStream, account: Account) -> Iterator[Image]:
+def _read_images(container: InputContainer, stream: VideoStream, statistics: DecodeStatistics) -> Iterator[Image]:
     reader = PictureReader()
-    for picture in decode(container, stream, account):
+    for picture in decode(container, stream, statistics):
         yield reader.read(picture)
 
 

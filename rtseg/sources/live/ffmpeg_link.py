@@ -18,15 +18,15 @@ from rtseg.errors import RtsegError, SourceError
 from rtseg.frame import Frame, Image, Origin, Spacing, StreamInfo
 from rtseg.sources.base import stream_info
 from rtseg.sources.live.clock import SourceClock
-from rtseg.sources.live.h264_recovery import Restarts
-from rtseg.sources.live.h264_units import is_in_pieces, whole_units
-from rtseg.sources.pixels.decoder import Account, decode_packet, frame_rate, video_stream
+from rtseg.sources.live.h264_recovery import H264Recovery
+from rtseg.sources.live.h264_units import assemble_units, is_unparsed
+from rtseg.sources.pixels.decoder import DecodeStatistics, decode_packet, frame_rate, video_stream
 from rtseg.sources.pixels.picture import PictureReader
 
 _CLOSED = "the peer closed the connection: check that it still runs"
-_WAITED_NS = 1_000_000  # a wait this long for a packet: all received data were read
-_BEHIND_NS = 5_000_000_000  # without such a wait, until the decoder counts as too slow
-_BLIND_NS = 8_000_000_000  # less than a connection's limit for its first picture
+_MIN_WAIT_NS = 1_000_000  # a wait this long for a packet: all received data were read
+_MAX_BEHIND_NS = 5_000_000_000  # without such a wait, until the decoder counts as too slow
+_MAX_UNDECODABLE_NS = 8_000_000_000  # less than a connection's limit for its first picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ class StreamLink:
         self._settings, self.clock = settings, SourceClock()
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
         self._closed, self.ends_corrupt = False, ""
-        self._blind_ns: int | None = None  # arrival of the first packet that led to no picture yet
+        self._undecodable_since_ns: int | None = None  # arrival of the first packet that led to no picture yet
         self._read, self._images = 0, PictureReader()
         self._container: InputContainer | None = _connect(open_container, settings.name)
         self._ends = settings.ends or bool(self._container.duration)
         try:
             stream = video_stream(self._container, settings.name)
             fps = frame_rate(self._container, stream) if settings.fps is None else settings.fps
-            self.account = Account(1 / fps, 0.0)
+            self.statistics = DecodeStatistics(1 / fps, 0.0)
             self._current_ns, self._held_ns = perf_counter_ns(), 0  # when all data were read, and the reader's time since
             self._frames = self._play(self._container, stream)
             self._first = self._next()
@@ -101,7 +101,7 @@ class StreamLink:
     def _next(self) -> Frame | None:
         """Return the next picture as a frame, None at the end. Raises SourceError."""
         with self._lock:
-            self._blind_ns = None
+            self._undecodable_since_ns = None
             try:
                 return None if self._closed else next(self._frames, None)
             finally:
@@ -115,17 +115,17 @@ class StreamLink:
             self._container = None
 
     def _play(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
-        packets, restarts = self._packets(container, stream)
+        packets, recovery = self._packets(container, stream)
         while True:
             packet = self._receive(packets)
-            if restarts and packet is not None:
-                restarts.before(packet)
-            for picture in decode_packet(stream, packet, self.account):  # None flushes the decoder
+            if recovery and packet is not None:
+                recovery.packet_received(packet)
+            for picture in decode_packet(stream, packet, self.statistics):  # None flushes the decoder
                 self._read += 1
-                if restarts:
-                    restarts.gave()
+                if recovery:
+                    recovery.frame_decoded()
                 if picture.is_corrupt:
-                    self.account.damaged += 1
+                    self.statistics.damaged += 1
                 else:
                     yield self._frame(picture, stream)
             if packet is None:
@@ -133,20 +133,20 @@ class StreamLink:
 
     def _packets(
         self, container: InputContainer, stream: VideoStream
-    ) -> "tuple[Iterator[Packet[VideoStream]], Restarts | None]":
+    ) -> "tuple[Iterator[Packet[VideoStream]], H264Recovery | None]":
         """Return the packets for the decoder, and its recovery where it is fed unit by unit, else None."""
         # Frame threads delay the output by one frame each; slice threads do not.
         stream.thread_type = "SLICE"
         stream.codec_context.flags |= Flags.low_delay
-        coder, restarts = stream.codec_context, None
-        packets: Iterator[Packet[VideoStream]] = takewhile(self._goes_on, container.demux(stream))
-        if is_in_pieces(container):
+        coder, recovery = stream.codec_context, None
+        packets: Iterator[Packet[VideoStream]] = takewhile(self._keep_reading, container.demux(stream))
+        if is_unparsed(container):
             # Fed unit by unit, the decoder returns a picture with its last unit. Without slice threads, as on one core, error
             # concealment would take each unit for the last one.
             coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {**coder.options, "enable_er": "0"}
-            packets, restarts = whole_units(packets, on_wrong=coder.flush_buffers), Restarts(coder.flush_buffers)
+            packets, recovery = assemble_units(packets, on_incomplete=coder.flush_buffers), H264Recovery(coder.flush_buffers)
         self._format = f"{container.format.name}, {coder.name}, {coder.pix_fmt or 'unknown pixels'}"
-        return packets, restarts
+        return packets, recovery
 
     def _receive(self, packets: "Iterator[Packet[VideoStream]]") -> "Packet[VideoStream] | None":
         """Return the next packet, None at the end. Raises SourceError where the peer is silent, gone, or too fast."""
@@ -154,27 +154,27 @@ class StreamLink:
         packet, problem = _next_packet(packets)
         if packet is None and not (problem == _CLOSED and self._ends):
             raise SourceError(problem)
-        self._watch_pace(perf_counter_ns() - asked_ns)
+        self._check_pace(perf_counter_ns() - asked_ns)
         if packet is not None:
             self.ends_corrupt = "its last packet is incomplete" if packet.is_corrupt else ""
         return packet
 
-    def _goes_on(self, _packet: "Packet[VideoStream]") -> bool:
+    def _keep_reading(self, _packet: "Packet[VideoStream]") -> bool:
         """Return whether to read on. Raises SourceError after some seconds of packets without a picture."""
         now_ns = perf_counter_ns()
-        self._blind_ns = self._blind_ns or now_ns
-        if now_ns - self._blind_ns > _BLIND_NS and not self._ends:
+        self._undecodable_since_ns = self._undecodable_since_ns or now_ns
+        if now_ns - self._undecodable_since_ns > _MAX_UNDECODABLE_NS and not self._ends:
             raise SourceError(
                 "data come, but no picture can be decoded of them: check what the peer sends, and the network between"
             )
         return not self._closed
 
-    def _watch_pace(self, waited_ns: int) -> None:
+    def _check_pace(self, waited_ns: int) -> None:
         now_ns = perf_counter_ns()
         behind_ns = now_ns - self._current_ns
-        if waited_ns > _WAITED_NS or self._ends:
+        if waited_ns > _MIN_WAIT_NS or self._ends:
             self._current_ns, self._held_ns = now_ns, 0
-        elif behind_ns > _BEHIND_NS and self._held_ns < behind_ns / 2:  # else the reader is the slow part
+        elif behind_ns > _MAX_BEHIND_NS and self._held_ns < behind_ns / 2:  # else the reader is the slow part
             raise SourceError("pictures come faster than they can be decoded here: lower the stream's size or its rate")
 
     def _frame(self, picture: VideoFrame, stream: VideoStream) -> Frame:

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from av import Packet
 from av.video.stream import VideoStream
 
-_HEADER = 4  # of a unit's header, behind FFmpeg's start code
-_KEY = (5, 7)  # NAL unit types of a key frame: IDR slice, sequence parameter set
-_MISSED = 3  # pictures in a row; one may be a field, or reordered
-_MANY = 1000  # initial count: a stream that is joined between key frames starts without output
+_HEADER_OFFSET = 4  # of a unit's header, behind FFmpeg's start code
+_RANDOM_ACCESS_TYPES = (5, 7)  # NAL unit types of a key frame: IDR slice, sequence parameter set
+_MAX_MISSED = 3  # pictures in a row; one may be a field, or reordered
+_BEFORE_FIRST = 1000  # initial count: a stream that is joined between key frames starts without output
 
 
-class Restarts:
+class H264Recovery:
     """Flushes the H.264 decoder when it stops returning pictures, so that decoding resumes at the next key frame.
 
     After a picture that lacks a slice, FFmpeg's decoder keeps expecting the rest and rejects every unit that does not fit,
@@ -21,23 +21,23 @@ class Restarts:
     def __init__(self, flush: Callable[[], object]) -> None:
         self._flush = flush
         self._pts: int | None = None  # of the current picture
-        self._begun = _MANY  # pictures since the last output, the current one included
-        self._is_fresh = False
+        self._begun = _BEFORE_FIRST  # pictures since the last output, the current one included
+        self._is_flushed = False
 
-    def before(self, unit: "Packet[VideoStream]") -> None:
+    def packet_received(self, unit: "Packet[VideoStream]") -> None:
         """Register a unit before it is decoded, and flush the decoder where it is stuck."""
         if unit.pts != self._pts:
-            self._pts, self._begun, self._is_fresh = unit.pts, self._begun + 1, False
+            self._pts, self._begun, self._is_flushed = unit.pts, self._begun + 1, False
         missed = self._begun - 1
-        if not self._is_fresh and (missed == _MISSED or (missed > 0 and _begins_anew(unit))):
+        if not self._is_flushed and (missed == _MAX_MISSED or (missed > 0 and _is_random_access(unit))):
             self._flush()
-            self._is_fresh = True
+            self._is_flushed = True
 
-    def gave(self) -> None:
+    def frame_decoded(self) -> None:
         """Register a picture that the decoder returned."""
         self._begun = 0
 
 
-def _begins_anew(unit: "Packet[VideoStream]") -> bool:
-    header = bytes(memoryview(unit)[_HEADER : _HEADER + 1])
-    return bool(header) and header[0] & 31 in _KEY
+def _is_random_access(unit: "Packet[VideoStream]") -> bool:
+    header = bytes(memoryview(unit)[_HEADER_OFFSET : _HEADER_OFFSET + 1])
+    return bool(header) and header[0] & 31 in _RANDOM_ACCESS_TYPES

@@ -7,7 +7,7 @@ from time import perf_counter_ns
 from rtseg.errors import RtsegError, SourceError
 from rtseg.frame import Frame, StreamInfo
 from rtseg.sources.base import Source
-from rtseg.sources.live.frame_pacing import Rhythm
+from rtseg.sources.live.frame_pacing import FramePacer
 
 _JOIN_S = 0.5  # a link that is blocked by a silent peer for longer is left to its own time-out
 
@@ -24,12 +24,12 @@ class LinkReader:
         self, open_link: Callable[[], Source], *, newest: bool = False, expect: Callable[[Frame], None] | None = None
     ) -> None:
         self._open, self._newest, self._expect = open_link, newest, expect
-        self._changed, self._rhythm = threading.Condition(), Rhythm()
+        self._changed, self._pacer = threading.Condition(), FramePacer()
         self._link: Source | None = None
         self._frame: Frame | None = None
         self._error: Exception | None = None
         self._info: StreamInfo | None = None
-        self._closed = self._over = False
+        self._closed = self._is_ended = False
         self._thread = threading.Thread(target=self._run, name="rtseg-link", daemon=True)
         self._thread.start()
 
@@ -38,13 +38,13 @@ class LinkReader:
         """Return the link, None until it is open."""
         return self._link
 
-    def opened(self, timeout_s: float) -> StreamInfo:
+    def wait_until_open(self, timeout_s: float) -> StreamInfo:
         """Return the link's description once it is open.
 
         Raises SourceError after `timeout_s`, and what opening raised.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._info or self._over or self._closed, timeout_s)
+            self._changed.wait_for(lambda: self._info or self._is_ended or self._closed, timeout_s)
             if self._info is not None:
                 return self._info
             self._raise_error()
@@ -53,16 +53,16 @@ class LinkReader:
     def wait(self, timeout_s: float) -> bool:
         """Return whether a frame, the end, or an error is there to take within `timeout_s`."""
         with self._changed:
-            self._rhythm.asked(perf_counter_ns())
-            return self._changed.wait_for(lambda: self._frame is not None or self._over or self._closed, timeout_s)
+            self._pacer.work_finished(perf_counter_ns())
+            return self._changed.wait_for(lambda: self._frame is not None or self._is_ended or self._closed, timeout_s)
 
     def take(self) -> Frame | None:
         """Return the held frame; None at the end. Raises what the link raised, after its last frame was taken."""
         with self._changed:
             if self._newest and (held := self._frame) is not None:
-                self._rhythm.await_next(self._changed, lambda: self._frame is not held or self._over or self._closed)
+                self._pacer.wait_for_next(self._changed, lambda: self._frame is not held or self._is_ended or self._closed)
             frame, self._frame = self._frame, None
-            self._rhythm.taken(perf_counter_ns())
+            self._pacer.work_started(perf_counter_ns())
             self._changed.notify_all()
             if frame is None and not self._closed:
                 self._raise_error()
@@ -92,9 +92,9 @@ class LinkReader:
             self._changed.notify_all()
         if link is not None:
             link.close()
-        self.ended(_JOIN_S)
+        self.wait_until_ended(_JOIN_S)
 
-    def ended(self, timeout_s: float) -> bool:
+    def wait_until_ended(self, timeout_s: float) -> bool:
         """Return whether the thread ends within `timeout_s`."""
         if self._thread is not threading.current_thread():
             self._thread.join(timeout_s)
@@ -110,7 +110,7 @@ class LinkReader:
             self._error = error
         finally:
             with self._changed:
-                self._over = True
+                self._is_ended = True
                 self._changed.notify_all()
 
     def _read(self, link: Source) -> None:
@@ -121,18 +121,18 @@ class LinkReader:
                 self._link, self._info = link, link.info
                 self._changed.notify_all()
             for frame in link:
-                if not self._hand_over(frame):
+                if not self._deliver(frame):
                     return
         finally:
             link.close()
 
-    def _hand_over(self, frame: Frame) -> bool:
+    def _deliver(self, frame: Frame) -> bool:
         """Hold the frame once the one before is taken; return false if the reader was closed meanwhile."""
         if self._expect:
             self._expect(frame)
         with self._changed:
             self._changed.wait_for(lambda: self._frame is None or self._newest or self._closed)
             self._frame = None if self._closed else frame
-            self._rhythm.came(perf_counter_ns())
+            self._pacer.frame_arrived(perf_counter_ns())
             self._changed.notify_all()
             return not self._closed

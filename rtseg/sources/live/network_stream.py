@@ -12,12 +12,12 @@ from av.video.codeccontext import VideoCodecContext
 
 from rtseg.errors import SourceError
 from rtseg.frame import Spacing
-from rtseg.sources.address import host, shown, split_options
+from rtseg.sources.address import host, masked_address, split_options
 from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
-from rtseg.sources.live.h264_units import is_in_pieces
-from rtseg.sources.live.reconnect import LinkLimits, Reconnecting
+from rtseg.sources.live.h264_units import is_unparsed
+from rtseg.sources.live.reconnect import LinkLimits, ReconnectingSource
 from rtseg.sources.pixels.decoder import size_limit
-from rtseg.sources.pixels.nvdec import CPU, OPTION, accelerator
+from rtseg.sources.pixels.nvdec import CPU, DECODE_OPTION, hardware_accelerator
 
 # FFmpeg's names and units (microseconds, bytes). `fflags=nobuffer` is left out, though often advised: it discards the packets
 # that were read to detect the stream, the key frame included, so the first picture comes with the next key frame.
@@ -31,81 +31,85 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Protocol:
+class StreamProtocol:
     """Holds how a kind of stream is opened."""
 
     options: Mapping[str, str]  # FFmpeg's options by default
-    own: frozenset[str] = frozenset()  # names of further options that an address may set
+    optional: frozenset[str] = frozenset()  # names of further options that an address may set
     open_s: float = 5.0  # time-out of the connection in seconds
     read_s: float = 1.5  # time-out of one read in seconds
     limits: LinkLimits = field(default_factory=LinkLimits)  # of the source that reconnects
 
     @property
-    def known(self) -> frozenset[str]:
+    def known_options(self) -> frozenset[str]:
         """Return the names of all options that an address may set."""
-        return frozenset(self.options) | self.own | {OPTION}
+        return frozenset(self.options) | self.optional | {DECODE_OPTION}
 
 
-_RTSP = Protocol(
+_RTSP = StreamProtocol(
     {**_PROBE, "rtsp_transport": "tcp", "max_delay": "100000", "fflags": "noparse"},
     frozenset({"probesize", "buffer_size", "user_agent"}),
     read_s=1.2,  # a corrupted length blocks FFmpeg until this time-out; reconnecting then takes less than two seconds
 )
-_UDP = Protocol(
+_UDP = StreamProtocol(
     {**_PROBE, "buffer_size": "2097152", "fifo_size": "20000", "overrun_nonfatal": "1"},
     frozenset({"probesize", "fflags", "localaddr", "sources", "reuse", "format"}),
 )
-_TCP = Protocol(_PROBE, frozenset({"probesize", "fflags", "format"}))
-_HTTP = Protocol(_WEB, frozenset({"probesize", "fflags", "user_agent", "headers", "format"}))
+_TCP = StreamProtocol(_PROBE, frozenset({"probesize", "fflags", "format"}))
+_HTTP = StreamProtocol(_WEB, frozenset({"probesize", "fflags", "user_agent", "headers", "format"}))
 # HLS segments arrive in bursts, some seconds apart.
-_HLS = Protocol(
-    {**_WEB, "live_start_index": "-1"}, _HTTP.own, open_s=15, read_s=20, limits=LinkLimits(20.0, stalled_s=10.0, lost_s=30.0)
+_HLS = StreamProtocol(
+    {**_WEB, "live_start_index": "-1"},
+    _HTTP.optional,
+    open_s=15,
+    read_s=20,
+    limits=LinkLimits(20.0, stalled_s=10.0, lost_s=30.0),
 )
-PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
+PROTOCOLS: Mapping[str, StreamProtocol] = MappingProxyType(
     {"rtsp": _RTSP, "rtsps": _RTSP, "udp": _UDP, "tcp": _TCP, "http": _HTTP, "https": _HTTP, "srt": _TCP}
 )
 
 
-def open_network(uri: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Reconnecting:
+def open_network(uri: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> ReconnectingSource:
     """Open a live stream by its address; options may follow in the fragment: `#rtsp_transport=udp`.
 
     The options are FFmpeg's, or decode=gpu. Raises SourceError, ConfigError.
     """
     protocol = protocol_of(uri)
     host(uri)
-    address, given = split_options(uri, protocol.known)
-    settings = LinkSettings(shown(address), fps, spacing_mm)
-    return Reconnecting(
+    address, given = split_options(uri, protocol.known_options)
+    settings = LinkSettings(masked_address(address), fps, spacing_mm)
+    return ReconnectingSource(
         lambda: StreamLink(lambda: _open(address, protocol, given), settings), protocol.limits, name=settings.name
     )
 
 
-def protocol_of(uri: str) -> Protocol:
+def protocol_of(uri: str) -> StreamProtocol:
     """Return the protocol of an address."""
     scheme = uri.partition(":")[0].lower()
     is_list = uri.partition("#")[0].partition("?")[0].lower().endswith(".m3u8")
     return _HLS if scheme in ("http", "https") and is_list else PROTOCOLS[scheme]
 
 
-def _open(address: str, protocol: Protocol, given: Mapping[str, str] = _NONE) -> InputContainer:
+def _open(address: str, protocol: StreamProtocol, given: Mapping[str, str] = _NONE) -> InputContainer:
     options = {**protocol.options, **given}
     if "fflags" not in given and options.get("rtsp_transport", "tcp") != "tcp":
         options.pop("fflags", None)  # where packets are lost, the parser repairs the rest
     container = _connect(address, protocol, options)
-    if not is_in_pieces(container) or all(one.name == "h264" for one in _coders(container)):
+    if not is_unparsed(container) or all(one.name == "h264" for one in _decoders(container)):
         return container
     container.close()
     return _connect(address, protocol, options | {"fflags": "-noparse"})
 
 
-def _coders(container: InputContainer) -> list[VideoCodecContext]:
+def _decoders(container: InputContainer) -> list[VideoCodecContext]:
     return [stream.codec_context for stream in container.streams.video]
 
 
-def _connect(address: str, protocol: Protocol, options: Mapping[str, str]) -> InputContainer:
+def _connect(address: str, protocol: StreamProtocol, options: Mapping[str, str]) -> InputContainer:
     form, started = options.get("format"), monotonic()
-    hardware = accelerator(options.get(OPTION, CPU), shown(address))
-    options = {name: value for name, value in options.items() if name not in ("format", OPTION)}
+    hardware = hardware_accelerator(options.get(DECODE_OPTION, CPU), masked_address(address))
+    options = {name: value for name, value in options.items() if name not in ("format", DECODE_OPTION)}
     options["protocol_whitelist"] = _ALLOWED_WEB if protocol in (_HTTP, _HLS) else _ALLOWED
     options |= size_limit()
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from time import perf_counter_ns
 
-from rtseg.connection import Event, LinkState
+from rtseg.connection import ConnectionEvent, LinkState
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, StreamInfo
 from rtseg.sources.base import Source
@@ -18,9 +18,9 @@ from rtseg.text.safe_text import safe_text
 _log = logging.getLogger(__name__)
 
 _KEPT_EVENTS = 1000  # the newest of an endless stream; `counts` includes all
-_STANDS = "frames come, but their timestamps stand still"
-_LAST = (LinkState.ENDED, LinkState.FAILED)
-_ALARMS = (LinkState.STALLED, LinkState.LOST)  # FAILED is raised instead
+_FROZEN_TIMESTAMPS = "frames come, but their timestamps stand still"
+_FINAL_STATES = (LinkState.ENDED, LinkState.FAILED)
+_WARNING_STATES = (LinkState.STALLED, LinkState.LOST)  # FAILED is raised instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class LinkLimits:
     seed: int | None = None  # of the random part
 
 
-class Reconnecting:
+class ReconnectingSource:
     """Plays one connection after another as one live stream; its index has a gap where frames were lost.
 
     open_link: makes one connection; the link raises SourceError where it breaks, and ends where the stream does. name: used
@@ -54,19 +54,19 @@ class Reconnecting:
         limits: LinkLimits = LinkLimits(),
         *,
         name: str = "the source",
-        on_event: Callable[[Event], None] | None = None,
+        on_event: Callable[[ConnectionEvent], None] | None = None,
     ) -> None:
         self._open_link, self._limits, self._name, self.on_event = open_link, limits, name, on_event
         self._random = Random(limits.seed)
-        self._closed, self._telling = threading.Event(), threading.Lock()
-        self.events: deque[Event] = deque(maxlen=_KEPT_EVENTS)
+        self._closed, self._event_lock = threading.Event(), threading.Lock()
+        self.events: deque[ConnectionEvent] = deque(maxlen=_KEPT_EVENTS)
         self.counts = dict.fromkeys(LinkState, 0)
         self._last: Frame | None = None  # the last frame yielded, with this source's index
         self._base, self._moved_ns = 0, 0
         self._reader: LinkReader | None = None
         self._newest = False
         self._expect: Callable[[Frame], None] | None = None
-        self._tell(LinkState.OPENING, "")
+        self._record_event(LinkState.OPENING, "")
         self._info = self._connect(limits.wait_s)
 
     @property
@@ -82,7 +82,7 @@ class Reconnecting:
     @property
     def link(self) -> Source | None:
         """Return the newest connection, None while it is being opened."""
-        return self._linked().link
+        return self._open_reader().link
 
     @property
     def info(self) -> StreamInfo:
@@ -94,9 +94,9 @@ class Reconnecting:
             try:
                 yield from self._frames()
             except SourceError as error:
-                self._tell(LinkState.LOST, str(error))
+                self._record_event(LinkState.LOST, str(error))
             else:
-                self._tell(LinkState.ENDED, "closed" if self._closed.is_set() else "the peer ended the stream")
+                self._record_event(LinkState.ENDED, "closed" if self._closed.is_set() else "the peer ended the stream")
                 return
             self._reopen()
 
@@ -106,14 +106,14 @@ class Reconnecting:
         expect: called with each frame in the reading thread, before the frame can be taken; its index is the link's own.
         """
         self._newest, self._expect = True, expect
-        self._linked().keep_newest(expect)
+        self._open_reader().keep_newest(expect)
 
     def close(self) -> None:
         """Close the connection from any thread and at once, whatever is in progress."""
         self._closed.set()
         if self._reader is not None:
             self._reader.close()
-        self._tell(LinkState.ENDED, "closed")
+        self._record_event(LinkState.ENDED, "closed")
 
     def _frames(self) -> Iterator[Frame]:
         """Yield the frames of one link, with this source's index."""
@@ -124,24 +124,25 @@ class Reconnecting:
             elif self._last and self._base + frame.index <= self._last.index:  # corrects a link whose index goes back
                 self._base = self._last.index + 1 - frame.index
             first = False
-            yield self._counted(replace(frame, index=self._base + frame.index))
+            yield self._record_frame(replace(frame, index=self._base + frame.index))
 
     def _next(self) -> Frame | None:
         """Return the link's next frame, None at its end. Raises SourceError where it gives none within the limits."""
-        reader, stalled_s = self._linked(), max(self._limits.stalled_s, 3 / self._info.fps)
+        reader, stalled_s = self._open_reader(), max(self._limits.stalled_s, 3 / self._info.fps)
         if not reader.wait(stalled_s):
-            self._tell(LinkState.STALLED, f"no frame for {stalled_s:.1f} s")
+            self._record_event(LinkState.STALLED, f"no frame for {stalled_s:.1f} s")
             lost_s = max(self._limits.lost_s, 2 * stalled_s)
             if not reader.wait(lost_s - stalled_s):
                 raise SourceError(f"no frame for {lost_s:.1f} s: the connection is given up as dead")
         return reader.take()
 
-    def _counted(self, frame: Frame) -> Frame:
+    def _record_frame(self, frame: Frame) -> Frame:
         """Store the frame as the last one, and record a change of the stream's state."""
         state = LinkState.STALLED if self._stands_still(frame) else LinkState.LIVE
         if self.state is not state:
-            self._tell(
-                state, _STANDS if state is LinkState.STALLED else f"{frame.width}x{frame.height}, {self._info.fps:.4g} fps"
+            self._record_event(
+                state,
+                _FROZEN_TIMESTAMPS if state is LinkState.STALLED else f"{frame.width}x{frame.height}, {self._info.fps:.4g} fps",
             )
         self._last = frame
         return frame
@@ -163,7 +164,7 @@ class Reconnecting:
     def _reopen(self) -> None:
         """Open another connection. Raises SourceError where the source has failed."""
         if not self._closed.is_set():
-            self._tell(LinkState.REOPENING, "")
+            self._record_event(LinkState.REOPENING, "")
             self._info = self._connect(self._limits.give_up_s)
 
     def _connect(self, patience_s: float | None) -> StreamInfo:
@@ -173,9 +174,9 @@ class Reconnecting:
             try:
                 return self._try_to_open()
             except Exception as error:
-                tired = patience_s is not None and (perf_counter_ns() - started_ns) / 1e9 + pause_s > patience_s
-                if tired or not isinstance(error, SourceError):
-                    self._tell(LinkState.FAILED, str(error))
+                is_exhausted = patience_s is not None and (perf_counter_ns() - started_ns) / 1e9 + pause_s > patience_s
+                if is_exhausted or not isinstance(error, SourceError):
+                    self._record_event(LinkState.FAILED, str(error))
                     raise
                 _log.debug("%s: %s", self._name, error)
             if self._closed.wait(pause_s * (1 - self._random.random() / 2)):
@@ -186,30 +187,30 @@ class Reconnecting:
         """Open one connection after the one before has ended, so that a hanging peer costs one thread only."""
         if self._reader is not None:
             self._reader.close()
-            if not self._reader.ended(self._limits.open_s):
+            if not self._reader.wait_until_ended(self._limits.open_s):
                 raise SourceError("the connection before this one cannot be closed: its driver hangs, unplug the device")
         self._reader = reader = LinkReader(self._open_link, newest=self._newest, expect=self._expect)
         if self._closed.is_set():
             reader.close()
         try:
-            return reader.opened(self._limits.open_s).as_live()
+            return reader.wait_until_open(self._limits.open_s).as_live()
         except BaseException:
             reader.close()
             raise
 
-    def _linked(self) -> LinkReader:
+    def _open_reader(self) -> LinkReader:
         if self._reader is None:
             raise SourceError("the source is not open")
         return self._reader
 
-    def _tell(self, state: LinkState, reason: str) -> None:
-        event = Event(state, perf_counter_ns(), safe_text(reason))
-        with self._telling:
-            if self.events and self.state in _LAST:
+    def _record_event(self, state: LinkState, reason: str) -> None:
+        event = ConnectionEvent(state, perf_counter_ns(), safe_text(reason))
+        with self._event_lock:
+            if self.events and self.state in _FINAL_STATES:
                 return
             self.events.append(event)
             self.counts[state] += 1
-        level = logging.WARNING if state in _ALARMS else logging.INFO
+        level = logging.WARNING if state in _WARNING_STATES else logging.INFO
         _log.log(level, "%s is %s%s", self._name, state.value, f": {reason}" if reason else "")
         if self.on_event:
             self.on_event(event)

@@ -13,7 +13,7 @@ import numpy as np
 from rtseg.errors import ConfigError, MissingExtra, SourceError
 from rtseg.frame import Frame, Image, Spacing, StreamInfo
 from rtseg.sources.base import DEFAULT_FPS, stream_info
-from rtseg.sources.pixels.intensity import GreyUntilColour
+from rtseg.sources.pixels.intensity import ColorLatch
 
 try:
     import mss
@@ -23,7 +23,7 @@ except ImportError as error:
 _NO_SCREEN = "run rtseg in a session with a screen (DISPLAY on Linux; Wayland lets no program look), and allow screen recording"
 
 
-class Screen:
+class ScreenSource:
     """Captures a region of the screen `fps` times a second; it is live, so that a slow reader misses frames.
 
     region: left, top, width, height in pixels of all monitors together; None for the first monitor. A missed capture leaves
@@ -33,9 +33,9 @@ class Screen:
     def __init__(
         self, region: tuple[int, int, int, int] | None = None, fps: float = DEFAULT_FPS, spacing_mm: Spacing | None = None
     ) -> None:
-        with _looking() as eye:
-            self._area = _area(eye, region)
-            height, width = _grab(eye, self._area).shape[:2]
+        with _screen_capture() as capture:
+            self._area = _area(capture, region)
+            height, width = _grab(capture, self._area).shape[:2]
         self._info = stream_info(height, width, fps, spacing_mm).as_live()
         self._closed = threading.Event()
 
@@ -45,11 +45,11 @@ class Screen:
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
-        grey, starts_ns, period_ns = GreyUntilColour(), perf_counter_ns(), self._info.period_ns
+        grey, starts_ns, period_ns = ColorLatch(), perf_counter_ns(), self._info.period_ns
         index = 0
-        with _looking() as eye:
+        with _screen_capture() as capture:
             while not self._closed.wait(max(0, starts_ns + index * period_ns - perf_counter_ns()) / 1e9):
-                image = grey.of(_grab(eye, self._area))
+                image = grey.apply(_grab(capture, self._area))
                 yield Frame(image, index, perf_counter_ns())
                 index = max(index + 1, (perf_counter_ns() - starts_ns) // period_ns)
 
@@ -58,7 +58,7 @@ class Screen:
         self._closed.set()
 
 
-def open_screen(words: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Screen:
+def open_screen(words: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> ScreenSource:
     """Open what follows `screen:`: nothing for the first monitor, or LEFT,TOP,WIDTH,HEIGHT, then perhaps `?fps=30`.
 
     Raises ConfigError, SourceError.
@@ -74,26 +74,26 @@ def open_screen(words: str, *, fps: float | None = None, spacing_mm: Spacing | N
         numbers, rate = [0], 0.0
     if len(numbers) not in (0, 4) or not rate:
         raise ConfigError(f"screen:{words} is no part of a screen: give screen:LEFT,TOP,WIDTH,HEIGHT in pixels, or screen:")
-    return Screen((numbers[0], numbers[1], numbers[2], numbers[3]) if numbers else None, rate, spacing_mm)
+    return ScreenSource((numbers[0], numbers[1], numbers[2], numbers[3]) if numbers else None, rate, spacing_mm)
 
 
 @contextmanager
-def _looking() -> Iterator[Any]:
+def _screen_capture() -> Iterator[Any]:
     """Open the screen for capture, and close it at the end. Raises SourceError where there is none."""
     try:
-        eye = mss.MSS()
+        capture = mss.MSS()
     except Exception as error:
         raise SourceError(f"the screen cannot be looked at ({error}): {_NO_SCREEN}") from error
     try:
-        yield eye
+        yield capture
     finally:
         with suppress(Exception):  # fails for a screen that has gone, which the capture reported
-            eye.close()
+            capture.close()
 
 
-def _area(eye: Any, region: tuple[int, int, int, int] | None) -> dict[str, int]:
+def _area(capture: Any, region: tuple[int, int, int, int] | None) -> dict[str, int]:
     """Return the region as mss names it. Raises ConfigError where it does not lie on the screen."""
-    every, first = eye.monitors[0], eye.monitors[min(1, len(eye.monitors) - 1)]
+    every, first = capture.monitors[0], capture.monitors[min(1, len(capture.monitors) - 1)]
     if region is None:
         return {side: first[side] for side in ("left", "top", "width", "height")}
     left, top, width, height = region
@@ -107,10 +107,10 @@ def _area(eye: Any, region: tuple[int, int, int, int] | None) -> dict[str, int]:
     return {"left": left, "top": top, "width": width, "height": height}
 
 
-def _grab(eye: Any, area: dict[str, int]) -> Image:
+def _grab(capture: Any, area: dict[str, int]) -> Image:
     """Return the region's pixels (H, W, 3) RGB, uint8. Raises SourceError."""
     try:
-        seen = eye.grab(area)
+        seen = capture.grab(area)
         pixels = np.frombuffer(seen.raw, np.uint8).reshape(seen.height, seen.width, 4)
     except Exception as error:
         raise SourceError(f"the screen can no longer be looked at ({error}): {_NO_SCREEN}") from error

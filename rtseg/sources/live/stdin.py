@@ -14,9 +14,9 @@ from av.container import InputContainer
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Spacing
 from rtseg.sources.base import Source
-from rtseg.sources.files.ending import Ending
+from rtseg.sources.files.ending import TruncationDetector
 from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
-from rtseg.sources.live.reconnect import LinkLimits, Reconnecting
+from rtseg.sources.live.reconnect import LinkLimits, ReconnectingSource
 from rtseg.sources.pixels.decoder import size_limit
 
 NAME = "standard input"
@@ -30,7 +30,7 @@ class _Pipe:
 
     descriptor: int  # of the open pipe or file
     closed: threading.Event  # set to end the stream
-    ending: Ending = field(default_factory=Ending)  # finds out whether the stream was cut off
+    ending: TruncationDetector = field(default_factory=TruncationDetector)  # finds out whether the stream was cut off
 
     def read(self, size: int) -> bytes:
         """Return up to `size` bytes as soon as there are any; none at the end."""
@@ -84,7 +84,7 @@ def open_stdin(descriptor: int | None = None, *, fps: float | None = None, spaci
         links.append(StdinLink(descriptor, fps, spacing_mm))
         return links[0]
 
-    return Reconnecting(open_link, LIMITS, name=NAME)
+    return ReconnectingSource(open_link, LIMITS, name=NAME)
 
 
 def _standard_input() -> int:

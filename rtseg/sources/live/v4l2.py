@@ -23,8 +23,8 @@ from rtseg.sources.live.clock import SourceClock
 from rtseg.sources.pixels.pixel_formats import FOURCC, RawReader
 
 BUFFERS = 2  # one is being filled while the other is read
-_BROKEN_IN_A_ROW = 30
-_FRESH_NS = 10_000_000_000
+_MAX_BROKEN = 30
+_MAX_DELAY_NS = 10_000_000_000
 
 
 class Capture(Protocol):
@@ -38,7 +38,7 @@ class Capture(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Mode:
+class CaptureMode:
     """Describes a format that a camera delivers."""
 
     form: str  # a key of FOURCC
@@ -51,46 +51,46 @@ class Mode:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CaptureRequest:
     """Holds the format requested of a camera; None keeps the camera's own."""
 
     size: tuple[int, int] | None = None  # (height, width) in pixels
     fps: float | None = None  # frames a second
     form: str | None = None  # a key of FOURCC
 
-    def is_met(self, mode: Mode) -> bool:
+    def is_met_by(self, mode: CaptureMode) -> bool:
         """Return whether a mode satisfies the request; a camera's 59.94 counts as 60."""
         sized = self.size is None or self.size == (mode.height, mode.width)
         return sized and (self.fps is None or mode.fps >= 0.98 * self.fps) and self.form in (None, mode.form)
 
 
-def negotiate(capture: Capture, wish: Wish) -> Mode:
+def negotiate(capture: Capture, request: CaptureRequest) -> CaptureMode:
     """Set the first format, in FOURCC's order, in which the camera satisfies the request.
 
     Without a requested size or rate the camera's own is kept. Raises SourceError with the modes that the camera offers.
     """
     given = []
-    for form in [wish.form] if wish.form else FOURCC:
-        mode = _try(capture, form, wish)
-        if mode and wish.is_met(mode):
+    for form in [request.form] if request.form else FOURCC:
+        mode = _try_format(capture, form, request)
+        if mode and request.is_met_by(mode):
             return mode
         given += [mode] if mode else []
-    offers = "; ".join(dict.fromkeys(map(str, given))) or "none of " + ", ".join([wish.form] if wish.form else FOURCC)
+    offers = "; ".join(dict.fromkeys(map(str, given))) or "none of " + ", ".join([request.form] if request.form else FOURCC)
     raise SourceError(f"the camera does not give what was asked for, but {offers}: ask for that, or leave the options out")
 
 
-def _try(capture: Capture, form: str, wish: Wish) -> Mode | None:
+def _try_format(capture: Capture, form: str, request: CaptureRequest) -> CaptureMode | None:
     code = cv2.VideoWriter.fourcc(*FOURCC[form])
     capture.set(cv2.CAP_PROP_FOURCC, code)
-    if wish.size:
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wish.size[0])
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, wish.size[1])
-    if wish.fps:
-        capture.set(cv2.CAP_PROP_FPS, wish.fps)
+    if request.size:
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, request.size[0])
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, request.size[1])
+    if request.fps:
+        capture.set(cv2.CAP_PROP_FPS, request.fps)
     if int(capture.get(cv2.CAP_PROP_FOURCC)) != code:
         return None
     height, width = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-    return Mode(form, height, width, capture.get(cv2.CAP_PROP_FPS))
+    return CaptureMode(form, height, width, capture.get(cv2.CAP_PROP_FPS))
 
 
 class V4l2Link:
@@ -103,7 +103,7 @@ class V4l2Link:
     def __init__(
         self,
         path: str,
-        wish: Wish,
+        request: CaptureRequest,
         *,
         fps: float | None = None,
         spacing_mm: Spacing | None = None,
@@ -114,11 +114,11 @@ class V4l2Link:
         self._capture = (capture or _open)(path)
         try:
             if not self._capture.isOpened():
-                raise _why_not(path)
+                raise _opening_error(path)
             self._capture.set(cv2.CAP_PROP_BUFFERSIZE, BUFFERS)
             self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
-            self.mode = negotiate(self._capture, wish)
-            rate = fps or self.mode.fps or wish.fps or DEFAULT_FPS
+            self.mode = negotiate(self._capture, request)
+            rate = fps or self.mode.fps or request.fps or DEFAULT_FPS
             self._info = stream_info(self.mode.height, self.mode.width, rate, spacing_mm)
         except BaseException:
             self._capture.release()
@@ -138,7 +138,7 @@ class V4l2Link:
     def __iter__(self) -> Iterator[Frame]:
         try:
             broken = 0
-            while not self._closed and broken < _BROKEN_IN_A_ROW:
+            while not self._closed and broken < _MAX_BROKEN:
                 frame = self._next()
                 broken = 0 if frame else broken + 1
                 if frame and not self._closed:
@@ -170,7 +170,7 @@ class V4l2Link:
         if stamp_ns <= 0:
             return None
         # On Linux the kernel's monotonic clock is that of `perf_counter_ns`; any other clock is mapped to it.
-        on_our_clock = 0 <= now_ns - stamp_ns < _FRESH_NS
+        on_our_clock = 0 <= now_ns - stamp_ns < _MAX_DELAY_NS
         corrected_ns = stamp_ns if on_our_clock else self._clock.correct(stamp_ns, now_ns)
         return Origin(self._path, stamp_ns, corrected_ns, self._spacing_mm)
 
@@ -182,7 +182,7 @@ def _open(path: str) -> Capture:
     return cv2.VideoCapture(int(number) if number.isdecimal() else path, cv2.CAP_V4L2)
 
 
-def _why_not(path: str) -> SourceError:
+def _opening_error(path: str) -> SourceError:
     """Return the error that says why a device could not be opened."""
     if not Path(path).exists():
         there = ", ".join(str(one) for one in devices()) or "none"

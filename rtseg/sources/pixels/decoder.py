@@ -16,42 +16,42 @@ from rtseg.sources.base import DEFAULT_FPS
 
 
 @dataclass(slots=True)
-class Account:
+class DecodeStatistics:
     """Counts what became of a stream's frames."""
 
     period_s: float  # from one frame to the next
-    promised_s: float  # duration that the file declares, 0 where it declares none
-    reached_s: float = 0.0  # duration decoded so far
+    declared_s: float  # duration that the file declares, 0 where it declares none
+    decoded_s: float = 0.0  # duration decoded so far
     lost: int = 0  # frames that could not be decoded
     oversized: int = 0  # of the lost ones, those with too many pixels or no size
     damaged: int = 0  # decoded frames that FFmpeg had to conceal
-    broken: str = ""  # why the file ends early
+    read_error: str = ""  # why the file ends early
 
     def problem(self) -> str:
         """Return what was wrong with the stream in words, or ""."""
         counts = ((self.lost, "lost"), (self.damaged, "damaged"))
-        words = [f"{count} {fate}" for count, fate in counts if count] + [self.broken] * bool(self.broken)
+        words = [f"{count} {fate}" for count, fate in counts if count] + [self.read_error] * bool(self.read_error)
         if self.oversized:
             words.append(f"{self.oversized} of a size that is unknown or above --max-pixels {max_pixels()}")
-        if 0 < self.reached_s < self.promised_s - 1.5 * self.period_s:
-            words.append(f"it ends at {self.reached_s:.2f} s of {self.promised_s:.2f} s")
+        if 0 < self.decoded_s < self.declared_s - 1.5 * self.period_s:
+            words.append(f"it ends at {self.decoded_s:.2f} s of {self.declared_s:.2f} s")
         return ", ".join(words)
 
 
-def open_account(container: InputContainer, stream: VideoStream) -> Account:
+def start_statistics(container: InputContainer, stream: VideoStream) -> DecodeStatistics:
     """Return new statistics of `stream`, with the duration that its file declares."""
-    return Account(1 / frame_rate(container, stream), _promised_seconds(container, stream))
+    return DecodeStatistics(1 / frame_rate(container, stream), _declared_seconds(container, stream))
 
 
-def decode(container: InputContainer, stream: VideoStream, account: Account) -> Iterator[VideoFrame]:
+def decode(container: InputContainer, stream: VideoStream, statistics: DecodeStatistics) -> Iterator[VideoFrame]:
     """Yield the stream's pictures, decoded on all cores; damage is skipped and counted."""
     stream.thread_type = "AUTO"
-    for packet in _packets(container, stream, account):
-        for picture in decode_packet(stream, packet, account):
-            account.damaged += picture.is_corrupt
+    for packet in _packets(container, stream, statistics):
+        for picture in decode_packet(stream, packet, statistics):
+            statistics.damaged += picture.is_corrupt
             if picture.pts is not None and stream.time_base:
                 ends_s = float((picture.pts + (picture.duration or 0)) * stream.time_base)
-                account.reached_s = max(account.reached_s, ends_s)
+                statistics.decoded_s = max(statistics.decoded_s, ends_s)
             yield picture
 
 
@@ -76,23 +76,25 @@ def frame_rate(container: InputContainer, stream: VideoStream) -> float:
     return float(rate) if rate and 0 < rate <= 1000 else DEFAULT_FPS
 
 
-def _packets(container: InputContainer, stream: VideoStream, account: Account) -> Iterator["Packet[VideoStream] | None"]:
+def _packets(
+    container: InputContainer, stream: VideoStream, statistics: DecodeStatistics
+) -> Iterator["Packet[VideoStream] | None"]:
     """Yield the stream's packets, then None, which flushes the decoder."""
     try:
         yield from (packet for packet in container.demux(stream) if packet.size)
     except FFmpegError as error:
-        account.broken = f"the file cannot be read on: {error.strerror}"
+        statistics.read_error = f"the file cannot be read on: {error.strerror}"
     yield None
 
 
-def decode_packet(stream: VideoStream, packet: "Packet[VideoStream] | None", account: Account) -> list[VideoFrame]:
+def decode_packet(stream: VideoStream, packet: "Packet[VideoStream] | None", statistics: DecodeStatistics) -> list[VideoFrame]:
     """Return the pictures of a packet, or with None those left in the decoder; damage is counted."""
     # An incomplete packet at a file's end would make the decoder drop the frames that it still holds.
     if packet is None or not packet.is_corrupt:
         with suppress(FFmpegError):
             return stream.codec_context.decode(packet)
-    account.lost += 1
-    account.oversized += not stream.codec_context.width  # FFmpeg clears a size that it refuses
+    statistics.lost += 1
+    statistics.oversized += not stream.codec_context.width  # FFmpeg clears a size that it refuses
     return []
 
 
@@ -101,7 +103,7 @@ def size_limit() -> dict[str, str]:
     return {"max_pixels": str(max_pixels())}
 
 
-def _promised_seconds(container: InputContainer, stream: VideoStream) -> float:
+def _declared_seconds(container: InputContainer, stream: VideoStream) -> float:
     """Return the declared duration of the pictures, 0 where there is none or it includes the sound."""
     name = container.format.name
     if name == "avi" and stream.frames and stream.average_rate:

@@ -9,19 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.frame import Image
-from rtseg.sources.pixels.picture import NEUTRAL_WITHIN
+from rtseg.sources.pixels.picture import NEUTRAL_TOLERANCE
 
 Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) or (H, W, 3), of any number
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
+class IntensityWindow:
     """Maps `black` to 0 and `white` to 255, linearly between; values outside are clipped, NaN is black."""
 
     black: float  # in units of the pixels
     white: float  # in units of the pixels
 
-    def of(self, pixels: Pixels) -> Image:
+    def apply(self, pixels: Pixels) -> Image:
         """Return the pixels in 8 bits."""
         exact: npt.NDArray[np.floating[Any]] = pixels.astype(np.float64 if pixels.dtype.itemsize > 2 else np.float32)
         with np.errstate(all="ignore"):  # infinite and missing values are allowed
@@ -30,29 +30,31 @@ class Levels:
         return levels
 
 
-def levels_between(pictures: Iterable[Pixels]) -> Levels:
+def full_range_window(pictures: Iterable[Pixels]) -> IntensityWindow:
     """Return the window from the minimum to the maximum finite value of all `pictures`; (0, 1) where there is none."""
     black, white = np.inf, -np.inf
     for pixels in pictures:
         finite = pixels if pixels.dtype.kind in "iub" else pixels[np.isfinite(pixels)]
         if finite.size:
             black, white = min(black, float(finite.min())), max(white, float(finite.max()))
-    return Levels(black, white) if black <= white else Levels(0, 1)
+    return IntensityWindow(black, white) if black <= white else IntensityWindow(0, 1)
 
 
-class GreyUntilColour:
+class ColorLatch:
     """Returns a stream's RGB images as gray until one has color, and as RGB from there on.
 
     A codec leaves traces of color on gray images: the channels may differ by `NEUTRAL_TOLERANCE` levels.
     """
 
     def __init__(self) -> None:
-        self._coloured = False
+        self._has_color = False
 
-    def of(self, picture: Image) -> Image:
+    def apply(self, picture: Image) -> Image:
         """Return (H, W) or (H, W, 3) of an image (H, W) or (H, W, 3)."""
         if picture.ndim == 2:
             return picture
         green = picture[..., 1]
-        self._coloured = self._coloured or any(cv2.absdiff(picture[..., side], green).max() > NEUTRAL_WITHIN for side in (0, 2))
-        return picture if self._coloured else np.ascontiguousarray(green)
+        self._has_color = self._has_color or any(
+            cv2.absdiff(picture[..., side], green).max() > NEUTRAL_TOLERANCE for side in (0, 2)
+        )
+        return picture if self._has_color else np.ascontiguousarray(green)

@@ -13,14 +13,14 @@ from av.video.stream import VideoStream
 from rtseg.errors import ConfigError
 
 CPU, GPU = "cpu", "gpu"  # values of `decode=` in an address
-OPTION = "decode"
+DECODE_OPTION = "decode"
 
 _DEVICE = "cuda"
 
 _log = logging.getLogger(__name__)
 
 
-def accelerator(decode: str, name: str) -> HWAccel | None:
+def hardware_accelerator(decode: str, name: str) -> HWAccel | None:
     """Return the decoder for `decode=gpu`; None for the CPU, and where there is no GPU, which is logged.
 
     name: the stream's, for the log. Raises ConfigError.
@@ -29,13 +29,13 @@ def accelerator(decode: str, name: str) -> HWAccel | None:
         raise ConfigError(f"pictures cannot be decoded on {decode!r}: give decode=cpu or decode=gpu")
     if decode == CPU:
         return None
-    if problem := missing():
+    if problem := unavailable_reason():
         _log.warning("%s is decoded on the CPU: %s", name, problem)
         return None
     return HWAccel(device_type=_DEVICE, allow_software_fallback=True)
 
 
-def missing() -> str:
+def unavailable_reason() -> str:
     """Return why no GPU can decode here, or "": FFmpeg's own fallback is for streams, not for an absent GPU."""
     if _DEVICE not in hwdevices_available():
         return "the FFmpeg inside PyAV was built without NVDEC: install PyAV from PyPI"
@@ -46,7 +46,7 @@ def missing() -> str:
     return ""
 
 
-def check_taken(stream: VideoStream, wanted: HWAccel | None, name: str) -> bool:
+def is_decoded_by_gpu(stream: VideoStream, wanted: HWAccel | None, name: str) -> bool:
     """Return whether a GPU decodes the stream; log a requested GPU that does not support its codec or pixels."""
     taken = wanted is not None and stream.codec_context.is_hwaccel
     if wanted and not taken:

@@ -9,12 +9,12 @@ from av import VideoFrame
 from av.video.reformatter import ColorRange, VideoReformatter
 
 from rtseg.frame import Image
-from rtseg.kernels.runtime.arrays import readable
+from rtseg.kernels.runtime.arrays import as_read_only
 from rtseg.kernels.runtime.cpu import compiled
 
 # Chroma this near to neutral is gray: coded B-mode stays within 1 (H.264, MPEG-4, VP9, MJPEG, at any quality), analog
 # grabbers within about 3, and 4 is at most 7 gray levels of color.
-NEUTRAL_WITHIN = 4
+NEUTRAL_TOLERANCE = 4
 
 _BLACK, _WHITE = np.uint8(16), np.uint8(235)  # of limited range (ITU-R BT.601)
 _STRETCH, _SHIFT = np.uint32(76310), np.uint32(16 * 76310 - (1 << 15))  # 255 / 219, and the scaled black level minus a half
@@ -27,7 +27,7 @@ class PictureReader:
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
-        self._coloured = False
+        self._has_color = False
 
     def read(self, picture: VideoFrame) -> Image:
         """Return the picture's pixels, upright, uint8."""
@@ -37,16 +37,16 @@ class PictureReader:
 
     def _read_planes(self, picture: VideoFrame) -> Image:
         samples = 2 if picture.format.name == _IN_PAIRS else 1
-        self._coloured = self._coloured or not all(is_neutral(_pixels(plane, samples)) for plane in picture.planes[1:3])
-        if self._coloured:
+        self._has_color = self._has_color or not all(is_neutral(_pixels(plane, samples)) for plane in picture.planes[1:3])
+        if self._has_color:
             return self._rgb(picture)
         luma = _pixels(picture.planes[0])
-        return luma.copy() if _is_full_range(picture) else full_from_limited(luma)
+        return luma.copy() if _is_full_range(picture) else expand_limited_range(luma)
 
     def _read_any(self, picture: VideoFrame) -> Image:
         rgb = self._rgb(picture)
-        self._coloured = self._coloured or not is_grey(rgb)
-        return rgb if self._coloured else np.ascontiguousarray(rgb[..., 1])
+        self._has_color = self._has_color or not is_gray(rgb)
+        return rgb if self._has_color else np.ascontiguousarray(rgb[..., 1])
 
     def _rgb(self, picture: VideoFrame) -> Image:
         return self._reformatter.reformat(picture, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
@@ -67,10 +67,10 @@ def _is_full_range(picture: VideoFrame) -> bool:
     return picture.color_range == ColorRange.JPEG or picture.format.name.startswith("yuvj")
 
 
-def full_from_limited(luma: npt.NDArray[np.uint8]) -> Image:
+def expand_limited_range(luma: npt.NDArray[np.uint8]) -> Image:
     """Return luma (H, W) of limited range, stretched so that black is 0 and white 255."""
     image = np.empty(luma.shape, np.uint8)
-    _stretch(readable(luma), image)
+    _stretch(as_read_only(luma), image)
     return image
 
 
@@ -86,10 +86,10 @@ def _stretch(luma: npt.NDArray[np.uint8], image: Image) -> None:
 
 def is_neutral(chroma: npt.NDArray[np.uint8]) -> bool:
     """Return whether samples of chroma have no color."""
-    return bool(chroma.min() >= 128 - NEUTRAL_WITHIN and chroma.max() <= 128 + NEUTRAL_WITHIN)
+    return bool(chroma.min() >= 128 - NEUTRAL_TOLERANCE and chroma.max() <= 128 + NEUTRAL_TOLERANCE)
 
 
-def is_grey(rgb: Image) -> bool:
+def is_gray(rgb: Image) -> bool:
     """Return whether an RGB image (H, W, 3) has no color."""
     green = rgb[..., 1]
-    return all(cv2.absdiff(rgb[..., other], green).max() <= NEUTRAL_WITHIN for other in (0, 2))
+    return all(cv2.absdiff(rgb[..., other], green).max() <= NEUTRAL_TOLERANCE for other in (0, 2))

@@ -9,11 +9,11 @@ from collections.abc import Callable
 _Size = tuple[int, int]  # (height, width)
 _FRAME_HEADERS = frozenset({*range(0xC0, 0xD0), 0xF7}) - {0xC4, 0xC8, 0xCC}  # JPEG: SOF0-15 and SOF55, without DHT, JPG, DAC
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # JPEG markers without a length
-_MOST_SCANS = 100  # JPEG: each covers the whole image again; a progressive one has about ten
+_MAX_SCANS = 100  # JPEG: each covers the whole image again; a progressive one has about ten
 _SCAN, _END = 0xDA, 0xD9
 _TIFF_TAGS = (256, 257, 322, 323)  # the width and height of the image, and those of its tiles
 _TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}  # the types that a size may have
-_MOST_ENTRIES = 4096
+_MAX_ENTRIES = 4096
 
 
 def picture_size(coded: bytes | memoryview) -> _Size | None:
@@ -30,7 +30,7 @@ def picture_size(coded: bytes | memoryview) -> _Size | None:
 
 def _jpeg(data: memoryview) -> _Size | None:
     """Return the largest size of all frame headers before the first scan; None if decoding would take minutes."""
-    if data.tobytes().count(b"\xff\xda") > _MOST_SCANS:
+    if data.tobytes().count(b"\xff\xda") > _MAX_SCANS:
         return None
     at, largest = 2, None
     while at < len(data):
@@ -110,7 +110,7 @@ def _tiff(data: memoryview) -> _Size:
     (entries,) = struct.unpack_from(order + count, data, at)
     first = at + struct.calcsize(order + count)
     found = dict.fromkeys(_TIFF_TAGS, 0)
-    for entry in range(first, first + min(entries, _MOST_ENTRIES) * entry_bytes, entry_bytes):
+    for entry in range(first, first + min(entries, _MAX_ENTRIES) * entry_bytes, entry_bytes):
         tag, kind = struct.unpack_from(f"{order}HH", data, entry)
         if tag in found and kind in _TIFF_NUMBERS:
             found[tag] = struct.unpack_from(order + _TIFF_NUMBERS[kind], data, entry + value_at)[0]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from rtseg.frame import Image
 from rtseg.limits import max_pixels
-from rtseg.sources.pixels.picture import full_from_limited, is_grey, is_neutral
+from rtseg.sources.pixels.picture import expand_limited_range, is_gray, is_neutral
 from rtseg.sources.pixels.picture_size import picture_size
 
 Raw = npt.NDArray[np.uint8]
@@ -30,7 +30,7 @@ class RawReader:
     """
 
     def __init__(self, form: str, shape: tuple[int, int]) -> None:
-        self._read, self._shape, self._coloured = _READERS[form], shape, False
+        self._read, self._shape, self._has_color = _READERS[form], shape, False
 
     def read(self, raw: Raw) -> Image | None:
         """Return the image in a buffer, None where it is broken: cut short, as by a loose USB cable."""
@@ -42,40 +42,40 @@ class RawReader:
 
     def _image(self, raw: Raw) -> Image:
         grey, rgb = self._read(raw, self._shape[0])
-        if grey is not None and not self._coloured:
+        if grey is not None and not self._has_color:
             return grey
-        self._coloured = True
+        self._has_color = True
         return np.ascontiguousarray(rgb())
 
 
-_Found = tuple[Image | None, Callable[[], Any]]  # gray where the image has no color, and a function that returns RGB
+_Converted = tuple[Image | None, Callable[[], Any]]  # gray where the image has no color, and a function that returns RGB
 
 
-def _yuyv(raw: Raw, height: int) -> _Found:
+def _yuyv(raw: Raw, height: int) -> _Converted:
     pairs = raw.reshape(height, -1, 2)
-    return _grey(pairs[..., 0], pairs[..., 1]), lambda: cv2.cvtColor(pairs, cv2.COLOR_YUV2RGB_YUYV)
+    return _gray_unless_color(pairs[..., 0], pairs[..., 1]), lambda: cv2.cvtColor(pairs, cv2.COLOR_YUV2RGB_YUYV)
 
 
-def _nv12(raw: Raw, height: int) -> _Found:
+def _nv12(raw: Raw, height: int) -> _Converted:
     planes = raw.reshape(height * 3 // 2, -1)
-    return _grey(planes[:height], planes[height:]), lambda: cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_NV12)
+    return _gray_unless_color(planes[:height], planes[height:]), lambda: cv2.cvtColor(planes, cv2.COLOR_YUV2RGB_NV12)
 
 
-def _rgb(raw: Raw, height: int) -> _Found:
+def _rgb(raw: Raw, height: int) -> _Converted:
     pixels = raw.reshape(height, -1, 3)
-    return np.ascontiguousarray(pixels[..., 1]) if is_grey(pixels) else None, pixels.copy
+    return np.ascontiguousarray(pixels[..., 1]) if is_gray(pixels) else None, pixels.copy
 
 
-def _bgr(raw: Raw, height: int) -> _Found:
+def _bgr(raw: Raw, height: int) -> _Converted:
     return _rgb(raw.reshape(height, -1, 3)[..., ::-1], height)
 
 
-def _just_grey(raw: Raw, height: int) -> _Found:
+def _gray(raw: Raw, height: int) -> _Converted:
     pixels = raw.reshape(height, -1)
     return pixels.copy(), lambda: cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
 
 
-def _mjpeg(raw: Raw, height: int) -> _Found:
+def _mjpeg(raw: Raw, height: int) -> _Converted:
     coded = raw.ravel()
     size = picture_size(coded.data)  # a height other than negotiated is broken, and not decoded
     pixels = cv2.imdecode(coded, cv2.IMREAD_COLOR) if size and size[0] == height and math.prod(size) <= max_pixels() else None
@@ -84,15 +84,15 @@ def _mjpeg(raw: Raw, height: int) -> _Found:
     return _bgr(pixels.astype(np.uint8, copy=False), height)
 
 
-def _grey(luma: Raw, chroma: Raw) -> Image | None:
-    return full_from_limited(luma) if is_neutral(chroma) else None
+def _gray_unless_color(luma: Raw, chroma: Raw) -> Image | None:
+    return expand_limited_range(luma) if is_neutral(chroma) else None
 
 
-_READERS: dict[str, Callable[[Raw, int], _Found]] = {
+_READERS: dict[str, Callable[[Raw, int], _Converted]] = {
     "yuyv": _yuyv,
     "nv12": _nv12,
     "rgb24": _rgb,
     "bgr24": _bgr,
-    "grey": _just_grey,
+    "grey": _gray,
     "mjpeg": _mjpeg,
 }

@@ -12,11 +12,11 @@ from rtseg.frame import Image, Mask
 
 Grid: TypeAlias = npt.NDArray[np.float32]
 
-MOST_SAMPLES, MOST_BEAMS = 512, 192  # echo samples of a frame, as many as a real scanner has before scan conversion
+MAX_SAMPLES, MAX_BEAMS = 512, 192  # echo samples of a frame, as many as a real scanner has before scan conversion
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class Transducer:
     """Describes a transducer."""
 
     radius_mm: float  # of its face, infinite for a linear one
@@ -30,13 +30,13 @@ class Probe:
         return math.isinf(self.radius_mm)
 
 
-PROBES = {
-    "linear": Probe(math.inf, 19.0, 40.0, 7.5),
-    "curvilinear": Probe(60.0, math.radians(32), 150.0, 3.5),
+TRANSDUCERS = {
+    "linear": Transducer(math.inf, 19.0, 40.0, 7.5),
+    "curvilinear": Transducer(60.0, math.radians(32), 150.0, 3.5),
 }
 
 
-class View:
+class ScanView:
     """Holds a probe's image geometry at one depth setting, and that of its echo samples.
 
     x_mm (1, W), z_mm (H, 1): body coordinates of the pixel centers, z down from the middle of the probe's face. beam_x,
@@ -44,7 +44,7 @@ class View:
     samples of a beam. inside (H, W): the sector.
     """
 
-    def __init__(self, probe: Probe, height: int, width: int, depth: float = 1.0) -> None:
+    def __init__(self, probe: Transducer, height: int, width: int, depth: float = 1.0) -> None:
         self.probe, self.depth_mm = probe, probe.depth_mm * depth
         top_mm, tall_mm, wide_mm = _extent(probe, self.depth_mm)
         self.spacing_mm = tall_mm / height if probe.is_linear else max(tall_mm / height, wide_mm / width)
@@ -55,7 +55,7 @@ class View:
 
     def _sample_beams(self, height: int, width: int) -> None:
         """Place the echo samples: as many as the image can show, and no more than a scanner has."""
-        samples, beams = int(np.clip(height, 96, MOST_SAMPLES)), int(np.clip(width, 64, MOST_BEAMS))
+        samples, beams = int(np.clip(height, 96, MAX_SAMPLES)), int(np.clip(width, 64, MAX_BEAMS))
         self.r_mm = np.linspace(0, self.depth_mm, samples, dtype=np.float32)[:, None]
         self.across = np.linspace(-self.probe.half_width, self.probe.half_width, beams, dtype=np.float32)[None, :]
         self.step_mm = self.depth_mm / (samples - 1)
@@ -82,7 +82,7 @@ class View:
         return picture.astype(np.uint8, copy=False)
 
 
-def to_beams(probe: Probe, x_mm: Grid, z_mm: Grid) -> tuple[Grid, Grid]:
+def to_beams(probe: Transducer, x_mm: Grid, z_mm: Grid) -> tuple[Grid, Grid]:
     """Return body points as positions across the beams (mm, or radians if curved) and along them (mm)."""
     if probe.is_linear:
         return x_mm, z_mm
@@ -90,7 +90,7 @@ def to_beams(probe: Probe, x_mm: Grid, z_mm: Grid) -> tuple[Grid, Grid]:
     return np.arctan2(x_mm, below), np.hypot(x_mm, below) - np.float32(probe.radius_mm)
 
 
-def _extent(probe: Probe, depth_mm: float) -> tuple[float, float, float]:
+def _extent(probe: Transducer, depth_mm: float) -> tuple[float, float, float]:
     """Return top, height and width of the sector in mm; z is 0 at the middle of the probe's face."""
     if probe.is_linear:
         return 0.0, depth_mm, 2 * probe.half_width

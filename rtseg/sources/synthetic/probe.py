@@ -11,9 +11,9 @@ import numpy as np
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Image, Labels, Spacing, StreamInfo
 from rtseg.sources.base import stream_info
-from rtseg.sources.synthetic.bmode import compress, echo_power, lifted_power
-from rtseg.sources.synthetic.geometry import PROBES, View
-from rtseg.sources.synthetic.script import Event, Moment, Script, parse_fault, parse_script
+from rtseg.sources.synthetic.bmode import compress, echo_power, no_contact_power
+from rtseg.sources.synthetic.geometry import TRANSDUCERS, ScanView
+from rtseg.sources.synthetic.script import FrameState, Script, ScriptedFault, parse_fault, parse_script
 from rtseg.sources.synthetic.tissue import Tissue
 from rtseg.sources.synthetic.vessel import Vessel
 
@@ -28,7 +28,7 @@ class SyntheticProbe:
     """
 
     def __init__(self, script: Script, *, spacing_mm: Spacing | None = None, deepest: float = 1.0) -> None:
-        self._script, self._probe = script, PROBES[script.geometry]
+        self._script, self._probe = script, TRANSDUCERS[script.geometry]
         self._deepest = max([deepest, *(event.value for event in script.faults if event.kind == "depth")])
         self._view = lru_cache(maxsize=2)(self._make_view)
         self._scene = lru_cache(maxsize=2)(self._make_scene)
@@ -43,7 +43,7 @@ class SyntheticProbe:
         return self._info
 
     @property
-    def events(self) -> tuple[Event, ...]:
+    def events(self) -> tuple[ScriptedFault, ...]:
         """Return the scripted faults."""
         return self._script.faults
 
@@ -53,7 +53,7 @@ class SyntheticProbe:
             if not self._script.is_dropped(index):
                 yield Frame(self.image(index), index, perf_counter_ns())
 
-    def happen(self, kind: str, frames: int | None = None, value: float = 0.0) -> Event:
+    def inject_fault(self, kind: str, frames: int | None = None, value: float = 0.0) -> ScriptedFault:
         """Add a fault at the next frame, from any thread, as if it had been scripted. Raises ConfigError."""
         event = parse_fault(kind, self._next, frames, value)
         if kind == "depth" and value > self._deepest:
@@ -61,40 +61,42 @@ class SyntheticProbe:
         self._script = replace(self._script, faults=(*self._script.faults, event))
         return event
 
+    happen = inject_fault  # the earlier name
+
     def close(self) -> None:
         """End the stream."""
         self._closed.set()
 
     def image(self, index: int) -> Image:
         """Return the image (H, W) of frame `index`, uint8."""
-        moment = self._script.moment(index)
-        view = self._view(moment.depth)
-        picture = view.draw(compress(self._power(moment, view), moment.gain_db))
-        return self._coded(picture, moment) if moment.noise else picture
+        frame_state = self._script.frame_state(index)
+        view = self._view(frame_state.depth)
+        picture = view.draw(compress(self._power(frame_state, view), frame_state.gain_db))
+        return self._coded(picture, frame_state) if frame_state.noise else picture
 
     def truth(self, index: int) -> Labels:
         """Return the labels (H, W) of frame `index`: 1 in the lumen, 0 elsewhere, all 0 without contact."""
-        moment = self._script.moment(index)
-        view = self._view(moment.depth)
-        if not moment.contact:
+        frame_state = self._script.frame_state(index)
+        view = self._view(frame_state.depth)
+        if not frame_state.contact:
             return np.zeros(view.inside.shape, np.uint8)
-        vessel, _ = self._scene(moment.scene)
-        return (vessel.lumen(view.x_mm, view.z_mm, self._seconds(moment)) & view.inside).astype(np.uint8)
+        vessel, _ = self._scene(frame_state.scene)
+        return (vessel.lumen(view.x_mm, view.z_mm, self._seconds(frame_state)) & view.inside).astype(np.uint8)
 
-    def _power(self, moment: Moment, view: View) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
-        rng = self._rng(1, moment.shown)
-        if not moment.contact:
-            return lifted_power(view, rng)
-        vessel, tissue = self._scene(moment.scene)
-        return echo_power(tissue, vessel, view, self._seconds(moment), rng)
+    def _power(self, frame_state: FrameState, view: ScanView) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+        rng = self._rng(1, frame_state.shown)
+        if not frame_state.contact:
+            return no_contact_power(view, rng)
+        vessel, tissue = self._scene(frame_state.scene)
+        return echo_power(tissue, vessel, view, self._seconds(frame_state), rng)
 
-    def _coded(self, picture: Image, moment: Moment) -> Image:
+    def _coded(self, picture: Image, frame_state: FrameState) -> Image:
         """Return the image with a codec's noise, which differs from frame to frame even in a frozen image."""
-        noise = self._rng(2, moment.index).uniform(-moment.noise, moment.noise, picture.shape)
+        noise = self._rng(2, frame_state.index).uniform(-frame_state.noise, frame_state.noise, picture.shape)
         return np.clip(np.round(picture + noise), 0, 255).astype(np.uint8)
 
-    def _make_view(self, depth: float) -> View:
-        return View(self._probe, self._script.height, self._script.width, depth)
+    def _make_view(self, depth: float) -> ScanView:
+        return ScanView(self._probe, self._script.height, self._script.width, depth)
 
     def _make_scene(self, scene: int) -> tuple[Vessel, Tissue]:
         rng = self._rng(0, scene)
@@ -105,8 +107,8 @@ class SyntheticProbe:
         """Return a generator that is seeded by the script, the purpose and a number."""
         return np.random.default_rng((self._script.seed, use, number))
 
-    def _seconds(self, moment: Moment) -> float:
-        return moment.shown / self._script.fps
+    def _seconds(self, frame_state: FrameState) -> float:
+        return frame_state.shown / self._script.fps
 
 
 def open_synthetic(options: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> SyntheticProbe:

@@ -11,14 +11,14 @@ from rtseg.sources.base import DEFAULT_FPS
 
 PHANTOMS = ("vessel",)
 GEOMETRIES = ("linear", "curvilinear")
-ENDS = ("freeze", "lift", "drop")  # faults that need a length
-VALUES = {"gain": (-40.0, 40.0), "depth": (0.5, 2.0), "freeze": (0.0, 20.0)}  # ranges of the value after the colon
+TIMED_FAULTS = ("freeze", "lift", "drop")  # faults that need a length
+FAULT_VALUES = {"gain": (-40.0, 40.0), "depth": (0.5, 2.0), "freeze": (0.0, 20.0)}  # ranges of the value after the colon
 
 _FAULT = re.compile(r"(?P<kind>\w+)@(?P<start>\d{1,9})(\+(?P<frames>\d{1,9}))?(:(?P<value>[-+.\d]+))?")
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ScriptedFault:
     """Describes one fault, or action of the operator, from frame `start` on."""
 
     kind: str
@@ -33,7 +33,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class FrameState:
     """Holds what a frame shows and how the scanner was set."""
 
     index: int  # of the frame
@@ -58,25 +58,25 @@ class Script:
     frames: int | None = None  # None: endless
     bpm: float = 72.0  # heart rate in beats a minute
     drift_mm: float = 1.5  # amplitude of the probe's slow motion
-    faults: tuple[Event, ...] = ()  # in the order of the script
+    faults: tuple[ScriptedFault, ...] = ()  # in the order of the script
 
-    def moment(self, index: int) -> Moment:
+    def frame_state(self, index: int) -> FrameState:
         """Return the state of frame `index`; a frozen one shows what the frame before the freeze did."""
         freeze = self._first("freeze", index)
         if freeze is not None and freeze.start > 0:
-            held = self.moment(freeze.start - 1)
-            return Moment(index, held.shown, held.scene, held.contact, held.gain_db, held.depth, freeze.value)
+            held = self.frame_state(freeze.start - 1)
+            return FrameState(index, held.shown, held.scene, held.contact, held.gain_db, held.depth, freeze.value)
         scene = sum(event.kind == "cut" and event.covers(index) for event in self.faults)
         gain_db = sum(event.value for event in self.faults if event.kind == "gain" and event.covers(index))
         depth = self._first("depth", index)
         contact = self._first("lift", index) is None
-        return Moment(index, index if freeze is None else 0, scene, contact, gain_db, depth.value if depth else 1.0, 0.0)
+        return FrameState(index, index if freeze is None else 0, scene, contact, gain_db, depth.value if depth else 1.0, 0.0)
 
     def is_dropped(self, index: int) -> bool:
         """Return whether frame `index` never arrives."""
         return self._first("drop", index) is not None
 
-    def _first(self, kind: str, index: int) -> Event | None:
+    def _first(self, kind: str, index: int) -> ScriptedFault | None:
         return next((event for event in self.faults if event.kind == kind and event.covers(index)), None)
 
 
@@ -89,9 +89,9 @@ def parse_script(options: str, **overrides: Any) -> Script:
     return Script(**{"phantom": phantom or PHANTOMS[0], **settings, **overrides})
 
 
-def parse_fault(kind: str, start: int, frames: int | None = None, value: float = 0.0) -> Event:
+def parse_fault(kind: str, start: int, frames: int | None = None, value: float = 0.0) -> ScriptedFault:
     """Return one fault, checked as if it were written in `faults=`. Raises ConfigError."""
-    length, setting = f"+{frames}" if frames is not None else "", f":{value:g}" if kind in VALUES else ""
+    length, setting = f"+{frames}" if frames is not None else "", f":{value:g}" if kind in FAULT_VALUES else ""
     return _fault(f"{kind}@{start}{length}{setting}")
 
 
@@ -130,22 +130,22 @@ def _choice(names: tuple[str, ...]) -> Callable[[str, str], str]:
     return read
 
 
-def _faults(_key: str, text: str) -> tuple[Event, ...]:
+def _faults(_key: str, text: str) -> tuple[ScriptedFault, ...]:
     return tuple(_fault(item) for item in text.split(",") if item)
 
 
-def _fault(text: str) -> Event:
+def _fault(text: str) -> ScriptedFault:
     found = _FAULT.fullmatch(text)
     kind = found["kind"] if found else text.partition("@")[0]
     if found is None or kind not in _FAULTS:
         raise ConfigError(f"synthetic: faults={text} cannot be read: use {', '.join(_FAULTS.values())}")
     frames = int(found["frames"]) if found["frames"] else None
-    value = _number(found["value"] or "0") if kind in VALUES else 0.0
-    low, high = VALUES.get(kind, (0.0, 0.0))
-    needless = (kind == "cut" and frames is not None) or (kind not in VALUES and found["value"])
-    if needless or (kind in ENDS and not frames) or (kind in VALUES and not low <= value <= high):
+    value = _number(found["value"] or "0") if kind in FAULT_VALUES else 0.0
+    low, high = FAULT_VALUES.get(kind, (0.0, 0.0))
+    needless = (kind == "cut" and frames is not None) or (kind not in FAULT_VALUES and found["value"])
+    if needless or (kind in TIMED_FAULTS and not frames) or (kind in FAULT_VALUES and not low <= value <= high):
         raise ConfigError(f"synthetic: faults={text} lacks something or is out of range: write {_FAULTS[kind]}")
-    return Event(kind, int(found["start"]), frames, value)
+    return ScriptedFault(kind, int(found["start"]), frames, value)
 
 
 def _number(text: str) -> float:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from rtseg.sources.synthetic.geometry import Grid, Probe, View
+from rtseg.sources.synthetic.geometry import Grid, ScanView, Transducer
 
 CYCLE_S = 9.0  # period in which the speckle changes into another pattern and back
 
@@ -18,7 +18,7 @@ class Tissue:
     arrays are periodic. Without the margin, (row 0, column 0) is at depth 0 and `across` = -half width.
     """
 
-    def __init__(self, view: View, deepest: float, rng: np.random.Generator) -> None:
+    def __init__(self, view: ScanView, deepest: float, rng: np.random.Generator) -> None:
         probe, samples, beams = view.probe, view.r_mm.size, view.across.size
         self.step_mm, self.step_across = view.step_mm, 2 * probe.half_width / (beams - 1)
         self._row, self._column = int(_MARGIN * samples), int(_MARGIN * beams)
@@ -36,13 +36,13 @@ class Tissue:
         mixed = first * np.float32(math.cos(turn)) + second * np.float32(math.sin(turn))
         return np.dstack((mixed, self._strength))
 
-    def places(self, across: Grid, r_mm: Grid) -> tuple[Grid, Grid]:
+    def field_coordinates(self, across: Grid, r_mm: Grid) -> tuple[Grid, Grid]:
         """Return the field's columns and rows at the given coordinates."""
         columns = (across - np.float32(self._first_across)) * np.float32(1 / self.step_across) + np.float32(self._column)
         return columns, r_mm * np.float32(1 / self.step_mm) + np.float32(self._row)
 
 
-def _spread(probe: Probe, step_mm: float, step_across: float) -> tuple[float, float]:
+def _spread(probe: Transducer, step_mm: float, step_across: float) -> tuple[float, float]:
     """Return the point spread function's standard deviations along and across the beams, in samples.
 
     The pulse has two cycles. The lateral width is one and a half wavelengths times an f-number of two; a curved face

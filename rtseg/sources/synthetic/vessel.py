@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from rtseg.frame import Mask
-from rtseg.sources.synthetic.geometry import Grid, View
+from rtseg.sources.synthetic.geometry import Grid, ScanView
 
 DISTENSION = 0.09  # of the radius, from diastole to systole: the common carotid's is 6 to 12 %
 
@@ -17,7 +17,7 @@ class Vessel:
     area.
     """
 
-    def __init__(self, view: View, rng: np.random.Generator, bpm: float, drift_mm: float) -> None:
+    def __init__(self, view: ScanView, rng: np.random.Generator, bpm: float, drift_mm: float) -> None:
         self._bpm, self._drift_mm = bpm, drift_mm
         small = view.probe.is_linear
         middle_mm = min(view.probe.half_width, float(view.x_mm[0, -1])) if small else 30

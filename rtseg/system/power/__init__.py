@@ -2,6 +2,6 @@
 
 from rtseg.system.power.find import find_meters
 from rtseg.system.power.meter import Meter, Reading
-from rtseg.system.power.watch import Watch
+from rtseg.system.power.watch import PowerSampler
 
-__all__ = ["Meter", "Reading", "Watch", "find_meters"]
+__all__ = ["Meter", "PowerSampler", "Reading", "find_meters"]

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from rtseg.errors import MeterAbsent, MissingExtra
 from rtseg.system.power.meter import Meter
-from rtseg.system.power.rapl import Rapl
-from rtseg.system.power.sensors import Monitors, Thermal
-from rtseg.system.power.tegra import Tegrastats
+from rtseg.system.power.rapl import RaplMeter
+from rtseg.system.power.sensors import HwmonMeter, ThermalMeter
+from rtseg.system.power.tegra import TegrastatsMeter
 
 
 def find_meters() -> tuple[list[Meter], dict[str, str]]:
@@ -17,11 +17,11 @@ def find_meters() -> tuple[list[Meter], dict[str, str]]:
     meters: list[Meter] = []
     absent: dict[str, str] = {}
     kinds: dict[str, Callable[[], Meter]] = {
-        "RAPL": Rapl,
+        "RAPL": RaplMeter,
         "NVML": _nvml,
-        "tegrastats": Tegrastats,
-        "hwmon power monitors": Monitors,
-        "thermal zones": Thermal,
+        "tegrastats": TegrastatsMeter,
+        "hwmon power monitors": HwmonMeter,
+        "thermal zones": ThermalMeter,
     }
     for name, opened in kinds.items():
         try:
@@ -32,6 +32,6 @@ def find_meters() -> tuple[list[Meter], dict[str, str]]:
 
 
 def _nvml() -> Meter:
-    from rtseg.system.power.nvml import Nvml
+    from rtseg.system.power.nvml import NvmlMeter
 
-    return Nvml()
+    return NvmlMeter()

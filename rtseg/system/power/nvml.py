@@ -11,7 +11,7 @@ try:
 except ImportError as error:
     raise MissingExtra("an NVIDIA GPU's power", "power") from error
 
-REASONS = {  # nvmlClocksEventReasons of nvml.h, without those that the user has chosen
+THROTTLE_REASONS = {  # nvmlClocksEventReasons of nvml.h, without those that the user has chosen
     0x0000000000000004: "software power cap",
     0x0000000000000008: "hardware slowdown",
     0x0000000000000020: "software thermal slowdown",
@@ -20,7 +20,7 @@ REASONS = {  # nvmlClocksEventReasons of nvml.h, without those that the user has
 }
 
 
-class Nvml:
+class NvmlMeter:
     """Reads one GPU. library: pynvml, or a test double. Raises MeterAbsent when there is no driver or no such GPU."""
 
     def __init__(self, index: int = 0, library: ModuleType | Any = pynvml) -> None:
@@ -36,20 +36,20 @@ class Nvml:
         except library.NVMLError as error:
             self.close()
             raise MeterAbsent(f"NVML finds no GPU {index} ({error})") from None
-        self._began_mj = self._asked("nvmlDeviceGetTotalEnergyConsumption")
+        self._began_mj = self._query("nvmlDeviceGetTotalEnergyConsumption")
 
     def read(self) -> Reading:
         """Return the GPU's current values; `joules` is None for older GPUs, which count no energy."""
-        milliwatts, millijoules = self._asked("nvmlDeviceGetPowerUsage"), self._asked("nvmlDeviceGetTotalEnergyConsumption")
-        celsius = self._asked("nvmlDeviceGetTemperature", self._nvml.NVML_TEMPERATURE_GPU)
-        reasons = self._asked("nvmlDeviceGetCurrentClocksThrottleReasons") or 0
-        memory = self._asked("nvmlDeviceGetMemoryInfo")
+        milliwatts, millijoules = self._query("nvmlDeviceGetPowerUsage"), self._query("nvmlDeviceGetTotalEnergyConsumption")
+        celsius = self._query("nvmlDeviceGetTemperature", self._nvml.NVML_TEMPERATURE_GPU)
+        reasons = self._query("nvmlDeviceGetCurrentClocksThrottleReasons") or 0
+        memory = self._query("nvmlDeviceGetMemoryInfo")
         counted = None if millijoules is None or self._began_mj is None else (millijoules - self._began_mj) / 1e3
         return Reading(
             watts=None if milliwatts is None else milliwatts / 1e3,
             joules=counted,
             celsius={} if celsius is None else {"GPU": float(celsius)},
-            throttled=tuple(reason for bit, reason in REASONS.items() if reasons & bit),
+            throttled=tuple(reason for bit, reason in THROTTLE_REASONS.items() if reasons & bit),
             memory_mb=None if memory is None else memory.used / 1e6,
         )
 
@@ -59,7 +59,7 @@ class Nvml:
             self._open = False
             self._nvml.nvmlShutdown()
 
-    def _asked(self, question: str, *arguments: Any) -> Any:
+    def _query(self, question: str, *arguments: Any) -> Any:
         """Call an NVML function for this GPU; return None when the GPU does not support it."""
         try:
             return getattr(self._nvml, question)(self._gpu, *arguments)

@@ -7,13 +7,13 @@ CVE-2020-8694 only root can read it.
 from pathlib import Path
 
 from rtseg.errors import MeterAbsent
-from rtseg.system.machine import text_of
+from rtseg.system.machine import read_system_text
 from rtseg.system.power.meter import Reading
 
 POWERCAP = Path("/sys/class/powercap")
 
 
-class Rapl:
+class RaplMeter:
     """Reads the energy of all processor packages, with their cores and memory, since it was opened. Raises MeterAbsent."""
 
     name = "RAPL"
@@ -22,7 +22,7 @@ class Rapl:
         packages = [zone for zone in sorted(folder.glob("intel-rapl:*")) if zone.name.count(":") == 1]
         if not packages:
             raise MeterAbsent(f"{folder} holds no intel-rapl zone (a virtual machine has none)")
-        self._counters = [_Counter(zone) for zone in packages]
+        self._counters = [_EnergyCounter(zone) for zone in packages]
 
     def read(self) -> Reading:
         """Return the joules since the meter was opened. Raises MeterAbsent when the counters are no longer readable."""
@@ -32,10 +32,10 @@ class Rapl:
         """Do nothing: no resource is open."""
 
 
-class _Counter:
+class _EnergyCounter:
     def __init__(self, zone: Path) -> None:
         self._zone, self._total_uj = zone, 0
-        self._range_uj = int(text_of(zone / "max_energy_range_uj") or 0)
+        self._range_uj = int(read_system_text(zone / "max_energy_range_uj") or 0)
         self._before_uj = self._now_uj()
 
     def joules(self) -> float:
@@ -45,7 +45,7 @@ class _Counter:
         return self._total_uj / 1e6
 
     def _now_uj(self) -> int:
-        told = text_of(self._zone / "energy_uj")
+        told = read_system_text(self._zone / "energy_uj")
         if told is None:
             raise MeterAbsent(f"{self._zone / 'energy_uj'} cannot be read: run as root")
         return int(told)

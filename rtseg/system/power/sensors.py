@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rtseg.errors import MeterAbsent
-from rtseg.system.machine import text_of
+from rtseg.system.machine import read_system_text
 from rtseg.system.power.meter import Reading
-from rtseg.system.power.tegra import whole
+from rtseg.system.power.tegra import total_watts
 
 _SYS = Path("/sys")
 _COLDEST, _HOTTEST = -30.0, 150.0  # valid range in Celsius: zones of powered-off parts read -256, or 0 K
 
 
-class Monitors:
+class HwmonMeter:
     """Reads the INA power monitors on the board. Raises MeterAbsent."""
 
     name = "hwmon power monitors"
@@ -29,13 +29,13 @@ class Monitors:
     def read(self) -> Reading:
         """Return the power of each rail, and the total when the board's rails are known."""
         rails_w = {name: watts for chip in self._chips for name, watts in _channels(chip)}
-        return Reading(watts=whole(rails_w), rails_w=rails_w)
+        return Reading(watts=total_watts(rails_w), rails_w=rails_w)
 
     def close(self) -> None:
         """Do nothing: no resource is open."""
 
 
-class Thermal:
+class ThermalMeter:
     """Reads the temperatures and the processor's thermal throttling counters. Raises MeterAbsent."""
 
     name = "thermal zones"
@@ -58,29 +58,29 @@ class Thermal:
         """Do nothing: no resource is open."""
 
     def _throttled(self) -> int:
-        return sum(int(text_of(path) or 0) for path in self._counts)
+        return sum(int(read_system_text(path) or 0) for path in self._counts)
 
 
 def _temperature(zone: Path) -> tuple[str, float] | None:
-    told = text_of(zone / "temp")
+    told = read_system_text(zone / "temp")
     if told is None or not told.lstrip("-").isdigit() or not _COLDEST < int(told) / 1e3 < _HOTTEST:
         return None
-    return text_of(zone / "type") or zone.name, int(told) / 1e3
+    return read_system_text(zone / "type") or zone.name, int(told) / 1e3
 
 
 def _kind(chip: Path) -> str:
-    return text_of(chip / "name") or ""
+    return read_system_text(chip / "name") or ""
 
 
 def _channels(chip: Path) -> Iterator[tuple[str, float]]:
     """Yield the name and the watts of each channel of a chip."""
-    microwatts = text_of(chip / "power1_input")
+    microwatts = read_system_text(chip / "power1_input")
     if microwatts is not None:
-        yield text_of(chip / "in1_label") or text_of(chip / "label") or "VIN", int(microwatts) / 1e6
+        yield read_system_text(chip / "in1_label") or read_system_text(chip / "label") or "VIN", int(microwatts) / 1e6
         return
     for place in (1, 2, 3):
         label, millivolts, milliamperes = (
-            text_of(chip / name) for name in (f"in{place}_label", f"in{place}_input", f"curr{place}_input")
+            read_system_text(chip / name) for name in (f"in{place}_label", f"in{place}_input", f"curr{place}_input")
         )
         if label and label != "NC" and millivolts is not None and milliamperes is not None:
             yield label, int(millivolts) * int(milliamperes) / 1e6

@@ -10,20 +10,20 @@ from typing import Any
 from rtseg.errors import MeterAbsent
 from rtseg.system.power.meter import Meter, Reading
 
-EVERY_S = 1.0
-MOST = 1200  # stored readings of a meter; at this number, every second one is discarded
+SAMPLE_INTERVAL_S = 1.0
+MAX_READINGS = 1200  # stored readings of a meter; at this number, every second one is discarded
 _log = logging.getLogger(__name__)
 
 
-class Watch:
+class PowerSampler:
     """Samples meters in a thread of its own while its `with` block runs."""
 
-    def __init__(self, meters: Sequence[Meter], every_s: float = EVERY_S) -> None:
-        self._series = [Series(meter) for meter in meters]
-        self._every_s, self._ended = every_s, threading.Event()
+    def __init__(self, meters: Sequence[Meter], interval_s: float = SAMPLE_INTERVAL_S) -> None:
+        self._series = [MeterSeries(meter) for meter in meters]
+        self._interval_s, self._ended = interval_s, threading.Event()
         self._thread = threading.Thread(target=self._run, name="rtseg-power", daemon=True)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "PowerSampler":
         self._read()
         self._thread.start()
         return self
@@ -38,7 +38,7 @@ class Watch:
         return {series.meter.name: series.to_json(frames) for series in self._series}
 
     def _run(self) -> None:
-        while not self._ended.wait(self._every_s):
+        while not self._ended.wait(self._interval_s):
             self._read()
 
     def _read(self) -> None:
@@ -46,7 +46,7 @@ class Watch:
             series.read()
 
 
-class Series:
+class MeterSeries:
     """Collects the readings of one meter, in bounded memory.
 
     Energy is the meter's own count, or else the integral of its power by the trapezoidal rule.
@@ -69,12 +69,12 @@ class Series:
         except MeterAbsent as error:
             _log.warning("%s: %s", self.meter.name, error)
             return
-        self._count(reading, now_ns)
+        self._add_energy(reading, now_ns)
         self.at_s.append(round((now_ns - self._began_ns) / 1e9, 2))
         self.readings.append(reading)
         for reason in reading.throttled:
             self.throttled[reason] = self.throttled.get(reason, 0) + 1
-        if len(self.readings) >= MOST:
+        if len(self.readings) >= MAX_READINGS:
             self.at_s, self.readings = self.at_s[::2], self.readings[::2]
 
     def to_json(self, frames: int) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Series:
             },
         }
 
-    def _count(self, reading: Reading, now_ns: int) -> None:
+    def _add_energy(self, reading: Reading, now_ns: int) -> None:
         if reading.joules is not None:
             self._first_joules = reading.joules if self._first_joules is None else self._first_joules
             self._joules = reading.joules - self._first_joules

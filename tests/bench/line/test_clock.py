@@ -8,7 +8,7 @@ import pytest
 import rtseg.pipeline
 import rtseg.trace
 from rtseg.bench.line.report import FAST, PACED
-from rtseg.bench.line.run import Run
+from rtseg.bench.line.run import BenchRun
 from rtseg.engines.load import load_engine
 from rtseg.frame import Frame, Segmentation, StreamInfo
 from rtseg.pipeline import Pipeline
@@ -20,7 +20,7 @@ MS = 1_000_000
 INFO = StreamInfo(48, 64, fps=10.0)
 
 
-class Clock:
+class SteppedClock:
     """Simulates a clock that advances only by `sleep`."""
 
     def __init__(self):
@@ -35,13 +35,13 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch):
-    clock = Clock()
+    clock = SteppedClock()
     monkeypatch.setattr(rtseg.trace, "perf_counter_ns", clock)
     monkeypatch.setattr(rtseg.pipeline, "perf_counter_ns", clock)
     return clock
 
 
-class Steady:
+class SteadyCamera:
     """Simulates a camera with a frame each `period_ms`, except that frame `stall_at` is `stall_ms` late."""
 
     info = INFO
@@ -62,7 +62,7 @@ class Steady:
         pass
 
 
-class Sleeper:
+class SleepingSession:
     """Simulates a session whose only stage takes a known time."""
 
     sector = None
@@ -86,22 +86,22 @@ class Sleeper:
         return Segmentation(np.zeros((48, 64), np.uint8), ("lumen",), (0.0,))
 
 
-def follow(pipeline, frames):
-    run = Run(INFO.period_ns)
-    run.follow(pipeline, lambda counted, _: counted >= frames)
+def run_pipeline(pipeline, frames):
+    run = BenchRun(INFO.period_ns)
+    run.record_pipeline(pipeline, lambda counted, _: counted >= frames)
     return run
 
 
 def test_a_stage_that_sleeps_20_ms_reads_20_ms(clock):
-    run = follow(Pipeline(Steady(clock, 30), Sleeper(20, clock.sleep), keep_surroundings=True), 30)
+    run = run_pipeline(Pipeline(SteadyCamera(clock, 30), SleepingSession(20, clock.sleep), keep_surroundings=True), 30)
     figures = run.to_json()["stages_ms"]["infer"]
     assert figures["mean"] == figures["max"] == 20
     assert figures["p50"] == pytest.approx(20, rel=0.006)
-    assert run.samples.of("infer") == [20] * 30
+    assert run.samples.stage_ms("infer") == [20] * 30
 
 
 def test_on_the_true_clock_it_reads_no_less_than_it_slept():
-    class Still:
+    class RealTimeCamera:
         info = INFO
 
         def __iter__(self):
@@ -111,20 +111,20 @@ def test_on_the_true_clock_it_reads_no_less_than_it_slept():
         def close(self):
             pass
 
-    run = follow(Pipeline(Still(), Sleeper(0.020, sleep), keep_surroundings=True), 5)
-    assert min(run.samples.of("infer")) >= 20
-    assert min(run.samples.of("total")) >= min(run.samples.of("infer"))
+    run = run_pipeline(Pipeline(RealTimeCamera(), SleepingSession(0.020, sleep), keep_surroundings=True), 5)
+    assert min(run.samples.stage_ms("infer")) >= 20
+    assert min(run.samples.stage_ms("total")) >= min(run.samples.stage_ms("infer"))
 
 
 def test_an_exact_stream_of_10_fps_reads_10(clock):
-    run = follow(Pipeline(Steady(clock, 40), Sleeper(20, clock.sleep), keep_surroundings=True), 40)
+    run = run_pipeline(Pipeline(SteadyCamera(clock, 40), SleepingSession(20, clock.sleep), keep_surroundings=True), 40)
     assert run.report.fps == 10.0
 
 
 def test_a_source_that_stalls_shows_in_the_tail_and_not_in_the_mean_alone(clock):
-    stalled = Steady(clock, 200, stall_at=100, stall_ms=2000)
-    pipeline = Pipeline(stalled, Sleeper(20, clock.sleep), keep_surroundings=True)
-    age = follow(pipeline, 200).to_json()["age_ms"]
+    stalled = SteadyCamera(clock, 200, stall_at=100, stall_ms=2000)
+    pipeline = Pipeline(stalled, SleepingSession(20, clock.sleep), keep_surroundings=True)
+    age = run_pipeline(pipeline, 200).to_json()["age_ms"]
     assert age["p50"] == pytest.approx(120, rel=0.006)  # a picture is 20 ms old when it appears, and is shown for one period
     assert age["max"] == 2120
     assert age["tail"] > 1900
@@ -135,7 +135,9 @@ def test_a_session_that_stalls_shows_in_its_stage(clock):
     def times_ms(seen):
         return 500 if seen == 60 else 20
 
-    figures = follow(Pipeline(Steady(clock, 100), Sleeper(times_ms, clock.sleep), keep_surroundings=True), 100).to_json()
+    figures = run_pipeline(
+        Pipeline(SteadyCamera(clock, 100), SleepingSession(times_ms, clock.sleep), keep_surroundings=True), 100
+    ).to_json()
     infer = figures["stages_ms"]["infer"]
     assert infer["tail"] == pytest.approx(480, abs=0.2)
     assert infer["flatness"] == 0
@@ -146,8 +148,10 @@ def test_warm_up_never_counts(clock):
     def times_ms(seen):
         return 1000 if seen < 10 else 20
 
-    pipeline = Pipeline(Steady(clock, 50, period_ms=2000), Sleeper(times_ms, clock.sleep), warmup=10, keep_surroundings=True)
-    run = follow(pipeline, 50)
+    pipeline = Pipeline(
+        SteadyCamera(clock, 50, period_ms=2000), SleepingSession(times_ms, clock.sleep), warmup=10, keep_surroundings=True
+    )
+    run = run_pipeline(pipeline, 50)
     figures = run.to_json()
     assert figures["warmup"] == 10
     assert figures["frames"] == len(run.samples) == 40
@@ -157,33 +161,35 @@ def test_warm_up_never_counts(clock):
 
 
 def test_rounds_are_merged_without_the_time_between(clock):
-    run = Run(INFO.period_ns)
+    run = BenchRun(INFO.period_ns)
     for _ in range(2):
         clock.now_ns += 3600 * 1000 * MS
-        pipeline = Pipeline(_from_now(clock, 20), Sleeper(20, clock.sleep), keep_surroundings=True)
-        run.follow(pipeline, lambda counted, _: counted >= 20)
+        pipeline = Pipeline(_camera_from_now(clock, 20), SleepingSession(20, clock.sleep), keep_surroundings=True)
+        run.record_pipeline(pipeline, lambda counted, _: counted >= 20)
     assert run.report.fps == pytest.approx(10.0)
     assert run.age.summary()["max"] == 120
 
 
-def _from_now(clock, frames):
+def _camera_from_now(clock, frames):
     began_ns = clock.now_ns
 
-    class Later(Steady):
+    class DelayedCamera(SteadyCamera):
         def __iter__(self):
             for index in range(frames):
                 clock.now_ns = max(clock.now_ns, began_ns + index * 100 * MS)
                 yield Frame(np.zeros((48, 64), np.uint8), index, clock.now_ns)
 
-    return Later(clock, frames)
+    return DelayedCamera(clock, frames)
 
 
 def test_both_ways_of_running_are_never_mixed(tiny):
-    from rtseg.bench.line import Plan, Subject, bench
+    from rtseg.bench.line import BenchPlan, BenchTarget, bench_pipeline
 
     source = "synthetic:vessel?height=64&width=96&frames=20&fps=200"
     engine = load_engine(tiny)
-    result = bench(Subject(source, str(tiny), "openvino", engine), Plan(20, 0.0, 3, 2, cold=False), lambda _: None)
+    result = bench_pipeline(
+        BenchTarget(source, str(tiny), "openvino", engine), BenchPlan(20, 0.0, 3, 2, cold=False), lambda _: None
+    )
     engine.close()
     report = result.to_json()
     assert report["quick"]
@@ -197,7 +203,7 @@ def test_both_ways_of_running_are_never_mixed(tiny):
 def test_a_frame_that_repeats_is_counted():
     from rtseg.frame import Life
 
-    run = Run(INFO.period_ns)
+    run = BenchRun(INFO.period_ns)
     for life in (Life.NEW, Life.HELD, Life.HELD, Life.LIVE):
         segmentation = Segmentation(np.zeros((48, 64), np.uint8), ("lumen",), (0.0,), life=life)
         run.add(Result(Frame(np.zeros((48, 64), np.uint8), 0, 0), segmentation, LatencyTrace(1)))
@@ -209,7 +215,7 @@ def test_a_session_runs_as_it_does_elsewhere(tiny):
     from rtseg.sources import open_source
 
     pipeline = Pipeline(open_source("synthetic:vessel?height=64&width=96&frames=12"), Session(engine), warmup=2)
-    run = follow(pipeline, 100)
+    run = run_pipeline(pipeline, 100)
     engine.close()
     assert run.report.counts.frames == 10
     assert set(run.to_json()["stages_ms"]) >= {"wait", "infer", "total"}

@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from rtseg.bench.line.compare import ALIKE, compare
+from rtseg.bench.line.compare import MUST_MATCH, compare_stages
 from rtseg.bench.line.report import FORMAT, read_report
 from rtseg.errors import ReportError
 
@@ -28,7 +28,7 @@ def report(scale=1.0, frames=400, seed=0, **changes):
 
 
 def found(first, second, **options):
-    return {(one.stage, one.percent): one for one in compare(first, second, **options)}
+    return {(one.stage, one.percent): one for one in compare_stages(first, second, **options)}
 
 
 def test_the_same_thing_twice_is_the_same():
@@ -54,29 +54,29 @@ def test_what_is_not_sure_is_called_unsure():
 
 
 def test_the_verdict_does_not_change_from_call_to_call():
-    assert compare(report(seed=1), report(1.03, seed=2)) == compare(report(seed=1), report(1.03, seed=2))
+    assert compare_stages(report(seed=1), report(1.03, seed=2)) == compare_stages(report(seed=1), report(1.03, seed=2))
 
 
-@pytest.mark.parametrize("name", ALIKE)
+@pytest.mark.parametrize("name", MUST_MATCH)
 def test_unlike_is_refused_by_its_name(name):
     other = copy.deepcopy(report())
     place = other
-    for key in ALIKE[name][:-1]:
+    for key in MUST_MATCH[name][:-1]:
         place = place[key]
-    place[ALIKE[name][-1]] = "something else"
+    place[MUST_MATCH[name][-1]] = "something else"
     with pytest.raises(ReportError, match=f"the {name} is .*--across '{name}'"):
-        compare(report(), other)
-    assert compare(report(), other, across=[name])
+        compare_stages(report(), other)
+    assert compare_stages(report(), other, across=[name])
 
 
 def test_a_name_that_is_none_of_them():
     with pytest.raises(ReportError, match="'weather' is nothing that reports may differ in: choose from quick"):
-        compare(report(), report(), across=["weather"])
+        compare_stages(report(), report(), across=["weather"])
 
 
 def test_too_few_frames():
     with pytest.raises(ReportError, match="no stage of 50 frames in common"):
-        compare(report(frames=20), report(frames=20))
+        compare_stages(report(frames=20), report(frames=20))
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": "another"}', "\x00\xff"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import rtseg.bench.line.cpu_share
-from rtseg.bench.line.cpu_share import Occupancy
+from rtseg.bench.line.cpu_share import CpuShare
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -30,7 +30,7 @@ def machine(tmp_path, monkeypatch):
 
 
 def test_shares_of_several_turns_add_up_and_the_time_between_does_not(machine):
-    found = Occupancy(machine.root)
+    found = CpuShare(machine.root)
     for own, others, stolen, idle in [(4, 1, 1, 4), (2, 1, 0, 7)]:
         found.begin()
         machine(own=own, busy=own + others, stolen=stolen, idle=idle)
@@ -40,12 +40,12 @@ def test_shares_of_several_turns_add_up_and_the_time_between_does_not(machine):
 
 
 def test_nothing_is_made_up_where_nothing_is_told(tmp_path, machine):
-    silent = Occupancy(tmp_path / "elsewhere")
+    silent = CpuShare(tmp_path / "elsewhere")
     silent.begin()
     silent.end()
     assert silent.shares() is None
     (machine.root / "proc/stat").write_text("cpu 1 2 3\n")
-    short = Occupancy(machine.root)
+    short = CpuShare(machine.root)
     short.begin()
     short.end()
     short.end()
@@ -54,7 +54,7 @@ def test_nothing_is_made_up_where_nothing_is_told(tmp_path, machine):
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="Linux tells, others do not")
 def test_this_process_is_seen_to_work():
-    found = Occupancy()
+    found = CpuShare()
     found.begin()
     ended = os.times().elapsed + 0.5
     while os.times().elapsed < ended:

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from rtseg.bench.line import graycode
-from rtseg.bench.line.glass_to_glass import Stamped, StampReader, measure_loop
-from rtseg.bench.line.graycode import BITS, UNIT_NS, WRAP, elapsed_ms, read, stamp
+from rtseg.bench.line.glass_to_glass import StampedSource, StampReader, measure_glass_to_glass
+from rtseg.bench.line.graycode import BITS, UNIT_NS, WRAP, draw_stamp, elapsed_ms, read_stamp
 from rtseg.cli.app import app
 from rtseg.engines.load import load_engine
 from rtseg.errors import ReportError
@@ -24,7 +24,7 @@ MS = 1_000_000
 SOURCE = "synthetic:vessel?height=240&width=480&frames=20"
 
 
-class Clock:
+class WaitableClock:
     """Simulates a clock that advances only by `wait`."""
 
     def __init__(self):
@@ -45,58 +45,58 @@ def noise(shape):
 @pytest.mark.parametrize("shape", [(240, 480), (721, 1283, 3)])
 def test_a_stamp_is_read_as_it_was_written(number, shape):
     image = noise(shape)
-    assert read(stamp(image, number * UNIT_NS)) == number
-    assert read(stamp(image, (number + WRAP) * UNIT_NS)) == number
+    assert read_stamp(draw_stamp(image, number * UNIT_NS)) == number
+    assert read_stamp(draw_stamp(image, (number + WRAP) * UNIT_NS)) == number
 
 
 def test_the_picture_itself_is_left_alone():
     image = noise((240, 480))
     before = image.copy()
-    stamped = stamp(image, 0)
+    stamped = draw_stamp(image, 0)
     assert np.array_equal(image, before)
     assert np.array_equal(stamped[40:], image[40:])
 
 
 def test_a_picture_without_a_stamp_has_none():
-    assert read(np.zeros((240, 480), np.uint8)) is None
-    assert read(np.full((240, 480, 3), 255, np.uint8)) is None
-    assert read(noise((240, 480))) is None
+    assert read_stamp(np.zeros((240, 480), np.uint8)) is None
+    assert read_stamp(np.full((240, 480, 3), 255, np.uint8)) is None
+    assert read_stamp(noise((240, 480))) is None
 
 
 def test_a_damaged_cell_is_seen():
-    stamped = stamp(noise((240, 480)), 77 * UNIT_NS)
-    place = graycode.strip(240, 480)
+    stamped = draw_stamp(noise((240, 480)), 77 * UNIT_NS)
+    place = graycode.stamp_strip(240, 480)
     left = place.left + 5 * place.cell_width
     stamped[: place.cell_height, left : left + place.cell_width] ^= 255
-    assert read(stamped) is None
+    assert read_stamp(stamped) is None
 
 
 def test_a_screen_caught_while_it_changes_reads_as_before_or_after():
     for number in (7, 1023, WRAP // 2 - 1):
-        before, after = (stamp(noise((240, 480)), (number + step) * UNIT_NS) for step in (0, 1))
+        before, after = (draw_stamp(noise((240, 480)), (number + step) * UNIT_NS) for step in (0, 1))
         differs = np.flatnonzero((before != after).any(0))
-        place = graycode.strip(240, 480)
+        place = graycode.stamp_strip(240, 480)
         cells = {int(column - place.left) // place.cell_width for column in differs}
         assert len(cells) == 2  # the changed bit and the parity
-        assert read(before) == number
-        assert read(after) == number + 1
+        assert read_stamp(before) == number
+        assert read_stamp(after) == number + 1
 
 
 def test_it_survives_coding_and_scaling():
-    stamped = stamp(cv2.GaussianBlur(noise((720, 1280)), (0, 0), 3), 654321 * UNIT_NS)
+    stamped = draw_stamp(cv2.GaussianBlur(noise((720, 1280)), (0, 0), 3), 654321 * UNIT_NS)
     _, coded = cv2.imencode(".jpg", stamped, [cv2.IMWRITE_JPEG_QUALITY, 30])
-    assert read(cv2.resize(cv2.imdecode(coded, 0), (960, 540), interpolation=cv2.INTER_AREA)) == 654321 % WRAP
+    assert read_stamp(cv2.resize(cv2.imdecode(coded, 0), (960, 540), interpolation=cv2.INTER_AREA)) == 654321 % WRAP
 
 
 @pytest.mark.parametrize("classes", [1, 2, 3, 4, 7])
 def test_it_is_read_through_a_mask_that_lies_over_it(classes):
-    frame = Frame(stamp(noise((240, 480)), 4711 * UNIT_NS), 0, 0)
+    frame = Frame(draw_stamp(noise((240, 480)), 4711 * UNIT_NS), 0, 0)
     names = tuple(f"class {place}" for place in range(classes))
     for label in range(1, classes + 1):
         labels = np.zeros((240, 480), np.uint8)
         labels[:60, 150 : 160 + 40 * label] = label
         segmentation = Segmentation(labels, names, (0.9,) * classes)
-        assert read(Overlay().draw(Result(frame, segmentation, LatencyTrace(0)))) == 4711
+        assert read_stamp(Overlay().draw(Result(frame, segmentation, LatencyTrace(0)))) == 4711
 
 
 def test_a_contour_that_crosses_the_stamp_hides_none_of_it():
@@ -105,8 +105,8 @@ def test_a_contour_that_crosses_the_stamp_hides_none_of_it():
     for number in random.integers(WRAP, size=30).tolist():
         waves = cv2.GaussianBlur(random.random((240, 480)).astype(np.float32), (0, 0), 7)
         segmentation = Segmentation((waves > np.median(waves)).astype(np.uint8), ("lumen",), (0.9,))
-        frame = Frame(stamp(noise((240, 480)), number * UNIT_NS), 0, 0)
-        assert read(Overlay().draw(Result(frame, segmentation, LatencyTrace(0)))) == number
+        frame = Frame(draw_stamp(noise((240, 480)), number * UNIT_NS), 0, 0)
+        assert read_stamp(Overlay().draw(Result(frame, segmentation, LatencyTrace(0)))) == number
 
 
 def test_time_goes_round():
@@ -117,9 +117,9 @@ def test_time_goes_round():
 
 @pytest.mark.parametrize("delay_ms", [0, 40, 250])
 def test_the_loop_reads_the_delay_that_was_planted(delay_ms):
-    clock = Clock()
+    clock = WaitableClock()
     overlay = StampReader(Overlay(notice=False), clock=clock)
-    source = Stamped(open_source(SOURCE), delay_ms, clock=clock, wait=clock.wait)
+    source = StampedSource(open_source(SOURCE), delay_ms, clock=clock, wait=clock.wait)
     overlay.open(source.info)
     frames = list(_drawn(source, overlay, clock, line_ms=12))
     assert len(frames) == overlay.elapsed.count == 20
@@ -141,7 +141,7 @@ def _drawn(source, sink, clock, line_ms):
 
 def test_the_true_loop_takes_no_less_than_the_delay(tiny):
     engine = load_engine(tiny)
-    figures = measure_loop(Stamped(open_source(SOURCE), 60.0), Session(engine), warmup=2)
+    figures = measure_glass_to_glass(StampedSource(open_source(SOURCE), 60.0), Session(engine), warmup=2)
     engine.close()
     assert figures["frames"] == 18
     assert figures["unread"] == 0
@@ -152,7 +152,7 @@ def test_the_true_loop_takes_no_less_than_the_delay(tiny):
 def test_a_stream_without_a_stamp_is_said_to_have_none(tiny):
     engine = load_engine(tiny)
     with pytest.raises(ReportError, match="no time stamp was read"):
-        measure_loop(open_source(SOURCE), Session(engine))
+        measure_glass_to_glass(open_source(SOURCE), Session(engine))
     engine.close()
 
 

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from rtseg.bench.line import write
-from rtseg.bench.line.plan import Plan
-from rtseg.bench.line.plots import cdf, timeline
+from rtseg.bench.line.plan import BenchPlan
+from rtseg.bench.line.plots import cdf_svg, timeline_svg
 from rtseg.cli.app import app
 from rtseg.errors import EngineError
 
@@ -101,33 +101,33 @@ def test_json_is_read_as_it_was_written():
 
 
 def test_a_cold_start_is_timed_step_by_step(tiny):
-    from rtseg.bench.line.cold_start import cold_start
+    from rtseg.bench.line.cold_start import time_cold_start
 
-    steps = cold_start(str(tiny), "openvino", 1, (64, 96))
+    steps = time_cold_start(str(tiny), "openvino", 1, (64, 96))
     assert set(steps) == {"import", "engine", "warm_up", "first_frame", "process"}
     assert all(ms > 0 for ms in steps.values())
     assert steps["process"] > steps["import"] + steps["engine"] + steps["warm_up"] + steps["first_frame"]
 
 
 def test_a_cold_start_that_fails_says_why(tmp_path):
-    from rtseg.bench.line.cold_start import cold_start
+    from rtseg.bench.line.cold_start import time_cold_start
 
     with pytest.raises(EngineError, match="no model 'nothing'"):
-        cold_start("nothing", "openvino", 1, (64, 96))
+        time_cold_start("nothing", "openvino", 1, (64, 96))
 
 
 def test_only_a_long_run_is_not_quick():
-    assert not Plan().quick
-    assert Plan(frames=1999).quick
-    assert Plan(seconds=59.0).quick
+    assert not BenchPlan().quick
+    assert BenchPlan(frames=1999).quick
+    assert BenchPlan(seconds=59.0).quick
 
 
 def test_accuracy_stands_beside_speed(tiny):
-    from rtseg.bench.line import accuracy
+    from rtseg.bench.line import compare_accuracy
     from rtseg.engines.load import load_engine
 
     engine, other = load_engine(tiny), load_engine(tiny)
-    found = accuracy("synthetic:vessel?height=64&width=96&frames=8", engine, other, None, lambda _: None)
+    found = compare_accuracy("synthetic:vessel?height=64&width=96&frames=8", engine, other, None, lambda _: None)
     steady = found["Steadiness on the source (it has no truth)"]
     assert set(steady) == {"this engine: lumen", "its FP32 form: lumen"}
     assert set(steady["this engine: lumen"]) >= {"flicker", "temporal iou"}
@@ -137,7 +137,7 @@ def test_accuracy_stands_beside_speed(tiny):
 
 
 def test_a_stall_is_not_lost_when_a_long_run_is_drawn():
-    drawn = timeline([i / 100 for i in range(50_000)], [10.0] * 33_333 + [800.0] + [10.0] * 16_666, 40.0)
+    drawn = timeline_svg([i / 100 for i in range(50_000)], [10.0] * 33_333 + [800.0] + [10.0] * 16_666, 40.0)
     assert drawn.count("M") <= 1001
     heights = [float(y) for y in re.findall(r"M[\d.]+,([\d.]+)h0", drawn)]
     assert min(heights) < 30 < 180 < sorted(heights)[1]
@@ -145,9 +145,9 @@ def test_a_stall_is_not_lost_when_a_long_run_is_drawn():
 
 @pytest.mark.parametrize("times", [[5.0], [5.0, 5.0], [0.0, 1e6], [1e-9]])
 def test_a_drawing_of_little_is_a_drawing(times):
-    ET.fromstring(cdf({"a <b>": times}))
-    ET.fromstring(timeline([0.0] * len(times), times, 40.0))
+    ET.fromstring(cdf_svg({"a <b>": times}))
+    ET.fromstring(timeline_svg([0.0] * len(times), times, 40.0))
 
 
 def test_nothing_is_drawn_of_nothing():
-    assert cdf({}) == cdf({"a": []}) == timeline([], [], 40.0) == ""
+    assert cdf_svg({}) == cdf_svg({"a": []}) == timeline_svg([], [], 40.0) == ""

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from rtseg.bench.speckle import FILTERS, Overlaps, overlaps, phantom, qualities, real
-from rtseg.bench.speckle.filters import NONE, PERSISTENCE, persisted
+from rtseg.bench.speckle import FILTERS, FilterDice, annotated_frame, compare_filters, measure_quality, speckle_phantom
+from rtseg.bench.speckle.filters import PERSISTENCE, UNFILTERED, apply_persistence
 from rtseg.bench.speckle.quality import cnr
 from rtseg.errors import ConfigError, ImageError
 from rtseg.evaluation.dataset import Case
@@ -14,7 +14,7 @@ from rtseg.frame import Segmentation
 
 @pytest.fixture(scope="module")
 def fine():
-    return phantom((0.8, 1.2))
+    return speckle_phantom((0.8, 1.2))
 
 
 def test_the_phantom_is_what_its_truth_says(fine):
@@ -33,19 +33,19 @@ def test_coarser_grain_is_more_alike_from_pixel_to_pixel(fine):
         values = picture.image[190:240, 25:110].astype(float)
         return np.corrcoef(values[:, 1:].ravel(), values[:, :-1].ravel())[0, 1]
 
-    assert likeness(phantom((1.5, 2.5))) > likeness(fine) + 0.1
+    assert likeness(speckle_phantom((1.5, 2.5))) > likeness(fine) + 0.1
 
 
 def test_a_phantom_is_made_by_its_seed(fine):
-    assert np.array_equal(phantom((0.8, 1.2)).image, fine.image)
-    assert not np.array_equal(phantom((0.8, 1.2), seed=1).image, fine.image)
+    assert np.array_equal(speckle_phantom((0.8, 1.2)).image, fine.image)
+    assert not np.array_equal(speckle_phantom((0.8, 1.2), seed=1).image, fine.image)
     assert not np.array_equal(fine.before[-1], fine.image)
 
 
 def test_every_filter_but_clahe_brings_the_phantom_nearer_to_its_truth(fine):
-    rows = {row.filter: row for row in qualities([fine])}
+    rows = {row.filter: row for row in measure_quality([fine])}
     assert rows.keys() == {*FILTERS, PERSISTENCE}
-    plain = rows.pop(NONE)
+    plain = rows.pop(UNFILTERED)
     assert (plain.ssi, plain.kind) == (pytest.approx(1), fine.kind)
     worse = {name for name, row in rows.items() if row.psnr < plain.psnr or row.ssim < plain.ssim or row.ssi > plain.ssi}
     assert worse == {"clahe"}  # it enhances contrast instead of reducing speckle
@@ -53,15 +53,17 @@ def test_every_filter_but_clahe_brings_the_phantom_nearer_to_its_truth(fine):
 
 
 def test_pictures_of_a_kind_share_a_row(fine):
-    other = phantom((0.8, 1.2), seed=1)
-    (one,), (two,), (both,) = (qualities(pictures, {NONE: FILTERS[NONE]})[:1] for pictures in ([fine], [other], [fine, other]))
+    other = speckle_phantom((0.8, 1.2), seed=1)
+    (one,), (two,), (both,) = (
+        measure_quality(pictures, {UNFILTERED: FILTERS[UNFILTERED]})[:1] for pictures in ([fine], [other], [fine, other])
+    )
     assert both.enl == pytest.approx((one.enl + two.enl) / 2)
     assert both.enl not in (one.enl, two.enl)
 
 
 def test_persistence_goes_through_all_frames(fine):
     stack = np.stack([*fine.before, fine.image])[:, fine.uniform]
-    shown = persisted((*fine.before, fine.image))[fine.uniform]
+    shown = apply_persistence((*fine.before, fine.image))[fine.uniform]
     assert shown.mean() == pytest.approx(stack.mean(), abs=2)
     assert 0.3 < shown.std() / fine.image[fine.uniform].std() < 0.5  # weight 0.25 over many frames gives 1 / sqrt 7 = 0.38
 
@@ -80,7 +82,7 @@ def case(tmp_path):
 
 
 def test_a_real_frame_shows_where_to_look(case):
-    picture = real(case)
+    picture = annotated_frame(case)
     lumen = case.labels(1) > 0
     assert not (picture.inside & ~lumen).any()
     assert not (picture.outside & lumen).any()
@@ -88,7 +90,7 @@ def test_a_real_frame_shows_where_to_look(case):
     assert not (picture.uniform & lumen).any()
     assert picture.uniform[:, 130:].sum() == 0  # the right side is not uniform
     assert cnr(picture.image, picture.inside, picture.outside) > 10
-    row = qualities([picture], {NONE: FILTERS[NONE]})[0]
+    row = measure_quality([picture], {UNFILTERED: FILTERS[UNFILTERED]})[0]
     assert row.epi == pytest.approx(1)
     assert row.to_json()["psnr"] is None
 
@@ -97,10 +99,10 @@ def test_a_real_frame_shows_where_to_look(case):
 def test_a_frame_without_tissue_is_told(tmp_path, shape, remedy):
     cv2.imwrite(str(tmp_path / "dark.png"), np.zeros(shape, np.uint8))
     with pytest.raises(ImageError, match=remedy):
-        real(Case("dark", "dark", 0, tmp_path / "dark.png", tmp_path / "dark.png"))
+        annotated_frame(Case("dark", "dark", 0, tmp_path / "dark.png", tmp_path / "dark.png"))
 
 
-class Bright:
+class ThresholdSession:
     """Replaces a session: labels pixels brighter than 128 as lumen."""
 
     classes = ("lumen",)
@@ -130,11 +132,11 @@ def scans(tmp_path):
 
 
 def test_what_a_filter_gains_is_told_by_subject(scans, monkeypatch):
-    monkeypatch.setattr("rtseg.bench.speckle.segmented.Session", Bright)
+    monkeypatch.setattr("rtseg.bench.speckle.segmented.Session", ThresholdSession)
     sessions: list[str] = []
-    grey = {NONE: FILTERS[NONE], "no salt": lambda image: image * (np.arange(32) > 4), "black": np.zeros_like}
+    grey = {UNFILTERED: FILTERS[UNFILTERED], "no salt": lambda image: image * (np.arange(32) > 4), "black": np.zeros_like}
     told: list[str] = []
-    plain, clean, black = overlaps(sessions, scans, grey, told.append)
+    plain, clean, black = compare_filters(sessions, scans, grey, told.append)
     assert len(sessions) == 2 * 3  # one for each subject and filter
     assert told == [f"segmenting: {name}" for name in grey]
     salted = 2 * 256 / (2 * 256 + 1)
@@ -150,9 +152,9 @@ def test_what_a_filter_gains_is_told_by_subject(scans, monkeypatch):
 )
 def test_a_filter_helps_when_every_subject_gains_by_it(gains, helps):
     found = {subject: (0.5 + gain,) for subject, gain in zip("ab", gains, strict=True)}
-    assert Overlaps("some", found, {"a": (0.5,), "b": (0.5,)}).helps is helps
+    assert FilterDice("some", found, {"a": (0.5,), "b": (0.5,)}).helps is helps
 
 
 def test_there_must_be_a_row_to_compare_with(scans):
     with pytest.raises(ConfigError, match="put it first"):
-        overlaps([], scans, {"median 3": FILTERS["median 3"]})
+        compare_filters([], scans, {"median 3": FILTERS["median 3"]})

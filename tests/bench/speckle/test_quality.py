@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rtseg.bench.speckle import phantom
+from rtseg.bench.speckle import speckle_phantom
 from rtseg.bench.speckle.quality import cnr, enl, epi, psnr, ssi, ssim
 from rtseg.errors import ImageError
 
@@ -85,7 +85,7 @@ def test_ssim_agrees_with_monai(seed):
     torch = pytest.importorskip("torch")
     from monai.metrics import SSIMMetric
 
-    truth = phantom((1.0, 1.0), seed).image[40:90, 30:101]
+    truth = speckle_phantom((1.0, 1.0), seed).image[40:90, 30:101]
     found = np.clip(truth.astype(int) + np.random.default_rng(seed).integers(-30, 30, truth.shape), 0, 255).astype(np.uint8)
     pair = (torch.from_numpy(image.astype(np.float32))[None, None] for image in (truth, found))
     assert ssim(truth, found) == pytest.approx(float(SSIMMetric(2, data_range=255.0)(*pair)), abs=1e-4)

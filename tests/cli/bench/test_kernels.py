@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from rtseg.bench.kernels import Contest, measure_kernels, paired_timing, rows
+from rtseg.bench.kernels import KernelComparison, measure_kernels, paired_timing, rows
 from rtseg.bench.speckle import FILTERS
 from rtseg.cli.app import app
 from rtseg.cli.bench import kernels as command
@@ -39,7 +39,7 @@ def test_kernels_are_timed_and_written(small, tmp_path: Path, options: list[str]
 
 
 def test_a_row_tells_medians_and_the_fastest_turns(monkeypatch):
-    def copies(contest: Contest) -> bool:
+    def copies(contest: KernelComparison) -> bool:
         return getattr(contest.their_call, "func", None) is np.copyto
 
     monkeypatch.setattr(rows, "take_turns", lambda it: ((10, 30, 20), (5, 15, 10) if copies(it) else (40, 90, 60)))
@@ -66,7 +66,7 @@ def _scans(folder: Path) -> Path:
 
 
 def test_filters_are_judged_on_the_scans_that_are_named(tiny: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(command, "GRAINS_PX", ((1.0, 1.0),))
+    monkeypatch.setattr(command, "SPECKLE_SIZES_PX", ((1.0, 1.0),))
     report = tmp_path / "speckle.json"
     data = ("--data", _scans(tmp_path / "data"), "--subjects", "scan00,scan02")
     done = rtseg("--speckle", "--model", tiny, *data, "--json", report)
@@ -80,7 +80,7 @@ def test_filters_are_judged_on_the_scans_that_are_named(tiny: Path, tmp_path: Pa
 
 
 def test_without_data_the_phantoms_alone_are_measured(tiny: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(command, "GRAINS_PX", ((1.0, 1.0),))
+    monkeypatch.setattr(command, "SPECKLE_SIZES_PX", ((1.0, 1.0),))
     report = tmp_path / "speckle.json"
     done = rtseg("--speckle", "--model", tiny, "--json", report)
     assert done.exit_code == 0, done.output

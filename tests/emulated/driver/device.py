@@ -12,19 +12,19 @@ UP, DOWN = 1, 2  # kinds of a copy
 ALL_LATE = 0xFFFFFFFF
 
 
-PARTS = ("major", "minor", "driver", "integrated", "present", "contexts")
+DESCRIPTION_FIELDS = ("major", "minor", "driver", "integrated", "present", "contexts")
 
 
-class Description(ctypes.Structure):
+class GpuDescription(ctypes.Structure):
     """Mirrors emulated_Description of device.h."""
 
     _fields_ = (
         ("name", ctypes.c_char * 64),
-        *((part, ctypes.c_int) for part in PARTS),
+        *((part, ctypes.c_int) for part in DESCRIPTION_FIELDS),
     )
 
 
-class InUse(NamedTuple):
+class ResourceCounts(NamedTuple):
     """Holds the resources that are allocated on the GPU."""
 
     bytes: int  # of device and pinned memory
@@ -33,35 +33,35 @@ class InUse(NamedTuple):
     graphs: int
 
 
-AMPERE = Description(b"Emulated GPU", 8, 7, 13000, 0, 1, 0)
+AMPERE = GpuDescription(b"Emulated GPU", 8, 7, 13000, 0, 1, 0)
 
 
-class Copy(NamedTuple):
+class RecordedCopy(NamedTuple):
     """Records a copy between the host and the GPU."""
 
     kind: int  # UP or DOWN
     bytes: int
 
 
-def _told(field: str) -> property:
+def _description_field(field: str) -> property:
     """Return a property for a field of the GPU's description, which a test may set."""
     return property(lambda self: getattr(self.description, field), lambda self, value: setattr(self.description, field, value))
 
 
-class Device:
+class EmulatedGpu:
     """Controls one emulated GPU.
 
     major, minor: its compute capability. driver: the CUDA version of its driver. contexts: how many are retained.
     """
 
-    major, minor, driver, integrated, present, contexts = map(_told, PARTS)
+    major, minor, driver, integrated, present, contexts = map(_description_field, DESCRIPTION_FIELDS)
 
     def __init__(self, library: Path) -> None:
         self.native = ctypes.CDLL(str(library))
         self.native.emulated_error_string.restype = ctypes.c_char_p
         self.native.emulated_bytes_in_use.restype = ctypes.c_size_t
         self.native.emulated_memory_limit.argtypes = [ctypes.c_size_t]
-        self.description = Description.in_dll(self.native, "emulated_description")
+        self.description = GpuDescription.in_dll(self.native, "emulated_description")
         ctypes.memmove(ctypes.byref(self.description), ctypes.byref(AMPERE), ctypes.sizeof(AMPERE))
         self._run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(self._host_function)
         self._work: dict[int, Callable[[], None]] = {}  # by the number that the native side passes back
@@ -69,9 +69,9 @@ class Device:
         self._numbers = count(1)
         self.failures: list[BaseException] = []  # raised by host functions
         self._before = self._counted()  # a GPU that broke in another test may still hold resources
-        self.streams_late(0)
-        self.mend()
-        self.limit(None)
+        self.defer_streams(0)
+        self.reset_fault()
+        self.limit_memory(None)
 
     @property
     def name(self) -> str:
@@ -81,14 +81,14 @@ class Device:
     def name(self, name: str) -> None:
         self.description.name = name.encode()
 
-    def streams_late(self, which: int) -> None:
+    def defer_streams(self, which: int) -> None:
         """Defer the work of streams until it is synchronized; bit n of `which` stands for the n-th stream from now on.
 
         The other streams run their work at once.
         """
         self.native.emulated_late_streams(ctypes.c_uint(which))
 
-    def limit(self, free_bytes: int | None) -> None:
+    def limit_memory(self, free_bytes: int | None) -> None:
         """Limit the memory that can still be allocated to `free_bytes`; None: no limit."""
         self.native.emulated_memory_limit(2**62 if free_bytes is None else self._counted().bytes + free_bytes)
 
@@ -96,33 +96,33 @@ class Device:
         """Make all calls fail with `code`, permanently, after this many steps of streams."""
         self.native.emulated_break(ctypes.c_long(steps), code)
 
-    def mend(self) -> None:
+    def reset_fault(self) -> None:
         self.native.emulated_mend()
 
     def is_broken(self) -> bool:
         """Return True if an error has occurred on the GPU, even if no call has returned it."""
         return self.native.emulated_broken() != 0
 
-    def in_use(self) -> InUse:
+    def in_use(self) -> ResourceCounts:
         """Return the resources that are not freed after a garbage collection."""
         gc.collect()  # the traceback of an expected error may hold what was closed
-        return self.held()
+        return self.resources_held()
 
-    def held(self) -> InUse:
+    def resources_held(self) -> ResourceCounts:
         """Return the resources that are not freed at this moment."""
-        return InUse(*(now - before for now, before in zip(self._counted(), self._before, strict=True)))
+        return ResourceCounts(*(now - before for now, before in zip(self._counted(), self._before, strict=True)))
 
-    def _counted(self) -> InUse:
+    def _counted(self) -> ResourceCounts:
         native = self.native
         counts = (native.emulated_streams_open(), native.emulated_events_open(), native.emulated_graphs_open())
-        return InUse(native.emulated_bytes_in_use(), *counts)
+        return ResourceCounts(native.emulated_bytes_in_use(), *counts)
 
-    def copies(self) -> list[Copy]:
+    def copies(self) -> list[RecordedCopy]:
         """Return the copies between host and GPU since the last call, including those captured into graphs."""
-        found, size = list[Copy](), ctypes.c_size_t()
+        found, size = list[RecordedCopy](), ctypes.c_size_t()
         while kind := self.native.emulated_next_copy(ctypes.byref(size)):
             if kind in (UP, DOWN):
-                found.append(Copy(kind, size.value))
+                found.append(RecordedCopy(kind, size.value))
         return found
 
     def is_freed(self, address: int) -> bool:
@@ -148,19 +148,19 @@ class Device:
         return 0
 
 
-_plugged: list[Device] = []
+_current: list[EmulatedGpu] = []
 
 
-def plug(device: Device) -> None:
-    _plugged[:] = [device]
+def set_current_gpu(device: EmulatedGpu) -> None:
+    _current[:] = [device]
 
 
-def plugged() -> Device:
-    return _plugged[-1]
+def current_gpu() -> EmulatedGpu:
+    return _current[-1]
 
 
-def made(name: str, *arguments: Any) -> tuple[int, int]:
+def create_handle(name: str, *arguments: Any) -> tuple[int, int]:
     """Call a function of driver.cpp; return its error code and the handle that it writes to its first argument."""
     handle = ctypes.c_void_p()
-    code = getattr(plugged().native, f"emulated_{name}")(ctypes.byref(handle), *arguments)
+    code = getattr(current_gpu().native, f"emulated_{name}")(ctypes.byref(handle), *arguments)
     return int(code), handle.value or 0

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from emulated.driver.device import NO_DEVICE, OUT_OF_MEMORY, made, plugged
+from emulated.driver.device import NO_DEVICE, OUT_OF_MEMORY, create_handle, current_gpu
 
 
 class Error(Exception):
@@ -51,7 +51,7 @@ def init(flags: int = 0) -> None:
 
 
 def get_driver_version() -> int:
-    return plugged().driver
+    return current_gpu().driver
 
 
 class Device:
@@ -60,14 +60,14 @@ class Device:
             raise LogicError("cuDeviceGet failed: invalid device ordinal")
 
     def name(self) -> str:
-        return plugged().name
+        return current_gpu().name
 
     def compute_capability(self) -> tuple[int, int]:
-        return plugged().major, plugged().minor
+        return current_gpu().major, current_gpu().minor
 
     def get_attribute(self, attribute: int) -> int:
         assert attribute == device_attribute.INTEGRATED
-        return plugged().integrated
+        return current_gpu().integrated
 
     def retain_primary_context(self) -> "Context":
         _call("context_retain")
@@ -122,7 +122,7 @@ class _Dependent:
         if context := getattr(self, "_context", None):
             with context._activated() as possible:
                 if possible:  # the real one prints a failure here and raises nothing
-                    getattr(plugged().native, f"emulated_{name}")(ctypes.c_void_p(handle))
+                    getattr(current_gpu().native, f"emulated_{name}")(ctypes.c_void_p(handle))
         self._context = None
 
 
@@ -239,17 +239,17 @@ def _stack() -> list[Context]:
 
 
 def _made(name: str, *arguments: object) -> int:
-    code, handle = made(name, *arguments)
+    code, handle = create_handle(name, *arguments)
     _check(code, name)
     return handle
 
 
 def _call(name: str, *arguments: object) -> None:
-    _check(int(getattr(plugged().native, f"emulated_{name}")(*arguments)), name)
+    _check(int(getattr(current_gpu().native, f"emulated_{name}")(*arguments)), name)
 
 
 def _check(code: int, name: str) -> None:
     kinds = {OUT_OF_MEMORY: MemoryError, NO_DEVICE: RuntimeError}
     if code:
-        words = plugged().native.emulated_error_string(code).decode()
+        words = current_gpu().native.emulated_error_string(code).decode()
         raise kinds.get(code, LogicError)(f"{name} failed: {words} ({code}, emulated)")

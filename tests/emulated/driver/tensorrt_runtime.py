@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
-from emulated.driver.device import plugged
+from emulated.driver.device import current_gpu
 
 __version__ = "10.16.1.11"
 
@@ -118,7 +118,7 @@ class IExecutionContext:
         engine, addresses = self._engine, dict(self._addresses)
         if set(addresses) != set(engine._ports):
             return False
-        return plugged().enqueue(stream_handle, lambda: _run(engine, addresses)) == 0
+        return current_gpu().enqueue(stream_handle, lambda: _run(engine, addresses)) == 0
 
 
 def _run(engine: ICudaEngine, addresses: dict[str, int]) -> None:
@@ -129,13 +129,13 @@ def _run(engine: ICudaEngine, addresses: dict[str, int]) -> None:
 
 
 def _at(address: int, shape: list[int]) -> "np.ndarray[Any, np.dtype[np.float32]]":
-    assert not plugged().is_freed(address), "a tensor's memory was freed"
+    assert not current_gpu().is_freed(address), "a tensor's memory was freed"
     size = int(np.prod(shape))
     return np.ctypeslib.as_array((ctypes.c_float * size).from_address(address)).reshape(shape)
 
 
 def _here() -> list[Any]:
-    return [__version__, plugged().name, plugged().major, plugged().minor]
+    return [__version__, current_gpu().name, current_gpu().major, current_gpu().minor]
 
 
 class Builder:

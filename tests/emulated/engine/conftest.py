@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emulated.driver.device import ALL_LATE, Device
+from emulated.driver.device import ALL_LATE, EmulatedGpu
 from emulated.engine import plans
 from emulated.engine.streams import frames, segmented
 
@@ -15,8 +15,8 @@ from rtseg.engines.tensorrt.plan_cache import PlanCache
 
 
 @pytest.fixture
-def engine(gpu: Device, tiny: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
-    gpu.streams_late(getattr(request, "param", ALL_LATE))
+def engine(gpu: EmulatedGpu, tiny: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    gpu.defer_streams(getattr(request, "param", ALL_LATE))
     made = plans.engine_of(tiny)
     yield made
     made.close()

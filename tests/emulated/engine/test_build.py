@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from emulated.driver import tensorrt_runtime
-from emulated.driver.device import Device
+from emulated.driver.device import EmulatedGpu
 from typer.testing import CliRunner
 
 from rtseg import load_engine
@@ -20,7 +20,7 @@ from rtseg.errors import ConfigError, EngineError, ModelError
 
 @pytest.fixture
 def cache(cache: PlanCache, monkeypatch: pytest.MonkeyPatch) -> PlanCache:
-    monkeypatch.setattr("rtseg.cli.build.ENDURED", 30)
+    monkeypatch.setattr("rtseg.cli.build.TRIAL_FRAMES", 30)
     return cache
 
 
@@ -54,7 +54,7 @@ def refused(*arguments: str) -> str:
 
 class TestBuild:
     def test_a_plan_is_built_tried_kept_and_found(
-        self, gpu: Device, cache: PlanCache, tiny: Path, phantom: str, monkeypatch: pytest.MonkeyPatch
+        self, gpu: EmulatedGpu, cache: PlanCache, tiny: Path, phantom: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         said = built(str(tiny), "--precision", "fp32", "--frames", phantom)
         assert "fp32 on Emulated GPU: its Dice against the other is 1.0000 on 30 masks" in said
@@ -68,14 +68,14 @@ class TestBuild:
             engine.close()
         assert gpu.in_use() == (0, 0, 0, 0)
 
-    def test_the_timing_cache_is_used_again(self, gpu: Device, cache: PlanCache, tiny: Path, phantom: str) -> None:
+    def test_the_timing_cache_is_used_again(self, gpu: EmulatedGpu, cache: PlanCache, tiny: Path, phantom: str) -> None:
         for _ in range(2):
             built(str(tiny), "--precision", "fp32", "--frames", phantom, "--again")
         (timing,) = cache.folder.glob("*.timing")
         assert timing.read_bytes() == b"tt"
 
     def test_half_precision_is_in_the_file_and_not_in_a_flag(
-        self, gpu: Device, cache: PlanCache, tmp_path: Path, phantom: str
+        self, gpu: EmulatedGpu, cache: PlanCache, tmp_path: Path, phantom: str
     ) -> None:
         model = networks.convolutional(tmp_path / "net.onnx")
         built(str(model), "--frames", phantom, "--out", str(tmp_path / "net.plan"))
@@ -86,20 +86,20 @@ class TestBuild:
         ports = (*network.graph.input, *network.graph.output)
         assert {port.type.tensor_type.elem_type for port in ports} == {onnx.TensorProto.FLOAT}
 
-    def test_a_quantised_file_is_built_as_it_is(self, gpu: Device, cache: PlanCache, tmp_path: Path) -> None:
-        from rtseg.engines.tensorrt.builder import best_precision, is_quantised
-        from rtseg.engines.zoo import shipped
+    def test_a_quantised_file_is_built_as_it_is(self, gpu: EmulatedGpu, cache: PlanCache, tmp_path: Path) -> None:
+        from rtseg.engines.tensorrt.builder import best_precision, is_quantized
+        from rtseg.engines.zoo import shipped_models
 
-        model = shipped()["carotid-int8"]
+        model = shipped_models()["carotid-int8"]
         assert best_precision(model) == "int8"
-        assert not is_quantised(shipped()["carotid"])
+        assert not is_quantized(shipped_models()["carotid"])
         with pytest.raises(ModelError, match="is INT8 already: build it with --precision int8"):
             self._plan(model, "fp16", tmp_path)
         with pytest.raises(ModelError, match="has no INT8 in it: make it with `rtseg quantize`"):
-            self._plan(shipped()["carotid"], "int8", tmp_path)
+            self._plan(shipped_models()["carotid"], "int8", tmp_path)
 
     def test_what_segments_otherwise_is_not_kept(
-        self, gpu: Device, cache: PlanCache, tiny: Path, phantom: str, monkeypatch: pytest.MonkeyPatch
+        self, gpu: EmulatedGpu, cache: PlanCache, tiny: Path, phantom: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         run = tensorrt_runtime._run
 
@@ -112,7 +112,9 @@ class TestBuild:
         assert re.search(r"the plan is not kept: its Dice .*--precision fp32", said)
         assert not list(cache.folder.glob("*.plan"))
 
-    def test_frames_that_hold_nothing_prove_nothing(self, gpu: Device, cache: PlanCache, tiny: Path, tmp_path: Path) -> None:
+    def test_frames_that_hold_nothing_prove_nothing(
+        self, gpu: EmulatedGpu, cache: PlanCache, tiny: Path, tmp_path: Path
+    ) -> None:
         import cv2
 
         cv2.imwrite(str(tmp_path / "black.png"), np.zeros((40, 56), np.uint8))
@@ -120,7 +122,7 @@ class TestBuild:
         assert "held too few masks: name a source of its kind with --frames" in said
 
     def test_what_tensorrt_cannot_read_is_named(
-        self, gpu: Device, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, gpu: EmulatedGpu, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         broken = tmp_path / "broken.onnx"
         broken.write_bytes(b"no network")
@@ -130,14 +132,14 @@ class TestBuild:
         with pytest.raises(EngineError, match=r"TensorRT cannot build .*--precision fp32"):
             self._plan(tiny, "fp32", tmp_path)
 
-    def test_no_such_precision_and_no_dla(self, gpu: Device, tiny: Path, tmp_path: Path) -> None:
+    def test_no_such_precision_and_no_dla(self, gpu: EmulatedGpu, tiny: Path, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"no plan in 'fp8' for 'gpu': choose fp32, fp16, int8"):
             self._plan(tiny, "fp8", tmp_path)
         with pytest.raises(ConfigError, match="has no DLA: build with --device gpu"):
             self._plan(tiny, "fp32", tmp_path, "dla")
 
     def test_for_a_dla_the_gpu_does_the_rest(
-        self, gpu: Device, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, gpu: EmulatedGpu, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         configs = []
         monkeypatch.setattr(tensorrt_runtime.Builder, "num_DLA_cores", 2)
@@ -152,12 +154,12 @@ class TestBuild:
 
     @staticmethod
     def _plan(model: Path, precision: str, folder: Path, device: str = "gpu") -> bytes:
-        from rtseg.engines.tensorrt.builder import build, tag_for
+        from rtseg.engines.tensorrt.builder import build, make_tag
         from rtseg.engines.tensorrt.device import Gpu
 
         here = Gpu()
         try:
-            tag = tag_for(model, precision, device, here)
+            tag = make_tag(model, precision, device, here)
             return build(model, tag, here, folder / "a.timing", lambda *_: True)
         finally:
             here.close()

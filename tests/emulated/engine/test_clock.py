@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from emulated.driver import tensorrt_runtime
-from emulated.driver.device import Device
+from emulated.driver.device import EmulatedGpu
 from emulated.engine import plans
 from emulated.engine.streams import ORDERS, frames
 
@@ -62,7 +62,7 @@ def test_what_ran_beside_the_stages_is_not_in_their_sum(engine: Any) -> None:
     assert stages <= trace.total_ns
 
 
-def test_where_nothing_is_copied_no_copy_is_timed(gpu: Device, tiny: Path) -> None:
+def test_where_nothing_is_copied_no_copy_is_timed(gpu: EmulatedGpu, tiny: Path) -> None:
     engine = plans.engine_of(tiny, mapped=True)
     assert [[*device_ns(trace)] for trace in traced(engine)] == [["device step"]] * 6
     engine.close()
@@ -73,7 +73,7 @@ def test_before_the_first_frame_there_is_no_time(engine: Any) -> None:
     assert engine.device_ns() == {}
 
 
-def test_an_engine_that_stands_in_tells_of_the_one_at_work(gpu: Device, tiny: Path) -> None:
+def test_an_engine_that_stands_in_tells_of_the_one_at_work(gpu: EmulatedGpu, tiny: Path) -> None:
     both = FailoverEngine([("tensorrt", lambda: plans.engine_of(tiny)), ("openvino", lambda: OpenVinoEngine(tiny))])
     assert [*device_ns(traced(both)[-1])] == ["device upload", "device step"]
     gpu.break_after(0)
@@ -81,21 +81,23 @@ def test_an_engine_that_stands_in_tells_of_the_one_at_work(gpu: Device, tiny: Pa
     both.close()
 
 
-def test_a_gpu_that_breaks_before_it_tells_the_time_gives_way(gpu: Device, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rtseg.engines.tensorrt.device import Span
+def test_a_gpu_that_breaks_before_it_tells_the_time_gives_way(
+    gpu: EmulatedGpu, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rtseg.engines.tensorrt.device import TimedSpan
 
     def broken(_: Any) -> int:
         raise EngineError("CUDA failed")
 
     both = FailoverEngine([("tensorrt", lambda: plans.engine_of(tiny)), ("openvino", lambda: OpenVinoEngine(tiny))])
-    monkeypatch.setattr(Span, "ns", broken)
+    monkeypatch.setattr(TimedSpan, "ns", broken)
     assert [*device_ns(traced(both)[-1])] == []
     assert [event.taken for event in both.events] == ["openvino"]
     both.close()
     assert gpu.in_use() == (0, 0, 0, 0)
 
 
-def test_an_event_without_a_clock_has_no_time(gpu: Device) -> None:
+def test_an_event_without_a_clock_has_no_time(gpu: EmulatedGpu) -> None:
     from rtseg.engines.tensorrt.device import Gpu
 
     device = Gpu()
@@ -105,6 +107,6 @@ def test_an_event_without_a_clock_has_no_time(gpu: Device) -> None:
             event.record(stream)
         stream.synchronize()
     with pytest.raises(EngineError, match="CUDA failed"), device.current():
-        begun.own.time_till(ended.own)
+        begun.native.time_till(ended.native)
     device.close()
     assert gpu.in_use() == (0, 0, 0, 0)

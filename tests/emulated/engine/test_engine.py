@@ -8,22 +8,22 @@ from typing import Any
 import networks
 import numpy as np
 import pytest
-from emulated.driver.device import ALL_LATE, Device
+from emulated.driver.device import ALL_LATE, EmulatedGpu
 from emulated.engine import plans
 from emulated.engine.streams import ORDERS, alike, frames, segmented
 
 from rtseg import kernels, load_engine, open_source
 from rtseg.engines.openvino import OpenVinoEngine
-from rtseg.engines.zoo import shipped
+from rtseg.engines.zoo import shipped_models
 from rtseg.evaluation.metrics import dice
 from rtseg.kernels.network.fit import letterbox
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 
 
-def test_the_carotid_is_segmented_as_by_openvino(gpu: Device) -> None:
-    gpu.streams_late(ALL_LATE)
-    engine = plans.engine_of(shipped()["carotid"])
+def test_the_carotid_is_segmented_as_by_openvino(gpu: EmulatedGpu) -> None:
+    gpu.defer_streams(ALL_LATE)
+    engine = plans.engine_of(shipped_models()["carotid"])
     here, there = (Session(each, temporal=None) for each in (engine, load_engine("carotid")))
     for frame in islice(open_source("clip:carotid"), 6):
         half = replace(frame, image=frame.image[::2, ::2].copy())  # the emulator is slow
@@ -37,14 +37,14 @@ def test_labels_are_right_whatever_is_late(engine: Any, expected: list[np.ndarra
     assert alike(segmented(engine, frames(7)), expected)
 
 
-def test_a_steady_stream_is_two_graphs_one_a_side_and_takes_no_memory(engine: Any, gpu: Device) -> None:
+def test_a_steady_stream_is_two_graphs_one_a_side_and_takes_no_memory(engine: Any, gpu: EmulatedGpu) -> None:
     session = Session(engine, temporal=None, locator=WholeFrame())
     held = []
     for frame in frames(12):
         session.step(frame)
-        held.append(gpu.held())
+        held.append(gpu.resources_held())
     assert held[-1].graphs == 2
-    assert [step.captures for step in engine._steps.values()] == [1, 1]
+    assert [step.captures for step in engine._graphs.values()] == [1, 1]
     assert len(set(held[5:])) == 1, "nothing is allocated once both graphs are there"
 
 
@@ -121,13 +121,13 @@ def test_a_prefetched_frame_that_never_comes_is_no_harm(engine: Any, expected: l
     assert alike(found, expected)
 
 
-def test_many_ways_to_run_are_kept_in_bounds(engine: Any, gpu: Device) -> None:
+def test_many_ways_to_run_are_kept_in_bounds(engine: Any, gpu: EmulatedGpu) -> None:
     for column in range(12):
         fit = letterbox((0, column, 40, 40), networks.SIZE)
         x = kernels.fit_input(engine.upload(frames(1)[0].image), fit, (100.0,), (50.0,))
         for _ in range(2):
             engine.download(kernels.argmax_labels(engine.infer(x, engine.initial_state())[0], fit, (40, 56)))
-    assert len(engine._steps) == 8
+    assert len(engine._graphs) == 8
     assert gpu.in_use().graphs <= 8
 
 
@@ -135,9 +135,9 @@ class TestShared:
     """Tests a Jetson, whose CPU and GPU share their memory."""
 
     @pytest.mark.parametrize("late", ORDERS)
-    def test_nothing_large_is_copied(self, gpu: Device, tiny: Path, expected: list[np.ndarray], late: int) -> None:
+    def test_nothing_large_is_copied(self, gpu: EmulatedGpu, tiny: Path, expected: list[np.ndarray], late: int) -> None:
         gpu.integrated = True
-        gpu.streams_late(late)
+        gpu.defer_streams(late)
         gpu.copies()
         engine = plans.engine_of(tiny)
         assert alike(segmented(engine, frames(7)), expected)
@@ -146,7 +146,7 @@ class TestShared:
         engine.close()
         assert gpu.in_use() == (0, 0, 0, 0)
 
-    def test_as_the_gpu_says_unless_told_otherwise(self, gpu: Device, tiny: Path) -> None:
+    def test_as_the_gpu_says_unless_told_otherwise(self, gpu: EmulatedGpu, tiny: Path) -> None:
         for integrated, mapped, expected in [(True, None, True), (False, None, False), (True, False, False)]:
             gpu.integrated = integrated
             engine = plans.engine_of(tiny, mapped=mapped)

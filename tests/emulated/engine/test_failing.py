@@ -7,7 +7,7 @@ from typing import Any
 import networks
 import numpy as np
 import pytest
-from emulated.driver.device import ALL_LATE, Device
+from emulated.driver.device import ALL_LATE, EmulatedGpu
 from emulated.engine import plans
 from emulated.engine.streams import WORK_LATE, alike, frames, segmented
 
@@ -20,21 +20,21 @@ from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 
 
-class TestFaults:
+class TestPlantedSyncFaults:
     """Plants synchronization faults: each would be a race on a GPU, and changes the labels here."""
 
     def test_a_missing_synchronisation(self, engine: Any, expected: list[np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
-        from rtseg.engines.tensorrt.cuda_graph import Step
+        from rtseg.engines.tensorrt.cuda_graph import FrameGraph
 
-        monkeypatch.setattr(Step, "_wait", lambda self: None)
+        monkeypatch.setattr(FrameGraph, "_synchronize", lambda self: None)
         assert not alike(segmented(engine, frames(7)), expected)
 
     def test_a_missing_wait_for_the_upload(
         self, engine: Any, expected: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from rtseg.engines.tensorrt.buffers import Uploads
+        from rtseg.engines.tensorrt.buffers import UploadRing
 
-        monkeypatch.setattr(Uploads, "await_upload", lambda self, place: None)
+        monkeypatch.setattr(UploadRing, "await_upload", lambda self, place: None)
         assert not alike(segmented(engine, frames(7)), expected)
 
     def test_the_wrong_side_of_the_state(
@@ -45,7 +45,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("engine", [WORK_LATE], indirect=True)
     def test_a_frame_overwritten_while_it_is_read(self, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        from rtseg.engines.tensorrt.buffers import Uploads
+        from rtseg.engines.tensorrt.buffers import UploadRing
 
         first, second, third = (frame.image for frame in frames(3))
 
@@ -60,38 +60,38 @@ class TestFaults:
             return engine.download(kernels.argmax_labels(logits, fit, (40, 56)))
 
         sound = labels()
-        monkeypatch.setattr(Uploads, "read", lambda self, place: None)
+        monkeypatch.setattr(UploadRing, "mark_read", lambda self, place: None)
         assert not (labels() == sound).all()
 
 
 class TestFailure:
-    def test_no_driver(self, gpu: Device, tiny: Path) -> None:
+    def test_no_driver(self, gpu: EmulatedGpu, tiny: Path) -> None:
         gpu.present = False
         with pytest.raises(EngineError, match=r"GPU 0 cannot be opened .* or run on the CPU"):
             plans.engine_of(tiny)
 
-    def test_no_kernels(self, gpu: Device, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(cuda, "_chosen", [tmp_path / "librtseg_kernels.so"])
+    def test_no_kernels(self, gpu: EmulatedGpu, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(cuda, "_selected_path", [tmp_path / "librtseg_kernels.so"])
         with pytest.raises(EngineError, match=r"the CUDA kernels cannot be loaded .*build them"):
             plans.engine_of(tiny)
         assert (gpu.in_use(), gpu.contexts) == ((0, 0, 0, 0), 0)
 
-    def test_no_memory_for_the_engine(self, gpu: Device, tiny: Path) -> None:
+    def test_no_memory_for_the_engine(self, gpu: EmulatedGpu, tiny: Path) -> None:
         before = gpu.in_use()
-        gpu.limit(100)
+        gpu.limit_memory(100)
         with pytest.raises(EngineError, match=r"no memory left .*free some of it, or use a smaller model"):
             plans.engine_of(tiny)
         assert (gpu.in_use(), gpu.contexts) == (before, 0)
 
-    def test_no_memory_for_a_frame(self, engine: Any, gpu: Device) -> None:
-        gpu.limit(5000)
+    def test_no_memory_for_a_frame(self, engine: Any, gpu: EmulatedGpu) -> None:
+        gpu.limit_memory(5000)
         with pytest.raises(EngineError, match=r"no memory left"):
             engine.upload(np.zeros((400, 400), np.uint8))
-        gpu.limit(None)
+        gpu.limit_memory(None)
         assert engine.download(engine.upload(np.ones((400, 400), np.uint8))).all()
 
-    def test_a_fault_on_the_gpu_is_told_and_everything_after_it_fails(self, gpu: Device, tiny: Path) -> None:
-        gpu.streams_late(ALL_LATE)
+    def test_a_fault_on_the_gpu_is_told_and_everything_after_it_fails(self, gpu: EmulatedGpu, tiny: Path) -> None:
+        gpu.defer_streams(ALL_LATE)
         engine = plans.engine_of(tiny)
         session = Session(engine, temporal=None, locator=WholeFrame())
         stream = frames(7)
@@ -113,7 +113,7 @@ class TestFailure:
         with pytest.raises(EngineError, match=r"TensorRT failed on 'tiny' \(it does not say why\)"):
             engine.infer(x, state)
 
-    def test_a_plan_of_another_gpu_is_refused(self, gpu: Device, tiny: Path) -> None:
+    def test_a_plan_of_another_gpu_is_refused(self, gpu: EmulatedGpu, tiny: Path) -> None:
         plan, spec = plans.plan_of(tiny), plans.spec_of(tiny)
         gpu.name = "Another GPU"
         from rtseg.engines.tensorrt.engine import TensorRtEngine
@@ -124,12 +124,12 @@ class TestFailure:
 
     def test_nothing_is_asked_of_no_frame(self, engine: Any) -> None:
         from rtseg.engines.tensorrt.engine import LOGITS
-        from rtseg.engines.tensorrt.lazy_array import Deferred
+        from rtseg.engines.tensorrt.lazy_array import LazyArray
 
         with pytest.raises(EngineError, match="its network has not run: download what must be kept"):
-            engine.download(Deferred(engine, LOGITS))
+            engine.download(LazyArray(engine, LOGITS))
 
-    def test_nan_resets_the_memory(self, gpu: Device, tmp_path: Path) -> None:
+    def test_nan_resets_the_memory(self, gpu: EmulatedGpu, tmp_path: Path) -> None:
         engine = plans.engine_of(networks.convolutional(tmp_path / "nan.onnx", answers_nan=True))
         session = Session(engine, temporal=None, locator=WholeFrame())
         session.step(frames(1)[0])
@@ -138,7 +138,7 @@ class TestFailure:
 
 
 @pytest.mark.parametrize("opens", [True, False], ids=["opened", "closed"])
-def test_another_thread_may_open_or_close_it(gpu: Device, tiny: Path, opens: bool) -> None:
+def test_another_thread_may_open_or_close_it(gpu: EmulatedGpu, tiny: Path, opens: bool) -> None:
     def elsewhere(work: Any) -> Any:
         with ThreadPoolExecutor(1) as pool:
             return pool.submit(work).result(60)
@@ -153,31 +153,31 @@ def test_another_thread_may_open_or_close_it(gpu: Device, tiny: Path, opens: boo
 
 
 def test_a_context_that_is_lost_is_told_and_no_error(
-    gpu: Device, tiny: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    gpu: EmulatedGpu, tiny: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from rtseg.engines.tensorrt.device import Stream, cuda
+    from rtseg.engines.tensorrt.device import CudaStream, cuda
 
-    def lost(self: Stream) -> None:
+    def lost(self: CudaStream) -> None:
         raise cuda.LogicError("cuCtxPushCurrent failed: context is destroyed")
 
     engine = plans.engine_of(tiny)
-    monkeypatch.setattr(Stream, "close", lost)
+    monkeypatch.setattr(CudaStream, "close", lost)
     engine.close()
     assert "the GPU did not take its context back: cuCtxPushCurrent failed" in caplog.text
     assert gpu.contexts == 0
 
 
-def test_an_error_that_somebody_keeps_holds_no_stream(gpu: Device, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_that_somebody_keeps_holds_no_stream(gpu: EmulatedGpu, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = plans.engine_of(tiny)
     monkeypatch.setattr(engine._network._context, "execute_async_v3", lambda stream_handle: False)
     with pytest.raises(EngineError, match="TensorRT failed") as kept:
         segmented(engine, frames(1))
     engine.close()
-    assert gpu.held()[1:] == (0, 0, 0), "streams, events, graphs; the memory goes back to the pool with the error"
+    assert gpu.resources_held()[1:] == (0, 0, 0), "streams, events, graphs; the memory goes back to the pool with the error"
     assert kept.tb is not None
 
 
-def test_a_thousand_opens_and_closes_leak_nothing(gpu: Device, tiny: Path) -> None:
+def test_a_thousand_opens_and_closes_leak_nothing(gpu: EmulatedGpu, tiny: Path) -> None:
     plan, spec = plans.plan_of(tiny), plans.spec_of(tiny)
     from rtseg.engines.tensorrt.engine import TensorRtEngine
 

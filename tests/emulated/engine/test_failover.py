@@ -9,7 +9,7 @@ import networks
 import numpy as np
 import pytest
 from emulated.driver import tensorrt_runtime
-from emulated.driver.device import ALL_LATE, Device
+from emulated.driver.device import ALL_LATE, EmulatedGpu
 from emulated.engine import plans
 from emulated.engine.streams import alike, frames, segmented
 
@@ -28,8 +28,8 @@ def gpu_then_cpu(model: Path) -> FailoverEngine:
 
 
 @pytest.mark.parametrize("steps", [0, 1, 2, 3])
-def test_a_gpu_that_breaks_loses_no_frame(gpu: Device, tiny: Path, steps: int, caplog: pytest.LogCaptureFixture) -> None:
-    gpu.streams_late(ALL_LATE)
+def test_a_gpu_that_breaks_loses_no_frame(gpu: EmulatedGpu, tiny: Path, steps: int, caplog: pytest.LogCaptureFixture) -> None:
+    gpu.defer_streams(ALL_LATE)
     engine, stream = gpu_then_cpu(tiny), frames(8)
     session = Session(engine, temporal=None, locator=WholeFrame())
     found = [session.step(frame).labels for frame in stream[:5]]
@@ -47,11 +47,11 @@ def test_a_gpu_that_breaks_loses_no_frame(gpu: Device, tiny: Path, steps: int, c
 
 
 @pytest.mark.parametrize("trouble", ["no GPU", "no memory"])
-def test_a_gpu_that_cannot_be_opened(gpu: Device, tiny: Path, trouble: str) -> None:
+def test_a_gpu_that_cannot_be_opened(gpu: EmulatedGpu, tiny: Path, trouble: str) -> None:
     if trouble == "no GPU":
         gpu.present = False
     else:
-        gpu.limit(50)
+        gpu.limit_memory(50)
     engine = gpu_then_cpu(tiny)
     assert engine.events[0].taken == "openvino"
     assert "tensorrt cannot run, " in engine.events[0].reason
@@ -60,11 +60,11 @@ def test_a_gpu_that_cannot_be_opened(gpu: Device, tiny: Path, trouble: str) -> N
     assert gpu.contexts == 0
 
 
-def test_memory_that_runs_out_in_mid_stream(gpu: Device, tiny: Path) -> None:
+def test_memory_that_runs_out_in_mid_stream(gpu: EmulatedGpu, tiny: Path) -> None:
     engine = gpu_then_cpu(tiny)
     session = Session(engine, temporal=None, locator=WholeFrame())
     session.step(frames(1)[0])
-    gpu.limit(0)
+    gpu.limit_memory(0)
     large = frames(1, (400, 400))
     found = session.step(large[0]).labels
     assert alike([found], segmented(OpenVinoEngine(tiny), large))
@@ -72,7 +72,7 @@ def test_memory_that_runs_out_in_mid_stream(gpu: Device, tiny: Path) -> None:
     engine.close()
 
 
-def test_nan_on_a_fresh_memory_is_the_engines_fault(gpu: Device, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nan_on_a_fresh_memory_is_the_engines_fault(gpu: EmulatedGpu, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine, stream = gpu_then_cpu(tiny), frames(6)
     session = Session(engine, temporal=None, locator=WholeFrame())
     found = [session.step(frame).labels for frame in stream[:3]]
@@ -90,21 +90,21 @@ def test_nan_on_a_fresh_memory_is_the_engines_fault(gpu: Device, tiny: Path, mon
     engine.close()
 
 
-class TestRising:
+class TestBackgroundBuild:
     """Tests a model without a plan: the CPU runs it while TensorRT builds."""
 
     def stepped(self, session: Session, engine: Any, count: int) -> int:
         """Step the session until TensorRT takes over; return the number of frames. Joins the build first to need few frames."""
-        if engine._rising:
-            engine._rising._thread.join(60)
+        if engine._background_build:
+            engine._background_build._thread.join(60)
         for number, frame in enumerate(frames(8) * (count // 8)):
             session.step(replace(frame, index=number))
-            if engine.name == "tensorrt" or not engine._rising:
+            if engine.name == "tensorrt" or not engine._background_build:
                 return number
         return count
 
     def test_the_gpu_takes_over_between_two_frames(
-        self, gpu: Device, tmp_path: Path, cache: PlanCache, caplog: pytest.LogCaptureFixture
+        self, gpu: EmulatedGpu, tmp_path: Path, cache: PlanCache, caplog: pytest.LogCaptureFixture
     ) -> None:
         model = networks.convolutional(tmp_path / "net.onnx")
         engine = load_engine(model, "tensorrt")
@@ -125,7 +125,12 @@ class TestRising:
         engine.close()
 
     def test_a_plan_that_segments_otherwise_is_refused(
-        self, gpu: Device, tmp_path: Path, cache: PlanCache, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self,
+        gpu: EmulatedGpu,
+        tmp_path: Path,
+        cache: PlanCache,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         run = tensorrt_runtime._run
 
@@ -144,7 +149,7 @@ class TestRising:
         engine.close()
 
     def test_a_build_that_fails_is_told_once(
-        self, gpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+        self, gpu: EmulatedGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
         monkeypatch.setattr(tensorrt_runtime.Builder, "build_serialized_network", lambda *_: None)
         engine = load_engine(networks.convolutional(tmp_path / "net.onnx"), "tensorrt")
@@ -153,7 +158,7 @@ class TestRising:
         assert "TensorRT cannot build" in caplog.text
         engine.close()
 
-    def test_closing_ends_the_build(self, gpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_closing_ends_the_build(self, gpu: EmulatedGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def endless(self: Any, network: Any, config: Any) -> None:
             config.progress_monitor.phase_start("Timing", None, 10)
             while config.progress_monitor.step_complete("Timing", 1):
@@ -165,11 +170,11 @@ class TestRising:
         assert gpu.contexts == 0
 
     def test_a_trial_that_breaks_the_gpu_leaves_the_cpu(
-        self, gpu: Device, tmp_path: Path, caplog: pytest.LogCaptureFixture
+        self, gpu: EmulatedGpu, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.ERROR)
         engine = load_engine(networks.convolutional(tmp_path / "net.onnx"), "tensorrt")
-        engine._rising._thread.join(60)  # type: ignore[attr-defined]
+        engine._background_build._thread.join(60)  # type: ignore[attr-defined]
         session = Session(engine, temporal=None, locator=WholeFrame())
         session.step(frames(1)[0])
         gpu.break_after(0)

@@ -8,11 +8,11 @@ from pathlib import Path
 import networks
 import pytest
 from emulated.driver import tensorrt_runtime
-from emulated.driver.device import Device
+from emulated.driver.device import EmulatedGpu
 from emulated.engine import plans
 
 from rtseg import load_engine
-from rtseg.engines.model_file import write_whole
+from rtseg.engines.model_file import write_bytes_atomically
 from rtseg.engines.tensorrt.plan_cache import PlanCache, PlanFile, PlanTag
 from rtseg.errors import ModelError
 
@@ -49,7 +49,7 @@ class TestFile:
     def test_nothing_half_written_is_left(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
         with pytest.raises(OSError, match="disk full"):
-            write_whole(tmp_path / "a.plan", b"content")
+            write_bytes_atomically(tmp_path / "a.plan", b"content")
         assert list(tmp_path.iterdir()) == []
 
 
@@ -58,7 +58,7 @@ class TestCache:
     def test_each_part_of_the_tag_counts(self, cache: PlanCache, field: str) -> None:
         other = replace(TAG, **{field: 2 if field == "build" else "other"})
         assert cache.path(TAG) != cache.path(other)
-        assert field in TAG.unlike(other)
+        assert field in TAG.describe_difference(other)
 
     def test_a_plan_that_says_something_else_is_dropped(self, cache: PlanCache, caplog: pytest.LogCaptureFixture) -> None:
         PlanFile(replace(TAG, driver="12000"), networks.spec(), b"plan").write(cache.path(TAG))
@@ -90,7 +90,7 @@ class TestCache:
 
 
 class TestLoading:
-    def test_a_plan_of_elsewhere_is_refused_by_name(self, gpu: Device, tiny: Path, tmp_path: Path) -> None:
+    def test_a_plan_of_elsewhere_is_refused_by_name(self, gpu: EmulatedGpu, tiny: Path, tmp_path: Path) -> None:
         from rtseg.engines.tensorrt.runtime import VERSION
 
         tag = PlanTag("abc", VERSION, "Orin", "sm_87", "12060", "fp16", "gpu")
@@ -101,11 +101,11 @@ class TestLoading:
             load_engine(tmp_path / "nowhere.plan")
 
     def test_a_plan_that_tensorrt_cannot_read_is_built_anew(
-        self, gpu: Device, cache: PlanCache, tiny: Path, caplog: pytest.LogCaptureFixture
+        self, gpu: EmulatedGpu, cache: PlanCache, tiny: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        from rtseg.engines.tensorrt.open_plan import _tags
+        from rtseg.engines.tensorrt.open_plan import _candidate_tags
 
-        tag = _tags(tiny)[0]
+        tag = _candidate_tags(tiny)[0]
         head = json.dumps(["9.0", "Emulated GPU", 8, 7]).encode()
         cache.store(PlanFile(tag, networks.spec(), tensorrt_runtime.MAGIC + head + b"\n" + tiny.read_bytes()))
         engine = load_engine(tiny, "tensorrt")

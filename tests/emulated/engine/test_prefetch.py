@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from emulated.driver.device import Device
+from emulated.driver.device import EmulatedGpu
 from emulated.engine import plans
 from emulated.engine.streams import ORDERS, alike, frames, segmented
 
@@ -49,17 +49,17 @@ class Paired:
 
 
 @pytest.fixture
-def ahead(monkeypatch: pytest.MonkeyPatch, gpu: Device) -> list[bool]:
+def ahead(monkeypatch: pytest.MonkeyPatch, gpu: EmulatedGpu) -> list[bool]:
     """Return a list that records for each taken frame whether it was prefetched."""
-    from rtseg.engines.tensorrt.buffers import Uploads
+    from rtseg.engines.tensorrt.buffers import UploadRing
 
-    taken, take = list[bool](), Uploads.take
+    taken, take = list[bool](), UploadRing.take
 
     def told(self: Any, image: Any) -> Any:
-        taken.append(bool(self._ahead and self._ahead[0] is image))
+        taken.append(bool(self._prefetched and self._prefetched[0] is image))
         return take(self, image)
 
-    monkeypatch.setattr(Uploads, "take", told)
+    monkeypatch.setattr(UploadRing, "take", told)
     return taken
 
 
@@ -71,9 +71,9 @@ def piped(source: Any, engine: Any) -> list[np.ndarray]:
 @pytest.mark.parametrize("late", ORDERS)
 @pytest.mark.parametrize("kind", ["alone", "failover"])
 def test_every_frame_of_a_live_source_is_sent_ahead_and_right(
-    gpu: Device, tiny: Path, ahead: list[bool], late: int, kind: str
+    gpu: EmulatedGpu, tiny: Path, ahead: list[bool], late: int, kind: str
 ) -> None:
-    gpu.streams_late(late)
+    gpu.defer_streams(late)
     own = plans.engine_of(tiny)
     engine = own if kind == "alone" else FailoverEngine([("tensorrt", lambda: own)])
     stream = frames(7)
@@ -85,7 +85,7 @@ def test_every_frame_of_a_live_source_is_sent_ahead_and_right(
     assert not gpu.is_broken()
 
 
-def test_a_frame_that_cannot_be_sent_ahead_is_no_frame_lost(gpu: Device, tiny: Path) -> None:
+def test_a_frame_that_cannot_be_sent_ahead_is_no_frame_lost(gpu: EmulatedGpu, tiny: Path) -> None:
     own = plans.engine_of(tiny)
     engine = FailoverEngine([("tensorrt", lambda: own), ("openvino", lambda: OpenVinoEngine(tiny))])
     session, stream = Session(engine, temporal=None, locator=WholeFrame()), frames(6)
@@ -101,7 +101,7 @@ def test_a_frame_that_cannot_be_sent_ahead_is_no_frame_lost(gpu: Device, tiny: P
     engine.close()
 
 
-def test_closing_waits_for_a_frame_that_is_being_sent_ahead(gpu: Device, tiny: Path) -> None:
+def test_closing_waits_for_a_frame_that_is_being_sent_ahead(gpu: EmulatedGpu, tiny: Path) -> None:
     engine, ended = plans.engine_of(tiny), threading.Event()
     engine.upload(frames(1)[0].image)
 

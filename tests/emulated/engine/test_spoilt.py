@@ -11,7 +11,7 @@ from emulated.engine.streams import ORDERS, alike
 from emulated.engine.test_steady import on_host, session_of, wavering
 
 from rtseg.frame import Frame, Life
-from rtseg.session.stabilizer import STEADY
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL
 
 
 def spoilt_stream() -> list[Frame]:
@@ -20,7 +20,7 @@ def spoilt_stream() -> list[Frame]:
 
 
 @pytest.mark.parametrize("engine", ORDERS, indirect=True)
-@pytest.mark.parametrize("temporal", [STEADY, None], ids=["STEADY", "unsteadied"])
+@pytest.mark.parametrize("temporal", [DEFAULT_TEMPORAL, None], ids=["STEADY", "unsteadied"])
 def test_masks_are_carried_as_on_the_host_whatever_is_late(engine: Any, tiny: Path, temporal: Any) -> None:
     stream, session = spoilt_stream(), session_of(engine, temporal=temporal)
     found = [session.step(frame) for frame in stream]

@@ -8,7 +8,7 @@ from typing import Any
 import networks
 import numpy as np
 import pytest
-from emulated.driver.device import ALL_LATE, DOWN, Device
+from emulated.driver.device import ALL_LATE, DOWN, EmulatedGpu
 from emulated.engine import plans
 from emulated.engine.streams import COPIES_LATE, ORDERS, WORK_LATE, alike, frames
 
@@ -19,7 +19,7 @@ from rtseg.frame import Frame
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 from rtseg.session.speckle import SpeckleFilter
-from rtseg.session.stabilizer import STEADY, TemporalOptions
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 
 STANDING = TemporalOptions(smoothing=0.8, hysteresis=1.0)  # without optical flow
 SKIPPING = TemporalOptions(smoothing=0.5, flow=True, every=2)
@@ -37,7 +37,7 @@ def no_kernel_is_launched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def session_of(engine: Any, **options: Any) -> Session:
-    return Session(engine, locator=WholeFrame(), **{"temporal": STEADY, **options})
+    return Session(engine, locator=WholeFrame(), **{"temporal": DEFAULT_TEMPORAL, **options})
 
 
 def stepped(session: Session, stream: list[Frame]) -> list[np.ndarray]:
@@ -63,7 +63,7 @@ def wavering(count: int) -> list[Frame]:
 
 
 @pytest.mark.parametrize("engine", ORDERS, indirect=True)
-@pytest.mark.parametrize("options", [STEADY, STANDING, SKIPPING], ids=["STEADY", "standing", "skipping"])
+@pytest.mark.parametrize("options", [DEFAULT_TEMPORAL, STANDING, SKIPPING], ids=["STEADY", "standing", "skipping"])
 def test_masks_are_steadied_as_on_the_host_whatever_is_late(engine: Any, tiny: Path, options: TemporalOptions) -> None:
     stream = wavering(9)
     expected = on_host(tiny, stream, temporal=options)
@@ -72,7 +72,7 @@ def test_masks_are_steadied_as_on_the_host_whatever_is_late(engine: Any, tiny: P
 
 
 def test_weights_that_change_with_each_frame_capture_nothing_anew(
-    engine: Any, tiny: Path, gpu: Device, monkeypatch: pytest.MonkeyPatch
+    engine: Any, tiny: Path, gpu: EmulatedGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream, session, held = wavering(12), session_of(engine), []
     found = []
@@ -81,13 +81,13 @@ def test_weights_that_change_with_each_frame_capture_nothing_anew(
             monkeypatch.setattr(engine, "_network", None)  # a run of the network outside a graph fails
             no_kernel_is_launched(monkeypatch)  # and so does a kernel launch
         found.append(session.step(frame).labels.copy())
-        held.append(gpu.held())
+        held.append(gpu.resources_held())
     assert alike(found, on_host(tiny, stream))
     assert len(set(held[8:])) == 1, "nothing is allocated once both graphs are there"
     assert held[-1].graphs == 2
 
 
-def test_nothing_but_flags_labels_and_confidences_comes_down(engine: Any, gpu: Device) -> None:
+def test_nothing_but_flags_labels_and_confidences_comes_down(engine: Any, gpu: EmulatedGpu) -> None:
     gpu.copies()
     stepped(session_of(engine), frames(6))
     assert {copy.bytes for copy in gpu.copies() if copy.kind == DOWN} == {4, LABELS}
@@ -119,7 +119,7 @@ def test_a_reset_forgets_on_the_gpu_too(engine: Any, tiny: Path) -> None:
 
 def test_options_may_change_while_it_runs(engine: Any, tiny: Path) -> None:
     here, there = session_of(engine), session_of(OpenVinoEngine(tiny))
-    changes = {3: STANDING, 5: None, 7: SKIPPING, 10: STEADY}
+    changes = {3: STANDING, 5: None, 7: SKIPPING, 10: DEFAULT_TEMPORAL}
     for frame in wavering(13):
         for session in (here, there):
             session.temporal = changes.get(frame.index, session.temporal)
@@ -138,49 +138,49 @@ def test_what_is_kept_can_be_looked_at(engine: Any, tiny: Path) -> None:
     for frame in frames(5):
         here.step(frame)
         there.step(frame)
-        own, other = (session._steadier._past.logits for session in (here, there))  # type: ignore[union-attr]
+        own, other = (session._stabilizer._previous.logits for session in (here, there))  # type: ignore[union-attr]
         assert (own.shape, own.dtype) == (other.shape, other.dtype)
         np.testing.assert_allclose(np.asarray(own), other, atol=1e-3)
 
 
 @pytest.mark.parametrize("late", [ALL_LATE, COPIES_LATE, WORK_LATE])
-def test_on_a_jetson_too(gpu: Device, tiny: Path, late: int) -> None:
+def test_on_a_jetson_too(gpu: EmulatedGpu, tiny: Path, late: int) -> None:
     gpu.integrated = True
-    gpu.streams_late(late)
+    gpu.defer_streams(late)
     engine, stream = plans.engine_of(tiny), wavering(8)
     assert alike(stepped(session_of(engine), stream), on_host(tiny, stream))
     engine.close()
     assert gpu.in_use() == (0, 0, 0, 0)
 
 
-class TestFaults:
+class TestPlantedBufferFaults:
     """Plants buffer faults: each changes the labels."""
 
     def test_the_wrong_side_of_what_is_kept(self, engine: Any, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from rtseg.engines.tensorrt.buffers import Kept
+        from rtseg.engines.tensorrt.buffers import DoubleBuffer
 
-        monkeypatch.setattr(Kept, "spare", property(lambda self: self._places[self.side]))
+        monkeypatch.setattr(DoubleBuffer, "spare", property(lambda self: self._buffers[self.side]))
         stream = wavering(9)
         assert not alike(stepped(session_of(engine, temporal=STANDING), stream), on_host(tiny, stream, temporal=STANDING))
 
     def test_weights_that_are_not_brought_anew(self, engine: Any, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        from rtseg.engines.tensorrt.buffers import Brought
+        from rtseg.engines.tensorrt.buffers import StagingBuffer
 
-        put, seen = Brought.put, set[int]()
+        put, seen = StagingBuffer.put, set[int]()
 
         def once(self: Any, values: Any, stream: Any) -> None:
             if id(self) not in seen:
                 seen.add(id(self))
                 put(self, values, stream)
 
-        monkeypatch.setattr(Brought, "put", once)
+        monkeypatch.setattr(StagingBuffer, "put", once)
         stream = wavering(9)
         assert not alike(stepped(session_of(engine), stream), on_host(tiny, stream))
 
 
 @pytest.mark.parametrize("steps", [0, 2, 5])
-def test_a_gpu_that_breaks_takes_the_past_with_it_and_no_frame(gpu: Device, tiny: Path, steps: int) -> None:
-    gpu.streams_late(ALL_LATE)
+def test_a_gpu_that_breaks_takes_the_past_with_it_and_no_frame(gpu: EmulatedGpu, tiny: Path, steps: int) -> None:
+    gpu.defer_streams(ALL_LATE)
     engine = FailoverEngine([("tensorrt", lambda: plans.engine_of(tiny)), ("openvino", lambda: OpenVinoEngine(tiny))])
     stream, session = wavering(10), session_of(engine)
     found = stepped(session, stream[:6])
@@ -192,11 +192,11 @@ def test_a_gpu_that_breaks_takes_the_past_with_it_and_no_frame(gpu: Device, tiny
     engine.close()
 
 
-def test_a_gpu_that_takes_over_begins_without_a_past(gpu: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_takes_over_begins_without_a_past(gpu: EmulatedGpu, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RTSEG_CACHE", str(tmp_path / "cache"))
     model = networks.convolutional(tmp_path / "net.onnx")
     engine = load_engine(model, "tensorrt")
-    engine._rising._thread.join(60)  # type: ignore[attr-defined]  # of the build
+    engine._background_build._thread.join(60)  # type: ignore[attr-defined]  # of the build
     session, stream = session_of(engine), [replace(f, index=number) for number, f in enumerate(frames(8) * 8)]
     found = []
     for frame in stream:

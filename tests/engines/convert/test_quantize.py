@@ -9,7 +9,7 @@ import openvino as ov
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from rtseg.engines.convert.quantize import SHORTEST, quantise
+from rtseg.engines.convert.quantize import MIN_CLIP_FRAMES, quantize_model
 from rtseg.engines.load import load_engine
 from rtseg.engines.onnx import OnnxEngine
 from rtseg.errors import ModelError
@@ -34,7 +34,7 @@ def fp32(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def int8(fp32):
-    quantise(fp32, fp32.with_name("int8.onnx"), [clip(0), clip(1)])
+    quantize_model(fp32, fp32.with_name("int8.onnx"), [clip(0), clip(1)])
     return fp32.with_name("int8.onnx")
 
 
@@ -124,14 +124,14 @@ def test_the_memory_starts_afresh_with_each_clip(fp32, tmp_path, monkeypatch):
     monkeypatch.setattr(
         OnnxEngine, "infer", lambda engine, x, state: empty.append(not state.now[0].any()) or infer(engine, x, state)
     )
-    quantise(fp32, tmp_path / "int8.onnx", [clip(0, 5), clip(1, 6)])
+    quantize_model(fp32, tmp_path / "int8.onnx", [clip(0, 5), clip(1, 6)])
     assert [step for step, value in enumerate(empty) if value] == [0, 5]
     assert len(empty) == 11
 
 
 def test_a_still_is_held_until_the_memory_knows_it(fp32, tmp_path):
-    made = quantise(fp32, tmp_path / "int8.onnx", [clip(0, 1), clip(1, 2)])
-    assert made.frames == 2 * SHORTEST
+    made = quantize_model(fp32, tmp_path / "int8.onnx", [clip(0, 1), clip(1, 2)])
+    assert made.frames == 2 * MIN_CLIP_FRAMES
     network, constants = values_of(tmp_path / "int8.onnx")
     quantiser = next(n for n in network.graph.node if n.op_type == "QuantizeLinear" and n.input[0] == "h_in")
     assert constants[quantiser.input[1]] * 127 > 0.9
@@ -145,12 +145,12 @@ def test_a_clip_is_read_frame_by_frame(fp32, tmp_path):
             read.append(len(list(tmp_path.glob(".quantize-*"))))
             yield image
 
-    assert quantise(fp32, tmp_path / "int8.onnx", iter([frames()])).frames == len(read) == 12
+    assert quantize_model(fp32, tmp_path / "int8.onnx", iter([frames()])).frames == len(read) == 12
     assert set(read) == {1}  # no frame was read before the output was being written
 
 
 def test_what_shall_stay_in_float_does(fp32, tmp_path):
-    made = quantise(fp32, tmp_path / "int8.onnx", [clip(0, 4)], in_float=["mem*"])
+    made = quantize_model(fp32, tmp_path / "int8.onnx", [clip(0, 4)], in_float=["mem*"])
     assert (sorted(made.in_int8), made.in_float) == (["first", "last"], ("memory",))
     network, _ = values_of(tmp_path / "int8.onnx")
     producers = {output: node.op_type for node in network.graph.node for output in node.output}
@@ -181,14 +181,14 @@ def test_what_cannot_be_quantized(fp32, int8, tiny, tmp_path, model, options, co
     out.parent.mkdir()
     out.write_bytes(b"old")
     with pytest.raises(ModelError, match=complaint):
-        quantise(path, out, [clip(0)], **options)
+        quantize_model(path, out, [clip(0)], **options)
     assert [(path.name, path.read_bytes()) for path in out.parent.iterdir()] == [("out.onnx", b"old")]
 
 
 def test_the_fp32_model_is_not_overwritten(fp32):
     before = fp32.read_bytes()
     with pytest.raises(ModelError, match=r"is one of the models it is made of.*name another file"):
-        quantise(fp32, fp32.parent / "." / fp32.name, [clip(0)])
+        quantize_model(fp32, fp32.parent / "." / fp32.name, [clip(0)])
     assert fp32.read_bytes() == before
 
 
@@ -203,12 +203,12 @@ def test_files_too_old_for_int8(fp32, tmp_path, opset, ir, complaint):
     network.graph.input.extend(shapes if ir < 4 else [])
     onnx.save(network, tmp_path / "old.onnx")
     with pytest.raises(ModelError, match=complaint):
-        quantise(tmp_path / "old.onnx", tmp_path / "int8.onnx", [clip(0, 4)])
+        quantize_model(tmp_path / "old.onnx", tmp_path / "int8.onnx", [clip(0, 4)])
 
 
 def test_weights_in_a_file_beside_the_network(fp32, int8, tmp_path):
     onnx.save(onnx.load(fp32), tmp_path / "net.onnx", save_as_external_data=True, location="net.data", size_threshold=0)
-    quantise(tmp_path / "net.onnx", tmp_path / "there" / "int8.onnx", [clip(0), clip(1)])
+    quantize_model(tmp_path / "net.onnx", tmp_path / "there" / "int8.onnx", [clip(0), clip(1)])
     assert (tmp_path / "there" / "int8.onnx").read_bytes() == int8.read_bytes()
 
 
@@ -218,17 +218,17 @@ def test_what_the_tools_do_not_take_is_said_in_a_line(fp32, tmp_path, monkeypatc
 
     monkeypatch.setattr("rtseg.engines.convert.quantize.quantize_static", broken)
     with pytest.raises(ModelError, match=r"cannot quantize .*net\.onnx \(half a node\): export it again"):
-        quantise(fp32, tmp_path / "int8.onnx", [clip(0, 4)])
+        quantize_model(fp32, tmp_path / "int8.onnx", [clip(0, 4)])
 
 
 @pytest.mark.parametrize("clips", [[], [[]]])
 def test_nothing_to_calibrate_on(fp32, tmp_path, clips):
     with pytest.raises(ModelError, match="no frame to calibrate on: give a clip"):
-        quantise(fp32, tmp_path / "int8.onnx", clips)
+        quantize_model(fp32, tmp_path / "int8.onnx", clips)
 
 
 def test_the_same_clips_give_the_same_bytes(fp32, tmp_path):
     made = [tmp_path / name for name in ("a.onnx", "b.onnx")]
     for path in made:
-        quantise(fp32, path, [clip(0, 4)])
+        quantize_model(fp32, path, [clip(0, 4)])
     assert all(one.read_bytes() == other.read_bytes() for one, other in pairwise(made))

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from rtseg.cli.app import app
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.convert.export_torch import export
-from rtseg.engines.convert.third_party import foreign_network, states_of
+from rtseg.engines.convert.third_party import load_third_party_network, state_specs
 from rtseg.errors import ConfigError, ModelError
 
 SPEC = ModelSpec("x", (32, 48), ("lumen",), (0.0,), (1.0,))
@@ -108,14 +108,14 @@ def test_a_memory_that_cannot_be_told():
     network = nn.Identity()
     network.initial_states = lambda n, size: 1 / 0
     with pytest.raises(ModelError, match=r"initial_states\(1, \(32, 48\)\) fails \(division by zero\): let it give"):
-        states_of(network, (32, 48))
+        state_specs(network, (32, 48))
 
 
 def test_a_factory_with_an_error_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "faulty_factory.py").write_text("def boom():\n    raise RuntimeError('my bug')\n")
     with pytest.raises(ConfigError, match=r"'faulty_factory:boom' builds no network \(my bug\): name a function"):
-        foreign_network("net.pt", "faulty_factory:boom")
+        load_third_party_network("net.pt", "faulty_factory:boom")
 
 
 def test_the_advice_of_torch_to_run_what_is_in_a_file_is_not_repeated(tmp_path, monkeypatch):
@@ -123,5 +123,5 @@ def test_the_advice_of_torch_to_run_what_is_in_a_file_is_not_repeated(tmp_path, 
     (tmp_path / "sound_factory.py").write_text("from torch import nn\nnet = lambda: nn.Identity()\n")
     torch.save(nn.Conv2d(1, 1, 3), tmp_path / "whole.pt")
     with pytest.raises(ModelError, match=r"whole\.pt holds no weights \(it is no state dict\): save.*TorchScript") as refused:
-        foreign_network("whole.pt", "sound_factory:net")
+        load_third_party_network("whole.pt", "sound_factory:net")
     assert "weights_only" not in str(refused.value)

@@ -14,7 +14,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from rtseg.cli.app import app
-from rtseg.engines.convert.third_party import foreign_network, states_of
+from rtseg.engines.convert.third_party import load_third_party_network, state_specs
 from rtseg.engines.load import ENGINES, load_engine
 from rtseg.engines.torch import TorchEngine, load_script
 from rtseg.errors import ConfigError, ModelError
@@ -172,7 +172,7 @@ def test_it_may_look_at_the_mirror_image_too(here):
 
 
 def test_a_network_without_that_method_has_no_memory():
-    assert states_of(nn.Identity(), (32, 48)) == ()
+    assert state_specs(nn.Identity(), (32, 48)) == ()
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_a_network_without_that_method_has_no_memory():
 )
 def test_a_factory_that_builds_no_network(here, factory, complaint):
     with pytest.raises(ConfigError, match=complaint):
-        foreign_network("net.pt", factory)
+        load_third_party_network("net.pt", factory)
     assert str(here) not in sys.path
 
 
@@ -203,7 +203,7 @@ def test_a_factory_that_builds_no_network(here, factory, complaint):
 def test_a_checkpoint_without_its_weights(here, write, complaint):
     write(here / "net.pt")
     with pytest.raises(ModelError, match=complaint):
-        foreign_network("net.pt", "factories:unet")
+        load_third_party_network("net.pt", "factories:unet")
 
 
 def test_a_network_that_answers_with_names(here):
@@ -218,7 +218,7 @@ def test_a_batchnorm_without_statistics(here):
     (here / "factories.py").write_text("from torch import nn\nnet = lambda: nn.BatchNorm2d(1, track_running_stats=False)\n")
     torch.save(nn.BatchNorm2d(1, track_running_stats=False).state_dict(), "net.pt")
     with pytest.raises(ModelError, match="BatchNorm without statistics"):
-        foreign_network("net.pt", "factories:net")
+        load_third_party_network("net.pt", "factories:net")
 
 
 @pytest.mark.parametrize(

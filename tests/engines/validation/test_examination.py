@@ -15,7 +15,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from rtseg.engines.base import METADATA_KEY
-from rtseg.engines.convert.quantize import quantise
+from rtseg.engines.convert.quantize import quantize_model
 from rtseg.engines.load import load_engine
 from rtseg.engines.validation import examination
 from rtseg.engines.validation.examination import TrialLimits, examine
@@ -275,7 +275,7 @@ def test_a_cache_that_cannot_be_written_costs_time_only(tmp_path, monkeypatch):
 
 def test_quantizing_examines_first(tmp_path):
     with pytest.raises(ModelError, match="trust-model"):
-        quantise(endless(tmp_path / "loop.onnx"), tmp_path / "out.onnx", [], spec=SPEC)
+        quantize_model(endless(tmp_path / "loop.onnx"), tmp_path / "out.onnx", [], spec=SPEC)
     assert not (tmp_path / "out.onnx").exists()
 
 

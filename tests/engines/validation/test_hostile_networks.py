@@ -21,7 +21,7 @@ from rtseg.engines.convert.weight_average import average
 from rtseg.engines.load import load_engine
 from rtseg.engines.onnx import OnnxEngine
 from rtseg.engines.openvino import OpenVinoEngine
-from rtseg.engines.profile import cost
+from rtseg.engines.profile import profile_network
 from rtseg.engines.validation import examination, weight_check
 from rtseg.engines.validation.examination import TrialLimits, examine
 from rtseg.engines.validation.onnx_file import OnnxFile
@@ -138,7 +138,7 @@ LOADERS: dict[str, Callable[[Path], object]] = {
     "several": lambda path: load_engine(path, "openvino,onnx", spec=SPEC, trusted=True),
     "OpenVinoEngine": lambda path: OpenVinoEngine(path, SPEC),
     "OnnxEngine": lambda path: OnnxEngine(path, SPEC),
-    "cost": cost,
+    "cost": profile_network,
     "average": lambda path: average([path, path], path.with_name("mean.onnx")),
 }
 

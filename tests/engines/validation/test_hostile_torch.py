@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from rtseg.engines.convert.third_party import foreign_network
+from rtseg.engines.convert.third_party import load_third_party_network
 from rtseg.engines.torch import TorchEngine, load_script, read_script
 from rtseg.engines.validation import examination
 from rtseg.engines.validation.examination import TrialLimits, examine
@@ -31,7 +31,7 @@ def convolution(value: float = 0.5) -> nn.Conv2d:
     return network
 
 
-class Endless(nn.Module):
+class EndlessScript(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         while x.shape[0] > 0:
             x = x + 1
@@ -63,7 +63,7 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path: Path, value: float) -
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(tmp_path)
         with pytest.raises(ModelError, match=r"weights\.pt has NaN or infinity in its weights"):
-            foreign_network(tmp_path / "weights.pt", "factory_of_ours:build", trusted=True)
+            load_third_party_network(tmp_path / "weights.pt", "factory_of_ours:build", trusted=True)
 
 
 def test_a_mask_of_minus_infinity_is_no_weight(tmp_path: Path) -> None:
@@ -73,13 +73,13 @@ def test_a_mask_of_minus_infinity_is_no_weight(tmp_path: Path) -> None:
 
 def test_a_script_that_runs_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TrialLimits, "of", classmethod(lambda cls, *_: TrialLimits(12, 90, 2_000_000_000)))
-    path = scripted(Endless(), tmp_path / "endless.pt")
+    path = scripted(EndlessScript(), tmp_path / "endless.pt")
     started = time.monotonic()
     with pytest.raises(ModelError, match="--trust-model"):
         load_script(path, SPEC)
     assert time.monotonic() - started < 90
     with pytest.raises(ModelError, match="--trust-model"):
-        foreign_network(path, spec=SPEC)
+        load_third_party_network(path, spec=SPEC)
 
 
 def test_good_files_pass_and_are_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,8 +29,8 @@ from rtseg.kernels import (
     to_beams,
     to_fan,
 )
-from rtseg.kernels.filters.fast_exp import falling
-from rtseg.kernels.filters.median import _network
+from rtseg.kernels.filters.fast_exp import fast_exp_neg
+from rtseg.kernels.filters.median import _median_network
 from rtseg.kernels.runtime.cases import speckle
 
 RNG = np.random.default_rng(0)
@@ -115,7 +115,7 @@ def test_the_median_is_opencvs(size: int) -> None:
 
 def test_the_network_of_7_selects_the_median_of_every_sorted_matrix() -> None:
     """Check zeros and ones only: a network that sorts those sorts everything (Knuth's 0-1 principle)."""
-    _, select, middle = _network(7)
+    _, select, middle = _median_network(7)
     for ones in RNG.integers(0, 8, (500, 7)):
         values = [int(column >= 7 - count) for count in np.sort(ones) for column in range(7)]
         expected = sorted(values)[24]
@@ -138,7 +138,7 @@ def test_clahe_is_opencvs() -> None:
 
 def test_falling_is_the_exponential() -> None:
     x = np.linspace(0, 15, 500, dtype=np.float32)
-    assert np.abs(np.array([falling(value) for value in x]) - np.exp(-x)).max() < 1e-4
+    assert np.abs(np.array([fast_exp_neg(value) for value in x]) - np.exp(-x)).max() < 1e-4
 
 
 def test_persistence_reaches_a_scene_that_stands_still() -> None:

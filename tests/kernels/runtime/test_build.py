@@ -61,18 +61,18 @@ def test_with_nvcc_the_architectures_are_those_it_knows(cmake: str, tmp_path: Pa
 def test_a_kernel_compiles_for_orin_without_spilling() -> None:
     if shutil.which("nvcc") is None:
         pytest.skip("there is no nvcc")
-    found = [*ptxas_table.entries(ptxas_table.compile_log(ROOT / "kernels" / "filters" / "non_local_means.cu", 87))]
+    found = [*ptxas_table.parse_log(ptxas_table.compile_log(ROOT / "kernels" / "filters" / "non_local_means.cu", 87))]
     assert [entry.spilled for entry in found] == [0]
     assert found[0].registers > 32
 
 
 def test_the_table_is_made_from_what_the_compiler_says() -> None:
-    found = [*ptxas_table.entries(LOG)]
+    found = [*ptxas_table.parse_log(LOG)]
     assert [tuple(entry) for entry in found] == [
         ("_ZN5rtseg6smoothEPKf", 75, 14, 0, 0),
         ("_ZN5rtseg6smoothEPKf", 90, 16, 1060, 48),
     ]
-    rows = ptxas_table.table(found, {"_ZN5rtseg6smoothEPKf": "smooth"}).splitlines()
+    rows = ptxas_table.markdown_table(found, {"_ZN5rtseg6smoothEPKf": "smooth"}).splitlines()
     assert rows[0] == "| kernel | sm_75 | sm_90 | shared, bytes | spilled, bytes |"
     assert rows[2] == "| `smooth` | 14 | 16 | 1060 | 48 |"
 
@@ -83,4 +83,4 @@ def test_the_readme_has_every_kernel_and_none_spills() -> None:
     assert {row[-1].strip() for row in rows} == {"0"}
     listed = {row[0].strip(" `").partition("<")[0] for row in rows}
     texts = "".join(path.read_text() for path in [*ptxas_table.FOLDER.rglob("*.cu"), *ptxas_table.FOLDER.rglob("*.cuh")])
-    assert listed == set(ptxas_table.GLOBAL.findall(texts))
+    assert listed == set(ptxas_table.KERNEL_DECLARATION.findall(texts))

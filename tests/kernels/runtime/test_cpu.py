@@ -11,9 +11,9 @@ from rtseg.kernels.runtime import cpu
 
 def test_kernels_keep_to_fewer_cores_where_they_are_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu.machine, "cores", lambda: 6)
-    with cpu.at_most(2):
+    with cpu.limit_cores(2):
         assert cpu.cores() == 2
-        with cpu.at_most(1):
+        with cpu.limit_cores(1):
             assert cpu.cores() == 1
         assert cpu.cores() == 2
     assert cpu.cores() == 6
@@ -27,7 +27,7 @@ def test_bands_cover_the_rows_once(monkeypatch: pytest.MonkeyPatch) -> None:
         seen[first:end] += 1
 
     for _ in range(100):
-        cpu.by_rows(10, 10**6, count)
+        cpu.run_row_bands(10, 10**6, count)
     assert seen.tolist() == [100] * 10
 
 
@@ -45,7 +45,7 @@ def test_an_error_leaves_no_band_running(monkeypatch: pytest.MonkeyPatch) -> Non
         done.append(first)
 
     with pytest.raises(ZeroDivisionError, match="the first band"):
-        cpu.by_rows(10, 10**6, fail_first)
+        cpu.run_row_bands(10, 10**6, fail_first)
     assert begun
     assert sorted(begun) == sorted(done)
 
@@ -62,7 +62,7 @@ def test_an_error_on_another_core_is_raised_here(monkeypatch: pytest.MonkeyPatch
             raise ZeroDivisionError(threading.current_thread().name)
 
     with pytest.raises(ZeroDivisionError, match="rtseg-kernels"):
-        cpu.by_rows(10, 10**6, fail_elsewhere)
+        cpu.run_row_bands(10, 10**6, fail_elsewhere)
 
 
 def test_a_core_that_is_slow_is_left_fewer_bands(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,23 +79,23 @@ def test_a_core_that_is_slow_is_left_fewer_bands(monkeypatch: pytest.MonkeyPatch
         if len(here) == 7:
             rest_is_done.set()
 
-    cpu.by_rows(8, 10**6, wait_elsewhere)
+    cpu.run_row_bands(8, 10**6, wait_elsewhere)
     assert len(here) == 7
 
 
 def test_little_work_wakes_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu, "cores", lambda: 2)
     seen = []
-    cpu.by_rows(100, cpu.LEAST_WORK * (cpu.LEAST_BANDS - 1) // 100, lambda first, end: seen.append((first, end)))
+    cpu.run_row_bands(100, cpu.MIN_BAND_PIXELS * (cpu.MIN_BANDS - 1) // 100, lambda first, end: seen.append((first, end)))
     assert seen == [(0, 100)]
 
 
 def test_nobody_waits_for_cores_that_are_busy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu, "cores", lambda: 3)
     free, seen = threading.Event(), []
-    busy = [cpu._pool().submit(free.wait, 10) for _ in range(cpu.MOST_BANDS - 1)]
+    busy = [cpu._pool().submit(free.wait, 10) for _ in range(cpu.MAX_BANDS - 1)]
     try:
-        cpu.by_rows(9, 10**6, lambda first, end: seen.append((first, end)))
+        cpu.run_row_bands(9, 10**6, lambda first, end: seen.append((first, end)))
     finally:
         free.set()
     assert seen == [(row, row + 1) for row in range(9)]
@@ -106,13 +106,13 @@ def test_nobody_waits_for_cores_that_are_busy(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_fork_makes_threads_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cpu, "cores", lambda: 2)
-    cpu.by_rows(8, 10**6, lambda first, end: None)
+    cpu.run_row_bands(8, 10**6, lambda first, end: None)
     child = os.fork()
     if not child:
         waiting = threading.Timer(10, os._exit, (1,))  # a pool without threads would block forever
         waiting.daemon = True
         waiting.start()
-        cpu.by_rows(8, 10**6, lambda first, end: None)
+        cpu.run_row_bands(8, 10**6, lambda first, end: None)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 

@@ -31,17 +31,17 @@ def ctype(parameter: str) -> type:
 
 
 def test_the_table_has_every_function_and_no_other() -> None:
-    assert set(exported()) == {*cuda.LAUNCHES, *cuda.CALLS, *cuda.SIZES, "error_string"}
+    assert set(exported()) == {*cuda.LAUNCHES, *cuda.CALLS, *cuda.SCRATCH_SIZES, "error_string"}
     assert len(cuda.LAUNCHES) > 25
 
 
-@pytest.mark.parametrize("name", sorted(cuda.LAUNCHES | cuda.CALLS | cuda.SIZES))
+@pytest.mark.parametrize("name", sorted(cuda.LAUNCHES | cuda.CALLS | cuda.SCRATCH_SIZES))
 def test_the_table_has_the_types_of_the_text(name: str) -> None:
     result, parameters = exported()[name]
-    types = (*cuda.LAUNCHES[name], ctypes.c_void_p) if name in cuda.LAUNCHES else (cuda.CALLS | cuda.SIZES)[name]
+    types = (*cuda.LAUNCHES[name], ctypes.c_void_p) if name in cuda.LAUNCHES else (cuda.CALLS | cuda.SCRATCH_SIZES)[name]
     assert len(types) == len(parameters)
     assert all(issubclass(given, ctype(parameter)) for given, parameter in zip(types, parameters, strict=True))
-    assert result == ("size_t" if name in cuda.SIZES else "int")
+    assert result == ("size_t" if name in cuda.SCRATCH_SIZES else "int")
     assert (name in cuda.LAUNCHES) == (parameters[-1:] == ["void* stream"] and name not in cuda.CALLS)
 
 
@@ -52,7 +52,7 @@ def test_each_file_opens_with_what_it_does() -> None:
 
 @pytest.fixture
 def nothing_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(cuda, "_chosen", [tmp_path / "librtseg_kernels.so"])
+    monkeypatch.setattr(cuda, "_selected_path", [tmp_path / "librtseg_kernels.so"])
     return tmp_path / "librtseg_kernels.so"
 
 

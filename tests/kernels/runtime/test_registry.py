@@ -16,7 +16,7 @@ from rtseg.kernels import (
     warm_up,
 )
 from rtseg.kernels.network.fit import Box
-from rtseg.kernels.runtime.registry import KERNELS, lives_on
+from rtseg.kernels.runtime.registry import KERNELS, backend_of
 
 GREY = np.zeros((4, 6), np.uint8)
 RGB = np.zeros((4, 6, 3), np.uint8)
@@ -25,7 +25,7 @@ PALETTE = np.full((2, 3), 200, np.uint8)
 LOGITS = np.zeros((1, 2, 8, 8), np.float32)
 
 
-class OnGpu:
+class FakeDeviceArray:
     """Has only the attributes of a device array that dispatch and the checks may read."""
 
     __cuda_array_interface__ = {"version": 3}  # noqa: RUF012
@@ -35,20 +35,20 @@ class OnGpu:
 
 
 def test_dispatch_follows_where_the_array_lives() -> None:
-    assert lives_on(GREY) == "numba"
-    assert lives_on(OnGpu(GREY)) == "cuda"
+    assert backend_of(GREY) == "numba"
+    assert backend_of(FakeDeviceArray(GREY)) == "cuda"
     with pytest.raises(ImageError, match="convert it with numpy"):
-        lives_on([[1]])
+        backend_of([[1]])
 
 
 def test_a_device_array_goes_to_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(inner_contour.backends, "cuda", raising=False)
     with pytest.raises(EngineError, match="no CUDA backend in this build"):
-        inner_contour(OnGpu(GREY), 1)
+        inner_contour(FakeDeviceArray(GREY), 1)
     monkeypatch.setitem(inner_contour.backends, "cuda", lambda labels, width, *, out=None: "on the GPU")
-    assert inner_contour(OnGpu(GREY), 1) == "on the GPU"
+    assert inner_contour(FakeDeviceArray(GREY), 1) == "on the GPU"
     with pytest.raises(ImageError, match="a label map is"):
-        inner_contour(OnGpu(RGB), 1)
+        inner_contour(FakeDeviceArray(RGB), 1)
 
 
 def test_the_first_argument_may_be_named() -> None:

@@ -34,24 +34,24 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_a_processor_that_keeps_its_clock_is_given_wide_vectors(processor: pytest.MonkeyPatch) -> None:
-    cpu.widen()
+    cpu.enable_wide_vectors()
     assert f"{ICE_LAKE},-prefer-256-bit" == config.CPU_FEATURES
 
 
 def test_the_first_processors_with_wide_vectors_are_spared_them(processor: pytest.MonkeyPatch) -> None:
     processor.setattr(codegen, "get_host_cpu_features", lambda: SKYLAKE)
-    cpu.widen()
+    cpu.enable_wide_vectors()
     assert config.CPU_FEATURES is None
 
 
 @pytest.mark.parametrize("setting", ["CPU_FEATURES", "CPU_NAME"])
 def test_what_somebody_has_set_stays(processor: pytest.MonkeyPatch, setting: str) -> None:
     processor.setattr(config, setting, "theirs")
-    cpu.widen()
+    cpu.enable_wide_vectors()
     assert {config.CPU_FEATURES, config.CPU_NAME} == {"theirs", None}
 
 
-@pytest.mark.skipif(cpu.WITHOUT_LOSS not in codegen.get_host_cpu_features().split(","), reason="no AVX512-VBMI2 here")
+@pytest.mark.skipif(cpu.FULL_CLOCK_FEATURE not in codegen.get_host_cpu_features().split(","), reason="no AVX512-VBMI2 here")
 def test_numba_makes_them() -> None:
     """Compile in a separate process, since loops that a process has compiled before keep their width.
 

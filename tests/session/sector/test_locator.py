@@ -6,11 +6,11 @@ import screens
 
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame
-from rtseg.session.sector import FixedSector, Kind, SectorFinder, WholeFrame, locator
-from rtseg.session.sector.edges import edges_of
-from rtseg.session.sector.shape import boxed, clipped, frame_outline, unknown, whole
+from rtseg.session.sector import FixedSector, SectorFinder, SectorKind, WholeFrame, parse_locator
+from rtseg.session.sector.edges import find_edges
+from rtseg.session.sector.shape import box_sector, clip_polygon, frame_outline, unknown_sector, whole_sector
 from rtseg.sources.synthetic import open_synthetic
-from rtseg.sources.synthetic.geometry import PROBES, View
+from rtseg.sources.synthetic.geometry import TRANSDUCERS, ScanView
 
 SCREEN = (300, 400)
 LINEAR = screens.rectangle(SCREEN, 50, 30, 220, 250)
@@ -35,14 +35,16 @@ def iou(sector, inside):
 def test_sector_of_the_made_up_probe_is_found_from_one_frame(geometry, height, width, depth):
     options = f"vessel?height={height}&width={width}&geometry={geometry}&frames=1&faults=depth@0:{depth}"
     (sector,), _ = run(open_synthetic(options))
-    inside = View(PROBES[geometry], height, width, depth).inside
-    assert sector.kind is Kind(geometry)
+    inside = ScanView(TRANSDUCERS[geometry], height, width, depth).inside
+    assert sector.kind is SectorKind(geometry)
     assert not (inside & ~sector.mask()).any()
     assert iou(sector, inside) > 0.955
 
 
 @pytest.mark.parametrize(
-    ("inside", "kind"), [(LINEAR, Kind.LINEAR), (FAN, Kind.CURVILINEAR), (PHASED, Kind.PHASED)], ids=["linear", "fan", "phased"]
+    ("inside", "kind"),
+    [(LINEAR, SectorKind.LINEAR), (FAN, SectorKind.CURVILINEAR), (PHASED, SectorKind.PHASED)],
+    ids=["linear", "fan", "phased"],
 )
 @pytest.mark.parametrize("ground", [0, 60])
 def test_sector_is_found_among_letters(inside, kind, ground):
@@ -56,7 +58,7 @@ def test_sector_is_found_among_letters(inside, kind, ground):
 def test_sector_of_a_large_screen_is_found(shape):
     inside = screens.fan(shape, (shape[1] * 0.45, shape[0] * 0.03), 0.6, shape[0] * 0.2, shape[0] * 0.9)
     (sector,), _ = run(screens.frames(inside, 1, letters=False))
-    assert sector.kind is Kind.CURVILINEAR
+    assert sector.kind is SectorKind.CURVILINEAR
     assert iou(sector, inside) > 0.96
     assert not (inside & ~sector.mask()).any()
 
@@ -64,7 +66,7 @@ def test_sector_of_a_large_screen_is_found(shape):
 def test_a_fan_that_the_frame_cuts_off_keeps_all_its_tissue():
     inside = screens.fan(SCREEN, (200, -125), 0.5, 60, 900)
     (sector,), _ = run(screens.frames(inside, 1, letters=False))
-    assert sector.kind is Kind.CURVILINEAR
+    assert sector.kind is SectorKind.CURVILINEAR
     assert not (inside & ~sector.mask()).any()
     assert iou(sector, inside) > 0.97
 
@@ -79,13 +81,13 @@ def test_tissue_that_fades_into_the_dark_is_not_cut():
 
 def test_a_frame_that_is_all_tissue_is_surely_whole():
     (sector,), _ = run([Frame(screens.speckle(SCREEN, 0), 0, 0)])
-    assert (sector.kind, sector.confidence) == (Kind.WHOLE, 1.0)
+    assert (sector.kind, sector.confidence) == (SectorKind.WHOLE, 1.0)
 
 
 def test_a_dark_vessel_is_no_edge():
     tissue = np.where(screens.fan(SCREEN, (200, 150), math.pi, 0, 50), 0, screens.speckle(SCREEN, 0)).astype(np.uint8)
     (sector,), _ = run([Frame(tissue, 0, 0)])
-    assert sector.kind is Kind.WHOLE
+    assert sector.kind is SectorKind.WHOLE
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 3), (16, 16), (17, 400), (400, 3)])
@@ -103,8 +105,8 @@ def test_any_frame_has_a_sector_inside_itself(shape, fill):
 def test_a_screen_without_ultrasound_is_unknown_first_and_whole_for_want_of_better():
     letters = screens.screen(np.zeros(SCREEN, bool))
     sectors, reasons = run(Frame(letters, i, 0) for i in range(13))
-    assert [sector.kind for sector in sectors[:11]] == [Kind.UNKNOWN] * 11
-    assert (sectors[-1].kind, sectors[-1].confidence) == (Kind.WHOLE, 0.0)
+    assert [sector.kind for sector in sectors[:11]] == [SectorKind.UNKNOWN] * 11
+    assert (sectors[-1].kind, sectors[-1].confidence) == (SectorKind.WHOLE, 0.0)
     assert not reasons
 
 
@@ -112,8 +114,8 @@ def test_a_sector_that_comes_late_is_found():
     letters = screens.screen(np.zeros(SCREEN, bool))
     blank = [Frame(letters, i, 0) for i in range(20)]
     sectors, reasons = run([*blank, *screens.frames(LINEAR, 50, start=20)])
-    assert sectors[19].kind is Kind.WHOLE
-    assert sectors[-1].kind is Kind.LINEAR
+    assert sectors[19].kind is SectorKind.WHOLE
+    assert sectors[-1].kind is SectorKind.LINEAR
     assert len(reasons) == 1
 
 
@@ -129,7 +131,7 @@ def test_a_change_of_depth_is_noticed_in_two_frames(geometry, depth):
     sectors, reasons = run(open_synthetic(options))
     assert list(reasons) == [31]
     assert "another depth, probe or layout" in reasons[31]
-    assert iou(sectors[-1], View(PROBES[geometry], 160, 200, depth).inside) > 0.94
+    assert iou(sectors[-1], ScanView(TRANSDUCERS[geometry], 160, 200, depth).inside) > 0.94
 
 
 def test_a_lifted_probe_and_gain_and_a_frozen_picture_leave_the_sector_alone():
@@ -153,8 +155,8 @@ def test_a_menu_that_comes_up_beside_the_sector_is_none_of_it():
 def test_a_picture_that_grows_to_fill_the_frame_is_whole_again():
     full = [Frame(screens.speckle(SCREEN, i), i, 0) for i in range(20, 34)]
     sectors, reasons = run([*screens.frames(LINEAR, 20, letters=False), *full])
-    assert sectors[19].kind is Kind.LINEAR
-    assert (sectors[-1].kind, sectors[-1].confidence) == (Kind.WHOLE, 1.0)
+    assert sectors[19].kind is SectorKind.LINEAR
+    assert (sectors[-1].kind, sectors[-1].confidence) == (SectorKind.WHOLE, 1.0)
     assert list(reasons) == [31]
 
 
@@ -169,29 +171,29 @@ def test_frames_of_another_size_and_a_forgotten_stream_begin_anew():
 
 
 def test_a_box_by_name():
-    named = locator("10, 20,30,40")
+    named = parse_locator("10, 20,30,40")
     assert isinstance(named, FixedSector)
     sector, reason = named.observe(Frame(np.zeros((50, 70), np.uint8), 0, 0))
     named.forget()
-    assert (sector.box, sector.kind, reason) == ((10, 20, 30, 40), Kind.LINEAR, "")
+    assert (sector.box, sector.kind, reason) == ((10, 20, 30, 40), SectorKind.LINEAR, "")
     assert np.argwhere(sector.mask()).min(axis=0).tolist() == [10, 20]
     assert np.count_nonzero(sector.mask()) == 30 * 40
     assert named.observe(Frame(np.zeros((60, 80), np.uint8), 1, 0))[0].size == (60, 80)
 
 
 def test_off_is_the_whole_frame_for_want_of_better():
-    off = locator("off")
+    off = parse_locator("off")
     assert isinstance(off, WholeFrame)
     off.forget()
     sector, reason = off.observe(Frame(screens.screen(LINEAR), 0, 0))
-    assert (sector, reason) == (whole(SCREEN), "")
-    assert isinstance(locator("auto"), SectorFinder)
+    assert (sector, reason) == (whole_sector(SCREEN), "")
+    assert isinstance(parse_locator("auto"), SectorFinder)
 
 
 @pytest.mark.parametrize("text", ["", "on", "1,2,3", "1,2,3,4,5", "1,2,3,x", "-1,2,3,4", "1.5,2,3,4"])
 def test_what_is_no_sector_is_refused(text):
     with pytest.raises(ConfigError, match=r"is not a sector: give auto, off or TOP,LEFT,HEIGHT,WIDTH in pixels"):
-        locator(text)
+        parse_locator(text)
 
 
 @pytest.mark.parametrize("box", [(0, 0, 51, 10), (0, 0, 10, 71), (45, 0, 6, 10), (0, 0, 0, 5), (0, 0, 5, 0)])
@@ -202,18 +204,18 @@ def test_a_box_that_is_not_in_the_frame_is_refused(box):
 
 def test_overlap_is_intersection_over_union():
     size = (50, 70)
-    one, other = boxed((0, 0, 21, 41), size), boxed((0, 20, 21, 41), size)
+    one, other = box_sector((0, 0, 21, 41), size), box_sector((0, 20, 21, 41), size)
     assert one.overlap(one) == pytest.approx(1)
     assert one.overlap(other) == pytest.approx(1 / 3, abs=0.01)
-    assert one.overlap(whole((60, 70))) == 0
+    assert one.overlap(whole_sector((60, 70))) == 0
     assert str(one) == "linear 41x21"
-    assert unknown(size).box == whole(size).box
+    assert unknown_sector(size).box == whole_sector(size).box
 
 
 def test_a_polygon_is_clipped_by_a_line():
-    half = clipped(frame_outline((11, 21)), np.array([10.0, 0.0]), np.array([-1.0, 0.0]))
+    half = clip_polygon(frame_outline((11, 21)), np.array([10.0, 0.0]), np.array([-1.0, 0.0]))
     assert sorted(map(tuple, half)) == [(0, 0), (0, 10), (10, 0), (10, 10)]
-    assert len(clipped(half, np.array([15.0, 0.0]), np.array([1.0, 0.0]))) == 0
+    assert len(clip_polygon(half, np.array([15.0, 0.0]), np.array([1.0, 0.0]))) == 0
 
 
 @pytest.mark.parametrize(("ragged", "support"), [(0, 1.0), (20, 0.3)])
@@ -223,7 +225,7 @@ def test_support_is_the_share_of_a_side_where_the_picture_ends_at_once(ragged, s
     for x, depth in enumerate(depths):
         above[: 120 - depth, x] = 50
     hull = np.array([(0, 0), (199, 0), (199, 119), (0, 119)], float)
-    (edge,) = edges_of(hull, above, 3)
+    (edge,) = find_edges(hull, above, 3)
     assert (edge.support == support) if not ragged else (edge.support < support)
     assert edge.inward.tolist() == [0, -1]
     assert 118 <= edge.point[1] <= 121

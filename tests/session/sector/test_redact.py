@@ -11,8 +11,8 @@ from results import result, stream
 from rtseg.errors import ImageError
 from rtseg.frame import Frame
 from rtseg.overlay import Overlay
-from rtseg.session.sector import Guard, SectorFinder
-from rtseg.session.sector.shape import boxed, unknown, whole
+from rtseg.session.sector import Guard, Redactor, SectorFinder
+from rtseg.session.sector.shape import box_sector, unknown_sector, whole_sector
 from rtseg.sinks.video.sink import VideoSink
 
 SCREEN = (300, 400)
@@ -22,7 +22,7 @@ BRACHIAL = Path("/work/shared/data/clips/brachial_screen.mov")
 
 def test_a_sector_of_another_frame_is_refused():
     with pytest.raises(ImageError, match=r"cannot cover \(40, 60\): give this frame's own sector"):
-        Guard().cover(Frame(np.zeros((40, 60), np.uint8), 0, 0), whole((60, 40), 1.0))
+        Redactor().redact(Frame(np.zeros((40, 60), np.uint8), 0, 0), whole_sector((60, 40), 1.0))
 
 
 def surroundings(mask, pixels=9):
@@ -34,8 +34,8 @@ def surroundings(mask, pixels=9):
 def test_outside_the_sector_is_black_and_inside_is_untouched(colours):
     image = np.random.default_rng(1).integers(1, 256, (40, 60, *colours), np.uint8)
     frame, before = Frame(image, 3, 77), image.copy()
-    sector = boxed((5, 10, 20, 30), (40, 60))
-    covered = Guard().cover(frame, sector)
+    sector = box_sector((5, 10, 20, 30), (40, 60))
+    covered = Redactor().redact(frame, sector)
     mask = sector.mask()
     assert not covered.image[~mask].any()
     np.testing.assert_array_equal(covered.image[mask], image[mask])
@@ -44,31 +44,31 @@ def test_outside_the_sector_is_black_and_inside_is_untouched(colours):
 
 
 def test_the_cover_follows_the_sector_and_the_image():
-    guard, grey = Guard(), Frame(np.full((40, 60), 9, np.uint8), 0, 0)
+    guard, grey = Redactor(), Frame(np.full((40, 60), 9, np.uint8), 0, 0)
     for box in ((0, 0, 5, 5), (10, 10, 20, 20)):
-        assert np.count_nonzero(guard.cover(grey, boxed(box, (40, 60))).image) == box[2] * box[3]
+        assert np.count_nonzero(guard.redact(grey, box_sector(box, (40, 60))).image) == box[2] * box[3]
     colour = Frame(np.full((40, 60, 3), 9, np.uint8), 1, 0)
-    assert np.count_nonzero(guard.cover(colour, boxed((10, 10, 20, 20), (40, 60))).image) == 3 * 400
+    assert np.count_nonzero(guard.redact(colour, box_sector((10, 10, 20, 20), (40, 60))).image) == 3 * 400
 
 
 def test_nothing_goes_out_while_the_sector_is_unknown(caplog):
-    guard = Guard()
+    guard = Redactor()
     frame = Frame(np.full((40, 60), 200, np.uint8), 0, 0)
-    assert not guard.cover(frame, unknown((40, 60))).image.any()
+    assert not guard.redact(frame, unknown_sector((40, 60))).image.any()
     assert (guard.exposed, caplog.text) == (0, "")
 
 
 def test_a_frame_that_is_surely_all_ultrasound_goes_out_as_it_is(caplog):
-    guard, frame = Guard(), Frame(np.full((40, 60), 200, np.uint8), 0, 0)
-    assert guard.cover(frame, whole((40, 60), 1.0)) is frame
+    guard, frame = Redactor(), Frame(np.full((40, 60), 200, np.uint8), 0, 0)
+    assert guard.redact(frame, whole_sector((40, 60), 1.0)) is frame
     assert (guard.exposed, caplog.text) == (0, "")
 
 
 def test_a_guard_that_hides_nothing_says_so_once(caplog):
-    guard, frame = Guard(), Frame(np.full((40, 60), 200, np.uint8), 5, 0)
+    guard, frame = Redactor(), Frame(np.full((40, 60), 200, np.uint8), 5, 0)
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
-            assert guard.cover(frame, whole((40, 60))) is frame
+            assert guard.redact(frame, whole_sector((40, 60))) is frame
     assert guard.exposed == 3
     (record,) = caplog.records
     assert "at frame 5, so that nothing is hidden" in record.getMessage()
@@ -82,7 +82,7 @@ def recorded(path, frames, guard):
     sectors = []
     for frame in frames:
         sectors.append(finder.observe(frame)[0])
-        shown = guard.cover(frame, sectors[-1]) if guard else frame
+        shown = guard.redact(frame, sectors[-1]) if guard else frame
         sink.write(result(shown.image, np.zeros(shown.image.shape[:2], np.uint8), frame.index))
     sink.close()
     with av.open(str(path)) as clip:
@@ -92,7 +92,7 @@ def recorded(path, frames, guard):
 def test_no_letter_is_in_the_written_clip(tmp_path):
     frames = screens.frames(FAN, 14)
     bare, _ = recorded(tmp_path / "bare.mp4", frames, None)
-    guarded, sectors = recorded(tmp_path / "guarded.mp4", frames, Guard())
+    guarded, sectors = recorded(tmp_path / "guarded.mp4", frames, Redactor())
     assert len(guarded) == len(frames)
     for picture, sector in zip(guarded, sectors, strict=True):
         assert picture[surroundings(sector.mask())].max() < 6
@@ -107,9 +107,17 @@ def test_name_and_date_of_a_real_screen_are_not_in_the_written_clip(tmp_path):
         pictures = [picture.to_ndarray(format="rgb24") for picture, _ in zip(clip.decode(video=0), range(16), strict=False)]
     frames = [Frame(picture, i, 0) for i, picture in enumerate(pictures)]
     bare, _ = recorded(tmp_path / "bare.mp4", frames, None)
-    guarded, sectors = recorded(tmp_path / "guarded.mp4", frames, Guard())
+    guarded, sectors = recorded(tmp_path / "guarded.mp4", frames, Redactor())
     assert min(picture[:34].max() for picture in bare) > 150  # the bar with name and date
     assert max(picture[:34].max() for picture in guarded) < 6
     assert max(picture[:, 530:].max() for picture in guarded[8:]) < 6  # the settings, which only motion separates from tissue
     assert sectors[-1].kind.value == "linear"
     assert guarded[-1][60:380, 40:490].mean() > 30
+
+
+def test_the_earlier_names_stay_valid():
+    from rtseg.replay import CoveredSession, RedactedSession
+
+    frame = Frame(np.full((40, 60), 9, np.uint8), 0, 0)
+    assert (Guard, CoveredSession) == (Redactor, RedactedSession)
+    assert not Guard().cover(frame, unknown_sector((40, 60))).image.any()

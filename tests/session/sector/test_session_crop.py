@@ -7,11 +7,11 @@ from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.frame import Frame, Life
 from rtseg.session.lifecycle import LifecycleLimits
 from rtseg.session.sector import FixedSector, Sector
-from rtseg.session.sector.shape import boxed, unknown
+from rtseg.session.sector.shape import box_sector, unknown_sector
 from rtseg.session.session import Session
 
 
-class _Script:
+class _ScriptedLocator:
     """Returns scripted sectors and reasons, one for each frame."""
 
     def __init__(self, *said: tuple[Sector, str]) -> None:
@@ -25,12 +25,12 @@ class _Script:
         pass
 
 
-SEARCHED = unknown((64, 96))
-LEFT, LESS = boxed((0, 0, 64, 80), (64, 96)), boxed((0, 0, 60, 80), (64, 96))
+SEARCHED = unknown_sector((64, 96))
+LEFT, LESS = box_sector((0, 0, 64, 80), (64, 96)), box_sector((0, 0, 60, 80), (64, 96))
 
 
 def test_finding_the_first_sector_is_no_event_but_the_memory_starts_afresh(engine: OpenVinoEngine):
-    script = _Script((SEARCHED, ""), (LEFT, ""), (LESS, ""), (LESS, ""))
+    script = _ScriptedLocator((SEARCHED, ""), (LEFT, ""), (LESS, ""), (LESS, ""))
     session, fresh = Session(engine, locator=script), Session(engine, locator=FixedSector((0, 0, 60, 80)))
     found = [session.step(frame_of(index, 200 - 20 * index)) for index in range(4)]
     assert [one.life for one in found] == [Life.NEW, Life.LIVE, Life.LIVE, Life.LIVE]
@@ -41,7 +41,7 @@ def test_finding_the_first_sector_is_no_event_but_the_memory_starts_afresh(engin
 
 
 def test_another_sector_is_new_and_looked_at_once(engine: OpenVinoEngine):
-    script = _Script((LEFT, ""), (LEFT, ""), (LESS, "another depth"), (LESS, ""))
+    script = _ScriptedLocator((LEFT, ""), (LEFT, ""), (LESS, "another depth"), (LESS, ""))
     session = Session(engine, locator=script)
     found = [session.step(frame_of(index, 200 - 20 * index)) for index in range(4)]
     assert [one.life for one in found] == [Life.NEW, Life.LIVE, Life.NEW, Life.LIVE]
@@ -49,7 +49,7 @@ def test_another_sector_is_new_and_looked_at_once(engine: OpenVinoEngine):
 
 
 def test_a_frozen_picture_has_no_other_sector_however_noisy(engine: OpenVinoEngine):
-    script, rng = _Script((LEFT, ""), (LESS, "another depth")), np.random.default_rng(0)
+    script, rng = _ScriptedLocator((LEFT, ""), (LESS, "another depth")), np.random.default_rng(0)
     session = Session(engine, locator=script)
     first = frame_of(0)
     session.step(first)
@@ -62,7 +62,7 @@ def test_a_frozen_picture_has_no_other_sector_however_noisy(engine: OpenVinoEngi
 
 def test_a_stream_that_begins_frozen_is_searched_all_the_same(engine: OpenVinoEngine):
     """Test a stream that begins frozen: it is searched, except in frames that a grabber repeats."""
-    script = _Script((SEARCHED, ""), (SEARCHED, ""), (LEFT, ""))
+    script = _ScriptedLocator((SEARCHED, ""), (SEARCHED, ""), (LEFT, ""))
     session = Session(engine, locator=script)
     found, asked = [], []
     for index in range(10):
@@ -76,7 +76,7 @@ def test_a_stream_that_begins_frozen_is_searched_all_the_same(engine: OpenVinoEn
 
 
 def test_a_sector_that_changed_without_contact_is_new_with_contact(engine: OpenVinoEngine):
-    script = _Script((LEFT, ""), (LESS, "another depth"), (LESS, ""))
+    script = _ScriptedLocator((LEFT, ""), (LESS, "another depth"), (LESS, ""))
     session = Session(engine, locator=script, limits=LifecycleLimits(lost_frames=3))
     lives = [session.step(frame).life for frame in (frame_of(0), *map(air, range(1, 4)))]
     assert (lives[1:], script.asked) == ([Life.LOST] * 3, 1)  # the sector is not searched in a short loss of contact

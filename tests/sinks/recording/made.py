@@ -10,9 +10,9 @@ from waiting import until
 
 from rtseg.frame import Frame, Origin, StreamInfo
 from rtseg.result import Result
-from rtseg.session.sector import FixedSector, Guard
+from rtseg.session.sector import FixedSector, Redactor
 from rtseg.sinks.recording.sink import RecordSink
-from rtseg.sources.files.recording import LINES
+from rtseg.sources.files.recording import FRAMES_FILE
 from rtseg.trace import LatencyTrace
 
 SHAPE = (240, 320)
@@ -45,14 +45,14 @@ def scene():
 
 def recorded(folder, session, frames, info=LIVE, keep_surroundings=False, reset_at=None):
     """Record frames as a pipeline would, without its threads; return the results and the sink."""
-    sink, made, guard = RecordSink(folder, session, keep_surroundings=keep_surroundings), [], Guard()
+    sink, made, guard = RecordSink(folder, session, keep_surroundings=keep_surroundings), [], Redactor()
     session.warm_up(info)
     sink.open(info)
     for number, frame in enumerate(frames):
         if number == reset_at:
             session.reset("the user asked")
         segmentation = session.step(frame)
-        shown = frame if keep_surroundings else guard.cover(frame, session.sector)
+        shown = frame if keep_surroundings else guard.redact(frame, session.sector)
         made.append(Result(shown, segmentation, LatencyTrace(frame.captured_ns)))
         wait_for_room(sink)
         sink.write(made[-1])
@@ -61,11 +61,11 @@ def recorded(folder, session, frames, info=LIVE, keep_surroundings=False, reset_
 
 
 def wait_for_room(sink):
-    until(lambda: not sink._worker.full)
+    until(lambda: not sink._worker.is_full)
 
 
 def lines(folder):
-    return [json.loads(line) for line in (folder / LINES).read_text().splitlines()]
+    return [json.loads(line) for line in (folder / FRAMES_FILE).read_text().splitlines()]
 
 
 def small_frames(count, step_ns=PERIOD_NS):

@@ -13,7 +13,7 @@ from rtseg.frame import Frame
 from rtseg.replay import ReplayedSession
 from rtseg.sinks.recording import sink
 from rtseg.sources import open_source
-from rtseg.sources.files.recording import LINES
+from rtseg.sources.files.recording import FRAMES_FILE
 from rtseg.sources.files.replay import Replay
 
 
@@ -35,7 +35,7 @@ def test_what_is_no_recording(tmp_path):
 
 @pytest.mark.parametrize("header", [b"", b"[]\n", b"{}\n", b"\xff\xfe\n", b'{"recording": 2, "stream": {}}\n', b"[" * 9999])
 def test_a_broken_header(tmp_path, header):
-    (tmp_path / LINES).write_bytes(header)
+    (tmp_path / FRAMES_FILE).write_bytes(header)
     with pytest.raises(SourceError, match="record again with rtseg run --record"):
         Replay(tmp_path)
 
@@ -43,7 +43,7 @@ def test_a_broken_header(tmp_path, header):
 def test_a_header_with_impossible_figures(tmp_path):
     head = lines(small_recording(tmp_path / "good"))[0]
     for name, value in (("fps", 0), ("fps", "x"), ("height", 10**9), ("width", -1), ("spacing_mm", [1])):
-        (tmp_path / LINES).write_text(json.dumps(head | {"stream": head["stream"] | {name: value}}) + "\n")
+        (tmp_path / FRAMES_FILE).write_text(json.dumps(head | {"stream": head["stream"] | {name: value}}) + "\n")
         with pytest.raises(SourceError, match="record again"):
             Replay(tmp_path)
 
@@ -60,8 +60,8 @@ BROKEN_LINES = [
 @pytest.mark.parametrize("line", BROKEN_LINES, ids=range(len(BROKEN_LINES)))
 def test_a_broken_line_comes_after_the_frames_before_it(tmp_path, line):
     folder = small_recording(tmp_path)
-    written = (folder / LINES).read_bytes().splitlines(keepends=True)
-    (folder / LINES).write_bytes(b"".join([*written[:4], line, *written[5:]]))
+    written = (folder / FRAMES_FILE).read_bytes().splitlines(keepends=True)
+    (folder / FRAMES_FILE).write_bytes(b"".join([*written[:4], line, *written[5:]]))
     frames = iter(Replay(folder, "fast"))
     assert [next(frames).index for _ in range(3)] == [0, 1, 2]
     with pytest.raises(SourceError, match="go on with the frames before it"):
@@ -72,7 +72,7 @@ def test_a_broken_line_comes_after_the_frames_before_it(tmp_path, line):
 def test_a_sector_outside_its_frame(tmp_path, engine, change):
     folder = small_recording(tmp_path)
     head, first, *_ = lines(folder)
-    (folder / LINES).write_text("".join(json.dumps(line) + "\n" for line in (head, first | change)))
+    (folder / FRAMES_FILE).write_text("".join(json.dumps(line) + "\n" for line in (head, first | change)))
     with pytest.raises(SourceError, match="record again"):
         ReplayedSession(engine).step(next(iter(Replay(folder, "fast"))))
 

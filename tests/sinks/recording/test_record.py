@@ -14,18 +14,18 @@ from rtseg.errors import SinkError
 from rtseg.frame import Frame, StreamInfo
 from rtseg.sinks.recording import sink as recording_sink
 from rtseg.sinks.recording.sink import RecordSink
-from rtseg.sources.files.recording import LINES
+from rtseg.sources.files.recording import FRAMES_FILE
 from rtseg.sources.files.replay import Replay
 
 
 def test_a_recorder_that_falls_behind_drops_and_says_so(tmp_path, monkeypatch):
-    go_on, add = threading.Event(), recording_sink._Archive.add
-    monkeypatch.setattr(recording_sink._Archive, "add", lambda *a: go_on.wait(60) and add(*a))
+    go_on, add = threading.Event(), recording_sink._RecordingFiles.add
+    monkeypatch.setattr(recording_sink._RecordingFiles, "add", lambda *a: go_on.wait(60) and add(*a))
     sink = RecordSink(tmp_path, stand_in())
     write(sink, small_frames(30))  # returns although nothing is written
-    assert sink.dropped >= 30 - recording_sink._DEPTH - 1
+    assert sink.dropped >= 30 - recording_sink._QUEUE_DEPTH - 1
     go_on.set()
-    until(lambda: not sink._worker.full)
+    until(lambda: not sink._worker.is_full)
     last = small_frames(31)[-1]
     sink.write(results.result(last.image, index=last.index, captured_ns=last.captured_ns))
     sink.close()
@@ -52,7 +52,7 @@ def test_a_full_disk_ends_the_recording_and_not_the_stream(tmp_path, caplog):
     with results.largest_file(20_000):
         for frame in noise(40):
             sink.write(results.result(frame.image, index=frame.index, captured_ns=frame.captured_ns))
-            until(lambda: sink.broken or not sink._worker.full)
+            until(lambda: sink.broken or not sink._worker.is_full)
         sink.close()
     assert "free some space" in sink.broken
     assert caplog.text.count("the recording ends") == 1
@@ -85,7 +85,7 @@ for index in range(10**9):
 
 def test_what_was_recorded_survives_a_kill(tmp_path, caplog):
     with results.process(FOREVER.format(tests=[str(folder) for folder in Path(__file__).parents[:2]]), tmp_path) as process:
-        path = tmp_path / "recording" / LINES
+        path = tmp_path / "recording" / FRAMES_FILE
         until(lambda: path.exists() and path.read_bytes().count(b"\n") > 60)
         process.send_signal(signal.SIGKILL)
         process.wait(60)

@@ -15,11 +15,11 @@ from waiting import until
 from rtseg.cli import main
 from rtseg.frame import Frame, Life, StreamInfo
 from rtseg.pipeline import Pipeline
-from rtseg.replay import CoveredSession, ReplayedSession
+from rtseg.replay import RedactedSession, ReplayedSession
 from rtseg.session.network_input import network_input
 from rtseg.session.sector import FixedSector
 from rtseg.session.session import Session
-from rtseg.session.stabilizer import STEADY
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL
 from rtseg.sinks.recording.sink import RecordSink
 from rtseg.sources import open_source
 from rtseg.sources.files.replay import Replay
@@ -27,9 +27,9 @@ from rtseg.sources.files.replay import Replay
 
 @pytest.mark.parametrize("kept", [False, True], ids=["covered", "surroundings kept"])
 def test_a_replay_gives_the_same_masks_bit_for_bit(tmp_path, engine, kept):
-    session = (Session if kept else CoveredSession)(engine, temporal=STEADY)
+    session = (Session if kept else RedactedSession)(engine, temporal=DEFAULT_TEMPORAL)
     made, _ = recorded(tmp_path, session, scene(), keep_surroundings=kept, reset_at=14)
-    again = ReplayedSession(engine, temporal=STEADY)
+    again = ReplayedSession(engine, temporal=DEFAULT_TEMPORAL)
     replay = Replay(tmp_path, "fast")
     again.warm_up(replay.info)
     for frame, before in zip(replay, made, strict=True):
@@ -47,7 +47,7 @@ def test_a_replay_gives_the_same_masks_bit_for_bit(tmp_path, engine, kept):
 
 
 def test_another_threshold_is_noticed(tmp_path, engine):
-    recorded(tmp_path, CoveredSession(engine), scene())
+    recorded(tmp_path, RedactedSession(engine), scene())
     again = ReplayedSession(engine, threshold=0.95)
     for frame in Replay(tmp_path, "fast"):
         again.step(frame)
@@ -57,7 +57,7 @@ def test_another_threshold_is_noticed(tmp_path, engine):
 def test_the_network_sees_no_more_than_the_recording_keeps(tmp_path, engine, monkeypatch):
     """Check the network's input: letters in the corners of the sector's box, which are not recorded, must not reach it."""
     seen = []
-    session = CoveredSession(engine)
+    session = RedactedSession(engine)
     monkeypatch.setattr(
         "rtseg.session.session.network_input",
         lambda engine, image, *rest: seen.append(image) or network_input(engine, image, *rest),
@@ -71,7 +71,7 @@ def test_the_network_sees_no_more_than_the_recording_keeps(tmp_path, engine, mon
 
 def test_names_are_black_unless_they_are_asked_for(tmp_path, engine):
     frames = list(scene())[:6]
-    recorded(tmp_path / "covered", CoveredSession(engine), frames)
+    recorded(tmp_path / "covered", RedactedSession(engine), frames)
     recorded(tmp_path / "kept", Session(engine), frames, keep_surroundings=True)
     for frame, covered, kept in zip(frames, Replay(tmp_path / "covered"), Replay(tmp_path / "kept"), strict=True):
         assert frame.image[:20].max() > 200
@@ -81,7 +81,7 @@ def test_names_are_black_unless_they_are_asked_for(tmp_path, engine):
 
 
 def test_a_sector_that_is_set_while_it_runs_is_taken(tmp_path, engine):
-    session = CoveredSession(engine)
+    session = RedactedSession(engine)
     session.step(Frame(screens.screen(FAN, 1), 0, 0))
     session.locator = FixedSector((60, 40, 100, 200))
     session.step(Frame(screens.screen(FAN, 2), 1, 0))
@@ -110,7 +110,7 @@ def test_a_replay_is_closed_from_another_thread_while_it_waits(tmp_path):
 
 
 def test_info_is_that_of_the_stream_but_never_dropped_from(tmp_path, engine):
-    recorded(tmp_path, CoveredSession(engine), list(scene())[:3])
+    recorded(tmp_path, RedactedSession(engine), list(scene())[:3])
     replay = open_source(f"replay:{tmp_path}", spacing_mm=(0.1, 0.3))
     assert replay.info == StreamInfo(*SHAPE, 25.0, live=False, spacing_mm=(0.1, 0.3), frames=3)
     assert replay.was_live
@@ -141,7 +141,7 @@ def test_no_thread_and_no_file_is_left(tmp_path):
 
 def test_through_a_pipeline(tmp_path, engine):
     source = open_source("synthetic:vessel?height=96&width=128&frames=12")
-    session = CoveredSession(engine)
+    session = RedactedSession(engine)
     with_it = Pipeline(source, session, RecordSink(tmp_path, session))
     labels = [result.segmentation.labels for result in with_it]
     again = ReplayedSession(engine)

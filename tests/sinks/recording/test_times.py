@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from rtseg.cli.app import app
 from rtseg.errors import ConfigError, SourceError
 from rtseg.sources import open_source
-from rtseg.sources.files.recording import LINES
+from rtseg.sources.files.recording import FRAMES_FILE
 from rtseg.sources.files.replay import Replay, without_gaps
 
 pytestmark = pytest.mark.attack
@@ -23,7 +23,7 @@ def changed(folder, number, **values):
     """Write a recording of five frames, and change values in the line of one of them."""
     written = lines(small_recording(folder))
     written[1 + number] |= values
-    (folder / LINES).write_text("".join(json.dumps(line) + "\n" for line in written))
+    (folder / FRAMES_FILE).write_text("".join(json.dumps(line) + "\n" for line in written))
     return folder
 
 
@@ -97,7 +97,7 @@ def test_a_finished_recording_that_lacks_pictures_is_an_error(tmp_path, share):
 
 
 def test_a_finished_recording_that_lacks_lines_is_an_error(tmp_path):
-    written = (small_recording(tmp_path) / LINES).read_bytes().splitlines(keepends=True)
-    (tmp_path / LINES).write_bytes(b"".join(written[:4] + written[-1:]))
+    written = (small_recording(tmp_path) / FRAMES_FILE).read_bytes().splitlines(keepends=True)
+    (tmp_path / FRAMES_FILE).write_bytes(b"".join(written[:4] + written[-1:]))
     with pytest.raises(SourceError, match="3 of its 5 frames could be read"):
         list(Replay(tmp_path, "fast"))

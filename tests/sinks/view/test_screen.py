@@ -7,7 +7,7 @@ import results
 
 from rtseg.frame import Life
 from rtseg.overlay import OKABE_ITO, Overlay
-from rtseg.sinks.view.live_stats import Figures
+from rtseg.sinks.view.live_stats import LiveStats
 from rtseg.sinks.view.screen import Screen
 
 WAIT_S = 60
@@ -19,7 +19,7 @@ def shown(index, **more):
 
 
 def fed(count, **more):
-    figures = Figures(window=50)
+    figures = LiveStats(window=50)
     figures.open(results.stream(fps=25.0))
     for index in range(count):
         figures.add(shown(index, **more))
@@ -27,7 +27,7 @@ def fed(count, **more):
 
 
 def test_no_frame_no_figures():
-    assert Figures().snapshot() == {"frames": 0, "dropped": 0, "late": 0}
+    assert LiveStats().snapshot() == {"frames": 0, "dropped": 0, "late": 0}
 
 
 def test_the_figures_are_those_of_the_traces():
@@ -86,7 +86,7 @@ def test_nothing_is_drawn_while_nobody_looks():
         seen = shown(1)
         screen.write(seen)
         assert seen.trace.stages_ns["overlay"] > 0
-        assert screen.broadcast.next(0, WAIT_S).captured_ns == seen.frame.captured_ns
+        assert screen.broadcast.wait_for_newer(0, WAIT_S).captured_ns == seen.frame.captured_ns
     told = screen.snapshot()
     assert (told["frames"], told["viewers"]) == (2, 0)
     assert told["age_ms"] > 0
@@ -99,7 +99,7 @@ def test_one_who_comes_late_is_shown_the_newest_result():
     screen.redraw()  # nothing yet
     screen.write(shown(5))
     screen.redraw()
-    assert screen.broadcast.next(0, WAIT_S).captured_ns == shown(5).frame.captured_ns
+    assert screen.broadcast.wait_for_newer(0, WAIT_S).captured_ns == shown(5).frame.captured_ns
     screen.close()
     screen.redraw()
 
@@ -117,7 +117,7 @@ def test_a_painter_of_another_size_and_frames_that_change_theirs():
             screen.write(shown(index, image=np.zeros((side, side), np.uint8)))
         screen.painter = Overlay()
         screen.write(shown(9, image=np.zeros((64, 64), np.uint8)))
-        coded = screen.broadcast.next(0, WAIT_S)
+        coded = screen.broadcast.wait_for_newer(0, WAIT_S)
         while coded.captured_ns != 9 * FRAME_NS + 1:
-            coded = screen.broadcast.next(coded.number, WAIT_S)
+            coded = screen.broadcast.wait_for_newer(coded.number, WAIT_S)
     screen.close()

@@ -14,7 +14,7 @@ import pytest
 import results
 
 from rtseg.errors import SinkError
-from rtseg.sinks.view.server import ViewServer, is_loopback, is_ours
+from rtseg.sinks.view.server import ViewServer, is_loopback, is_own_host
 from rtseg.sinks.view.sink import ViewSink
 
 WAIT_S = 60
@@ -179,7 +179,7 @@ def test_no_method_but_get(sink):
     ],
 )
 def test_names_of_this_machine(host, ours):
-    assert is_ours(host) is ours
+    assert is_own_host(host) is ours
 
 
 def test_which_hosts_are_this_machine_alone():
@@ -208,7 +208,7 @@ def test_beyond_this_machine_a_key_is_needed(sink):
 def test_only_so_many_may_watch(sink):
     with closing(ViewServer(sink.screen, port=0)) as server, watching(server.url):
         until(sink, 1)
-        sink.screen.broadcast._viewers_most = 1
+        sink.screen.broadcast._max_viewers = 1
         with pytest.raises(urllib.error.HTTPError, match="503"):
             get(server.url, "video")
 

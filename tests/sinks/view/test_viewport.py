@@ -4,19 +4,19 @@ import numpy as np
 import pytest
 
 from rtseg.errors import ConfigError
-from rtseg.sinks.view.viewport import Room, largest, parse_room
+from rtseg.sinks.view.viewport import Viewport, covering_viewport, parse_viewport
 
-MOST = Room(1920, 1080)
+MOST = Viewport(1920, 1080)
 
 
 @pytest.mark.parametrize(
     ("room", "shape"),
     [
-        (Room(982, 700), (552, 982)),
-        (Room(2000, 360), (360, 640)),
-        (Room(10, 10), (6, 10)),
-        (Room(1280, 720), (720, 1280)),
-        (Room(5000, 5000), (720, 1280)),
+        (Viewport(982, 700), (552, 982)),
+        (Viewport(2000, 360), (360, 640)),
+        (Viewport(10, 10), (6, 10)),
+        (Viewport(1280, 720), (720, 1280)),
+        (Viewport(5000, 5000), (720, 1280)),
     ],
     ids=str,
 )
@@ -28,21 +28,21 @@ def test_a_picture_is_shrunk_to_fit_and_never_enlarged(room, shape):
 
 
 def test_what_is_thin_keeps_a_pixel():
-    assert Room(10, 10).fit(np.zeros((1, 1000, 3), np.uint8)).shape == (1, 10, 3)
+    assert Viewport(10, 10).fit(np.zeros((1, 1000, 3), np.uint8)).shape == (1, 10, 3)
 
 
 def test_a_room_is_read_from_text():
-    assert parse_room("1302x744") == Room(1302, 744)
-    assert parse_room("") is None
+    assert parse_viewport("1302x744") == Viewport(1302, 744)
+    assert parse_viewport("") is None
 
 
 @pytest.mark.parametrize("text", ["9x9", "0x10", "10", "10x", "100000x10", " 10x10", "10x10\n", "1e3x10", "\u0663\u0664x10"])
 def test_what_is_no_room_is_refused(text):
     with pytest.raises(ConfigError, match="is no room for a picture: give WIDTHxHEIGHT in pixels"):
-        parse_room(text)
+        parse_viewport(text)
 
 
 def test_the_largest_room_is_enough_for_each_and_bounded():
-    assert largest([Room(100, 900), Room(300, 200)], MOST) == Room(300, 900)
-    assert largest([Room(9000, 9000)], MOST) == MOST
-    assert largest([], MOST) == MOST
+    assert covering_viewport([Viewport(100, 900), Viewport(300, 200)], MOST) == Viewport(300, 900)
+    assert covering_viewport([Viewport(9000, 9000)], MOST) == MOST
+    assert covering_viewport([], MOST) == MOST

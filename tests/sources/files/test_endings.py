@@ -12,7 +12,7 @@ from sources.damage import drain
 
 from rtseg.errors import SourceError
 from rtseg.sources import open_source
-from rtseg.sources.files.ending import Ending, file_ending
+from rtseg.sources.files.ending import TruncationDetector, find_truncation
 from rtseg.sources.live.stdin import open_stdin
 
 pytestmark = pytest.mark.attack
@@ -38,7 +38,7 @@ FORMS = {
 PIPED = [name for name in FORMS if name not in ("moov.mp4", "a.avi")]
 
 
-class _Forward(io.RawIOBase):
+class _ForwardOnlyFile(io.RawIOBase):
     """Wraps a file without seeking, like a pipe."""
 
     def __init__(self, file):
@@ -59,7 +59,7 @@ def written(tmp_path):
         form, codec, pixels, options, goes_back = FORMS[name]
         path = tmp_path / name
         with path.open("wb") as file:
-            target = str(path) if goes_back else _Forward(file)
+            target = str(path) if goes_back else _ForwardOnlyFile(file)
             with av.open(target, "w", format=form, options=options) as container:
                 coder = container.add_stream(codec, rate=25)
                 coder.width, coder.height, coder.pix_fmt, coder.gop_size = 64, 48, pixels, 4
@@ -137,7 +137,7 @@ def test_a_cut_file_on_standard_input_is_an_error(written, name):
 def test_bytes_behind_a_whole_recording_are_forgiven(written, name, tail):
     path = written(name)
     path.write_bytes(path.read_bytes() + tail)
-    assert not file_ending(path)
+    assert not find_truncation(path)
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -145,15 +145,15 @@ def test_a_file_and_its_pieces_have_one_ending_wherever_they_are_cut(written, na
     data, path = written(name).read_bytes(), tmp_path / "cut"
     for length in np.random.default_rng(1).integers(0, len(data) + 1, 60):
         path.write_bytes(data[:length])
-        ending = Ending()
+        ending = TruncationDetector()
         for at in range(0, length, 97):
             ending.feed(data[at : min(at + 97, length)])
-        assert ending.problem() == file_ending(path)
+        assert ending.problem() == find_truncation(path)
 
 
 def test_an_ending_keeps_none_of_the_bytes(written):
     data = written("a.y4m").read_bytes()
-    ending = Ending()
+    ending = TruncationDetector()
     for at in range(0, len(data), 1000):
         ending.feed(data[at : at + 1000])
         assert len(ending._data) < 5000

@@ -14,13 +14,13 @@ from rtseg.errors import ConfigError, SourceError, SourceNotFound
 from rtseg.sources import open_source
 from rtseg.sources.live import camera, v4l2
 from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
-from rtseg.sources.live.v4l2 import Mode, V4l2Link, Wish, usb_speed
+from rtseg.sources.live.v4l2 import CaptureMode, CaptureRequest, V4l2Link, usb_speed
 from rtseg.sources.pixels.pixel_formats import FOURCC, RawReader
 
 LETTERS = {form: cv2.VideoWriter.fourcc(*code) for form, code in FOURCC.items()}
 
 
-class StandIn:
+class FakeCapture:
     """Simulates a camera with some modes, the first of them its own; it returns `pictures` in the set format, then fails."""
 
     def __init__(self, *modes, pictures=(), opened=True, stamp_ms=None):
@@ -57,37 +57,37 @@ class StandIn:
         self.released += 1
 
 
-YUYV_SLOW, YUYV_SMALL = Mode("yuyv", 1080, 1920, 5.0), Mode("yuyv", 480, 640, 60.0)
-NV12, MJPEG = Mode("nv12", 1080, 1920, 30.0), Mode("mjpeg", 1080, 1920, 60.0)
+YUYV_SLOW, YUYV_SMALL = CaptureMode("yuyv", 1080, 1920, 5.0), CaptureMode("yuyv", 480, 640, 60.0)
+NV12, MJPEG = CaptureMode("nv12", 1080, 1920, 30.0), CaptureMode("mjpeg", 1080, 1920, 60.0)
 
 
 @pytest.mark.parametrize(
-    ("modes", "wish", "chosen"),
+    ("modes", "requested", "chosen"),
     [
-        ([MJPEG, YUYV_SMALL], Wish(), YUYV_SMALL),  # without loss first
-        ([MJPEG], Wish(), MJPEG),
-        ([YUYV_SLOW, NV12, MJPEG], Wish((1080, 1920), 30.0), NV12),
-        ([YUYV_SLOW, NV12, MJPEG], Wish((1080, 1920), 60.0), MJPEG),
-        ([YUYV_SLOW, NV12, MJPEG], Wish((1080, 1920), 5.0, "yuyv"), YUYV_SLOW),
-        ([YUYV_SLOW, YUYV_SMALL], Wish((480, 640)), YUYV_SMALL),
-        ([Mode("yuyv", 480, 720, 59.94)], Wish((480, 720), 60.0), Mode("yuyv", 480, 720, 59.94)),
+        ([MJPEG, YUYV_SMALL], CaptureRequest(), YUYV_SMALL),  # without loss first
+        ([MJPEG], CaptureRequest(), MJPEG),
+        ([YUYV_SLOW, NV12, MJPEG], CaptureRequest((1080, 1920), 30.0), NV12),
+        ([YUYV_SLOW, NV12, MJPEG], CaptureRequest((1080, 1920), 60.0), MJPEG),
+        ([YUYV_SLOW, NV12, MJPEG], CaptureRequest((1080, 1920), 5.0, "yuyv"), YUYV_SLOW),
+        ([YUYV_SLOW, YUYV_SMALL], CaptureRequest((480, 640)), YUYV_SMALL),
+        ([CaptureMode("yuyv", 480, 720, 59.94)], CaptureRequest((480, 720), 60.0), CaptureMode("yuyv", 480, 720, 59.94)),
     ],
 )
-def test_the_format_is_negotiated(modes, wish, chosen):
-    assert v4l2.negotiate(StandIn(*modes), wish) == chosen
+def test_the_format_is_negotiated(modes, requested, chosen):
+    assert v4l2.negotiate(FakeCapture(*modes), requested) == chosen
 
 
 @pytest.mark.parametrize(
-    ("wish", "words"),
+    ("requested", "words"),
     [
-        (Wish((1080, 1920), 60.0, "yuyv"), "but yuyv 1920x1080 at 5 fps: ask for that"),
-        (Wish((720, 1280)), "yuyv 1920x1080 at 5 fps; nv12 1920x1080 at 30 fps"),
-        (Wish(form="rgb24"), "none of rgb24"),
+        (CaptureRequest((1080, 1920), 60.0, "yuyv"), "but yuyv 1920x1080 at 5 fps: ask for that"),
+        (CaptureRequest((720, 1280)), "yuyv 1920x1080 at 5 fps; nv12 1920x1080 at 30 fps"),
+        (CaptureRequest(form="rgb24"), "none of rgb24"),
     ],
 )
-def test_what_a_camera_does_not_give_is_answered_with_what_it_does(wish, words):
+def test_what_a_camera_does_not_give_is_answered_with_what_it_does(requested, words):
     with pytest.raises(SourceError, match=words):
-        v4l2.negotiate(StandIn(YUYV_SLOW, NV12), wish)
+        v4l2.negotiate(FakeCapture(YUYV_SLOW, NV12), requested)
 
 
 def raw_of(picture, form):
@@ -132,30 +132,32 @@ def test_a_buffer_cut_short_is_no_picture(form):
     assert RawReader(form, (48, 64)).read(whole[:0]) is None
 
 
-def link(stand_in, wish=Wish()):  # noqa: B008  frozen
-    return V4l2Link("/dev/video7", wish, capture=lambda path: stand_in)
+def link(capture, requested=CaptureRequest()):  # noqa: B008  frozen
+    return V4l2Link("/dev/video7", requested, capture=lambda path: capture)
 
 
 def test_frames_come_with_the_kernels_time_and_the_fewest_buffers():
-    small, taken = Mode("yuyv", 48, 64, 50.0), []
+    small, taken = CaptureMode("yuyv", 48, 64, 50.0), []
     buffers = [raw_of(GREY, "yuyv") for _ in range(3)]
-    stand_in = StandIn(small, pictures=buffers, stamp_ms=lambda: time.perf_counter_ns() / 1e6 - 7)
-    one = link(stand_in)
+    capture = FakeCapture(small, pictures=buffers, stamp_ms=lambda: time.perf_counter_ns() / 1e6 - 7)
+    one = link(capture)
     with pytest.raises(SourceError, match="gives no picture any more: check that it is plugged in"):
         taken.extend(one)
     assert [frame.index for frame in taken] == [0, 1, 2]
     assert (one.info.height, one.info.width, one.info.fps) == (48, 64, 50.0)
-    assert stand_in.asked[cv2.CAP_PROP_BUFFERSIZE] == 2
-    assert stand_in.asked[cv2.CAP_PROP_CONVERT_RGB] == 0
-    assert stand_in.released == 1
+    assert capture.asked[cv2.CAP_PROP_BUFFERSIZE] == 2
+    assert capture.asked[cv2.CAP_PROP_CONVERT_RGB] == 0
+    assert capture.released == 1
     for frame in taken:
         assert frame.origin.corrected_ns == frame.origin.timestamp_ns
         assert frame.captured_ns - frame.origin.corrected_ns >= 6_000_000
 
 
 def test_another_clock_than_ours_is_corrected():
-    stand_in = StandIn(Mode("yuyv", 48, 64, 50.0), pictures=[raw_of(GREY, "yuyv")] * 3, stamp_ms=lambda: time.time_ns() / 1e6)
-    frames = iter(link(stand_in))
+    capture = FakeCapture(
+        CaptureMode("yuyv", 48, 64, 50.0), pictures=[raw_of(GREY, "yuyv")] * 3, stamp_ms=lambda: time.time_ns() / 1e6
+    )
+    frames = iter(link(capture))
     frame = next(frames)
     assert frame.origin.timestamp_ns > 10**18
     assert 0 <= frame.captured_ns - frame.origin.corrected_ns < 10**9
@@ -164,7 +166,7 @@ def test_another_clock_than_ours_is_corrected():
 def test_broken_pictures_leave_a_gap_and_too_many_are_an_error():
     good, bad = raw_of(GREY, "mjpeg"), raw_of(GREY, "mjpeg")[:, :20]
     taken = []
-    one = link(StandIn(Mode("mjpeg", 48, 64, 30.0), pictures=[good, bad, bad, good, *[bad] * 40]))
+    one = link(FakeCapture(CaptureMode("mjpeg", 48, 64, 30.0), pictures=[good, bad, bad, good, *[bad] * 40]))
     with pytest.raises(SourceError, match="gives broken pictures: check its cable"):
         taken.extend(frame.index for frame in one)
     assert taken == [0, 3]
@@ -172,12 +174,12 @@ def test_broken_pictures_leave_a_gap_and_too_many_are_an_error():
 
 
 def test_a_grabber_may_be_unplugged_and_plugged_in_again(monkeypatch):
-    small = Mode("yuyv", 48, 64, 50.0)
+    small = CaptureMode("yuyv", 48, 64, 50.0)
     plugged = [[raw_of(GREY, "yuyv")] * 3, None, [raw_of(RED, "yuyv")] * 2, *[None] * 1000]
 
     def opened(path):
         pictures = plugged.pop(0)
-        return StandIn(small, pictures=pictures or (), opened=pictures is not None)
+        return FakeCapture(small, pictures=pictures or (), opened=pictures is not None)
 
     monkeypatch.setattr(v4l2, "_open", opened)
     source = camera.open_camera("0", platform="linux")
@@ -198,29 +200,29 @@ def test_what_is_not_there_says_what_is():
 
 
 @pytest.mark.parametrize(
-    ("where", "device", "wish"),
+    ("where", "device", "requested"),
     [
-        ("", "0", Wish()),
-        ("2", "2", Wish()),
-        ("/dev/video0?size=1920x1080&fps=60&format=yuyv", "/dev/video0", Wish((1080, 1920), 60.0, "yuyv")),
-        ("USB3. 0 capture?fps=59.94", "USB3. 0 capture", Wish(None, 59.94)),
+        ("", "0", CaptureRequest()),
+        ("2", "2", CaptureRequest()),
+        ("/dev/video0?size=1920x1080&fps=60&format=yuyv", "/dev/video0", CaptureRequest((1080, 1920), 60.0, "yuyv")),
+        ("USB3. 0 capture?fps=59.94", "USB3. 0 capture", CaptureRequest(None, 59.94)),
     ],
 )
-def test_an_address_is_read(where, device, wish):
-    assert camera.parse(where) == (device, wish)
+def test_an_address_is_read(where, device, requested):
+    assert camera.parse_camera(where) == (device, requested)
 
 
 @pytest.mark.parametrize("text", ["size=1080p", "size=0x0", "fps=fast", "fps=0", "fps=inf", "fps=nan", "format=h264", "zoom=2"])
 def test_an_address_that_means_nothing_is_refused(text):
     with pytest.raises(ConfigError, match=r": (give|a camera's formats are|there are)"):
-        camera.parse(f"0?{text}")
+        camera.parse_camera(f"0?{text}")
 
 
 @pytest.mark.parametrize(("platform", "form", "place"), [("darwin", "avfoundation", "1:none"), ("win32", "dshow", "video=1")])
 def test_other_systems_are_asked_in_their_own_words(monkeypatch, platform, form, place):
     asked = []
     monkeypatch.setattr(camera.av, "open", lambda *args, **kwargs: asked.append((args, kwargs)))
-    camera.opener("1", Wish((1080, 1920), 60.0, "yuyv"), platform)()
+    camera.ffmpeg_opener("1", CaptureRequest((1080, 1920), 60.0, "yuyv"), platform)()
     ((args, kwargs),) = asked
     assert args == (place,)
     assert kwargs["format"] == form
@@ -230,14 +232,14 @@ def test_other_systems_are_asked_in_their_own_words(monkeypatch, platform, form,
         "framerate": "60",
         "pixel_format": "yuyv422",
     }
-    assert camera.device_options(Wish(form="mjpeg"))["vcodec"] == "mjpeg"
+    assert camera.device_options(CaptureRequest(form="mjpeg"))["vcodec"] == "mjpeg"
     with pytest.raises(ConfigError, match="pipe one in"):
-        camera.opener("1", Wish(), "sunos5")
+        camera.ffmpeg_opener("1", CaptureRequest(), "sunos5")
 
 
 def test_a_device_of_ffmpeg_gives_frames():
     def lavfi():
-        return av.open("testsrc=size=64x48:rate=30", format="lavfi", options=camera.device_options(Wish()))
+        return av.open("testsrc=size=64x48:rate=30", format="lavfi", options=camera.device_options(CaptureRequest()))
 
     one = StreamLink(lavfi, LinkSettings("camera:0"))
     frames = [frame for frame, _ in zip(one, range(5), strict=False)]

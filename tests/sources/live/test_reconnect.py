@@ -6,11 +6,11 @@ import time
 from dataclasses import replace
 
 import pytest
-from sources.links import BREAKS, ENDS, FAST, WAITS, FakeLink, Peer, link_threads, wait_until
+from sources.links import BREAKS, ENDS, FAST, WAITS, FakeLink, LinkFactory, link_threads, wait_until
 
 from rtseg.connection import LinkState
 from rtseg.errors import ConfigError, SourceError
-from rtseg.sources.live.reconnect import LinkLimits, Reconnecting
+from rtseg.sources.live.reconnect import LinkLimits, ReconnectingSource
 
 REFUSED = SourceError("connection refused: start the peer")
 
@@ -26,8 +26,8 @@ def states(source):
 
 
 def test_it_plays_link_after_link_and_only_counts_up():
-    peer = Peer(FakeLink(3), FakeLink(4), REFUSED, FakeLink(2, ENDS))
-    source = Reconnecting(peer, FAST)
+    peer = LinkFactory(FakeLink(3), FakeLink(4), REFUSED, FakeLink(2, ENDS))
+    source = ReconnectingSource(peer, FAST)
     assert source.info.live
     indices = [frame.index for frame in source]
     assert len(indices) == 9
@@ -42,7 +42,7 @@ def test_it_plays_link_after_link_and_only_counts_up():
 
 def test_the_gap_is_as_long_as_the_outage():
     slow = replace(FAST, backoff_s=0.2, backoff_max_s=0.2)
-    source = Reconnecting(Peer(FakeLink(1, fps=100), REFUSED, FakeLink(1, ENDS, fps=100)), slow)
+    source = ReconnectingSource(LinkFactory(FakeLink(1, fps=100), REFUSED, FakeLink(1, ENDS, fps=100)), slow)
     first, second = list(source)
     away_s = (second.captured_ns - first.captured_ns) / 1e9
     assert away_s >= 0.1
@@ -50,24 +50,24 @@ def test_the_gap_is_as_long_as_the_outage():
 
 
 def test_a_link_that_counts_backwards_is_put_right():
-    indices = [frame.index for frame in Reconnecting(Peer(FakeLink(then=ENDS, indices=[0, 1, 5, 3, 4, 0])), FAST)]
+    indices = [frame.index for frame in ReconnectingSource(LinkFactory(FakeLink(then=ENDS, indices=[0, 1, 5, 3, 4, 0])), FAST)]
     assert indices == [0, 1, 5, 6, 7, 8]
 
 
 def test_the_first_opening_may_fail_at_once():
-    peer = Peer(REFUSED)
+    peer = LinkFactory(REFUSED)
     with pytest.raises(SourceError, match="start the peer"):
-        Reconnecting(peer, FAST)
+        ReconnectingSource(peer, FAST)
     assert peer.tries == 1
 
 
-def test_or_is_waited_for():
-    source = Reconnecting(Peer(REFUSED, REFUSED, REFUSED, FakeLink(1, ENDS)), replace(FAST, wait_s=60))
+def test_the_first_opening_may_be_retried():
+    source = ReconnectingSource(LinkFactory(REFUSED, REFUSED, REFUSED, FakeLink(1, ENDS)), replace(FAST, wait_s=60))
     assert len(list(source)) == 1
 
 
-def test_patience_ends():
-    source = Reconnecting(Peer(FakeLink(2), REFUSED), replace(FAST, give_up_s=0.05))
+def test_reconnecting_stops_after_give_up_s():
+    source = ReconnectingSource(LinkFactory(FakeLink(2), REFUSED), replace(FAST, give_up_s=0.05))
     with pytest.raises(SourceError, match="start the peer"):
         list(source)
     assert source.state is LinkState.FAILED
@@ -76,35 +76,35 @@ def test_patience_ends():
 
 
 def test_what_another_try_cannot_mend_is_raised():
-    source = Reconnecting(Peer(FakeLink(2), ConfigError("no such option: leave it out")), FAST)
+    source = ReconnectingSource(LinkFactory(FakeLink(2), ConfigError("no such option: leave it out")), FAST)
     with pytest.raises(ConfigError, match="leave it out"):
         list(source)
     assert source.state is LinkState.FAILED
 
 
 def test_a_silent_link_is_stalled_then_lost_then_opened_again():
-    source = Reconnecting(Peer(FakeLink(2, WAITS), FakeLink(1, ENDS)), FAST)
+    source = ReconnectingSource(LinkFactory(FakeLink(2, WAITS), FakeLink(1, ENDS)), FAST)
     assert len(list(source)) == 3
     assert states(source) == ["opening", "live", "stalled", "lost", "reopening", "live", "ended"]
     assert "given up as dead" in source.events[3].reason
 
 
 def test_a_slow_stream_is_not_called_stalled():
-    source = Reconnecting(Peer(FakeLink(3, ENDS, fps=1.0)), replace(FAST, stalled_s=0.0001, lost_s=0.0002))
+    source = ReconnectingSource(LinkFactory(FakeLink(3, ENDS, fps=1.0)), replace(FAST, stalled_s=0.0001, lost_s=0.0002))
     list(source)
     assert source.counts[LinkState.STALLED] == 0
 
 
 def test_timestamps_that_stand_still_are_a_stall_and_no_reason_to_reconnect():
     link = FakeLink(400, ENDS, stamps=lambda index: min(index, 5) if index < 390 else index)
-    source = Reconnecting(Peer(link), FAST)
+    source = ReconnectingSource(LinkFactory(link), FAST)
     assert len(list(source)) == 400
     assert states(source) == ["opening", "live", "stalled", "live", "ended"]
     assert "timestamps stand still" in source.events[2].reason
 
 
 def test_another_size_passes_through():
-    source = Reconnecting(Peer(FakeLink(1), FakeLink(1, ENDS, size=(8, 10))), FAST)
+    source = ReconnectingSource(LinkFactory(FakeLink(1), FakeLink(1, ENDS, size=(8, 10))), FAST)
     assert [(frame.height, frame.width) for frame in source] == [(4, 6), (8, 10)]
     assert (source.info.height, source.info.live) == (8, True)
 
@@ -112,8 +112,8 @@ def test_another_size_passes_through():
 def test_pauses_grow_are_bounded_and_differ_by_seed(monkeypatch):
     def pauses(seed):
         waited = []
-        source = Reconnecting(
-            Peer(FakeLink(1), *[REFUSED] * 8, FakeLink(1, ENDS)), LinkLimits(backoff_s=0.1, backoff_max_s=1.0, seed=seed)
+        source = ReconnectingSource(
+            LinkFactory(FakeLink(1), *[REFUSED] * 8, FakeLink(1, ENDS)), LinkLimits(backoff_s=0.1, backoff_max_s=1.0, seed=seed)
         )
         monkeypatch.setattr(source._closed, "wait", waited.append)
         list(source)
@@ -132,7 +132,7 @@ def test_pauses_grow_are_bounded_and_differ_by_seed(monkeypatch):
 )
 def test_closing_is_at_once_whatever_is_waited_for(links):
     patient = LinkLimits(stalled_s=600, lost_s=600, backoff_s=600, backoff_max_s=600)
-    source, seen = Reconnecting(Peer(*links), patient), []
+    source, seen = ReconnectingSource(LinkFactory(*links), patient), []
     reader = threading.Thread(target=lambda: seen.extend(frame.index for frame in source))
     reader.start()
     wait_until(lambda: seen or source.counts[LinkState.REOPENING])
@@ -150,7 +150,7 @@ def test_closing_while_the_first_link_opens_lets_go_of_it_when_it_comes():
         return link
 
     with pytest.raises(SourceError, match="no stream within 0"):
-        Reconnecting(slow, replace(FAST, open_s=0.05))
+        ReconnectingSource(slow, replace(FAST, open_s=0.05))
     assert not link.closed.is_set()
     released.set()
     wait_until(link.closed.is_set)
@@ -158,7 +158,7 @@ def test_closing_while_the_first_link_opens_lets_go_of_it_when_it_comes():
 
 
 def test_a_connection_that_cannot_be_closed_costs_one_thread_and_not_many():
-    class Hangs(FakeLink):
+    class HangingLink(FakeLink):
         """Simulates a driver that blocks until `back` is set."""
 
         back = threading.Event()
@@ -170,8 +170,8 @@ def test_a_connection_that_cannot_be_closed_costs_one_thread_and_not_many():
         def close(self):
             pass
 
-    peer = Peer(Hangs(1, ENDS), FakeLink(1, ENDS))
-    source = Reconnecting(peer, replace(FAST, open_s=0.02))
+    peer = LinkFactory(HangingLink(1, ENDS), FakeLink(1, ENDS))
+    source = ReconnectingSource(peer, replace(FAST, open_s=0.02))
     source_frames = iter(source)
     next(source_frames)
     reader = threading.Thread(target=lambda: list(source_frames))
@@ -179,13 +179,16 @@ def test_a_connection_that_cannot_be_closed_costs_one_thread_and_not_many():
     wait_until(lambda: source.counts[LinkState.REOPENING])
     time.sleep(0.1)  # many tries
     assert (len(link_threads()), peer.tries) == (1, 1)
-    Hangs.back.set()
+    HangingLink.back.set()
     reader.join(60)
     assert peer.tries == 2
 
 
 def test_one_dead_source_never_stops_another():
-    dead, alive = Reconnecting(Peer(FakeLink(1, WAITS), REFUSED), FAST), Reconnecting(Peer(FakeLink(200, ENDS)), FAST)
+    dead, alive = (
+        ReconnectingSource(LinkFactory(FakeLink(1, WAITS), REFUSED), FAST),
+        ReconnectingSource(LinkFactory(FakeLink(200, ENDS)), FAST),
+    )
     reader = threading.Thread(target=lambda: list(dead))
     reader.start()
     assert len(list(alive)) == 200
@@ -196,16 +199,16 @@ def test_one_dead_source_never_stops_another():
 
 def test_a_reader_that_does_not_take_holds_the_link_up():
     link = FakeLink(1000, ENDS)
-    source = Reconnecting(Peer(link), FAST)
+    source = ReconnectingSource(LinkFactory(link), FAST)
     wait_until(lambda: link.given == 2)
     time.sleep(0.05)
     assert link.given == 2  # one is held, one is blocked in the link
     source.close()
 
 
-def test_or_is_given_the_newest_where_that_is_asked():
+def test_keep_newest_drops_older_frames():
     links = [FakeLink(300), FakeLink(300, ENDS)]
-    source = Reconnecting(Peer(*links), FAST)
+    source = ReconnectingSource(LinkFactory(*links), FAST)
     indices, told = [], []
     source.keep_newest(lambda frame: told.append(id(frame.image)))
     for number, frame in enumerate(source):
@@ -218,8 +221,8 @@ def test_or_is_given_the_newest_where_that_is_asked():
 
 
 def test_200_connections_leave_nothing_behind():
-    peer = Peer(*[FakeLink(1, BREAKS) for _ in range(200)], FakeLink(1, ENDS))
-    source = Reconnecting(peer, replace(FAST, backoff_s=0))
+    peer = LinkFactory(*[FakeLink(1, BREAKS) for _ in range(200)], FakeLink(1, ENDS))
+    source = ReconnectingSource(peer, replace(FAST, backoff_s=0))
     assert len(list(source)) == 201
     assert all(link.closed.is_set() for link in peer.opened)
     assert len(source.events) < 1000
@@ -228,7 +231,7 @@ def test_200_connections_leave_nothing_behind():
 def test_each_event_is_logged_and_told(caplog):
     told = []
     with caplog.at_level(logging.INFO, "rtseg"):
-        source = Reconnecting(Peer(FakeLink(1), FakeLink(1, ENDS)), FAST, name="probe", on_event=told.append)
+        source = ReconnectingSource(LinkFactory(FakeLink(1), FakeLink(1, ENDS)), FAST, name="probe", on_event=told.append)
         list(source)
     assert told == list(source.events)
     assert [event.at_ns for event in told] == sorted(event.at_ns for event in told)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rtseg.errors import ConfigError, SourceError
-from rtseg.mailbox import LatestFrame
+from rtseg.mailbox import Mailbox
 from rtseg.sources import open_source
 from rtseg.sources.live import screen
 
@@ -22,7 +22,7 @@ MONITORS = [
 ]
 
 
-class Eye:
+class FakeScreen:
     """Simulates a screen whose gray level counts the captures; from the fifth on, one pixel is red."""
 
     def __init__(self):
@@ -44,13 +44,13 @@ class Eye:
 
 
 @pytest.fixture
-def eye(monkeypatch):
-    made = Eye()
+def fake_screen(monkeypatch):
+    made = FakeScreen()
     monkeypatch.setattr(screen.mss, "MSS", lambda: made)
     return made
 
 
-def test_a_region_is_live_grey_until_colour_and_in_order(eye):
+def test_a_region_is_live_grey_until_colour_and_in_order(fake_screen):
     source = open_source("screen:-40,0,60,20?fps=500", spacing_mm=(0.1, 0.2))
     assert (source.info.height, source.info.width, source.info.fps, source.info.live) == (20, 60, 500, True)
     assert source.info.spacing_mm == (0.1, 0.2)
@@ -62,10 +62,10 @@ def test_a_region_is_live_grey_until_colour_and_in_order(eye):
     assert [frame.image.ndim for frame in frames] == [2, 2, 2, 3, 3]
     assert frames[3].image[0, 0].tolist() == [255, 0, 0]
     assert all(later.index > earlier.index for earlier, later in pairwise(frames))
-    assert eye.closed == 2  # opened once for the size, once for the stream
+    assert fake_screen.closed == 2  # opened once for the size, once for the stream
 
 
-def test_the_first_monitor_at_25_frames_a_second_unless_told(eye):
+def test_the_first_monitor_at_25_frames_a_second_unless_told(fake_screen):
     assert open_source("screen:").info.height == 80
     assert open_source("screen:").info.fps == 25
     assert open_source("screen:?fps=50", fps=12).info.fps == 12
@@ -84,20 +84,20 @@ def test_the_first_monitor_at_25_frames_a_second_unless_told(eye):
         ("?rate=3", "knows no option 'rate'"),
     ],
 )
-def test_what_is_no_region(eye, words, message):
+def test_what_is_no_region(fake_screen, words, message):
     with pytest.raises(ConfigError, match=message):
         open_source(f"screen:{words}")
 
 
-def test_a_screen_that_goes_away(eye):
+def test_a_screen_that_goes_away(fake_screen):
     frames = iter(open_source("screen:?fps=500"))
     next(frames)
-    eye.broken = True
+    fake_screen.broken = True
     with pytest.raises(SourceError, match=r"can no longer be looked at \(the display went away\): run rtseg in a session"):
         list(frames)
 
 
-def test_closing_wakes_a_reader_that_waits(eye):
+def test_closing_wakes_a_reader_that_waits(fake_screen):
     source = open_source("screen:?fps=0.001")
     given = threading.Event()
     thread = threading.Thread(target=lambda: [given.set() for _ in source])
@@ -134,7 +134,7 @@ def test_a_real_screen_through_the_mailbox(display):
     """Another thread captures than the one that opened the source."""
     source = open_source("screen:10,20,200,100?fps=200")
     frames = []
-    for frame in LatestFrame(source):
+    for frame in Mailbox(source):
         frames.append(frame)
         if len(frames) == 3:
             break

@@ -27,7 +27,7 @@ def alike(found, expected):
     return len(found) == len(expected) and all((own == other).all() for own, other in zip(found, expected, strict=True))
 
 
-@pytest.mark.skipif(not nvdec.missing(), reason="there is a GPU here, which decodes")
+@pytest.mark.skipif(not nvdec.unavailable_reason(), reason="there is a GPU here, which decodes")
 def test_where_there_is_no_gpu_the_cpu_decodes_and_it_is_said(video, caplog):
     assert alike(images(f"{video}#decode=gpu"), images(video))
     (message,) = caplog.messages
@@ -40,14 +40,14 @@ def test_what_the_gpu_does_not_know_the_cpu_decodes_and_it_is_said(video, caplog
     monkeypatch.setattr(nvdec, "_DEVICE", "vaapi")
     if "vaapi" in nvdec.hwdevices_available():
         pytest.skip("this build of PyAV knows VA-API: there is nothing to fall back from")
-    monkeypatch.setattr(nvdec, "missing", lambda: "")
+    monkeypatch.setattr(nvdec, "unavailable_reason", lambda: "")
     assert alike(images(f"{video}#decode=gpu"), images(video))
     assert caplog.messages == [f"{video} is decoded on the CPU: the GPU's decoder does not take its h264"]
 
 
 def test_a_gpu_that_does_not_decode_is_not_to_blame(write_video, caplog, monkeypatch):
     monkeypatch.setattr(nvdec, "_DEVICE", "vaapi")
-    monkeypatch.setattr(nvdec, "missing", lambda: "")
+    monkeypatch.setattr(nvdec, "unavailable_reason", lambda: "")
     if "vaapi" in nvdec.hwdevices_available():
         pytest.skip("this build of PyAV knows VA-API")
     frames = np.random.default_rng(0).integers(0, 256, (40, 48, 64), np.uint8)
@@ -96,7 +96,7 @@ def test_a_stream_s_address_takes_it_too(monkeypatch):
         raise av.error.InvalidDataError(1, "nobody is there")
 
     monkeypatch.setattr(network_stream.av, "open", refused)
-    monkeypatch.setattr(nvdec, "missing", lambda: "")
+    monkeypatch.setattr(nvdec, "unavailable_reason", lambda: "")
     for uri in ("tcp://127.0.0.1:9#decode=gpu", "tcp://127.0.0.1:9"):
         with pytest.raises(SourceError, match="cannot be opened"):
             open_source(uri)
@@ -120,8 +120,8 @@ def test_a_gpu_s_pictures_are_read_as_the_cpu_s(colour):
 
 def test_doctor_says_whether_a_gpu_decodes():
     (found,) = (each for each in capabilities() if each.name == "#decode=gpu")
-    assert found.present == (not nvdec.missing())
-    assert found.detail == nvdec.missing() or found.present
+    assert found.present == (not nvdec.unavailable_reason())
+    assert found.detail == nvdec.unavailable_reason() or found.present
 
 
 def test_files_are_named_without_a_gpu(tmp_path: Path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtseg.sources.pixels.picture import full_from_limited
+from rtseg.sources.pixels.picture import expand_limited_range
 
 LEVELS = np.arange(256, dtype=np.uint8)
 
@@ -16,4 +16,4 @@ def test_limited_range_is_stretched_to_the_nearest_level(shape, apart):
     for level in LEVELS:
         luma = np.full((shape[0], shape[1] * apart), 99, np.uint8)
         luma[:, ::apart] = level
-        assert (full_from_limited(luma[:, ::apart]) == wanted[level]).all()
+        assert (expand_limited_range(luma[:, ::apart]) == wanted[level]).all()

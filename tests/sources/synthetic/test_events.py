@@ -5,7 +5,7 @@ import pytest
 from sources.probes import SMALL, probe
 
 from rtseg.errors import ConfigError
-from rtseg.sources.synthetic import Event, SyntheticProbe, parse_script
+from rtseg.sources.synthetic import ScriptedFault, SyntheticProbe, parse_script
 from rtseg.sources.synthetic.bmode import DYNAMIC_RANGE_DB
 
 
@@ -72,11 +72,11 @@ def test_depth_shrinks_the_anatomy():
 def test_the_events_are_told_as_values():
     source = probe("faults=freeze@60+20,cut@120,gain@5:-3.5,depth@9+2:0.5,freeze@90+2:1")
     assert source.events == (
-        Event("freeze", 60, 20),
-        Event("cut", 120),
-        Event("gain", 5, None, -3.5),
-        Event("depth", 9, 2, 0.5),
-        Event("freeze", 90, 2, 1.0),
+        ScriptedFault("freeze", 60, 20),
+        ScriptedFault("cut", 120),
+        ScriptedFault("gain", 5, None, -3.5),
+        ScriptedFault("depth", 9, 2, 0.5),
+        ScriptedFault("freeze", 90, 2, 1.0),
     )
     assert isinstance(source, SyntheticProbe)
 
@@ -115,12 +115,12 @@ def test_what_happens_while_it_runs_is_as_if_it_had_been_scripted():
     source = SyntheticProbe(parse_script(SMALL), deepest=1.5)
     frames = iter(source)
     before = [next(frames).image for _ in range(3)]
-    assert source.happen("freeze", 4) == Event("freeze", 3, 4)
+    assert source.inject_fault("freeze", 4) == ScriptedFault("freeze", 3, 4)
     scripted = SyntheticProbe(parse_script(f"{SMALL}&faults=freeze@3+4"), deepest=1.5)
     for index in range(3, 9):
         np.testing.assert_array_equal(next(frames).image, scripted.image(index))
     np.testing.assert_array_equal(before[2], scripted.image(4))
-    assert source.happen("depth", 5, 1.5).value == 1.5
+    assert source.inject_fault("depth", 5, 1.5).value == 1.5
     assert not np.array_equal(next(frames).image, scripted.image(9))
 
 
@@ -135,4 +135,4 @@ def test_what_happens_while_it_runs_is_as_if_it_had_been_scripted():
 )
 def test_what_cannot_happen_is_told(event, message):
     with pytest.raises(ConfigError, match=message):
-        SyntheticProbe(parse_script(SMALL), deepest=1.5).happen(*event)
+        SyntheticProbe(parse_script(SMALL), deepest=1.5).inject_fault(*event)

@@ -62,10 +62,10 @@ def test_the_drift_is_smooth():
 
 
 def test_speckle_is_fully_developed_and_moves_with_the_tissue():
-    from rtseg.sources.synthetic.geometry import PROBES, View
+    from rtseg.sources.synthetic.geometry import TRANSDUCERS, ScanView
     from rtseg.sources.synthetic.tissue import Tissue
 
-    tissue = Tissue(View(PROBES["linear"], 256, 256), 1.0, np.random.default_rng(0))
+    tissue = Tissue(ScanView(TRANSDUCERS["linear"], 256, 256), 1.0, np.random.default_rng(0))
     amplitude = np.hypot(*np.moveaxis(tissue.scatterers(0.0)[..., :2], -1, 0))
     assert amplitude.mean() / amplitude.std() == pytest.approx(1.91, abs=0.08)  # the Rayleigh distribution's
     later = np.hypot(*np.moveaxis(tissue.scatterers(1 / 25)[..., :2], -1, 0))

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from rtseg.errors import MeterAbsent
-from rtseg.system.power import Reading, Watch, find_meters
-from rtseg.system.power.nvml import Nvml
-from rtseg.system.power.rapl import Rapl
-from rtseg.system.power.sensors import Monitors, Thermal
-from rtseg.system.power.watch import Series
+from rtseg.system.power import PowerSampler, Reading, find_meters
+from rtseg.system.power.nvml import NvmlMeter
+from rtseg.system.power.rapl import RaplMeter
+from rtseg.system.power.sensors import HwmonMeter, ThermalMeter
+from rtseg.system.power.watch import MeterSeries
 
 S = 1_000_000_000
 
@@ -25,7 +25,7 @@ def test_rapl_adds_its_packages_and_survives_their_wrap(tmp_path):
     files = {
         f"intel-rapl:{n}/{name}": value for n in (0, 1) for name, value in [("energy_uj", 900), ("max_energy_range_uj", 1000)]
     }
-    meter = Rapl(tree(tmp_path, files | {"intel-rapl:0:0/energy_uj": 5}))
+    meter = RaplMeter(tree(tmp_path, files | {"intel-rapl:0:0/energy_uj": 5}))
     tree(tmp_path, {"intel-rapl:0/energy_uj": 950, "intel-rapl:1/energy_uj": 100, "intel-rapl:0:0/energy_uj": 900})
     assert meter.read().joules == pytest.approx((50 + 200) / 1e6)
     tree(tmp_path, {"intel-rapl:0/energy_uj": 960})
@@ -34,21 +34,21 @@ def test_rapl_adds_its_packages_and_survives_their_wrap(tmp_path):
 
 def test_rapl_that_is_not_there_or_not_ours(tmp_path):
     with pytest.raises(MeterAbsent, match="no intel-rapl zone"):
-        Rapl(tmp_path)
+        RaplMeter(tmp_path)
     with pytest.raises(MeterAbsent, match="run as root"):
-        Rapl(tree(tmp_path, {"intel-rapl:0/max_energy_range_uj": 1000}))
+        RaplMeter(tree(tmp_path, {"intel-rapl:0/max_energy_range_uj": 1000}))
 
 
 def test_the_monitors_of_an_orin_and_of_a_thor(tmp_path):
     orin = {"name": "ina3221", "in1_label": "VDD_IN", "in1_input": 5000, "curr1_input": 900, "in2_label": "NC", "in2_input": 1}
     thor = {"name": "ina238", "power1_input": 15_004_000}
-    meter = Monitors(tree(tmp_path / "orin", {f"class/hwmon/hwmon1/{name}": value for name, value in orin.items()}))
+    meter = HwmonMeter(tree(tmp_path / "orin", {f"class/hwmon/hwmon1/{name}": value for name, value in orin.items()}))
     assert meter.read().rails_w == {"VDD_IN": 4.5}
     assert meter.read().watts == 4.5
-    meter = Monitors(tree(tmp_path / "thor", {f"class/hwmon/hwmon4/{name}": value for name, value in thor.items()}))
+    meter = HwmonMeter(tree(tmp_path / "thor", {f"class/hwmon/hwmon4/{name}": value for name, value in thor.items()}))
     assert meter.read().watts == pytest.approx(15.004)
     with pytest.raises(MeterAbsent, match="no INA power monitor"):
-        Monitors(tree(tmp_path / "pc", {"class/hwmon/hwmon0/name": "coretemp"}))
+        HwmonMeter(tree(tmp_path / "pc", {"class/hwmon/hwmon0/name": "coretemp"}))
 
 
 def test_temperatures_and_throttling(tmp_path):
@@ -59,16 +59,16 @@ def test_temperatures_and_throttling(tmp_path):
         for name, text in zip(("type", "temp"), zone, strict=True)
     }
     count = "devices/system/cpu/cpu0/thermal_throttle/core_throttle_count"
-    meter = Thermal(tree(tmp_path, files | {count: 7}))
+    meter = ThermalMeter(tree(tmp_path, files | {count: 7}))
     assert meter.read() == Reading(celsius={"cpu-thermal": 48.5, "tj-thermal": 51.0})
     tree(tmp_path, {count: 9})
     assert meter.read().throttled == ("processor, thermal",)
     assert meter.read().throttled == ()
     with pytest.raises(MeterAbsent, match="is empty"):
-        Thermal(tmp_path / "nothing")
+        ThermalMeter(tmp_path / "nothing")
 
 
-class Driver:
+class FakeNvml:
     """Replaces the functions of pynvml that rtseg calls; counts: whether the GPU has an energy counter."""
 
     NVML_TEMPERATURE_GPU = 0
@@ -112,8 +112,8 @@ class Driver:
 
 
 def test_a_gpu():
-    driver = Driver()
-    meter = Nvml(library=driver)
+    driver = FakeNvml()
+    meter = NvmlMeter(library=driver)
     driver.millijoules += 2500
     assert meter.name == "NVML, A GPU"
     assert meter.read() == Reading(71.5, 2.5, {"GPU": 64.0}, ("software power cap", "hardware thermal slowdown"), {}, 2000.0)
@@ -123,17 +123,17 @@ def test_a_gpu():
 
 
 def test_an_older_gpu_counts_no_energy():
-    assert Nvml(library=Driver(counts=False)).read().joules is None
+    assert NvmlMeter(library=FakeNvml(counts=False)).read().joules is None
 
 
 def test_a_gpu_that_is_not_there_lets_the_driver_go():
-    driver = Driver()
+    driver = FakeNvml()
     with pytest.raises(MeterAbsent, match="no GPU 1"):
-        Nvml(1, driver)
+        NvmlMeter(1, driver)
     assert driver.open == 0
 
 
-class Told:
+class ScriptedMeter:
     """Returns the given readings one by one, and raises those that are exceptions."""
 
     name = "told"
@@ -152,7 +152,7 @@ class Told:
 
 
 def series(*readings):
-    found = Series(Told(readings))
+    found = MeterSeries(ScriptedMeter(readings))
     for second, _ in enumerate(readings):
         found.read(found._began_ns + second * 10 * S)
     return found.to_json(frames=100)
@@ -182,7 +182,7 @@ def test_no_power_is_none_and_not_nought():
 
 
 def test_the_watch_reads_at_the_begin_and_at_the_end_and_leaves_no_thread():
-    class Endless(Told):
+    class ConstantMeter(ScriptedMeter):
         def __init__(self):
             self.count = 0
 
@@ -190,8 +190,8 @@ def test_the_watch_reads_at_the_begin_and_at_the_end_and_leaves_no_thread():
             self.count += 1
             return Reading(5.0)
 
-    meter = Endless()
-    with Watch([meter], every_s=3600) as watch:
+    meter = ConstantMeter()
+    with PowerSampler([meter], interval_s=3600) as watch:
         pass
     assert meter.count == 2
     assert watch.to_json(1)["told"]["readings"] == 2

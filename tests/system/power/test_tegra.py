@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from rtseg.errors import MeterAbsent
-from rtseg.system.power.tegra import Tegrastats, parse
+from rtseg.system.power.tegra import TegrastatsMeter, parse_line
 
 ORIN_NANO = (  # 8 GB, JetPack 6; from the tests of github.com/henrygd/beszel
     "11-15-2024 08:38:09 RAM 6185/7620MB (lfb 8x2MB) SWAP 851/3810MB (cached 1MB) CPU [15%@729,11%@729,14%@729,13%@729,11%@729,"
@@ -53,27 +53,27 @@ THOR_39 = (  # JetPack 7.2
     ],
 )
 def test_what_a_board_draws_and_how_hot_it_is(line, watts, hottest):
-    reading = parse(line)
+    reading = parse_line(line)
     assert reading.watts == pytest.approx(watts)
     assert max(reading.celsius.values(), default=None) == hottest
 
 
 def test_the_newest_figure_counts_and_not_the_mean():
-    assert parse(THOR_38).rails_w == {"VDD_GPU": -0.392, "VDD_CPU_SOC_MSS": 3.924, "VIN_SYS_5V0": 5.064, "VIN": 15.004}
+    assert parse_line(THOR_38).rails_w == {"VDD_GPU": -0.392, "VDD_CPU_SOC_MSS": 3.924, "VIN_SYS_5V0": 5.064, "VIN": 15.004}
 
 
 def test_a_part_that_is_off_has_no_temperature():
-    assert set(parse(AGX_ORIN_5).celsius) == {"cpu", "tboard", "soc2", "tdiode", "soc0", "tj", "soc1"}
+    assert set(parse_line(AGX_ORIN_5).celsius) == {"cpu", "tboard", "soc2", "tdiode", "soc0", "tj", "soc1"}
 
 
 @pytest.mark.parametrize("line", ["", "RAM 1/2MB", "VDD_NEW 100mW/100mW", "\x00\xff VDD_IN mW", "cpu@C"])
 def test_a_line_that_is_new_to_us_gives_no_total(line):
-    assert parse(line).watts is None
+    assert parse_line(line).watts is None
 
 
 def test_a_process_is_read_line_by_line_and_ended():
     code = f"import time\nprint({ORIN_NANO!r}, flush=True)\nprint({ORIN_NX!r}, flush=True)\ntime.sleep(600)"
-    meter = Tegrastats((sys.executable, "-c", code))
+    meter = TegrastatsMeter((sys.executable, "-c", code))
     assert meter.read().watts in (12.479, 7.716)
     meter.close()
     meter.close()
@@ -83,9 +83,9 @@ def test_a_process_is_read_line_by_line_and_ended():
 
 def test_there_is_none():
     with pytest.raises(MeterAbsent, match="there is no no-such-tegrastats"):
-        Tegrastats(("no-such-tegrastats",))
+        TegrastatsMeter(("no-such-tegrastats",))
 
 
 def test_one_that_says_nothing():
     with pytest.raises(MeterAbsent, match="says nothing: run it by hand"):
-        Tegrastats((sys.executable, "-c", ""))
+        TegrastatsMeter((sys.executable, "-c", ""))

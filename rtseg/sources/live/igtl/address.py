@@ -4,14 +4,14 @@ from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from rtseg.errors import ConfigError
-from rtseg.text.credentials import shown
+from rtseg.text.credentials import masked_address
 
 PORT = 18944
 _FORM = "igtl://HOST:18944/DEVICE"
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class IgtlAddress:
     """Holds the address of a server and of its device."""
 
     host: str  # name or address, without brackets
@@ -24,25 +24,25 @@ class Address:
 
     def __str__(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return shown(f"igtl://{host}:{self.port}/{self.device}")
+        return masked_address(f"igtl://{host}:{self.port}/{self.device}")
 
 
-def read_address(uri: str) -> Address:
+def read_address(uri: str) -> IgtlAddress:
     """Parse `igtl://HOST:PORT/DEVICE?white=4095&crc=off&timeout=5`. Raises ConfigError."""
     try:
         parts = urlsplit(uri)
         host, port, pairs = parts.hostname, parts.port, parse_qsl(parts.query, strict_parsing=bool(parts.query))
     except ValueError:  # its text may hold parts of the address
-        raise ConfigError(f"{shown(uri)} is no address: write {_FORM}") from None
+        raise ConfigError(f"{masked_address(uri)} is no address: write {_FORM}") from None
     if not host:
-        raise ConfigError(f"{shown(uri)} names no host: write {_FORM}")
-    address = Address(host, PORT if port is None else port, unquote(parts.path.removeprefix("/")))
+        raise ConfigError(f"{masked_address(uri)} names no host: write {_FORM}")
+    address = IgtlAddress(host, PORT if port is None else port, unquote(parts.path.removeprefix("/")))
     for name, value in pairs:
         address = _with_option(address, name, value)
     return address
 
 
-def _with_option(address: Address, name: str, value: str) -> Address:
+def _with_option(address: IgtlAddress, name: str, value: str) -> IgtlAddress:
     match name, value:
         case "white", _:
             return replace(address, white=int(_number(name, value, 1, 65535)))

@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-_MOST_NAMES = 64  # of each kind: endless new names must not fill the memory
-_FRESH_NS = 1_000_000_000  # a tool seen longer ago is out of the tracker's sight
+_MAX_NAMES = 64  # of each kind: endless new names must not fill the memory
+_MAX_AGE_NS = 1_000_000_000  # a tool seen longer ago is out of the tracker's sight
 
 
 @dataclass(frozen=True, slots=True)
-class _Stamped:
+class _TimedTransform:
     """Holds a transform and its times."""
 
     matrix: Matrix  # 4 x 4, in mm
@@ -37,8 +37,8 @@ class Inbox:
     def __init__(self) -> None:
         self.strings: dict[str, str] = {}
         self.status: Status | None = None
-        self._transforms: dict[str, _Stamped] = {}
-        self._followers: set[str] = set()  # names of transforms that arrive after the image of the same time
+        self._transforms: dict[str, _TimedTransform] = {}
+        self._trailing: set[str] = set()  # names of transforms that arrive after the image of the same time
         self._image_ns = 0
 
     def take(self, message: Message, arrived_ns: int) -> None:
@@ -52,25 +52,25 @@ class Inbox:
             case "STATUS":
                 self._take_status(read_status(message.content))
 
-    def awaits(self, timestamp_ns: int) -> bool:
+    def has_pending_transforms(self, timestamp_ns: int) -> bool:
         """Return whether transforms of the image of that time are still expected, judging by earlier images."""
         self._image_ns = timestamp_ns
-        return any(self._transforms[name].timestamp_ns != timestamp_ns for name in self._followers)
+        return any(self._transforms[name].timestamp_ns != timestamp_ns for name in self._trailing)
 
-    def forget_late(self) -> None:
+    def forget_missing(self) -> None:
         """Stop expecting the transforms that did not arrive: their tool may be out of sight."""
-        self._followers = {name for name in self._followers if self._transforms[name].timestamp_ns == self._image_ns}
+        self._trailing = {name for name in self._trailing if self._transforms[name].timestamp_ns == self._image_ns}
 
     def transforms(self, now_ns: int) -> dict[str, Matrix]:
         """Return the transforms by name, those that arrived less than a second ago."""
-        return {name: kept.matrix for name, kept in self._transforms.items() if now_ns - kept.arrived_ns < _FRESH_NS}
+        return {name: kept.matrix for name, kept in self._transforms.items() if now_ns - kept.arrived_ns < _MAX_AGE_NS}
 
     def _take_transform(self, name: str, message: Message, arrived_ns: int) -> None:
         if message.metadata.get("TransformStatus", "OK") != "OK":
             return  # PLUS sends a matrix even for a tool out of sight
-        _keep(self._transforms, name, _Stamped(read_transform(message.content), message.timestamp_ns, arrived_ns))
+        _keep(self._transforms, name, _TimedTransform(read_transform(message.content), message.timestamp_ns, arrived_ns))
         if message.timestamp_ns == self._image_ns and name in self._transforms and self._image_ns:
-            self._followers.add(name)
+            self._trailing.add(name)
 
     def _take_status(self, status: Status) -> None:
         if status.code != OK and (self.status is None or self.status.code != status.code):
@@ -79,5 +79,5 @@ class Inbox:
 
 
 def _keep(kept: dict[str, T], name: str, value: T) -> None:
-    if name in kept or len(kept) < _MOST_NAMES:
+    if name in kept or len(kept) < _MAX_NAMES:
         kept[name] = value

@@ -7,22 +7,22 @@ from time import monotonic
 
 from rtseg.errors import MessageError, SourceError
 from rtseg.igtl.header import HEADER_BYTES, Header, read_header
-from rtseg.sources.live.igtl.address import Address
+from rtseg.sources.live.igtl.address import IgtlAddress
 
-_PIECE = 1 << 16
+_CHUNK_BYTES = 1 << 16
 
 
-def connect(address: Address) -> "Wire":
+def connect(address: IgtlAddress) -> "IgtlConnection":
     """Connect to a server. Raises SourceError where it cannot be reached."""
     try:
         connection = socket.create_connection((address.host, address.port), address.timeout_s)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise SourceError(f"{address} cannot be reached ({reason}): start its server, and check host and port") from error
-    return Wire(connection, str(address), address.timeout_s)
+    return IgtlConnection(connection, str(address), address.timeout_s)
 
 
-class Wire:
+class IgtlConnection:
     """Reads messages from a connected socket; every read ends `timeout_s` after the last `restart_timeout` at most.
 
     peer: its name in errors. hint: the end of the error about a silent peer. closed: set once the connection was closed
@@ -32,9 +32,9 @@ class Wire:
     def __init__(self, connection: socket.socket, peer: str, timeout_s: float) -> None:
         self._socket, self._peer, self._timeout_s = connection, peer, timeout_s
         self.closed = threading.Event()
-        self.relax()
+        self.restart_timeout()
 
-    def relax(self) -> None:
+    def restart_timeout(self) -> None:
         """Restart the time-out, since an image arrived."""
         self._deadline, self.hint = monotonic() + self._timeout_s, ": check that it sends"
 
@@ -62,9 +62,9 @@ class Wire:
 
     def skip(self, header: Header) -> None:
         """Read and discard the body that belongs to `header`."""
-        piece, left = memoryview(bytearray(min(_PIECE, header.body_bytes))), header.body_bytes
+        piece, left = memoryview(bytearray(min(_CHUNK_BYTES, header.body_bytes))), header.body_bytes
         while left:
-            part = piece[: min(left, _PIECE)]
+            part = piece[: min(left, _CHUNK_BYTES)]
             self._fill(part, f"within a {header.type} message")
             left -= len(part)
 
