@@ -1,4 +1,4 @@
-"""A client's connection to the demo's server, which ends when the client is too slow or has too many of them."""
+"""Drop connections to the demo's server whose client is too slow, or has too many of them."""
 
 import logging
 from asyncio import BaseTransport, TimerHandle, Transport
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class TimedConnection(H11Protocol):
-    """An HTTP connection of uvicorn's with deadlines, counted by address.
+    """Adds deadlines and a count by address to uvicorn's HTTP connection.
 
     It is dropped when a request head takes more than 5 s, when the client takes no byte for 5 s while bytes wait for it, and
     when it goes on with a body for 5 s after the answer. A body that is read has its own limits in `guard`. Where an address
@@ -58,7 +58,7 @@ class TimedConnection(H11Protocol):
 
     @property
     def is_reading_head(self) -> bool:
-        """Whether no whole request head has come since the answer before."""
+        """Return whether no complete request head has arrived since the last answer."""
         return self.conn.their_state is h11.IDLE
 
     def _has_place(self) -> bool:
@@ -100,7 +100,7 @@ class TimedConnection(H11Protocol):
 
 
 class CountingTransport:
-    """A transport that counts the bytes written to it."""
+    """Counts the bytes that are written to a transport."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport, self._written = transport, 0

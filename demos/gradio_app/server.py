@@ -13,10 +13,10 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.requests import ClientDisconnect
 
+from rtseg.demos.gradio_app.benchmark import REPORTS
 from rtseg.demos.gradio_app.connection import TimedConnection
 from rtseg.demos.gradio_app.guard import AccessControl, App
 from rtseg.demos.gradio_app.live import require_source
-from rtseg.demos.gradio_app.measuring import REPORTS
 from rtseg.demos.gradio_app.page import mount
 from rtseg.demos.gradio_app.scan import CSV, JSON, MASKS, OVERLAY
 from rtseg.demos.gradio_app.shutdown import BoundedShutdownServer, shutdown_watchdog

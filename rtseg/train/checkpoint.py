@@ -14,7 +14,7 @@ from rtseg.errors import ConfigError
 from rtseg.models import BASELINE, RecurrentUNet, VideoNetwork
 from rtseg.models.imagenet import load_imagenet
 from rtseg.train.config import TrainConfig, from_values
-from rtseg.train.whole import write_training_file
+from rtseg.train.training_file import write_training_file
 
 _FORMAT = 1
 

@@ -10,7 +10,7 @@ from typing import Any
 from rtseg.engines.base import ModelSpec
 from rtseg.errors import ConfigError, ModelError
 from rtseg.models import BASELINE, CELLS, LITE, WIDTHS
-from rtseg.train.table import parse_table
+from rtseg.train.toml_table import parse_table
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rtseg.errors import MissingExtra
-from rtseg.train.whole import write_training_file
+from rtseg.train.training_file import write_training_file
 
 try:
     from matplotlib.backends.backend_agg import FigureCanvasAgg

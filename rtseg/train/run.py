@@ -24,7 +24,7 @@ from rtseg.train.curves import plot_curves
 from rtseg.train.interruption import defer_interrupts
 from rtseg.train.loader import ClipLoader
 from rtseg.train.loss import segmentation_loss
-from rtseg.train.whole import write_training_file
+from rtseg.train.training_file import write_training_file
 
 CHECKPOINT = "last.pt"
 _PARTS = ("average", "network", "optimiser")

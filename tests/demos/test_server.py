@@ -196,7 +196,7 @@ def test_closing_the_page_stops_the_work(served, page):
 
 
 def test_a_benchmark_from_click_to_report(served, page, token, monkeypatch):
-    monkeypatch.setitem(__import__("rtseg.demos.gradio_app.measuring", fromlist=["LENGTHS"]).LENGTHS, "tiny", 4)
+    monkeypatch.setitem(__import__("rtseg.demos.gradio_app.benchmark", fromlist=["LENGTHS"]).LENGTHS, "tiny", 4)
     told = []
     html = page._measure(token, "clip:carotid", "carotid-int8", "openvino", "tiny", lambda _, desc: told.append(desc))
     assert "paced" in told

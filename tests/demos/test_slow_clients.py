@@ -32,7 +32,7 @@ def request(path, more="", method="GET"):
 
 
 def everything(client):
-    """What the server says until it hangs up. Raises TimeoutError where it does not."""
+    """Return what the server sends until it closes the connection. Raises TimeoutError if it does not."""
     pieces = []
     try:
         while piece := client.recv(1 << 16):
@@ -43,7 +43,7 @@ def everything(client):
 
 
 def is_served_in_time(served, path="rtseg/live.js", address="127.0.0.3"):
-    """Whether a real client that tries again gets its answer."""
+    """Return whether a well-behaved client that retries gets its answer."""
     until_s = time.monotonic() + SERVED_S
     while time.monotonic() < until_s:
         with connected(served, address) as client:

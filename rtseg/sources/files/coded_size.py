@@ -1,4 +1,4 @@
-"""The size that one coded DICOM frame declares of itself: JPEG, JPEG-LS and JPEG 2000."""
+"""Read the size that a coded DICOM frame declares: JPEG, JPEG-LS and JPEG 2000."""
 
 import struct
 

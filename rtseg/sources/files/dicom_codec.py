@@ -1,4 +1,4 @@
-"""The one home of pydicom, and a child process that decodes frames with pydicom's native decoders.
+"""Import pydicom, and decode frames with its native decoders as the main program of a child process.
 
 A damaged JPEG ends GDCM by an uncaught C++ exception or a wrong memory access, and the whole process with it. Started by its
 path, so that it loads no other part of rtseg, this module serves one request after another on standard input: a line of JSON,

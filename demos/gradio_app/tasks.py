@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from html import escape
 
-from rtseg.demos.gradio_app.measuring import REPORTS, run_benchmark
+from rtseg.demos.gradio_app.benchmark import REPORTS, run_benchmark
 from rtseg.demos.gradio_app.scan import Progress, segment_recording
 from rtseg.demos.gradio_app.settings import DemoSettings
 from rtseg.demos.gradio_app.summary import summary_html
