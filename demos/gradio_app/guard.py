@@ -23,9 +23,8 @@ Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-CLIENT_HEADER = (
-    "x-rtseg-party"  # header in which `AccessControl` passes the client's identity on; a client's own value is removed
-)
+# The header in which `AccessControl` passes the client's identity on; a client's own value is removed
+CLIENT_HEADER = "x-rtseg-party"
 MAX_REQUESTS = 128  # concurrent requests of one client
 
 _MAX_BODY = 1 << 19  # bytes of a request other than an upload: one image of the browser's camera
