@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from rtseg.demos.gradio_app.events import EVENTS, EventRefused, check_event
 from rtseg.demos.gradio_app.events import MAX_EVENT_BYTES as MOST_EVENT
-from rtseg.demos.gradio_app.uploads import LEAST_BYTES, MAX_UPLOAD_BYTES, UPLOAD_TIMEOUT_S
+from rtseg.demos.gradio_app.uploads import MIN_UPLOAD_BYTES, MAX_UPLOAD_BYTES, UPLOAD_TIMEOUT_S
 from rtseg.errors import ConfigError
 from rtseg.sinks.view.server import is_loopback, is_own_host
 
@@ -75,7 +75,7 @@ class AccessControl:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, client_id: str) -> None:
         headers = [(name, value) for name, value in scope["headers"] if name.lower() != CLIENT_HEADER.encode()]
-        limited = _limit_body(receive, _max_body(scope["path"]), LEAST_BYTES if scope["path"].endswith("/upload") else 0)
+        limited = _limit_body(receive, _max_body(scope["path"]), MIN_UPLOAD_BYTES if scope["path"].endswith("/upload") else 0)
         try:
             if scope["path"] in EVENTS:
                 body = check_event(await _read_body(limited))
@@ -158,7 +158,7 @@ def _max_body(path: str) -> int:
 def _limit_body(receive: Receive, most: int, least: int) -> Receive:
     """Wrap `receive`: a body that exceeds `most` bytes, or is too slow, is reported as a disconnect.
 
-    least: bytes that must arrive within each `SILENCE_S` of waiting; 0 where the whole body must arrive within it.
+    least: bytes that must arrive within each `UPLOAD_TIMEOUT_S` of waiting; 0 where the whole body must arrive within it.
     """
     taken, counted, left_s, is_over = 0, 0, UPLOAD_TIMEOUT_S, False
 

@@ -15,8 +15,8 @@ from rtseg.errors import SourceError
 from rtseg.sources.pixels.picture_size import picture_size
 
 MAX_UPLOAD_BYTES = 512 << 20
-UPLOAD_TIMEOUT_S = 10.0  # a body that is waited for this long is dropped; each `LEAST_BYTES` of an upload restart the time
-LEAST_BYTES = 1 << 15
+UPLOAD_TIMEOUT_S = 10.0  # a body that is waited for this long is dropped; each `MIN_UPLOAD_BYTES` of an upload restart the time
+MIN_UPLOAD_BYTES = 1 << 15
 MIN_FREE_BYTES = 1 << 30  # bytes of the disk that uploads must leave free
 MAX_STILL_BYTES = 64 << 20
 MAX_PIXELS = 4096 * 4096  # per image: a small file can decompress to gigabytes

@@ -164,8 +164,8 @@ def test_an_upload_without_progress_is_dropped(served, token, address):
 
 
 def test_an_upload_that_is_slow_and_goes_on_arrives(served, token, monkeypatch):
-    monkeypatch.setattr(guard, "SILENCE_S", 2.0)
-    monkeypatch.setattr(guard, "LEAST_BYTES", 1000)
+    monkeypatch.setattr(guard, "UPLOAD_TIMEOUT_S", 2.0)
+    monkeypatch.setattr(guard, "MIN_UPLOAD_BYTES", 1000)
     with connected(served) as client:
         client.sendall(request(f"live/{token}/upload", "Content-Length: 8000\r\nConnection: close\r\n", "POST"))
         for _ in range(8):

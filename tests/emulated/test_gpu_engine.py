@@ -33,7 +33,7 @@ def test_masks_that_agree_and_masks_that_do_not(
     if not sound:
         monkeypatch.setattr(tensorrt_runtime, "_run", worse)
     here, there = plans.engine_of(tiny), OpenVinoEngine(tiny)
-    found = gpu_engine.agreement(here, there, wavering(8))
+    found = gpu_engine.mean_dice(here, there, wavering(8))
     assert (found > 0.999) if sound else (found < 0.9)
     here.close()
     there.close()
@@ -49,7 +49,7 @@ def test_it_fails_where_they_differ_or_where_tensorrt_gave_way(
         return made
 
     monkeypatch.setattr(gpu_engine, "load_engine", loaded)
-    monkeypatch.setattr(gpu_engine, "agreement", lambda *_: dice)
+    monkeypatch.setattr(gpu_engine, "mean_dice", lambda *_: dice)
     assert gpu_engine.main("carotid") == code
 
 

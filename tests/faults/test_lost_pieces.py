@@ -60,7 +60,7 @@ class Garbled(RtspServer):
 
 
 def test_a_stream_without_a_whole_picture_is_a_clear_error(monkeypatch):
-    monkeypatch.setattr(ffmpeg_link, "_BLIND_NS", 300_000_000)
+    monkeypatch.setattr(ffmpeg_link, "_MAX_UNDECODABLE_NS", 300_000_000)
     camera = StepCamera()
     server = Garbled(camera)
     with ThreadPoolExecutor(1) as pool:

@@ -244,8 +244,8 @@ def test_pictures_that_come_faster_than_they_are_decoded_are_given_up(monkeypatc
             while not self.closed.is_set():
                 client.sendall(part * 50)
 
-    monkeypatch.setattr(ffmpeg_link, "_BEHIND_NS", 50_000_000)
-    monkeypatch.setattr(ffmpeg_link, "_WAITED_NS", 10**12)  # never reached, even on a slow machine
+    monkeypatch.setattr(ffmpeg_link, "_MAX_BEHIND_NS", 50_000_000)
+    monkeypatch.setattr(ffmpeg_link, "_MIN_WAIT_NS", 10**12)  # never reached, even on a slow machine
     server = Torrent()
     source = open_source(f"http://127.0.0.1:{server.port}/")
     viewer = Viewer(source, Camera("raw"))

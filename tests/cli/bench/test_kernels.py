@@ -42,8 +42,8 @@ def test_a_row_tells_medians_and_the_fastest_turns(monkeypatch):
     def copies(contest: KernelComparison) -> bool:
         return getattr(contest.their_call, "func", None) is np.copyto
 
-    monkeypatch.setattr(rows, "take_turns", lambda it: ((10, 30, 20), (5, 15, 10) if copies(it) else (40, 90, 60)))
-    monkeypatch.setattr(rows, "least_on_one_core", lambda it: (10, 5 if copies(it) else 50))
+    monkeypatch.setattr(rows, "time_in_turns", lambda it: ((10, 30, 20), (5, 15, 10) if copies(it) else (40, 90, 60)))
+    monkeypatch.setattr(rows, "min_cpu_time_on_one_core", lambda it: (10, 5 if copies(it) else 50))
     (row,) = measure_kernels([(24, 32)], ["blend"])
     assert (row.ratio, row.best_ratio) == (3, 4)
     assert (row.copies, row.best_copies, row.core_copies) == (2, 2, 2)
