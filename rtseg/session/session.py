@@ -6,23 +6,20 @@ from dataclasses import replace
 import numpy as np
 
 from rtseg import kernels
-from rtseg.engines.base import Array, Engine, State
-from rtseg.engines.capabilities import DeviceTimer, Prefetching, frame_buffers_of
+from rtseg.engines.base import Engine
+from rtseg.engines.capabilities import Prefetching
 from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
-from rtseg.kernels.network.fit import Fit, letterbox
 from rtseg.kernels.network.logits import threshold_logit
 from rtseg.measure.region import measure
+from rtseg.session.frame_segmenter import FrameSegmenter
 from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
 from rtseg.session.memory_gate import MemoryGate
-from rtseg.session.network_input import network_input
-from rtseg.session.postprocess import apply_anatomy
 from rtseg.session.sector import Locator, Sector, SectorFinder, SectorKind
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.settings import SessionSettings
 from rtseg.session.speckle import SpeckleFilter
-from rtseg.session.stabilizer import DEFAULT_TEMPORAL, Stabilizer, TemporalOptions
-from rtseg.session.uncertainty import border_entropy
-from rtseg.trace import DEVICE, LatencyTrace, MemoryCounts
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
+from rtseg.trace import LatencyTrace, MemoryCounts
 
 _log = logging.getLogger(__name__)
 
@@ -60,18 +57,15 @@ class Session:
         self.locator: Locator = locator or SectorFinder()
         self.uncertainty = False
         self._prefetching = engine if isinstance(engine, Prefetching) else None
-        self._device_timer = engine if isinstance(engine, DeviceTimer) else None
         self._settings = self._requested_settings()
-        self._lifecycle, self._gate = Lifecycle(limits), MemoryGate(limits or LifecycleLimits())
-        self._stabilizer = Stabilizer(temporal, frame_buffers_of(engine)) if temporal else None
+        self.counts = MemoryCounts()
+        self._lifecycle = Lifecycle(limits)
+        self._segmenter = FrameSegmenter(engine, self._settings, MemoryGate(limits or LifecycleLimits()), self.counts)
         self.sector = unknown_sector((0, 0))
-        self._state = engine.initial_state()
-        self._input: Array | None = None
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
         self._reset_request = self._reset_reason = (
             ""  # reason of a requested reset, and of one that applies once there is contact
         )
-        self.counts = MemoryCounts()
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -99,7 +93,7 @@ class Session:
             return self._empty_segmentation(frame, reason)
         if life is Life.HELD and self._last_segmentation:
             return replace(self._last_segmentation, life=life, reason=reason)
-        self._last_segmentation = self._segment(frame, trace, life, reason)
+        self._last_segmentation = self._segmenter.segment(frame, self.sector.box, trace, (life, reason), self.spacing_mm)
         return self._last_segmentation
 
     def expect(self, frame: Frame) -> None:
@@ -119,7 +113,8 @@ class Session:
         self._lifecycle.observe(frame)
         self._lifecycle.observe(Frame(np.repeat(frame.image[:, ::-1, None], 3, 2), 1, 0))
         self.sector = unknown_sector((info.height, info.width))
-        measure(self._segment(frame, LatencyTrace(0), Life.NEW, ""))  # sinks measure, which compiles another loop
+        found = self._segmenter.segment(frame, self.sector.box, LatencyTrace(0), (Life.NEW, ""), self.spacing_mm)
+        measure(found)  # sinks measure, which compiles another loop
         self.reset("first frame")
 
     def _requested_settings(self) -> SessionSettings:
@@ -135,26 +130,8 @@ class Session:
         if requested == before:
             return ""
         self._settings, self._last_segmentation = requested, None  # a held picture is segmented again
-        if requested.temporal != before.temporal:
-            self._stabilizer = Stabilizer(requested.temporal, frame_buffers_of(self._engine)) if requested.temporal else None
+        self._segmenter.apply(requested)
         return "" if requested.locator is before.locator else "the sector is found in another way"
-
-    def _segment(self, frame: Frame, trace: LatencyTrace, life: Life, reason: str) -> Segmentation:
-        fit = letterbox(self.sector.box, self._engine.spec.size)
-        if self._stabilizer and not self._stabilizer.is_due(life):
-            with trace.stage("temporal"):
-                logits = self._stabilizer.warp_previous(frame, fit)
-            warped_reason = "carried from the frame before"
-            return self._segmentation_from(
-                logits, fit, frame, trace, (life, f"{reason}: {warped_reason}" if life is Life.SPOILT else warped_reason)
-            )
-        logits, state = self._infer(frame, fit, trace)
-        found = self._segmentation_from(logits, fit, frame, trace, (life, reason))
-        self._update_memory(state, found)
-        if self._device_timer:
-            for name, duration_ns in self._device_timer.device_ns().items():
-                trace.add_device_time(DEVICE + name, duration_ns)
-        return found
 
     def _classify(self, frame: Frame, trace: LatencyTrace, locator_change: str) -> tuple[Life, str]:
         """Classify the frame and update the sector.
@@ -202,56 +179,9 @@ class Session:
 
     def _reset_memory(self, frame: Frame, reason: str) -> None:
         _log.info("memory starts afresh at frame %d: %s", frame.index, reason)
-        self._last_segmentation, self._state = None, self._engine.initial_state()
-        self._gate.forget()
-        if self._stabilizer:
-            self._stabilizer.forget()
+        self._last_segmentation = None
+        self._segmenter.forget()
 
     def _empty_segmentation(self, frame: Frame, reason: str) -> Segmentation:
         labels = np.zeros((frame.height, frame.width), np.uint8)
         return Segmentation(labels, self.classes, (0.0,) * len(self.classes), self.spacing_mm, Life.LOST, reason)
-
-    def _infer(self, frame: Frame, fit: Fit, trace: LatencyTrace) -> tuple[Array, State]:
-        x = self._input = network_input(self._engine, frame.image, fit, self._settings.speckle, trace, self._input)
-        if not self._settings.memory:
-            self._state = self._engine.initial_state()
-        if self._stabilizer:
-            with trace.stage("temporal"):
-                self._stabilizer.prepare(frame, fit)
-        with trace.stage("infer"):
-            logits, state = self._infer_finite(x)
-        if self._stabilizer:
-            with trace.stage("temporal"):
-                logits = self._stabilizer.stabilize(logits, frame, fit)
-        return logits, state
-
-    def _infer_finite(self, x: Array) -> tuple[Array, State]:
-        logits, state = self._engine.infer(x, self._state)
-        if kernels.has_nonfinite(logits):
-            # Non-finite logits mean a non-finite state, which would persist in all later frames.
-            _log.warning("the network gave NaN or infinity: its memory starts afresh")
-            self.counts.nonfinite += 1
-            self._state = self._engine.initial_state()
-            logits, state = self._engine.infer(x, self._state)
-        return logits, state
-
-    def _segmentation_from(
-        self, logits: Array, fit: Fit, frame: Frame, trace: LatencyTrace, classification: tuple[Life, str]
-    ) -> Segmentation:
-        spec, download, threshold = self._engine.spec, self._engine.download, self._settings.threshold
-        with trace.stage("postprocess"):
-            labels = download(kernels.argmax_labels(logits, fit, (frame.height, frame.width), threshold=threshold))
-            confidence = download(kernels.class_confidence(logits, fit, threshold=threshold))
-            apply_anatomy(labels, spec)
-            uncertainty = (
-                border_entropy(np.asarray(download(logits), np.float32), threshold) if self._settings.uncertainty else ()
-            )
-        confidences = tuple(float(value) for value in confidence)
-        return Segmentation(labels, spec.classes, confidences, self.spacing_mm, *classification, uncertainty)
-
-    def _update_memory(self, state: State, found: Segmentation) -> None:
-        """Adopt the new state, unless the frame is spoilt or the network is in doubt; then the old state stays."""
-        if found.life is not Life.SPOILT and self._gate.admits(found.confidence):
-            self._state = state
-        else:
-            self.counts.gated += 1
