@@ -10,6 +10,7 @@ from rtseg.engines.capabilities import DeviceTimer, Replaceable, frame_buffers_o
 from rtseg.errors import EngineError, RtsegError
 from rtseg.frame import Frame, Life, Segmentation, Spacing
 from rtseg.kernels.network.fit import Box, Fit, letterbox
+from rtseg.session.judgement import Judgement
 from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.network_input import network_input
 from rtseg.session.postprocess import apply_anatomy
@@ -50,7 +51,7 @@ class FrameSegmenter:
             self._stabilizer.forget()
 
     def segment(
-        self, frame: Frame, box: Box, trace: LatencyTrace, classification: tuple[Life, str], spacing_mm: Spacing | None
+        self, frame: Frame, box: Box, trace: LatencyTrace, judgement: Judgement, spacing_mm: Spacing | None
     ) -> Segmentation:
         """Segment a frame. Where the engine fails and another replaces it, the frame is repeated with a fresh memory.
 
@@ -58,7 +59,7 @@ class FrameSegmenter:
         """
         while True:
             try:
-                return self._attempt(frame, box, trace, classification, spacing_mm)
+                return self._attempt(frame, box, trace, judgement, spacing_mm)
             except Exception as error:  # engines and their libraries share no other parent
                 if self._replaceable is None or not _is_engine_fault(error):
                     raise
@@ -76,20 +77,20 @@ class FrameSegmenter:
         return Stabilizer(temporal, frame_buffers_of(self._engine)) if temporal else None
 
     def _attempt(
-        self, frame: Frame, box: Box, trace: LatencyTrace, classification: tuple[Life, str], spacing_mm: Spacing | None
+        self, frame: Frame, box: Box, trace: LatencyTrace, judgement: Judgement, spacing_mm: Spacing | None
     ) -> Segmentation:
         """Segment a frame on the engine at work. The memory is written last, so that a failure leaves nothing half done."""
-        fit, (life, reason) = letterbox(box, self._engine.spec.size), classification
+        fit, (life, reason) = letterbox(box, self._engine.spec.size), judgement
         if self._stabilizer and not self._stabilizer.is_due(life):
             with trace.stage("temporal"):
                 logits = self._stabilizer.warp_previous(frame, fit)
             warped_reason = "carried from the frame before"
-            classification = life, f"{reason}: {warped_reason}" if life is Life.SPOILT else warped_reason
-            return self._segmentation_from(logits, fit, frame, trace, classification, spacing_mm)
+            judgement = Judgement(life, f"{reason}: {warped_reason}" if life is Life.SPOILT else warped_reason)
+            return self._segmentation_from(logits, fit, frame, trace, judgement, spacing_mm)
         if self._replaceable and self._replaceable.take_over():
             self._drop_buffers()
         logits, state = self._infer(frame, fit, trace)
-        found = self._segmentation_from(logits, fit, frame, trace, classification, spacing_mm)
+        found = self._segmentation_from(logits, fit, frame, trace, judgement, spacing_mm)
         device_ns = self._device_timer.device_ns() if self._device_timer else {}
         for name, duration_ns in device_ns.items():
             trace.add_device_time(DEVICE + name, duration_ns)
@@ -129,7 +130,7 @@ class FrameSegmenter:
         fit: Fit,
         frame: Frame,
         trace: LatencyTrace,
-        classification: tuple[Life, str],
+        judgement: Judgement,
         spacing_mm: Spacing | None,
     ) -> Segmentation:
         spec, download, threshold = self._engine.spec, self._engine.download, self._settings.threshold
@@ -141,7 +142,7 @@ class FrameSegmenter:
                 border_entropy(np.asarray(download(logits), np.float32), threshold) if self._settings.uncertainty else ()
             )
         confidences = tuple(float(value) for value in confidence)
-        return Segmentation(labels, spec.classes, confidences, spacing_mm, *classification, uncertainty)
+        return Segmentation(labels, spec.classes, confidences, spacing_mm, *judgement, uncertainty)
 
     def _update_memory(self, state: State, found: Segmentation) -> None:
         """Adopt the new state, unless the frame is spoilt or the network is in doubt; then the old state stays."""
