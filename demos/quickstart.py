@@ -13,7 +13,7 @@ def main(out: str = "overlay.mp4") -> None:
     """Segment the bundled clip, write the overlay to `out`, and print the results."""
     engine = rtseg.load_engine("carotid-int8")  # a shipped model's name, or an .onnx file
     source = rtseg.open_source("clip:carotid")  # a file, a folder, a camera, a stream, synthetic:
-    session = rtseg.Session(engine, spacing_mm=source.info.spacing_mm)
+    session = rtseg.Session(engine)
     pipeline = rtseg.Pipeline(source, session, rtseg.VideoSink(out, rtseg.Overlay(opacity=0.4)), warmup=10)
 
     areas = []

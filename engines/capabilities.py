@@ -1,4 +1,4 @@
-"""Declares optional engine capabilities: frame buffers, prefetching and device timers."""
+"""Declares optional engine capabilities: frame buffers, prefetching, device timers and replacement after a failure."""
 
 from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
@@ -37,6 +37,17 @@ class DeviceTimer(Protocol):
 
     def device_ns(self) -> Mapping[str, int]:
         """Return the newest frame's device time per part in nanoseconds; blocks until the frame is finished."""
+
+
+@runtime_checkable
+class Replaceable(Protocol):
+    """Describes an engine that stands for several; after a change, earlier states and arrays are void."""
+
+    def take_over(self) -> bool:
+        """Let a better engine take over between two frames; return whether one did."""
+
+    def replace(self, error: Exception) -> None:
+        """Replace the engine that raised `error` on a frame, which is then repeated. Raises RtsegError where none is left."""
 
 
 class HostBuffers:

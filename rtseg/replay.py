@@ -7,10 +7,12 @@ from rtseg.engines.base import Engine
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Life, Segmentation
 from rtseg.kernels.network.fit import Box
+from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle
-from rtseg.session.sector import Locator, Redactor, Sector, SectorFinder, SectorKind
+from rtseg.session.sector import Locator, Redactor, Sector, SectorKind
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.session import Session
+from rtseg.session.settings import SessionSettings
 from rtseg.sources.files.recording import Decision, RecordedFrame, labels_crc32
 from rtseg.trace import LatencyTrace
 
@@ -26,8 +28,10 @@ class RedactedSession(Session):
     """
 
     def __init__(self, engine: Engine, *, locator: Locator | None = None, **options: Any) -> None:
-        super().__init__(engine, locator=_PrecomputedLocator(locator or SectorFinder()), **options)
-        self._redactor = Redactor()
+        super().__init__(engine, locator=locator, **options)
+        self._redactor, self._locator = Redactor(), _PrecomputedLocator(self.settings.locator)
+        self._precompute_for(self.settings)
+        self._settings = self._own_settings  # the first frame brings no other locator
 
     def expect(self, frame: Frame) -> None:
         """Do nothing, since the engine gets the redacted frame instead."""
@@ -35,13 +39,19 @@ class RedactedSession(Session):
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
         """Find the sector, redact its surroundings, and segment the rest. Raises EngineError."""
         trace = trace or LatencyTrace(frame.captured_ns)
-        if not isinstance(self.locator, _PrecomputedLocator):
-            self.locator = _PrecomputedLocator(self.locator)  # another locator was set while the stream runs
+        if (settings := self.settings) is not self._public_settings:  # they were set while the stream runs
+            self._precompute_for(settings)
         with trace.stage("sector"):
-            sector = self.locator.precompute(frame)
+            sector = self._locator.precompute(frame)
         with trace.stage("guard"):
             redacted = frame if sector.kind is SectorKind.WHOLE else self._redactor.redact(frame, sector)
-        return super().step(redacted, trace)
+        return self._step(redacted, trace, self._own_settings)
+
+    def _precompute_for(self, settings: SessionSettings) -> None:
+        """Put a locator that precomputes in place of the one of the settings; the same locator keeps its state."""
+        if self._locator.inner is not settings.locator:
+            self._locator = _PrecomputedLocator(settings.locator)
+        self._public_settings, self._own_settings = settings, replace(settings, locator=self._locator)
 
 
 class ReplayedSession(Session):
@@ -69,12 +79,12 @@ class _PrecomputedLocator:
     """Locates the sector ahead of the session's own call, which then gets the stored result."""
 
     def __init__(self, locator: Locator) -> None:
-        self._locator = locator
+        self.inner = locator
         self._answer = unknown_sector((0, 0)), ""
 
     def precompute(self, frame: Frame) -> Sector:
         """Find the sector in the frame before redaction, and store the result."""
-        self._answer = self._locator.observe(frame)
+        self._answer = self.inner.observe(frame)
         return self._answer[0]
 
     def observe(self, frame: Frame) -> tuple[Sector, str]:  # noqa: ARG002  the result precedes the redaction
@@ -83,7 +93,7 @@ class _PrecomputedLocator:
 
     def forget(self) -> None:
         """Treat the next frame as the first one."""
-        self._locator.forget()
+        self.inner.forget()
 
 
 class _RecordedLocator:
@@ -104,10 +114,10 @@ class _RecordedLocator:
 class _RecordedLifecycle(Lifecycle):
     """Returns the recorded states."""
 
-    def observe(self, frame: Frame, box: Box | None = None) -> tuple[Life, str]:  # noqa: ARG002  the frame is not examined
+    def observe(self, frame: Frame, box: Box | None = None) -> Judgement:  # noqa: ARG002  the frame is not examined
         """Return the recorded state and reason; a frame without them, as in the warm-up, counts as a first one."""
         decision = frame.decision if isinstance(frame, RecordedFrame) else None
-        return (decision.life, decision.reason) if decision else (Life.NEW, "not recorded")
+        return Judgement(decision.life, decision.reason) if decision else Judgement(Life.NEW, "not recorded")
 
 
 def _decision(frame: Frame) -> Decision:

@@ -104,7 +104,7 @@ def segment_recording(
     """Segment a recording and write the results into `folder`. Raises ModelError, SourceError; also when `leaving` is set."""
     with closing(load_engine(settings.model, settings.engine)) as engine:
         source = open_source(str(path))
-        session = Session(engine, spacing_mm=source.info.spacing_mm)
+        session = Session(engine)
         settings.apply_to(session)
         overlay = Overlay(settings.opacity, settings.contour)
         sinks = VideoSink(folder / OVERLAY, overlay), MaskSink(folder / "masks"), JsonSink(folder / JSON, settings.model)

@@ -73,11 +73,15 @@ class DemoSettings:
 
     def apply_to(self, session: Session, before: "DemoSettings | None" = None) -> None:
         """Apply the settings to a session from its next frame on; before: the settings in effect. Raises ConfigError."""
-        session.threshold, session.memory = self.threshold, self.memory
-        session.temporal = self.temporal()
-        session.speckle = None if self.speckle == NO_FILTER else SpeckleFilter(self.speckle)
-        if before is None or before.sector != self.sector:
-            session.locator = self.locator()
+        present = session.settings
+        session.settings = replace(
+            present,
+            threshold=self.threshold,
+            memory=self.memory,
+            temporal=self.temporal(),
+            speckle=None if self.speckle == NO_FILTER else SpeckleFilter(self.speckle),
+            locator=self.locator() if before is None or before.sector != self.sector else present.locator,
+        )
 
 
 def models() -> list[str]:

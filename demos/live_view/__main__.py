@@ -19,7 +19,7 @@ def main(uri: str = "synthetic:vessel?fps=25", where: str = "127.0.0.1:8000") ->
     source = rtseg.open_source(uri)
     live = source if source.info.live else PacedSource(source)
     sink = ViewSink(host=host, port=int(port), on_ready=lambda url: print(f"watch it at {url}", flush=True))
-    session = rtseg.Session(engine, spacing_mm=source.info.spacing_mm)
+    session = rtseg.Session(engine)
     try:
         rtseg.Pipeline(live, session, sink).run()
     except KeyboardInterrupt:

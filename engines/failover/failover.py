@@ -1,21 +1,18 @@
-"""Runs several engines with failover: if one fails, the next one processes the same frame; a better one can take over.
+"""Runs one of several engines: where it fails, the next one replaces it, and a better one can take over between two frames.
 
-The arrays that it returns record how they were computed from the frame. If an engine fails, even asynchronously as a GPU
-does, the next engine computes them again. No frame is lost, the recurrent state restarts from zero, and one event reports it.
+The session repeats the frame on which an engine failed, see `Replaceable`, so that no frame is lost. One event reports it.
 """
 
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from rtseg import kernels
-from rtseg.engines.base import Array, Engine, ModelSpec
+from rtseg.engines.base import Array, Engine, ModelSpec, State
 from rtseg.engines.capabilities import DeviceTimer, Floats, Prefetching, frame_buffers_of
-from rtseg.engines.failover.replayable_array import FailoverState, ReplayableArray, unwrap
 from rtseg.engines.failover.shadow_run import ShadowRun
 from rtseg.errors import EngineError, RtsegError
 from rtseg.frame import Image, Labels
@@ -23,8 +20,6 @@ from rtseg.frame import Image, Labels
 _log = logging.getLogger(__name__)
 
 MAX_EVENTS = 100
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +51,11 @@ Opener = tuple[str, Callable[[], Engine | BackgroundBuild]]  # an engine's name 
 
 
 class FailoverEngine:
-    """Runs the first engine of a list that opens, and falls back to the next one when it fails.
+    """Runs the first engine of a list that opens; `replace` opens the next one when it fails.
 
     openers: in order of preference; each is opened only when it is needed. A `BackgroundBuild` takes over between two frames,
     once it is ready and its shadow run agrees with the current engine. events: the newest MAX_EVENTS changes, newest last.
-    Raises the last error where no engine opens.
+    States and arrays belong to the current engine, and are void after a change. Raises the last error where no engine opens.
     """
 
     def __init__(self, openers: Sequence[Opener]) -> None:
@@ -68,9 +63,6 @@ class FailoverEngine:
         self._background_build: BackgroundBuild | None = None
         self._shadow_run: ShadowRun | None = None
         self.events: deque[EngineEvent] = deque(maxlen=MAX_EVENTS)
-        self.generation = 0  # incremented at each change of engine
-        self._saw_nonfinite = False  # the newest logits contained NaN or infinity
-        self._retained: dict[str, ReplayableArray] = {}
         self.name, self._engine = self._open_next("")
 
     @property
@@ -78,60 +70,68 @@ class FailoverEngine:
         """Return the description of the network's inputs and outputs."""
         return self._engine.spec
 
-    def initial_state(self) -> FailoverState:
+    def initial_state(self) -> State:
         """Return a state of zeros in new buffers."""
         if self._shadow_run:
-            self._shadow_run.restart()
-        return self._run_with_failover(lambda: FailoverState(self._engine.initial_state(), self.generation))
+            self._guard_build(self._shadow_run.restart)
+        return self._engine.initial_state()
 
     def prefetch(self, image: Image) -> None:
-        """Start the upload of the next frame, if the current engine can prefetch; callable from any thread."""
+        """Start the upload of the next frame, if the current engine can prefetch; callable from any thread.
+
+        A failure is only logged here: `upload` then sends the frame, or fails in the thread of the session.
+        """
         if isinstance(engine := self._engine, Prefetching):
-            engine.prefetch(image)
+            try:
+                engine.prefetch(image)
+            except Exception as error:  # noqa: BLE001  an engine's library may raise anything, here in the thread of the source
+                _log.debug("a frame was not sent ahead: %s", error)
 
     def upload(self, image: Image) -> Array:
-        """Copy a frame to the engine's device; before that, a better engine may take over."""
-        self._check_takeover()
-        return self._run_with_failover(ReplayableArray(self, lambda: self._engine.upload(image)).evaluate)
+        """Copy a frame to the current engine's device."""
+        return self._engine.upload(image)
 
-    def infer(self, x: Array, state: FailoverState) -> tuple[Array, FailoverState]:
-        """Run the network, see `Engine.infer`. Raises EngineError where no engine is left."""
-        after = FailoverState(None, -1)
-        logits = self._run_with_failover(ReplayableArray(self, lambda: self._infer(x, state, after)).evaluate)
-        if self._saw_nonfinite and self._is_nonfinite(logits):
-            self._run_with_failover(lambda: self._refuse_nonfinite(logits))
-        self._saw_nonfinite = False
-        self._observe_shadow_run(x, logits)
+    def infer(self, x: Array, state: State) -> tuple[Array, State]:
+        """Run the network on the current engine, and on the one in its shadow run, see `Engine.infer`."""
+        logits, after = self._engine.infer(x, state)
+        if (shadow_run := self._shadow_run) and shadow_run.verdict is None:
+            x_on_host, logits_on_host = np.asarray(x), np.asarray(logits)
+            self._guard_build(lambda: shadow_run.observe(x_on_host, logits_on_host))
         return logits, after
 
     def upload_values(self, name: str, values: Floats) -> Array:
         """Copy per-frame values to the device, see `FrameBuffers`."""
-        for retained in self._retained.values():  # arrays lost with a failed engine must be replaced before `infer`
-            self._run_with_failover(retained.value)
-        return self._run_with_failover(
-            ReplayableArray(self, lambda: frame_buffers_of(self._engine).upload_values(name, values)).evaluate
-        )
+        return frame_buffers_of(self._engine).upload_values(name, values)
 
     def retain(self, name: str, array: Array) -> Array:
-        """Retain an array for later frames, see `FrameBuffers`; after a failover its values are NaN, which means no past."""
-
-        def retained() -> Array:
-            if self.generation == generation:
-                return buffer
-            return frame_buffers_of(self._engine).upload_values(f"no {name}", np.full(shape, np.nan, np.float32))
-
-        buffer = self._run_with_failover(lambda: frame_buffers_of(self._engine).retain(name, unwrap(array)))
-        shape, generation = tuple(array.shape), self.generation
-        self._retained[name] = ReplayableArray(self, retained).evaluate()
-        return self._retained[name]
+        """Retain an array for later frames, see `FrameBuffers`."""
+        return frame_buffers_of(self._engine).retain(name, array)
 
     def download(self, labels: Array) -> Labels:
         """Copy labels to the host."""
-        return self._run_with_failover(lambda: self._engine.download(unwrap(labels)))
+        return self._engine.download(labels)
 
     def device_ns(self) -> Mapping[str, int]:
         """Return the current engine's device times, see `DeviceTimer`; empty where it has none."""
-        return self._run_with_failover(lambda: self._engine.device_ns() if isinstance(self._engine, DeviceTimer) else {})
+        return self._engine.device_ns() if isinstance(self._engine, DeviceTimer) else {}
+
+    def replace(self, error: Exception) -> None:
+        """Replace the current engine with the next one that opens, see `Replaceable`. Raises RtsegError where none does."""
+        fault = _as_rtseg_error(error)
+        if not self._openers:
+            raise fault from (None if fault is error else error)
+        broken, left = self._engine, self.name
+        try:
+            self.name, self._engine = self._open_next(f"{left} failed, {fault}")
+        finally:
+            _close(broken, left)
+
+    def take_over(self) -> bool:
+        """Start or decide the shadow run of the engine that was built in the background, see `Replaceable`."""
+        before = self._engine
+        if self._background_build or self._shadow_run:
+            self._guard_build(self._advance_build)
+        return self._engine is not before
 
     def close(self) -> None:
         """Close every engine; closing twice is harmless."""
@@ -143,110 +143,86 @@ class FailoverEngine:
         self._shadow_run = self._background_build = None
         self._engine.close()
 
-    def call_kernel(self, kernel: Any, args: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
-        """Run a kernel on a `ReplayableArray`; the result has its own memory, and `out` is ignored."""
-        options = {name: value for name, value in options.items() if name != "out"}
-        work = ReplayableArray(self, lambda: kernel(*map(unwrap, args), **options))
-        if kernel is kernels.has_nonfinite:
-            self._saw_nonfinite = bool(self._run_with_failover(work.value))
-            return self._saw_nonfinite
-        return self._run_with_failover(work.evaluate)
-
-    def _infer(self, x: Array, before: FailoverState, after: FailoverState) -> Array:
-        own = before.state if before.generation == self.generation else self._engine.initial_state()
-        logits, after.state = self._engine.infer(unwrap(x), own)
-        after.generation = self.generation
-        return logits
-
-    def _is_nonfinite(self, logits: Array) -> bool:
-        return bool(self._run_with_failover(lambda: kernels.has_nonfinite(unwrap(logits))))
-
-    def _refuse_nonfinite(self, logits: ReplayableArray) -> None:
-        """Fail over after NaN with and without a recurrent state, if another engine is left."""
-        if self._openers:
-            self._fail_over(EngineError("it gives NaN or infinity, with a memory and without: export the model again"))
-            logits.value()
-
-    def _run_with_failover(self, work: Callable[[], T]) -> T:
-        """Run `work` on the current engine, or on the first following engine that succeeds."""
-        while True:
-            try:
-                return work()
-            except EngineError as error:
-                self._fail_over(error)
-
-    def _fail_over(self, error: EngineError) -> None:
-        if not self._openers:
-            raise error
-        broken, left = self._engine, self.name
-        self.generation += 1
-        try:
-            self.name, self._engine = self._open_next(f"{left} failed, {error}")
-        finally:
-            broken.close()
-
     def _open_next(self, reason: str) -> tuple[str, Engine]:
         """Open the next engine that can be opened; return its name and the engine. Raises the last one's error."""
         left = getattr(self, "name", "")
-        while True:
+        while self._openers:
             name, opener = self._openers.popleft()
             try:
                 opened = opener()
-            except RtsegError as error:
-                reason = "; ".join(filter(None, (reason, f"{name} cannot run, {error}")))
+            except Exception as error:  # noqa: BLE001  a library's exceptions share no other parent
+                fault = _as_rtseg_error(error)
+                reason = "; ".join(filter(None, (reason, f"{name} cannot run, {fault}")))
                 if not self._openers:
                     self._record_event(left, "", reason)
-                    raise
+                    raise fault from (None if fault is error else error)
                 continue
             if isinstance(opened, BackgroundBuild):
-                self._background_build, reason = opened, f"{name} is being built"
+                self._background_build = opened
+                reason = "; ".join(filter(None, (reason, f"{name} is being built")))
                 continue
             if reason:
                 self._record_event(left, name, reason)
             return name, opened
+        self._record_event(left, "", reason)
+        raise EngineError(f"no engine can run meanwhile, {reason}: name another one, as in --engine tensorrt,openvino")
 
     def _record_event(self, left: str, taken: str, reason: str) -> None:
         self.events.append(EngineEvent(left, taken, reason))
         afresh = ", and the memory starts afresh" if left else ""
         _log.warning("%s; %s", reason, f"{taken} goes on{afresh}" if taken else "no engine is left")
 
-    def _check_takeover(self) -> None:
-        """Start or decide the shadow run of the engine that was built in the background."""
+    def _guard_build(self, work: Callable[[], None]) -> None:
+        """Do work for the engine that was built in the background; it is refused if it fails, and the current one stays."""
         try:
-            if self._background_build and not self._shadow_run and (engine := self._background_build.ready()):
-                self._shadow_run = ShadowRun(engine)
-            if self._shadow_run and self._shadow_run.verdict is not None:
-                self._decide(self._shadow_run)
-        except RtsegError as error:
-            self._refuse_build(str(error))
+            work()
+        except Exception as error:  # noqa: BLE001  a fault of that engine must not count as one of the current engine
+            self._refuse_build(str(_as_rtseg_error(error)))
+
+    def _advance_build(self) -> None:
+        if self._background_build and not self._shadow_run and (engine := self._background_build.ready()):
+            self._shadow_run = ShadowRun(engine)
+        if self._shadow_run and self._shadow_run.verdict is not None:
+            self._decide(self._shadow_run)
 
     def _decide(self, shadow_run: ShadowRun) -> None:
         if not shadow_run.verdict:
             return self._refuse_build(shadow_run.reason)
-        left, old = self.name, self._engine
-        build, self._background_build, self._shadow_run = self._background_build, None, None
-        if build:
-            self.name = build.name
-            build.accept()
+        left, old, build = self.name, self._engine, self._background_build
+        self._background_build = self._shadow_run = None
         self._openers.appendleft((left, lambda: old))  # the replaced engine stays open for a failure
-        self._engine, self.generation = shadow_run.engine, self.generation + 1
+        self.name, self._engine = build.name if build else left, shadow_run.engine
         self.events.append(EngineEvent(left, self.name, shadow_run.reason))
         _log.warning("%s takes over from %s (%s): the memory starts afresh", self.name, left, shadow_run.reason)
+        if build:
+            _accept(build)
         return None
 
     def _refuse_build(self, reason: str) -> None:
         build, shadow_run = self._background_build, self._shadow_run
         self._background_build = self._shadow_run = None
         if shadow_run:
-            shadow_run.engine.close()
+            _close(shadow_run.engine, "the engine in its shadow run")
         if build:
             build.close()
             self.events.append(EngineEvent(build.name, self.name, reason))
             _log.error("%s is refused: %s; %s goes on", build.name, reason, self.name)
 
-    def _observe_shadow_run(self, x: Array, logits: Array) -> None:
-        if self._shadow_run and self._shadow_run.verdict is None:
-            try:
-                self._shadow_run.observe(np.asarray(unwrap(x)), unwrap(logits))
-            except RtsegError as error:
-                self._refuse_build(str(error))
+
+def _as_rtseg_error(error: Exception) -> RtsegError:
+    """Return the error itself, or an EngineError with the type and text of an exception that is not rtseg's."""
+    return error if isinstance(error, RtsegError) else EngineError(f"{type(error).__name__}: {error}")
+
+
+def _close(broken: Engine, name: str) -> None:
+    try:
+        broken.close()
+    except Exception as error:  # noqa: BLE001  after a failure its library may be in any state, and the next engine goes on
+        _log.warning("%s could not be closed: %s", name, _as_rtseg_error(error))
+
+
+def _accept(build: BackgroundBuild) -> None:
+    try:
+        build.accept()
+    except Exception as error:  # noqa: BLE001  a full disk is no reason to refuse the engine, which runs
+        _log.warning("what %s built cannot be kept for the next run: %s", build.name, _as_rtseg_error(error))

@@ -101,7 +101,6 @@ def run(
             covered=bool(record) and not keep_surroundings,
             temporal=temporal,
             speckle=speckle_filter,
-            spacing_mm=opened.info.spacing_mm,
         )
         session.uncertainty = uncertainty
         recorder = recording_sinks(record, session, network.spec.name, keep_surroundings)

@@ -12,6 +12,7 @@ from rtseg.frame import Frame, Life
 from rtseg.kernels.network.fit import Box
 from rtseg.session.degradation import Degradation, measure_degradation
 from rtseg.session.fingerprint import Fingerprint, changed_levels, dissimilarity, fingerprint, is_air
+from rtseg.session.judgement import Judgement
 
 _CHANGE_WINDOW = 15  # newest changes whose median is the usual change between frames
 _MEAN_WEIGHT = 0.1  # weight of the newest frame in a running mean
@@ -115,7 +116,7 @@ class Lifecycle:
         """Return whether contact has been missing for so long that the memory is forgotten."""
         return self._lost_frames > self._limits.lost_frames
 
-    def observe(self, frame: Frame, box: Box | None = None) -> tuple[Life, str]:
+    def observe(self, frame: Frame, box: Box | None = None) -> Judgement:
         """Classify the next frame and return its state and the reason in words; box: the part of the frame to examine."""
         observed = fingerprint(frame, box)
         spoilt_reason = self._spoilt_reason(observed)
@@ -126,7 +127,7 @@ class Lifecycle:
             life, reason = self._classify(observed, spoilt_reason)
             self._update_references(life, observed)
         self._previous = observed
-        return life, reason
+        return Judgement(life, reason)
 
     def refocus(self, frame: Frame, box: Box) -> None:
         """Examine another box from now on, in the newest frame too, which is not classified again."""
@@ -167,15 +168,15 @@ class Lifecycle:
             self._scene_age, reason = 0, ""
         return reason
 
-    def _classify(self, observed: Fingerprint, spoilt_reason: str) -> tuple[Life, str]:
+    def _classify(self, observed: Fingerprint, spoilt_reason: str) -> Judgement:
         """Classify a frame with contact."""
         if self._previous is None or self._reference is None or self._last_segmented is None:
-            return Life.NEW, "first frame"
+            return Judgement(Life.NEW, "first frame")
         reason = self._new_stream_reason(observed, self._previous, self._reference)
         if reason:
-            return Life.NEW, reason
+            return Judgement(Life.NEW, reason)
         if self._is_held(observed, self._last_segmented):
-            return Life.HELD, "the picture stands still"
+            return Judgement(Life.HELD, "the picture stands still")
         return self._classify_change(observed, self._previous, self._reference, spoilt_reason)
 
     def _new_stream_reason(self, observed: Fingerprint, previous: Fingerprint, reference: Fingerprint) -> str:
@@ -207,7 +208,7 @@ class Lifecycle:
 
     def _classify_change(
         self, observed: Fingerprint, previous: Fingerprint, reference: Fingerprint, spoilt_reason: str
-    ) -> tuple[Life, str]:
+    ) -> Judgement:
         """Classify a frame that shows something new: the stream went on, or was interrupted, spoilt or cut."""
         limits, means = self._limits, self._means
         lost = observed.index - previous.index - 1
@@ -222,14 +223,14 @@ class Lifecycle:
         cut = max(limits.cut_dissimilarity * periods, limits.unusual_ratio * means.dissimilarity)
         means.update(means.dissimilarity if spoilt_reason else distance, lost, seconds)
         if lost > max_lost:
-            return Life.GAP, f"{lost} frames lost"
+            return Judgement(Life.GAP, f"{lost} frames lost")
         if seconds > max_seconds:
-            return Life.GAP, f"no frame for {seconds:.1f} s"
+            return Judgement(Life.GAP, f"no frame for {seconds:.1f} s")
         if spoilt_reason:
-            return Life.SPOILT, spoilt_reason
+            return Judgement(Life.SPOILT, spoilt_reason)
         if distance > min(cut, limits.certain_cut_dissimilarity):
-            return Life.CUT, f"another scene: its likeness to the one before is {1 - distance:.2f}"
-        return Life.LIVE, ""
+            return Judgement(Life.CUT, f"another scene: its likeness to the one before is {1 - distance:.2f}")
+        return Judgement(Life.LIVE, "")
 
 
 def _degradation_cause(lost: Degradation, limits: LifecycleLimits) -> str:

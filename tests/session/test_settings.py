@@ -2,14 +2,20 @@
 
 import itertools
 import threading
+import time
+from dataclasses import FrozenInstanceError, replace
+from typing import Any
 
 import numpy as np
 import pytest
 from session.streams import frame_of
 
+from rtseg import kernels
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life
+from rtseg.replay import RedactedSession
+from rtseg.session import SessionSettings
 from rtseg.session.sector import FixedSector, WholeFrame
 from rtseg.session.session import Session
 from rtseg.session.speckle import SpeckleFilter
@@ -73,6 +79,127 @@ def test_a_threshold_out_of_range_is_told_where_it_is_set(engine: OpenVinoEngine
     with pytest.raises(ConfigError, match="between 0 and 1"):
         session.threshold = threshold
     assert session.threshold == 0.5
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"threshold": 1.0},
+        {"threshold": "0.5"},
+        {"threshold": True},
+        {"temporal": 0.8},
+        {"speckle": "median"},
+        {"memory": "no"},
+        {"uncertainty": None},
+        {"locator": None},
+        {"locator": "off"},
+    ],
+)
+def test_wrong_settings_are_refused_where_they_are_set(engine: OpenVinoEngine, wrong: dict[str, Any]):
+    session = Session(engine)
+    before = session.settings
+    with pytest.raises(ConfigError, match=r"give|between 0 and 1") as as_a_whole:
+        session.settings = replace(session.settings, **wrong)
+    (name, value), *_ = wrong.items()
+    with pytest.raises(ConfigError, match=r"give|between 0 and 1") as alone:
+        setattr(session, name, value)
+    assert str(alone.value) == str(as_a_whole.value)
+    assert session.settings is before
+    with pytest.raises(ConfigError, match=r"give SessionSettings"):
+        session.settings = wrong  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("threshold", 0.9),
+        ("temporal", None),
+        ("speckle", SpeckleFilter("median", 3)),
+        ("memory", False),
+        ("locator", WholeFrame()),
+        ("uncertainty", True),
+    ],
+)
+def test_an_attribute_sets_its_field_and_no_other(engine: OpenVinoEngine, name: str, value: object):
+    session = Session(engine)
+    before = session.settings
+    setattr(session, name, value)
+    assert session.settings == replace(before, **{name: value})  # type: ignore[arg-type]
+    assert getattr(session, name) is value
+    with pytest.raises(FrozenInstanceError):
+        setattr(session.settings, name, value)
+
+
+def test_attributes_set_by_two_threads_lose_nothing(engine: OpenVinoEngine):
+    session = Session(engine, temporal=None)
+
+    lost: list[str] = []
+
+    def change(name: str, values: list[Any]) -> None:
+        for k in range(4000):
+            setattr(session, name, values[k % len(values)])
+            if getattr(session, name) is not values[k % len(values)]:
+                lost.append(name)
+
+    threads = [
+        threading.Thread(target=change, args=("memory", [True, False])),
+        threading.Thread(target=change, args=("temporal", [None, TemporalOptions(every=2)])),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not lost
+
+
+@pytest.mark.parametrize("kind", [Session, RedactedSession])
+def test_ten_thousand_changes_tear_no_frame(engine: OpenVinoEngine, kind: type[Session], monkeypatch: pytest.MonkeyPatch):
+    """Test that each frame is segmented with one of the values that were set, in all its stages."""
+    session, stop = kind(engine, locator=WholeFrame()), threading.Event()
+    choices = [
+        SessionSettings(0.2, None, None, True, WholeFrame(), False),
+        SessionSettings(0.4, TemporalOptions(smoothing=0.5), SpeckleFilter("median", 3), False, WholeFrame(), True),
+        SessionSettings(0.6, TemporalOptions(every=2), SpeckleFilter("median", 5), True, FixedSector((0, 0, 64, 48)), False),
+        SessionSettings(0.8, TemporalOptions(hysteresis=1.0), None, False, FixedSector((0, 0, 64, 96)), True),
+    ]
+    of_threshold = {choice.threshold: choice for choice in choices}
+    seen: list[tuple[object, ...]] = []
+
+    def noted(logits: Any, fit: Any, shape: Any, *, threshold: float) -> Any:
+        used, stabilizer = session._settings, session._segmenter._stabilizer
+        seen.append((threshold, used, session._segmenter._settings, stabilizer and stabilizer._options, fit.box))
+        return argmax_labels(logits, fit, shape, threshold=threshold)
+
+    argmax_labels = kernels.argmax_labels
+    monkeypatch.setattr(kernels, "argmax_labels", noted)
+    session.settings = choices[0]
+
+    def change() -> None:
+        for k in range(10_000):
+            session.settings = choices[k % len(choices)]
+            if k % 50 == 0:
+                time.sleep(0.001)  # so that frames are segmented between the changes
+        stop.set()
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    frames = 0
+    while not stop.is_set() or frames < 50:
+        session.step(frame_of(frames, 100 + frames % 100))
+        frames += 1
+    thread.join(60)
+    assert len({threshold for threshold, *_ in seen}) > 1, "nothing changed while the stream ran"
+    for threshold, used, applied, temporal, box in seen:
+        chosen = of_threshold[threshold]  # type: ignore[index]
+        assert applied is used
+        assert (used.memory, used.uncertainty, used.speckle, used.temporal) == (  # type: ignore[attr-defined]
+            chosen.memory,
+            chosen.uncertainty,
+            chosen.speckle,
+            chosen.temporal,
+        )
+        assert temporal == chosen.temporal
+        assert box == ((0, 0, 64, 48) if threshold == 0.6 else (0, 0, 64, 96))
 
 
 def test_settings_may_come_from_another_thread(engine: OpenVinoEngine):

@@ -7,6 +7,7 @@ from typing import Any
 
 import networks
 import numpy as np
+import planted
 import pytest
 from emulated.driver import tensorrt_runtime
 from emulated.driver.device import ALL_LATE, EmulatedGpu
@@ -19,6 +20,7 @@ from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.engines.tensorrt.plan_cache import PlanCache
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
+from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -88,6 +90,25 @@ def test_nan_on_a_fresh_memory_is_the_engines_fault(gpu: EmulatedGpu, tiny: Path
     assert "it gives NaN or infinity, with a memory and without" in engine.events[0].reason
     assert len(engine.events) == 1
     engine.close()
+
+
+@pytest.mark.parametrize("temporal", [None, DEFAULT_TEMPORAL], ids=["plain", "stabilized"])
+@pytest.mark.parametrize("kind", [*planted.KINDS, "broken GPU"])
+def test_a_failure_in_mid_stream_loses_no_frame(
+    gpu: EmulatedGpu, tiny: Path, kind: str, temporal: TemporalOptions | None
+) -> None:
+    engine = gpu_then_cpu(tiny)
+
+    def plant() -> None:
+        if kind == "broken GPU":
+            gpu.break_after(0)
+        else:
+            planted.plant(engine._engine, kind)
+
+    reason = planted.KINDS.get(kind, "illegal memory access")
+    planted.check_failover(engine, plant, OpenVinoEngine(tiny), temporal, reason)
+    assert gpu.contexts == 0
+    assert kind == "broken GPU" or gpu.in_use() == (0, 0, 0, 0)
 
 
 class TestBackgroundBuild:

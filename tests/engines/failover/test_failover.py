@@ -1,5 +1,6 @@
 """Tests failover between real engines."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.engines.load import load_engine
 from rtseg.engines.onnx import OnnxEngine
 from rtseg.engines.openvino import OpenVinoEngine
-from rtseg.errors import EngineError, ModelError
+from rtseg.errors import EngineError, ImageError, ModelError
 from rtseg.frame import Frame
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
@@ -67,14 +68,16 @@ def test_the_next_engine_answers_for_the_very_frame(tiny: Path, caplog: pytest.L
     engine.close()
 
 
-def test_a_state_of_the_engine_before_is_the_memory_of_nothing(tiny: Path) -> None:
+def test_an_engine_raises_until_it_is_replaced(tiny: Path) -> None:
     engine = load_engine(tiny, "openvino,onnx")
+    assert isinstance(engine, FailoverEngine)
     x = np.ones((1, 1, *networks.SIZE), np.float32)
-    _, state = engine.infer(x, engine.initial_state())
-    broken(engine._engine)  # type: ignore[attr-defined]
-    logits, after = engine.infer(x, state)
+    broken(engine._engine)
+    with pytest.raises(EngineError, match="the network is gone") as raised:
+        engine.infer(x, engine.initial_state())
+    engine.replace(raised.value)
+    logits, after = engine.infer(x, engine.initial_state())
     np.testing.assert_allclose(logits, 0.5)
-    np.testing.assert_allclose(engine.infer(x, state)[0].copy(), 0.5, err_msg="it may be used again")
     np.testing.assert_allclose(engine.infer(x, after)[0], 0.75)
     engine.close()
 
@@ -101,10 +104,12 @@ def test_nan_with_a_memory_and_without_is_the_engines_fault(tmp_path: Path) -> N
     engine.close()
 
 
-def test_nan_without_another_engine_is_left_to_the_session(tmp_path: Path) -> None:
+@pytest.mark.parametrize("alone", [False, True])
+def test_nan_twice_without_another_engine_is_refused(tmp_path: Path, alone: bool) -> None:
     bad = networks.convolutional(tmp_path / "bad.onnx", answers_nan=True)
-    session = session_of(FailoverEngine([("bad", lambda: OpenVinoEngine(bad))]))
-    session.step(frames(1)[0])
+    session = session_of(OpenVinoEngine(bad) if alone else FailoverEngine([("bad", lambda: OpenVinoEngine(bad))]))
+    with pytest.raises(EngineError, match="NaN or infinity, with a memory and without"):
+        session.step(frames(1)[0])
     assert session.counts.nonfinite == 1
 
 
@@ -132,10 +137,97 @@ def test_what_a_later_engine_cannot_open_is_told_with_what_failed(tiny: Path) ->
     engine.close()
 
 
-def test_its_arrays_have_a_shape_and_a_dtype(tiny: Path) -> None:
+def test_the_next_engine_may_fail_to_open_by_a_plain_exception(tiny: Path) -> None:
+    def absent() -> Engine:
+        raise MemoryError("no room\nfor it")
+
+    engine = FailoverEngine([("first", absent), ("second", lambda: OpenVinoEngine(tiny)), ("third", absent)])
+    assert (engine.name, engine.events[0].reason) == ("second", "first cannot run, MemoryError: no room for it")
+    broken(engine._engine)
+    with pytest.raises(EngineError, match="MemoryError: no room for it"):
+        session_of(engine).step(frames(1)[0])
+    engine.close()
+
+
+def test_a_refused_frame_is_no_fault_of_the_engine(tiny: Path) -> None:
     engine = load_engine(tiny, "openvino,onnx")
-    up = engine.upload(frames(1)[0].image)
-    assert (up.shape, up.dtype) == ((40, 56), np.uint8)
+    assert isinstance(engine, FailoverEngine)
+
+    def upload(image: Any) -> Any:
+        raise ImageError("this is no image")
+
+    engine._engine.upload = upload  # type: ignore[method-assign]
+    with pytest.raises(ImageError, match="no image"):
+        session_of(engine).step(frames(1)[0])
+    assert (engine.name, list(engine.events)) == ("openvino", [])
+    engine.close()
+
+
+def test_an_engine_that_cannot_be_closed_gives_way(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def close() -> None:
+        raise RuntimeError("the driver hangs")
+
+    engine = load_engine(tiny, "openvino,onnx")
+    assert isinstance(engine, FailoverEngine)
+    broken(engine._engine)
+    engine._engine.close = close  # type: ignore[method-assign]
+    session_of(engine).step(frames(1)[0])
+    assert engine.name == "onnx"
+    assert "openvino could not be closed: RuntimeError: the driver hangs" in caplog.text
+    engine.close()
+
+
+class _Build:
+    """Stands for a build whose engine fails in its shadow run, or whose plan cannot be stored."""
+
+    name = "built"
+
+    def __init__(self, engine: Any, problem: Exception | None = None) -> None:
+        self.engine, self.problem = engine, problem
+
+    def ready(self) -> Any:
+        return self.engine
+
+    def accept(self) -> None:
+        if self.problem:
+            raise self.problem
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("method", ["infer", "initial_state"])
+def test_a_plain_exception_in_the_shadow_run_refuses_that_engine_alone(tiny: Path, method: str) -> None:
+    other = OpenVinoEngine(tiny)
+
+    def failing(*arguments: Any) -> Any:
+        raise MemoryError("it is full")
+
+    setattr(other, method, failing)
+    engine = FailoverEngine([("built", lambda: _Build(other)), ("cpu", lambda: OpenVinoEngine(tiny))])
+    session = session_of(engine)
+    for frame in frames(4):
+        session.step(frame)
+    assert (engine.name, [event.left for event in engine.events]) == ("cpu", ["", "built"])
+    assert engine.events[-1].reason == "MemoryError: it is full"
+    engine.close()
+
+
+def test_a_plan_that_cannot_be_stored_takes_over_all_the_same(tiny: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other = OpenVinoEngine(tiny)
+    engine = FailoverEngine([("built", lambda: _Build(other, OSError("disk full"))), ("cpu", lambda: OpenVinoEngine(tiny))])
+    session = session_of(engine)
+    for number, frame in enumerate(frames(8) * 8):
+        session.step(replace(frame, index=number))
+    assert (engine.name, engine._engine, len(engine.events)) == ("built", other, 2)
+    assert "what built built cannot be kept for the next run: OSError: disk full" in caplog.text
+    engine.close()
+
+
+def test_a_build_without_an_engine_meanwhile_is_refused(tiny: Path) -> None:
+    engine = FailoverEngine([("cpu", lambda: OpenVinoEngine(tiny)), ("built", lambda: _Build(None))])
+    broken(engine._engine)
+    with pytest.raises(EngineError, match="no engine can run meanwhile, cpu failed, the network is gone; built is being built"):
+        session_of(engine).step(frames(1)[0])
     engine.close()
 
 

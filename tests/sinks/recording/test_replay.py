@@ -59,7 +59,7 @@ def test_the_network_sees_no_more_than_the_recording_keeps(tmp_path, engine, mon
     seen = []
     session = RedactedSession(engine)
     monkeypatch.setattr(
-        "rtseg.session.session.network_input",
+        "rtseg.session.frame_segmenter.network_input",
         lambda engine, image, *rest: seen.append(image) or network_input(engine, image, *rest),
     )
     made, _ = recorded(tmp_path, session, list(scene())[:8])

@@ -1,0 +1,157 @@
+"""Segment single frames with an engine, and hold what refers to the engine's buffers from one frame to the next."""
+
+import logging
+
+import numpy as np
+
+from rtseg import kernels
+from rtseg.engines.base import Array, Engine, State
+from rtseg.engines.capabilities import DeviceTimer, Replaceable, frame_buffers_of
+from rtseg.errors import EngineError, RtsegError
+from rtseg.frame import Frame, Life, Segmentation, Spacing
+from rtseg.kernels.network.fit import Box, Fit, letterbox
+from rtseg.session.judgement import Judgement
+from rtseg.session.memory_gate import MemoryGate
+from rtseg.session.network_input import network_input
+from rtseg.session.postprocess import apply_anatomy
+from rtseg.session.settings import SessionSettings
+from rtseg.session.stabilizer import Stabilizer
+from rtseg.session.uncertainty import border_entropy
+from rtseg.trace import DEVICE, LatencyTrace, MemoryCounts
+
+_log = logging.getLogger(__name__)
+
+
+class FrameSegmenter:
+    """Segments frames with one engine: network state, memory gate, stabilizer and the buffer of the network's input.
+
+    engine: runs the network; not closed here. settings: those of the next frame. gate: decides about writes to the memory.
+    counts: of outputs that are not finite and of frames that are kept out of the memory.
+    """
+
+    def __init__(self, engine: Engine, settings: SessionSettings, gate: MemoryGate, counts: MemoryCounts) -> None:
+        self._engine, self._settings, self._gate, self._counts = engine, settings, gate, counts
+        self._device_timer = engine if isinstance(engine, DeviceTimer) else None
+        self._replaceable = engine if isinstance(engine, Replaceable) else None
+        self._state: State | None = None  # None: zeros, allocated when the engine runs
+        self._input: Array | None = None
+        self._stabilizer = self._new_stabilizer()
+
+    def apply(self, settings: SessionSettings) -> None:
+        """Apply settings from the next frame on."""
+        before, self._settings = self._settings, settings
+        if settings.temporal != before.temporal:
+            self._stabilizer = self._new_stabilizer()
+
+    def forget(self) -> None:
+        """Start the network's memory and the stabilization afresh with the next frame."""
+        self._state = None
+        self._gate.forget()
+        if self._stabilizer:
+            self._stabilizer.forget()
+
+    def segment(
+        self, frame: Frame, box: Box, trace: LatencyTrace, judgement: Judgement, spacing_mm: Spacing | None
+    ) -> Segmentation:
+        """Segment a frame. Where the engine fails and another replaces it, the frame is repeated with a fresh memory.
+
+        box: the part of the frame that the network sees. Raises EngineError, and what an engine without replacement raises.
+        """
+        while True:
+            try:
+                return self._attempt(frame, box, trace, judgement, spacing_mm)
+            except Exception as error:  # engines and their libraries share no other parent
+                if self._replaceable is None or not _is_engine_fault(error):
+                    raise
+                self._replaceable.replace(error)
+                self._drop_buffers()
+
+    def _drop_buffers(self) -> None:
+        """Drop everything that belongs to the engine before, as at the start of a stream."""
+        self._state = self._input = None
+        self._stabilizer = self._new_stabilizer()
+        self._gate.forget()
+
+    def _new_stabilizer(self) -> Stabilizer | None:
+        temporal = self._settings.temporal
+        return Stabilizer(temporal, frame_buffers_of(self._engine)) if temporal else None
+
+    def _attempt(
+        self, frame: Frame, box: Box, trace: LatencyTrace, judgement: Judgement, spacing_mm: Spacing | None
+    ) -> Segmentation:
+        """Segment a frame on the engine at work. The memory is written last, so that a failure leaves nothing half done."""
+        fit, (life, reason) = letterbox(box, self._engine.spec.size), judgement
+        if self._stabilizer and not self._stabilizer.is_due(life):
+            with trace.stage("temporal"):
+                logits = self._stabilizer.warp_previous(frame, fit)
+            warped_reason = "carried from the frame before"
+            judgement = Judgement(life, f"{reason}: {warped_reason}" if life is Life.SPOILT else warped_reason)
+            return self._segmentation_from(logits, fit, frame, trace, judgement, spacing_mm)
+        if self._replaceable and self._replaceable.take_over():
+            self._drop_buffers()
+        logits, state = self._infer(frame, fit, trace)
+        found = self._segmentation_from(logits, fit, frame, trace, judgement, spacing_mm)
+        device_ns = self._device_timer.device_ns() if self._device_timer else {}
+        for name, duration_ns in device_ns.items():
+            trace.add_device_time(DEVICE + name, duration_ns)
+        self._update_memory(state, found)
+        return found
+
+    def _infer(self, frame: Frame, fit: Fit, trace: LatencyTrace) -> tuple[Array, State]:
+        if self._state is None or not self._settings.memory:
+            self._state = self._engine.initial_state()
+        x = self._input = network_input(self._engine, frame.image, fit, self._settings.speckle, trace, self._input)
+        if self._stabilizer:
+            with trace.stage("temporal"):
+                self._stabilizer.prepare(frame, fit)
+        with trace.stage("infer"):
+            logits, state = self._infer_finite(x, self._state)
+        if self._stabilizer:
+            with trace.stage("temporal"):
+                logits = self._stabilizer.stabilize(logits, frame, fit)
+        return logits, state
+
+    def _infer_finite(self, x: Array, before: State) -> tuple[Array, State]:
+        """Run the network, a second time without memory where it gives NaN or infinity. Raises EngineError after two."""
+        logits, state = self._engine.infer(x, before)
+        if kernels.has_nonfinite(logits):
+            # Non-finite logits mean a non-finite state, which would persist in all later frames.
+            _log.warning("the network gave NaN or infinity: its memory starts afresh")
+            self._counts.nonfinite += 1
+            self._state = self._engine.initial_state()
+            logits, state = self._engine.infer(x, self._state)
+            if kernels.has_nonfinite(logits):
+                raise EngineError("it gives NaN or infinity, with a memory and without: export the model again")
+        return logits, state
+
+    def _segmentation_from(
+        self,
+        logits: Array,
+        fit: Fit,
+        frame: Frame,
+        trace: LatencyTrace,
+        judgement: Judgement,
+        spacing_mm: Spacing | None,
+    ) -> Segmentation:
+        spec, download, threshold = self._engine.spec, self._engine.download, self._settings.threshold
+        with trace.stage("postprocess"):
+            labels = download(kernels.argmax_labels(logits, fit, (frame.height, frame.width), threshold=threshold))
+            confidence = download(kernels.class_confidence(logits, fit, threshold=threshold))
+            apply_anatomy(labels, spec)
+            uncertainty = (
+                border_entropy(np.asarray(download(logits), np.float32), threshold) if self._settings.uncertainty else ()
+            )
+        confidences = tuple(float(value) for value in confidence)
+        return Segmentation(labels, spec.classes, confidences, spacing_mm, *judgement, uncertainty)
+
+    def _update_memory(self, state: State, found: Segmentation) -> None:
+        """Adopt the new state, unless the frame is spoilt or the network is in doubt; then the old state stays."""
+        if found.life is not Life.SPOILT and self._gate.admits(found.confidence):
+            self._state = state
+        else:
+            self._counts.gated += 1
+
+
+def _is_engine_fault(error: Exception) -> bool:
+    """Return whether another engine may do better: not where rtseg refuses the frame or a setting."""
+    return isinstance(error, EngineError) or not isinstance(error, RtsegError)
