@@ -1,6 +1,5 @@
 """Play one visitor's live stream in a thread of its own; its settings may change while it runs."""
 
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -17,8 +16,9 @@ from rtseg.result import Result
 from rtseg.sinks.view.screen import Painter, Screen
 from rtseg.sources import Source
 from rtseg.sources.live.reconnect import ReconnectingSource
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class ScreenSink:

@@ -4,7 +4,6 @@ The arrays that it returns record how they were computed from the frame. If an e
 does, the next engine computes them again. No frame is lost, the recurrent state restarts from zero, and one event reports it.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,9 @@ from rtseg.engines.failover.replayable_array import FailoverState, ReplayableArr
 from rtseg.engines.failover.shadow_run import ShadowRun
 from rtseg.errors import EngineError, RtsegError
 from rtseg.frame import Image, Labels
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 MAX_EVENTS = 100
 

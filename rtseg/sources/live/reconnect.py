@@ -13,9 +13,10 @@ from rtseg.errors import SourceError
 from rtseg.frame import Frame, StreamInfo
 from rtseg.sources.base import Source
 from rtseg.sources.live.link_thread import LinkReader
+from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import safe_text
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _KEPT_EVENTS = 1000  # the newest of an endless stream; `counts` includes all
 _FROZEN_TIMESTAMPS = "frames come, but their timestamps stand still"

@@ -10,7 +10,7 @@ from rtseg.kernels.runtime import cpu
 
 
 def test_kernels_keep_to_fewer_cores_where_they_are_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu.machine, "cores", lambda: 6)
+    monkeypatch.setattr(cpu.machine, "available_cores", lambda: 6)
     with cpu.limit_cores(2):
         assert cpu.cores() == 2
         with cpu.limit_cores(1):
