@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from rtseg.errors import SourceError, SourceNotFound
 from rtseg.frame import Frame, Origin, Spacing, StreamInfo
-from rtseg.sources.base import DEFAULT_FPS, stream_info
+from rtseg.sources.base import DEFAULT_FPS, SourceDiagnostics, stream_info
 from rtseg.sources.live.clock import SourceClock
 from rtseg.sources.pixels.pixel_formats import FOURCC, RawReader
 from rtseg.system.process_environment import default_variable
@@ -130,6 +130,10 @@ class V4l2Link:
     def info(self) -> StreamInfo:
         """Return the negotiated size and rate."""
         return self._info
+
+    def diagnostics(self) -> SourceDiagnostics:
+        """Return the format, the damaged pictures and the jumps of the clock so far."""
+        return SourceDiagnostics(self.format, self.damaged, self._clock.jumps)
 
     @property
     def format(self) -> str:
