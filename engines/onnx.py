@@ -6,14 +6,10 @@ from typing import Any
 import numpy as np
 
 from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, complete_spec
+from rtseg.engines.onnx_runtime import onnxruntime
 from rtseg.engines.validation.weight_check import check_weights, metadata_of
-from rtseg.errors import EngineError, MissingExtra, ModelError
+from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
-
-try:
-    import onnxruntime
-except ImportError as error:
-    raise MissingExtra("the ONNX Runtime engine", "onnx") from error
 
 
 class OnnxEngine:

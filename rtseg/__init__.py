@@ -4,11 +4,8 @@ Research software, not a medical device. The names below are imported on first u
 does not import an engine.
 """
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-
-from rtseg.text.log_records import install_log_records as _install_log_records
 
 if TYPE_CHECKING:
     from rtseg.engines.load import load_engine
@@ -22,10 +19,6 @@ if TYPE_CHECKING:
     from rtseg.sinks.video.sink import VideoSink
     from rtseg.sources import open_source
     from rtseg.trace import LatencyReport, LatencyTrace
-
-_install_log_records()
-# From 1.29 on, ONNX Runtime sends the names and properties of models to Microsoft, and begins when it is imported.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _HOMES = {
     "Frame": "frame",

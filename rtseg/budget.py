@@ -5,7 +5,6 @@ their loss of accuracy: switch the speckle filter off, shrink the network's inpu
 only, with warped masks between.
 """
 
-import logging
 import re
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from rtseg.frame import Life
 from rtseg.result import Result
 from rtseg.session.session import Session
 from rtseg.session.stabilizer import TemporalOptions
+from rtseg.text.log_records import get_logger
 from rtseg.trace import LatencyTrace
 
 WINDOW_FRAMES = 12  # frames that are measured before a change
@@ -33,7 +33,7 @@ _SMALLER_INPUT_SAVES = 1 - (3 / 4) ** 2  # share of the pixels
 _MIN_REMAINING = 0.2
 _SKIPPED_STATES = (Life.HELD, Life.LOST, Life.SPOILT)  # frames on which the engine did not run, whose times are no measure
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from rtseg.result import Result
 from rtseg.session.sector import Redactor
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
-from rtseg.sources.base import Source
-from rtseg.sources.live.reconnect import ReconnectingSource
+from rtseg.sources.base import Source, as_connected_source, as_live_source
 from rtseg.trace import AGE, READ, LatencyReport, LatencyTrace
 
 
@@ -45,8 +44,9 @@ class Pipeline:
     ) -> None:
         self.policy = policy or (Policy.LATEST if source.info.live else Policy.ALL)
         self.source, self.session, self.sinks, self.warmup = source, session, sinks, warmup
+        self._live, self._connected = as_live_source(source), as_connected_source(source)
         self.guard = None if keep_surroundings else Redactor()
-        self.report = LatencyReport(source.info.period_ns, session.counts, getattr(source, "events", ()))
+        self.report = LatencyReport(source.info.period_ns, session.counts, self._connected.events if self._connected else ())
         self._reconnects = 0
 
     def __iter__(self) -> Generator[Result, None, None]:
@@ -70,8 +70,8 @@ class Pipeline:
     def _frames(self, resources: ExitStack) -> Iterable[Frame]:
         if self.policy is Policy.ALL:
             return self.source
-        if self.policy is Policy.LATEST and isinstance(self.source, ReconnectingSource):
-            self.source.keep_newest(self.session.expect)  # it has its own thread; a second one would only add latency
+        if self.policy is Policy.LATEST and self._live:
+            self._live.keep_newest(self.session.expect)  # it has its own thread; a second one would only add latency
             return self.source
         captured = Mailbox(self.source, self.session.expect) if self.policy is Policy.LATEST else ReadAheadQueue(self.source)
         resources.callback(captured.close)
@@ -108,7 +108,7 @@ class Pipeline:
             self.report.add(result.trace, result.dropped)
 
     def _count_reconnects(self) -> None:
-        reconnects: int = getattr(self.source, "reconnects", 0)
+        reconnects = self._connected.reconnects if self._connected else 0
         if reconnects != self._reconnects:
             self._reconnects = reconnects
             self.report.reconnected()

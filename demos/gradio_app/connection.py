@@ -1,6 +1,5 @@
 """Drop connections to the demo's server whose client is too slow, or has too many of them."""
 
-import logging
 from asyncio import BaseTransport, TimerHandle, Transport
 from collections import Counter
 from time import monotonic
@@ -11,13 +10,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from rtseg.demos.gradio_app.guard import MAX_REQUESTS, network_of
 from rtseg.sinks.stall import StallDetector
+from rtseg.text.log_records import get_logger
 
 HEAD_S = 5.0  # for a whole request head, however it is cut
 REST_S = 5.0  # for the rest of a body whose answer was given already
 MOST_CONNECTIONS = 4 * MAX_REQUESTS  # of everybody
 
 _CHECK_S = 0.5
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class TimedConnection(H11Protocol):

@@ -1,6 +1,5 @@
 """Play one visitor's live stream in a thread of its own; its settings may change while it runs."""
 
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -16,9 +15,10 @@ from rtseg.pipeline import Pipeline
 from rtseg.result import Result
 from rtseg.sinks.view.screen import Painter, Screen
 from rtseg.sources import Source
-from rtseg.sources.live.reconnect import ReconnectingSource
+from rtseg.sources.base import as_live_source
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class ScreenSink:
@@ -245,10 +245,11 @@ class LivePlayer:
 
 def _connection_status(source: Source | None) -> str:
     """Return the state and the last error of a reconnecting source; "" when it is connected, or of another kind."""
-    if not isinstance(source, ReconnectingSource) or source.state is LinkState.LIVE:
+    link = as_live_source(source)
+    if link is None or link.state is LinkState.LIVE:
         return ""
-    lost = [event.reason for event in list(source.events) if event.reason]
-    return f"the source is {source.state.value}: {lost[-1] if lost else 'no reason given'}"
+    lost = [event.reason for event in list(link.events) if event.reason]
+    return f"the source is {link.state.value}: {lost[-1] if lost else 'no reason given'}"
 
 
 def require_source(source: Source | None, kind: type[Any]) -> Any:

@@ -28,7 +28,7 @@ from rtseg.errors import RtsegError, SinkError, ViewerRefused
 from rtseg.sinks.view.mjpeg import CONTENT_TYPE, PART_HEADER, POLL_S, SEND_BUFFER, multipart_part
 from rtseg.sinks.view.server import ASSETS, page_file
 from rtseg.sinks.view.viewport import Viewport, parse_viewport
-from rtseg.text.log_records import install_for_server
+from rtseg.text.log_records import redact_server_records
 
 _FILES = {OVERLAY, MASKS, CSV, JSON, *REPORTS}
 _OWN = {"page.css": "text/css", "page.js": "text/javascript"}
@@ -131,7 +131,7 @@ def create_server(app: App, folder: Path | None = None) -> uvicorn.Server:
 
     folder: removed even on a forced exit.
     """
-    install_for_server()
+    redact_server_records()
     quiet: dict[str, Any] = {"log_level": "warning", "access_log": False, "server_header": False}
     timed: dict[str, Any] = {"http": TimedConnection, "ws": "none"}  # a WebSocket would have neither deadlines nor a count
     # No proxy headers: a client could forge its address with them.

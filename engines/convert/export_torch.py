@@ -16,7 +16,8 @@ from rtseg.errors import MissingExtra, ModelError
 
 try:
     import onnx
-    import onnxruntime
+
+    from rtseg.engines.onnx_runtime import onnxruntime
 except ImportError:
     raise MissingExtra("an export", "onnx") from None
 try:

@@ -3,7 +3,6 @@
 The session repeats the frame on which an engine failed, see `Replaceable`, so that no frame is lost. One event reports it.
 """
 
-import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +15,9 @@ from rtseg.engines.capabilities import DeviceTimer, Floats, Prefetching, frame_b
 from rtseg.engines.failover.shadow_run import ShadowRun
 from rtseg.errors import EngineError, RtsegError
 from rtseg.frame import Image, Labels
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 MAX_EVENTS = 100
 

@@ -1,6 +1,5 @@
 """Builds a TensorRT plan in a thread while another engine runs (extra `tensorrt`)."""
 
-import logging
 from pathlib import Path
 from threading import Event, Thread
 
@@ -10,8 +9,9 @@ from rtseg.engines.tensorrt.device import Gpu
 from rtseg.engines.tensorrt.engine import TensorRtEngine
 from rtseg.engines.tensorrt.plan_cache import PlanCache, PlanFile
 from rtseg.errors import EngineError, RtsegError
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class TensorRtBackgroundBuild:

@@ -1,6 +1,5 @@
 """Wraps pycuda: a GPU's primary context, its streams and events, device memory and pinned memory (extra `tensorrt`)."""
 
-import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.errors import EngineError, MissingExtra
+from rtseg.text.log_records import get_logger
 
 try:
     import pycuda.driver as cuda
@@ -19,7 +19,7 @@ except ImportError as error:
         raise EngineError(f"there is no NVIDIA driver here ({error}): install one, or run on the CPU") from error
     raise MissingExtra("the TensorRT engine", "tensorrt") from error
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: pycuda has no name for it
 REOPEN = "what runs on this GPU is lost: close the engine and open it again, or run on the CPU"

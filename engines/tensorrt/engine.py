@@ -5,7 +5,6 @@ called with the results of `upload` and `infer` do not run immediately (lazy_arr
 the labels, the frame's whole work is already enqueued as one CUDA graph per state buffer (cuda_graph.py).
 """
 
-import logging
 from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from contextlib import ExitStack, nullcontext
@@ -26,8 +25,9 @@ from rtseg.errors import EngineError, RtsegError
 from rtseg.frame import Image, Labels
 from rtseg.kernels.runtime.cuda import library
 from rtseg.kernels.runtime.device_array import pool
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 MAX_GRAPHS = 8  # captured graphs in the cache: two upload slots, two sides of two states
 

@@ -5,6 +5,10 @@ from pathlib import Path
 from rtseg.errors import MissingExtra
 
 try:
+    import rtseg.engines.onnx_runtime  # noqa: F401  first, because it turns the telemetry off
+except ImportError:
+    raise MissingExtra("a plan in FP16", "onnx") from None
+try:
     import onnx
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel

@@ -5,7 +5,6 @@ A file is a magic word, one line of JSON, and the plan. The cache holds plans th
 
 import fcntl
 import json
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,8 +15,9 @@ from pathlib import Path
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.model_file import write_bytes_atomically
 from rtseg.errors import ModelError, described
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 MAGIC = b"rtseg plan "
 BUILD_VERSION = 1  # version of rtseg's build settings: a plan of another version is built again

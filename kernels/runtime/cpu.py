@@ -1,6 +1,5 @@
 """Compiles loops with Numba and splits their rows between CPU cores."""
 
-import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +8,10 @@ from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 import numba
-from numba.core import codegen, config
 
+from rtseg.kernels.runtime.vector_width import compile_wide
 from rtseg.system import machine
-
-FULL_CLOCK_FEATURE = "+avx512vbmi2"  # processors with it do not lower their clock for 512-bit vectors
-ALLOW_512_BIT = "-prefer-256-bit"  # LLVM may then use 512-bit vectors
+from rtseg.text.log_records import get_logger
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,22 +21,8 @@ MIN_BANDS = 10  # with less work, 0.4 ms, most is done before another core wakes
 BANDS_PER_CORE = 4  # a delayed core then leaves its bands to the others
 MIN_BANDS_SHARED_CPU = 16  # while a decoder and an engine share the CPU: one preempted worker would stall the whole call
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _max_cores, _min_bands = [MAX_BANDS], [MIN_BANDS]
-
-
-def enable_wide_vectors() -> None:
-    """Let Numba use 512-bit vectors on processors that do not lower their clock for them.
-
-    NUMBA_CPU_NAME and NUMBA_CPU_FEATURES take precedence. Applies to everything that this process compiles with Numba later;
-    no result changes.
-    """
-    features = codegen.get_host_cpu_features()
-    if config.CPU_FEATURES is None and config.CPU_NAME is None and FULL_CLOCK_FEATURE in features.split(","):
-        config.CPU_FEATURES = f"{features},{ALLOW_512_BIT}"
-
-
-enable_wide_vectors()  # before the first loop is compiled
 
 
 def compiled(function: F) -> F:
@@ -69,7 +52,7 @@ def _compile(function: F, **how: Any) -> F:
     except RuntimeError as error:  # Numba finds no writable cache folder
         _log.warning("compiled kernels are not cached (%s): set NUMBA_CACHE_DIR to a folder that can be written", error)
         made = numba.njit(**options)(function)
-    return cast(F, made)
+    return cast(F, compile_wide(made))
 
 
 def run_row_bands(rows: int, cost: int, work: Callable[[int, int], object]) -> None:

@@ -15,7 +15,7 @@ from rtseg.frame import Frame, Image, StreamInfo
 from rtseg.session.sector import Sector, SectorFinder
 from rtseg.session.sector.shape import SectorKind
 from rtseg.sources import Source
-from rtseg.sources.live.reconnect import ReconnectingSource
+from rtseg.sources.base import as_live_source
 
 _PAUSE_S = 1.0  # pause in which the buffers of a driver or a network fill up
 _SAMPLE_STEP = 4  # every fourth pixel, down and along, suffices to detect duplicates
@@ -145,14 +145,13 @@ def _describe_times(times: list[Frame], report: SourceReport) -> None:
 
 
 def _describe_link(source: Source, report: SourceReport) -> None:
-    if not isinstance(source, ReconnectingSource):
+    live = as_live_source(source)
+    if live is None:
         report.format = "a recording" if not source.info.live else report.format
         return
-    link = source.link
-    report.format = getattr(link, "format", report.format)
-    report.damaged = getattr(getattr(link, "account", link), "damaged", 0)
-    report.clock_jumps = getattr(getattr(link, "clock", None), "jumps", 0)
-    report.events = {state.value: source.counts[state] for state in (LinkState.STALLED, LinkState.LOST) if source.counts[state]}
+    found = live.diagnostics()
+    report.format, report.damaged, report.clock_jumps = found.format, found.damaged, found.clock_jumps
+    report.events = {state.value: live.counts[state] for state in (LinkState.STALLED, LinkState.LOST) if live.counts[state]}
 
 
 def advice(report: SourceReport) -> list[str]:

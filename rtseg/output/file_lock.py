@@ -1,19 +1,19 @@
 """Lock the files and folders of a run; the system releases the locks when the process ends, however it ends."""
 
 import errno
-import logging
 import os
 import sys
 from pathlib import Path
 
 from rtseg.errors import SinkError
+from rtseg.text.log_records import get_logger
 
 if sys.platform == "win32":
     import msvcrt
 else:
     import fcntl
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _LOCKED_ERRORS = {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _LOCK_TABLE = Path("/proc/locks")
 

@@ -5,7 +5,6 @@ What rtseg writes may show patients. So a file gets the permissions 0600 and a f
 """
 
 import errno
-import logging
 import os
 import re
 import stat
@@ -16,8 +15,9 @@ from typing import NamedTuple
 
 from rtseg.errors import ConfigError, SinkError
 from rtseg.output.file_lock import lock_file
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _NO_FOLLOW: int = getattr(os, "O_NOFOLLOW", 0)  # Windows has none
 
 
@@ -28,7 +28,14 @@ class Permissions(NamedTuple):
     folder: int = 0o700  # of folders
 
 
-_permissions = Permissions()  # one setting for the process, as the umask is
+class OutputSettings:
+    """Holds what `rtseg`'s command line sets for the outputs of its own process, as the umask is one for a process."""
+
+    permissions = Permissions()
+    """The permission bits of everything that is written."""
+
+
+_settings = OutputSettings()
 _folder_locks: dict[tuple[int, int], "FolderLock"] = {}  # by device and inode
 
 
@@ -42,8 +49,7 @@ def parse_mode(text: str) -> Permissions:
 
 def set_mode(text: str = "600") -> None:
     """Set the permissions of everything that this process writes from now on. Raises ConfigError."""
-    global _permissions  # noqa: PLW0603  one setting for the process, as the umask is
-    _permissions = parse_mode(text)
+    _settings.permissions = parse_mode(text)
 
 
 def opener(path: str | Path, flags: int) -> int:
@@ -55,7 +61,7 @@ def opener(path: str | Path, flags: int) -> int:
     place = Path(path)
     follow = _NO_FOLLOW if _is_foreign(place.parent) else 0
     try:
-        file = os.open(place, flags & ~os.O_TRUNC | follow, _permissions.file)
+        file = os.open(place, flags & ~os.O_TRUNC | follow, _settings.permissions.file)
     except OSError as error:
         if follow and error.errno == errno.ELOOP:
             raise _link_refused(place) from None
@@ -79,8 +85,8 @@ def make_folder(path: Path) -> list[Path]:
     made: list[Path] = []
     for folder in reversed([folder for folder in (path, *path.parents) if not folder.exists()]):
         with suppress(FileExistsError):  # another run made it meanwhile
-            folder.mkdir(_permissions.folder)
-            folder.chmod(_permissions.folder)
+            folder.mkdir(_settings.permissions.folder)
+            folder.chmod(_settings.permissions.folder)
             made.append(folder)
     if not path.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
@@ -172,12 +178,12 @@ def _set_permissions(file: int, path: Path) -> None:
     if _user_id() is None:
         return  # on Windows the folder's access list applies
     try:
-        os.fchmod(file, _permissions.file)
+        os.fchmod(file, _settings.permissions.file)
     except OSError as error:
         if os.fstat(file).st_uid != _user_id():
             raise SinkError(f"{path} belongs to somebody else, who could read it: remove it, or name another file") from None
         _log.debug("%s: %s", path, error)
-    if stat.S_IMODE(os.fstat(file).st_mode) != _permissions.file:
+    if stat.S_IMODE(os.fstat(file).st_mode) != _settings.permissions.file:
         _log.warning("%s is on a file system that keeps no permissions: others may read it", path)
 
 

@@ -1,7 +1,5 @@
 """Segment single frames with an engine, and hold what refers to the engine's buffers from one frame to the next."""
 
-import logging
-
 import numpy as np
 
 from rtseg import kernels
@@ -17,9 +15,10 @@ from rtseg.session.postprocess import apply_anatomy
 from rtseg.session.settings import SessionSettings
 from rtseg.session.stabilizer import Stabilizer
 from rtseg.session.uncertainty import border_entropy
+from rtseg.text.log_records import get_logger
 from rtseg.trace import DEVICE, LatencyTrace, MemoryCounts
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class FrameSegmenter:

@@ -1,6 +1,5 @@
 """Segment one stream with one engine; the session alone holds the state that passes from frame to frame."""
 
-import logging
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -22,9 +21,10 @@ from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.settings import SessionSettings, SettingAttribute
 from rtseg.session.speckle import SpeckleFilter
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
+from rtseg.text.log_records import get_logger
 from rtseg.trace import LatencyTrace, MemoryCounts
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _RESETTING = (Life.NEW, Life.CUT, Life.GAP)
 

@@ -1,10 +1,12 @@
 """Defines the `Source` protocol and the checks that all sources share."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from rtseg.connection import ConnectionEvent, LinkState
 from rtseg.errors import ConfigError, SourceError, SourceNotFound
 from rtseg.frame import Frame, Spacing, StreamInfo
 
@@ -29,6 +31,71 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release everything, from any thread; an iteration in progress ends, and closing twice is harmless."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDiagnostics:
+    """Holds what a live source reports of its present connection."""
+
+    format: str = "unknown"
+    """The format of the pictures, as reported by the source."""
+    damaged: int = 0
+    """The number of damaged pictures that the decoder reported."""
+    clock_jumps: int = 0
+    """The number of jumps of the source's clock."""
+
+
+@runtime_checkable
+class DiagnosedSource(Source, Protocol):
+    """Is a source that reports on its connection, such as one link of a live source."""
+
+    def diagnostics(self) -> SourceDiagnostics:
+        """Return what is known of the present connection."""
+
+
+@runtime_checkable
+class ConnectedSource(Source, Protocol):
+    """Is a source that reports the events of its connection; the pipeline's report shows them."""
+
+    @property
+    def events(self) -> Collection[ConnectionEvent]:
+        """Return the newest events of the connection, the oldest first."""
+
+    @property
+    def reconnects(self) -> int:
+        """Return how often a lost connection had to be opened again."""
+
+
+@runtime_checkable
+class LiveSource(ConnectedSource, DiagnosedSource, Protocol):
+    """Is a live stream that reads in a thread of its own, and keeps the newest frame by itself.
+
+    A user's live source needs no more than `Source`; it is then read through a mailbox.
+    """
+
+    @property
+    def counts(self) -> Mapping[LinkState, int]:
+        """Return how often the connection entered each state."""
+
+    @property
+    def state(self) -> LinkState:
+        """Return the present state of the connection."""
+
+    def keep_newest(self, expect: Callable[[Frame], None] | None = None) -> None:
+        """Drop a frame that was not taken for a newer one from now on.
+
+        expect: called with each frame in the reading thread, before the frame can be taken.
+        """
+
+
+def as_live_source(source: Source | None) -> LiveSource | None:
+    """Return the source if it has everything that `LiveSource` names, or None."""
+    return source if isinstance(source, LiveSource) else None
+
+
+def as_connected_source(source: Source) -> ConnectedSource | None:
+    """Return the source if it reports the events of its connection, or None."""
+    return source if isinstance(source, ConnectedSource) else None
 
 
 def stream_info(

@@ -1,9 +1,9 @@
 """Runs the training loop and saves checkpoints of averaged weights, from which it can resume."""
 
-import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from rtseg.errors import ConfigError
 from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset, split
 from rtseg.models import VideoNetwork
 from rtseg.output.private_file import locked_folder
+from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
 from rtseg.train.checkpoint import build_network, damage_as_config_error, initial_network, read_checkpoint, write_checkpoint
 from rtseg.train.clips import ClipSampler, TrainingClip
@@ -33,7 +34,7 @@ _MAX_STEPS = 10**9  # steps: limit of a training whose duration is given in minu
 _WARM_UP = 0.03  # share of the training in which the learning rate rises
 _SAVE_SECONDS = 60.0
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False, threads: int = 2) -> Path:
@@ -45,8 +46,25 @@ def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False,
     """
     config, out = read_config(config_path), Path(out_dir)
     _check_folder(out / CHECKPOINT, resume)
+    with _own_threads(threads):
+        _train(config, out, resume)
+    return out / CHECKPOINT
+
+
+@contextmanager
+def _own_threads(threads: int) -> Iterator[None]:
+    """Give torch `threads` threads and OpenCV one inside the context: the clips are drawn in a separate thread."""
+    before = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(threads)
-    cv2.setNumThreads(1)  # the clips are drawn in a separate thread
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
+
+
+def _train(config: TrainConfig, out: Path, resume: bool) -> None:
     halves = split(open_dataset(config.data.folder), config.data.held_out)
     trainer = Trainer(config, _step_count(config.schedule, len(halves[0])))
     if resume:
@@ -58,7 +76,6 @@ def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False,
         )
         plot_curves(trainer.losses, out / "curves.png")
         write_training_file(out / "losses.json", json_text(trainer.losses).encode())
-    return out / CHECKPOINT
 
 
 def _check_folder(checkpoint: Path, resume: bool) -> None:

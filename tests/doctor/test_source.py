@@ -16,6 +16,7 @@ from rtseg.doctor.source import SourceReport, advice, inspect_source, is_combed
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Origin, StreamInfo
 from rtseg.session.sector.shape import box_sector
+from rtseg.sources import open_source
 from rtseg.sources.live.reconnect import ReconnectingSource
 
 INSIDE = screens.rectangle((240, 320), 60, 80, 150, 160)
@@ -154,3 +155,17 @@ def test_the_command_shows_it_without_a_secret():
     assert "mpjpeg, mjpeg, gray" in done.output
     assert "say --fps" in done.output  # FFmpeg guesses 25 fps
     assert "geheim" not in done.output
+
+
+def test_the_damaged_pictures_and_clock_jumps_of_a_stream_are_counted():
+    scene = Scene("http", fps=30)
+    source = open_source(scene.url)
+    try:
+        source.link.statistics.damaged, source.link.clock.jumps = 3, 2  # as its decoder and its clock count them
+        report = inspect_source(source, seconds=0.3)
+    finally:
+        source.close()
+        scene.close()
+    assert report.damaged >= 3
+    assert report.clock_jumps >= 2
+    assert "mjpeg" in report.format

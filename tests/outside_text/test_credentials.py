@@ -1,5 +1,6 @@
 """Test that rtseg prints and writes no secret of an address, whatever the form of the address."""
 
+import io
 import logging
 import re
 import subprocess
@@ -209,7 +210,7 @@ def test_a_stream_that_plays_does_not_tell_it(tiny: Path, tmp_path: Path):
 
 
 def test_the_record_of_a_log_holds_neither_it_nor_its_traceback(caplog: pytest.LogCaptureFixture):
-    log = logging.getLogger("rtseg.some.part")
+    log = log_records.get_logger("rtseg.some.part")
     try:
         raise OSError(5, "Input/output error", FORMS[0])
     except OSError as error:
@@ -267,30 +268,37 @@ def test_a_thread_that_exits_is_no_error():
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.fixture
+def servers_loggers(monkeypatch: pytest.MonkeyPatch):
+    """Take the filters off the loggers of the demo's server, which another test may have added."""
+    for name in ("uvicorn", "uvicorn.access", "uvicorn.asgi", "uvicorn.error", "asyncio"):
+        monkeypatch.setattr(logging.getLogger(name), "filters", [])
+
+
 TARGETS = [f"/live/x?token={SECRET}", f"/live/{SECRET}0123456789abcdefghijklmnopqr/video", f"/u:{SECRET}@x/"]
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_servers_access_log_does_not_hold_it(monkeypatch: pytest.MonkeyPatch, target: str):
+def test_the_servers_access_log_does_not_hold_it(servers_loggers: None, monkeypatch: pytest.MonkeyPatch, target: str):
     formatter = pytest.importorskip("uvicorn.logging", reason="the demo needs uvicorn").AccessFormatter
-    monkeypatch.setattr(log_records, "_served", set())
-    lines = []
-    for install in (lambda: None, log_records.install_for_server):
+    log, stream = logging.getLogger("uvicorn.access"), io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter("%(client_addr)s %(request_line)s %(status_code)s", use_colors=False))
+    monkeypatch.setattr(log, "handlers", [handler])
+    monkeypatch.setattr(log, "level", logging.INFO)
+    for install in (lambda: None, log_records.redact_server_records):
         install()
-        record = logging.getLogger("uvicorn.access").makeRecord(
-            "uvicorn.access", logging.INFO, "", 0, '%s - "%s %s HTTP/%s" %d', ("127.0.0.1:5", "GET", target, "1.1", 200), None
-        )
-        lines.append(formatter("%(client_addr)s %(request_line)s %(status_code)s", use_colors=False).format(record))
+        log.info('%s - "%s %s HTTP/%s" %d', "127.0.0.1:5", "GET", target, "1.1", 200)
+    lines = stream.getvalue().splitlines()
     assert SECRET in lines[0], "without the demo's server, records of others are left as they are"
     assert SECRET not in lines[1]
     assert lines[1].startswith("127.0.0.1:5 GET ")
     assert lines[1].endswith(" HTTP/1.1 200 OK")
 
 
-@pytest.mark.parametrize("name", ["uvicorn.error", "asyncio"])
-def test_an_error_of_the_server_does_not_hold_it(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, name: str):
-    monkeypatch.setattr(log_records, "_served", set())
-    log_records.install_for_server()
+@pytest.mark.parametrize("name", ["uvicorn", "uvicorn.error", "uvicorn.asgi", "asyncio"])
+def test_an_error_of_the_server_does_not_hold_it(servers_loggers: None, caplog: pytest.LogCaptureFixture, name: str):
+    log_records.redact_server_records()
     try:
         raise SourceError("cannot open " + FORMS[0])
     except SourceError as error:

@@ -11,7 +11,7 @@ from rtseg.cli.app import console
 from rtseg.connection import LinkState
 from rtseg.pipeline import Policy
 from rtseg.sources import Source
-from rtseg.sources.live.reconnect import ReconnectingSource
+from rtseg.sources.base import as_live_source
 
 PolicyOption: TypeAlias = Annotated[
     Policy | None,
@@ -47,6 +47,7 @@ def source_events_printed() -> Iterator[None]:
 
 def print_reconnects(source: Source) -> None:
     """Print how often a live source was lost, stalled and live, if it was lost at all."""
-    if isinstance(source, ReconnectingSource) and source.counts[LinkState.LOST]:
-        lost, stalled, live = (source.counts[state] for state in (LinkState.LOST, LinkState.STALLED, LinkState.LIVE))
+    link = as_live_source(source)
+    if link and link.counts[LinkState.LOST]:
+        lost, stalled, live = (link.counts[state] for state in (LinkState.LOST, LinkState.STALLED, LinkState.LIVE))
         console.print(f"the source was lost {lost} times, stalled {stalled} times and live {live} times", style="yellow")

@@ -1,6 +1,5 @@
 """Redact what identifies a person: names, dates and numbers around the sector are blacked out."""
 
-import logging
 from dataclasses import replace
 
 import cv2
@@ -9,8 +8,9 @@ import numpy as np
 from rtseg.errors import ImageError
 from rtseg.frame import Frame, Image
 from rtseg.session.sector.shape import Sector, SectorKind
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class Redactor:

@@ -1,6 +1,5 @@
 """Send the same items to many TCP clients, each at its own pace, from one thread."""
 
-import logging
 import selectors
 import socket
 import threading
@@ -12,8 +11,9 @@ from time import monotonic
 from rtseg.errors import SinkError
 from rtseg.igtl.message import Content
 from rtseg.sinks.stall import STALL_TIMEOUT_S, StallDetector
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _QUEUE_DEPTH = 4  # items queued for a client; when another arrives, the oldest is dropped
 _MAX_CLIENTS = 16

@@ -1,6 +1,5 @@
 """Serve results over OpenIGTLink, for 3D Slicer and other clients."""
 
-import logging
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -22,6 +21,7 @@ from rtseg.overlay import Overlay
 from rtseg.result import Result
 from rtseg.sinks.igtl.names import image_device_name, transform_names
 from rtseg.sinks.igtl.server import IgtlServer
+from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
 
 PARTS = ("mask", "overlay", "image", "measurements", "transforms")
@@ -31,7 +31,7 @@ PORT = 18945
 _KINDS = {"mask": "Mask", "overlay": "Overlay", "image": "Image"}
 _LOCAL = "127.0.0.1"
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class IgtlSink:

@@ -1,6 +1,5 @@
 """Record the frames of a stream and the session's decisions, for replay with `replay:FOLDER`."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -17,9 +16,10 @@ from rtseg.sinks.recording.ffv1 import Ffv1Writer
 from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
 from rtseg.sinks.worker import Worker, queue_depth
 from rtseg.sources.files.recording import FRAMES_FILE, Decision, end_line, frame_line, header_line, labels_crc32, pictures_name
+from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _QUEUE_DEPTH = 8  # frames queued for the disk
 
 

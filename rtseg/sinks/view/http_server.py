@@ -1,6 +1,5 @@
 """Serve HTTP so that slow clients cannot exhaust it: one thread reads all heads, one thread serves each request."""
 
-import logging
 import selectors
 import socket
 import threading
@@ -10,8 +9,9 @@ from time import monotonic
 
 from rtseg.errors import ViewerRefused
 from rtseg.sinks.view.http_connection import HEAD_BYTES, HEAD_S, HttpConnection
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 MAX_PENDING = 32  # connections with an incomplete head; a new one replaces the oldest
 MAX_SHORT_REQUESTS = 16  # concurrent requests that are not viewers

@@ -1,7 +1,6 @@
 """Serve one stream over HTTP: a page, the overlay as MJPEG and the statistics as JSON, and nothing else."""
 
 import ipaddress
-import logging
 import secrets
 import socket
 from http import HTTPStatus
@@ -16,9 +15,10 @@ from rtseg.sinks.view.http_server import HttpServer
 from rtseg.sinks.view.mjpeg import CONTENT_TYPE, SEND_BUFFER, multipart_parts
 from rtseg.sinks.view.screen import Screen
 from rtseg.sinks.view.viewport import parse_viewport
+from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _SCRIPTS = ("live.js", "picture.js", "player.js")
 ASSETS = {"live.css": "text/css"} | dict.fromkeys(_SCRIPTS, "text/javascript")  # public files of the page, without a key

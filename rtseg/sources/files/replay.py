@@ -1,6 +1,5 @@
 """Replays a recording of `rtseg run --record`."""
 
-import logging
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -28,8 +27,9 @@ from rtseg.sources.files.recording import (
     read_line,
 )
 from rtseg.sources.pixels.decoder import size_limit, video_stream
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 _PACES = ("original", "fast")
 _GAPS = ("wait", "skip")
 _LONG_GAP_NS = 5_000_000_000  # a longer one is logged, as the program seems to hang

@@ -1,6 +1,5 @@
 """Reads a video file, decoded by FFmpeg through PyAV."""
 
-import logging
 import threading
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -20,8 +19,9 @@ from rtseg.sources.files.ending import find_truncation
 from rtseg.sources.pixels.decoder import DecodeStatistics, decode, frame_rate, size_limit, start_statistics, video_stream
 from rtseg.sources.pixels.nvdec import CPU, hardware_accelerator, is_decoded_by_gpu
 from rtseg.sources.pixels.picture import PictureReader
+from rtseg.text.log_records import get_logger
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class VideoFile:

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from rtseg.errors import RtsegError, SourceError
 from rtseg.frame import Frame, Image, Origin, Spacing, StreamInfo
-from rtseg.sources.base import stream_info
+from rtseg.sources.base import SourceDiagnostics, stream_info
 from rtseg.sources.live.clock import SourceClock
 from rtseg.sources.live.h264_recovery import H264Recovery
 from rtseg.sources.live.h264_units import assemble_units, is_unparsed
@@ -75,6 +75,10 @@ class StreamLink:
     def info(self) -> StreamInfo:
         """Return the size of the first picture, the frame rate and the pixel size."""
         return self._info
+
+    def diagnostics(self) -> SourceDiagnostics:
+        """Return the format, the damaged pictures and the jumps of the clock so far."""
+        return SourceDiagnostics(self.format, self.statistics.damaged, self.clock.jumps)
 
     @property
     def format(self) -> str:

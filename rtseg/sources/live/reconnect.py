@@ -11,11 +11,12 @@ from time import perf_counter_ns
 from rtseg.connection import ConnectionEvent, LinkState
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, StreamInfo
-from rtseg.sources.base import Source
+from rtseg.sources.base import DiagnosedSource, Source, SourceDiagnostics
 from rtseg.sources.live.link_thread import LinkReader
+from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import safe_text
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _KEPT_EVENTS = 1000  # the newest of an endless stream; `counts` includes all
 _FROZEN_TIMESTAMPS = "frames come, but their timestamps stand still"
@@ -83,6 +84,11 @@ class ReconnectingSource:
     def link(self) -> Source | None:
         """Return the newest connection, None while it is being opened."""
         return self._open_reader().link
+
+    def diagnostics(self) -> SourceDiagnostics:
+        """Return what the newest connection reports of itself; a connection without reports gives the defaults."""
+        link = self.link
+        return link.diagnostics() if isinstance(link, DiagnosedSource) else SourceDiagnostics()
 
     @property
     def info(self) -> StreamInfo:

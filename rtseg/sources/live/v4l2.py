@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from rtseg.errors import SourceError, SourceNotFound
 from rtseg.frame import Frame, Origin, Spacing, StreamInfo
-from rtseg.sources.base import DEFAULT_FPS, stream_info
+from rtseg.sources.base import DEFAULT_FPS, SourceDiagnostics, stream_info
 from rtseg.sources.live.clock import SourceClock
 from rtseg.sources.pixels.pixel_formats import FOURCC, RawReader
+from rtseg.system.process_environment import default_variable
 
 BUFFERS = 2  # one is being filled while the other is read
 _MAX_BROKEN = 30
@@ -130,6 +131,10 @@ class V4l2Link:
         """Return the negotiated size and rate."""
         return self._info
 
+    def diagnostics(self) -> SourceDiagnostics:
+        """Return the format, the damaged pictures and the jumps of the clock so far."""
+        return SourceDiagnostics(self.format, self.damaged, self._clock.jumps)
+
     @property
     def format(self) -> str:
         """Return the negotiated format in words."""
@@ -176,10 +181,9 @@ class V4l2Link:
 
 
 def _open(path: str) -> Capture:
-    # OpenCV reads it at each opening; its default of ten seconds is too long.
-    os.environ.setdefault("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2")
     number = Path(path).resolve().name.removeprefix("video")  # /dev/v4l/by-id/... are links to the numbered ones
-    return cv2.VideoCapture(int(number) if number.isdecimal() else path, cv2.CAP_V4L2)
+    with default_variable("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "2"):  # read at each opening; the default is ten seconds
+        return cv2.VideoCapture(int(number) if number.isdecimal() else path, cv2.CAP_V4L2)
 
 
 def _opening_error(path: str) -> SourceError:

@@ -3,21 +3,20 @@
 A decoded picture is copied to host memory, and uploaded again like any other frame.
 """
 
-import logging
-
 from av import Codec
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from rtseg.errors import ConfigError
+from rtseg.text.log_records import get_logger
 
 CPU, GPU = "cpu", "gpu"  # values of `decode=` in an address
 DECODE_OPTION = "decode"
 
 _DEVICE = "cuda"
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def hardware_accelerator(decode: str, name: str) -> HWAccel | None:

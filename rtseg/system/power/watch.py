@@ -1,6 +1,5 @@
 """Sample meters periodically during a run."""
 
-import logging
 import threading
 from collections.abc import Sequence
 from time import perf_counter_ns
@@ -9,10 +8,11 @@ from typing import Any
 
 from rtseg.errors import MeterAbsent
 from rtseg.system.power.meter import Meter, Reading
+from rtseg.text.log_records import get_logger
 
 SAMPLE_INTERVAL_S = 1.0
 MAX_READINGS = 1200  # stored readings of a meter; at this number, every second one is discarded
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 class PowerSampler:

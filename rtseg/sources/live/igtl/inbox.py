@@ -1,6 +1,5 @@
 """Stores what a peer sends besides images: transforms, texts and its status."""
 
-import logging
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -8,12 +7,13 @@ from rtseg.frame import Matrix
 from rtseg.igtl.message import Message
 from rtseg.igtl.text import OK, Status, read_status, read_string
 from rtseg.igtl.transform import read_transform
+from rtseg.text.log_records import get_logger
 
 KINDS = ("TRANSFORM", "STATUS", "STRING")
 
 T = TypeVar("T")
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _MAX_NAMES = 64  # of each kind: endless new names must not fill the memory
 _MAX_AGE_NS = 1_000_000_000  # a tool seen longer ago is out of the tracker's sight

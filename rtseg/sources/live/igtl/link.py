@@ -1,6 +1,5 @@
 """Reads one connection to an OpenIGTLink server as a source."""
 
-import logging
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,10 +18,11 @@ from rtseg.sources.live.igtl.clock import ClockOffset
 from rtseg.sources.live.igtl.inbox import KINDS, Inbox
 from rtseg.sources.live.igtl.wire import connect
 from rtseg.sources.pixels.intensity import ColorLatch
+from rtseg.text.log_records import get_logger
 
 CORRUPT, UNREADABLE, OTHERS = "corrupt", "unreadable", "images of other devices"
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _TRANSFORM_WAIT_S = 0.005  # for an image's transforms to follow it, or their tool is out of sight
 _RATE_WAIT_S = 0.5  # for a second image to arrive, which gives the rate
