@@ -14,6 +14,7 @@ from rtseg.evaluation.dataset import Case, open_dataset, scans
 from rtseg.evaluation.metrics import PIXELS, Scores, score, summary
 from rtseg.frame import Frame, Labels, Segmentation
 from rtseg.measure.head import head_biometry
+from rtseg.wall_clock import utc_now
 
 OVERLAPS = ("dice", "iou", "precision", "recall", "accuracy", "f1")
 DISTANCES = ("hausdorff", "hd95")
@@ -66,6 +67,7 @@ class Evaluation:
     data: str  # path of the dataset
     unit: str  # of distances: "mm" if the pixel size of every image is known, else "px"
     images: tuple[CaseScores, ...]
+    began_at: str | None = None  # wall-clock time at which the evaluation began, ISO 8601 in UTC; None: unknown
 
     @property
     def subjects(self) -> int:
@@ -120,6 +122,7 @@ class Evaluation:
         return {
             "model": self.model,
             "data": self.data,
+            "began_at": self.began_at,
             "frames": len(self.images),
             "subjects": self.subjects,
             "classes": {name: self.summary(name) for name in self.images[0].classes},
@@ -144,14 +147,14 @@ def evaluate(
     model: name for the report. cases: the cases to evaluate, None: all of the folder. progress: called with (done, all) after
     each image. Raises DatasetError, EngineError.
     """
-    cases = open_dataset(folder) if cases is None else cases
+    began_at, cases = utc_now(), open_dataset(folder) if cases is None else cases
     known = all(case.spacing_mm for case in cases)
     images = []
     for scores in _measured(session, cases, in_mm=known):
         images.append(scores)
         if progress:
             progress(len(images), len(cases))
-    return Evaluation(model, str(folder), "mm" if known else "px", tuple(images))
+    return Evaluation(model, str(folder), "mm" if known else "px", tuple(images), began_at)
 
 
 def _measured(session: Segmenter, cases: Sequence[Case], *, in_mm: bool) -> Iterator[CaseScores]:

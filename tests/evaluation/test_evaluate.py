@@ -1,6 +1,7 @@
 """Tests the evaluation: the structure of its report and the order in which a session gets the frames."""
 
 import json
+import re
 
 import cv2
 import numpy as np
@@ -92,6 +93,7 @@ def test_figures_stand_where_the_readers_of_the_json_look_for_them(folder):
     assert lumen["hd95"]["mean"] == pytest.approx(2)
     assert lumen["hd95"]["p95"] == pytest.approx(3.8)
     assert (report["model"], report["data"], report["frames"], report["subjects"]) == ("m", str(path), 2, 2)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", report["began_at"])
     assert [image["name"] for image in report["images"]] == ["a", "b"]
     assert report["images"][1]["subject"] == "b"
     assert report["images"][1]["classes"]["lumen"]["dice"] == pytest.approx(2 / 3)
