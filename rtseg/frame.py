@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.errors import ImageError, SpacingUnknown, UnknownClass
+from rtseg.wall_clock import WallClock
 
 Image: TypeAlias = npt.NDArray[np.uint8]  # (H, W) gray or (H, W, 3) RGB
 Labels: TypeAlias = npt.NDArray[np.uint8]  # (H, W): 0 background, i + 1 the i-th class
@@ -60,6 +61,13 @@ class Frame:
     def width(self) -> int:
         """Return the width of the image in pixels."""
         return int(self.image.shape[1])
+
+    def captured_wall_ns(self, clock: WallClock) -> int | None:
+        """Return the wall-clock time of capture in nanoseconds since 1970 (UTC); None where it is unknown.
+
+        clock: that of the stream. A recorded frame returns the time of its recording instead.
+        """
+        return clock.at(self.captured_ns)
 
 
 @dataclass(frozen=True, slots=True)

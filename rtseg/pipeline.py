@@ -13,6 +13,7 @@ from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sources.base import Source, as_connected_source, as_live_source
 from rtseg.trace import AGE, READ, LatencyReport, LatencyTrace
+from rtseg.wall_clock import WallClock
 
 
 class Policy(str, Enum):
@@ -79,11 +80,12 @@ class Pipeline:
         return captured
 
     def _results(self, frames: Iterable[tuple[Frame, LatencyTrace]]) -> Iterator[Result]:
-        expected = 0
+        expected, clock = 0, WallClock()
         for frame, trace in frames:
             segmentation = self.session.step(frame, trace)
             redacted = self._redacted(frame, trace)
-            result = Result(redacted, segmentation, trace, dropped=max(0, frame.index - expected))
+            dropped = max(0, frame.index - expected)
+            result = Result(redacted, segmentation, trace, dropped, frame.captured_wall_ns(clock))
             for sink in self.sinks:
                 sink.write(result)
             self._count(result)

@@ -18,3 +18,5 @@ class Result:
     """Time of each stage, up to the last sink."""
     dropped: int = 0
     """Number of frames dropped since the last result."""
+    wall_ns: int | None = None
+    """Wall-clock time of capture in nanoseconds since 1970 (UTC); None where it is unknown."""

@@ -32,6 +32,8 @@ def result(
     life=Life.LIVE,
     reason="",
     dropped=0,
+    wall_ns=None,
+    origin=None,
 ):
     """Return a result with a 48x64 frame whose gray level is its index, a square of the first class, and 12.3 ms of latency."""
     image = np.full((48, 64), index % 200, np.uint8) if image is None else image
@@ -40,7 +42,7 @@ def result(
     trace.add("infer", captured_ns, captured_ns + 12_300_000)
     confidence = confidence or (0.9,) * len(classes)
     segmentation = Segmentation(labels, classes, confidence, spacing_mm, life, reason)
-    return Result(Frame(image, index, captured_ns), segmentation, trace, dropped)
+    return Result(Frame(image, index, captured_ns, origin), segmentation, trace, dropped, wall_ns)
 
 
 def square(shape):

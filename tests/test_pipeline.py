@@ -191,3 +191,12 @@ def test_the_age_counts_from_the_source_s_own_time(session: Session):
     report = Pipeline(DelayedSource(list(range(10))), session).run()
     assert report.percentile_ms(50, AGE) >= report.percentile_ms(50) + 39
     assert AGE not in Pipeline(ListSource([0, 1]), session).run().stages
+
+
+def test_wall_clock_times_keep_to_the_monotonic_intervals_when_the_clock_is_set(session, monkeypatch):
+    clock_ns = iter(range(10**18, 0, -(10**17)))  # a wall clock that goes back three years at each reading
+    monkeypatch.setattr("rtseg.wall_clock.time_ns", lambda: next(clock_ns))
+    found = list(Pipeline(ListSource(list(range(4)), period_s=0.002), session))
+    wall_ns, captured_ns = ([each(result) for result in found] for each in (lambda r: r.wall_ns, lambda r: r.frame.captured_ns))
+    assert np.diff(wall_ns).tolist() == np.diff(captured_ns).tolist()
+    assert 10**18 <= wall_ns[0] < 10**18 + 60 * 10**9

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from rtseg.demos.gradio_app.events import EVENTS, EventRefused, check_event
 from rtseg.demos.gradio_app.events import MAX_EVENT_BYTES as MOST_EVENT
-from rtseg.demos.gradio_app.uploads import MIN_UPLOAD_BYTES, MAX_UPLOAD_BYTES, UPLOAD_TIMEOUT_S
+from rtseg.demos.gradio_app.uploads import MAX_UPLOAD_BYTES, MIN_UPLOAD_BYTES, UPLOAD_TIMEOUT_S
 from rtseg.errors import ConfigError
 from rtseg.sinks.view.server import is_loopback, is_own_host
 

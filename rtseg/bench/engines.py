@@ -17,6 +17,7 @@ import numpy as np
 from rtseg.engines.base import Engine
 from rtseg.engines.profile import PRECISIONS, NetworkProfile, measure_peak
 from rtseg.system.machine import describe_machine
+from rtseg.wall_clock import utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class EngineBench:
     peaks: dict[str, float] = field(default_factory=dict)  # fastest multiply-accumulates a second, by precision
     rounds_ms: dict[str, list[float]] = field(default_factory=dict)  # median milliseconds a frame of each round, by name
     best_ms: dict[str, float] = field(default_factory=dict)  # milliseconds of the fastest frame, by name
+    began_at: str = field(default_factory=utc_now)  # wall-clock time at which the comparison began, ISO 8601 in UTC
 
     def speedup(self, name: str, other: str) -> float:
         """Return how many times as fast as `other` the engine `name` is, as the median over the rounds."""
@@ -68,6 +70,7 @@ class EngineBench:
         """Return the report as plain values; `times_as_fast[row][column]` is the speedup of row over column."""
         names = [entry.name for entry in self.entries]
         return {
+            "began_at": self.began_at,
             "machine": describe_machine(),
             "threads": self.threads,
             "rounds": self.turns.rounds,

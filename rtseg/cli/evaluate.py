@@ -18,7 +18,7 @@ from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
 from rtseg.cli.terminal import progress_bar
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset
-from rtseg.evaluation.evaluate import Evaluation
+from rtseg.evaluation.evaluate import LEGEND, Evaluation
 from rtseg.evaluation.evaluate import evaluate as measure
 from rtseg.evaluation.worst_cases import LabelRecorder, contact_sheet, encode_png
 from rtseg.output.atomic_file import write_atomically
@@ -58,7 +58,11 @@ def evaluate(
     threads: ThreadsOption = 0,
     description: OnnxModelDescription,
 ) -> None:
-    """Measure MODEL on DATA, with the frames of a scan in time order and a reset between scans."""
+    """Measure MODEL on DATA, with the frames of a scan in time order and a reset between scans.
+
+    F1 of one class is its Dice. Overall F1 is the macro average: the mean over the classes in an image, each with equal weight.
+    Accuracy counts every pixel of the image, background included.
+    """
     if plot and not video:
         raise ConfigError("--plot draws what --video measures: give both")
     if worst and video:
@@ -125,9 +129,18 @@ def _show(evaluation: Evaluation, json: Path | None) -> None:
 def _metrics_table(evaluation: Evaluation) -> Table:
     subjects, images = evaluation.subjects, len(evaluation.images)
     table = Table(
-        "class", "measure", "mean", "median", "worst 5 %", title=f"{images} images of {subjects} subjects", title_justify="left"
+        "class",
+        "measure",
+        "mean",
+        "median",
+        "worst 5 %",
+        title=f"{images} images of {subjects} subjects",
+        title_justify="left",
+        caption="\n".join(f"{name}: {LEGEND[name]}" for name in ("f1", "accuracy", "overall f1", "overall accuracy")),
+        caption_justify="left",
     )
-    for name, figures in evaluation.to_json()["classes"].items():
+    report = evaluation.to_json()
+    for name, figures in (*report["classes"].items(), ("overall", report["overall"])):
         for measure_name, summary in figures.items():
             if isinstance(summary, dict):
                 worst = summary.get("p5", summary.get("p95"))

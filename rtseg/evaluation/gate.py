@@ -19,6 +19,7 @@ from rtseg.evaluation.metrics import dice
 from rtseg.frame import Image, Labels
 from rtseg.kernels.network.fit import letterbox
 from rtseg.session.postprocess import apply_anatomy
+from rtseg.wall_clock import utc_now
 
 MAX_DICE_LOSS = 0.005  # maximum loss of a class's mean Dice against the ground truth
 MAX_DRIFT = 0.005  # maximum fall of the mean Dice between both engines, from the first loop to any later one
@@ -55,6 +56,7 @@ class GateReport:
     loops: tuple[float, ...]  # mean Dice between both engines in each loop of the endurance test
     nonfinite: tuple[int, int]  # number of outputs with NaN or infinity, (FP32, fast)
     steps: int  # number of outputs of each engine
+    began_at: str | None = None  # wall-clock time at which the gate began, ISO 8601 in UTC; None: unknown
 
     @property
     def drift(self) -> float:
@@ -84,6 +86,7 @@ class GateReport:
         """Return the report as plain values."""
         return {
             "model": self.model,
+            "began_at": self.began_at,
             "accepted": not self.failures,
             "failures": self.failures,
             "classes": {each.name: asdict(each) | {"loss": each.loss} for each in self.classes},
@@ -103,7 +106,7 @@ def run_gate(
     model: the fast engine's name in the report. progress: called with (done, all) after each frame.
     Raises GateRefusal if the engines segment different classes, DatasetError, EngineError.
     """
-    classes = fp32.spec.classes
+    began_at, classes = utc_now(), fp32.spec.classes
     if fast.spec.classes != classes:
         raise GateRefusal(f"{model} segments {fast.spec.classes} and not {classes}: give the engine that was made of this one")
     pair, tell = _EnginePair(fp32, fast), progress or (lambda _done, _all: None)
@@ -117,7 +120,7 @@ def run_gate(
         agreement.append(pair.agreement(image))
         tell(len(cases) + len(agreement), len(cases) + ENDURANCE_FRAMES)
     summaries = tuple(_summary(name, [found[place] for found in images]) for place, name in enumerate(classes))
-    return GateReport(model, summaries, _loop_means(agreement, len(clip)), pair.nonfinite, pair.steps)
+    return GateReport(model, summaries, _loop_means(agreement, len(clip)), pair.nonfinite, pair.steps, began_at)
 
 
 class _EngineStream:

@@ -1,4 +1,4 @@
-"""Computes overlap and border distance between a mask and the ground truth.
+"""Computes overlap, pixel accuracy and border distance between a mask and the ground truth.
 
 If ground truth and prediction are both empty, they agree: overlap 1, distance 0. If only one is empty, the overlap is 0 and the
 distance is the diagonal of the image, which exceeds the distance of any two pixels. A missed structure must count more than a
@@ -32,6 +32,8 @@ class Scores:
     recall: float  # in [0, 1]
     hausdorff: float  # Hausdorff distance in pixels, or in mm if a spacing was given
     hd95: float  # its 95th percentile, in the same unit
+    accuracy: float  # share of all pixels of the image that are right, background included, in [0, 1]
+    f1: float  # F1 of the class against all other pixels, which is its Dice coefficient, in [0, 1]
 
 
 def score(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> Scores:
@@ -49,6 +51,8 @@ def score(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> Scores:
         recall=recall(truth, predicted),
         hausdorff=_max_percentile(distances, 100),
         hd95=_max_percentile(distances, 95),
+        accuracy=accuracy(truth, predicted),
+        f1=f1(truth, predicted),
     )
 
 
@@ -77,6 +81,23 @@ def recall(truth: Mask, predicted: Mask) -> float:
     Raises ImageError.
     """
     return _share_of_mask(truth, _common(truth, predicted), predicted)
+
+
+def accuracy(truth: Mask, predicted: Mask) -> float:
+    """Return the pixel accuracy (TP + TN) / (TP + TN + FP + FN) over every pixel of the image. Raises ImageError.
+
+    The background counts, so that a small structure that is missed altogether still leaves an accuracy near 1.
+    """
+    _check(truth, predicted)
+    return _share(_area(truth == predicted), truth.size)
+
+
+def f1(truth: Mask, predicted: Mask) -> float:
+    """Return the F1 score 2 P R / (P + R) of precision P and recall R, which is the Dice coefficient. Raises ImageError.
+
+    Both equal 2 TP / (2 TP + FP + FN) for one class against the rest; it is 1 for two empty masks and 0 if only one is empty.
+    """
+    return dice(truth, predicted)
 
 
 def hausdorff(truth: Mask, predicted: Mask, spacing: Spacing = PIXELS) -> float:

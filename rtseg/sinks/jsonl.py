@@ -13,10 +13,15 @@ from rtseg.measure.region import Measurement, measure
 from rtseg.result import Result
 from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
 from rtseg.text.safe_text import json_text
+from rtseg.wall_clock import utc_text
 
 
 class JsonSink:
-    """Writes each frame's measurements and latencies to `path`.
+    """Writes each frame's measurements, latencies and times to `path`.
+
+    Each frame has three times. captured_ns: `time.perf_counter_ns()` at which its pixels were ready. captured_at: the same
+    moment by the wall clock, ISO 8601 in UTC with microseconds; in a replay, the time of the recording. source_ns: the time
+    in nanoseconds that the source gives, on the source's own clock.
 
     The first line is a header: rtseg's version, the model's name, the stream, the classes. Each line is one complete write, so
     that a killed process leaves complete lines; a last line without its line break was cut off. Unknown values are null.
@@ -74,10 +79,12 @@ class JsonSink:
 
 
 def _line(result: Result) -> dict[str, Any]:
-    segmentation, trace = result.segmentation, result.trace
+    segmentation, trace, origin = result.segmentation, result.trace, result.frame.origin
     return {
         "index": result.frame.index,
         "captured_ns": result.frame.captured_ns,
+        "captured_at": utc_text(result.wall_ns),
+        "source_ns": origin.timestamp_ns if origin else None,
         "latency_ms": _ms(trace.total_ns),
         "stages_ms": {name: _ms(duration_ns) for name, duration_ns in trace.stages_ns.items()},
         "life": segmentation.life.value,

@@ -63,6 +63,7 @@ def test_the_share_of_the_peak_is_that_of_its_own_precision():
     first, other = result.entries
     assert result.fraction_of_peak(first) == pytest.approx(0.5)  # 2 ms at the peak, 4 ms at best
     assert result.fraction_of_peak(other) is None
+    assert result.to_json()["began_at"].endswith("Z")
     row, plain = json.loads(json.dumps(result.to_json()))["engines"]
     assert (row["gmac"], row["ms_at_peak"], row["fraction_of_peak"]) == (0.4, 2.0, 0.5)
     assert row["time_goes_to"] == {"Convolution": 0.75, "Reorder": 0.25}

@@ -56,6 +56,18 @@ def test_a_folder_of_held_out_subjects_alone(tiny, folder):
     assert "left out" not in done.output
 
 
+def test_the_table_tells_what_accuracy_and_f1_are(tiny, folder):
+    done = evaluate(tiny, folder(scan01_frame1=view(3)))
+    shown = " ".join(done.output.split())
+    for words in (
+        "overall accuracy: the share of all pixels",
+        "overall f1: macro average",
+        "for one class it is the Dice coefficient",
+    ):
+        assert words in shown
+    assert "macro average" in " ".join(CliRunner().invoke(app, ["eval", "--help"]).output.split())
+
+
 def test_a_training_that_saw_everybody_held_nobody_out(tiny, folder):
     data = folder(scan00_frame1=view(1), scan01_frame1=view(3))
     config = data / "held_out.toml"

@@ -1,6 +1,7 @@
 """Tests the evaluation: the structure of its report and the order in which a session gets the frames."""
 
 import json
+import re
 
 import cv2
 import numpy as np
@@ -92,6 +93,7 @@ def test_figures_stand_where_the_readers_of_the_json_look_for_them(folder):
     assert lumen["hd95"]["mean"] == pytest.approx(2)
     assert lumen["hd95"]["p95"] == pytest.approx(3.8)
     assert (report["model"], report["data"], report["frames"], report["subjects"]) == ("m", str(path), 2, 2)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", report["began_at"])
     assert [image["name"] for image in report["images"]] == ["a", "b"]
     assert report["images"][1]["subject"] == "b"
     assert report["images"][1]["classes"]["lumen"]["dice"] == pytest.approx(2 / 3)
@@ -132,6 +134,37 @@ def test_a_figure_over_no_image_is_null(folder):
     report = evaluate(RecordingSegmenter("vessel", "nerve", answer=threshold), path, model="m").to_json()
     nerve = json.loads(json.dumps(report, allow_nan=False))["classes"]["nerve"]
     assert nerve["dice"] == {"mean": None, "median": None, "p5": None, "std": None, "n": 0}
+
+
+def test_accuracy_and_f1_of_one_class(folder):
+    path, add = folder
+    add("a", picture(200, (2, 3, 4, 6)), picture(255))  # TP 24, FN 24, FP 0, TN 336 of 384 pixels
+    add("b", picture(0), picture(0))  # nothing to find and nothing found: in no class metric, but right in every pixel
+    report = evaluate(RecordingSegmenter("lumen", answer=threshold), path, model="m").to_json()
+    lumen, overall = report["classes"]["lumen"], report["overall"]
+    assert lumen["f1"] == lumen["dice"]
+    assert (lumen["f1"]["mean"], lumen["accuracy"]["mean"], lumen["accuracy"]["n"]) == (48 / 72, 360 / 384, 1)
+    assert (overall["f1"]["mean"], overall["f1"]["n"], overall["absent"]) == (48 / 72, 1, 1)
+    assert (overall["accuracy"]["mean"], overall["accuracy"]["n"]) == ((360 / 384 + 1) / 2, 2)
+    assert [(image["accuracy"], image["f1"]) for image in report["images"]] == [(360 / 384, 48 / 72), (1, None)]
+
+
+def test_overall_f1_of_several_classes_is_the_macro_average_and_accuracy_that_of_the_labels(folder):
+    path, add = folder
+    truth, found = (np.zeros(SHAPE, np.uint8) for _ in range(2))
+    truth[:8, :10], truth[8:, :10] = 1, 2  # 80 pixels of vessel and of nerve
+    found[:8, :5], found[8:, 5:15] = 1, 2  # vessel: TP 40, FN 40; nerve: TP 40, FN 40, FP 40; "plexus" is nowhere
+    add("a", picture(9), truth)
+    classes = "vessel", "nerve", "plexus"
+    report = evaluate(RecordingSegmenter(*classes, answer=lambda _: found), path, model="m").to_json()
+    (image,) = report["images"]
+    assert [image["classes"][name]["f1"] for name in classes] == [80 / 120, 80 / 160, 1]
+    assert [image["classes"][name]["accuracy"] for name in classes] == [344 / 384, 304 / 384, 1]
+    assert image["f1"] == pytest.approx((2 / 3 + 1 / 2) / 2)  # the absent class is no part of the mean
+    assert image["accuracy"] == (384 - 40 - 80) / 384
+    assert report["overall"]["f1"]["average"] == "macro"
+    assert "unweighted mean" in report["legend"]["overall f1"]
+    assert "Dice" in report["legend"]["f1"]
 
 
 def test_progress_is_told_after_each_image(folder):

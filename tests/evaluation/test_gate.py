@@ -1,6 +1,7 @@
 """Tests that the gate accepts engines of equal accuracy and refuses others with the reason."""
 
 import json
+import re
 
 import cv2
 import networks
@@ -189,6 +190,7 @@ def test_the_report_as_plain_values(fp32, folder):
     report = run_altered(fp32, folder)
     plain = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert plain["accepted"] is True
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", plain["began_at"])
     assert plain["classes"]["lumen"]["loss"] == 0
     assert plain["nonfinite"] == {"fp32": 0, "fast": 0}
     assert len(plain["loops"]) == len(report.loops) > 1

@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 
 from rtseg.errors import ConfigError, ImageError
-from rtseg.evaluation.metrics import Scores, border_distances, dice, hausdorff, hd95, iou, precision, recall, score, summary
+from rtseg.evaluation.metrics import (
+    Scores,
+    accuracy,
+    border_distances,
+    dice,
+    f1,
+    hausdorff,
+    hd95,
+    iou,
+    precision,
+    recall,
+    score,
+    summary,
+)
 
 SPACINGS = [(1.0, 1.0), (0.5, 0.5), (0.3, 1.7), (2.0, 0.25)]
 
@@ -34,6 +47,28 @@ def test_overlaps_by_hand():
     assert iou(truth, predicted) == pytest.approx(16 / 44)
     assert precision(truth, predicted) == pytest.approx(16 / 40)
     assert recall(truth, predicted) == pytest.approx(16 / 20)
+
+
+def test_accuracy_and_f1_of_known_counts():
+    truth, predicted = rectangle(0, 0, 4, 5), rectangle(0, 1, 4, 10)  # TP 16, FN 4, FP 24, TN 556 of 600 pixels
+    assert accuracy(truth, predicted) == (16 + 556) / 600
+    assert f1(truth, predicted) == 32 / 60 == dice(truth, predicted)
+    rates = 16 / 40, 16 / 20
+    assert f1(truth, predicted) == pytest.approx(2 * rates[0] * rates[1] / sum(rates))
+    assert accuracy(predicted, truth) == accuracy(truth, predicted)
+
+
+def test_accuracy_of_opposite_and_full_masks():
+    truth = rectangle(0, 0, 10, 30)  # half of the image
+    assert (accuracy(truth, ~truth), f1(truth, ~truth)) == (0, 0)
+    full = np.ones((20, 30), bool)
+    assert (accuracy(full, full), f1(full, full), accuracy(truth, full)) == (1, 1, 0.5)
+
+
+@pytest.mark.parametrize(("truth", "predicted"), PAIRS)
+def test_f1_is_the_harmonic_mean_of_precision_and_recall(truth, predicted):
+    rates = precision(truth, predicted), recall(truth, predicted)
+    assert f1(truth, predicted) == pytest.approx(2 * rates[0] * rates[1] / sum(rates))
 
 
 def test_distances_by_hand():
@@ -93,14 +128,15 @@ def test_agrees_with_monai(truth, predicted):
 
 def test_two_empty_masks_agree():
     empty = np.zeros((20, 30), bool)
-    assert score(empty, empty) == Scores(0, 0, dice=1, iou=1, precision=1, recall=1, hausdorff=0, hd95=0)
+    assert score(empty, empty) == Scores(0, 0, dice=1, iou=1, precision=1, recall=1, hausdorff=0, hd95=0, accuracy=1, f1=1)
 
 
 @pytest.mark.parametrize("swapped", [False, True])
 def test_one_empty_mask_is_worse_than_the_worst_found_one(swapped):
     pair = rectangle(0, 0, 1, 1), np.zeros((20, 30), bool)
     found = score(*(pair[::-1] if swapped else pair), (0.5, 2.0))
-    assert (found.dice, found.iou, found.precision, found.recall) == (0, 0, 0, 0)
+    assert (found.dice, found.iou, found.precision, found.recall, found.f1) == (0, 0, 0, 0, 0)
+    assert found.accuracy == 599 / 600
     farthest = hausdorff(rectangle(0, 0, 1, 1), rectangle(19, 29, 1, 1), (0.5, 2.0))
     assert found.hd95 == found.hausdorff == math.hypot(20 * 0.5, 30 * 2.0) > farthest
 
@@ -108,7 +144,9 @@ def test_one_empty_mask_is_worse_than_the_worst_found_one(swapped):
 def test_scores_are_plain_numbers():
     found = score(*PAIRS[0])
     assert type(found.truth_px) is int
-    assert {type(getattr(found, name)) for name in ("dice", "iou", "precision", "recall", "hausdorff", "hd95")} == {float}
+    assert {
+        type(getattr(found, name)) for name in ("dice", "iou", "precision", "recall", "hausdorff", "hd95", "accuracy", "f1")
+    } == {float}
 
 
 def test_masks_that_are_views_are_read_right():
@@ -130,7 +168,7 @@ def test_summary_of_nothing_is_unknown():
     assert all(math.isnan(figure) for figure in figures.values())
 
 
-@pytest.mark.parametrize("measure", [dice, iou, precision, recall, hausdorff, hd95, score])
+@pytest.mark.parametrize("measure", [dice, iou, precision, recall, hausdorff, hd95, accuracy, f1, score])
 def test_masks_of_two_sizes_are_refused(measure):
     with pytest.raises(ImageError, match=r"\(20, 30\).*\(20, 31\).*frame's size"):
         measure(np.zeros((20, 30), bool), np.zeros((20, 31), bool))

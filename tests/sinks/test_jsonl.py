@@ -7,7 +7,7 @@ import pytest
 import results
 
 from rtseg.errors import SinkError
-from rtseg.frame import Life
+from rtseg.frame import Life, Origin
 from rtseg.sinks import JsonSink
 
 
@@ -39,6 +39,8 @@ def test_header_and_frames(tmp_path):
     assert first == {
         "index": 4,
         "captured_ns": 5,
+        "captured_at": None,
+        "source_ns": None,
         "latency_ms": 12.3,
         "stages_ms": {"infer": 12.3},
         "life": "GAP",
@@ -46,6 +48,23 @@ def test_header_and_frames(tmp_path):
         "dropped": 3,
     }
     assert (second["index"], second["classes"]["lumen"]["area_mm2"]) == (5, None)
+
+
+def test_wall_clock_and_source_time_stand_beside_the_monotonic_one(tmp_path):
+    path = tmp_path / "times.jsonl"
+    sink = JsonSink(path)
+    sink.open(results.stream())
+    wall_ns = 1_795_950_000_123_456_789
+    sink.write(results.result(captured_ns=7, wall_ns=wall_ns, origin=Origin("Probe", timestamp_ns=42)))
+    sink.write(results.result(index=1, captured_ns=8, wall_ns=wall_ns + 1_000, origin=Origin("Probe")))
+    sink.write(results.result(index=2, captured_ns=9, wall_ns=1 << 90))  # beyond the year 9999
+    sink.close()
+    _, *frames = _lines(path)
+    assert [(line["captured_ns"], line["captured_at"], line["source_ns"]) for line in frames] == [
+        (7, "2026-11-29T11:00:00.123456Z", 42),
+        (8, "2026-11-29T11:00:00.123457Z", None),
+        (9, None, None),
+    ]
 
 
 def test_a_figure_that_is_unknown_is_null(tmp_path):

@@ -22,6 +22,7 @@ from rtseg.sources import Source, open_source
 from rtseg.sources.playback import LoopingSource, PacedSource
 from rtseg.system.machine import describe_machine
 from rtseg.system.power import Meter, PowerSampler
+from rtseg.wall_clock import utc_now
 
 Progress = Callable[[str], None]
 _ENDLESS = 10**9  # frames: the run ends by its own count
@@ -33,8 +34,9 @@ def bench_pipeline(target: BenchTarget, plan: BenchPlan, progress: Progress, met
     progress: called with a description of each part as it starts. meters: power meters, sampled in the sustained run.
     Raises SourceError, EngineError.
     """
-    first = _first_frame(target.source)
-    result = BenchReport({**target.to_json(first), "clock": CLOCK, "quick": plan.quick, "machine": describe_machine()})
+    began_at, first = utc_now(), _first_frame(target.source)
+    about = {"began_at": began_at, "clock": CLOCK, "quick": plan.quick, "machine": describe_machine()}
+    result = BenchReport(target.to_json(first) | about)
     if plan.cold:
         progress("a cold start")
         arguments = (target.model, target.engine_name, target.threads, first.image.shape)

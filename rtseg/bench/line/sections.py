@@ -47,6 +47,7 @@ def sections(report: Mapping[str, Any]) -> Iterator[Section]:
 
 def _target_pairs(report: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     stream, network = report["stream"], report["network"]
+    yield "began at (UTC)", str(report.get("began_at") or ABSENT)  # reports of older versions lack it
     yield "source", str(report["source"])
     yield "stream", f"{stream['width']}x{stream['height']}, {stream['fps']:g} fps, {stream['pixel_format']}"
     yield from _flattened(network)

@@ -9,6 +9,7 @@ from rtseg.bench.temporal.grabber import measure_duplicates
 from rtseg.bench.temporal.stabilizing import compare_variants
 from rtseg.engines.base import Engine
 from rtseg.system.machine import describe_machine
+from rtseg.wall_clock import utc_now
 
 QUIET_FRAMES = 10_000  # of recordings without events
 GRABBER_CRF = 20  # H.264 quality of a typical grabber: good, but duplicates are never bit-equal
@@ -26,6 +27,7 @@ def bench_temporal(
     recordings: real clips without ground truth. exact: clips with ground truth, on which the variants are compared.
     progress: called with a description of each part as it starts. quiet_frames: total length of the looped recordings.
     """
+    head: dict[str, Any] = {"model": engine.spec.name, "began_at": utc_now(), "machine": describe_machine()}
     progress("events")
     events = [measure_recognition(engine, scripted_clip(geometry), SCRIPTED) for geometry in ("linear", "curvilinear")]
     events += [measure_recognition(engine, faulty, SPLICED) for clip in recordings if (faulty := splice_faults(clip))]
@@ -34,5 +36,4 @@ def bench_temporal(
     progress("a 60 Hz grabber")
     grabber = [measure_duplicates(engine, clip, GRABBER_CRF) for clip in recordings]
     steadiness = compare_variants(engine, exact, progress) if exact else {}
-    head = {"model": engine.spec.name, "machine": describe_machine()}
     return {**head, "events": events, "without_events": quiet, "grabber": grabber, "steadiness": steadiness}

@@ -19,6 +19,7 @@ from rtseg.sources import Source, open_source
 from rtseg.sources.playback import LoopingSource
 from rtseg.system.machine import describe_machine, memory_mb
 from rtseg.text.safe_text import json_text
+from rtseg.wall_clock import utc_now
 
 # One minute of phantom with every kind of event, played repeatedly.
 SOURCE = "synthetic:vessel?seed=3&height=120&width=160&frames=1500&faults=freeze@200+40:3,cut@500,lift@700+30,gain@900+50:-6"
@@ -77,7 +78,13 @@ def _check_stability(held: Sequence[float], nonfinite: int) -> None:
 
 def main(frames: str = str(FRAMES), model: str = MODEL, out: str = "soak.json") -> None:
     """Run a soak test of a model and write its report repeatedly, so that an interrupted run keeps its results."""
-    head = {"model": model, "source": SOURCE, "wanted_frames": int(frames), "machine": describe_machine()}
+    head = {
+        "model": model,
+        "source": SOURCE,
+        "wanted_frames": int(frames),
+        "began_at": utc_now(),
+        "machine": describe_machine(),
+    }
 
     def write(report: dict[str, Any]) -> None:
         write_atomically(Path(out), (json_text({**head, **report}, indent=2) + "\n").encode())

@@ -15,6 +15,7 @@ from rtseg.bench.temporal.stabilizing import (
 )
 from rtseg.engines.base import Engine
 from rtseg.system.machine import describe_machine
+from rtseg.wall_clock import utc_now
 
 MAX_FLICKER_RATIO, MAX_LAG_FRAMES = 0.5, 1.0  # goals: maximum flicker relative to frame by frame, and maximum lag in frames
 DICE_TOLERANCE = 0.001  # Dice differences up to this count as equal
@@ -29,8 +30,9 @@ def bench_video(
     order of time. Their motion is too large for optical flow, so that their flicker only ranks the variants.
     progress: called with a description of each part as it starts.
     """
+    report: dict[str, Any] = {"model": engine.spec.name, "began_at": utc_now(), "machine": describe_machine()}
     rows = {name: compare_variants(engine, clips, progress, USUAL_VARIANTS) for name, clips in simulated.items()}
-    report: dict[str, Any] = {"model": engine.spec.name, "machine": describe_machine(), "simulated": rows}
+    report["simulated"] = rows
     report["goals"] = {name: check_goals(row) for name, row in rows.items()}
     if scans:
         report["scans"] = compare_variants(engine, scans, progress, USUAL_VARIANTS)

@@ -18,6 +18,7 @@ from rtseg.evaluation.dataset import Case, open_dataset
 from rtseg.output.atomic_file import write_atomically
 from rtseg.system.machine import describe_machine
 from rtseg.text.safe_text import json_text
+from rtseg.wall_clock import utc_now
 
 SPECKLE_SIZES_PX = ((0.8, 1.2), (1.5, 2.5))  # speckle size of the phantoms (down, along), as at a small and a large depth
 MAX_REAL_FRAMES = 6  # most real frames, spread over the cases
@@ -25,16 +26,16 @@ MAX_REAL_FRAMES = 6  # most real frames, spread over the cases
 
 def time_kernels(quick: bool, json: Path | None) -> None:
     """Time every kernel against the best alternative. quick: only on small pictures, in seconds instead of minutes."""
+    head = {"began_at": utc_now(), "machine": describe_machine(), "load_average": os.getloadavg()}
     with console.status("timing the kernels"):
         rows = measure_kernels(QUICK_SIZES if quick else SIZES)
     show(_speed_table(rows))
-    _write_json(
-        json, {"machine": describe_machine(), "load_average": os.getloadavg(), "kernels": [row.to_json() for row in rows]}
-    )
+    _write_json(json, {**head, "kernels": [row.to_json() for row in rows]})
 
 
 def measure_filters(network: Engine, data: Path | None, subjects: str, json: Path | None) -> None:
     """Measure every speckle filter on phantoms and, with a dataset, on its frames and on their segmentation."""
+    began_at = utc_now()
     cases = select_cases(open_dataset(data), "", None, subjects) if data else ()
     with console.status("filtering") as status:
         pictures = [speckle_phantom(grain) for grain in SPECKLE_SIZES_PX] + [annotated_frame(case) for case in _spread(cases)]
@@ -44,7 +45,7 @@ def measure_filters(network: Engine, data: Path | None, subjects: str, json: Pat
         show(_quality_table(kind, (row for row in rows if row.kind == kind)))
     if found:
         show(_overlap_table(found))
-    report: dict[str, Any] = {"machine": describe_machine(), "quality": [row.to_json() for row in rows]}
+    report: dict[str, Any] = {"began_at": began_at, "machine": describe_machine(), "quality": [row.to_json() for row in rows]}
     _write_json(json, report | {"model": network.spec.name, "dice": [row.to_json() for row in found]})
 
 

@@ -38,6 +38,7 @@ from rtseg.sources.playback import LoopingSource, PacedSource
 from rtseg.system.machine import describe_machine
 from rtseg.system.power import find_meters
 from rtseg.text.credentials import masked_address
+from rtseg.wall_clock import utc_now
 
 INT8 = "-int8"
 WARMUP_FRAMES = 30  # frames that are not counted
@@ -103,6 +104,7 @@ def time_glass_to_glass(
 ) -> None:
     """Measure glass-to-glass latency in software, print the results and write them to `json`."""
     limit_threads()
+    began_at = utc_now()
     with closing(load(model, engine, threads)) as network, console.status("glass to glass"):
         looped = StampedSource(PacedSource(LoopingSource(source, frames + WARMUP_FRAMES)), delay_ms)
         figures = measure_glass_to_glass(looped, Session(network), WARMUP_FRAMES)
@@ -117,6 +119,7 @@ def time_glass_to_glass(
             "source": masked_address(source),
             "model": network.spec.name,
             "planted_delay_ms": delay_ms,
+            "began_at": began_at,
             "machine": describe_machine(),
         }
         write_atomically(json, as_json(about | figures).encode())

@@ -136,6 +136,7 @@ class _RecordingFiles:
             labels=labels_crc32(made.labels),
             dropped=result.dropped,
             unrecorded=unrecorded,
+            wall_ns=result.wall_ns,
         )
         self._write(frame_line(frame, decision, (self._part, self._number)))
         self._number, self._frames = self._number + 1, self._frames + 1

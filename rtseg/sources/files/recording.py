@@ -16,6 +16,7 @@ from rtseg.frame import Frame, Labels, Life, Origin, Spacing, StreamInfo
 from rtseg.limits import check_size
 from rtseg.sources.base import stream_info
 from rtseg.text.safe_text import printable
+from rtseg.wall_clock import WallClock
 
 FORMAT = 1
 FRAMES_FILE = "frames.jsonl"
@@ -38,6 +39,7 @@ class Decision:
     labels: int  # CRC-32 of the label map's bytes
     dropped: int = 0  # frames that the pipeline dropped before this one
     unrecorded: int = 0  # frames before this one that the recorder had no time for
+    wall_ns: int | None = None  # wall-clock time of capture in ns since 1970 (UTC); earlier recordings lack it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,10 @@ class RecordedFrame(Frame):
     """Adds to a recorded frame what was decided about it then."""
 
     decision: Decision | None = None  # what was decided about the frame
+
+    def captured_wall_ns(self, clock: WallClock) -> int | None:  # noqa: ARG002  that of the replay
+        """Return the recorded wall-clock time in nanoseconds since 1970 (UTC); None where the recording lacks it."""
+        return self.decision.wall_ns if self.decision else None
 
 
 def pictures_name(part: int) -> str:
@@ -131,12 +137,13 @@ def _decision(values: Mapping[str, Any]) -> Decision:
     corners = tuple((float(x), float(y)) for x, y in values["outline"][:_MAX_CORNERS])
     if len(corners) < 3 or not all(math.isfinite(place) and abs(place) < 1e6 for corner in corners for place in corner):
         raise ValueError("the sector has no corners")
-    counts = (int(values[name]) for name in ("labels", "dropped", "unrecorded"))
+    labels, dropped, unrecorded = (int(values[name]) for name in ("labels", "dropped", "unrecorded"))
     life, confidence = Life(values["life"]), float(values["confidence"])
     if not math.isfinite(confidence):
         raise ValueError(f"its confidence is {confidence}")
     captured_ns, reason = _time(values["captured_ns"], "captured_ns"), printable(str(values["reason"]))
-    return Decision(captured_ns, life, reason, str(values["kind"]), corners, confidence, *counts)
+    wall_ns = None if values.get("wall_ns") is None else _time(values["wall_ns"], "wall_ns")
+    return Decision(captured_ns, life, reason, str(values["kind"]), corners, confidence, labels, dropped, unrecorded, wall_ns)
 
 
 def _origin(values: Mapping[str, Any] | None) -> Origin | None:

@@ -39,6 +39,7 @@ def test_the_report_says_what_was_measured_on_what(folder, tiny):
     assert report["network"]["states"] == {"h_in": [1, 1, 16, 24]}
     assert re.fullmatch("[0-9a-f]{64}", report["network"]["sha256"])
     assert report["steadied_in_time"]["every"] == 1
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", report["began_at"])
     assert report["machine"]["processor"]
     assert set(report["machine"]) >= {"device", "sku", "governors", "clocks_mhz", "power_mode", "driver", "cuda", "commit"}
     assert "nothing is encoded" in report["clock"]
@@ -50,7 +51,14 @@ def test_the_report_says_what_was_measured_on_what(folder, tiny):
 
 def test_both_texts_tell_the_same(folder):
     text, page = (folder / "report.md").read_text(), (folder / "report.html").read_text()
-    for words in ("QUICK, not to be cited", "Inside the clock", "age when replaced", "deadlines missed", "Absent meters"):
+    for words in (
+        "QUICK, not to be cited",
+        "Inside the clock",
+        "began at (UTC)",
+        "age when replaced",
+        "deadlines missed",
+        "Absent meters",
+    ):
         assert words in text
         assert words in page
     assert "not a medical device" in text

@@ -159,6 +159,7 @@ def test_dice_is_the_mean_over_the_classes_that_are_there():
 def test_a_report_on_video(engine):
     clip = phantom_clip("vessel", "vessel?height=96&width=128", 100)
     report = json.loads(json.dumps(bench_video(engine, {"speckle": [clip]}, [phantom_clip("scan", SMALL, 8)], lambda _: None)))
+    assert report["began_at"].endswith("Z")
     assert set(report["simulated"]) == set(report["goals"]) == {"speckle"}
     assert set(report["scans"]) == set(report["curves"]["vessel"])
     assert len(report["curves"]["vessel"][FRAME_BY_FRAME]["dice"]) == 100

@@ -41,6 +41,10 @@ IMPOSSIBLE = [
     {"place": [0, 10**30]},
     {"place": [10**30, 0]},
     {"confidence": float("nan")},
+    {"wall_ns": 2**63},
+    {"wall_ns": -1},
+    {"wall_ns": float("nan")},
+    {"wall_ns": "noon"},
 ]
 
 
