@@ -140,7 +140,7 @@ class Session:
         return "" if requested.locator is before.locator else "the sector is found in another way"
 
     def _segment(self, frame: Frame, trace: LatencyTrace, life: Life, reason: str) -> Segmentation:
-        fit = letterbox(self.sector.box, self._engine.spec.size)
+        fit = self._fit(frame)
         if self._stabilizer and not self._stabilizer.is_due(life):
             with trace.stage("temporal"):
                 logits = self._stabilizer.warp_previous(frame, fit)
@@ -155,6 +155,9 @@ class Session:
             for name, duration_ns in self._device_timer.device_ns().items():
                 trace.add_device_time(DEVICE + name, duration_ns)
         return found
+
+    def _fit(self, frame: Frame) -> Fit:  # noqa: ARG002  a subclass fits other pixels
+        return letterbox(self.sector.box, self._engine.spec.size)
 
     def _classify(self, frame: Frame, trace: LatencyTrace, locator_change: str) -> tuple[Life, str]:
         """Classify the frame and update the sector.
