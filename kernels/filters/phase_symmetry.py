@@ -61,7 +61,8 @@ def phase_symmetry(
 
     wavelength: of the finest scale in pixels, about twice the width of the thinnest ridge, from 4; each further scale is an
     octave longer, up to 64. scales: 1 to 3. noise: gray levels of amplitude that are not counted, summed over the scales; a
-    higher one hides more speckle, and 0 makes the result independent of the gain. Raises ImageError, ConfigError.
+    higher one hides more speckle, and 0 makes the result independent of the gain. A sharp edge itself has none, but its bright
+    side has a ridge about half a wavelength away. Raises ImageError, ConfigError.
     """
     energy = np.zeros((ORIENTATIONS, *image.shape))
     amplitude = np.zeros(image.shape)

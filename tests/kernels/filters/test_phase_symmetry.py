@@ -65,7 +65,7 @@ def test_a_faint_surface_below_bright_tissue_is_found_where_intensity_finds_the_
     assert share_within_a_pixel(phase_symmetry(image, 12.0, 2, 8.0)) > 0.9
 
 
-def test_a_dark_ridge_and_flat_tissue_have_no_symmetry_and_an_edge_has_little() -> None:
+def test_a_dark_ridge_and_flat_tissue_have_no_symmetry_and_an_edge_itself_has_little() -> None:
     bright = phase_symmetry(ridge(30))
     dark = phase_symmetry((200 - ridge(30)).astype(np.uint8))
     assert dark[abs(distance(30)) < 1.5].max() == 0
