@@ -11,6 +11,7 @@ from rtseg.errors import ModelError
 from rtseg.frame import Image, Labels
 
 METADATA_KEY = "rtseg.spec"  # in the ONNX file's metadata_props: the ModelSpec as JSON
+PLANES = ("gray", "phase_symmetry")  # that a network's input may consist of
 MAX_NAME_LENGTH = 255  # characters in the name of a network, a class or a port
 _MARKUP = re.compile(r"\[[a-z#/@][^\[]*?\]")  # tags of Rich, https://rich.readthedocs.io/en/stable/markup.html
 MAX_GRAY_LEVEL = 1e9  # bound of mean and std in gray levels: their quotients fit into a 32-bit float
@@ -43,7 +44,7 @@ class ModelSpec:
     classes: tuple[str, ...]
     """The class names without the background."""
     mean: tuple[float, ...]
-    """One gray level 0..255 per channel (1 gray, 3 RGB): the network's input is (pixel - mean) / std."""
+    """One gray level 0..255 per channel (1 gray, 3 RGB, or those of `planes`): the network's input is (pixel - mean) / std."""
     std: tuple[float, ...]
     """One standard deviation in gray levels per channel."""
     states: tuple[StateSpec, ...] = ()
@@ -56,6 +57,8 @@ class ModelSpec:
     """The name of the input (1, channels, H, W) float32."""
     logits_output: str = "logits"
     """The name of the output (1, C, h, w): C = len(classes) + 1 (softmax, background first) or, for one class, 1 (sigmoid)."""
+    planes: tuple[str, ...] = ()
+    """The input's channels, each once and one of PLANES, as in ("gray", "phase_symmetry"); empty for gray or RGB by `mean`."""
 
     def __post_init__(self) -> None:
         problem = _first_problem(self)
@@ -64,7 +67,7 @@ class ModelSpec:
 
     @property
     def channels(self) -> int:
-        """Return the number of input channels: 1 for gray images, 3 for RGB."""
+        """Return the number of input channels: 1 for gray images, 3 for RGB, or that of `planes`."""
         return len(self.mean)
 
     def to_json(self) -> str:
@@ -154,6 +157,8 @@ def _first_problem(spec: ModelSpec) -> str:
         return f"its input size is {_abridged(spec.size)}"
     if not _is_tuple_of(spec.classes, _is_shown_name) or not 0 < len(set(spec.classes)) == len(spec.classes) <= 254:
         return f"its classes are {_abridged(spec.classes)}"
+    if not _is_tuple_of(spec.planes, PLANES.__contains__) or len(set(spec.planes)) != len(spec.planes):
+        return f"its planes are {_abridged(spec.planes)}, which are not each one of {PLANES}"
     if not _is_tuple_of(spec.mean, _is_number) or not _is_tuple_of(spec.std, _is_number) or not _is_scaling(spec):
         return f"its mean is {_abridged(spec.mean)} and its std {_abridged(spec.std)}"
     for chosen in (spec.single, spec.ellipse):
@@ -163,7 +168,8 @@ def _first_problem(spec: ModelSpec) -> str:
 
 
 def _is_scaling(spec: ModelSpec) -> bool:
-    return len(spec.mean) in (1, 3) and len(spec.std) == len(spec.mean) and all(value > 0 for value in spec.std)
+    counts = (len(spec.planes),) if spec.planes else (1, 3)
+    return len(spec.mean) in counts and len(spec.std) == len(spec.mean) and all(value > 0 for value in spec.std)
 
 
 def _problem_of_ports(spec: ModelSpec) -> str:

@@ -11,6 +11,7 @@ from rtseg.kernels.filters.lee import lee
 from rtseg.kernels.filters.median import median
 from rtseg.kernels.filters.non_local_means import non_local_means
 from rtseg.kernels.filters.perona_malik import perona_malik
+from rtseg.kernels.filters.phase_symmetry import phase_symmetry
 from rtseg.kernels.filters.srad import srad
 from rtseg.kernels.labels.blend import blend
 from rtseg.kernels.labels.components import drop_small, fill_holes, keep_largest
@@ -59,6 +60,7 @@ __all__ = [
     "opening",
     "perona_malik",
     "persistence",
+    "phase_symmetry",
     "probability",
     "smooth",
     "smooth_probabilities",

@@ -22,6 +22,7 @@ import numpy.typing as npt
 from rtseg import kernels
 from rtseg.engines.base import METADATA_KEY, ModelSpec
 from rtseg.engines.convert.tool_errors import as_model_error
+from rtseg.engines.input_planes import fill_input
 from rtseg.engines.model_file import atomic_onnx_path
 from rtseg.engines.onnx import OnnxEngine
 from rtseg.engines.validation.examination import examine
@@ -139,7 +140,7 @@ def _calibration_feeds(model: Path, spec: ModelSpec, clips: Iterable[Iterable[Im
     for clip in clips:
         state = engine.initial_state()
         for image in _repeat_clip(clip, MIN_CLIP_FRAMES if spec.states else 1):
-            x = kernels.fit_input(image, letterbox((0, 0, *image.shape[:2]), spec.size), spec.mean, spec.std)
+            x = fill_input(spec, image, letterbox((0, 0, *image.shape[:2]), spec.size))
             memory = zip(spec.states, state.now, strict=True)
             yield {spec.image_input: x} | {port.input: values for port, values in memory}
             logits, state = engine.infer(x, state)

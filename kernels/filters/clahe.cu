@@ -44,12 +44,12 @@ __global__ void __launch_bounds__(kLevels) equalise(const uint8_t* image, int he
   maps[(static_cast<size_t>(blockIdx.y) * gridDim.x + blockIdx.x) * kLevels + level] = below * 255.0f / size;
 }
 
-struct Between {  // two tiles, by their centers
+struct TilePair {  // two tiles, by their centers
   int before, after;
   float share;
 };
 
-__device__ inline Between between(int pixel, int size, int tiles) {
+__device__ inline TilePair between(int pixel, int size, int tiles) {
   const float at = fminf(fmaxf((pixel + 0.5f) * tiles / size - 0.5f, 0.0f), tiles - 1.0f);
   const int before = static_cast<int>(at);
   return {before, min(before + 1, tiles - 1), at - before};
@@ -61,7 +61,7 @@ __global__ void __launch_bounds__(kLevels)
   const int x = blockIdx.x * blockDim.x + threadIdx.x, y = blockIdx.y * blockDim.y + threadIdx.y;
   if (x >= width || y >= height) return;
   const size_t at = static_cast<size_t>(y) * width + x;
-  const Between row = between(y, height, rows), column = between(x, width, columns);
+  const TilePair row = between(y, height, rows), column = between(x, width, columns);
   const float* upper = maps + static_cast<size_t>(row.before) * columns * kLevels + image[at];
   const float* lower = maps + static_cast<size_t>(row.after) * columns * kLevels + image[at];
   const int left = column.before * kLevels, right = column.after * kLevels;

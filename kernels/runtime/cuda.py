@@ -52,6 +52,7 @@ LAUNCHES: dict[str, tuple[type, ...]] = {
     "bilateral": (_GPU, _INT, _INT, _INT, _FLOAT, _FLOAT, _GPU),
     "srad": (_GPU, _INT, _INT, _FLOAT, _HOST, _INT, _FLOAT, _GPU, _GPU),
     "perona_malik": (_GPU, _INT, _INT, _FLOAT, _INT, _FLOAT, _GPU, _GPU),
+    "phase_symmetry": (_GPU, _INT, _INT, _HOST, _INT, _HOST, _INT, _HOST, _FLOAT, _GPU),
     "non_local_means": (_GPU, _INT, _INT, _FLOAT, _INT, _GPU),
     "persistence": (_GPU, _GPU, _INT, _SIZE, _GPU),
     "clahe": (_GPU, _INT, _INT, _FLOAT, _INT, _INT, _GPU, _GPU),

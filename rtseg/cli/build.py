@@ -10,13 +10,13 @@ import numpy as np
 import typer
 from rich.progress import Progress
 
-from rtseg import kernels
 from rtseg.cli.app import app, console
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.model import OnnxModelDescription
 from rtseg.cli.terminal import progress_bar
 from rtseg.engines.base import Engine
 from rtseg.engines.failover.shadow_run import ShadowRun
+from rtseg.engines.input_planes import fill_input
 from rtseg.engines.load import load_engine, model_path
 from rtseg.errors import GateRefusal
 from rtseg.frame import Image
@@ -89,7 +89,7 @@ def check_plan(reference: Engine, tried: Engine, frames: str) -> str:
     state = reference.initial_state()
     for image in _repeated_images(frames):
         fit = letterbox((0, 0, *image.shape[:2]), reference.spec.size)
-        x = kernels.fit_input(image, fit, reference.spec.mean, reference.spec.std)
+        x = fill_input(reference.spec, image, fit)
         logits, state = reference.infer(x, state)
         trial.observe(np.asarray(x), logits)
         if trial.verdict is not None:

@@ -8,6 +8,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from rtseg.cli.app import app, console
+from rtseg.cli.options.beam_space import BeamSpaceOption, beam_geometry
 from rtseg.cli.options.budget import BudgetOption, budget_sinks, shrinkable_engine
 from rtseg.cli.options.display import DisplayOptions
 from rtseg.cli.options.grouped import grouped
@@ -71,6 +72,7 @@ def run(
     speckle: Annotated[
         str, typer.Option("--speckle", help=f"Filter speckle before the model, with NAME[:STRENGTH] of {', '.join(FILTERS)}.")
     ] = "",
+    beam_space: BeamSpaceOption = "",
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Draw the contour wider where the border is less certain.")
     ] = False,
@@ -85,7 +87,7 @@ def run(
     limit_threads()
     source = without_gaps(source) if skip_gaps else source
     temporal, speckle_filter = stabilization.options(), SpeckleFilter.parse(speckle) if speckle else None
-    trusted = description.trust_model
+    geometry, trusted = beam_geometry(beam_space, record), description.trust_model
     network = shrinkable_engine(
         load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
     )
@@ -99,6 +101,7 @@ def run(
             network,
             sector,
             covered=bool(record) and not keep_surroundings,
+            geometry=geometry,
             temporal=temporal,
             speckle=speckle_filter,
         )

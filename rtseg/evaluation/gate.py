@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from rtseg import kernels
 from rtseg.engines.base import Engine
+from rtseg.engines.input_planes import fill_input
 from rtseg.errors import GateRefusal
 from rtseg.evaluation.dataset import Case, scans
 from rtseg.evaluation.metrics import dice
@@ -137,7 +138,7 @@ class _EngineStream:
         """Segment a frame like a session, but without resets, which could differ between the two engines."""
         engine, spec = self._engine, self._engine.spec
         fit = letterbox((0, 0, *image.shape[:2]), spec.size)
-        x = kernels.fit_input(engine.upload(image), fit, spec.mean, spec.std)
+        x = fill_input(spec, engine.upload(image), fit)
         logits, self._state = engine.infer(x, self._state)
         self.nonfinite += bool(kernels.has_nonfinite(logits))
         labels = engine.download(kernels.argmax_labels(logits, fit, image.shape[:2]))

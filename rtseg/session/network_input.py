@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from rtseg import kernels
 from rtseg.engines.base import Array, Engine
+from rtseg.engines.input_planes import fill_input
 from rtseg.frame import Image
 from rtseg.kernels.network.fit import Fit
 from rtseg.session.speckle import SpeckleFilter, view_size
@@ -25,4 +25,4 @@ def network_input(
             size = view_size(fit.box, fit.inner[2:])
             pixels, fit = speckle.view(pixels, fit.box, size), replace(fit, box=(0, 0, *size))
     with trace.stage("preprocess"):
-        return kernels.fit_input(pixels, fit, spec.mean, spec.std, out=out)
+        return fill_input(spec, pixels, fit, out)

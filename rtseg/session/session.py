@@ -137,7 +137,12 @@ class Session:
         return self._last_segmentation
 
     def _segment(self, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
-        return self._segmenter.segment(frame, self.sector.box, trace, judgement, self.spacing_mm or self._stream_spacing_mm)
+        return self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)
+
+    @property
+    def _known_spacing_mm(self) -> Spacing | None:
+        """Return the session's own spacing, or else the stream's."""
+        return self.spacing_mm or self._stream_spacing_mm
 
     def _apply(self, settings: SessionSettings) -> str:
         """Apply a requested reset and the settings of a frame; return why the sector must be searched again, or ""."""
@@ -202,5 +207,5 @@ class Session:
         self._segmenter.forget()
 
     def _empty_segmentation(self, frame: Frame, judgement: Judgement) -> Segmentation:
-        labels, spacing_mm = np.zeros((frame.height, frame.width), np.uint8), self.spacing_mm or self._stream_spacing_mm
-        return Segmentation(labels, self.classes, (0.0,) * len(self.classes), spacing_mm, *judgement)
+        labels = np.zeros((frame.height, frame.width), np.uint8)
+        return Segmentation(labels, self.classes, (0.0,) * len(self.classes), self._known_spacing_mm, *judgement)

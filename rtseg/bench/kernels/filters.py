@@ -9,6 +9,7 @@ import numpy as np
 from rtseg import kernels
 from rtseg.bench.kernels.paired_timing import Call, KernelComparison
 from rtseg.frame import Image
+from rtseg.kernels.filters import quadrature
 
 
 def filters_against_opencv(grey: Image) -> Iterator[KernelComparison]:
@@ -38,6 +39,12 @@ def filters_against_opencv(grey: Image) -> Iterator[KernelComparison]:
             partial(kernels.non_local_means, grey, out=out),
             partial(cv2.fastNlMeansDenoising, grey, None, 10, 5, 11),
         ),
+        (
+            "phase_symmetry",
+            "OpenCV, its separable filters alone",
+            partial(kernels.phase_symmetry, grey, out=out),
+            partial(_separable_with_opencv, grey, quadrature.wavelengths(8.0, 2)),
+        ),
     ]
     for name, theirs, our_call, their_call in pairs:
         yield KernelComparison(name, theirs, our_call, their_call, traffic)
@@ -50,6 +57,16 @@ def _lee_with_opencv(grey: Image, size: int = 7, noise: float = 0.15) -> Image:
     share = np.clip(1 - (noise * mean) ** 2 / np.maximum(variance, 1e-6), 0, 1)
     filtered: Image = np.rint(mean + share * (levels - mean)).astype(np.uint8)
     return filtered
+
+
+def _separable_with_opencv(grey: Image, wavelengths: tuple[float, ...]) -> None:
+    """Compute the responses of phase symmetry's separable filters, without steering and comparing them."""
+    for wavelength in wavelengths:
+        signs = [-1 if is_odd else 1 for is_odd in quadrature.IS_ODD]
+        halves = zip(signs, quadrature.taps(wavelength).astype(np.float32), strict=True)
+        profiles = [np.concatenate([sign * half[:0:-1], half]) for sign, half in halves]
+        for down, along in quadrature.SEPARABLE:
+            cv2.sepFilter2D(grey, cv2.CV_32F, profiles[along], profiles[down], borderType=cv2.BORDER_REPLICATE)
 
 
 def filters_against_numpy(grey: Image) -> Iterator[KernelComparison]:

@@ -10,6 +10,8 @@ from rtseg.cli.app import console
 from rtseg.engines.base import Engine
 from rtseg.errors import ConfigError
 from rtseg.replay import RedactedSession, ReplayedSession
+from rtseg.session.beam_geometry import BeamGeometry
+from rtseg.session.beam_space import BeamSpaceSession
 from rtseg.session.sector import parse_locator
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
@@ -22,11 +24,18 @@ RecordOption = Annotated[
 ]
 
 
-def make_session(source: Source, network: Engine, sector: str, covered: bool, **options: Any) -> Session:
+def make_session(
+    source: Source, network: Engine, sector: str, covered: bool, *, geometry: BeamGeometry | None = None, **options: Any
+) -> Session:
     """Create the session for a source. Raises ConfigError.
 
     covered: the network sees the redacted frames, as a recording keeps them, so that a replay gives the same masks.
+    geometry: of the scan lines on which the network runs; None: it runs on the frames.
     """
+    if geometry:
+        if isinstance(source, Replay):
+            raise ConfigError("a recording does not hold a beam geometry, and its replay would differ: leave --beam-space out")
+        return BeamSpaceSession(network, geometry=geometry, locator=parse_locator(sector), **options)
     if isinstance(source, Replay):
         if sector != "auto":
             raise ConfigError("a replay has the sector of its recording: leave --sector out")
