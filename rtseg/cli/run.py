@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rtseg.cli.app import app, console
 from rtseg.cli.options.budget import BudgetOption, budget_sinks, shrinkable_engine
 from rtseg.cli.options.display import DisplayOptions
+from rtseg.cli.options.enhance import EnhanceOption, parse_enhancement
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.igtl import IgtlOptions, print_missed
 from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events_printed
@@ -22,7 +23,6 @@ from rtseg.cli.threads import limit_threads
 from rtseg.errors import SourceError
 from rtseg.pipeline import Pipeline
 from rtseg.session.sector import Redactor
-from rtseg.session.speckle import FILTERS, SpeckleFilter
 from rtseg.sinks.base import Sink
 from rtseg.sinks.igtl.sink import IgtlSink
 from rtseg.sinks.systemd import watchdog_sinks
@@ -68,9 +68,7 @@ def run(
     record: RecordOption = None,
     skip_gaps: Annotated[bool, typer.Option("--skip-gaps", help="Skip gaps of more than 5 s in a replay.")] = False,
     policy: PolicyOption = None,
-    speckle: Annotated[
-        str, typer.Option("--speckle", help=f"Filter speckle before the model, with NAME[:STRENGTH] of {', '.join(FILTERS)}.")
-    ] = "",
+    speckle: EnhanceOption = None,
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Draw the contour wider where the border is less certain.")
     ] = False,
@@ -84,7 +82,7 @@ def run(
     prepare_outputs(mode)
     limit_threads()
     source = without_gaps(source) if skip_gaps else source
-    temporal, speckle_filter = stabilization.options(), SpeckleFilter.parse(speckle) if speckle else None
+    temporal, enhancement = stabilization.options(), parse_enhancement(speckle)
     trusted = description.trust_model
     network = shrinkable_engine(
         load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
@@ -100,7 +98,7 @@ def run(
             sector,
             covered=bool(record) and not keep_surroundings,
             temporal=temporal,
-            speckle=speckle_filter,
+            speckle=enhancement,
             spacing_mm=opened.info.spacing_mm,
         )
         session.uncertainty = uncertainty

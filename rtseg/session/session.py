@@ -12,6 +12,7 @@ from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
 from rtseg.kernels.network.fit import Fit, letterbox
 from rtseg.kernels.network.logits import threshold_logit
 from rtseg.measure.region import measure
+from rtseg.session.enhancement import StreamFilter, ViewFilter
 from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
 from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.network_input import network_input
@@ -19,7 +20,6 @@ from rtseg.session.postprocess import apply_anatomy
 from rtseg.session.sector import Locator, Sector, SectorFinder, SectorKind
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.settings import SessionSettings
-from rtseg.session.speckle import SpeckleFilter
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, Stabilizer, TemporalOptions
 from rtseg.session.uncertainty import border_entropy
 from rtseg.trace import DEVICE, LatencyTrace, MemoryCounts
@@ -38,7 +38,7 @@ class Session:
     These may be set at any time, from any thread, and apply from the next frame on:
     threshold: probability above which a pixel belongs to the class, for networks of one class with one output.
     temporal: stabilization of masks beyond the network's own memory; None: off.
-    speckle: filter before the network; None: off.
+    speckle: filter before the network, a `SpeckleFilter` or an `Enhancement` of several steps; None: off.
     memory: whether the network's state is carried from frame to frame.
     locator: finds the ultrasound sector, `SectorFinder()` by default; `WholeFrame()` for frames that show nothing else.
     uncertainty: whether the entropy along each class's border is computed, which an overlay draws as the contour's width.
@@ -52,7 +52,7 @@ class Session:
         spacing_mm: Spacing | None = None,
         limits: LifecycleLimits | None = None,
         temporal: TemporalOptions | None = DEFAULT_TEMPORAL,
-        speckle: SpeckleFilter | None = None,
+        speckle: ViewFilter | None = None,
         locator: Locator | None = None,
     ) -> None:
         self._engine, self.spacing_mm = engine, spacing_mm
@@ -64,6 +64,7 @@ class Session:
         self._settings = self._requested_settings()
         self._lifecycle, self._gate = Lifecycle(limits), MemoryGate(limits or LifecycleLimits())
         self._stabilizer = Stabilizer(temporal, frame_buffers_of(engine)) if temporal else None
+        self._filter = StreamFilter(frame_buffers_of(engine))
         self.sector = unknown_sector((0, 0))
         self._state = engine.initial_state()
         self._input: Array | None = None
@@ -204,15 +205,18 @@ class Session:
         _log.info("memory starts afresh at frame %d: %s", frame.index, reason)
         self._last_segmentation, self._state = None, self._engine.initial_state()
         self._gate.forget()
+        self._filter.forget()
         if self._stabilizer:
             self._stabilizer.forget()
 
     def _empty_segmentation(self, frame: Frame, reason: str) -> Segmentation:
+        self._filter.forget()  # the probe may be elsewhere when there is contact again
         labels = np.zeros((frame.height, frame.width), np.uint8)
         return Segmentation(labels, self.classes, (0.0,) * len(self.classes), self.spacing_mm, Life.LOST, reason)
 
     def _infer(self, frame: Frame, fit: Fit, trace: LatencyTrace) -> tuple[Array, State]:
-        x = self._input = network_input(self._engine, frame.image, fit, self._settings.speckle, trace, self._input)
+        chosen = self._filter.select(self._settings.speckle)
+        x = self._input = network_input(self._engine, frame.image, fit, chosen, trace, self._input)
         if not self._settings.memory:
             self._state = self._engine.initial_state()
         if self._stabilizer:
@@ -251,6 +255,8 @@ class Session:
 
     def _update_memory(self, state: State, found: Segmentation) -> None:
         """Adopt the new state, unless the frame is spoilt or the network is in doubt; then the old state stays."""
+        if found.life is not Life.SPOILT:
+            self._filter.commit()
         if found.life is not Life.SPOILT and self._gate.admits(found.confidence):
             self._state = state
         else:

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from rtseg.session.enhancement import ViewFilter
 from rtseg.session.sector import Locator
-from rtseg.session.speckle import SpeckleFilter
 from rtseg.session.stabilizer import TemporalOptions
 
 
@@ -15,7 +15,7 @@ class SessionSettings:
     """Probability threshold of networks with one class and one output."""
     temporal: TemporalOptions | None
     """Temporal stabilization; None: off."""
-    speckle: SpeckleFilter | None
+    speckle: ViewFilter | None
     """Filter before the network; None: off."""
     memory: bool
     """Whether the network's state is carried from frame to frame."""

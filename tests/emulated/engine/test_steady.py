@@ -16,6 +16,7 @@ from rtseg import load_engine
 from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.frame import Frame
+from rtseg.session.enhancement import Enhancement, parse_step
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 from rtseg.session.speckle import SpeckleFilter
@@ -93,9 +94,9 @@ def test_nothing_but_flags_labels_and_confidences_comes_down(engine: Any, gpu: E
     assert {copy.bytes for copy in gpu.copies() if copy.kind == DOWN} == {4, LABELS}
 
 
-@pytest.mark.parametrize("name", ["median", "lee", "srad"])
+@pytest.mark.parametrize("name", ["median", "lee", "srad", "clahe", "log", "persistence:0.25"])
 def test_speckle_is_filtered_on_the_gpu(engine: Any, tiny: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream, speckle = wavering(9), SpeckleFilter(name)
+    stream, speckle = wavering(9), Enhancement((parse_step(name),))
     session, found = session_of(engine, speckle=speckle), []
     for frame in stream:
         if frame.index == 7:
