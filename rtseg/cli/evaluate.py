@@ -16,6 +16,7 @@ from rtseg.cli.options.enhance import EnhanceOption, parse_enhancement
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
+from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.terminal import progress_bar
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset
@@ -56,6 +57,7 @@ def evaluate(
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="With --video: plot the results to this PNG.")] = None,
     enhance: EnhanceOption = None,
+    postprocess: PostprocessOption = None,
     mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
     description: OnnxModelDescription,
@@ -65,9 +67,11 @@ def evaluate(
         raise ConfigError("--plot draws what --video measures: give both")
     if worst and video:
         raise ConfigError("--worst shows stills, and --video measures clips: give one of them")
-    enhancement = parse_enhancement(enhance)
-    if enhancement and video:
-        raise ConfigError("--speckle and --enhance act on stills here, and --video measures clips: give one of them")
+    enhancement, cleaning = parse_enhancement(enhance), parse_postprocess(postprocess)
+    if video and (enhancement or cleaning):
+        raise ConfigError(
+            "--speckle, --enhance and --postprocess act on stills here, and --video measures clips: give one of them"
+        )
     prepare_outputs(mode, json, worst, plot)
     spec, everybody = description.spec_for(model), open_dataset(data)
     cases = _named_cases(everybody, subjects, held_out)
@@ -78,10 +82,8 @@ def evaluate(
         cases = _without_near_duplicates(cases, everybody) if held_out else cases
         with progress_bar(console) as bar:
             # The images are no screens and lie seconds apart: no sector to find, and nothing to stabilize.
-            session, task = (
-                LabelRecorder(Session(network, locator=WholeFrame(), temporal=None, speckle=enhancement)),
-                bar.add_task("measuring"),
-            )
+            net = Session(network, locator=WholeFrame(), temporal=None, speckle=enhancement, postprocess=cleaning)
+            session, task = LabelRecorder(net), bar.add_task("measuring")
             show = partial(bar.update, task)
             evaluation = measure(
                 session, data, model=model, cases=cases, progress=lambda done, of: show(completed=done, total=of)

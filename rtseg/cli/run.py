@@ -16,6 +16,7 @@ from rtseg.cli.options.igtl import IgtlOptions, print_missed
 from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events_printed
 from rtseg.cli.options.model import EngineOption, ModelOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
+from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks
 from rtseg.cli.options.temporal import StabilizationOptions
 from rtseg.cli.tables import latency_table
@@ -69,6 +70,7 @@ def run(
     skip_gaps: Annotated[bool, typer.Option("--skip-gaps", help="Skip gaps of more than 5 s in a replay.")] = False,
     policy: PolicyOption = None,
     speckle: EnhanceOption = None,
+    postprocess: PostprocessOption = None,
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Draw the contour wider where the border is less certain.")
     ] = False,
@@ -82,7 +84,7 @@ def run(
     prepare_outputs(mode)
     limit_threads()
     source = without_gaps(source) if skip_gaps else source
-    temporal, enhancement = stabilization.options(), parse_enhancement(speckle)
+    temporal, enhancement, cleaning = stabilization.options(), parse_enhancement(speckle), parse_postprocess(postprocess)
     trusted = description.trust_model
     network = shrinkable_engine(
         load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
@@ -99,6 +101,7 @@ def run(
             covered=bool(record) and not keep_surroundings,
             temporal=temporal,
             speckle=enhancement,
+            postprocess=cleaning,
             spacing_mm=opened.info.spacing_mm,
         )
         session.uncertainty = uncertainty

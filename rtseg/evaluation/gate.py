@@ -18,7 +18,7 @@ from rtseg.evaluation.dataset import Case, scans
 from rtseg.evaluation.metrics import dice
 from rtseg.frame import Image, Labels
 from rtseg.kernels.network.fit import letterbox
-from rtseg.session.postprocess import apply_anatomy
+from rtseg.session.postprocess import NetworkOutput, apply_anatomy
 
 MAX_DICE_LOSS = 0.005  # maximum loss of a class's mean Dice against the ground truth
 MAX_DRIFT = 0.005  # maximum fall of the mean Dice between both engines, from the first loop to any later one
@@ -138,7 +138,7 @@ class _EngineStream:
         logits, self._state = engine.infer(x, self._state)
         self.nonfinite += bool(kernels.has_nonfinite(logits))
         labels = engine.download(kernels.argmax_labels(logits, fit, image.shape[:2]))
-        return apply_anatomy(labels, spec)
+        return apply_anatomy(labels, spec, NetworkOutput(logits, fit, engine.download))
 
 
 class _EnginePair:

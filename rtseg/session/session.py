@@ -1,6 +1,7 @@
 """Segment one stream with one engine; the session alone holds the state that passes from frame to frame."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from rtseg import kernels
 from rtseg.engines.base import Array, Engine, State
 from rtseg.engines.capabilities import DeviceTimer, Prefetching, frame_buffers_of
+from rtseg.engines.class_postprocess import ClassPostprocess, merged
 from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
 from rtseg.kernels.network.fit import Fit, letterbox
 from rtseg.kernels.network.logits import threshold_logit
@@ -16,7 +18,7 @@ from rtseg.session.enhancement import StreamFilter, ViewFilter
 from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
 from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.network_input import network_input
-from rtseg.session.postprocess import apply_anatomy
+from rtseg.session.postprocess import NetworkOutput, apply_anatomy, check_classes
 from rtseg.session.sector import Locator, Sector, SectorFinder, SectorKind
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.settings import SessionSettings
@@ -33,7 +35,8 @@ class Session:
     """Segments the frames of one stream, in order, with a memory of earlier frames.
 
     engine: runs the network; it is not closed here, since several sessions may use it one after another. spacing_mm:
-    millimeters per pixel (down, along), where known. counts: frames of each state so far. sector: of the newest frame.
+    millimeters per pixel (down, along), where known. postprocess: replaces the model's own for the classes that it names.
+    counts: frames of each state so far. sector: of the newest frame.
 
     These may be set at any time, from any thread, and apply from the next frame on:
     threshold: probability above which a pixel belongs to the class, for networks of one class with one output.
@@ -54,8 +57,10 @@ class Session:
         temporal: TemporalOptions | None = DEFAULT_TEMPORAL,
         speckle: ViewFilter | None = None,
         locator: Locator | None = None,
+        postprocess: Sequence[ClassPostprocess] = (),
     ) -> None:
         self._engine, self.spacing_mm = engine, spacing_mm
+        self._postprocess = merged(engine.spec.postprocess, check_classes(postprocess, engine.spec.classes))
         self.threshold, self.temporal, self.speckle, self.memory = threshold, temporal, speckle, True
         self.locator: Locator = locator or SectorFinder()
         self.uncertainty = False
@@ -246,7 +251,7 @@ class Session:
         with trace.stage("postprocess"):
             labels = download(kernels.argmax_labels(logits, fit, (frame.height, frame.width), threshold=threshold))
             confidence = download(kernels.class_confidence(logits, fit, threshold=threshold))
-            apply_anatomy(labels, spec)
+            apply_anatomy(labels, spec, NetworkOutput(logits, fit, download), self._postprocess)
             uncertainty = (
                 border_entropy(np.asarray(download(logits), np.float32), threshold) if self._settings.uncertainty else ()
             )

@@ -13,6 +13,7 @@ from emulated.engine import plans
 from emulated.engine.streams import COPIES_LATE, ORDERS, WORK_LATE, alike, frames
 
 from rtseg import load_engine
+from rtseg.engines.class_postprocess import ClassPostprocess
 from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.frame import Frame
@@ -106,6 +107,13 @@ def test_speckle_is_filtered_on_the_gpu(engine: Any, tiny: Path, name: str, monk
     assert not alike(expected, on_host(tiny, stream)), "else nothing is shown"
     different = [(own != other).mean() for own, other in zip(found, expected, strict=True)]
     assert max(different) < 0.005, "a grey level's rounding may differ"
+
+
+def test_classes_are_cleaned_as_on_the_host(engine: Any, tiny: Path) -> None:
+    stream, cleaning = wavering(6), [ClassPostprocess("lumen", hysteresis=(0.3, 0.55), close=2, min_area=30)]
+    expected = on_host(tiny, stream, postprocess=cleaning)
+    assert not alike(expected, on_host(tiny, stream)), "else nothing is shown"
+    assert alike(stepped(session_of(engine, postprocess=cleaning), stream), expected)
 
 
 def test_a_reset_forgets_on_the_gpu_too(engine: Any, tiny: Path) -> None:
