@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
+from rtseg.engines.class_postprocess import ClassPostprocess, postprocess_of
 from rtseg.errors import ModelError
 from rtseg.frame import Image, Labels
 
@@ -53,6 +54,8 @@ class ModelSpec:
     """The classes with at most one connected region, of which only the largest is kept."""
     ellipse: tuple[str, ...] = ()
     """The classes that are replaced by the ellipse fitted to their region."""
+    postprocess: tuple[ClassPostprocess, ...] = ()
+    """How the masks of classes are cleaned; a mapping {class: {option: value}}, as in JSON, is converted."""
     image_input: str = "image"
     """The name of the input (1, channels, H, W) float32."""
     logits_output: str = "logits"
@@ -61,7 +64,11 @@ class ModelSpec:
     """The input's channels, each once and one of PLANES, as in ("gray", "phase_symmetry"); empty for gray or RGB by `mean`."""
 
     def __post_init__(self) -> None:
-        problem = _first_problem(self)
+        try:
+            object.__setattr__(self, "postprocess", postprocess_of(self.postprocess))
+            problem = _first_problem(self)
+        except ModelError as error:
+            problem = str(error)
         if problem:
             raise ModelError(f"the model's description is wrong: {problem}; export the model again with `rtseg export`")
 
@@ -72,7 +79,11 @@ class ModelSpec:
 
     def to_json(self) -> str:
         """Return the spec as JSON for a model file's metadata."""
-        return json.dumps(asdict(self))
+        values = asdict(self)
+        del values["postprocess"]
+        if self.postprocess:
+            values["postprocess"] = {one.name: one.to_dict() for one in self.postprocess}
+        return json.dumps(values)
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> "ModelSpec":
@@ -161,7 +172,10 @@ def _first_problem(spec: ModelSpec) -> str:
         return f"its planes are {_abridged(spec.planes)}, which are not each one of {PLANES}"
     if not _is_tuple_of(spec.mean, _is_number) or not _is_tuple_of(spec.std, _is_number) or not _is_scaling(spec):
         return f"its mean is {_abridged(spec.mean)} and its std {_abridged(spec.std)}"
-    for chosen in (spec.single, spec.ellipse):
+    cleaned = tuple(one.name for one in spec.postprocess)
+    if len(set(cleaned)) != len(cleaned):
+        return f"its post-processing names a class twice: {_abridged(cleaned)}"
+    for chosen in (spec.single, spec.ellipse, cleaned):
         if not _is_tuple_of(chosen, _is_shown_name) or not set(chosen) <= set(spec.classes):
             return f"{_abridged(chosen)} are not all among its classes {_abridged(spec.classes)}"
     return _problem_of_ports(spec)

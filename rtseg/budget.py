@@ -15,6 +15,7 @@ from rtseg.engines.reduced_input import ShrinkableEngine
 from rtseg.errors import ConfigError
 from rtseg.frame import Life
 from rtseg.result import Result
+from rtseg.session.enhancement import Enhancement
 from rtseg.session.session import Session
 from rtseg.session.stabilizer import TemporalOptions
 from rtseg.text.log_records import get_logger
@@ -168,9 +169,10 @@ def _degradation_steps(session: Session, engine: ShrinkableEngine | None) -> tup
 
     def without_speckle() -> Callable[[], None] | None:
         before = session.speckle
-        if before is None:
+        rest = before.without_speckle() if isinstance(before, Enhancement) else None
+        if before == rest:
             return None
-        session.speckle = None
+        session.speckle = rest  # a network may need the other steps
         return lambda: setattr(session, "speckle", before)
 
     def smaller() -> Callable[[], None] | None:

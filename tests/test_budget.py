@@ -11,6 +11,7 @@ from rtseg.engines.reduced_input import ShrinkableEngine, shrinkable
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life, Segmentation
 from rtseg.result import Result
+from rtseg.session.enhancement import Enhancement
 from rtseg.session.session import Session
 from rtseg.session.speckle import SpeckleFilter
 from rtseg.session.stabilizer import TemporalOptions
@@ -79,6 +80,18 @@ def test_less_is_done_in_the_stated_order_and_no_more_than_is_needed(machine):
     assert machine.engine.is_reduced
     assert machine.session.temporal.every == 2
     assert [event.step for event in machine.budget.events] == [SPECKLE, SMALLER, EVERY]
+
+
+def test_only_speckle_filters_are_switched_off(engine):
+    session = Session(engine, speckle=Enhancement.parse(["median", "log:40"]), temporal=None)
+    machine = SimulatedMachine(session, engine)
+    machine.busy = 1.3
+    assert machine.run(WINDOW_FRAMES) == (SPECKLE,)
+    assert session.speckle == Enhancement.parse(["log:40"]), "the network may be trained on it"
+    other = SimulatedMachine(Session(engine, speckle=Enhancement.parse(["log:40"]), temporal=None), engine)
+    other.busy = 1.3
+    other.run(WINDOW_FRAMES)
+    assert other.session.speckle == Enhancement.parse(["log:40"])
 
 
 def test_it_is_taken_back_in_reverse_once_there_is_room(machine):

@@ -20,7 +20,7 @@ from rtseg.demos.gradio_app.visitors import MAX_CLICKS, Visitor, Visitors
 from rtseg.engines.load import ENGINES
 from rtseg.errors import RtsegError, ViewerRefused
 from rtseg.overlay import NOTICE
-from rtseg.session.speckle import FILTERS
+from rtseg.session.enhancement import STEP_NAMES
 
 _TITLE = f'<h1>rtseg</h1><span class="notice">{NOTICE}</span>'
 _KEYS = "Space pauses, R resets, O hides the overlay, M turns the memory off"
@@ -131,7 +131,7 @@ class DemoPage:
         contour = gr.Slider(0, 6, usual.contour, step=1, label="contour, px", buttons=[])
         threshold = gr.Slider(0.05, 0.95, usual.threshold, step=0.05, label="threshold", buttons=[])
         smoothing = gr.Slider(0, 0.95, usual.smoothing, step=0.05, label="smoothing", buttons=[])
-        speckle = gr.Dropdown([NO_FILTER, *FILTERS], value=usual.speckle, label="speckle filter")
+        speckle = gr.Dropdown([NO_FILTER, *STEP_NAMES], value=usual.speckle, label="speckle filter or enhancement")
         masks = gr.Checkbox(usual.masks, label="overlay", elem_id="rtseg-masks")
         memory = gr.Checkbox(usual.memory, label="temporal memory", elem_id="rtseg-memory")
         sector = gr.Checkbox(usual.sector, label="crop to the sector, redact its surroundings")

@@ -9,9 +9,9 @@ from rtseg.engines.zoo import shipped_models
 from rtseg.errors import ConfigError
 from rtseg.kernels.network.logits import threshold_logit
 from rtseg.overlay import Overlay
+from rtseg.session.enhancement import STEP_NAMES, single_filter
 from rtseg.session.sector import Locator, SectorFinder, WholeFrame
 from rtseg.session.session import Session
-from rtseg.session.speckle import FILTERS, SpeckleFilter
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 
 NO_FILTER = "none"
@@ -36,7 +36,7 @@ class DemoSettings:
     contour: int = 2  # width in pixels; 0: none
     threshold: float = 0.5  # probability above which a pixel belongs to a class
     smoothing: float = DEFAULT_TEMPORAL.smoothing  # of `TemporalOptions`; 0: no temporal stabilization
-    speckle: str = NO_FILTER  # a speckle filter of FILTERS, or NO_FILTER
+    speckle: str = NO_FILTER  # one of STEP_NAMES, or NO_FILTER
     sector: bool = True  # crop to the ultrasound sector and redact the area outside it
     memory: bool = True  # carry the recurrent states from frame to frame
     masks: bool = True  # draw masks and legend
@@ -47,7 +47,7 @@ class DemoSettings:
         _check("model", self.model, models())
         _check("model", self.second, models())
         _check("engine", self.engine, ENGINES)
-        _check("filter", self.speckle, (NO_FILTER, *FILTERS))
+        _check("filter", self.speckle, (NO_FILTER, *STEP_NAMES))
         _check("view", self.appearance, [look.value for look in Appearance])
         for name in ("opacity", "contour", "threshold", "smoothing"):
             _check_number(name, getattr(self, name))
@@ -79,7 +79,7 @@ class DemoSettings:
             threshold=self.threshold,
             memory=self.memory,
             temporal=self.temporal(),
-            speckle=None if self.speckle == NO_FILTER else SpeckleFilter(self.speckle),
+            speckle=None if self.speckle == NO_FILTER else single_filter(self.speckle),
             locator=self.locator() if before is None or before.sector != self.sector else present.locator,
         )
 

@@ -22,8 +22,8 @@ from rtseg.kernels.runtime.arrays import (
     round_to_uint8,
 )
 from rtseg.kernels.runtime.cpu import compiled, run_row_bands
-from rtseg.kernels.runtime.cuda import launch
-from rtseg.kernels.runtime.device_array import element_count, out_or_device_array
+from rtseg.kernels.runtime.cuda import c_floats, c_ints, launch, stream_of
+from rtseg.kernels.runtime.device_array import DeviceArray, element_count, out_or_device_array
 from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Floats = npt.NDArray[np.float32]
@@ -51,11 +51,13 @@ def _cases() -> Iterator[KernelCase]:
     broken.flat[::5], broken.flat[1::7], broken.flat[2::11], broken.flat[3::13] = 0, np.nan, np.inf, -1
     broken.flat[4::17] = 1e-42  # denormal
     yield KernelCase("broken", (broken, 1.0))
+    yield KernelCase("gray levels", (np.arange(256, dtype=np.uint8).reshape(8, 32), 255.0))
+    yield KernelCase("strided gray levels, 40 dB", (rng.integers(0, 256, (9, 14), np.uint8)[::-2, ::3], 255.0, 40.0))
     yield KernelCase("strided", (rng.rayleigh(1, (20, 30)).astype(np.float32)[::2, ::-3], 1.0))
 
 
 def _check(envelope: Floats, reference: float, dynamic_range_db: float = 60.0, *, out: Image | None = None) -> None:
-    check_plane("an envelope", envelope, np.float32)
+    check_plane("an envelope", envelope, np.uint8 if getattr(envelope, "dtype", None) == np.uint8 else np.float32)
     if not 1e-30 < reference < 1e30:
         raise ConfigError(f"the reference amplitude is {reference}: give the envelope's greatest value, above 0")
     check_range("the dynamic range in dB", dynamic_range_db, 1, 200)
@@ -64,7 +66,7 @@ def _check(envelope: Floats, reference: float, dynamic_range_db: float = 60.0, *
 
 @kernel(cases=_cases, atol=1, check=_check)
 def log_compress(envelope: Floats, reference: float, dynamic_range_db: float = 60.0, *, out: Image | None = None) -> Image:
-    """Return the gray levels (H, W) uint8 of an envelope (H, W) float32 of linear amplitude.
+    """Return the gray levels (H, W) uint8 of an envelope (H, W) of linear amplitude, float32, or uint8 of an 8-bit image.
 
     reference: the amplitude that is white. dynamic_range_db: from white down to black; a larger one shows weaker echoes.
     NaN, zero and negative amplitudes are black, infinite ones white. Raises ImageError, ConfigError.
@@ -79,7 +81,7 @@ def log_compress(envelope: Floats, reference: float, dynamic_range_db: float = 6
 def _log_compress_numba(
     envelope: Floats, reference: float, dynamic_range_db: float = 60.0, *, out: Image | None = None
 ) -> Image:
-    result, source = out_or_empty(out, envelope.shape, np.uint8), as_read_only(envelope)
+    result, source = out_or_empty(out, envelope.shape, np.uint8), as_read_only(envelope.astype(np.float32, copy=False))
     gain = np.float32(255 * DB_PER_DOUBLING / dynamic_range_db)
     shift = np.float32(255 - gain * log2(reference))
     bits = as_read_only(source.view(np.int32))
@@ -121,5 +123,16 @@ def _log2_of_1_plus(m: np.float32) -> np.float32:
 def _log_compress_cuda(envelope: Floats, reference: float, dynamic_range_db: float = 60.0, *, out: Image | None = None) -> Any:
     result = out_or_device_array(out, envelope.shape, np.uint8, envelope)
     gain = 255 * DB_PER_DOUBLING / dynamic_range_db
-    launch("log_compress", envelope, gain, 255 - gain * log2(reference), element_count(envelope), result)
+    launch("log_compress", _as_floats(envelope), gain, 255 - gain * log2(reference), element_count(envelope), result)
     return result
+
+
+def _as_floats(envelope: Any) -> Any:
+    """Return a device array (H, W) as float32, by `fit_input` without a resize where it is uint8."""
+    if envelope.dtype == np.float32:
+        return envelope
+    height, width = envelope.shape
+    floats = DeviceArray((height, width), np.float32, stream_of(envelope))
+    box = c_ints((0, 0, height, width))
+    launch("fit_input", envelope, width, 1, box, box, height, width, c_floats((0.0,)), c_floats((1.0,)), 1, floats)
+    return floats

@@ -12,9 +12,11 @@ from rich.table import Table
 from rtseg.cli.app import app, console
 from rtseg.cli.bench.temporal import measure_video
 from rtseg.cli.options.dataset import SubjectsOption, cases_of_subjects, select_cases
+from rtseg.cli.options.enhance import EnhanceOption, parse_enhancement
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
+from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.terminal import progress_bar
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset
@@ -54,6 +56,8 @@ def evaluate(
         Path | None, typer.Option("--worst", help="Draw the worst images to this PNG, with the annotation in green.")
     ] = None,
     plot: Annotated[Path | None, typer.Option("--plot", help="With --video: plot the results to this PNG.")] = None,
+    enhance: EnhanceOption = None,
+    postprocess: PostprocessOption = None,
     mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
     description: OnnxModelDescription,
@@ -67,6 +71,11 @@ def evaluate(
         raise ConfigError("--plot draws what --video measures: give both")
     if worst and video:
         raise ConfigError("--worst shows stills, and --video measures clips: give one of them")
+    enhancement, cleaning = parse_enhancement(enhance), parse_postprocess(postprocess)
+    if video and (enhancement or cleaning):
+        raise ConfigError(
+            "--speckle, --enhance and --postprocess act on stills here, and --video measures clips: give one of them"
+        )
     prepare_outputs(mode, json, worst, plot)
     spec, everybody = description.spec_for(model), open_dataset(data)
     cases = _named_cases(everybody, subjects, held_out)
@@ -77,7 +86,8 @@ def evaluate(
         cases = _without_near_duplicates(cases, everybody) if held_out else cases
         with progress_bar(console) as bar:
             # The images are no screens and lie seconds apart: no sector to find, and nothing to stabilize.
-            session, task = LabelRecorder(Session(network, locator=WholeFrame(), temporal=None)), bar.add_task("measuring")
+            net = Session(network, locator=WholeFrame(), temporal=None, speckle=enhancement, postprocess=cleaning)
+            session, task = LabelRecorder(net), bar.add_task("measuring")
             show = partial(bar.update, task)
             evaluation = measure(
                 session, data, model=model, cases=cases, progress=lambda done, of: show(completed=done, total=of)

@@ -8,7 +8,9 @@ import typer
 from rtseg.cli.app import app, console
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.model import ModelDescription
+from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.engines.base import ModelSpec
+from rtseg.engines.class_postprocess import merged
 from rtseg.errors import ConfigError
 
 ARGUMENTS_HELP = """OUT is the .onnx file to write. CHECKPOINT is a file of `rtseg train`. With --size and --classes, CHECKPOINT
@@ -24,18 +26,20 @@ def export(
     *,
     what: Annotated[list[str], typer.Argument(metavar="[MODULE:FACTORY] CHECKPOINT OUT", help=ARGUMENTS_HELP)],
     mirrored: Annotated[bool, typer.Option("--mirrored", help=MIRRORED_HELP)] = False,
+    postprocess: PostprocessOption = None,
     description: ModelDescription,
 ) -> None:
     """Write a network as an ONNX file with its metadata, and compare it with torch over 50 frames (extra `train`)."""
     if len(what) not in (2, 3):
         raise ConfigError(f"export takes [MODULE:FACTORY] CHECKPOINT OUT, and not {len(what)} names: see rtseg export --help")
     *sources, out = what
-    spec = description.spec_for(out)
+    spec, cleaning = description.spec_for(out), parse_postprocess(postprocess)
     from rtseg.engines.convert.export_torch import export as write
 
     network, spec = _load_network(sources, spec)
     if mirrored:
         network, spec = _with_mirror_image(network, spec)
+    spec = replace(spec, postprocess=merged(spec.postprocess, cleaning))
     difference = write(network, spec, out)
     console.print(f"wrote {out}; its logits differ from torch's by {difference:.1e} at most over 50 frames", highlight=False)
 

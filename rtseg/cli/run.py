@@ -11,11 +11,13 @@ from rtseg.cli.app import app, console
 from rtseg.cli.options.beam_space import BeamSpaceOption, beam_geometry
 from rtseg.cli.options.budget import BudgetOption, budget_sinks, shrinkable_engine
 from rtseg.cli.options.display import DisplayOptions
+from rtseg.cli.options.enhance import EnhanceOption, parse_enhancement
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.igtl import IgtlOptions, print_missed
 from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events_printed
 from rtseg.cli.options.model import EngineOption, ModelOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
+from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks
 from rtseg.cli.options.temporal import StabilizationOptions
 from rtseg.cli.tables import latency_table
@@ -23,7 +25,6 @@ from rtseg.cli.threads import limit_threads
 from rtseg.errors import SourceError
 from rtseg.pipeline import Pipeline
 from rtseg.session.sector import Redactor
-from rtseg.session.speckle import FILTERS, SpeckleFilter
 from rtseg.sinks.base import Sink
 from rtseg.sinks.igtl.sink import IgtlSink
 from rtseg.sinks.systemd import watchdog_sinks
@@ -69,9 +70,8 @@ def run(
     record: RecordOption = None,
     skip_gaps: Annotated[bool, typer.Option("--skip-gaps", help="Skip gaps of more than 5 s in a replay.")] = False,
     policy: PolicyOption = None,
-    speckle: Annotated[
-        str, typer.Option("--speckle", help=f"Filter speckle before the model, with NAME[:STRENGTH] of {', '.join(FILTERS)}.")
-    ] = "",
+    speckle: EnhanceOption = None,
+    postprocess: PostprocessOption = None,
     beam_space: BeamSpaceOption = "",
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Draw the contour wider where the border is less certain.")
@@ -86,7 +86,7 @@ def run(
     prepare_outputs(mode)
     limit_threads()
     source = without_gaps(source) if skip_gaps else source
-    temporal, speckle_filter = stabilization.options(), SpeckleFilter.parse(speckle) if speckle else None
+    temporal, enhancement, cleaning = stabilization.options(), parse_enhancement(speckle), parse_postprocess(postprocess)
     geometry, trusted = beam_geometry(beam_space, record), description.trust_model
     network = shrinkable_engine(
         load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
@@ -103,7 +103,8 @@ def run(
             covered=bool(record) and not keep_surroundings,
             geometry=geometry,
             temporal=temporal,
-            speckle=speckle_filter,
+            speckle=enhancement,
+            postprocess=cleaning,
         )
         session.uncertainty = uncertainty
         recorder = recording_sinks(record, session, network.spec.name, keep_surroundings)

@@ -19,7 +19,7 @@ from rtseg.evaluation.dataset import Case, scans
 from rtseg.evaluation.metrics import dice
 from rtseg.frame import Image, Labels
 from rtseg.kernels.network.fit import letterbox
-from rtseg.session.postprocess import apply_anatomy
+from rtseg.session.postprocess import NetworkOutput, apply_anatomy
 from rtseg.wall_clock import utc_now
 
 MAX_DICE_LOSS = 0.005  # maximum loss of a class's mean Dice against the ground truth
@@ -142,7 +142,7 @@ class _EngineStream:
         logits, self._state = engine.infer(x, self._state)
         self.nonfinite += bool(kernels.has_nonfinite(logits))
         labels = engine.download(kernels.argmax_labels(logits, fit, image.shape[:2]))
-        return apply_anatomy(labels, spec)
+        return apply_anatomy(labels, spec, NetworkOutput(logits, fit, engine.download))
 
 
 class _EnginePair:

@@ -1,17 +1,21 @@
 """Segment single frames with an engine, and hold what refers to the engine's buffers from one frame to the next."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rtseg import kernels
 from rtseg.engines.base import Array, Engine, State
 from rtseg.engines.capabilities import DeviceTimer, Replaceable, frame_buffers_of
+from rtseg.engines.class_postprocess import ClassPostprocess
 from rtseg.errors import EngineError, RtsegError
 from rtseg.frame import Frame, Life, Segmentation, Spacing
 from rtseg.kernels.network.fit import Box, Fit, letterbox
+from rtseg.session.enhancement import StreamFilter
 from rtseg.session.judgement import Judgement
 from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.network_input import network_input
-from rtseg.session.postprocess import apply_anatomy
+from rtseg.session.postprocess import NetworkOutput, apply_anatomy
 from rtseg.session.settings import SessionSettings
 from rtseg.session.stabilizer import Stabilizer
 from rtseg.session.uncertainty import border_entropy
@@ -25,16 +29,25 @@ class FrameSegmenter:
     """Segments frames with one engine: network state, memory gate, stabilizer and the buffer of the network's input.
 
     engine: runs the network; not closed here. settings: those of the next frame. gate: decides about writes to the memory.
-    counts: of outputs that are not finite and of frames that are kept out of the memory.
+    counts: of outputs that are not finite and of frames that are kept out of the memory. cleaning: of the masks, by class.
     """
 
-    def __init__(self, engine: Engine, settings: SessionSettings, gate: MemoryGate, counts: MemoryCounts) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        settings: SessionSettings,
+        gate: MemoryGate,
+        counts: MemoryCounts,
+        cleaning: Sequence[ClassPostprocess] = (),
+    ) -> None:
         self._engine, self._settings, self._gate, self._counts = engine, settings, gate, counts
+        self._cleaning = cleaning
         self._device_timer = engine if isinstance(engine, DeviceTimer) else None
         self._replaceable = engine if isinstance(engine, Replaceable) else None
         self._state: State | None = None  # None: zeros, allocated when the engine runs
         self._input: Array | None = None
         self._stabilizer = self._new_stabilizer()
+        self._filter = StreamFilter(frame_buffers_of(engine))
 
     def apply(self, settings: SessionSettings) -> None:
         """Apply settings from the next frame on."""
@@ -46,8 +59,13 @@ class FrameSegmenter:
         """Start the network's memory and the stabilization afresh with the next frame."""
         self._state = None
         self._gate.forget()
+        self._filter.forget()
         if self._stabilizer:
             self._stabilizer.forget()
+
+    def forget_filter(self) -> None:
+        """Start the filters that remember earlier frames afresh."""
+        self._filter.forget()
 
     def segment(
         self, frame: Frame, box: Box, trace: LatencyTrace, judgement: Judgement, spacing_mm: Spacing | None
@@ -69,6 +87,7 @@ class FrameSegmenter:
         """Drop everything that belongs to the engine before, as at the start of a stream."""
         self._state = self._input = None
         self._stabilizer = self._new_stabilizer()
+        self._filter = StreamFilter(frame_buffers_of(self._engine))
         self._gate.forget()
 
     def _new_stabilizer(self) -> Stabilizer | None:
@@ -99,7 +118,8 @@ class FrameSegmenter:
     def _infer(self, frame: Frame, fit: Fit, trace: LatencyTrace) -> tuple[Array, State]:
         if self._state is None or not self._settings.memory:
             self._state = self._engine.initial_state()
-        x = self._input = network_input(self._engine, frame.image, fit, self._settings.speckle, trace, self._input)
+        chosen = self._filter.select(self._settings.speckle)
+        x = self._input = network_input(self._engine, frame.image, fit, chosen, trace, self._input)
         if self._stabilizer:
             with trace.stage("temporal"):
                 self._stabilizer.prepare(frame, fit)
@@ -136,7 +156,7 @@ class FrameSegmenter:
         with trace.stage("postprocess"):
             labels = download(kernels.argmax_labels(logits, fit, (frame.height, frame.width), threshold=threshold))
             confidence = download(kernels.class_confidence(logits, fit, threshold=threshold))
-            apply_anatomy(labels, spec)
+            apply_anatomy(labels, spec, NetworkOutput(logits, fit, download), self._cleaning)
             uncertainty = (
                 border_entropy(np.asarray(download(logits), np.float32), threshold) if self._settings.uncertainty else ()
             )
@@ -145,6 +165,8 @@ class FrameSegmenter:
 
     def _update_memory(self, state: State, found: Segmentation) -> None:
         """Adopt the new state, unless the frame is spoilt or the network is in doubt; then the old state stays."""
+        if found.life is not Life.SPOILT:
+            self._filter.commit()
         if found.life is not Life.SPOILT and self._gate.admits(found.confidence):
             self._state = state
         else:

@@ -6,12 +6,13 @@ from rtseg.engines.base import Array, Engine
 from rtseg.engines.input_planes import fill_input
 from rtseg.frame import Image
 from rtseg.kernels.network.fit import Fit
-from rtseg.session.speckle import SpeckleFilter, view_size
+from rtseg.session.enhancement import StreamFilter
+from rtseg.session.speckle import view_size
 from rtseg.trace import LatencyTrace
 
 
 def network_input(
-    engine: Engine, image: Image, fit: Fit, speckle: SpeckleFilter | None, trace: LatencyTrace, out: Array | None
+    engine: Engine, image: Image, fit: Fit, speckle: StreamFilter | None, trace: LatencyTrace, out: Array | None
 ) -> Array:
     """Return the input (1, C, h, w) float32 for an image, on the engine's device; its stages are added to `trace`.
 

@@ -1,5 +1,6 @@
 """Segment one stream with one engine; the session alone holds the state that passes from frame to frame."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from threading import Lock
 from typing import Any
@@ -9,17 +10,19 @@ import numpy as np
 from rtseg import kernels
 from rtseg.engines.base import Engine
 from rtseg.engines.capabilities import Prefetching
+from rtseg.engines.class_postprocess import ClassPostprocess, merged
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
 from rtseg.measure.region import measure
+from rtseg.session.enhancement import ViewFilter
 from rtseg.session.frame_segmenter import FrameSegmenter
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
 from rtseg.session.memory_gate import MemoryGate
+from rtseg.session.postprocess import check_classes
 from rtseg.session.sector import Locator, Sector, SectorFinder, SectorKind
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.settings import SessionSettings, SettingAttribute
-from rtseg.session.speckle import SpeckleFilter
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 from rtseg.text.log_records import get_logger
 from rtseg.trace import LatencyTrace, MemoryCounts
@@ -33,13 +36,14 @@ class Session:
     """Segments the frames of one stream, in order, with a memory of earlier frames.
 
     engine: runs the network; it is not closed here, since several sessions may use it one after another. spacing_mm:
-    millimeters per pixel (down, along); None: those of the stream, see `warm_up`. counts: frames of each state so far.
+    millimeters per pixel (down, along); None: those of the stream, see `warm_up`. postprocess:
+    replaces the model's own for the classes that it names. counts: frames of each state so far.
     sector: of the newest frame. The other arguments are the first `settings`.
     """
 
     threshold = SettingAttribute[float]()
     temporal = SettingAttribute[TemporalOptions | None]()
-    speckle = SettingAttribute[SpeckleFilter | None]()
+    speckle = SettingAttribute[ViewFilter | None]()
     memory = SettingAttribute[bool]()
     locator = SettingAttribute[Locator]()
     uncertainty = SettingAttribute[bool]()
@@ -52,8 +56,9 @@ class Session:
         spacing_mm: Spacing | None = None,
         limits: LifecycleLimits | None = None,
         temporal: TemporalOptions | None = DEFAULT_TEMPORAL,
-        speckle: SpeckleFilter | None = None,
+        speckle: ViewFilter | None = None,
         locator: Locator | None = None,
+        postprocess: Sequence[ClassPostprocess] = (),
     ) -> None:
         self._engine, self.spacing_mm = engine, spacing_mm
         self._stream_spacing_mm: Spacing | None = None
@@ -62,12 +67,13 @@ class Session:
         self._prefetching = engine if isinstance(engine, Prefetching) else None
         self.counts = MemoryCounts()
         self._lifecycle = Lifecycle(limits)
-        self._segmenter = FrameSegmenter(engine, self._settings, MemoryGate(limits or LifecycleLimits()), self.counts)
+        cleaning = merged(engine.spec.postprocess, check_classes(postprocess, engine.spec.classes))
+        gate = MemoryGate(limits or LifecycleLimits())
+        self._segmenter = FrameSegmenter(engine, self._settings, gate, self.counts, cleaning)
         self.sector = unknown_sector((0, 0))
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
-        self._reset_request = self._reset_reason = (
-            ""  # reason of a requested reset, and of one that applies once there is contact
-        )
+        self._reset_request = ""  # the reason of a reset that was requested
+        self._reset_reason = ""  # the reason of a reset that applies once there is contact
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -207,5 +213,6 @@ class Session:
         self._segmenter.forget()
 
     def _empty_segmentation(self, frame: Frame, judgement: Judgement) -> Segmentation:
+        self._segmenter.forget_filter()  # the probe may be elsewhere when there is contact again
         labels = np.zeros((frame.height, frame.width), np.uint8)
         return Segmentation(labels, self.classes, (0.0,) * len(self.classes), self._known_spacing_mm, *judgement)

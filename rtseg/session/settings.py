@@ -8,8 +8,8 @@ import numpy as np
 
 from rtseg.errors import ConfigError
 from rtseg.kernels.network.logits import threshold_logit
+from rtseg.session.enhancement import ViewFilter
 from rtseg.session.sector import Locator, SectorFinder
-from rtseg.session.speckle import SpeckleFilter
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 
 T = TypeVar("T")
@@ -23,7 +23,7 @@ class SessionSettings:
     """Probability above which a pixel belongs to the class, for networks of one class with one output; between 0 and 1."""
     temporal: TemporalOptions | None = DEFAULT_TEMPORAL
     """Stabilization of masks beyond the network's own memory; None: off."""
-    speckle: SpeckleFilter | None = None
+    speckle: ViewFilter | None = None
     """Filter before the network; None: off."""
     memory: bool = True
     """Whether the network's state is carried from frame to frame."""
@@ -37,7 +37,8 @@ class SessionSettings:
         _check(
             self.temporal is None or isinstance(self.temporal, TemporalOptions), "temporal", self.temporal, "TemporalOptions"
         )
-        _check(self.speckle is None or isinstance(self.speckle, SpeckleFilter), "speckle", self.speckle, "a SpeckleFilter")
+        is_filter = self.speckle is None or isinstance(self.speckle, ViewFilter)
+        _check(is_filter, "speckle", self.speckle, "a SpeckleFilter or an Enhancement")
         for name in ("memory", "uncertainty"):
             value = getattr(self, name)
             if not isinstance(value, bool | np.bool_):

@@ -67,6 +67,17 @@ def test_run_filters_speckle(tiny, tmp_path):
     assert "give one of median, lee" in wrong.stderr
 
 
+def test_eval_enhances_what_the_model_sees(tmp_path, still_folder, tiny):
+    reports = []
+    for name, options in [("plain", ()), ("log", ("--speckle", "median:3", "--enhance", "log:100"))]:
+        done = rtseg("eval", tiny, still_folder, "--json", tmp_path / name, *options)
+        assert done.exit_code == 0, done.output
+        reports.append((tmp_path / name).read_text())
+    assert reports[0] != reports[1]
+    refused = rtseg("eval", tiny, still_folder, "--video", "--enhance", "log")
+    assert (refused.exit_code, "give one of them" in refused.stderr) == (1, True)
+
+
 def test_eval_on_video(tmp_path, still_folder, tiny):
     report, plot = tmp_path / "video.json", tmp_path / "video.png"
     options = ["--subjects", "scan00", "--frames", 10, "--json", report, "--plot", plot]

@@ -13,9 +13,11 @@ from emulated.engine import plans
 from emulated.engine.streams import COPIES_LATE, ORDERS, WORK_LATE, alike, frames
 
 from rtseg import load_engine
+from rtseg.engines.class_postprocess import ClassPostprocess
 from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.frame import Frame
+from rtseg.session.enhancement import Enhancement, parse_step
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 from rtseg.session.speckle import SpeckleFilter
@@ -93,9 +95,9 @@ def test_nothing_but_flags_labels_and_confidences_comes_down(engine: Any, gpu: E
     assert {copy.bytes for copy in gpu.copies() if copy.kind == DOWN} == {4, LABELS}
 
 
-@pytest.mark.parametrize("name", ["median", "lee", "srad"])
+@pytest.mark.parametrize("name", ["median", "lee", "srad", "clahe", "log", "persistence:0.25"])
 def test_speckle_is_filtered_on_the_gpu(engine: Any, tiny: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    stream, speckle = wavering(9), SpeckleFilter(name)
+    stream, speckle = wavering(9), Enhancement((parse_step(name),))
     session, found = session_of(engine, speckle=speckle), []
     for frame in stream:
         if frame.index == 7:
@@ -105,6 +107,13 @@ def test_speckle_is_filtered_on_the_gpu(engine: Any, tiny: Path, name: str, monk
     assert not alike(expected, on_host(tiny, stream)), "else nothing is shown"
     different = [(own != other).mean() for own, other in zip(found, expected, strict=True)]
     assert max(different) < 0.005, "a grey level's rounding may differ"
+
+
+def test_classes_are_cleaned_as_on_the_host(engine: Any, tiny: Path) -> None:
+    stream, cleaning = wavering(6), [ClassPostprocess("lumen", hysteresis=(0.3, 0.55), close=2, min_area=30)]
+    expected = on_host(tiny, stream, postprocess=cleaning)
+    assert not alike(expected, on_host(tiny, stream)), "else nothing is shown"
+    assert alike(stepped(session_of(engine, postprocess=cleaning), stream), expected)
 
 
 def test_a_reset_forgets_on_the_gpu_too(engine: Any, tiny: Path) -> None:

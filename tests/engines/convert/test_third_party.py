@@ -14,6 +14,7 @@ from torch import nn
 from typer.testing import CliRunner
 
 from rtseg.cli.app import app
+from rtseg.engines.class_postprocess import ClassPostprocess
 from rtseg.engines.convert.third_party import load_third_party_network, state_specs
 from rtseg.engines.load import ENGINES, load_engine
 from rtseg.engines.torch import TorchEngine, load_script
@@ -97,6 +98,16 @@ def test_a_monai_net_with_batchnorm_after_a_transposed_convolution(here, nested)
     for engine in ENGINES:
         np.testing.assert_allclose(logits_of("net.onnx", engine, x), expected, atol=1e-4)
     assert load_engine("net.onnx").spec.name == "net"
+
+
+def test_the_cleaning_of_a_class_is_written_into_the_file(here):
+    torch.save(UNet(2, 1, 2, channels=(4, 8), strides=(2,), num_res_units=1, norm="BATCH").state_dict(), "net.pt")
+    options = ("--postprocess", "lumen:min_area=50,hysteresis=0.3-0.6")
+    assert rtseg("export", "factories:unet", "net.pt", "net.onnx", *WORDS, *options).exit_code == 0
+    cleaning = ClassPostprocess("lumen", hysteresis=(0.3, 0.6), min_area=50)
+    assert load_engine("net.onnx").spec.postprocess == (cleaning,)
+    wrong = rtseg("export", "factories:unet", "net.pt", "other.onnx", *WORDS, "--postprocess", "vein:open=2")
+    assert (wrong.exit_code, "not all among its classes" in wrong.output) == (1, True)
 
 
 def test_a_monai_net_becomes_int8_with_its_transposed_convolution(here):
