@@ -8,6 +8,7 @@ import numpy as np
 from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.errors import EngineError
 from rtseg.frame import Frame
+from rtseg.session.enhancement import Enhancement
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 from rtseg.session.stabilizer import TemporalOptions
@@ -66,14 +67,20 @@ def stream() -> list[Frame]:
 
 
 def check_failover(
-    engine: FailoverEngine, planting: Callable[[], None], alone: Any, temporal: TemporalOptions | None, reason: str
+    engine: FailoverEngine,
+    planting: Callable[[], None],
+    alone: Any,
+    temporal: TemporalOptions | None,
+    reason: str,
+    enhancement: Enhancement | None = None,
 ) -> None:
     """Step a session through a stream with a failure, and compare it with a session that starts at that frame."""
-    session, frames = Session(engine, temporal=temporal, locator=WholeFrame()), stream()
+    options: dict[str, Any] = {"temporal": temporal, "speckle": enhancement}
+    session, frames = Session(engine, locator=WholeFrame(), **options), stream()
     found = [session.step(frame).labels.copy() for frame in frames[:FAILED_AT]]
     planting()
     found += [session.step(frame).labels.copy() for frame in frames[FAILED_AT:]]
-    afresh = Session(alone, temporal=temporal, locator=WholeFrame())
+    afresh = Session(alone, locator=WholeFrame(), **options)
     expected = [afresh.step(frame).labels for frame in frames[FAILED_AT:]]
     assert len(found) == COUNT
     assert session.counts.live == COUNT - 1, "each frame is classified once"

@@ -225,7 +225,7 @@ def test_a_corrupted_frame_is_not_blended_into_the_next(recording: RecordingEngi
     for frame in (picture(0), picture(1)):
         session.step(frame)
     observe = session._lifecycle.observe
-    session._lifecycle.observe = lambda *_: (Life.SPOILT, "planted")  # type: ignore[method-assign]
+    session._lifecycle.observe = lambda *_: Judgement(Life.SPOILT, "planted")  # type: ignore[method-assign]
     session.step(picture(2, image=np.full((64, 96), 255, np.uint8)))
     session._lifecycle.observe = observe  # type: ignore[method-assign]
     session.step(picture(3))

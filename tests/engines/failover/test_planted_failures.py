@@ -13,6 +13,7 @@ from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.engines.onnx import OnnxEngine
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.pipeline import Pipeline
+from rtseg.session.enhancement import Enhancement, Persistence
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
@@ -41,6 +42,13 @@ TEMPORAL = {"plain": None, "stabilized": DEFAULT_TEMPORAL, "every second": Tempo
 def test_a_failure_loses_no_frame(name: str, kind: str, temporal: str, tiny: Path) -> None:
     engine = FailoverEngine([(name, lambda: ENGINES[name](tiny)), ("next", lambda: OpenVinoEngine(tiny))])
     check_failover(engine, lambda: plant(engine._engine, kind), OpenVinoEngine(tiny), TEMPORAL[temporal], KINDS[kind])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_persistence_starts_afresh_with_the_next_engine(kind: str, tiny: Path) -> None:
+    engine = FailoverEngine([("first", lambda: OpenVinoEngine(tiny)), ("next", lambda: OpenVinoEngine(tiny))])
+    blended = Enhancement((Persistence(0.5),))
+    check_failover(engine, lambda: plant(engine._engine, kind), OpenVinoEngine(tiny), None, KINDS[kind], blended)
 
 
 class _Planting:
