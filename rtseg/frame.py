@@ -48,6 +48,14 @@ class Frame:
     """`time.perf_counter_ns()` at which the pixels became ready."""
     origin: Origin | None = None
     """Metadata as reported by the source; None where there is none."""
+    spacing_mm: Spacing | None = None
+    """Millimeters per pixel (down, along) of this frame; None where the source does not state it for this frame."""
+    presentation_ns: int | None = None
+    """Time at which the frame is shown, in nanoseconds from the start of the recording; None where the source has no times."""
+    damage: str = ""
+    """Why the pixels are not to be trusted, such as "a packet was lost"; empty where nothing is known against them."""
+    pixel_aspect: float = 1.0
+    """Width of a pixel over its height, the sample aspect ratio of video; 1 for square pixels."""
 
     def __post_init__(self) -> None:
         check_image(self.image)
@@ -86,6 +94,8 @@ class StreamInfo:
     """Millimeters per pixel (down, along); None where unknown."""
     frames: int | None = None
     """Number of frames; None where unknown."""
+    pixel_aspect: float = 1.0
+    """Width of a pixel over its height, as stated for the first frame."""
 
     @property
     def period_ns(self) -> int:

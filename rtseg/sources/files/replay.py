@@ -114,7 +114,7 @@ class Replay:
                     before_ns, image = decision.captured_ns, pictures.at(*place)
                     if image is None:
                         break
-                    yield RecordedFrame(image, index, 0, origin, decision)
+                    yield RecordedFrame(image, index, 0, origin, decision=decision)
                     given += 1
             if self._declared == given:
                 return
