@@ -12,6 +12,7 @@ from rtseg.session.sector import Redactor
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sources.base import Source, as_connected_source, as_live_source
+from rtseg.spacing import with_spacing
 from rtseg.trace import AGE, READ, LatencyReport, LatencyTrace
 from rtseg.wall_clock import WallClock
 
@@ -54,8 +55,9 @@ class Pipeline:
         """Open the sinks, warm the session up, and yield each result."""
         with ExitStack() as resources:
             resources.callback(self.source.close)
+            described = with_spacing(self.source.info, self.session.spacing_mm)
             for sink in self.sinks:
-                sink.open(self.source.info)
+                sink.open(described)
                 resources.callback(sink.close)
             frames = self._frames(resources)
             self.session.warm_up(self.source.info)

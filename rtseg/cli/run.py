@@ -50,7 +50,8 @@ def run(
         float | None, typer.Option("--fps", min=0.1, help="The frame rate of the source, if it is wrong or unknown.")
     ] = None,
     spacing: Annotated[
-        float | None, typer.Option("--spacing", min=1e-6, help="The pixel size of the source in millimeters.")
+        float | None,
+        typer.Option("--spacing", min=1e-6, help="The pixel size of the source in millimeters: a pixel's height."),
     ] = None,
     opacity: Annotated[float, typer.Option("--opacity", min=0, max=1, help="The opacity of the overlay, from 0 to 1.")] = 0.4,
     warmup: Annotated[
@@ -93,15 +94,16 @@ def run(
     )
     with closing(network):
         written = files.sinks(opacity, network.spec.name)
-        named = open_source(source, fps=fps, spacing_mm=(spacing, spacing) if spacing else None)
+        named = open_source(source, fps=fps)
         live = display.sinks(opacity) + igtl_output.sinks(opacity)
-        opened = display.playback_source(source, named, at_its_pace=bool(live) and not written)
+        opened = display.playback_source(source, named, at_its_pace=bool(live) and not written, fps=fps)
         session = make_session(
             named,
             network,
             sector,
             covered=bool(record) and not keep_surroundings,
             geometry=geometry,
+            spacing_mm=spacing,
             temporal=temporal,
             speckle=enhancement,
             postprocess=cleaning,

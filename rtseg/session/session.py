@@ -24,6 +24,7 @@ from rtseg.session.sector import Locator, Sector, SectorFinder, SectorKind
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.settings import SessionSettings, SettingAttribute
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
+from rtseg.spacing import GivenSpacing, StreamSpacing, check_given
 from rtseg.text.log_records import get_logger
 from rtseg.trace import LatencyTrace, MemoryCounts
 
@@ -36,8 +37,8 @@ class Session:
     """Segments the frames of one stream, in order, with a memory of earlier frames.
 
     engine: runs the network; it is not closed here, since several sessions may use it one after another. spacing_mm:
-    millimeters per pixel (down, along); None: those of the stream, see `warm_up`. postprocess:
-    replaces the model's own for the classes that it names. counts: frames of each state so far.
+    millimeters per pixel (down, along), or one number, the height of a pixel; None: that of each frame, or of the stream, see
+    `StreamSpacing`. postprocess: replaces the model's own for the classes that it names. counts: frames of each state so far.
     sector: of the newest frame. The other arguments are the first `settings`.
     """
 
@@ -53,15 +54,15 @@ class Session:
         engine: Engine,
         *,
         threshold: float = 0.5,
-        spacing_mm: Spacing | None = None,
+        spacing_mm: GivenSpacing | None = None,
         limits: LifecycleLimits | None = None,
         temporal: TemporalOptions | None = DEFAULT_TEMPORAL,
         speckle: ViewFilter | None = None,
         locator: Locator | None = None,
         postprocess: Sequence[ClassPostprocess] = (),
     ) -> None:
-        self._engine, self.spacing_mm = engine, spacing_mm
-        self._stream_spacing_mm: Spacing | None = None
+        self._engine, self._spacing = engine, StreamSpacing(spacing_mm)
+        self._known_spacing_mm: Spacing | None = None  # of the newest frame
         self._settings_lock = Lock()
         self._settings = self._requested = SessionSettings(threshold, temporal, speckle, locator=locator or SectorFinder())
         self._prefetching = engine if isinstance(engine, Prefetching) else None
@@ -74,6 +75,16 @@ class Session:
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
         self._reset_request = ""  # the reason of a reset that was requested
         self._reset_reason = ""  # the reason of a reset that applies once there is contact
+
+    @property
+    def spacing_mm(self) -> GivenSpacing | None:
+        """Return the user's spacing; None: each frame has that of its source. Set it before a stream. Raises ConfigError."""
+        return self._spacing.given
+
+    @spacing_mm.setter
+    def spacing_mm(self, given: GivenSpacing | None) -> None:
+        check_given(given)
+        self._spacing.given = given
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -117,9 +128,10 @@ class Session:
     def warm_up(self, info: StreamInfo) -> None:
         """Run what is slow the first time (compilation, lazy buffers) before the stream's first frame arrives.
 
-        info: the stream to come; its spacing holds from now on where the session has none of its own.
+        info: the stream to come; its spacing holds for frames of its size that state none, unless the session has its own.
         """
-        self._lifecycle.live, self._stream_spacing_mm = info.live, info.spacing_mm
+        self._lifecycle.live = info.live
+        self._spacing.begin(info)
         kernels.warm_up()
         frame = Frame(np.resize(np.arange(256, dtype=np.uint8), (info.height, info.width)), 0, 0)
         self._lifecycle.observe(frame)
@@ -134,21 +146,22 @@ class Session:
 
     def _step(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
         """Segment the next frame with these settings."""
+        self._known_spacing_mm = self._spacing.of(frame)
+        found = self._segment_judged(frame, trace, settings)
+        return found if frame.pixel_aspect == 1 else replace(found, pixel_aspect=frame.pixel_aspect)
+
+    def _segment_judged(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
         judgement = self._classify(frame, trace, self._apply(settings))
         if judgement.life is Life.LOST:
             return self._empty_segmentation(frame, judgement)
         if judgement.life is Life.HELD and self._last_segmentation:
-            return replace(self._last_segmentation, life=judgement.life, reason=judgement.reason)
+            life, reason = judgement
+            return replace(self._last_segmentation, life=life, reason=reason, spacing_mm=self._known_spacing_mm)
         self._last_segmentation = self._segment(frame, trace, judgement)
         return self._last_segmentation
 
     def _segment(self, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
         return self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)
-
-    @property
-    def _known_spacing_mm(self) -> Spacing | None:
-        """Return the session's own spacing, or else the stream's."""
-        return self.spacing_mm or self._stream_spacing_mm
 
     def _apply(self, settings: SessionSettings) -> str:
         """Apply a requested reset and the settings of a frame; return why the sector must be searched again, or ""."""

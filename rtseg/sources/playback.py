@@ -12,7 +12,7 @@ from rtseg.sources.open import open_source
 
 
 class LoopingSource:
-    """Reopens a source each time it ends, until it has yielded `frames` frames; the index keeps counting.
+    """Reopens a source each time it ends, until it has yielded `frames` frames; index and presentation time keep counting.
 
     opened: a URI, or a function that opens the source. Raises ConfigError, and what opening raises.
     """
@@ -21,7 +21,7 @@ class LoopingSource:
         if frames < 1:
             raise ConfigError(f"a source cannot be repeated for {frames} frames: give at least 1")
         self._open: Callable[[], Source] = (lambda: open_source(opened)) if isinstance(opened, str) else opened
-        self._frames, self._given, self._base = frames, 0, 0
+        self._frames, self._given, self._base, self._base_ns = frames, 0, 0, 0
         self._source = self._open()
         self._info = replace(self._source.info, frames=frames)
         self._closed = False
@@ -48,10 +48,12 @@ class LoopingSource:
 
     def _play(self) -> Iterator[Frame]:
         """Yield one pass, with indices that continue those of the pass before."""
-        base = self._base
+        base, base_ns = self._base, self._base_ns
         for frame in self._source:
             self._given, self._base = self._given + 1, base + frame.index + 1
-            yield replace(frame, index=base + frame.index)
+            shown_ns = None if frame.presentation_ns is None else base_ns + frame.presentation_ns
+            self._base_ns = self._base_ns if shown_ns is None else shown_ns + self._info.period_ns
+            yield replace(frame, index=base + frame.index, presentation_ns=shown_ns)
             if self._given >= self._frames:
                 return
 
@@ -65,7 +67,8 @@ class LoopingSource:
 class PacedSource:
     """Yields a source's frames at its own or the given rate, none before it is due, and reports itself as live.
 
-    Frame i is due i / fps seconds after the first; `captured_ns` is the moment of delivery. A late reader gets the next
+    A frame is due at its presentation time, or where there is none, or another rate was given, i / fps seconds after frame 0;
+    `captured_ns` is the moment of delivery. A late reader gets the next
     frame at once: dropping frames is left to the reader. A frame is read at most half a period before it is due, as a
     camera has none to decode earlier. Raises ConfigError.
     """
@@ -73,9 +76,9 @@ class PacedSource:
     def __init__(self, source: Source, fps: float | None = None) -> None:
         info = source.info
         self._source = source
-        self._info = stream_info(
-            info.height, info.width, info.fps if fps is None else fps, info.spacing_mm, info.frames
-        ).as_live()
+        checked = stream_info(info.height, info.width, info.fps if fps is None else fps, info.spacing_mm, info.frames)
+        self._info = replace(info, fps=checked.fps).as_live()
+        self._keeps_times = fps is None
         self._closed = threading.Event()
 
     @property
@@ -86,7 +89,7 @@ class PacedSource:
     def __iter__(self) -> Iterator[Frame]:
         starts_ns = None
         for frame in self._source:
-            offset_ns = round(frame.index * 1e9 / self._info.fps)
+            offset_ns = self._offset_ns(frame)
             starts_ns = perf_counter_ns() - offset_ns if starts_ns is None else starts_ns
             if self._wait_until(starts_ns + offset_ns):
                 return
@@ -98,6 +101,12 @@ class PacedSource:
         """Close the source; a frame that is not due yet is not yielded."""
         self._closed.set()
         self._source.close()
+
+    def _offset_ns(self, frame: Frame) -> int:
+        """Return the time from the first frame of the recording to this one."""
+        if self._keeps_times and frame.presentation_ns is not None:
+            return frame.presentation_ns
+        return round(frame.index * 1e9 / self._info.fps)
 
     def _wait_until(self, due_ns: int) -> bool:
         """Sleep until `due_ns`; return true if the source was closed meanwhile."""

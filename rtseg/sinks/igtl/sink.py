@@ -107,7 +107,8 @@ class IgtlSink:
         if "transforms" in self._parts:
             for name, transform in transform_names(pictures, origin.device, origin.transforms):
                 yield from pack(Message("TRANSFORM", name, stamp_ns, write_transform(transform), _long_name_metadata(name)))
-        matrix = origin.matrix or matrix_from_spacing(origin.spacing_mm or result.segmentation.spacing_mm)
+        spacing = result.segmentation.spacing_mm or origin.spacing_mm or (1.0, result.frame.pixel_aspect)
+        matrix = origin.matrix or matrix_from_spacing(spacing)
         world = origin.world if isinstance(origin, IgtlOrigin) else RAS
         for kind, image in pictures.items():
             head, pixels = _image_content(IgtlImage(image, matrix, world))

@@ -5,7 +5,8 @@ from collections.abc import Generator, Iterator
 from time import perf_counter_ns
 from typing import NamedTuple
 
-from rtseg.frame import Frame, Image, Origin, StreamInfo
+from rtseg.frame import Frame, Image, Origin, Spacing, StreamInfo
+from rtseg.sources.files.frame_values import FrameValues
 
 
 class StoredFrame(NamedTuple):
@@ -13,17 +14,23 @@ class StoredFrame(NamedTuple):
 
     image: Image | None  # None where the file declares that this frame has none
     origin: Origin | None = None  # the file's metadata of the frame
+    spacing_mm: Spacing | None = None  # (down, along) in mm, where the file states that of this frame
+    presentation_ns: int | None = None  # from the start of the recording; None: by index and rate
+    pixel_aspect: float = 1.0  # width of a pixel over its height
+    damage: str = ""  # why the pixels are not to be trusted
 
 
 class FrameSequence:
     """Yields what `pictures` reads as frames; a missing image leaves a gap in the index.
 
+    Each frame has a spacing, see `FrameValues`, and a presentation time, by index and rate where the file has none.
     pictures: holds the open file and closes it when it is closed itself. It is read under a lock, so that `close` may be
     called from any thread and blocks for one picture at most.
     """
 
     def __init__(self, info: StreamInfo, pictures: Generator[StoredFrame, None, None]) -> None:
         self._info, self._pictures = info, pictures
+        self._values = FrameValues(info)
         self._lock = threading.Lock()
         self._next_index = 0
 
@@ -36,7 +43,20 @@ class FrameSequence:
         while (picture := self._next_picture()) is not None:
             index, self._next_index = self._next_index, self._next_index + 1
             if picture.image is not None:
-                yield Frame(picture.image, index, perf_counter_ns(), picture.origin)
+                yield self._frame(picture, picture.image, index)
+
+    def _frame(self, picture: StoredFrame, image: Image, index: int) -> Frame:
+        stated = picture.spacing_mm or (picture.origin.spacing_mm if picture.origin else None)
+        return Frame(
+            image,
+            index,
+            perf_counter_ns(),
+            picture.origin,
+            spacing_mm=self._values.spacing_mm(image, stated, picture.pixel_aspect),
+            presentation_ns=self._values.presentation_ns(index, picture.presentation_ns),
+            damage=picture.damage,
+            pixel_aspect=picture.pixel_aspect,
+        )
 
     def close(self) -> None:
         """Close the file; an iteration under way ends."""
