@@ -171,6 +171,8 @@ class FrameSegmenter:
             self._state = state
         else:
             self._counts.gated += 1
+        if found.life is Life.SPOILT and self._stabilizer:
+            self._stabilizer.forget()  # the engine runs on a spoilt frame only where the stabilizer has none before it
 
 
 def _is_engine_fault(error: Exception) -> bool:

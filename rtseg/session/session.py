@@ -157,8 +157,10 @@ class Session:
         if judgement.life is Life.HELD and self._last_segmentation:
             life, reason = judgement
             return replace(self._last_segmentation, life=life, reason=reason, spacing_mm=self._known_spacing_mm)
-        self._last_segmentation = self._segment(frame, trace, judgement)
-        return self._last_segmentation
+        segmentation = self._segment(frame, trace, judgement)
+        if not frame.damage:  # a held frame repeats one of a good picture
+            self._last_segmentation = segmentation
+        return segmentation
 
     def _segment(self, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
         return self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)
@@ -185,7 +187,7 @@ class Session:
         with trace.stage("lifecycle"):
             judgement = self._lifecycle.observe(frame, before.box)
         self.sector = before
-        if locator_change or self._must_locate(judgement.life):
+        if not frame.damage and (locator_change or self._must_locate(judgement.life)):
             with trace.stage("sector"):
                 judgement = self._locate(frame, before, locator_change, judgement)
         self.counts.add(judgement.life)
