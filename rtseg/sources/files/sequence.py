@@ -5,7 +5,7 @@ from collections.abc import Generator, Iterator
 from time import perf_counter_ns
 from typing import NamedTuple
 
-from rtseg.frame import Frame, Image, Origin, StreamInfo
+from rtseg.frame import Frame, Image, Origin, Spacing, StreamInfo
 
 
 class StoredFrame(NamedTuple):
@@ -13,6 +13,10 @@ class StoredFrame(NamedTuple):
 
     image: Image | None  # None where the file declares that this frame has none
     origin: Origin | None = None  # the file's metadata of the frame
+    spacing_mm: Spacing | None = None  # (down, along) in mm, where the file states that of this frame
+    presentation_ns: int | None = None  # from the start of the recording; None: by index and rate
+    pixel_aspect: float = 1.0  # width of a pixel over its height
+    damage: str = ""  # why the pixels are not to be trusted
 
 
 class FrameSequence:
@@ -36,7 +40,19 @@ class FrameSequence:
         while (picture := self._next_picture()) is not None:
             index, self._next_index = self._next_index, self._next_index + 1
             if picture.image is not None:
-                yield Frame(picture.image, index, perf_counter_ns(), picture.origin)
+                yield self._frame(picture, picture.image, index)
+
+    def _frame(self, picture: StoredFrame, image: Image, index: int) -> Frame:
+        return Frame(
+            image,
+            index,
+            perf_counter_ns(),
+            picture.origin,
+            spacing_mm=picture.spacing_mm,
+            presentation_ns=picture.presentation_ns,
+            damage=picture.damage,
+            pixel_aspect=picture.pixel_aspect,
+        )
 
     def close(self) -> None:
         """Close the file; an iteration under way ends."""
