@@ -88,9 +88,11 @@ def _is_sign_extended(words: Words, stored: int) -> bool:
 def _is_one_value(words: Words, stored: int) -> bool:
     """Return whether the bits above the declared ones belong to the value, and are no overlay or rubbish.
 
-    They do where they follow from the lower bits, or where they change as those run over.
+    They do where the lower bits say nothing or determine them, or where they change as those run over.
     """
     upper, lower = (words >> stored).astype(np.int64), (words & ((1 << stored) - 1)).astype(np.int64)
+    if lower.min() == lower.max():
+        return True
     pairs = np.unique(np.stack([lower.ravel(), upper.ravel()]), axis=1)
     if np.unique(pairs[0]).size == pairs.shape[1] and np.unique(pairs[1]).size > 1:
         return True

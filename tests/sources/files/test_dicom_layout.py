@@ -14,7 +14,7 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     RLELossless,
 )
-from sources.dicoms import images, multiframe, rle, save
+from sources.dicoms import images, multiframe, save
 from sources.ultrasound import COLORED, GRAY, farthest
 
 from rtseg.errors import SourceError
