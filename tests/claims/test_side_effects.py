@@ -24,7 +24,7 @@ ENVIRONMENT = {"rtseg/system/process_environment.py"}  # for one call of a libra
 CHANGES = ("setdefault", "update", "pop", "popitem", "clear")
 GETS_LOGGERS = {
     "rtseg/text/log_records.py",  # the place where they get their filter
-    "rtseg/sources/files/dicom.py",  # pydicom's logger, never one of rtseg
+    "rtseg/sources/files/dicom_errors.py",  # pydicom's logger, never one of rtseg
     "rtseg/cli/options/live.py",  # to print the records that others wrote
 }
 

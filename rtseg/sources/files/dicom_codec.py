@@ -2,7 +2,7 @@
 
 A damaged JPEG ends GDCM by an uncaught C++ exception or a wrong memory access, and the whole process with it. Started by its
 path, so that it loads no other part of rtseg, this module serves one request after another on standard input: a line of JSON,
-then `coded` bytes. It answers on standard output: a line of JSON with `properties` or `error`, then `pixels` bytes.
+then `coded` bytes. It answers on standard output: a line of JSON with `dtype` and `shape`, or `error`, then `pixels` bytes.
 """
 
 import json
@@ -17,14 +17,11 @@ from rtseg.errors import MissingExtra
 try:
     import pydicom
     from pydicom.encaps import encapsulate
-    from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
-    from pydicom.pixels.processing import apply_color_lut
-    from pydicom.pixels.utils import iter_pixels, pixel_array
-    from pydicom.uid import RLELossless
+    from pydicom.pixels.decoders.base import get_decoder
 except ImportError as error:
     raise MissingExtra("a DICOM source", "dicom") from error
 
-__all__ = ["DecodeRunner", "RLELossless", "apply_color_lut", "get_decoder", "iter_pixels", "pixel_array", "pydicom"]
+__all__ = ["get_decoder", "pydicom"]
 
 _LONGEST_ERROR = 300  # characters
 _LONGEST_LINE = 1 << 16  # bytes of a request's or an answer's first line
@@ -43,8 +40,8 @@ def main() -> None:
         coded = sys.stdin.buffer.read(request["coded"])
         _limit(request["cpu_s"], request["data_bytes"])
         try:
-            pixels, properties = _decode(coded, request["syntax"], request["options"])
-            answer: dict[str, Any] = {"pixels": len(pixels), "properties": properties}
+            words = _decode(coded, request["syntax"], request["options"])
+            pixels, answer = words.tobytes(), {"pixels": words.nbytes, "dtype": words.dtype.str, "shape": words.shape}
         except BaseException as error:  # noqa: BLE001  a panic of Rust is no Exception
             pixels, answer = b"", {"error": " ".join(str(error).split())[:_LONGEST_ERROR] or type(error).__name__}
         answers.write(json.dumps(answer).encode() + b"\n")
@@ -52,11 +49,10 @@ def main() -> None:
         answers.flush()
 
 
-def _decode(coded: bytes, syntax: str, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
-    """Return a frame's decoded bytes, and the properties by which pydicom describes them."""
-    frames = get_decoder(syntax).iter_buffer(encapsulate([coded], has_bot=False), **options)
-    pixels, properties = next(iter(frames))
-    return bytes(pixels), {**properties}
+def _decode(coded: bytes, syntax: str, options: dict[str, Any]) -> Any:
+    """Return a frame's components (H, W) or (H, W, samples) as they are coded, without a conversion of color."""
+    words, _ = next(iter(get_decoder(syntax).iter_array(encapsulate([coded], has_bot=False), raw=True, **options)))
+    return words
 
 
 def _limit(cpu_s: int, data_bytes: int) -> None:
