@@ -20,8 +20,10 @@ from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks
 from rtseg.cli.options.temporal import StabilizationOptions
+from rtseg.cli.options.waiting import EngineTimeoutOption, MaxAgeOption
 from rtseg.cli.tables import latency_table
 from rtseg.cli.threads import limit_threads
+from rtseg.engines.engine_use import closing_engine
 from rtseg.errors import SourceError
 from rtseg.pipeline import Pipeline
 from rtseg.session.sector import Redactor
@@ -81,6 +83,8 @@ def run(
     igtl_output: IgtlOptions,
     budget: BudgetOption = "",
     threads: ThreadsOption = 0,
+    engine_timeout: EngineTimeoutOption = None,
+    max_age: MaxAgeOption = None,
     description: OnnxModelDescription,
 ) -> None:
     """Segment SOURCE, and write the overlay, the masks and the measurements."""
@@ -92,7 +96,7 @@ def run(
     network = shrinkable_engine(
         load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
     )
-    with closing(network):
+    with closing_engine(network):
         written = files.sinks(opacity, network.spec.name)
         named = open_source(source, fps=fps)
         live = display.sinks(opacity) + igtl_output.sinks(opacity)
@@ -107,11 +111,14 @@ def run(
             temporal=temporal,
             speckle=enhancement,
             postprocess=cleaning,
+            engine_timeout_s=engine_timeout,
         )
         session.uncertainty = uncertainty
         recorder = recording_sinks(record, session, network.spec.name, keep_surroundings)
         sinks = written + live + watchdog_sinks() + recorder + budget_sinks(budget, session, network)
-        pipeline = Pipeline(opened, session, *sinks, warmup=warmup, keep_surroundings=keep_surroundings, policy=policy)
+        pipeline = Pipeline(
+            opened, session, *sinks, warmup=warmup, keep_surroundings=keep_surroundings, policy=policy, max_age_ms=max_age
+        )
         _run_pipeline(pipeline, title=f"{masked_address(source)} through {network.spec.name}")
     files.print_paths()
     print_written(record)

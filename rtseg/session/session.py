@@ -11,19 +11,19 @@ from rtseg import kernels
 from rtseg.engines.base import Engine
 from rtseg.engines.capabilities import Prefetching
 from rtseg.engines.class_postprocess import ClassPostprocess, merged
+from rtseg.engines.watchdog import FILE_TIMEOUT_S, LIVE_TIMEOUT_S, check_timeout
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
 from rtseg.measure.region import measure
 from rtseg.session.enhancement import ViewFilter
-from rtseg.session.frame_segmenter import FrameSegmenter
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
-from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.postprocess import check_classes
 from rtseg.session.sector import Locator, Sector, SectorFinder, SectorKind
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.settings import SessionSettings, SettingAttribute
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
+from rtseg.session.watched_segmenter import WatchedSegmenter
 from rtseg.spacing import GivenSpacing, StreamSpacing, check_given
 from rtseg.text.log_records import get_logger
 from rtseg.trace import LatencyTrace, MemoryCounts
@@ -36,7 +36,9 @@ _RESETTING = (Life.NEW, Life.CUT, Life.GAP)
 class Session:
     """Segments the frames of one stream, in order, with a memory of earlier frames.
 
-    engine: runs the network; it is not closed here, since several sessions may use it one after another. spacing_mm:
+    engine: runs the network; it is not closed here, since several sessions may use it one after another, but not at the same
+    moment. engine_timeout_s: the time after which a call to the engine counts as hung and the next engine takes over; None: 1 s
+    on live sources and 10 s else, 0: never. spacing_mm:
     millimeters per pixel (down, along), or one number, the height of a pixel; None: that of each frame, or of the stream, see
     `StreamSpacing`. postprocess: replaces the model's own for the classes that it names. counts: frames of each state so far.
     sector: of the newest frame. The other arguments are the first `settings`.
@@ -60,17 +62,19 @@ class Session:
         speckle: ViewFilter | None = None,
         locator: Locator | None = None,
         postprocess: Sequence[ClassPostprocess] = (),
+        engine_timeout_s: float | None = None,
     ) -> None:
         self._engine, self._spacing = engine, StreamSpacing(spacing_mm)
         self._known_spacing_mm: Spacing | None = None  # of the newest frame
+        self._engine_timeout_s = check_timeout(engine_timeout_s)
         self._settings_lock = Lock()
         self._settings = self._requested = SessionSettings(threshold, temporal, speckle, locator=locator or SectorFinder())
         self._prefetching = engine if isinstance(engine, Prefetching) else None
         self.counts = MemoryCounts()
         self._lifecycle = Lifecycle(limits)
         cleaning = merged(engine.spec.postprocess, check_classes(postprocess, engine.spec.classes))
-        gate = MemoryGate(limits or LifecycleLimits())
-        self._segmenter = FrameSegmenter(engine, self._settings, gate, self.counts, cleaning)
+        self._segmenter = WatchedSegmenter(engine, self._settings, limits or LifecycleLimits(), self.counts, cleaning)
+        self._limit_engine(FILE_TIMEOUT_S)
         self.sector = unknown_sector((0, 0))
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
         self._reset_request = ""  # the reason of a reset that was requested
@@ -125,6 +129,10 @@ class Session:
         """Forget every frame so far, so that the next one begins a new stream. Callable from any thread."""
         self._reset_request = reason
 
+    def close(self) -> None:
+        """End the thread in which the engine runs; the engine stays open, and the next frame starts another thread."""
+        self._segmenter.close()
+
     def warm_up(self, info: StreamInfo) -> None:
         """Run what is slow the first time (compilation, lazy buffers) before the stream's first frame arrives.
 
@@ -132,6 +140,7 @@ class Session:
         """
         self._lifecycle.live = info.live
         self._spacing.begin(info)
+        self._limit_engine(FILE_TIMEOUT_S)  # first calls are slow, and nobody watches yet
         kernels.warm_up()
         frame = Frame(np.resize(np.arange(256, dtype=np.uint8), (info.height, info.width)), 0, 0)
         self._lifecycle.observe(frame)
@@ -139,6 +148,10 @@ class Session:
         self.sector = unknown_sector((info.height, info.width))
         measure(self._segment(frame, LatencyTrace(0), Judgement(Life.NEW, "")))  # sinks measure, which compiles another loop
         self.reset("first frame")
+        self._limit_engine(LIVE_TIMEOUT_S if info.live else FILE_TIMEOUT_S)
+
+    def _limit_engine(self, default_s: float) -> None:
+        self._segmenter.timeout_s = default_s if self._engine_timeout_s is None else self._engine_timeout_s
 
     def _change_setting(self, name: str, value: Any) -> None:
         with self._settings_lock:

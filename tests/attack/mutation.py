@@ -134,7 +134,7 @@ def _changed_network(rng: np.random.Generator, data: bytes) -> bytes:
         case 0 if graph.initializer:
             weights = graph.initializer[int(rng.integers(len(graph.initializer)))]
             weights.raw_data = _changed(rng, weights.raw_data)
-        case (7 | 8 | 9 | 10) if graph.initializer:
+        case 7 | 8 | 9 | 10 if graph.initializer:
             weights = graph.initializer[int(rng.integers(len(graph.initializer)))]
             weights.raw_data = _with_other_payload(rng, bytearray(weights.raw_data))
         case 1 if graph.initializer:
