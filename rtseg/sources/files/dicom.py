@@ -1,8 +1,6 @@
 """Reads ultrasound in DICOM files, multi-frame or one file a frame, through pydicom and the decoders that it finds."""
 
-import logging
 import re
-import warnings
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from rtseg.sources.files.dicom_codec import apply_color_lut, get_decoder, iter_p
 from rtseg.sources.files.dicom_decoder import PREFIX, FrameDecoder
 from rtseg.sources.files.dicom_header import TAGS, FrameTiming, spacing, timing
 from rtseg.sources.files.dicom_pixels import PALETTE, display_window, to_display
+from rtseg.sources.files.quiet_pydicom import SILENCE
 from rtseg.sources.files.raw_frames import InflateReader
 from rtseg.sources.files.sequence import FrameSequence, StoredFrame
 from rtseg.sources.pixels.intensity import ColorLatch, Pixels, full_range_window
@@ -161,17 +160,12 @@ def _decoded(instance: Instance, header: Any, decoder: FrameDecoder) -> Generato
 @contextmanager
 def _translated_errors(path: Path, what: str, remedy: str) -> Iterator[None]:
     """Raise SourceError for errors of pydicom and its decoders; suppress their warnings, which quote headers."""
-    log = logging.getLogger("pydicom")
-    before, log.disabled = log.disabled, True
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with SILENCE:
             yield
     except Exception as error:
         reason = " ".join(str(error).split()).removeprefix(PREFIX).removeprefix("rtseg: ")[:300] or type(error).__name__
         raise SourceError(f"{path} {what} ({reason}): {remedy}") from error
-    finally:
-        log.disabled = before
 
 
 def _natural_order(name: str) -> tuple[tuple[int, int | str], ...]:
