@@ -92,7 +92,7 @@ def run(
     limit_threads()
     source = without_gaps(source) if skip_gaps else source
     temporal, enhancement, cleaning = stabilization.options(), parse_enhancement(speckle), parse_postprocess(postprocess)
-    geometry, trusted = beam_geometry(beam_space, record), description.trust_model
+    geometry, trusted = beam_geometry(beam_space), description.trust_model
     network = shrinkable_engine(
         load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
     )
