@@ -36,6 +36,8 @@ LAUNCHES: dict[str, tuple[type, ...]] = {
     "capture_begin": (),
     "replay": (_PTR,),
     "fit_input": (_GPU, _INT, _INT, _HOST, _HOST, _INT, _INT, _HOST, _HOST, _INT, _GPU),
+    "picture_statistics": (_GPU, _INT, _INT, _INT, _HOST, _INT, _HOST, _GPU),
+    "rescale": (_GPU, _INT, _INT, _INT, _INT, _GPU, _HOST, _HOST),
     "grey_view": (_GPU, _INT, _INT, _HOST, _INT, _INT, _GPU),
     "argmax_labels": (_GPU, _INT, _HOST, _HOST, _HOST, _HOST, _HOST, _FLOAT, _INT, _INT, _GPU),
     "probability": (_GPU, _INT, _INT, _GPU),
