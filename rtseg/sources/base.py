@@ -1,14 +1,14 @@
 """Defines the `Source` protocol and the checks that all sources share."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from rtseg.connection import ConnectionEvent, LinkState
 from rtseg.errors import ConfigError, SourceError, SourceNotFound
-from rtseg.frame import Frame, Spacing, StreamInfo
+from rtseg.frame import Frame, Omission, Spacing, StreamInfo
 
 DEFAULT_FPS = 25.0  # frames a second, for images and streams without a rate of their own
 
@@ -86,6 +86,20 @@ class LiveSource(ConnectedSource, DiagnosedSource, Protocol):
 
         expect: called with each frame in the reading thread, before the frame can be taken.
         """
+
+
+@runtime_checkable
+class OmittingSource(Source, Protocol):
+    """Is a source of many parts, such as a folder, that may leave out some of them."""
+
+    @property
+    def omitted(self) -> Sequence[Omission]:
+        """Return what was left out so far; the list grows while the source is read."""
+
+
+def omitted_parts(source: object) -> Sequence[Omission]:
+    """Return what a source has left out so far, a list that grows while it is read; empty where nothing can be left out."""
+    return source.omitted if isinstance(source, OmittingSource) else ()
 
 
 def as_live_source(source: Source | None) -> LiveSource | None:

@@ -1,13 +1,13 @@
 """Loops or paces a source, for endurance tests and benchmarks."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from time import perf_counter_ns
 
 from rtseg.errors import ConfigError, SourceError
-from rtseg.frame import Frame, StreamInfo
-from rtseg.sources.base import Source, stream_info
+from rtseg.frame import Frame, Omission, StreamInfo
+from rtseg.sources.base import Source, omitted_parts, stream_info
 from rtseg.sources.open import open_source
 
 
@@ -25,16 +25,23 @@ class LoopingSource:
         self._source = self._open()
         self._info = replace(self._source.info, frames=frames)
         self._closed = False
+        self._omitted = list(omitted_parts(self._source))
 
     @property
     def info(self) -> StreamInfo:
         """Return the source's description, with the number of frames to come."""
         return self._info
 
+    @property
+    def omitted(self) -> Sequence[Omission]:
+        """Return what the source has left out so far, each part once."""
+        return self._omitted
+
     def __iter__(self) -> Iterator[Frame]:
         while not self._closed:
             before = self._given
             yield from self._play()
+            self._omitted.extend(part for part in omitted_parts(self._source) if part not in self._omitted)
             if self._given >= self._frames or self._closed:
                 return
             if self._given == before:
@@ -85,6 +92,11 @@ class PacedSource:
     def info(self) -> StreamInfo:
         """Return the source's description, live and at the rate of playback."""
         return self._info
+
+    @property
+    def omitted(self) -> Sequence[Omission]:
+        """Return what the source has left out so far."""
+        return omitted_parts(self._source)
 
     def __iter__(self) -> Iterator[Frame]:
         starts_ns = None
