@@ -17,7 +17,7 @@ def data_files(header: Path, name: str, listed: Sequence[str] = ()) -> tuple[Pat
     listed: the names that follow LIST. Raises SourceError for names that lead elsewhere, and for missing files.
     """
     names = [line.strip() for line in listed if line.strip()] if name.upper().split()[:1] == ["LIST"] else _numbered(name)
-    if not names or any(Path(one).name != one or "%" in one for one in names):
+    if not names or any(not one or Path(one).name != one or "%" in one for one in names):
         raise SourceError(
             f"{header} keeps its pixels in {name[:80]!r}: save it as one file, .mha or .nrrd, which holds them itself"
         )

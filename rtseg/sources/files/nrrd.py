@@ -29,6 +29,7 @@ except ImportError as error:
     raise MissingExtra("an NRRD source", "volumes") from error
 
 _MAX_HEADER, _MAX_LINE = 1 << 26, 1 << 20  # bytes
+_DATA_FILE = (b"data file", b"datafile")
 _REQUIRED = ("encoding", "type", "sizes")
 _IS_COMPRESSED = {"raw": False, "gzip": True, "gz": True}
 _SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6}
@@ -56,7 +57,7 @@ def open_nrrd(where: str | Path, *, fps: float | None = None, spacing_mm: Spacin
             if missing := [name for name in _REQUIRED if name not in header]:
                 raise KeyError(missing[0])
             axes, words = nrrd_axes(header)
-            stored = _stored(header, path, file.tell(), axes, notes)
+            stored = _stored(header, file, path, axes, notes)
         notes.say(path, words)
         tracked = TrackedFrames()
         for key, value in header.items():
@@ -89,12 +90,14 @@ def _lines(file: BinaryIO, path: Path, notes: SourceNotes) -> Iterator[bytes]:
         elif key not in seen:
             seen[key] = value.strip()
             yield line
+            if key in _DATA_FILE and value.strip().upper().startswith(b"LIST"):
+                return  # the names of files follow
         elif seen[key] != value.strip():
             notes.say(path, "has a field twice with two values in its header: the first one is used")
 
 
-def _stored(header: Mapping[str, Any], path: Path, ends: int, axes: list[str], notes: SourceNotes) -> RawFrames:
-    """Return where the frames are stored. ends: the header's length. Raises SourceError."""
+def _stored(header: Mapping[str, Any], file: BinaryIO, path: Path, axes: list[str], notes: SourceNotes) -> RawFrames:
+    """Return where the frames are stored. file: the header's, after its last line. Raises SourceError."""
     encoding, kind = str(header["encoding"]).lower(), str(header["type"])
     if encoding not in _IS_COMPRESSED or kind not in _TYPES:
         raise SourceError(f"{path} has pixels of {kind[:40]}, coded as {encoding[:40]}: save them as numbers, raw or gzip")
@@ -108,11 +111,11 @@ def _stored(header: Mapping[str, Any], path: Path, ends: int, axes: list[str], n
     is_compressed = _IS_COMPRESSED[encoding]
     if skip < -1 or lines < 0 or (skip < 0 and is_compressed):
         raise SourceError(f"{path} skips {skip} bytes and {lines} lines, which cannot be: save it again")
-    files = _files(header, path)
+    begin, files = file.tell(), _files(header, file, path)
     frames = times[0] if times else 1
     if frames % len(files):
         raise SourceError(f"{path} keeps {frames} frames in {len(files)} files: save it as .nrrd, which holds them itself")
-    begin = ends if files == (path,) else 0
+    begin = begin if files == (path,) else 0
     stored = RawFrames(
         files,
         offset=skip if skip < 0 else begin,
@@ -147,12 +150,14 @@ def _order(sizes: Sequence[int], axes: Sequence[str]) -> str:
     return order if TIME in order else f"t{order}"
 
 
-def _files(header: Mapping[str, Any], path: Path) -> tuple[Path, ...]:
+def _files(header: Mapping[str, Any], file: BinaryIO, path: Path) -> tuple[Path, ...]:
     """Return the files with the pixels: the header's own, or others beside it. Raises SourceError."""
     name = header.get("data file", header.get("datafile"))
     if name is None:
         return (path,)
-    return data_files(path, name) if isinstance(name, str) else data_files(path, "LIST", [str(one) for one in name])
+    name = str(name)
+    is_list = name.upper().startswith("LIST")
+    return data_files(path, name, file.read(_MAX_LINE).decode("latin-1").splitlines() if is_list else ())
 
 
 def _orientation(header: Mapping[str, Any], axes: Sequence[str], path: Path, notes: SourceNotes) -> Orientation:

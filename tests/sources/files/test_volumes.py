@@ -106,7 +106,9 @@ def test_nifti(tmp_path, name, plane):
     volume = FRAMES.transpose(2, 1, 0)
     path = write_nifti(tmp_path / name, volume[:, :, None] if plane else volume, (0.2, 0.3), ("mm", "msec"), 40 if plane else 0)
     source = open_source(path)
-    assert source.info == StreamInfo(12, 20, pytest.approx(25), spacing_mm=(0.3, 0.2), frames=4, pixel_aspect=pytest.approx(2 / 3))
+    assert source.info == StreamInfo(
+        12, 20, pytest.approx(25), spacing_mm=(0.3, 0.2), frames=4, pixel_aspect=pytest.approx(2 / 3)
+    )
     np.testing.assert_array_equal([frame.image for frame in source], FRAMES)
 
 
