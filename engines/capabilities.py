@@ -43,6 +43,9 @@ class DeviceTimer(Protocol):
 class Replaceable(Protocol):
     """Describes an engine that stands for several; after a change, earlier states and arrays are void."""
 
+    changes: int
+    """The number of changes so far, by which each of several sessions notices one."""
+
     def take_over(self) -> bool:
         """Let a better engine take over between two frames; return whether one did."""
 

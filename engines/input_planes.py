@@ -19,7 +19,8 @@ def fill_input(spec: ModelSpec, pixels: Array, fit: Fit, out: Array | None = Non
     planes are not implemented.
     """
     if not spec.planes:
-        return kernels.fit_input(pixels, fit, spec.mean, spec.std, out=out)
+        statistics = "" if spec.normalization == "constants" else spec.normalization
+        return kernels.fit_input(pixels, fit, spec.mean, spec.std, statistics=statistics, percentiles=spec.percentiles, out=out)
     if not isinstance(pixels, np.ndarray):
         raise EngineError(
             f"the input planes {', '.join(spec.planes)} are computed on the CPU only: use --engine openvino or onnx"

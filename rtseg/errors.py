@@ -34,6 +34,10 @@ class EngineError(RtsegError, RuntimeError):
     """Reports an engine that failed while it ran."""
 
 
+class EngineTimeout(EngineError):
+    """Reports an engine whose call did not return in time; the call may still be running in a thread that was given up."""
+
+
 class SinkError(RtsegError, OSError):
     """Reports a sink that cannot be opened or written to; earlier output is kept."""
 

@@ -140,6 +140,8 @@ class Segmentation:
 
     It is 1 where the border could as well lie elsewhere.
     """
+    pixel_aspect: float = 1.0
+    """Width of a pixel over its height, that of the frame; 1 for square pixels."""
 
     def mask(self, name: str) -> Mask:
         """Return the mask of the class `name`, (H, W) bool. Raises UnknownClass."""

@@ -1,6 +1,5 @@
 """Draw a result: its classes in color over its frame, with the text that a viewer needs."""
 
-import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -67,7 +66,7 @@ class Overlay:
     uncertainty of the border where that was computed. legend: show the color and area of each class, in mm2 where the spacing
     is known. latency: show the age of the frame, and the frames dropped before it. palette: RGB of each class, repeated where
     it is short. notice: show "not a medical device" on the first frames. oldest_ms: age in milliseconds above which a frame is
-    marked LATE and its mask faded, since the anatomy may have moved; None: never, as for recordings.
+    marked LATE and its mask faded, since the anatomy may have moved; None: that of the pipeline, see `Result.is_late`.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class Overlay:
         self._opacity, self._contour, self._legend, self._latency = opacity, contour, legend, latency
         self._palette = _as_palette(palette)
         self._notice_left = _NOTICE_FRAMES if notice else 0
-        self._oldest_ms = math.inf if oldest_ms is None else oldest_ms
+        self._oldest_ms = oldest_ms
         self._held_frames = 0  # held frames in a row
 
     def draw(self, result: Result, out: Image | None = None) -> Image:
@@ -97,14 +96,14 @@ class Overlay:
         image, labels = result.frame.image, result.segmentation.labels
         if out is not None and np.may_share_memory(out, image):
             raise ImageError("out is the frame's own image, which others still read: give an array of its own")
-        late = result.trace.total_ns / 1e6 > self._oldest_ms
+        late = result.is_late if self._oldest_ms is None else result.trace.total_ns / 1e6 > self._oldest_ms
         opacity, contour = (self._opacity * _LATE_OPACITY, 0) if late else (self._opacity, self._contour)
         uncertainty = result.segmentation.uncertainty if contour else ()
         picture = blend(image, labels, self._palette, opacity, 0 if uncertainty else contour, out=out)
         for label, entropy in enumerate(uncertainty, start=1):
             self._draw_border(picture, labels, label, round(contour * (1 + _CONTOUR_GROWTH * entropy)))
         late_lines = [TextLine("LATE", _AMBER, large=True)] if late else []
-        foot = [*self._notice_lines(), *self._state_lines(result.segmentation), *late_lines, *self._latency_lines(result)]
+        foot = [*late_lines, *self._notice_lines(), *self._state_lines(result.segmentation), *self._latency_lines(result)]
         if min(picture.shape[:2]) >= _MIN_TEXT_SIDE:
             self._draw_text(picture, foot, measure(result.segmentation) if self._legend else ())
         return picture

@@ -58,6 +58,12 @@ class LatencyTrace:
         self.stages_ns[name] = self.stages_ns.get(name, 0) + ended_ns - started_ns
         self.ended_ns = max(self.ended_ns, ended_ns)
 
+    def merge(self, other: "LatencyTrace") -> None:
+        """Add the stages of another trace of the same frame."""
+        for name, duration_ns in other.stages_ns.items():
+            self.stages_ns[name] = self.stages_ns.get(name, 0) + duration_ns
+        self.ended_ns = max(self.ended_ns, other.ended_ns)
+
     def add_device_time(self, name: str, duration_ns: int) -> None:
         """Record a time measured on a device's own clock; it does not change the end of the frame."""
         self.stages_ns[name] = duration_ns

@@ -1,6 +1,7 @@
 """Test the overlay: colors and their place, legible text, and an unchanged frame."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -42,6 +43,14 @@ def test_a_mask_that_is_too_old_is_faded_and_marked(oldest_ms, late):
     assert (picture[45, 60] == OKABE_ITO[0]).all() is np.bool_(not late)
     assert _has(picture, AMBER) is late
     assert late is not np.array_equal(picture, plain)
+
+
+@pytest.mark.parametrize(("max_age_ms", "late"), [(None, False), (20, False), (10, True)])
+def test_the_age_of_the_pipeline_holds_unless_the_overlay_has_its_own(max_age_ms, late):
+    shown = replace(results.result(_grey(90, 120)), max_age_ns=max_age_ms and max_age_ms * 1_000_000)  # 12.3 ms old
+    assert _has(Overlay(opacity=1.0, **PLAIN).draw(shown), AMBER) is late
+    assert _has(Overlay(opacity=1.0, oldest_ms=1.0, **PLAIN).draw(shown), AMBER)
+    assert not _has(Overlay(opacity=1.0, oldest_ms=1000.0, **PLAIN).draw(shown), AMBER)
 
 
 def test_grey_and_rgb_are_drawn_alike():

@@ -11,6 +11,7 @@ from rtseg.demos.gradio_app.painters import RawPainter, SecondModelPainter, Side
 from rtseg.demos.gradio_app.settings import Appearance, DemoSettings
 from rtseg.errors import RtsegError, SourceError
 from rtseg.frame import StreamInfo
+from rtseg.kernels.runtime.cpu import raise_parallel_threshold
 from rtseg.pipeline import Pipeline
 from rtseg.result import Result
 from rtseg.sinks.view.screen import Painter, Screen
@@ -156,6 +157,7 @@ class LivePlayer:
         self._thread.start()
 
     def _run(self, pipeline: Pipeline) -> None:
+        raise_parallel_threshold()
         try:
             with closing(iter(pipeline)) as results:
                 for _ in results:

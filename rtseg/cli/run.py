@@ -20,8 +20,10 @@ from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks
 from rtseg.cli.options.temporal import StabilizationOptions
+from rtseg.cli.options.waiting import EngineTimeoutOption, MaxAgeOption
 from rtseg.cli.tables import latency_table
 from rtseg.cli.threads import limit_threads
+from rtseg.engines.engine_use import closing_engine
 from rtseg.errors import SourceError
 from rtseg.pipeline import Pipeline
 from rtseg.session.sector import Redactor
@@ -50,7 +52,8 @@ def run(
         float | None, typer.Option("--fps", min=0.1, help="The frame rate of the source, if it is wrong or unknown.")
     ] = None,
     spacing: Annotated[
-        float | None, typer.Option("--spacing", min=1e-6, help="The pixel size of the source in millimeters.")
+        float | None,
+        typer.Option("--spacing", min=1e-6, help="The pixel size of the source in millimeters: a pixel's height."),
     ] = None,
     opacity: Annotated[float, typer.Option("--opacity", min=0, max=1, help="The opacity of the overlay, from 0 to 1.")] = 0.4,
     warmup: Annotated[
@@ -80,6 +83,8 @@ def run(
     igtl_output: IgtlOptions,
     budget: BudgetOption = "",
     threads: ThreadsOption = 0,
+    engine_timeout: EngineTimeoutOption = None,
+    max_age: MaxAgeOption = None,
     description: OnnxModelDescription,
 ) -> None:
     """Segment SOURCE, and write the overlay, the masks and the measurements."""
@@ -87,29 +92,33 @@ def run(
     limit_threads()
     source = without_gaps(source) if skip_gaps else source
     temporal, enhancement, cleaning = stabilization.options(), parse_enhancement(speckle), parse_postprocess(postprocess)
-    geometry, trusted = beam_geometry(beam_space, record), description.trust_model
+    geometry, trusted = beam_geometry(beam_space), description.trust_model
     network = shrinkable_engine(
         load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
     )
-    with closing(network):
+    with closing_engine(network):
         written = files.sinks(opacity, network.spec.name)
-        named = open_source(source, fps=fps, spacing_mm=(spacing, spacing) if spacing else None)
+        named = open_source(source, fps=fps)
         live = display.sinks(opacity) + igtl_output.sinks(opacity)
-        opened = display.playback_source(source, named, at_its_pace=bool(live) and not written)
+        opened = display.playback_source(source, named, at_its_pace=bool(live) and not written, fps=fps)
         session = make_session(
             named,
             network,
             sector,
             covered=bool(record) and not keep_surroundings,
             geometry=geometry,
+            spacing_mm=spacing,
             temporal=temporal,
             speckle=enhancement,
             postprocess=cleaning,
+            engine_timeout_s=engine_timeout,
         )
         session.uncertainty = uncertainty
         recorder = recording_sinks(record, session, network.spec.name, keep_surroundings)
         sinks = written + live + watchdog_sinks() + recorder + budget_sinks(budget, session, network)
-        pipeline = Pipeline(opened, session, *sinks, warmup=warmup, keep_surroundings=keep_surroundings, policy=policy)
+        pipeline = Pipeline(
+            opened, session, *sinks, warmup=warmup, keep_surroundings=keep_surroundings, policy=policy, max_age_ms=max_age
+        )
         _run_pipeline(pipeline, title=f"{masked_address(source)} through {network.spec.name}")
     files.print_paths()
     print_written(record)

@@ -27,7 +27,7 @@ class Measurement:
     centroid: tuple[float, float] | None
     """Mean (row, column) of the pixels; None where the class is absent."""
     diameter_px: float
-    """Diameter of the circle with the same area, in pixels."""
+    """Diameter of the circle with the same area, in pixels; in heights of a pixel where pixels are not square."""
     diameter_mm: float | None
     """Diameter of the circle with the same area; None where the spacing is unknown."""
     box: Box | None
@@ -48,7 +48,7 @@ def measure(segmentation: Segmentation) -> tuple[Measurement, ...]:
 def _measure_class(segmentation: Segmentation, index: int, down: ProfileCounts, along: ProfileCounts) -> Measurement:
     """Measure one class from its pixel counts in each row (down) and in each column (along)."""
     area_px = int(down.sum())
-    diameter_px = _diameter(area_px)
+    diameter_px = _diameter(area_px * segmentation.pixel_aspect)
     area_mm2, diameter_mm = _in_mm(area_px, segmentation.spacing_mm)
     centroid, box = None, None
     if area_px:

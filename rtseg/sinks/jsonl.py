@@ -17,11 +17,12 @@ from rtseg.wall_clock import utc_text
 
 
 class JsonSink:
-    """Writes each frame's measurements, latencies and times to `path`.
+    """Writes each frame's measurements, latencies, times, pixel spacing and pixel aspect to `path`.
 
-    Each frame has three times. captured_ns: `time.perf_counter_ns()` at which its pixels were ready. captured_at: the same
+    Each frame has four times. captured_ns: `time.perf_counter_ns()` at which its pixels were ready. captured_at: the same
     moment by the wall clock, ISO 8601 in UTC with microseconds; in a replay, the time of the recording. source_ns: the time
-    in nanoseconds that the source gives, on the source's own clock.
+    in nanoseconds that the source gives, on the source's own clock. presentation_ns: when the frame is shown, in nanoseconds
+    from the start of a recorded file; null for a live source.
 
     The first line is a header: rtseg's version, the model's name, the stream, the classes. Each line is one complete write, so
     that a killed process leaves complete lines; a last line without its line break was cut off. Unknown values are null.
@@ -85,6 +86,9 @@ def _line(result: Result) -> dict[str, Any]:
         "captured_ns": result.frame.captured_ns,
         "captured_at": utc_text(result.wall_ns),
         "source_ns": origin.timestamp_ns if origin else None,
+        "presentation_ns": result.frame.presentation_ns,
+        "spacing_mm": segmentation.spacing_mm,
+        "pixel_aspect": result.frame.pixel_aspect,
         "latency_ms": _ms(trace.total_ns),
         "stages_ms": {name: _ms(duration_ns) for name, duration_ns in trace.stages_ns.items()},
         "life": segmentation.life.value,

@@ -15,8 +15,8 @@ from av.video.stream import VideoStream
 from rtseg.frame import Image
 from rtseg.sources.files.dicom_file import DicomFile
 from rtseg.sources.files.dicom_fragments import Fragment, read_fragments
-from rtseg.sources.pixels.decoder import decode, frame_rate, size_limit, start_statistics, video_stream
-from rtseg.sources.pixels.picture import PictureReader
+from rtseg.sources.files.film import Film
+from rtseg.sources.pixels.decoder import frame_rate, size_limit, video_stream
 
 _ROOT = "1.2.840.10008.1.2.4."
 _VIDEO = frozenset(map(str, range(100, 109)))  # last parts of the transfer syntaxes; fragmentable ones have one more
@@ -50,11 +50,11 @@ def describe_video(dicom: DicomFile) -> VideoDescription:
 def video_images(dicom: DicomFile) -> Generator[Image, None, None]:
     """Yield the pictures of a file's stream. Raises ValueError after the last one where some could not be decoded."""
     with dicom.open_data() as data, _open(dicom, data) as container:
-        stream = video_stream(container, str(dicom.path))
-        statistics, reader = start_statistics(container, stream), PictureReader()
-        for picture in decode(container, stream, statistics):
-            yield reader.read(picture)
-        if statistics.lost or statistics.damaged or statistics.read_error:
+        film = Film(container, dicom.path)
+        for picture in film:
+            yield picture.image
+        statistics = film.statistics
+        if statistics.lost or statistics.damaged or statistics.dependent or statistics.read_error:
             raise ValueError(f"its video is damaged: {statistics.problem()}")
 
 

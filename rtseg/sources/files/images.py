@@ -16,6 +16,7 @@ from rtseg.errors import SourceError, SourceNotFound
 from rtseg.frame import Frame, Image, Spacing, StreamInfo
 from rtseg.limits import check_size
 from rtseg.sources.base import DEFAULT_FPS, path_exists, stream_info
+from rtseg.sources.files.frame_values import FrameValues
 from rtseg.sources.pixels.picture_size import picture_size
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
@@ -33,6 +34,7 @@ class ImageFiles:
         first = read_image(self._paths[0])
         fps = DEFAULT_FPS if fps is None else fps
         self._info = stream_info(first.shape[0], first.shape[1], fps, spacing_mm, len(self._paths))
+        self._values = FrameValues(self._info)
         self._closed = threading.Event()
         self._given = 0
 
@@ -44,7 +46,9 @@ class ImageFiles:
     def __iter__(self) -> Iterator[Frame]:
         while self._given < len(self._paths) and not self._closed.is_set():
             index, self._given = self._given, self._given + 1
-            yield Frame(read_image(self._paths[index]), index, perf_counter_ns())
+            image, shown_ns = read_image(self._paths[index]), self._values.presentation_ns(index)
+            spacing_mm = self._values.spacing_mm(image, None)
+            yield Frame(image, index, perf_counter_ns(), spacing_mm=spacing_mm, presentation_ns=shown_ns)
 
     def close(self) -> None:
         """End the stream."""

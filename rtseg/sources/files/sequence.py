@@ -6,6 +6,7 @@ from time import perf_counter_ns
 from typing import NamedTuple
 
 from rtseg.frame import Frame, Image, Origin, Spacing, StreamInfo
+from rtseg.sources.files.frame_values import FrameValues
 
 
 class StoredFrame(NamedTuple):
@@ -22,12 +23,14 @@ class StoredFrame(NamedTuple):
 class FrameSequence:
     """Yields what `pictures` reads as frames; a missing image leaves a gap in the index.
 
+    Each frame has a spacing, see `FrameValues`, and a presentation time, by index and rate where the file has none.
     pictures: holds the open file and closes it when it is closed itself. It is read under a lock, so that `close` may be
     called from any thread and blocks for one picture at most.
     """
 
     def __init__(self, info: StreamInfo, pictures: Generator[StoredFrame, None, None]) -> None:
         self._info, self._pictures = info, pictures
+        self._values = FrameValues(info)
         self._lock = threading.Lock()
         self._next_index = 0
 
@@ -43,13 +46,14 @@ class FrameSequence:
                 yield self._frame(picture, picture.image, index)
 
     def _frame(self, picture: StoredFrame, image: Image, index: int) -> Frame:
+        stated = picture.spacing_mm or (picture.origin.spacing_mm if picture.origin else None)
         return Frame(
             image,
             index,
             perf_counter_ns(),
             picture.origin,
-            spacing_mm=picture.spacing_mm,
-            presentation_ns=picture.presentation_ns,
+            spacing_mm=self._values.spacing_mm(image, stated, picture.pixel_aspect),
+            presentation_ns=self._values.presentation_ns(index, picture.presentation_ns),
             damage=picture.damage,
             pixel_aspect=picture.pixel_aspect,
         )

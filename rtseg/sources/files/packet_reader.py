@@ -1,0 +1,108 @@
+"""Reads the packets of a file's film, which is found among its video streams, and measures the film's rate."""
+
+from collections import Counter, deque
+from collections.abc import Iterator
+from itertools import pairwise
+from statistics import median
+from typing import cast
+
+from av import Packet
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from rtseg.sources.pixels.decoder import MAX_FPS, frame_rate, limit_size, video_streams
+
+_LOOK_AHEAD = 48  # packets of one stream that are read before the film is chosen
+_MAX_AHEAD_BYTES = 1 << 25
+_STILL_CODECS = frozenset({"mjpeg", "png", "bmp", "webp", "jpeg2000", "jpegls", "tiff"})  # of covers and thumbnails
+_MAX_RATIO = 1.5  # of a declared rate to the measured one, or its inverse
+
+
+class PacketReader:
+    """Yields the packets of the film, then None, which flushes a decoder.
+
+    The film is the first video stream, unless that is a cover or a series of thumbnails: one picture, or still pictures of
+    which another stream has at least twice as many. stream: the film. read_error: why the file ends early, or "". Raises
+    SourceError where no stream is a video, or its pictures are too large.
+    """
+
+    def __init__(self, container: InputContainer, name: str) -> None:
+        candidates = video_streams(container, name)
+        self._container, self.read_error = container, ""
+        self._demuxed = self._demux(candidates)
+        ahead = self._look_ahead()
+        counts = Counter(packet.stream_index for packet in ahead)
+        self.stream = _film(candidates, counts)
+        limit_size(self.stream, name)
+        self._ahead = deque(packet for packet in ahead if packet.stream_index == self.stream.index)
+
+    def __iter__(self) -> Iterator["Packet[VideoStream] | None"]:
+        while self._ahead:
+            yield self._ahead.popleft()
+        index = self.stream.index
+        for packet in self._demuxed:
+            if packet.stream_index == index:
+                yield packet
+        yield None
+
+    def fps(self) -> float:
+        """Return frames a second: the declared rate, or the measured one where that is missing or absurd, else 25."""
+        declared, measured = frame_rate(self._container, self.stream), self._measured_fps()
+        if not measured or measured[0] > MAX_FPS:
+            return declared
+        named = float(self.stream.average_rate or self.stream.guessed_rate or 0)
+        is_counted = self.stream.frames > 1  # FFmpeg then divides the number of pictures by the duration
+        fits = is_counted or any(1 / _MAX_RATIO <= declared / rate <= _MAX_RATIO for rate in measured)
+        return declared if 0 < named <= MAX_FPS and fits else measured[0]
+
+    def usual_interval(self) -> float:
+        """Return the usual difference between the times of two packets, in units of the stream; 0 where there are no times."""
+        return float(median(_differences(self._times()) or [0]))
+
+    def _times(self) -> list[int]:
+        """Return the times of the first pictures, in order and without a gap where a later packet belongs between them."""
+        times = sorted({packet.pts for packet in self._ahead if packet.pts is not None})
+        last = max((packet.dts for packet in self._ahead if packet.dts is not None), default=None)
+        complete = times if last is None else [time for time in times if time <= last]
+        return complete if len(complete) > 1 else times
+
+    def _measured_fps(self) -> tuple[float, ...]:
+        """Return the mean and the median rate of the first packets; empty where they have no times."""
+        between = _differences(self._times())
+        if not between or not self.stream.time_base:
+            return ()
+        tick = float(self.stream.time_base)
+        return len(between) / (sum(between) * tick), 1 / (median(between) * tick)
+
+    def _demux(self, streams: list[VideoStream]) -> Iterator["Packet[VideoStream]"]:
+        try:
+            yield from (cast("Packet[VideoStream]", packet) for packet in self._container.demux(streams) if packet.size)
+        except FFmpegError as error:
+            self.read_error = f"the file cannot be read on: {error.strerror}"
+
+    def _look_ahead(self) -> list["Packet[VideoStream]"]:
+        """Return the first packets, enough to tell a film from a cover."""
+        ahead, counts, held = list["Packet[VideoStream]"](), Counter[int](), 0
+        for packet in self._demuxed:
+            ahead.append(packet)
+            counts[packet.stream_index] += 1
+            held += packet.size
+            if counts[packet.stream_index] >= _LOOK_AHEAD or held >= _MAX_AHEAD_BYTES:
+                break
+        return ahead
+
+
+def _differences(times: list[int]) -> list[int]:
+    return [after - before for before, after in pairwise(times)]
+
+
+def _film(candidates: list[VideoStream], counts: Counter[int]) -> VideoStream:
+    """Return the first stream that is no cover and no series of thumbnails beside a film."""
+    film = candidates[0]
+    for other in candidates[1:]:
+        pictures, others = (stream.frames or counts[stream.index] for stream in (film, other))
+        is_still = film.codec_context.name in _STILL_CODECS and other.codec_context.name not in _STILL_CODECS
+        if pictures <= 1 < others or (is_still and others >= 2 * pictures):
+            film = other
+    return film
