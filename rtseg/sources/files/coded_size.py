@@ -47,7 +47,7 @@ def begins_frame(data: bytes) -> bool:
     if len(data) < 8:
         return False
     segments, first = struct.unpack_from("<II", data)
-    return 1 <= segments <= 15 and first == 64
+    return bool(1 <= segments <= 15 and first == 64)
 
 
 def coded_format(coded: bytes) -> CodedFormat | None:

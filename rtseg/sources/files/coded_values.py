@@ -10,6 +10,7 @@ import numpy.typing as npt
 Words = npt.NDArray[Any]  # unsigned or signed integers, (H, W) or (H, W, 3)
 
 _MUCH_ROUGHER = 3.0  # ratio of roughness that decides against what is declared
+_MOST_IMPLAUSIBLE, _HUGE = 0.1, 1e20  # share of floats, and their size
 _MOST_VALUES = 1 << 18  # that are looked at
 
 
@@ -118,14 +119,23 @@ def _wraps(sample: Sequence[Words]) -> bool:
 
 
 def is_other_byte_order(sample: Sequence[Words]) -> bool:
-    """Return whether words of more than one byte are far smoother with their bytes swapped."""
+    """Return whether words of more than one byte are far smoother with their bytes swapped, or floats plausible only then."""
     declared, swapped = 0.0, 0.0
     for words in sample:
         if words.dtype.itemsize == 1:
             return False
+        if words.dtype.kind == "f":
+            return _implausible(words) > max(_MOST_IMPLAUSIBLE, 4 * _implausible(words.byteswap()))
         declared += roughness(words)
         swapped += roughness(words.byteswap())
     return declared > _MUCH_ROUGHER * swapped
+
+
+def _implausible(values: Words) -> float:
+    """Return the share of floats that no picture has: infinite, missing, huge or tiny."""
+    with np.errstate(all="ignore"):
+        size = np.abs(values)
+        return float(np.mean(~np.isfinite(size) | (size > _HUGE) | ((size > 0) & (size < 1 / _HUGE))))
 
 
 def roughness(pixels: Words) -> float:

@@ -4,6 +4,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from rtseg.errors import MissingExtra, SourceError, SourceNotFound
 from rtseg.frame import Image, Origin, Spacing
@@ -81,7 +82,7 @@ def _is_damaged_picture(file: Path) -> bool:
         with file.open("rb") as stream:
             is_dicom = stream.read(132)[128:] == b"DICM"
         with translated_errors(file, "is damaged", "copy it again"):
-            meta = pydicom.filereader.read_file_meta_info(file) if is_dicom else {}
+            meta: Any = pydicom.filereader.read_file_meta_info(file) if is_dicom else {}
             kind = str(meta.get("MediaStorageSOPClassUID", ""))
     except (OSError, SourceError):
         return True

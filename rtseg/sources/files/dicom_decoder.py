@@ -60,10 +60,10 @@ class FrameDecoder:
         answer, pixels = self._exchange(json.dumps(request).encode() + b"\n" + coded, seconds, _SAMPLE_BYTES * samples)
         if "error" in answer:
             raise ValueError(str(answer["error"]).removeprefix(PREFIX))
-        words = np.frombuffer(pixels, np.dtype(str(answer.get("dtype"))))
-        if words.dtype.kind not in "iu" or words.size != samples:
-            raise ValueError(f"a coded frame has {words.size} samples, and the file declares {samples}")
-        return words.reshape(shape)
+        decoded: Pixels = np.frombuffer(pixels, np.dtype(str(answer.get("dtype"))))
+        if decoded.dtype.kind not in "iu" or decoded.size != samples:
+            raise ValueError(f"a coded frame has {decoded.size} samples, and the file declares {samples}")
+        return decoded.reshape(shape)
 
     @property
     def is_broken(self) -> bool:

@@ -15,7 +15,7 @@ _META_BYTES = 144  # of preamble, prefix and group length; the rest of the file 
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"UC", b"UN", b"UR", b"UT"})  # with a length of four bytes
 _PIXELS = 0x7FE00010
 _UNDEFINED = 0xFFFFFFFF
-_SYNTAXES = {  # where none is stated, by (implicit VR, little endian)
+_SYNTAXES: dict[Any, str] = {  # where none is stated, by (implicit VR, little endian)
     (True, True): "1.2.840.10008.1.2",
     (False, True): "1.2.840.10008.1.2.1",
     (False, False): "1.2.840.10008.1.2.2",
@@ -61,7 +61,7 @@ def _header(path: Path) -> tuple[Any, BinaryIO, Any, bool]:
             return header, file, pydicom.uid.DeflatedExplicitVRLittleEndian, True
         header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=list(TAGS), force=True)
         stated = header.file_meta.get("TransferSyntaxUID")
-        syntax = stated or pydicom.uid.UID(_SYNTAXES[header.original_encoding])
+        syntax = stated or pydicom.uid.UID(_SYNTAXES.get(header.original_encoding, _SYNTAXES[True, True]))
         return header, file, syntax, bool(stated)
     except BaseException:
         file.close()

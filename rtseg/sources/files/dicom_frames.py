@@ -101,7 +101,8 @@ class FrameConverter:
         if bits.stored == width and not bits.is_signed:
             return values
         exact = values.astype(np.float32) - bits.least
-        return np.rint(exact * (((1 << width) - 1) / (bits.greatest - bits.least))).astype(f"u{width // 8}")
+        scaled: Pixels = np.rint(exact * (((1 << width) - 1) / (bits.greatest - bits.least))).astype(f"u{width // 8}")
+        return scaled
 
 
 def _sampled(frames: StoredFrames) -> list[Pixels]:

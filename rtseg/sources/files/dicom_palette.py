@@ -24,7 +24,7 @@ class Palette:
         size = min(len(table) for table, _, _ in tables)
         self._first = tables[0][1]
         bits = tables[0][2]
-        levels = np.stack([table[:size] for table, _, _ in tables], axis=-1)
+        levels: npt.NDArray[Any] = np.stack([table[:size] for table, _, _ in tables], axis=-1)
         if bits == 16:  # 8-bit entries in words of 16
             levels = levels >> 8 if levels.max() > 255 else levels
         self._colors: Image = np.minimum(levels, 255).astype(np.uint8)

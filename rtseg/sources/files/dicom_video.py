@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import BinaryIO
 
 import av
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
@@ -96,12 +97,12 @@ class FragmentStream(io.RawIOBase):
         return read
 
 
-def _open(dicom: DicomFile, data: BinaryIO) -> "av.container.InputContainer":
+def _open(dicom: DicomFile, data: BinaryIO) -> InputContainer:
     """Open the stream, in one of the forms in which DICOM may hold it. Raises ValueError."""
     pieces, reasons = read_fragments(data, dicom).pieces, list[str]()
     for form in _FORMATS:
         try:
-            container = av.open(FragmentStream(data, pieces), format=form, options=size_limit(), metadata_errors="replace")
+            container = av.open(FragmentStream(data, pieces), "r", form, options=size_limit(), metadata_errors="replace")
         except (FFmpegError, OSError) as error:
             reasons.append(str(error.strerror))
             continue
