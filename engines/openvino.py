@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
-from openvino.frontend import FrontEndManager
 
 from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, complete_spec
+from rtseg.engines.openvino_runtime import FrontEndManager, ov
 from rtseg.engines.validation.weight_check import check_weights, metadata_of
 from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels

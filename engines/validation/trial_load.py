@@ -107,7 +107,7 @@ def _check_folded(path: Path, model: Any) -> None:
 
     OpenVINO folds them into weights, and returns finite but wrong values for NaN weights.
     """
-    from openvino import passes
+    from rtseg.engines.openvino_runtime import passes
 
     folding = passes.Manager()
     folding.register_pass(passes.ConstantFolding())
@@ -118,7 +118,7 @@ def _check_folded(path: Path, model: Any) -> None:
 
 
 def _constants_of(model: Any) -> Iterator[tuple[str, Any]]:
-    import openvino as ov
+    from rtseg.engines.openvino_runtime import ov
 
     kinds = {ov.Type.f16: np.float32, ov.Type.bf16: np.float32, ov.Type.f32: np.float32, ov.Type.f64: np.float64}
     for op in model.get_ops():
