@@ -25,6 +25,7 @@ from rtseg.train.curves import plot_curves
 from rtseg.train.interruption import defer_interrupts
 from rtseg.train.loader import ClipLoader
 from rtseg.train.loss import segmentation_loss
+from rtseg.train.network_input import clip_input
 from rtseg.train.training_file import write_training_file
 
 CHECKPOINT = "last.pt"
@@ -118,7 +119,7 @@ class Trainer:
         started = time.perf_counter()
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.schedule.learning_rate * group["share"] * _learning_rate_share(self.progress)
-        frames = (torch.from_numpy(clip.frames)[:, :, None] - self.config.mean[0]) / self.config.std[0]
+        frames = clip_input(clip.frames, self.config)
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network.clip(frames)
         loss = segmentation_loss(logits, torch.from_numpy(clip.truth), self.config.loss)
