@@ -13,8 +13,8 @@ from rtseg.engines.base import ModelSpec, StateSpec
 from rtseg.errors import ConfigError
 from rtseg.models import BASELINE, RecurrentUNet, VideoNetwork
 from rtseg.models.imagenet import load_imagenet
+from rtseg.output.atomic_file import write_or_refuse
 from rtseg.train.config import TrainConfig, from_values
-from rtseg.train.training_file import write_training_file
 
 _FORMAT = 1
 
@@ -58,7 +58,7 @@ def write_checkpoint(path: Path, config: TrainConfig, values: Mapping[str, Any])
     """Write a training's values and config atomically. Raises SinkError."""
     data = io.BytesIO()  # torch.save does not distinguish a full disk from other errors
     torch.save({"format": _FORMAT, "config": asdict(config), **values}, data)
-    write_training_file(path, data.getvalue())
+    write_or_refuse(path, data.getvalue())
 
 
 def read_checkpoint(path: Path | str) -> tuple[TrainConfig, dict[str, Any]]:

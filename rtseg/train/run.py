@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from rtseg.errors import ConfigError
 from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset, split
 from rtseg.models import VideoNetwork
+from rtseg.output.atomic_file import write_or_refuse
 from rtseg.output.private_file import locked_folder
 from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
@@ -26,7 +27,6 @@ from rtseg.train.interruption import defer_interrupts
 from rtseg.train.loader import ClipLoader
 from rtseg.train.loss import segmentation_loss
 from rtseg.train.network_input import clip_input
-from rtseg.train.training_file import write_training_file
 
 CHECKPOINT = "last.pt"
 _PARTS = ("average", "network", "optimiser")
@@ -76,7 +76,7 @@ def _train(config: TrainConfig, out: Path, resume: bool) -> None:
             trainer, ClipSampler(halves[0], len(config.classes), config.size, config.data, config.schedule.sparse), out
         )
         plot_curves(trainer.losses, out / "curves.png")
-        write_training_file(out / "losses.json", json_text(trainer.losses).encode())
+        write_or_refuse(out / "losses.json", json_text(trainer.losses).encode())
 
 
 def _check_folder(checkpoint: Path, resume: bool) -> None:
@@ -236,6 +236,6 @@ def _write_split(path: Path, training: Sequence[Case], held_out: Sequence[Case])
     """Write the names of training and held-out cases and their near-duplicates, and log a warning for each of these."""
     halves = {"training": [case.name for case in training], "held_out": [case.name for case in held_out]}
     twins = [(case.name, other.name) for case, other in find_near_duplicates(held_out, training)]
-    write_training_file(path, json_text({**halves, "twins": twins}, indent=1).encode())
+    write_or_refuse(path, json_text({**halves, "twins": twins}, indent=1).encode())
     for name, other in twins:
         _log.warning("held-out %s shows the same view as %s: hold out both or neither, or its score is a lie", name, other)
