@@ -1,6 +1,6 @@
 """The options that name a network, and those that describe a network whose file has no metadata of rtseg."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -43,6 +43,14 @@ class ModelDescription:
     std: Annotated[
         str, typer.Option("--std", help="The standard deviation of its input in gray levels, in the form of --mean.")
     ] = ""
+    planes: Annotated[
+        str,
+        typer.Option(
+            "--planes",
+            help="The planes of its input, as in gray,phase_symmetry (CPU engines only); --mean and --std then have a value "
+            "for each. Leave it out for gray or RGB.",
+        ),
+    ] = field(default="", kw_only=True)
 
     def is_empty(self) -> bool:
         """Return whether the user described nothing."""
@@ -59,8 +67,10 @@ class ModelDescription:
         means, stds = _parse_numbers(self.mean or "0", "--mean"), _parse_numbers(self.std or "255", "--std")
         if len(means) != len(stds):
             raise ConfigError(f"--mean has {len(means)} values and --std {len(stds)}: give both as many, one for each channel")
-        names = tuple(name.strip() for name in self.classes.split(","))
-        return ModelSpec(Path(model).stem, parse_size(self.size, "--size"), names, means, stds)
+        names, planes = _parse_names(self.classes), _parse_names(self.planes)
+        if planes and len(means) == 1:
+            means, stds = means * len(planes), stds * len(planes)
+        return ModelSpec(Path(model).stem, parse_size(self.size, "--size"), names, means, stds, planes=planes)
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,10 @@ def _parse_state(text: str) -> "StateSpec":
 
     middle = len(halves) // 2
     return StateSpec(":".join(halves[:middle]), ":".join(halves[middle:]), ())
+
+
+def _parse_names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",")) if text else ()
 
 
 def _parse_numbers(text: str, option: str) -> tuple[float, ...]:
