@@ -48,6 +48,7 @@ class Pipeline:
         self._live, self._connected = as_live_source(source), as_connected_source(source)
         self.guard = None if keep_surroundings else Redactor()
         self.report = LatencyReport(source.info.period_ns, session.counts, self._connected.events if self._connected else ())
+        self.report.warnings = session.warnings
         self._reconnects = 0
 
     def __iter__(self) -> Generator[Result, None, None]:

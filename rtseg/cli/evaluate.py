@@ -77,7 +77,7 @@ def evaluate(
             "--speckle, --enhance and --postprocess act on stills here, and --video measures clips: give one of them"
         )
     prepare_outputs(mode, json, worst, plot)
-    spec, everybody = description.spec_for(model), open_dataset(data)
+    spec, everybody = description.facts_for(model), open_dataset(data)
     cases = _named_cases(everybody, subjects, held_out)
     with closing(load(model, engine, threads, spec, trusted=description.trust_model)) as network:
         if video:

@@ -89,7 +89,7 @@ def run(
     temporal, enhancement, cleaning = stabilization.options(), parse_enhancement(speckle), parse_postprocess(postprocess)
     geometry, trusted = beam_geometry(beam_space, record), description.trust_model
     network = shrinkable_engine(
-        load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
+        load(model, engine, threads, description.facts_for(model), trusted=trusted), budget, model, threads, trusted=trusted
     )
     with closing(network):
         written = files.sinks(opacity, network.spec.name)

@@ -11,6 +11,7 @@ from rtseg.engines.class_postprocess import ClassPostprocess
 from rtseg.errors import EngineError, RtsegError
 from rtseg.frame import Frame, Life, Segmentation, Spacing
 from rtseg.kernels.network.fit import Box, Fit, letterbox
+from rtseg.session.answer_guard import AnswerGuard
 from rtseg.session.enhancement import StreamFilter
 from rtseg.session.judgement import Judgement
 from rtseg.session.memory_gate import MemoryGate
@@ -41,7 +42,7 @@ class FrameSegmenter:
         cleaning: Sequence[ClassPostprocess] = (),
     ) -> None:
         self._engine, self._settings, self._gate, self._counts = engine, settings, gate, counts
-        self._cleaning = cleaning
+        self._cleaning, self.guard = cleaning, AnswerGuard(engine.spec.name, [])
         self._device_timer = engine if isinstance(engine, DeviceTimer) else None
         self._replaceable = engine if isinstance(engine, Replaceable) else None
         self._state: State | None = None  # None: zeros, allocated when the engine runs
@@ -125,6 +126,7 @@ class FrameSegmenter:
                 self._stabilizer.prepare(frame, fit)
         with trace.stage("infer"):
             logits, state = self._infer_finite(x, self._state)
+        self.guard.check_logits(logits)
         if self._stabilizer:
             with trace.stage("temporal"):
                 logits = self._stabilizer.stabilize(logits, frame, fit)

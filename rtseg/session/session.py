@@ -76,6 +76,11 @@ class Session:
         self._reset_reason = ""  # the reason of a reset that applies once there is contact
 
     @property
+    def warnings(self) -> list[str]:
+        """Return what looks wrong about the network's answers so far, in one line each."""
+        return self._segmenter.guard.warnings
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Return the names of the classes, without the background."""
         return self._engine.spec.classes
@@ -126,6 +131,7 @@ class Session:
         self._lifecycle.observe(Frame(np.repeat(frame.image[:, ::-1, None], 3, 2), 1, 0))
         self.sector = unknown_sector((info.height, info.width))
         measure(self._segment(frame, LatencyTrace(0), Judgement(Life.NEW, "")))  # sinks measure, which compiles another loop
+        self._segmenter.guard.forget()
         self.reset("first frame")
 
     def _change_setting(self, name: str, value: Any) -> None:
@@ -143,7 +149,9 @@ class Session:
         return self._last_segmentation
 
     def _segment(self, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
-        return self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)
+        found = self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)
+        self._segmenter.guard.check_labels(found.labels, self.sector.box, self.classes, frame.captured_ns)
+        return found
 
     @property
     def _known_spacing_mm(self) -> Spacing | None:
