@@ -54,6 +54,7 @@ class Pipeline:
         self.guard = None if keep_surroundings else Redactor()
         events = self._connected.events if self._connected else ()
         self.report = LatencyReport(source.info.period_ns, session.counts, events, omitted_parts(source))
+        self.report.warnings = session.warnings
         self._reconnects = 0
         self._max_age_ns = _max_age_ns(source.info, max_age_ms)
 

@@ -177,6 +177,7 @@ class LatencyReport:
         self.connections: deque[Histogram] = deque([Histogram()], maxlen=_MAX_CONNECTIONS)
         self.counts, self.memory = FrameCounts(), memory or MemoryCounts()
         self.stages = defaultdict[str, Histogram](Histogram)
+        self.warnings: list[str] = []  # about the network's answers
         self._elapsed_ns = self._last_ns = self._runs = 0
 
     def add(self, trace: LatencyTrace, dropped: int = 0) -> None:
@@ -220,7 +221,8 @@ class LatencyReport:
         stages = {name: _finite_or_none(histogram.summary()) for name, histogram in self.ordered()}
         rate = {"fps": _finite_or_none({"fps": self.fps})["fps"], "period_ms": self.period_ns / 1e6}
         omitted = {"omitted": [asdict(part) for part in self.omitted]} if self.omitted else {}
-        return counts | rate | {"stages_ms": stages} | omitted | self._connection_json()
+        told = {"warnings": list(self.warnings)} if self.warnings else {}
+        return counts | told | rate | {"stages_ms": stages} | omitted | self._connection_json()
 
     def _connection_json(self) -> dict[str, Any]:
         """Return the events and connections of a live source; empty for other sources."""

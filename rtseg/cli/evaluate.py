@@ -77,7 +77,7 @@ def evaluate(
         enhancement=parse_enhancement(enhance), postprocess=parse_postprocess(postprocess), geometry=beam_geometry(beam_space)
     )
     prepare_outputs(mode, json, worst, plot)
-    spec, everybody = description.spec_for(model), open_dataset(data)
+    spec, everybody = description.facts_for(model), open_dataset(data)
     cases = _named_cases(everybody, subjects, held_out)
     with closing(load(model, engine, threads, spec, trusted=description.trust_model)) as network:
         if video:

@@ -100,7 +100,7 @@ def run(
     temporal, enhancement, cleaning = stabilization.options(), parse_enhancement(speckle), parse_postprocess(postprocess)
     geometry, trusted = beam_geometry(beam_space), description.trust_model
     network = shrinkable_engine(
-        load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
+        load(model, engine, threads, description.facts_for(model), trusted=trusted), budget, model, threads, trusted=trusted
     )
     with closing_engine(network):
         written = files.sinks(opacity, network.spec.name)

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.attack
 
 HOOK = """
 import os, sys
-EVENTS = {"socket.getaddrinfo", "socket.gethostbyname", "socket.connect", "socket.sendto", "urllib.Request", "http.client.connect"}
+EVENTS = {"socket.getaddrinfo", "socket.gethostbyname", "socket.connect", "socket.sendto"}
+EVENTS |= {"urllib.Request", "http.client.connect"}
 OURS = ("127.0.0.1", "::1", "localhost", "0.0.0.0")
 
 def refuse_strangers(event, arguments, log=os.environ["CALLS_HOME"]):
@@ -66,7 +67,8 @@ SCRIPTS = {
     "the quickstart": f"import runpy, sys; sys.argv = ['q', 'q.mp4']; runpy.run_path({str(ROOT / 'demos/quickstart.py')!r}, "
     "run_name='__main__')",
     "a child": "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import rtseg.engines.openvino'], check=True)",
-    "the tests' own settings": f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r}); import conftest, openvino, onnxruntime",
+    "the tests' own settings": f"import sys; sys.path.insert(0, {str(ROOT / 'tests')!r}); "
+    "import conftest, openvino, onnxruntime",
 }
 
 
@@ -159,7 +161,8 @@ def test_a_planted_call_is_noted(home: Home) -> None:
     """Import OpenVINO as a program without rtseg does, and ask for a host in a child."""
     home.run(
         "-c",
-        "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import socket; socket.getaddrinfo(\"a.example\", 80)'])",
+        "import subprocess, sys; "
+        "subprocess.run([sys.executable, '-c', 'import socket; socket.getaddrinfo(\"a.example\", 80)'])",
     )
     assert "socket.getaddrinfo a.example" in home.log.read_text()
     (home.home / "intel").mkdir()

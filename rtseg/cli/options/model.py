@@ -10,6 +10,7 @@ import typer
 from rtseg.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rtseg.engines.adopt.stated import StatedFacts
     from rtseg.engines.base import Engine, ModelSpec, StateSpec
 
 ModelOption: TypeAlias = Annotated[
@@ -85,6 +86,30 @@ class OnnxModelDescription(ModelDescription):
         bool,
         typer.Option("--trust-model", help="Load the file without a trial in a child process with limits on time and memory."),
     ] = False
+    normalization: Annotated[
+        str,
+        typer.Option(
+            "--normalization",
+            help="How its pictures are normalized: 0..255, 0..1, -1..1, imagenet, or by the picture itself: zscore, minmax, "
+            "percentile; in place of --mean and --std.",
+        ),
+    ] = ""
+    output: Annotated[str, typer.Option("--output", help="The name of the output that holds the mask.")] = ""
+    activation: Annotated[
+        str,
+        typer.Option("--activation", help="What it applies to its answer, if its graph does not tell: none, sigmoid, softmax."),
+    ] = ""
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="Each channel is a class of its own, without one for the background.")
+    ] = False
+    channels: Annotated[str, typer.Option("--channels", help="The order of its three color channels: rgb or bgr.")] = ""
+    stacked: Annotated[
+        int, typer.Option("--frames-stacked", min=0, help="How many successive frames it takes as channels, the newest last.")
+    ] = 0
+    constant: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="The value of a further input as NAME=VALUE; give the option once for each."),
+    ] = None
 
     def is_empty(self) -> bool:
         """Return whether the user described nothing; `trust_model` does not count as a description."""
@@ -95,8 +120,66 @@ class OnnxModelDescription(ModelDescription):
         spec = super().spec_for(model)
         return spec and replace(spec, states=tuple(_parse_state(text) for text in self.state or ()))
 
+    def facts_for(self, model: str, *, in_full: bool = True) -> "StatedFacts | None":
+        """Return what the options state about a network; None if they are empty. Raises ConfigError.
 
-def load(model: str, engine: str, threads: int, spec: "ModelSpec | None" = None, *, trusted: bool = False) -> "Engine":
+        in_full: whether a size needs classes and the reverse.
+        """
+        if self.is_empty():
+            return None
+        if in_full and (self.size or self.classes or self.state) and not (self.size and self.classes):
+            raise ConfigError("a network is described by --size and --classes at least: give both")
+        from rtseg.engines.adopt.stated import StatedFacts
+
+        mean, std, kind, percentiles = self._scale()
+        return StatedFacts(
+            name=Path(model).stem,
+            size=parse_size(self.size, "--size") if self.size else None,
+            classes=tuple(name.strip() for name in self.classes.split(",")) if self.classes else (),
+            mean=mean,
+            std=std,
+            normalization=kind,
+            percentiles=percentiles,
+            output=self.output,
+            activation=_one_of(self.activation, "--activation", ("none", "sigmoid", "softmax")),
+            channel_order=_one_of(self.channels, "--channels", ("rgb", "bgr")),
+            frames=self.stacked,
+            states=tuple(_parse_state(text) for text in self.state or ()),
+            constants=tuple(map(_parse_constant, self.constant or ())),
+            is_multi_label=self.multi_label,
+        )
+
+    def spec_of(self, path: Path) -> "ModelSpec | None":
+        """Return the description of a file that the options and an examination give; None if they are empty."""
+        facts = self.facts_for(str(path))
+        if facts is None:
+            return None
+        from rtseg.engines.adopt.open_network import examined_spec
+
+        return examined_spec(path, facts)
+
+    def _scale(self) -> tuple[tuple[float, ...], tuple[float, ...], str, tuple[float, float]]:
+        """Return mean, std, kind and percentiles; all empty if the options say nothing about them."""
+        if self.normalization and (self.mean or self.std):
+            raise ConfigError("--normalization and --mean with --std say the same: give one of them")
+        if self.normalization:
+            from rtseg.engines.adopt.normalization import named_normalization
+
+            one = named_normalization(self.normalization, 3 if self.normalization == "imagenet" else 1)
+            return one.mean, one.std, one.kind, one.percentiles
+        if not self.mean and not self.std:
+            return (), (), "", (0.5, 99.5)
+        if not (self.mean and self.std):
+            raise ConfigError("--mean goes with --std: give both, in gray levels 0 to 255")
+        means, stds = _parse_numbers(self.mean, "--mean"), _parse_numbers(self.std, "--std")
+        if len(means) != len(stds):
+            raise ConfigError(f"--mean has {len(means)} values and --std {len(stds)}: give both as many, one for each channel")
+        return means, stds, "constants", (0.5, 99.5)
+
+
+def load(
+    model: str, engine: str, threads: int, spec: "ModelSpec | StatedFacts | None" = None, *, trusted: bool = False
+) -> "Engine":
     """Load the engine that a command names."""
     from rtseg.engines.load import load_engine
 
@@ -124,6 +207,24 @@ def _parse_state(text: str) -> "StateSpec":
 
 def _parse_names(text: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",")) if text else ()
+
+
+def _parse_constant(text: str) -> tuple[str, float]:
+    """Parse NAME=VALUE into the name and value of an input. Raises ConfigError."""
+    name, separator, value = text.rpartition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not (name and separator and isfinite(number)):
+        raise ConfigError(f"--input is not {text!r}: give a name and a number, as downsample_ratio=1")
+    return name, number
+
+
+def _one_of(text: str, option: str, choices: tuple[str, ...]) -> str:
+    if text and text not in choices:
+        raise ConfigError(f"{option} is not {text!r}: give one of {', '.join(choices)}")
+    return text
 
 
 def _parse_numbers(text: str, option: str) -> tuple[float, ...]:
