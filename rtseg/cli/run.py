@@ -96,7 +96,7 @@ def run(
         load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
     )
     with closing_engine(network):
-        written = files.sinks(opacity, network.spec.name)
+        written = files.sinks(opacity, network.spec.name, source=source, model=model)
         named = open_source(source, fps=fps, spacing_mm=(spacing, spacing) if spacing else None)
         live = display.sinks(opacity) + igtl_output.sinks(opacity)
         opened = display.playback_source(source, named, at_its_pace=bool(live) and not written)
