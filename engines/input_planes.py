@@ -30,10 +30,15 @@ def fill_input(spec: ModelSpec, pixels: Array, fit: Fit, out: Array | None = Non
     x = np.empty((1, spec.channels, *fit.size), np.float32) if out is None else out
     for channel, name in enumerate(spec.planes):
         normalization = spec.mean[channel : channel + 1], spec.std[channel : channel + 1]
-        kernels.fit_input(_plane(name, view), replace(fit, box=(0, 0, *size)), *normalization, out=x[:, channel : channel + 1])
+        kernels.fit_input(
+            compute_plane(name, view), replace(fit, box=(0, 0, *size)), *normalization, out=x[:, channel : channel + 1]
+        )
     return x
 
 
-def _plane(name: str, view: Image) -> Image:
-    """Return a plane named in `engines.base.PLANES`, with the kernel's default options, which are part of the definition."""
+def compute_plane(name: str, view: Image) -> Image:
+    """Return a plane (H, W) uint8 of a gray view, with the kernel's default options, which are part of the definition.
+
+    name: one of `engines.base.PLANES`.
+    """
     return kernels.phase_symmetry(view) if name == "phase_symmetry" else view

@@ -60,6 +60,8 @@ class ModelSpec:
     """The NumPy dtype of the image input, one of INPUT_DTYPES."""
     frames: int = 1
     """How many successive frames are stacked as channels, the newest last."""
+    is_multi_label: bool = False
+    """Whether each channel of the answer is a class of its own, without a background channel."""
     constants: tuple[tuple[str, float], ...] = ()
     """The name and value of each input that is constant, such as a ratio."""
     further_outputs: tuple[str, ...] = ()
@@ -84,7 +86,7 @@ class ModelSpec:
     @property
     def is_plain(self) -> bool:
         """Return whether every engine runs the network as it is: float32 (1, C, H, W) in, logits (1, K, h, w) out."""
-        plain = ("none", "NCHW", "NCHW", "rgb", "float32", 1, ())
+        plain = ("none", "NCHW", "NCHW", "rgb", "float32", 1, (), False)
         return plain == (
             self.activation,
             self.layout,
@@ -93,6 +95,7 @@ class ModelSpec:
             self.dtype,
             self.frames,
             self.constants,
+            self.is_multi_label,
         )
 
     def to_json(self) -> str:

@@ -8,10 +8,9 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as ops
 
 from rtseg.engines.openvino import compile_network, read_network
+from rtseg.engines.openvino_runtime import ops, ov
 
 PRECISIONS = ("fp32", "int8")
 CHANNELS, SIDE, DEPTH = 128, 64, 4  # the chain of dense 3x3 convolutions that measures the peak: 2.4 GMAC

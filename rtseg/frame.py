@@ -107,6 +107,16 @@ class StreamInfo:
         return replace(self, live=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """Describes a part of a folder or a series that was left out, since it could not be read."""
+
+    name: str
+    """Name of the file or the part."""
+    reason: str
+    """Why it was left out, in words."""
+
+
 class Life(str, Enum):
     """Names what a frame means for the memory of earlier frames."""
 

@@ -11,7 +11,7 @@ from rtseg.result import Result
 from rtseg.session.sector import Redactor
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
-from rtseg.sources.base import Source, as_connected_source, as_live_source
+from rtseg.sources.base import Source, as_connected_source, as_live_source, omitted_parts
 from rtseg.spacing import with_spacing
 from rtseg.trace import AGE, READ, LatencyReport, LatencyTrace
 from rtseg.wall_clock import WallClock
@@ -52,7 +52,9 @@ class Pipeline:
         self.source, self.session, self.sinks, self.warmup = source, session, sinks, warmup
         self._live, self._connected = as_live_source(source), as_connected_source(source)
         self.guard = None if keep_surroundings else Redactor()
-        self.report = LatencyReport(source.info.period_ns, session.counts, self._connected.events if self._connected else ())
+        events = self._connected.events if self._connected else ()
+        self.report = LatencyReport(source.info.period_ns, session.counts, events, omitted_parts(source))
+        self.report.warnings = session.warnings
         self._reconnects = 0
         self._max_age_ns = _max_age_ns(source.info, max_age_ms)
 

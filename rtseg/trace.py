@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rtseg.connection import ConnectionEvent
-from rtseg.frame import Life
+from rtseg.frame import Life, Omission
 
 READ = "read"  # up to captured_ns: the only stage outside the total
 TOTAL = "total"  # from captured_ns to the end of the last stage
@@ -163,13 +163,21 @@ class LatencyReport:
 
     period_ns: one frame period of the source; a frame that takes longer is late. memory: the session's counts, of all frames.
     events: those of a live source, which grow while it runs. connections: the totals over each of its newest connections.
+    omitted: what a source of many files has left out, which grows while it runs.
     """
 
-    def __init__(self, period_ns: int, memory: MemoryCounts | None = None, events: Collection[ConnectionEvent] = ()) -> None:
-        self.period_ns, self.events = period_ns, events
+    def __init__(
+        self,
+        period_ns: int,
+        memory: MemoryCounts | None = None,
+        events: Collection[ConnectionEvent] = (),
+        omitted: Collection[Omission] = (),
+    ) -> None:
+        self.period_ns, self.events, self.omitted = period_ns, events, omitted
         self.connections: deque[Histogram] = deque([Histogram()], maxlen=_MAX_CONNECTIONS)
         self.counts, self.memory = FrameCounts(), memory or MemoryCounts()
         self.stages = defaultdict[str, Histogram](Histogram)
+        self.warnings: list[str] = []  # about the network's answers
         self._elapsed_ns = self._last_ns = self._runs = 0
 
     def add(self, trace: LatencyTrace, dropped: int = 0) -> None:
@@ -212,7 +220,9 @@ class LatencyReport:
         counts = asdict(self.counts) | {"memory": asdict(self.memory)}
         stages = {name: _finite_or_none(histogram.summary()) for name, histogram in self.ordered()}
         rate = {"fps": _finite_or_none({"fps": self.fps})["fps"], "period_ms": self.period_ns / 1e6}
-        return counts | rate | {"stages_ms": stages} | self._connection_json()
+        omitted = {"omitted": [asdict(part) for part in self.omitted]} if self.omitted else {}
+        told = {"warnings": list(self.warnings)} if self.warnings else {}
+        return counts | told | rate | {"stages_ms": stages} | omitted | self._connection_json()
 
     def _connection_json(self) -> dict[str, Any]:
         """Return the events and connections of a live source; empty for other sources."""

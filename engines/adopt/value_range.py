@@ -77,6 +77,14 @@ def value_range(output: Any, depth: int = DEPTH, known: Known | None = None) -> 
     return known[key]
 
 
+def follows_sigmoid(output: Any) -> bool:
+    """Return whether a tensor is that of a sigmoid, moved about or resized at most, so that its channels are independent."""
+    node = output.get_node()
+    while node.get_type_name() in _PASSING:
+        node = node.input_value(0).get_node()
+    return node.get_type_name() in ("Sigmoid", "HardSigmoid", "HSigmoid")
+
+
 def _bounded(output: Any, depth: int, known: Known) -> ValueRange:
     node = output.get_node()
     kind = node.get_type_name()

@@ -16,6 +16,7 @@ from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.igtl import IgtlOptions, print_missed
 from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events_printed
 from rtseg.cli.options.model import EngineOption, ModelOption, OnnxModelDescription, ThreadsOption, load
+from rtseg.cli.options.omissions import EXIT_LEFT_OUT, StrictOption, check_strict, print_omitted, report_omissions
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks
@@ -33,6 +34,7 @@ from rtseg.sinks.systemd import watchdog_sinks
 from rtseg.sinks.video.sink import VideoSink
 from rtseg.sources import Source, open_source
 from rtseg.sources.address import masked_address
+from rtseg.sources.base import omitted_parts
 from rtseg.sources.files.replay import without_gaps
 from rtseg.sources.open import KNOWN_SOURCES
 
@@ -73,6 +75,7 @@ def run(
     record: RecordOption = None,
     skip_gaps: Annotated[bool, typer.Option("--skip-gaps", help="Skip gaps of more than 5 s in a replay.")] = False,
     policy: PolicyOption = None,
+    strict: StrictOption = False,
     speckle: EnhanceOption = None,
     postprocess: PostprocessOption = None,
     beam_space: BeamSpaceOption = "",
@@ -87,19 +90,23 @@ def run(
     max_age: MaxAgeOption = None,
     description: OnnxModelDescription,
 ) -> None:
-    """Segment SOURCE, and write the overlay, the masks and the measurements."""
+    """Segment SOURCE, and write the overlay, the masks and the measurements.
+
+    The exit status is 0; 3 where a file of a folder or a part of a series could not be read and was left out; 1 for an error.
+    """
     prepare_outputs(mode)
     limit_threads()
     source = without_gaps(source) if skip_gaps else source
     temporal, enhancement, cleaning = stabilization.options(), parse_enhancement(speckle), parse_postprocess(postprocess)
     geometry, trusted = beam_geometry(beam_space), description.trust_model
     network = shrinkable_engine(
-        load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
+        load(model, engine, threads, description.facts_for(model), trusted=trusted), budget, model, threads, trusted=trusted
     )
     with closing_engine(network):
         written = files.sinks(opacity, network.spec.name)
         named = open_source(source, fps=fps)
         live = display.sinks(opacity) + igtl_output.sinks(opacity)
+        check_strict(named, strict=strict)
         opened = display.playback_source(source, named, at_its_pace=bool(live) and not written, fps=fps)
         session = make_session(
             named,
@@ -116,25 +123,31 @@ def run(
         session.uncertainty = uncertainty
         recorder = recording_sinks(record, session, network.spec.name, keep_surroundings)
         sinks = written + live + watchdog_sinks() + recorder + budget_sinks(budget, session, network)
+        report_omissions(sinks, opened)
         pipeline = Pipeline(
             opened, session, *sinks, warmup=warmup, keep_surroundings=keep_surroundings, policy=policy, max_age_ms=max_age
         )
-        _run_pipeline(pipeline, title=f"{masked_address(source)} through {network.spec.name}")
+        _run_pipeline(pipeline, f"{masked_address(source)} through {network.spec.name}", strict=strict)
     files.print_paths()
     print_written(record)
+    if omitted_parts(opened):
+        raise typer.Exit(EXIT_LEFT_OUT)
 
 
-def _run_pipeline(pipeline: Pipeline, title: str) -> None:
+def _run_pipeline(pipeline: Pipeline, title: str, *, strict: bool) -> None:
     """Run the pipeline to its end, and print the table even if the source fails on the way."""
     try:
         with _progress(pipeline.source) as advance, source_events_printed(), closing(iter(pipeline)) as results:
             for _ in results:
+                check_strict(pipeline.source, strict=strict)
                 advance()
+        check_strict(pipeline.source, strict=strict)
     finally:
         counts = pipeline.report.counts
         if counts.frames:
             console.print(latency_table(pipeline.report, title))
         print_reconnects(pipeline.source)
+        print_omitted(pipeline.source)
         _print_dropped(pipeline.sinks)
         _print_unredacted(pipeline.guard)
         print_recording_result(pipeline.session, pipeline.sinks)

@@ -46,7 +46,7 @@ class BeamSpaceSession(Session):
     While the sector is unknown there is no mask. Where the beams of a later sector are not known, those of the one before hold
     as long as its outline is nearly the same, else there is no mask; the reason says so. Takes the arguments of `Session`.
     Raises ConfigError for a first sector without beams, and for a network whose classes are ellipses, since an ellipse on the
-    screen is none in beam space.
+    screen is none in beam space. withheld: the number of frames without a mask because their beams are not known.
     """
 
     def __init__(self, engine: Engine, *, geometry: BeamGeometry, **options: Any) -> None:
@@ -54,7 +54,7 @@ class BeamSpaceSession(Session):
             raise ConfigError(
                 f"{engine.spec.name} gives ellipses on the screen, which beam space distorts: leave --beam-space out"
             )
-        self._geometry = geometry
+        self._geometry, self.withheld = geometry, 0
         self._located: LocatedBeams | None = None  # of the newest sector
         self._known: LocatedBeams | None = None  # the newest ones that the geometry gave for a sector that was found
         super().__init__(engine, **options)
@@ -65,6 +65,7 @@ class BeamSpaceSession(Session):
     def warm_up(self, info: StreamInfo) -> None:
         """Run what is slow the first time, on lines of the network's size where the fan is not known yet."""
         super().warm_up(info)
+        self.withheld = 0
         if self._located and self._located.grid is None:
             lines = Frame(np.zeros(self._engine.spec.size, np.uint8), 0, 0)
             self._segment_lines(lines, LatencyTrace(0), Judgement(Life.NEW, ""))
@@ -73,6 +74,7 @@ class BeamSpaceSession(Session):
         beams = self._beams()
         judgement = Judgement(judgement.life, _joined(judgement.reason, beams.note))
         if (grid := beams.grid) is None:
+            self.withheld += 1
             return self._empty_segmentation(frame, judgement)
         with trace.stage("preprocess"):
             lines = replace(frame, image=frame_to_lines(frame, grid))

@@ -11,6 +11,7 @@ from rtseg.engines.watchdog import WatchedEngine
 from rtseg.errors import EngineError
 from rtseg.frame import Frame, Life, Segmentation, Spacing
 from rtseg.kernels.network.fit import Box, Fit, letterbox
+from rtseg.session.answer_guard import AnswerGuard
 from rtseg.session.enhancement import StreamFilter
 from rtseg.session.judgement import Judgement
 from rtseg.session.memory_gate import MemoryGate
@@ -29,8 +30,8 @@ class FrameSegmenter:
     """Segments frames with one engine: network state, memory gate, stabilizer and the buffer of the network's input.
 
     engine: runs the network; every call passes through it, so that a thread that hung ends here and changes nothing.
-    settings: those of the next frame. gate: decides about writes to the memory. counts: of outputs that are not finite and of
-    frames that are kept out of the memory. cleaning: of the masks, by class.
+    settings: those of the next frame. gate: decides about writes to the memory. guard: looks at the first logits.
+    counts: of outputs that are not finite and of frames that are kept out of the memory. cleaning: of the masks, by class.
     """
 
     def __init__(
@@ -38,11 +39,12 @@ class FrameSegmenter:
         engine: WatchedEngine,
         settings: SessionSettings,
         gate: MemoryGate,
+        guard: AnswerGuard,
         counts: MemoryCounts,
         cleaning: Sequence[ClassPostprocess] = (),
     ) -> None:
         self._engine, self._settings, self._gate, self._counts = engine, settings, gate, counts
-        self._cleaning = cleaning
+        self._guard, self._cleaning = guard, cleaning
         self._state: State | None = None  # None: zeros, allocated when the engine runs
         self._input: Array | None = None
         self._stabilizer = self._new_stabilizer()
@@ -110,6 +112,7 @@ class FrameSegmenter:
                 self._stabilizer.prepare(frame, fit)
         with trace.stage("infer"):
             logits, state = self._infer_finite(x, self._state)
+        self._guard.check_logits(logits)
         if self._stabilizer:
             with trace.stage("temporal"):
                 logits = self._stabilizer.stabilize(logits, frame, fit)

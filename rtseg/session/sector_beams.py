@@ -1,5 +1,6 @@
 """Derive the beam geometry from the fan-shaped sector that was found on the screen."""
 
+from dataclasses import dataclass
 from math import atan2, hypot
 
 import numpy as np
@@ -15,6 +16,7 @@ _LEAN = 0.05  # smallest components of a side's unit normal
 _BORDER = 1.5  # pixels from the frame's edge at which a corner may be cut off
 
 
+@dataclass(frozen=True, slots=True)
 class BeamsOfSector:
     """Derives the geometry from the sector found on the screen, anew for each other sector. Raises ConfigError."""
 

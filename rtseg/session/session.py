@@ -91,6 +91,11 @@ class Session:
         self._spacing.given = given
 
     @property
+    def warnings(self) -> list[str]:
+        """Return what looks wrong about the network's answers so far, in one line each."""
+        return self._segmenter.guard.warnings
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Return the names of the classes, without the background."""
         return self._engine.spec.classes
@@ -130,7 +135,7 @@ class Session:
         self._reset_request = reason
 
     def close(self) -> None:
-        """End the thread in which the engine runs; the engine stays open, and the next frame starts another thread."""
+        """End the thread in which the engine runs; the engine stays open, and another frame may follow."""
         self._segmenter.close()
 
     def warm_up(self, info: StreamInfo) -> None:
@@ -147,6 +152,7 @@ class Session:
         self._lifecycle.observe(Frame(np.repeat(frame.image[:, ::-1, None], 3, 2), 1, 0))
         self.sector = unknown_sector((info.height, info.width))
         measure(self._segment(frame, LatencyTrace(0), Judgement(Life.NEW, "")))  # sinks measure, which compiles another loop
+        self._segmenter.guard.forget()
         self.reset("first frame")
         self._limit_engine(LIVE_TIMEOUT_S if info.live else FILE_TIMEOUT_S)
 
@@ -176,7 +182,9 @@ class Session:
         return segmentation
 
     def _segment(self, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
-        return self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)
+        found = self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)
+        self._segmenter.guard.check_labels(found.labels, self.sector.box, self.classes, frame.captured_ns)
+        return found
 
     def _apply(self, settings: SessionSettings) -> str:
         """Apply a requested reset and the settings of a frame; return why the sector must be searched again, or ""."""

@@ -12,6 +12,7 @@ from rtseg.engines.watchdog import FILE_TIMEOUT_S, EngineWorker, WatchedEngine
 from rtseg.errors import EngineError, EngineTimeout, RtsegError
 from rtseg.frame import Frame, Segmentation, Spacing
 from rtseg.kernels.network.fit import Box
+from rtseg.session.answer_guard import AnswerGuard
 from rtseg.session.frame_segmenter import FrameSegmenter
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import LifecycleLimits
@@ -24,7 +25,7 @@ class WatchedSegmenter:
     """Segments frames with one engine, which another may replace where it fails or hangs; the memory then starts afresh.
 
     Takes the arguments of `FrameSegmenter`; limits: of the memory gate. timeout_s: the longest time of one engine call; 0: no
-    limit, and no thread.
+    limit, and no thread. guard: looks whether the answers are misread, whichever engine gives them.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class WatchedSegmenter:
         self._counts, self._cleaning = counts, cleaning
         self._replaceable = engine if isinstance(engine, Replaceable) else None
         self._use = use_of(engine)
+        self.guard = AnswerGuard(engine.spec.name, [])
         self.timeout_s = FILE_TIMEOUT_S
         self._renew()
 
@@ -119,7 +121,7 @@ class WatchedSegmenter:
         self._watched = WatchedEngine(self._engine)
         self._worker = EngineWorker(self._watched)
         gate = MemoryGate(self._limits)
-        self.frames = FrameSegmenter(self._watched, self._settings, gate, self._counts, self._cleaning)
+        self.frames = FrameSegmenter(self._watched, self._settings, gate, self.guard, self._counts, self._cleaning)
 
 
 def _is_engine_fault(error: Exception) -> bool:

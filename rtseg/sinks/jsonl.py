@@ -1,14 +1,14 @@
 """Write measurements as JSON lines: a header, then one line for each frame."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rtseg.errors import SinkError
-from rtseg.frame import StreamInfo
+from rtseg.frame import Omission, StreamInfo
 from rtseg.measure.region import Measurement, measure
 from rtseg.result import Result
 from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
@@ -26,10 +26,13 @@ class JsonSink:
 
     The first line is a header: rtseg's version, the model's name, the stream, the classes. Each line is one complete write, so
     that a killed process leaves complete lines; a last line without its line break was cut off. Unknown values are null.
+
+    omitted: what the source left out, which may grow meanwhile; where there is any, a last line names it.
     """
 
     def __init__(self, path: str | Path, model: str | None = None) -> None:
         self._path, self._model = Path(path), model
+        self.omitted: Collection[Omission] = ()
         self._file: UnbufferedFile | None = None
         self._header: dict[str, Any] | None = None  # held back until the first frame, which names the classes
 
@@ -59,6 +62,8 @@ class JsonSink:
             return
         try:
             self._write_header(())
+            if self.omitted:
+                self._write_line({"omitted": [asdict(part) for part in self.omitted]})
         finally:
             self._file.close()
             self._file = None

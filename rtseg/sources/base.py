@@ -1,14 +1,14 @@
 """Defines the `Source` protocol and the checks that all sources share."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from rtseg.connection import ConnectionEvent, LinkState
 from rtseg.errors import ConfigError, SourceError, SourceNotFound
-from rtseg.frame import Frame, Spacing, StreamInfo
+from rtseg.frame import Frame, Omission, Spacing, StreamInfo
 
 DEFAULT_FPS = 25.0  # frames a second, for images and streams without a rate of their own
 
@@ -132,6 +132,11 @@ class SourceWrapper:
         live = as_live_source(self._source)
         return live.state if live else LinkState.LIVE
 
+    @property
+    def omitted(self) -> Sequence[Omission]:
+        """Return what the source has left out so far."""
+        return omitted_parts(self._source)
+
     def diagnostics(self) -> SourceDiagnostics:
         """Return what is known of the present connection."""
         return self._source.diagnostics() if isinstance(self._source, DiagnosedSource) else SourceDiagnostics()
@@ -148,6 +153,20 @@ class SourceWrapper:
     def close(self) -> None:
         """Close the source."""
         self._source.close()
+
+
+@runtime_checkable
+class OmittingSource(Source, Protocol):
+    """Is a source of many parts, such as a folder, that may leave out some of them."""
+
+    @property
+    def omitted(self) -> Sequence[Omission]:
+        """Return what was left out so far; the list grows while the source is read."""
+
+
+def omitted_parts(source: object) -> Sequence[Omission]:
+    """Return what a source has left out so far, a list that grows while it is read; empty where nothing can be left out."""
+    return source.omitted if isinstance(source, OmittingSource) else ()
 
 
 def as_live_source(source: Source | None) -> LiveSource | None:

@@ -2,15 +2,15 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from time import perf_counter_ns
 
 from rtseg.connection import ConnectionEvent, LinkState
 from rtseg.errors import ConfigError, SourceError
-from rtseg.frame import Frame, StreamInfo
-from rtseg.sources.base import Source, SourceWrapper, stream_info
+from rtseg.frame import Frame, Omission, StreamInfo
+from rtseg.sources.base import Source, SourceWrapper, omitted_parts, stream_info
 from rtseg.sources.open import open_source
 
 _KEPT_EVENTS = 1000  # the newest of the ended passes
@@ -36,6 +36,7 @@ class LoopingSource(SourceWrapper):
         self._past_counts = dict.fromkeys(LinkState, 0)
         self._past_reconnects = 0
         self._events = _EventsOfPasses(self._past, lambda: super(LoopingSource, self).events)
+        self._omitted = list(omitted_parts(self._source))
 
     @property
     def info(self) -> StreamInfo:
@@ -63,10 +64,16 @@ class LoopingSource(SourceWrapper):
         self._newest, self._expect = True, expect
         super().keep_newest(expect)
 
+    @property
+    def omitted(self) -> Sequence[Omission]:
+        """Return what the source has left out so far, each part once."""
+        return self._omitted
+
     def __iter__(self) -> Iterator[Frame]:
         while not self._closed:
             before = self._given
             yield from self._play()
+            self._omitted.extend(part for part in omitted_parts(self._source) if part not in self._omitted)
             if self._given >= self._frames or self._closed:
                 return
             if self._given == before:

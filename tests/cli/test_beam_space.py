@@ -1,5 +1,7 @@
 """Tests `--beam-space` on the command line: a run, its recording and its replay."""
 
+import json
+
 import cv2
 import networks
 import numpy as np
@@ -44,3 +46,20 @@ def test_a_recording_and_its_replay(model, fan, tmp_path):
     assert (exit_code, "6 of 6 masks are those of the recording, bit for bit" in told) == (0, True)
     _, told = rtseg("run", f"replay:{tmp_path / 'recorded'}", "--model", model)
     assert "6 of 6" not in told, "on the screen the masks are others"
+
+
+def test_eval_in_beam_space(model, fan, tmp_path):
+    folder = tmp_path / "data"
+    (folder / "masks").mkdir(parents=True)
+    fan.rename(folder / "images")
+    for path in (folder / "images").iterdir():
+        image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        cv2.imwrite(str(folder / "masks" / path.name), np.where(image > 130, np.uint8(255), np.uint8(0)))
+    geometry = {"size": SIZE, "unit": "px", "apex": [200, -60], "radii": [90, 330], "samples": 400, "lines": 400}
+    file = tmp_path / "fan.json"
+    file.write_text(json.dumps(geometry | {"angles_deg": [float(np.rad2deg(angle)) for angle in (FAN.left, FAN.right)]}))
+    for chosen in ("sector", file):
+        exit_code, told = rtseg("eval", model, folder, "--beam-space", chosen, "--json", tmp_path / "report.json")
+        assert exit_code == 0, told
+        assert "no mask" not in told
+        assert json.loads((tmp_path / "report.json").read_text())["classes"]["lumen"]["dice"]["mean"] > 0.97

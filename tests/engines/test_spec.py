@@ -16,7 +16,8 @@ def test_there_and_back():
 def test_how_a_network_is_fed_and_read_survives_the_file():
     described = networks.spec(
         normalization="percentile", percentiles=(1.0, 99.0), mean=(0.5,), std=(0.5,), activation="sigmoid", layout="NHWC",
-        output_layout="HWC", channel_order="bgr", dtype="uint8", frames=3, constants=(("ratio", 0.25),), further_outputs=("edge",),
+        output_layout="HWC", channel_order="bgr", dtype="uint8", frames=3, constants=(("ratio", 0.25),),
+        further_outputs=("edge",),
     )  # fmt: skip
     assert ModelSpec.from_json(described.to_json()) == described
     assert not described.is_plain

@@ -1,11 +1,11 @@
 """Provides the source of frames that a file format's reader yields one by one."""
 
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from time import perf_counter_ns
 from typing import NamedTuple
 
-from rtseg.frame import Frame, Image, Origin, Spacing, StreamInfo
+from rtseg.frame import Frame, Image, Omission, Origin, Spacing, StreamInfo
 from rtseg.sources.files.frame_values import FrameValues
 
 
@@ -23,13 +23,15 @@ class StoredFrame(NamedTuple):
 class FrameSequence:
     """Yields what `pictures` reads as frames; a missing image leaves a gap in the index.
 
-    Each frame has a spacing, see `FrameValues`, and a presentation time, by index and rate where the file has none.
-    pictures: holds the open file and closes it when it is closed itself. It is read under a lock, so that `close` may be
-    called from any thread and blocks for one picture at most.
+    Each frame has a spacing, see `FrameValues`, and a presentation time, by index and rate where the file has none. pictures:
+    holds the open file and closes it when it is closed itself. It is read under a lock, so that `close` may be called from any
+    thread and blocks for one picture at most. omitted: what `pictures` leaves out, a list that may grow while it is read.
     """
 
-    def __init__(self, info: StreamInfo, pictures: Generator[StoredFrame, None, None]) -> None:
-        self._info, self._pictures = info, pictures
+    def __init__(
+        self, info: StreamInfo, pictures: Generator[StoredFrame, None, None], omitted: Sequence[Omission] = ()
+    ) -> None:
+        self._info, self._pictures, self._omitted = info, pictures, omitted
         self._values = FrameValues(info)
         self._lock = threading.Lock()
         self._next_index = 0
@@ -38,6 +40,11 @@ class FrameSequence:
     def info(self) -> StreamInfo:
         """Return size, frame rate, pixel size and number of frames, as the file declares them."""
         return self._info
+
+    @property
+    def omitted(self) -> Sequence[Omission]:
+        """Return the files or parts that were left out so far, each with the reason."""
+        return self._omitted
 
     def __iter__(self) -> Iterator[Frame]:
         while (picture := self._next_picture()) is not None:
