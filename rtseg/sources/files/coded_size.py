@@ -23,7 +23,7 @@ class CodedFormat:
     bits: int  # of a sample
     samples: int  # of a pixel
     model: str = ""  # color model by the frame's own markers; "" where they do not say
-    is_signed: bool = False  # only JPEG 2000 says so
+    is_signed: bool | None = None  # only JPEG 2000 says so
 
 
 def coded_size(coded: bytes) -> tuple[int, int] | None:

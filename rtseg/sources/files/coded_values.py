@@ -10,6 +10,7 @@ import numpy.typing as npt
 Words = npt.NDArray[Any]  # unsigned or signed integers, (H, W) or (H, W, 3)
 
 _MUCH_ROUGHER = 3.0  # ratio of roughness that decides against what is declared
+_CLEARLY = 4  # ratio of places that speak for one sign and for the other
 _MOST_IMPLAUSIBLE, _HUGE = 0.1, 1e20  # share of floats, and their size
 _MOST_VALUES = 1 << 18  # that are looked at
 
@@ -44,10 +45,13 @@ class StoredBits:
         return (1 << (self.stored - 1)) - 1 if self.is_signed else (1 << self.stored) - 1
 
 
-def stored_bits(sample: Sequence[Words], stored: int, high_bit: int, *, is_signed: bool) -> tuple[StoredBits, str]:
+def stored_bits(
+    sample: Sequence[Words], stored: int, high_bit: int, *, is_signed: bool, coded_signed: bool | None = None
+) -> tuple[StoredBits, str]:
     """Return where the values of words lie, and words about a header that contradicts the data.
 
-    sample: words of some frames. stored, high_bit, is_signed: as the header declares them.
+    sample: words of some frames. stored, high_bit, is_signed: as the header declares them. coded_signed: as the frames' own
+    coding does, None where it says nothing.
     """
     width = 8 * sample[0].dtype.itemsize if sample else 16
     bits = StoredBits(stored if 0 < stored <= width else width, 0, is_signed)
@@ -60,9 +64,15 @@ def stored_bits(sample: Sequence[Words], stored: int, high_bit: int, *, is_signe
             note = f"declares {bits.stored} bits up to bit {high_bit}, and the data use {stored} up to bit {shift + stored - 1}"
             note += ": read as the data are"
         bits = StoredBits(stored, shift, is_signed)
-    if is_signed and bits.stored == width and sample and _wraps(sample):
-        return StoredBits(bits.stored, bits.shift), "declares signed pixels, and the data are unsigned: read as unsigned"
-    return bits, note
+    has_doubt = coded_signed is not None and coded_signed != is_signed
+    if not (is_signed or has_doubt):
+        return bits, note
+    proven = _sign(sample, bits)
+    really = bool(coded_signed) if proven is None and has_doubt else is_signed if proven is None else proven
+    if really != is_signed:
+        stated, found = ("signed", "unsigned") if is_signed else ("unsigned", "signed")
+        note = f"declares {stated} pixels, and the data are {found}: read as the data are"
+    return StoredBits(bits.stored, bits.shift, really), note
 
 
 def _field(words: Sequence[Words], bits: StoredBits, declared: int) -> tuple[int, int]:
@@ -104,18 +114,24 @@ def _is_one_value(words: Words, stored: int) -> bool:
     return bool(np.mean(steps < 1 << (stored - 1)) > 0.5)
 
 
-def _wraps(sample: Sequence[Words]) -> bool:
-    """Return whether signed words jump from the greatest to the smallest value where unsigned ones go on evenly."""
-    width = 8 * sample[0].dtype.itemsize
-    evenly, jumps = 1 << (width - 4), 1 << (width - 1)
+def _sign(sample: Sequence[Words], bits: StoredBits) -> bool | None:
+    """Return whether values are signed, None where the data do not prove it.
+
+    Read with the wrong sign, smooth values jump from one end of the range to the other.
+    """
+    evenly, jumps = 1 << max(bits.stored - 4, 1), 1 << (bits.stored - 1)
     for_unsigned = for_signed = total = 0
     for words in sample:
-        native = words.astype(words.dtype.newbyteorder("="))
-        signed, unsigned = (np.abs(np.diff(native.view(f"{kind}{width // 8}").astype(np.int64), axis=1)) for kind in "iu")
+        readings = [StoredBits(bits.stored, bits.shift, is_signed).values(words) for is_signed in (True, False)]
+        signed, unsigned = (np.abs(np.diff(values.astype(np.int64), axis=1)) for values in readings)
         for_unsigned += int(np.count_nonzero((unsigned < evenly) & (signed >= jumps)))
         for_signed += int(np.count_nonzero((signed < evenly) & (unsigned >= jumps)))
         total += signed.size
-    return for_unsigned > max(4 * for_signed, total // 1000)
+    if max(for_signed, for_unsigned) <= total // 1000:
+        return None
+    if for_unsigned > _CLEARLY * for_signed:
+        return False
+    return True if for_signed > _CLEARLY * for_unsigned else None
 
 
 def is_other_byte_order(sample: Sequence[Words]) -> bool:

@@ -27,6 +27,7 @@ _NO_PICTURES = (  # starts of SOP classes: directories, reports, presentation st
     "1.2.840.10008.1.3.10",
     *(f"1.2.840.10008.5.1.4.1.1.{kind}." for kind in (9, 11, 66, 88, 104)),
 )
+_LONGEST_GAP = 10_000  # frames of a damaged file, whose stated number may be absurd
 _MOST_DECODERS = 3  # child processes of one source: each ends with a frame that makes it crash
 
 
@@ -49,7 +50,7 @@ def open_dicom(where: str | Path, *, fps: float | None = None, spacing_mm: Spaci
     known_mm = spacing_mm or (spacings.pop() if len(spacings) == 1 else None)
     info = stream_info(*first.size, rate, known_mm, sum(one.frames for one in instances))
     info = replace(info, pixel_aspect=_scale(first, 0).aspect)
-    return FrameSequence(info, _pictures(instances, notes, has_times=fps is None))
+    return FrameSequence(info, _pictures(instances, notes, has_times=fps is None), notes.omitted)
 
 
 def _rate(instance: Instance) -> float:
@@ -58,21 +59,20 @@ def _rate(instance: Instance) -> float:
 
 
 def _folder(folder: Path, notes: SourceNotes) -> list[Instance]:
-    """Return a folder's DICOM images in order; files of other kinds are skipped, damaged ones are named."""
+    """Return a folder's DICOM images in order; files of other kinds are skipped, damaged ones are left out."""
     try:
         files = sorted(file for file in folder.iterdir() if file.is_file())
     except OSError as error:
         raise SourceError(f"{folder} cannot be listed ({error.strerror}): check the folder's permissions") from error
-    found, damaged = list[Instance](), list[str]()
+    found = list[Instance]()
     for file in files:
         try:
             found.append(read_instance(file))
         except SourceError as error:
-            damaged += [str(error)] if _is_damaged_picture(file) else []
+            if _is_damaged_picture(file):
+                notes.leave_out(file, f"is left out: {error}")
     if not found:
         raise SourceNotFound(f"{folder} holds no DICOM picture: give the folder in which the series' own files lie")
-    for words in damaged:
-        notes.say(folder, f"leaves out {len(damaged)} of {len(found) + len(damaged)} DICOM files: {words}")
     return sorted(found, key=lambda instance: instance.sort_key)
 
 
@@ -91,12 +91,13 @@ def _is_damaged_picture(file: Path) -> bool:
 
 
 def _pictures(instances: list[Instance], notes: SourceNotes, *, has_times: bool) -> Generator[StoredFrame, None, None]:
-    """Yield the frames of all files. Raises SourceError after the last one, where some could not be decoded.
+    """Yield the frames of all files. Raises SourceError after the last one, where one file could not be read to its end.
 
+    Of several files the rest of a damaged one leaves a gap and stands in `notes.omitted`, unless no frame could be read.
     has_times: whether the files' own times hold.
     """
     has_times = has_times and all(instance.timing.period_ms for instance in instances)
-    gray, start_ns, problems, decoder = ColorLatch(), 0, list[str](), FrameDecoder()
+    gray, start_ns, problems, decoder, total = ColorLatch(), 0, list[str](), FrameDecoder(), 0
     try:
         for instance in instances:
             given = 0
@@ -104,22 +105,23 @@ def _pictures(instances: list[Instance], notes: SourceNotes, *, has_times: bool)
                 for picture in _frames(instance, gray, decoder, notes):
                     shown_ns = instance.timing.timestamp_ns(given)
                     yield picture._replace(presentation_ns=start_ns + (shown_ns or 0) if has_times else None)
-                    given += 1
+                    given, total = given + 1, total + 1
             except SourceError as error:
                 problems.append(f"{error}; {given} of its {instance.frames} frames could be read")
                 if len(instances) == 1:
                     break
-                notes.say("", problems[-1])
-                yield from [StoredFrame(None)] * max(0, instance.readable - given)
+                notes.leave_out(instance.path, f"is left out in part: {problems[-1]}")
+                missing = min(instance.frames - given, _LONGEST_GAP)
+                yield from [StoredFrame(None)] * missing
+                given += missing
                 if decoder.is_broken and len(problems) < _MOST_DECODERS:
                     decoder.close()
                     decoder = FrameDecoder()
-            start_ns += instance.timing.timestamp_ns(max(given, instance.readable)) or 0
+            start_ns += instance.timing.timestamp_ns(given) or 0
     finally:
         decoder.close()
-    if problems:
-        several = f"{len(problems)} of {len(instances)} files are damaged, the first: " if len(instances) > 1 else ""
-        raise SourceError(f"{several}{problems[0]}")
+    if problems and (len(instances) == 1 or not total):
+        raise SourceError(problems[0])
 
 
 def _frames(instance: Instance, gray: ColorLatch, decoder: FrameDecoder, notes: SourceNotes) -> Iterator[StoredFrame]:

@@ -28,7 +28,7 @@ class CodedFrames:
         self.syntax, self.note = _coded_syntax(dicom, first)
         self._header = dicom.header
         self.model = first.model if first else ""
-        self.is_signed = bool(first and first.is_signed)
+        self.is_signed = first.is_signed if first else None
 
     @property
     def lacks_decoder(self) -> bool:

@@ -17,6 +17,7 @@ from rtseg.sources.pixels.intensity import Pixels
 PARTIAL = "YBR_PARTIAL"  # luma from 16 to 235
 _NEUTRAL = 6  # levels of 255 by which a gray pixel may differ
 _LEAST_NEUTRAL = 0.2  # share of gray pixels from which they decide
+_PROVEN = 0.6  # share of gray pixels under one model that leaves no doubt, where the other has the rest at most
 _CLEARLY = 2.0  # ratio of the shares
 _MOST_OUTSIDE = 0.05  # share of pixels outside RGB beyond which components are no luma and chroma
 _FAR_SMOOTHER = 0.5  # ratio of roughness
@@ -26,13 +27,11 @@ def color_model(sample: Sequence[Pixels], declared: str, marked: str = "") -> tu
     """Return RGB, YBR or PARTIAL, and words where the header is contradicted.
 
     sample: components (H, W, 3) of some frames. declared: the photometric interpretation. marked: the model by the frame's
-    own markers, "" where they do not say. Pixels decide where these two are not of one mind.
+    own markers, "" where they do not say. Pixels decide where these two are not of one mind, and where they leave no doubt.
     """
     is_partial = declared.startswith(PARTIAL)
     stated = RGB if not declared.startswith("YBR_") or declared in ("YBR_RCT", "YBR_ICT") else YBR
-    if marked == stated:
-        return PARTIAL if is_partial else stated, ""
-    model = _by_pixels(sample, stated) or marked or stated
+    model = _by_pixels(sample, stated, needs_proof=marked == stated) or marked or stated
     if model == stated:
         return PARTIAL if is_partial else stated, ""
     coded = "red, green and blue" if model == RGB else "luma and chroma"
@@ -77,14 +76,20 @@ def _plane_roughness(pixels: Pixels) -> float:
     return sum(roughness(pixels[..., channel]) for channel in range(pixels.shape[2]))
 
 
-def _by_pixels(sample: Sequence[Pixels], stated: str) -> str:
-    """Return the model under which ultrasound looks as it does, mostly gray; "" where pixels do not decide."""
+def _by_pixels(sample: Sequence[Pixels], stated: str, *, needs_proof: bool) -> str:
+    """Return the model under which ultrasound looks as it does, mostly gray; "" where pixels do not decide.
+
+    needs_proof: whether only pixels decide that leave no doubt.
+    """
     if not sample:
         return ""
     levels = [_to_8_bits(one) for one in sample]
     as_rgb = float(np.mean([np.mean(one.max(axis=2) - one.min(axis=2) <= _NEUTRAL) for one in levels]))
     chroma = [np.abs(one[..., 1:].astype(np.int16) - 128).max(axis=2) for one in levels]
     as_ybr = float(np.mean([np.mean(one <= _NEUTRAL) for one in chroma]))
+    if needs_proof:
+        is_proven = max(as_rgb, as_ybr) >= _PROVEN and min(as_rgb, as_ybr) <= 1 - _PROVEN
+        return (RGB if as_rgb > as_ybr else YBR) if is_proven else ""
     if max(as_rgb, as_ybr) >= _LEAST_NEUTRAL and max(as_rgb, as_ybr) > _CLEARLY * min(as_rgb, as_ybr):
         return RGB if as_rgb > as_ybr else YBR
     return RGB if stated == YBR and float(np.mean([_outside(one) for one in levels])) > _MOST_OUTSIDE else ""

@@ -77,10 +77,13 @@ def shown_range(bits: StoredBits, found: IntensityWindow | None) -> tuple[float,
     """Return the values that are black and white where the file has no window.
 
     They are the limits of the bits that are in use, so that pictures of 10 or 12 bits keep their levels whatever the header
-    says; signed values, and those that span little of that range, are shown from the smallest to the greatest.
+    says; values that span little of that range are shown from the smallest to the greatest.
     """
     if found is None or bits.stored <= 8:
         return bits.least, bits.greatest
+    if bits.is_signed:
+        spans_enough = found.white - found.black >= _LEAST_SHARE * (bits.greatest - bits.least)
+        return (bits.least, bits.greatest) if spans_enough else (found.black, found.white)
     used = next((count for count in _USUAL_BITS if found.white < 1 << count), bits.stored)
     white = (1 << min(used, bits.stored)) - 1
     if found.black >= 0 and found.white - found.black >= _LEAST_SHARE * white:

@@ -30,8 +30,8 @@ class StoredFrames(Protocol):
     """How many frames there are."""
     model: str
     """Color model by the frames' own markers; "" where they do not say."""
-    is_signed: bool
-    """Whether the frames' own coding has signed values."""
+    is_signed: bool | None
+    """Whether the frames' own coding has signed values; None where it does not say."""
     note: str
     """What is wrong with the header's description of the frames; "" for nothing."""
 
@@ -80,8 +80,8 @@ class FrameConverter:
         """Return where the values lie in the words. sample: words of some frames."""
         width = 8 * sample[0].dtype.itemsize if sample else 8
         declared = integer(self._header, "BitsStored", width), integer(self._header, "HighBit", width - 1)
-        signed = self._frames.is_signed or integer(self._header, "PixelRepresentation") == 1
-        bits, note = stored_bits(sample, *declared, is_signed=signed)
+        signed = integer(self._header, "PixelRepresentation") == 1
+        bits, note = stored_bits(sample, *declared, is_signed=signed, coded_signed=self._frames.is_signed)
         self.notes.append(note)
         return bits
 

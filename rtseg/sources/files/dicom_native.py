@@ -89,7 +89,7 @@ class NativeFrames:
     """Reads the plain frames of a file, in any order."""
 
     model = ""  # plain frames have no markers of their color
-    is_signed = False
+    is_signed: bool | None = None
 
     def __init__(self, dicom: DicomFile, data: BinaryIO, stated: int) -> None:
         assert dicom.length is not None

@@ -65,7 +65,7 @@ def open_frame_store(
     info = stream_info(height, width, rate, spacing_mm or scale.first, store.frames)
     info = replace(info, pixel_aspect=_aspect(scale.first))
     times = tracked.presentation_times(store.frames) if fps is None else {}
-    return FrameSequence(info, _pictures(store, orientation, tracked, window, scale, times))
+    return FrameSequence(info, _pictures(store, orientation, tracked, window, scale, times), notes.omitted)
 
 
 def _pictures(

@@ -131,7 +131,7 @@ class RawFrames:
                 raise self._truncation_error(path, index)
             yield self._ordered(data, axes[1:], 1)[0]
         if self._left(path, stream) >= self.frame_bytes and len(stream.read(self.frame_bytes)) == self.frame_bytes:
-            self.notes.say(path, f"holds more pictures than the {self.frames} that its header states: those are left out")
+            self.notes.leave_out(path, f"holds more pictures than the {self.frames} that its header states: those are left out")
 
     def _left(self, path: Path, stream: "BinaryIO | InflateReader") -> float:
         """Return the file's bytes after the position of `stream`; infinite for a compressed one, where it is unknown."""

@@ -1,5 +1,8 @@
 """Report what is odd about an input, each finding once."""
 
+from pathlib import Path
+
+from rtseg.frame import Omission
 from rtseg.text.log_records import get_logger
 
 _log = get_logger(__name__)
@@ -10,9 +13,17 @@ class SourceNotes:
 
     def __init__(self) -> None:
         self._said: set[str] = set()
+        self.omitted: list[Omission] = []
+        """What is left out of the source so far."""
 
     def say(self, where: object, words: str) -> None:
         """Log `words` about the input `where`, unless they were logged before; empty words are no finding."""
         if words and words not in self._said:
             self._said.add(words)
             _log.warning("%s %s", where, words)
+
+    def leave_out(self, path: Path, words: str) -> None:
+        """Log `words` about a file of which something is left out, once, and add it to `omitted`."""
+        if words not in self._said:
+            self.omitted.append(Omission(path.name, words))
+        self.say(path, words)

@@ -123,9 +123,10 @@ def test_a_folder_names_what_it_leaves_out(tmp_path, caplog):
     (tmp_path / "IM2").write_bytes(whole[:400])
     (tmp_path / "._IM1.dcm").write_bytes(b"\0" * 200)
     (tmp_path / "report.txt").write_text("no picture")
-    assert farthest(images(f"dicom:{tmp_path}"), GRAY[[0, 1, 3]]) == 0
-    assert "leaves out 1 of 4 DICOM files" in caplog.text
-    assert "IM2" in caplog.text
+    source = open_dicom(tmp_path)
+    assert farthest([frame.image for frame in source], GRAY[[0, 1, 3]]) == 0
+    assert [one.name for one in source.omitted] == ["IM2"]
+    assert "IM2 is left out" in caplog.text
 
 
 def test_a_folder_goes_on_after_a_damaged_file(tmp_path):
@@ -133,10 +134,18 @@ def test_a_folder_goes_on_after_a_damaged_file(tmp_path):
         save(multiframe(GRAY[:2], InstanceNumber=number), tmp_path / f"IM{number}")
     whole = (tmp_path / "IM2").read_bytes()
     (tmp_path / "IM2").write_bytes(whole[:-1000])
-    read, told = drain(opened(open_dicom, tmp_path))
-    assert [frame.index for frame in read] == [0, 1, 2, 3, 4, 5, 6]
-    assert "1 of its 2 frames could be read" in str(told)
-    assert "IM2" in str(told)
+    source = open_dicom(tmp_path)
+    assert [frame.index for frame in source] == [0, 1, 2, 3, 4, 6, 7]
+    (part,) = source.omitted
+    assert part.name == "IM2"
+    assert "1 of its 2 frames could be read" in part.reason
+
+
+def test_a_folder_of_damaged_files_is_an_error(tmp_path):
+    for number in range(2):
+        coded(tmp_path / f"IM{number}", [b"no picture"] * 4, InstanceNumber=number)
+    with pytest.raises(SourceError, match="0 of its 4 frames could be read"):
+        images(f"dicom:{tmp_path}")
 
 
 def test_frames_that_no_decoder_reads_are_told(tmp_path):

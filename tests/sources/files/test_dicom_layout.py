@@ -233,3 +233,30 @@ def test_coded_frames_without_preamble_are_read(tmp_path):
     assert farthest(images(str(path)), GRAY) <= 4
     path.write_bytes(data[132:])  # the file meta group alone
     assert farthest(images(str(path)), GRAY) <= 4
+
+
+def coded_2000(picture, bits):
+    """Return a lossless JPEG 2000."""
+    encoder = pytest.importorskip("openjpeg.utils")
+    made = encoder.encode_array(
+        np.ascontiguousarray(picture), photometric_interpretation=1 + (picture.ndim == 2), bits_stored=bits
+    )
+    return bytes(made[1] if isinstance(made, tuple) else made)
+
+
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL", "YBR_RCT"])
+@pytest.mark.parametrize("data", [COLORED, YBR], ids=["RGB", "YBR"])
+def test_the_colors_of_jpeg_2000(tmp_path, data, photometric):
+    coded = [coded_2000(picture, 8) for picture in data]
+    made = multiframe(COLORED, syntax=JPEG2000Lossless, coded=coded, photometric=photometric)
+    assert farthest(images(save(made, tmp_path / "a.dcm")), COLORED) <= 4
+
+
+@pytest.mark.parametrize("declared", [0, 1])
+@pytest.mark.parametrize("is_signed", [False, True])
+def test_the_sign_of_jpeg_2000_is_that_of_the_code(tmp_path, caplog, is_signed, declared):
+    values = (WIDE.astype("<i2") << 4) - 2048 if is_signed else WIDE << 4
+    coded = [coded_2000(picture, 12) for picture in values]
+    made = multiframe(values, syntax=JPEG2000Lossless, coded=coded, bits=12, PixelRepresentation=declared)
+    assert farthest(images(save(made, tmp_path / "a.dcm")), GRAY) <= 1
+    assert bool(caplog.records) == (is_signed != declared)

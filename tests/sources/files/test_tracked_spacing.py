@@ -85,16 +85,17 @@ def stamps(times):
     ("times", "expected"),
     [
         ((5, 5.25, 6, 6.25), [0, 0.25, 1, 1.25]),
-        ((5, 5.25, 5.25, 6), [None] * 4),
-        ((5, 6, 5.5, 7), [None] * 4),
-        ((5, 6, 7), [None] * 4),
+        ((5, 5.25, 5.25, 6), [0, 0.5, 1, 1.5]),  # evenly, by the median step
+        ((5, 6, 5.5, 7), [0, 1.25, 2.5, 3.75]),
+        ((5, 6, 7), [0, 1, 2, 3]),
     ],
 )
 def test_timestamps_are_when_frames_are_shown(write_mha, caplog, times, expected):
     read = list(open_source(write_mha(GRAY, extra=stamps(times))))
     assert [None if frame.presentation_ns is None else frame.presentation_ns / 1e9 for frame in read] == expected
-    assert ("timestamps that are missing or do not increase" in caplog.text) == (expected[0] is None)
-    assert {frame.presentation_ns for frame in open_source(write_mha(GRAY, extra=stamps(times)), fps=5)} == {None}
+    assert ("timestamps that are missing or do not increase" in caplog.text) == (times != (5, 5.25, 6, 6.25))
+    told = open_source(write_mha(GRAY, extra=stamps(times)), fps=5)
+    assert [frame.presentation_ns / 1e9 for frame in told] == [0, 0.2, 0.4, 0.6]
 
 
 def test_what_is_missing_is_told(write_mha, caplog):
