@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
 
 from rtseg.engines.adopt.certificate import CERTIFICATE_KEY
 from rtseg.engines.adopt.network_graph import DESCRIPTION
 from rtseg.engines.convert.tool_errors import as_model_error
 from rtseg.engines.model_file import atomic_onnx_path, atomic_path
 from rtseg.engines.model_spec import METADATA_KEY, ModelSpec
+from rtseg.engines.openvino_runtime import ov
 from rtseg.errors import ModelError
 
 LARGEST = 1_900_000_000  # bytes that one protobuf file holds

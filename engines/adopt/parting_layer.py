@@ -25,10 +25,9 @@ def first_parting_layer(path: Path, picture: str) -> str:
 
 
 def _compare(path: Path, picture: str) -> str:
-    import openvino as ov
-
     from rtseg.engines.convert.weight_average import onnx
     from rtseg.engines.onnx_runtime import onnxruntime
+    from rtseg.engines.openvino_runtime import ov
 
     model = onnx.shape_inference.infer_shapes(onnx.load(path))
     kinds = {one.name: one.type.tensor_type.elem_type for one in model.graph.value_info}
