@@ -9,10 +9,11 @@ import numpy as np
 from rtseg.engines.adopt.certificate import CERTIFICATE_KEY
 from rtseg.engines.adopt.network_graph import DESCRIPTION
 from rtseg.engines.convert.tool_errors import as_model_error
-from rtseg.engines.model_file import atomic_onnx_path, atomic_path
+from rtseg.engines.model_file import atomic_onnx_path
 from rtseg.engines.model_spec import METADATA_KEY, ModelSpec
 from rtseg.engines.openvino_runtime import ov
 from rtseg.errors import ModelError
+from rtseg.output.atomic_file import atomic_path
 
 LARGEST = 1_900_000_000  # bytes that one protobuf file holds
 _CUT = {"Sigmoid": "sigmoid", "Softmax": "softmax"}
