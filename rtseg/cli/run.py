@@ -19,12 +19,13 @@ from rtseg.cli.options.model import EngineOption, ModelOption, OnnxModelDescript
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks
+from rtseg.cli.options.redaction import KeepSurroundingsOption, RedactOption, print_redaction, redaction_mode
 from rtseg.cli.options.temporal import StabilizationOptions
 from rtseg.cli.tables import latency_table
 from rtseg.cli.threads import limit_threads
 from rtseg.errors import SourceError
 from rtseg.pipeline import Pipeline
-from rtseg.session.sector import Redactor
+from rtseg.session.redaction import RedactionMode
 from rtseg.sinks.base import Sink
 from rtseg.sinks.igtl.sink import IgtlSink
 from rtseg.sinks.systemd import watchdog_sinks
@@ -60,12 +61,8 @@ def run(
         str,
         typer.Option("--sector", help="The ultrasound sector on the screen: auto, off, or TOP,LEFT,HEIGHT,WIDTH in pixels."),
     ] = "auto",
-    keep_surroundings: Annotated[
-        bool,
-        typer.Option(
-            "--keep-surroundings", help="Keep what surrounds the sector in everything that is written, such as names and dates!"
-        ),
-    ] = False,
+    redact: RedactOption = "",
+    keep_surroundings: KeepSurroundingsOption = False,
     stabilization: StabilizationOptions,
     record: RecordOption = None,
     skip_gaps: Annotated[bool, typer.Option("--skip-gaps", help="Skip gaps of more than 5 s in a replay.")] = False,
@@ -83,6 +80,7 @@ def run(
     description: OnnxModelDescription,
 ) -> None:
     """Segment SOURCE, and write the overlay, the masks and the measurements."""
+    redaction = redaction_mode(redact, keep_surroundings)
     prepare_outputs(mode)
     limit_threads()
     source = without_gaps(source) if skip_gaps else source
@@ -100,16 +98,16 @@ def run(
             named,
             network,
             sector,
-            covered=bool(record) and not keep_surroundings,
+            redact=redaction if record else RedactionMode.OFF,
             geometry=geometry,
             temporal=temporal,
             speckle=enhancement,
             postprocess=cleaning,
         )
         session.uncertainty = uncertainty
-        recorder = recording_sinks(record, session, network.spec.name, keep_surroundings)
+        recorder = recording_sinks(record, session, network.spec.name, redaction is RedactionMode.OFF)
         sinks = written + live + watchdog_sinks() + recorder + budget_sinks(budget, session, network)
-        pipeline = Pipeline(opened, session, *sinks, warmup=warmup, keep_surroundings=keep_surroundings, policy=policy)
+        pipeline = Pipeline(opened, session, *sinks, warmup=warmup, redact=redaction, policy=policy)
         _run_pipeline(pipeline, title=f"{masked_address(source)} through {network.spec.name}")
     files.print_paths()
     print_written(record)
@@ -127,7 +125,7 @@ def _run_pipeline(pipeline: Pipeline, title: str) -> None:
             console.print(latency_table(pipeline.report, title))
         print_reconnects(pipeline.source)
         _print_dropped(pipeline.sinks)
-        _print_unredacted(pipeline.guard)
+        print_redaction(pipeline.report.redaction)
         print_recording_result(pipeline.session, pipeline.sinks)
     if not counts.frames + counts.warmup:
         raise SourceError("the source gave no frame: check that it plays in another program")
@@ -156,12 +154,3 @@ def _print_dropped(sinks: Iterable[Sink]) -> None:
             console.print(f"the video lacks {sink.dropped} frames: encoding was slower than the stream", style="yellow")
         if isinstance(sink, IgtlSink):
             print_missed(sink)
-
-
-def _print_unredacted(guard: Redactor | None) -> None:
-    if guard and guard.exposed:
-        console.print(
-            f"{guard.exposed} frames were written without redaction, since no sector was found in them: "
-            f"name it with --sector TOP,LEFT,HEIGHT,WIDTH",
-            style="yellow",
-        )

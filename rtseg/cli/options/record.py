@@ -12,6 +12,7 @@ from rtseg.errors import ConfigError
 from rtseg.replay import RedactedSession, ReplayedSession
 from rtseg.session.beam_geometry import BeamGeometry
 from rtseg.session.beam_space import BeamSpaceSession
+from rtseg.session.redaction import RedactionMode
 from rtseg.session.sector import parse_locator
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
@@ -25,11 +26,12 @@ RecordOption = Annotated[
 
 
 def make_session(
-    source: Source, network: Engine, sector: str, covered: bool, *, geometry: BeamGeometry | None = None, **options: Any
+    source: Source, network: Engine, sector: str, redact: RedactionMode, *, geometry: BeamGeometry | None = None, **options: Any
 ) -> Session:
     """Create the session for a source. Raises ConfigError.
 
-    covered: the network sees the redacted frames, as a recording keeps them, so that a replay gives the same masks.
+    redact: the network sees the frames redacted in this way, as a recording keeps them, so that a replay gives the same masks;
+    OFF: it sees them as they are.
     geometry: of the scan lines on which the network runs; None: it runs on the frames.
     """
     if geometry:
@@ -40,8 +42,9 @@ def make_session(
         if sector != "auto":
             raise ConfigError("a replay has the sector of its recording: leave --sector out")
         return ReplayedSession(network, **options)
-    kind = RedactedSession if covered else Session
-    return kind(network, locator=parse_locator(sector), **options)
+    if redact is RedactionMode.OFF:
+        return Session(network, locator=parse_locator(sector), **options)
+    return RedactedSession(network, locator=parse_locator(sector), redact=redact, **options)
 
 
 def recording_sinks(folder: Path | None, session: Session, model: str, keep_surroundings: bool) -> list[Sink]:
