@@ -8,7 +8,7 @@ from time import perf_counter_ns
 from rtseg.frame import Frame, StreamInfo
 from rtseg.mailbox import Mailbox, ReadAheadQueue
 from rtseg.result import Result
-from rtseg.session.sector import Redactor
+from rtseg.session.redaction import RedactionMode, Redactor
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sources.base import Source, as_connected_source, as_live_source, omitted_parts
@@ -32,10 +32,10 @@ class Pipeline:
 
     Leaving the loop, by its end, `break` or an error, closes the source and the sinks. A pipeline runs once.
 
-    warmup: number of first frames that `report` does not count. keep_surroundings: keep the area around the ultrasound sector
-    (names, dates) in the frames of the results; by default it is black. policy: LATEST by default for a live source, which is
-    then read in its own thread, and ALL for a file. max_age_ms: age above which a frame of a live source is late, see `Result`;
-    None: twice the frame period, at least 100 ms.
+    warmup: number of first frames that `report` does not count. redact: how the frames of the results are redacted, AUTO by
+    default, see `Redactor`. keep_surroundings: the same as OFF: keep names and dates. policy: LATEST by default for a live
+    source, which is then read in its own thread, and ALL for a file. max_age_ms: age above which a frame of a live source is
+    late, see `Result`; None: twice the frame period, at least 100 ms. guard: redacts; a session that records has its own.
     """
 
     def __init__(
@@ -45,13 +45,15 @@ class Pipeline:
         *sinks: Sink,
         warmup: int = 0,
         keep_surroundings: bool = False,
+        redact: RedactionMode | str = RedactionMode.AUTO,
         policy: Policy | None = None,
         max_age_ms: float | None = None,
     ) -> None:
         self.policy = policy or (Policy.LATEST if source.info.live else Policy.ALL)
         self.source, self.session, self.sinks, self.warmup = source, session, sinks, warmup
         self._live, self._connected = as_live_source(source), as_connected_source(source)
-        self.guard = None if keep_surroundings else Redactor()
+        own = Redactor(RedactionMode.OFF if keep_surroundings else redact)
+        self.guard = own if own.mode is RedactionMode.OFF else session.redactor or own
         events = self._connected.events if self._connected else ()
         self.report = LatencyReport(source.info.period_ns, session.counts, events, omitted_parts(source))
         self.report.warnings = session.warnings
@@ -63,6 +65,8 @@ class Pipeline:
         with ExitStack() as resources:
             resources.callback(self.source.close)
             described = with_spacing(self.source.info, self.session.spacing_mm)
+            self.guard.begin(live=self.source.info.live)
+            resources.callback(self.guard.close)
             for sink in self.sinks:
                 sink.open(described)
                 resources.callback(sink.close)
@@ -95,7 +99,9 @@ class Pipeline:
             segmentation = self.session.step(frame, trace)
             redacted = self._redacted(frame, trace)
             dropped = max(0, frame.index - expected)
-            result = Result(redacted, segmentation, trace, dropped, frame.captured_wall_ns(clock), self._max_age_ns)
+            wall_ns, state = frame.captured_wall_ns(clock), self.guard.state
+            result = Result(redacted, segmentation, trace, dropped, wall_ns, self._max_age_ns, state)
+            self.report.redaction = state
             for sink in self.sinks:
                 sink.write(result)
             self._count(result)
@@ -103,11 +109,13 @@ class Pipeline:
             yield result
 
     def _redacted(self, frame: Frame, trace: LatencyTrace) -> Frame:
-        """Return the frame that sinks may write, redacted unless the surroundings are kept."""
-        if self.guard is None:
-            return frame
+        """Return the frame that sinks may write."""
+        if self.guard.mode is RedactionMode.OFF:
+            return self.guard.expose(frame)
+        if self.guard is self.session.redactor and self.guard.newest is not None:
+            return self.guard.newest  # what the network saw
         with trace.stage("guard"):
-            return self.guard.redact(frame, self.session.sector)
+            return self.guard.redact(frame, self.session.sector, is_stated=self.session.is_sector_stated)
 
     def _count(self, result: Result) -> None:
         self._count_reconnects()

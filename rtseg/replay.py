@@ -10,7 +10,8 @@ from rtseg.kernels.network.fit import Box
 from rtseg.session.beam_space import BeamSpaceSession
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle
-from rtseg.session.sector import Locator, Redactor, Sector, SectorKind
+from rtseg.session.redaction import RedactionMode, Redactor
+from rtseg.session.sector import Locator, Sector, SectorKind
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.session import Session
 from rtseg.session.settings import SessionSettings
@@ -24,13 +25,21 @@ class RedactedSession(Session):
     """Segments only the part of each frame that a recording keeps: the inside of the sector.
 
     Otherwise the network would see text in the corners of the sector's box, which a recording must not hold, and a replay could
-    not give the same masks. While the sector is unknown there is no mask, since the whole frame is black. Takes the arguments
-    of `Session`.
+    not give the same masks. What is withheld is black for the network too. redact: how the frames are redacted, see `Redactor`.
+    Takes the arguments of `Session`.
     """
 
-    def __init__(self, engine: Engine, *, locator: Locator | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        locator: Locator | None = None,
+        redact: RedactionMode | str = RedactionMode.AUTO,
+        **options: Any,
+    ) -> None:
         super().__init__(engine, locator=locator, **options)
-        self._redactor, self._locator = Redactor(), _PrecomputedLocator(self.settings.locator)
+        self.redactor = self._guard = Redactor(redact)
+        self._locator = _PrecomputedLocator(self.settings.locator)
         self._precompute_for(self.settings)
         self._settings = self._own_settings  # the first frame brings no other locator
 
@@ -45,7 +54,7 @@ class RedactedSession(Session):
         with trace.stage("sector"):
             sector = self._locator.precompute(frame)
         with trace.stage("guard"):
-            redacted = frame if sector.kind is SectorKind.WHOLE else self._redactor.redact(frame, sector)
+            redacted = self._guard.redact(frame, sector, is_stated=self.is_sector_stated)
         return self._step(redacted, trace, self._own_settings)
 
     def _precompute_for(self, settings: SessionSettings) -> None:

@@ -7,6 +7,26 @@ from rtseg.trace import LatencyTrace
 
 
 @dataclass(frozen=True, slots=True)
+class Redaction:
+    """States how the frames of a stream are redacted, up to one of them."""
+
+    mode: str
+    """In force: "auto", "strict" or "off"."""
+    sector: str
+    """What is known about the sector of the frame: "known", "stated" by the user or the source, or "unknown"."""
+    withheld: int
+    """Number of frames so far of whose ultrasound nothing was shown."""
+    exposed: int
+    """Number of frames so far that went out with what surrounds the sector."""
+    is_withheld: bool = False
+    """Whether nothing of this frame's ultrasound is shown."""
+
+    def to_json(self) -> dict[str, str | int]:
+        """Return the mode, the sector and the counts as plain values."""
+        return {"mode": self.mode, "sector": self.sector, "withheld": self.withheld, "exposed": self.exposed}
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """Holds a frame with its segmentation."""
 
@@ -22,6 +42,8 @@ class Result:
     """Wall-clock time of capture in nanoseconds since 1970 (UTC); None where it is unknown."""
     max_age_ns: int | None = None
     """Age of the frame, from its capture, above which it is late; None where no frame is, as in a file."""
+    redaction: Redaction | None = None
+    """How the frame was redacted; None without a pipeline."""
 
     @property
     def is_late(self) -> bool:

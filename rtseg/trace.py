@@ -6,12 +6,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from time import perf_counter_ns
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rtseg.connection import ConnectionEvent
 from rtseg.frame import Life, Omission
+
+if TYPE_CHECKING:
+    from rtseg.result import Redaction
 
 READ = "read"  # up to captured_ns: the only stage outside the total
 TOTAL = "total"  # from captured_ns to the end of the last stage
@@ -163,7 +166,8 @@ class LatencyReport:
 
     period_ns: one frame period of the source; a frame that takes longer is late. memory: the session's counts, of all frames.
     events: those of a live source, which grow while it runs. connections: the totals over each of its newest connections.
-    omitted: what a source of many files has left out, which grows while it runs.
+    omitted: what a source of many files has left out, which grows while it runs. redaction: that of the newest frame, with the
+    counts of all frames; None before the first one.
     """
 
     def __init__(
@@ -178,6 +182,7 @@ class LatencyReport:
         self.counts, self.memory = FrameCounts(), memory or MemoryCounts()
         self.stages = defaultdict[str, Histogram](Histogram)
         self.warnings: list[str] = []  # about the network's answers
+        self.redaction: Redaction | None = None
         self._elapsed_ns = self._last_ns = self._runs = 0
 
     def add(self, trace: LatencyTrace, dropped: int = 0) -> None:
@@ -222,7 +227,8 @@ class LatencyReport:
         rate = {"fps": _finite_or_none({"fps": self.fps})["fps"], "period_ms": self.period_ns / 1e6}
         omitted = {"omitted": [asdict(part) for part in self.omitted]} if self.omitted else {}
         told = {"warnings": list(self.warnings)} if self.warnings else {}
-        return counts | told | rate | {"stages_ms": stages} | omitted | self._connection_json()
+        redaction = {"redaction": self.redaction.to_json()} if self.redaction else {}
+        return counts | told | rate | redaction | {"stages_ms": stages} | omitted | self._connection_json()
 
     def _connection_json(self) -> dict[str, Any]:
         """Return the events and connections of a live source; empty for other sources."""

@@ -20,6 +20,7 @@ from rtseg.cli.options.omissions import EXIT_LEFT_OUT, StrictOption, check_stric
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks
+from rtseg.cli.options.redaction import KeepSurroundingsOption, RedactOption, print_redaction, redaction_mode
 from rtseg.cli.options.temporal import StabilizationOptions
 from rtseg.cli.options.waiting import EngineTimeoutOption, MaxAgeOption
 from rtseg.cli.tables import latency_table
@@ -27,7 +28,7 @@ from rtseg.cli.threads import limit_threads
 from rtseg.engines.engine_use import closing_engine
 from rtseg.errors import SourceError
 from rtseg.pipeline import Pipeline
-from rtseg.session.sector import Redactor
+from rtseg.session.redaction import RedactionMode
 from rtseg.sinks.base import Sink
 from rtseg.sinks.igtl.sink import IgtlSink
 from rtseg.sinks.systemd import watchdog_sinks
@@ -65,12 +66,8 @@ def run(
         str,
         typer.Option("--sector", help="The ultrasound sector on the screen: auto, off, or TOP,LEFT,HEIGHT,WIDTH in pixels."),
     ] = "auto",
-    keep_surroundings: Annotated[
-        bool,
-        typer.Option(
-            "--keep-surroundings", help="Keep what surrounds the sector in everything that is written, such as names and dates!"
-        ),
-    ] = False,
+    redact: RedactOption = "",
+    keep_surroundings: KeepSurroundingsOption = False,
     stabilization: StabilizationOptions,
     record: RecordOption = None,
     skip_gaps: Annotated[bool, typer.Option("--skip-gaps", help="Skip gaps of more than 5 s in a replay.")] = False,
@@ -94,6 +91,7 @@ def run(
 
     The exit status is 0; 3 where a file of a folder or a part of a series could not be read and was left out; 1 for an error.
     """
+    redaction = redaction_mode(redact, keep_surroundings)
     prepare_outputs(mode)
     limit_threads()
     source = without_gaps(source) if skip_gaps else source
@@ -112,7 +110,7 @@ def run(
             named,
             network,
             sector,
-            covered=bool(record) and not keep_surroundings,
+            redact=redaction if record else RedactionMode.OFF,
             geometry=geometry,
             spacing_mm=spacing,
             temporal=temporal,
@@ -121,12 +119,10 @@ def run(
             engine_timeout_s=engine_timeout,
         )
         session.uncertainty = uncertainty
-        recorder = recording_sinks(record, session, network.spec.name, keep_surroundings)
+        recorder = recording_sinks(record, session, network.spec.name, redaction is RedactionMode.OFF)
         sinks = written + live + watchdog_sinks() + recorder + budget_sinks(budget, session, network)
         report_omissions(sinks, opened)
-        pipeline = Pipeline(
-            opened, session, *sinks, warmup=warmup, keep_surroundings=keep_surroundings, policy=policy, max_age_ms=max_age
-        )
+        pipeline = Pipeline(opened, session, *sinks, warmup=warmup, redact=redaction, policy=policy, max_age_ms=max_age)
         _run_pipeline(pipeline, f"{masked_address(source)} through {network.spec.name}", strict=strict)
     files.print_paths()
     print_written(record)
@@ -149,7 +145,7 @@ def _run_pipeline(pipeline: Pipeline, title: str, *, strict: bool) -> None:
         print_reconnects(pipeline.source)
         print_omitted(pipeline.source)
         _print_dropped(pipeline.sinks)
-        _print_unredacted(pipeline.guard)
+        print_redaction(pipeline.report.redaction)
         print_recording_result(pipeline.session, pipeline.sinks)
     if not counts.frames + counts.warmup:
         raise SourceError("the source gave no frame: check that it plays in another program")
@@ -178,12 +174,3 @@ def _print_dropped(sinks: Iterable[Sink]) -> None:
             console.print(f"the video lacks {sink.dropped} frames: encoding was slower than the stream", style="yellow")
         if isinstance(sink, IgtlSink):
             print_missed(sink)
-
-
-def _print_unredacted(guard: Redactor | None) -> None:
-    if guard and guard.exposed:
-        console.print(
-            f"{guard.exposed} frames were written without redaction, since no sector was found in them: "
-            f"name it with --sector TOP,LEFT,HEIGHT,WIDTH",
-            style="yellow",
-        )

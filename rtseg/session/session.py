@@ -19,7 +19,8 @@ from rtseg.session.enhancement import ViewFilter
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
 from rtseg.session.postprocess import check_classes
-from rtseg.session.sector import Locator, Sector, SectorFinder, SectorKind
+from rtseg.session.redaction import Redactor
+from rtseg.session.sector import FixedSector, Locator, Sector, SectorFinder, SectorKind, WholeFrame
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.settings import SessionSettings, SettingAttribute
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
@@ -38,10 +39,10 @@ class Session:
 
     engine: runs the network; it is not closed here, since several sessions may use it one after another, but not at the same
     moment. engine_timeout_s: the time after which a call to the engine counts as hung and the next engine takes over; None: 1 s
-    on live sources and 10 s else, 0: never. spacing_mm:
-    millimeters per pixel (down, along), or one number, the height of a pixel; None: that of each frame, or of the stream, see
-    `StreamSpacing`. postprocess: replaces the model's own for the classes that it names. counts: frames of each state so far.
-    sector: of the newest frame. The other arguments are the first `settings`.
+    on live sources and 10 s else, 0: never. spacing_mm: millimeters per pixel (down, along), or one number, the height of a
+    pixel; None: that of each frame, or of the stream, see `StreamSpacing`. postprocess: replaces the model's own for the
+    classes that it names. counts: frames of each state so far. sector: of the newest frame. redactor: redacts the frames
+    before they are segmented; None: nothing does. The other arguments are the first `settings`.
     """
 
     threshold = SettingAttribute[float]()
@@ -76,6 +77,7 @@ class Session:
         self._segmenter = WatchedSegmenter(engine, self._settings, limits or LifecycleLimits(), self.counts, cleaning)
         self._limit_engine(FILE_TIMEOUT_S)
         self.sector = unknown_sector((0, 0))
+        self.redactor: Redactor | None = None
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
         self._reset_request = ""  # the reason of a reset that was requested
         self._reset_reason = ""  # the reason of a reset that applies once there is contact
@@ -99,6 +101,11 @@ class Session:
     def classes(self) -> tuple[str, ...]:
         """Return the names of the classes, without the background."""
         return self._engine.spec.classes
+
+    @property
+    def is_sector_stated(self) -> bool:
+        """Return whether the user or the source stated where the ultrasound is."""
+        return isinstance(self.settings.locator, FixedSector | WholeFrame)
 
     @property
     def settings(self) -> SessionSettings:

@@ -12,6 +12,7 @@ from rtseg.errors import ConfigError
 from rtseg.replay import RedactedBeamSpaceSession, RedactedSession, ReplayedBeamSpaceSession, ReplayedSession
 from rtseg.session.beam_grid import BeamGeometry
 from rtseg.session.beam_space import BeamSpaceSession
+from rtseg.session.redaction import RedactionMode
 from rtseg.session.sector import parse_locator
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
@@ -25,11 +26,12 @@ RecordOption = Annotated[
 
 
 def make_session(
-    source: Source, network: Engine, sector: str, covered: bool, *, geometry: BeamGeometry | None = None, **options: Any
+    source: Source, network: Engine, sector: str, redact: RedactionMode, *, geometry: BeamGeometry | None = None, **options: Any
 ) -> Session:
     """Create the session for a source. Raises ConfigError.
 
-    covered: the network sees the redacted frames, as a recording keeps them, so that a replay gives the same masks.
+    redact: the network sees the frames redacted in this way, as a recording keeps them, so that a replay gives the same masks;
+    OFF: it sees them as they are.
     geometry: of the scan lines on which the network runs; None: it runs on the frames. A replay needs that of its recording.
     """
     options |= {"geometry": geometry} if geometry else {}
@@ -38,9 +40,9 @@ def make_session(
             raise ConfigError("a replay has the sector of its recording: leave --sector out")
         return (ReplayedBeamSpaceSession if geometry else ReplayedSession)(network, **options)
     options["locator"] = parse_locator(sector)
-    if covered:
-        return (RedactedBeamSpaceSession if geometry else RedactedSession)(network, **options)
-    return (BeamSpaceSession if geometry else Session)(network, **options)
+    if redact is RedactionMode.OFF:
+        return (BeamSpaceSession if geometry else Session)(network, **options)
+    return (RedactedBeamSpaceSession if geometry else RedactedSession)(network, redact=redact, **options)
 
 
 def recording_sinks(folder: Path | None, session: Session, model: str, keep_surroundings: bool) -> list[Sink]:

@@ -1,0 +1,179 @@
+"""Redact what identifies a person: names, dates and numbers around the sector, or wherever they stand while it is unknown.
+
+Redaction fails closed. A pixel is shown only where the sector is known with confidence, or stated by the user or the source,
+or where a search for letters has seen it, see `ScreenJudge`. What is not judged yet is black.
+"""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from rtseg.errors import ImageError
+from rtseg.frame import Frame, Image
+from rtseg.result import Redaction
+from rtseg.session.redaction.mode import CERTAIN, RedactionMode, SectorKnowledge, knowledge_of
+from rtseg.session.redaction.screen_judge import ScreenJudge
+from rtseg.session.redaction.text_search import EVERYWHERE, SearchExtent, TextSearch, shared_detector
+from rtseg.session.sector.evidence import BinaryImage
+from rtseg.session.sector.shape import Sector, SectorKind
+
+_YOUNG_FRAMES = 12  # frames for which an uncertain sector is searched for letters: the finder still improves it
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """Holds what a frame is redacted by."""
+
+    sector: Sector
+    knowledge: SectorKnowledge
+
+
+class Redactor:
+    """Blacks out what must not leave the program in each frame of one stream that is recorded, served or shown.
+
+    AUTO: the inside of a sector that is stated, or known with confidence, is shown. A sector of less confidence is searched
+    for letters while it is young, and they stay black. While the sector is unknown, and where the whole frame is the sector,
+    every frame is searched. STRICT: nothing is shown while the sector is unknown; a known one is searched all the time. OFF:
+    everything is shown. `begin` a live stream before its first frame: it is searched in a thread. search: finds the letters.
+    exposed, withheld: numbers of frames, see `Redaction`. newest: the newest redacted frame.
+    """
+
+    def __init__(self, mode: RedactionMode | str = RedactionMode.AUTO, *, search: TextSearch | None = None) -> None:
+        self.mode = RedactionMode(mode)
+        self._given_search = search
+        self._retired: list[ScreenJudge] = []
+        self._judge: ScreenJudge | None = None
+        self.begin(live=False)
+
+    def begin(self, *, live: bool) -> None:
+        """Begin another stream. live: search for letters in a thread, and withhold meanwhile, instead of blocking."""
+        self.close()
+        self._live, self.exposed, self.withheld = live, 0, 0
+        self._search = self._given_search or TextSearch(lambda: shared_detector(1 if live else 0))
+        self._given: _Given | None = None
+        self._age = 0  # frames for which the sector has been the same
+        self._box, self._extent = (0, 0, 0, 0), EVERYWHERE  # of the judge
+        self._cover: Image | None = None  # in the shape of the image: 255 where it is shown; cached
+        self._is_final = False  # whether the cover holds for the next frame too
+        self._is_withheld = False
+        self.newest: Frame | None = None
+
+    def redact(self, frame: Frame, sector: Sector, *, is_stated: bool = False) -> Frame:
+        """Return a copy of the frame that is black where nothing may be shown; the frame itself where all of it may be.
+
+        is_stated: the user or the source stated the sector. Raises ImageError where the sector belongs to a frame of another
+        size.
+        """
+        if sector.size != (frame.height, frame.width):
+            raise ImageError(
+                f"the sector of a frame {sector.size} cannot cover {frame.image.shape}: give this frame's own sector"
+            )
+        given = _Given(sector, knowledge_of(sector, is_stated=is_stated))
+        self.newest = self._redact(frame, given)
+        self.withheld += self._is_withheld
+        return self.newest
+
+    cover = redact  # the earlier name
+
+    def expose(self, frame: Frame) -> Frame:
+        """Count a frame that goes out as it is, and return it."""
+        self.exposed += 1
+        self.newest = frame
+        return frame
+
+    @property
+    def state(self) -> Redaction:
+        """Return the mode in force, what is known about the sector of the newest frame, and the counts."""
+        knowledge = self._given.knowledge if self._given else SectorKnowledge.UNKNOWN
+        return Redaction(self.mode.value, knowledge.value, self.withheld, self.exposed, self._is_withheld)
+
+    def close(self) -> None:
+        """Block until every search in a thread has ended; redaction may go on afterwards."""
+        for judge in [*self._retired, *([self._judge] if self._judge else [])]:
+            judge.close()
+        self._retired, self._judge = [], None
+
+    def _redact(self, frame: Frame, given: _Given) -> Frame:
+        self._follow(given)
+        self._is_withheld = False
+        if self.mode is RedactionMode.OFF:
+            return self.expose(frame)
+        if given.knowledge is SectorKnowledge.STATED and given.sector.kind is SectorKind.WHOLE:
+            return frame
+        if not self._is_final or self._cover is None or self._cover.shape != frame.image.shape:
+            self._update_cover(frame.image, given)
+        assert self._cover is not None
+        return replace(frame, image=np.asarray(cv2.bitwise_and(frame.image, self._cover), np.uint8))
+
+    def _follow(self, given: _Given) -> None:
+        """Count the frames for which the sector has been the same, and drop what belongs to another one."""
+        self._age += 1
+        if given != self._given:
+            self._given, self._age, self._is_final = given, 0, False
+
+    def _update_cover(self, image: Image, given: _Given) -> None:
+        """Compute which pixels of a frame are shown, and whether that holds for the next frames too."""
+        sector = given.sector
+        is_known = given.knowledge is not SectorKnowledge.UNKNOWN
+        if self.mode is RedactionMode.STRICT and not is_known:
+            self._set_cover(np.zeros(sector.size, np.uint8), image, is_final=False)
+            self._is_withheld = True
+            return
+        inside = _inside(sector)
+        if self._is_trusted(given):
+            self._set_cover(inside, image, is_final=True)
+            return
+        shown = np.asarray(cv2.bitwise_and(self._judged(image, given), inside), np.uint8)
+        is_over = self._is_searched_enough(sector)
+        if is_over and self._judge is not None:
+            shown = _without(inside, self._judge.letters, self._box)
+        self._set_cover(shown, image, is_final=is_over)
+        self._is_withheld = not cv2.countNonZero(shown)
+
+    def _is_trusted(self, given: _Given) -> bool:
+        """Return whether the inside of a sector is shown without a search."""
+        if given.knowledge is SectorKnowledge.STATED:
+            return True
+        is_outlined = given.sector.kind not in (SectorKind.WHOLE, SectorKind.UNKNOWN)
+        return self.mode is RedactionMode.AUTO and is_outlined and given.sector.confidence >= CERTAIN
+
+    def _is_searched_enough(self, sector: Sector) -> bool:
+        """Return whether an uncertain sector has been searched for long enough: letters to come are over the ultrasound."""
+        is_outlined = sector.kind not in (SectorKind.WHOLE, SectorKind.UNKNOWN)
+        is_searched = self._judge is not None and self._judge.has_searched
+        return self.mode is RedactionMode.AUTO and is_outlined and self._age >= _YOUNG_FRAMES and is_searched
+
+    def _judged(self, image: Image, given: _Given) -> BinaryImage:
+        """Return what a search has seen of the sector's box, (H, W), 255 there."""
+        box = top, left, height, width = given.sector.box
+        if self._judge is None or self._box != box or self._extent != _extent(self.mode, given):
+            if self._judge is not None:
+                self._retired.append(self._judge)  # its search may still run; joining it would delay the stream
+            self._box, self._extent = box, _extent(self.mode, given)
+            self._judge = ScreenJudge(height, width, self._search, self._extent, at_once=not self._live)
+        part = np.ascontiguousarray(image[top : top + height, left : left + width])
+        shown = np.zeros(given.sector.size, np.uint8)
+        shown[top : top + height, left : left + width] = self._judge.judge(part)
+        return shown
+
+    def _set_cover(self, shown: BinaryImage, image: Image, *, is_final: bool) -> None:
+        self._cover = shown if image.ndim == 2 else np.asarray(cv2.cvtColor(shown, cv2.COLOR_GRAY2RGB), np.uint8)
+        self._is_final = is_final
+
+
+def _extent(mode: RedactionMode, given: _Given) -> SearchExtent:
+    return SearchExtent(on_ground=given.knowledge is SectorKnowledge.UNKNOWN, thorough=mode is RedactionMode.STRICT)
+
+
+def _inside(sector: Sector) -> BinaryImage:
+    return np.where(sector.mask(), np.uint8(255), np.uint8(0))
+
+
+def _without(inside: BinaryImage, letters: BinaryImage, box: tuple[int, int, int, int]) -> BinaryImage:
+    """Return the inside of a sector without the letters that were found in its box."""
+    top, left, height, width = box
+    shown = inside.copy()
+    part = shown[top : top + height, left : left + width]
+    part[letters > 0] = 0
+    return shown

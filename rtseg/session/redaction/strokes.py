@@ -1,0 +1,145 @@
+"""Find the strokes of letters, icons and measuring marks, single ones too, which a detector of lines of text overlooks.
+
+A screen draws its letters on a ground of one color, and they stand still; ultrasound has neither a flat ground nor, while
+it lives, a still stroke. Both are measured over the newest few frames.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from rtseg.frame import Image, Mask
+from rtseg.session.sector.evidence import BinaryImage, GrayImage
+
+MIN_HISTORY = 4  # frames from which motion is meaningful
+
+_BASE_HEIGHT = 480  # pixels of a frame for which the sizes below hold; they grow with the frame
+_FLAT_LEVELS, _MAX_FLAT_LEVELS = 6, 12  # gray levels between neighbors on flat ground, without and with a grabber's noise
+_EDGE_LEVELS = 20  # gray levels between neighbors at a stroke
+_MIN_FLAT_SHARE = 0.3  # share of the ground around a stroke
+_GROUND_SIDE = 25  # pixels: a letter and the ground around it
+_STROKE_SIDE = 9  # pixels: wider than a stroke, narrower than a letter
+_CALM_LEVELS = 32  # gray levels over the newest frames up to which a pixel stands still, however noisy the grabber
+_LIVING_LEVELS, _LIVING_SHARE = 12, 0.3  # gray levels over the newest frames, and share of the pixels, in living tissue
+_STILL_CONTRAST = 45  # gray levels by which a still stroke stands out of the mean of living tissue
+_COLOR_LEVELS = 70  # levels between the channels of a colored stroke
+_WHITE_LEVEL, _WHITE_CONTRAST = 232, 90  # gray levels of a white stroke, and its contrast
+_CALMER = 5  # times the mean range around it must exceed that of a still pixel
+_MIN_MARK_PIXELS = 4  # pixels of a connected part of a letter
+_MARGIN = 5  # pixels around a stroke, both sides together
+_MAX_MARK = 64  # pixels: the height of a letter or of a mark
+
+
+@dataclass(frozen=True, slots=True)
+class RecentPictures:
+    """Holds the newest picture of a stream with its mean and its range over the newest few."""
+
+    newest: Image  # (H, W) or (H, W, 3)
+    mean: Image  # the newest picture itself while there are too few
+    spread: GrayImage | None  # (H, W) largest less smallest value of a pixel; None while there are too few
+
+
+def summarize(pictures: Sequence[Image]) -> RecentPictures:
+    """Summarize the newest pictures of a stream, all of one shape, the newest last."""
+    newest = pictures[-1]
+    if len(pictures) < MIN_HISTORY:
+        return RecentPictures(newest, newest, None)
+    low = high = newest
+    total = np.zeros(newest.shape, np.float32)
+    for picture in pictures:
+        low, high = np.asarray(cv2.min(low, picture), np.uint8), np.asarray(cv2.max(high, picture), np.uint8)
+        cv2.accumulate(picture, total)
+    mean = np.asarray(cv2.convertScaleAbs(total, alpha=1 / len(pictures)), np.uint8)
+    return RecentPictures(newest, mean, _brightest_channel(np.asarray(cv2.subtract(high, low), np.uint8)))
+
+
+def find_strokes(recent: RecentPictures, *, thorough: bool = False) -> BinaryImage:
+    """Return the strokes of letters and marks over ultrasound with a margin, (H, W), 0 or 255.
+
+    thorough: find white strokes in a single frame too, at the price of some bright echoes.
+    """
+    scale = _scale_of(recent)
+    found = _colored_strokes(recent.newest, scale)
+    if recent.spread is not None:
+        found |= _still_strokes(_gray(recent.mean), recent.spread, scale)
+    if thorough:
+        found |= _white_strokes(_gray(recent.newest), scale)
+    return _with_margin(found, scale)
+
+
+def find_strokes_on_ground(recent: RecentPictures) -> BinaryImage:
+    """Return the strokes around which much of the picture is flat, unless they move, with a margin, (H, W), 0 or 255."""
+    scale = _scale_of(recent)
+    local = _brightest_channel(np.asarray(cv2.morphologyEx(recent.mean, cv2.MORPH_GRADIENT, _square(3)), np.uint8))
+    levels = min(max(_FLAT_LEVELS, float(np.percentile(local[::4, ::4], 20))), _MAX_FLAT_LEVELS)
+    still = np.ones(local.shape, np.bool_) if recent.spread is None else recent.spread <= _CALM_LEVELS
+    flat = ((local <= levels) & still).astype(np.float32)
+    share = cv2.blur(flat, (_odd(_GROUND_SIDE * scale),) * 2)
+    return _with_margin((local >= _EDGE_LEVELS) & still & (share >= _MIN_FLAT_SHARE), scale)
+
+
+def _scale_of(recent: RecentPictures) -> float:
+    return max(1.0, float(recent.newest.shape[0]) / _BASE_HEIGHT)
+
+
+def _with_margin(strokes: Mask, scale: float) -> BinaryImage:
+    return np.asarray(cv2.dilate(strokes.astype(np.uint8) * np.uint8(255), _square(_MARGIN * scale)), np.uint8)
+
+
+def _still_strokes(gray: GrayImage, spread: GrayImage, scale: float) -> Mask:
+    """Return what stands out of the mean of living tissue and does not move itself."""
+    side = (_odd(_GROUND_SIDE * scale),) * 2
+    living = cv2.blur((spread >= _LIVING_LEVELS).astype(np.float32), side) >= _LIVING_SHARE
+    calm = (spread <= _CALM_LEVELS) & (spread * np.float32(_CALMER) <= cv2.blur(spread, side))
+    return _marks(living & calm & (_contrast(gray, scale) >= _STILL_CONTRAST), scale)
+
+
+def _colored_strokes(picture: Image, scale: float) -> Mask:
+    """Return thin strokes in a color, which no echo has; a Doppler map is wider."""
+    if picture.ndim == 2:
+        return np.zeros(picture.shape, np.bool_)
+    red, green, blue = cv2.split(picture)
+    color = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
+    thin: Mask = cv2.morphologyEx(color, cv2.MORPH_TOPHAT, _square(_STROKE_SIDE * scale)) >= _COLOR_LEVELS
+    return thin
+
+
+def _white_strokes(gray: GrayImage, scale: float) -> Mask:
+    """Return white strokes of the size of a letter or a mark."""
+    return _marks((gray >= _WHITE_LEVEL) & (_contrast(gray, scale) >= _WHITE_CONTRAST), scale)
+
+
+def _marks(strokes: Mask, scale: float) -> Mask:
+    """Return the connected strokes that are large enough for a part of a letter, and no larger than a mark."""
+    _, parts, stats, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
+    fits = (stats[:, cv2.CC_STAT_AREA] >= _MIN_MARK_PIXELS * scale) & (stats[:, cv2.CC_STAT_HEIGHT] <= _MAX_MARK * scale)
+    fits[0] = False
+    return np.asarray(fits[parts], np.bool_)
+
+
+def _contrast(gray: GrayImage, scale: float) -> GrayImage:
+    """Return by how much thin strokes are brighter or darker than what is around them."""
+    square = _square(_STROKE_SIDE * scale)
+    brighter, darker = (cv2.morphologyEx(gray, way, square) for way in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT))
+    return np.asarray(cv2.max(brighter, darker), np.uint8)
+
+
+def _brightest_channel(picture: Image) -> GrayImage:
+    if picture.ndim == 2:
+        return picture
+    red, green, blue = cv2.split(picture)
+    return np.asarray(cv2.max(cv2.max(red, green), blue), np.uint8)
+
+
+def _gray(picture: Image) -> GrayImage:
+    return picture if picture.ndim == 2 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _square(side: float) -> BinaryImage:
+    return np.ones((_odd(side), _odd(side)), np.uint8)
+
+
+def _odd(side: float) -> int:
+    return 2 * round(side / 2) + 1 if side > 3 else 3
