@@ -29,7 +29,12 @@ class NetworkProfile:
 
 def profile_network(path: Path, threads: int = 0) -> NetworkProfile:
     """Profile an ONNX file on OpenVINO. Raises ModelError."""
-    return NetworkProfile(sum(_count_macs(op) for op in read_network(path).get_ops()), _time_shares(path, threads))
+    return NetworkProfile(count_macs(read_network(path)), _time_shares(path, threads))
+
+
+def count_macs(model: Any) -> int:
+    """Return the multiply-accumulates per frame of an OpenVINO model of fixed shapes."""
+    return sum(_count_macs(op) for op in model.get_ops())
 
 
 def measure_peak(precision: str, threads: int = 0) -> float:

@@ -194,9 +194,13 @@ def read_record(path: Path) -> tuple[dict[str, Any], Certificate | None]:
     Raises ModelError.
     """
     found = examine_network(path)
-    text = found.graph.metadata.get(CERTIFICATE_KEY, "")
-    if text:
-        certificate = Certificate.from_json(text)
+    if certificate := read_certificate(found):
         return {"adopted": True, **certificate.report()}, certificate
     how = found.normalization or Normalization((), (), "unknown", how="unknown")
     return {"adopted": False, **found_facts(found, how), "certificate": None, "summary": found.summary()}, None
+
+
+def read_certificate(found: Examination) -> Certificate | None:
+    """Return the certificate of an examined file; None where it was not adopted. Raises ModelError."""
+    text = found.graph.metadata.get(CERTIFICATE_KEY, "")
+    return Certificate.from_json(text) if text else None

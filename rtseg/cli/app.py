@@ -42,7 +42,22 @@ _TAKES_MAX_PIXELS = frozenset(  # the commands that open a source or a dataset, 
     ]
 )
 _TAKES_TRUST_MODEL = frozenset(  # the commands that open a model file
-    ["run", "adopt", "average", "build", "eval", "export", "gate", "quantize", "engines", "loop", "speckle", "temporal"]
+    [
+        "run",
+        "adopt",
+        "doctor",
+        "models",
+        "average",
+        "build",
+        "eval",
+        "export",
+        "gate",
+        "quantize",
+        "engines",
+        "loop",
+        "speckle",
+        "temporal",
+    ]
 )
 
 
