@@ -20,6 +20,7 @@ _LEAST_NEUTRAL = 0.2  # share of gray pixels from which they decide
 _PROVEN = 0.6  # share of gray pixels under one model that leaves no doubt, where the other has the rest at most
 _CLEARLY = 2.0  # ratio of the shares
 _MOST_OUTSIDE = 0.05  # share of pixels outside RGB beyond which components are no luma and chroma
+_LEAST_SIDE = 16  # pixels of a frame whose smoothness says something
 _FAR_SMOOTHER = 0.5  # ratio of roughness
 
 
@@ -56,6 +57,7 @@ def is_planar(sample: Sequence[Pixels], *, declared: bool) -> tuple[bool, str]:
 
     sample: frames (H, W, 3) as read by the declared order.
     """
+    sample = [one for one in sample if min(one.shape[:2]) >= _LEAST_SIDE]
     as_declared = sum(_plane_roughness(one) for one in sample)
     as_other = sum(_plane_roughness(_reordered(one, was_planar=declared)) for one in sample)
     if not sample or as_other >= _FAR_SMOOTHER * as_declared:

@@ -35,6 +35,10 @@ class StoredFrames(Protocol):
     note: str
     """What is wrong with the header's description of the frames; "" for nothing."""
 
+    @property
+    def damage(self) -> str:
+        """Return why the frame that was read last is not to be trusted; "" where nothing is known against it."""
+
     def read(self, index: int) -> Pixels:
         """Return a frame's words, (H, W) or (H, W, 3). Raises ValueError."""
 

@@ -90,6 +90,7 @@ class NativeFrames:
 
     model = ""  # plain frames have no markers of their color
     is_signed: bool | None = None
+    damage = ""  # nothing shows damage of plain pixels
 
     def __init__(self, dicom: DicomFile, data: BinaryIO, stated: int) -> None:
         assert dicom.length is not None

@@ -104,6 +104,11 @@ def test_plain_colors_are_those_that_are_stored(tmp_path, caplog, photometric, d
     assert bool(caplog.records) == is_wrong
 
 
+def test_a_picture_of_few_pixels_proves_no_order(tmp_path):
+    tiny = np.arange(27, dtype=np.uint8).reshape(1, 3, 3, 3) * 9
+    assert farthest(images(save(multiframe(tiny), tmp_path / "a.dcm")), tiny) == 0
+
+
 WIDE = GRAY.astype("<u2")
 NOISE = np.random.default_rng(1).integers(0, 16, WIDE.shape).astype("<u2")
 OVERLAY = np.zeros(WIDE.shape, "<u2")
