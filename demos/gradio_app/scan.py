@@ -107,6 +107,7 @@ def segment_recording(
         session = Session(engine)
         settings.apply_to(session)
         overlay = Overlay(settings.opacity, settings.contour)
+        shutil.rmtree(folder / "masks", ignore_errors=True)  # of a scan that failed
         sinks = VideoSink(folder / OVERLAY, overlay), MaskSink(folder / "masks"), JsonSink(folder / JSON, settings.model)
         scan = ScanResult(settings.model, source.info.fps)
         _run_pipeline(Pipeline(source, session, *sinks), scan, Overlay(settings.opacity, settings.contour), progress, leaving)

@@ -212,12 +212,12 @@ def _activation(graph: NetworkGraph, chosen: _Candidate) -> tuple[str, bool]:
         )
     if bounds.is_logarithm and not single:
         return "none", False
-    if bounds.low >= -1 and bounds.high <= 1 and bounds.source.startswith("Tanh") and single:
+    if single and (bounds.low, bounds.high) == (-1, 1):
         return "tanh", False
-    if bounds.is_unbounded or (bounds.low < -1 and bounds.high > 1):
+    if bounds.low < 0 < bounds.high:
         return "none", not bounds.is_certain
-    if not single and bounds.high > 1 and bounds.low >= 0:
-        return "none", False  # the greatest channel wins all the same
+    if not single and bounds.low < bounds.high:
+        return "none", not bounds.is_certain  # the greatest channel wins all the same
     raise ModelError(
         f"{graph.path} gives values of {bounds.low:g} to {bounds.high:g} in {chosen.name!r}, by "
         f"{bounds.source or 'its last nodes'}, which are neither logits nor probabilities: export it without that node"

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
-from openvino.frontend import FrontEndManager
 
+from rtseg.engines.openvino_runtime import FrontEndManager, ov
 from rtseg.engines.validation.weight_check import check_weights, metadata_of
 from rtseg.errors import ModelError
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 
 from rtseg.engines.adopt.answer import NetworkAnswer
 from rtseg.engines.adopt.network_graph import NetworkGraph, name_of
 from rtseg.engines.adopt.network_roles import NetworkRoles
 from rtseg.engines.adopt.picture_input import PictureInput
+from rtseg.engines.openvino_runtime import ov
 from rtseg.errors import ModelError
 
 SUM_TOLERANCE = 2e-2  # of probabilities in float16 and INT8

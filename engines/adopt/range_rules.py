@@ -122,7 +122,7 @@ def _of_quantization(_node: Any, operands: Operands) -> ValueRange:
 RULES: dict[str, Rule] = {
     "Relu": _monotone(lambda value: max(value, 0.0)),
     "Exp": _monotone(_exp),
-    "Sqrt": _monotone(lambda value: max(value, 0.0) ** 0.5),
+    "Sqrt": lambda _node, operands: UNKNOWN if operands[0].low < 0 else _monotone(lambda value: value**0.5)(_node, operands),
     "Negative": lambda _node, operands: _negated(operands[0]),
     "Add": _of_arithmetic(lambda a, b: a + b),
     "Subtract": _of_arithmetic(lambda a, b: a - b),

@@ -58,6 +58,7 @@ class StatedFacts:
             frames=spec.frames,
             states=spec.states,
             constants=spec.constants,
+            is_multi_label=spec.is_multi_label,
             spec=spec,
         )
 

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import numpy as np
-import openvino as ov
 
 from rtseg.engines.adopt.network_graph import NetworkGraph, name_of, shape_of
 from rtseg.engines.adopt.network_roles import NetworkRoles
 from rtseg.engines.adopt.picture_input import PictureInput
+from rtseg.engines.openvino_runtime import ov
 from rtseg.engines.spec_values import StateSpec
 from rtseg.errors import ModelError
 

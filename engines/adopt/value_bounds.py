@@ -26,8 +26,8 @@ class ValueRange:
 
     @property
     def is_probability(self) -> bool:
-        """Return whether all values lie in 0..1."""
-        return self.low >= -1e-6 and self.high <= 1 + 1e-6
+        """Return whether all values lie in 0..1, and are not all the same."""
+        return self.low >= -1e-6 and self.low < self.high <= 1 + 1e-6
 
     @property
     def is_unbounded(self) -> bool:

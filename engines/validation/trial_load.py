@@ -90,9 +90,14 @@ def _run_script(path: Path, spec: ModelSpec | None) -> None:
 
 
 def _opened(path: Path, engine: str, stated: StatedFacts | None) -> Engine:
+    from rtseg.engines.adopt.examination import examine_network
     from rtseg.engines.adopt.network_graph import NetworkGraph
-    from rtseg.engines.adopt.open_network import open_network
+    from rtseg.engines.adopt.open_network import open_examined, open_network
 
+    if engine == "adopt":
+        found = examine_network(path, stated)
+        _check_folded(path, NetworkGraph(path).model)
+        return open_examined(found, threads=1)
     if engine == "onnx":
         return open_network(path, engine, stated, threads=1, quiet=True)
     if engine == "reduced" and stated and stated.spec:

@@ -24,10 +24,25 @@ if TYPE_CHECKING:
 __all__ = ["app", "console", "main", "show"]
 
 _TAKES_MAX_PIXELS = frozenset(  # the commands that open a source or a dataset, including those of `rtseg bench`
-    ["run", "build", "demo", "doctor", "eval", "gate", "measure", "quantize", "train", "engines", "loop", "speckle", "temporal"]
+    [
+        "run",
+        "adopt",
+        "build",
+        "demo",
+        "doctor",
+        "eval",
+        "gate",
+        "measure",
+        "quantize",
+        "train",
+        "engines",
+        "loop",
+        "speckle",
+        "temporal",
+    ]
 )
 _TAKES_TRUST_MODEL = frozenset(  # the commands that open a model file
-    ["run", "average", "build", "eval", "export", "gate", "quantize", "engines", "loop", "speckle", "temporal"]
+    ["run", "adopt", "average", "build", "eval", "export", "gate", "quantize", "engines", "loop", "speckle", "temporal"]
 )
 
 

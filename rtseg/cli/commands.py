@@ -16,6 +16,10 @@ class CommandEntry(NamedTuple):
 
 
 COMMANDS = {
+    "adopt": CommandEntry(
+        "rtseg.cli.adopt",
+        "Write another tool's network for rtseg, and prove that its masks are the same (extra `onnx`).",
+    ),
     "average": CommandEntry(
         "rtseg.cli.average",
         "Write the average of the weights of MODELS, which were fine-tuned from one checkpoint (extra `onnx`).",

@@ -103,7 +103,7 @@ def run(
         load(model, engine, threads, description.facts_for(model), trusted=trusted), budget, model, threads, trusted=trusted
     )
     with closing_engine(network):
-        written = files.sinks(opacity, network.spec.name)
+        written = files.sinks(opacity, network.spec.name, source=source, model=model)
         named = open_source(source, fps=fps)
         live = display.sinks(opacity) + igtl_output.sinks(opacity)
         check_strict(named, strict=strict)

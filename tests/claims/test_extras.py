@@ -11,11 +11,16 @@ from packaging.requirements import Requirement
 DEVELOPMENT = "dev"  # its packages serve the tests only
 IMPORTED_AS = {"nvidia-ml-py": "pynvml", "pynrrd": "nrrd"}  # packages whose import name differs
 PLUGINS = {"python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle"}  # decoders that pydicom loads itself
-TORCH = (  # reached only by `rtseg train`, `rtseg export`, `rtseg quantize` and `rtseg bench --engines`
+TORCH = (  # reached only by `rtseg train`, `rtseg export`, `rtseg adopt`, `rtseg quantize` and `rtseg bench --engines`
     "rtseg/models/",
     "rtseg/train/",
     "engines/convert/export_torch.py",
     "engines/convert/third_party.py",
+    "engines/convert/torch_source.py",
+    "engines/convert/safe_checkpoint.py",
+    "engines/convert/nnunet_folder.py",
+    "engines/convert/dynunet_weights.py",
+    "engines/convert/monai_bundle.py",
     "engines/tensorrt/fp16.py",
     "engines/convert/quantize.py",
     "engines/torch.py",
