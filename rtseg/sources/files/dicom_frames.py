@@ -18,7 +18,7 @@ from rtseg.sources.files.dicom_palette import Palette
 from rtseg.sources.pixels.intensity import IntensityWindow, Pixels, full_range_window
 
 PALETTE = "PALETTE COLOR"
-_SAMPLE = 5  # frames that are looked at
+_SAMPLE = 3  # frames that are looked at
 
 
 class StoredFrames(Protocol):
