@@ -134,8 +134,11 @@ def _sign(sample: Sequence[Words], bits: StoredBits) -> bool | None:
     return True if for_signed > _CLEARLY * for_unsigned else None
 
 
-def is_other_byte_order(sample: Sequence[Words]) -> bool:
-    """Return whether words of more than one byte are far smoother with their bytes swapped, or floats plausible only then."""
+def is_other_byte_order(sample: Sequence[Words], ratio: float = _MUCH_ROUGHER) -> bool:
+    """Return whether words of more than one byte are far smoother with their bytes swapped, or floats plausible only then.
+
+    ratio: of the roughness, from which on the declared order is not believed.
+    """
     declared, swapped = 0.0, 0.0
     for words in sample:
         if words.dtype.itemsize == 1:
@@ -144,7 +147,7 @@ def is_other_byte_order(sample: Sequence[Words]) -> bool:
             return _implausible(words) > max(_MOST_IMPLAUSIBLE, 4 * _implausible(words.byteswap()))
         declared += roughness(words)
         swapped += roughness(words.byteswap())
-    return declared > _MUCH_ROUGHER * swapped
+    return declared > ratio * swapped
 
 
 def _implausible(values: Words) -> float:

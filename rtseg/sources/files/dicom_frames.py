@@ -57,8 +57,10 @@ class FrameConverter:
         sample = _sampled(frames)
         self._is_color = bool(sample) and sample[0].ndim == 3
         if isinstance(frames, NativeFrames):
-            self.notes.append(frames.settle_order(sample))
-            sample = _sampled(frames) if self.notes[-1] else sample
+            stored = integer(self._header, "BitsStored", 8)
+            found = [frames.settle_order(sample), frames.settle_byte_order(sample, stored)]
+            self.notes += found
+            sample = _sampled(frames) if any(found) else sample
         self._bits = self._stored_bits(sample)
         self._model, self._palette = "", None
         if self._is_color:
