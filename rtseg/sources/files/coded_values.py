@@ -12,7 +12,7 @@ Words = npt.NDArray[Any]  # unsigned or signed integers, (H, W) or (H, W, 3)
 _MUCH_ROUGHER = 3.0  # ratio of roughness that decides against what is declared
 _CLEARLY = 4  # ratio of places that speak for one sign and for the other
 _MOST_IMPLAUSIBLE, _HUGE = 0.1, 1e20  # share of floats, and their size
-_MOST_VALUES = 1 << 18  # that are looked at
+_MOST_VALUES = 1 << 16  # that are looked at, in the middle
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +134,11 @@ def _sign(sample: Sequence[Words], bits: StoredBits) -> bool | None:
     return True if for_signed > _CLEARLY * for_unsigned else None
 
 
-def is_other_byte_order(sample: Sequence[Words]) -> bool:
-    """Return whether words of more than one byte are far smoother with their bytes swapped, or floats plausible only then."""
+def is_other_byte_order(sample: Sequence[Words], ratio: float = _MUCH_ROUGHER) -> bool:
+    """Return whether words of more than one byte are far smoother with their bytes swapped, or floats plausible only then.
+
+    ratio: of the roughness, from which on the declared order is not believed.
+    """
     declared, swapped = 0.0, 0.0
     for words in sample:
         if words.dtype.itemsize == 1:
@@ -144,7 +147,7 @@ def is_other_byte_order(sample: Sequence[Words]) -> bool:
             return _implausible(words) > max(_MOST_IMPLAUSIBLE, 4 * _implausible(words.byteswap()))
         declared += roughness(words)
         swapped += roughness(words.byteswap())
-    return declared > _MUCH_ROUGHER * swapped
+    return declared > ratio * swapped
 
 
 def _implausible(values: Words) -> float:
@@ -157,8 +160,9 @@ def _implausible(values: Words) -> float:
 def roughness(pixels: Words) -> float:
     """Return the mean difference of neighbors over the spread of all values; infinite where a value is not finite."""
     rows = max(2, _MOST_VALUES // max(1, pixels[0].size))
+    first = max(0, (len(pixels) - rows) // 2)
     with np.errstate(all="ignore"):
-        exact = pixels[:rows].astype(np.float64)
+        exact = pixels[first : first + rows].astype(np.float32 if pixels.dtype.itemsize < 4 else np.float64)
         spread = float(exact.std())
         differences = [float(np.abs(np.diff(exact, axis=axis)).mean()) for axis in (0, 1) if exact.shape[axis] > 1]
     if not np.isfinite(spread):

@@ -4,7 +4,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from rtseg.errors import MissingExtra, SourceError, SourceNotFound
 from rtseg.frame import Image, Origin, Spacing
@@ -27,6 +27,7 @@ _NO_PICTURES = (  # starts of SOP classes: directories, reports, presentation st
     "1.2.840.10008.1.3.10",
     *(f"1.2.840.10008.5.1.4.1.1.{kind}." for kind in (9, 11, 66, 88, 104)),
 )
+_Marked: TypeAlias = tuple[Image, str]  # an image, and why it is not to be trusted or ""
 _LONGEST_GAP = 10_000  # frames of a damaged file, whose stated number may be absurd
 _MOST_DECODERS = 3  # child processes of one source: each ends with a frame that makes it crash
 
@@ -129,12 +130,12 @@ def _frames(instance: Instance, gray: ColorLatch, decoder: FrameDecoder, notes: 
     images = _video(instance, notes) if instance.video else _stored(instance, decoder, notes)
     scale, has_groups = _scale(instance, 0), bool(per_frame_groups(instance.dicom.header))
     with closing(images):
-        for index, image in enumerate(images):
+        for index, (image, damage) in enumerate(images):
             if has_groups:
                 scale = _scale(instance, index)
                 notes.say(instance.path, scale.note)
             origin = Origin(timestamp_ns=instance.timing.timestamp_ns(index), spacing_mm=scale.spacing_mm)
-            yield StoredFrame(gray.apply(image), origin, scale.spacing_mm, pixel_aspect=scale.aspect)
+            yield StoredFrame(gray.apply(image), origin, scale.spacing_mm, pixel_aspect=scale.aspect, damage=damage)
 
 
 def _scale(instance: Instance, index: int) -> PixelScale:
@@ -144,7 +145,7 @@ def _scale(instance: Instance, index: int) -> PixelScale:
     return scale if has_form or instance.video is None else replace(scale, aspect=instance.video.pixel_aspect)
 
 
-def _stored(instance: Instance, decoder: FrameDecoder, notes: SourceNotes) -> Generator[Image, None, None]:
+def _stored(instance: Instance, decoder: FrameDecoder, notes: SourceNotes) -> Generator[_Marked, None, None]:
     """Yield the images of frames that are stored one by one."""
     with translated_errors(instance.path, CANNOT, REMEDY):
         data = instance.dicom.open_data()
@@ -161,21 +162,22 @@ def _stored(instance: Instance, decoder: FrameDecoder, notes: SourceNotes) -> Ge
         for index in range(frames.count):
             with translated_errors(instance.path, CANNOT, REMEDY):
                 image = converter.image(index)
-            yield image
+            notes.say(instance.path, f"has a damaged frame {index}: {frames.damage}" if frames.damage else "")
+            yield image, frames.damage
 
 
-def _video(instance: Instance, notes: SourceNotes) -> Generator[Image, None, None]:
+def _video(instance: Instance, notes: SourceNotes) -> Generator[_Marked, None, None]:
     """Yield the images of a video stream."""
     given, images = 0, video_images(instance.dicom)
     with closing(images):
         while True:
             with translated_errors(instance.path, CANNOT, "have the archive send it again"):
-                image = next(images, None)
-                if image is None and given < instance.stated:
+                marked = next(images, None)
+                if marked is None and given < instance.stated:
                     raise ValueError("its video ends early")
-            if image is None:
+            if marked is None:
                 break
             given += 1
-            yield image
+            yield marked
     if 0 < instance.stated < given:
         notes.say(instance.path, f"states NumberOfFrames {instance.stated} and holds more: all {given} are read")

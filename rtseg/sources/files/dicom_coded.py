@@ -31,6 +31,11 @@ class CodedFrames:
         self.is_signed = first.is_signed if first else None
 
     @property
+    def damage(self) -> str:
+        """Return why the frame that was read last is not to be trusted; "" where nothing is known against it."""
+        return self._decoder.damage
+
+    @property
     def lacks_decoder(self) -> bool:
         """Return whether no installed package decodes the frames. Raises NotImplementedError for an unknown coding."""
         return not get_decoder(self.syntax).is_available

@@ -20,6 +20,8 @@ _LEAST_NEUTRAL = 0.2  # share of gray pixels from which they decide
 _PROVEN = 0.6  # share of gray pixels under one model that leaves no doubt, where the other has the rest at most
 _CLEARLY = 2.0  # ratio of the shares
 _MOST_OUTSIDE = 0.05  # share of pixels outside RGB beyond which components are no luma and chroma
+_MANY, _STRIDE = 256, 4  # pixels of a side from which each fourth row and column is looked at
+_LEAST_SIDE = 16  # pixels of a frame whose smoothness says something
 _FAR_SMOOTHER = 0.5  # ratio of roughness
 
 
@@ -56,6 +58,7 @@ def is_planar(sample: Sequence[Pixels], *, declared: bool) -> tuple[bool, str]:
 
     sample: frames (H, W, 3) as read by the declared order.
     """
+    sample = [one for one in sample if min(one.shape[:2]) >= _LEAST_SIDE]
     as_declared = sum(_plane_roughness(one) for one in sample)
     as_other = sum(_plane_roughness(_reordered(one, was_planar=declared)) for one in sample)
     if not sample or as_other >= _FAR_SMOOTHER * as_declared:
@@ -83,7 +86,7 @@ def _by_pixels(sample: Sequence[Pixels], stated: str, *, needs_proof: bool) -> s
     """
     if not sample:
         return ""
-    levels = [_to_8_bits(one) for one in sample]
+    levels = [_to_8_bits(one[::_STRIDE, ::_STRIDE] if min(one.shape[:2]) > _MANY else one) for one in sample]
     as_rgb = float(np.mean([np.mean(one.max(axis=2) - one.min(axis=2) <= _NEUTRAL) for one in levels]))
     chroma = [np.abs(one[..., 1:].astype(np.int16) - 128).max(axis=2) for one in levels]
     as_ybr = float(np.mean([np.mean(one <= _NEUTRAL) for one in chroma]))

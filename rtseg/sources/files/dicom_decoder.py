@@ -36,6 +36,8 @@ class FrameDecoder:
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._problem = ""
+        self.damage = ""
+        """Why the last frame is not to be trusted, though it could be decoded; "" where nothing is known against it."""
 
     def decode(self, coded: bytes, syntax: str, shape: tuple[int, ...], bits: int, *, is_signed: bool = False) -> Pixels:
         """Return a frame's components as they are coded, of the given shape: (H, W) or (H, W, 3).
@@ -58,6 +60,7 @@ class FrameDecoder:
             "data_bytes": _BASE_BYTES + _BYTES_PER_SAMPLE * samples,
         }
         answer, pixels = self._exchange(json.dumps(request).encode() + b"\n" + coded, seconds, _SAMPLE_BYTES * samples)
+        self.damage = f"its coded data are damaged ({str(answer['damage'])[:60]})" if answer.get("damage") else ""
         if "error" in answer:
             raise ValueError(str(answer["error"]).removeprefix(PREFIX))
         decoded: Pixels = np.frombuffer(pixels, np.dtype(str(answer.get("dtype"))))

@@ -6,6 +6,7 @@ Modality (a table, or slope and intercept), values of interest (a table, or a wi
 from collections.abc import Callable
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -37,6 +38,7 @@ class GrayTransform:
         if self._interest is None:
             self._interest = self._range(found)
         self._table: Image | None = None
+        self._is_identity = False
 
     def apply(self, values: Pixels) -> Image:
         """Return values (H, W) in 8 bits."""
@@ -44,7 +46,15 @@ class GrayTransform:
             return self._levels(values.astype(np.float64))
         if self._table is None:
             self._table = self._levels(np.arange(self._bits.least, self._bits.greatest + 1, dtype=np.float64))
-        return self._table[values.astype(np.int64) - self._bits.least]
+            self._is_identity = bool(np.array_equal(self._table, np.arange(256)))
+        if values.dtype == np.uint8:
+            return values if self._is_identity else np.asarray(cv2.LUT(values, self._whole_table()), np.uint8)
+        return self._table[values] if not self._bits.is_signed else self._table[values.astype(np.int32) - self._bits.least]
+
+    def _whole_table(self) -> Image:
+        """Return the table with an entry for each value of 8 bits."""
+        assert self._table is not None
+        return np.resize(self._table, 256)
 
     def _levels(self, stored: _Values) -> Image:
         assert self._interest is not None

@@ -18,7 +18,7 @@ from rtseg.sources.files.dicom_palette import Palette
 from rtseg.sources.pixels.intensity import IntensityWindow, Pixels, full_range_window
 
 PALETTE = "PALETTE COLOR"
-_SAMPLE = 5  # frames that are looked at
+_SAMPLE = 3  # frames that are looked at
 
 
 class StoredFrames(Protocol):
@@ -34,6 +34,10 @@ class StoredFrames(Protocol):
     """Whether the frames' own coding has signed values; None where it does not say."""
     note: str
     """What is wrong with the header's description of the frames; "" for nothing."""
+
+    @property
+    def damage(self) -> str:
+        """Return why the frame that was read last is not to be trusted; "" where nothing is known against it."""
 
     def read(self, index: int) -> Pixels:
         """Return a frame's words, (H, W) or (H, W, 3). Raises ValueError."""
@@ -53,8 +57,10 @@ class FrameConverter:
         sample = _sampled(frames)
         self._is_color = bool(sample) and sample[0].ndim == 3
         if isinstance(frames, NativeFrames):
-            self.notes.append(frames.settle_order(sample))
-            sample = _sampled(frames) if self.notes[-1] else sample
+            stored = integer(self._header, "BitsStored", 8)
+            found = [frames.settle_order(sample), frames.settle_byte_order(sample, stored)]
+            self.notes += found
+            sample = _sampled(frames) if any(found) else sample
         self._bits = self._stored_bits(sample)
         self._model, self._palette = "", None
         if self._is_color:

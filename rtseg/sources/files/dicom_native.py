@@ -6,12 +6,14 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from rtseg.sources.files.coded_values import is_other_byte_order
 from rtseg.sources.files.dicom_color import is_planar
 from rtseg.sources.files.dicom_file import DicomFile
 from rtseg.sources.files.dicom_header import integer
 from rtseg.sources.pixels.intensity import Pixels
 
 _COLOR = ("RGB", "YBR_")  # starts of photometric interpretations with three components
+_ROUGHER = 1.3  # ratio of roughness that decides between two byte orders of which one does not fit the header
 _BITS = (8, 16, 32)
 
 
@@ -90,6 +92,7 @@ class NativeFrames:
 
     model = ""  # plain frames have no markers of their color
     is_signed: bool | None = None
+    damage = ""  # nothing shows damage of plain pixels
 
     def __init__(self, dicom: DicomFile, data: BinaryIO, stated: int) -> None:
         assert dicom.length is not None
@@ -116,6 +119,19 @@ class NativeFrames:
         planar, note = is_planar(sample, declared=self.layout.is_planar)
         self.layout = replace(self.layout, is_planar=planar)
         return note
+
+    def settle_byte_order(self, sample: Sequence[Pixels], stored: int) -> str:
+        """Read words in the byte order that frames prove; return words where the transfer syntax is contradicted.
+
+        stored: the bits of a value by the header. The other order must make frames smooth, and leave no bit above these.
+        """
+        if any(int(one.byteswap().max()) >> stored for one in sample):
+            return ""
+        has_bits_above = any(int(one.max()) >> stored for one in sample)
+        if not sample or not is_other_byte_order(sample, *([_ROUGHER] if has_bits_above else [])):
+            return ""
+        self.layout = replace(self.layout, is_little_endian=not self.layout.is_little_endian)
+        return "has pixels in another byte order than its transfer syntax: read in the order of the pixels"
 
     def read(self, index: int) -> Pixels:
         """Return the words of a frame. Raises ValueError where the data end before it."""

@@ -47,12 +47,15 @@ def describe_video(dicom: DicomFile) -> VideoDescription:
         return VideoDescription(size, frame_rate(container, stream), float(aspect) if aspect else 1.0)
 
 
-def video_images(dicom: DicomFile) -> Generator[Image, None, None]:
-    """Yield the pictures of a file's stream. Raises ValueError after the last one where some could not be decoded."""
+def video_images(dicom: DicomFile) -> Generator[tuple[Image, str], None, None]:
+    """Yield the pictures of a file's stream, each with the reason why it is not to be trusted or "".
+
+    Raises ValueError after the last one where some could not be decoded.
+    """
     with dicom.open_data() as data, _open(dicom, data) as container:
         film = Film(container, dicom.path)
         for picture in film:
-            yield picture.image
+            yield picture.image, picture.damage
         statistics = film.statistics
         if statistics.lost or statistics.damaged or statistics.dependent or statistics.read_error:
             raise ValueError(f"its video is damaged: {statistics.problem()}")

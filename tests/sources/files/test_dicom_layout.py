@@ -104,6 +104,11 @@ def test_plain_colors_are_those_that_are_stored(tmp_path, caplog, photometric, d
     assert bool(caplog.records) == is_wrong
 
 
+def test_a_picture_of_few_pixels_proves_no_order(tmp_path):
+    tiny = np.arange(27, dtype=np.uint8).reshape(1, 3, 3, 3) * 9
+    assert farthest(images(save(multiframe(tiny), tmp_path / "a.dcm")), tiny) == 0
+
+
 WIDE = GRAY.astype("<u2")
 NOISE = np.random.default_rng(1).integers(0, 16, WIDE.shape).astype("<u2")
 OVERLAY = np.zeros(WIDE.shape, "<u2")
@@ -149,6 +154,15 @@ def test_bits_are_read_where_they_are(tmp_path, words, bits, high, coding):
     if coding == "big endian":
         made.PixelData = words.astype(words.dtype.newbyteorder(">")).tobytes()
     assert farthest(images(save(made, tmp_path / "a.dcm")), GRAY) <= 1
+
+
+@pytest.mark.parametrize(("shift", "bits"), [(4, 12), (2, 10), (8, 16)])
+def test_plain_words_in_the_other_byte_order(tmp_path, caplog, shift, bits):
+    words = WIDE << shift | WIDE >> (8 - shift)
+    made = multiframe(words, bits=bits)
+    made.PixelData = words.byteswap().tobytes()
+    assert farthest(images(save(made, tmp_path / "a.dcm")), GRAY) <= 1
+    assert "another byte order" in caplog.text or bits == 16  # equal bytes look the same in either order
 
 
 def rle16(frames):
