@@ -49,6 +49,10 @@ class Film:
         self._usual = self._packets.usual_interval()
         self._structure, self._losses = MatroskaStructure(path), LossTracker()
         self._first_pts: int | None = None
+        base = self.stream.time_base
+        self._tick = (base.numerator, base.denominator) if base else None  # in seconds
+        self._tick_s = float(base) if base else 0.0
+        self._aspect = float(self.stream.sample_aspect_ratio or 1)
         self._shown_ns, self._damaged_since_ns = -1, -1
         self._skipped = 0
 
@@ -107,9 +111,8 @@ class Film:
         skipped, is_dependent = self._losses.judge(picture)
         shown_ns = self._presentation_ns(picture)
         self._skipped += skipped
-        if picture.pts is not None and self.stream.time_base:
-            ends_s = float((picture.pts + (picture.duration or 0)) * self.stream.time_base)
-            statistics.decoded_s = max(statistics.decoded_s, ends_s)
+        if picture.pts is not None:
+            statistics.decoded_s = max(statistics.decoded_s, (picture.pts + (picture.duration or 0)) * self._tick_s)
         if is_dependent:
             statistics.dependent += not picture.is_corrupt
             self._damaged_since_ns = max(self._damaged_since_ns, 0) or (shown_ns or 0) + 1
@@ -120,15 +123,18 @@ class Film:
             self._damaged_since_ns = -1
         skipped, self._skipped = self._skipped, 0
         image = reader.read(picture)
-        aspect = reader.upright.aspect(float(self.stream.sample_aspect_ratio or 1))
+        if picture.key_frame:
+            self._aspect = float(self.stream.sample_aspect_ratio or 1)
+        aspect = reader.upright.aspect(self._aspect)
         return FilmPicture(image, skipped, shown_ns, aspect, DAMAGE if is_dependent else "")
 
     def _presentation_ns(self, picture: VideoFrame) -> int | None:
         """Return the time of a picture from the first one on; times that do not grow are replaced by the next one possible."""
-        time, base = picture.pts if picture.pts is not None else picture.dts, self.stream.time_base
-        if time is None or not base:
+        time = picture.pts if picture.pts is not None else picture.dts
+        if time is None or self._tick is None:
             return None
         self._first_pts = time if self._first_pts is None else self._first_pts
-        shown_ns = round((time - self._first_pts) * 1_000_000_000 * base)
+        numerator, denominator = self._tick
+        shown_ns = ((time - self._first_pts) * 2_000_000_000 * numerator + denominator) // (2 * denominator)
         self._shown_ns = shown_ns if shown_ns > self._shown_ns else self._shown_ns + round(1e9 / self.fps)
         return self._shown_ns
