@@ -37,16 +37,19 @@ class StreamSpacing:
 
     def of(self, frame: Frame) -> Spacing | None:
         """Return the spacing of the stream's next frame, (down, along) in mm; None where it is unknown."""
-        is_first, size = self._first_size is None, (frame.height, frame.width)
+        return self.choose((frame.height, frame.width), own_spacing(frame), frame.pixel_aspect)
+
+    def choose(self, size: tuple[int, int], own: Spacing | None, pixel_aspect: float = 1.0) -> Spacing | None:
+        """Return the spacing of the stream's next frame, of which size (H, W), own spacing and pixel aspect are known."""
+        is_first = self._first_size is None
         self._first_size = self._first_size or size
-        own = own_spacing(frame)
         if is_first and self._info is None:
             self._first = own
         self._is_per_frame = self._is_per_frame or own is not None
         stated = own
         if not self._is_per_frame and self._info is not None and size == self._first_size:
             stated = self._info.spacing_mm
-        return self._chosen(stated, size, frame.pixel_aspect)
+        return self._chosen(stated, size, pixel_aspect)
 
     def _chosen(self, stated: Spacing | None, size: tuple[int, int], aspect: float) -> Spacing | None:
         """Return the user's spacing where it still holds, and what the source states where there is none."""

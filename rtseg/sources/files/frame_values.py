@@ -1,6 +1,6 @@
 """Computes the spacing and the presentation time of a file's frames, each by what the file states of it."""
 
-from rtseg.frame import Frame, Image, Spacing, StreamInfo
+from rtseg.frame import Image, Spacing, StreamInfo
 from rtseg.spacing import StreamSpacing
 
 
@@ -16,7 +16,7 @@ class FrameValues:
 
     def spacing_mm(self, image: Image, stated: Spacing | None, pixel_aspect: float = 1.0) -> Spacing | None:
         """Return the spacing of the next frame. stated: what the file states for this frame, None where it states nothing."""
-        return self._spacing.of(Frame(image, 0, 0, spacing_mm=stated, pixel_aspect=pixel_aspect))
+        return self._spacing.choose((image.shape[0], image.shape[1]), stated, pixel_aspect)
 
     def presentation_ns(self, index: int, stated_ns: int | None = None) -> int:
         """Return when a frame is shown: as the file states it, or else by its index and the stream's rate."""

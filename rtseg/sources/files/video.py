@@ -40,7 +40,7 @@ class VideoFile:
     ) -> None:
         self._path = existing_file(Path(path))
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
-        self._given, self._next_index = 0, 0
+        self._given = 0
         self._container: InputContainer | None = None
         self._pictures: Iterator[FilmPicture] = iter(())
         self._keeps_times = fps is None
@@ -83,8 +83,7 @@ class VideoFile:
 
     def _frame(self, picture: FilmPicture) -> Frame:
         """Return the next frame; frames that were lost in front of it leave a gap in the index."""
-        index = self._next_index + picture.skipped
-        self._next_index = index + 1
+        index = picture.number
         shown_ns = picture.presentation_ns if self._keeps_times else None
         return Frame(
             picture.image,
