@@ -79,6 +79,10 @@ def _examine_source(uri: str, seconds: float) -> None:
 def _report_rows(report: "SourceReport") -> Iterator[tuple[str, str]]:
     info = report.info
     yield "format", f"{report.format}, {info.width}x{info.height}"
+    if report.reason:
+        yield "chosen because", f"it is {report.reason}"
+    if report.modes:
+        yield "modes of the driver", "\n".join(report.modes)
     yield (
         "rate",
         f"{report.real_fps:.4g} fps; the source reports {info.fps:.4g}"

@@ -40,9 +40,13 @@ class SourceDiagnostics:
     format: str = "unknown"
     """The format of the pictures, as reported by the source."""
     damaged: int = 0
-    """The number of damaged pictures that the decoder reported."""
+    """The number of damaged pictures, and of messages and parts that were passed over."""
     clock_jumps: int = 0
     """The number of jumps of the source's clock."""
+    modes: tuple[str, ...] = ()
+    """The modes that the driver of a camera lists, in words."""
+    reason: str = ""
+    """Why the mode in use was chosen, in words."""
 
 
 @runtime_checkable

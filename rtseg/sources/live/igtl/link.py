@@ -17,9 +17,9 @@ from rtseg.sources.base import DEFAULT_FPS, SourceDiagnostics, stream_info
 from rtseg.sources.live.igtl.address import IgtlAddress
 from rtseg.sources.live.igtl.clock import ClockOffset
 from rtseg.sources.live.igtl.device_name import FULL_NAME, DeviceName
+from rtseg.sources.live.igtl.image_orientation import turn_upright
 from rtseg.sources.live.igtl.inbox import KINDS, Inbox
 from rtseg.sources.live.igtl.scale import SpacingOverride
-from rtseg.sources.live.igtl.upright import turn_upright
 from rtseg.sources.live.igtl.wire import OUT_OF_STEP, connect
 from rtseg.sources.pixels.intensity import ColorLatch
 from rtseg.text.log_records import get_logger
