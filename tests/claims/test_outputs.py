@@ -16,6 +16,9 @@ ALLOWED = {
     "demos/gradio_app/scan.py": "in a visitor's own folder of mode 0700",
     "demos/gradio_app/uploads.py": "in a visitor's own folder of mode 0700",
     "engines/convert/weight_average.py": "a network, no patients",
+    "engines/adopt/adoption.py": "a network, no patients",
+    "engines/adopt/network_source.py": "a network, no patients",
+    "engines/adopt/network_writer.py": "a network, no patients",
     "engines/tensorrt/builder.py": "a network, no patients",
     "engines/convert/export_torch.py": "a network, no patients",
     "engines/tensorrt/fp16.py": "a network, no patients",
@@ -35,6 +38,7 @@ ALLOWED = {
     "rtseg/cli/signals.py": "opens the null device",
     "rtseg/sources/files/dicom_codec.py": "its own standard output",
     "rtseg/sources/live/v4l2.py": "opens a camera",
+    "rtseg/sources/live/v4l2_modes.py": "the same",
 }
 WRITERS = {
     "write_text",
