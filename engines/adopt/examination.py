@@ -36,6 +36,8 @@ class Examination:
     """How its picture is normalized; None where neither the graph nor the user says so."""
     is_described: bool
     """Whether the file holds a description of its own."""
+    is_as_described: bool
+    """Whether the file's own description says the same."""
     was_static: bool
     """Whether the file itself has one shape for every input and output."""
 
@@ -117,7 +119,8 @@ def _examine(graph: NetworkGraph, stated: StatedFacts, *, is_own: bool) -> Exami
         further_outputs=further,
         prototypes=answer.prototypes,
     )
-    return Examination(graph, picture, answer, states, spec, normalization, is_own, was_static)
+    is_same = is_own and spec == stated.spec
+    return Examination(graph, picture, answer, states, spec, normalization, is_own, is_same, was_static)
 
 
 def _answers(graph: NetworkGraph, roles: NetworkRoles) -> dict[str, Any]:

@@ -15,8 +15,7 @@ from rtseg.errors import ModelError
 from rtseg.frame import Image, Labels
 from rtseg.kernels.network.fit import letterbox
 
-MASK_MARGIN = 0.03  # of the Dice against masks, over the next candidate with other masks
-MIN_DICE = 0.3  # below this, no candidate has found what the masks show
+MIN_DICE = 0.5  # against the user's masks; below this, no candidate has found what they show
 LOOK_MARGIN = 3.0  # the factor over the next candidate's score, without masks
 SAME_DICE = 0.95  # candidates whose labels agree so far are one
 SHARE = (0.002, 0.6)  # of a picture that a plausible mask covers
@@ -50,17 +49,19 @@ def try_normalizations(engine: Engine, pictures: Pictures) -> list[Normalization
 
 
 def choose_normalization(scores: Sequence[NormalizationScore], *, by_masks: bool) -> Normalization:
-    """Return the best candidate, if it is ahead of all that give other masks by the margin. Raises ModelError."""
+    """Return the best candidate. Raises ModelError where that is not far enough ahead.
+
+    By masks, the candidate with the best Dice is taken: a candidate that is close to it errs as little. Without masks it must
+    have LOOK_MARGIN times the score of the next one that gives other masks.
+    """
     best = scores[0]
-    rival = next((one for one in scores[1:] if not _are_same(best, one)), None)
     shown = ", ".join(f"{one.normalization.name} {one.score:.2f}" for one in scores[:4])
     remedy = "name the one that it was trained with by --normalization, or --mean and --std"
     if by_masks:
         if best.score < MIN_DICE:
             raise ModelError(f"no usual normalization finds what the masks show (Dice {shown}): {remedy}")
-        if rival and best.score - rival.score < MASK_MARGIN:
-            raise ModelError(f"the masks do not tell the normalization (Dice {shown}): {remedy}")
         return replace(best.normalization, why=f"Dice {best.score:.3f} against the masks; {shown}")
+    rival = next((one for one in scores[1:] if not _are_same(best, one)), None)
     if best.score <= 0 or (rival and best.score < LOOK_MARGIN * rival.score):
         raise ModelError(f"the pictures alone do not tell the normalization (scores {shown}): {remedy}, or add masks/")
     return replace(best.normalization, why=f"its answers look most like masks: {shown}")

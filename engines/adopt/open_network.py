@@ -24,8 +24,9 @@ def open_network(
     found = examine_network(path, stated)
     check_normalization(found)
     opened = open_examined(found, engine, threads=threads)
-    if not quiet and (not found.is_described or not opened.spec.is_plain):
-        _log.warning("%s was not made by rtseg: %s", path.name, found.summary())
+    if not quiet and not found.is_as_described:
+        why = "is not what its description says" if found.is_described else "was not adopted"
+        _log.warning("%s %s: %s", path.name, why, found.summary())
     return opened
 
 
@@ -42,8 +43,8 @@ def check_normalization(found: Examination) -> None:
         path = found.graph.path
         raise ModelError(
             f"{path} does not say what it segments (no {METADATA_KEY!r} in its metadata) and how its pictures are normalized: "
-            f"adopt it with `rtseg adopt {path.name} PICTURES --out NAME`, or describe it with --size, --classes, --mean "
-            f"and --std"
+            f"adopt it with `rtseg adopt {path.name} PICTURES --out NAME`, or describe it with --size, --classes and "
+            f"--normalization, or --mean and --std"
         )
 
 

@@ -142,6 +142,8 @@ def _run_pipeline(pipeline: Pipeline, title: str, *, strict: bool) -> None:
         counts = pipeline.report.counts
         if counts.frames:
             console.print(latency_table(pipeline.report, title))
+        for warning in pipeline.report.warnings:
+            console.print(warning, style="yellow", highlight=False, markup=False)
         print_reconnects(pipeline.source)
         print_omitted(pipeline.source)
         _print_dropped(pipeline.sinks)

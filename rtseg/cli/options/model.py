@@ -123,11 +123,11 @@ class OnnxModelDescription(ModelDescription):
     def facts_for(self, model: str, *, in_full: bool = True) -> "StatedFacts | None":
         """Return what the options state about a network; None if they are empty. Raises ConfigError.
 
-        in_full: whether a size needs classes and the reverse.
+        in_full: whether a size needs classes.
         """
         if self.is_empty():
             return None
-        if in_full and (self.size or self.classes or self.state) and not (self.size and self.classes):
+        if in_full and self.size and not self.classes:
             raise ConfigError("a network is described by --size and --classes at least: give both")
         from rtseg.engines.adopt.stated import StatedFacts
 
@@ -169,9 +169,11 @@ class OnnxModelDescription(ModelDescription):
             return one.mean, one.std, one.kind, one.percentiles
         if not self.mean and not self.std:
             return (), (), "", (0.5, 99.5)
-        if not (self.mean and self.std):
-            raise ConfigError("--mean goes with --std: give both, in gray levels 0 to 255")
-        means, stds = _parse_numbers(self.mean, "--mean"), _parse_numbers(self.std, "--std")
+        means, stds = (
+            _parse_numbers(text, option) if text else () for text, option in ((self.mean, "--mean"), (self.std, "--std"))
+        )
+        if not (means and stds):
+            raise ConfigError("--mean goes with --std: give both as many, in gray levels 0 to 255")
         if len(means) != len(stds):
             raise ConfigError(f"--mean has {len(means)} values and --std {len(stds)}: give both as many, one for each channel")
         return means, stds, "constants", (0.5, 99.5)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -79,3 +80,10 @@ def test_a_form_that_was_not_adopted_runs_rightly_or_is_refused(form, tmp_path):
             continue
         assert dice(labels_of(engine, images), np.stack(made.truth(images))) >= 0.999
         engine.close()
+
+
+def test_the_page_has_a_row_for_each_form():
+    page = (Path(__file__).parents[3] / "docs" / "adopt.md").read_text()
+    missing = [form for form in MAKERS if f"| {form} |" not in page]
+    assert not missing
+    assert len(MAKERS) >= 40
