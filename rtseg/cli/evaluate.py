@@ -17,6 +17,7 @@ from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
+from rtseg.cli.options.redaction import RedactOption, redaction_mode
 from rtseg.cli.terminal import progress_bar
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset
@@ -55,6 +56,7 @@ def evaluate(
     worst: Annotated[
         Path | None, typer.Option("--worst", help="Draw the worst images to this PNG, with the annotation in green.")
     ] = None,
+    redact: RedactOption = "",
     plot: Annotated[Path | None, typer.Option("--plot", help="With --video: plot the results to this PNG.")] = None,
     enhance: EnhanceOption = None,
     postprocess: PostprocessOption = None,
@@ -71,6 +73,7 @@ def evaluate(
         raise ConfigError("--plot draws what --video measures: give both")
     if worst and video:
         raise ConfigError("--worst shows stills, and --video measures clips: give one of them")
+    redaction = redaction_mode(redact)
     enhancement, cleaning = parse_enhancement(enhance), parse_postprocess(postprocess)
     if video and (enhancement or cleaning):
         raise ConfigError(
@@ -94,7 +97,7 @@ def evaluate(
             )
     _show(evaluation, json)
     if worst:
-        write_atomically(worst, encode_png(contact_sheet(evaluation, cases, session)))
+        write_atomically(worst, encode_png(contact_sheet(evaluation, cases, session, redact=redaction)))
         console.print(f"wrote {worst}: the expert's outline is green, the model's orange", highlight=False)
 
 
