@@ -103,7 +103,8 @@ class Overlay:
         for label, entropy in enumerate(uncertainty, start=1):
             self._draw_border(picture, labels, label, round(contour * (1 + _CONTOUR_GROWTH * entropy)))
         late_lines = [TextLine("LATE", _AMBER, large=True)] if late else []
-        foot = [*late_lines, *self._notice_lines(), *self._state_lines(result.segmentation), *self._latency_lines(result)]
+        states = [*self._state_lines(result.segmentation), *_redaction_lines(result)]
+        foot = [*late_lines, *self._notice_lines(), *states, *self._latency_lines(result)]
         if min(picture.shape[:2]) >= _MIN_TEXT_SIDE:
             self._draw_text(picture, foot, measure(result.segmentation) if self._legend else ())
         return picture
@@ -150,6 +151,17 @@ class Overlay:
             yield TextLine(_legend_text(measurement), swatch=(red, green, blue))
         if 0 < rows < len(measurements):
             yield TextLine(f"+ {len(measurements) - shown} more")
+
+
+def _redaction_lines(result: Result) -> Iterator[TextLine]:
+    """Yield the mode of redaction and its counts; in AUTO only where a viewer would wonder, or must beware."""
+    redaction = result.redaction
+    if redaction is None:
+        return
+    if redaction.is_withheld:
+        yield TextLine("WITHHELD", _AMBER, large=True)
+    text = f"redaction {redaction.mode}, sector {redaction.sector}: {redaction.withheld} withheld, {redaction.exposed} exposed"
+    yield TextLine(text, _AMBER if redaction.exposed or redaction.is_withheld else _WHITE)
 
 
 def _as_palette(colours: Sequence[Colour]) -> npt.NDArray[np.uint8]:

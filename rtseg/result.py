@@ -1,6 +1,6 @@
 """Define the result that a pipeline yields for each frame."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtseg.frame import Frame, Segmentation
 from rtseg.trace import LatencyTrace
@@ -20,6 +20,12 @@ class Redaction:
     """Number of frames so far that went out with what surrounds the sector."""
     is_withheld: bool = False
     """Whether nothing of this frame's ultrasound is shown."""
+
+    def after(self, before: "Redaction | None") -> "Redaction":
+        """Return the same with the counts of an earlier run added."""
+        if before is None:
+            return self
+        return replace(self, withheld=self.withheld + before.withheld, exposed=self.exposed + before.exposed)
 
     def to_json(self) -> dict[str, str | int]:
         """Return the mode, the sector and the counts as plain values."""

@@ -208,6 +208,8 @@ class LatencyReport:
             self.stages[name].merge(histogram)
         _add(self.counts, other.counts)
         _add(self.memory, other.memory)
+        if other.redaction:
+            self.redaction = other.redaction.after(self.redaction)
         self._elapsed_ns += other._elapsed_ns
         self._runs += other._runs
 

@@ -19,6 +19,7 @@ from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
+from rtseg.cli.options.redaction import RedactOption, redaction_mode
 from rtseg.cli.terminal import progress_bar
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset
@@ -56,6 +57,7 @@ def evaluate(
     worst: Annotated[
         Path | None, typer.Option("--worst", help="Draw the worst images to this PNG, with the annotation in green.")
     ] = None,
+    redact: RedactOption = "",
     plot: Annotated[Path | None, typer.Option("--plot", help="With --video: plot the results to this PNG.")] = None,
     enhance: EnhanceOption = None,
     postprocess: PostprocessOption = None,
@@ -76,6 +78,7 @@ def evaluate(
     chosen = PipelineVariant(
         enhancement=parse_enhancement(enhance), postprocess=parse_postprocess(postprocess), geometry=beam_geometry(beam_space)
     )
+    redaction = redaction_mode(redact)
     prepare_outputs(mode, json, worst, plot)
     spec, everybody = description.facts_for(model), open_dataset(data)
     cases = _named_cases(everybody, subjects, held_out)
@@ -97,7 +100,7 @@ def evaluate(
             f"{net.withheld} images have no mask, since their beams are not known, and count as missed", style="yellow"
         )
     if worst:
-        write_atomically(worst, encode_png(contact_sheet(evaluation, cases, session)))
+        write_atomically(worst, encode_png(contact_sheet(evaluation, cases, session, redact=redaction)))
         console.print(f"wrote {worst}: the expert's outline is green, the model's orange", highlight=False)
 
 

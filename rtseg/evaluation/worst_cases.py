@@ -9,6 +9,8 @@ import numpy as np
 from rtseg.evaluation.dataset import Case
 from rtseg.evaluation.evaluate import CaseScores, Evaluation, Segmenter
 from rtseg.frame import Frame, Image, Labels, Segmentation
+from rtseg.session.redaction import RedactionMode, Redactor
+from rtseg.session.sector import SectorFinder
 
 TRUTH_COLOR, PREDICTION_COLOR = (0, 200, 0), (255, 160, 0)  # RGB: the expert's outline is green, the model's orange
 _TILE, _COLUMNS = 320, 4  # side of a tile in pixels, and tiles a row
@@ -53,15 +55,23 @@ def image_dice(scores: CaseScores) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
-def contact_sheet(evaluation: Evaluation, cases: Sequence[Case], recorder: LabelRecorder, most: int = 8) -> Image:
+def contact_sheet(
+    evaluation: Evaluation,
+    cases: Sequence[Case],
+    recorder: LabelRecorder,
+    most: int = 8,
+    redact: RedactionMode = RedactionMode.AUTO,
+) -> Image:
     """Draw the worst images as tiles with name and Dice; return a picture (H, W, 3) RGB.
 
-    cases: the evaluated cases, in any order. most: maximum number of tiles. Raises DatasetError.
+    cases: the evaluated cases, in any order. most: maximum number of tiles. redact: how letters in the images are blacked.
+    Raises DatasetError.
     """
     by_name = {case.name: case for case in cases}
     tiles = [
-        _tile(by_name[evaluation.images[place].name], evaluation.images[place], recorder.labels(place), len(recorder.classes))
+        _tile(by_name[scores.name], scores, recorder.labels(place), len(recorder.classes), redact)
         for place in worst_images(evaluation, most)
+        for scores in [evaluation.images[place]]
     ]
     blank = np.zeros((_TILE, _TILE, 3), np.uint8)
     rows = [tiles[start : start + _COLUMNS] for start in range(0, len(tiles), _COLUMNS)] or [[blank]]
@@ -74,8 +84,10 @@ def encode_png(picture: Image) -> bytes:
     return cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-def _tile(case: Case, scores: CaseScores, found: Labels, n_classes: int) -> Image:
-    picture = cv2.cvtColor(case.grey(), cv2.COLOR_GRAY2RGB)
+def _tile(case: Case, scores: CaseScores, found: Labels, n_classes: int, redact: RedactionMode) -> Image:
+    frame = Frame(case.grey(), 0, 0)
+    sector, _ = SectorFinder().observe(frame)
+    picture = cv2.cvtColor(Redactor(redact).redact(frame, sector).image, cv2.COLOR_GRAY2RGB)
     scale = _TILE / max(picture.shape[:2])
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)

@@ -10,10 +10,12 @@ from typing import Any
 from rtseg.errors import SinkError
 from rtseg.frame import Omission, StreamInfo
 from rtseg.measure.region import Measurement, measure
-from rtseg.result import Result
+from rtseg.result import Redaction, Result
 from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
 from rtseg.text.safe_text import json_text
 from rtseg.wall_clock import utc_text
+
+_COUNT_ROOM = 40  # blanks at the header's end, for the counts of a longer stream
 
 
 class JsonSink:
@@ -24,8 +26,10 @@ class JsonSink:
     in nanoseconds that the source gives, on the source's own clock. presentation_ns: when the frame is shown, in nanoseconds
     from the start of a recorded file; null for a live source.
 
-    The first line is a header: rtseg's version, the model's name, the stream, the classes. Each line is one complete write, so
-    that a killed process leaves complete lines; a last line without its line break was cut off. Unknown values are null.
+    The first line is a header: rtseg's version, the model's name, the stream, the classes, and the redaction. Each line is one
+    complete write, so that a killed process leaves complete lines; a last line without its line break was cut off. The counts
+    of the redaction are those up to the first frame; where `path` is a file, those of all frames replace them at the end of the
+    stream, so that the header ends in blanks. Unknown values are null.
 
     omitted: what the source left out, which may grow meanwhile; where there is any, a last line names it.
     """
@@ -35,6 +39,9 @@ class JsonSink:
         self.omitted: Collection[Omission] = ()
         self._file: UnbufferedFile | None = None
         self._header: dict[str, Any] | None = None  # held back until the first frame, which names the classes
+        self._written: dict[str, Any] = {}  # the header that was written
+        self._header_width = 0  # bytes of its line
+        self._redaction: Redaction | None = None  # of the newest frame
 
     def open(self, info: StreamInfo) -> None:
         """Create or overwrite the file. Raises SinkError."""
@@ -53,6 +60,7 @@ class JsonSink:
         """Append one frame's line. Raises SinkError."""
         if self._file is None:
             raise SinkError(f"{self._path} is not open: call open(info) first, as Pipeline does")
+        self._redaction = result.redaction
         self._write_header(result.segmentation.classes)
         self._write_line(_line(result))
 
@@ -64,6 +72,7 @@ class JsonSink:
             self._write_header(())
             if self.omitted:
                 self._write_line({"omitted": [asdict(part) for part in self.omitted]})
+            self._complete_header()
         finally:
             self._file.close()
             self._file = None
@@ -71,17 +80,40 @@ class JsonSink:
     def _write_header(self, classes: tuple[str, ...]) -> None:
         header, self._header = self._header, None
         if header is not None:
-            self._write_line(header | {"classes": classes})
+            self._written = header | {"classes": classes}
+            line = _encoded(self._written | _redaction_fields(self._redaction)) + b" " * _COUNT_ROOM + b"\n"
+            self._header_width = len(line)
+            self._write(line)
+
+    def _complete_header(self) -> None:
+        """Write the redaction of all frames over that of the first one, unless `path` is no file, such as a pipe."""
+        written, redaction, self._redaction = self._written, self._redaction, None
+        if redaction is None or self._file is None or not self._file.seekable():
+            return
+        line = _encoded(written | _redaction_fields(redaction))
+        if len(line) < self._header_width:
+            self._file.seek(0)
+            self._write(line.ljust(self._header_width - 1) + b"\n")
 
     def _write_line(self, values: Mapping[str, Any]) -> None:
+        self._write(_encoded(values) + b"\n")
+
+    def _write(self, line: bytes) -> None:
         assert self._file is not None
-        line = json_text(_finite(values), allow_nan=False).encode() + b"\n"
         try:
             self._file.write(line)
         except OSError as error:
             raise SinkError(
                 f"{self._path} cannot be written to ({error.strerror}): free some space, or name another file"
             ) from error
+
+
+def _encoded(values: Mapping[str, Any]) -> bytes:
+    return json_text(_finite(values), allow_nan=False).encode()
+
+
+def _redaction_fields(redaction: Redaction | None) -> dict[str, Any]:
+    return {"redaction": redaction.to_json() if redaction else None}
 
 
 def _line(result: Result) -> dict[str, Any]:
@@ -100,6 +132,7 @@ def _line(result: Result) -> dict[str, Any]:
         "reason": segmentation.reason,
         "dropped": result.dropped,
         "classes": {measurement.name: _measurement_fields(measurement) for measurement in measure(segmentation)},
+        **({"withheld": result.redaction.is_withheld} if result.redaction else {}),
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rtseg.bench.line.run import BenchRun
 from rtseg.errors import ReportError
+from rtseg.result import Redaction
 
 FORMAT = "rtseg bench 2"
 FAST, PACED, SUSTAINED = "as_fast_as_possible", "paced", "sustained"
@@ -29,6 +30,13 @@ class BenchReport:
         """Return the pipeline's frame rate over that of the engine alone, as the median over the rounds."""
         return median(line / engine for line, engine in zip(self.line_fps, self.engine_fps, strict=True))
 
+    def _redaction_json(self) -> dict[str, str | int] | None:
+        """Return the redaction of the first run, with its counts over all runs; None where there was no run."""
+        total: Redaction | None = None
+        for run in reversed(self.runs.values()):
+            total = run.report.redaction.after(total) if run.report.redaction else total
+        return total.to_json() if total else None
+
     def to_json(self) -> dict[str, Any]:
         """Return the report as plain values."""
         return {
@@ -37,6 +45,7 @@ class BenchReport:
             "engine_alone_fps": [round(fps, 2) for fps in self.engine_fps],
             "line_fps": [round(fps, 2) for fps in self.line_fps],
             "line_over_engine": round(self.ratio, 3),
+            "redaction": self._redaction_json(),
             **{name: run.to_json() for name, run in self.runs.items()},
             **self.extras,
         }

@@ -27,7 +27,7 @@ KeepSurroundingsOption = Annotated[
 ]
 
 
-def redaction_mode(redact: str, keep_surroundings: bool) -> RedactionMode:
+def redaction_mode(redact: str, keep_surroundings: bool = False) -> RedactionMode:
     """Return the mode that both options name. Raises ConfigError where they contradict each other."""
     mode = parse_redaction(redact) if redact else RedactionMode.OFF if keep_surroundings else RedactionMode.AUTO
     if keep_surroundings and mode is not RedactionMode.OFF:

@@ -6,28 +6,34 @@ it lives, a still stroke. Both are measured over the newest few frames.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from rtseg.frame import Image, Mask
 from rtseg.session.sector.evidence import BinaryImage, GrayImage
 
+Sums: TypeAlias = npt.NDArray[np.int32]
+
 MIN_HISTORY = 4  # frames from which motion is meaningful
 
 _BASE_HEIGHT = 480  # pixels of a frame for which the sizes below hold; they grow with the frame
-_FLAT_LEVELS, _MAX_FLAT_LEVELS = 6, 12  # gray levels between neighbors on flat ground, without and with a grabber's noise
+_FLAT_LEVELS, _MAX_FLAT_LEVELS = 4, 8  # gray levels between neighbors on flat ground, without and with a grabber's noise
+_FLATTEST = 5  # percent of the pixels that are supposed to be flat ground
 _EDGE_LEVELS = 20  # gray levels between neighbors at a stroke
 _MIN_FLAT_SHARE = 0.3  # share of the ground around a stroke
 _GROUND_SIDE = 25  # pixels: a letter and the ground around it
 _STROKE_SIDE = 9  # pixels: wider than a stroke, narrower than a letter
 _CALM_LEVELS = 32  # gray levels over the newest frames up to which a pixel stands still, however noisy the grabber
 _LIVING_LEVELS, _LIVING_SHARE = 12, 0.3  # gray levels over the newest frames, and share of the pixels, in living tissue
-_STILL_CONTRAST = 45  # gray levels by which a still stroke stands out of the mean of living tissue
+_STILL_CONTRAST = 60  # gray levels by which a still stroke stands out of the mean of living tissue
 _COLOR_LEVELS = 70  # levels between the channels of a colored stroke
 _WHITE_LEVEL, _WHITE_CONTRAST = 232, 90  # gray levels of a white stroke, and its contrast
 _CALMER = 5  # times the mean range around it must exceed that of a still pixel
 _MIN_MARK_PIXELS = 4  # pixels of a connected part of a letter
+_MAX_LONE, _RING, _LONE_SHARE = 48, 5, 0.8  # pixels of a lone word and of the ring around it, and the ring's flat share
 _MARGIN = 5  # pixels around a stroke, both sides together
 _MAX_MARK = 64  # pixels: the height of a letter or of a mark
 
@@ -71,13 +77,45 @@ def find_strokes(recent: RecentPictures, *, thorough: bool = False) -> BinaryIma
 
 def find_strokes_on_ground(recent: RecentPictures) -> BinaryImage:
     """Return the strokes around which much of the picture is flat, unless they move, with a margin, (H, W), 0 or 255."""
-    scale = _scale_of(recent)
+    scale, (edges, flat) = _scale_of(recent), _edges_and_ground(recent)
+    share = cv2.blur(flat.astype(np.float32), (_odd(_GROUND_SIDE * scale),) * 2)
+    return _with_margin(edges & (share >= _MIN_FLAT_SHARE), scale)
+
+
+def find_lone_marks(recent: RecentPictures) -> BinaryImage:
+    """Return the single letters and short words that stand alone on flat ground, with a margin, (H, W), 0 or 255.
+
+    The wall of a vessel stands on flat ground on one side, and is longer.
+    """
+    scale, (edges, flat) = _scale_of(recent), _edges_and_ground(recent)
+    joined = cv2.dilate(edges.astype(np.uint8), _square(3))
+    _, parts, measured, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    stats, ring = np.asarray(measured, np.int32), max(3, round(_RING * scale))
+    left, top = stats[:, cv2.CC_STAT_LEFT], stats[:, cv2.CC_STAT_TOP]
+    right, bottom = left + stats[:, cv2.CC_STAT_WIDTH], top + stats[:, cv2.CC_STAT_HEIGHT]
+    sums = np.asarray(cv2.integral(flat.astype(np.uint8)), np.int32)
+    outer, outer_area = _box_sums(sums, left - ring, top - ring, right + ring, bottom + ring)
+    inner, inner_area = _box_sums(sums, left, top, right, bottom)
+    fits = (bottom - top <= _MAX_LONE * scale) & (right - left <= _MAX_LONE * scale)
+    fits &= outer - inner >= _LONE_SHARE * np.maximum(1, outer_area - inner_area)
+    fits[0] = False
+    return _with_margin(np.asarray(fits[parts], np.bool_), scale)
+
+
+def _edges_and_ground(recent: RecentPictures) -> tuple[Mask, Mask]:
+    """Return the edges that stand still, and the flat ground."""
     local = _brightest_channel(np.asarray(cv2.morphologyEx(recent.mean, cv2.MORPH_GRADIENT, _square(3)), np.uint8))
-    levels = min(max(_FLAT_LEVELS, float(np.percentile(local[::4, ::4], 20))), _MAX_FLAT_LEVELS)
+    levels = min(max(_FLAT_LEVELS, float(np.percentile(local[::4, ::4], _FLATTEST))), _MAX_FLAT_LEVELS)
     still = np.ones(local.shape, np.bool_) if recent.spread is None else recent.spread <= _CALM_LEVELS
-    flat = ((local <= levels) & still).astype(np.float32)
-    share = cv2.blur(flat, (_odd(_GROUND_SIDE * scale),) * 2)
-    return _with_margin((local >= _EDGE_LEVELS) & still & (share >= _MIN_FLAT_SHARE), scale)
+    return (local >= _EDGE_LEVELS) & still, (local <= levels) & still
+
+
+def _box_sums(sums: Sums, left: Sums, top: Sums, right: Sums, bottom: Sums) -> tuple[Sums, Sums]:
+    """Return the sums of boxes, clipped to the picture, and their areas. sums: the integral image."""
+    height, width = sums.shape[0] - 1, sums.shape[1] - 1
+    left, right, top, bottom = left.clip(0, width), right.clip(0, width), top.clip(0, height), bottom.clip(0, height)
+    inside = sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left]
+    return inside, (right - left) * (bottom - top)
 
 
 def _scale_of(recent: RecentPictures) -> float:

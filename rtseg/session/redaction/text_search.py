@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from rtseg.frame import Image
-from rtseg.session.redaction.strokes import find_strokes, find_strokes_on_ground, summarize
+from rtseg.session.redaction.strokes import find_lone_marks, find_strokes, find_strokes_on_ground, summarize
 from rtseg.session.sector.evidence import BinaryImage
 
 _MAX_HEIGHT = 1120  # pixels; a larger picture is searched for strokes on a smaller scale
@@ -73,7 +73,8 @@ def _find_strokes(pictures: Sequence[Image], extent: SearchExtent) -> tuple[Bina
         size = max(1, round(width * scale)), max(1, round(height * scale))
         pictures = [np.asarray(cv2.resize(one, size, interpolation=cv2.INTER_AREA), np.uint8) for one in pictures]
     recent = summarize(pictures)
-    strokes, on_ground = find_strokes(recent, thorough=extent.thorough), find_strokes_on_ground(recent)
+    strokes = np.asarray(cv2.bitwise_or(find_strokes(recent, thorough=extent.thorough), find_lone_marks(recent)), np.uint8)
+    on_ground = find_strokes_on_ground(recent)
     if scale < 1:
         strokes, on_ground = (_enlarged(one, height, width) for one in (strokes, on_ground))
     return strokes, on_ground

@@ -9,7 +9,7 @@ from typing import Any
 from rtseg.frame import StreamInfo
 from rtseg.measure.region import Measurement, measure
 from rtseg.overlay import OKABE_ITO
-from rtseg.result import Result
+from rtseg.result import Redaction, Result
 from rtseg.text.safe_text import clean_values
 from rtseg.trace import LatencyTrace
 
@@ -25,6 +25,7 @@ class FrameStats:
     life: str  # value of `Life`
     reason: str  # the session's reason for `life`, or ""
     measurements: tuple[Measurement, ...]  # one for each class
+    redaction: Redaction | None  # up to this frame; None without a pipeline
 
 
 class LiveStats:
@@ -44,7 +45,8 @@ class LiveStats:
     def add(self, result: Result) -> None:
         """Add one result."""
         segmentation = result.segmentation
-        seen = FrameStats(result.trace, result.dropped, segmentation.life.value, segmentation.reason, measure(segmentation))
+        life, measured = segmentation.life.value, measure(segmentation)
+        seen = FrameStats(result.trace, result.dropped, life, segmentation.reason, measured, result.redaction)
         with self._lock:
             self._recent.append(seen)
             self._frames += 1
@@ -88,7 +90,9 @@ def _percentile_ms(durations_ns: list[int], percent: int) -> float:
 
 
 def _newest(seen: FrameStats) -> dict[str, Any]:
-    return {"life": seen.life, "reason": seen.reason, "classes": [_class(i, one) for i, one in enumerate(seen.measurements)]}
+    redaction = seen.redaction.to_json() if seen.redaction else None
+    classes = [_class(i, one) for i, one in enumerate(seen.measurements)]
+    return {"life": seen.life, "reason": seen.reason, "redaction": redaction, "classes": classes}
 
 
 def _class(index: int, measured: Measurement) -> dict[str, Any]:

@@ -111,6 +111,8 @@ function mount(root) {
       ["age when sent", fixed(told.age_ms, 1, "ms")],
       ["dropped", fixed(told.dropped, 0)],
       ["late", fixed(told.late, 0)],
+      ["redaction", told.redaction ? `${told.redaction.mode}, sector ${told.redaction.sector}` : "–"],
+      ["withheld / exposed", told.redaction ? `${told.redaction.withheld} / ${told.redaction.exposed}` : "–"],
     ]);
     rows(classes, (told.classes || []).map((item) => [item.name, size(item), item.colour]));
     bars(stages, told.stages_ms || {});
