@@ -28,6 +28,7 @@ _TAKES_MAX_PIXELS = frozenset(  # the commands that open a source or a dataset, 
         "run",
         "adopt",
         "build",
+        "calibrate",
         "demo",
         "doctor",
         "eval",
@@ -42,7 +43,21 @@ _TAKES_MAX_PIXELS = frozenset(  # the commands that open a source or a dataset, 
     ]
 )
 _TAKES_TRUST_MODEL = frozenset(  # the commands that open a model file
-    ["run", "adopt", "average", "build", "eval", "export", "gate", "quantize", "engines", "loop", "speckle", "temporal"]
+    [
+        "run",
+        "adopt",
+        "average",
+        "build",
+        "calibrate",
+        "eval",
+        "export",
+        "gate",
+        "quantize",
+        "engines",
+        "loop",
+        "speckle",
+        "temporal",
+    ]
 )
 
 

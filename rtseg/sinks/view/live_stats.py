@@ -24,7 +24,9 @@ class FrameStats:
     dropped: int  # frames dropped since the previous one
     life: str  # value of `Life`
     reason: str  # the session's reason for `life`, or ""
-    measurements: tuple[Measurement, ...]  # one for each class
+    measurements: tuple[Measurement, ...]  # one for each class; empty where they are withheld
+    familiarity: float | None  # as in `Segmentation`
+    is_unfamiliar: bool
 
 
 class LiveStats:
@@ -44,7 +46,15 @@ class LiveStats:
     def add(self, result: Result) -> None:
         """Add one result."""
         segmentation = result.segmentation
-        seen = FrameStats(result.trace, result.dropped, segmentation.life.value, segmentation.reason, measure(segmentation))
+        seen = FrameStats(
+            result.trace,
+            result.dropped,
+            segmentation.life.value,
+            segmentation.reason,
+            measure(segmentation),
+            segmentation.familiarity,
+            segmentation.is_unfamiliar,
+        )
         with self._lock:
             self._recent.append(seen)
             self._frames += 1
@@ -88,7 +98,13 @@ def _percentile_ms(durations_ns: list[int], percent: int) -> float:
 
 
 def _newest(seen: FrameStats) -> dict[str, Any]:
-    return {"life": seen.life, "reason": seen.reason, "classes": [_class(i, one) for i, one in enumerate(seen.measurements)]}
+    return {
+        "life": seen.life,
+        "reason": seen.reason,
+        "familiarity": _finite(seen.familiarity),
+        "unfamiliar": seen.is_unfamiliar,
+        "classes": [_class(i, one) for i, one in enumerate(seen.measurements)],
+    }
 
 
 def _class(index: int, measured: Measurement) -> dict[str, Any]:
