@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
+import numpy as np
+
 from rtseg.engines.model_spec import METADATA_KEY, PLANES, ModelSpec, StateSpec
 from rtseg.engines.ports import Ports, check_dtypes, check_ports, complete_spec
 from rtseg.frame import Image, Labels
@@ -20,6 +22,7 @@ __all__ = [
     "check_dtypes",
     "check_ports",
     "complete_spec",
+    "in_host_memory",
 ]
 
 Array: TypeAlias = Any  # a NumPy array on the CPU, a device array on a GPU: kernels run where it lies
@@ -38,6 +41,16 @@ class SwapState:
     def swapped(self) -> "SwapState":
         """Return the state after a run, with the two sets exchanged."""
         return SwapState(self.spare, self.now)
+
+    def host_arrays(self) -> tuple[Any, ...] | None:
+        """Return the arrays that the next run reads, without a copy; None where they lie on a GPU."""
+        return in_host_memory(self.now)
+
+
+def in_host_memory(arrays: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    """Return NumPy arrays for arrays of NumPy or tensors of OpenVINO, without a copy; None where one lies elsewhere."""
+    found = tuple(array if isinstance(array, np.ndarray) else getattr(array, "data", None) for array in arrays)
+    return found if all(isinstance(array, np.ndarray) for array in found) else None
 
 
 class Engine(Protocol):

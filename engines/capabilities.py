@@ -53,6 +53,14 @@ class Replaceable(Protocol):
         """Replace the engine that raised `error` on a frame, which is then repeated. Raises RtsegError where none is left."""
 
 
+@runtime_checkable
+class HostState(Protocol):
+    """Describes a recurrent state that can be read on the host at no cost."""
+
+    def host_arrays(self) -> tuple[Array, ...] | None:
+        """Return one array for each state of the spec, valid as long as the state is; None where they are elsewhere."""
+
+
 class HostBuffers:
     """Implements `FrameBuffers` for host arrays, whose lifetime Python manages."""
 

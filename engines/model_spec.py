@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from rtseg.engines.class_postprocess import ClassPostprocess, postprocess_of
+from rtseg.engines.familiarity_calibration import FamiliarityCalibration, calibration_of
 from rtseg.engines.spec_check import first_problem
 from rtseg.engines.spec_values import PLANES, StateSpec, abridged, as_tuple
 from rtseg.errors import ModelError
@@ -68,10 +69,13 @@ class ModelSpec:
     """The names of the outputs that the session does not read."""
     prototypes: str = ""
     """The name of the output with mask prototypes, for the activation "yolo"."""
+    familiarity: FamiliarityCalibration | None = field(default=None, compare=False)
+    """What the network's own pictures look like, see `rtseg calibrate`; plain values, as in JSON, are converted."""
 
     def __post_init__(self) -> None:
         try:
             object.__setattr__(self, "postprocess", postprocess_of(self.postprocess))
+            object.__setattr__(self, "familiarity", calibration_of(self.familiarity))
             problem = first_problem(self)
         except ModelError as error:
             problem = str(error)
@@ -104,6 +108,8 @@ class ModelSpec:
         del values["postprocess"]
         if self.postprocess:
             values["postprocess"] = {one.name: one.to_dict() for one in self.postprocess}
+        if self.familiarity is None:
+            del values["familiarity"]
         return json.dumps(values)
 
     @classmethod
@@ -121,7 +127,7 @@ class ModelSpec:
         """Parse the output of `to_json`; unknown fields of later versions are ignored. Raises ModelError."""
         try:
             values = json.loads(text)
-            known = {field.name: as_tuple(values[field.name]) for field in fields(cls) if field.name in values}
+            known = {one.name: as_tuple(values[one.name]) for one in fields(cls) if one.name in values}
             states = tuple(StateSpec(**{key: as_tuple(value) for key, value in state.items()}) for state in values["states"])
             return cls(**{**known, "states": states})
         except RecursionError:

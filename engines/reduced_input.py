@@ -51,6 +51,10 @@ class _SizedState:
     state: SwapState
     """That engine's buffers."""
 
+    def host_arrays(self) -> tuple[Any, ...] | None:
+        """Return the arrays that the full engine reads next; None for the reduced engine, whose values are others."""
+        return None if self.is_reduced else self.state.host_arrays()
+
 
 class ShrinkableEngine:
     """Runs one network at its full or a reduced input size; `is_reduced` switches between them, from any thread.

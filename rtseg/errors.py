@@ -61,6 +61,10 @@ class SpacingUnknown(RtsegError, LookupError):
     """Reports a request for millimeters while the pixel size is unknown."""
 
 
+class UnfamiliarPicture(RtsegError, LookupError):
+    """Reports a request for a measure of a picture that is unfamiliar to the model."""
+
+
 class MissingExtra(RtsegError, ImportError):
     """Reports a missing optional package; the message names the extra that installs it."""
 

@@ -154,6 +154,8 @@ class MemoryCounts:
     lost: int = 0
     nonfinite: int = 0  # outputs with NaN or infinity, after which the memory started afresh
     gated: int = 0  # frames kept out of the memory for low confidence
+    unfamiliar: int = 0  # pictures unlike those that the model was made from
+    unjudged: int = 0  # segmented pictures whose familiarity is unknown
 
     def add(self, life: Life) -> None:
         """Count one frame."""

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from rtseg.engines.adopt.answer_conversion import converted_answer, converted_input
 from rtseg.engines.adopt.raw_network import RawNetwork
-from rtseg.engines.base import Array, ModelSpec
+from rtseg.engines.base import Array, ModelSpec, in_host_memory
 from rtseg.errors import EngineError
 from rtseg.frame import Image, Labels
 
@@ -21,6 +21,10 @@ class AdaptedState:
     """One array for each state of the spec."""
     frames: tuple[npt.NDArray[np.float32], ...] = ()
     """The earlier frames (1, C, H, W), the newest last; none before the first frame."""
+
+    def host_arrays(self) -> tuple[Any, ...] | None:
+        """Return the recurrent states."""
+        return in_host_memory(self.memories)
 
 
 class AdaptedEngine:

@@ -28,6 +28,10 @@ COMMANDS = {
         "rtseg.cli.build",
         "Build a TensorRT plan for this GPU and keep it if its masks agree with those of the CPU (extra `tensorrt`).",
     ),
+    "calibrate": CommandEntry(
+        "rtseg.cli.calibrate",
+        "Write into MODEL what its own pictures in DATA look like, so that others are called unfamiliar (extra `onnx`).",
+    ),
     "demo": CommandEntry("rtseg.cli.demo", "Serve a web page for live sources, recordings and a benchmark (extra `demo`)."),
     "doctor": CommandEntry(
         "rtseg.cli.doctor",

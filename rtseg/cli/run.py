@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -79,6 +80,10 @@ def run(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Draw the contour wider where the border is less certain.")
     ] = False,
+    measure_unfamiliar: Annotated[
+        bool,
+        typer.Option("--measure-unfamiliar", help="Measure also pictures unlike those that the model was made from."),
+    ] = False,
     display: DisplayOptions,
     igtl_output: IgtlOptions,
     budget: BudgetOption = "",
@@ -118,7 +123,7 @@ def run(
             postprocess=cleaning,
             engine_timeout_s=engine_timeout,
         )
-        session.uncertainty = uncertainty
+        session.settings = replace(session.settings, uncertainty=uncertainty, measure_unfamiliar=measure_unfamiliar)
         recorder = recording_sinks(record, session, network.spec.name, redaction is RedactionMode.OFF)
         sinks = written + live + watchdog_sinks() + recorder + budget_sinks(budget, session, network)
         report_omissions(sinks, opened)

@@ -39,7 +39,9 @@ class Measurement:
 
 
 def measure(segmentation: Segmentation) -> tuple[Measurement, ...]:
-    """Measure each class, in the order of `segmentation.classes`."""
+    """Measure each class, in the order of `segmentation.classes`; none where the segmentation withholds its measures."""
+    if segmentation.withholds_measures:
+        return ()
     classes = range(len(segmentation.classes))
     rows, columns = _profile_counts(segmentation.labels, len(classes))
     return tuple(_measure_class(segmentation, i, rows[i], columns[i]) for i in classes)

@@ -80,7 +80,8 @@ class BeamSpaceSession(Session):
             lines = replace(frame, image=frame_to_lines(frame, grid))
         found = self._segment_lines(lines, trace, judgement)
         with trace.stage("postprocess"):
-            return replace(found, labels=lines_to_frame(found.labels, grid, (frame.height, frame.width)))
+            labels = lines_to_frame(found.labels, grid, (frame.height, frame.width))
+            return replace(found, labels=labels, familiarity=None)  # calibrations know pictures, not scan lines
 
     def _segment_lines(self, lines: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
         return self._segmenter.segment(lines, (0, 0, lines.height, lines.width), trace, judgement, self._known_spacing_mm)

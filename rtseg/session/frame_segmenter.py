@@ -13,6 +13,7 @@ from rtseg.frame import Frame, Life, Segmentation, Spacing
 from rtseg.kernels.network.fit import Box, Fit, letterbox
 from rtseg.session.answer_guard import AnswerGuard
 from rtseg.session.enhancement import StreamFilter
+from rtseg.session.familiarity import FamiliarityJudge
 from rtseg.session.judgement import Judgement
 from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.network_input import network_input
@@ -49,6 +50,8 @@ class FrameSegmenter:
         self._input: Array | None = None
         self._stabilizer = self._new_stabilizer()
         self._filter = StreamFilter(engine)
+        self._judge = FamiliarityJudge(engine.spec)
+        self._familiarity: float | None = None  # of the newest picture that the network saw
 
     def apply(self, settings: SessionSettings) -> None:
         """Apply settings from the next frame on."""
@@ -73,6 +76,7 @@ class FrameSegmenter:
         self._state = self._input = None
         self._stabilizer = self._new_stabilizer()
         self._filter = StreamFilter(self._engine)
+        self._judge = FamiliarityJudge(self._engine.spec)
         self._gate.forget()
 
     def _new_stabilizer(self) -> Stabilizer | None:
@@ -113,6 +117,9 @@ class FrameSegmenter:
         with trace.stage("infer"):
             logits, state = self._infer_finite(x, self._state)
         self._guard.check_logits(logits)
+        if self._judge.is_calibrated:
+            with trace.stage("postprocess"):
+                self._familiarity = self._judge.judge(x, logits, state)
         if self._stabilizer:
             with trace.stage("temporal"):
                 logits = self._stabilizer.stabilize(logits, frame, fit)
@@ -149,7 +156,16 @@ class FrameSegmenter:
                 border_entropy(np.asarray(download(logits), np.float32), threshold) if self._settings.uncertainty else ()
             )
         confidences = tuple(float(value) for value in confidence)
-        return Segmentation(labels, spec.classes, confidences, spacing_mm, *judgement, uncertainty)
+        return Segmentation(
+            labels,
+            spec.classes,
+            confidences,
+            spacing_mm,
+            *judgement,
+            uncertainty,
+            familiarity=self._familiarity,
+            measures_unfamiliar=self._settings.measure_unfamiliar,
+        )
 
     def _update_memory(self, state: State, found: Segmentation) -> None:
         """Adopt the new state, unless the frame is spoilt or the network is in doubt; then the old state stays."""

@@ -174,6 +174,8 @@ class Session:
         """Segment the next frame with these settings."""
         self._known_spacing_mm = self._spacing.of(frame)
         found = self._segment_judged(frame, trace, settings)
+        self.counts.unfamiliar += found.is_unfamiliar
+        self.counts.unjudged += found.familiarity is None and found.life is not Life.LOST
         return found if frame.pixel_aspect == 1 else replace(found, pixel_aspect=frame.pixel_aspect)
 
     def _segment_judged(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rtseg.errors import SinkError
-from rtseg.frame import Omission, StreamInfo
+from rtseg.frame import Omission, Segmentation, StreamInfo
 from rtseg.measure.region import Measurement, measure
 from rtseg.result import Redaction, Result
 from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
@@ -30,6 +30,9 @@ class JsonSink:
     complete write, so that a killed process leaves complete lines; a last line without its line break was cut off. The counts
     of the redaction are those up to the first frame; where `path` is a file, those of all frames replace them at the end of the
     stream, so that the header ends in blanks. Unknown values are null.
+
+    familiarity: how much the picture resembles those that the model was made from, 0 to 1, null where unknown; unfamiliar:
+    whether it is known not to. The measures of an unfamiliar picture are null, unless the session measures those too.
 
     omitted: what the source left out, which may grow meanwhile; where there is any, a last line names it.
     """
@@ -131,9 +134,17 @@ def _line(result: Result) -> dict[str, Any]:
         "life": segmentation.life.value,
         "reason": segmentation.reason,
         "dropped": result.dropped,
-        "classes": {measurement.name: _measurement_fields(measurement) for measurement in measure(segmentation)},
+        "familiarity": segmentation.familiarity,
+        "unfamiliar": segmentation.is_unfamiliar,
+        "classes": _classes_fields(segmentation),
         **({"withheld": result.redaction.is_withheld} if result.redaction else {}),
     }
+
+
+def _classes_fields(segmentation: Segmentation) -> dict[str, Any]:
+    """Return the measures by class; None for each class where they are withheld, since the picture is unfamiliar."""
+    measured = {measurement.name: _measurement_fields(measurement) for measurement in measure(segmentation)}
+    return {name: measured.get(name) for name in segmentation.classes}
 
 
 def _measurement_fields(measurement: Measurement) -> dict[str, Any]:

@@ -152,11 +152,18 @@ def _image_content(picture: IgtlImage) -> tuple[bytes, memoryview]:
 
 
 def _measurements_json(result: Result) -> str:
-    """Format the measurements as JSON; unknown values are null."""
+    """Format the measurements as JSON; unknown values are null, and so are the measures of an unfamiliar picture."""
     segmentation = result.segmentation
     measured = [{name: _finite(value) for name, value in asdict(one).items()} for one in measure(segmentation)]
-    classes = {one.pop("name"): one for one in measured}
-    told = {"index": result.frame.index, "life": segmentation.life.value, "reason": segmentation.reason, "classes": classes}
+    by_name = {one.pop("name"): one for one in measured}
+    told = {
+        "index": result.frame.index,
+        "life": segmentation.life.value,
+        "reason": segmentation.reason,
+        "familiarity": _finite(segmentation.familiarity),
+        "unfamiliar": segmentation.is_unfamiliar,
+        "classes": {name: by_name.get(name) for name in segmentation.classes},
+    }
     return json_text(told, allow_nan=False)
 
 
