@@ -14,6 +14,7 @@ from rtseg.sources import open_source
 from rtseg.sources.files.animations import read_animation
 from rtseg.sources.files.image_paths import image_paths
 from rtseg.sources.files.images import read_image
+from rtseg.sources.pixels.upright import upright_of_exif
 
 
 def picture(number, shape=(48, 64)):
@@ -307,3 +308,23 @@ def test_16_bits_of_which_fewer_are_used_keep_the_upper_8_of_those(tmp_path, cap
     frames = [frame.image for frame in open_source(str(tmp_path))]
     assert [int(frame.max()) for frame in frames] == pytest.approx([204, 255, 204], abs=1)
     assert caplog.text.count("stores 16 bits") == (bits < 16)
+
+
+def _exif(orientation):
+    return b"MM\0*" + struct.pack(">IHHHIHHI", 8, 1, 274, 3, 1, orientation, 0, 0)
+
+
+def _with_exif(jpeg, orientation):
+    body = b"Exif\0\0" + _exif(orientation)
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body + jpeg[2:]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_of_a_film_of_jpegs_is_applied(tmp_path, orientation):
+    _, coded = cv2.imencode(".jpg", picture(2)[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 98])
+    (tmp_path / "film.mjpeg").write_bytes(_with_exif(coded.tobytes(), orientation) * 3)
+    read, error = drain(open_source(str(tmp_path / "film.mjpeg")))
+    expected = upright_of_exif(orientation).apply(picture(2))
+    assert (len(read), error) == (3, None)
+    assert all(frame.image.shape == expected.shape for frame in read)
+    assert all(np.abs(frame.image.astype(int) - expected).mean() < 4 for frame in read)
