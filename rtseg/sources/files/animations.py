@@ -11,6 +11,7 @@ Coded: TypeAlias = bytes | bytearray | mmap
 _PNG = b"\x89PNG\r\n\x1a\n"
 _MAX_CHUNKS = 1 << 20
 _ANIMATED = 2  # bit of WebP's VP8X chunk
+_ORIENTATION, _MAX_EXIF = 274, 1 << 16  # a tag, and bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,8 @@ class Animation:
     """Number of pictures; 0 for a file that is no animation."""
     durations_s: list[float] = field(default_factory=list)
     """Seconds that each picture is shown, as far as the file is whole."""
+    orientation: int = 1
+    """EXIF's Orientation of all its pictures."""
 
     @property
     def fps(self) -> float | None:
@@ -40,23 +43,40 @@ def read_animation(coded: Coded) -> Animation:
 
 def _png(coded: Coded) -> Animation:
     """Read the acTL chunk, which stands in front of the first picture, and the fcTL chunk of each picture."""
-    pictures, durations = 0, list[float]()
+    pictures, durations, orientation = 0, list[float](), 1
     for kind, at in _chunks(coded, len(_PNG), ">I4s", 12):
         if kind == b"acTL":
             (pictures,) = struct.unpack_from(">I", coded, at)
         if kind == b"fcTL" and pictures and len(coded) >= at + 24:
             number, unit = struct.unpack_from(">HH", coded, at + 20)
             durations.append(number / (unit or 100))
+        if kind == b"eXIf":
+            orientation = exif_orientation(coded[at : at + _MAX_EXIF])
         if kind == b"IEND" or (kind == b"IDAT" and not pictures):
             break
-    return Animation(pictures, durations)
+    return Animation(pictures, durations, orientation)
 
 
 def _webp(coded: Coded) -> Animation:
     """Read the head of each ANMF chunk."""
-    frames = [at for kind, at in _chunks(coded, 12, "<4sI", 8) if kind == b"ANMF"]
+    chunks = list(_chunks(coded, 12, "<4sI", 8))
+    frames = [at for kind, at in chunks if kind == b"ANMF"]
+    exif = next((coded[at : at + _MAX_EXIF] for kind, at in chunks if kind == b"EXIF"), b"")
     durations = [int.from_bytes(coded[at + 12 : at + 15], "little") / 1000 for at in frames]
-    return Animation(len(frames), durations)
+    return Animation(len(frames), durations, exif_orientation(exif))
+
+
+def exif_orientation(exif: bytes) -> int:
+    """Return the Orientation that EXIF data state; 1 where they state none."""
+    exif = exif.removeprefix(b"Exif\0\0")
+    order = "<" if exif.startswith(b"II") else ">"
+    try:
+        (at,) = struct.unpack_from(f"{order}I", exif, 4)
+        (entries,) = struct.unpack_from(f"{order}H", exif, at)
+        found = (struct.unpack_from(f"{order}HHIH", exif, at + 2 + 12 * entry) for entry in range(entries))
+        return next((int(value) for tag, _, _, value in found if tag == _ORIENTATION), 1)
+    except struct.error:
+        return 1
 
 
 def _chunks(coded: Coded, at: int, head: str, around: int) -> Iterator[tuple[bytes, int]]:

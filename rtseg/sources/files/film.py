@@ -56,7 +56,8 @@ class Film:
         self._structure = (TransportStructure if container.format.name == "mpegts" else MatroskaStructure)(path)
         self._first_pts: int | None = None
         base = self.stream.time_base
-        self._tick = (base.numerator, base.denominator) if base else None  # in seconds
+        self._tick = (base.numerator, base.denominator) if base and self._packets.has_times() else None  # in seconds
+        self._has_pts = container.format.name != "avi"  # FFmpeg's are those of decoding there
         self._tick_s = float(base) if base else 0.0
         self._aspect = float(self.stream.sample_aspect_ratio or 1)
         self._shown_ns, self._shown_number = -1, -1  # of the newest picture that was shown
@@ -161,7 +162,7 @@ class Film:
 
     def _time_ns(self, picture: VideoFrame) -> int | None:
         """Return the time of a picture from the first one on; None where the file has no times."""
-        time = picture.pts if picture.pts is not None else picture.dts
+        time = picture.pts if picture.pts is not None and self._has_pts else picture.dts
         if time is None or self._tick is None:
             return None
         self._first_pts = time if self._first_pts is None else self._first_pts

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import perf_counter_ns
 
-import numpy as np
-
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Image, Omission, Spacing, StreamInfo
 from rtseg.sources.base import DEFAULT_FPS, stream_info
@@ -42,10 +40,8 @@ class ImageFiles:
         self._counts = [count_pictures(path) for path in self._paths]
         self._omitted = dict[Path, Omission]()
         self._listed = list[Omission]()
-        self._depth = SeriesDepth(where)
+        self._depth = SeriesDepth(where, self._paths)
         first = self._first()
-        if first.pixels.dtype == np.uint16:
-            self._depth.decide(self._paths)
         rate, self._has_times = fps, False
         if rate is None:
             rate = self._animation_fps()

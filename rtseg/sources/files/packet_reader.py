@@ -9,13 +9,17 @@ from typing import cast
 from av import Packet
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from rtseg.sources.pixels.decoder import MAX_FPS, frame_rate, limit_size, video_streams
+from rtseg.text.log_records import get_logger
 
+_log = get_logger(__name__)
 _LOOK_AHEAD = 48  # packets of one stream that are read before the film is chosen
 _MAX_AHEAD_BYTES = 1 << 25
 _STILL_CODECS = frozenset({"mjpeg", "png", "bmp", "webp", "jpeg2000", "jpegls", "tiff"})  # of covers and thumbnails
+_MUCH_LARGER = 4  # ratio of pixels, from which on a stream of as many pictures is no preview
 _AVI_HEADER_BYTES = 8  # of a chunk, in front of the packet
 _TOLERANCE = 0.1  # of an interval, by which another may differ
 _STEADY_SHARE = 0.9  # of the intervals of a steady film; the others may span a hole
@@ -25,9 +29,10 @@ _MAX_RATIO = 1.5  # of a declared rate to the measured one, or its inverse
 class PacketReader:
     """Yields the packets of the film, then None, which flushes a decoder.
 
-    The film is the first video stream, unless that is a cover or a series of thumbnails: one picture, or still pictures of
-    which another stream has at least twice as many. stream: the film. read_error: why the file ends early, or "". Raises
-    SourceError where no stream is a video, or its pictures are too large.
+    The film is the default video stream, or the first, that is no cover, series of thumbnails or preview of another: one
+    picture; still pictures of which another stream has at least twice as many; no more pictures than another stream of four
+    times their size. stream: the film. others: those that might be it too. read_error: why the file ends early, or "".
+    Raises SourceError where no stream is a video, or its pictures are too large.
     """
 
     def __init__(self, container: InputContainer, name: str) -> None:
@@ -36,7 +41,19 @@ class PacketReader:
         self._demuxed = self._demux(candidates)
         ahead = self._look_ahead()
         counts = Counter(packet.stream_index for packet in ahead)
-        self.stream = _film(candidates, counts)
+        films = _films(candidates, counts)
+        self.stream, self.others = films[0], films[1:]
+        if self.others:
+            _log.warning(
+                "%s has %d films: stream %d (%dx%d) is read; for another, take it out: "
+                "`ffmpeg -i IN -map 0:%d -c copy OUT.mkv`",
+                name,
+                len(films),
+                self.stream.index,
+                self.stream.codec_context.width,
+                self.stream.codec_context.height,
+                self.others[0].index,
+            )
         limit_size(self.stream, name)
         self._ahead = deque(packet for packet in ahead if packet.stream_index == self.stream.index)
 
@@ -58,6 +75,11 @@ class PacketReader:
         is_counted = self.stream.frames > 1  # FFmpeg then divides the number of pictures by the duration
         fits = is_counted or any(1 / _MAX_RATIO <= declared / rate <= _MAX_RATIO for rate in measured)
         return declared if 0 < named <= MAX_FPS and fits else measured[0]
+
+    def has_times(self) -> bool:
+        """Return whether packets have times that a film can have: those of a Y4M with an absurd rate follow from that."""
+        measured = self._measured_fps()
+        return not measured or measured[0] <= MAX_FPS
 
     def usual_interval(self) -> float:
         """Return the usual difference between the times of two packets, in units of the stream; 0 where there are no times."""
@@ -112,12 +134,21 @@ def _differences(times: list[int]) -> list[int]:
     return [after - before for before, after in pairwise(times)]
 
 
-def _film(candidates: list[VideoStream], counts: Counter[int]) -> VideoStream:
-    """Return the first stream that is no cover and no series of thumbnails beside a film."""
-    film = candidates[0]
-    for other in candidates[1:]:
-        pictures, others = (stream.frames or counts[stream.index] for stream in (film, other))
-        is_still = film.codec_context.name in _STILL_CODECS and other.codec_context.name not in _STILL_CODECS
-        if pictures <= 1 < others or (is_still and others >= 2 * pictures):
-            film = other
-    return film
+def _films(candidates: list[VideoStream], counts: Counter[int]) -> list[VideoStream]:
+    """Return the streams that are no covers, thumbnails or previews of another one, the film first."""
+    pictures = {stream.index: stream.frames or counts[stream.index] for stream in candidates}
+    films = [one for one in candidates if not any(_is_preview(one, other, pictures) for other in candidates)]
+    films = films or candidates
+    return sorted(films, key=lambda stream: not stream.disposition & Disposition.default)
+
+
+def _is_preview(one: VideoStream, other: VideoStream, pictures: dict[int, int]) -> bool:
+    """Return whether a stream shows only some pictures of another one, or the same ones much smaller."""
+    count, others = pictures[one.index], pictures[other.index]
+    if count <= 1 < others:
+        return True
+    is_still = one.codec_context.name in _STILL_CODECS and other.codec_context.name not in _STILL_CODECS
+    if is_still and others >= 2 * count:
+        return True
+    areas = [stream.codec_context.width * stream.codec_context.height for stream in (one, other)]
+    return others >= count and areas[1] >= _MUCH_LARGER * areas[0] > 0

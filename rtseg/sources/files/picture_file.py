@@ -17,6 +17,7 @@ from rtseg.sources.files.animations import Animation, read_animation
 from rtseg.sources.files.tiff_pages import TiffStack, tiff_stack
 from rtseg.sources.files.video import VideoFile
 from rtseg.sources.pixels.picture_size import picture_size
+from rtseg.sources.pixels.upright import STORED, upright_of_exif
 
 Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) gray or (H, W, 3) RGB, uint8 or uint16
 
@@ -64,18 +65,19 @@ def _structure(path: Path) -> tuple[TiffStack | None, Animation]:
 def decode_pictures(path: Path) -> Iterator[DecodedPicture]:
     """Yield every picture of an image file, turned as it says. Raises SourceError, after those that can be read."""
     coded = read_bytes(path)
-    stack, moving = tiff_stack(coded), read_animation(coded).pictures
-    if stack and (len(stack.pages) > 1 or (stack.pages and stack.problem)):
+    stack, animation = tiff_stack(coded), read_animation(coded)
+    if stack and stack.pages:
         yield from _stack(path, bytearray(coded), stack)
-    elif moving > 1:
-        pictures = _animated_webp(path, coded, moving) if coded[:4] == b"RIFF" else _animated_png(path, moving)
-        yield from pictures
+    elif animation.pictures > 1:
+        yield from _animated_webp(path, coded, animation) if coded[:4] == b"RIFF" else _animated_png(path, animation)
     else:
         yield DecodedPicture(decode_one(path, coded))
 
 
 def decode_one(path: Path, coded: bytes | bytearray) -> Pixels:
     """Return the first picture of an image file, gray (H, W) or RGB (H, W, 3), in the depth of the file. Raises SourceError."""
+    if coded.startswith(b"GIF8"):
+        raise SourceError(f"{path} is a GIF, which is read as a film: let its name end in .gif")
     size = picture_size(coded)
     if size is not None:
         check_size(path, *size)
@@ -110,16 +112,19 @@ def _stack(path: Path, coded: bytearray, stack: TiffStack) -> Iterator[DecodedPi
         raise SourceError(f"{path} has {len(stack.pages)} pages that can be read, and {stack.problem}: copy or save it again")
 
 
-def _animated_png(path: Path, declared: int) -> Iterator[DecodedPicture]:
+def _animated_png(path: Path, animation: Animation) -> Iterator[DecodedPicture]:
     given = 0
+    if upright_of_exif(animation.orientation) != STORED:  # FFmpeg turns the first picture alone
+        raise SourceError(f"{path} is an animated PNG that EXIF turns or mirrors: save it again upright, without EXIF")
     with closing(VideoFile(path)) as film:
         for frame in film:
             given += 1
             yield DecodedPicture(frame.image, None if frame.presentation_ns is None else frame.presentation_ns / 1e9)
-    _check_count(path, given, declared)
+    _check_count(path, given, animation.pictures)
 
 
-def _animated_webp(path: Path, coded: bytes, declared: int) -> Iterator[DecodedPicture]:
+def _animated_webp(path: Path, coded: bytes, animation: Animation) -> Iterator[DecodedPicture]:
+    declared, turned = animation.pictures, upright_of_exif(animation.orientation)
     if not hasattr(cv2, "imdecodeanimation"):
         raise SourceError(
             f"{path} is an animated WebP, which needs OpenCV 4.11 or later: pip install -U opencv-python-headless"
@@ -131,7 +136,7 @@ def _animated_webp(path: Path, coded: bytes, declared: int) -> Iterator[DecodedP
     while given < declared:
         pictures = _webp_part(coded, given, min(at_once, declared - given))
         for pixels, duration_ms in pictures:
-            yield DecodedPicture(_drop_equal_channels(pixels[..., :3]), shown_s)
+            yield DecodedPicture(turned.apply(_drop_equal_channels(pixels[..., :3])), shown_s)
             given, shown_s = given + 1, shown_s + duration_ms / 1000
         if not pictures:
             break

@@ -17,14 +17,19 @@ _DEPTHS = (8, 10, 12, 14)  # that are stored in 16 bits
 
 
 class SeriesDepth:
-    """Converts the images of a series to 8 bits, all in the same way. where: the series, for messages."""
+    """Converts the images of a series to 8 bits, all in the same way, which the first image of 16 bits decides.
 
-    def __init__(self, where: object) -> None:
-        self._where, self._bits, self._is_clipped = where, 16, False
+    where: the series, for messages. paths: of all its images.
+    """
 
-    def decide(self, paths: Sequence[Path]) -> None:
-        """Look at some images of a series of 16 bits; their brightest level tells how many of the bits are used."""
-        top = max((int(pixels.max()) for pixels in _samples(paths) if pixels.dtype == np.uint16), default=0)
+    def __init__(self, where: object, paths: Sequence[Path]) -> None:
+        self._where, self._paths = where, paths
+        self._bits, self._is_decided, self._is_clipped = 16, False, False
+
+    def _decide(self, top: int) -> None:
+        """Look at some images of the series; the brightest level tells how many of the 16 bits are used. top: one found."""
+        self._is_decided = True
+        top = max(top, *(int(pixels.max()) for pixels in _samples(self._paths) if pixels.dtype == np.uint16), 0)
         self._bits = next((bits for bits in _DEPTHS if 0 < top < 1 << bits), 16)
         if self._bits < 16:
             _log.warning(
@@ -38,6 +43,8 @@ class SeriesDepth:
 
     def to_8_bits(self, pixels: Pixels, path: Path) -> Image:
         """Return an image of the series in 8 bits. Raises SourceError for pixels whose white is unknown."""
+        if pixels.dtype == np.uint16 and not self._is_decided:
+            self._decide(int(pixels.max()))
         if self._bits < 16 and pixels.dtype == np.uint16 and not self._is_clipped and int(pixels.max()) >> self._bits:
             self._is_clipped = True
             _log.warning("%s is brighter than the %d bits of the images before: its white is clipped", path, self._bits)

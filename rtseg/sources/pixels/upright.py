@@ -12,6 +12,17 @@ from av.sidedata.sidedata import Type
 _MATRIX_BYTES = 36  # nine integers of 32 bits, in the machine's order
 
 
+def _unnamed_kind(kinds: type[Type], value: object) -> Type:
+    """Return a member for a kind of side data that FFmpeg has and PyAV does not name, such as EXIF (31)."""
+    kind: Any = object.__new__(kinds)
+    kind._name_, kind._value_ = f"UNNAMED_{value}", value
+    return cast("Type", kind)
+
+
+# PyAV 18 raises ValueError at such a kind, and then hides the display matrix beside it.
+Type._missing_ = classmethod(_unnamed_kind)  # type: ignore[assignment,method-assign]
+
+
 class Upright(NamedTuple):
     """Describes how a stored picture is shown: transposed first, then mirrored."""
 

@@ -6,6 +6,8 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.stream import Disposition
+from av.video.frame import PictureType
 from sources.damage import drain
 
 from rtseg.sources import open_source
@@ -234,3 +236,61 @@ def test_a_variable_rate_is_no_damage(write_video, grey_frames):
         read, error = drain(open_source(str(write_video(name, grey_frames[:8], pts=VARIABLE, options=options))))
         assert ([frame.index for frame in read], error) == (list(range(8)), None)
         assert not any(frame.damage for frame in read)
+
+
+def _write_two(path, small, large, codec="libx264", default=1):
+    """Write two films; `default` is the index of the one that is marked so."""
+    with av.open(str(path), "w") as container:
+        streams = []
+        for number, frames in enumerate((small, large)):
+            stream = container.add_stream(codec if not number else "libx264", rate=25)
+            stream.height, stream.width = frames.shape[1:3]
+            stream.pix_fmt = "yuvj420p" if stream.codec_context.name == "mjpeg" else "yuv420p"
+            stream.disposition = Disposition.default if number == default else Disposition(0)
+            streams.append(stream)
+        for stream, frames in zip(streams, (small, large), strict=True):
+            for picture in [*(av.VideoFrame.from_ndarray(pixels, "gray") for pixels in frames), None]:
+                container.mux(stream.encode(picture))
+    return path
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mjpeg"])
+@pytest.mark.parametrize("pictures", [3, 12])
+def test_a_small_preview_in_front_of_a_film_is_not_shown(tmp_path, grey_frames, codec, pictures, caplog):
+    small = grey_frames[:pictures, ::2, ::2].copy()
+    read, error = drain(open_source(str(_write_two(tmp_path / "a.mov", small, grey_frames[:12], codec, default=0))))
+    assert (len(read), error) == (12, None)
+    assert all(frame.image.shape == (48, 64) for frame in read)
+    assert "films" not in caplog.text
+
+
+@pytest.mark.parametrize("default", [0, 1])
+def test_of_two_films_the_default_is_read_and_the_other_named(tmp_path, grey_frames, default, caplog):
+    other = 255 - grey_frames[:12]
+    path = _write_two(tmp_path / "a.mkv", grey_frames[:12], other, default=default)
+    read, error = drain(open_source(str(path)))
+    assert (len(read), error) == (12, None)
+    right = other if default else grey_frames
+    assert np.abs(read[0].image.astype(int) - right[0]).mean() < 6
+    assert f"2 films: stream {default} (64x48)" in caplog.text
+    assert f"-map 0:{1 - default}" in caplog.text
+
+
+@pytest.mark.parametrize("rate", ["0:0", "0:1", "90000:1", "1000000:1"])
+def test_an_absurd_rate_of_a_y4m_gives_no_times(tmp_path, grey_frames, rate):
+    parts = [b"YUV4MPEG2 W64 H48 F" + rate.encode() + b" Cmono\n"]
+    parts += [b"FRAME\n" + pixels.tobytes() for pixels in grey_frames[:10]]
+    (tmp_path / "a.y4m").write_bytes(b"".join(parts))
+    source = open_source(str(tmp_path / "a.y4m"))
+    assert source.info.fps == 25
+    assert [frame.presentation_ns for frame in source] == [number * 40_000_000 for number in range(10)]
+
+
+def test_pictures_of_an_avi_that_were_coded_out_of_order_come_evenly(write_video, grey_frames):
+    path = write_video("a.avi", grey_frames[:12], rate=25)
+    with av.open(str(path)) as container:
+        kinds = {picture.pict_type for picture in container.decode(video=0)}
+    assert PictureType.B in kinds
+    read, error = drain(open_source(str(path)))
+    assert error is None
+    assert [frame.presentation_ns for frame in read] == [number * 40_000_000 for number in range(12)]

@@ -14,6 +14,7 @@ from rtseg.sources import open_source
 from rtseg.sources.files.animations import read_animation
 from rtseg.sources.files.image_paths import image_paths
 from rtseg.sources.files.images import read_image
+from rtseg.sources.pixels.upright import upright_of_exif
 
 
 def picture(number, shape=(48, 64)):
@@ -307,3 +308,80 @@ def test_16_bits_of_which_fewer_are_used_keep_the_upper_8_of_those(tmp_path, cap
     frames = [frame.image for frame in open_source(str(tmp_path))]
     assert [int(frame.max()) for frame in frames] == pytest.approx([204, 255, 204], abs=1)
     assert caplog.text.count("stores 16 bits") == (bits < 16)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_of_a_film_of_jpegs_is_applied(tmp_path, orientation):
+    still = _with_orientation(tmp_path / "a.jpg", picture(2)[..., ::-1], orientation)
+    (tmp_path / "film.mjpeg").write_bytes(still.read_bytes() * 3)
+    read, error = drain(open_source(str(tmp_path / "film.mjpeg")))
+    expected = upright_of_exif(orientation).apply(picture(2))
+    assert (len(read), error) == (3, None)
+    assert all(frame.image.shape == expected.shape for frame in read)
+    assert all(np.abs(frame.image.astype(int) - expected).mean() < 4 for frame in read)
+
+
+@pytest.mark.parametrize("orientation", SHOWN)
+def test_exif_of_an_animated_webp_is_applied(tmp_path, orientation):
+    path = write_webp(tmp_path / "a.webp", STACK, [40] * 6)
+    coded = path.read_bytes() + b"EXIF" + struct.pack("<I", len(_exif(orientation))) + _exif(orientation)
+    path.write_bytes(coded[:4] + struct.pack("<I", len(coded) - 8) + coded[8:20] + bytes([coded[20] | 8]) + coded[21:])
+    _assert_frames(open_source(str(path)), [upright_of_exif(orientation).apply(image) for image in STACK], tolerance=3)
+
+
+def test_an_animated_png_that_exif_turns_is_refused(tmp_path):
+    path = write_apng(tmp_path / "a.png", [(_opaque(image), 0, 0, 40, 0, 0) for image in STACK])
+    coded = path.read_bytes()
+    path.write_bytes(coded[:33] + _chunk(b"eXIf", _exif(2)) + coded[33:])
+    with pytest.raises(SourceError, match="without EXIF"):
+        open_source(str(path))
+    path.write_bytes(coded[:33] + _chunk(b"eXIf", _exif(1)) + coded[33:])
+    _assert_frames(open_source(str(path)), STACK)
+
+
+def test_a_preview_in_front_of_the_only_picture_of_a_tiff_is_not_shown(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", [(GREY[0][::4, ::4].copy(), {254: 1}), (GREY[1], {})])
+    _assert_frames(open_source(str(path)), [GREY[1]])
+
+
+def test_a_picture_under_a_preview_is_shown(tmp_path):
+    path = write_tiff(tmp_path / "a.tif", [(GREY[0][::4, ::4].copy(), {254: 1, 330: 0}), (GREY[1], {})])
+    coded = bytearray(path.read_bytes())
+    directory = struct.unpack_from("<I", coded, 4)[0]
+    entries = struct.unpack_from("<H", coded, directory)[0]
+    link = directory + 2 + 12 * entries
+    struct.pack_into("<I", coded, link - 4, struct.unpack_from("<I", coded, link)[0])  # of tag 330, the last one
+    struct.pack_into("<I", coded, link, 0)
+    path.write_bytes(coded)
+    _assert_frames(open_source(str(path)), [GREY[1]])
+
+
+@pytest.mark.parametrize(("stated", "told"), [(6, ""), (9, "the rest of which is missing")])
+def test_a_stack_of_imagej_with_one_page_is_read_whole(tmp_path, stated, told):
+    path = write_tiff(tmp_path / "a.tif", [(GREY[0], {270: 0})])
+    coded, text = bytearray(path.read_bytes()), f"ImageJ=1.53t\nimages={stated}\nslices={stated}\n\0".encode()
+    directory, strip = struct.unpack_from("<I", coded, 4)[0], len(coded) + len(text)
+    for entry in range(directory + 2, len(coded) - 4, 12):
+        tag = struct.unpack_from("<H", coded, entry)[0]
+        if tag == 270:
+            struct.pack_into("<HII", coded, entry + 2, 2, len(text), len(coded))
+        if tag == 273:
+            struct.pack_into("<I", coded, entry + 8, strip)
+    path.write_bytes(coded + text + b"".join(pixels.tobytes() for pixels in GREY))
+    read, error = drain(open_source(str(path)))
+    assert [np.array_equal(frame.image, right) for frame, right in zip(read, GREY, strict=True)] == [True] * 6
+    assert told in str(error or "")
+    assert bool(error) == bool(told)
+
+
+def test_a_gif_by_another_name_is_not_read_as_one_picture(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"GIF89a" + struct.pack("<HHBBB", 8, 8, 0, 0, 0) + b";")
+    with pytest.raises(SourceError, match=r"end in \.gif"):
+        open_source(str(tmp_path / "a.png"))
+
+
+def test_images_of_16_bits_behind_others_of_8_keep_their_levels(tmp_path, caplog):
+    for number, image in enumerate(GREY):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), image.astype(np.uint16) * 16 if number else image)
+    _assert_frames(open_source(str(tmp_path)), GREY)
+    assert caplog.text.count("uses 12 of them") == 1
