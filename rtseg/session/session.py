@@ -21,6 +21,7 @@ from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
 from rtseg.session.postprocess import check_classes
 from rtseg.session.redaction import Redactor
 from rtseg.session.sector import FixedSector, Locator, Sector, SectorFinder, SectorKind, WholeFrame
+from rtseg.session.sector.clip import SectorClip
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.settings import SessionSettings, SettingAttribute
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
@@ -78,6 +79,7 @@ class Session:
         self._limit_engine(FILE_TIMEOUT_S)
         self.sector = unknown_sector((0, 0))
         self.redactor: Redactor | None = None
+        self._clip = SectorClip()
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
         self._reset_request = ""  # the reason of a reset that was requested
         self._reset_reason = ""  # the reason of a reset that applies once there is contact
@@ -185,7 +187,9 @@ class Session:
         if judgement.life is Life.HELD and self._last_segmentation:
             life, reason = judgement
             return replace(self._last_segmentation, life=life, reason=reason, spacing_mm=self._known_spacing_mm)
-        segmentation = self._segment(frame, trace, judgement)
+        found = self._segment(frame, trace, judgement)
+        with trace.stage("postprocess"):
+            segmentation = replace(found, labels=self._clip.clip(found.labels, self.sector))
         if not frame.damage:  # a held frame repeats one of a good picture
             self._last_segmentation = segmentation
         return segmentation
