@@ -12,6 +12,7 @@ _ALONE = frozenset({0x01, *range(0xD0, 0xD8)})  # markers without a length
 _IN_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # a marker that ends the coded data of a scan
 _HEAD = re.compile(rb"^content-type[ \t]*:", re.IGNORECASE | re.MULTILINE)
 _BOUNDARY = re.compile(rb"^--[^\s-]", re.MULTILINE)
+_PADDED_START = re.compile(rb"[\0 \t\r\n]*\xff\xd8")  # right after a picture
 _MAX_BYTES = 1 << 25  # of a picture
 _MAX_GAP = 1 << 16  # bytes between two pictures that are held
 
@@ -47,6 +48,8 @@ class JpegSplitter:
 
     def _find_start(self) -> bool:
         """Drop what stands before the next picture; return whether one begins."""
+        if self._is_joint and (padding := _PADDED_START.match(self._data)):
+            self._drop(padding.end() - len(_START))
         start = self._data.find(_START, self._at)
         while start > 0 and self._data[start - 1 : start] != b"\n":
             start = self._data.find(_START, start + 1)

@@ -17,7 +17,7 @@ from rtseg.sources.base import DEFAULT_FPS, SourceDiagnostics, stream_info
 from rtseg.sources.live.ffmpeg_link import LinkSettings, ReadingPace
 from rtseg.sources.live.http_request import HttpClient, HttpStream
 from rtseg.sources.live.jpeg_splitter import JpegSplitter
-from rtseg.sources.pixels.decoder import size_limit
+from rtseg.sources.pixels.decoder import size_limit, strictness
 from rtseg.sources.pixels.picture import PictureReader
 from rtseg.sources.pixels.picture_size import picture_size
 from rtseg.text.log_records import get_logger
@@ -152,6 +152,6 @@ class MjpegLink:
 
 def _new_coder() -> VideoCodecContext:
     coder = CodecContext.create("mjpeg", "r")
-    coder.options = size_limit()
+    coder.options = size_limit() | strictness(coder.name)
     coder.thread_type = "SLICE"
     return coder

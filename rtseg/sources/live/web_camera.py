@@ -11,6 +11,8 @@ from rtseg.sources.live.mjpeg_link import MjpegLink
 
 _PICTURE = b"\xff\xd8"
 _SNIFFED_BYTES = 512
+_SNIFFED_S = 1.0  # between two pieces of them
+_CLEAR = (_PICTURE, b"--")  # a begin that needs no more
 
 
 class WebOpener:
@@ -41,7 +43,8 @@ def open_web_camera(client: HttpClient, settings: LinkSettings) -> MjpegLink | N
     is_multipart, head = stream.content_type.startswith("multipart/"), b""
     if not is_multipart:
         head = _first_bytes(stream, settings.name, monotonic() + client.open_s)
-        is_multipart = head.lstrip().startswith(b"--") or b"content-type: image/jp" in head[:_SNIFFED_BYTES].lower()
+        head = head.lstrip()
+        is_multipart = head.startswith(b"--") or b"content-type: image/jp" in head[:_SNIFFED_BYTES].lower()
     if not (is_multipart or head.startswith(_PICTURE)):
         stream.close()
         return None
@@ -49,9 +52,16 @@ def open_web_camera(client: HttpClient, settings: LinkSettings) -> MjpegLink | N
 
 
 def _first_bytes(stream: HttpStream, name: str, deadline_s: float) -> bytes:
+    """Return the begin of a response: enough to tell what it is, or all that comes within a second."""
+    head, until_s = b"", deadline_s
     try:
-        return stream.read(deadline_s)
+        while len(head) < _SNIFFED_BYTES and not head.lstrip().startswith(_CLEAR) and (data := stream.read(until_s)):
+            head += data
+            until_s = min(deadline_s, monotonic() + _SNIFFED_S)
+        return head
     except TimeoutError:
+        if head:
+            return head
         problem = "it did not answer in time"
     except OSError as error:
         problem = str(error)

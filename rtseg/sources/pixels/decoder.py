@@ -77,7 +77,7 @@ def limit_size(stream: VideoStream, name: str) -> None:
     """Refuse pictures that are too large, before and while they are decoded. Raises SourceError."""
     coder = stream.codec_context
     check_size(name, coder.height, coder.width)
-    coder.options = {**coder.options, **size_limit()}
+    coder.options = {**coder.options, **size_limit(), **strictness(coder.name)}
 
 
 def frame_rate(container: InputContainer, stream: VideoStream) -> float:
@@ -101,6 +101,11 @@ def decode_packet(stream: VideoStream, packet: "Packet[VideoStream] | None", sta
 def size_limit() -> dict[str, str]:
     """Return FFmpeg's options that refuse too large pictures, both when it detects a stream and when it decodes."""
     return {"max_pixels": str(max_pixels())}
+
+
+def strictness(codec: str) -> dict[str, str]:
+    """Return FFmpeg's options that refuse a picture with faulty data where FFmpeg would return it without a mark: JPEG."""
+    return {"err_detect": "explode"} if codec == "mjpeg" else {}
 
 
 def declared_seconds(container: InputContainer, stream: VideoStream) -> float:

@@ -1,15 +1,18 @@
 """Applies the transform with which a picture is shown: the eight ways to mirror and turn it."""
 
 import struct
+from fractions import Fraction
 from typing import Any, NamedTuple, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from av import VideoFrame
+from av.filter import Graph
 from av.sidedata.sidedata import Type
 
 _MATRIX_BYTES = 36  # nine integers of 32 bits, in the machine's order
+_MAX_KINDS = 64  # of side data, of which FFmpeg 8 has 32
 
 
 def _unnamed_kind(kinds: type[Type], value: object) -> Type:
@@ -73,11 +76,32 @@ def upright_of_exif(orientation: int) -> Upright:
 
 def upright_of_frame(picture: VideoFrame) -> Upright:
     """Return the transform of a decoded picture's display matrix, the nearest of the eight."""
-    if not len(picture.side_data):
-        return STORED
-    found = cast("Any", picture.side_data).get(Type.DISPLAYMATRIX)
-    data = b"" if found is None else bytes(found)
+    data = _display_matrix(picture)
     return upright_of_matrix(*struct.unpack_from("=2i4x2i", data)) if len(data) >= _MATRIX_BYTES else STORED
+
+
+def _display_matrix(picture: VideoFrame) -> bytes:
+    """Return a picture's display matrix, b"" where it has none."""
+    try:
+        side_data = picture.side_data
+    except ValueError:  # PyAV 18 refuses all side data where one kind is new to it, as the EXIF of a JPEG is
+        side_data = _without_unknown(picture).side_data
+    found = cast("Any", side_data).get(Type.DISPLAYMATRIX)
+    return b"" if found is None else bytes(found)
+
+
+def _without_unknown(picture: VideoFrame) -> VideoFrame:
+    """Return a picture with the side data alone that PyAV knows."""
+    graph, known = Graph(), {kind.value for kind in Type}
+    place = graph.add_buffer(width=picture.width, height=picture.height, format=picture.format, time_base=Fraction(1, 1000))
+    for kind in sorted(set(range(_MAX_KINDS)) - known):
+        following = graph.add("sidedata", f"mode=delete:type={kind}")
+        place.link_to(following)
+        place = following
+    place.link_to(graph.add("buffersink"))
+    graph.configure()
+    graph.push(picture)
+    return cast("VideoFrame", graph.pull())
 
 
 def upright_of_matrix(a: int, b: int, c: int, d: int) -> Upright:

@@ -135,6 +135,15 @@ def test_a_buffer_cut_short_is_no_picture(form):
     assert RawReader(form, (48, 64)).read(whole[:0]) is None
 
 
+def test_a_jpeg_with_faulty_data_is_no_picture():
+    """Test a buffer that lost a packet in the middle, and one that says too early that it ends."""
+    whole = raw_of(np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8), "mjpeg").ravel()
+    middle = whole.size // 2
+    assert RawReader("mjpeg", (48, 64)).read(whole) is not None
+    for broken in (np.delete(whole, slice(middle, middle + 200)), np.append(whole[:middle], whole[-2:])):
+        assert RawReader("mjpeg", (48, 64)).read(broken) is None
+
+
 def link(capture, requested=CaptureRequest()):  # noqa: B008  frozen
     return V4l2Link("/dev/video7", requested, capture=lambda path: capture)
 

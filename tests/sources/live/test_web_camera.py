@@ -1,6 +1,7 @@
 """Tests pictures over HTTP with wrong boundaries, lengths and parts, stills, passwords, and the pace of reconnecting."""
 
 import hashlib
+import io
 import logging
 import random
 import re
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 import pytest
 from faults.server import ThreadedServer
+from PIL import Image
 from sources.links import link_threads, wait_until
 
 from rtseg.errors import SourceError
@@ -31,6 +33,15 @@ def jpeg(number, comment=b"", size=(48, 64)):
     image[:, 4 * number % size[1] :][:, :4] = 220
     coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
     return coded[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + coded[2:] if comment else coded
+
+
+def with_orientation(number, orientation):
+    """Return a picture that EXIF says to be turned or mirrored; it holds a thumbnail, as EXIF may."""
+    image, exif, coded = np.full((48, 64), 40, np.uint8), Image.Exif(), io.BytesIO()
+    image[:, 4 * number % 64 :][:, :4] = 220
+    exif[274] = orientation
+    Image.fromarray(np.rot90(image, 2 if orientation == 3 else 0)).save(coded, "JPEG", quality=90, exif=exif)
+    return coded.getvalue()
 
 
 def place_of(frame):
@@ -78,6 +89,23 @@ def stream(make, count=40, head=HEAD, boundary=b"frame", first=b"--frame%n", new
     return answer
 
 
+def in_bytes(answer):
+    """Return the same answer, sent byte by byte at first."""
+
+    class Slow:
+        def __init__(self, client):
+            self.client, self.slow = client, 100
+
+        def sendall(self, data):
+            while self.slow and data:
+                self.client.sendall(data[:1])
+                time.sleep(0.002)
+                data, self.slow = data[1:], self.slow - 1
+            self.client.sendall(data)
+
+    return lambda client, path, fields: answer(Slow(client), path, fields)
+
+
 def part(number, coded=None, length=0, kind=b"image/jpeg", has_length=True):
     coded = jpeg(number) if coded is None else coded
     size = b"Content-Length: %d%%n" % (len(coded) + length) if has_length else b""
@@ -111,6 +139,10 @@ STREAMS = {
     "text as its type": stream(part, head=HEAD.replace(b"multipart/x-mixed-replace;boundary=%b", b"text/plain")),
     "no type": stream(part, head=b"HTTP/1.0 200 OK%nServer: x%n%n"),
     "pictures alone": stream(jpeg, head=b"HTTP/1.1 200 OK%nContent-Type: video/x-motion-jpeg%n%n", first=b""),
+    "pictures after new lines": stream(lambda i: b"%n" + jpeg(i), head=b"HTTP/1.1 200 OK%n%n", first=b""),
+    "pictures byte by byte": in_bytes(stream(jpeg, head=b"HTTP/1.1 200 OK%n%n", first=b"")),
+    "pictures with padding": stream(lambda i: jpeg(i) + b" \0\0", head=b"HTTP/1.1 200 OK%n%n", first=b""),
+    "turned by EXIF": stream(lambda i: part(i, with_orientation(i, 3))),
     "bytes after each picture": stream(lambda i: part(i, jpeg(i) + bytes(37))),
 }  # fmt: skip
 
@@ -139,15 +171,33 @@ def _cut(number):
     return part(number, coded[:at], has_length=False)
 
 
+def _coded_data(number):
+    """Return a picture, and the middle of its coded data."""
+    coded = jpeg(number)
+    return coded, (coded.index(b"\xff\xda") + 14 + len(coded)) // 2
+
+
+def _with_hole(number):
+    coded, middle = _coded_data(number)
+    return coded[: middle - 20] + coded[middle + 60 :] if number % 5 == 4 else coded
+
+
+def _ended_early(number):
+    coded, middle = _coded_data(number)
+    return coded[:middle] + b"\xff\xd9" if number % 5 == 4 else coded
+
+
 @pytest.mark.parametrize(
     ("make", "damaged", "others"),
     [
         (_cut, 8, 0),
         (lambda i: part(i) + (TEXT if i % 5 == 4 else b""), 0, 7),
         (lambda i: part(i) + (PAGE if i % 5 == 4 else b""), 0, 7),
+        (lambda i: part(i, _with_hole(i)), 8, 0),
+        (lambda i: part(i, _ended_early(i)), 8, 0),
         (lambda i: part(i, jpeg(i)[:300] + random.Random(i).randbytes(400) if i % 5 == 4 else None), 8, 0),
     ],
-    ids=["cut", "texts", "pages", "garbled"],
+    ids=["cut", "texts", "pages", "hole", "ended early", "garbled"],
 )
 def test_what_is_no_picture_is_passed_over_counted_and_told(make, damaged, others, caplog):
     server = WebServer(stream(make))

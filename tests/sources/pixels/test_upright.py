@@ -1,8 +1,13 @@
 """Tests the eight ways to mirror and turn a picture, by display matrix and by EXIF's Orientation."""
 
+import io
+
 import numpy as np
 import pytest
+from av import CodecContext, Packet
+from PIL import Image
 
+from rtseg.sources.pixels.picture import PictureReader
 from rtseg.sources.pixels.upright import STORED, upright_of_exif, upright_of_matrix
 
 PICTURE = np.arange(12, dtype=np.uint8).reshape(3, 4)
@@ -54,3 +59,17 @@ def test_display_matrices(orientation):
 def test_the_pixel_aspect_turns_with_the_picture():
     assert upright_of_exif(6).aspect(2.0) == 0.5
     assert upright_of_exif(3).aspect(2.0) == 2.0
+
+
+@pytest.mark.parametrize("orientation", SHOWN)
+def test_a_decoded_jpeg_is_shown_as_its_exif_says(orientation):
+    """Test side data of a kind that PyAV does not know, beside the display matrix."""
+    exif, coded = Image.Exif(), io.BytesIO()
+    exif[274] = orientation
+    stored = np.kron(PICTURE * 20, np.ones((16, 16), np.uint8))
+    Image.fromarray(stored).save(coded, "JPEG", quality=95, exif=exif)
+    (picture,) = CodecContext.create("mjpeg", "r").decode(Packet(coded.getvalue()))
+    shown = PictureReader().read(picture)
+    expected = upright_of_exif(orientation).apply(stored)
+    assert shown.shape == expected.shape
+    assert np.abs(shown.astype(int) - expected).max() <= 8
