@@ -4,8 +4,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from rtseg.engines.adopt.stated import StatedFacts
-from rtseg.engines.convert.monai_bundle import is_bundle, read_bundle
-from rtseg.engines.convert.nnunet_folder import is_nnunet, read_nnunet
 from rtseg.engines.convert.third_party import load_third_party_network
 from rtseg.engines.convert.torch_source import TorchSource, input_channels
 from rtseg.engines.torch import read_script
@@ -17,9 +15,13 @@ def read_torch(
 ) -> tuple[TorchSource, StatedFacts]:
     """Return the network that a path holds, and what it and the user state; the user's word wins. Raises ModelError."""
     if path.is_dir():
-        if is_nnunet(path):
+        if (path / "plans.json").is_file() and (path / "dataset.json").is_file():
+            from rtseg.engines.convert.nnunet_folder import read_nnunet
+
             source, stated = read_nnunet(path)
-        elif is_bundle(path):
+        elif (path / "configs" / "metadata.json").is_file():
+            from rtseg.engines.convert.monai_bundle import read_bundle  # MONAI takes seconds to import
+
             source, stated = read_bundle(path)
         else:
             raise ModelError(
