@@ -63,11 +63,14 @@ _ACTIVATION_WORDS = {
 
 
 def examine_network(path: Path, stated: StatedFacts | None = None) -> Examination:
-    """Examine a network file. stated: what the user says; the file's own description otherwise. Raises ModelError."""
+    """Examine a network file. Raises ModelError.
+
+    stated: what the user says, in place of what the file's own description says.
+    """
     graph = NetworkGraph(path)
     is_own = stated is None and METADATA_KEY in graph.metadata
-    if is_own:
-        stated = StatedFacts.of(ModelSpec.from_metadata(graph.metadata, path))
+    if METADATA_KEY in graph.metadata and (stated is None or stated.spec is None):
+        stated = StatedFacts.of(ModelSpec.from_metadata(graph.metadata, path)).overridden_by(stated)
     try:
         return _examine(graph, stated or StatedFacts(), is_own=is_own)
     except ModelError:

@@ -1,6 +1,6 @@
 """Reads what holds a torch network: TorchScript, weights with a factory, a folder of nnU-Net v2, or a MONAI bundle."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 from rtseg.engines.adopt.stated import StatedFacts
@@ -28,7 +28,7 @@ def read_torch(
                 f"{path} is no folder of nnU-Net v2 (plans.json, dataset.json) and no MONAI bundle (configs/metadata.json): "
                 f"name the network's file"
             )
-        return source, _merged(stated, facts)
+        return source, stated.overridden_by(facts)
     size = facts.size if facts else None
     if size is None:
         raise ModelError(f"{path} does not say what pictures it takes: give the size that it was trained with, --size HxW")
@@ -36,13 +36,3 @@ def read_torch(
     with_weights = network if factory else read_script(path)  # freezing has made constants of the weights
     channels = len(facts.mean) if facts and len(facts.mean) > 1 else input_channels(with_weights)
     return TorchSource(network, channels, size), replace(facts or StatedFacts(), states=())
-
-
-def _merged(found: StatedFacts, stated: StatedFacts | None) -> StatedFacts:
-    """Return what a folder states, replaced by what the user states."""
-    if stated is None:
-        return found
-    given = {field.name: getattr(stated, field.name) for field in fields(StatedFacts) if getattr(stated, field.name)}
-    if not (stated.mean or stated.normalization):
-        given.pop("percentiles", None)
-    return replace(found, **given)
