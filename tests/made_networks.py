@@ -516,6 +516,32 @@ def _unet_truth(network: nn.Module) -> Truth:
     return labels
 
 
+def dropping(folder: Path) -> MadeNetwork:
+    """Write the weights of a network with BatchNorm and dropout, which a mode for training would change."""
+    (folder / "dropping_network.py").write_text(
+        "import torch\nfrom torch import nn\n\n\ndef network():\n"
+        "    parts = nn.Conv2d(1, 4, 5, padding=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Conv2d(4, 1, 1)\n"
+        "    return nn.Sequential(*parts)\n"
+    )
+    torch.manual_seed(4)
+    network = nn.Sequential(nn.Conv2d(1, 4, 5, padding=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Conv2d(4, 1, 1))
+    with torch.no_grad():
+        network[0].weight.mul_(0.1).add_(1 / 25)
+        network[0].bias.zero_()
+        network[1].running_mean.fill_(0.3)
+        network[1].running_var.fill_(0.05)
+        network[4].weight.fill_(1.0)
+        network[4].bias.fill_(-3.0)
+    torch.save(network.state_dict(), folder / "dropping.pth")
+    network.eval()
+
+    def labels(images: list[np.ndarray]) -> list[np.ndarray]:
+        with torch.no_grad():
+            return [(network(resized(image))[0, 0] > 0).numpy().astype(int) for image in images]
+
+    return MadeNetwork(folder / "dropping.pth", labels, (*SCALE, "--size", "48x64", "--factory", "dropping_network:network"))
+
+
 def nnunet(folder: Path, older: bool = False) -> MadeNetwork:
     """Write a folder of nnU-Net v2 from a DynUNet, with the names of PlainConvUNet, and biases that change nothing."""
     from monai.networks.nets import DynUNet
@@ -660,6 +686,7 @@ MAKERS: dict[str, Callable[[Path], MadeNetwork]] = {
     "OpenVINO IR": openvino_ir(False),
     "OpenVINO IR, float16": openvino_ir(True),
     "TorchScript": torchscript,
+    "torch weights with a factory": dropping,
     "YOLO-seg": yolo,
     "MONAI bundle": monai_bundle,
     "nnU-Net folder": nnunet,

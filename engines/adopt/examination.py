@@ -44,7 +44,8 @@ class Examination:
     def summary(self) -> str:
         """Return what was found in one line."""
         spec, how = self.spec, self.normalization
-        scale = f"{how.name} ({how.how})" if how else "unknown"
+        reason = f", {how.why}" if how and how.why and how.how == "stated" else ""
+        scale = f"{how.name} ({how.how}{reason})" if how else "unknown"
         picture = f"{spec.size[0]}x{spec.size[1]} {'gray' if spec.channels == 1 else spec.channel_order.upper()} {spec.layout}"
         return (
             f"input {spec.image_input!r} {picture}, normalization {scale}; output {spec.logits_output!r}, "
@@ -63,11 +64,14 @@ _ACTIVATION_WORDS = {
 
 
 def examine_network(path: Path, stated: StatedFacts | None = None) -> Examination:
-    """Examine a network file. stated: what the user says; the file's own description otherwise. Raises ModelError."""
+    """Examine a network file. Raises ModelError.
+
+    stated: what the user says, in place of what the file's own description says.
+    """
     graph = NetworkGraph(path)
     is_own = stated is None and METADATA_KEY in graph.metadata
-    if is_own:
-        stated = StatedFacts.of(ModelSpec.from_metadata(graph.metadata, path))
+    if METADATA_KEY in graph.metadata and (stated is None or stated.spec is None):
+        stated = StatedFacts.of(ModelSpec.from_metadata(graph.metadata, path)).overridden_by(stated)
     try:
         return _examine(graph, stated or StatedFacts(), is_own=is_own)
     except ModelError:
@@ -148,7 +152,16 @@ def _normalization(picture: PictureInput, stated: StatedFacts) -> Normalization 
         raise ModelError(
             f"--mean has {len(mean)} values and the network's {picture.name!r} {picture.channels} channels: give one for each"
         )
-    return Normalization(mean, std, stated.normalization or "constants", stated.percentiles)
+    given = Normalization(mean, std, stated.normalization or "constants", stated.percentiles)
+    graph = picture.normalization
+    if graph is None or (graph.mean, graph.std, graph.kind) == (given.mean, given.std, given.kind):
+        return given
+    if picture.dtype == "uint8":
+        raise ModelError(
+            f"the network's {picture.name!r} takes uint8, which are gray levels as they are: "
+            f"give --normalization 0..255, or none"
+        )
+    return replace(given, why=f"although the graph takes {graph.name}: {graph.why}")
 
 
 def is_static(graph: NetworkGraph) -> bool:

@@ -1,7 +1,7 @@
 """Holds what a user, or a file's metadata, states about a network; the examination finds the rest."""
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 
 from rtseg.engines.model_spec import ModelSpec
 from rtseg.engines.spec_values import StateSpec, as_tuple
@@ -61,6 +61,17 @@ class StatedFacts:
             is_multi_label=spec.is_multi_label,
             spec=spec,
         )
+
+    def overridden_by(self, other: "StatedFacts | None") -> "StatedFacts":
+        """Return these facts with those that another states in their place."""
+        if other is None:
+            return self
+        given = {field.name: getattr(other, field.name) for field in fields(self) if getattr(other, field.name)}
+        if other.says_how_to_normalize:
+            given |= {"mean": other.mean, "std": other.std, "normalization": other.normalization}
+        else:
+            given.pop("percentiles", None)
+        return replace(self, **given)
 
     @property
     def says_how_to_normalize(self) -> bool:

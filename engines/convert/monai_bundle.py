@@ -29,11 +29,6 @@ _NETWORKS = ("network_def", "network", "net")
 _NESTED = ("state_dict", "model_state_dict", "model", "network", "net")
 
 
-def is_bundle(folder: Path) -> bool:
-    """Return whether a folder is a MONAI bundle."""
-    return (folder / "configs" / "metadata.json").is_file()
-
-
 def read_bundle(folder: Path) -> tuple[TorchSource, StatedFacts]:
     """Return the network of a bundle with its weights, and what the bundle states about it. Raises ModelError."""
     metadata, config = _json(folder / "configs" / "metadata.json"), _config(folder)

@@ -34,11 +34,6 @@ _PACKAGE = "dynamic_network_architectures"
 _ALLOWED = ("torch.nn.", f"{_PACKAGE}.architectures.")  # modules whose classes a plan may name
 
 
-def is_nnunet(folder: Path) -> bool:
-    """Return whether a folder is one of nnU-Net v2."""
-    return (folder / "plans.json").is_file() and (folder / "dataset.json").is_file()
-
-
 def read_nnunet(folder: Path) -> tuple[TorchSource, StatedFacts]:
     """Return the network of a folder with its weights, and what the folder states about it. Raises ModelError."""
     plans, dataset = _json(folder / "plans.json"), _json(folder / "dataset.json")

@@ -96,6 +96,7 @@ class FlattenedOutputs(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        self.train(network.training)  # an export restores the mode of the wrapper, with that of all parts
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         return tuple(flattened(self.network(*inputs)).values())

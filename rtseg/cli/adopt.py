@@ -54,11 +54,15 @@ def adopt(
 def _adopt(file: str, pictures: str, out: Path, factory: str, description: OnnxModelDescription) -> "Certificate":
     from rtseg.engines.adopt.adoption import adopt as adopt_network
     from rtseg.engines.adopt.network_source import opened_source
+    from rtseg.engines.convert.tool_errors import as_model_error
 
     facts = description.facts_for(file, in_full=False)
-    with opened_source(Path(file), facts, factory=factory, trusted=description.trust_model) as source:
-        found = read_pictures(pictures) if pictures else ()
-        made = adopt_network(source, out, found, ask=_ask if sys.stdin.isatty() and sys.stdout.isatty() else None)
+    ask = _ask if sys.stdin.isatty() and sys.stdout.isatty() else None
+    with (
+        as_model_error(f"{file} cannot be adopted", "report the network, or export it as ONNX in another way"),
+        opened_source(Path(file), facts, factory=factory, trusted=description.trust_model) as source,
+    ):
+        made = adopt_network(source, out, read_pictures(pictures) if pictures else (), ask)
     show_certificate(made.certificate)
     console.print(f"wrote {made.path}; now `rtseg run SOURCE --model {made.path}`", highlight=False, markup=False)
     return made.certificate

@@ -159,7 +159,8 @@ class TestModelFiles:
             with pytest.raises(ModelError, match=refused):
                 load_engine(tmp_path / "typed.onnx", name, spec=networks.spec(states=()))
             return
-        engine = load_engine(tmp_path / "typed.onnx", name, spec=networks.spec(states=()))
+        scale = {"mean": (0.0,), "std": (1.0,)} if kind == "UINT8" else {}
+        engine = load_engine(tmp_path / "typed.onnx", name, spec=networks.spec(states=(), **scale))
         x = np.rint(_x(0) * 20 + 100).astype(np.float32)
         logits, _ = engine.infer(x, engine.initial_state())
         np.testing.assert_allclose(logits, np.concatenate([-x, x], axis=1), rtol=1e-3)

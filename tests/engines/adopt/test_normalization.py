@@ -76,6 +76,19 @@ def test_without_masks_and_a_clear_lead_it_is_refused_with_the_option(tmp_path):
     assert "--normalization" in report["refused"]
 
 
+def test_bytes_are_not_normalized_twice(tmp_path):
+    path, folder = made.bytes_in(tmp_path).path, laid_out(tmp_path / "data", made.pictures())
+    done, report = adopted(path, folder, tmp_path, "--normalization", "0..1")
+    assert done.exit_code == 1
+    assert "takes uint8" in report["refused"]
+
+
+def test_a_normalization_that_contradicts_the_graph_is_told(tmp_path):
+    path, folder = made.normalizing(1, 1 / 255, [0.2], [0.5])(tmp_path).path, laid_out(tmp_path / "data", made.pictures())
+    report = adopted(path, folder, tmp_path, "--normalization", "0..1")[1]
+    assert "although the graph takes 0..255" in report["normalization"]["why"]
+
+
 def test_the_graph_and_the_user_come_before_the_pictures(tmp_path):
     maker = made.normalizing(1, 1 / 255, [0.2], [0.5])
     path, folder = maker(tmp_path).path, laid_out(tmp_path / "data", made.pictures())
