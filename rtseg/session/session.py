@@ -74,6 +74,7 @@ class Session:
         self._segmenter = FrameSegmenter(engine, self._settings, gate, self.counts, cleaning)
         self.sector = unknown_sector((0, 0))
         self.redactor: Redactor | None = None
+        self._is_stream_ultrasound = False  # whether the source states that there is no screen around it
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
         self._reset_request = ""  # the reason of a reset that was requested
         self._reset_reason = ""  # the reason of a reset that applies once there is contact
@@ -86,7 +87,7 @@ class Session:
     @property
     def is_sector_stated(self) -> bool:
         """Return whether the user or the source stated where the ultrasound is."""
-        return isinstance(self.settings.locator, FixedSector | WholeFrame)
+        return self._is_stream_ultrasound or isinstance(self.settings.locator, FixedSector | WholeFrame)
 
     @property
     def settings(self) -> SessionSettings:
@@ -128,6 +129,7 @@ class Session:
         info: the stream to come; its spacing holds from now on where the session has none of its own.
         """
         self._lifecycle.live, self._stream_spacing_mm = info.live, info.spacing_mm
+        self._is_stream_ultrasound = info.only_ultrasound
         kernels.warm_up()
         frame = Frame(np.resize(np.arange(256, dtype=np.uint8), (info.height, info.width)), 0, 0)
         self._lifecycle.observe(frame)

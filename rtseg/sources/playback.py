@@ -73,9 +73,9 @@ class PacedSource:
     def __init__(self, source: Source, fps: float | None = None) -> None:
         info = source.info
         self._source = source
-        self._info = stream_info(
-            info.height, info.width, info.fps if fps is None else fps, info.spacing_mm, info.frames
-        ).as_live()
+        rate = info.fps if fps is None else fps
+        paced = stream_info(info.height, info.width, rate, info.spacing_mm, info.frames).as_live()
+        self._info = replace(paced, only_ultrasound=info.only_ultrasound)
         self._closed = threading.Event()
 
     @property
