@@ -97,6 +97,8 @@ class StreamInfo:
     """Number of frames; None where unknown."""
     pixel_aspect: float = 1.0
     """Width of a pixel over its height, as stated for the first frame."""
+    only_ultrasound: bool = False
+    """Whether the source states that its frames show no screen around the ultrasound, as those of its own clips do."""
 
     @property
     def period_ns(self) -> int:

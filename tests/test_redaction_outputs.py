@@ -153,6 +153,19 @@ def test_a_session_without_a_redactor_is_redacted_by_the_pipeline():
             assert result.frame.image.any()
 
 
+@pytest.mark.parametrize("uri", ["clip:carotid", "synthetic:vessel?height=96&width=128&frames=3"])
+def test_a_source_that_states_its_ultrasound_is_shown_from_its_first_frame_without_a_search(uri, monkeypatch):
+    monkeypatch.setattr(
+        "rtseg.session.redaction.redactor.shared_detector", lambda threads: pytest.fail("a detector was loaded")
+    )
+    with closing(load_engine("carotid")) as engine:
+        for kind in (Session, RedactedSession):
+            pipeline = Pipeline(open_source(uri), kind(engine), redact="strict")
+            for result, _ in zip(pipeline, range(3), strict=False):
+                assert result.frame.image.any()
+                assert (result.redaction.sector, result.redaction.withheld, result.redaction.exposed) == ("stated", 0, 0)
+
+
 STATE = Redaction("auto", "known", 2, 0)
 
 

@@ -80,6 +80,7 @@ class Session:
         self.sector = unknown_sector((0, 0))
         self.redactor: Redactor | None = None
         self._clip = SectorClip()
+        self._is_stream_ultrasound = False  # whether the source states that there is no screen around it
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
         self._reset_request = ""  # the reason of a reset that was requested
         self._reset_reason = ""  # the reason of a reset that applies once there is contact
@@ -107,7 +108,7 @@ class Session:
     @property
     def is_sector_stated(self) -> bool:
         """Return whether the user or the source stated where the ultrasound is."""
-        return isinstance(self.settings.locator, FixedSector | WholeFrame)
+        return self._is_stream_ultrasound or isinstance(self.settings.locator, FixedSector | WholeFrame)
 
     @property
     def settings(self) -> SessionSettings:
@@ -152,7 +153,7 @@ class Session:
 
         info: the stream to come; its spacing holds for frames of its size that state none, unless the session has its own.
         """
-        self._lifecycle.live = info.live
+        self._lifecycle.live, self._is_stream_ultrasound = info.live, info.only_ultrasound
         self._spacing.begin(info)
         self._limit_engine(FILE_TIMEOUT_S)  # first calls are slow, and nobody watches yet
         kernels.warm_up()

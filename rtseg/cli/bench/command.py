@@ -15,6 +15,7 @@ from rtseg.cli.bench.frontier import draw_frontier
 from rtseg.cli.bench.kernels import measure_filters, time_kernels
 from rtseg.cli.bench.line import compare_reports, measure_pipeline, print_bench, time_glass_to_glass, write_bench
 from rtseg.cli.bench.modes import BenchModeGroup
+from rtseg.cli.bench.redaction import measure_redaction
 from rtseg.cli.bench.sector import measure_sectors
 from rtseg.cli.bench.temporal import temporal as measure_temporal
 from rtseg.cli.options.model import EngineOption, JsonOption, ModelOption, ThreadsOption, load
@@ -189,6 +190,22 @@ def temporal(
     prepare_outputs(mode, json, plot)
     with closing(load(model, engine, threads)) as network:
         measure_temporal(network, source.split(","), data, subjects, frames, json, plot, quiet_frames)
+
+
+@bench.command()
+def redaction(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder of clips with their truth, as python -m rtseg.sources.synthetic.screens writes it.")
+    ],
+    clip: Annotated[
+        list[str] | None, typer.Option("--clip", help="A clip without a truth; give the option once for each clip.")
+    ] = None,
+    json: JsonOption = None,
+    mode: ModeOption = PRIVATE,
+) -> None:
+    """Measure what Tesseract, which must be installed, reads in redacted clips, and what of the ultrasound is lost."""
+    prepare_outputs(mode, json)
+    measure_redaction(folder, clip or (), json)
 
 
 @bench.command()

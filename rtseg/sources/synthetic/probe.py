@@ -34,7 +34,8 @@ class SyntheticProbe:
         self._view = lru_cache(maxsize=2)(self._make_view)
         self._scene = lru_cache(maxsize=2)(self._make_scene)
         spacing = self._view(1.0).spacing_mm
-        self._info = stream_info(script.height, script.width, script.fps, spacing_mm or (spacing, spacing), script.frames)
+        info = stream_info(script.height, script.width, script.fps, spacing_mm or (spacing, spacing), script.frames)
+        self._info = replace(info, only_ultrasound=True)
         self._spacing_scale = tuple(given / spacing for given in self._info.spacing_mm or (spacing, spacing))
         self._closed = threading.Event()
         self._next = 0
