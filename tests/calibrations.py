@@ -19,6 +19,6 @@ def brightness(features: int = FEATURES, size: tuple[int, int] = (32, 48), **cha
         "basis": packed(np.eye(1, features), np.float16),
         "spread": packed([1.0, 1.0]),
         "bounds": (0.0, 1e6),
-        "widths": (0.01, 1.0),
+        "widths": (0.003, 1.0),
     }
     return FamiliarityCalibration(**{**values, **changes})  # type: ignore[arg-type]

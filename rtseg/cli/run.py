@@ -13,6 +13,7 @@ from rtseg.cli.options.beam_space import BeamSpaceOption, beam_geometry
 from rtseg.cli.options.budget import BudgetOption, budget_sinks, shrinkable_engine
 from rtseg.cli.options.display import DisplayOptions
 from rtseg.cli.options.enhance import EnhanceOption, parse_enhancement
+from rtseg.cli.options.familiarity import MeasureUnfamiliarOption, print_familiarity
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.igtl import IgtlOptions, print_missed
 from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events_printed
@@ -80,10 +81,7 @@ def run(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Draw the contour wider where the border is less certain.")
     ] = False,
-    measure_unfamiliar: Annotated[
-        bool,
-        typer.Option("--measure-unfamiliar", help="Measure also pictures unlike those that the model was made from."),
-    ] = False,
+    measure_unfamiliar: MeasureUnfamiliarOption = False,
     display: DisplayOptions,
     igtl_output: IgtlOptions,
     budget: BudgetOption = "",
@@ -153,6 +151,7 @@ def _run_pipeline(pipeline: Pipeline, title: str, *, strict: bool) -> None:
         print_omitted(pipeline.source)
         _print_dropped(pipeline.sinks)
         print_redaction(pipeline.report.redaction)
+        print_familiarity(pipeline.report.memory, is_measured=pipeline.session.settings.measure_unfamiliar)
         print_recording_result(pipeline.session, pipeline.sinks)
     if not counts.frames + counts.warmup:
         raise SourceError("the source gave no frame: check that it plays in another program")

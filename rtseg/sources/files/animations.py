@@ -66,7 +66,7 @@ def _webp(coded: Coded) -> Animation:
     return Animation(len(frames), durations, exif_orientation(exif))
 
 
-def exif_orientation(exif: bytes) -> int:
+def exif_orientation(exif: bytes | bytearray) -> int:
     """Return the Orientation that EXIF data state; 1 where they state none."""
     exif = exif.removeprefix(b"Exif\0\0")
     order = "<" if exif.startswith(b"II") else ">"
