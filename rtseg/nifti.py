@@ -60,7 +60,7 @@ class Volume:
     directions: tuple[tuple[float, ...], ...] = ()
     """Directions in space of a row and of a column, by the header's sform or qform; empty where it has neither."""
     shown: tuple[float, float] | None = None
-    """Values that are black and white (cal_min, cal_max); None where the header has none."""
+    """Values that are black and white: cal_min and cal_max, or those of 0 and 255 where bytes are scaled; None otherwise."""
     note: str = ""
     """What is contradictory in the header; "" for nothing."""
 
@@ -95,6 +95,9 @@ def open_volume(path: Path) -> Volume:
         size = (shape[1], shape[0], *colours)
         directions, note = _directions(header)
         shown = _shown(header) if not colours else None
+        if shown is None and scaled and kind == np.uint8:  # keep the levels of 8 bits, reversed by a negative slope
+            black, white = sorted(float(image.dataobj.inter + image.dataobj.slope * value) for value in (0, 255))
+            shown = (black, white) if black < white else None
         spacing_mm, rate = _spacing(header), _rate(header, times)
         return Volume(path, size, depth * times, dtype, (down, along), spacing_mm, rate, directions, shown, note)
 

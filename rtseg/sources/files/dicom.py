@@ -74,6 +74,8 @@ def _folder(folder: Path, notes: SourceNotes) -> list[Instance]:
                 notes.leave_out(file, f"is left out: {error}")
     if not found:
         raise SourceNotFound(f"{folder} holds no DICOM picture: give the folder in which the series' own files lie")
+    if (series := len({str(instance.sort_key[1]) for instance in found})) > 1:
+        notes.say(folder, f"holds {series} series, which are played one after the other: give each a folder of its own")
     return sorted(found, key=lambda instance: instance.sort_key)
 
 

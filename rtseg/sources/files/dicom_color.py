@@ -22,6 +22,8 @@ _CLEARLY = 2.0  # ratio of the shares
 _MOST_OUTSIDE = 0.05  # share of pixels outside RGB beyond which components are no luma and chroma
 _MANY, _STRIDE = 256, 4  # pixels of a side from which each fourth row and column is looked at
 _LEAST_SIDE = 16  # pixels of a frame whose smoothness says something
+_FAR_BELOW, _FAR_ABOVE = 8, 245  # luma that coded pixels of partial range reach by ringing alone
+_MOST_RINGING = 0.001  # share of such pixels
 _FAR_SMOOTHER = 0.5  # ratio of roughness
 
 
@@ -34,9 +36,9 @@ def color_model(sample: Sequence[Pixels], declared: str, marked: str = "") -> tu
     is_partial = declared.startswith(PARTIAL)
     stated = RGB if not declared.startswith("YBR_") or declared in ("YBR_RCT", "YBR_ICT") else YBR
     model = _by_pixels(sample, stated, needs_proof=marked == stated) or marked or stated
-    if model == stated:
+    if model == stated and not (is_partial and _is_full_range(sample)):
         return PARTIAL if is_partial else stated, ""
-    coded = "red, green and blue" if model == RGB else "luma and chroma"
+    coded = "red, green and blue" if model == RGB else "luma and chroma in full range" if is_partial else "luma and chroma"
     return model, f"declares its colors as {declared[:16]}, and they are coded as {coded}: read as coded"
 
 
@@ -96,6 +98,12 @@ def _by_pixels(sample: Sequence[Pixels], stated: str, *, needs_proof: bool) -> s
     if max(as_rgb, as_ybr) >= _LEAST_NEUTRAL and max(as_rgb, as_ybr) > _CLEARLY * min(as_rgb, as_ybr):
         return RGB if as_rgb > as_ybr else YBR
     return RGB if stated == YBR and float(np.mean([_outside(one) for one in levels])) > _MOST_OUTSIDE else ""
+
+
+def _is_full_range(sample: Sequence[Pixels]) -> bool:
+    """Return whether luma goes far beyond the range from 16 to 235, as only that in full range does."""
+    luma = [_to_8_bits(one[..., 0]) for one in sample]
+    return any(float(np.mean((one < _FAR_BELOW) | (one > _FAR_ABOVE))) > _MOST_RINGING for one in luma)
 
 
 def _outside(levels: Image) -> float:

@@ -14,6 +14,7 @@ _CENTIMETRES = 3  # PS3.3, C.8.5.5.1.15: physical units
 _UNIT_NONE = 0
 _PLANE = 1  # region spatial format 2D; the others are M-mode, spectra, waveforms and graphics
 _TISSUE = 1  # region data type; 2 is color flow, the others are Doppler spectra and their traces
+_LEAST_MM, _MOST_MM = 1e-4, 100.0  # of a pixel of ultrasound
 _TOLERANCE = 0.01  # relative: two statements of the same size
 _ELSEWHERE = ("ImagerPixelSpacing", "NominalScannedPixelSpacing")  # of a detector, of a film: not of the body
 
@@ -68,7 +69,8 @@ def _spacing(header: Any, index: int) -> tuple[Spacing | None, str]:
 
 
 def _scale(region: Any) -> Spacing | None:
-    return _positive([10 * abs(number(region, f"PhysicalDelta{axis}")) for axis in "YX"])
+    scale = _positive([10 * abs(number(region, f"PhysicalDelta{axis}")) for axis in "YX"])
+    return scale if scale and min(scale) >= _LEAST_MM and max(scale) <= _MOST_MM else None
 
 
 def _unused(header: Any) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rtseg.errors import SourceError, SourceNotFound
 from rtseg.sources.base import path_exists
+from rtseg.sources.files.formats import detect_format
 
 SUFFIXES = frozenset({".png", ".apng", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 OTHER_SUFFIXES = frozenset({".gif", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".tga", ".ppm", ".pgm", ".pnm", ".exr"})
@@ -27,13 +28,28 @@ def image_paths(where: str | Path) -> list[Path]:
     """
     images = _in_order(file for file in _files(where) if file.suffix.lower() in SUFFIXES)
     if not images:
+        if any(map(_is_dicom, _files(where))):
+            raise SourceNotFound(f"{where} holds DICOM files and no image: give dicom:{where}")
         raise SourceNotFound(f"{where} holds no image: give a folder or a glob of {', '.join(sorted(SUFFIXES))} files")
     return images
 
 
-def other_images(where: str | Path) -> list[Path]:
-    """Return the images beside those of `image_paths` whose kind is not read in a series. Raises SourceError."""
-    return _in_order(file for file in _files(where) if file.suffix.lower() in OTHER_SUFFIXES)
+def other_images(where: str | Path) -> dict[Path, str]:
+    """Return the images beside those of `image_paths` that are not read in a series, each with the reason and a remedy.
+
+    Raises SourceError.
+    """
+    others = dict[Path, str]()
+    for file in _in_order(_files(where)):
+        if file.suffix.lower() in OTHER_SUFFIXES:
+            others[file] = f"a {file.suffix} file is not read in a series: convert it to PNG"
+        elif _is_dicom(file):
+            others[file] = f"a DICOM file is not read among images: open its folder as dicom:{file.parent}"
+    return others
+
+
+def _is_dicom(file: Path) -> bool:
+    return file.suffix.lower() not in SUFFIXES and detect_format(str(file)) == "dicom"
 
 
 def _files(where: str | Path) -> list[Path]:

@@ -51,8 +51,8 @@ class ImageFiles:
         self._values = FrameValues(self._info)
         self._closed = threading.Event()
         self._frames = self._read()
-        for path in other_images(where):
-            self._omit(path, f"a {path.suffix} file is not read in a series: convert it to PNG")
+        for path, reason in other_images(where).items():
+            self._omit(path, reason)
 
     @property
     def info(self) -> StreamInfo:

@@ -246,6 +246,24 @@ def test_a_folder_is_sorted_by_series_and_instance(write_dicom, tmp_path):
     assert [(frame.index, int(frame.image[0, 0])) for frame in source] == [(0, 0), (1, 1), (2, 2), (3, 3)]
 
 
+def test_a_folder_of_two_series_is_told(write_dicom, tmp_path, caplog):
+    write_dicom(FRAMES, "a", InstanceNumber=1)
+    assert "series" not in caplog.text
+    write_dicom(FRAMES, "b", InstanceNumber=2, SeriesInstanceUID="1.2.4")
+    assert len(list(open_source(f"dicom:{tmp_path}"))) == 8
+    assert "holds 2 series, which are played one after the other" in caplog.text
+
+
+def test_dicom_files_in_a_folder_of_images_are_named(write_dicom, tmp_path):
+    write_dicom(FRAMES, "IM_0001", InstanceNumber=1)
+    with pytest.raises(SourceNotFound, match=f"give dicom:{tmp_path}"):
+        open_source(str(tmp_path))
+    cv2.imwrite(str(tmp_path / "a.png"), FRAMES[0])
+    source = open_source(str(tmp_path))
+    assert len(list(source)) == 1
+    assert [(one.name, f"dicom:{tmp_path}" in one.reason) for one in source.omitted] == [("IM_0001", True)]
+
+
 def test_a_folder_whose_files_differ_in_spacing_has_none(write_dicom, tmp_path):
     write_dicom(FRAMES, "a", InstanceNumber=1, SequenceOfUltrasoundRegions=[region()])
     write_dicom(FRAMES, "b", InstanceNumber=2, SequenceOfUltrasoundRegions=[region(delta_cm=(0.5, 0.5))])

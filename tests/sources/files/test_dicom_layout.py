@@ -68,7 +68,7 @@ CODED = {
 }
 
 
-@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL_422", "YBR_FULL"])
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL_422", "YBR_FULL", "YBR_PARTIAL_422"])
 @pytest.mark.parametrize("coding", CODED)
 def test_the_colors_of_a_jpeg_are_those_that_are_coded(tmp_path, coding, photometric):
     coded, tolerance = CODED[coding]

@@ -32,6 +32,8 @@ SCALES = [
     ({"SequenceOfUltrasoundRegions": [region()], "PixelSpacing": [0.3, 0.4]}, (0.2, 0.1), "another PixelSpacing"),
     ({"SequenceOfUltrasoundRegions": [region()], "PixelSpacing": [0.2, 0.1]}, (0.2, 0.1), ""),
     ({"PixelSpacing": [0.3, 0.4]}, (0.3, 0.4), ""),
+    ({"SequenceOfUltrasoundRegions": [region(delta_cm=(100, 100))]}, None, ""),  # a pixel of a meter
+    ({"SequenceOfUltrasoundRegions": [region(delta_cm=(1e-9, 1e-9))], "PixelSpacing": [0.3, 0.4]}, (0.3, 0.4), ""),
     ({"ImagerPixelSpacing": [0.3, 0.4]}, None, "ImagerPixelSpacing alone"),
     ({"NominalScannedPixelSpacing": [0.3, 0.4]}, None, "NominalScannedPixelSpacing alone"),
     ({"PixelSpacing": [0.3, 0.4], "ImagerPixelSpacing": [0.5, 0.5]}, (0.3, 0.4), ""),

@@ -159,6 +159,14 @@ def test_nifti_is_scaled_as_its_header_says(tmp_path, slope, expected):
     assert np.abs(np.array(images(str(tmp_path / "a.nii")), int) - expected).max() <= 1 + 255 - int(np.ptp(FRAMES))
 
 
+@pytest.mark.parametrize(("slope", "intercept", "expected"), [(-1, 255, 255 - FRAMES // 2), (0.01, -4, FRAMES // 2)])
+def test_scaled_bytes_of_nifti_keep_their_levels(tmp_path, slope, intercept, expected):
+    image = nibabel.Nifti1Image(FRAMES.transpose(2, 1, 0) // 2, np.eye(4))
+    image.header.set_slope_inter(slope, intercept)
+    nibabel.save(image, tmp_path / "a.nii")
+    assert np.abs(np.array(images(str(tmp_path / "a.nii")), int) - expected).max() <= 1
+
+
 def open_bytes(path):
     with open(path, "rb") as file:  # noqa: PTH123
         return file.read()
