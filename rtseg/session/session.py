@@ -22,6 +22,7 @@ from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.postprocess import check_classes
 from rtseg.session.redaction import Redactor
 from rtseg.session.sector import FixedSector, Locator, Sector, SectorFinder, SectorKind, WholeFrame
+from rtseg.session.sector.clip import SectorClip
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.settings import SessionSettings, SettingAttribute
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
@@ -75,6 +76,7 @@ class Session:
         self.sector = unknown_sector((0, 0))
         self.redactor: Redactor | None = None
         self._is_stream_ultrasound = False  # whether the source states that there is no screen around it
+        self._clip = SectorClip()
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
         self._reset_request = ""  # the reason of a reset that was requested
         self._reset_reason = ""  # the reason of a reset that applies once there is contact
@@ -149,7 +151,9 @@ class Session:
             return self._empty_segmentation(frame, judgement)
         if judgement.life is Life.HELD and self._last_segmentation:
             return replace(self._last_segmentation, life=judgement.life, reason=judgement.reason)
-        self._last_segmentation = self._segment(frame, trace, judgement)
+        found = self._segment(frame, trace, judgement)
+        with trace.stage("postprocess"):
+            self._last_segmentation = replace(found, labels=self._clip.clip(found.labels, self.sector))
         return self._last_segmentation
 
     def _segment(self, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:

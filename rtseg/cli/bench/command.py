@@ -16,6 +16,7 @@ from rtseg.cli.bench.kernels import measure_filters, time_kernels
 from rtseg.cli.bench.line import compare_reports, measure_pipeline, print_bench, time_glass_to_glass, write_bench
 from rtseg.cli.bench.modes import BenchModeGroup
 from rtseg.cli.bench.redaction import measure_redaction
+from rtseg.cli.bench.sector import measure_sectors
 from rtseg.cli.bench.temporal import temporal as measure_temporal
 from rtseg.cli.options.model import EngineOption, JsonOption, ModelOption, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
@@ -216,3 +217,16 @@ def frontier(
     """Plot Dice against latency from existing reports."""
     prepare_outputs(mode, out)
     draw_frontier(reports, out)
+
+
+@bench.command()
+def sector(
+    folder: Annotated[
+        Path, typer.Argument(help="A folder of clips with their truth, as python -m rtseg.sources.synthetic.screens writes it.")
+    ],
+    json: JsonOption = None,
+    mode: ModeOption = PRIVATE,
+) -> None:
+    """Measure how well the sector is found and its surroundings are hidden, on clips whose truth is known."""
+    prepare_outputs(mode, json)
+    measure_sectors(folder, json)

@@ -70,7 +70,7 @@ def find_sector(evidence: Evidence) -> Sector:
         if best.sharpness >= _CERTAIN_SHARPNESS:
             break
     if best is None or best.sharpness < _MIN_SHARPNESS:
-        return whole_sector(evidence.size, float(_is_clean(above, best.hull if best else None)))
+        return whole_sector(evidence.size, float(is_clean(above, best.hull if best else None)))
     return _sector_of(best, evidence)
 
 
@@ -89,13 +89,13 @@ def _candidates(evidence: Evidence, above: GrayImage) -> Iterator[SectorCandidat
 
 def _is_plausible(hull: Points, region: BinaryImage, tissue_without_panels: BinaryImage, bars: Mask) -> bool:
     """Return whether a region may be the ultrasound: large, no panel, and with nearly all of the supposed tissue."""
-    if _is_small(hull, (region.shape[0], region.shape[1])) or bars[region > 0].mean() > _MAX_PANEL_SHARE:
+    if is_small(hull, (region.shape[0], region.shape[1])) or bars[region > 0].mean() > _MAX_PANEL_SHARE:
         return False
     outside = cv2.fillConvexPoly(tissue_without_panels.copy(), hull.astype(np.int32), 0)
     return bool(outside.sum() <= _MAX_OUTSIDE * tissue_without_panels.sum())
 
 
-def _is_small(outline: Points, size: Size) -> bool:
+def is_small(outline: Points, size: Size) -> bool:
     height, width = size
     return bool((np.ptp(outline, axis=0) < _MIN_SIDE * np.array((width, height))).any())
 
@@ -113,19 +113,19 @@ def _sector_of(candidate: SectorCandidate, evidence: Evidence) -> Sector:
     outline = frame_outline(size)
     for edge in candidate.edges:
         outline = clip_polygon(outline, edge.point * step - edge.inward * (step - 1), edge.inward)
-    if len(outline) < 3 or _is_small(outline, size):
+    if len(outline) < 3 or is_small(outline, size):
         return whole_sector(size)
-    return Sector(_classify_shape(candidate.edges, outline), size, as_outline(outline), round(candidate.sharpness, 3))
+    return Sector(classify_shape(candidate.edges, outline), size, as_outline(outline), round(candidate.sharpness, 3))
 
 
-def _classify_shape(edges: Sequence[Edge], outline: Points) -> SectorKind:
+def classify_shape(edges: Sequence[Edge], outline: Points) -> SectorKind:
     longest = sorted(edges, key=lambda edge: edge.length)[-2:]
     if all(np.abs(edge.inward).min() <= _MAX_TILT for edge in longest):
         return SectorKind.LINEAR
     return SectorKind.PHASED if top_width_ratio(outline) < _POINTED_WIDTH else SectorKind.CURVILINEAR
 
 
-def _is_clean(above: GrayImage, hull: Points | None) -> bool:
+def is_clean(above: GrayImage, hull: Points | None) -> bool:
     """Return whether only specks are lit outside the hull of the tissue, and no panel is on the frame."""
     if panel_mask(above).mean() > _MAX_FRAME_PANELS:
         return False

@@ -54,20 +54,23 @@ class Evidence:
     def __init__(self, image: Image) -> None:
         self.size = (image.shape[0], image.shape[1])
         self.step = sampling_step(*self.size, _MAX_SIDE)
-        self.brightest = subsample(image, self.step)
-        self._darkest = screen_thumbnail(self.brightest)
+        self.brightest = self.darkest = subsample(image, self.step)
         self.frames = 1
 
     def add(self, image: Image) -> None:
         """Accumulate another frame of the same size."""
         grey = subsample(image, self.step)
         self.brightest = np.maximum(self.brightest, grey)
-        self._darkest = np.minimum(self._darkest, screen_thumbnail(grey))
+        self.darkest = np.minimum(self.darkest, grey)
         self.frames += 1
+
+    def moved(self) -> BinaryImage:
+        """Return the pixels of the evidence that changed."""
+        return (cv2.subtract(self.brightest, self.darkest) >= _MOTION_LEVELS).astype(np.uint8)
 
     def motion_mask(self) -> Mask | None:
         """Return the moving pixels of the thumbnail; None where too few move to be meaningful."""
-        moved = (cv2.subtract(screen_thumbnail(self.brightest), self._darkest) >= _MOTION_LEVELS).astype(np.uint8)
+        moved = screen_thumbnail(self.moved())
         return _local_share(moved) >= _MIN_MOVING_SHARE if moved.mean() >= _MIN_FRAME_MOTION else None
 
 
@@ -89,10 +92,14 @@ def above_background(grey: GrayImage, ground: int) -> GrayImage:
     return np.asarray(cv2.LUT(grey, table.astype(np.uint8)), np.uint8)
 
 
+def solid_mask(lit: BinaryImage) -> BinaryImage:
+    """Return the pixels of a thumbnail around which most are lit: in tissue, not in lines of letters."""
+    return (_local_share(lit) >= _SOLID).astype(np.uint8)
+
+
 def tissue_mask(lit: BinaryImage) -> BinaryImage:
     """Return the lit pixels of the large, solid regions of a thumbnail (h, w); all 0 where there is none."""
-    dense = _local_share(lit) >= _SOLID
-    _, regions, stats, _ = cv2.connectedComponentsWithStats(dense.astype(np.uint8))
+    _, regions, stats, _ = cv2.connectedComponentsWithStats(solid_mask(lit))
     areas = stats[:, cv2.CC_STAT_AREA].copy()
     areas[0] = 0  # the pixels that are not dense
     large = (areas > 0) & (areas >= _MIN_REGION_SHARE * areas.max())

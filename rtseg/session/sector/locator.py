@@ -5,12 +5,12 @@ from typing import Protocol
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Image
 from rtseg.kernels.network.fit import Box
-from rtseg.session.sector.edges_to_sector import find_sector
 from rtseg.session.sector.evidence import Evidence
 from rtseg.session.sector.layout_watch import LayoutWatch
+from rtseg.session.sector.screen_sector import locate_sector
 from rtseg.session.sector.shape import Sector, SectorKind, Size, box_sector, unknown_sector, whole_sector
 
-_SEARCH_FRAMES = (1, 2, 4, 8, 12)  # frames of a search after which the evidence is evaluated; the last one ends it
+_SEARCH_FRAMES = (1, 2, 4, 7, 10)  # frames of a search after which the evidence is evaluated; the last one ends it
 _SAME_OVERLAP = 0.97  # overlap at which two results confirm each other, and at which the present sector stays
 _CONFIDENCE_GAIN = 0.05  # gain in confidence at which a search's last result needs no confirmation
 _REST_FRAMES = 16  # frames between searches, doubled after each failure: a lifted probe looks like a changed layout, and lasts
@@ -83,7 +83,7 @@ class SectorFinder:
 
     def _end_search(self, search: "SectorSearch", image: Image) -> None:
         """End a search with its last result, which rests on the most motion, and which may have outgrown the sector."""
-        if search.last and search.last.confidence > self._sector.confidence + _CONFIDENCE_GAIN:
+        if search.last and (self._is_first_search or search.last.confidence > self._sector.confidence + _CONFIDENCE_GAIN):
             self._accept(search.last)
         if search.last and (
             self._sector.kind in (SectorKind.UNKNOWN, SectorKind.WHOLE) or self._fills_frame(search.last, image)
@@ -113,7 +113,7 @@ class SectorFinder:
 
 
 class SectorSearch:
-    """Collects evidence over 12 frames, and evaluates it at frames 1, 2, 4, 8 and 12. last: the newest result."""
+    """Collects evidence over 10 frames, and evaluates it at frames 1, 2, 4, 7 and 10. last: the newest result."""
 
     def __init__(self) -> None:
         self._evidence: Evidence | None = None
@@ -132,7 +132,7 @@ class SectorSearch:
             self._evidence.add(image)
         if self._evidence.frames not in _SEARCH_FRAMES:
             return None
-        before, self.last = self.last, find_sector(self._evidence)
+        before, self.last = self.last, locate_sector(self._evidence)
         return self.last if before and self.last.overlap(before) >= _SAME_OVERLAP else None
 
 

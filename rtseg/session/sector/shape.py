@@ -42,8 +42,11 @@ class Sector:
     confidence: float
     """Share of the outline inside the frame that is a sharp edge, 0 to 1.
 
-    For WHOLE it is 1 where nothing but ultrasound is lit, and 0 where something else is, perhaps text.
+    For WHOLE it is 1 where nothing but ultrasound is lit, and 0 where something else is, perhaps text. Among the regions of a
+    screen with menus it is how surely the region is ultrasound.
     """
+    face: tuple[float, float, float] | None = None
+    """Center (x, y) and radius in pixels of a curved probe's face, which the picture surrounds; None: flat, or not known."""
 
     @property
     def box(self) -> Box:
@@ -56,6 +59,9 @@ class Sector:
         """Return the pixels of the sector, (H, W) bool."""
         mask = np.zeros(self.size, np.uint8)
         cv2.fillConvexPoly(mask, np.round(np.array(self.outline)).astype(np.int32), 1)
+        if self.face:
+            x, y, radius = self.face
+            cv2.circle(mask, (round(x), round(y)), math.floor(radius), 0, -1)
         return mask.astype(np.bool_)
 
     def overlap(self, other: "Sector") -> float:

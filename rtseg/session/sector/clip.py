@@ -1,0 +1,23 @@
+"""Keep the labels inside the sector: an ellipse that was completed, or a region in a corner of its box, may leave it."""
+
+import cv2
+import numpy as np
+
+from rtseg.frame import Labels
+from rtseg.session.sector.shape import Sector, SectorKind
+
+
+class SectorClip:
+    """Makes labels outside a sector background; the cover of the last sector is kept."""
+
+    def __init__(self) -> None:
+        self._sector: Sector | None = None
+        self._cover: Labels | None = None
+
+    def clip(self, labels: Labels, sector: Sector) -> Labels:
+        """Return labels (H, W) uint8 that are 0 outside the sector; the same array where it is the whole frame, or unknown."""
+        if sector.kind in (SectorKind.WHOLE, SectorKind.UNKNOWN) or sector.size != labels.shape:
+            return labels
+        if self._sector is not sector or self._cover is None:
+            self._sector, self._cover = sector, np.where(sector.mask(), np.uint8(255), np.uint8(0))
+        return np.asarray(cv2.bitwise_and(labels, self._cover), np.uint8)

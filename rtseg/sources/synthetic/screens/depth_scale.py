@@ -1,0 +1,90 @@
+"""Draw the depth scale beside a picture: ticks, and numbers in centimeters or millimeters."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from rtseg.frame import Image
+from rtseg.sources.synthetic.screens.layout import Color, ScreenLayout
+from rtseg.sources.synthetic.screens.lettering import Letterer
+from rtseg.sources.synthetic.screens.probe_shape import Area, PlacedShape
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleMarks:
+    """Describes the ticks of a scale."""
+
+    step_mm: float
+    """Distance of two ticks."""
+    labelled: int
+    """Every so many ticks have a number; 0: none has."""
+    unit_mm: float
+    """Millimeters of the number 1."""
+
+
+def draw_marks(depth_mm: float, rng: np.random.Generator) -> ScaleMarks:
+    """Return the marks that suit a depth."""
+    if rng.random() < 0.06:
+        return ScaleMarks(10.0 if depth_mm > 40 else 5.0, 0, 10.0)
+    if depth_mm < 40:
+        return ScaleMarks(5.0, int(rng.choice([1, 2])), float(rng.choice([10.0, 10.0, 1.0])))
+    if depth_mm < 110:
+        step = float(rng.choice([5.0, 10.0]))
+        return ScaleMarks(step, int(rng.choice([1, 2] if step == 10 else [2, 4])), float(rng.choice([10.0, 10.0, 1.0])))
+    return ScaleMarks(10.0, int(rng.choice([2, 5])), float(rng.choice([10.0, 10.0, 1.0])))
+
+
+def draw_scale(
+    image: Image, placed: PlacedShape, canvas: Area, layout: ScreenLayout, marks: ScaleMarks, letterer: Letterer
+) -> bool:
+    """Draw the scale; return whether at least two numbers are on it."""
+    room = round(3.2 * letterer.height)
+    x = _column(placed, canvas, layout, room)
+    step_px = marks.step_mm / placed.mm_per_pixel * (-1 if placed.is_flipped else 1)
+    count = int(placed.shape.depth_mm / marks.step_mm + 1e-6)
+    size = max(2, letterer.height // 3)
+    outward = -1 if layout.scale == "left" else 1
+    direction = outward if layout.label_side == "out" else -outward
+    ink, written = layout.theme.canvas_ink, 0
+    for k in range(count + 1):
+        y = placed.top_px + k * step_px
+        if not 1 <= y < image.shape[0] - 2:
+            continue
+        has_label = marks.labelled > 0 and k % marks.labelled == 0 and k > 0
+        _draw_tick(
+            image,
+            (x, round(y)),
+            size * (2 if has_label or (not marks.labelled and k % 5 == 0) else 1),
+            outward,
+            layout.tick_style,
+            ink,
+        )
+        if has_label:
+            text = f"{k * marks.step_mm / marks.unit_mm:g}"
+            text = f"{float(text):.1f}" if marks.unit_mm == 10 and marks.step_mm * marks.labelled < 10 else text
+            width = letterer.width(text, 0.85)
+            left = x + direction * (2 * size + 5) - (width if direction < 0 else 0)
+            written += letterer.write(image, text, round(y - 0.5 * letterer.height), left, ink, 0.85) is not None
+    if layout.tick_style == "ruler":
+        ends = sorted((round(placed.top_px), round(placed.top_px + count * step_px)))
+        cv2.line(image, (x, max(0, ends[0])), (x, ends[1]), ink, 1)
+    return written >= 2
+
+
+def _column(placed: PlacedShape, canvas: Area, layout: ScreenLayout, room: int) -> int:
+    """Return the column of the ticks, inside the canvas."""
+    _, left, _, width = placed.box
+    if layout.is_scale_at_sector:
+        x = left - 6 if layout.scale == "left" else left + width + 5
+    else:
+        x = canvas[1] + room if layout.scale == "left" else canvas[1] + canvas[3] - room
+    return int(np.clip(x, canvas[1] + room // 2, canvas[1] + canvas[3] - room // 2))
+
+
+def _draw_tick(image: Image, at: tuple[int, int], size: int, outward: int, style: str, ink: Color) -> None:
+    x, y = at
+    if style == "dot":
+        cv2.circle(image, at, 1 if size < 5 else 2, ink, -1)
+        return
+    cv2.line(image, at, (x + outward * size, y), ink, 1 if image.shape[0] < 1000 else 2)
