@@ -43,11 +43,22 @@ class DeviceTimer(Protocol):
 class Replaceable(Protocol):
     """Describes an engine that stands for several; after a change, earlier states and arrays are void."""
 
+    changes: int
+    """The number of changes so far, by which each of several sessions notices one."""
+
     def take_over(self) -> bool:
         """Let a better engine take over between two frames; return whether one did."""
 
     def replace(self, error: Exception) -> None:
         """Replace the engine that raised `error` on a frame, which is then repeated. Raises RtsegError where none is left."""
+
+
+@runtime_checkable
+class HostState(Protocol):
+    """Describes a recurrent state that can be read on the host at no cost."""
+
+    def host_arrays(self) -> tuple[Array, ...] | None:
+        """Return one array for each state of the spec, valid as long as the state is; None where they are elsewhere."""
 
 
 class HostBuffers:

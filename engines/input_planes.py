@@ -19,7 +19,8 @@ def fill_input(spec: ModelSpec, pixels: Array, fit: Fit, out: Array | None = Non
     planes are not implemented.
     """
     if not spec.planes:
-        return kernels.fit_input(pixels, fit, spec.mean, spec.std, out=out)
+        statistics = "" if spec.normalization == "constants" else spec.normalization
+        return kernels.fit_input(pixels, fit, spec.mean, spec.std, statistics=statistics, percentiles=spec.percentiles, out=out)
     if not isinstance(pixels, np.ndarray):
         raise EngineError(
             f"the input planes {', '.join(spec.planes)} are computed on the CPU only: use --engine openvino or onnx"
@@ -29,10 +30,15 @@ def fill_input(spec: ModelSpec, pixels: Array, fit: Fit, out: Array | None = Non
     x = np.empty((1, spec.channels, *fit.size), np.float32) if out is None else out
     for channel, name in enumerate(spec.planes):
         normalization = spec.mean[channel : channel + 1], spec.std[channel : channel + 1]
-        kernels.fit_input(_plane(name, view), replace(fit, box=(0, 0, *size)), *normalization, out=x[:, channel : channel + 1])
+        kernels.fit_input(
+            compute_plane(name, view), replace(fit, box=(0, 0, *size)), *normalization, out=x[:, channel : channel + 1]
+        )
     return x
 
 
-def _plane(name: str, view: Image) -> Image:
-    """Return a plane named in `engines.base.PLANES`, with the kernel's default options, which are part of the definition."""
+def compute_plane(name: str, view: Image) -> Image:
+    """Return a plane (H, W) uint8 of a gray view, with the kernel's default options, which are part of the definition.
+
+    name: one of `engines.base.PLANES`.
+    """
     return kernels.phase_symmetry(view) if name == "phase_symmetry" else view

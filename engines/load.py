@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import Engine, ModelSpec
 from rtseg.engines.validation.examination import examine
 from rtseg.engines.zoo import shipped_models
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 ENGINES = ("openvino", "onnx")  # on any CPU
 BFLOAT16 = "openvino-bf16"  # on a CPU with bfloat16: faster, with less precision than FP32
 GPU_ENGINES = ("tensorrt",)
+SUFFIXES = (".onnx", ".xml", ".tflite")  # of the files that an engine opens
 PLAN = ".plan"  # the suffix of the files that `rtseg build` writes
 
 
@@ -22,14 +24,15 @@ def load_engine(
     model: str | Path,
     engine: str = "openvino",
     *,
-    spec: ModelSpec | None = None,
+    spec: ModelSpec | StatedFacts | None = None,
     threads: int = 0,
     trusted: bool = False,
 ) -> Engine:
-    """Load a shipped model by name, an .onnx file or a .plan of `rtseg build` into an engine.
+    """Load a shipped model by name, an .onnx, .xml or .tflite file or a .plan of `rtseg build` into an engine.
 
     engine: one name, or several in order of preference for failover, as "tensorrt,openvino"; "openvino-bf16" runs OpenVINO's
-    FP32 layers in bfloat16. spec: the network's description, for a file without rtseg's metadata. threads: the engine's
+    FP32 layers in bfloat16. spec: what is known about the network, for a file without rtseg's metadata; what its graph says
+    about its answer is found by an examination, also where `trusted`. threads: the engine's
     number of threads; 0 lets the engine choose. trusted: load the file directly. Otherwise a file that is not shipped is first
     examined in a child process with limits on time and memory, see `rtseg.engines.validation`. While TensorRT builds a
     missing plan, OpenVINO runs the model. Raises ModelError, EngineError, MissingExtra.
@@ -42,32 +45,36 @@ def load_engine(
     if unknown := [name for name in names if name not in (*ENGINES, BFLOAT16, *GPU_ENGINES)]:
         known = ", ".join((*ENGINES, BFLOAT16, *GPU_ENGINES))
         raise ModelError(f"no engine {unknown[0]!r}: choose one of {known}, or several with commas between")
+    stated = StatedFacts.of(spec) if isinstance(spec, ModelSpec) else spec
     for name in dict.fromkeys("onnx" if name == "onnx" else "openvino" for name in names):
-        examine(path, name, spec, trusted=trusted)
+        examine(path, name, stated, trusted=trusted)
     from rtseg.engines.failover.failover import BackgroundBuild, FailoverEngine
 
     if len(names) > 1:
-        return FailoverEngine([(name, partial(_open, name, path, spec, threads)) for name in names])
-    opened = _open(engine, path, spec, threads)
+        return FailoverEngine([(name, partial(_open, name, path, stated, threads)) for name in names])
+    opened = _open(engine, path, stated, threads)
     if not isinstance(opened, BackgroundBuild):
         return opened
-    return FailoverEngine([(engine, lambda: opened), ("openvino", partial(_open, "openvino", path, spec, threads))])
+    return FailoverEngine([(engine, lambda: opened), ("openvino", partial(_open, "openvino", path, stated, threads))])
 
 
-def _open(engine: str, path: Path, spec: ModelSpec | None, threads: int) -> "Engine | BackgroundBuild":
-    match engine:
-        case "openvino" | "openvino-bf16":
-            from rtseg.engines.openvino import OpenVinoEngine
+def _open(engine: str, path: Path, stated: StatedFacts | None, threads: int) -> "Engine | BackgroundBuild":
+    if engine in GPU_ENGINES:
+        from rtseg.engines.tensorrt.open_plan import open_or_build
 
-            return OpenVinoEngine(path, spec, threads=threads, bfloat16=engine == BFLOAT16)
-        case "onnx":
-            from rtseg.engines.onnx import OnnxEngine
+        return open_or_build(path, _examined_spec(path, stated))
+    from rtseg.engines.adopt.open_network import open_network
 
-            return OnnxEngine(path, spec, threads=threads)
-        case _:
-            from rtseg.engines.tensorrt.open_plan import open_or_build
+    return open_network(path, engine, stated, threads=threads)
 
-            return open_or_build(path, spec)
+
+def _examined_spec(path: Path, stated: StatedFacts | None) -> ModelSpec | None:
+    """Return the description that an examination finds, for what is stated; None for the file's own."""
+    if stated is None or stated.spec:
+        return stated.spec if stated else None
+    from rtseg.engines.adopt.open_network import examined_spec
+
+    return examined_spec(path, stated)
 
 
 def model_path(model: str | Path) -> Path:
@@ -78,6 +85,6 @@ def model_path(model: str | Path) -> Path:
     path = Path(model)
     if not path.is_file():
         raise ModelError(f"no model {str(model)!r}: give an .onnx file or one of {', '.join(known) or 'none shipped'}")
-    if path.suffix != ".onnx":
-        raise ModelError(f"{path} is no .onnx file: export the network with `rtseg export`")
+    if path.suffix not in SUFFIXES:
+        raise ModelError(f"{path} is no .onnx file: adopt the network with `rtseg adopt`, or export it with `rtseg export`")
     return path

@@ -1,27 +1,11 @@
-"""Writes the files of models and plans atomically."""
+"""Writes ONNX files atomically, and refuses to overwrite what they are made of."""
 
-import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rtseg.errors import ModelError, RtsegError
-
-
-@contextmanager
-def atomic_path(path: Path, prefix: str) -> Iterator[Path]:
-    """Yield a temporary path that replaces `path` when the block ends; if the block raises, `path` is unchanged.
-
-    prefix: the start of the name of the temporary folder beside `path`, which is deleted with its content.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as scratch:
-        part = Path(scratch) / path.name
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())  # the content must be on the disk before the name refers to it
-        part.replace(path)
+from rtseg.output.atomic_file import atomic_path
 
 
 @contextmanager
@@ -43,9 +27,3 @@ def atomic_onnx_path(path: Path, prefix: str, *sources: Path) -> Iterator[Path]:
         if isinstance(error, RtsegError):
             raise
         raise ModelError(f"{path} cannot be written ({error.strerror or error}): name a file in a folder with space") from error
-
-
-def write_bytes_atomically(path: Path, content: bytes) -> None:
-    """Write a file atomically."""
-    with atomic_path(path, f".{path.name}-") as part:
-        part.write_bytes(content)

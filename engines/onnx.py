@@ -7,7 +7,6 @@ import numpy as np
 
 from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, complete_spec
 from rtseg.engines.onnx_runtime import onnxruntime
-from rtseg.engines.validation.weight_check import check_weights, metadata_of
 from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
 
@@ -16,16 +15,19 @@ class OnnxEngine:
     """Runs an ONNX file on the CPU with ONNX Runtime; recurrent states swap between two sets of buffers.
 
     path: the model. spec: the network's description, for a file without rtseg's metadata. threads: 0 lets ONNX Runtime choose.
-    Raises ModelError.
+    is_examined: whether `spec` is the result of an examination of this file. Raises ModelError.
     """
 
     name = "onnx"
 
-    def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0) -> None:
-        metadata = metadata_of(check_weights(path))
-        self._network: Any = _open(path, threads)
+    def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0, is_examined: bool = False) -> None:
+        if not is_examined or spec is None:
+            from rtseg.engines.adopt.open_network import examine_plain
+
+            spec = examine_plain(path, spec).spec
+        self._network: Any = open_session(path, threads)
         inputs, outputs = _ports(self._network.get_inputs(), path), _ports(self._network.get_outputs(), path)
-        self.spec = complete_spec(spec, inputs, outputs) if spec else ModelSpec.from_metadata(metadata, path)
+        self.spec = complete_spec(spec, inputs, outputs)
         check_dtypes(self.spec, _dtypes([*self._network.get_inputs(), *self._network.get_outputs()]))
         check_ports(self.spec, inputs, outputs)
         self._logits = np.zeros(outputs[self.spec.logits_output], np.float32)
@@ -82,7 +84,8 @@ class OnnxEngine:
         return tuple(np.zeros(port.shape, np.float32) for port in self.spec.states)
 
 
-def _open(path: Path, threads: int) -> Any:
+def open_session(path: Path, threads: int) -> Any:
+    """Open an ONNX file in ONNX Runtime on the CPU. Raises ModelError."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 3

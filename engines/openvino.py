@@ -4,11 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino as ov
-from openvino.frontend import FrontEndManager
 
 from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, complete_spec
-from rtseg.engines.validation.weight_check import check_weights, metadata_of
+from rtseg.engines.openvino_runtime import FrontEndManager, ov
+from rtseg.engines.validation.weight_check import check_weights
 from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
 from rtseg.system.processor import has_exact_int8
@@ -18,16 +17,28 @@ class OpenVinoEngine:
     """Runs an ONNX file on the CPU; recurrent states swap between two sets of buffers.
 
     path: the model. spec: the network's description, for a file without rtseg's metadata. threads: 0 lets OpenVINO choose.
-    bfloat16: run FP32 layers in bfloat16, on a processor that supports it. Raises ModelError, EngineError.
+    bfloat16: run FP32 layers in bfloat16, on a processor that supports it. model: the network, if it was read and examined
+    already. Raises ModelError, EngineError.
     """
 
     name = "openvino"
 
-    def __init__(self, path: Path, spec: ModelSpec | None = None, *, threads: int = 0, bfloat16: bool = False) -> None:
-        metadata = metadata_of(check_weights(path))
-        model = _convert(path)
+    def __init__(
+        self,
+        path: Path,
+        spec: ModelSpec | None = None,
+        *,
+        threads: int = 0,
+        bfloat16: bool = False,
+        model: Any = None,
+    ) -> None:
+        if model is None or spec is None:
+            from rtseg.engines.adopt.open_network import examine_plain
+
+            found = examine_plain(path, spec)
+            spec, model = found.spec, found.graph.model
         inputs, outputs = _ports(model.inputs, path), _ports(model.outputs, path)
-        self.spec = complete_spec(spec, inputs, outputs) if spec else ModelSpec.from_metadata(metadata, path)
+        self.spec = complete_spec(spec, inputs, outputs)
         check_dtypes(self.spec, _dtypes([*model.inputs, *model.outputs]))
         check_ports(self.spec, inputs, outputs)
         self._request: Any = compile_network(model, path, threads, bfloat16=bfloat16).create_infer_request()

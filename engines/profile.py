@@ -8,10 +8,9 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import openvino as ov
-from openvino import opset13 as ops
 
 from rtseg.engines.openvino import compile_network, read_network
+from rtseg.engines.openvino_runtime import ops, ov
 
 PRECISIONS = ("fp32", "int8")
 CHANNELS, SIDE, DEPTH = 128, 64, 4  # the chain of dense 3x3 convolutions that measures the peak: 2.4 GMAC
@@ -30,7 +29,12 @@ class NetworkProfile:
 
 def profile_network(path: Path, threads: int = 0) -> NetworkProfile:
     """Profile an ONNX file on OpenVINO. Raises ModelError."""
-    return NetworkProfile(sum(_count_macs(op) for op in read_network(path).get_ops()), _time_shares(path, threads))
+    return NetworkProfile(count_macs(read_network(path)), _time_shares(path, threads))
+
+
+def count_macs(model: Any) -> int:
+    """Return the multiply-accumulates per frame of an OpenVINO model of fixed shapes."""
+    return sum(_count_macs(op) for op in model.get_ops())
 
 
 def measure_peak(precision: str, threads: int = 0) -> float:

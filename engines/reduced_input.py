@@ -11,10 +11,10 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 
 from rtseg.engines.base import Array, Engine, ModelSpec, Ports, StateSpec, SwapState
 from rtseg.engines.openvino import OpenVinoEngine, compile_network, read_network
+from rtseg.engines.openvino_runtime import ov
 from rtseg.engines.validation.examination import examine
 from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
@@ -50,6 +50,10 @@ class _SizedState:
     """True for the state of the reduced engine."""
     state: SwapState
     """That engine's buffers."""
+
+    def host_arrays(self) -> tuple[Any, ...] | None:
+        """Return the arrays that the full engine reads next; None for the reduced engine, whose values are others."""
+        return None if self.is_reduced else self.state.host_arrays()
 
 
 class ShrinkableEngine:

@@ -10,6 +10,7 @@ class LinkState(str, Enum):
     OPENING = "opening"  # the first connection is being made
     LIVE = "live"  # frames arrive
     STALLED = "stalled"  # connected, but no new frame arrives
+    DAMAGED = "damaged"  # connected, but frames depend on data that were lost
     LOST = "lost"  # the connection broke, or was given up after a timeout
     REOPENING = "reopening"  # another connection is being made
     ENDED = "ended"  # the stream ended, or was closed here

@@ -34,6 +34,10 @@ class EngineError(RtsegError, RuntimeError):
     """Reports an engine that failed while it ran."""
 
 
+class EngineTimeout(EngineError):
+    """Reports an engine whose call did not return in time; the call may still be running in a thread that was given up."""
+
+
 class SinkError(RtsegError, OSError):
     """Reports a sink that cannot be opened or written to; earlier output is kept."""
 
@@ -55,6 +59,10 @@ class UnknownClass(RtsegError, KeyError):
 
 class SpacingUnknown(RtsegError, LookupError):
     """Reports a request for millimeters while the pixel size is unknown."""
+
+
+class UnfamiliarPicture(RtsegError, LookupError):
+    """Reports a request for a measure of a picture that is unfamiliar to the model."""
 
 
 class MissingExtra(RtsegError, ImportError):

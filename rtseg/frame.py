@@ -8,13 +8,14 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.errors import ImageError, SpacingUnknown, UnknownClass
+from rtseg.errors import ImageError, SpacingUnknown, UnfamiliarPicture, UnknownClass
 from rtseg.wall_clock import WallClock
 
 Image: TypeAlias = npt.NDArray[np.uint8]  # (H, W) gray or (H, W, 3) RGB
 Labels: TypeAlias = npt.NDArray[np.uint8]  # (H, W): 0 background, i + 1 the i-th class
 Mask: TypeAlias = npt.NDArray[np.bool_]  # (H, W)
 Spacing: TypeAlias = tuple[float, float]  # millimeters per pixel: down a column, along a row
+FAMILIAR_FROM = 0.5  # the familiarity from which a picture counts as familiar; calibrations map their operating point to it
 Matrix: TypeAlias = tuple[tuple[float, ...], ...]  # 4 x 4, homogeneous, row by row, in millimeters
 
 
@@ -109,6 +110,16 @@ class StreamInfo:
         return replace(self, live=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Omission:
+    """Describes a part of a folder or a series that was left out, since it could not be read."""
+
+    name: str
+    """Name of the file or the part."""
+    reason: str
+    """Why it was left out, in words."""
+
+
 class Life(str, Enum):
     """Names what a frame means for the memory of earlier frames."""
 
@@ -142,6 +153,25 @@ class Segmentation:
 
     It is 1 where the border could as well lie elsewhere.
     """
+    pixel_aspect: float = 1.0
+    """Width of a pixel over its height, that of the frame; 1 for square pixels."""
+    familiarity: float | None = None
+    """How much the picture resembles those that the model was made from, in [0, 1]; None where unknown.
+
+    Unknown: for a model without calibration (`rtseg calibrate`), for a frame without contact, and on a GPU.
+    """
+    measures_unfamiliar: bool = False
+    """Whether the user asked for measures of unfamiliar pictures too."""
+
+    @property
+    def is_unfamiliar(self) -> bool:
+        """Return whether the picture is known to be unlike those that the model was made from."""
+        return self.familiarity is not None and self.familiarity < FAMILIAR_FROM
+
+    @property
+    def withholds_measures(self) -> bool:
+        """Return whether the mask must not be measured, since the picture is unfamiliar and nobody asked for its measures."""
+        return self.is_unfamiliar and not self.measures_unfamiliar
 
     def mask(self, name: str) -> Mask:
         """Return the mask of the class `name`, (H, W) bool. Raises UnknownClass."""
@@ -152,7 +182,12 @@ class Segmentation:
         return int(np.count_nonzero(self.mask(name)))
 
     def area_mm2(self, name: str) -> float:
-        """Return the area of the class `name` in mm2. Raises UnknownClass, SpacingUnknown."""
+        """Return the area of the class `name` in mm2. Raises UnknownClass, SpacingUnknown, UnfamiliarPicture."""
+        if self.withholds_measures:
+            raise UnfamiliarPicture(
+                "the picture is unfamiliar to the model, so that nothing is measured in it: use a model for what it shows, or "
+                "ask for its measures with --measure-unfamiliar"
+            )
         if self.spacing_mm is None:
             raise SpacingUnknown("the pixel size is unknown: give --spacing MM, or use a source that carries it")
         return self.area_px(name) * self.spacing_mm[0] * self.spacing_mm[1]

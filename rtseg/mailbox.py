@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from time import perf_counter_ns
 
 from rtseg.frame import Frame
@@ -26,7 +27,7 @@ class Mailbox:
         self._frames: deque[Frame] = deque()
         self._ended = False
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=self._capture, name="rtseg-capture", daemon=True)
+        self._thread = threading.Thread(target=copy_context().run, args=(self._capture,), name="rtseg-capture", daemon=True)
 
     def start(self) -> None:
         """Start to capture; frames that arrive before the first one is taken are treated like later ones."""

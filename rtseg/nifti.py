@@ -57,6 +57,12 @@ class Volume:
     steps: tuple[float, float]  # size of a pixel (down, along), in whatever unit
     spacing_mm: Spacing | None  # (down, along), None where the unit is unknown or the values are implausible
     fps: float | None  # frames a second, None where the unit is unknown or the value is implausible
+    directions: tuple[tuple[float, ...], ...] = ()
+    """Directions in space of a row and of a column, by the header's sform or qform; empty where it has neither."""
+    shown: tuple[float, float] | None = None
+    """Values that are black and white (cal_min, cal_max); None where the header has none."""
+    note: str = ""
+    """What is contradictory in the header; "" for nothing."""
 
     def pixels(self) -> Iterator[Plane]:
         """Yield each frame, read and unpacked when it is due. Raises SourceError after the last whole one."""
@@ -80,14 +86,17 @@ def open_volume(path: Path) -> Volume:
         if not (len(shape) in (2, 3, 4) and min(shape) > 0 and max(shape[:2]) <= _MAX_SIDE and 1 in (depth, times)):
             raise SourceError(f"{path} has a size of {shape}: a recording is (x, y, t)")
         check_size(path, shape[1], shape[0])
-        colours = (3,) if kind.names == ("R", "G", "B") else ()
+        colours = (3,) if kind.names in (("R", "G", "B"), ("R", "G", "B", "A")) else ()
         if not colours and kind.kind not in "iuf":
             raise SourceError(f"{path} has pixels of {kind}: save them as numbers from dark to bright")
         scaled = (image.dataobj.slope, image.dataobj.inter) != (1, 0)
         dtype = np.dtype(np.uint8) if colours else np.dtype(np.float64) if scaled else kind
         along, down = map(float, header["pixdim"][1:3])
         size = (shape[1], shape[0], *colours)
-        return Volume(path, size, depth * times, dtype, (down, along), _spacing(header), _rate(header, times))
+        directions, note = _directions(header)
+        shown = _shown(header) if not colours else None
+        spacing_mm, rate = _spacing(header), _rate(header, times)
+        return Volume(path, size, depth * times, dtype, (down, along), spacing_mm, rate, directions, shown, note)
 
 
 @contextmanager
@@ -138,7 +147,7 @@ def _upright(plane: Plane) -> Plane:
     """Return (H, W) or (H, W, 3) of a plane (x, y), whose colors are fields."""
     if plane.dtype.names is None:
         return np.ascontiguousarray(plane.T)
-    return np.stack([plane[name].T for name in plane.dtype.names], axis=-1)
+    return np.stack([plane[name].T for name in plane.dtype.names[:3]], axis=-1)
 
 
 def _units(header: Any) -> tuple[str, str]:
@@ -159,3 +168,19 @@ def _spacing(header: Any) -> Spacing | None:
 def _rate(header: Any, times: int) -> float | None:
     seconds = float(header["pixdim"][4]) * _SECONDS.get(_units(header)[1], 0.0)
     return 1 / seconds if times > 1 and 1e-3 <= seconds <= 60 else None
+
+
+def _directions(header: Any) -> tuple[tuple[tuple[float, ...], ...], str]:
+    """Return the directions of a row and of a column by the sform, else the qform, and words where these contradict."""
+    (sform, by_sform), (qform, by_qform) = header.get_sform(coded=True), header.get_qform(coded=True)
+    forms = [form[:3, :2].T for form, code in ((sform, by_sform), (qform, by_qform)) if form is not None and code]
+    if not forms or not all(np.isfinite(form).all() for form in forms):
+        return (), ""
+    differ = len(forms) > 1 and bool((np.sign(np.round(forms[0], 6)) != np.sign(np.round(forms[1], 6))).any())
+    note = "has an sform and a qform of different directions: the sform is used" if differ else ""
+    return tuple(tuple(float(part) for part in row) for row in forms[0]), note
+
+
+def _shown(header: Any) -> tuple[float, float] | None:
+    black, white = float(header["cal_min"]), float(header["cal_max"])
+    return (black, white) if math.isfinite(black) and math.isfinite(white) and white > black else None

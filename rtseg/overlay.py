@@ -1,6 +1,5 @@
 """Draw a result: its classes in color over its frame, with the text that a viewer needs."""
 
-import math
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -40,8 +39,11 @@ STATES = {
     Life.LOST: "NO CONTACT",
 }
 
+UNFAMILIAR = "UNFAMILIAR PICTURE"
+
 _CONTOUR_GROWTH = 3  # relative growth of the contour at an entropy of 1 bit, where the border could as well lie elsewhere
-_WHITE, _AMBER = (255, 255, 255), (255, 200, 60)
+_WHITE, _AMBER, _GREY = (255, 255, 255), (255, 200, 60), (150, 150, 150)
+_DASH = 8  # pixels of a dash of the contour in an unfamiliar picture, and between two
 _NOTICE_FRAMES = 100
 _LATE_OPACITY = 0.3  # share of the opacity of a mask that is too old
 _FROZEN_FRAMES = 15  # held frames before FROZEN is shown, since a 60 Hz grabber repeats frames of a slow scanner
@@ -63,11 +65,12 @@ class TextLine:
 class Overlay:
     """Draws results as (H, W, 3) RGB images. Raises ConfigError.
 
+    In a picture that is unfamiliar to the model, a mask is a dashed gray contour, without color and area.
     opacity: of the area of a class, 0 to 1. contour: width of the opaque border inside the area, in pixels; it grows with the
     uncertainty of the border where that was computed. legend: show the color and area of each class, in mm2 where the spacing
     is known. latency: show the age of the frame, and the frames dropped before it. palette: RGB of each class, repeated where
     it is short. notice: show "not a medical device" on the first frames. oldest_ms: age in milliseconds above which a frame is
-    marked LATE and its mask faded, since the anatomy may have moved; None: never, as for recordings.
+    marked LATE and its mask faded, since the anatomy may have moved; None: that of the pipeline, see `Result.is_late`.
     """
 
     def __init__(
@@ -86,7 +89,7 @@ class Overlay:
         self._opacity, self._contour, self._legend, self._latency = opacity, contour, legend, latency
         self._palette = _as_palette(palette)
         self._notice_left = _NOTICE_FRAMES if notice else 0
-        self._oldest_ms = math.inf if oldest_ms is None else oldest_ms
+        self._oldest_ms = oldest_ms
         self._held_frames = 0  # held frames in a row
 
     def draw(self, result: Result, out: Image | None = None) -> Image:
@@ -97,15 +100,19 @@ class Overlay:
         image, labels = result.frame.image, result.segmentation.labels
         if out is not None and np.may_share_memory(out, image):
             raise ImageError("out is the frame's own image, which others still read: give an array of its own")
-        late = result.trace.total_ns / 1e6 > self._oldest_ms
+        late = result.is_late if self._oldest_ms is None else result.trace.total_ns / 1e6 > self._oldest_ms
         opacity, contour = (self._opacity * _LATE_OPACITY, 0) if late else (self._opacity, self._contour)
-        uncertainty = result.segmentation.uncertainty if contour else ()
-        picture = blend(image, labels, self._palette, opacity, 0 if uncertainty else contour, out=out)
-        for label, entropy in enumerate(uncertainty, start=1):
-            self._draw_border(picture, labels, label, round(contour * (1 + _CONTOUR_GROWTH * entropy)))
+        if result.segmentation.is_unfamiliar:
+            picture = blend(image, labels, self._palette, 0, 0, out=out)
+            _draw_dashed(picture, labels, len(result.segmentation.classes), max(self._contour, 1))
+        else:
+            uncertainty = result.segmentation.uncertainty if contour else ()
+            picture = blend(image, labels, self._palette, opacity, 0 if uncertainty else contour, out=out)
+            for label, entropy in enumerate(uncertainty, start=1):
+                self._draw_border(picture, labels, label, round(contour * (1 + _CONTOUR_GROWTH * entropy)))
         late_lines = [TextLine("LATE", _AMBER, large=True)] if late else []
-        states = [*self._state_lines(result.segmentation), *late_lines, *_redaction_lines(result)]
-        foot = [*self._notice_lines(), *states, *self._latency_lines(result)]
+        states = [*self._state_lines(result.segmentation), *_redaction_lines(result)]
+        foot = [*late_lines, *self._notice_lines(), *states, *self._latency_lines(result)]
         if min(picture.shape[:2]) >= _MIN_TEXT_SIDE:
             self._draw_text(picture, foot, measure(result.segmentation) if self._legend else ())
         return picture
@@ -132,6 +139,8 @@ class Overlay:
     def _state_lines(self, segmentation: Segmentation) -> Iterator[TextLine]:
         """Yield the state of the frame and its reason, unless the stream just goes on."""
         life = segmentation.life
+        if segmentation.is_unfamiliar:
+            yield TextLine(UNFAMILIAR, _AMBER, large=True)
         self._held_frames = self._held_frames + 1 if life is Life.HELD else 0
         if life is Life.LIVE or 0 < self._held_frames < _FROZEN_FRAMES:
             return
@@ -163,6 +172,16 @@ def _redaction_lines(result: Result) -> Iterator[TextLine]:
         yield TextLine("WITHHELD", _AMBER, large=True)
     text = f"redaction {redaction.mode}, sector {redaction.sector}: {redaction.withheld} withheld, {redaction.exposed} exposed"
     yield TextLine(text, _AMBER if redaction.exposed or redaction.is_withheld else _WHITE)
+
+
+def _draw_dashed(picture: Image, labels: Labels, classes: int, width: int) -> None:
+    """Draw the contour of each class as gray dashes, which a checkerboard cuts in every direction."""
+    down, along = (np.arange(side) // _DASH & 1 for side in labels.shape)
+    for label in range(1, classes + 1):
+        rim = inner_contour(np.equal(labels, label).view(np.uint8), min(width, MAX_WIDTH))
+        rows, columns = np.nonzero(rim)
+        shown = down[rows] != along[columns]
+        picture[rows[shown], columns[shown]] = _GREY
 
 
 def _as_palette(colours: Sequence[Colour]) -> npt.NDArray[np.uint8]:

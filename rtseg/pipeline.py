@@ -5,15 +5,18 @@ from contextlib import ExitStack, closing
 from enum import Enum
 from time import perf_counter_ns
 
-from rtseg.frame import Frame
+from rtseg.frame import Frame, StreamInfo
 from rtseg.mailbox import Mailbox, ReadAheadQueue
 from rtseg.result import Result
 from rtseg.session.redaction import RedactionMode, Redactor
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
-from rtseg.sources.base import Source, as_connected_source, as_live_source
+from rtseg.sources.base import Source, as_connected_source, as_live_source, omitted_parts
+from rtseg.spacing import with_spacing
 from rtseg.trace import AGE, READ, LatencyReport, LatencyTrace
 from rtseg.wall_clock import WallClock
+
+_MIN_MAX_AGE_NS = 100_000_000  # no viewer notices less
 
 
 class Policy(str, Enum):
@@ -31,7 +34,8 @@ class Pipeline:
 
     warmup: number of first frames that `report` does not count. redact: how the frames of the results are redacted, AUTO by
     default, see `Redactor`. keep_surroundings: the same as OFF: keep names and dates. policy: LATEST by default for a live
-    source, which is then read in its own thread, and ALL for a file. guard: redacts; a session that records has its own.
+    source, which is then read in its own thread, and ALL for a file. max_age_ms: age above which a frame of a live source is
+    late, see `Result`; None: twice the frame period, at least 100 ms. guard: redacts; a session that records has its own.
     """
 
     def __init__(
@@ -43,25 +47,31 @@ class Pipeline:
         keep_surroundings: bool = False,
         redact: RedactionMode | str = RedactionMode.AUTO,
         policy: Policy | None = None,
+        max_age_ms: float | None = None,
     ) -> None:
         self.policy = policy or (Policy.LATEST if source.info.live else Policy.ALL)
         self.source, self.session, self.sinks, self.warmup = source, session, sinks, warmup
         self._live, self._connected = as_live_source(source), as_connected_source(source)
         own = Redactor(RedactionMode.OFF if keep_surroundings else redact)
         self.guard = own if own.mode is RedactionMode.OFF else session.redactor or own
-        self.report = LatencyReport(source.info.period_ns, session.counts, self._connected.events if self._connected else ())
+        events = self._connected.events if self._connected else ()
+        self.report = LatencyReport(source.info.period_ns, session.counts, events, omitted_parts(source))
+        self.report.warnings = session.warnings
         self._reconnects = 0
+        self._max_age_ns = _max_age_ns(source.info, max_age_ms)
 
     def __iter__(self) -> Generator[Result, None, None]:
         """Open the sinks, warm the session up, and yield each result."""
         with ExitStack() as resources:
             resources.callback(self.source.close)
+            described = with_spacing(self.source.info, self.session.spacing_mm)
             self.guard.begin(live=self.source.info.live)
             resources.callback(self.guard.close)
             for sink in self.sinks:
-                sink.open(self.source.info)
+                sink.open(described)
                 resources.callback(sink.close)
             frames = self._frames(resources)
+            resources.callback(self.session.close)
             self.session.warm_up(self.source.info)
             yield from self._results(_with_traces(frames))
 
@@ -90,7 +100,7 @@ class Pipeline:
             redacted = self._redacted(frame, trace)
             dropped = max(0, frame.index - expected)
             wall_ns, state = frame.captured_wall_ns(clock), self.guard.state
-            result = Result(redacted, segmentation, trace, dropped, wall_ns, redaction=state)
+            result = Result(redacted, segmentation, trace, dropped, wall_ns, self._max_age_ns, state)
             self.report.redaction = state
             for sink in self.sinks:
                 sink.write(result)
@@ -122,6 +132,13 @@ class Pipeline:
         if reconnects != self._reconnects:
             self._reconnects = reconnects
             self.report.reconnected()
+
+
+def _max_age_ns(info: StreamInfo, max_age_ms: float | None) -> int | None:
+    """Return the age above which a frame is late; None for a file, of which no frame is."""
+    if not info.live:
+        return None
+    return max(2 * info.period_ns, _MIN_MAX_AGE_NS) if max_age_ms is None else round(1e6 * max_age_ms)
 
 
 def _with_traces(frames: Iterable[Frame]) -> Iterator[tuple[Frame, LatencyTrace]]:

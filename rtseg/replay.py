@@ -7,6 +7,7 @@ from rtseg.engines.base import Engine
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Life, Segmentation
 from rtseg.kernels.network.fit import Box
+from rtseg.session.beam_space import BeamSpaceSession
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle
 from rtseg.session.redaction import RedactionMode, Redactor
@@ -82,6 +83,14 @@ class ReplayedSession(Session):
         same = labels_crc32(segmentation.labels) == decision.labels
         self.equal, self.different = self.equal + same, self.different + (not same)
         return segmentation
+
+
+class RedactedBeamSpaceSession(RedactedSession, BeamSpaceSession):
+    """Runs a network on the scan lines of the part of each frame that a recording keeps. Takes `geometry` too."""
+
+
+class ReplayedBeamSpaceSession(ReplayedSession, BeamSpaceSession):
+    """Replays a recording of a `RedactedBeamSpaceSession`; `geometry` must be that of the recording."""
 
 
 class _PrecomputedLocator:

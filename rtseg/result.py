@@ -46,5 +46,12 @@ class Result:
     """Number of frames dropped since the last result."""
     wall_ns: int | None = None
     """Wall-clock time of capture in nanoseconds since 1970 (UTC); None where it is unknown."""
+    max_age_ns: int | None = None
+    """Age of the frame, from its capture, above which it is late; None where no frame is, as in a file."""
     redaction: Redaction | None = None
     """How the frame was redacted; None without a pipeline."""
+
+    @property
+    def is_late(self) -> bool:
+        """Return whether the frame is so old that the anatomy may have moved on."""
+        return self.max_age_ns is not None and self.trace.total_ns > self.max_age_ns

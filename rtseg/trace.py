@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rtseg.connection import ConnectionEvent
-from rtseg.frame import Life
+from rtseg.frame import Life, Omission
 
 if TYPE_CHECKING:
     from rtseg.result import Redaction
@@ -60,6 +60,12 @@ class LatencyTrace:
         """Record a stage that ran from `started_ns` to `ended_ns`."""
         self.stages_ns[name] = self.stages_ns.get(name, 0) + ended_ns - started_ns
         self.ended_ns = max(self.ended_ns, ended_ns)
+
+    def merge(self, other: "LatencyTrace") -> None:
+        """Add the stages of another trace of the same frame."""
+        for name, duration_ns in other.stages_ns.items():
+            self.stages_ns[name] = self.stages_ns.get(name, 0) + duration_ns
+        self.ended_ns = max(self.ended_ns, other.ended_ns)
 
     def add_device_time(self, name: str, duration_ns: int) -> None:
         """Record a time measured on a device's own clock; it does not change the end of the frame."""
@@ -148,6 +154,8 @@ class MemoryCounts:
     lost: int = 0
     nonfinite: int = 0  # outputs with NaN or infinity, after which the memory started afresh
     gated: int = 0  # frames kept out of the memory for low confidence
+    unfamiliar: int = 0  # pictures unlike those that the model was made from
+    unjudged: int = 0  # segmented pictures whose familiarity is unknown
 
     def add(self, life: Life) -> None:
         """Count one frame."""
@@ -160,14 +168,22 @@ class LatencyReport:
 
     period_ns: one frame period of the source; a frame that takes longer is late. memory: the session's counts, of all frames.
     events: those of a live source, which grow while it runs. connections: the totals over each of its newest connections.
-    redaction: that of the newest frame, with the counts of all frames; None before the first one.
+    omitted: what a source of many files has left out, which grows while it runs. redaction: that of the newest frame, with the
+    counts of all frames; None before the first one.
     """
 
-    def __init__(self, period_ns: int, memory: MemoryCounts | None = None, events: Collection[ConnectionEvent] = ()) -> None:
-        self.period_ns, self.events = period_ns, events
+    def __init__(
+        self,
+        period_ns: int,
+        memory: MemoryCounts | None = None,
+        events: Collection[ConnectionEvent] = (),
+        omitted: Collection[Omission] = (),
+    ) -> None:
+        self.period_ns, self.events, self.omitted = period_ns, events, omitted
         self.connections: deque[Histogram] = deque([Histogram()], maxlen=_MAX_CONNECTIONS)
         self.counts, self.memory = FrameCounts(), memory or MemoryCounts()
         self.stages = defaultdict[str, Histogram](Histogram)
+        self.warnings: list[str] = []  # about the network's answers
         self.redaction: Redaction | None = None
         self._elapsed_ns = self._last_ns = self._runs = 0
 
@@ -213,8 +229,10 @@ class LatencyReport:
         counts = asdict(self.counts) | {"memory": asdict(self.memory)}
         stages = {name: _finite_or_none(histogram.summary()) for name, histogram in self.ordered()}
         rate = {"fps": _finite_or_none({"fps": self.fps})["fps"], "period_ms": self.period_ns / 1e6}
+        omitted = {"omitted": [asdict(part) for part in self.omitted]} if self.omitted else {}
+        told = {"warnings": list(self.warnings)} if self.warnings else {}
         redaction = {"redaction": self.redaction.to_json()} if self.redaction else {}
-        return counts | rate | redaction | {"stages_ms": stages} | self._connection_json()
+        return counts | told | rate | redaction | {"stages_ms": stages} | omitted | self._connection_json()
 
     def _connection_json(self) -> dict[str, Any]:
         """Return the events and connections of a live source; empty for other sources."""

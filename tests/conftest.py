@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,10 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests import `networks` by nam
 os.environ.setdefault("RTSEG_TRUST_MODELS", "1")  # the tests' own networks are trusted; the attacks unset this
 
 import networks
+
+with suppress(ImportError):  # before any test imports OpenVINO or ONNX Runtime, which would report that to their makers
+    import rtseg.engines.onnx_runtime
+    import rtseg.engines.openvino_runtime  # noqa: F401
 
 # rich and typer read these on import; without them a command's output depends on the terminal that runs the tests.
 WIDTH = shutil.get_terminal_size().columns

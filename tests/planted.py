@@ -1,5 +1,6 @@
 """Plants failures in an engine at a given frame, and checks a stream in which they occur."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -94,3 +95,26 @@ def check_failover(
     assert any(labels.any() for labels in expected)
     engine.close()
     alone.close()
+
+
+HANGING = ("infer", "upload", "download")  # the calls that hang
+
+
+class Hang:
+    """Makes a call of an engine block, once or for ever, until `release`; counts the calls that did."""
+
+    def __init__(self, engine: Any, method: str, *, once: bool = False) -> None:
+        self._released, self.calls = threading.Event(), 0
+        original = getattr(engine, method)
+
+        def hanging(*arguments: Any) -> Any:
+            if not (once and self.calls):
+                self.calls += 1
+                self._released.wait()
+            return original(*arguments)
+
+        setattr(engine, method, hanging)
+
+    def release(self) -> None:
+        """Let every blocked call return."""
+        self._released.set()

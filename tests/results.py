@@ -34,6 +34,8 @@ def result(
     dropped=0,
     wall_ns=None,
     origin=None,
+    familiarity=None,
+    measures_unfamiliar=False,
 ):
     """Return a result with a 48x64 frame whose gray level is its index, a square of the first class, and 12.3 ms of latency."""
     image = np.full((48, 64), index % 200, np.uint8) if image is None else image
@@ -41,7 +43,16 @@ def result(
     trace = LatencyTrace(captured_ns)
     trace.add("infer", captured_ns, captured_ns + 12_300_000)
     confidence = confidence or (0.9,) * len(classes)
-    segmentation = Segmentation(labels, classes, confidence, spacing_mm, life, reason)
+    segmentation = Segmentation(
+        labels,
+        classes,
+        confidence,
+        spacing_mm,
+        life,
+        reason,
+        familiarity=familiarity,
+        measures_unfamiliar=measures_unfamiliar,
+    )
     return Result(Frame(image, index, captured_ns, origin), segmentation, trace, dropped, wall_ns)
 
 

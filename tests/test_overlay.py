@@ -1,6 +1,7 @@
 """Test the overlay: colors and their place, legible text, and an unchanged frame."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import results
 
 from rtseg.errors import ConfigError, ImageError
 from rtseg.frame import Life
+from rtseg.kernels import inner_contour
 from rtseg.overlay import OKABE_ITO, Overlay
 
 AMBER = (255, 200, 60)
@@ -42,6 +44,14 @@ def test_a_mask_that_is_too_old_is_faded_and_marked(oldest_ms, late):
     assert (picture[45, 60] == OKABE_ITO[0]).all() is np.bool_(not late)
     assert _has(picture, AMBER) is late
     assert late is not np.array_equal(picture, plain)
+
+
+@pytest.mark.parametrize(("max_age_ms", "late"), [(None, False), (20, False), (10, True)])
+def test_the_age_of_the_pipeline_holds_unless_the_overlay_has_its_own(max_age_ms, late):
+    shown = replace(results.result(_grey(90, 120)), max_age_ns=max_age_ms and max_age_ms * 1_000_000)  # 12.3 ms old
+    assert _has(Overlay(opacity=1.0, **PLAIN).draw(shown), AMBER) is late
+    assert _has(Overlay(opacity=1.0, oldest_ms=1.0, **PLAIN).draw(shown), AMBER)
+    assert not _has(Overlay(opacity=1.0, oldest_ms=1000.0, **PLAIN).draw(shown), AMBER)
 
 
 def test_grey_and_rgb_are_drawn_alike():
@@ -196,3 +206,35 @@ def test_hostile_names_and_reasons_are_drawn(name):
 def test_wrong_settings(options, message):
     with pytest.raises(ConfigError, match=message):
         Overlay(**options)
+
+
+def test_an_unfamiliar_mask_is_dashed_gray_and_not_filled():
+    labels = np.zeros((300, 160), np.uint8)
+    labels[30:110, 40:120] = 1
+    image = np.full((300, 160), 20, np.uint8)
+    overlay = Overlay(0.5, 2, legend=False, latency=False, notice=False)
+    drawn = overlay.draw(results.result(image, labels, familiarity=0.2))[:150]  # above the text
+    rim = inner_contour(labels, 2)[:150] > 0
+    assert (drawn[~rim] == 20).all()  # neither area nor color
+    shown = (drawn[rim] == 150).all(1)
+    assert 0.3 < shown.mean() < 0.7  # dashes
+    assert (drawn[rim][~shown] == 20).all()
+    filled = overlay.draw(results.result(image, labels, familiarity=0.8))[:150]
+    assert (filled[60, 80] != 20).all()
+
+
+def test_an_unfamiliar_picture_is_named_and_its_measures_are_not_shown():
+    image = np.full((480, 640), 20, np.uint8)
+    overlay = Overlay(latency=False, notice=False)
+    named = overlay.draw(results.result(image, familiarity=0.2))
+    assert (named[240:] != 20).any(axis=2).sum() > 500  # the words at the bottom
+    assert (named[:40, :200] == 20).all()  # no legend
+
+
+def test_dashes_show_where_the_contour_runs_in_each_direction():
+    labels = np.zeros((200, 200), np.uint8)
+    labels[20:160, 20:160] = 1
+    image = np.zeros((200, 200), np.uint8)
+    drawn = Overlay(0, 1, legend=False, latency=False, notice=False).draw(results.result(image, labels, familiarity=0.0))
+    for line in (drawn[20, 20:160, 0], drawn[20:160, 20, 0], drawn[20:160, 159, 0]):
+        assert 0.3 < (line > 0).mean() < 0.7

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from sources.links import FAST, FakeLink
@@ -13,9 +14,11 @@ from sources.links import FAST, FakeLink
 from rtseg.engines.load import load_engine
 from rtseg.errors import SinkError, SourceError
 from rtseg.frame import Frame, Origin, StreamInfo
+from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline, Policy
 from rtseg.result import Result
 from rtseg.session.session import Session
+from rtseg.sinks import DrawSink, VideoSink
 from rtseg.sources.live.reconnect import ReconnectingSource
 from rtseg.trace import AGE
 
@@ -200,3 +203,49 @@ def test_wall_clock_times_keep_to_the_monotonic_intervals_when_the_clock_is_set(
     wall_ns, captured_ns = ([each(result) for result in found] for each in (lambda r: r.wall_ns, lambda r: r.frame.captured_ns))
     assert np.diff(wall_ns).tolist() == np.diff(captured_ns).tolist()
     assert 10**18 <= wall_ns[0] < 10**18 + 60 * 10**9
+
+
+BARE = {"legend": False, "latency": False, "notice": False}
+
+
+class AgedSource(ListSource):
+    """Yields frames that were captured 0.25 s ago."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in super().__iter__():
+            yield replace(frame, captured_ns=frame.captured_ns - 250_000_000)
+
+
+@pytest.mark.parametrize(
+    ("live", "max_age_ms", "late"),
+    [(True, None, True), (True, 60_000, False), (True, 10, True), (False, None, False), (False, 10, False)],
+)
+def test_old_frames_of_live_sources_are_late_in_every_sink(
+    session: Session, tmp_path: Path, live: bool, max_age_ms: float | None, late: bool
+) -> None:
+    """Test that the amber word LATE stands in the preview and in the video, and not in those of a file."""
+    sink, preview, out = ListSink(), DrawSink(Overlay(**BARE)), tmp_path / "out.mp4"
+    source = AgedSource([*range(6)], live=live, period_s=0.05)
+    Pipeline(source, session, sink, preview, VideoSink(out, Overlay(**BARE), crf=0), max_age_ms=max_age_ms).run()
+    assert sink.results
+    assert {result.is_late for result in sink.results} == {late}
+    never = Overlay(oldest_ms=1e9, **BARE).draw(sink.results[-1])
+    assert preview.last is not None
+    assert (count_amber(preview.last) > count_amber(never)) is late
+    with av.open(str(out)) as video:
+        pictures = [picture.to_ndarray(format="rgb24") for picture in video.decode(video=0)]
+    distances = [np.abs(pictures[-1].astype(int) - picture).mean() for picture in (preview.last, never)]
+    assert (distances[0] < distances[1]) is np.bool_(late)
+
+
+def count_amber(picture: np.ndarray) -> int:
+    """Return the number of pixels that have the color of warnings."""
+    return int((picture == (255, 200, 60)).all(axis=2).sum())
+
+
+@pytest.mark.parametrize(("fps", "max_age_ms"), [(50.0, 100), (20.0, 100), (5.0, 400)])
+def test_a_frame_is_late_after_two_periods_and_at_least_100_ms(session: Session, fps: float, max_age_ms: int) -> None:
+    source, sink = ListSource([0, 1], live=True), ListSink()
+    source.info = replace(source.info, fps=fps)
+    Pipeline(source, session, sink, policy=Policy.ALL).run()
+    assert {result.max_age_ns for result in sink.results} == {max_age_ms * 1_000_000}

@@ -8,35 +8,18 @@ from typing import Any
 from rtseg.connection import LinkState
 from rtseg.demos.gradio_app.network import LoadedModel
 from rtseg.demos.gradio_app.painters import RawPainter, SecondModelPainter, SideBySidePainter
+from rtseg.demos.gradio_app.screen_sink import ScreenSink
 from rtseg.demos.gradio_app.settings import Appearance, DemoSettings
 from rtseg.errors import RtsegError, SourceError
 from rtseg.frame import StreamInfo
+from rtseg.kernels.runtime.cpu import raise_parallel_threshold
 from rtseg.pipeline import Pipeline
-from rtseg.result import Result
 from rtseg.sinks.view.screen import Painter, Screen
 from rtseg.sources import Source
 from rtseg.sources.base import as_live_source
 from rtseg.text.log_records import get_logger
 
 _log = get_logger(__name__)
-
-
-class ScreenSink:
-    """Passes results to a screen that outlives the stream."""
-
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
-
-    def open(self, info: StreamInfo) -> None:
-        """Reset the screen's statistics."""
-        self._screen.begin(info)
-
-    def write(self, result: Result) -> None:
-        """Show one result."""
-        self._screen.write(result)
-
-    def close(self) -> None:
-        """Do nothing: the last image stays."""
 
 
 class LivePlayer:
@@ -156,6 +139,7 @@ class LivePlayer:
         self._thread.start()
 
     def _run(self, pipeline: Pipeline) -> None:
+        raise_parallel_threshold()
         try:
             with closing(iter(pipeline)) as results:
                 for _ in results:

@@ -11,7 +11,8 @@ from rtseg.demos.gradio_app import gr
 from rtseg.demos.gradio_app.benchmark import LENGTHS, SOURCES
 from rtseg.demos.gradio_app.guard import CLIENT_HEADER, decode_client_id
 from rtseg.demos.gradio_app.live import require_source
-from rtseg.demos.gradio_app.settings import NO_FILTER, Appearance, DemoSettings, models
+from rtseg.demos.gradio_app.setting_controls import setting_controls
+from rtseg.demos.gradio_app.settings import DemoSettings, models
 from rtseg.demos.gradio_app.sources import ADDRESS, CAMERA, FAULTS, PROBE, UPLOAD, DemoProbe, SourceMenu
 from rtseg.demos.gradio_app.tasks import benchmark_html, segment_upload
 from rtseg.demos.gradio_app.upload_button import upload_button
@@ -20,7 +21,6 @@ from rtseg.demos.gradio_app.visitors import MAX_CLICKS, Visitor, Visitors
 from rtseg.engines.load import ENGINES
 from rtseg.errors import RtsegError, ViewerRefused
 from rtseg.overlay import NOTICE
-from rtseg.session.enhancement import STEP_NAMES
 
 _TITLE = f'<h1>rtseg</h1><span class="notice">{NOTICE}</span>'
 _KEYS = "Space pauses, R resets, O hides the overlay, M turns the memory off"
@@ -87,7 +87,7 @@ class DemoPage:
                 with gr.Row():
                     pause = self._button("Pause")
                     reset = self._button("Reset")
-                controls = self._controls()
+                controls = setting_controls()
                 gr.HTML(f'<span class="quiet">{_KEYS}</span>')
             view = gr.HTML(elem_id="rtseg-view", elem_classes="rtseg-grow")
         self._on(start.click, self._start, [source, address, *controls]).success(fn=None, inputs=[source], js=_CAMERA_SWITCH)
@@ -118,24 +118,6 @@ class DemoPage:
             show_progress="hidden",
         )
         return source, address, upload
-
-    def _controls(self) -> "list[Any]":
-        """Build the controls of the settings, in the order of the fields of `DemoSettings`."""
-        usual = DemoSettings()
-        with gr.Row():
-            model = gr.Dropdown(models(), value=usual.model, label="model", min_width=120)
-            engine = gr.Dropdown(list(ENGINES), value=usual.engine, label="engine", min_width=100)
-        look = gr.Radio([look.value for look in Appearance], value=usual.appearance, label="view")
-        second = gr.Dropdown(models(), value=usual.second, label="second model")
-        opacity = gr.Slider(0, 1, usual.opacity, step=0.05, label="opacity", buttons=[])
-        contour = gr.Slider(0, 6, usual.contour, step=1, label="contour, px", buttons=[])
-        threshold = gr.Slider(0.05, 0.95, usual.threshold, step=0.05, label="threshold", buttons=[])
-        smoothing = gr.Slider(0, 0.95, usual.smoothing, step=0.05, label="smoothing", buttons=[])
-        speckle = gr.Dropdown([NO_FILTER, *STEP_NAMES], value=usual.speckle, label="speckle filter or enhancement")
-        masks = gr.Checkbox(usual.masks, label="overlay", elem_id="rtseg-masks")
-        memory = gr.Checkbox(usual.memory, label="temporal memory", elem_id="rtseg-memory")
-        sector = gr.Checkbox(usual.sector, label="crop to the sector, redact its surroundings")
-        return [model, engine, opacity, contour, threshold, smoothing, speckle, sector, memory, masks, look, second]
 
     def _recording_tab(self) -> None:
         with gr.Row(equal_height=False):

@@ -69,7 +69,7 @@ class ScanResult:
     """Holds the results of a segmented recording."""
 
     model: str
-    fps: float  # the source's nominal rate
+    fps: float  # the source's nominal rate, for frames without a presentation time
     rows: list[ScanRow] = field(default_factory=list)  # one for each frame
     best: list[BestFrame] = field(default_factory=list)  # the frames of highest confidence, in order of time
     cut_short: str = ""  # reason why the recording was not segmented to its end, or ""
@@ -77,7 +77,8 @@ class ScanResult:
     def add(self, result: Result, overlay: Overlay) -> None:
         """Add the next frame's result."""
         segmentation = result.segmentation
-        seconds = result.frame.index / self.fps
+        shown_ns = result.frame.presentation_ns
+        seconds = result.frame.index / self.fps if shown_ns is None else shown_ns / 1e9
         row = ScanRow(result.frame.index, seconds, segmentation.life, segmentation.reason, measure(segmentation))
         self.rows.append(row)
         if self._is_good(row):
@@ -107,6 +108,7 @@ def segment_recording(
         session = Session(engine)
         settings.apply_to(session)
         overlay = Overlay(settings.opacity, settings.contour)
+        shutil.rmtree(folder / "masks", ignore_errors=True)  # of a scan that failed
         sinks = VideoSink(folder / OVERLAY, overlay), MaskSink(folder / "masks"), JsonSink(folder / JSON, settings.model)
         scan = ScanResult(settings.model, source.info.fps)
         _run_pipeline(Pipeline(source, session, *sinks), scan, Overlay(settings.opacity, settings.contour), progress, leaving)

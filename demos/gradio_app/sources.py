@@ -40,7 +40,7 @@ class DemoProbe(PacedSource):
         super().__init__(self._phantom)
 
     @property
-    def events(self) -> tuple[ScriptedFault, ...]:
+    def faults(self) -> tuple[ScriptedFault, ...]:
         """Return the faults that have begun so far."""
         return self._phantom.events
 

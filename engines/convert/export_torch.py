@@ -1,16 +1,19 @@
 """Exports a torch network to one ONNX file for every engine, with static shapes, named states and its spec as metadata."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from rtseg.engines.adopt.examination import examine_network
+from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import METADATA_KEY, ModelSpec
-from rtseg.engines.convert.third_party import as_tensors
 from rtseg.engines.convert.tool_errors import as_model_error
+from rtseg.engines.convert.torch_source import FlattenedOutputs, flattened
 from rtseg.engines.model_file import atomic_onnx_path
 from rtseg.errors import MissingExtra, ModelError
 
@@ -44,58 +47,79 @@ RANGE_KEEPING_OPS = {
     "Unsqueeze",
 }
 CHECKED_STEPS = 50  # recurrent steps over which the file must follow the network
-TOLERANCE = 1e-3  # absolute, for logits and states with values of the order of 1 to 10
+TOLERANCE = 2e-2  # of the variation of a tensor between frames
 
 
-def export(network: nn.Module, spec: ModelSpec, path: Path | str) -> float:
+def export(network: nn.Module, spec: ModelSpec, path: Path | str, *, output: str = "") -> float:
     """Export `network`, called as logits, *states = network(image, *states), to `path` atomically.
 
-    Returns the largest absolute difference to torch over CHECKED_STEPS recurrent steps. Raises ModelError where the difference
-    exceeds TOLERANCE, the network does not match its spec or cannot be exported, or its outputs are probabilities.
+    A network may return further tensors, also in a dictionary, before its states: they leave torch by name, and the spec in the
+    file says which one a session reads. output: its name; "": the one that comes last in the graph. Returns the largest
+    difference to torch over CHECKED_STEPS recurrent steps, relative to how much each tensor varies between frames. Raises
+    ModelError where that exceeds TOLERANCE, the network does not match its spec or cannot be exported, or its outputs are
+    probabilities.
     """
     path, network = Path(path), network.eval()
     with atomic_onnx_path(path, ".export-") as part:
-        _check_runs(network, spec)
+        names = _check_runs(network, spec, output)
+        exported = network if isinstance(network, torch.jit.ScriptModule) else FlattenedOutputs(network)
         with as_model_error("torch cannot write the network as ONNX", f"build it of what ONNX has in opset {OPSET}"):
-            _write(network, spec, part)
-        difference = _difference(network, spec, part)
+            _write(exported, spec, part, names)
+        spec = _with_output(spec, part, names, output)
+        difference = _difference(exported, spec, part, names)
         if not difference <= TOLERANCE:
-            raise ModelError(f"{path.name} strays from torch by {difference:.2g} in {CHECKED_STEPS} steps: report the network")
+            raise ModelError(
+                f"{path.name} strays from torch by {difference:.2g} of the variation between frames in {CHECKED_STEPS} steps: "
+                f"report the network"
+            )
     return difference
 
 
-def _check_runs(network: nn.Module, spec: ModelSpec) -> None:
-    """Run the network once in torch, so that a mismatch is reported before the exporter fails. Raises ModelError."""
+def _check_runs(network: nn.Module, spec: ModelSpec, output: str) -> list[str]:
+    """Run the network once in torch, so that a mismatch is reported before the exporter fails. Raises ModelError.
+
+    Returns the names of its outputs without the states.
+    """
     if not isinstance(network, torch.jit.ScriptModule) and any(
         isinstance(p, torch.jit.ScriptModule) for p in network.modules()
     ):
         raise ModelError(
             "TorchScript cannot be mirrored: give the network as MODULE:FACTORY with its weights, or not --mirrored"
         )
-    image, *states = _zeros(spec)
-    logits, *given = _run_torch(network, image, *states)
+    image, *states = _example(spec)
+    named = _run_torch(network, image, *states)
+    names = list(named)[: max(1, len(named) - len(states))]
+    given = list(named.values())[len(names) :]
     if len(given) != len(states):
         raise ModelError(
-            f"the network gives {1 + len(given)} tensors, and not {1 + len(states)}, its logits and its states: let it give "
-            f"its logits alone, or let it tell its memory by a method initial_states(n, size), which TorchScript loses"
+            f"the network gives {len(named)} tensors, and not {1 + len(states)}, its logits and its states: let it give its "
+            f"logits before its states, or let it tell its memory by a method initial_states(n, size), which TorchScript loses"
         )
-    _check_shapes(spec, logits, given)
+    if output and output not in names:
+        raise ModelError(f"the network gives {', '.join(names)} and no {output!r}: name one of these with --output")
+    if len(names) == 1:
+        names = [spec.logits_output]
+        _check_shapes(spec, next(iter(named.values())), given)
+    return names
 
 
-def _run_torch(network: nn.Module, image: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-    """Run the network in torch; return logits, *states. Raises ModelError."""
+def _run_torch(network: nn.Module, image: Tensor, *states: Tensor) -> dict[str, Tensor]:
+    """Run the network in torch; return its tensors by name, the states last. Raises ModelError."""
     remedy = (
         "give --mean and --std with a value for each channel of its input, the --size that it takes, and for a memory "
         "MODULE:FACTORY of a network with a method initial_states(n, size)"
     )
     with as_model_error(f"torch cannot run the network on a frame of {tuple(image.shape)}", remedy), torch.no_grad():
         answer = network(image, *states)
-    return as_tensors(answer)
+    return flattened(answer)
 
 
-def _write(network: nn.Module, spec: ModelSpec, path: Path) -> None:
-    """Write the ONNX graph with folded BatchNorms and the spec in its metadata. Raises ModelError."""
-    inputs = _zeros(spec)
+def _write(network: nn.Module, spec: ModelSpec, path: Path, names: Sequence[str] = ()) -> None:
+    """Write the ONNX graph with folded BatchNorms and the spec in its metadata. Raises ModelError.
+
+    names: of the outputs before the states.
+    """
+    inputs = _example(spec)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # torch recommends its newer exporter, whose graphs suit TensorRT less
         torch.onnx.export(
@@ -103,7 +127,7 @@ def _write(network: nn.Module, spec: ModelSpec, path: Path) -> None:
             inputs,
             str(path),
             input_names=[spec.image_input, *(state.input for state in spec.states)],
-            output_names=[spec.logits_output, *(state.output for state in spec.states)],
+            output_names=[*(names or [spec.logits_output]), *(state.output for state in spec.states)],
             opset_version=OPSET,
             dynamo=False,
         )
@@ -116,16 +140,39 @@ def _write(network: nn.Module, spec: ModelSpec, path: Path) -> None:
     onnx.save(model, path)
 
 
-def _difference(network: nn.Module, spec: ModelSpec, path: Path) -> float:
-    """Return the largest absolute difference between file and network. Raises ModelError for NaN and probabilities."""
-    worst, probable = 0.0, _ends_in_sigmoid(spec, path)
+def _with_output(spec: ModelSpec, path: Path, names: Sequence[str], output: str) -> ModelSpec:
+    """Return the spec with the output that a session reads, and write it into the file. Raises ModelError."""
+    if len(names) == 1:
+        return spec
+    facts = replace(StatedFacts.of(spec), output=output)
+    chosen = examine_network(path, replace(facts, spec=None)).spec.logits_output
+    spec = replace(spec, logits_output=chosen, further_outputs=tuple(name for name in names if name != chosen))
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, {METADATA_KEY: spec.to_json()})
+    onnx.save(model, path)
+    return spec
+
+
+def _difference(network: nn.Module, spec: ModelSpec, path: Path, names: Sequence[str]) -> float:
+    """Return the largest relative difference between file and network. Raises ModelError for NaN and probabilities."""
+    probable, place = _ends_in_sigmoid(spec, path), names.index(spec.logits_output)
+    seen, worst = list[list[Values]](), list[float]()
     for ours, theirs in _run_both(network, spec, path):
         _check_finite(ours, theirs)
-        worst = max(worst, *(float(np.abs(one - other).max()) for one, other in zip(ours, theirs, strict=True)))
-        probable &= ours[0].shape[1] == 1 and bool(ours[0].min() >= 0 and ours[0].max() <= 1)
+        seen.append(ours)
+        differences = [float(np.abs(one - other).max(initial=0)) for one, other in zip(ours, theirs, strict=True)]
+        worst = [max(pair) for pair in zip(differences, worst or differences, strict=True)]
+        logits = ours[place]
+        probable &= logits.ndim == 4 and logits.shape[1] == 1 and bool(logits.min() >= 0 and logits.max() <= 1)
     if probable:
         raise ModelError("its answers are probabilities, all within 0 and 1: leave the sigmoid out, rtseg wants logits")
-    return worst
+    return max(value / _variation(frames) for value, frames in zip(worst, zip(*seen, strict=True), strict=True))
+
+
+def _variation(frames: Sequence[Values]) -> float:
+    """Return how much the values of a tensor vary between frames, or in one, whichever is more; never quite 0."""
+    values = np.stack(frames)
+    return max(float(values.std(0).mean()), 1e-3 * float(values.std()), 1e-6 * float(np.abs(values).max()), 1e-30)
 
 
 def _run_both(network: nn.Module, spec: ModelSpec, path: Path) -> Iterator[tuple[list[Values], list[Values]]]:
@@ -134,14 +181,16 @@ def _run_both(network: nn.Module, spec: ModelSpec, path: Path) -> Iterator[tuple
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
-    image, *ours = _zeros(spec)
+    image, *ours = _example(spec)
     theirs = [state.numpy() for state in ours]
+    count = len(session.get_outputs()) - len(ours)
     for _ in range(CHECKED_STEPS):
         frame = rng.standard_normal(image.shape, np.float32)
-        logits, *ours = _run_torch(network, torch.from_numpy(frame), *ours)
+        answers = list(_run_torch(network, torch.from_numpy(frame), *ours).values())
         fed = dict(zip((state.input for state in spec.states), theirs, strict=True))
-        result, *theirs = session.run(None, {spec.image_input: frame, **fed})
-        yield [values.numpy() for values in (logits, *ours)], [result, *theirs]
+        results = session.run(None, {spec.image_input: frame, **fed})
+        ours, theirs = answers[count:], results[count:]
+        yield [values.numpy() for values in answers], results
 
 
 def _ends_in_sigmoid(spec: ModelSpec, path: Path) -> bool:
@@ -172,6 +221,7 @@ def _check_shapes(spec: ModelSpec, logits: Tensor, states: list[Tensor]) -> None
         raise ModelError(f"state {wrong[0]!r} has another shape than its spec: describe it as the network returns it")
 
 
-def _zeros(spec: ModelSpec) -> tuple[Tensor, ...]:
-    """Return an image and states of zeros."""
-    return torch.zeros(1, spec.channels, *spec.size), *(torch.zeros(state.shape) for state in spec.states)
+def _example(spec: ModelSpec) -> tuple[Tensor, ...]:
+    """Return a random image, on which tracing sees no symmetry that other images lack, and states of zeros."""
+    image = torch.randn(1, spec.channels, *spec.size, generator=torch.Generator().manual_seed(0))
+    return image, *(torch.zeros(state.shape) for state in spec.states)

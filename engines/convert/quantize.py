@@ -10,7 +10,7 @@ symmetric INT8 is slower than FP32: use the FP32 file there.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import cycle, islice
 from pathlib import Path
@@ -104,7 +104,7 @@ def _prepare(model: Path, prepared: Path, spec: ModelSpec | None) -> ModelSpec:
         network = onnx.load(model)  # loads external weights, which the tools would search elsewhere
         _check_version(model, network)
         quant_pre_process(network, prepared, skip_symbolic_shape=True)  # shapes are static, and symbolic inference needs sympy
-    return engine.spec
+    return replace(engine.spec, familiarity=None)  # that of the FP32 network: another one has other features
 
 
 def _check_version(model: Path, network: Any) -> None:

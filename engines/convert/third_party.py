@@ -68,7 +68,7 @@ def as_tensors(answer: Any) -> tuple[Tensor, ...]:
 
 
 class _TupleOutput(nn.Module):
-    """Wraps a network so that its output is a tuple of tensors."""
+    """Wraps a network so that all of its outputs are tensors, by name or in order."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -76,8 +76,9 @@ class _TupleOutput(nn.Module):
         if hasattr(network, "initial_states"):
             self.initial_states = network.initial_states
 
-    def forward(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
-        return as_tensors(self.network(x, *states))
+    def forward(self, x: Tensor, *states: Tensor) -> Any:
+        answer = self.network(x, *states)
+        return answer if isinstance(answer, Mapping) else as_tensors(answer)
 
 
 class _ScaleShift(nn.Module):

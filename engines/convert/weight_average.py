@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from rtseg.engines.adopt.certificate import CERTIFICATE_KEY
+from rtseg.engines.convert.model_metadata import drop_familiarity
 from rtseg.engines.model_file import atomic_onnx_path
 from rtseg.engines.validation.weight_check import check_weights
 from rtseg.errors import MissingExtra, ModelError
@@ -41,6 +43,9 @@ def average(models: Sequence[Path | str], out: Path | str) -> int:
         averaged = _mean_of(first, others)
         if not averaged:
             raise ModelError(f"{models[0]} has no float32 weights to average: export the networks again in float32")
+        kept = {entry.key: entry.value for entry in first.metadata_props if entry.key != CERTIFICATE_KEY}  # of other weights
+        onnx.helper.set_model_props(first, kept)
+        drop_familiarity(first)  # the mean has other features than the first network
         onnx.save(first, part)
     return averaged
 

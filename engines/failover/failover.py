@@ -12,8 +12,9 @@ import numpy as np
 
 from rtseg.engines.base import Array, Engine, ModelSpec, State
 from rtseg.engines.capabilities import DeviceTimer, Floats, Prefetching, frame_buffers_of
+from rtseg.engines.engine_use import close_engine, is_hung
 from rtseg.engines.failover.shadow_run import ShadowRun
-from rtseg.errors import EngineError, RtsegError
+from rtseg.errors import EngineError, EngineTimeout, RtsegError
 from rtseg.frame import Image, Labels
 from rtseg.text.log_records import get_logger
 
@@ -55,13 +56,16 @@ class FailoverEngine:
 
     openers: in order of preference; each is opened only when it is needed. A `BackgroundBuild` takes over between two frames,
     once it is ready and its shadow run agrees with the current engine. events: the newest MAX_EVENTS changes, newest last.
-    States and arrays belong to the current engine, and are void after a change. Raises the last error where no engine opens.
+    States and arrays belong to the current engine, and are void after a change. changes: their number so far. An engine that
+    hangs is neither called nor closed again. Raises the last error where no engine opens.
     """
 
     def __init__(self, openers: Sequence[Opener]) -> None:
         self._openers = deque(openers)
         self._background_build: BackgroundBuild | None = None
         self._shadow_run: ShadowRun | None = None
+        self._is_guarded = False  # whether the engine that was built in the background is at work
+        self.changes = 0
         self.events: deque[EngineEvent] = deque(maxlen=MAX_EVENTS)
         self.name, self._engine = self._open_next("")
 
@@ -93,7 +97,10 @@ class FailoverEngine:
 
     def infer(self, x: Array, state: State) -> tuple[Array, State]:
         """Run the network on the current engine, and on the one in its shadow run, see `Engine.infer`."""
-        logits, after = self._engine.infer(x, state)
+        engine = self._engine
+        logits, after = engine.infer(x, state)
+        if engine is not self._engine:  # the call hung, another engine has taken over, and this answer is of no use
+            return logits, after
         if (shadow_run := self._shadow_run) and shadow_run.verdict is None:
             x_on_host, logits_on_host = np.asarray(x), np.asarray(logits)
             self._guard_build(lambda: shadow_run.observe(x_on_host, logits_on_host))
@@ -117,14 +124,20 @@ class FailoverEngine:
 
     def replace(self, error: Exception) -> None:
         """Replace the current engine with the next one that opens, see `Replaceable`. Raises RtsegError where none does."""
-        fault = _as_rtseg_error(error)
+        fault, hung = _as_rtseg_error(error), isinstance(error, EngineTimeout)
+        if hung and self._is_guarded:  # the other engine hung in its shadow run
+            self._is_guarded = False
+            return self._refuse_build(str(fault), hung=True)
         if not self._openers:
             raise fault from (None if fault is error else error)
         broken, left = self._engine, self.name
         try:
-            self.name, self._engine = self._open_next(f"{left} failed, {fault}")
+            self.name, self._engine = self._open_next(f"{left} {'hung' if hung else 'failed'}, {_without_remedy(fault, hung)}")
+            self.changes += 1
         finally:
-            _close(broken, left)
+            if not hung:
+                _close(broken, left)
+        return None
 
     def take_over(self) -> bool:
         """Start or decide the shadow run of the engine that was built in the background, see `Replaceable`."""
@@ -141,7 +154,8 @@ class FailoverEngine:
         if self._background_build:
             self._background_build.close()
         self._shadow_run = self._background_build = None
-        self._engine.close()
+        if not is_hung(self):
+            self._engine.close()
 
     def _open_next(self, reason: str) -> tuple[str, Engine]:
         """Open the next engine that can be opened; return its name and the engine. Raises the last one's error."""
@@ -174,10 +188,12 @@ class FailoverEngine:
 
     def _guard_build(self, work: Callable[[], None]) -> None:
         """Do work for the engine that was built in the background; it is refused if it fails, and the current one stays."""
+        self._is_guarded = True
         try:
             work()
         except Exception as error:  # noqa: BLE001  a fault of that engine must not count as one of the current engine
             self._refuse_build(str(_as_rtseg_error(error)))
+        self._is_guarded = False
 
     def _advance_build(self) -> None:
         if self._background_build and not self._shadow_run and (engine := self._background_build.ready()):
@@ -191,17 +207,17 @@ class FailoverEngine:
         left, old, build = self.name, self._engine, self._background_build
         self._background_build = self._shadow_run = None
         self._openers.appendleft((left, lambda: old))  # the replaced engine stays open for a failure
-        self.name, self._engine = build.name if build else left, shadow_run.engine
+        self.name, self._engine, self.changes = build.name if build else left, shadow_run.engine, self.changes + 1
         self.events.append(EngineEvent(left, self.name, shadow_run.reason))
         _log.warning("%s takes over from %s (%s): the memory starts afresh", self.name, left, shadow_run.reason)
         if build:
             _accept(build)
         return None
 
-    def _refuse_build(self, reason: str) -> None:
+    def _refuse_build(self, reason: str, *, hung: bool = False) -> None:
         build, shadow_run = self._background_build, self._shadow_run
         self._background_build = self._shadow_run = None
-        if shadow_run:
+        if shadow_run and not hung:
             _close(shadow_run.engine, "the engine in its shadow run")
         if build:
             build.close()
@@ -214,9 +230,14 @@ def _as_rtseg_error(error: Exception) -> RtsegError:
     return error if isinstance(error, RtsegError) else EngineError(f"{type(error).__name__}: {error}")
 
 
+def _without_remedy(fault: RtsegError, hung: bool) -> str:
+    """Return the text of a fault; the remedy of a hang, another engine, is what happens."""
+    return str(fault).partition(":")[0] if hung else str(fault)
+
+
 def _close(broken: Engine, name: str) -> None:
     try:
-        broken.close()
+        close_engine(broken)
     except Exception as error:  # noqa: BLE001  after a failure its library may be in any state, and the next engine goes on
         _log.warning("%s could not be closed: %s", name, _as_rtseg_error(error))
 

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from rtseg.engines.model_file import write_bytes_atomically
 from rtseg.engines.tensorrt.device import Gpu
 from rtseg.engines.tensorrt.plan_cache import PlanTag, model_hash
 from rtseg.engines.tensorrt.runtime import VERSION, TensorRtLogger, tensorrt
 from rtseg.errors import ConfigError, EngineError, ModelError
+from rtseg.output.atomic_file import atomic_path
 
 PRECISIONS, DEVICES = ("fp32", "fp16", "int8"), ("gpu", "dla")
 
@@ -56,7 +56,8 @@ def build(model: Path, tag: PlanTag, gpu: Gpu, timing: Path, on_progress: Progre
         plan = builder.build_serialized_network(network, config)
         if plan is None:
             raise EngineError(f"TensorRT cannot build {model} ({logger}): try --precision fp32, or --engine openvino")
-        write_bytes_atomically(timing, bytes(cache.serialize()))
+        with atomic_path(timing, f".{timing.name}-") as part:
+            part.write_bytes(bytes(cache.serialize()))
         return bytes(plan)
 
 

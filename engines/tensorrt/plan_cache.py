@@ -13,8 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from rtseg.engines.base import ModelSpec
-from rtseg.engines.model_file import write_bytes_atomically
 from rtseg.errors import ModelError, described
+from rtseg.output.atomic_file import atomic_path
 from rtseg.text.log_records import get_logger
 
 _log = get_logger(__name__)
@@ -65,7 +65,8 @@ class PlanFile:
     def write(self, path: Path) -> None:
         """Write the file atomically, even while other processes write the same file."""
         head = {"tag": asdict(self.tag), "spec": self.spec.to_json(), "sha256": sha256(self.plan).hexdigest()}
-        write_bytes_atomically(path, MAGIC + json.dumps(head).encode() + b"\n" + self.plan)
+        with atomic_path(path, f".{path.name}-") as part:
+            part.write_bytes(MAGIC + json.dumps(head).encode() + b"\n" + self.plan)
 
     @classmethod
     def read(cls, path: Path) -> "PlanFile":

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.validation.onnx_file import OnnxFile
 from rtseg.engines.validation.weight_check import external_files
@@ -56,16 +57,17 @@ class TrialLimits:
         return cls(6 + 3 * megabytes + more_s, 15 + 6 * megabytes + 2 * more_s, (640 + 24 * megabytes + more_mb) * _MB)
 
 
-def examine(path: Path, engine: str, spec: ModelSpec | None = None, *, trusted: bool = False) -> None:
+def examine(path: Path, engine: str, stated: ModelSpec | StatedFacts | None = None, *, trusted: bool = False) -> None:
     """Refuse a model file that cannot be loaded and run once in `engine` within limits, with finite weights and answers.
 
     Shipped models, files that passed before and files that the user trusts are not examined. engine: "openvino", "onnx",
-    "reduced" for OpenVINO at a smaller input, "torchscript", or "weights" for a state dict of torch. spec: the user's
-    description of the network, if any. Raises ModelError.
+    "reduced" for OpenVINO at a smaller input, "torchscript", or "weights" for a state dict of torch. stated: the
+    user's description of the network, if any. Raises ModelError.
     """
     if trusted or os.environ.get(TRUST) == "1" or path.resolve() in {known.resolve() for known in shipped_models().values()}:
         return
-    content, description = path.read_bytes(), spec.to_json() if spec else ""
+    facts = StatedFacts.of(stated) if isinstance(stated, ModelSpec) else stated
+    content, description = path.read_bytes(), facts.to_json() if facts else ""
     passed = _verdict_path(content, engine, description)
     if passed is not None and passed.is_file():
         return
@@ -155,7 +157,9 @@ def _resident_bytes(pid: int) -> int:
 
 
 def _bytes_beside(path: Path, content: bytes) -> int:
-    """Return the total size of an ONNX file's external weight files. Raises ModelError for one outside its folder."""
+    """Return the total size of the weight files beside a network. Raises ModelError for one outside its folder."""
+    if path.suffix == ".xml":
+        return path.with_suffix(".bin").stat().st_size if path.with_suffix(".bin").is_file() else 0
     if path.suffix != ".onnx" or b"location" not in content:
         return 0
     return sum(file.stat().st_size for file in external_files(OnnxFile.read(path)))
@@ -163,7 +167,7 @@ def _bytes_beside(path: Path, content: bytes) -> int:
 
 def _verdict_path(content: bytes, engine: str, description: str) -> Path | None:
     """Return the cache path that records a passed examination; None for a file that may have external weights."""
-    if b"location" in content:  # the key of external data in ONNX
+    if b"location" in content or content.lstrip().startswith(b"<"):  # external data of ONNX, or OpenVINO's .xml
         return None
     package = _PACKAGES.get(engine, "openvino")
     parts = [content, engine.encode(), description.encode(), *(version(name).encode() for name in ("rtseg", package))]

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from rtseg.engines.adopt.adapted_engine import AdaptedState
+from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import Engine, ModelSpec, SwapState
 from rtseg.errors import EngineError, ModelError, RtsegError
 
@@ -34,7 +36,7 @@ def main(file: str, engine: str, cpu_s: str, resident_bytes: str, parent: str) -
     answer: dict[str, Any] = {"passed": True}
     try:
         description = sys.stdin.read()
-        _load_and_run(Path(file), engine, ModelSpec.from_json(description) if description else None)
+        _load_and_run(Path(file), engine, StatedFacts.from_json(description) if description else None)
     except Exception as error:  # noqa: BLE001  native libraries raise arbitrary exceptions on malformed files
         answer = {"error": _in_words(file, error)[:_LONGEST]}
     print(json.dumps(answer), file=answers, flush=True)
@@ -65,15 +67,15 @@ def _limit(cpu_s: int, resident_bytes: int, parent: int) -> None:
             os._exit(1)
 
 
-def _load_and_run(path: Path, engine: str, spec: ModelSpec | None) -> None:
+def _load_and_run(path: Path, engine: str, stated: StatedFacts | None) -> None:
     if engine == "weights":
         from rtseg.engines.convert.third_party import read_weights
 
         read_weights(path)
     elif engine == "torchscript":
-        _run_script(path, spec)
+        _run_script(path, stated.spec if stated else None)
     else:
-        with closing(_opened(path, engine, spec)) as network:
+        with closing(_opened(path, engine, stated)) as network:
             _check_answers(network)
 
 
@@ -87,19 +89,23 @@ def _run_script(path: Path, spec: ModelSpec | None) -> None:
             _check_answers(TorchEngine(network, spec, threads=1))
 
 
-def _opened(path: Path, engine: str, spec: ModelSpec | None) -> Engine:
+def _opened(path: Path, engine: str, stated: StatedFacts | None) -> Engine:
+    from rtseg.engines.adopt.examination import examine_network
+    from rtseg.engines.adopt.network_graph import NetworkGraph
+    from rtseg.engines.adopt.open_network import open_examined, open_network
+
+    if engine == "adopt":
+        found = examine_network(path, stated)
+        _check_folded(path, NetworkGraph(path).model)
+        return open_examined(found, threads=1)
     if engine == "onnx":
-        from rtseg.engines.onnx import OnnxEngine
-
-        return OnnxEngine(path, spec, threads=1)
-    from rtseg.engines.openvino import OpenVinoEngine, read_network
-
-    if engine == "reduced" and spec:
+        return open_network(path, engine, stated, threads=1, quiet=True)
+    if engine == "reduced" and stated and stated.spec:
         from rtseg.engines.reduced_input import ReshapedEngine
 
-        return ReshapedEngine(path, spec, threads=1)
-    _check_folded(path, read_network(path))
-    return OpenVinoEngine(path, spec, threads=1)
+        return ReshapedEngine(path, stated.spec, threads=1)
+    _check_folded(path, NetworkGraph(path).model)
+    return open_network(path, "openvino", stated, threads=1, quiet=True)
 
 
 def _check_folded(path: Path, model: Any) -> None:
@@ -107,7 +113,7 @@ def _check_folded(path: Path, model: Any) -> None:
 
     OpenVINO folds them into weights, and returns finite but wrong values for NaN weights.
     """
-    from openvino import passes
+    from rtseg.engines.openvino_runtime import passes
 
     folding = passes.Manager()
     folding.register_pass(passes.ConstantFolding())
@@ -118,7 +124,7 @@ def _check_folded(path: Path, model: Any) -> None:
 
 
 def _constants_of(model: Any) -> Iterator[tuple[str, Any]]:
-    import openvino as ov
+    from rtseg.engines.openvino_runtime import ov
 
     kinds = {ov.Type.f16: np.float32, ov.Type.bf16: np.float32, ov.Type.f32: np.float32, ov.Type.f64: np.float64}
     for op in model.get_ops():
@@ -142,7 +148,8 @@ def _check_answers(network: Engine) -> None:
     spec, rng = network.spec, np.random.default_rng(0)
     x = rng.standard_normal((1, spec.channels, *spec.size)).astype(np.float32)
     logits, state = network.infer(x, network.initial_state())
-    memories = [np.asarray(tensor.data) for tensor in (state.now if isinstance(state, SwapState) else state)]
+    kept = state.memories if isinstance(state, AdaptedState) else state.now if isinstance(state, SwapState) else state
+    memories = [np.asarray(tensor.data) for tensor in kept]
     named = zip([port.output for port in spec.states], memories, strict=True)
     for name, values in [(spec.logits_output, np.asarray(logits)), *named]:
         if not np.isfinite(values).all():

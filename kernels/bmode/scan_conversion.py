@@ -22,7 +22,7 @@ from rtseg.kernels.runtime.arrays import (
 from rtseg.kernels.runtime.cases import gray_images
 from rtseg.kernels.runtime.cpu import compiled, run_row_bands
 from rtseg.kernels.runtime.cuda import launch, stream_of
-from rtseg.kernels.runtime.device_array import DeviceArray, element_count, out_or_device_array, pool
+from rtseg.kernels.runtime.device_array import DeviceArray, DeviceMemoryPool, element_count, out_or_device_array, pool
 from rtseg.kernels.runtime.registry import KernelCase, kernel
 
 Doubles = npt.NDArray[np.float64]
@@ -175,35 +175,30 @@ CornerFunction = Callable[..., CornerTable]
 MAX_TABLES = 16  # cached tables on the device
 
 
-_device_tables: dict[tuple[object, ...], DeviceArray] = {}
-
-
 @to_fan.backend("cuda")
 def _to_fan_cuda(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Any:
-    return _sampled_on_device(image, _device_table(fan_corners, fan, tuple(shape), tuple(image.shape), stream_of(image)), out)
+    table = _device_table(pool(), fan_corners, fan, tuple(shape), tuple(image.shape), stream_of(image))
+    return _sampled_on_device(image, table, out)
 
 
 @to_beams.backend("cuda")
 def _to_beams_cuda(image: Image, fan: Fan, shape: tuple[int, int], *, out: Image | None = None) -> Any:
-    return _sampled_on_device(image, _device_table(beam_corners, fan, tuple(shape), tuple(image.shape), stream_of(image)), out)
+    table = _device_table(pool(), beam_corners, fan, tuple(shape), tuple(image.shape), stream_of(image))
+    return _sampled_on_device(image, table, out)
 
 
+@lru_cache(maxsize=MAX_TABLES)
 def _device_table(
-    corners: CornerFunction, fan: Fan, shape: tuple[int, ...], image: tuple[int, ...], stream: int
+    _pool: DeviceMemoryPool, corners: CornerFunction, fan: Fan, shape: tuple[int, int], image: tuple[int, int], stream: int
 ) -> DeviceArray:
     """Return the source position of each pixel, (H, W, 2) int32 in 256ths of a pixel; a negative row is outside.
 
     The table is cached on the device, since it changes only with the probe's depth. A graph may read it until `MAX_TABLES`
-    others have been made.
+    others have been made. _pool: the memory that it stands in, a part of the cache's key.
     """
-    key = (pool(), corners, fan, shape, image, stream)
-    if key not in _device_tables:
-        top, left, down, along = corners(fan, shape, image)
-        places = np.stack([np.where(top < 0, -1, top * SUBPIXELS + down), left * SUBPIXELS + along], 2)
-        _device_tables[key] = DeviceArray.of(places, stream)
-    while len(_device_tables) > MAX_TABLES:
-        _device_tables.pop(next(iter(_device_tables)), None)
-    return _device_tables[key]
+    top, left, down, along = corners(fan, shape, image)
+    places = np.stack([np.where(top < 0, -1, top * SUBPIXELS + down), left * SUBPIXELS + along], 2)
+    return DeviceArray.of(places, stream)
 
 
 def _sampled_on_device(image: Image, places: DeviceArray, out: Image | None) -> Any:

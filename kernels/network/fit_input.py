@@ -1,4 +1,4 @@
-"""Turns a frame into a network's input in one pass: crop, color to gray, resize, normalize.
+"""Turns a frame into a network's input in one pass: crop, color to gray, resize, normalize by constants or by the picture.
 
 Gray is BT.601 luma, 0.299 R + 0.587 G + 0.114 B. Each axis is resized separately, as in resize.py.
 """
@@ -13,67 +13,35 @@ import numpy as np
 from rtseg.errors import ConfigError
 from rtseg.frame import Image
 from rtseg.kernels.network.fit import Box, Fit, check_inside, letterbox
-from rtseg.kernels.network.resize import Floats, Runs, Taps, resize_runs, resize_taps, resize_weights
-from rtseg.kernels.network.resize_row import PADDING, mix, resize_line
-from rtseg.kernels.network.row_sums import MAX_UINT16_SUMS, ONE, THREE, TWO, Sums, add_rows, add_shares
+from rtseg.kernels.network.fit_rows import (
+    BLUE,
+    GREEN,
+    RED,
+    Plan,
+    copy_rows,
+    enlarge_rows,
+    normalization_table,
+    shrink_rows,
+)
+from rtseg.kernels.network.picture_statistics import (
+    LEVELS,
+    PERCENTILES,
+    STATISTICS,
+    add_statistics,
+    check_statistics,
+    picture_scaling,
+    rescale,
+    rescale_rows,
+    scaling_of,
+)
+from rtseg.kernels.network.resize import Floats, resize_runs, resize_taps, resize_weights
+from rtseg.kernels.network.row_sums import MAX_UINT16_SUMS
 from rtseg.kernels.runtime.arrays import as_read_only, check_image, check_out, copy_to_out, out_or_empty
 from rtseg.kernels.runtime.cases import images
-from rtseg.kernels.runtime.cpu import allocating, compiled, fused, run_row_bands
+from rtseg.kernels.runtime.cpu import run_row_bands
 from rtseg.kernels.runtime.cuda import c_floats, c_ints, launch
-from rtseg.kernels.runtime.device_array import out_or_device_array
+from rtseg.kernels.runtime.device_array import out_or_device_array, scratch_array
 from rtseg.kernels.runtime.registry import KernelCase, kernel
-
-Normalization = Floats  # (3, planes): the gain, the shift, and the normalized value of black
-RED, GREEN, BLUE = np.float32(0.299), np.float32(0.587), np.float32(0.114)  # BT.601 luma
-
-Plan = tuple[
-    Box, Box, Runs, Taps, Normalization
-]  # constant over a stream: box, inner box, row weights, column weights, normalization
-
-
-def normalization_table(mean: tuple[float, ...], std: tuple[float, ...], height: float, width: float) -> Normalization:
-    """Return the gain of a sum of whole rows, the shift before whole columns are added, and black: (3, planes) float32.
-
-    height, width: the weights of a whole row and of a whole column.
-    """
-    black = -np.asarray(mean) / np.asarray(std)
-    return as_read_only(np.stack([height * width / np.asarray(std), width * black, black]).astype(np.float32))
-
-
-@fused
-def normalize(
-    pixels: Image | Sums | Floats,
-    start: int,
-    stride: int,
-    channels: int,
-    plane: int,
-    normal: Normalization,
-    lines: Floats,
-    to: int,
-    step: int,
-    rows: int,
-    width: int,
-) -> None:
-    """Write a plane of pixels, times its gain and plus its shift; RGB becomes gray where there is one plane.
-
-    The first of `rows` rows of `width` pixels starts at `start` in `pixels`, the next ones every `stride`. They are written to
-    `lines` from `to` on, every `step`.
-    """
-    gain, shift = normal[0, plane], normal[1, plane]
-    red, green, blue = gain * RED, gain * GREEN, gain * BLUE
-    for y in range(rows):
-        here, there = np.uint64(start + y * stride), np.uint64(to + y * step)
-        if channels == 1:
-            for x in range(np.uint64(width)):
-                lines[there + x] = gain * np.float32(pixels[here + x]) + shift
-        elif normal.shape[1] == 1:
-            for x in range(np.uint64(width)):
-                at = here + THREE * x
-                warm = red * np.float32(pixels[at]) + green * np.float32(pixels[at + ONE])
-                lines[there + x] = warm + blue * np.float32(pixels[at + TWO]) + shift
-        else:
-            for x in range(np.uint64(width)):
-                lines[there + x] = gain * np.float32(pixels[here + THREE * x + np.uint64(plane)]) + shift
 
 
 def _cases() -> Iterator[KernelCase]:
@@ -95,14 +63,29 @@ def _cases() -> Iterator[KernelCase]:
                     f"{name} in blocks of {down}x{along} rgb", (image, fit, (50.0, 60.0, 70.0), (40.0, 50.0, 60.0))
                 )
         yield KernelCase(f"{name} of its own size", (image, letterbox((0, 0, height, width), (height, width)), (9.0,), (40.0,)))
+        framed = letterbox((0, 0, height, width), (24, 30))
+        for statistics in STATISTICS:
+            how = {"statistics": statistics, "percentiles": (2.0, 95.0)}
+            yield KernelCase(f"{name} by its {statistics}", (image, framed, (0.5,), (0.5,)), how)
+            yield KernelCase(f"{name} cropped, by its {statistics}, rgb", (image, crop, (0.2, 0.3, 0.4), (0.9, 1.0, 1.1)), how)
     tall = np.full((2 * (MAX_UINT16_SUMS + 3), 3), 255, np.uint8)
     yield KernelCase("more rows than 16 bits add up", (tall, Fit((0, 0, *tall.shape), (2, 2), (0, 0, 2, 2)), (0.0,), (255.0,)))
 
 
-def _check(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None) -> None:
+def _check(
+    image: Image,
+    fit: Fit,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    statistics: str = "",
+    percentiles: Sequence[float] = PERCENTILES,
+    out: Floats | None = None,
+) -> None:
     check_image(image)
     check_inside("the crop", fit.box, image.shape)
     _check_normalization(tuple(mean), tuple(std))
+    check_statistics(statistics, percentiles)
     check_out(out, (1, len(mean), *fit.size), np.float32)
 
 
@@ -117,11 +100,22 @@ def _check_normalization(mean: tuple[float, ...], std: tuple[float, ...]) -> Non
 
 
 @kernel(cases=_cases, atol=1e-4, check=_check)
-def fit_input(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None) -> Floats:
+def fit_input(
+    image: Image,
+    fit: Fit,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    statistics: str = "",
+    percentiles: Sequence[float] = PERCENTILES,
+    out: Floats | None = None,
+) -> Floats:
     """Return the part of a frame inside fit.box as a network's input (1, C, H, W) float32, C = len(mean).
 
     image: (H, W) gray or (H, W, 3) RGB uint8; for C = 1 RGB becomes gray, for C = 3 gray is repeated. mean, std: gray levels
-    0 to 255, one per channel; the result is (value - mean) / std, and black outside fit.inner. Raises ImageError, ConfigError.
+    0 to 255, one per channel; the result is (value - mean) / std, and black outside fit.inner. statistics: "", or one of
+    STATISTICS: the picture is first normalized by its own statistics inside fit.inner, and mean and std are in units of the
+    result. percentiles: those that become 0 and 1 for "percentile". Raises ImageError, ConfigError.
     """
     top, left, height, width = fit.box
     crop = image[top : top + height, left : left + width].reshape(height, width, -1).astype(np.float64)
@@ -131,30 +125,58 @@ def fit_input(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float
     planes = rows @ crop.transpose(2, 0, 1) @ columns.T
     result = np.zeros((1, len(mean), *fit.size))
     result[0, :, fit.inner[0] : fit.inner[0] + fit.inner[2], fit.inner[1] : fit.inner[1] + fit.inner[3]] = planes
+    if statistics:
+        scaling = picture_scaling(np.broadcast_to(planes, (len(mean), *planes.shape[1:])), statistics, percentiles)
+        return copy_to_out(rescale(result, scaling, statistics, mean, std).astype(np.float32), out)
     normal = (result - np.reshape(mean, (-1, 1, 1))) / np.reshape(std, (-1, 1, 1))
     return copy_to_out(normal.astype(np.float32), out)
 
 
 @fit_input.backend("numba")
 def _fit_input_numba(
-    image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None
+    image: Image,
+    fit: Fit,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    statistics: str = "",
+    percentiles: Sequence[float] = PERCENTILES,
+    out: Floats | None = None,
 ) -> Floats:
     result, flat = out_or_empty(out, (1, len(mean), *fit.size), np.float32), as_read_only(image).reshape(-1)
-    plan, sums_dtype = _plan(fit.box, fit.inner, tuple(mean), tuple(std))
+    levels = ((0.0,) * len(mean), (1.0,) * len(mean)) if statistics else (tuple(mean), tuple(std))
+    plan, sums_dtype = _plan(fit.box, fit.inner, *levels)
     channels = flat.size // (image.shape[0] * image.shape[1])
     stride = channels * image.shape[1]
+    rows, counts = np.empty((fit.inner[2], 4) if statistics else (0, 4)), list[Any]()
 
     def band(first: int, end: int) -> None:
         if fit.inner[2:] == fit.box[2:]:
-            _copy_rows(flat, channels, stride, plan, result[0], first, end)
+            copy_rows(flat, channels, stride, plan, result[0], first, end)
         elif fit.inner[2] > fit.box[2]:
-            _enlarge_rows(flat, channels, stride, plan, result[0], first, end)
+            enlarge_rows(flat, channels, stride, plan, result[0], first, end)
         else:
             sums = np.empty(fit.box[3] * channels, sums_dtype)
-            _shrink_rows(flat, stride, plan, sums, result[0], first, end)
+            shrink_rows(flat, stride, plan, sums, result[0], first, end)
+        if statistics:
+            counts.append(np.zeros(LEVELS, np.int64))
+            add_statistics(result[0], fit.inner, first, end, rows, counts[-1])
 
     run_row_bands(fit.inner[2], fit.inner[3] + fit.box[3] * fit.box[2] // fit.inner[2], band)
+    if statistics:
+        size = len(mean) * fit.inner[2] * fit.inner[3]
+        _rescale_numba(result, scaling_of(rows, np.sum(counts, axis=0), size, statistics, percentiles), statistics, mean, std)
     return result
+
+
+def _rescale_numba(
+    result: Floats, scaling: tuple[float, float], statistics: str, mean: Sequence[float], std: Sequence[float]
+) -> None:
+    """Scale levels (1, C, H, W) in place, as `rescale` does."""
+    low, spread = scaling
+    gains = np.array([[1 / (spread * s) for s in std], [-(low / spread + m) / s for m, s in zip(mean, std, strict=True)]])
+    limits = (-inf, inf) if statistics == "zscore" else (low, low + spread)
+    run_row_bands(result.shape[2], result.shape[3], lambda first, end: rescale_rows(result[0], gains, *limits, first, end))
 
 
 @lru_cache(maxsize=32)
@@ -165,88 +187,26 @@ def _plan(box: Box, inner: Box, mean: tuple[float, ...], std: tuple[float, ...])
     return (box, inner, rows, columns, normalization_table(mean, std, height, width)), wide
 
 
-@compiled
-def _copy_rows(image: Image, channels: int, stride: int, plan: Plan, result: Floats, first: int, end: int) -> None:
-    """Write rows first..end of the inner box without resizing.
-
-    image: (H * W * channels,). result: (C, H, W).
-    """
-    box, inner, _, _, normal = plan
-    start = (box[0] + first) * stride + box[1] * channels
-    for plane in range(result.shape[0]):
-        to = (plane * result.shape[1] + inner[0] + first) * result.shape[2] + inner[1]
-        normalize(image, start, stride, channels, plane, normal, result.reshape(-1), to, result.shape[2], end - first, box[3])
-    _fill_black(result, inner, normal[2], first, end)
-
-
-@allocating
-def _shrink_rows(image: Image, stride: int, plan: Plan, sums: Sums, result: Floats, first: int, end: int) -> None:
-    """Write rows first..end of the inner box: add up source rows, then their columns.
-
-    image: (H * W * channels,). sums: (box width * channels,), scratch. result: (C, H, W).
-    """
-    box, inner, (starts, shares), columns, normal = plan
-    channels, added = sums.size // box[3], np.empty(sums.size, np.float32)
-    line, runs = np.zeros(box[3] + PADDING, np.float32), np.empty(box[3] + 1 - columns[1], np.float32)
-    for y in range(first, end):
-        top, tall = np.uint64((box[0] + starts[0, y]) * stride + box[1] * channels), np.uint64(starts[1, y])
-        add_rows(image, top, np.uint64(stride), tall, sums)
-        shared = shares[0, y] != 0 or shares[1, y] != 0
-        if shared:
-            add_shares(image, top, np.uint64(stride), tall, shares[0, y], shares[1, y], sums, added)
-        for plane in range(result.shape[0]):
-            if shared:
-                normalize(added, 0, 0, channels, plane, normal, line, 1, 0, 1, box[3])
-            else:
-                normalize(sums, 0, 0, channels, plane, normal, line, 1, 0, 1, box[3])
-            resize_line(line, columns, runs, result[plane, inner[0] + y, inner[1] : inner[1] + inner[3]])
-    _fill_black(result, inner, normal[2], first, end)
-
-
-@allocating
-def _enlarge_rows(image: Image, channels: int, stride: int, plan: Plan, result: Floats, first: int, end: int) -> None:
-    """Write rows first..end of an enlarged inner box: resize the columns of each source row once, then mix two rows."""
-    box, inner, (starts, shares), columns, normal = plan
-    line, runs = np.zeros(box[3] + PADDING, np.float32), np.empty(box[3] + 1 - columns[1], np.float32)
-    resized, held = np.empty((2, result.shape[0], inner[3]), np.float32), np.full(2, -1)  # an even row and an odd one
-    here = slice(inner[1], inner[1] + inner[3])
-    for y in range(first, end):
-        above = starts[0, y] - (shares[0, y] != 0)
-        below = above if shares[1, y] == 0 else starts[0, y]
-        for row in (above, below):
-            if held[row % 2] != row:
-                held[row % 2] = row
-                for plane in range(result.shape[0]):
-                    start = (box[0] + row) * stride + box[1] * channels
-                    normalize(image, start, 0, channels, plane, normal, line, 1, 0, 1, box[3])
-                    resize_line(line, columns, runs, resized[row % 2, plane])
-        for plane in range(result.shape[0]):
-            mix(resized[above % 2, plane], resized[below % 2, plane], shares[1, y], result[plane, inner[0] + y, here])
-    _fill_black(result, inner, normal[2], first, end)
-
-
-@compiled
-def _fill_black(result: Floats, inner: Box, black: Floats, first: int, end: int) -> None:
-    """Fill with black beside rows first..end of the inner box, above its first row and below its last.
-
-    result: (C, H, W). black: one value per plane.
-    """
-    top, left, height, width = inner
-    above, below = 0 if first == 0 else top + first, result.shape[1] if end == height else top + end
-    for plane in range(result.shape[0]):
-        for y in range(above, below):
-            inside = top <= y < top + height
-            line = result[plane, y]
-            line[: left if inside else line.size] = black[plane]
-            line[left + width :] = black[plane]
-
-
 @fit_input.backend("cuda")
-def _fit_input_cuda(image: Image, fit: Fit, mean: Sequence[float], std: Sequence[float], *, out: Floats | None = None) -> Any:
+def _fit_input_cuda(
+    image: Image,
+    fit: Fit,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    statistics: str = "",
+    percentiles: Sequence[float] = PERCENTILES,
+    out: Floats | None = None,
+) -> Any:
     result = out_or_device_array(out, (1, len(mean), *fit.size), np.float32, image)
-    channels = image.shape[2] if len(image.shape) == 3 else 1
+    channels, planes = image.shape[2] if len(image.shape) == 3 else 1, len(mean)
     box, inner = c_ints(fit.box), c_ints(fit.inner)
-    launch(
-        "fit_input", image, image.shape[1], channels, box, inner, *fit.size, c_floats(mean), c_floats(std), len(mean), result
-    )
+    levels = ((0.0,) * planes, (1.0,) * planes) if statistics else (mean, std)
+    launch("fit_input", image, image.shape[1], channels, box, inner, *fit.size, *map(c_floats, levels), planes, result)
+    if statistics:
+        scaling = scratch_array(result, (2,), np.float32)
+        shares = c_floats([share / 100 for share in percentiles])
+        kind = STATISTICS.index(statistics)
+        launch("picture_statistics", result, planes, *fit.size, inner, kind, shares, scaling)
+        launch("rescale", result, planes, *fit.size, kind, scaling, c_floats(mean), c_floats(std))
     return result

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
@@ -22,7 +23,8 @@ BANDS_PER_CORE = 4  # a delayed core then leaves its bands to the others
 MIN_BANDS_SHARED_CPU = 16  # while a decoder and an engine share the CPU: one preempted worker would stall the whole call
 
 _log = get_logger(__name__)
-_max_cores, _min_bands = [MAX_BANDS], [MIN_BANDS]
+_max_cores = ContextVar("rtseg_max_cores", default=MAX_BANDS)
+_min_bands = ContextVar("rtseg_min_bands", default=MIN_BANDS)
 
 
 def compiled(function: F) -> F:
@@ -62,7 +64,7 @@ def run_row_bands(rows: int, cost: int, work: Callable[[int, int], object]) -> N
     only to its own rows. Each free core takes the next band, so that a delayed core does not hold up the call.
     """
     worth = rows * cost // MIN_BAND_PIXELS
-    if worth < _min_bands[0] or cores() == 1:
+    if worth < _min_bands.get() or cores() == 1:
         work(0, rows)
         return
     count = min(rows, worth, BANDS_PER_CORE * cores())
@@ -84,22 +86,25 @@ def run_row_bands(rows: int, cost: int, work: Callable[[int, int], object]) -> N
 
 def cores() -> int:
     """Return the number of cores that a kernel uses."""
-    return min(machine.available_cores(), _max_cores[0])
+    return min(machine.available_cores(), _max_cores.get())
 
 
 def raise_parallel_threshold() -> None:
-    """Keep small kernels on one core from now on: a decoder and an engine share the CPU."""
-    _min_bands[0] = MIN_BANDS_SHARED_CPU
+    """Keep small kernels on one core from now on in this context and the threads that rtseg starts in it.
+
+    For a decoder and an engine that share the CPU.
+    """
+    _min_bands.set(MIN_BANDS_SHARED_CPU)
 
 
 @contextmanager
 def limit_cores(count: int) -> Iterator[None]:
-    """Limit kernels in all threads to `count` cores inside the context: for measurements."""
-    before, _max_cores[0] = _max_cores[0], count
+    """Limit the kernels that are called inside the context to `count` cores: for measurements."""
+    before = _max_cores.set(count)
     try:
         yield
     finally:
-        _max_cores[0] = before
+        _max_cores.reset(before)
 
 
 @lru_cache(maxsize=1)

@@ -6,6 +6,7 @@ array; only `DeviceArray.numpy()` synchronizes.
 
 import ctypes
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ LAUNCHES: dict[str, tuple[type, ...]] = {
     "capture_begin": (),
     "replay": (_PTR,),
     "fit_input": (_GPU, _INT, _INT, _HOST, _HOST, _INT, _INT, _HOST, _HOST, _INT, _GPU),
+    "picture_statistics": (_GPU, _INT, _INT, _INT, _HOST, _INT, _HOST, _GPU),
+    "rescale": (_GPU, _INT, _INT, _INT, _INT, _GPU, _HOST, _HOST),
     "grey_view": (_GPU, _INT, _INT, _HOST, _INT, _INT, _GPU),
     "argmax_labels": (_GPU, _INT, _HOST, _HOST, _HOST, _HOST, _HOST, _FLOAT, _INT, _INT, _GPU),
     "probability": (_GPU, _INT, _INT, _GPU),
@@ -123,21 +126,12 @@ class KernelLibrary:
         return bound
 
 
-_libraries: dict[Path, KernelLibrary] = {}
-_selected_path = [LIBRARY_PATH]
+_load = cache(KernelLibrary)  # by path: a loaded library stays in the process anyway
 
 
 def library() -> KernelLibrary:
-    """Return the library in use, loaded at its first use. Raises EngineError."""
-    path = _selected_path[-1]
-    if path not in _libraries:
-        _libraries[path] = KernelLibrary(path)
-    return _libraries[path]
-
-
-def select_library(path: Path) -> None:
-    """Use the library at `path` from now on; existing arrays keep the library that allocated them."""
-    _selected_path[:] = [path]
+    """Return the library at LIBRARY_PATH, loaded at its first use. Raises EngineError."""
+    return _load(LIBRARY_PATH)
 
 
 def problem() -> str:

@@ -1,8 +1,9 @@
 """The application of the command line: it loads commands, and turns errors into one line and an exit code."""
 
+import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -23,10 +24,42 @@ if TYPE_CHECKING:
 __all__ = ["app", "console", "main", "show"]
 
 _TAKES_MAX_PIXELS = frozenset(  # the commands that open a source or a dataset, including those of `rtseg bench`
-    ["run", "build", "demo", "doctor", "eval", "gate", "measure", "quantize", "train", "engines", "loop", "speckle", "temporal"]
+    [
+        "run",
+        "adopt",
+        "build",
+        "calibrate",
+        "demo",
+        "doctor",
+        "eval",
+        "gate",
+        "measure",
+        "quantize",
+        "train",
+        "engines",
+        "loop",
+        "speckle",
+        "temporal",
+    ]
 )
 _TAKES_TRUST_MODEL = frozenset(  # the commands that open a model file
-    ["run", "average", "build", "eval", "export", "gate", "quantize", "engines", "loop", "speckle", "temporal"]
+    [
+        "run",
+        "adopt",
+        "doctor",
+        "models",
+        "average",
+        "build",
+        "calibrate",
+        "eval",
+        "export",
+        "gate",
+        "quantize",
+        "engines",
+        "loop",
+        "speckle",
+        "temporal",
+    ]
 )
 
 
@@ -114,7 +147,21 @@ def main() -> None:
     """Run the `rtseg` command."""
     prepare_streams()
     handle_signals()
-    app()
+    try:
+        app()
+    except SystemExit as ending:
+        _exit_past_hung_threads(ending.code)
+        raise
+
+
+def _exit_past_hung_threads(code: Any) -> None:
+    """End the process at once where an engine hangs, since the destructors of its library could block for ever."""
+    watchdog = sys.modules.get("rtseg.engines.watchdog")
+    if watchdog and watchdog.hung_threads():
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else int(code is not None))
 
 
 def __getattr__(name: str) -> Any:

@@ -44,7 +44,8 @@ def build(
     description: OnnxModelDescription,
 ) -> None:
     """Build a TensorRT plan for this GPU and keep it if its masks agree with those of the CPU (extra `tensorrt`)."""
-    path, spec = model_path(model), description.spec_for(model)
+    path = model_path(model)
+    spec = description.spec_of(path)
     from rtseg.engines.tensorrt.builder import best_precision, make_tag
     from rtseg.engines.tensorrt.builder import build as make
     from rtseg.engines.tensorrt.device import Gpu

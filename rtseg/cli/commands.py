@@ -16,6 +16,10 @@ class CommandEntry(NamedTuple):
 
 
 COMMANDS = {
+    "adopt": CommandEntry(
+        "rtseg.cli.adopt",
+        "Write another tool's network for rtseg, and prove that its masks are the same (extra `onnx`).",
+    ),
     "average": CommandEntry(
         "rtseg.cli.average",
         "Write the average of the weights of MODELS, which were fine-tuned from one checkpoint (extra `onnx`).",
@@ -23,6 +27,10 @@ COMMANDS = {
     "build": CommandEntry(
         "rtseg.cli.build",
         "Build a TensorRT plan for this GPU and keep it if its masks agree with those of the CPU (extra `tensorrt`).",
+    ),
+    "calibrate": CommandEntry(
+        "rtseg.cli.calibrate",
+        "Write into MODEL what its own pictures in DATA look like, so that others are called unfamiliar (extra `onnx`).",
     ),
     "demo": CommandEntry("rtseg.cli.demo", "Serve a web page for live sources, recordings and a benchmark (extra `demo`)."),
     "doctor": CommandEntry(

@@ -1,4 +1,4 @@
-"""`rtseg doctor`: lists what is installed and how to install the rest, or examines one source."""
+"""`rtseg doctor`: lists what is installed and how to install the rest, or examines one source or one model."""
 
 import math
 from collections.abc import Iterator
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
 @app.command()
 def doctor(
     source: Annotated[str, typer.Option("--source", help="Examine this source instead, and say what to change.")] = "",
+    model: Annotated[str, typer.Option("--model", "-m", help="Explain this model file instead, and say what to change.")] = "",
     seconds: Annotated[float, typer.Option("--seconds", min=0.5, help="The seconds for which the source is examined.")] = 10.0,
 ) -> None:
     """List the engines, kernels, models, sources and extras of this machine, and how to install the missing ones."""
     if source:
         _examine_source(source, seconds)
+        return
+    if model:
+        _examine_model(model)
         return
     from rich.table import Table
     from rich.text import Text
@@ -32,6 +36,25 @@ def doctor(
         here = Text("yes", "green") if finding.present else Text("no", "yellow")
         table.add_row(finding.group, finding.name, here, finding.detail)
     console.print(table)
+
+
+def _examine_model(model: str) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from rtseg.cli.console import console
+    from rtseg.doctor.model import inspect_model
+    from rtseg.engines.load import model_path
+
+    path = model_path(model)
+    with console.status(f"running {path.name}"):
+        report = inspect_model(path)
+    table = Table("what", "found", title=Text(str(path)), title_justify="left")
+    for name, found in report.rows():
+        table.add_row(name, Text(found))
+    console.print(table)
+    for line in list(report.advice()) or ["nothing to change"]:
+        console.print(f"- {line}", highlight=False, markup=False)
 
 
 def _examine_source(uri: str, seconds: float) -> None:
@@ -56,6 +79,10 @@ def _examine_source(uri: str, seconds: float) -> None:
 def _report_rows(report: "SourceReport") -> Iterator[tuple[str, str]]:
     info = report.info
     yield "format", f"{report.format}, {info.width}x{info.height}"
+    if report.reason:
+        yield "chosen because", f"it is {report.reason}"
+    if report.modes:
+        yield "modes of the driver", "\n".join(report.modes)
     yield (
         "rate",
         f"{report.real_fps:.4g} fps; the source reports {info.fps:.4g}"

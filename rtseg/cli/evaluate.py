@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from rtseg.bench.temporal.stabilizing import PipelineVariant
 from rtseg.cli.app import app, console
 from rtseg.cli.bench.temporal import measure_video
+from rtseg.cli.options.beam_space import BeamSpaceOption, beam_geometry
 from rtseg.cli.options.dataset import SubjectsOption, cases_of_subjects, select_cases
 from rtseg.cli.options.enhance import EnhanceOption, parse_enhancement
 from rtseg.cli.options.grouped import grouped
@@ -25,8 +27,7 @@ from rtseg.evaluation.evaluate import LEGEND, Evaluation
 from rtseg.evaluation.evaluate import evaluate as measure
 from rtseg.evaluation.worst_cases import LabelRecorder, contact_sheet, encode_png
 from rtseg.output.atomic_file import write_atomically
-from rtseg.session.sector import WholeFrame
-from rtseg.session.session import Session
+from rtseg.session.beam_space import BeamSpaceSession
 from rtseg.text.safe_text import json_text
 
 
@@ -60,6 +61,7 @@ def evaluate(
     plot: Annotated[Path | None, typer.Option("--plot", help="With --video: plot the results to this PNG.")] = None,
     enhance: EnhanceOption = None,
     postprocess: PostprocessOption = None,
+    beam_space: BeamSpaceOption = "",
     mode: ModeOption = PRIVATE,
     threads: ThreadsOption = 0,
     description: OnnxModelDescription,
@@ -73,29 +75,30 @@ def evaluate(
         raise ConfigError("--plot draws what --video measures: give both")
     if worst and video:
         raise ConfigError("--worst shows stills, and --video measures clips: give one of them")
+    chosen = PipelineVariant(
+        enhancement=parse_enhancement(enhance), postprocess=parse_postprocess(postprocess), geometry=beam_geometry(beam_space)
+    )
     redaction = redaction_mode(redact)
-    enhancement, cleaning = parse_enhancement(enhance), parse_postprocess(postprocess)
-    if video and (enhancement or cleaning):
-        raise ConfigError(
-            "--speckle, --enhance and --postprocess act on stills here, and --video measures clips: give one of them"
-        )
     prepare_outputs(mode, json, worst, plot)
-    spec, everybody = description.spec_for(model), open_dataset(data)
+    spec, everybody = description.facts_for(model), open_dataset(data)
     cases = _named_cases(everybody, subjects, held_out)
     with closing(load(model, engine, threads, spec, trusted=description.trust_model)) as network:
         if video:
-            measure_video(network, cases, frames, json, plot)
+            measure_video(network, cases, frames, json, plot, chosen)
             return
         cases = _without_near_duplicates(cases, everybody) if held_out else cases
         with progress_bar(console) as bar:
-            # The images are no screens and lie seconds apart: no sector to find, and nothing to stabilize.
-            net = Session(network, locator=WholeFrame(), temporal=None, speckle=enhancement, postprocess=cleaning)
+            net = chosen.session(network)  # the images lie seconds apart: there is nothing to stabilize
             session, task = LabelRecorder(net), bar.add_task("measuring")
             show = partial(bar.update, task)
             evaluation = measure(
                 session, data, model=model, cases=cases, progress=lambda done, of: show(completed=done, total=of)
             )
     _show(evaluation, json)
+    if isinstance(net, BeamSpaceSession) and net.withheld:
+        console.print(
+            f"{net.withheld} images have no mask, since their beams are not known, and count as missed", style="yellow"
+        )
     if worst:
         write_atomically(worst, encode_png(contact_sheet(evaluation, cases, session, redact=redaction)))
         console.print(f"wrote {worst}: the expert's outline is green, the model's orange", highlight=False)

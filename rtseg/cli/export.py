@@ -26,6 +26,9 @@ def export(
     *,
     what: Annotated[list[str], typer.Argument(metavar="[MODULE:FACTORY] CHECKPOINT OUT", help=ARGUMENTS_HELP)],
     mirrored: Annotated[bool, typer.Option("--mirrored", help=MIRRORED_HELP)] = False,
+    output: Annotated[
+        str, typer.Option("--output", help="The name of the output that holds the mask, if it has several.")
+    ] = "",
     postprocess: PostprocessOption = None,
     description: ModelDescription,
 ) -> None:
@@ -40,8 +43,9 @@ def export(
     if mirrored:
         network, spec = _with_mirror_image(network, spec)
     spec = replace(spec, postprocess=merged(spec.postprocess, cleaning))
-    difference = write(network, spec, out)
-    console.print(f"wrote {out}; its logits differ from torch's by {difference:.1e} at most over 50 frames", highlight=False)
+    difference = write(network, spec, out, output=output)
+    words = f"its outputs differ from torch's by {difference:.1e} of their variation at most over 50 frames"
+    console.print(f"wrote {out}; {words}", highlight=False)
 
 
 def _load_network(sources: list[str], spec: ModelSpec | None) -> tuple[Any, ModelSpec]:

@@ -43,10 +43,10 @@ def gate(
     cases = select_cases(open_dataset(data), "held_out", split, subjects)
     with ExitStack() as stack:
         truth = stack.enter_context(
-            closing(load(fp32, fp32_engine, threads, description.spec_for(fp32), trusted=description.trust_model))
+            closing(load(fp32, fp32_engine, threads, description.facts_for(fp32), trusted=description.trust_model))
         )
         tried = stack.enter_context(
-            closing(load(fast, engine, threads, description.spec_for(fast), trusted=description.trust_model))
+            closing(load(fast, engine, threads, description.facts_for(fast), trusted=description.trust_model))
         )
         bar = stack.enter_context(progress_bar(console))
         task = bar.add_task("at the gate")

@@ -41,7 +41,8 @@ def quantize(
     """Write MODEL in INT8, calibrated on the scans of a dataset (extra `onnx`)."""
     from rtseg.engines.convert.quantize import quantize_model
 
-    path, spec = model_path(model), description.spec_for(model)
+    path = model_path(model)
+    spec = description.spec_of(path)
     calibrated = _share_frames(scans(select_cases(open_dataset(data), "training", split, subjects)), frames)
     clips = track(map(_images, calibrated.values()), "calibrating", len(calibrated), console=console, transient=True)
     made = quantize_model(path, out, clips, spec=spec, in_float=in_float or (), trusted=description.trust_model)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -16,13 +17,16 @@ from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.igtl import IgtlOptions, print_missed
 from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events_printed
 from rtseg.cli.options.model import EngineOption, ModelOption, OnnxModelDescription, ThreadsOption, load
+from rtseg.cli.options.omissions import EXIT_LEFT_OUT, StrictOption, check_strict, print_omitted, report_omissions
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks
 from rtseg.cli.options.redaction import KeepSurroundingsOption, RedactOption, print_redaction, redaction_mode
 from rtseg.cli.options.temporal import StabilizationOptions
+from rtseg.cli.options.waiting import EngineTimeoutOption, MaxAgeOption
 from rtseg.cli.tables import latency_table
 from rtseg.cli.threads import limit_threads
+from rtseg.engines.engine_use import closing_engine
 from rtseg.errors import SourceError
 from rtseg.pipeline import Pipeline
 from rtseg.session.redaction import RedactionMode
@@ -32,6 +36,7 @@ from rtseg.sinks.systemd import watchdog_sinks
 from rtseg.sinks.video.sink import VideoSink
 from rtseg.sources import Source, open_source
 from rtseg.sources.address import masked_address
+from rtseg.sources.base import omitted_parts
 from rtseg.sources.files.replay import without_gaps
 from rtseg.sources.open import KNOWN_SOURCES
 
@@ -51,7 +56,8 @@ def run(
         float | None, typer.Option("--fps", min=0.1, help="The frame rate of the source, if it is wrong or unknown.")
     ] = None,
     spacing: Annotated[
-        float | None, typer.Option("--spacing", min=1e-6, help="The pixel size of the source in millimeters.")
+        float | None,
+        typer.Option("--spacing", min=1e-6, help="The pixel size of the source in millimeters: a pixel's height."),
     ] = None,
     opacity: Annotated[float, typer.Option("--opacity", min=0, max=1, help="The opacity of the overlay, from 0 to 1.")] = 0.4,
     warmup: Annotated[
@@ -67,63 +73,84 @@ def run(
     record: RecordOption = None,
     skip_gaps: Annotated[bool, typer.Option("--skip-gaps", help="Skip gaps of more than 5 s in a replay.")] = False,
     policy: PolicyOption = None,
+    strict: StrictOption = False,
     speckle: EnhanceOption = None,
     postprocess: PostprocessOption = None,
     beam_space: BeamSpaceOption = "",
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Draw the contour wider where the border is less certain.")
     ] = False,
+    measure_unfamiliar: Annotated[
+        bool,
+        typer.Option("--measure-unfamiliar", help="Measure also pictures unlike those that the model was made from."),
+    ] = False,
     display: DisplayOptions,
     igtl_output: IgtlOptions,
     budget: BudgetOption = "",
     threads: ThreadsOption = 0,
+    engine_timeout: EngineTimeoutOption = None,
+    max_age: MaxAgeOption = None,
     description: OnnxModelDescription,
 ) -> None:
-    """Segment SOURCE, and write the overlay, the masks and the measurements."""
+    """Segment SOURCE, and write the overlay, the masks and the measurements.
+
+    The exit status is 0; 3 where a file of a folder or a part of a series could not be read and was left out; 1 for an error.
+    """
     redaction = redaction_mode(redact, keep_surroundings)
     prepare_outputs(mode)
     limit_threads()
     source = without_gaps(source) if skip_gaps else source
     temporal, enhancement, cleaning = stabilization.options(), parse_enhancement(speckle), parse_postprocess(postprocess)
-    geometry, trusted = beam_geometry(beam_space, record), description.trust_model
+    geometry, trusted = beam_geometry(beam_space), description.trust_model
     network = shrinkable_engine(
-        load(model, engine, threads, description.spec_for(model), trusted=trusted), budget, model, threads, trusted=trusted
+        load(model, engine, threads, description.facts_for(model), trusted=trusted), budget, model, threads, trusted=trusted
     )
-    with closing(network):
-        written = files.sinks(opacity, network.spec.name)
-        named = open_source(source, fps=fps, spacing_mm=(spacing, spacing) if spacing else None)
+    with closing_engine(network):
+        written = files.sinks(opacity, network.spec.name, source=source, model=model)
+        named = open_source(source, fps=fps)
         live = display.sinks(opacity) + igtl_output.sinks(opacity)
-        opened = display.playback_source(source, named, at_its_pace=bool(live) and not written)
+        check_strict(named, strict=strict)
+        opened = display.playback_source(source, named, at_its_pace=bool(live) and not written, fps=fps)
         session = make_session(
             named,
             network,
             sector,
             redact=redaction if record else RedactionMode.OFF,
             geometry=geometry,
+            spacing_mm=spacing,
             temporal=temporal,
             speckle=enhancement,
             postprocess=cleaning,
+            engine_timeout_s=engine_timeout,
         )
-        session.uncertainty = uncertainty
+        session.settings = replace(session.settings, uncertainty=uncertainty, measure_unfamiliar=measure_unfamiliar)
         recorder = recording_sinks(record, session, network.spec.name, redaction is RedactionMode.OFF)
         sinks = written + live + watchdog_sinks() + recorder + budget_sinks(budget, session, network)
-        pipeline = Pipeline(opened, session, *sinks, warmup=warmup, redact=redaction, policy=policy)
-        _run_pipeline(pipeline, title=f"{masked_address(source)} through {network.spec.name}")
+        report_omissions(sinks, opened)
+        pipeline = Pipeline(opened, session, *sinks, warmup=warmup, redact=redaction, policy=policy, max_age_ms=max_age)
+        _run_pipeline(pipeline, f"{masked_address(source)} through {network.spec.name}", strict=strict)
     files.print_paths()
     print_written(record)
+    if omitted_parts(opened):
+        raise typer.Exit(EXIT_LEFT_OUT)
 
 
-def _run_pipeline(pipeline: Pipeline, title: str) -> None:
+def _run_pipeline(pipeline: Pipeline, title: str, *, strict: bool) -> None:
     """Run the pipeline to its end, and print the table even if the source fails on the way."""
     try:
         with _progress(pipeline.source) as advance, source_events_printed(), closing(iter(pipeline)) as results:
             for _ in results:
+                check_strict(pipeline.source, strict=strict)
                 advance()
+        check_strict(pipeline.source, strict=strict)
     finally:
         counts = pipeline.report.counts
         if counts.frames:
             console.print(latency_table(pipeline.report, title))
+        for warning in pipeline.report.warnings:
+            console.print(warning, style="yellow", highlight=False, markup=False)
         print_reconnects(pipeline.source)
+        print_omitted(pipeline.source)
         _print_dropped(pipeline.sinks)
         print_redaction(pipeline.report.redaction)
         print_recording_result(pipeline.session, pipeline.sinks)

@@ -40,6 +40,8 @@ class SourceReport:
     late_ms: float = float("nan")  # 90th percentile of the delay over the smallest, by timestamps; NaN without them
     damaged: int = 0  # corrupted pictures that the decoder reported
     clock_jumps: int = 0  # jumps of the source's clock
+    modes: tuple[str, ...] = ()  # modes that a camera's driver lists
+    reason: str = ""  # why the mode in use was chosen
     usb_mbit: float | None = None  # speed of the USB port in Mbit/s; None: unknown or no USB
     sector: Sector | None = None  # ultrasound sector of the last frame; None: not found
     events: dict[str, int] = field(default_factory=dict)  # number of stalls and losses, by state
@@ -151,7 +153,9 @@ def _describe_link(source: Source, report: SourceReport) -> None:
         return
     found = live.diagnostics()
     report.format, report.damaged, report.clock_jumps = found.format, found.damaged, found.clock_jumps
-    report.events = {state.value: live.counts[state] for state in (LinkState.STALLED, LinkState.LOST) if live.counts[state]}
+    report.modes, report.reason = found.modes, found.reason
+    troubles = (LinkState.STALLED, LinkState.DAMAGED, LinkState.LOST)
+    report.events = {state.value: live.counts[state] for state in troubles if live.counts.get(state)}
 
 
 def advice(report: SourceReport) -> list[str]:

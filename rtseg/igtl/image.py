@@ -6,6 +6,7 @@ here is that of 3D Slicer and PLUS, from (column, row, 0, 1) to the world; its l
 
 import struct
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from rtseg.igtl.message import Content
 RAS, LPS = "RAS", "LPS"  # the world's axes: right, anterior, superior, or left, posterior, superior
 
 _LAYOUT = struct.Struct(">HBBBB3H12f3H3H")
+HEAD_BYTES = _LAYOUT.size  # in front of the pixels
 _DTYPES: dict[int, str] = {2: "i1", 3: "u1", 4: "i2", 5: "u2", 6: "i4", 7: "u4", 10: "f4", 11: "f8"}
 _BIG, _LITTLE = 1, 2
 _WORLDS = {1: RAS, 2: LPS}
@@ -56,6 +58,15 @@ def read_image(content: Content) -> IgtlImage:
         raise MessageError("an IMAGE lies at a place that is no number")
     flat, vectors = _single_slice(pixels, vectors)
     return IgtlImage(flat, _matrix(vectors, centre, flat.shape), _WORLDS.get(world, RAS))
+
+
+def pixel_bytes(head: Content) -> int | None:
+    """Return how many bytes of pixels an image announces in its first `HEAD_BYTES`; None where its type is unknown.
+
+    Raises struct.error for fewer bytes.
+    """
+    _, components, scalar, _, _, *numbers = _LAYOUT.unpack_from(head)
+    return prod(numbers[:3]) * components * np.dtype(_DTYPES[scalar]).itemsize if scalar in _DTYPES else None
 
 
 def write_image(picture: IgtlImage) -> tuple[bytes, memoryview]:

@@ -13,6 +13,7 @@ from rtseg.igtl.crc import crc64
 from rtseg.igtl.header import Header, write_header
 
 _EXTENDED = struct.Struct(">HHII")  # its own size, sizes of the metadata's index and text, the message's number
+EXTENDED_BYTES = _EXTENDED.size  # at least
 _COUNT, _ENTRY = struct.Struct(">H"), struct.Struct(">HHI")  # a key's size, the value's encoding and size
 _ASCII, _UTF8 = 3, 106  # IANA's numbers of character sets
 
@@ -55,6 +56,15 @@ def unpack(header: Header, body: memoryview) -> Message:
     if header.version > 1:
         content, metadata = _split(body)
     return Message(header.type, header.device, header.timestamp_ns, content, metadata)
+
+
+def sizes_around(body: Content) -> tuple[int, int]:
+    """Return the bytes before and after the content, as the begin of a body of version 2 or 3 states them.
+
+    Raises struct.error for fewer than `EXTENDED_BYTES`.
+    """
+    begin, index_bytes, text_bytes, _ = _EXTENDED.unpack_from(body)
+    return begin, index_bytes + text_bytes
 
 
 def matches_checksum(header: Header, body: memoryview) -> bool:

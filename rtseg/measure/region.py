@@ -27,7 +27,7 @@ class Measurement:
     centroid: tuple[float, float] | None
     """Mean (row, column) of the pixels; None where the class is absent."""
     diameter_px: float
-    """Diameter of the circle with the same area, in pixels."""
+    """Diameter of the circle with the same area, in pixels; in heights of a pixel where pixels are not square."""
     diameter_mm: float | None
     """Diameter of the circle with the same area; None where the spacing is unknown."""
     box: Box | None
@@ -39,7 +39,9 @@ class Measurement:
 
 
 def measure(segmentation: Segmentation) -> tuple[Measurement, ...]:
-    """Measure each class, in the order of `segmentation.classes`."""
+    """Measure each class, in the order of `segmentation.classes`; none where the segmentation withholds its measures."""
+    if segmentation.withholds_measures:
+        return ()
     classes = range(len(segmentation.classes))
     rows, columns = _profile_counts(segmentation.labels, len(classes))
     return tuple(_measure_class(segmentation, i, rows[i], columns[i]) for i in classes)
@@ -48,7 +50,7 @@ def measure(segmentation: Segmentation) -> tuple[Measurement, ...]:
 def _measure_class(segmentation: Segmentation, index: int, down: ProfileCounts, along: ProfileCounts) -> Measurement:
     """Measure one class from its pixel counts in each row (down) and in each column (along)."""
     area_px = int(down.sum())
-    diameter_px = _diameter(area_px)
+    diameter_px = _diameter(area_px * segmentation.pixel_aspect)
     area_mm2, diameter_mm = _in_mm(area_px, segmentation.spacing_mm)
     centroid, box = None, None
     if area_px:

@@ -19,13 +19,13 @@ _FEATURES = (16, 16, 32, 64, 128, 16)  # channels from full size down to 1/16, a
 class BaselineUNet(VideoNetwork):
     """Segments each frame independently: (logits,) = network(x).
 
-    x is (N, C, H, W) with H and W multiples of 16, logits are (N, K, H, W).
+    x is (N, C, H, W) with H and W multiples of 16, logits are (N, K, H, W). channels: C of x.
     """
 
-    def __init__(self, n_logits: int) -> None:
+    def __init__(self, n_logits: int, channels: int = 1) -> None:
         super().__init__()
         self.encoder = nn.ModuleList()  # empty: no part has a separate learning rate
-        self.net = BasicUNet(2, 1, n_logits, _FEATURES, act="relu", norm="batch", bias=False)
+        self.net = BasicUNet(2, channels, n_logits, _FEATURES, act="relu", norm="batch", bias=False)
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
         """Return the logits of frames (N, C, H, W), without states."""

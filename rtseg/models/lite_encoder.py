@@ -39,16 +39,16 @@ class InvertedResidual(nn.Module):
 
 
 class LiteEncoder(nn.ModuleList):
-    """Encodes a gray picture in four levels of FEATURES channels, each at half the resolution of the one before.
+    """Encodes a picture in four levels of FEATURES channels, each at half the resolution of the one before.
 
-    deep: adds a fifth level, of DEEP_FEATURES channels.
+    deep: adds a fifth level, of DEEP_FEATURES channels. channels: of the picture, 1 for gray.
     """
 
-    def __init__(self, deep: bool = False) -> None:
+    def __init__(self, deep: bool = False, channels: int = 1) -> None:
         rows = (*_LEVELS, _DEEP) if deep else _LEVELS
         befores = iter((_STEM, *(row[-1] for level in rows for row in level)))
         levels = [nn.Sequential(*(InvertedResidual(next(befores), *row) for row in level)) for level in rows]
-        levels[0].insert(0, _convolution(1, _STEM, 3, stride=2))
+        levels[0].insert(0, _convolution(channels, _STEM, 3, stride=2))
         super().__init__(levels)
 
 

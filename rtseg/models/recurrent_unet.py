@@ -28,15 +28,22 @@ class RecurrentUNet(VideoNetwork):
     the frame, so that zero states, the initial ones, add nothing of the past.
     size: a key of WIDTHS. cell: a key of CELLS. scales: 1 for a cell at 1/16 of the input resolution, 2 for another at 1/4,
     which stabilizes borders. deep: continue the encoder of size LITE to 1/32 for a larger receptive field; H and W are then
-    multiples of 32. dropout: share of channels dropped at 1/16 in training (J. Tompson et al., CVPR 2015).
+    multiples of 32. dropout: share of channels dropped at 1/16 in training (J. Tompson et al., CVPR 2015). channels: C of x.
     """
 
     def __init__(
-        self, n_logits: int, size: str = "S", cell: str = "gru", scales: int = 1, deep: bool = False, dropout: float = 0.0
+        self,
+        n_logits: int,
+        size: str = "S",
+        cell: str = "gru",
+        scales: int = 1,
+        deep: bool = False,
+        dropout: float = 0.0,
+        channels: int = 1,
     ) -> None:
         super().__init__()
         widths, lite = WIDTHS[size], size == LITE
-        self.encoder = LiteEncoder(deep) if lite else _encoder(widths)
+        self.encoder = LiteEncoder(deep, channels) if lite else _encoder(widths, channels)
         self.shortcuts = nn.ModuleList(map(_shortcut, FEATURES if lite else widths, widths[:-1]))
         self.memory_channels = widths[-2]  # channels of the cell at 1/16
         self.bridge = _convolution(widths[-1], self.memory_channels)
@@ -128,11 +135,11 @@ def _upsample(x: Tensor) -> Tensor:
     return functional.interpolate(x, scale_factor=2.0, mode="nearest")
 
 
-def _encoder(widths: tuple[int, ...]) -> nn.ModuleList:
-    """Return an encoder of gray pictures with a level for each width, at half the resolution of the one before."""
+def _encoder(widths: tuple[int, ...], channels: int) -> nn.ModuleList:
+    """Return an encoder of pictures with a level for each width, at half the resolution of the one before."""
     return nn.ModuleList(
         nn.Sequential(_convolution(before, width, stride=2), _convolution(width, width))
-        for before, width in zip((1, *widths), widths, strict=False)
+        for before, width in zip((channels, *widths), widths, strict=False)
     )
 
 

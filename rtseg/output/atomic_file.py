@@ -1,8 +1,10 @@
-"""Write files atomically, such as reports; a run may reserve them from its beginning."""
+"""Write files atomically: reports, which a run may reserve from its beginning, and files that a library writes by path."""
 
 import errno
 import os
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from rtseg.errors import SinkError
@@ -50,6 +52,32 @@ def write_atomically(path: Path, content: bytes) -> None:
         _discard(final, file)
         raise
     os.close(file)
+
+
+def write_or_refuse(path: Path, content: bytes) -> None:
+    """Write a file as `write_atomically` does, and raise SinkError for every failure; an existing file then stays."""
+    try:
+        write_atomically(path, content)
+    except SinkError:
+        raise
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written ({error.strerror}): make room on its disk, or name another folder") from None
+
+
+@contextmanager
+def atomic_path(path: Path, prefix: str) -> Iterator[Path]:
+    """Yield a temporary path that replaces `path` when the block ends; if the block raises, `path` is unchanged.
+
+    For a library that writes by path, and for files without patients: models and plans get the umask's permissions, no lock.
+    prefix: the start of the name of the temporary folder beside `path`, which is deleted with its content. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=prefix) as scratch:
+        part = Path(scratch) / path.name
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())  # the content reaches the disk before the name does
+        part.replace(path)
 
 
 def _write_through(path: Path, content: bytes) -> None:

@@ -106,6 +106,11 @@ class FolderLock:
             raise
         _folder_locks[self._key] = self
 
+    @property
+    def is_shared(self) -> bool:
+        """Return whether several writers of this process hold the lock."""
+        return self._holders > 1
+
     def share(self) -> "FolderLock":
         """Return this lock for one more holder."""
         self._holders += 1

@@ -1,17 +1,19 @@
-"""Read or derive the beam geometry of a fan: from a JSON file, or from the sector that was found on the screen."""
+"""Read the beam geometry of a fan from a JSON file, and parse the value of `--beam-space`."""
 
 import json
 from dataclasses import dataclass
-from math import atan2, hypot, isfinite, radians
+from math import isfinite, radians
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from rtseg.errors import ConfigError
 from rtseg.frame import Spacing
 from rtseg.kernels.bmode.scan_conversion import Fan
-from rtseg.session.sector.shape import Points, Sector, SectorKind, Size, clip_polygon, frame_outline
+from rtseg.session.beam_grid import BeamGeometry, BeamGrid, clip_to, fan_polygon, polygon_area
+from rtseg.session.sector.shape import Sector, SectorKind, Size, frame_outline
+from rtseg.session.sector_beams import BeamsOfSector
 
 FORMAT = (
     '{"size": [H, W], "unit": "px" or "mm", "apex": [x, y], "radii": [near, far], "angles_deg": [left, right], '
@@ -23,29 +25,6 @@ _MAX_SIDE = 4096  # samples and lines
 _MIN_OVERLAP = 0.8  # intersection over union of a given fan and the fan-shaped sector that was found
 _MIN_INSIDE = 0.5  # share of the fan's bounding polygon that lies in the frame
 _MAX_ANISOTROPY = 0.02  # relative difference of the pixel's sides: beyond it, a fan on the screen is no circle's sector
-_MAX_SPREAD = 0.04  # relative deviation of the far arc's corners from their median distance
-_LEAN = 0.05  # smallest components of a side's unit normal
-_BORDER = 1.5  # pixels from the frame's edge at which a corner may be cut off
-
-
-@dataclass(frozen=True, slots=True)
-class BeamGrid:
-    """Holds a fan in pixels of a frame, and the number of samples and lines in beam space."""
-
-    fan: Fan
-    """Place of the fan in the frame."""
-    shape: tuple[int, int]
-    """(samples, lines)."""
-
-
-class BeamGeometry(Protocol):
-    """Gives the beam grid of a frame."""
-
-    def grid(self, sector: Sector, spacing_mm: Spacing | None, network: Size) -> BeamGrid | None:
-        """Return the grid in a frame whose sector is given, or None while that is not known yet. Raises ConfigError.
-
-        network: (H, W) of its input, for a geometry that does not say how many samples and lines there are.
-        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +92,14 @@ class BeamFile:
             ) from None
 
     def _check(self, fan: Fan, sector: Sector) -> None:
-        outline = _polygon(fan)
-        inside = _clip(outline, frame_outline(sector.size))
-        if _area(inside) < _MIN_INSIDE * _area(outline):
+        outline = fan_polygon(fan)
+        inside = clip_to(outline, frame_outline(sector.size))
+        if polygon_area(inside) < _MIN_INSIDE * polygon_area(outline):
             raise ConfigError(f"the fan of {self.path} lies mostly outside the frame: check apex, radii, angles and unit")
         if sector.kind not in (SectorKind.CURVILINEAR, SectorKind.PHASED):
             return
-        both = _area(_clip(inside, np.array(sector.outline)))
-        overlap = both / (_area(inside) + _area(np.array(sector.outline)) - both)
+        both = polygon_area(clip_to(inside, np.array(sector.outline)))
+        overlap = both / (polygon_area(inside) + polygon_area(np.array(sector.outline)) - both)
         if overlap < _MIN_OVERLAP:
             raise ConfigError(
                 f"the fan of {self.path} is not the sector on the screen, {sector} (overlap {overlap:.2f}): "
@@ -128,74 +107,9 @@ class BeamFile:
             )
 
 
-class BeamsOfSector:
-    """Derives the geometry from the sector found on the screen, anew for each other sector. Raises ConfigError."""
-
-    def grid(self, sector: Sector, spacing_mm: Spacing | None, network: Size) -> BeamGrid | None:  # noqa: ARG002
-        """Return the grid with as many samples and lines as the network has rows and columns."""
-        if sector.kind is SectorKind.UNKNOWN:
-            return None
-        if sector.kind not in (SectorKind.CURVILINEAR, SectorKind.PHASED):
-            raise _no_fan(sector, "it is not a fan")
-        return BeamGrid(fan_of_sector(sector), network)
-
-
 def parse_geometry(text: str) -> BeamGeometry:
     """Parse the value of `--beam-space`: sector, or a JSON file. Raises ConfigError."""
     return BeamsOfSector() if text == "sector" else BeamFile.read(Path(text))
-
-
-def fan_of_sector(sector: Sector) -> Fan:
-    """Return the fan of a fan-shaped sector: its sides meet in the apex. Raises ConfigError where that is ambiguous."""
-    outline = np.array(sector.outline)
-    (top_left, left), (top_right, right) = (_side(sector, outline, sign) for sign in (1, -1))
-    try:
-        along, _ = np.linalg.solve(np.stack([left, -right], 1), top_right - top_left)
-    except np.linalg.LinAlgError:
-        raise _no_fan(sector, "its sides are parallel") from None
-    apex = top_left + along * left
-    if apex[1] > min(top_left[1], top_right[1]) + _BORDER:
-        raise _no_fan(sector, "its sides do not meet above it")
-    if min(top_left[1], top_right[1]) < _BORDER:
-        raise _no_fan(sector, "the frame cuts off its top")
-    near = float(np.mean([hypot(*(corner - apex)) for corner in (top_left, top_right)]))
-    angles = (atan2(left[0], left[1]), atan2(right[0], right[1]))
-    far = _far(sector, outline, apex, max(top_left[1], top_right[1]))
-    return Fan((float(apex[1]), float(apex[0])), near, far, *angles)
-
-
-def _side(sector: Sector, outline: Points, sign: int) -> tuple[Points, Points]:
-    """Return the upper end of the left (sign 1) or right (-1) side, and its downward direction."""
-    best: tuple[float, Points, Points] | None = None
-    center = outline.mean(0)
-    for here, there in zip(outline, np.roll(outline, -1, 0), strict=True):
-        upper, lower = (here, there) if here[1] < there[1] else (there, here)
-        length = hypot(*(lower - upper))
-        if length < 1:
-            continue
-        direction = (lower - upper) / length
-        normal = np.array([direction[1], -direction[0]])
-        normal *= np.sign(normal @ (center - upper))
-        if sign * normal[0] > _LEAN and normal[1] > _LEAN and (best is None or length > best[0]):
-            best = length, upper, direction
-    if best is None:
-        raise _no_fan(sector, f"it has no {'left' if sign == 1 else 'right'} side")
-    return best[1:]
-
-
-def _far(sector: Sector, outline: Points, apex: Points, top: float) -> float:
-    """Return the distance of the far arc: the corners below the top that the frame does not cut off agree on it."""
-    height, width = sector.size
-    low, high = np.full(2, _BORDER), np.array([width, height]) - 1 - _BORDER
-    corners = outline[(outline[:, 1] > top + _BORDER) & (outline > low).all(1) & (outline < high).all(1)]
-    distances = np.hypot(*(corners - apex).T)
-    if len(distances) < 2 or abs(distances / np.median(distances) - 1).max() > _MAX_SPREAD:
-        raise _no_fan(sector, "its lower end is not an arc")
-    return float(np.median(distances))
-
-
-def _no_fan(sector: Sector, reason: str) -> ConfigError:
-    return ConfigError(f"the beams cannot be derived from the sector {sector}, {reason}: give --beam-space FILE.json")
 
 
 def _pair(path: Path, values: dict[str, Any], name: str) -> tuple[float, float]:
@@ -217,27 +131,3 @@ def _integers(path: Path, values: dict[str, Any], *names: str) -> tuple[int, int
     ):
         raise ConfigError(f"{' and '.join(names)} of {path} are {str(found)[:80]}: give whole numbers from 2 to {_MAX_SIDE}")
     return found[0], found[1]
-
-
-def _polygon(fan: Fan) -> Points:
-    """Return the convex polygon of a fan with its far arc in 32 pieces, x and y; near corners included."""
-    angles = np.linspace(fan.left, fan.right, 33)
-    arc = np.stack([fan.apex[1] + fan.far * np.sin(angles), fan.apex[0] + fan.far * np.cos(angles)], 1)
-    ends = np.array([(fan.apex[1] + fan.near * np.sin(a), fan.apex[0] + fan.near * np.cos(a)) for a in (fan.right, fan.left)])
-    return np.concatenate([arc, ends])
-
-
-def _clip(polygon: Points, convex: Points) -> Points:
-    center = convex.mean(0)
-    for here, there in zip(convex, np.roll(convex, -1, 0), strict=True):
-        inward = np.array([here[1] - there[1], there[0] - here[0]])
-        if len(polygon):
-            polygon = clip_polygon(polygon, here, inward * np.sign(inward @ (center - here)))
-    return polygon
-
-
-def _area(polygon: Points) -> float:
-    if len(polygon) < 3:
-        return 0.0
-    x, y = polygon.T
-    return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2)

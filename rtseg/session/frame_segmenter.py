@@ -5,13 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from rtseg import kernels
-from rtseg.engines.base import Array, Engine, State
-from rtseg.engines.capabilities import DeviceTimer, Replaceable, frame_buffers_of
+from rtseg.engines.base import Array, State
 from rtseg.engines.class_postprocess import ClassPostprocess
-from rtseg.errors import EngineError, RtsegError
+from rtseg.engines.watchdog import WatchedEngine
+from rtseg.errors import EngineError
 from rtseg.frame import Frame, Life, Segmentation, Spacing
 from rtseg.kernels.network.fit import Box, Fit, letterbox
+from rtseg.session.answer_guard import AnswerGuard
 from rtseg.session.enhancement import StreamFilter
+from rtseg.session.familiarity import FamiliarityJudge
 from rtseg.session.judgement import Judgement
 from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.network_input import network_input
@@ -28,26 +30,28 @@ _log = get_logger(__name__)
 class FrameSegmenter:
     """Segments frames with one engine: network state, memory gate, stabilizer and the buffer of the network's input.
 
-    engine: runs the network; not closed here. settings: those of the next frame. gate: decides about writes to the memory.
+    engine: runs the network; every call passes through it, so that a thread that hung ends here and changes nothing.
+    settings: those of the next frame. gate: decides about writes to the memory. guard: looks at the first logits.
     counts: of outputs that are not finite and of frames that are kept out of the memory. cleaning: of the masks, by class.
     """
 
     def __init__(
         self,
-        engine: Engine,
+        engine: WatchedEngine,
         settings: SessionSettings,
         gate: MemoryGate,
+        guard: AnswerGuard,
         counts: MemoryCounts,
         cleaning: Sequence[ClassPostprocess] = (),
     ) -> None:
         self._engine, self._settings, self._gate, self._counts = engine, settings, gate, counts
-        self._cleaning = cleaning
-        self._device_timer = engine if isinstance(engine, DeviceTimer) else None
-        self._replaceable = engine if isinstance(engine, Replaceable) else None
+        self._guard, self._cleaning = guard, cleaning
         self._state: State | None = None  # None: zeros, allocated when the engine runs
         self._input: Array | None = None
         self._stabilizer = self._new_stabilizer()
-        self._filter = StreamFilter(frame_buffers_of(engine))
+        self._filter = StreamFilter(engine)
+        self._judge = FamiliarityJudge(engine.spec)
+        self._familiarity: float | None = None  # of the newest picture that the network saw
 
     def apply(self, settings: SessionSettings) -> None:
         """Apply settings from the next frame on."""
@@ -67,37 +71,25 @@ class FrameSegmenter:
         """Start the filters that remember earlier frames afresh."""
         self._filter.forget()
 
-    def segment(
-        self, frame: Frame, box: Box, trace: LatencyTrace, judgement: Judgement, spacing_mm: Spacing | None
-    ) -> Segmentation:
-        """Segment a frame. Where the engine fails and another replaces it, the frame is repeated with a fresh memory.
-
-        box: the part of the frame that the network sees. Raises EngineError, and what an engine without replacement raises.
-        """
-        while True:
-            try:
-                return self._attempt(frame, box, trace, judgement, spacing_mm)
-            except Exception as error:  # engines and their libraries share no other parent
-                if self._replaceable is None or not _is_engine_fault(error):
-                    raise
-                self._replaceable.replace(error)
-                self._drop_buffers()
-
     def _drop_buffers(self) -> None:
         """Drop everything that belongs to the engine before, as at the start of a stream."""
         self._state = self._input = None
         self._stabilizer = self._new_stabilizer()
-        self._filter = StreamFilter(frame_buffers_of(self._engine))
+        self._filter = StreamFilter(self._engine)
+        self._judge = FamiliarityJudge(self._engine.spec)
         self._gate.forget()
 
     def _new_stabilizer(self) -> Stabilizer | None:
         temporal = self._settings.temporal
-        return Stabilizer(temporal, frame_buffers_of(self._engine)) if temporal else None
+        return Stabilizer(temporal, self._engine) if temporal else None
 
-    def _attempt(
+    def segment(
         self, frame: Frame, box: Box, trace: LatencyTrace, judgement: Judgement, spacing_mm: Spacing | None
     ) -> Segmentation:
-        """Segment a frame on the engine at work. The memory is written last, so that a failure leaves nothing half done."""
+        """Segment a frame on the engine at work. The memory is written last, so that a failure leaves nothing half done.
+
+        box: the part of the frame that the network sees. Raises EngineError, and what an engine raises.
+        """
         fit, (life, reason) = letterbox(box, self._engine.spec.size), judgement
         if self._stabilizer and not self._stabilizer.is_due(life):
             with trace.stage("temporal"):
@@ -105,12 +97,11 @@ class FrameSegmenter:
             warped_reason = "carried from the frame before"
             judgement = Judgement(life, f"{reason}: {warped_reason}" if life is Life.SPOILT else warped_reason)
             return self._segmentation_from(logits, fit, frame, trace, judgement, spacing_mm)
-        if self._replaceable and self._replaceable.take_over():
+        if self._engine.take_over():
             self._drop_buffers()
         logits, state = self._infer(frame, fit, trace)
         found = self._segmentation_from(logits, fit, frame, trace, judgement, spacing_mm)
-        device_ns = self._device_timer.device_ns() if self._device_timer else {}
-        for name, duration_ns in device_ns.items():
+        for name, duration_ns in self._engine.device_ns().items():
             trace.add_device_time(DEVICE + name, duration_ns)
         self._update_memory(state, found)
         return found
@@ -125,6 +116,10 @@ class FrameSegmenter:
                 self._stabilizer.prepare(frame, fit)
         with trace.stage("infer"):
             logits, state = self._infer_finite(x, self._state)
+        self._guard.check_logits(logits)
+        if self._judge.is_calibrated:
+            with trace.stage("postprocess"):
+                self._familiarity = self._judge.judge(x, logits, state)
         if self._stabilizer:
             with trace.stage("temporal"):
                 logits = self._stabilizer.stabilize(logits, frame, fit)
@@ -161,7 +156,16 @@ class FrameSegmenter:
                 border_entropy(np.asarray(download(logits), np.float32), threshold) if self._settings.uncertainty else ()
             )
         confidences = tuple(float(value) for value in confidence)
-        return Segmentation(labels, spec.classes, confidences, spacing_mm, *judgement, uncertainty)
+        return Segmentation(
+            labels,
+            spec.classes,
+            confidences,
+            spacing_mm,
+            *judgement,
+            uncertainty,
+            familiarity=self._familiarity,
+            measures_unfamiliar=self._settings.measure_unfamiliar,
+        )
 
     def _update_memory(self, state: State, found: Segmentation) -> None:
         """Adopt the new state, unless the frame is spoilt or the network is in doubt; then the old state stays."""
@@ -171,8 +175,5 @@ class FrameSegmenter:
             self._state = state
         else:
             self._counts.gated += 1
-
-
-def _is_engine_fault(error: Exception) -> bool:
-    """Return whether another engine may do better: not where rtseg refuses the frame or a setting."""
-    return isinstance(error, EngineError) or not isinstance(error, RtsegError)
+        if found.life is Life.SPOILT and self._stabilizer:
+            self._stabilizer.forget()  # the engine runs on a spoilt frame only where the stabilizer has none before it

@@ -5,7 +5,7 @@ data on which the limits were found.
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from rtseg.frame import Frame, Life
@@ -13,9 +13,9 @@ from rtseg.kernels.network.fit import Box
 from rtseg.session.degradation import Degradation, measure_degradation
 from rtseg.session.fingerprint import Fingerprint, changed_levels, dissimilarity, fingerprint, is_air
 from rtseg.session.judgement import Judgement
+from rtseg.session.running_means import RunningMeans
 
 _CHANGE_WINDOW = 15  # newest changes whose median is the usual change between frames
-_MEAN_WEIGHT = 0.1  # weight of the newest frame in a running mean
 _SPARSE_RATIO = 3  # times the mean dissimilarity must still be the same scene; else the frames lie too far apart to judge one
 _MAX_BRIGHTENED = 0.002  # share of the cells, one of 768: where more became brighter, something moved
 
@@ -68,24 +68,6 @@ class LifecycleLimits:
     """Most frames in a row that are kept out of the memory: a lasting doubt is a new appearance."""
 
 
-@dataclass(slots=True)
-class _RunningMeans:
-    """Holds running means of the differences between consecutive frames."""
-
-    dissimilarity: float = 0.04
-    """Dissimilarity; starts high, since the stream may be a sparse sequence."""
-    lost: float = 0.0
-    """Frames lost between two frames."""
-    seconds: float = 0.0
-    """Time between two frames; 0 for recordings."""
-
-    def update(self, dissimilarity: float, lost: int, seconds: float) -> None:
-        """Add the differences between one frame and the next."""
-        self.dissimilarity += _MEAN_WEIGHT * (dissimilarity - self.dissimilarity)
-        self.lost += _MEAN_WEIGHT * (lost - self.lost)
-        self.seconds += _MEAN_WEIGHT * (seconds - self.seconds)
-
-
 class Lifecycle:
     """Classifies each frame by what it means for the memory, and gives the reason.
 
@@ -101,9 +83,9 @@ class Lifecycle:
         self._previous: Fingerprint | None = None  # of the frame before
         self._reference: Fingerprint | None = None  # of the newest frame with contact that is not spoilt
         self._last_segmented: Fingerprint | None = None  # of the newest frame that was not held
-        self._lost_frames = self._held_frames = self._spoilt_frames = 0  # frames in a row
+        self._lost_frames = self._held_frames = self._spoilt_frames = self._damaged_frames = 0  # frames in a row
         self._scene_age = 0  # good frames since the scene took its present appearance
-        self._means = _RunningMeans()
+        self._means = RunningMeans()
         self._changes = deque[float](maxlen=_CHANGE_WINDOW)  # gray levels between consecutive frames that were not held
 
     @property
@@ -117,7 +99,12 @@ class Lifecycle:
         return self._lost_frames > self._limits.lost_frames
 
     def observe(self, frame: Frame, box: Box | None = None) -> Judgement:
-        """Classify the next frame and return its state and the reason in words; box: the part of the frame to examine."""
+        """Classify the next frame and return its state and the reason in words; box: the part of the frame to examine.
+
+        A frame that its source marks as damaged is spoilt, whatever it shows, and no later frame is compared with it.
+        """
+        if frame.damage:
+            return self._pass_over(frame)
         observed = fingerprint(frame, box)
         spoilt_reason = self._spoilt_reason(observed)
         if not spoilt_reason and self._limits.contact_levels and is_air(observed.coarse, self._limits.contact_levels):
@@ -126,8 +113,15 @@ class Lifecycle:
         else:
             life, reason = self._classify(observed, spoilt_reason)
             self._update_references(life, observed)
-        self._previous = observed
+        self._previous, self._damaged_frames = observed, 0
         return Judgement(life, reason)
+
+    def _pass_over(self, frame: Frame) -> Judgement:
+        """Return the judgement of a damaged frame; only its index and its time are recorded."""
+        self._damaged_frames += 1
+        if self._previous is not None and frame.index > self._previous.index:
+            self._previous = replace(self._previous, index=frame.index, captured_ns=frame.captured_ns)
+        return Judgement(Life.SPOILT, frame.damage)
 
     def refocus(self, frame: Frame, box: Box) -> None:
         """Examine another box from now on, in the newest frame too, which is not classified again."""
@@ -219,7 +213,7 @@ class Lifecycle:
             max(limits.gap_s, limits.unusual_ratio * means.seconds),
         )
         frozen = self._held_frames if self.is_frozen else 0  # repeats of a frame grabber are no frame periods of the scanner
-        periods = 1 + lost + self._lost_frames + self._spoilt_frames + frozen
+        periods = 1 + lost + self._lost_frames + self._spoilt_frames + self._damaged_frames + frozen
         cut = max(limits.cut_dissimilarity * periods, limits.unusual_ratio * means.dissimilarity)
         means.update(means.dissimilarity if spoilt_reason else distance, lost, seconds)
         if lost > max_lost:

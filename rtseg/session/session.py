@@ -11,14 +11,13 @@ from rtseg import kernels
 from rtseg.engines.base import Engine
 from rtseg.engines.capabilities import Prefetching
 from rtseg.engines.class_postprocess import ClassPostprocess, merged
+from rtseg.engines.watchdog import FILE_TIMEOUT_S, LIVE_TIMEOUT_S, check_timeout
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
 from rtseg.measure.region import measure
 from rtseg.session.enhancement import ViewFilter
-from rtseg.session.frame_segmenter import FrameSegmenter
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
-from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.postprocess import check_classes
 from rtseg.session.redaction import Redactor
 from rtseg.session.sector import FixedSector, Locator, Sector, SectorFinder, SectorKind, WholeFrame
@@ -26,6 +25,8 @@ from rtseg.session.sector.clip import SectorClip
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.settings import SessionSettings, SettingAttribute
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
+from rtseg.session.watched_segmenter import WatchedSegmenter
+from rtseg.spacing import GivenSpacing, StreamSpacing, check_given
 from rtseg.text.log_records import get_logger
 from rtseg.trace import LatencyTrace, MemoryCounts
 
@@ -37,11 +38,12 @@ _RESETTING = (Life.NEW, Life.CUT, Life.GAP)
 class Session:
     """Segments the frames of one stream, in order, with a memory of earlier frames.
 
-    engine: runs the network; it is not closed here, since several sessions may use it one after another. spacing_mm:
-    millimeters per pixel (down, along); None: those of the stream, see `warm_up`. postprocess:
-    replaces the model's own for the classes that it names. counts: frames of each state so far.
-    sector: of the newest frame. redactor: redacts the frames before they are segmented; None: nothing does. The other
-    arguments are the first `settings`.
+    engine: runs the network; it is not closed here, since several sessions may use it one after another, but not at the same
+    moment. engine_timeout_s: the time after which a call to the engine counts as hung and the next engine takes over; None: 1 s
+    on live sources and 10 s else, 0: never. spacing_mm: millimeters per pixel (down, along), or one number, the height of a
+    pixel; None: that of each frame, or of the stream, see `StreamSpacing`. postprocess: replaces the model's own for the
+    classes that it names. counts: frames of each state so far. sector: of the newest frame. redactor: redacts the frames
+    before they are segmented; None: nothing does. The other arguments are the first `settings`.
     """
 
     threshold = SettingAttribute[float]()
@@ -56,23 +58,25 @@ class Session:
         engine: Engine,
         *,
         threshold: float = 0.5,
-        spacing_mm: Spacing | None = None,
+        spacing_mm: GivenSpacing | None = None,
         limits: LifecycleLimits | None = None,
         temporal: TemporalOptions | None = DEFAULT_TEMPORAL,
         speckle: ViewFilter | None = None,
         locator: Locator | None = None,
         postprocess: Sequence[ClassPostprocess] = (),
+        engine_timeout_s: float | None = None,
     ) -> None:
-        self._engine, self.spacing_mm = engine, spacing_mm
-        self._stream_spacing_mm: Spacing | None = None
+        self._engine, self._spacing = engine, StreamSpacing(spacing_mm)
+        self._known_spacing_mm: Spacing | None = None  # of the newest frame
+        self._engine_timeout_s = check_timeout(engine_timeout_s)
         self._settings_lock = Lock()
         self._settings = self._requested = SessionSettings(threshold, temporal, speckle, locator=locator or SectorFinder())
         self._prefetching = engine if isinstance(engine, Prefetching) else None
         self.counts = MemoryCounts()
         self._lifecycle = Lifecycle(limits)
         cleaning = merged(engine.spec.postprocess, check_classes(postprocess, engine.spec.classes))
-        gate = MemoryGate(limits or LifecycleLimits())
-        self._segmenter = FrameSegmenter(engine, self._settings, gate, self.counts, cleaning)
+        self._segmenter = WatchedSegmenter(engine, self._settings, limits or LifecycleLimits(), self.counts, cleaning)
+        self._limit_engine(FILE_TIMEOUT_S)
         self.sector = unknown_sector((0, 0))
         self.redactor: Redactor | None = None
         self._is_stream_ultrasound = False  # whether the source states that there is no screen around it
@@ -80,6 +84,21 @@ class Session:
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
         self._reset_request = ""  # the reason of a reset that was requested
         self._reset_reason = ""  # the reason of a reset that applies once there is contact
+
+    @property
+    def spacing_mm(self) -> GivenSpacing | None:
+        """Return the user's spacing; None: each frame has that of its source. Set it before a stream. Raises ConfigError."""
+        return self._spacing.given
+
+    @spacing_mm.setter
+    def spacing_mm(self, given: GivenSpacing | None) -> None:
+        check_given(given)
+        self._spacing.given = given
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what looks wrong about the network's answers so far, in one line each."""
+        return self._segmenter.guard.warnings
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -125,20 +144,31 @@ class Session:
         """Forget every frame so far, so that the next one begins a new stream. Callable from any thread."""
         self._reset_request = reason
 
+    def close(self) -> None:
+        """End the thread in which the engine runs; the engine stays open, and another frame may follow."""
+        self._segmenter.close()
+
     def warm_up(self, info: StreamInfo) -> None:
         """Run what is slow the first time (compilation, lazy buffers) before the stream's first frame arrives.
 
-        info: the stream to come; its spacing holds from now on where the session has none of its own.
+        info: the stream to come; its spacing holds for frames of its size that state none, unless the session has its own.
         """
-        self._lifecycle.live, self._stream_spacing_mm = info.live, info.spacing_mm
         self._is_stream_ultrasound = info.only_ultrasound
+        self._lifecycle.live = info.live
+        self._spacing.begin(info)
+        self._limit_engine(FILE_TIMEOUT_S)  # first calls are slow, and nobody watches yet
         kernels.warm_up()
         frame = Frame(np.resize(np.arange(256, dtype=np.uint8), (info.height, info.width)), 0, 0)
         self._lifecycle.observe(frame)
         self._lifecycle.observe(Frame(np.repeat(frame.image[:, ::-1, None], 3, 2), 1, 0))
         self.sector = unknown_sector((info.height, info.width))
         measure(self._segment(frame, LatencyTrace(0), Judgement(Life.NEW, "")))  # sinks measure, which compiles another loop
+        self._segmenter.guard.forget()
         self.reset("first frame")
+        self._limit_engine(LIVE_TIMEOUT_S if info.live else FILE_TIMEOUT_S)
+
+    def _limit_engine(self, default_s: float) -> None:
+        self._segmenter.timeout_s = default_s if self._engine_timeout_s is None else self._engine_timeout_s
 
     def _change_setting(self, name: str, value: Any) -> None:
         with self._settings_lock:
@@ -146,23 +176,30 @@ class Session:
 
     def _step(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
         """Segment the next frame with these settings."""
+        self._known_spacing_mm = self._spacing.of(frame)
+        found = self._segment_judged(frame, trace, settings)
+        self.counts.unfamiliar += found.is_unfamiliar
+        self.counts.unjudged += found.familiarity is None and found.life is not Life.LOST
+        return found if frame.pixel_aspect == 1 else replace(found, pixel_aspect=frame.pixel_aspect)
+
+    def _segment_judged(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
         judgement = self._classify(frame, trace, self._apply(settings))
         if judgement.life is Life.LOST:
             return self._empty_segmentation(frame, judgement)
         if judgement.life is Life.HELD and self._last_segmentation:
-            return replace(self._last_segmentation, life=judgement.life, reason=judgement.reason)
+            life, reason = judgement
+            return replace(self._last_segmentation, life=life, reason=reason, spacing_mm=self._known_spacing_mm)
         found = self._segment(frame, trace, judgement)
         with trace.stage("postprocess"):
-            self._last_segmentation = replace(found, labels=self._clip.clip(found.labels, self.sector))
-        return self._last_segmentation
+            segmentation = replace(found, labels=self._clip.clip(found.labels, self.sector))
+        if not frame.damage:  # a held frame repeats one of a good picture
+            self._last_segmentation = segmentation
+        return segmentation
 
     def _segment(self, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
-        return self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)
-
-    @property
-    def _known_spacing_mm(self) -> Spacing | None:
-        """Return the session's own spacing, or else the stream's."""
-        return self.spacing_mm or self._stream_spacing_mm
+        found = self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)
+        self._segmenter.guard.check_labels(found.labels, self.sector.box, self.classes, frame.captured_ns)
+        return found
 
     def _apply(self, settings: SessionSettings) -> str:
         """Apply a requested reset and the settings of a frame; return why the sector must be searched again, or ""."""
@@ -186,7 +223,7 @@ class Session:
         with trace.stage("lifecycle"):
             judgement = self._lifecycle.observe(frame, before.box)
         self.sector = before
-        if locator_change or self._must_locate(judgement.life):
+        if not frame.damage and (locator_change or self._must_locate(judgement.life)):
             with trace.stage("sector"):
                 judgement = self._locate(frame, before, locator_change, judgement)
         self.counts.add(judgement.life)

@@ -31,6 +31,8 @@ class SessionSettings:
     """Finds the ultrasound sector; `WholeFrame()` for frames that show nothing else."""
     uncertainty: bool = False
     """Whether the entropy along each class's border is computed, which an overlay draws as the contour's width."""
+    measure_unfamiliar: bool = False
+    """Whether pictures that are unfamiliar to the model are measured too."""
 
     def __post_init__(self) -> None:
         _check_threshold(self.threshold)
@@ -39,7 +41,7 @@ class SessionSettings:
         )
         is_filter = self.speckle is None or isinstance(self.speckle, ViewFilter)
         _check(is_filter, "speckle", self.speckle, "a SpeckleFilter or an Enhancement")
-        for name in ("memory", "uncertainty"):
+        for name in ("memory", "uncertainty", "measure_unfamiliar"):
             value = getattr(self, name)
             if not isinstance(value, bool | np.bool_):
                 raise ConfigError(f"{name} is {value!r}: give True or False")

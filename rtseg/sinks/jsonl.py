@@ -1,14 +1,14 @@
 """Write measurements as JSON lines: a header, then one line for each frame."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rtseg.errors import SinkError
-from rtseg.frame import StreamInfo
+from rtseg.frame import Omission, Segmentation, StreamInfo
 from rtseg.measure.region import Measurement, measure
 from rtseg.result import Redaction, Result
 from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
@@ -19,20 +19,27 @@ _COUNT_ROOM = 40  # blanks at the header's end, for the counts of a longer strea
 
 
 class JsonSink:
-    """Writes each frame's measurements, latencies and times to `path`.
+    """Writes each frame's measurements, latencies, times, pixel spacing and pixel aspect to `path`.
 
-    Each frame has three times. captured_ns: `time.perf_counter_ns()` at which its pixels were ready. captured_at: the same
+    Each frame has four times. captured_ns: `time.perf_counter_ns()` at which its pixels were ready. captured_at: the same
     moment by the wall clock, ISO 8601 in UTC with microseconds; in a replay, the time of the recording. source_ns: the time
-    in nanoseconds that the source gives, on the source's own clock.
+    in nanoseconds that the source gives, on the source's own clock. presentation_ns: when the frame is shown, in nanoseconds
+    from the start of a recorded file; null for a live source.
 
     The first line is a header: rtseg's version, the model's name, the stream, the classes, and the redaction. Each line is one
     complete write, so that a killed process leaves complete lines; a last line without its line break was cut off. The counts
     of the redaction are those up to the first frame; where `path` is a file, those of all frames replace them at the end of the
     stream, so that the header ends in blanks. Unknown values are null.
+
+    familiarity: how much the picture resembles those that the model was made from, 0 to 1, null where unknown; unfamiliar:
+    whether it is known not to. The measures of an unfamiliar picture are null, unless the session measures those too.
+
+    omitted: what the source left out, which may grow meanwhile; where there is any, a last line names it.
     """
 
     def __init__(self, path: str | Path, model: str | None = None) -> None:
         self._path, self._model = Path(path), model
+        self.omitted: Collection[Omission] = ()
         self._file: UnbufferedFile | None = None
         self._header: dict[str, Any] | None = None  # held back until the first frame, which names the classes
         self._written: dict[str, Any] = {}  # the header that was written
@@ -66,6 +73,8 @@ class JsonSink:
             return
         try:
             self._write_header(())
+            if self.omitted:
+                self._write_line({"omitted": [asdict(part) for part in self.omitted]})
             self._complete_header()
         finally:
             self._file.close()
@@ -117,14 +126,25 @@ def _line(result: Result) -> dict[str, Any]:
         "captured_ns": result.frame.captured_ns,
         "captured_at": utc_text(result.wall_ns),
         "source_ns": origin.timestamp_ns if origin else None,
+        "presentation_ns": result.frame.presentation_ns,
+        "spacing_mm": segmentation.spacing_mm,
+        "pixel_aspect": result.frame.pixel_aspect,
         "latency_ms": _ms(trace.total_ns),
         "stages_ms": {name: _ms(duration_ns) for name, duration_ns in trace.stages_ns.items()},
         "life": segmentation.life.value,
         "reason": segmentation.reason,
         "dropped": result.dropped,
-        "classes": {measurement.name: _measurement_fields(measurement) for measurement in measure(segmentation)},
+        "familiarity": segmentation.familiarity,
+        "unfamiliar": segmentation.is_unfamiliar,
+        "classes": _classes_fields(segmentation),
         **({"withheld": result.redaction.is_withheld} if result.redaction else {}),
     }
+
+
+def _classes_fields(segmentation: Segmentation) -> dict[str, Any]:
+    """Return the measures by class; None for each class where they are withheld, since the picture is unfamiliar."""
+    measured = {measurement.name: _measurement_fields(measurement) for measurement in measure(segmentation)}
+    return {name: measured.get(name) for name in segmentation.classes}
 
 
 def _measurement_fields(measurement: Measurement) -> dict[str, Any]:

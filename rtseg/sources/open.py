@@ -8,7 +8,8 @@ from rtseg.sources.address import read_options
 from rtseg.sources.base import Source, path_exists
 from rtseg.sources.files.bundled_clips import open_clip
 from rtseg.sources.files.formats import detect_format
-from rtseg.sources.files.images import ImageFiles, is_image_path
+from rtseg.sources.files.image_paths import is_image_path
+from rtseg.sources.files.images import ImageFiles
 from rtseg.sources.files.metaimage import open_metaimage
 from rtseg.sources.files.replay import open_replay
 from rtseg.sources.files.video import VideoFile

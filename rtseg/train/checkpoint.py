@@ -13,21 +13,21 @@ from rtseg.engines.base import ModelSpec, StateSpec
 from rtseg.errors import ConfigError
 from rtseg.models import BASELINE, RecurrentUNet, VideoNetwork
 from rtseg.models.imagenet import load_imagenet
+from rtseg.output.atomic_file import write_or_refuse
 from rtseg.train.config import TrainConfig, from_values
-from rtseg.train.training_file import write_training_file
 
 _FORMAT = 1
 
 
 def build_network(config: TrainConfig) -> VideoNetwork:
     """Return the untrained network of a config; it has one logit for one class, else one more for the background."""
-    n_logits = 1 if len(config.classes) == 1 else len(config.classes) + 1
+    n_logits, channels = 1 if len(config.classes) == 1 else len(config.classes) + 1, max(1, len(config.planes))
     if config.network.size == BASELINE:
         from rtseg.models.baseline import BaselineUNet
 
-        return BaselineUNet(n_logits)
+        return BaselineUNet(n_logits, channels)
     network = config.network
-    return RecurrentUNet(n_logits, network.size, network.cell, network.scales, network.deep, network.dropout)
+    return RecurrentUNet(n_logits, network.size, network.cell, network.scales, network.deep, network.dropout, channels)
 
 
 def initial_network(config: TrainConfig) -> VideoNetwork:
@@ -58,7 +58,7 @@ def write_checkpoint(path: Path, config: TrainConfig, values: Mapping[str, Any])
     """Write a training's values and config atomically. Raises SinkError."""
     data = io.BytesIO()  # torch.save does not distinguish a full disk from other errors
     torch.save({"format": _FORMAT, "config": asdict(config), **values}, data)
-    write_training_file(path, data.getvalue())
+    write_or_refuse(path, data.getvalue())
 
 
 def read_checkpoint(path: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
@@ -103,4 +103,5 @@ def make_spec(network: VideoNetwork, config: TrainConfig) -> ModelSpec:
         for place, state in enumerate(network.initial_states(1, config.size))
     )
     kept = config.single, config.ellipse
-    return ModelSpec(config.name, config.size, config.classes, config.mean, config.std, states, *kept)
+    described = config.name, config.size, config.classes, config.mean, config.std, states, *kept
+    return ModelSpec(*described, planes=config.planes)

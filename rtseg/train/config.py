@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rtseg.engines.base import ModelSpec
+from rtseg.engines.base import PLANES, ModelSpec
 from rtseg.errors import ConfigError, ModelError
 from rtseg.models import BASELINE, CELLS, LITE, WIDTHS
 from rtseg.train.toml_table import parse_table
@@ -88,6 +88,7 @@ class TrainConfig:
     mean: tuple[float, ...] = (20.0,)  # of the gray levels, subtracted from the input
     std: tuple[float, ...] = (36.0,)  # of the gray levels, by which the input is divided
     single: tuple[str, ...] = ()  # classes of which only the largest region is kept
+    planes: tuple[str, ...] = ()  # of the input, each with its mean and std: "gray", "phase_symmetry"; empty: gray alone
     ellipse: tuple[str, ...] = ()  # classes that postprocessing replaces by their fitted ellipse
     network: NetworkConfig = field(default_factory=NetworkConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -126,8 +127,11 @@ def _picture_problem(config: TrainConfig) -> str:
     step = 32 if config.network.deep else 16
     if any(side < 32 or side % step for side in config.size):
         return f"size is {config.size}: give multiples of {step}, 32 or more"
-    if len(config.mean) != 1 or len(config.std) != 1:
-        return "mean and std hold one value: the networks see grey"
+    channels = max(1, len(config.planes))
+    if len(config.mean) != channels or len(config.std) != channels:
+        return f"mean and std hold {channels} values: {'one for each plane' if config.planes else 'the networks see grey'}"
+    if config.planes and config.network.imagenet:
+        return "[network] imagenet is for gray alone: leave out either planes or imagenet"
     if not all(map(math.isfinite, config.mean + config.std)):
         return f"mean is {config.mean} and std {config.std}: give finite numbers"
     if not (0 <= config.data.zoom <= 1 and 0 <= config.data.joined <= 1):
@@ -147,7 +151,11 @@ def _name_problem(config: TrainConfig) -> str:
 
 def _model_problem(config: TrainConfig) -> str:
     """Return a description of the first setting that ModelSpec refuses, or an empty string."""
-    spec = ModelSpec("some", (64, 64), ("class",), (0.0,), (1.0,))
+    channels = max(1, len(config.planes))
+    try:
+        spec = ModelSpec("some", (64, 64), ("class",), (0.0,) * channels, (1.0,) * channels, planes=config.planes)
+    except ModelError:
+        return f"planes are {config.planes}: give some of {', '.join(PLANES)}, each once"
     for key, remedy in _MODEL_KEYS.items():
         try:
             spec = replace(spec, **{key: getattr(config, key)})

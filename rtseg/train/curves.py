@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rtseg.errors import MissingExtra
-from rtseg.train.training_file import write_training_file
+from rtseg.output.atomic_file import write_or_refuse
 
 try:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -28,4 +28,4 @@ def plot_curves(losses: Sequence[float], path: Path) -> None:
     axes.legend()
     drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=120)
-    write_training_file(path, drawn.getvalue())
+    write_or_refuse(path, drawn.getvalue())

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from rtseg.errors import ConfigError
 from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset, split
 from rtseg.models import VideoNetwork
+from rtseg.output.atomic_file import write_or_refuse
 from rtseg.output.private_file import locked_folder
 from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
@@ -25,7 +26,7 @@ from rtseg.train.curves import plot_curves
 from rtseg.train.interruption import defer_interrupts
 from rtseg.train.loader import ClipLoader
 from rtseg.train.loss import segmentation_loss
-from rtseg.train.training_file import write_training_file
+from rtseg.train.network_input import clip_input
 
 CHECKPOINT = "last.pt"
 _PARTS = ("average", "network", "optimiser")
@@ -75,7 +76,7 @@ def _train(config: TrainConfig, out: Path, resume: bool) -> None:
             trainer, ClipSampler(halves[0], len(config.classes), config.size, config.data, config.schedule.sparse), out
         )
         plot_curves(trainer.losses, out / "curves.png")
-        write_training_file(out / "losses.json", json_text(trainer.losses).encode())
+        write_or_refuse(out / "losses.json", json_text(trainer.losses).encode())
 
 
 def _check_folder(checkpoint: Path, resume: bool) -> None:
@@ -118,7 +119,7 @@ class Trainer:
         started = time.perf_counter()
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.schedule.learning_rate * group["share"] * _learning_rate_share(self.progress)
-        frames = (torch.from_numpy(clip.frames)[:, :, None] - self.config.mean[0]) / self.config.std[0]
+        frames = clip_input(clip.frames, self.config)
         with torch.autocast("cpu", torch.bfloat16):
             logits = self.network.clip(frames)
         loss = segmentation_loss(logits, torch.from_numpy(clip.truth), self.config.loss)
@@ -235,6 +236,6 @@ def _write_split(path: Path, training: Sequence[Case], held_out: Sequence[Case])
     """Write the names of training and held-out cases and their near-duplicates, and log a warning for each of these."""
     halves = {"training": [case.name for case in training], "held_out": [case.name for case in held_out]}
     twins = [(case.name, other.name) for case, other in find_near_duplicates(held_out, training)]
-    write_training_file(path, json_text({**halves, "twins": twins}, indent=1).encode())
+    write_or_refuse(path, json_text({**halves, "twins": twins}, indent=1).encode())
     for name, other in twins:
         _log.warning("held-out %s shows the same view as %s: hold out both or neither, or its score is a lie", name, other)

@@ -18,6 +18,7 @@ _ODD_NUMBERS = [b"0", b"-1", b"1", b"3", b"255", b"65536", b"4294967295", b"9999
 _ODD_WORDS = [0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
 _ODD_FLOATS = [0.0, -0.0, 1e-45, 3e38, -3e38, float("inf"), float("nan")]
 _OPERATORS = ["Relu", "Tanh", "Exp", "Sqrt", "Neg", "Softmax", "Identity", "NoSuchOperator"]
+_PAYLOAD_SHARE = 0.4  # of the inputs that change bytes: only pixels are changed
 _HEAD = 512  # bytes of the header of most formats
 _GZIP = b"\x1f\x8b"
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -58,14 +59,24 @@ def _mutated(rng: np.random.Generator, reader: str, data: bytes) -> bytes:
 
 
 def _changed(rng: np.random.Generator, data: bytes) -> bytes:
-    """Apply some changes; in half of the cases after the header, so that readers get past it."""
+    """Apply some changes; in most cases after the header, so that readers get past it."""
     made = bytearray(data)
+    if rng.random() < _PAYLOAD_SHARE:
+        return _with_other_payload(rng, made)
     behind = bool(rng.random() < 0.5)
     for _ in range(int(rng.integers(1, 5))):
         if not made:
             break
         _change(rng, made, behind)
     return bytes(made)
+
+
+def _with_other_payload(rng: np.random.Generator, data: bytearray) -> bytes:
+    """Overwrite a few bytes in the first half behind the header, where most formats keep their pixels; the length stays."""
+    first, last = len(data) // 4, max(len(data) // 4 + 1, len(data) * 5 // 8)
+    for _ in range(int(rng.integers(1, 4)) if data else 0):
+        data[int(rng.integers(first, last))] = int(rng.integers(256))
+    return bytes(data)
 
 
 def _change(rng: np.random.Generator, data: bytearray, behind: bool) -> None:
@@ -119,10 +130,13 @@ def _changed_network(rng: np.random.Generator, data: bytes) -> bytes:
     """Change one part of an ONNX file that still parses."""
     model = onnx.load_from_string(data)
     graph = model.graph
-    match int(rng.integers(7)):
+    match int(rng.integers(11)):
         case 0 if graph.initializer:
             weights = graph.initializer[int(rng.integers(len(graph.initializer)))]
             weights.raw_data = _changed(rng, weights.raw_data)
+        case 7 | 8 | 9 | 10 if graph.initializer:
+            weights = graph.initializer[int(rng.integers(len(graph.initializer)))]
+            weights.raw_data = _with_other_payload(rng, bytearray(weights.raw_data))
         case 1 if graph.initializer:
             weights = graph.initializer[int(rng.integers(len(graph.initializer)))]
             raw = bytearray(weights.raw_data)

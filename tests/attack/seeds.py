@@ -13,13 +13,14 @@ import nibabel
 import nrrd
 import numpy as np
 from igtl import peers
-from pydicom.uid import JPEGBaseline8Bit
+from pydicom.uid import MPEG4HP41, JPEGBaseline8Bit
 from sinks.recording import made
 from sources import dicoms
 
 from rtseg.igtl.text import Status, write_status, write_string
 
 SHAPE, COUNT = (48, 64), 5
+_LOSSY = (cv2.IMWRITE_WEBP_QUALITY, 90)
 
 
 def grey(count: int = COUNT) -> np.ndarray:
@@ -85,6 +86,27 @@ def _pictures(suffix: str, options: Sequence[int] = ()) -> Callable[[Path], None
     return make
 
 
+def _animation() -> cv2.Animation:
+    moving = cv2.Animation()
+    moving.frames, moving.durations = [np.ascontiguousarray(frame) for frame in rgb()], np.full(COUNT, 40, np.int32)
+    return moving
+
+
+def _png(folder: Path) -> None:
+    _pictures(".png")(folder)
+    cv2.imwriteanimation(str(folder / "moving.png"), _animation())
+
+
+def _webp(folder: Path) -> None:
+    _pictures(".webp", _LOSSY)(folder)
+    cv2.imwriteanimation(str(folder / "moving.webp"), _animation(), _LOSSY)
+
+
+def _tiff(folder: Path) -> None:
+    _pictures(".tiff", (cv2.IMWRITE_TIFF_COMPRESSION, 1))(folder)
+    cv2.imwritemulti(str(folder / "stack.tiff"), list(grey()), (cv2.IMWRITE_TIFF_COMPRESSION, 1))
+
+
 def _dicom(folder: Path) -> None:
     dicoms.save(dicoms.multiframe(grey(), FrameTime="40"), folder / "grey.dcm")
     coloured = dicoms.multiframe(rgb(), SequenceOfUltrasoundRegions=[dicoms.region(box=(0, 0, 63, 47))])
@@ -95,6 +117,11 @@ def _dicom_encapsulated(folder: Path) -> None:
     coded = [cv2.imencode(".jpg", frame)[1].tobytes() for frame in grey()]
     dicoms.save(dicoms.multiframe(grey(), syntax=JPEGBaseline8Bit, coded=coded), folder / "jpeg.dcm")
     dicoms.save(dicoms.multiframe(grey(), **dicoms.rle(grey())), folder / "rle.dcm")
+    video(folder / "coded", "libx264", "yuv420p", "mp4", g="2")
+    pieces = [(folder / "coded").read_bytes()]
+    (folder / "coded").unlink()
+    film = dicoms.multiframe(rgb(), syntax=MPEG4HP41, coded=pieces, photometric="YBR_PARTIAL_420", FrameTime=40)
+    dicoms.save(film, folder / "film.dcm")
 
 
 def _metaimage(folder: Path) -> None:
@@ -163,8 +190,9 @@ MAKERS: dict[str, Callable[[Path], None]] = {
     "ts": _ts,
     "gif": _gif,
     "y4m": _y4m,
-    "png": _pictures(".png"),
-    "tiff": _pictures(".tiff", (cv2.IMWRITE_TIFF_COMPRESSION, 1)),
+    "png": _png,
+    "webp": _webp,
+    "tiff": _tiff,
     "jpeg": _pictures(".jpg"),
     "dicom": _dicom,
     "dicom-encapsulated": _dicom_encapsulated,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import av
 import cv2
+import made_networks
 import numpy as np
 import screens
 from claims.checkout import ROOT
@@ -35,6 +36,21 @@ def prepare(folder: Path) -> None:
     for model, data in DATASETS.items():
         _dataset(folder / "DATA" / data, read_config(str(ROOT / f"engines/zoo/{model}.toml")).data.held_out, model)
     (folder / "DIR").symlink_to("DATA/carotid")
+    _networks(folder)
+
+
+def _networks(folder: Path) -> None:
+    """Write networks of other tools: an ONNX file that ends in a sigmoid, a MONAI checkpoint with its code, and two folders."""
+    import torch
+    from monai.networks.nets import UNet
+
+    made_networks.export(made_networks.Blobs(1, end=torch.sigmoid), folder / "net.onnx")
+    form = {"spatial_dims": 2, "in_channels": 1, "out_channels": 2, "channels": (4, 8), "strides": (2,)}
+    torch.save(UNet(**form).state_dict(), folder / "unet.pth")
+    code = f"from monai.networks.nets import UNet\n\n\ndef network():\n    return UNet(**{form})\n"
+    (folder / "my_network.py").write_text(code)
+    made_networks.nnunet(folder)
+    made_networks.monai_bundle(folder)
 
 
 def _video(path: Path, images: "np.ndarray | list[np.ndarray]") -> None:

@@ -10,7 +10,7 @@ from claims.checkout import ROOT, imports, modules
 TEXT = {"text"}  # text from outside, made safe to show
 VALUES = TEXT | {"connection", "errors", "frame", "limits", "result", "trace", "wall_clock"}  # NumPy only
 OUTPUTS = {"output"}  # atomic, private and locked files
-FACTS = VALUES | OUTPUTS | {"nifti", "system"}
+FACTS = VALUES | OUTPUTS | {"nifti", "spacing", "system"}
 ADAPTERS = FACTS | {"engines", "igtl", "kernels", "sources"}
 FRAME = ADAPTERS | {"evaluation", "measure", "overlay", "session"}
 COMPOSITION = {"budget", "mailbox", "pipeline", "replay", "sinks"}
@@ -22,6 +22,7 @@ MAY_IMPORT = {
     "wall_clock": set(),
     **dict.fromkeys(OUTPUTS, VALUES | OUTPUTS),
     "nifti": VALUES,
+    "spacing": VALUES,
     "system": VALUES,
     "kernels": VALUES | {"system"},
     "igtl": VALUES | {"kernels"},  # for its checksum, a compiled loop

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from claims.checkout import ROOT, build_wheel, project
+from packaging.requirements import Requirement
 
 CARRIED = (  # must be in the wheel; the links to kernels/ and engines/ become folders there
     "rtseg/**/*.py",
@@ -132,3 +133,15 @@ def test_a_wheel_with_the_cuda_library_holds_it_and_is_for_this_platform(tmp_pat
     (wheel,) = tmp_path.glob("*.whl")
     assert not wheel.name.endswith("-any.whl")
     assert "rtseg/kernels/librtseg_kernels.so" in zipfile.ZipFile(wheel).namelist()
+
+
+def test_users_choose_their_torch_and_the_projects_own_environments_do_not():
+    (torch,) = [text for text in project()["optional-dependencies"]["train"] if text.startswith("torch")]
+    assert Requirement(torch).specifier.contains("2.4.0")
+    assert Requirement(torch).specifier.contains("3.0")
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert any(line.startswith("torch==") for line in lines)
+    makefile = (ROOT / "Makefile").read_text()
+    installs = [line for line in makefile.splitlines() if "pip install" in line]
+    assert installs
+    assert all("--constraint constraints.txt" in line for line in installs)

@@ -3,14 +3,21 @@
 import ast
 from pathlib import Path
 
+import numpy as np
 import pytest
 from claims.checkout import ROOT
 
 from rtseg import kernels
 from rtseg.cli.options.enhance import parse_enhancement
 from rtseg.engines.class_postprocess import ClassPostprocess
+from rtseg.engines.load import load_engine
+from rtseg.frame import Frame
+from rtseg.kernels.temporal import stabilize
+from rtseg.kernels.temporal.smooth import smooth
 from rtseg.session.enhancement import STEP_NAMES
+from rtseg.session.session import Session
 from rtseg.session.speckle import FILTERS
+from rtseg.session.stabilizer import TemporalOptions
 
 UNREACHED = ("kernels", "tests", "rtseg/bench")  # a call from here reaches no user
 
@@ -40,7 +47,7 @@ REACHED = {  # kernel: what the user gives or calls, and the module that calls t
     "inner_contour": ("--uncertainty", "rtseg/overlay.py"),
     "blend": ("--out, --view, Overlay", "rtseg/overlay.py"),
 }
-INNER = {"smooth": "kernels/temporal/stabilize.py"}  # called by the definition of a kernel in REACHED: smoothed
+INNER = {"smooth": ("smoothed", "kernels/temporal/stabilize.py")}  # called by a kernel in REACHED on the CPU
 NAMES = {"carried": "warp", "smoothed": "smooth_probabilities", "steadied": "stabilize"}  # the functions' names in the code
 
 
@@ -55,6 +62,18 @@ def kernel_uses(source: str) -> set[str]:
     return named | imported & called
 
 
+def backend_calls(source: str, kernel_name: str) -> set[str]:
+    """Return the names that the Numba backend of a kernel calls."""
+    backends = [
+        node
+        for node in ast.parse(source).body
+        if isinstance(node, ast.FunctionDef)
+        and any(ast.unparse(one) == f"{kernel_name}.backend('numba')" for one in node.decorator_list)
+    ]
+    calls = [node.func for one in backends for node in ast.walk(one) if isinstance(node, ast.Call)]
+    return {call.id for call in calls if isinstance(call, ast.Name)}
+
+
 def is_user_code(path: Path) -> bool:
     return not any(path.is_relative_to(folder) for folder in UNREACHED)
 
@@ -62,7 +81,9 @@ def is_user_code(path: Path) -> bool:
 @pytest.mark.parametrize("name", sorted(kernels.KERNELS))
 def test_a_kernel_is_called_by_code_that_a_user_reaches(name: str):
     if name in INNER:
-        assert name in kernel_uses((ROOT / INNER[name]).read_text())
+        outer, module = INNER[name]
+        assert outer in REACHED
+        assert name in backend_calls((ROOT / module).read_text(), NAMES[outer]), "a CPU backend calls it"
         return
     assert name in REACHED, f"{name} has no row: say what the user gives, and which module calls it, or delete the kernel"
     _, caller = REACHED[name]
@@ -81,6 +102,18 @@ def test_the_options_reach_the_kernels():
         assert parse_enhancement([name])
     assert {kind.kernel for kind in FILTERS.values()} == {kernels.KERNELS[name] for name in FILTERS}
     assert set(ClassPostprocess.__slots__) == {"name", "hysteresis", "open", "close", "fill_holes", "min_area"}
+
+
+def test_a_stream_that_is_smoothed_runs_the_inner_kernel(tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    seen = []
+    monkeypatch.setattr(stabilize, "smooth", lambda *given, **options: seen.append(1) or smooth(*given, **options))
+    engine = load_engine(tiny, threads=1)
+    session = Session(engine, temporal=TemporalOptions(smoothing=0.5))
+    for index, level in enumerate((90, 120)):
+        image = np.random.default_rng(index).integers(0, level, (48, 64), np.uint8)
+        session.step(Frame(image, index, index * 40_000_000))
+    engine.close()
+    assert seen
 
 
 def test_a_kernel_that_nobody_calls_is_found():

@@ -11,7 +11,7 @@ from claims.checkout import ROOT, modules
 OWN_PROCESS = ("rtseg/cli/", "demos/")  # they configure a process of their own
 THEIRS = ["setNumThreads", "set_num_threads", "setUseOptimized", "setLogRecordFactory", "setLoggerClass", "basicConfig"]
 THEIRS += ["dictConfig", "captureWarnings", "setdefaulttimeout", "set_start_method", "setswitchinterval", "seterr", "putenv"]
-OURS = ["set_mode", "set_max_pixels", "raise_parallel_threshold", "limit_threads"]  # of rtseg, for its command line
+OURS = ["set_mode", "raise_parallel_threshold", "limit_threads"]  # of rtseg, for its command line
 SETTINGS_OF_THE_PROCESS = frozenset([*THEIRS, *OURS])
 ALLOWED = {
     # the user's own choice of the torch engine's threads, which torch has for the whole process only
@@ -24,7 +24,7 @@ ENVIRONMENT = {"rtseg/system/process_environment.py"}  # for one call of a libra
 CHANGES = ("setdefault", "update", "pop", "popitem", "clear")
 GETS_LOGGERS = {
     "rtseg/text/log_records.py",  # the place where they get their filter
-    "rtseg/sources/files/dicom.py",  # pydicom's logger, never one of rtseg
+    "rtseg/sources/files/quiet_pydicom.py",  # pydicom's logger, never one of rtseg
     "rtseg/cli/options/live.py",  # to print the records that others wrote
 }
 

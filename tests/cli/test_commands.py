@@ -79,7 +79,7 @@ def test_run_with_a_network_in_the_users_words(tmp_path: Path):
         ([SYNTHETIC, "--size", "nanxnan", "--classes", "lumen"], "--size HxW"),
         ([SYNTHETIC, "--size", "64.9x64", "--classes", "lumen"], "--size HxW"),
         ([SYNTHETIC, "--size", "64x64", "--classes", "lumen", "--mean", "nan"], "--mean is not"),
-        ([SYNTHETIC, "--size", "64x64", "--classes", "lumen", "--mean", "1,2,3"], "--std 1: give both as many"),
+        ([SYNTHETIC, "--size", "64x64", "--classes", "lumen", "--mean", "1,2,3"], "give both as many"),
         ([SYNTHETIC, "--out", "missing/folder/out.mp4"], "missing/folder"),
         ([SYNTHETIC, "--out", "out.wmv"], "wmv"),
         ([SYNTHETIC, "--mask-format", "gif", "--masks", "masks"], "gif"),

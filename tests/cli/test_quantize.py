@@ -113,7 +113,8 @@ def test_a_split_of_another_folder_is_refused(fp32, int8, data, tmp_path):
 
 def test_a_network_with_a_memory_runs_in_the_users_words(tmp_path):
     bare, lines = networks.undescribed(networks.convolutional(tmp_path / "bare.onnx")), tmp_path / "out.jsonl"
-    words = ("--size", "32x48", "--classes", "lumen", "--state", "h_in:h_out", "--json", lines)
+    scale = ("--mean", "100", "--std", "50")
+    words = ("--size", "32x48", "--classes", "lumen", *scale, "--state", "h_in:h_out", "--json", lines)
     done = rtseg("run", "synthetic:vessel?height=64&width=96&frames=4", "--model", bare, *words)
     assert done.exit_code == 0, done.output
     assert len(lines.read_text().splitlines()) == 1 + 4
@@ -128,7 +129,7 @@ def test_a_network_with_a_memory_runs_in_the_users_words(tmp_path):
         (["--split", "other.json"], "are not in the folder, somebody_else first"),
         (["--float", "conv9"], "no convolution named 'conv9'"),
         (["--size", "32x48", "--classes", "lumen", "--state", "h_in"], "--state is not 'h_in': give the names"),
-        (["--size", "32x48", "--classes", "lumen", "--state", "a:b"], "and no 'a' ()"),
+        (["--size", "32x48", "--classes", "lumen", "--state", "a:b"], "has no 'a': it takes image, h_in"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_line(fp32, data, tmp_path, monkeypatch, arguments, complaint):

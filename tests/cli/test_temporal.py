@@ -74,8 +74,6 @@ def test_eval_enhances_what_the_model_sees(tmp_path, still_folder, tiny):
         assert done.exit_code == 0, done.output
         reports.append((tmp_path / name).read_text())
     assert reports[0] != reports[1]
-    refused = rtseg("eval", tiny, still_folder, "--video", "--enhance", "log")
-    assert (refused.exit_code, "give one of them" in refused.stderr) == (1, True)
 
 
 def test_eval_on_video(tmp_path, still_folder, tiny):
@@ -88,6 +86,21 @@ def test_eval_on_video(tmp_path, still_folder, tiny):
     assert set(found["simulated"]) == set(found["goals"])
     assert set(found["scans"]) == {"frame by frame", "memory", "memory, steady", "the truth itself"}
     assert plot.stat().st_size > 5000
+
+
+def test_eval_on_video_enhances_and_cleans(tmp_path, still_folder, tiny):
+    found = {}
+    for name, options in {"plain": (), "changed": ("--enhance", "log:100", "--postprocess", "lumen:min_area=100000")}.items():
+        common = ["--subjects", "scan00", "--frames", 10, "--json", tmp_path / name]
+        done = rtseg("eval", tiny, still_folder, "--video", *common, *options)
+        assert done.exit_code == 0, done.output
+        found[name] = json.loads((tmp_path / name).read_text())
+    assert "LogCompression" in found["changed"]["enhancement"]
+    assert "lumen" in found["changed"]["postprocess"][0]
+    assert not found["plain"].keys() & {"enhancement", "postprocess"}
+    ways = {"frame by frame", "memory", "memory, steady"}
+    assert all(found["plain"]["scans"][way]["dice"] > 0 for way in ways)
+    assert {found["changed"]["scans"][way]["dice"] for way in ways} == {0.0}, "nothing is as large as the least area"
 
 
 def test_eval_of_some_subjects(tmp_path, still_folder, tiny):

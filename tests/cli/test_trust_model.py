@@ -12,7 +12,7 @@ from rtseg.engines.validation import examination
 BENCH = ("run", "engines", "loop", "speckle", "temporal")
 
 
-@pytest.mark.parametrize("name", ["run", "average", "build", "eval", "export", "gate", "quantize"])
+@pytest.mark.parametrize("name", ["run", "adopt", "doctor", "models", "average", "build", "eval", "export", "gate", "quantize"])
 def test_a_command_that_opens_a_model_has_it_once(name):
     assert [one.opts for one in load_command(name).params if one.name == "trust_model"] == [["--trust-model"]]
 
@@ -23,7 +23,7 @@ def test_so_has_each_mode_of_the_benchmark(name):
 
 
 def test_others_have_it_not():
-    for command in (load_command("doctor"), load_command("models"), load_command("bench").commands["kernels"]):
+    for command in (load_command("demo"), load_command("train"), load_command("bench").commands["kernels"]):
         assert all(one.name != "trust_model" for one in command.params)
 
 

@@ -90,7 +90,7 @@ def test_a_fault_of_the_probe_is_seen(live):
 def test_each_button_lets_its_fault_happen(fault, kind):
     probe = DemoProbe()
     probe.inject_fault(fault)
-    assert [event.kind for event in probe.events] == [kind]
+    assert [event.kind for event in probe.faults] == [kind]
     with pytest.raises(SourceError, match="no fault 'sneeze'"):
         probe.inject_fault("sneeze")
 

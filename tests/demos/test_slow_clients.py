@@ -1,13 +1,13 @@
 """Attacks of slow and endless clients on the demo's server: others are served meanwhile."""
 
 import socket
-import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 import results
+from slow_clients import everything, is_true_in_time, repeating, trickling
 from waiting import until
 
 from rtseg.demos.gradio_app import connection, guard
@@ -17,7 +17,6 @@ from rtseg.demos.gradio_app.visitors import MAX_VIEWS
 
 pytestmark = pytest.mark.attack
 
-SERVED_S = 15  # within which a real client is to be served
 DROPPED_S = 25  # limits are of 5 and 10 s; this machine may be busy
 SLOW_HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: " + b"x" * 10_000
 
@@ -31,51 +30,15 @@ def request(path, more="", method="GET"):
     return f"{method} /{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n".encode()
 
 
-def everything(client):
-    """Return what the server sends until it closes the connection. Raises TimeoutError if it does not."""
-    pieces = []
-    try:
-        while piece := client.recv(1 << 16):
-            pieces.append(piece)
-    except (ConnectionResetError, BrokenPipeError):
-        pass
-    return b"".join(pieces)
-
-
 def is_served_in_time(served, path="rtseg/live.js", address="127.0.0.3"):
     """Return whether a well-behaved client that retries gets its answer."""
-    until_s = time.monotonic() + SERVED_S
-    while time.monotonic() < until_s:
+
+    def answers():
         with connected(served, address) as client:
             client.sendall(request(path, "Connection: close\r\n"))
-            if b" 200 OK" in everything(client):
-                return True
-        time.sleep(0.2)
-    return False
+            return b" 200 OK" in everything(client)
 
-
-@contextmanager
-def trickling(clients, data, pause_s=0.5):
-    """Let clients send a byte now and then."""
-    stop = threading.Event()
-
-    def trickle():
-        for at in range(len(data)):
-            for client in clients:
-                try:
-                    client.send(data[at : at + 1])
-                except OSError:
-                    continue  # it was hung up on
-            if stop.wait(pause_s):
-                return
-
-    thread = threading.Thread(target=trickle)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    return is_true_in_time(answers)
 
 
 @pytest.fixture
@@ -130,27 +93,16 @@ def test_where_all_places_are_taken_the_greediest_address_gives_way(served, monk
 
 def test_viewers_that_never_read_make_room(served, token):
     """They hold every place of a page's viewers, take what their system takes, and are dropped."""
-    stop, screen = threading.Event(), served.visitors.find(token).live.screen
-
-    def play():
-        screen.begin(results.stream())
-        noise = np.random.default_rng(0).integers(0, 255, (480, 640), np.uint8)
-        for index in range(100_000):
-            if stop.wait(0.02):
-                return
-            screen.write(results.result(noise, index=index, captured_ns=index + 1))
-
-    player = threading.Thread(target=play)
-    player.start()
-    try:
-        with ExitStack() as stack:
-            for _ in range(MAX_VIEWS):
-                stack.enter_context(connected(served)).sendall(request(f"live/{token}/video"))
-            until(lambda: screen.broadcast.viewers == MAX_VIEWS)
-            until(lambda: screen.broadcast.viewers == 0)
-    finally:
-        stop.set()
-        player.join()
+    screen, noise = served.visitors.find(token).live.screen, np.random.default_rng(0).integers(0, 255, (480, 640), np.uint8)
+    screen.begin(results.stream())
+    with (
+        repeating(lambda index: screen.write(results.result(noise, index=index, captured_ns=index + 1)), 0.02),
+        ExitStack() as stack,
+    ):
+        for _ in range(MAX_VIEWS):
+            stack.enter_context(connected(served)).sendall(request(f"live/{token}/video"))
+        until(lambda: screen.broadcast.viewers == MAX_VIEWS)
+        until(lambda: screen.broadcast.viewers == 0)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.8"])

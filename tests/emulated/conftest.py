@@ -45,11 +45,10 @@ def sanitized_library(compiled_folder: Path) -> Path:
 
 
 @pytest.fixture
-def emulated(kernels_library: Path) -> Iterator[Path]:
+def emulated(kernels_library: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Use the emulator for device arrays during the test."""
-    cuda.select_library(kernels_library)
-    yield kernels_library
-    cuda.select_library(cuda.LIBRARY_PATH)
+    monkeypatch.setattr(cuda, "LIBRARY_PATH", kernels_library)
+    return kernels_library
 
 
 @pytest.fixture

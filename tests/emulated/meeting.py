@@ -65,7 +65,7 @@ def describe_mismatch(kernel: Kernel[..., Any], expected: npt.NDArray[Any], foun
 
 
 def main(library: Path, *names: str) -> int:
-    cuda.select_library(library)
+    cuda.LIBRARY_PATH = library
     chosen = [kernel for kernel in CUDA_KERNELS if kernel.name in names or not names]
     wrong = [problem for kernel in chosen for problem in mismatches(kernel, library, in_turn=not names)]
     sys.stdout.write("\n".join([*wrong, f"{len(chosen)} kernels compared with their references, {len(wrong)} failures\n"]))

@@ -117,15 +117,34 @@ class TestModelFiles:
         with pytest.raises(ModelError, match=f"{complaint}.*export it again"):
             load_engine(networks.recurrent(tmp_path / "lie.onnx", networks.spec(**changes)), name)
 
-    def test_a_memory_that_nobody_told_of(self, name: str, tmp_path: Path):
+    def test_a_memory_that_nobody_told_of_is_found_by_its_names(self, name: str, tmp_path: Path):
         path = networks.undescribed(networks.recurrent(tmp_path / "bare.onnx"))
+        engine = load_engine(path, name, spec=networks.spec(states=(), image_input="x"))
+        assert engine.spec.states == (networks.STATE,)
+
+    def test_a_memory_that_no_output_clearly_writes_is_refused(self, name: str, tmp_path: Path):
+        network = onnx.load(networks.undescribed(networks.recurrent(tmp_path / "bare.onnx")))
+        for node in network.graph.node:
+            node.input[:] = ["past" if one == "h_in" else one for one in node.input]
+        network.graph.input[1].name = "past"
+        network.graph.output[0].name = "logits"  # both outputs have the shape of the memory
+        onnx.save(network, tmp_path / "bare.onnx")
         with pytest.raises(ModelError, match="--state INPUT:OUTPUT"):
-            load_engine(path, name, spec=networks.spec(states=(), image_input="x"))
+            load_engine(tmp_path / "bare.onnx", name, spec=networks.spec(states=()))
 
     @pytest.mark.parametrize(
-        ("port", "kind", "dtype"), [("input", "FLOAT16", "float16"), ("input", "UINT8", "uint8"), ("output", "INT64", "int64")]
+        ("port", "kind", "refused"),
+        [
+            ("input", "FLOAT16", ""),
+            ("input", "DOUBLE", ""),
+            ("input", "UINT8", ""),
+            ("output", "FLOAT16", ""),
+            ("output", "INT64", "gives int64 in 'output', which are no class indices"),
+        ],
     )
-    def test_other_dtypes_than_float32(self, name: str, port: str, kind: str, dtype: str, tmp_path: Path):
+    def test_other_dtypes_than_float32_are_converted_or_refused(
+        self, name: str, port: str, kind: str, refused: str, tmp_path: Path
+    ):
         network = onnx.load(networks.stateless(tmp_path / "typed.onnx"))
         inner = {"input": "x", "output": "output_32"}
         cast = {"input": ("input", "x", "FLOAT"), "output": ("output_32", "output", kind)}[port]
@@ -136,13 +155,22 @@ class TestModelFiles:
         network.graph.node.insert(0 if port == "input" else len(network.graph.node), node)
         getattr(network.graph, port)[0].type.tensor_type.elem_type = getattr(onnx.TensorProto, kind)
         onnx.save(network, tmp_path / "typed.onnx")
-        with pytest.raises(ModelError, match=f"the network's '{port}' is {dtype}: export it again with float32 inputs"):
-            load_engine(tmp_path / "typed.onnx", name, spec=networks.spec(states=()))
+        if refused:
+            with pytest.raises(ModelError, match=refused):
+                load_engine(tmp_path / "typed.onnx", name, spec=networks.spec(states=()))
+            return
+        scale = {"mean": (0.0,), "std": (1.0,)} if kind == "UINT8" else {}
+        engine = load_engine(tmp_path / "typed.onnx", name, spec=networks.spec(states=(), **scale))
+        x = np.rint(_x(0) * 20 + 100).astype(np.float32)
+        logits, _ = engine.infer(x, engine.initial_state())
+        np.testing.assert_allclose(logits, np.concatenate([-x, x], axis=1), rtol=1e-3)
 
-    def test_dynamic_shapes(self, name: str, tmp_path: Path):
-        path = networks.stateless(tmp_path / "dynamic.onnx", networks.spec(states=()), size=("h", "w"))
-        with pytest.raises(ModelError, match="static shapes"):
-            load_engine(path, name)
+    def test_dynamic_shapes_take_the_size_of_the_description(self, name: str, tmp_path: Path):
+        described = networks.spec(states=(), image_input="input", logits_output="output")
+        path = networks.stateless(tmp_path / "dynamic.onnx", described, size=("h", "w"))
+        engine = load_engine(path, name)
+        logits, _ = engine.infer(_x(0), engine.initial_state())
+        np.testing.assert_allclose(logits, np.concatenate([-_x(0), _x(0)], axis=1))
 
 
 def test_no_such_model():

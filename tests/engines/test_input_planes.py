@@ -87,3 +87,10 @@ def test_impossible_planes_are_refused(planes: object) -> None:
 def test_an_array_on_a_gpu_is_refused() -> None:
     with pytest.raises(EngineError, match="--engine openvino or onnx"):
         fill_input(SPEC, object(), letterbox((0, 0, *SIZE), SIZE))
+
+
+def test_a_spec_normalizes_by_the_picture_itself():
+    frame = np.random.default_rng(2).integers(0, 256, (32, 48), np.uint8)
+    whole = letterbox((0, 0, 32, 48), networks.SIZE)
+    x = fill_input(networks.spec(normalization="zscore", mean=(0.0,), std=(1.0,)), frame, whole)
+    assert (x.mean(), x.std()) == pytest.approx((0, 1), abs=1e-4)

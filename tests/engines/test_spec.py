@@ -1,5 +1,7 @@
 """Tests `ModelSpec`: its JSON form in a model file, and the refusal of invalid values."""
 
+import json
+
 import networks
 import pytest
 
@@ -9,6 +11,22 @@ from rtseg.errors import ModelError
 
 def test_there_and_back():
     assert ModelSpec.from_json(networks.spec(single=("lumen",)).to_json()) == networks.spec(single=("lumen",))
+
+
+def test_how_a_network_is_fed_and_read_survives_the_file():
+    described = networks.spec(
+        normalization="percentile", percentiles=(1.0, 99.0), mean=(0.5,), std=(0.5,), activation="sigmoid", layout="NHWC",
+        output_layout="HWC", channel_order="bgr", dtype="uint8", frames=3, constants=(("ratio", 0.25),),
+        further_outputs=("edge",),
+    )  # fmt: skip
+    assert ModelSpec.from_json(described.to_json()) == described
+    assert not described.is_plain
+
+
+def test_a_file_of_an_earlier_version_is_read_as_before():
+    earlier = {"name": "old", "size": [32, 48], "classes": ["lumen"], "mean": [1.0], "std": [2.0], "states": []}
+    found = ModelSpec.from_json(json.dumps(earlier))
+    assert (found.normalization, found.activation, found.is_plain) == ("constants", "none", True)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"size": 3}', '{"states": [{"x": 1}]}', "\x00", '{"states": 7}'])
@@ -29,6 +47,17 @@ def test_broken_metadata(text: str):
         {"std": (0.0,)},
         {"std": (1.0, 1.0, 1.0)},
         {"single": ("vein",)},
+        {"normalization": "median"},
+        {"normalization": ["zscore"]},
+        {"percentiles": (99.0, 1.0)},
+        {"activation": "relu"},
+        {"layout": "CWH"},
+        {"output_layout": "N"},
+        {"channel_order": "gbr"},
+        {"dtype": "int64"},
+        {"frames": 0},
+        {"constants": ("ratio",)},
+        {"further_outputs": ("logits",)},
     ],
 )
 def test_a_spec_that_makes_no_sense(changes: dict):

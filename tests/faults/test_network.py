@@ -24,6 +24,8 @@ from rtseg.connection import LinkState
 from rtseg.errors import ConfigError, SourceError
 from rtseg.sources import open_source
 from rtseg.sources.live import ffmpeg_link, network_stream
+from rtseg.sources.live.http_request import HttpStream
+from rtseg.sources.live.mjpeg_link import MjpegLink
 
 SECRET = "geheim"
 
@@ -96,7 +98,8 @@ def test_nobody_who_sends_is_a_clear_error(impatient):
         open_source(f"udp://127.0.0.1:{free_port()}")
 
 
-def test_srt_names_the_way_round():
+def test_srt_names_the_way_round_where_no_program_knows_it(monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(SourceError, match="does not know srt://: pipe it in, as in `ffmpeg -i srt://"):
         open_source("srt://127.0.0.1:9000")
 
@@ -178,7 +181,8 @@ def test_many_connections_leave_nothing_behind(kind):
         assert viewer.error is None
         threads = [thread for thread in threading.enumerate() if thread.name == "rtseg-link"]
         assert len(threads) == 1
-        wait_until(lambda: count_objects(InputContainer) == count_objects(ffmpeg_link.StreamLink) == 1)
+        left = (MjpegLink, HttpStream) if kind == "http" else (InputContainer, ffmpeg_link.StreamLink)
+        wait_until(lambda: [count_objects(one) for one in left] == [1, 1])
 
 
 def test_closing_is_at_once_while_the_peer_is_silent():

@@ -18,7 +18,7 @@ from rtseg.igtl.text import read_string
 from rtseg.igtl.transform import read_transform
 from rtseg.overlay import Overlay
 from rtseg.sinks.igtl.names import image_device_name, transform_names
-from rtseg.sinks.igtl.sink import DEFAULT_PARTS, PARTS, IgtlSink
+from rtseg.sinks.igtl.sink import DEFAULT_PARTS, PARTS, IgtlSink, _timestamp
 
 
 def test_everything_has_the_frames_time_place_and_name(sink):
@@ -73,6 +73,17 @@ def test_a_frame_that_knows_nothing_of_itself(sink):
     assert list(got) == ["Mask", "Overlay", "Image", "Measurements"]
     assert before_ns - 10**9 < got["Mask"].timestamp_ns < peers.time.time_ns() + 10**9
     assert read_image(got["Mask"].content).spacing_mm == (0.5, 0.25)
+
+
+def test_the_time_of_capture_is_that_of_the_streams_clock(sink, monkeypatch):
+    """Test that a wall clock that is set while the stream runs does not move the timestamps."""
+    sent = result(origin=None, captured_ns=peers.time.perf_counter_ns())
+    before_ns = received(sink, sent)["Mask"].timestamp_ns
+    real, hour_ns = peers.time.time_ns, 3600 * 10**9
+    monkeypatch.setattr(peers.time, "time_ns", lambda: real() + hour_ns)
+    monkeypatch.setattr("rtseg.wall_clock.time_ns", lambda: real() + hour_ns)
+    assert _timestamp(sent, sink._clock) == before_ns
+    assert _timestamp(replace(sent, wall_ns=123), sink._clock) == 123, "the pipeline's, as in the JSON lines"
 
 
 def test_another_sources_origin(sink):

@@ -1,51 +1,37 @@
 """Attacks the OpenIGTLink server with clients that never read: they are disconnected, and a real client is served."""
 
 import socket
-import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
 from igtl.peers import MessageReader
 from igtl.sent import joined, port, result
+from slow_clients import is_true_in_time, repeating
 
 pytestmark = pytest.mark.attack
 
-SERVED_S = 15  # within which a real client is to be served
 LARGE, SMALL = (480, 640), (48, 64)
 
 
-@contextmanager
 def playing(sink, shape):
     """Write a stream of masks to the sink in the background."""
-    stop, labels = threading.Event(), np.zeros(shape, np.uint8)
-
-    def play():
-        index = 0
-        while not stop.wait(0.02):
-            sink.write(result(index, image=labels, labels=labels))
-            index += 1
-
-    thread = threading.Thread(target=play)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+    labels = np.zeros(shape, np.uint8)
+    return repeating(lambda index: sink.write(result(index, image=labels, labels=labels)), 0.02)
 
 
 def is_served_in_time(sink):
     """Return whether a real client that tries again gets a message."""
-    until_s = time.monotonic() + SERVED_S
-    while time.monotonic() < until_s:
+
+    def receives():
         try:
             with MessageReader(port(sink)) as reader:
                 return bool(reader.message())
         except (AssertionError, OSError):  # it was rejected
-            time.sleep(0.2)
-    return False
+            return False
+
+    return is_true_in_time(receives)
 
 
 def connections(stack, sink, count=16):
@@ -64,26 +50,18 @@ def test_clients_that_never_read_lock_nobody_out(sink, shape):
 
 
 def test_clients_that_read_a_byte_now_and_then_lock_nobody_out(sink):
-    stop = threading.Event()
     with ExitStack() as stack:
         clients = connections(stack, sink)
 
-        def trickle():
-            while not stop.wait(0.5):
-                for client in clients:
-                    try:
-                        client.recv(20_000, socket.MSG_DONTWAIT)
-                    except OSError:
-                        continue  # it was disconnected
+        def read(_):
+            for client in clients:
+                try:
+                    client.recv(20_000, socket.MSG_DONTWAIT)
+                except OSError:
+                    continue  # it was disconnected
 
-        thread = threading.Thread(target=trickle)
-        thread.start()
-        try:
-            with playing(sink, LARGE):
-                assert is_served_in_time(sink)
-        finally:
-            stop.set()
-            thread.join()
+        with repeating(read, 0.5), playing(sink, LARGE):
+            assert is_served_in_time(sink)
 
 
 def test_a_client_that_reads_slowly_is_kept(sink):

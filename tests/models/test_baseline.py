@@ -32,3 +32,8 @@ def test_it_goes_the_whole_way_to_an_engine(tmp_path):
     assert logits.shape == (1, 1, 32, 48)
     assert engine.spec.states == ()
     engine.close()
+
+
+def test_the_baseline_takes_planes_too():
+    (logits,) = BaselineUNet(1, channels=2).eval()(torch.zeros(1, 2, 32, 48))
+    assert logits.shape == (1, 1, 32, 48)

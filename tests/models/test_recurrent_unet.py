@@ -92,3 +92,12 @@ def test_channels_are_left_out_in_training_alone():
     assert torch.equal(whole.eval().clip(clip), leaving_out.eval().clip(clip))
     leaving_out.dropped.train()
     assert not torch.allclose(leaving_out.clip(clip), leaving_out.clip(clip))
+
+
+@pytest.mark.parametrize("size", WIDTHS)
+def test_a_network_takes_as_many_planes_as_it_was_made_for(size):
+    network = RecurrentUNet(1, size, channels=2).eval()
+    logits, *_ = network(torch.zeros(1, 2, 64, 64), *network.initial_states(1, (64, 64)))
+    assert logits.shape == (1, 1, 32, 32)
+    with pytest.raises(RuntimeError, match="channels"):
+        network(torch.zeros(1, 1, 64, 64), *network.initial_states(1, (64, 64)))

@@ -13,13 +13,18 @@ import pytest
 
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.errors import ConfigError
-from rtseg.frame import Frame, StreamInfo
+from rtseg.frame import Frame, Life, StreamInfo
 from rtseg.kernels import Fan, to_fan
-from rtseg.session.beam_geometry import BeamFile, BeamsOfSector, fan_of_sector, parse_geometry
+from rtseg.pipeline import Pipeline
+from rtseg.replay import RedactedBeamSpaceSession, ReplayedBeamSpaceSession
+from rtseg.session.beam_geometry import BeamFile, parse_geometry
 from rtseg.session.beam_space import BeamSpaceSession, frame_to_lines, lines_to_frame
 from rtseg.session.sector import SectorFinder, WholeFrame
-from rtseg.session.sector.shape import SectorKind
+from rtseg.session.sector.shape import Sector, SectorKind, as_outline, box_sector
+from rtseg.session.sector_beams import BeamsOfSector, fan_of_sector
 from rtseg.session.session import Session
+from rtseg.sinks.recording.sink import RecordSink
+from rtseg.sources import open_source
 
 SIZE = (340, 400)
 NETWORK = (400, 400)
@@ -189,23 +194,96 @@ def test_a_geometry_of_another_picture_is_refused(
         session.step(phantom(FANS[0]))
 
 
-def test_a_changed_sector_is_derived_anew_or_refused(engine: OpenVinoEngine, tmp_path: Path) -> None:
+def test_a_changed_sector_is_derived_anew_or_its_mask_is_withheld(engine: OpenVinoEngine, tmp_path: Path) -> None:
     derived = BeamSpaceSession(engine, geometry=BeamsOfSector(), temporal=None)
     given = BeamSpaceSession(engine, geometry=BeamFile.read(written(tmp_path, values(FANS[0]))), temporal=None)
     for index in range(20):
         derived.step(phantom(FANS[0], index))
-        given.step(phantom(FANS[0], index))
-    refused = []
+        assert given.step(phantom(FANS[0], index)).labels.any()
     for index in range(20, 80):
         frame = phantom(DEEPER, index)
-        found = derived.step(frame)
-        if not refused:
-            try:
-                given.step(frame)
-            except ConfigError as error:
-                refused.append(str(error))
+        found, withheld = derived.step(frame), given.step(frame)
     assert_equal_within_a_pixel(found.labels, Session(engine, temporal=None, locator=WholeFrame()).step(frame).labels)
-    assert "give the geometry of this depth and probe" in refused[0]
+    assert "give the geometry of this depth and probe" in withheld.reason
+    assert not withheld.labels.any()
+    for index in range(80, 140):
+        again = given.step(phantom(FANS[0], index))
+    assert again.labels.any()
+    assert "geometry" not in again.reason, "the depth of the file is back"
+
+
+class ScriptedLocator:
+    """Gives one sector after another, and the last one from then on."""
+
+    def __init__(self, *sectors: Sector) -> None:
+        self._left = list(sectors)
+
+    def observe(self, frame: Frame) -> tuple[Sector, str]:
+        """Return the next sector."""
+        return (self._left.pop(0) if len(self._left) > 1 else self._left[0]), ""
+
+    def forget(self) -> None:
+        """Do nothing."""
+
+
+def with_ragged_end(sector: Sector) -> Sector:
+    """Return the sector with one low corner pulled up, so that its lower end is no arc."""
+    corners = np.array(sector.outline)
+    lowest = int(np.argmax(corners[:, 1]))
+    corners[lowest, 1] -= 0.1 * np.ptp(corners[:, 1])
+    ragged = replace(sector, outline=as_outline(corners))
+    with pytest.raises(ConfigError, match="its lower end is not an arc"):
+        fan_of_sector(ragged)
+    return ragged
+
+
+def test_a_worse_outline_of_the_same_layout_keeps_the_beams_and_says_so(engine: OpenVinoEngine) -> None:
+    good = SectorFinder().observe(phantom(FANS[0]))[0]
+    bad = with_ragged_end(good)
+    assert bad.overlap(good) > 0.8
+    session = BeamSpaceSession(engine, geometry=BeamsOfSector(), temporal=None, locator=ScriptedLocator(good, bad, bad, good))
+    first, second, third, fourth = (session.step(phantom(FANS[0], index)) for index in range(4))
+    for found in (first, second, third, fourth):
+        assert_equal_within_a_pixel(found.labels, first.labels)
+    assert "the beams are those of the sector before" in second.reason
+    assert "the beams are those of the sector before" in third.reason
+    assert "beams" not in first.reason + fourth.reason
+
+
+def test_another_layout_without_beams_has_no_mask(engine: OpenVinoEngine) -> None:
+    good = SectorFinder().observe(phantom(FANS[0]))[0]
+    other = box_sector((20, 20, 150, 100), SIZE)
+    session = BeamSpaceSession(engine, geometry=BeamsOfSector(), temporal=None, locator=ScriptedLocator(good, other))
+    assert session.step(phantom(FANS[0])).labels.any()
+    withheld = session.step(phantom(FANS[0], 1))
+    assert (withheld.labels.any(), withheld.confidence) == (False, (0.0,))
+    assert "it is not a fan: give --beam-space FILE.json" in withheld.reason
+    held = [session.step(replace(phantom(FANS[0], 1), index=index, captured_ns=index * 40_000_000)) for index in range(2, 20)]
+    assert held[-1].life is Life.HELD
+    assert "it is not a fan" in held[-1].reason
+
+
+@pytest.mark.parametrize("kind", ["sector", "file"])
+def test_a_replay_in_beam_space_gives_the_masks_of_the_recording(engine: OpenVinoEngine, tmp_path: Path, kind: str) -> None:
+    geometry = parse_geometry("sector" if kind == "sector" else str(written(tmp_path, values(FANS[0]))))
+
+    class PhantomSource:
+        info = StreamInfo(*SIZE, 25.0)
+
+        def __iter__(self) -> Iterator[Frame]:
+            return (phantom(FANS[0], index) for index in range(8))
+
+        def close(self) -> None:
+            """Do nothing."""
+
+    session = RedactedBeamSpaceSession(engine, geometry=geometry)
+    folder = tmp_path / "recording"
+    masks = [result.segmentation.labels for result in Pipeline(PhantomSource(), session, RecordSink(folder, session))]
+    assert all(mask.any() for mask in masks)
+    again = ReplayedBeamSpaceSession(engine, geometry=geometry)
+    replayed = [result.segmentation.labels for result in Pipeline(open_source(f"replay:{folder}"), again)]
+    assert (again.equal, again.different) == (8, 0)
+    assert np.array_equal(masks, replayed)
 
 
 def test_before_the_fan_is_found_there_is_no_mask(engine: OpenVinoEngine) -> None:

@@ -166,8 +166,8 @@ def test_ten_thousand_changes_tear_no_frame(engine: OpenVinoEngine, kind: type[S
     seen: list[tuple[object, ...]] = []
 
     def noted(logits: Any, fit: Any, shape: Any, *, threshold: float) -> Any:
-        used, stabilizer = session._settings, session._segmenter._stabilizer
-        seen.append((threshold, used, session._segmenter._settings, stabilizer and stabilizer._options, fit.box))
+        used, stabilizer = session._settings, session._segmenter.frames._stabilizer
+        seen.append((threshold, used, session._segmenter.frames._settings, stabilizer and stabilizer._options, fit.box))
         return argmax_labels(logits, fit, shape, threshold=threshold)
 
     argmax_labels = kernels.argmax_labels

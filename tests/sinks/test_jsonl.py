@@ -41,11 +41,16 @@ def test_header_and_frames(tmp_path):
         "captured_ns": 5,
         "captured_at": None,
         "source_ns": None,
+        "presentation_ns": None,
+        "spacing_mm": [0.1, 0.2],
+        "pixel_aspect": 1.0,
         "latency_ms": 12.3,
         "stages_ms": {"infer": 12.3},
         "life": "GAP",
         "reason": "3 dropped",
         "dropped": 3,
+        "familiarity": None,
+        "unfamiliar": False,
     }
     assert (second["index"], second["classes"]["lumen"]["area_mm2"]) == (5, None)
 
@@ -140,3 +145,17 @@ def test_a_file_that_cannot_be_made(tmp_path):
 def test_write_before_open(tmp_path):
     with pytest.raises(SinkError, match="call open"):
         JsonSink(tmp_path / "figures.jsonl").write(results.result())
+
+
+def test_an_unfamiliar_picture_is_named_and_not_measured_unless_asked(tmp_path):
+    path = tmp_path / "unfamiliar.jsonl"
+    sink = JsonSink(path)
+    sink.open(results.stream())
+    sink.write(results.result(familiarity=0.25, spacing_mm=(0.1, 0.1)))
+    sink.write(results.result(index=1, familiarity=0.25, spacing_mm=(0.1, 0.1), measures_unfamiliar=True))
+    sink.write(results.result(index=2, familiarity=0.75, spacing_mm=(0.1, 0.1)))
+    sink.close()
+    _, withheld, wanted, familiar = _lines(path)
+    assert (withheld["familiarity"], withheld["unfamiliar"], withheld["classes"]) == (0.25, True, {"lumen": None})
+    assert (wanted["unfamiliar"], wanted["classes"]["lumen"]["area_px"]) == (True, 336)
+    assert (familiar["familiarity"], familiar["unfamiliar"], familiar["classes"]["lumen"]["area_px"]) == (0.75, False, 336)

@@ -114,3 +114,13 @@ def test_killed_masks_are_all_there_and_whole(tmp_path):
     masks = sorted((tmp_path / "masks").glob("[0-9]*.png"))
     assert len(masks) >= written
     assert all(cv2.imread(str(mask), cv2.IMREAD_UNCHANGED) is not None for mask in masks)
+    found = json.loads((tmp_path / "masks" / "manifest.json").read_text())
+    assert found["complete"] is False
+    named = [frame["file"] for frame in found["frames"]]
+    assert len(named) - len(masks) in (0, 1)
+    assert named[: len(masks)] == [mask.name for mask in masks]
+    sink = MaskSink(tmp_path / "masks", overwrite=True)
+    sink.open(results.stream())
+    sink.write(results.result(index=3))
+    sink.close()
+    assert sorted(path.name for path in (tmp_path / "masks").iterdir()) == ["000003.png", "manifest.json"]

@@ -2,9 +2,11 @@
 
 import gzip
 import struct
+import threading
 import time
 import tracemalloc
 import zlib
+from contextlib import ExitStack
 
 import av
 import cv2
@@ -16,9 +18,12 @@ from sources.damage import drain, opened
 
 from rtseg.errors import ConfigError, DatasetError, SourceError
 from rtseg.evaluation.dataset import pictures
-from rtseg.limits import DEFAULT_MAX_PIXELS, max_pixels, set_max_pixels
+from rtseg.frame import Frame, StreamInfo
+from rtseg.limits import DEFAULT_MAX_PIXELS, MAX_PIXELS_VARIABLE, max_pixels, pixel_limit
+from rtseg.mailbox import Mailbox, ReadAheadQueue
 from rtseg.sources import open_source
 from rtseg.sources.files.images import read_image
+from rtseg.sources.live.reconnect import ReconnectingSource
 from rtseg.sources.pixels.picture_size import picture_size
 
 pytestmark = pytest.mark.attack
@@ -27,10 +32,11 @@ TOO_MANY = r"has pictures of \d+x\d+ pixels, and \d+ are the most: raise that wi
 NOISE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 
 
-@pytest.fixture(autouse=True)
-def _default():
-    yield
-    set_max_pixels(None)
+@pytest.fixture
+def limit():
+    """Return a function that sets the most pixels of an image until the test ends."""
+    with ExitStack() as stack:
+        yield lambda pixels: stack.enter_context(pixel_limit(pixels))
 
 
 def coded(suffix, pixels=NOISE, options=()):
@@ -96,19 +102,70 @@ def test_the_size_in_the_header_is_that_of_the_pixels(suffix, shape):
     assert picture_size(data) == cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape[:2] == shape[:2]
 
 
-def test_the_limit_is_for_the_user_to_set(tmp_path):
+def test_the_limit_is_for_the_user_to_set(tmp_path, limit):
     path = tmp_path / "a.png"
     path.write_bytes(coded(".png"))
-    set_max_pixels(48 * 64)
+    limit(48 * 64)
     assert read_image(path).shape == (48, 64, 3)
-    set_max_pixels(48 * 64 - 1)
+    limit(48 * 64 - 1)
     with pytest.raises(SourceError, match=r"64x48 pixels, and 3071 are the most: .*--max-pixels 3072"):
         read_image(path)
-    set_max_pixels(None)
-    assert max_pixels() == DEFAULT_MAX_PIXELS >= 7680 * 4320
     for wrong in (0, -1, 1 << 31):
-        with pytest.raises(ConfigError, match="--max-pixels"):
-            set_max_pixels(wrong)
+        with pytest.raises(ConfigError, match=f"the limit {wrong} is out of range"):
+            limit(wrong)
+
+
+def test_the_limit_ends_with_its_context(monkeypatch):
+    assert max_pixels() == DEFAULT_MAX_PIXELS >= 7680 * 4320
+    with pixel_limit(5):
+        assert max_pixels() == 5
+    monkeypatch.setenv(MAX_PIXELS_VARIABLE, "7")
+    assert max_pixels() == 7
+    with pixel_limit(6):
+        assert max_pixels() == 6
+    monkeypatch.setenv(MAX_PIXELS_VARIABLE, "many")
+    with pytest.raises(ConfigError, match="RTSEG_MAX_PIXELS many is out of range"):
+        max_pixels()
+
+
+def test_another_thread_has_its_own_limit():
+    seen, both = {}, threading.Barrier(2)
+
+    def look(pixels):
+        with pixel_limit(pixels):
+            both.wait(60)
+            seen[pixels] = max_pixels()
+
+    threads = [threading.Thread(target=look, args=(pixels,)) for pixels in (11, 12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert seen == {11: 11, 12: 12}
+
+
+@pytest.mark.parametrize("way", ["mailbox", "read ahead", "link"])
+def test_the_threads_that_rtseg_starts_have_the_limit(way):
+    seen = []
+
+    class ReadingSource:
+        info = StreamInfo(4, 4, 100.0)
+
+        def __iter__(self):
+            seen.append(max_pixels())
+            yield Frame(np.zeros((4, 4), np.uint8), 0, 1)
+
+        def close(self):
+            pass
+
+    with pixel_limit(1234):
+        made = {"mailbox": Mailbox, "read ahead": ReadAheadQueue, "link": lambda source: ReconnectingSource(lambda: source)}
+        source = made[way](ReadingSource())
+        if way != "link":
+            source.start()
+    assert len(list(source)) == 1
+    source.close()
+    assert seen == [1234]
 
 
 @pytest.mark.parametrize("fill", ["soi", "segments", "scan", "scans", "everything"])
@@ -131,18 +188,18 @@ def test_a_jpeg_of_markers_costs_little(tmp_path, fill):
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.avi", "mjpeg"), ("a.mkv", "ffv1")])
-def test_a_video_above_the_limit_is_refused(write_video, name, codec):
+def test_a_video_above_the_limit_is_refused(write_video, name, codec, limit):
     pixels = {"mjpeg": "yuvj420p"}.get(codec, "yuv420p")
     path = write_video(name, np.zeros((3, 48, 64), np.uint8), codec=codec, pix_fmt=pixels)
-    set_max_pixels(48 * 64 - 1)
+    limit(48 * 64 - 1)
     with pytest.raises(SourceError, match="--max-pixels 307"):
         open_source(str(path))
 
 
-def test_a_size_that_grows_in_mid_stream_is_refused_and_counted(tmp_path):
+def test_a_size_that_grows_in_mid_stream_is_refused_and_counted(tmp_path, limit):
     path = tmp_path / "a.mjpeg"
     path.write_bytes(coded(".jpg") * 3 + coded(".jpg", np.zeros((480, 640, 3), np.uint8)) * 2)
-    set_max_pixels(100_000)
+    limit(100_000)
     read, error = drain(open_source(str(path)))
     assert len(read) == 3
     assert "of a size that is unknown or above --max-pixels 100000" in str(error)
@@ -184,9 +241,9 @@ def test_volumes_above_the_limit_are_refused(tmp_path, name):
         open_source(str(tmp_path / name))
 
 
-def test_dicom_above_the_limit_is_refused(write_dicom):
+def test_dicom_above_the_limit_is_refused(write_dicom, limit):
     path = write_dicom(np.zeros((2, 48, 64), np.uint8))
-    set_max_pixels(48 * 64 - 1)
+    limit(48 * 64 - 1)
     with pytest.raises(SourceError, match=TOO_MANY):
         open_source(str(path))
 
@@ -253,11 +310,11 @@ def test_a_deflated_dicom_that_unpacks_to_too_much_is_refused(tmp_path, write_di
         open_source(str(tmp_path / "c.dcm"))
 
 
-def test_a_stream_of_the_network_has_the_limit_too(monkeypatch):
+def test_a_stream_of_the_network_has_the_limit_too(monkeypatch, limit):
     from rtseg.sources.live import network_stream
 
     given = {}
     monkeypatch.setattr(av, "open", lambda *_, options, **__: given.update(options))
-    set_max_pixels(123)
+    limit(123)
     network_stream._connect("tcp://127.0.0.1:9", network_stream.PROTOCOLS["tcp"], {})
     assert given["max_pixels"] == "123"

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,3 +129,30 @@ def test_repeated_refuses_what_has_no_frames():
         LoopingSource(lambda: ListedSource([0]), frames=0)
     with pytest.raises(SourceError, match="gave no frame"):
         list(LoopingSource(lambda: ListedSource([]), frames=3))
+
+
+class VariableSource(ListedSource):
+    """Yields frames with presentation times of a variable rate."""
+
+    times_ns = (0, 20_000_000, 25_000_000, 90_000_000)
+
+    def __init__(self, fps=1000.0):
+        super().__init__(range(4), fps)
+        shown = zip(self._frames, self.times_ns, strict=True)
+        self._frames = iter([replace(frame, presentation_ns=time_ns, pixel_aspect=2.0) for frame, time_ns in shown])
+        self.info = replace(self.info, pixel_aspect=2.0)
+
+
+def test_frames_are_paced_by_their_own_times_unless_a_rate_is_given():
+    paced = PacedSource(VariableSource())
+    assert paced.info.pixel_aspect == 2
+    stamps = [frame.captured_ns for frame in paced]
+    due = [stamps[0] + time_ns for time_ns in VariableSource.times_ns]
+    assert all(stamp >= time_ns - 1_000_000 for stamp, time_ns in zip(stamps, due, strict=True))
+    faster = [frame.captured_ns for frame in PacedSource(VariableSource(), fps=900)]
+    assert faster[-1] - faster[0] < 80_000_000 or stamps[-1] - stamps[0] >= 90_000_000  # a loaded machine may be late
+
+
+def test_repeated_presentation_times_go_on():
+    shown = [frame.presentation_ns for frame in LoopingSource(VariableSource, 6)]
+    assert shown == [*VariableSource.times_ns, 91_000_000, 111_000_000]

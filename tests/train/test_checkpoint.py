@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from rtseg.errors import ConfigError, SinkError
+from rtseg.output.atomic_file import write_or_refuse
 from rtseg.train.checkpoint import build_network, initial_network, load_trained, read_checkpoint, write_checkpoint
 from rtseg.train.config import from_values
 from rtseg.train.run import Trainer
-from rtseg.train.training_file import write_training_file
 
 VALUES = {"name": "x", "classes": ["a"], "size": [32, 32], "data": {"folder": "d", "held_out": []}}
 CONFIG = from_values(VALUES, "here")
@@ -91,7 +91,7 @@ def test_nothing_begins_with_a_damaged_one(tmp_path, average):
 
 
 def test_a_full_disk_leaves_the_older_file_and_nothing_else(tmp_path, monkeypatch):
-    write_training_file(tmp_path / "last.pt", b"older")
+    write_or_refuse(tmp_path / "last.pt", b"older")
     write = os.write
 
     def full(file, data):

@@ -54,6 +54,18 @@ def test_what_is_not_said_is_default_and_whole_numbers_may_stand_for_floats(tmp_
         ("size = [256]\n" + LEAST, r"size is \[256\]: give a list of 2"),
         ('size = "256"\n' + LEAST, "size is '256': give a list"),
         ("mean = [1, 2, 3]\nstd = [1, 2, 3]\n" + LEAST, "the networks see grey"),
+        ('planes = ["gray", "phase_symmetry"]\n' + LEAST, "mean and std hold 2 values: one for each plane"),
+        (
+            'mean = [1, 2]\nstd = [1, 2]\nplanes = ["gray", "gray"]\n' + LEAST,
+            "planes are .*: give some of gray, phase_symmetry",
+        ),
+        ('planes = ["edges"]\n' + LEAST, "planes are .*: give some of gray, phase_symmetry"),
+        (
+            'mean = [1, 2]\nstd = [1, 2]\nplanes = ["gray", "phase_symmetry"]\n'
+            + LEAST
+            + '[network]\nsize = "Lite0"\nimagenet = true\n',
+            "imagenet is for gray alone",
+        ),
         (LEAST.replace('["lumen"]', "[1]"), "classes is 1: give a value of type str"),
         (LEAST.replace('["lumen"]', "[]"), "classes are"),
         (LEAST.replace('["lumen"]', '["a", "a"]'), "classes is .*: give each a name of its own"),

@@ -1,15 +1,23 @@
 """Tests trainings of seconds: they learn, are reproducible, and resume exactly."""
 
 import json
+import warnings
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from rtseg.cli.app import app
+from rtseg.engines.input_planes import fill_input
+from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError, DatasetError
+from rtseg.kernels.network.fit import letterbox
 from rtseg.train import train
 from rtseg.train.checkpoint import load_trained, read_checkpoint
+from rtseg.train.config import read_config
+from rtseg.train.network_input import clip_input
 
 
 def test_a_training_leaves_its_files_and_a_network_that_says_what_it_is(config, tmp_path):
@@ -23,6 +31,47 @@ def test_a_training_leaves_its_files_and_a_network_that_says_what_it_is(config, 
     assert not network.training
     assert (spec.name, spec.size, spec.classes, spec.single) == ("tiny", (48, 48), ("lumen",), ("lumen",))
     assert [(state.input, state.output, state.shape) for state in spec.states] == [("state_0_in", "state_0_out", (1, 64, 3, 3))]
+
+
+def with_planes(path):
+    planes = 'planes = ["gray", "phase_symmetry"]\nmean = [60, 30]\nstd = [40, 40]\n'
+    path.write_text(path.read_text().replace("size = [48, 48]", f"size = [48, 48]\n{planes}"))
+    return path
+
+
+def test_a_training_with_planes_gives_a_model_that_runs_on_them(config, tmp_path):
+    """Train, export and run on OpenVINO: its logits are those of torch on the planes that a stream computes."""
+    checkpoint = train(with_planes(config(4)), tmp_path / "out", threads=1)
+    network, spec = load_trained(checkpoint)
+    assert (spec.planes, spec.channels, spec.mean) == (("gray", "phase_symmetry"), 2, (60.0, 30.0))
+    done = CliRunner().invoke(app, ["export", str(checkpoint), str(tmp_path / "planes.onnx")])
+    assert done.exit_code == 0, done.output
+    engine = load_engine(tmp_path / "planes.onnx", threads=1)
+    image = np.random.default_rng(1).integers(0, 255, (48, 48)).astype(np.uint8)
+    x = fill_input(engine.spec, image, letterbox((0, 0, 48, 48), (48, 48)))
+    assert np.allclose(x, clip_input(image[None, None].astype(np.float32), read_config(tmp_path / "tiny.toml"))[0], atol=1e-4)
+    ours, _ = engine.infer(x, engine.initial_state())
+    with torch.no_grad():
+        theirs, *_ = network(torch.from_numpy(x), *network.initial_states(1, (48, 48)))
+        other, *_ = network(
+            torch.from_numpy(np.where(np.arange(2)[None, :, None, None], 0, x).astype(np.float32)),
+            *network.initial_states(1, (48, 48)),
+        )
+    assert np.allclose(engine.download(ours), theirs, atol=1e-3)
+    assert not np.allclose(theirs, other, atol=1e-3), "the second plane counts"
+    engine.close()
+
+
+def test_a_network_without_a_checkpoint_of_ours_is_exported_with_planes(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.jit.trace(torch.nn.Conv2d(2, 1, 1), torch.zeros(1, 2, 48, 48)).save(tmp_path / "net.pt")
+    described = ["--size", "48x48", "--classes", "bone", "--planes", "gray,phase_symmetry", "--mean", "60,30", "--std", "40,40"]
+    done = CliRunner().invoke(app, ["export", str(tmp_path / "net.pt"), str(tmp_path / "net.onnx"), *described])
+    assert done.exit_code == 0, done.output
+    engine = load_engine(tmp_path / "net.onnx", threads=1)
+    assert (engine.spec.planes, engine.spec.mean, engine.spec.std) == (("gray", "phase_symmetry"), (60.0, 30.0), (40.0, 40.0))
+    engine.close()
 
 
 def test_a_held_out_picture_that_is_trained_on_too_is_told(config, dataset_folder, tmp_path, caplog):

@@ -25,12 +25,13 @@ from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 from rtseg.sinks.preview import DrawSink
 from rtseg.sources import Source
+from rtseg.sources.base import SourceWrapper
 from rtseg.trace import Histogram
 
 Clock = Callable[[], int]  # nanoseconds
 
 
-class StampedSource:
+class StampedSource(SourceWrapper):
     """Stamps each frame of a source with the time, encodes and decodes it, and delivers it `delay_ms` later.
 
     The H.264 encoder is tuned for zero latency, as for a live stream. clock: returns nanoseconds. wait: blocks for seconds;
@@ -45,7 +46,8 @@ class StampedSource:
         clock: Clock = perf_counter_ns,
         wait: Callable[[float], Any] | None = None,
     ) -> None:
-        self._source, self._delay_ns, self._clock = source, round(delay_ms * 1e6), clock
+        super().__init__(source)
+        self._delay_ns, self._clock = round(delay_ms * 1e6), clock
         self._closed = threading.Event()
         self._wait = wait or self._closed.wait
 
@@ -54,6 +56,10 @@ class StampedSource:
         """Return the source's stream info, with the even height and width that H.264 requires."""
         info = self._source.info
         return replace(info, height=info.height // 2 * 2, width=info.width // 2 * 2)
+
+    def keep_newest(self, expect: Callable[[Frame], None] | None = None) -> None:  # noqa: ARG002  a stamped frame is another one
+        """Let a live source drop frames that were not taken; `expect` is never called."""
+        super().keep_newest()
 
     def __iter__(self) -> Iterator[Frame]:
         link = _CodecLoopback(self.info)

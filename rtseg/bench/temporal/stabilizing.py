@@ -2,17 +2,23 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 
 from rtseg.bench.temporal.clips import BenchClip
 from rtseg.engines.base import Engine
+from rtseg.engines.class_postprocess import ClassPostprocess
 from rtseg.errors import ConfigError
 from rtseg.evaluation.metrics import dice
 from rtseg.evaluation.temporal_metrics import ClipMotion, compute_temporal_metrics
 from rtseg.frame import Image, Labels
-from rtseg.session.sector import WholeFrame
+from rtseg.session.beam_grid import BeamGeometry
+from rtseg.session.beam_space import BeamSpaceSession
+from rtseg.session.enhancement import ViewFilter
+from rtseg.session.sector import Locator, SectorFinder, WholeFrame
+from rtseg.session.sector_beams import BeamsOfSector
 from rtseg.session.session import Session
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 from rtseg.trace import LatencyTrace
@@ -25,14 +31,39 @@ FRAME_BY_FRAME, RECURRENT, STABILIZED, GROUND_TRUTH = "frame by frame", "memory"
 class PipelineVariant:
     """Holds how a network is run."""
 
-    memory: bool = True  # carry the recurrent state from frame to frame
-    temporal: TemporalOptions | None = None  # temporal stabilization of the masks; None: none
+    memory: bool = True
+    """Carry the recurrent state from frame to frame."""
+    temporal: TemporalOptions | None = None
+    """Temporal stabilization of the masks; None: none."""
+    enhancement: ViewFilter | None = None
+    """Filters of the network's view; None: none."""
+    postprocess: tuple[ClassPostprocess, ...] = ()
+    """Cleaning of the masks of the classes that it names, instead of the model's own."""
+    geometry: BeamGeometry | None = None
+    """Of the scan lines on which the network runs; None: it runs on the frames."""
 
     def session(self, engine: Engine) -> Session:
-        """Return a session of this variant without sector search, because dataset images are not screens."""
-        session = Session(engine, temporal=self.temporal, locator=WholeFrame())
+        """Return a session of this variant.
+
+        There is no sector search, because dataset images are not screens, unless the beams are derived from the sector.
+        """
+        options: dict[str, Any] = {"temporal": self.temporal, "speckle": self.enhancement, "postprocess": self.postprocess}
+        if self.geometry:
+            locator: Locator = SectorFinder() if isinstance(self.geometry, BeamsOfSector) else WholeFrame()
+            session: Session = BeamSpaceSession(engine, geometry=self.geometry, locator=locator, **options)
+        else:
+            session = Session(engine, locator=WholeFrame(), **options)
         session.memory = self.memory
         return session
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what the user changed of the network's view and masks, for a report; empty without changes."""
+        chosen = {
+            "enhancement": repr(self.enhancement) if self.enhancement else None,
+            "postprocess": [repr(one) for one in self.postprocess] or None,
+            "beam_space": repr(self.geometry) if self.geometry else None,
+        }
+        return {name: value for name, value in chosen.items() if value}
 
 
 USUAL_VARIANTS = {

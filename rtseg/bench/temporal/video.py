@@ -9,6 +9,7 @@ from rtseg.bench.temporal.stabilizing import (
     FRAME_BY_FRAME,
     STABILIZED,
     USUAL_VARIANTS,
+    PipelineVariant,
     VariantMetrics,
     compare_variants,
     variant_curves,
@@ -22,25 +23,30 @@ DICE_TOLERANCE = 0.001  # Dice differences up to this count as equal
 
 
 def bench_video(
-    engine: Engine, simulated: Mapping[str, Sequence[BenchClip]], scans: Sequence[BenchClip], progress: Callable[[str], None]
+    engine: Engine,
+    simulated: Mapping[str, Sequence[BenchClip]],
+    scans: Sequence[BenchClip],
+    progress: Callable[[str], None],
+    variants: Mapping[str, PipelineVariant] = USUAL_VARIANTS,
 ) -> dict[str, Any]:
-    """Compare the usual variants on each group of clips and measure recovery; return plain values.
+    """Compare variants on each group of clips and measure recovery; return plain values.
 
     simulated: stills in simulated motion with exact ground truth, by kind of corruption. scans: real frames seconds apart, in
     order of time. Their motion is too large for optical flow, so that their flicker only ranks the variants.
-    progress: called with a description of each part as it starts.
+    progress: called with a description of each part as it starts. variants: with the names of the usual ones. The events are
+    recognized on the frames, whatever the variants change.
     """
     report: dict[str, Any] = {"model": engine.spec.name, "began_at": utc_now(), "machine": describe_machine()}
-    rows = {name: compare_variants(engine, clips, progress, USUAL_VARIANTS) for name, clips in simulated.items()}
+    rows = {name: compare_variants(engine, clips, progress, variants) for name, clips in simulated.items()}
     report["simulated"] = rows
     report["goals"] = {name: check_goals(row) for name, row in rows.items()}
     if scans:
-        report["scans"] = compare_variants(engine, scans, progress, USUAL_VARIANTS)
+        report["scans"] = compare_variants(engine, scans, progress, variants)
     first = [clip for clips in simulated.values() for clip in clips[:1]]
     progress("events")
     report["events"] = [measure_recognition(engine, faulty, SPLICED) for clip in first[:1] if (faulty := splice_faults(clip))]
     progress("curves")
-    return report | {"curves": {clip.name: variant_curves(engine, clip) for clip in first}}
+    return report | {"curves": {clip.name: variant_curves(engine, clip, variants) for clip in first}}
 
 
 def check_goals(rows: Mapping[str, VariantMetrics]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`rtseg bench --temporal` and `rtseg eval --video`: measure the state resets and how stable the masks are in time."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from rtseg.bench.temporal import BenchClip, bench_temporal, phantom_clip, recorded_clip
 from rtseg.bench.temporal.report import QUIET_FRAMES
-from rtseg.bench.temporal.stabilizing import USUAL_VARIANTS, VariantMetrics
+from rtseg.bench.temporal.stabilizing import USUAL_VARIANTS, PipelineVariant, VariantMetrics
 from rtseg.bench.temporal.table import COLUMNS
 from rtseg.bench.temporal.video import bench_video
 from rtseg.cli.app import console, show
@@ -60,13 +61,17 @@ def temporal(
     _draw(plot, {"clips with exact truth": report["steadiness"]}, {}, report)
 
 
-def measure_video(network: Engine, cases: Sequence[Case], frames: int, json: Path | None, plot: Path | None) -> None:
-    """Run `rtseg eval --video` on the cases."""
+def measure_video(
+    network: Engine, cases: Sequence[Case], frames: int, json: Path | None, plot: Path | None, changed: PipelineVariant
+) -> None:
+    """Run `rtseg eval --video` on the cases. changed: what every variant changes of the network's view and masks."""
     _check_plot(plot)
+    variants = {name: replace(changed, memory=one.memory, temporal=one.temporal) for name, one in USUAL_VARIANTS.items()}
     n_classes = len(network.spec.classes)
     with console.status("reading") as status:
         groups = {name: _simulated_clips(cases, n_classes, frames, spoilt=spoilt) for name, spoilt in CONDITIONS.items()}
-        report = bench_video(network, groups, list(_scan_clips(cases, n_classes)), status.update)
+        report = bench_video(network, groups, list(_scan_clips(cases, n_classes)), status.update, variants)
+    report |= changed.to_json()
     drawn = dict(report["simulated"]) | ({"real scans, seconds apart": report["scans"]} if "scans" in report else {})
     for name, rows in drawn.items():
         show(_stability_table(rows, name))

@@ -1,12 +1,11 @@
 """The option `--beam-space`, which runs a network on the scan lines of a fan."""
 
-from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 
-from rtseg.errors import ConfigError
-from rtseg.session.beam_geometry import BeamGeometry, parse_geometry
+from rtseg.session.beam_geometry import parse_geometry
+from rtseg.session.beam_grid import BeamGeometry
 
 BeamSpaceOption: TypeAlias = Annotated[
     str,
@@ -19,8 +18,6 @@ BeamSpaceOption: TypeAlias = Annotated[
 ]
 
 
-def beam_geometry(text: str, record: Path | None) -> BeamGeometry | None:
+def beam_geometry(text: str) -> BeamGeometry | None:
     """Return the geometry that the option names, or None where it is empty. Raises ConfigError."""
-    if text and record:
-        raise ConfigError("a recording does not hold the beam geometry of --beam-space: leave out --record")
     return parse_geometry(text) if text else None

@@ -39,14 +39,16 @@ class DisplayOptions:
         windows: list[Sink] = [WindowSink(Overlay(opacity=opacity))] if self.window else []
         return pages + windows
 
-    def playback_source(self, uri: str, opened: Source, at_its_pace: bool) -> Source:
-        """Return the source to play: repeated if `repeat` is set, paced if `at_its_pace`; live ones unchanged."""
+    def playback_source(self, uri: str, opened: Source, at_its_pace: bool, fps: float | None = None) -> Source:
+        """Return the source to play: repeated if `repeat` is set, paced if `at_its_pace`; live ones unchanged.
+
+        fps: the user's, with which the source was opened.
+        """
         if opened.info.live:
             return opened
-        fps, spacing_mm = opened.info.fps, opened.info.spacing_mm
         if self.repeat:
             opened.close()
-            opened = LoopingSource(lambda: open_source(uri, fps=fps, spacing_mm=spacing_mm), ENDLESS)
+            opened = LoopingSource(lambda: open_source(uri, fps=fps), ENDLESS)
         return PacedSource(opened) if at_its_pace else opened
 
 

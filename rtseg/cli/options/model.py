@@ -1,6 +1,6 @@
 """The options that name a network, and those that describe a network whose file has no metadata of rtseg."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
@@ -10,6 +10,7 @@ import typer
 from rtseg.errors import ConfigError
 
 if TYPE_CHECKING:
+    from rtseg.engines.adopt.stated import StatedFacts
     from rtseg.engines.base import Engine, ModelSpec, StateSpec
 
 ModelOption: TypeAlias = Annotated[
@@ -43,6 +44,14 @@ class ModelDescription:
     std: Annotated[
         str, typer.Option("--std", help="The standard deviation of its input in gray levels, in the form of --mean.")
     ] = ""
+    planes: Annotated[
+        str,
+        typer.Option(
+            "--planes",
+            help="The planes of its input, as in gray,phase_symmetry (CPU engines only); --mean and --std then have a value "
+            "for each. Leave it out for gray or RGB.",
+        ),
+    ] = field(default="", kw_only=True)
 
     def is_empty(self) -> bool:
         """Return whether the user described nothing."""
@@ -59,8 +68,10 @@ class ModelDescription:
         means, stds = _parse_numbers(self.mean or "0", "--mean"), _parse_numbers(self.std or "255", "--std")
         if len(means) != len(stds):
             raise ConfigError(f"--mean has {len(means)} values and --std {len(stds)}: give both as many, one for each channel")
-        names = tuple(name.strip() for name in self.classes.split(","))
-        return ModelSpec(Path(model).stem, parse_size(self.size, "--size"), names, means, stds)
+        names, planes = _parse_names(self.classes), _parse_names(self.planes)
+        if planes and len(means) == 1:
+            means, stds = means * len(planes), stds * len(planes)
+        return ModelSpec(Path(model).stem, parse_size(self.size, "--size"), names, means, stds, planes=planes)
 
 
 @dataclass(frozen=True)
@@ -75,6 +86,30 @@ class OnnxModelDescription(ModelDescription):
         bool,
         typer.Option("--trust-model", help="Load the file without a trial in a child process with limits on time and memory."),
     ] = False
+    normalization: Annotated[
+        str,
+        typer.Option(
+            "--normalization",
+            help="How its pictures are normalized: 0..255, 0..1, -1..1, imagenet, or by the picture itself: zscore, minmax, "
+            "percentile; in place of --mean and --std.",
+        ),
+    ] = ""
+    output: Annotated[str, typer.Option("--output", help="The name of the output that holds the mask.")] = ""
+    activation: Annotated[
+        str,
+        typer.Option("--activation", help="What it applies to its answer, if its graph does not tell: none, sigmoid, softmax."),
+    ] = ""
+    multi_label: Annotated[
+        bool, typer.Option("--multi-label", help="Each channel is a class of its own, without one for the background.")
+    ] = False
+    channels: Annotated[str, typer.Option("--channels", help="The order of its three color channels: rgb or bgr.")] = ""
+    stacked: Annotated[
+        int, typer.Option("--frames-stacked", min=0, help="How many successive frames it takes as channels, the newest last.")
+    ] = 0
+    constant: Annotated[
+        list[str] | None,
+        typer.Option("--input", help="The value of a further input as NAME=VALUE; give the option once for each."),
+    ] = None
 
     def is_empty(self) -> bool:
         """Return whether the user described nothing; `trust_model` does not count as a description."""
@@ -85,8 +120,68 @@ class OnnxModelDescription(ModelDescription):
         spec = super().spec_for(model)
         return spec and replace(spec, states=tuple(_parse_state(text) for text in self.state or ()))
 
+    def facts_for(self, model: str, *, in_full: bool = True) -> "StatedFacts | None":
+        """Return what the options state about a network; None if they are empty. Raises ConfigError.
 
-def load(model: str, engine: str, threads: int, spec: "ModelSpec | None" = None, *, trusted: bool = False) -> "Engine":
+        in_full: whether a size needs classes.
+        """
+        if self.is_empty():
+            return None
+        if in_full and self.size and not self.classes:
+            raise ConfigError("a network is described by --size and --classes at least: give both")
+        from rtseg.engines.adopt.stated import StatedFacts
+
+        mean, std, kind, percentiles = self._scale()
+        return StatedFacts(
+            name=Path(model).stem,
+            size=parse_size(self.size, "--size") if self.size else None,
+            classes=tuple(name.strip() for name in self.classes.split(",")) if self.classes else (),
+            mean=mean,
+            std=std,
+            normalization=kind,
+            percentiles=percentiles,
+            output=self.output,
+            activation=_one_of(self.activation, "--activation", ("none", "sigmoid", "softmax")),
+            channel_order=_one_of(self.channels, "--channels", ("rgb", "bgr")),
+            frames=self.stacked,
+            states=tuple(_parse_state(text) for text in self.state or ()),
+            constants=tuple(map(_parse_constant, self.constant or ())),
+            is_multi_label=self.multi_label,
+        )
+
+    def spec_of(self, path: Path) -> "ModelSpec | None":
+        """Return the description of a file that the options and an examination give; None if they are empty."""
+        facts = self.facts_for(str(path))
+        if facts is None:
+            return None
+        from rtseg.engines.adopt.open_network import examined_spec
+
+        return examined_spec(path, facts)
+
+    def _scale(self) -> tuple[tuple[float, ...], tuple[float, ...], str, tuple[float, float]]:
+        """Return mean, std, kind and percentiles; all empty if the options say nothing about them."""
+        if self.normalization and (self.mean or self.std):
+            raise ConfigError("--normalization and --mean with --std say the same: give one of them")
+        if self.normalization:
+            from rtseg.engines.adopt.normalization import named_normalization
+
+            one = named_normalization(self.normalization, 3 if self.normalization == "imagenet" else 1)
+            return one.mean, one.std, one.kind, one.percentiles
+        if not self.mean and not self.std:
+            return (), (), "", (0.5, 99.5)
+        means, stds = (
+            _parse_numbers(text, option) if text else () for text, option in ((self.mean, "--mean"), (self.std, "--std"))
+        )
+        if not (means and stds):
+            raise ConfigError("--mean goes with --std: give both as many, in gray levels 0 to 255")
+        if len(means) != len(stds):
+            raise ConfigError(f"--mean has {len(means)} values and --std {len(stds)}: give both as many, one for each channel")
+        return means, stds, "constants", (0.5, 99.5)
+
+
+def load(
+    model: str, engine: str, threads: int, spec: "ModelSpec | StatedFacts | None" = None, *, trusted: bool = False
+) -> "Engine":
     """Load the engine that a command names."""
     from rtseg.engines.load import load_engine
 
@@ -110,6 +205,28 @@ def _parse_state(text: str) -> "StateSpec":
 
     middle = len(halves) // 2
     return StateSpec(":".join(halves[:middle]), ":".join(halves[middle:]), ())
+
+
+def _parse_names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",")) if text else ()
+
+
+def _parse_constant(text: str) -> tuple[str, float]:
+    """Parse NAME=VALUE into the name and value of an input. Raises ConfigError."""
+    name, separator, value = text.rpartition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not (name and separator and isfinite(number)):
+        raise ConfigError(f"--input is not {text!r}: give a name and a number, as downsample_ratio=1")
+    return name, number
+
+
+def _one_of(text: str, option: str, choices: tuple[str, ...]) -> str:
+    if text and text not in choices:
+        raise ConfigError(f"{option} is not {text!r}: give one of {', '.join(choices)}")
+    return text
 
 
 def _parse_numbers(text: str, option: str) -> tuple[float, ...]:

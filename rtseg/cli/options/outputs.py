@@ -1,6 +1,7 @@
 """The options of `rtseg run` that write results to files, and the permissions of everything that is written."""
 
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -13,8 +14,10 @@ from rtseg.output.private_file import set_mode
 from rtseg.overlay import Overlay
 from rtseg.sinks.base import Sink
 from rtseg.sinks.jsonl import JsonSink
+from rtseg.sinks.mask_manifest import MaskRun
 from rtseg.sinks.masks import MaskSink
 from rtseg.sinks.video.sink import VideoSink
+from rtseg.sources.address import masked_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +35,34 @@ class FileOutputs:
         Path | None, typer.Option("--json", help="Write measurements and states to this file, as one JSON line for each frame.")
     ] = None
 
-    def sinks(self, opacity: float, model: str) -> list[Sink]:
-        """Return the sinks that write the files. Raises SinkError."""
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the masks of an earlier run in the folder of --masks.")
+    ] = False
+
+    def sinks(self, opacity: float, name: str, *, source: str, model: str) -> list[Sink]:
+        """Return the sinks that write the files. Raises SinkError.
+
+        name: of the network. model: a shipped model's name, or the network's file.
+        """
+        folder: list[Sink] = []  # the first to open, so that a refused folder leaves the other outputs as they were
+        if self.masks:
+            run = _mask_run(source, name, model)
+            folder.append(MaskSink(self.masks, self.mask_format, overwrite=self.overwrite, run=run))
         video: list[Sink] = [VideoSink(self.out, Overlay(opacity=opacity))] if self.out else []
-        folder: list[Sink] = [MaskSink(self.masks, self.mask_format)] if self.masks else []
-        lines: list[Sink] = [JsonSink(self.json, model)] if self.json else []
-        return video + folder + lines
+        lines: list[Sink] = [JsonSink(self.json, name)] if self.json else []
+        return folder + video + lines
 
     def print_paths(self) -> None:
         """Print the paths of the files that were written."""
         print_written(self.out, self.masks, self.json)
+
+
+def _mask_run(source: str, name: str, model: str) -> MaskRun:
+    """Return the description of a run for the manifest of its masks."""
+    from rtseg.engines.load import PLAN, model_path
+
+    file = Path(model) if Path(model).suffix == PLAN else model_path(model)
+    return MaskRun(masked_address(source), name, sha256(file.read_bytes()).hexdigest())
 
 
 PRIVATE = "600"  # the default file mode, because the files may show patients

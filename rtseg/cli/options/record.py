@@ -9,8 +9,8 @@ import typer
 from rtseg.cli.app import console
 from rtseg.engines.base import Engine
 from rtseg.errors import ConfigError
-from rtseg.replay import RedactedSession, ReplayedSession
-from rtseg.session.beam_geometry import BeamGeometry
+from rtseg.replay import RedactedBeamSpaceSession, RedactedSession, ReplayedBeamSpaceSession, ReplayedSession
+from rtseg.session.beam_grid import BeamGeometry
 from rtseg.session.beam_space import BeamSpaceSession
 from rtseg.session.redaction import RedactionMode
 from rtseg.session.sector import parse_locator
@@ -32,19 +32,17 @@ def make_session(
 
     redact: the network sees the frames redacted in this way, as a recording keeps them, so that a replay gives the same masks;
     OFF: it sees them as they are.
-    geometry: of the scan lines on which the network runs; None: it runs on the frames.
+    geometry: of the scan lines on which the network runs; None: it runs on the frames. A replay needs that of its recording.
     """
-    if geometry:
-        if isinstance(source, Replay):
-            raise ConfigError("a recording does not hold a beam geometry, and its replay would differ: leave --beam-space out")
-        return BeamSpaceSession(network, geometry=geometry, locator=parse_locator(sector), **options)
+    options |= {"geometry": geometry} if geometry else {}
     if isinstance(source, Replay):
         if sector != "auto":
             raise ConfigError("a replay has the sector of its recording: leave --sector out")
-        return ReplayedSession(network, **options)
+        return (ReplayedBeamSpaceSession if geometry else ReplayedSession)(network, **options)
+    options["locator"] = parse_locator(sector)
     if redact is RedactionMode.OFF:
-        return Session(network, locator=parse_locator(sector), **options)
-    return RedactedSession(network, locator=parse_locator(sector), redact=redact, **options)
+        return (BeamSpaceSession if geometry else Session)(network, **options)
+    return (RedactedBeamSpaceSession if geometry else RedactedSession)(network, redact=redact, **options)
 
 
 def recording_sinks(folder: Path | None, session: Session, model: str, keep_surroundings: bool) -> list[Sink]:

@@ -13,6 +13,7 @@ from rtseg.frame import Labels
 
 Values: TypeAlias = npt.NDArray[Any]  # (H, W), of any numeric dtype
 
+_MAX_LABELS = 8  # more distinct values than these, and than the classes, are no labels
 _NEAR = 0.01  # tolerance for whole numbers in a scaled float mask
 _WHITE = (255, 65535)  # in 8 and in 16 bits
 
@@ -37,8 +38,19 @@ def to_labels(values: Values, n_classes: int, path: Path) -> Labels:
             raise DatasetError(f"{path} holds 0 and {most} with {n_classes} classes: save the labels 0..{n_classes}")
         return (values > 0).astype(np.uint8)
     if most > n_classes:
+        _refuse_smoothed(values, n_classes, path)
         raise DatasetError(f"{path} holds the value {most}, and there are {n_classes} classes: list them all")
     return values.astype(np.uint8)
+
+
+def _refuse_smoothed(values: Values, n_classes: int, path: Path) -> None:
+    """Raise DatasetError for a mask with more values than labels, which smoothing or resizing has left at its edges."""
+    distinct = len(np.unique(values))
+    if distinct > max(n_classes + 1, _MAX_LABELS):
+        raise DatasetError(
+            f"{path} holds {distinct} values up to {int(values.max())}, as one with smoothed (antialiased) or resized edges: "
+            f"draw or resize it without smoothing (nearest neighbor), with the labels 0..{n_classes} alone"
+        )
 
 
 def fill_outline(outline: Values, path: Path) -> Labels:

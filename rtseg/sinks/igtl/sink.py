@@ -3,11 +3,10 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from time import perf_counter_ns, time_ns
 from typing import Any
 
 from rtseg.errors import ConfigError, MessageError, SinkError
-from rtseg.frame import Frame, Image, Origin, StreamInfo
+from rtseg.frame import Image, Origin, StreamInfo
 from rtseg.igtl import Message, pack
 from rtseg.igtl.crc import crc64
 from rtseg.igtl.header import NAME_BYTES
@@ -23,6 +22,7 @@ from rtseg.sinks.igtl.names import image_device_name, transform_names
 from rtseg.sinks.igtl.server import IgtlServer
 from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
+from rtseg.wall_clock import WallClock
 
 PARTS = ("mask", "overlay", "image", "measurements", "transforms")
 DEFAULT_PARTS = ("mask", "measurements", "transforms")
@@ -49,6 +49,7 @@ class IgtlSink:
         self._host, self._port = _parse_address(where)
         self._parts, self._overlay = parts, overlay or Overlay()
         self._server: IgtlServer | None = None
+        self._clock = WallClock()
         self.dropped = 0
 
     @property
@@ -67,6 +68,7 @@ class IgtlSink:
         self.close()
         crc64(bytes(1))  # compile or load the kernel before the first frame
         self._server, self.dropped = IgtlServer(self._host, self._port), 0
+        self._clock = WallClock()
         _log.info("OpenIGTLink is served on %s", self.address)
         if self._host not in (_LOCAL, "localhost", "::1"):
             _log.warning("whoever reaches this machine can see the stream on %s", self.address)
@@ -103,11 +105,12 @@ class IgtlSink:
     def _pieces(self, result: Result, pictures: dict[str, Image]) -> Iterator[Content]:
         """Yield one frame's messages as buffers, transforms first, so that each image arrives with its position known."""
         origin = result.frame.origin or Origin()
-        stamp_ns = _timestamp(result.frame)
+        stamp_ns = _timestamp(result, self._clock)
         if "transforms" in self._parts:
             for name, transform in transform_names(pictures, origin.device, origin.transforms):
                 yield from pack(Message("TRANSFORM", name, stamp_ns, write_transform(transform), _long_name_metadata(name)))
-        matrix = origin.matrix or matrix_from_spacing(origin.spacing_mm or result.segmentation.spacing_mm)
+        spacing = result.segmentation.spacing_mm or origin.spacing_mm or (1.0, result.frame.pixel_aspect)
+        matrix = origin.matrix or matrix_from_spacing(spacing)
         world = origin.world if isinstance(origin, IgtlOrigin) else RAS
         for kind, image in pictures.items():
             head, pixels = _image_content(IgtlImage(image, matrix, world))
@@ -124,11 +127,16 @@ def _parse_address(where: str) -> tuple[str, int]:
     return host.strip("[]") or _LOCAL, int(port)
 
 
-def _timestamp(frame: Frame) -> int:
-    """Return the source's timestamp, or the time of capture if it has none, in nanoseconds since 1970."""
-    if frame.origin is not None and frame.origin.timestamp_ns is not None:
-        return max(0, frame.origin.timestamp_ns)
-    return time_ns() - (perf_counter_ns() - frame.captured_ns)
+def _timestamp(result: Result, clock: WallClock) -> int:
+    """Return the source's timestamp, or the time of capture if it has none, in nanoseconds since 1970; 0: unknown.
+
+    clock: the sink's own, for a result that did not come from a pipeline.
+    """
+    origin = result.frame.origin
+    if origin is not None and origin.timestamp_ns is not None:
+        return max(0, origin.timestamp_ns)
+    known_ns = result.frame.captured_wall_ns(clock) if result.wall_ns is None else result.wall_ns
+    return max(0, known_ns or 0)
 
 
 def _long_name_metadata(name: str) -> dict[str, str]:
@@ -144,11 +152,18 @@ def _image_content(picture: IgtlImage) -> tuple[bytes, memoryview]:
 
 
 def _measurements_json(result: Result) -> str:
-    """Format the measurements as JSON; unknown values are null."""
+    """Format the measurements as JSON; unknown values are null, and so are the measures of an unfamiliar picture."""
     segmentation = result.segmentation
     measured = [{name: _finite(value) for name, value in asdict(one).items()} for one in measure(segmentation)]
-    classes = {one.pop("name"): one for one in measured}
-    told = {"index": result.frame.index, "life": segmentation.life.value, "reason": segmentation.reason, "classes": classes}
+    by_name = {one.pop("name"): one for one in measured}
+    told = {
+        "index": result.frame.index,
+        "life": segmentation.life.value,
+        "reason": segmentation.reason,
+        "familiarity": _finite(segmentation.familiarity),
+        "unfamiliar": segmentation.is_unfamiliar,
+        "classes": {name: by_name.get(name) for name in segmentation.classes},
+    }
     return json_text(told, allow_nan=False)
 
 

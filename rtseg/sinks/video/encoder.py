@@ -17,6 +17,7 @@ from rtseg.frame import Image
 from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
 
 TICKS = 90_000  # units of a timestamp per second
+_MAX_ASPECT_TERM = 255  # of a sample aspect ratio's denominator
 # A plain MP4 has its index at the end and cannot be played without it. A fragmented MP4 begins with an empty index.
 _UNBUFFERED = {"flush_packets": "1"}  # the header, and each fragment or cluster, is written as soon as it is complete
 _FRAGMENTED_MP4 = _UNBUFFERED | {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
@@ -33,11 +34,22 @@ class Encoder:
     """Encodes RGB images of one size to `path` as yuv420p in BT.709; the suffix selects the container.
 
     A frame is in the file a quarter of a second after it was added, or with the next frame at lower rates. size: (H, W). fps:
-    the nominal rate, for the rate control and the fragments. crf: 0 (lossless) to 51. Raises SinkError.
+    the nominal rate, for the rate control and the fragments. crf: 0 (lossless) to 51. pixel_aspect: width of a pixel over its
+    height, which the file declares as its sample aspect ratio. Raises SinkError.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int], fps: float, crf: int = 23, preset: str = "veryfast") -> None:
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        fps: float,
+        crf: int = 23,
+        preset: str = "veryfast",
+        *,
+        pixel_aspect: float = 1.0,
+    ) -> None:
         self._path, self._failed, self._key_due = path, False, 0
+        self._pixel_aspect = Fraction(pixel_aspect).limit_denominator(_MAX_ASPECT_TERM)
         kind, options = CONTAINERS[path.suffix.lower()]
         if "movflags" in options:
             options = options | {"frag_duration": str(_fragment_us(fps))}
@@ -88,6 +100,7 @@ class Encoder:
             codec = stream.codec_context
             codec.height, codec.width, codec.pix_fmt, codec.time_base = height, width, "yuv420p", Fraction(1, TICKS)
             codec.colorspace, codec.color_range = Colorspace.ITU709, ColorRange.MPEG
+            codec.sample_aspect_ratio = self._pixel_aspect
             codec.thread_count = max(1, (os.cpu_count() or 1) // 2)  # the other half is the network's
             codec.thread_type = "SLICE"  # frame threads would each delay the output by one frame
             codec.open()

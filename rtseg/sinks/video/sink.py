@@ -1,5 +1,6 @@
 """Encode the overlay as an H.264 clip."""
 
+import math
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,8 @@ from rtseg.sinks.video.encoder import CONTAINERS, PRESETS, TICKS, Encoder, fragm
 from rtseg.sinks.worker import Worker, queue_depth
 
 _QUEUE_DEPTH = 4  # images queued for the encoder
+_SQUARE = 0.005  # relative: a pixel size that differs by less is that of square pixels
+_MAX_ASPECT = 100.0  # beyond it, or below its inverse, a pixel size is taken for a mistake
 _BUFFERS = _QUEUE_DEPTH + 3  # plus one being drawn, one being queued and one being encoded
 
 
@@ -22,8 +25,10 @@ class VideoSink:
 
     Drawing happens in `write`, timed as the stage "overlay"; encoding has its own thread. A live stream never blocks on it:
     frames that do not fit into the queue are left out of the clip and counted in `dropped`. Presentation times are correct
-    even after drops: frames of a file are placed by index, live frames by time of capture. A killed process loses at most the
-    last half second, as long as encoding keeps up. Frames whose size differs from the stream's are letterboxed.
+    even after drops and at a variable rate: frames of a file are placed by their presentation time, or by index where they
+    have none, live frames by time of capture. Where pixels are not square, the file declares their aspect. A killed process
+    loses at most the last half second, as long as encoding keeps up. Frames whose size differs from the
+    stream's are letterboxed.
 
     crf: 0 (lossless) to 51. preset: x264's; a faster one gives a larger file. Raises ConfigError, SinkError.
     """
@@ -46,7 +51,8 @@ class VideoSink:
         if not 0 < info.fps < TICKS:
             raise SinkError(f"a clip of {info.fps} frames a second cannot be written: set the source's frame rate")
         self.dropped = 0
-        encoder = Encoder(self._path, (info.height, info.width), info.fps, self._crf, self._preset)
+        size, aspect = (info.height, info.width), _pixel_aspect(info)
+        encoder = Encoder(self._path, size, info.fps, self._crf, self._preset, pixel_aspect=aspect)
         self._clip = _ClipWriter(encoder, info)
 
     def write(self, result: Result) -> None:
@@ -105,9 +111,23 @@ class _ClipWriter:
     def _presentation_ticks(self, frame: Frame) -> int:
         """Return the frame's presentation time in units of 1/TICKS s, strictly increasing for any source."""
         first = self._first = self._first or frame
-        live_s, file_s = (frame.captured_ns - first.captured_ns) / 1e9, (frame.index - first.index) / self._info.fps
-        self._ticks = max(self._ticks + 1, round(TICKS * (live_s if self._info.live else file_s)))
+        if self._info.live:
+            seconds = (frame.captured_ns - first.captured_ns) / 1e9
+        elif frame.presentation_ns is not None and first.presentation_ns is not None:
+            seconds = (frame.presentation_ns - first.presentation_ns) / 1e9
+        else:
+            seconds = (frame.index - first.index) / self._info.fps
+        self._ticks = max(self._ticks + 1, round(TICKS * seconds))
         return self._ticks
+
+
+def _pixel_aspect(info: StreamInfo) -> float:
+    """Return the width of a pixel over its height, as the source states it, or as it follows from the pixel size."""
+    if info.pixel_aspect != 1 or info.spacing_mm is None:
+        return info.pixel_aspect
+    down, along = info.spacing_mm
+    aspect = along / down
+    return aspect if 1 / _MAX_ASPECT < aspect < _MAX_ASPECT and not math.isclose(aspect, 1, rel_tol=_SQUARE) else 1.0
 
 
 def _letterboxed(drawn: Image, picture: Image) -> Image:

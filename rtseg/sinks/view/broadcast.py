@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from time import perf_counter_ns
 
@@ -72,7 +73,7 @@ class Broadcast:
         """Start the encoding thread; viewers of the previous stream stay."""
         self.close()
         self._closed = False
-        self._thread = threading.Thread(target=self._encode_all, name="rtseg-jpeg", daemon=True)
+        self._thread = threading.Thread(target=copy_context().run, args=(self._encode_all,), name="rtseg-jpeg", daemon=True)
         self._thread.start()
 
     def close(self) -> None:

@@ -24,8 +24,10 @@ class FrameStats:
     dropped: int  # frames dropped since the previous one
     life: str  # value of `Life`
     reason: str  # the session's reason for `life`, or ""
-    measurements: tuple[Measurement, ...]  # one for each class
+    measurements: tuple[Measurement, ...]  # one for each class; empty where they are withheld
     redaction: Redaction | None  # up to this frame; None without a pipeline
+    familiarity: float | None  # as in `Segmentation`
+    is_unfamiliar: bool
 
 
 class LiveStats:
@@ -45,8 +47,16 @@ class LiveStats:
     def add(self, result: Result) -> None:
         """Add one result."""
         segmentation = result.segmentation
-        life, measured = segmentation.life.value, measure(segmentation)
-        seen = FrameStats(result.trace, result.dropped, life, segmentation.reason, measured, result.redaction)
+        seen = FrameStats(
+            result.trace,
+            result.dropped,
+            segmentation.life.value,
+            segmentation.reason,
+            measure(segmentation),
+            result.redaction,
+            segmentation.familiarity,
+            segmentation.is_unfamiliar,
+        )
         with self._lock:
             self._recent.append(seen)
             self._frames += 1
@@ -90,9 +100,14 @@ def _percentile_ms(durations_ns: list[int], percent: int) -> float:
 
 
 def _newest(seen: FrameStats) -> dict[str, Any]:
-    redaction = seen.redaction.to_json() if seen.redaction else None
-    classes = [_class(i, one) for i, one in enumerate(seen.measurements)]
-    return {"life": seen.life, "reason": seen.reason, "redaction": redaction, "classes": classes}
+    return {
+        "life": seen.life,
+        "reason": seen.reason,
+        "familiarity": _finite(seen.familiarity),
+        "unfamiliar": seen.is_unfamiliar,
+        "redaction": seen.redaction.to_json() if seen.redaction else None,
+        "classes": [_class(i, one) for i, one in enumerate(seen.measurements)],
+    }
 
 
 def _class(index: int, measured: Measurement) -> dict[str, Any]:

@@ -2,12 +2,13 @@
 
 A damaged JPEG ends GDCM by an uncaught C++ exception or a wrong memory access, and the whole process with it. Started by its
 path, so that it loads no other part of rtseg, this module serves one request after another on standard input: a line of JSON,
-then `coded` bytes. It answers on standard output: a line of JSON with `properties` or `error`, then `pixels` bytes.
+then `coded` bytes. It answers on standard output: a line of JSON with `dtype` and `damage`, or `error`, then `pixels` bytes.
 """
 
 import json
 import os
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,28 @@ from rtseg.errors import MissingExtra
 try:
     import pydicom
     from pydicom.encaps import encapsulate
-    from pydicom.pixels.decoders.base import DecodeRunner, get_decoder
-    from pydicom.pixels.processing import apply_color_lut
-    from pydicom.pixels.utils import iter_pixels, pixel_array
-    from pydicom.uid import RLELossless
+    from pydicom.pixels.decoders.base import get_decoder
 except ImportError as error:
     raise MissingExtra("a DICOM source", "dicom") from error
 
-__all__ = ["DecodeRunner", "RLELossless", "apply_color_lut", "get_decoder", "iter_pixels", "pixel_array", "pydicom"]
+__all__ = ["get_decoder", "pydicom"]
 
 _LONGEST_ERROR = 300  # characters
+_DAMAGE = (
+    b"premature end of data segment",
+    b"Premature end of JPEG file",
+    b"bad Huffman code",
+    b"instead of RST",
+)  # of libjpeg
 _LONGEST_LINE = 1 << 16  # bytes of a request's or an answer's first line
 
 
 def main() -> None:
     """Decode the frames that standard input brings until it ends, as it does with the parent process."""
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # native libraries print what they like
+    words = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as the process
+    os.dup2(words.fileno(), 2)
+    os.dup2(2, 1)  # native libraries print what they like, of damage too
     with suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -42,9 +48,11 @@ def main() -> None:
         request = json.loads(line)
         coded = sys.stdin.buffer.read(request["coded"])
         _limit(request["cpu_s"], request["data_bytes"])
+        words.seek(0)
+        words.truncate()
         try:
-            pixels, properties = _decode(coded, request["syntax"], request["options"])
-            answer: dict[str, Any] = {"pixels": len(pixels), "properties": properties}
+            decoded = _decode(coded, request["syntax"], request["options"])
+            pixels, answer = decoded.tobytes(), {"pixels": decoded.nbytes, "dtype": decoded.dtype.str, "damage": _damage(words)}
         except BaseException as error:  # noqa: BLE001  a panic of Rust is no Exception
             pixels, answer = b"", {"error": " ".join(str(error).split())[:_LONGEST_ERROR] or type(error).__name__}
         answers.write(json.dumps(answer).encode() + b"\n")
@@ -52,11 +60,17 @@ def main() -> None:
         answers.flush()
 
 
-def _decode(coded: bytes, syntax: str, options: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
-    """Return a frame's decoded bytes, and the properties by which pydicom describes them."""
-    frames = get_decoder(syntax).iter_buffer(encapsulate([coded], has_bot=False), **options)
-    pixels, properties = next(iter(frames))
-    return bytes(pixels), {**properties}
+def _decode(coded: bytes, syntax: str, options: dict[str, Any]) -> Any:
+    """Return a frame's components (H, W) or (H, W, samples) as they are coded, without a conversion of color."""
+    words, _ = next(iter(get_decoder(syntax).iter_array(encapsulate([coded], has_bot=False), raw=True, **options)))
+    return words
+
+
+def _damage(words: Any) -> str:
+    """Return what a native library has printed of damage that it glossed over; "" for nothing."""
+    words.seek(0)
+    printed = words.read(_LONGEST_LINE)
+    return next((text.decode() for text in _DAMAGE if text in printed), "")
 
 
 def _limit(cpu_s: int, data_bytes: int) -> None:

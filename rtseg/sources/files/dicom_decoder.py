@@ -6,30 +6,25 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from contextlib import suppress
+from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rtseg.sources.files import dicom_codec
 from rtseg.sources.files.coded_size import coded_size
-from rtseg.sources.files.dicom_codec import DecodeRunner, RLELossless, get_decoder, iter_pixels
 from rtseg.sources.pixels.intensity import Pixels
 
 PREFIX = "Unable to decode as exceptions were raised by all available plugins: "  # pydicom's words before each reason
-DECODER_DEPENDENCIES: dict[str, tuple[str, ...]] = {}  # pydicom requires it of a plugin
+RLE = "1.2.840.10008.1.2.5"
 
-_PLUGIN = "rtseg"  # the name under which pydicom calls `decode_frame`
-_OPTION = "rtseg_decoder"  # the decoder option that holds the `FrameDecoder`
 _CODEC = str(Path(dicom_codec.__file__))
-_CHANGED = frozenset({"bits_allocated", "planar_configuration", "photometric_interpretation"})  # options that a decoder sets
-_DESCRIBED = (*_CHANGED, "bits_stored", "columns", "pixel_keyword", "pixel_representation", "rows", "samples_per_pixel")
 _BASE_S, _SAMPLES_PER_S = 12, 1 << 22
 _BASE_BYTES, _BYTES_PER_SAMPLE = 256 << 20, 24  # OpenJPEG holds a sample in several integers of 32 bits
 _SAMPLE_BYTES = 8  # the most of a decoded sample
 _LONGEST_LINE = 1 << 16
-
-_registering = threading.Lock()
 
 
 class FrameDecoder:
@@ -41,36 +36,42 @@ class FrameDecoder:
     def __init__(self) -> None:
         self._child: subprocess.Popen[bytes] | None = None
         self._problem = ""
+        self.damage = ""
+        """Why the last frame is not to be trusted, though it could be decoded; "" where nothing is known against it."""
 
-    def frames(self, path: Path, syntax: str) -> Iterator[Pixels]:
-        """Yield each frame of a file as `pydicom.iter_pixels` does. Raises whatever pydicom raises on a damaged file."""
-        decoder = get_decoder(syntax)
-        with _registering:
-            if _PLUGIN not in decoder.available_plugins:
-                decoder.add_plugin(_PLUGIN, (__name__, decode_frame.__name__))
-        options: dict[str, Any] = {_OPTION: self}
-        yield from iter_pixels(path, decoding_plugin=_PLUGIN, **options)
+    def decode(self, coded: bytes, syntax: str, shape: tuple[int, ...], bits: int, *, is_signed: bool = False) -> Pixels:
+        """Return a frame's components as they are coded, of the given shape: (H, W) or (H, W, 3).
 
-    def decode(self, coded: bytes, runner: DecodeRunner) -> bytes:
-        """Return a frame's decoded bytes, and update the runner's options. Raises ValueError with the reason."""
+        bits: of a coded sample. Raises ValueError with the reason, also for a frame of another size.
+        """
         if self._problem:
             raise ValueError(self._problem)
-        samples = runner.rows * runner.columns * runner.samples_per_pixel
+        declared = coded_size(coded)
+        if syntax != RLE and declared != shape[:2]:
+            words = "declares no size" if declared is None else f"has {declared[1]}x{declared[0]} pixels"
+            raise ValueError(f"a coded frame {words}, and the file declares {shape[1]}x{shape[0]}")
+        samples = prod(shape)
         seconds = _BASE_S + samples // _SAMPLES_PER_S
-        options = {name: value for name in _DESCRIBED if (value := runner.get_option(name)) is not None}
         request = {
             "coded": len(coded),
-            "syntax": str(runner.transfer_syntax),
-            "options": options | {"number_of_frames": 1},
+            "syntax": syntax,
+            "options": _options(shape, bits, is_signed=is_signed),
             "cpu_s": seconds,
             "data_bytes": _BASE_BYTES + _BYTES_PER_SAMPLE * samples,
         }
         answer, pixels = self._exchange(json.dumps(request).encode() + b"\n" + coded, seconds, _SAMPLE_BYTES * samples)
+        self.damage = f"its coded data are damaged ({str(answer['damage'])[:60]})" if answer.get("damage") else ""
         if "error" in answer:
             raise ValueError(str(answer["error"]).removeprefix(PREFIX))
-        changed = {name: value for name, value in answer["properties"].items() if name in _CHANGED}
-        runner.set_options(**changed)
-        return pixels
+        decoded: Pixels = np.frombuffer(pixels, np.dtype(str(answer.get("dtype"))))
+        if decoded.dtype.kind not in "iu" or decoded.size != samples:
+            raise ValueError(f"a coded frame has {decoded.size} samples, and the file declares {samples}")
+        return decoded.reshape(shape)
+
+    @property
+    def is_broken(self) -> bool:
+        """Return whether a frame ended the child process."""
+        return bool(self._problem)
 
     def close(self) -> None:
         """End the child process; harmless twice."""
@@ -105,21 +106,21 @@ class FrameDecoder:
         raise ValueError(self._problem)
 
 
-def decode_frame(coded: bytes, runner: DecodeRunner) -> bytes:
-    """Decode a frame for pydicom, by the decoder among the options. Raises ValueError, also for a frame of another size."""
-    syntax, declared, size = runner.transfer_syntax, coded_size(coded), (runner.rows, runner.columns)
-    if syntax != RLELossless and declared != size:
-        words = "declares no size" if declared is None else f"has {declared[1]}x{declared[0]} pixels"
-        raise ValueError(f"a coded frame {words}, and the file declares {size[1]}x{size[0]}")
-    decoder = runner.get_option(_OPTION)
-    if not isinstance(decoder, FrameDecoder):
-        raise ValueError("no decoder of rtseg was given")
-    return decoder.decode(coded, runner)
-
-
-def is_available(syntax: str) -> bool:
-    """Return whether the plugin serves a transfer syntax: any, as pydicom's own plugins in the child do the work."""
-    return bool(syntax)
+def _options(shape: tuple[int, ...], bits: int, *, is_signed: bool) -> dict[str, Any]:
+    """Return the options by which pydicom decodes one frame."""
+    samples = shape[2] if len(shape) > 2 else 1
+    return {
+        "rows": shape[0],
+        "columns": shape[1],
+        "samples_per_pixel": samples,
+        "photometric_interpretation": "RGB" if samples > 1 else "MONOCHROME2",
+        "planar_configuration": 0,
+        "bits_allocated": 8 if bits <= 8 else 16 if bits <= 16 else 32,
+        "bits_stored": bits,
+        "pixel_representation": int(is_signed),
+        "number_of_frames": 1,
+        "pixel_keyword": "PixelData",
+    }
 
 
 def _start() -> "subprocess.Popen[bytes]":

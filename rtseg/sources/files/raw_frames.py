@@ -1,23 +1,21 @@
-"""Reads frames that a file stores one after the other, plain or compressed, as MetaImage and NRRD do."""
+"""Reads frames that files store one after the other, plain or compressed, as MetaImage and NRRD do."""
 
 import math
 import zlib
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO
 
 import numpy as np
 
 from rtseg.errors import SourceError
-from rtseg.frame import Image, Spacing
 from rtseg.limits import check_size
-from rtseg.sources.base import DEFAULT_FPS, stream_info
-from rtseg.sources.files.orientation import Orientation
-from rtseg.sources.files.sequence import FrameSequence, StoredFrame
-from rtseg.sources.files.tracked_frames import TrackedFrames
-from rtseg.sources.pixels.intensity import IntensityWindow, Pixels, full_range_window
+from rtseg.sources.files.coded_values import is_other_byte_order
+from rtseg.sources.files.source_notes import SourceNotes
+from rtseg.sources.pixels.intensity import Pixels
 
 _CHUNK = 1 << 16
 _ANY_HEADER = 47  # zlib's code for "a zlib or a gzip header, detect which"
@@ -48,123 +46,143 @@ class InflateReader:
         return bytes(unpacked)
 
 
-class FrameStore(Protocol):
-    """Declares frames that can be read from the first to the last, any number of times.
-
-    dtype: of a pixel. shape: of one frame, (H, W) or (H, W, 3). frames: their number.
-    """
-
-    @property
-    def dtype(self) -> "np.dtype[Any]": ...
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-    @property
-    def frames(self) -> int: ...
-
-    def pixels(self) -> Iterator[Pixels]:
-        """Yield each frame. Raises SourceError after the last whole one."""
-
-
 @dataclass(frozen=True, slots=True)
 class RawFrames:
-    """Describes where a file stores its frames, and reads them."""
+    """Describes where files store their frames, and reads them."""
 
-    data: Path  # the file with the pixels
-    offset: int  # of the first byte in `data`; -1: so that the frames end with the file
-    is_compressed: bool  # by zlib or gzip
-    dtype: "np.dtype[np.generic]"  # of a pixel, with its byte order
-    shape: tuple[int, ...]  # of one frame as stored, (H, W) or (H, W, 3)
-    frames: int  # how many
-    is_interleaved: bool = False
-    """The first pixel of every frame comes first, then the second of every frame, as in 3D Slicer's sequences."""
+    files: tuple[Path, ...]
+    """The files with the pixels: each holds as many frames as the others."""
+    offset: int
+    """Of the first byte in each file; -1: so that the frames end with the file."""
+    is_compressed: bool
+    """By zlib or gzip."""
+    dtype: "np.dtype[np.generic]"
+    """Of a pixel, with its byte order."""
+    shape: tuple[int, ...]
+    """Of one frame, (H, W) or (H, W, 3)."""
+    frames: int
+    """How many, in all files."""
+    axes: str = ""
+    """Order of the axes, the slowest first: t time, y down, x along, c components; "" for tyx or tyxc.
+
+    3D Slicer's sequences are yxt: the first pixel of every frame comes first, then the second of every frame.
+    """
+    components: int = 3
+    """Stored of a colored pixel; a fourth is dropped."""
+    skip: int = 0
+    """Bytes to skip after unpacking."""
+    lines: int = 0
+    """Lines to skip before `skip`."""
+    notes: SourceNotes = field(default_factory=SourceNotes)
 
     def __post_init__(self) -> None:
-        check_size(self.data, *self.shape[:2])
+        check_size(self.files[0], *self.shape[:2])
 
     @property
     def frame_bytes(self) -> int:
-        """Return the bytes of one frame."""
-        return prod(self.shape) * self.dtype.itemsize
+        """Return the bytes of one frame, as stored."""
+        return prod(self.shape[:2]) * (self.components if len(self.shape) == 3 else 1) * self.dtype.itemsize
+
+    @property
+    def bytes_of_a_file(self) -> int:
+        """Return the bytes of the frames in one file."""
+        return self.frames // len(self.files) * self.frame_bytes
 
     def pixels(self) -> Iterator[Pixels]:
         """Yield each frame. Raises SourceError after the last whole one."""
-        try:
-            with self.data.open("rb") as file:
-                yield from self._read(self._at_the_first(file))
-        except zlib.error as error:
-            raise SourceError(f"{self.data} is damaged ({error}): copy or record it again") from error
-        except SourceError:
-            raise
-        except OSError as error:
-            raise SourceError(f"{self.data} cannot be read ({error.strerror}): check its permissions") from error
+        given = 0
+        for path in self.files:
+            try:
+                with path.open("rb") as file:
+                    for pixels in self._read(path, self._at_the_first(path, file), given):
+                        given += 1
+                        yield pixels
+            except zlib.error as error:
+                raise SourceError(f"{path} is damaged ({error}): copy or record it again") from error
+            except SourceError:
+                raise
+            except OSError as error:
+                raise SourceError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
 
-    def _at_the_first(self, file: BinaryIO) -> "BinaryIO | InflateReader":
-        file.seek(min(self.offset, _FAR) if self.offset >= 0 else max(0, file.seek(0, 2) - self.frames * self.frame_bytes))
-        return InflateReader(file) if self.is_compressed else file
+    def _at_the_first(self, path: Path, file: BinaryIO) -> "BinaryIO | InflateReader":
+        """Return the stream of pixels at its first byte."""
+        file.seek(min(self.offset, _FAR) if self.offset >= 0 else max(0, file.seek(0, 2) - self.bytes_of_a_file))
+        for _ in range(self.lines):
+            file.readline(_CHUNK)
+        stream = InflateReader(file) if self.is_compressed else file
+        left = self.skip
+        while left > 0 and (skipped := len(stream.read(min(left, _CHUNK)))):
+            left -= skipped
+        if left > 0:
+            raise SourceError(f"{path} is cut off: 0 of its {self.frames} frames could be read; copy it again")
+        return stream
 
-    def _read(self, stream: "BinaryIO | InflateReader") -> Iterator[Pixels]:
-        if self.is_interleaved:
-            yield from self._deinterleaved(stream)
+    def _read(self, path: Path, stream: "BinaryIO | InflateReader", given: int) -> Iterator[Pixels]:
+        """Yield the frames of one file, before whose first one `given` others came."""
+        axes = self.axes or ("tyx" if len(self.shape) == 2 else "tyxc")
+        if not axes.startswith("t"):
+            yield from self._all_at_once(path, stream, axes)
             return
-        for index in range(self.frames):
-            if self._left(stream) < self.frame_bytes:
-                raise self._truncation_error(index)  # else Python would allocate all of it
+        for index in range(given, given + self.frames // len(self.files)):
+            if self._left(path, stream) < self.frame_bytes:
+                raise self._truncation_error(path, index)  # else Python would allocate all of it
             data = stream.read(self.frame_bytes)
             if len(data) < self.frame_bytes:
-                raise self._truncation_error(index)
-            yield np.frombuffer(data, self.dtype).reshape(self.shape)
+                raise self._truncation_error(path, index)
+            yield self._ordered(data, axes[1:], 1)[0]
+        if self._left(path, stream) >= self.frame_bytes and len(stream.read(self.frame_bytes)) == self.frame_bytes:
+            self.notes.leave_out(path, f"holds more pictures than the {self.frames} that its header states: those are left out")
 
-    def _left(self, stream: "BinaryIO | InflateReader") -> float:
+    def _left(self, path: Path, stream: "BinaryIO | InflateReader") -> float:
         """Return the file's bytes after the position of `stream`; infinite for a compressed one, where it is unknown."""
-        return math.inf if isinstance(stream, InflateReader) else self.data.stat().st_size - stream.tell()
+        return math.inf if isinstance(stream, InflateReader) else path.stat().st_size - stream.tell()
 
-    def _deinterleaved(self, stream: "BinaryIO | InflateReader") -> Iterator[Pixels]:
-        size = self.frames * self.frame_bytes
+    def _all_at_once(self, path: Path, stream: "BinaryIO | InflateReader", axes: str) -> Iterator[Pixels]:
+        size = self.bytes_of_a_file
         if size > _MAX_INTERLEAVED:
-            raise SourceError(f"{self.data} keeps time in front of space, {size >> 20} MiB at once: save it as .igs.mha")
-        if self._left(stream) < size:
-            raise self._truncation_error(0)
+            raise SourceError(f"{path} keeps time in front of space, {size >> 20} MiB at once: save it as .igs.mha")
+        if self._left(path, stream) < size:
+            raise self._truncation_error(path, 0)
         data = stream.read(size)
         if len(data) < size:
-            raise self._truncation_error(0)
-        yield from np.moveaxis(np.frombuffer(data, self.dtype).reshape(*self.shape, self.frames), -1, 0)
+            raise self._truncation_error(path, 0)
+        yield from self._ordered(data, axes, self.frames // len(self.files))
 
-    def _truncation_error(self, index: int) -> SourceError:
+    def _ordered(self, data: bytes, axes: str, frames: int) -> Pixels:
+        """Return frames (N, H, W) or (N, H, W, 3) of bytes whose axes lie in another order."""
+        axes = axes if "t" in axes else f"t{axes}"
+        sizes = {"t": frames, "y": self.shape[0], "x": self.shape[1], "c": self.components}
+        block = np.frombuffer(data, self.dtype).reshape([sizes[axis] for axis in axes])
+        ordered = block.transpose([axes.index(axis) for axis in "tyxc" if axis in axes])
+        return ordered[..., :3] if "c" in axes else ordered
+
+    def _truncation_error(self, path: Path, index: int) -> SourceError:
         whole = f"{index} of its {self.frames} frames could be read"
-        return SourceError(f"{self.data} is cut off: {whole}; go on with those, or copy it again")
+        return SourceError(f"{path} is cut off: {whole}; go on with those, or copy it again")
 
 
-def open_frame_store(
-    store: FrameStore,
-    orientation: Orientation,
-    tracked: TrackedFrames,
-    fps: float | None = None,
-    spacing_mm: Spacing | None = None,
-) -> FrameSequence:
-    """Return a source of the frames, upright and in 8 bits, with the metadata of each.
+def with_proven_order(stored: RawFrames, path: Path) -> RawFrames:
+    """Return the same frames in the byte order that makes them smooth, which is logged where it is not the declared one."""
+    if stored.dtype.itemsize == 1:
+        return stored
+    with suppress(SourceError):
+        for first in stored.pixels():
+            if is_other_byte_order([first]):
+                stored.notes.say(path, "declares another byte order than its pixels have: read in the order of the pixels")
+                return replace(stored, dtype=stored.dtype.newbyteorder())
+            break
+    return stored
 
-    Pixels other than 8 bits are scaled from the minimum to the maximum of the whole recording. Raises ConfigError.
+
+def proven_offset(stored: RawFrames, candidates: list[int], path: Path) -> RawFrames:
+    """Return the frames at the first of some offsets at which they end with the file; at the first offset if at none.
+
+    Compressed frames are left as they are.
     """
-    window = None if store.dtype == np.uint8 else full_range_window(_readable_frames(store))
-    height, width = orientation.to_upright((store.shape[0], store.shape[1]))
-    rate = fps if fps is not None else tracked.fps() or DEFAULT_FPS
-    info = stream_info(height, width, rate, spacing_mm, store.frames)
-    return FrameSequence(info, _pictures(store, orientation, tracked, window))
-
-
-def _pictures(
-    store: FrameStore, orientation: Orientation, tracked: TrackedFrames, window: IntensityWindow | None
-) -> Generator[StoredFrame, None, None]:
-    for index, pixels in enumerate(store.pixels()):
-        image: Image = pixels.astype(np.uint8, copy=False) if window is None else window.apply(pixels)
-        yield StoredFrame(orientation.upright(image) if tracked.has_picture(index) else None, tracked.origin(index))
-
-
-def _readable_frames(store: FrameStore) -> Iterator[Pixels]:
-    """Yield the frames up to where the file is cut off, which is reported when they are played."""
-    try:
-        yield from store.pixels()
-    except SourceError:
-        return
+    if stored.is_compressed or stored.lines or not candidates or stored.axes.find("t") > 0:
+        return stored
+    length, need = stored.files[0].stat().st_size, stored.bytes_of_a_file
+    proven = next((offset for offset in candidates if offset + need == length), candidates[0])
+    if proven != candidates[0]:
+        stored.notes.say(path, "states another start of its pixels than its length proves: read by its length")
+    return replace(stored, offset=proven)

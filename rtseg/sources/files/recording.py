@@ -12,9 +12,19 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rtseg.errors import SourceError
-from rtseg.frame import Frame, Labels, Life, Origin, Spacing, StreamInfo
+from rtseg.frame import Frame, Image, Labels, Life, Origin, Spacing, StreamInfo
 from rtseg.limits import check_size
 from rtseg.sources.base import stream_info
+from rtseg.sources.files.recorded_values import (
+    TIME_LIMIT,
+    aspect_value,
+    checked_spacing,
+    integer_value,
+    matrix_value,
+    optional_time,
+    spacing_value,
+    time_value,
+)
 from rtseg.text.safe_text import printable
 from rtseg.wall_clock import WallClock
 
@@ -23,7 +33,7 @@ FRAMES_FILE = "frames.jsonl"
 PIXEL_FORMATS = {2: ("gray", "gray"), 3: ("bgr0", "rgb24")}  # by an image's ndim: in FFV1, in an array
 _MAX_CORNERS, _MAX_SIDE = 1000, 16384
 _MAX_PARTS = 1 << 20
-_TIME_LIMIT = 1 << 63  # nanoseconds: 292 years
+_FRAME_VALUES = ("presentation_ns", "damage", "pixel_aspect")  # fields of a frame that are recorded as they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,7 @@ class Decision:
     dropped: int = 0  # frames that the pipeline dropped before this one
     unrecorded: int = 0  # frames before this one that the recorder had no time for
     wall_ns: int | None = None  # wall-clock time of capture in ns since 1970 (UTC); earlier recordings lack it
+    spacing_mm: Spacing | None = None  # with which the frame was measured, (down, along); earlier recordings lack it
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,40 @@ class RecordedFrame(Frame):
     def captured_wall_ns(self, clock: WallClock) -> int | None:  # noqa: ARG002  that of the replay
         """Return the recorded wall-clock time in nanoseconds since 1970 (UTC); None where the recording lacks it."""
         return self.decision.wall_ns if self.decision else None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedLine:
+    """Holds what the line of a recorded frame says; its picture stands elsewhere."""
+
+    index: int
+    """Index of the frame."""
+    place: tuple[int, int]
+    """Part of the recording that has the picture, and its number there."""
+    decision: Decision
+    """What was decided about the frame."""
+    origin: Origin | None
+    """Metadata as reported by the source."""
+    presentation_ns: int | None
+    """As in `Frame`."""
+    damage: str
+    """As in `Frame`."""
+    pixel_aspect: float
+    """As in `Frame`."""
+
+    def frame(self, image: Image, spacing_mm: Spacing | None) -> RecordedFrame:
+        """Return the recorded frame with its picture and the given spacing; the time of capture is that of the replay."""
+        return RecordedFrame(
+            image,
+            self.index,
+            0,
+            self.origin,
+            spacing_mm=spacing_mm,
+            presentation_ns=self.presentation_ns,
+            damage=self.damage,
+            pixel_aspect=self.pixel_aspect,
+            decision=self.decision,
+        )
 
 
 def pictures_name(part: int) -> str:
@@ -71,7 +116,8 @@ def header_line(info: StreamInfo, model: str | None, surroundings: bool, version
 def frame_line(frame: Frame, decision: Decision, place: tuple[int, int]) -> dict[str, Any]:
     """Return a frame's line. place: the part of its picture, and its number there."""
     origin = None if frame.origin is None else asdict(frame.origin)
-    return {"index": frame.index, "place": place, **asdict(decision), "origin": origin}
+    values = {name: getattr(frame, name) for name in _FRAME_VALUES}
+    return {"index": frame.index, "place": place, **asdict(decision), **values, "origin": origin}
 
 
 def end_line(frames: int, unrecorded: int) -> dict[str, Any]:
@@ -102,30 +148,42 @@ def read_header(line: bytes) -> StreamInfo:
         stream = header["stream"]
         if header["recording"] != FORMAT:
             raise ValueError(f"its format is {header['recording']!r} and this rtseg reads {FORMAT}")
-        height, width, spacing_mm = int(stream["height"]), int(stream["width"]), _spacing(stream["spacing_mm"])
+        height, width, spacing_mm = int(stream["height"]), int(stream["width"]), spacing_value(stream["spacing_mm"])
         if not (0 < height <= _MAX_SIDE and 0 < width <= _MAX_SIDE):
             raise ValueError(f"it says {height} x {width} pixels")
         check_size("the recording", height, width)
-        info = replace(stream_info(height, width, float(stream["fps"]), spacing_mm), live=bool(stream["live"]))
+        info = replace(
+            stream_info(height, width, float(stream["fps"]), spacing_mm),
+            live=bool(stream["live"]),
+            pixel_aspect=aspect_value(stream.get("pixel_aspect")),
+        )
     except _NOT_A_LINE as error:
         raise SourceError(f"the header is not one of a recording ({error}): record again with rtseg run --record") from error
     return info
 
 
-def read_line(line: bytes, not_before_ns: int = 0) -> tuple[int, tuple[int, int], Decision, Origin | None]:
-    """Return a frame's index, the place of its picture, its decision and its origin.
+def read_line(line: bytes, not_before_ns: int = 0) -> "RecordedLine":
+    """Return what a frame's line holds.
 
     not_before_ns: when the frame before it was captured. Raises SourceError, also for an earlier frame.
     """
     try:
         values = json.loads(line)
         part, number = (int(value) for value in values["place"])
-        if not (0 <= part <= _MAX_PARTS and 0 <= number < _TIME_LIMIT):
+        if not (0 <= part <= _MAX_PARTS and 0 <= number < TIME_LIMIT):
             raise ValueError("its picture has no place")
         decision = _decision(values)
         if decision.captured_ns < not_before_ns:
             raise ValueError(f"its captured_ns is {decision.captured_ns}, which is before that of the frame before it")
-        return _time(values["index"], "index"), (part, number), decision, _origin(values["origin"])
+        return RecordedLine(
+            index=time_value(values["index"], "index"),
+            place=(part, number),
+            decision=decision,
+            origin=_origin(values["origin"]),
+            presentation_ns=optional_time(values, "presentation_ns"),
+            damage=printable(str(values.get("damage", ""))),
+            pixel_aspect=aspect_value(values.get("pixel_aspect")),
+        )
     except _NOT_A_LINE as error:
         raise SourceError(f"a line is not one of a recording ({error}): go on with the frames before it") from error
 
@@ -141,9 +199,10 @@ def _decision(values: Mapping[str, Any]) -> Decision:
     life, confidence = Life(values["life"]), float(values["confidence"])
     if not math.isfinite(confidence):
         raise ValueError(f"its confidence is {confidence}")
-    captured_ns, reason = _time(values["captured_ns"], "captured_ns"), printable(str(values["reason"]))
-    wall_ns = None if values.get("wall_ns") is None else _time(values["wall_ns"], "wall_ns")
-    return Decision(captured_ns, life, reason, str(values["kind"]), corners, confidence, labels, dropped, unrecorded, wall_ns)
+    captured_ns, reason = time_value(values["captured_ns"], "captured_ns"), printable(str(values["reason"]))
+    wall_ns = optional_time(values, "wall_ns")
+    counted = labels, dropped, unrecorded, wall_ns, checked_spacing(values.get("spacing_mm"))
+    return Decision(captured_ns, life, reason, str(values["kind"]), corners, confidence, *counted)
 
 
 def _origin(values: Mapping[str, Any] | None) -> Origin | None:
@@ -151,32 +210,9 @@ def _origin(values: Mapping[str, Any] | None) -> Origin | None:
         return None
     return Origin(
         device=printable(str(values["device"])),
-        timestamp_ns=_integer(values["timestamp_ns"]),
-        corrected_ns=_integer(values["corrected_ns"]),
-        spacing_mm=_spacing(values["spacing_mm"]),
-        matrix=values["matrix"] and _matrix(values["matrix"]),
-        transforms={printable(str(name)): _matrix(matrix) for name, matrix in values["transforms"].items()},
+        timestamp_ns=integer_value(values["timestamp_ns"]),
+        corrected_ns=integer_value(values["corrected_ns"]),
+        spacing_mm=spacing_value(values["spacing_mm"]),
+        matrix=values["matrix"] and matrix_value(values["matrix"]),
+        transforms={printable(str(name)): matrix_value(matrix) for name, matrix in values["transforms"].items()},
     )
-
-
-def _integer(value: Any) -> int | None:
-    number = None if value is None else int(value)
-    if number is not None and abs(number) >= _TIME_LIMIT:
-        raise ValueError("a time of its origin has more than 63 bits")
-    return number
-
-
-def _time(value: Any, name: str) -> int:
-    """Return a count of frames or of nanoseconds. Raises ValueError if it is negative or has more than 63 bits."""
-    number = int(value)
-    if not 0 <= number < _TIME_LIMIT:
-        raise ValueError(f"its {name} is {value!r:.40}, which is not between 0 and 2^63")
-    return number
-
-
-def _spacing(value: Any) -> Spacing | None:
-    return None if value is None else (float(value[0]), float(value[1]))
-
-
-def _matrix(rows: Any) -> tuple[tuple[float, ...], ...]:
-    return tuple(tuple(float(value) for value in row) for row in rows)

@@ -16,6 +16,7 @@ from av.error import FFmpegError
 from rtseg.errors import ConfigError, SourceError
 from rtseg.frame import Frame, Image, Spacing, StreamInfo
 from rtseg.sources.base import existing_file
+from rtseg.sources.files.frame_values import FrameValues
 from rtseg.sources.files.recording import (
     FRAMES_FILE,
     PIXEL_FORMATS,
@@ -102,7 +103,7 @@ class Replay:
 
     def _read(self, path: Path) -> Generator[RecordedFrame, None, None]:
         """Yield the frames in order, as long as both their lines and their pictures are whole."""
-        pictures, given, before_ns = _PartReader(self._folder), 0, 0
+        pictures, values, given, before_ns = _PartReader(self._folder), FrameValues(self._info), 0, 0
         try:
             with _translated_errors(path), path.open("rb") as file:
                 file.readline(_MAX_LINE)
@@ -110,11 +111,12 @@ class Replay:
                     if is_end_line(line):
                         break
                     with _located_errors(path, number):
-                        index, place, decision, origin = read_line(line, not_before_ns=before_ns)
-                    before_ns, image = decision.captured_ns, pictures.at(*place)
+                        recorded = read_line(line, not_before_ns=before_ns)
+                    before_ns, image = recorded.decision.captured_ns, pictures.at(*recorded.place)
                     if image is None:
                         break
-                    yield RecordedFrame(image, index, 0, origin, decision=decision)
+                    stated = recorded.decision.spacing_mm or (recorded.origin.spacing_mm if recorded.origin else None)
+                    yield recorded.frame(image, values.spacing_mm(image, stated, recorded.pixel_aspect))
                     given += 1
             if self._declared == given:
                 return

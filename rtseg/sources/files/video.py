@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from time import perf_counter_ns
@@ -10,15 +11,15 @@ import av
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.video.stream import VideoStream
 
 from rtseg.errors import SourceError
-from rtseg.frame import Frame, Image, Spacing, StreamInfo
+from rtseg.frame import Frame, Spacing, StreamInfo
 from rtseg.sources.base import existing_file, stream_info
 from rtseg.sources.files.ending import find_truncation
-from rtseg.sources.pixels.decoder import DecodeStatistics, decode, frame_rate, size_limit, start_statistics, video_stream
+from rtseg.sources.files.film import Film, FilmPicture
+from rtseg.sources.files.frame_values import FrameValues
+from rtseg.sources.pixels.decoder import size_limit
 from rtseg.sources.pixels.nvdec import CPU, hardware_accelerator, is_decoded_by_gpu
-from rtseg.sources.pixels.picture import PictureReader
 from rtseg.text.log_records import get_logger
 
 _log = get_logger(__name__)
@@ -27,8 +28,10 @@ _log = get_logger(__name__)
 class VideoFile:
     """Yields the frames of a video file of any kind that FFmpeg reads.
 
-    Of a damaged file every frame that can be read is yielded; then SourceError reports how many were lost. fps: overrides
-    the file's own rate; where neither is known, as in raw H.264, it is 25. decode: "cpu", or "gpu" if there is one. Raises
+    A frame is shown as the file says, turned and mirrored, with its own presentation time and pixel aspect. Of a damaged file
+    every frame that does not depend on a lost one is yielded, with the index that it has in the whole file; then SourceError
+    reports how many were lost. fps: overrides the file's own rate and times; the rate is measured where the file declares none
+    or an absurd one, and 25 where there are no times, as in raw H.264. decode: "cpu", or "gpu" if there is one. Raises
     SourceError, SourceNotFound, ConfigError.
     """
 
@@ -39,65 +42,86 @@ class VideoFile:
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
         self._given = 0
         self._container: InputContainer | None = None
-        self._images: Iterator[Image] = iter(())
+        self._pictures: Iterator[FilmPicture] = iter(())
+        self._keeps_times = fps is None
         try:
-            container, stream = self._begin(hardware_accelerator(decode, str(self._path)))
-            fps = frame_rate(container, stream) if fps is None else fps
-            count = stream.frames or None
-            first = self._first_image()
-            self._info = stream_info(first.shape[0], first.shape[1], fps, spacing_mm, count)
+            film = self._begin(hardware_accelerator(decode, str(self._path)))
+            first = self._first_picture()
+            info = stream_info(
+                first.image.shape[0],
+                first.image.shape[1],
+                film.fps if fps is None else fps,
+                spacing_mm,
+                film.stream.frames or None,
+            )
+            self._info = replace(info, pixel_aspect=first.pixel_aspect)
         except BaseException:
             self.close()
             raise
-        self._images = chain([first], self._images)
+        self._values = FrameValues(self._info)
+        self._pictures = chain([first], self._pictures)
 
     @property
     def info(self) -> StreamInfo:
-        """Return the first frame's size, the frame rate, the pixel size, and the number of frames if the file declares it."""
+        """Return the first frame's size and pixel aspect, the rate, the pixel size, and the number of frames if declared."""
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
-        while (image := self._next_image()) is not None:
-            yield Frame(image, self._given, perf_counter_ns())
+        while (picture := self._next_picture()) is not None:
             self._given += 1
+            yield self._frame(picture)
         if self._container is not None:
             self._finish()
 
     def close(self) -> None:
         """Close the file and end the decoder's threads."""
         with self._lock:
-            self._images = iter(())  # the decoder lives as long as it is referenced
+            self._pictures = iter(())  # the decoder lives as long as it is referenced
             if self._container is not None:
                 self._container.close()
                 self._container = None
 
-    def _begin(self, hardware: HWAccel | None) -> tuple[InputContainer, VideoStream]:
+    def _frame(self, picture: FilmPicture) -> Frame:
+        """Return the next frame; frames that were lost in front of it leave a gap in the index."""
+        index = picture.number
+        shown_ns = picture.presentation_ns if self._keeps_times else None
+        return Frame(
+            picture.image,
+            index,
+            perf_counter_ns(),
+            spacing_mm=self._values.spacing_mm(picture.image, None, picture.pixel_aspect),
+            presentation_ns=self._values.presentation_ns(index, shown_ns),
+            damage=picture.damage,
+            pixel_aspect=picture.pixel_aspect,
+        )
+
+    def _begin(self, hardware: HWAccel | None) -> Film:
         """Open the file and start to read it from its first frame."""
         self._container = container = _open(self._path, hardware)
-        stream = video_stream(container, str(self._path))
-        self._by_gpu = is_decoded_by_gpu(stream, hardware, str(self._path))
-        self._statistics = start_statistics(container, stream)
-        self._images = _read_images(container, stream, self._statistics)
-        return container, stream
+        film = Film(container, self._path)
+        self._by_gpu = is_decoded_by_gpu(film.stream, hardware, str(self._path))
+        self._statistics = film.statistics
+        self._pictures = iter(film)
+        return film
 
-    def _first_image(self) -> Image:
-        if (first := self._next_image()) is not None:
+    def _first_picture(self) -> FilmPicture:
+        if (first := self._next_picture()) is not None:
             return first
         reason = self._statistics.problem() or "it is empty"
         raise SourceError(f"{self._path} has no frame that can be decoded ({reason}): record or convert it again")
 
-    def _next_image(self) -> Image | None:
+    def _next_picture(self) -> FilmPicture | None:
         with self._lock:
-            image = next(self._images, None)
-            return self._without_gpu() if self._container and self._by_gpu and self._statistics.lost else image
+            picture = next(self._pictures, None)
+            return self._without_gpu() if self._container and self._by_gpu and self._statistics.lost else picture
 
-    def _without_gpu(self) -> Image | None:
+    def _without_gpu(self) -> FilmPicture | None:
         """Return the next image and decode all later ones on the CPU: a failure may be the GPU's fault."""
         _log.warning("%s is decoded on the CPU from frame %d on: the GPU's decoder failed", self._path, self._given)
         if self._container is not None:
             self._container.close()
         self._begin(None)
-        return next(islice(self._images, self._given, None), None)
+        return next(islice(self._pictures, self._given, None), None)
 
     def _finish(self) -> None:
         self.close()
@@ -115,12 +139,6 @@ def _truncation(path: Path) -> str:
         return find_truncation(path)
     except OSError as error:
         return f"its end cannot be read: {error.strerror}"
-
-
-def _read_images(container: InputContainer, stream: VideoStream, statistics: DecodeStatistics) -> Iterator[Image]:
-    reader = PictureReader()
-    for picture in decode(container, stream, statistics):
-        yield reader.read(picture)
 
 
 def _open(path: Path, hardware: HWAccel | None) -> InputContainer:

@@ -20,13 +20,16 @@ from rtseg.sources.base import SourceDiagnostics, stream_info
 from rtseg.sources.live.clock import SourceClock
 from rtseg.sources.live.h264_recovery import H264Recovery
 from rtseg.sources.live.h264_units import assemble_units, is_unparsed
-from rtseg.sources.pixels.decoder import DecodeStatistics, decode_packet, frame_rate, video_stream
-from rtseg.sources.pixels.picture import PictureReader
+from rtseg.sources.live.stream_end import StreamEnd
+from rtseg.sources.live.stream_pictures import StreamPictures
+from rtseg.sources.pixels.decoder import DecodeStatistics, frame_rate, video_stream
 
 _CLOSED = "the peer closed the connection: check that it still runs"
 _MIN_WAIT_NS = 1_000_000  # a wait this long for a packet: all received data were read
 _MAX_BEHIND_NS = 5_000_000_000  # without such a wait, until the decoder counts as too slow
 _MAX_UNDECODABLE_NS = 8_000_000_000  # less than a connection's limit for its first picture
+
+_REORDERED = ("mpeg1video", "mpeg2video", "mpeg4")  # with low_delay FFmpeg returns their pictures in the order of decoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,34 @@ class LinkSettings:
     fps: float | None = None  # frames a second, overrides the stream's own rate
     spacing_mm: Spacing | None = None  # pixel size (down, along) in mm, overrides the stream's own
     ends: bool = False
-    """True if the end of the data is a regular end and not a lost peer, as it is for a stream that declares its duration.
+    """True if the end of the data is a regular end and not a lost peer, as it is for a stream that has reached its duration.
+
     Pictures of other streams arrive at the pace at which they are made, so a reader that never blocks is falling behind.
     """
 
 
+class ReadingPace:
+    """Finds out whether a stream's data come faster than its pictures can be decoded here."""
+
+    def __init__(self) -> None:
+        self._current_ns, self._held_ns = perf_counter_ns(), 0  # when all data were read, and the reader's time since
+
+    def waited(self, waited_ns: int) -> None:
+        """Register how long a read blocked. Raises SourceError where none has for some seconds."""
+        now_ns = perf_counter_ns()
+        behind_ns = now_ns - self._current_ns
+        if waited_ns > _MIN_WAIT_NS:
+            self._current_ns, self._held_ns = now_ns, 0
+        elif behind_ns > _MAX_BEHIND_NS and self._held_ns < behind_ns / 2:  # else the reader is the slow part
+            raise SourceError("pictures come faster than they can be decoded here: lower the stream's size or its rate")
+
+    def reader_returned(self, captured_ns: int) -> None:
+        """Register that the reader of a frame wants another one. captured_ns: when it got the frame."""
+        self._held_ns += perf_counter_ns() - captured_ns
+
+
 class StreamLink:
-    """Decodes the pictures of one connection without delay; a damaged one is left out, which leaves a gap in the index.
+    """Decodes the pictures of one connection without delay; see `StreamPictures` for what becomes of a damaged one.
 
     open_container: connects, with time-outs. The text of its FFmpegError or OSError may hold a password and is not
     repeated. statistics: counts of lost and damaged frames. clock: maps the sender's timestamps. Raises SourceError.
@@ -54,14 +78,14 @@ class StreamLink:
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
         self._closed, self.ends_corrupt = False, ""
         self._undecodable_since_ns: int | None = None  # arrival of the first packet that led to no picture yet
-        self._read, self._images = 0, PictureReader()
         self._container: InputContainer | None = _connect(open_container, settings.name)
-        self._ends = settings.ends or bool(self._container.duration)
+        self._end = StreamEnd(self._container)
+        self._ends = settings.ends or self._end.is_declared
         try:
             stream = video_stream(self._container, settings.name)
             fps = frame_rate(self._container, stream) if settings.fps is None else settings.fps
             self.statistics = DecodeStatistics(1 / fps, 0.0)
-            self._current_ns, self._held_ns = perf_counter_ns(), 0  # when all data were read, and the reader's time since
+            self._pace = ReadingPace()
             self._frames = self._play(self._container, stream)
             self._first = self._next()
             if self._first is None:
@@ -91,7 +115,7 @@ class StreamLink:
             yield first
         while (frame := self._next()) is not None:
             yield frame
-            self._held_ns += perf_counter_ns() - frame.captured_ns
+            self._pace.reader_returned(frame.captured_ns)
 
     def close(self) -> None:
         """Close the connection; a read in progress releases it when its packet arrives or its time-out is over."""
@@ -120,18 +144,16 @@ class StreamLink:
 
     def _play(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
         packets, recovery = self._packets(container, stream)
+        pictures = StreamPictures(stream, self.statistics, is_in_units=recovery is not None)
         while True:
             packet = self._receive(packets)
             if recovery and packet is not None:
                 recovery.packet_received(packet)
-            for picture in decode_packet(stream, packet, self.statistics):  # None flushes the decoder
-                self._read += 1
+            for picture in pictures.decode(packet):  # None flushes the decoder
                 if recovery:
                     recovery.frame_decoded()
-                if picture.is_corrupt:
-                    self.statistics.damaged += 1
-                else:
-                    yield self._frame(picture, stream)
+                if found := pictures.read(picture):
+                    yield self._frame(picture, stream, *found, pictures.index)
             if packet is None:
                 return
 
@@ -141,7 +163,8 @@ class StreamLink:
         """Return the packets for the decoder, and its recovery where it is fed unit by unit, else None."""
         # Frame threads delay the output by one frame each; slice threads do not.
         stream.thread_type = "SLICE"
-        stream.codec_context.flags |= Flags.low_delay
+        if stream.codec_context.name not in _REORDERED:
+            stream.codec_context.flags |= Flags.low_delay
         coder, recovery = stream.codec_context, None
         packets: Iterator[Packet[VideoStream]] = takewhile(self._keep_reading, container.demux(stream))
         if is_unparsed(container):
@@ -156,10 +179,11 @@ class StreamLink:
         """Return the next packet, None at the end. Raises SourceError where the peer is silent, gone, or too fast."""
         asked_ns = perf_counter_ns()
         packet, problem = _next_packet(packets)
-        if packet is None and not (problem == _CLOSED and self._ends):
-            raise SourceError(problem)
-        self._check_pace(perf_counter_ns() - asked_ns)
+        if packet is None and not (problem == _CLOSED and (self._settings.ends or self._end.is_reached)):
+            raise SourceError(problem + self._end.missing())
+        self._pace.waited(_MIN_WAIT_NS + 1 if self._ends else perf_counter_ns() - asked_ns)
         if packet is not None:
+            self._end.packet_received(packet)
             self.ends_corrupt = "its last packet is incomplete" if packet.is_corrupt else ""
         return packet
 
@@ -173,18 +197,9 @@ class StreamLink:
             )
         return not self._closed
 
-    def _check_pace(self, waited_ns: int) -> None:
+    def _frame(self, picture: VideoFrame, stream: VideoStream, image: Image, damage: str, index: int) -> Frame:
         now_ns = perf_counter_ns()
-        behind_ns = now_ns - self._current_ns
-        if waited_ns > _MIN_WAIT_NS or self._ends:
-            self._current_ns, self._held_ns = now_ns, 0
-        elif behind_ns > _MAX_BEHIND_NS and self._held_ns < behind_ns / 2:  # else the reader is the slow part
-            raise SourceError("pictures come faster than they can be decoded here: lower the stream's size or its rate")
-
-    def _frame(self, picture: VideoFrame, stream: VideoStream) -> Frame:
-        image: Image = self._images.read(picture)
-        now_ns = perf_counter_ns()
-        return Frame(image, self._read - 1, now_ns, self._origin(picture, stream, now_ns))
+        return Frame(image, index, now_ns, self._origin(picture, stream, now_ns), damage=damage)
 
     def _origin(self, picture: VideoFrame, stream: VideoStream, now_ns: int) -> Origin | None:
         time_base = picture.time_base or stream.time_base

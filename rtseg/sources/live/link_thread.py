@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextvars import copy_context
 from time import perf_counter_ns
 
 from rtseg.errors import RtsegError, SourceError
@@ -30,7 +31,7 @@ class LinkReader:
         self._error: Exception | None = None
         self._info: StreamInfo | None = None
         self._closed = self._is_ended = False
-        self._thread = threading.Thread(target=self._run, name="rtseg-link", daemon=True)
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="rtseg-link", daemon=True)
         self._thread.start()
 
     @property

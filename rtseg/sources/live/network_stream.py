@@ -1,7 +1,7 @@
 """Opens network streams, with FFmpeg's options set for low delay and short time-outs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from types import MappingProxyType
 
@@ -13,9 +13,13 @@ from av.video.codeccontext import VideoCodecContext
 from rtseg.errors import SourceError
 from rtseg.frame import Spacing
 from rtseg.sources.address import host, masked_address, split_options
+from rtseg.sources.base import Source
+from rtseg.sources.live.child_stream import ChildLink, srt_command
 from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
 from rtseg.sources.live.h264_units import is_unparsed
+from rtseg.sources.live.http_request import HttpClient, request_headers
 from rtseg.sources.live.reconnect import LinkLimits, ReconnectingSource
+from rtseg.sources.live.web_camera import WebOpener
 from rtseg.sources.pixels.decoder import size_limit
 from rtseg.sources.pixels.nvdec import CPU, DECODE_OPTION, hardware_accelerator
 
@@ -27,6 +31,7 @@ _WEB = {**_PROBE, "multiple_requests": "1"}
 # The protocols that a stream may open, e.g. by a playlist: never files. No address may set them.
 _ALLOWED_WEB = "http,https,tcp,tls,crypto,httpproxy"
 _ALLOWED = f"{_ALLOWED_WEB},rtsp,rtsps,rtp,srtp,udp,srt"
+_REQUEST_OPTIONS = frozenset({"user_agent", "headers"})  # those that need no FFmpeg
 _NONE: Mapping[str, str] = MappingProxyType({})
 
 
@@ -56,6 +61,7 @@ _UDP = StreamProtocol(
     frozenset({"probesize", "fflags", "localaddr", "sources", "reuse", "format"}),
 )
 _TCP = StreamProtocol(_PROBE, frozenset({"probesize", "fflags", "format"}))
+_SRT = replace(_TCP, open_s=8.0, read_s=3.0)  # a program connects, and a lost packet is sent again
 _HTTP = StreamProtocol(_WEB, frozenset({"probesize", "fflags", "user_agent", "headers", "format"}))
 # HLS segments arrive in bursts, some seconds apart.
 _HLS = StreamProtocol(
@@ -66,8 +72,12 @@ _HLS = StreamProtocol(
     limits=LinkLimits(20.0, stalled_s=10.0, lost_s=30.0),
 )
 PROTOCOLS: Mapping[str, StreamProtocol] = MappingProxyType(
-    {"rtsp": _RTSP, "rtsps": _RTSP, "udp": _UDP, "tcp": _TCP, "http": _HTTP, "https": _HTTP, "srt": _TCP}
+    {"rtsp": _RTSP, "rtsps": _RTSP, "udp": _UDP, "tcp": _TCP, "http": _HTTP, "https": _HTTP, "srt": _SRT}
 )
+
+
+class UnknownProtocol(SourceError):
+    """Is raised for a protocol that the FFmpeg inside PyAV was built without."""
 
 
 def open_network(uri: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> ReconnectingSource:
@@ -79,9 +89,20 @@ def open_network(uri: str, *, fps: float | None = None, spacing_mm: Spacing | No
     host(uri)
     address, given = split_options(uri, protocol.known_options)
     settings = LinkSettings(masked_address(address), fps, spacing_mm)
-    return ReconnectingSource(
-        lambda: StreamLink(lambda: _open(address, protocol, given), settings), protocol.limits, name=settings.name
-    )
+
+    def open_stream() -> Source:
+        try:
+            return StreamLink(lambda: _open(address, protocol, given), settings)
+        except UnknownProtocol:
+            command = srt_command(address) if protocol is _SRT else None
+            if command is None:
+                raise
+            return ChildLink(command, settings, protocol.open_s, protocol.read_s)
+
+    if protocol.options is _HTTP.options and not set(given) - _REQUEST_OPTIONS:
+        web = WebOpener(HttpClient(address, settings.name, request_headers(given), protocol.open_s), settings, open_stream)
+        return ReconnectingSource(web.open, protocol.limits, name=settings.name)
+    return ReconnectingSource(open_stream, protocol.limits, name=settings.name)
 
 
 def protocol_of(uri: str) -> StreamProtocol:
@@ -127,7 +148,8 @@ def _connect(address: str, protocol: StreamProtocol, options: Mapping[str, str])
         if monotonic() - started < protocol.open_s:
             raise
         raise TimeoutError from None  # some protocols report a time-out as invalid data
-    raise SourceError(
+    remedy = "; or install `ffmpeg` or `srt-live-transmit`, which rtseg then starts itself" if protocol is _SRT else ""
+    raise UnknownProtocol(
         f"the FFmpeg inside PyAV does not know {scheme}://: pipe it in, as in "
-        f"`ffmpeg -i {scheme}://HOST:PORT -c copy -f mpegts - | rtseg run -`"
+        f"`ffmpeg -i {scheme}://HOST:PORT -c copy -f mpegts - | rtseg run -`{remedy}"
     )

@@ -5,7 +5,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from random import Random
 from time import perf_counter_ns
 
 from rtseg.connection import ConnectionEvent, LinkState
@@ -13,6 +12,7 @@ from rtseg.errors import SourceError
 from rtseg.frame import Frame, StreamInfo
 from rtseg.sources.base import DiagnosedSource, Source, SourceDiagnostics
 from rtseg.sources.live.link_thread import LinkReader
+from rtseg.sources.live.reconnect_pacing import ReconnectPacing
 from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import safe_text
 
@@ -21,7 +21,7 @@ _log = get_logger(__name__)
 _KEPT_EVENTS = 1000  # the newest of an endless stream; `counts` includes all
 _FROZEN_TIMESTAMPS = "frames come, but their timestamps stand still"
 _FINAL_STATES = (LinkState.ENDED, LinkState.FAILED)
-_WARNING_STATES = (LinkState.STALLED, LinkState.LOST)  # FAILED is raised instead
+_WARNING_STATES = (LinkState.STALLED, LinkState.DAMAGED, LinkState.LOST)  # FAILED is raised instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,9 @@ class LinkLimits:
     open_s: float = 10.0  # for a connection and its first picture
     stalled_s: float = 1.0  # without a frame, until the source counts as stalled (three frame periods at least)
     lost_s: float = 5.0  # without a frame, until the connection is given up
-    backoff_s: float = 0.1  # the first pause before another attempt; each pause doubles
+    backoff_s: float = 0.5  # the pause between the first two attempts; each pause doubles
     backoff_max_s: float = 1.0
-    """The longest pause. A random part of up to its half is taken off each, so that many clients of one peer do not return
-    at once.
-    """
+    """The longest pause, see `ReconnectPacing`."""
     wait_s: float = 0.0  # for the peer at the first opening; 0 where it must be there
     give_up_s: float | None = None  # without any connection, until the source has failed; None: never
     seed: int | None = None  # of the random part
@@ -58,7 +56,7 @@ class ReconnectingSource:
         on_event: Callable[[ConnectionEvent], None] | None = None,
     ) -> None:
         self._open_link, self._limits, self._name, self.on_event = open_link, limits, name, on_event
-        self._random = Random(limits.seed)
+        self._pacing, self._connected_ns = ReconnectPacing(limits.backoff_s, limits.backoff_max_s, limits.seed), 0
         self._closed, self._event_lock = threading.Event(), threading.Lock()
         self.events: deque[ConnectionEvent] = deque(maxlen=_KEPT_EVENTS)
         self.counts = dict.fromkeys(LinkState, 0)
@@ -144,12 +142,13 @@ class ReconnectingSource:
 
     def _record_frame(self, frame: Frame) -> Frame:
         """Store the frame as the last one, and record a change of the stream's state."""
-        state = LinkState.STALLED if self._stands_still(frame) else LinkState.LIVE
+        state, reason = LinkState.LIVE, f"{frame.width}x{frame.height}, {self._info.fps:.4g} fps"
+        if self._stands_still(frame):
+            state, reason = LinkState.STALLED, _FROZEN_TIMESTAMPS
+        elif frame.damage:
+            state, reason = LinkState.DAMAGED, frame.damage
         if self.state is not state:
-            self._record_event(
-                state,
-                _FROZEN_TIMESTAMPS if state is LinkState.STALLED else f"{frame.width}x{frame.height}, {self._info.fps:.4g} fps",
-            )
+            self._record_event(state, reason)
         self._last = frame
         return frame
 
@@ -171,23 +170,27 @@ class ReconnectingSource:
         """Open another connection. Raises SourceError where the source has failed."""
         if not self._closed.is_set():
             self._record_event(LinkState.REOPENING, "")
+            self._pacing.connection_ended(perf_counter_ns() - self._connected_ns)
             self._info = self._connect(self._limits.give_up_s)
 
     def _connect(self, patience_s: float | None) -> StreamInfo:
         """Try until a link is open, for `patience_s` at most (None: for ever). Raises what the last attempt raised."""
-        started_ns, pause_s = perf_counter_ns(), self._limits.backoff_s
-        while True:
+        started_ns, pause_s = perf_counter_ns(), self._pacing.take_pause_s()
+        while not (pause_s and self._closed.wait(pause_s)):
             try:
-                return self._try_to_open()
+                info = self._try_to_open()
+                if not self._connected_ns:
+                    self._pacing.reset()  # the attempts to open the source are over
+                self._connected_ns = perf_counter_ns()
+                return info
             except Exception as error:
+                pause_s = self._pacing.take_pause_s()
                 is_exhausted = patience_s is not None and (perf_counter_ns() - started_ns) / 1e9 + pause_s > patience_s
                 if is_exhausted or not isinstance(error, SourceError):
                     self._record_event(LinkState.FAILED, str(error))
                     raise
                 _log.debug("%s: %s", self._name, error)
-            if self._closed.wait(pause_s * (1 - self._random.random() / 2)):
-                return self._info
-            pause_s = min(2 * pause_s, self._limits.backoff_max_s)
+        return self._info
 
     def _try_to_open(self) -> StreamInfo:
         """Open one connection after the one before has ended, so that a hanging peer costs one thread only."""

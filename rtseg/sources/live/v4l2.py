@@ -8,97 +8,33 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any, Protocol
 
 import cv2
-import numpy.typing as npt
 
 from rtseg.errors import SourceError, SourceNotFound
 from rtseg.frame import Frame, Origin, Spacing, StreamInfo
 from rtseg.sources.base import DEFAULT_FPS, SourceDiagnostics, stream_info
+from rtseg.sources.live.capture_mode import Capture, CaptureMode, CaptureRequest, choose, negotiate
 from rtseg.sources.live.clock import SourceClock
-from rtseg.sources.pixels.pixel_formats import FOURCC, RawReader
+from rtseg.sources.live.v4l2_modes import list_modes
+from rtseg.sources.pixels.pixel_formats import RawReader
 from rtseg.system.process_environment import default_variable
+
+__all__ = ["BUFFERS", "CaptureMode", "CaptureRequest", "V4l2Link", "devices", "negotiate", "usb_speed"]
 
 BUFFERS = 2  # one is being filled while the other is read
 _MAX_BROKEN = 30
 _MAX_DELAY_NS = 10_000_000_000
 
 
-class Capture(Protocol):
-    """Declares the part of `cv2.VideoCapture` that is used."""
-
-    def isOpened(self) -> bool: ...  # noqa: N802
-    def set(self, prop: int, value: float, /) -> bool: ...
-    def get(self, prop: int, /) -> float: ...
-    def read(self) -> tuple[bool, npt.NDArray[Any]]: ...
-    def release(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureMode:
-    """Describes a format that a camera delivers."""
-
-    form: str  # a key of FOURCC
-    height: int  # pixels
-    width: int  # pixels
-    fps: float  # frames a second, 0 where the driver reports none
-
-    def __str__(self) -> str:
-        return f"{self.form} {self.width}x{self.height} at {self.fps:.4g} fps"
-
-
-@dataclass(frozen=True, slots=True)
-class CaptureRequest:
-    """Holds the format requested of a camera; None keeps the camera's own."""
-
-    size: tuple[int, int] | None = None  # (height, width) in pixels
-    fps: float | None = None  # frames a second
-    form: str | None = None  # a key of FOURCC
-
-    def is_met_by(self, mode: CaptureMode) -> bool:
-        """Return whether a mode satisfies the request; a camera's 59.94 counts as 60."""
-        sized = self.size is None or self.size == (mode.height, mode.width)
-        return sized and (self.fps is None or mode.fps >= 0.98 * self.fps) and self.form in (None, mode.form)
-
-
-def negotiate(capture: Capture, request: CaptureRequest) -> CaptureMode:
-    """Set the first format, in FOURCC's order, in which the camera satisfies the request.
-
-    Without a requested size or rate the camera's own is kept. Raises SourceError with the modes that the camera offers.
-    """
-    given = []
-    for form in [request.form] if request.form else FOURCC:
-        mode = _try_format(capture, form, request)
-        if mode and request.is_met_by(mode):
-            return mode
-        given += [mode] if mode else []
-    offers = "; ".join(dict.fromkeys(map(str, given))) or "none of " + ", ".join([request.form] if request.form else FOURCC)
-    raise SourceError(f"the camera does not give what was asked for, but {offers}: ask for that, or leave the options out")
-
-
-def _try_format(capture: Capture, form: str, request: CaptureRequest) -> CaptureMode | None:
-    code = cv2.VideoWriter.fourcc(*FOURCC[form])
-    capture.set(cv2.CAP_PROP_FOURCC, code)
-    if request.size:
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, request.size[0])
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, request.size[1])
-    if request.fps:
-        capture.set(cv2.CAP_PROP_FPS, request.fps)
-    if int(capture.get(cv2.CAP_PROP_FOURCC)) != code:
-        return None
-    height, width = int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT)), int(capture.get(cv2.CAP_PROP_FRAME_WIDTH))
-    return CaptureMode(form, height, width, capture.get(cv2.CAP_PROP_FPS))
-
-
 class V4l2Link:
     """Reads one opening of a V4L2 device; it ends with SourceError when the device is unplugged or silent.
 
-    path: as in /dev/video0. fps: overrides the driver's rate. capture: opens the device. mode: the negotiated format.
-    damaged: buffers without a whole picture. Raises SourceError, SourceNotFound.
+    path: as in /dev/video0. fps: overrides the driver's rate. capture: opens the device. mode: the negotiated format, and
+    reason: why. offered: the modes that the driver lists. damaged: buffers without a whole picture. Raises SourceError,
+    SourceNotFound.
     """
 
     def __init__(
@@ -118,7 +54,9 @@ class V4l2Link:
                 raise _opening_error(path)
             self._capture.set(cv2.CAP_PROP_BUFFERSIZE, BUFFERS)
             self._capture.set(cv2.CAP_PROP_CONVERT_RGB, 0)
-            self.mode = negotiate(self._capture, request)
+            self.offered = list_modes(path)
+            chosen = choose(self._capture, request, self.offered)
+            self.mode, self.reason = chosen.mode, chosen.reason
             rate = fps or self.mode.fps or request.fps or DEFAULT_FPS
             self._info = stream_info(self.mode.height, self.mode.width, rate, spacing_mm)
         except BaseException:
@@ -133,7 +71,9 @@ class V4l2Link:
 
     def diagnostics(self) -> SourceDiagnostics:
         """Return the format, the damaged pictures and the jumps of the clock so far."""
-        return SourceDiagnostics(self.format, self.damaged, self._clock.jumps)
+        return SourceDiagnostics(
+            self.format, self.damaged, self._clock.jumps, modes=tuple(map(str, self.offered)), reason=self.reason
+        )
 
     @property
     def format(self) -> str:

@@ -1,6 +1,5 @@
 """Decodes the video stream of a file, and counts what was lost on the way."""
 
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -14,6 +13,9 @@ from rtseg.errors import SourceError
 from rtseg.limits import check_size, max_pixels
 from rtseg.sources.base import DEFAULT_FPS
 
+MAX_FPS = 1000  # frames a second
+_THUMBNAILS = Disposition.timed_thumbnails | Disposition.still_image
+
 
 @dataclass(slots=True)
 class DecodeStatistics:
@@ -25,11 +27,18 @@ class DecodeStatistics:
     lost: int = 0  # frames that could not be decoded
     oversized: int = 0  # of the lost ones, those with too many pixels or no size
     damaged: int = 0  # decoded frames that FFmpeg had to conceal
+    missing: int = 0  # frames that the file no longer holds
+    dependent: int = 0  # frames left out or marked, since they depend on one that was lost
     read_error: str = ""  # why the file ends early
 
     def problem(self) -> str:
         """Return what was wrong with the stream in words, or ""."""
-        counts = ((self.lost, "lost"), (self.damaged, "damaged"))
+        counts = (
+            (self.lost, "lost"),
+            (self.damaged, "damaged"),
+            (self.missing, "missing"),
+            (self.dependent, "left out or marked, as they depend on a lost one"),
+        )
         words = [f"{count} {fate}" for count, fate in counts if count] + [self.read_error] * bool(self.read_error)
         if self.oversized:
             words.append(f"{self.oversized} of a size that is unknown or above --max-pixels {max_pixels()}")
@@ -38,53 +47,44 @@ class DecodeStatistics:
         return ", ".join(words)
 
 
-def start_statistics(container: InputContainer, stream: VideoStream) -> DecodeStatistics:
-    """Return new statistics of `stream`, with the duration that its file declares."""
-    return DecodeStatistics(1 / frame_rate(container, stream), _declared_seconds(container, stream))
-
-
-def decode(container: InputContainer, stream: VideoStream, statistics: DecodeStatistics) -> Iterator[VideoFrame]:
-    """Yield the stream's pictures, decoded on all cores; damage is skipped and counted."""
-    stream.thread_type = "AUTO"
-    for packet in _packets(container, stream, statistics):
-        for picture in decode_packet(stream, packet, statistics):
-            statistics.damaged += picture.is_corrupt
-            if picture.pts is not None and stream.time_base:
-                ends_s = float((picture.pts + (picture.duration or 0)) * stream.time_base)
-                statistics.decoded_s = max(statistics.decoded_s, ends_s)
-            yield picture
-
-
 def video_stream(container: InputContainer, name: str) -> VideoStream:
     """Return the first stream of moving pictures, its size limited: no cover art, nor text that FFmpeg would draw.
 
     Raises SourceError.
     """
-    for stream in container.streams.video:
-        coder = stream.codec_context
-        if coder and coder.name != "ansi" and not stream.disposition & Disposition.attached_pic:
-            check_size(name, coder.height, coder.width)
-            coder.options = {**coder.options, **size_limit()}
-            return stream
-    raise SourceError(f"{name} has no video that can be decoded: give a finished recording of a kind such as H.264")
+    stream = video_streams(container, name)[0]
+    limit_size(stream, name)
+    return stream
+
+
+def video_streams(container: InputContainer, name: str) -> list[VideoStream]:
+    """Return the streams of moving pictures, without those that are marked as thumbnails unless there is no other.
+
+    Raises SourceError.
+    """
+    streams = [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context and stream.codec_context.name != "ansi" and not stream.disposition & Disposition.attached_pic
+    ]
+    if not streams:
+        raise SourceError(f"{name} has no video that can be decoded: give a finished recording of a kind such as H.264")
+    films = [stream for stream in streams if not stream.disposition & _THUMBNAILS]
+    return films or streams
+
+
+def limit_size(stream: VideoStream, name: str) -> None:
+    """Refuse pictures that are too large, before and while they are decoded. Raises SourceError."""
+    coder = stream.codec_context
+    check_size(name, coder.height, coder.width)
+    coder.options = {**coder.options, **size_limit(), **strictness(coder.name)}
 
 
 def frame_rate(container: InputContainer, stream: VideoStream) -> float:
     """Return frames a second: the average where the file has times, else what its pictures declare, else 25."""
     has_times = bool(stream.duration or container.duration)
     rate = stream.average_rate if has_times else stream.guessed_rate
-    return float(rate) if rate and 0 < rate <= 1000 else DEFAULT_FPS
-
-
-def _packets(
-    container: InputContainer, stream: VideoStream, statistics: DecodeStatistics
-) -> Iterator["Packet[VideoStream] | None"]:
-    """Yield the stream's packets, then None, which flushes the decoder."""
-    try:
-        yield from (packet for packet in container.demux(stream) if packet.size)
-    except FFmpegError as error:
-        statistics.read_error = f"the file cannot be read on: {error.strerror}"
-    yield None
+    return float(rate) if rate and 0 < rate <= MAX_FPS else DEFAULT_FPS
 
 
 def decode_packet(stream: VideoStream, packet: "Packet[VideoStream] | None", statistics: DecodeStatistics) -> list[VideoFrame]:
@@ -103,7 +103,12 @@ def size_limit() -> dict[str, str]:
     return {"max_pixels": str(max_pixels())}
 
 
-def _declared_seconds(container: InputContainer, stream: VideoStream) -> float:
+def strictness(codec: str) -> dict[str, str]:
+    """Return FFmpeg's options that refuse a picture with faulty data where FFmpeg would return it without a mark: JPEG."""
+    return {"err_detect": "explode"} if codec == "mjpeg" else {}
+
+
+def declared_seconds(container: InputContainer, stream: VideoStream) -> float:
     """Return the declared duration of the pictures, 0 where there is none or it includes the sound."""
     name = container.format.name
     if name == "avi" and stream.frames and stream.average_rate:

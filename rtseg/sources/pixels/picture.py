@@ -11,6 +11,7 @@ from av.video.reformatter import ColorRange, VideoReformatter
 from rtseg.frame import Image
 from rtseg.kernels.runtime.arrays import as_read_only
 from rtseg.kernels.runtime.cpu import compiled
+from rtseg.sources.pixels.upright import STORED, upright_of_frame
 
 # Chroma this near to neutral is gray: coded B-mode stays within 1 (H.264, MPEG-4, VP9, MJPEG, at any quality), analog
 # grabbers within about 3, and 4 is at most 7 gray levels of color.
@@ -19,21 +20,27 @@ NEUTRAL_TOLERANCE = 4
 _BLACK, _WHITE = np.uint8(16), np.uint8(235)  # of limited range (ITU-R BT.601)
 _STRETCH, _SHIFT = np.uint32(76310), np.uint32(16 * 76310 - (1 << 15))  # 255 / 219, and the scaled black level minus a half
 _IN_PAIRS = "nv12"  # chroma samples interleaved in one plane, as a GPU's decoder returns them
-_TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_CLOCKWISE}  # counter-clockwise
 
 
 class PictureReader:
-    """Converts a stream's pictures to frame images: (H, W) until one has color, RGB (H, W, 3) from there on."""
+    """Converts a stream's pictures to frame images: (H, W) until one has color, RGB (H, W, 3) from there on.
+
+    upright: how the newest picture is shown.
+    """
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
         self._has_color = False
+        self._shape: tuple[float, int, int] | None = None  # rotation, height and width, of the newest picture
+        self.upright = STORED
 
     def read(self, picture: VideoFrame) -> Image:
-        """Return the picture's pixels, upright, uint8."""
+        """Return the picture's pixels as they are shown, turned and mirrored, uint8."""
         image = self._read_planes(picture) if _is_planar_yuv(picture) else self._read_any(picture)
-        turn = _TURNS.get(round(picture.rotation / 90) * 90 % 360)
-        return image if turn is None else cv2.rotate(image, turn).astype(np.uint8, copy=False)
+        shape = picture.rotation, picture.height, picture.width
+        if shape != self._shape:  # PyAV's side data hold the picture in a cycle of references, until the next collection
+            self._shape, self.upright = shape, upright_of_frame(picture)
+        return self.upright.apply(image)
 
     def _read_planes(self, picture: VideoFrame) -> Image:
         samples = 2 if picture.format.name == _IN_PAIRS else 1

@@ -16,7 +16,7 @@ _TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 16: "Q"}  # the types that a size may h
 _MAX_ENTRIES = 4096
 
 
-def picture_size(coded: bytes | memoryview) -> _Size | None:
+def picture_size(coded: bytes | bytearray | memoryview) -> _Size | None:
     """Return the (height, width) that a picture's header declares, the largest where it has several; None for no picture.
 
     Time is linear in the bytes read, and none of the pixels is decoded.

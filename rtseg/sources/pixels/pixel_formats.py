@@ -3,14 +3,18 @@
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from av import CodecContext, Packet
+from av.error import FFmpegError
+from av.video.stream import VideoStream
 
 from rtseg.frame import Image
 from rtseg.limits import max_pixels
+from rtseg.sources.pixels.decoder import size_limit, strictness
 from rtseg.sources.pixels.picture import expand_limited_range, is_gray, is_neutral
 from rtseg.sources.pixels.picture_size import picture_size
 
@@ -78,10 +82,20 @@ def _gray(raw: Raw, height: int) -> _Converted:
 def _mjpeg(raw: Raw, height: int) -> _Converted:
     coded = raw.ravel()
     size = picture_size(coded.data)  # a height other than negotiated is broken, and not decoded
-    pixels = cv2.imdecode(coded, cv2.IMREAD_COLOR) if size and size[0] == height and math.prod(size) <= max_pixels() else None
-    if pixels is None or pixels.shape[0] != height:
+    if not size or size[0] != height or math.prod(size) > max_pixels():
         raise ValueError("no JPEG")
-    return _bgr(pixels.astype(np.uint8, copy=False), height)
+    return _rgb(_decode_jpeg(coded.tobytes()), height)
+
+
+def _decode_jpeg(coded: bytes) -> Raw:
+    """Return a picture as RGB (H, W, 3). Raises ValueError for one with faulty data, which OpenCV would return."""
+    coder = CodecContext.create("mjpeg", "r")
+    coder.options, coder.thread_type = size_limit() | strictness(coder.name), "SLICE"
+    try:
+        (picture,) = coder.decode(cast("Packet[VideoStream]", Packet(coded)))
+    except FFmpegError as error:
+        raise ValueError("a damaged JPEG") from error
+    return picture.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
 
 
 def _gray_unless_color(luma: Raw, chroma: Raw) -> Image | None:

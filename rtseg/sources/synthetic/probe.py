@@ -23,8 +23,9 @@ class SyntheticProbe:
 
     Simplifications: it is two-dimensional, and tissue does not leave the plane. Echoes are computed after beamforming, with
     the same point spread at all depths. Attenuation acts along straight beams, without refraction. Blood is noise without
-    flow. The speckle changes into a second pattern and back every few seconds. A change of depth alters the pixel size;
-    `info.spacing_mm` is that of the first frame. deepest: the largest depth factor that `inject_fault` accepts.
+    flow. The speckle changes into a second pattern and back every few seconds. A change of depth alters the pixel size, which
+    each frame states; `info.spacing_mm` is that of the first frame. deepest: the largest depth factor that `inject_fault`
+    accepts.
     """
 
     def __init__(self, script: Script, *, spacing_mm: Spacing | None = None, deepest: float = 1.0) -> None:
@@ -35,6 +36,7 @@ class SyntheticProbe:
         spacing = self._view(1.0).spacing_mm
         info = stream_info(script.height, script.width, script.fps, spacing_mm or (spacing, spacing), script.frames)
         self._info = replace(info, only_ultrasound=True)
+        self._spacing_scale = tuple(given / spacing for given in self._info.spacing_mm or (spacing, spacing))
         self._closed = threading.Event()
         self._next = 0
 
@@ -52,7 +54,14 @@ class SyntheticProbe:
         while not self._closed.is_set() and (self._script.frames is None or self._next < self._script.frames):
             index, self._next = self._next, self._next + 1
             if not self._script.is_dropped(index):
-                yield Frame(self.image(index), index, perf_counter_ns())
+                yield self._frame(index)
+
+    def _frame(self, index: int) -> Frame:
+        """Return frame `index` with the spacing of its depth setting; the user's spacing changes with the depth."""
+        spacing = self._view(self._script.frame_state(index).depth).spacing_mm
+        down, along = self._spacing_scale
+        image, shown_ns = self.image(index), round(index * 1e9 / self._info.fps)
+        return Frame(image, index, perf_counter_ns(), spacing_mm=(spacing * down, spacing * along), presentation_ns=shown_ns)
 
     def inject_fault(self, kind: str, frames: int | None = None, value: float = 0.0) -> ScriptedFault:
         """Add a fault at the next frame, from any thread, as if it had been scripted. Raises ConfigError."""

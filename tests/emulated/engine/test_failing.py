@@ -75,7 +75,7 @@ class TestFailure:
             plans.engine_of(tiny)
 
     def test_no_kernels(self, gpu: EmulatedGpu, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(cuda, "_selected_path", [tmp_path / "librtseg_kernels.so"])
+        monkeypatch.setattr(cuda, "LIBRARY_PATH", tmp_path / "librtseg_kernels.so")
         with pytest.raises(EngineError, match=r"the CUDA kernels cannot be loaded .*build them"):
             plans.engine_of(tiny)
         assert (gpu.in_use(), gpu.contexts) == ((0, 0, 0, 0), 0)

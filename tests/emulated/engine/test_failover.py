@@ -9,6 +9,7 @@ import networks
 import numpy as np
 import planted
 import pytest
+import waiting
 from emulated.driver import tensorrt_runtime
 from emulated.driver.device import ALL_LATE, EmulatedGpu
 from emulated.engine import plans
@@ -18,6 +19,7 @@ from rtseg import load_engine
 from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.engines.tensorrt.plan_cache import PlanCache
+from rtseg.engines.watchdog import hung_threads
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
@@ -109,6 +111,44 @@ def test_a_failure_in_mid_stream_loses_no_frame(
     planted.check_failover(engine, plant, OpenVinoEngine(tiny), temporal, reason)
     assert gpu.contexts == 0
     assert kind == "broken GPU" or gpu.in_use() == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("temporal", [None, DEFAULT_TEMPORAL], ids=["plain", "stabilized"])
+@pytest.mark.parametrize("method", [*planted.HANGING, "retain", "device_ns"])
+def test_a_gpu_that_hangs_loses_no_frame(gpu: EmulatedGpu, tiny: Path, method: str, temporal: TemporalOptions | None) -> None:
+    """Block one call in the thread of the session, where the context is current, and let the CPU go on."""
+    if method == "retain" and temporal is None:
+        pytest.skip("nothing is retained without stabilization")
+    engine, stream = gpu_then_cpu(tiny), planted.stream()
+    session = Session(engine, temporal=temporal, locator=WholeFrame(), engine_timeout_s=0.5)
+    found = [session.step(frame).labels.copy() for frame in stream[:20]]
+    broken = engine._engine
+    hang = planted.Hang(broken, method)
+    found += [session.step(frame).labels.copy() for frame in stream[20:]]
+    cpu = Session(OpenVinoEngine(tiny), temporal=temporal, locator=WholeFrame())
+    assert len(found) == planted.COUNT
+    assert alike(found[20:], [cpu.step(frame).labels for frame in stream[20:]])
+    assert [event.reason for event in engine.events] == [f"tensorrt hung, {method} did not return within 0.5 s"]
+    assert gpu.contexts == 1, "the context of a GPU that hangs was closed under its thread"
+    hang.release()
+    waiting.until(lambda: not hung_threads())
+    engine.close()
+    broken.close()
+    assert gpu.contexts == 0
+
+
+def test_the_engine_runs_in_any_thread(gpu: EmulatedGpu, tiny: Path) -> None:
+    """Open the engine here, and run it in the session's thread, in this one, and by two sessions in turns."""
+    engine, stream = plans.engine_of(tiny), frames(8)
+    expected = segmented(OpenVinoEngine(tiny), stream)
+    both = [Session(engine, temporal=None, locator=WholeFrame(), engine_timeout_s=seconds) for seconds in (0, 5)]
+    found = [[session.step(frame).labels.copy() for session in both] for frame in stream]
+    for turn in zip(*found, strict=True):
+        assert alike(list(turn), expected)
+    for session in both:
+        session.close()
+    engine.close()
+    assert gpu.contexts == 0
 
 
 class TestBackgroundBuild:

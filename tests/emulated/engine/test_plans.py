@@ -12,7 +12,6 @@ from emulated.driver.device import EmulatedGpu
 from emulated.engine import plans
 
 from rtseg import load_engine
-from rtseg.engines.model_file import write_bytes_atomically
 from rtseg.engines.tensorrt.plan_cache import PlanCache, PlanFile, PlanTag
 from rtseg.errors import ModelError
 
@@ -49,7 +48,7 @@ class TestFile:
     def test_nothing_half_written_is_left(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("os.fsync", lambda _: (_ for _ in ()).throw(OSError("disk full")))
         with pytest.raises(OSError, match="disk full"):
-            write_bytes_atomically(tmp_path / "a.plan", b"content")
+            PlanFile(TAG, networks.spec(), b"plan").write(tmp_path / "a.plan")
         assert list(tmp_path.iterdir()) == []
 
 

@@ -147,7 +147,7 @@ def test_what_is_kept_can_be_looked_at(engine: Any, tiny: Path) -> None:
     for frame in frames(5):
         here.step(frame)
         there.step(frame)
-        own, other = (session._segmenter._stabilizer._previous.logits for session in (here, there))  # type: ignore[union-attr]
+        own, other = (session._segmenter.frames._stabilizer._previous.logits for session in (here, there))  # type: ignore[union-attr]
         assert (own.shape, own.dtype) == (other.shape, other.dtype)
         np.testing.assert_allclose(np.asarray(own), other, atol=1e-3)
 

@@ -12,6 +12,7 @@ from rtseg.cli.app import app
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.convert.export_torch import export
 from rtseg.engines.convert.third_party import load_third_party_network, state_specs
+from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError, ModelError
 
 SPEC = ModelSpec("x", (32, 48), ("lumen",), (0.0,), (1.0,))
@@ -40,9 +41,11 @@ class Sized(nn.Module):
     ("network", "complaint"),
     [
         (nn.Conv2d(3, 1, 3), r"cannot run the network on a frame of \(1, 1, 32, 48\) \(Given groups.* --mean .*--size.*states"),
-        (Answering(lambda y: (y, y)), r"gives 2 tensors, and not 1.*logits alone.*initial_states\(n, size\)"),
-        (Answering(lambda y: [y, y[..., ::2, ::2]]), "gives 2 tensors, and not 1"),
-        (Answering(lambda y: {"out": y}), "returns a dict"),
+        (
+            Answering(lambda y: (y * 3, y * 2)),
+            "gives output_0 .*, of which several may be the mask: name the one with --output",
+        ),
+        (Answering(lambda y: {"out": "mask"}), "returns a str"),
         (
             Answering(lambda y: torch.fft.fft2(y).real),
             r"cannot write the network as ONNX \(.*fft.*\): build it of what ONNX has",
@@ -69,12 +72,50 @@ def test_a_size_that_a_network_does_not_take(tmp_path):
 def test_nan_of_the_file_alone(tmp_path, monkeypatch):
     network, write = nn.Conv2d(1, 1, 3, padding=1), sys.modules["rtseg.engines.convert.export_torch"]._write
 
-    def broken(network, spec, part):
-        write(Answering(torch.log).eval(), spec, part)
+    def broken(network, spec, part, names=()):
+        write(Answering(torch.log).eval(), spec, part, names)
 
     monkeypatch.setattr("rtseg.engines.convert.export_torch._write", broken)
     with pytest.raises(ModelError, match="the file gives NaN or infinity where torch does not"):
         export(network, SPEC, tmp_path / "x.onnx")
+
+
+class Boundary(nn.Module):
+    """Gives a boundary and a class head beside its mask, as a dictionary."""
+
+    def __init__(self):
+        super().__init__()
+        self.see, self.mask = nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 1, 1)
+        self.boundary, self.kind = nn.Conv2d(4, 1, 1), nn.Linear(4, 3)
+
+    def forward(self, x):
+        seen = self.see(x).relu()
+        return {"boundary": self.boundary(seen), "mask": self.mask(seen), "kind": self.kind(seen.mean((2, 3)))}
+
+
+def test_further_outputs_leave_torch_by_name(tmp_path):
+    assert export(Boundary(), SPEC, tmp_path / "x.onnx", output="mask") < 1e-3
+    with pytest.raises(ModelError, match="no 'edge': name one of these with --output"):
+        export(Boundary(), SPEC, tmp_path / "y.onnx", output="edge")
+    spec = load_engine(tmp_path / "x.onnx").spec
+    assert (spec.logits_output, set(spec.further_outputs)) == ("mask", {"boundary", "kind"})
+
+
+class SmallAndWrong(nn.Module):
+    """Gives logits of a thousandth, of which the file has another part: 90 % off, and 1e-3 at most."""
+
+    def __init__(self):
+        super().__init__()
+        self.see, self.calls = nn.Conv2d(1, 1, 3, padding=1), 0
+
+    def forward(self, x):
+        self.calls += 1
+        return self.see(x) * (1e-3 if self.calls < 3 else 1e-4)
+
+
+def test_a_difference_is_relative_to_the_variation_of_the_logits(tmp_path):
+    with pytest.raises(ModelError, match=r"strays from torch by .* of the variation between frames"):
+        export(SmallAndWrong(), SPEC, tmp_path / "x.onnx")
 
 
 @pytest.mark.parametrize("then", [lambda y: 0.1 + 0.01 * y.tanh(), torch.relu])

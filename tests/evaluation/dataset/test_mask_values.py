@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from rtseg.errors import DatasetError
 from rtseg.evaluation.dataset import open_dataset
+from rtseg.evaluation.dataset.mask_values import to_labels
 
 DRAWN = np.repeat(np.arange(3, dtype=np.uint8), 4)[:, None].repeat(8, 1)  # (12, 8): three labels
 BLACK = np.zeros((12, 8), np.uint8)
@@ -114,3 +116,10 @@ def test_an_image_of_16_bits_keeps_the_upper_8(case):
 def test_an_image_of_12_bits_in_16_is_not_read_as_black(case):
     with pytest.raises(DatasetError, match=r"a\.png has uint16 pixels up to 4095, not 65535: convert it to 8 bits"):
         case(image=np.full((12, 8), 4095, np.uint16)).image()
+
+
+def test_a_mask_with_smoothed_edges_says_so():
+    smooth = cv2.circle(np.zeros((64, 64), np.uint8), (32, 32), 20, 255, -1, cv2.LINE_AA)
+    for n_classes in (1, 2):
+        with pytest.raises(DatasetError, match=r"a\.png holds \d+ values up to 255.*antialiased.*nearest neighbor"):
+            to_labels(smooth, n_classes, Path("a.png"))

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from contextvars import copy_context
 
 import numpy as np
 import pytest
@@ -100,6 +101,29 @@ def test_nobody_waits_for_cores_that_are_busy(monkeypatch: pytest.MonkeyPatch) -
         free.set()
     assert seen == [(row, row + 1) for row in range(9)]
     assert all(each.result() for each in busy)
+
+
+def test_a_thread_does_not_change_the_limits_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cpu.machine, "available_cores", lambda: 2)
+    inside, seen = threading.Barrier(2), []
+    work = cpu.MIN_BAND_PIXELS * cpu.MIN_BANDS // 100
+
+    def limit() -> None:
+        cpu.raise_parallel_threshold()
+        with cpu.limit_cores(1):
+            inside.wait(60)
+            inside.wait(60)
+
+    other = threading.Thread(target=limit)
+    other.start()
+    inside.wait(60)
+    cpu.run_row_bands(100, work, lambda first, end: seen.append((first, end)))
+    inside.wait(60)
+    other.join(60)
+    assert len(seen) > 1
+    seen.clear()
+    copy_context().run(lambda: (cpu.raise_parallel_threshold(), cpu.run_row_bands(100, work, lambda *band: seen.append(band))))
+    assert seen == [(0, 100)]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

@@ -52,7 +52,7 @@ def test_each_file_opens_with_what_it_does() -> None:
 
 @pytest.fixture
 def nothing_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(cuda, "_selected_path", [tmp_path / "librtseg_kernels.so"])
+    monkeypatch.setattr(cuda, "LIBRARY_PATH", tmp_path / "librtseg_kernels.so")
     return tmp_path / "librtseg_kernels.so"
 
 

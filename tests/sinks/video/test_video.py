@@ -1,6 +1,7 @@
 """Each frame of a clip has the right image and presentation time."""
 
 import threading
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -124,3 +125,25 @@ def test_a_sink_can_be_opened_again_and_closed_twice(tmp_path):
     write(sink, range(3))
     sink.close()
     assert len(frames_of(tmp_path / "clip.mp4")) == 3
+
+
+def test_a_clip_of_a_variable_rate_lasts_as_long_as_its_recording(tmp_path):
+    times_ms = [0, 40, 80, 480, 520, 5000]
+    sink = VideoSink(tmp_path / "a.mkv")
+    sink.open(results.stream(fps=25.0))
+    for index, ms in enumerate(times_ms):
+        made = results.result(index=index)
+        sink.write(replace(made, frame=replace(made.frame, presentation_ns=ms * 1_000_000)))
+    sink.close()
+    assert [round(1000 * time) for time, _ in frames_of(tmp_path / "a.mkv")] == times_ms
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv"])
+@pytest.mark.parametrize("stated", [{"pixel_aspect": 2.0}, {"spacing_mm": (0.1, 0.2)}])
+def test_a_clip_declares_pixels_that_are_not_square(tmp_path, suffix, stated):
+    sink = VideoSink(tmp_path / f"a{suffix}")
+    sink.open(replace(results.stream(), **stated))
+    sink.write(results.result())
+    sink.close()
+    with av.open(str(tmp_path / f"a{suffix}")) as clip:
+        assert clip.streams.video[0].sample_aspect_ratio == 2

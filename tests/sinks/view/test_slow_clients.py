@@ -8,13 +8,13 @@ from contextlib import ExitStack, closing, contextmanager
 import numpy as np
 import pytest
 import results
+from slow_clients import SERVED_S, everything, is_true_in_time, repeating, trickling
 
 from rtseg.sinks.view.server import ViewServer
 from rtseg.sinks.view.sink import ViewSink
 
 pytestmark = pytest.mark.attack
 
-SERVED_S = 15  # time limit for serving a real client
 REQUEST = b"GET /figures HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 VIDEO = b"GET /video HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
@@ -45,50 +45,18 @@ def answer(url, request):
         return everything(client)
 
 
-def everything(client):
-    pieces = []
-    try:
-        while piece := client.recv(1 << 16):
-            pieces.append(piece)
-    except ConnectionResetError:
-        pass
-    return b"".join(pieces)
-
-
 def is_served_in_time(url, request=REQUEST):
     """Return whether a real client that retries gets its response in time."""
-    until_s = time.monotonic() + SERVED_S
-    while time.monotonic() < until_s:
-        if b" 200 OK" in answer(url, request):
-            return True
-        time.sleep(0.2)
-    return False
+    return is_true_in_time(lambda: b" 200 OK" in answer(url, request))
 
 
 @contextmanager
-def trickling(url, count, data=b"GET /figures HTTP/1.1\r\nX-Slow: " + b"x" * 10_000, pause_s=0.5):
-    """Run clients that send one byte at intervals, each in a connection of its own, while the block runs."""
-    stop = threading.Event()
+def slow_heads(url, count):
+    """Run clients that send one byte of a head at intervals, each in a connection of its own, while the block runs."""
     with ExitStack() as stack:
         clients = [stack.enter_context(connected(url)) for _ in range(count)]
-
-        def trickle():
-            for at in range(len(data)):
-                for client in clients:
-                    try:
-                        client.send(data[at : at + 1])
-                    except OSError:
-                        continue  # the server closed the connection
-                if stop.wait(pause_s):
-                    return
-
-        thread = threading.Thread(target=trickle)
-        thread.start()
-        try:
+        with trickling(clients, b"GET /figures HTTP/1.1\r\nX-Slow: " + b"x" * 10_000):
             yield clients
-        finally:
-            stop.set()
-            thread.join()
 
 
 @pytest.mark.parametrize("count", [16, 100])
@@ -97,13 +65,13 @@ def test_clients_that_send_a_byte_now_and_then_lock_nobody_out(sink, host, count
     with closing(ViewServer(sink.screen, host, 0)) as server:
         before = threading.active_count()
         request = REQUEST.replace(b"/figures", b"/figures" + b"?key=" + server.key.encode())
-        with trickling(server.url, count):
+        with slow_heads(server.url, count):
             assert is_served_in_time(server.url, request)
             assert threading.active_count() - before <= 2, "an incomplete head costs a thread"
 
 
 def test_a_head_that_is_not_whole_in_5_seconds_is_hung_up_on(sink):
-    with trickling(sink.url, 1) as (client,):
+    with slow_heads(sink.url, 1) as (client,):
         started = time.monotonic()
         assert everything(client) == b""
         assert 3 < time.monotonic() - started < SERVED_S
@@ -120,41 +88,25 @@ def test_connections_that_say_nothing_are_bounded_and_the_oldest_gives_way(sink)
 
 def test_viewers_that_never_read_make_room(sink):
     """Let clients take every viewer's place without reading, until the server drops them."""
-    stop = threading.Event()
-
-    def play():
-        noise = np.random.default_rng(0).integers(0, 255, (240, 320), np.uint8)
-        for index in range(100_000):
-            if stop.wait(0.02):
-                return
-            sink.write(results.result(noise, index=index, captured_ns=index + 1))
-
-    player = threading.Thread(target=play)
-    player.start()
-    try:
-        with ExitStack() as stack:
-            for _ in range(8):
-                stack.enter_context(connected(sink.url)).sendall(VIDEO)
-            assert viewer_sees_a_picture(sink.url)
-    finally:
-        stop.set()
-        player.join()
+    noise = np.random.default_rng(0).integers(0, 255, (240, 320), np.uint8)
+    with (
+        repeating(lambda index: sink.write(results.result(noise, index=index, captured_ns=index + 1)), 0.02),
+        ExitStack() as stack,
+    ):
+        for _ in range(8):
+            stack.enter_context(connected(sink.url)).sendall(VIDEO)
+        assert is_true_in_time(lambda: sees_a_picture(sink.url))
 
 
-def viewer_sees_a_picture(url):
-    until_s = time.monotonic() + SERVED_S
-    while time.monotonic() < until_s:
-        with connected(url) as client:
-            client.sendall(VIDEO)
-            data = client.recv(1 << 16)
-            while data and b"\xff\xd8\xff" not in data and b" 503 " not in data:
-                data += (piece := client.recv(1 << 16))
-                if not piece:
-                    break
-            if b"\xff\xd8\xff" in data:
-                return True
-        time.sleep(0.2)
-    return False
+def sees_a_picture(url):
+    with connected(url) as client:
+        client.sendall(VIDEO)
+        data = client.recv(1 << 16)
+        while data and b"\xff\xd8\xff" not in data and b" 503 " not in data:
+            data += (piece := client.recv(1 << 16))
+            if not piece:
+                break
+        return b"\xff\xd8\xff" in data
 
 
 @pytest.mark.parametrize(
@@ -210,7 +162,7 @@ def test_a_body_that_comes_slowly_is_not_waited_for(sink):
 
 def test_closing_is_prompt_whatever_clients_do(sink):
     sink.write(results.result(np.random.default_rng(0).integers(0, 255, (480, 640), np.uint8)))
-    with trickling(sink.url, 40), ExitStack() as stack:
+    with slow_heads(sink.url, 40), ExitStack() as stack:
         for request in [VIDEO] * 8 + [b"GET /video HT"] * 8 + [b""] * 8:
             stack.enter_context(connected(sink.url)).sendall(request)
         time.sleep(0.5)

@@ -211,7 +211,8 @@ REGIONS = [
     ([region(kind=3, form=3), region(delta_cm=(0.03, 0.05))], (0.5, 0.3)),  # a Doppler spectrum beside the picture
     ([region(form=2), region(delta_cm=(0.03, 0.05))], (0.5, 0.3)),  # M-mode
     ([region(kind=2, delta_cm=(0.09, 0.09), box=(0, 0, 500, 500)), region(box=TISSUE)], (0.2, 0.1)),  # colour over tissue
-    ([region(delta_cm=(0.03, 0.05), box=(0, 0, 9, 9)), region(box=TISSUE)], (0.2, 0.1)),  # the largest
+    ([region(delta_cm=(0.03, 0.05), box=(0, 0, 9, 9)), region(box=TISSUE)], None),  # a mask may lie in either
+    ([region(box=(0, 0, 9, 9)), region(box=TISSUE)], (0.2, 0.1)),
     ([region(kind=2)], (0.2, 0.1)),  # colour alone
     ([region(units=4)], None),  # seconds
     ([region(form=3, kind=3)], None),

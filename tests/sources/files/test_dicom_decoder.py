@@ -182,3 +182,12 @@ def test_flipped_bytes_of_coded_frames_end_no_process(tmp_path):
             coded[number % 3][at] = rng.integers(256)
         read, _ = drain(opened(open_dicom, write(tmp_path / "a.dcm", [bytes(one) for one in coded])))
         assert len(read) >= number % 3
+
+
+def test_a_frame_with_a_hole_is_marked(tmp_path):
+    coded = [bytearray(jpeg(frame)) for frame in SMOOTH]
+    size = len(coded[1])
+    coded[1][size * 7 // 10 : size * 8 // 10] = bytes(size * 8 // 10 - size * 7 // 10)
+    read = list(open_source(write(tmp_path / "a.dcm", [bytes(one) for one in coded])))
+    assert [bool(frame.damage) for frame in read] == [False, True, False]
+    assert "its coded data are damaged" in read[1].damage

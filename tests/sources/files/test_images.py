@@ -105,14 +105,24 @@ def test_one_image_and_sizes_that_differ(tmp_path):
     assert len(list(source)) == 1
 
 
-def test_a_broken_one_ends_the_stream_after_the_ones_before(tmp_path):
-    for name in ("1.png", "2.png", "4.png"):
+@pytest.mark.parametrize("broken", ["1.png", "3.png", "4.png"])
+def test_a_broken_one_is_left_out_named_and_shifts_no_index(tmp_path, caplog, broken):
+    names = [f"{number}.png" for number in range(1, 5)]
+    for name in names:
         save(tmp_path / name, GREY)
-    (tmp_path / "3.png").write_bytes(b"broken")
-    frames = iter(open_source(str(tmp_path)))
-    assert [next(frames).index, next(frames).index] == [0, 1]
-    with pytest.raises(SourceError, match=r"3\.png is not an image"):
-        next(frames)
+    (tmp_path / broken).write_bytes(b"broken")
+    source = open_source(str(tmp_path))
+    assert [frame.index for frame in source] == [index for index, name in enumerate(names) if name != broken]
+    assert [(one.name, "is not an image" in one.reason) for one in source.omitted] == [(broken, True)]
+    assert f"{broken} is left out" in caplog.text
+    assert source.info.frames == 4
+
+
+def test_a_folder_of_broken_ones_is_refused(tmp_path):
+    for name in ("1.png", "2.png"):
+        (tmp_path / name).write_bytes(b"broken")
+    with pytest.raises(SourceError, match=r"1\.png is not an image"):
+        open_source(str(tmp_path))
 
 
 def test_nothing_there(tmp_path):

@@ -70,7 +70,7 @@ def test_a_lost_frame_is_counted_and_the_next_ones_come(write_video):
     path.write_bytes(data)
     read, error = drain(open_source(str(path)))
     assert len(read) == 11
-    assert [frame.index for frame in read] == list(range(11))
+    assert [frame.index for frame in read] == [0, 1, 2, 3, 4, 6, 7, 8, 9, 10, 11]  # indices do not shift
     assert np.abs(read[5].image.astype(int) - frames[6]).mean() < 20
     assert "1 lost" in str(error)
 

@@ -41,7 +41,7 @@ def test_nrrd_of_plus(tmp_path, name, encoding):
     fields = {"Seq_Frame0001_Timestamp": "1.5", "Seq_Frame0002_Timestamp": "1.6", "UltrasoundImageOrientation": "UN"}
     path = write_nrrd(tmp_path / name, FRAMES[:, ::-1, ::-1], encoding, spacings=[0.2, 0.3, 1], **PLUS, **fields)
     source = open_source(path)
-    assert source.info == StreamInfo(12, 20, 10.0, spacing_mm=(0.3, 0.2), frames=4)
+    assert source.info == StreamInfo(12, 20, 10.0, spacing_mm=(0.3, 0.2), frames=4, pixel_aspect=pytest.approx(2 / 3))
     read = list(source)
     np.testing.assert_array_equal([frame.image for frame in read], FRAMES)
     assert [frame.origin and frame.origin.timestamp_ns for frame in read] == [None, 1_500_000_000, 1_600_000_000, None]
@@ -53,7 +53,7 @@ def test_nrrd_of_slicer_has_time_in_front(tmp_path, encoding):
     header = {"kinds": ["list", "domain", "domain", "domain"], "space": "left-posterior-superior"}
     steps = [[np.nan] * 3, [0.2, 0, 0], [0, 0.3, 0], [0, 0, 1]]
     source = open_source(write_nrrd(tmp_path / "a.seq.nrrd", woven, encoding, **header, **{"space directions": steps}))
-    assert source.info == StreamInfo(12, 20, 25.0, spacing_mm=(0.3, 0.2), frames=4)
+    assert source.info == StreamInfo(12, 20, 25.0, spacing_mm=(0.3, 0.2), frames=4, pixel_aspect=pytest.approx(2 / 3))
     np.testing.assert_array_equal([frame.image for frame in source], FRAMES)
 
 
@@ -106,7 +106,9 @@ def test_nifti(tmp_path, name, plane):
     volume = FRAMES.transpose(2, 1, 0)
     path = write_nifti(tmp_path / name, volume[:, :, None] if plane else volume, (0.2, 0.3), ("mm", "msec"), 40 if plane else 0)
     source = open_source(path)
-    assert source.info == StreamInfo(12, 20, pytest.approx(25), spacing_mm=(0.3, 0.2), frames=4)
+    assert source.info == StreamInfo(
+        12, 20, pytest.approx(25), spacing_mm=(0.3, 0.2), frames=4, pixel_aspect=pytest.approx(2 / 3)
+    )
     np.testing.assert_array_equal([frame.image for frame in source], FRAMES)
 
 

@@ -1,5 +1,6 @@
 """Tests cameras with a fake `cv2.VideoCapture`: no device is here, so a real grabber remains untested."""
 
+import struct
 import time
 
 import av
@@ -13,8 +14,10 @@ from rtseg.connection import LinkState
 from rtseg.errors import ConfigError, SourceError, SourceNotFound
 from rtseg.sources import open_source
 from rtseg.sources.live import camera, v4l2
+from rtseg.sources.live.capture_mode import choose
 from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
 from rtseg.sources.live.v4l2 import CaptureMode, CaptureRequest, V4l2Link, usb_speed
+from rtseg.sources.live.v4l2_modes import list_modes
 from rtseg.sources.pixels.pixel_formats import FOURCC, RawReader
 
 LETTERS = {form: cv2.VideoWriter.fourcc(*code) for form, code in FOURCC.items()}
@@ -130,6 +133,15 @@ def test_a_buffer_cut_short_is_no_picture(form):
     for size in (11, whole.size // 2, whole.size // 2 // 48 * 48) if form != "mjpeg" else (11,):
         assert RawReader(form, (48, 64)).read(whole[:size]) is None
     assert RawReader(form, (48, 64)).read(whole[:0]) is None
+
+
+def test_a_jpeg_with_faulty_data_is_no_picture():
+    """Test a buffer that lost a packet in the middle, and one that says too early that it ends."""
+    whole = raw_of(np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8), "mjpeg").ravel()
+    middle = whole.size // 2
+    assert RawReader("mjpeg", (48, 64)).read(whole) is not None
+    for broken in (np.delete(whole, slice(middle, middle + 200)), np.append(whole[:middle], whole[-2:])):
+        assert RawReader("mjpeg", (48, 64)).read(broken) is None
 
 
 def link(capture, requested=CaptureRequest()):  # noqa: B008  frozen
@@ -259,3 +271,83 @@ def test_the_usb_speed_is_read_from_the_device_above(tmp_path, speed, megabits):
         (port / "speed").write_text(f"{speed}\n")
     assert usb_speed("/dev/video3", root=tmp_path) == megabits
     assert usb_speed("/dev/video4", root=tmp_path) is None
+
+
+SLOW, QUICK = CaptureMode("yuyv", 1080, 1920, 5.0), CaptureMode("mjpeg", 1080, 1920, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("modes", "requested", "chosen", "words"),
+    [
+        ([SLOW, QUICK], CaptureRequest(), QUICK, "the fastest; slower: yuyv 1920x1080 at 5 fps"),
+        ([SLOW, NV12, QUICK], CaptureRequest((1080, 1920)), NV12, "slower: yuyv"),
+        ([SLOW], CaptureRequest(), SLOW, "the only format; less than 25 fps: ask for a smaller size"),
+        ([SLOW, QUICK], CaptureRequest(form="yuyv"), SLOW, "the only format; less than 25 fps"),
+        ([CaptureMode("yuyv", 480, 640, 59.94), CaptureMode("mjpeg", 480, 640, 60.0)], CaptureRequest(), None, "without loss"),
+        ([CaptureMode("yuyv", 480, 640, 0.0), CaptureMode("mjpeg", 480, 640, 0.0)], CaptureRequest(), None, "without loss"),
+    ],
+)
+def test_without_a_wish_the_fastest_format_is_taken_and_the_reason_told(modes, requested, chosen, words):
+    found = choose(FakeCapture(*modes), requested)
+    assert found.mode == (chosen or modes[0])
+    assert words in found.reason
+
+
+def test_the_rates_that_the_driver_lists_decide_and_are_set():
+    """Test a driver that is set to 5 frames a second, and lists more in MJPEG."""
+    capture = FakeCapture(SLOW, CaptureMode("mjpeg", 1080, 1920, 5.0))
+    offered = [SLOW, CaptureMode("mjpeg", 1080, 1920, 15.0), CaptureMode("mjpeg", 1080, 1920, 60.0)]
+    assert choose(capture, CaptureRequest(), offered).mode.form == "mjpeg"
+    assert capture.asked[cv2.CAP_PROP_FPS] == 60.0
+
+
+class FakeDriver:
+    """Answers the requests that list modes: formats of sizes of rates; `steps` lists sizes and rates in steps."""
+
+    def __init__(self, formats, steps=False):
+        self.formats, self.kind = formats, 2 if steps else 1
+
+    def __call__(self, _descriptor, request, data):
+        number, index = request & 255, struct.unpack_from("=I", data)[0]
+        code = struct.unpack_from("=I", data, 4)[0]
+        sizes = self.formats.get(struct.pack("<I", code), {})
+        try:
+            if number == 2:
+                struct.pack_into("<4s", data, 44, list(self.formats)[index])
+            elif number == 74:
+                width, height = list(sizes)[index]
+                values = (width, height) if self.kind == 1 else (16, width, 2, 16, height, 2)
+                struct.pack_into(f"=I{len(values)}I", data, 8, self.kind, *values)
+            else:
+                numerator, denominator = sizes[struct.unpack_from("=2I", data, 8)][index]
+                struct.pack_into("=3I", data, 16, self.kind, numerator, denominator)
+        except (IndexError, KeyError) as error:
+            raise OSError(22, "Invalid argument") from error
+
+
+@pytest.mark.parametrize("steps", [False, True])
+def test_the_modes_of_a_driver_are_listed(tmp_path, steps):
+    device = tmp_path / "video0"
+    device.touch()
+    full = (1920, 1080)
+    driver = FakeDriver({b"YUYV": {full: [(1, 5)]}, b"MJPG": {full: [(1, 60)]}, b"H264": {(640, 480): [(0, 1)]}}, steps)
+    listed = [str(mode) for mode in list_modes(str(device), driver)]
+    assert listed == ["yuyv 1920x1080 at 5 fps", "mjpeg 1920x1080 at 60 fps", "H264 640x480 at 0 fps"]
+
+
+def test_a_driver_that_lists_without_end_or_nothing(tmp_path):
+    device = tmp_path / "video0"
+    device.touch()
+    endless = lambda _descriptor, request, data: struct.pack_into("=I", data, 8 if request & 255 == 74 else 16, 1)  # noqa: E731
+    assert len(list_modes(str(device), endless)) == 512
+    assert list_modes(str(device)) == []
+    assert list_modes(str(tmp_path / "video9"), endless) == []
+
+
+def test_the_link_tells_its_modes_and_the_reason(monkeypatch):
+    monkeypatch.setattr(v4l2, "list_modes", lambda _path: [SLOW, QUICK])
+    one = V4l2Link("/dev/video0", CaptureRequest(), capture=lambda _path: FakeCapture(SLOW, QUICK))
+    found = one.diagnostics()
+    assert found.modes == ("yuyv 1920x1080 at 5 fps", "mjpeg 1920x1080 at 30 fps")
+    assert found.reason.startswith("the fastest; slower: yuyv")
+    assert "mjpeg 1920x1080 at 30 fps" in found.format

@@ -89,7 +89,7 @@ function mount(root) {
   const life = element(panel, "div", "life"), reason = element(panel, "div", "reason");
   const speed = element(panel, "table");
   element(panel, "h3", "", "MEASURED");
-  const classes = element(panel, "table");
+  const familiarity = element(panel, "table"), classes = element(panel, "table");
   element(panel, "h3", "", "STAGES, ms (median)");
   const stages = element(panel, "table");
   const curve = element(root, "div", "curve"), label = element(curve, "div", "label");
@@ -100,8 +100,8 @@ function mount(root) {
 
   function show(told) {
     const state = told.life || "";
-    write(life, STATES[state] || state || "–");
-    life.className = "life" + (state && state !== "LIVE" ? " odd" : "");
+    write(life, told.unfamiliar ? "UNFAMILIAR PICTURE" : STATES[state] || state || "–");
+    life.className = "life" + (told.unfamiliar || (state && state !== "LIVE") ? " odd" : "");
     write(reason, told.reason || "");
     write(message, told.message || "");
     rows(speed, [
@@ -114,6 +114,7 @@ function mount(root) {
       ["redaction", told.redaction ? `${told.redaction.mode}, sector ${told.redaction.sector}` : "–"],
       ["withheld / exposed", told.redaction ? `${told.redaction.withheld} / ${told.redaction.exposed}` : "–"],
     ]);
+    rows(familiarity, [["familiarity", told.familiarity == null ? "unknown" : fixed(told.familiarity, 2)]]);
     rows(classes, (told.classes || []).map((item) => [item.name, size(item), item.colour]));
     bars(stages, told.stages_ms || {});
     draw(svg, label, told.curve, told.classes || []);

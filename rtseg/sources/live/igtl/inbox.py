@@ -7,6 +7,7 @@ from rtseg.frame import Matrix
 from rtseg.igtl.message import Message
 from rtseg.igtl.text import OK, Status, read_status, read_string
 from rtseg.igtl.transform import read_transform
+from rtseg.sources.live.igtl.device_name import FULL_NAME
 from rtseg.text.log_records import get_logger
 
 KINDS = ("TRANSFORM", "STATUS", "STRING")
@@ -43,7 +44,7 @@ class Inbox:
 
     def take(self, message: Message, arrived_ns: int) -> None:
         """Store the content of a message of one of KINDS. Raises MessageError."""
-        name = message.metadata.get("IGTL_DEVICE_NAME", message.device)  # PLUS stores names of more than 20 bytes here
+        name = message.metadata.get(FULL_NAME, message.device)
         match message.type:
             case "TRANSFORM":
                 self._take_transform(name, message, arrived_ns)

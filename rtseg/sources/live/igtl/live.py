@@ -3,6 +3,7 @@
 from rtseg.frame import Spacing
 from rtseg.sources.live.igtl.address import read_address
 from rtseg.sources.live.igtl.link import IgtlLink
+from rtseg.sources.live.igtl.scale import SpacingOverride
 from rtseg.sources.live.reconnect import LinkLimits, ReconnectingSource
 
 
@@ -11,4 +12,5 @@ def open_igtl(uri: str, *, fps: float | None = None, spacing_mm: Spacing | None 
     address = read_address(uri)
     # A second more than the link's own time-outs, whose errors say more.
     limits = LinkLimits(open_s=2 * address.timeout_s + 1, lost_s=address.timeout_s + 1)
-    return ReconnectingSource(lambda: IgtlLink(address, fps=fps, spacing_mm=spacing_mm), limits, name=str(address))
+    override = SpacingOverride(spacing_mm)
+    return ReconnectingSource(lambda: IgtlLink(address, fps=fps, override=override), limits, name=str(address))

@@ -1,0 +1,218 @@
+"""Reads the folder of a MONAI bundle: its network, its labels, and how its pictures are normalized. Expressions are not run.
+
+The MONAI Bundle format, https://docs.monai.io/en/stable/mb_specification.html. Only classes of monai.networks.nets are built.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rtseg.engines.adopt.normalization import Normalization, named_normalization
+from rtseg.engines.adopt.stated import StatedFacts
+from rtseg.engines.convert.safe_checkpoint import read_checkpoint
+from rtseg.engines.convert.third_party import load_third_party_network
+from rtseg.engines.convert.tool_errors import as_model_error
+from rtseg.engines.convert.torch_source import TorchSource, input_channels
+from rtseg.errors import MissingExtra, ModelError
+
+try:
+    from monai.networks import nets
+    from torch import nn
+except ImportError:
+    raise MissingExtra("a MONAI bundle", "train") from None
+
+_CONFIGS = ("inference", "evaluate", "train")
+_NETWORKS = ("network_def", "network", "net")
+_NESTED = ("state_dict", "model_state_dict", "model", "network", "net")
+
+
+def read_bundle(folder: Path) -> tuple[TorchSource, StatedFacts]:
+    """Return the network of a bundle with its weights, and what the bundle states about it. Raises ModelError."""
+    metadata, config = _json(folder / "configs" / "metadata.json"), _config(folder)
+    form = metadata.get("network_data_format", {})
+    picture, answer = (_first(form.get(side, {})) for side in ("inputs", "outputs"))
+    network = _network(folder, config)
+    channels = int(picture.get("num_channels") or input_channels(network))
+    transforms = _transforms(config, _PREPROCESSING)
+    size = _size(folder, picture, transforms)
+    classes, multi_label = _classes(answer, transforms=_transforms(config, _POSTPROCESSING))
+    scale = _normalization(transforms, channels)
+    facts = StatedFacts(
+        size=size,
+        classes=classes,
+        mean=scale.mean if scale else (),
+        std=scale.std if scale else (),
+        normalization=scale.kind if scale else "",
+        percentiles=scale.percentiles if scale else (0.5, 99.5),
+        is_multi_label=multi_label,
+    )
+    return TorchSource(network, channels, size), facts
+
+
+_PREPROCESSING = ("preprocessing", "preprocess", "pre_transforms", "val_transforms")
+_POSTPROCESSING = ("postprocessing", "postprocess", "post_transforms")
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} cannot be read ({type(error).__name__}): give the folder of a MONAI bundle") from None
+    return values if isinstance(values, dict) else {}
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    for name in _CONFIGS:
+        path = folder / "configs" / f"{name}.json"
+        if path.is_file():
+            return _json(path)
+    if any((folder / "configs").glob("*.y*ml")):
+        raise ModelError(
+            f"{folder} has its configuration as YAML: write configs/inference.json, or export model.ts and adopt that"
+        )
+    return {}
+
+
+def _first(ports: Any) -> dict[str, Any]:
+    """Return the description of the first port that has one."""
+    found = [value for value in ports.values() if isinstance(value, dict)] if isinstance(ports, dict) else []
+    return found[0] if found else {}
+
+
+def _network(folder: Path, config: Mapping[str, Any]) -> nn.Module:
+    """Return the network with its weights: that of the configuration, else the TorchScript file of the bundle."""
+    described = next((config[name] for name in _NETWORKS if isinstance(config.get(name), dict)), None)
+    weights = next(
+        (folder / "models" / name for name in ("model.pt", "model.pth") if (folder / "models" / name).is_file()), None
+    )
+    if described is None or weights is None:
+        script = folder / "models" / "model.ts"
+        if script.is_file():
+            return load_third_party_network(script)
+        raise ModelError(f"{folder} has no network_def with models/model.pt, and no models/model.ts: give a whole bundle")
+    values: Any = read_checkpoint(weights)
+    for key in _NESTED:
+        values = values[key] if isinstance(values.get(key), Mapping) else values
+    with as_model_error(f"the network of {folder} cannot be built", "give a bundle whose model.pt fits its network_def"):
+        network = _built(folder, _resolved(described, config))
+        network.load_state_dict({name.removeprefix("module."): value for name, value in values.items()})
+    return network.eval()
+
+
+def _built(folder: Path, described: Mapping[str, Any]) -> nn.Module:
+    target = str(described.get("_target_", ""))
+    name = target.rpartition(".")[2]
+    kind = getattr(nets, name, None) if re.fullmatch(r"(monai\.networks\.nets\.([a-z_0-9]+\.)?)?\w+", target) else None
+    if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+        raise ModelError(f"{folder} builds {target!r}, which is no network of monai.networks.nets: adopt it as MODULE:FUNCTION")
+    import_module("monai.networks.nets")
+    network: nn.Module = kind(**{key: value for key, value in described.items() if not key.startswith("_")})
+    return network
+
+
+def _resolved(value: Any, config: Mapping[str, Any], depth: int = 16) -> Any:
+    """Return a value with its references replaced; expressions, which are code, are refused. Raises ModelError."""
+    if depth == 0:
+        raise ModelError("the bundle's references go in a circle: write the values out")
+    if isinstance(value, dict):
+        return {key: _resolved(part, config, depth - 1) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_resolved(part, config, depth - 1) for part in value]
+    if isinstance(value, str) and value.startswith("$"):
+        raise ModelError(f"the bundle's network needs the expression {value!r}, which is code and is not run: write its value")
+    if isinstance(value, str) and value.startswith("@"):
+        found: Any = config
+        for key in re.split(r"::|#", value[1:]):
+            found = found[int(key) if isinstance(found, list) else key]
+        return _resolved(found, config, depth - 1)
+    return value
+
+
+def _transforms(config: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
+    for name in names:
+        part = config.get(name)
+        if isinstance(part, dict):
+            part = part.get("transforms", [])
+            part = config.get(part[1:], []) if isinstance(part, str) and part.startswith("@") else part
+        if isinstance(part, list):
+            return [one for one in part if isinstance(one, dict)]
+    return []
+
+
+def _kind(transform: Mapping[str, Any]) -> str:
+    return str(transform.get("_target_", "")).rpartition(".")[2].removesuffix("d").removesuffix("D")
+
+
+def _size(folder: Path, picture: Mapping[str, Any], transforms: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    shape: Any = picture.get("spatial_shape", [])
+    for one in transforms:
+        if _kind(one) in ("Resize", "ResizeWithPadOrCrop", "SpatialPad", "CenterSpatialCrop") and one.get("spatial_size"):
+            shape = one["spatial_size"]
+    if isinstance(shape, list) and len(shape) == 3:
+        raise ModelError(f"{folder} segments volumes of {shape}: give a 2D network")
+    if not (isinstance(shape, list) and len(shape) == 2 and all(isinstance(side, int) and side > 0 for side in shape)):
+        raise ModelError(f"{folder} takes pictures of any size ({shape}): give the one that it was trained with, --size HxW")
+    return shape[0], shape[1]
+
+
+def _classes(answer: Mapping[str, Any], *, transforms: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], bool]:
+    """Return the class names of the metadata, and whether each channel goes through a sigmoid."""
+    named = answer.get("channel_def", {})
+    names = [str(named[key]) for key in sorted(named, key=lambda key: int(key) if str(key).isdigit() else 0)]
+    is_sigmoid = any(_kind(one) == "Activations" and one.get("sigmoid") for one in transforms)
+    channels = int(answer.get("num_channels") or len(names) or 1)
+    if names and names[0].lower() in ("background", "bg") and (channels > 1 or len(names) > channels):
+        names = names[1:]
+    return tuple(names), is_sigmoid and len(names) == channels > 1
+
+
+def _normalization(transforms: Sequence[Mapping[str, Any]], channels: int) -> Normalization | None:
+    """Return the normalization of the last intensity transform; None where there is none that is known. Raises ModelError."""
+    found = None
+    for one in transforms:
+        match _kind(one):
+            case "ScaleIntensity":
+                low, high = one.get("minv", 0.0), one.get("maxv", 1.0)
+                found = _scaled("minmax", low, high, channels)
+            case "ScaleIntensityRange":
+                low, high, to_low, to_high = (float(one.get(key, default)) for key, default in _RANGE)
+                gain = (to_high - to_low) / (high - low)
+                found = Normalization(((low - to_low / gain),) * channels, (1 / gain,) * channels)
+                if one.get("clip") and (low > 0 or high < 255):
+                    raise ModelError("the bundle clips gray levels inside 0..255, which rtseg does not: give --normalization")
+            case "ScaleIntensityRangePercentiles":
+                found = _scaled("percentile", float(one.get("b_min", 0)), float(one.get("b_max", 1)), channels)
+                found = Normalization(
+                    found.mean, found.std, "percentile", (float(one.get("lower", 0)), float(one.get("upper", 100)))
+                )
+            case "NormalizeIntensity":
+                found = _of_normalize_intensity(one, found, channels)
+    return found
+
+
+_RANGE = (("a_min", 0.0), ("a_max", 255.0), ("b_min", 0.0), ("b_max", 1.0))
+
+
+def _of_normalize_intensity(one: Mapping[str, Any], before: Normalization | None, channels: int) -> Normalization:
+    if one.get("nonzero"):
+        raise ModelError("the bundle normalizes nonzero pixels alone, which rtseg does not: give --normalization")
+    if one.get("subtrahend") is None and one.get("divisor") is None:
+        return named_normalization("zscore", channels)
+    less, divisor = (_numbers(one.get(key), default, channels) for key, default in (("subtrahend", 0.0), ("divisor", 1.0)))
+    gain = before or Normalization((0.0,) * channels, (1.0,) * channels)
+    mean = tuple(m + s * value for m, s, value in zip(gain.mean, gain.std, less, strict=True))
+    return Normalization(mean, tuple(s * d for s, d in zip(gain.std, divisor, strict=True)), gain.kind, gain.percentiles)
+
+
+def _numbers(value: Any, default: float, channels: int) -> tuple[float, ...]:
+    listed = value if isinstance(value, list) else [default if value is None else value]
+    return tuple(float(one) for one in (listed * channels if len(listed) == 1 else listed))
+
+
+def _scaled(kind: str, low: float, high: float, channels: int) -> Normalization:
+    """Return a normalization whose result of 0..1 is stretched to low..high."""
+    gain = float(high) - float(low)
+    return Normalization((-float(low) / gain,) * channels, (1 / gain,) * channels, kind)

@@ -1,0 +1,65 @@
+"""Watches a network's answers while it runs, and warns where they look as if they were misread."""
+
+import numpy as np
+
+from rtseg.engines.base import Array
+from rtseg.frame import Labels
+from rtseg.kernels.network.fit import Box
+from rtseg.text.log_records import get_logger
+
+_log = get_logger(__name__)
+
+FIRST_FRAMES = 10  # whose logits are looked at
+MAX_SHARE = 0.98  # of the sector that one class may fill
+STRIDE = 4  # of the pixels that are looked at
+SECOND_NS = 1_000_000_000
+
+
+class AnswerGuard:
+    """Warns once where the first logits all lie in 0..1, as probabilities do, and once where a class fills the sector.
+
+    warnings: the warnings so far, for reports.
+    """
+
+    def __init__(self, model: str, warnings: list[str]) -> None:
+        self._model, self.warnings = model, warnings
+        self._looked, self._has_logits = 0, False
+        self._filled_class, self._filled_since_ns = "", 0
+
+    def forget(self) -> None:
+        """Forget for how long a class has filled the sector, since another stream begins."""
+        self._filled_class = ""
+
+    def check_logits(self, logits: Array) -> None:
+        """Look at the logits of one of the first frames; arrays on a GPU are left alone, since a copy would stop its work."""
+        if self._looked >= FIRST_FRAMES or not isinstance(logits, np.ndarray):
+            return
+        self._looked += 1
+        self._has_logits |= bool(logits.min() < 0 or logits.max() > 1)
+        if self._looked == FIRST_FRAMES and not self._has_logits:
+            self._warn(
+                f"all answers of {self._model!r} in {FIRST_FRAMES} frames lie in 0..1, as probabilities do and logits do not: "
+                f"adopt its file with `rtseg adopt`"
+            )
+
+    def check_labels(self, labels: Labels, box: Box, classes: tuple[str, ...], captured_ns: int) -> None:
+        """Look whether one class fills the sector, and has done so for a second. labels: (H, W). box: the sector's."""
+        top, left, height, width = box
+        inside = labels[top : top + height : STRIDE, left : left + width : STRIDE]
+        center = int(inside[len(inside) // 2, inside.shape[1] // 2]) if inside.size else 0
+        filled = center and np.count_nonzero(inside == center) > MAX_SHARE * inside.size
+        name = classes[center - 1] if filled and center <= len(classes) else ""
+        if not name or name != self._filled_class:
+            self._filled_class, self._filled_since_ns = name, captured_ns
+            return
+        if captured_ns - self._filled_since_ns >= SECOND_NS:
+            self._filled_since_ns = 1 << 62  # once for each time that it begins
+            self._warn(
+                f"{name!r} has filled more than {MAX_SHARE:.0%} of the sector for a second: the answer of {self._model!r} or "
+                f"its --normalization may be misread, adopt its file with `rtseg adopt`"
+            )
+
+    def _warn(self, text: str) -> None:
+        if text not in self.warnings:
+            self.warnings.append(text)
+            _log.warning("%s", text)

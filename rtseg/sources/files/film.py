@@ -1,0 +1,176 @@
+"""Decodes the film of a video file: its pictures with their places and times, and without what damage has spoilt."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from av import Packet, VideoFrame
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from rtseg.frame import Image
+from rtseg.sources.files.ending import find_truncation
+from rtseg.sources.files.lost_pictures import LossTracker
+from rtseg.sources.files.matroska_holes import MatroskaStructure
+from rtseg.sources.files.packet_reader import PacketReader
+from rtseg.sources.files.transport_holes import TransportStructure
+from rtseg.sources.pixels.decoder import DecodeStatistics, declared_seconds, decode_packet
+from rtseg.sources.pixels.picture import PictureReader
+
+_GAP_INTERVALS = 1.5  # usual intervals between two packets, from which on a picture may be missing
+_PATIENCE_S = 2.0  # after which pictures that depend on a lost one are shown again, and marked
+DAMAGE = "it depends on a picture that was lost"
+
+
+class FilmPicture(NamedTuple):
+    """Holds one picture of a film."""
+
+    image: Image
+    """The pixels as they are shown."""
+    number: int
+    """Place in the whole film, from 0; pictures that were lost or left out count."""
+    presentation_ns: int | None
+    """Time from the first picture to this one; None where the file has no times."""
+    pixel_aspect: float
+    """Width of a pixel over its height."""
+    damage: str
+    """Why the pixels are not to be trusted, or ""."""
+
+
+class Film:
+    """Yields the pictures of a video file, decoded on all cores.
+
+    What depends on a lost picture is left out up to the next key picture; without one, it comes again after 2 s, and marked.
+    statistics: what was lost. stream: the film's. fps: declared or measured. Raises SourceError.
+    """
+
+    def __init__(self, container: InputContainer, path: Path) -> None:
+        self._packets = PacketReader(container, str(path))
+        self.stream, self.fps = self._packets.stream, self._packets.fps()
+        self.statistics = DecodeStatistics(1 / self.fps, declared_seconds(container, self.stream))
+        self._usual, self._is_steady = self._packets.usual_interval(), self._packets.is_steady()
+        self._places, self._path = self._packets.places(), path
+        self._is_cut: bool | None = None
+        self._next_number = 0  # of the next picture in the whole film
+        self._losses = LossTracker()
+        self._structure = (TransportStructure if container.format.name == "mpegts" else MatroskaStructure)(path)
+        self._first_pts: int | None = None
+        base = self.stream.time_base
+        self._tick = (base.numerator, base.denominator) if base and self._packets.has_times() else None  # in seconds
+        self._has_pts = container.format.name != "avi"  # FFmpeg's are those of decoding there
+        self._tick_s = float(base) if base else 0.0
+        self._aspect = float(self.stream.sample_aspect_ratio or 1)
+        self._shown_ns, self._shown_number = -1, -1  # of the newest picture that was shown
+        self._damaged_since_ns: int | None = None
+
+    def __iter__(self) -> Iterator[FilmPicture]:
+        self.stream.thread_type = "AUTO"
+        reader = PictureReader()
+        for packet in self._whole_packets():
+            for picture in self._decoded(packet):
+                shown = self._judged(picture, reader)
+                if shown is not None:
+                    yield shown
+        self.statistics.read_error = self._packets.read_error
+
+    def _whole_packets(self) -> Iterator["Packet[VideoStream] | None"]:
+        """Yield the packets that are whole, then None; note those that are damaged or missing."""
+        held: Packet[VideoStream] | None = None  # a hole in the file may begin within the packet in front of it
+        for packet in self._packets:
+            missing = self._missing_between(held, packet)
+            if held is not None and missing is not None and not held.is_corrupt:
+                self.statistics.lost += 1
+                self._losses.packet_lost(held)
+            elif held is not None:
+                yield held
+            if packet is not None and missing is not None:
+                self.statistics.missing += missing
+                self._losses.pictures_missing(packet, missing)
+            held = packet
+        yield None
+
+    def _missing_between(self, before: "Packet[VideoStream] | None", after: "Packet[VideoStream] | None") -> int | None:
+        """Return the number of pictures that are missing between two packets; None where the file is whole there."""
+        if before is None or after is None:
+            return None
+        if before.pos in self._places and after.pos in self._places:
+            return self._places[after.pos] - self._places[before.pos] - 1 or None
+        if not self._usual or before.dts is None or after.dts is None:
+            return None
+        intervals = (after.dts - before.dts) / self._usual
+        if intervals <= _GAP_INTERVALS:
+            self._structure.try_on(before, after)
+            return None
+        is_hole = before.is_corrupt or after.is_corrupt or self._structure.is_broken(before, after)
+        return max(0, round(intervals) - 1) if is_hole or (self._is_steady and self._is_shortened()) else None
+
+    def _is_shortened(self) -> bool:
+        """Return whether the file is shorter than it says, so that a gap in a steady film is a loss."""
+        if self._is_cut is None:
+            try:
+                self._is_cut = bool(find_truncation(self._path))
+            except OSError:
+                self._is_cut = False
+        return self._is_cut
+
+    def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
+        if packet is not None and packet.is_corrupt:
+            self._losses.packet_lost(packet)
+        elif packet is not None:
+            self._losses.packet_fed(packet)
+        lost = self.statistics.lost
+        pictures = decode_packet(self.stream, packet, self.statistics)
+        if self.statistics.lost > lost and not (packet is not None and packet.is_corrupt):
+            self._losses.decoding_failed()
+        return pictures
+
+    def _judged(self, picture: VideoFrame, reader: PictureReader) -> FilmPicture | None:
+        """Return a decoded picture; None where it is left out."""
+        statistics = self.statistics
+        statistics.damaged += picture.is_corrupt
+        skipped, is_dependent = self._losses.judge(picture)
+        time_ns, number = self._time_ns(picture), self._number(picture, skipped)
+        if picture.pts is not None:
+            statistics.decoded_s = max(statistics.decoded_s, (picture.pts + (picture.duration or 0)) * self._tick_s)
+        if number <= self._shown_number or (is_dependent and self._is_hidden(picture, time_ns or 0)):
+            return None
+        self._damaged_since_ns = self._damaged_since_ns if is_dependent else None
+        self._shown_number = number
+        image = reader.read(picture)
+        if picture.key_frame:
+            self._aspect = float(self.stream.sample_aspect_ratio or 1)
+        aspect = reader.upright.aspect(self._aspect)
+        return FilmPicture(image, number, self._presentation_ns(time_ns), aspect, DAMAGE if is_dependent else "")
+
+    def _is_hidden(self, picture: VideoFrame, time_ns: int) -> bool:
+        """Return whether a picture that depends on a lost one is left out: always at first, and later where it is concealed."""
+        self.statistics.dependent += not picture.is_corrupt
+        self._damaged_since_ns = time_ns if self._damaged_since_ns is None else self._damaged_since_ns
+        return bool(picture.is_corrupt) or time_ns - self._damaged_since_ns < _PATIENCE_S * 1e9
+
+    def _number(self, picture: VideoFrame, skipped: int) -> int:
+        """Return a picture's number in the whole film: by its time in a steady film with losses, else by those counted.
+
+        After a loss a decoder may return pictures out of order.
+        """
+        number, statistics = self._next_number + skipped, self.statistics
+        self._next_number = number + 1
+        has_losses = skipped or statistics.lost or statistics.damaged or statistics.missing
+        if has_losses and self._is_steady and not self._places and picture.pts is not None and self._first_pts is not None:
+            number = round((picture.pts - self._first_pts) / self._usual)
+        return number
+
+    def _time_ns(self, picture: VideoFrame) -> int | None:
+        """Return the time of a picture from the first one on; None where the file has no times."""
+        time = picture.pts if picture.pts is not None and self._has_pts else picture.dts
+        if time is None or self._tick is None:
+            return None
+        self._first_pts = time if self._first_pts is None else self._first_pts
+        numerator, denominator = self._tick
+        return ((time - self._first_pts) * 2_000_000_000 * numerator + denominator) // (2 * denominator)
+
+    def _presentation_ns(self, time_ns: int | None) -> int | None:
+        """Return the time at which a picture is shown; one that is not later than the one before is replaced."""
+        if time_ns is not None:
+            self._shown_ns = time_ns if time_ns > self._shown_ns else self._shown_ns + round(1e9 / self.fps)
+        return None if time_ns is None else self._shown_ns

@@ -1,0 +1,57 @@
+"""Parses and checks the values in the lines of a recording."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from rtseg.frame import Spacing
+
+TIME_LIMIT = 1 << 63  # nanoseconds: 292 years
+MAX_ASPECT = 1000.0  # of a pixel's width over its height, and its inverse
+
+
+def integer_value(value: Any) -> int | None:
+    """Return an integer of at most 63 bits, None for None. Raises ValueError."""
+    number = None if value is None else int(value)
+    if number is not None and abs(number) >= TIME_LIMIT:
+        raise ValueError("a time of its origin has more than 63 bits")
+    return number
+
+
+def time_value(value: Any, name: str) -> int:
+    """Return a count of frames or of nanoseconds. Raises ValueError if it is negative or has more than 63 bits."""
+    number = int(value)
+    if not 0 <= number < TIME_LIMIT:
+        raise ValueError(f"its {name} is {value!r:.40}, which is not between 0 and 2^63")
+    return number
+
+
+def spacing_value(value: Any) -> Spacing | None:
+    """Return a spacing (down, along), None for None."""
+    return None if value is None else (float(value[0]), float(value[1]))
+
+
+def checked_spacing(value: Any) -> Spacing | None:
+    """Return a frame's spacing. Raises ValueError unless both numbers are positive."""
+    spacing = spacing_value(value)
+    if spacing is not None and not all(math.isfinite(mm) and mm > 0 for mm in spacing):
+        raise ValueError(f"its spacing_mm is {value!r:.40}, which is not possible")
+    return spacing
+
+
+def aspect_value(value: Any) -> float:
+    """Return a pixel aspect, 1 where an earlier recording lacks it. Raises ValueError if it is not possible."""
+    aspect = 1.0 if value is None else float(value)
+    if not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+        raise ValueError(f"its pixel_aspect is {value!r:.40}, which is not possible")
+    return aspect
+
+
+def matrix_value(rows: Any) -> tuple[tuple[float, ...], ...]:
+    """Return a matrix row by row."""
+    return tuple(tuple(float(value) for value in row) for row in rows)
+
+
+def optional_time(values: Mapping[str, Any], name: str) -> int | None:
+    """Return the time with this name, None where the line lacks it. Raises ValueError as `time_value` does."""
+    return None if values.get(name) is None else time_value(values[name], name)

@@ -1,0 +1,127 @@
+"""Finds the pages of a TIFF file that are pictures of a stack, without decoding them."""
+
+import re
+import struct
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rtseg.sources.files.animations import Coded
+
+_SUBFILE, _OLD_SUBFILE, _COMPRESSION, _DESCRIPTION = 254, 255, 259, 270
+_STRIPS, _STRIP_BYTES, _SUB_PAGES = 273, 279, 330
+_PLAIN = 1  # value of tag 259
+_IMAGEJ = re.compile(rb"ImageJ=.*?\nimages=(\d{1,9})\s", re.DOTALL)  # of a stack with one page for all its pictures
+_REDUCED, _MASK = 1, 4  # bits of tag 254
+_OLD_REDUCED = 2  # value of tag 255
+_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # by type
+_READ = frozenset({_SUBFILE, _OLD_SUBFILE, _COMPRESSION, _STRIPS, _STRIP_BYTES})
+_MAX_PAGES, _MAX_ENTRIES, _LONGEST_TEXT = 1 << 16, 4096, 4096
+
+
+class TiffPage(NamedTuple):
+    """Says where a picture is described, and where its pixels are."""
+
+    directory: int
+    """Offset of the directory."""
+    strip_field: int = 0
+    """Offset of the number that says where the pixels are; 0 where the directory is right."""
+    strip: int = 0
+    """What that number has to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class TiffStack:
+    """Holds the places of a file's pages."""
+
+    pages: tuple[TiffPage, ...]
+    """Those of full pictures."""
+    problem: str = ""
+    """What is wrong with the chain of pages, or ""."""
+    is_big: bool = False
+    """Whether it is BigTIFF."""
+    order: str = "<"
+    """Byte order, as for `struct`."""
+
+    def make_first(self, coded: bytearray, page: TiffPage) -> None:
+        """Change the file's header so that a page is its first picture."""
+        struct.pack_into(self.order + ("Q" if self.is_big else "I"), coded, 8 if self.is_big else 4, page.directory)
+        if page.strip_field:
+            struct.pack_into(f"{self.order}I", coded, page.strip_field, page.strip)
+
+
+def tiff_stack(coded: Coded) -> TiffStack | None:
+    """Return the pages of a TIFF file, without previews of less resolution and masks of transparency; None for no TIFF."""
+    if coded[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return None
+    order, is_big = "<" if coded[:1] == b"I" else ">", coded[2:4] in (b"+\0", b"\0+")
+    pages, previews, seen, problem = list[_Directory](), list[_Directory](), set[int](), ""
+    try:
+        (at,) = struct.unpack_from(order + ("Q" if is_big else "I"), coded, 8 if is_big else 4)
+        while at and not problem:
+            if at in seen or len(seen) >= _MAX_PAGES:
+                problem = "its chain of pages has no end"
+                break
+            seen.add(at)
+            page = _Directory(coded, at, order, is_big=is_big)
+            (pages if page.is_full else previews).append(page)
+            at = page.following
+        if not pages:
+            inner = [_Directory(coded, at, order, is_big=is_big) for page in previews for at in page.sub_pages]
+            pages = [page for page in inner if page.is_full]
+    except struct.error:
+        problem = "it is cut off"
+    found = [TiffPage(page.at) for page in pages]
+    if len(pages) == 1 and not is_big:
+        found, problem = _repeated(pages[0], len(coded), found, problem)
+    return TiffStack(tuple(found), problem, is_big, order)
+
+
+def _repeated(page: "_Directory", length: int, found: list[TiffPage], problem: str) -> tuple[list[TiffPage], str]:
+    """Return the pictures of a stack of ImageJ that describes its first one only; the others follow it."""
+    told = _IMAGEJ.match(page.description)
+    count, size = int(told[1]) if told else 1, page.tags.get(_STRIP_BYTES, 0)
+    if count < 2:
+        return found, problem
+    first, field = page.tags.get(_STRIPS, 0), page.places.get(_STRIPS, 0)
+    if page.tags.get(_COMPRESSION, _PLAIN) != _PLAIN or not (first and field and size):
+        return found, f"it tells of {count} pictures, of which only the first is described"
+    there = min(count, (length - first) // size)
+    missing = "" if there == count else f"it tells of {count} pictures, the rest of which is missing"
+    return [TiffPage(page.at, field, first + number * size) for number in range(there)], problem or missing
+
+
+class _Directory:
+    """Holds what the directory at one place of a file says. Raises struct.error."""
+
+    def __init__(self, coded: Coded, at: int, order: str, *, is_big: bool) -> None:
+        count, word, entry_bytes, value_at = ("Q", "Q", 20, 12) if is_big else ("H", "I", 12, 8)
+        (entries,) = struct.unpack_from(order + count, coded, at)
+        first = at + struct.calcsize(order + count)
+        if entries > _MAX_ENTRIES:
+            raise struct.error("too many entries")
+        self.at, self.description = at, b""
+        self.tags = dict[int, int]()
+        """Single numbers by tag."""
+        self.places = dict[int, int]()
+        """Where those of 32 bits stand."""
+        self.sub_pages: tuple[int, ...] = ()
+        """Offsets of the directories under this one."""
+        for entry in range(first, first + entries * entry_bytes, entry_bytes):
+            tag, kind, number = struct.unpack_from(f"{order}HH{word}", coded, entry)
+            size = struct.calcsize(_NUMBERS.get(kind, "B")) * number
+            place = entry + value_at
+            if size > struct.calcsize(word):
+                (place,) = struct.unpack_from(order + word, coded, place)
+            if tag == _DESCRIPTION:
+                self.description = bytes(coded[place : place + min(number, _LONGEST_TEXT)])
+            elif tag == _SUB_PAGES and kind in _NUMBERS and number <= _MAX_ENTRIES:
+                self.sub_pages = struct.unpack_from(f"{order}{number}{_NUMBERS[kind]}", coded, place)
+            elif kind in _NUMBERS and number == 1 and tag in _READ:
+                self.tags[tag] = struct.unpack_from(order + _NUMBERS[kind], coded, place)[0]
+                self.places[tag] = place if _NUMBERS[kind] == "I" else 0
+        (self.following,) = struct.unpack_from(order + word, coded, first + entries * entry_bytes)
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether it describes a picture that is no preview and no mask."""
+        return not self.tags.get(_SUBFILE, 0) & (_REDUCED | _MASK) and self.tags.get(_OLD_SUBFILE) != _OLD_REDUCED
