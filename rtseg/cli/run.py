@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +19,7 @@ from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events
 from rtseg.cli.options.model import EngineOption, ModelOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
-from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks
+from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks, sector_option
 from rtseg.cli.options.temporal import StabilizationOptions
 from rtseg.cli.tables import latency_table
 from rtseg.cli.threads import limit_threads
@@ -60,6 +61,10 @@ def run(
         str,
         typer.Option("--sector", help="The ultrasound sector on the screen: auto, off, or TOP,LEFT,HEIGHT,WIDTH in pixels."),
     ] = "auto",
+    scanner: Annotated[
+        Path | None,
+        typer.Option("--scanner", help="The card of the scanner, from `rtseg doctor --source URI --save`: no search."),
+    ] = None,
     keep_surroundings: Annotated[
         bool,
         typer.Option(
@@ -99,7 +104,7 @@ def run(
         session = make_session(
             named,
             network,
-            sector,
+            sector_option(sector, scanner),
             covered=bool(record) and not keep_surroundings,
             geometry=geometry,
             temporal=temporal,

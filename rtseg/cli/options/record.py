@@ -12,7 +12,8 @@ from rtseg.errors import ConfigError
 from rtseg.replay import RedactedSession, ReplayedSession
 from rtseg.session.beam_geometry import BeamGeometry
 from rtseg.session.beam_space import BeamSpaceSession
-from rtseg.session.sector import parse_locator
+from rtseg.session.sector import Locator, parse_locator
+from rtseg.session.sector.scanner_card import CardLocator, read_card
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sinks.recording.sink import RecordSink
@@ -25,7 +26,13 @@ RecordOption = Annotated[
 
 
 def make_session(
-    source: Source, network: Engine, sector: str, covered: bool, *, geometry: BeamGeometry | None = None, **options: Any
+    source: Source,
+    network: Engine,
+    sector: str | Locator,
+    covered: bool,
+    *,
+    geometry: BeamGeometry | None = None,
+    **options: Any,
 ) -> Session:
     """Create the session for a source. Raises ConfigError.
 
@@ -35,13 +42,26 @@ def make_session(
     if geometry:
         if isinstance(source, Replay):
             raise ConfigError("a recording does not hold a beam geometry, and its replay would differ: leave --beam-space out")
-        return BeamSpaceSession(network, geometry=geometry, locator=parse_locator(sector), **options)
+        return BeamSpaceSession(network, geometry=geometry, locator=_locator(sector), **options)
     if isinstance(source, Replay):
         if sector != "auto":
             raise ConfigError("a replay has the sector of its recording: leave --sector out")
         return ReplayedSession(network, **options)
     kind = RedactedSession if covered else Session
-    return kind(network, locator=parse_locator(sector), **options)
+    return kind(network, locator=_locator(sector), **options)
+
+
+def sector_option(sector: str, scanner: Path | None) -> str | Locator:
+    """Return the value of `--sector`, or the locator of the card of `--scanner`. Raises ConfigError where both are given."""
+    if scanner is None:
+        return sector
+    if sector != "auto":
+        raise ConfigError("a scanner card says where the sector is: leave --sector or --scanner out")
+    return CardLocator(read_card(scanner), scanner.name)
+
+
+def _locator(sector: str | Locator) -> Locator:
+    return parse_locator(sector) if isinstance(sector, str) else sector
 
 
 def recording_sinks(folder: Path | None, session: Session, model: str, keep_surroundings: bool) -> list[Sink]:
