@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rtseg.cli.app import app
+from rtseg.errors import ConfigError
 
 if TYPE_CHECKING:
     from rtseg.doctor.source import SourceReport
@@ -16,12 +18,17 @@ if TYPE_CHECKING:
 def doctor(
     source: Annotated[str, typer.Option("--source", help="Examine this source instead, and say what to change.")] = "",
     model: Annotated[str, typer.Option("--model", "-m", help="Explain this model file instead, and say what to change.")] = "",
+    save: Annotated[
+        Path | None, typer.Option("--save", help="Save what was found of the scanner as a card for `rtseg run --scanner`.")
+    ] = None,
     seconds: Annotated[float, typer.Option("--seconds", min=0.5, help="The seconds for which the source is examined.")] = 10.0,
 ) -> None:
     """List the engines, kernels, models, sources and extras of this machine, and how to install the missing ones."""
     if source:
-        _examine_source(source, seconds)
+        _examine_source(source, seconds, save)
         return
+    if save:
+        raise ConfigError("--save needs a scanner to examine: give --source URI too")
     if model:
         _examine_model(model)
         return
@@ -57,7 +64,7 @@ def _examine_model(model: str) -> None:
         console.print(f"- {line}", highlight=False, markup=False)
 
 
-def _examine_source(uri: str, seconds: float) -> None:
+def _examine_source(uri: str, seconds: float, save: Path | None) -> None:
     from rich.table import Table
 
     from rtseg.cli.console import console
@@ -74,6 +81,19 @@ def _examine_source(uri: str, seconds: float) -> None:
     console.print(table)
     for line in advice(report) or ["nothing to change"]:
         console.print(f"- {line}", highlight=False)
+    if save:
+        _save_card(report, save)
+
+
+def _save_card(report: "SourceReport", path: Path) -> None:
+    """Write the scanner's card. Raises ConfigError where no sector was found."""
+    from rtseg.cli.console import console
+    from rtseg.output.atomic_file import write_atomically
+
+    if report.card is None:
+        raise ConfigError("no card was saved, since no sector was found: show a live picture to the source, and try again")
+    write_atomically(path, report.card.to_toml().encode())
+    console.print(f"wrote {path}", highlight=False)
 
 
 def _report_rows(report: "SourceReport") -> Iterator[tuple[str, str]]:

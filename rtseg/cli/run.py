@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,7 +22,7 @@ from rtseg.cli.options.model import EngineOption, ModelOption, OnnxModelDescript
 from rtseg.cli.options.omissions import EXIT_LEFT_OUT, StrictOption, check_strict, print_omitted, report_omissions
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
-from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks
+from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks, sector_option
 from rtseg.cli.options.redaction import KeepSurroundingsOption, RedactOption, print_redaction, redaction_mode
 from rtseg.cli.options.temporal import StabilizationOptions
 from rtseg.cli.options.waiting import EngineTimeoutOption, MaxAgeOption
@@ -68,6 +69,10 @@ def run(
         str,
         typer.Option("--sector", help="The ultrasound sector on the screen: auto, off, or TOP,LEFT,HEIGHT,WIDTH in pixels."),
     ] = "auto",
+    scanner: Annotated[
+        Path | None,
+        typer.Option("--scanner", help="The card of the scanner, from `rtseg doctor --source URI --save`: no search."),
+    ] = None,
     redact: RedactOption = "",
     keep_surroundings: KeepSurroundingsOption = False,
     stabilization: StabilizationOptions,
@@ -112,7 +117,7 @@ def run(
         session = make_session(
             named,
             network,
-            sector,
+            sector_option(sector, scanner),
             redact=redaction if record else RedactionMode.OFF,
             geometry=geometry,
             spacing_mm=spacing,

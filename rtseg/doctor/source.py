@@ -13,6 +13,7 @@ from rtseg.connection import LinkState
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Image, StreamInfo
 from rtseg.session.sector import Sector, SectorFinder
+from rtseg.session.sector.scanner_card import ScannerCard, layout_cells
 from rtseg.session.sector.shape import SectorKind
 from rtseg.sources import Source
 from rtseg.sources.base import as_live_source
@@ -21,6 +22,7 @@ _PAUSE_S = 1.0  # pause in which the buffers of a driver or a network fill up
 _SAMPLE_STEP = 4  # every fourth pixel, down and along, suffices to detect duplicates
 _CODING_NOISE = 4  # gray levels of coding noise
 _MIN_CHANGED_SHARE = 0.002  # share of the pixels below which a change is ignored
+_BLACK_LEVEL, _WHITE_LEVEL = 12, 238  # darkest and brightest level of video whose black is 16 and whose white is 235
 _MOTION_LEVELS = 12  # gray levels from frame to frame that count as motion
 
 
@@ -44,6 +46,7 @@ class SourceReport:
     reason: str = ""  # why the mode in use was chosen
     usb_mbit: float | None = None  # speed of the USB port in Mbit/s; None: unknown or no USB
     sector: Sector | None = None  # ultrasound sector of the last frame; None: not found
+    card: ScannerCard | None = None  # what to save of the scanner; None: no sector was found
     events: dict[str, int] = field(default_factory=dict)  # number of stalls and losses, by state
 
 
@@ -65,6 +68,7 @@ def inspect_source(source: Source, seconds: float = 10.0, usb_mbit: float | None
     _describe_times(times, report)
     report.frames, report.sector = len(times), statistics.sector
     report.duplicates, report.combed = statistics.duplicates / len(times), statistics.combed / max(1, statistics.moving)
+    report.card = _scanner_card(report, statistics)
     return report
 
 
@@ -91,12 +95,24 @@ def _count_stale(frames: Iterator[Frame], info: StreamInfo) -> int:
     return waiting
 
 
+def _scanner_card(report: SourceReport, statistics: "_FrameStatistics") -> ScannerCard | None:
+    """Return the card of the scanner, or None where its sector is not known."""
+    sector, image = statistics.sector, statistics.last
+    if sector is None or image is None or sector.kind is SectorKind.UNKNOWN or not sector.confidence:
+        return None
+    fps = report.real_fps if report.info.live else report.info.fps
+    color_range = "limited" if statistics.darkest >= _BLACK_LEVEL and statistics.brightest <= _WHITE_LEVEL else "full"
+    return ScannerCard(sector, layout_cells(image, sector), fps, report.duplicates, color_range)
+
+
 class _FrameStatistics:
     """Counts duplicate, moving and interlaced frames and finds the sector."""
 
     def __init__(self) -> None:
         self.duplicates = self.moving = self.combed = 0
         self.sector: Sector | None = None
+        self.last: Image | None = None
+        self.darkest, self.brightest = 255, 0
         self._finder = SectorFinder()
         self._before: Image | None = None
 
@@ -106,6 +122,9 @@ class _FrameStatistics:
         grey = frame.image if frame.image.ndim == 2 else frame.image[..., 1]
         if self._before is not None and self._before.shape == grey.shape:
             self._compare(grey, self._before)
+        self.last = frame.image
+        some = grey[::_SAMPLE_STEP, ::_SAMPLE_STEP]
+        self.darkest, self.brightest = min(self.darkest, int(some.min())), max(self.brightest, int(some.max()))
         self._before = grey
 
     def _compare(self, grey: Image, before: Image) -> None:

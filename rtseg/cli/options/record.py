@@ -13,7 +13,8 @@ from rtseg.replay import RedactedBeamSpaceSession, RedactedSession, ReplayedBeam
 from rtseg.session.beam_grid import BeamGeometry
 from rtseg.session.beam_space import BeamSpaceSession
 from rtseg.session.redaction import RedactionMode
-from rtseg.session.sector import parse_locator
+from rtseg.session.sector import Locator, parse_locator
+from rtseg.session.sector.scanner_card import CardLocator, read_card
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sinks.recording.sink import RecordSink
@@ -26,7 +27,13 @@ RecordOption = Annotated[
 
 
 def make_session(
-    source: Source, network: Engine, sector: str, redact: RedactionMode, *, geometry: BeamGeometry | None = None, **options: Any
+    source: Source,
+    network: Engine,
+    sector: str | Locator,
+    redact: RedactionMode,
+    *,
+    geometry: BeamGeometry | None = None,
+    **options: Any,
 ) -> Session:
     """Create the session for a source. Raises ConfigError.
 
@@ -37,12 +44,21 @@ def make_session(
     options |= {"geometry": geometry} if geometry else {}
     if isinstance(source, Replay):
         if sector != "auto":
-            raise ConfigError("a replay has the sector of its recording: leave --sector out")
+            raise ConfigError("a replay has the sector of its recording: leave --sector and --scanner out")
         return (ReplayedBeamSpaceSession if geometry else ReplayedSession)(network, **options)
-    options["locator"] = parse_locator(sector)
+    options["locator"] = parse_locator(sector) if isinstance(sector, str) else sector
     if redact is RedactionMode.OFF:
         return (BeamSpaceSession if geometry else Session)(network, **options)
     return (RedactedBeamSpaceSession if geometry else RedactedSession)(network, redact=redact, **options)
+
+
+def sector_option(sector: str, scanner: Path | None) -> str | Locator:
+    """Return the value of `--sector`, or the locator of the card of `--scanner`. Raises ConfigError where both are given."""
+    if scanner is None:
+        return sector
+    if sector != "auto":
+        raise ConfigError("a scanner card says where the sector is: leave --sector or --scanner out")
+    return CardLocator(read_card(scanner), scanner.name)
 
 
 def recording_sinks(folder: Path | None, session: Session, model: str, keep_surroundings: bool) -> list[Sink]:
