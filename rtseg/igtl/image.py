@@ -61,12 +61,14 @@ def read_image(content: Content) -> IgtlImage:
 
 
 def pixel_bytes(head: Content) -> int | None:
-    """Return how many bytes of pixels an image announces in its first `HEAD_BYTES`; None where its type is unknown.
+    """Return how many bytes of pixels an image announces in its first `HEAD_BYTES`.
 
-    Raises struct.error for fewer bytes.
+    None where its type is unknown, or where it is a part of an image. Raises struct.error for fewer bytes.
     """
     _, components, scalar, _, _, *numbers = _LAYOUT.unpack_from(head)
-    return prod(numbers[:3]) * components * np.dtype(_DTYPES[scalar]).itemsize if scalar in _DTYPES else None
+    if scalar not in _DTYPES or numbers[18:] != numbers[:3]:
+        return None
+    return prod(numbers[:3]) * components * np.dtype(_DTYPES[scalar]).itemsize
 
 
 def write_image(picture: IgtlImage) -> tuple[bytes, memoryview]:
@@ -115,9 +117,10 @@ def to_8_bits(pixels: Pixels, white: int | None = None) -> Image:
 
 
 def _dtype(scalar: int, endian: int) -> np.dtype[Any]:
-    if scalar not in _DTYPES or endian not in (_BIG, _LITTLE):
+    name = _DTYPES.get(scalar)
+    if name is None or (endian not in (_BIG, _LITTLE) and np.dtype(name).itemsize > 1):
         raise MessageError(f"an IMAGE has pixels of the unknown type {scalar} and byte order {endian}")
-    return np.dtype((">" if endian == _BIG else "<") + _DTYPES[scalar])
+    return np.dtype((">" if endian == _BIG else "<") + name)
 
 
 def _pixels(data: Content, shape: list[int], components: int, dtype: np.dtype[Any]) -> Pixels:

@@ -9,6 +9,7 @@ import pytest
 import screens
 from faults.scene import Scene
 from sources.links import ENDS, FAST, FakeLink
+from sources.live.test_camera import GREY, FakeCapture, raw_of
 from typer.testing import CliRunner
 
 from rtseg.cli.app import app
@@ -17,6 +18,8 @@ from rtseg.errors import SourceError
 from rtseg.frame import Frame, Origin, StreamInfo
 from rtseg.session.sector.shape import box_sector
 from rtseg.sources import open_source
+from rtseg.sources.live import camera, v4l2
+from rtseg.sources.live.capture_mode import CaptureMode
 from rtseg.sources.live.reconnect import ReconnectingSource
 
 INSIDE = screens.rectangle((240, 320), 60, 80, 150, 160)
@@ -169,3 +172,18 @@ def test_the_damaged_pictures_and_clock_jumps_of_a_stream_are_counted():
     assert report.damaged >= 3
     assert report.clock_jumps >= 2
     assert "h264" in report.format
+
+
+def test_the_modes_of_a_camera_are_rows_with_the_chosen_one_and_the_reason(monkeypatch):
+    slow, quick = CaptureMode("yuyv", 48, 64, 5.0), CaptureMode("mjpeg", 48, 64, 50.0)
+    pictures = [raw_of(np.roll(GREY, number, 1), "mjpeg") for number in range(20)]
+    monkeypatch.setattr(v4l2, "list_modes", lambda _path: [slow, quick])
+    monkeypatch.setattr(v4l2, "_open", lambda _path: FakeCapture(slow, quick, pictures=pictures))
+    monkeypatch.setattr(camera.sys, "platform", "linux")
+    answer = CliRunner().invoke(app, ["doctor", "--source", "camera:0", "--seconds", "0.5"], env={"COLUMNS": "200"})
+    assert answer.exit_code == 0, answer.output
+    rows = [[cell.strip() for cell in line.split("│")[1:3]] for line in answer.output.splitlines() if line.count("│") == 3]
+    assert ["chosen because", "it is the fastest; slower: yuyv 64x48 at 5 fps"] in rows
+    place = rows.index(["modes of the driver", "yuyv 64x48 at 5 fps"])
+    assert rows[place + 1] == ["", "mjpeg 64x48 at 50 fps"]
+    assert "mjpeg 64x48 at 50 fps" in dict(rows)["format"]

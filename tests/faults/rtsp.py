@@ -87,14 +87,14 @@ class RtspServer(ThreadedServer):
                 if not units:
                     continue  # start at a key frame, as cameras do
                 stamp = round(self.camera.stamp(number) * _CLOCK) & 0xFFFFFFFF
-                packets = list(_packets(self.payloads(unit), sequence, stamp))
+                packets = list(rtp_packets(self.payloads(unit), sequence, stamp))
                 sequence += len(packets)
                 client.sendall(b"".join(struct.pack(">cBH", b"$", 0, len(packet)) + packet for packet in packets))
         finally:
             self.camera.unsubscribe(coded)
 
 
-def _packets(payloads, sequence, stamp):
+def rtp_packets(payloads, sequence, stamp):
     """Yield the RTP packets of one picture."""
     for place, payload in enumerate(payloads):
         last = place == len(payloads) - 1

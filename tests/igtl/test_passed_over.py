@@ -30,6 +30,12 @@ def resized(message: bytes, change: int) -> bytes:
     return message[:42] + struct.pack(">Q", size) + message[50:]
 
 
+def partly() -> bytes:
+    """Return an IMAGE that holds the upper half of a picture."""
+    numbers = (1, 1, 3, 2, 1, 8, 6, 1, *(0.2, 0, 0, 0, 0.2, 0, 0, 0, 1), *(0, 0, 0), 0, 0, 0, 8, 3, 1)
+    return packed("IMAGE", "Image_Reference", 0, struct.pack(">HBBBB3H12f3H3H", *numbers) + bytes(24))
+
+
 def sized(width: int) -> bytes:
     """Return an IMAGE whose own header has another width than its pixels."""
     body = image(0)[HEADER_BYTES:]
@@ -40,6 +46,7 @@ BAD = {
     "empty": packed("IMAGE", "Image_Reference", 0, b""),
     "empty of version 2": packed("IMAGE", "Image_Reference", 0, b"", note="x"),
     "volume": volume(),
+    "part": partly(),
     "cut": packed("IMAGE", "Image_Reference", 0, image(0)[HEADER_BYTES:-9]),
     "float": image(0, np.ones((6, 8), np.float32)),
     "no place": image(0, matrix=NAN),
@@ -96,6 +103,19 @@ def test_a_peer_without_any_picture_is_told_why():
     told = r"sent no image for 0\.5 s, but what cannot be used: an IMAGE has 5 slices"
     with LoopbackServer(sending(volume(), volume())) as peer, pytest.raises(SourceError, match=told):
         IgtlLink(peer.address(timeout_s=0.5))
+
+
+def test_a_part_of_a_picture_is_told_as_such():
+    told = r"an IMAGE holds a part \[8, 3, 1\] of \[8, 6, 1\] pixels: have the sender send whole images"
+    with LoopbackServer(sending(partly(), partly())) as peer, pytest.raises(SourceError, match=told):
+        IgtlLink(peer.address(timeout_s=0.5))
+
+
+def test_bytes_have_no_order():
+    body = image(1)[HEADER_BYTES:]
+    with LoopbackServer(sending(packed("IMAGE", "Image_Reference", 0, body[:4] + b"\0" + body[5:]), transform("X"))) as peer:
+        (frame,) = peers.frames_of(peer, 1)
+    np.testing.assert_array_equal(frame.image, peers.grey(1))
 
 
 def test_a_device_of_volumes_hides_no_pictures_of_another():

@@ -179,7 +179,8 @@ class StreamLink:
         """Return the next packet, None at the end. Raises SourceError where the peer is silent, gone, or too fast."""
         asked_ns = perf_counter_ns()
         packet, problem = _next_packet(packets)
-        if packet is None and not (problem == _CLOSED and (self._settings.ends or self._end.is_reached)):
+        is_end = self._end.is_played or (problem == _CLOSED and (self._settings.ends or self._end.is_reached))
+        if packet is None and not is_end:
             raise SourceError(problem + self._end.missing())
         self._pace.waited(_MIN_WAIT_NS + 1 if self._ends else perf_counter_ns() - asked_ns)
         if packet is not None:

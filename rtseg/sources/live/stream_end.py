@@ -28,6 +28,11 @@ class StreamEnd:
         tolerance_s = min(_TOLERANCE_S, _TOLERANCE_SHARE * self._duration_s)
         return self.is_declared and (self._first_s is None or self._last_s >= self._duration_s - tolerance_s)
 
+    @property
+    def is_played(self) -> bool:
+        """Return whether packets came, and reached the declared duration: what follows is the end, however it looks."""
+        return self._first_s is not None and self.is_reached
+
     def packet_received(self, packet: "Packet[VideoStream]") -> None:
         """Register a packet that holds data."""
         stamp = packet.dts if packet.pts is None else packet.pts
