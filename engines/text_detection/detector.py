@@ -6,10 +6,10 @@ et al., Real-time Scene Text Detection with Differentiable Binarization, AAAI 20
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ MODEL = Path(__file__).with_name("ch_PP-OCRv4_det_infer.onnx")
 Probability: TypeAlias = npt.NDArray[np.float32]  # (H, W), 0 to 1
 Find: TypeAlias = Callable[[Image], Probability]
 
-_HEIGHTS = (1120, 480, 240)  # pixels to which a picture is scaled: for letters of a sixtieth of its height, and for large ones
+_HEIGHTS = (960, 480, 240)  # pixels to which a picture is scaled: for letters of a sixtieth of its height, and for large ones
 _MAX_SCALE = 2.0  # a smaller picture is not enlarged further: letters of 8 pixels are then 16 high
 _MAX_SIDE = 2560  # pixels of the longer side
 _MAX_SIZES = 8  # sizes of pictures for which the network is compiled at one time
@@ -91,16 +91,22 @@ def _resized(color: Image, scale: float) -> Image:
 
 
 def _compile(size: tuple[int, int], threads: int) -> Find:
-    model = read_network(MODEL)
+    model = _network().clone()
     model.reshape([1, 3, *size])
     return partial(_infer, compile_network(model, MODEL, threads).create_infer_request())
 
 
-def _infer(request: object, color: Image) -> Probability:
+@cache
+def _network() -> Any:
+    """Read the network once, since its check costs as much as a search."""
+    return read_network(MODEL)
+
+
+def _infer(request: Any, color: Image) -> Probability:
     """Run the network on a picture (H, W, 3), scaled to -1..1 as in its training; the order of its channels is BGR."""
     x = cv2.dnn.blobFromImage(color, 1 / 127.5, mean=(127.5, 127.5, 127.5), swapRB=True)
-    request.infer({0: x})  # type: ignore[attr-defined]
-    return np.array(request.get_output_tensor(0).data[0, 0], np.float32)  # type: ignore[attr-defined]
+    request.infer({0: x})
+    return np.array(request.get_output_tensor(0).data[0, 0], np.float32)
 
 
 @dataclass(frozen=True, slots=True)

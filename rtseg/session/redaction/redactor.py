@@ -18,7 +18,8 @@ from rtseg.session.redaction.text_search import EVERYWHERE, SearchExtent, TextSe
 from rtseg.session.sector.evidence import BinaryImage
 from rtseg.session.sector.shape import Sector, SectorKind
 
-_YOUNG_FRAMES = 12  # frames for which an uncertain sector is searched for letters: the finder still improves it
+_YOUNG_FRAMES = 12  # frames for which a sector is searched for letters: the finder still improves it
+_CONFIRMED_FRAMES = 10  # frames of the finder's search, after which a sector of high confidence needs no search for letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,12 @@ class _Given:
 class Redactor:
     """Blacks out what must not leave the program in each frame of one stream that is recorded, served or shown.
 
-    AUTO: the inside of a sector that is stated, or known with confidence, is shown. A sector of less confidence is searched
-    for letters while it is young, and they stay black. While the sector is unknown, and where the whole frame is the sector,
-    every frame is searched. STRICT: nothing is shown while the sector is unknown; a known one is searched all the time. OFF:
-    everything is shown. `begin` a live stream before its first frame: it is searched in a thread. search: finds the letters.
-    exposed, withheld: numbers of frames, see `Redaction`. newest: the newest redacted frame.
+    AUTO: the inside of a sector that is stated, or known with confidence for 10 frames, is shown. Before, and for 12 frames
+    where the confidence is less, it is searched for letters, which stay black in the latter case. While the sector is unknown,
+    and where the whole frame is the sector, every frame is searched. STRICT: nothing is shown while the sector is unknown; a
+    known one is searched all the time. OFF: everything is shown. `begin` a live stream before its first frame: it is searched
+    in a thread. search: finds the letters. exposed, withheld: numbers of frames, see `Redaction`. newest: the newest redacted
+    frame.
     """
 
     def __init__(self, mode: RedactionMode | str = RedactionMode.AUTO, *, search: TextSearch | None = None) -> None:
@@ -117,12 +119,14 @@ class Redactor:
         sector = given.sector
         is_known = given.knowledge is not SectorKnowledge.UNKNOWN
         if self.mode is RedactionMode.STRICT and not is_known:
-            self._set_cover(np.zeros(sector.size, np.uint8), image, is_final=False)
-            self._is_withheld = True
+            self._withhold(image, given)
             return
         inside = _inside(sector)
         if self._is_trusted(given):
             self._set_cover(inside, image, is_final=True)
+            return
+        if self._live and self._is_certain(given):  # it is confirmed sooner than a search would end
+            self._withhold(image, given)
             return
         shown = np.asarray(cv2.bitwise_and(self._judged(image, given), inside), np.uint8)
         is_over = self._is_searched_enough(sector)
@@ -133,8 +137,13 @@ class Redactor:
 
     def _is_trusted(self, given: _Given) -> bool:
         """Return whether the inside of a sector is shown without a search."""
-        if given.knowledge is SectorKnowledge.STATED:
-            return True
+        return given.knowledge is SectorKnowledge.STATED or (self._age >= _CONFIRMED_FRAMES and self._is_certain(given))
+
+    def _withhold(self, image: Image, given: _Given) -> None:
+        self._set_cover(np.zeros(given.sector.size, np.uint8), image, is_final=False)
+        self._is_withheld = True
+
+    def _is_certain(self, given: _Given) -> bool:
         is_outlined = given.sector.kind not in (SectorKind.WHOLE, SectorKind.UNKNOWN)
         return self.mode is RedactionMode.AUTO and is_outlined and given.sector.confidence >= CERTAIN
 

@@ -77,13 +77,24 @@ def test_strict_blacks_letters_over_the_ultrasound():
     assert counts(redactor) == ("strict", "known", 0, 0)
 
 
-def test_a_sector_of_high_confidence_is_shown_without_a_search():
-    search = BoxSearch(NAME)
+def test_a_sector_of_high_confidence_is_searched_until_it_is_confirmed_only():
+    search = BoxSearch((10, 10, 10, 20))
     redactor = Redactor(search=search)
+    assert not any(image[26:36, 26:46].any() for image in run(redactor, living(10), box_sector(BOX, SIZE)))
+    searches = search.searches
     for image, frame in zip(run(redactor, frames := living(3), box_sector(BOX, SIZE)), frames, strict=True):
         np.testing.assert_array_equal(image[inside(BOX)], frame.image[inside(BOX)])
         assert not image[~inside(BOX)].any()
-    assert (search.searches, counts(redactor)) == (0, ("auto", "known", 0, 0))
+    assert (search.searches - searches, counts(redactor)) == (0, ("auto", "known", 0, 0))
+
+
+def test_a_live_sector_of_high_confidence_is_withheld_until_it_is_confirmed_without_a_search():
+    search = BoxSearch()
+    redactor = Redactor(search=search)
+    redactor.begin(live=True)
+    images = run(redactor, living(15), box_sector(BOX, SIZE))
+    assert [bool(image.any()) for image in images] == [False] * 10 + [True] * 5
+    assert (search.searches, counts(redactor)) == (0, ("auto", "known", 10, 0))
 
 
 def test_letters_in_an_uncertain_sector_stay_black_after_the_searches_have_ended():
