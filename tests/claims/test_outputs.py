@@ -19,6 +19,7 @@ ALLOWED = {
     "engines/adopt/adoption.py": "a network, no patients",
     "engines/adopt/network_source.py": "a network, no patients",
     "engines/adopt/network_writer.py": "a network, no patients",
+    "engines/convert/model_metadata.py": "a network, no patients",
     "engines/tensorrt/builder.py": "a network, no patients",
     "engines/convert/export_torch.py": "a network, no patients",
     "engines/tensorrt/fp16.py": "a network, no patients",
