@@ -43,7 +43,7 @@ class Redactor:
     cover = redact  # the earlier name
 
     def _count_exposed(self, frame: Frame, sector: Sector) -> None:
-        if sector.confidence:
+        if sector.knowledge != "unknown":
             return
         if not self.exposed:
             _log.warning(

@@ -137,6 +137,7 @@ class _RecordingFiles:
             dropped=result.dropped,
             unrecorded=unrecorded,
             wall_ns=result.wall_ns,
+            face=sector.face,
         )
         self._write(frame_line(frame, decision, (self._part, self._number)))
         self._number, self._frames = self._number + 1, self._frames + 1

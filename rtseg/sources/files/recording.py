@@ -40,6 +40,9 @@ class Decision:
     dropped: int = 0  # frames that the pipeline dropped before this one
     unrecorded: int = 0  # frames before this one that the recorder had no time for
     wall_ns: int | None = None  # wall-clock time of capture in ns since 1970 (UTC); earlier recordings lack it
+    face: tuple[float, float, float] | None = (
+        None  # center and radius of the probe's face in pixels; earlier recordings lack it
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,17 @@ def _decision(values: Mapping[str, Any]) -> Decision:
         raise ValueError(f"its confidence is {confidence}")
     captured_ns, reason = _time(values["captured_ns"], "captured_ns"), printable(str(values["reason"]))
     wall_ns = None if values.get("wall_ns") is None else _time(values["wall_ns"], "wall_ns")
-    return Decision(captured_ns, life, reason, str(values["kind"]), corners, confidence, labels, dropped, unrecorded, wall_ns)
+    kind, face = str(values["kind"]), _face(values.get("face"))
+    return Decision(captured_ns, life, reason, kind, corners, confidence, labels, dropped, unrecorded, wall_ns, face)
+
+
+def _face(values: Any) -> tuple[float, float, float] | None:
+    if values is None:
+        return None
+    x, y, radius = (float(value) for value in values)
+    if not all(math.isfinite(value) and abs(value) < 1e6 for value in (x, y, radius)) or radius < 0:
+        raise ValueError("the sector's face is no circle")
+    return x, y, radius
 
 
 def _origin(values: Mapping[str, Any] | None) -> Origin | None:

@@ -64,6 +64,12 @@ def test_a_frame_that_is_surely_all_ultrasound_goes_out_as_it_is(caplog):
     assert (guard.exposed, caplog.text) == (0, "")
 
 
+def test_a_whole_frame_that_the_user_stated_is_not_exposed(caplog):
+    guard, frame = Redactor(), Frame(np.full((40, 60), 200, np.uint8), 0, 0)
+    assert guard.redact(frame, whole_sector((40, 60), is_stated=True)) is frame
+    assert (guard.exposed, caplog.text) == (0, "")
+
+
 def test_a_guard_that_hides_nothing_says_so_once(caplog):
     guard, frame = Redactor(), Frame(np.full((40, 60), 200, np.uint8), 5, 0)
     with caplog.at_level(logging.WARNING):
