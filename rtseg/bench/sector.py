@@ -93,6 +93,7 @@ def measure_clip(truth: ClipTruth) -> SectorRow:
     hidden = sum(_is_hidden(redacted, box) for box in truth.texts)
     lost = _lost(frame, redacted, truth.sector)
     iou = _iou(sector.mask(), truth.sector) if sector.knowledge == "known" else 0.0
+    found = iou >= FOUND_IOU if count < FOUND_FRAMES else found  # a clip may be shorter
     return SectorRow(
         truth.path.name, iou, found, sector.kind.value, changes, len(truth.texts), hidden, lost, withheld / count, truth.details
     )
