@@ -123,7 +123,8 @@ class _RecordedLocator:
         inside = all(0 <= x <= frame.width - 1 and 0 <= y <= frame.height - 1 for x, y in decision.outline)
         if not inside or decision.kind not in _KINDS:
             raise SourceError(f"the sector recorded at frame {frame.index} is not in it: record again")
-        return Sector(SectorKind(decision.kind), (frame.height, frame.width), decision.outline, decision.confidence), ""
+        size = (frame.height, frame.width)
+        return Sector(SectorKind(decision.kind), size, decision.outline, decision.confidence, decision.face), ""
 
     def forget(self) -> None:
         """Do nothing, since there is no state."""

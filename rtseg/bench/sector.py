@@ -12,7 +12,7 @@ import numpy as np
 
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Image, Mask
-from rtseg.session.sector import Redactor, Sector, SectorFinder, SectorKind
+from rtseg.session.sector import Redactor, SectorFinder
 from rtseg.sources import open_source
 
 FOUND_FRAMES = 10  # frames within which a sector counts as found in time
@@ -86,13 +86,14 @@ def measure_clip(truth: ClipTruth) -> SectorRow:
             count, withheld = count + 1, withheld + (not redacted.any())
             boxes.append(sector.box)
             if count == FOUND_FRAMES:
-                found = is_known(sector) and _iou(sector.mask(), truth.sector) >= FOUND_IOU
+                found = sector.knowledge == "known" and _iou(sector.mask(), truth.sector) >= FOUND_IOU
     if sector is None or redacted is None or frame is None:
         raise ConfigError(f"{truth.path} has no frame: make it again")
     changes = sum(a != b for a, b in zip(boxes[FOUND_FRAMES:], boxes[FOUND_FRAMES + 1 :], strict=False))
     hidden = sum(_is_hidden(redacted, box) for box in truth.texts)
     lost = _lost(frame, redacted, truth.sector)
-    iou = _iou(sector.mask(), truth.sector) if is_known(sector) else 0.0
+    iou = _iou(sector.mask(), truth.sector) if sector.knowledge == "known" else 0.0
+    found = iou >= FOUND_IOU if count < FOUND_FRAMES else found  # a clip may be shorter
     return SectorRow(
         truth.path.name, iou, found, sector.kind.value, changes, len(truth.texts), hidden, lost, withheld / count, truth.details
     )
@@ -113,11 +114,6 @@ def summarize(rows: Iterable[SectorRow]) -> dict[str, Any]:
         "withheld": round(float(np.mean([row.withheld for row in rows])), 4),
         "rows": [asdict(row) for row in rows],
     }
-
-
-def is_known(sector: Sector) -> bool:
-    """Return whether a sector is known: a shape, or a frame that surely is all ultrasound."""
-    return sector.kind is not SectorKind.UNKNOWN and (sector.kind is not SectorKind.WHOLE or sector.confidence > 0)
 
 
 def _read_truth(path: Path) -> ClipTruth:

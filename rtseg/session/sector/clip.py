@@ -18,6 +18,6 @@ class SectorClip:
         """Return labels (H, W) uint8 that are 0 outside the sector; the same array where it is the whole frame, or unknown."""
         if sector.kind in (SectorKind.WHOLE, SectorKind.UNKNOWN) or sector.size != labels.shape:
             return labels
-        if self._sector is not sector or self._cover is None:
+        if self._cover is None or self._sector != sector:
             self._sector, self._cover = sector, np.where(sector.mask(), np.uint8(255), np.uint8(0))
         return np.asarray(cv2.bitwise_and(labels, self._cover), np.uint8)

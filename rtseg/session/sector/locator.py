@@ -171,7 +171,7 @@ class WholeFrame:
 
     def observe(self, frame: Frame) -> tuple[Sector, str]:
         """Return the whole frame as its sector."""
-        return whole_sector((frame.height, frame.width)), ""
+        return whole_sector((frame.height, frame.width), is_stated=True), ""
 
     def forget(self) -> None:
         """Do nothing, since there is no state."""

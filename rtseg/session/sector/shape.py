@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -47,6 +47,8 @@ class Sector:
     """
     face: tuple[float, float, float] | None = None
     """Center (x, y) and radius in pixels of a curved probe's face, which the picture surrounds; None: flat, or not known."""
+    is_stated: bool = field(default=False, compare=False)
+    """Whether the user said where the sector is, by `--sector`."""
 
     @property
     def box(self) -> Box:
@@ -54,6 +56,14 @@ class Sector:
         corners = np.array(self.outline)
         (left, top), (right, bottom) = np.ceil(corners.min(axis=0)), np.floor(corners.max(axis=0))
         return int(top), int(left), int(bottom - top) + 1, int(right - left) + 1
+
+    @property
+    def knowledge(self) -> str:
+        """Return stated (by the user), known (found), or unknown: a frame taken as a whole for want of better is unknown."""
+        if self.is_stated:
+            return "stated"
+        is_found = self.kind is not SectorKind.UNKNOWN and (self.kind is not SectorKind.WHOLE or self.confidence > 0)
+        return "known" if is_found else "unknown"
 
     def mask(self) -> Mask:
         """Return the pixels of the sector, (H, W) bool."""
@@ -77,9 +87,9 @@ class Sector:
         return f"{self.kind.value} {width}x{height}"
 
 
-def whole_sector(size: Size, confidence: float = 0.0) -> Sector:
+def whole_sector(size: Size, confidence: float = 0.0, *, is_stated: bool = False) -> Sector:
     """Return the whole frame as a sector."""
-    return Sector(SectorKind.WHOLE, size, _corners((0, 0, *size)), confidence)
+    return Sector(SectorKind.WHOLE, size, _corners((0, 0, *size)), confidence, is_stated=is_stated)
 
 
 def unknown_sector(size: Size) -> Sector:
@@ -95,7 +105,7 @@ def box_sector(box: Box, size: Size) -> Sector:
             f"the sector {','.join(map(str, box))} does not lie in the frame of {size[1]}x{size[0]}: "
             f"give TOP,LEFT,HEIGHT,WIDTH in pixels, or auto"
         )
-    return Sector(SectorKind.LINEAR, size, _corners(box), 1.0)
+    return Sector(SectorKind.LINEAR, size, _corners(box), 1.0, is_stated=True)
 
 
 def clip_polygon(outline: Points, point: Points, inward: Points) -> Points:

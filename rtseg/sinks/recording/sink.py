@@ -138,6 +138,7 @@ class _RecordingFiles:
             unrecorded=unrecorded,
             wall_ns=result.wall_ns,
             spacing_mm=made.spacing_mm,
+            face=sector.face,
         )
         self._write(frame_line(frame, decision, (self._part, self._number)))
         self._number, self._frames = self._number + 1, self._frames + 1

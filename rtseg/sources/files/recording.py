@@ -51,6 +51,7 @@ class Decision:
     unrecorded: int = 0  # frames before this one that the recorder had no time for
     wall_ns: int | None = None  # wall-clock time of capture in ns since 1970 (UTC); earlier recordings lack it
     spacing_mm: Spacing | None = None  # with which the frame was measured, (down, along); earlier recordings lack it
+    face: tuple[float, float, float] | None = None  # center and radius of the probe's face in px; earlier recordings lack it
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +201,18 @@ def _decision(values: Mapping[str, Any]) -> Decision:
     if not math.isfinite(confidence):
         raise ValueError(f"its confidence is {confidence}")
     captured_ns, reason = time_value(values["captured_ns"], "captured_ns"), printable(str(values["reason"]))
-    wall_ns = optional_time(values, "wall_ns")
-    counted = labels, dropped, unrecorded, wall_ns, checked_spacing(values.get("spacing_mm"))
+    wall_ns, face = optional_time(values, "wall_ns"), _face(values.get("face"))
+    counted = labels, dropped, unrecorded, wall_ns, checked_spacing(values.get("spacing_mm")), face
     return Decision(captured_ns, life, reason, str(values["kind"]), corners, confidence, *counted)
+
+
+def _face(values: Any) -> tuple[float, float, float] | None:
+    if values is None:
+        return None
+    x, y, radius = (float(value) for value in values)
+    if not all(math.isfinite(value) and abs(value) < 1e6 for value in (x, y, radius)) or radius < 0:
+        raise ValueError("the sector's face is no circle")
+    return x, y, radius
 
 
 def _origin(values: Mapping[str, Any] | None) -> Origin | None:

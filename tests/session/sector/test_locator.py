@@ -229,3 +229,13 @@ def test_support_is_the_share_of_a_side_where_the_picture_ends_at_once(ragged, s
     assert (edge.support == support) if not ragged else (edge.support < support)
     assert edge.inward.tolist() == [0, -1]
     assert 118 <= edge.point[1] <= 121
+
+
+def test_a_sector_is_stated_known_or_unknown():
+    frame = Frame(screens.screen(LINEAR), 0, 0)
+    assert parse_locator("off").observe(frame)[0].knowledge == "stated"
+    assert parse_locator("10,20,30,40").observe(frame)[0].knowledge == "stated"
+    assert unknown_sector(SCREEN).knowledge == whole_sector(SCREEN).knowledge == "unknown"
+    assert whole_sector(SCREEN, 1.0).knowledge == "known"
+    sectors, _ = run(screens.frames(LINEAR, 10))
+    assert sectors[-1].knowledge == "known"
