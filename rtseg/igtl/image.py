@@ -68,7 +68,7 @@ def pixel_bytes(head: Content) -> int | None:
     _, components, scalar, _, _, *numbers = _LAYOUT.unpack_from(head)
     if scalar not in _DTYPES or numbers[18:] != numbers[:3]:
         return None
-    return prod(numbers[:3]) * components * np.dtype(_DTYPES[scalar]).itemsize
+    return int(prod(numbers[:3]) * components * np.dtype(_DTYPES[scalar]).itemsize)
 
 
 def write_image(picture: IgtlImage) -> tuple[bytes, memoryview]:
