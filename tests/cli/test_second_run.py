@@ -12,6 +12,8 @@ from claims.checkout import ROOT
 from typer.testing import CliRunner, Result
 
 from rtseg.cli.app import app
+from rtseg.cli.options.outputs import FileOutputs, check_no_input
+from rtseg.errors import ConfigError
 
 MANY, FEW = (f"synthetic:vessel?height=64&width=96&frames={count}" for count in (12, 3))
 
@@ -74,3 +76,29 @@ def test_make_demo_works_a_second_time(tmp_path: Path):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False)
         assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["demo.jsonl", "demo.mp4"]
+
+
+@pytest.mark.parametrize("option", ["--out", "--json"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_an_output_never_overwrites_its_source(tmp_path, option, linked):
+    path = tmp_path / "scan.mp4"
+    path.write_bytes(b"a film")
+    target = path
+    if linked:
+        target = tmp_path / "same.mp4"
+        target.symlink_to(path)
+    for source in (str(path), f"{path}#decode=cpu", f"dicom:{path}"):
+        with pytest.raises(ConfigError, match="is the source too"):
+            FileOutputs(**{option[2:]: target}).sinks(0.5, "made", source=source, model="carotid")
+    assert path.read_bytes() == b"a film"
+
+
+def test_an_output_overwrites_no_other_file_of_a_run(tmp_path):
+    for name in ("a.png", "net.onnx", "results.jsonl"):
+        (tmp_path / name).write_bytes(b"here")
+    for path, words in ((tmp_path / "a.png", "picture of the source"), (tmp_path / "net.onnx", "is the network too")):
+        with pytest.raises(ConfigError, match=words):
+            check_no_input([path], str(tmp_path), str(tmp_path / "net.onnx"))
+    with pytest.raises(ConfigError, match="is the other output too"):
+        check_no_input([tmp_path / "a.mp4", tmp_path / "x" / ".." / "a.mp4"], "synthetic:", "carotid")
+    check_no_input([tmp_path / "results.jsonl", tmp_path / "b.mp4", None], str(tmp_path), "carotid")

@@ -1,5 +1,6 @@
 """The options of `rtseg run` that write results to files, and the permissions of everything that is written."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +19,9 @@ from rtseg.sinks.mask_manifest import MaskRun
 from rtseg.sinks.masks import MaskSink
 from rtseg.sinks.video.sink import VideoSink
 from rtseg.sources.address import masked_address
+from rtseg.sources.base import path_exists
+from rtseg.sources.files.formats import detect_format
+from rtseg.sources.files.image_paths import SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,11 @@ class FileOutputs:
     ] = False
 
     def sinks(self, opacity: float, name: str, *, source: str, model: str) -> list[Sink]:
-        """Return the sinks that write the files. Raises SinkError.
+        """Return the sinks that write the files. Raises SinkError, ConfigError.
 
         name: of the network. model: a shipped model's name, or the network's file.
         """
+        check_no_input([self.out, self.json], source, model)
         folder: list[Sink] = []  # the first to open, so that a refused folder leaves the other outputs as they were
         if self.masks:
             run = _mask_run(source, name, model)
@@ -83,6 +88,30 @@ def check_folders(*paths: Path | None) -> None:
     for path in paths:
         if path and not path.parent.is_dir():
             raise ConfigError(f"there is no folder {path.parent} for {path.name}: make it first, or write elsewhere")
+
+
+def check_no_input(outputs: Iterable[Path | None], source: str, model: str) -> None:
+    """Raise ConfigError where an output file would overwrite the source, the network or another output.
+
+    source: as the user names it. model: a shipped model's name, or the network's file.
+    """
+    where = Path(source if path_exists(source) else source.partition(":")[2] or source.rpartition("#")[0])
+    written = list[Path]()
+    for path in filter(None, outputs):
+        for what, other in [("source", where), ("network", Path(model)), *(("other output", one) for one in written)]:
+            if _is_same(path, other):
+                raise ConfigError(f"{path} is the {what} too, which would be overwritten: name another file to write")
+        if _is_same(path.parent, where) and path.exists() and (path.suffix.lower() in SUFFIXES or detect_format(str(path))):
+            raise ConfigError(f"{path} is a picture of the source, which would be overwritten: name another file to write")
+        written.append(path)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to one file or folder, which may not be there yet."""
+    try:
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except (OSError, RuntimeError, ValueError):
+        return False
 
 
 def print_written(*paths: Path | None) -> None:

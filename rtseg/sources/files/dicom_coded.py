@@ -9,6 +9,7 @@ from rtseg.sources.files.dicom_file import DicomFile
 from rtseg.sources.files.dicom_fragments import read_fragments, read_frame
 from rtseg.sources.files.dicom_header import integer
 from rtseg.sources.pixels.intensity import Pixels
+from rtseg.sources.pixels.zeroed_data import has_zeroed_jpeg
 
 _FAMILIES = ("JPEG", "JPEG lossless", "JPEG-LS", "JPEG 2000")
 _FAMILY = {"50": 0, "51": 0, "57": 1, "70": 1, "80": 2, "81": 2, "90": 3, "91": 3, "201": 3, "202": 3, "203": 3}
@@ -51,6 +52,8 @@ class CodedFrames:
             raise ValueError("its coded frames end")
         coded = read_frame(self._data, self._frames[index])
         form = coded_format(coded)
+        if coded.startswith(b"\xff\xd8") and has_zeroed_jpeg(coded):
+            raise ValueError("a part of a coded frame was overwritten by zeros")
         samples = form.samples if form else integer(self._header, "SamplesPerPixel", 1)
         bits = form.bits if form and form.bits <= _MOST_BITS else integer(self._header, "BitsAllocated", 8)
         if samples not in (1, 3) or not 0 < bits <= _MOST_BITS:

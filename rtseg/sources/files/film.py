@@ -16,6 +16,7 @@ from rtseg.sources.files.packet_reader import PacketReader
 from rtseg.sources.files.transport_holes import TransportStructure
 from rtseg.sources.pixels.decoder import DecodeStatistics, declared_seconds, decode_packet
 from rtseg.sources.pixels.picture import PictureReader
+from rtseg.sources.pixels.zeroed_data import has_zeroed_part
 
 _GAP_INTERVALS = 1.5  # usual intervals between two packets, from which on a picture may be missing
 _PATIENCE_S = 2.0  # after which pictures that depend on a lost one are shown again, and marked
@@ -51,6 +52,7 @@ class Film:
         self._usual, self._is_steady = self._packets.usual_interval(), self._packets.is_steady()
         self._places, self._path = self._packets.places(), path
         self._is_cut: bool | None = None
+        self._codec, self._setup = self.stream.codec_context.name, self.stream.codec_context.extradata or b""
         self._next_number = 0  # of the next picture in the whole film
         self._losses = LossTracker()
         self._structure = (TransportStructure if container.format.name == "mpegts" else MatroskaStructure)(path)
@@ -114,6 +116,10 @@ class Film:
         return self._is_cut
 
     def _decoded(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
+        if packet is not None and not packet.is_corrupt and has_zeroed_part(bytes(packet), self._codec, self._setup):
+            self.statistics.lost += 1
+            self._losses.packet_lost(packet)
+            return []
         if packet is not None and packet.is_corrupt:
             self._losses.packet_lost(packet)
         elif packet is not None:

@@ -18,6 +18,7 @@ from rtseg.sources.files.tiff_pages import TiffStack, tiff_stack
 from rtseg.sources.files.video import VideoFile
 from rtseg.sources.pixels.picture_size import picture_size
 from rtseg.sources.pixels.upright import STORED, upright_of_exif
+from rtseg.sources.pixels.zeroed_data import has_zeroed_jpeg
 
 Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) gray or (H, W, 3) RGB, uint8 or uint16
 
@@ -83,6 +84,8 @@ def decode_one(path: Path, coded: bytes | bytearray) -> Pixels:
         check_size(path, *size)
     if size is None or _is_cut_jpeg(coded) or (pixels := _decode(coded)) is None:
         raise SourceError(f"{path} {_CUT}")
+    if coded.startswith(b"\xff\xd8") and has_zeroed_jpeg(coded):
+        raise SourceError(f"{path} is damaged: a part of its data was overwritten by zeros; copy it again")
     return _drop_equal_channels(pixels)
 
 
