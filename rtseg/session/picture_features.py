@@ -59,7 +59,7 @@ def _add_state(state: Floats, out: Floats) -> None:
                     count += 1
             mean = total / count
             out[view * channels + channel] = mean
-            out[(views + view) * channels + channel] = math.sqrt(max(square / count - mean * mean, 0.0))
+            out[(views + view) * channels + channel] = math.sqrt(max(float(square / count - mean * mean), 0.0))
 
 
 @allocating
@@ -151,7 +151,7 @@ def _texture(view: Floats) -> tuple[float, float]:
             first += abs(lower[width - 1] - upper[width - 1])
         down += first + second
         along += third + fourth
-    return down * step, along * step
+    return float(down * step), float(along * step)
 
 
 @allocating
