@@ -51,7 +51,9 @@ class FamiliarityScale:
 
 
 @compiled
-def _scores(z: Floats, mean: Floats, scale: Floats, weights: Floats, basis: Floats, spread: Floats, start: int) -> tuple[float, float]:
+def _scores(
+    z: Floats, mean: Floats, scale: Floats, weights: Floats, basis: Floats, spread: Floats, start: int
+) -> tuple[float, float]:
     """Return the discriminant and the distance; z: the features, (D,), which are standardized in place."""
     discriminant = square = 0.0
     for i in range(len(z)):
