@@ -41,6 +41,8 @@ class FamiliarityCalibration:
     """Discriminant below which, and distance above which a picture is unfamiliar."""
     widths: tuple[float, float]
     """Change of discriminant and of distance by which familiarity changes from 0.5 to 0.73, or to 0.27."""
+    distance_from: int = 0
+    """Index from which features count in the distance: those of the state drift in the course of a stream, and do not."""
     facts: Mapping[str, Any] | None = None
     """What the calibration was measured on, for `rtseg models` and reports; it decides nothing."""
     version: int = VERSION
@@ -54,7 +56,8 @@ class FamiliarityCalibration:
     def arrays(self) -> tuple[Floats, Floats, Floats, Floats, Floats]:
         """Return mean (D,), scale (D,), weights (D,), basis (K, D) and spread (K + 1,)."""
         mean, scale, weights, spread = (unpacked(text) for text in (self.mean, self.scale, self.weights, self.spread))
-        return mean, scale, weights, unpacked(self.basis, np.float16).reshape(len(spread) - 1, len(mean)), spread
+        basis = unpacked(self.basis, np.float16).reshape(len(spread) - 1, len(mean))
+        return mean, scale, weights, np.ascontiguousarray(basis), spread
 
     def to_dict(self) -> dict[str, Any]:
         """Return the calibration as plain values for a model file's metadata."""
@@ -67,6 +70,8 @@ class FamiliarityCalibration:
         pairs = (self.size, self.bounds, self.widths)
         if not all(isinstance(pair, tuple) and len(pair) == 2 and all(map(_is_finite, pair)) for pair in pairs):
             return "its size, bounds and widths are not pairs of numbers"
+        if not isinstance(self.distance_from, int) or self.distance_from < 0:
+            return "its features for the distance begin nowhere"
         if min(self.widths) <= 0:
             return "its widths are not above 0"
         try:
@@ -76,6 +81,8 @@ class FamiliarityCalibration:
         sizes = [array.size for array in arrays]
         if not 0 < sizes[0] <= MAX_FEATURES or sizes[1:3] != [sizes[0]] * 2:
             return f"its arrays have {sizes} values"
+        if self.distance_from >= sizes[0]:
+            return "no feature counts in its distance"
         if not all(np.isfinite(array).all() for array in arrays) or arrays[1].min() <= 0 or arrays[4].min() <= 0:
             return "its arrays are not finite, or a deviation is not above 0"
         return ""

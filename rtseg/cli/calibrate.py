@@ -44,7 +44,7 @@ def calibrate(
         list[str] | None,
         typer.Option("--without", help="A group of drawn pictures to leave out, such as synthetic for a network of vessels."),
     ] = None,
-    frames: Annotated[int, typer.Option("--frames", min=20, help="The number of own pictures at most.")] = 240,
+    frames: Annotated[int, typer.Option("--frames", min=20, help="The number of own pictures at most.")] = 150,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this .onnx file instead of MODEL itself.")] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the measured rates to this file.")] = None,
     engine: EngineOption = "openvino",

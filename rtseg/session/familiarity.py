@@ -8,6 +8,7 @@ import numpy.typing as npt
 from rtseg.engines.base import Array, ModelSpec, State
 from rtseg.engines.capabilities import HostState
 from rtseg.engines.familiarity_calibration import FamiliarityCalibration
+from rtseg.kernels.runtime.cpu import compiled
 from rtseg.session.picture_features import picture_features
 from rtseg.text.log_records import get_logger
 
@@ -24,21 +25,16 @@ class FamiliarityScale:
 
     def __init__(self, calibration: FamiliarityCalibration) -> None:
         self.calibration = calibration
-        self._mean, self._scale, self._weights, self._basis, self._spread = calibration.arrays()
+        self._arrays = calibration.arrays()
 
     @property
     def count(self) -> int:
         """Return the number of features."""
-        return len(self._mean)
+        return len(self._arrays[0])
 
     def scores(self, features: Floats) -> tuple[float, float]:
         """Return the discriminant between own and other pictures, and the distance to the own ones."""
-        z = np.clip((features - self._mean) / self._scale, -CLIP, CLIP)
-        along = self._basis @ z
-        rest = max(0.0, float(z @ z) - float(along @ along))
-        distances = (along / self._spread[:-1]) ** 2
-        distance = float(distances.sum()) / max(1, len(along)) + rest / (len(z) * float(self._spread[-1]) ** 2)
-        return float(self._weights @ z), math.sqrt(distance)
+        return _scores(np.array(features, np.float32), *self._arrays, self.calibration.distance_from)
 
     def familiarity(self, features: Floats) -> float:
         """Return the familiarity in 0..1: 0.5 where the worse of the two scores is at its bound."""
@@ -52,6 +48,29 @@ class FamiliarityScale:
             (calibration.bounds[1] - distance) / calibration.widths[1],
         )
         return 1 / (1 + math.exp(-min(_MAX_EXPONENT, max(-_MAX_EXPONENT, min(margins)))))
+
+
+@compiled
+def _scores(
+    z: Floats, mean: Floats, scale: Floats, weights: Floats, basis: Floats, spread: Floats, start: int
+) -> tuple[float, float]:
+    """Return the discriminant and the distance; z: the features, (D,), which are standardized in place."""
+    discriminant = square = 0.0
+    for i in range(len(z)):
+        value = min(max((z[i] - mean[i]) / scale[i], -CLIP), CLIP)
+        z[i] = value
+        discriminant += weights[i] * value
+        if i >= start:
+            square += value * value
+    inside = distance = 0.0
+    for k in range(len(basis)):
+        along = 0.0
+        for i in range(start, len(z)):
+            along += basis[k, i] * z[i]
+        inside += along * along
+        distance += (along / spread[k]) ** 2
+    rest = max(0.0, square - inside) / ((len(z) - start) * spread[-1] ** 2)
+    return discriminant, math.sqrt(distance / max(1, len(basis)) + rest)
 
 
 class FamiliarityJudge:

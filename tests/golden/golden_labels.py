@@ -12,7 +12,7 @@ import subprocess
 import sys
 import zlib
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -99,7 +99,7 @@ def row(index: int, result: rtseg.Segmentation) -> dict[str, Any]:
     """Return one frame's index, lifecycle state, hash of its labels, and measurements by class."""
     measured = {
         one.name: [one.area_px, *np.round(one.centroid or (-1, -1), DECIMALS).tolist(), round(one.confidence, DECIMALS)]
-        for one in measure(result)
+        for one in measure(replace(result, measures_unfamiliar=True))
     }
     digest = hashlib.sha256(str(result.labels.shape).encode() + result.labels.tobytes()).hexdigest()
     return {"index": index, "life": result.life.name, "reason": result.reason, "hash": digest[:16], "measured": measured}

@@ -19,7 +19,7 @@ from rtseg.evaluation.familiarity.model_picture import NamedPicture, Rng, model_
 from rtseg.evaluation.familiarity.other_pictures import COUNT, generic_pictures, scrambled_pictures
 from rtseg.sources import open_source
 
-SCRAMBLED = 24  # own pictures that are scrambled
+SCRAMBLED = 12  # own pictures that are scrambled
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,9 @@ class CalibrationPlan:
     """Sources, or folders with images/ and masks/, that are only measured."""
     without: tuple[str, ...] = ()
     """Groups of drawn pictures that are left out, such as "synthetic" for a network of vessels."""
-    frames: int = 240
+    frames: int = 150
     """Own pictures at most."""
-    other_frames: int = 60
+    other_frames: int = 24
     """Pictures of each other folder or source at most."""
 
 

@@ -39,8 +39,10 @@ def measure_calibration(
         scale = FamiliarityScale(fit(own, rest, size))
         seen = _unseen_values(scale, own, held_out, rest)
         report["by_group"][str(group)] = _compared(scale, seen, others.rows(others.groups == group))
-    for group in () if measured is None else np.unique(measured.groups):
-        seen = _unseen_values(whole, own, held_out, others)
+    if measured is None:
+        return report
+    seen = _unseen_values(whole, own, held_out, others)
+    for group in np.unique(measured.groups):
         report["by_group"][str(group)] = _compared(whole, seen, measured.rows(measured.groups == group))
     return report
 

@@ -5,7 +5,7 @@ The distance is that of Mahalanobis along the principal directions of the own pi
 probabilistic PCA (Tipping and Bishop, 1999).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +16,12 @@ from rtseg.session.familiarity import CLIP, FamiliarityScale
 Values = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-DIRECTIONS = 24  # principal directions at most
+DIRECTIONS = 16  # principal directions at most
 RIDGE = 3.0
-FOLDS = 8  # of subjects that are left out together; as many as there are subjects, where there are fewer
+FOLDS = 5  # of subjects that are left out together; as many as there are subjects, where there are fewer
 MISSED, FAR = 0.015, 0.005  # share of own pictures of left-out subjects beyond the bound of discriminant, and of distance
+GAP = 0.3  # share of the gap between own and other pictures by which a bound is wider, for scanners that the data lack
+NEAREST = 0.05  # share of other pictures that may lie within the gap
 _WEIGHT = 400.0  # of all own pictures against the ridge, and of all others
 _STEPS = 40
 _LEAST_SHARE = 0.05  # least deviation of a feature, as a share of the median one
@@ -36,10 +38,12 @@ class FeatureTable:
     """(N,) person or exam."""
     groups: npt.NDArray[np.str_]
     """(N,) anatomy or kind."""
+    distance_from: int = 0
+    """Index from which features count in the distance, after those of the state."""
 
     def rows(self, chosen: Flags) -> "FeatureTable":
         """Return some of the rows."""
-        return FeatureTable(self.features[chosen], self.subjects[chosen], self.groups[chosen])
+        return replace(self, features=self.features[chosen], subjects=self.subjects[chosen], groups=self.groups[chosen])
 
     def __len__(self) -> int:
         return len(self.features)
@@ -48,7 +52,13 @@ class FeatureTable:
 def fit(own: FeatureTable, others: FeatureTable, size: tuple[int, int]) -> FamiliarityCalibration:
     """Fit a calibration, with bounds from pictures of subjects that were left out. Raises ValueError without two subjects."""
     scores = left_out_scores(own, others, size)
-    bounds = float(np.quantile(scores[:, 0], MISSED)), float(np.quantile(scores[:, 1], 1 - FAR))
+    scale = FamiliarityScale(_statistics(own, others, size))
+    strange = np.array([scale.scores(row) for row in others.features])
+    lowest, farthest = float(np.quantile(scores[:, 0], MISSED)), float(np.quantile(scores[:, 1], 1 - FAR))
+    bounds = (
+        lowest - GAP * max(0.0, lowest - float(np.quantile(strange[:, 0], 1 - NEAREST))),
+        farthest + GAP * max(0.0, float(np.quantile(strange[:, 1], NEAREST)) - farthest),
+    )
     widths = float(scores[:, 0].std()) or 1.0, float(scores[:, 1].std()) or 1.0
     return _statistics(own, others, size, bounds, widths)
 
@@ -84,14 +94,15 @@ def _statistics(
     z_others = np.clip((others.features - mean) / scale, -CLIP, CLIP)
     weight = np.concatenate([_balanced(own.subjects), _balanced(others.groups)]) * _WEIGHT
     weights = _logistic_regression(np.concatenate([z, z_others]), np.arange(len(weight)) < len(z), weight)
-    values, vectors = np.linalg.eigh(np.cov(z.T))
-    count = min(DIRECTIONS, len(z) - 1, z.shape[1] - 1)
+    start = own.distance_from
+    values, vectors = np.linalg.eigh(np.cov(z[:, start:].T))
+    count = min(DIRECTIONS, len(z) - 1, len(values) - 1)
     rest = max(float(values[:-count].mean()), _LEAST_REST)
     deviations = np.sqrt(np.maximum([*values[::-1][:count], rest], 1e-6))
-    basis = vectors[:, ::-1][:, :count].T
-    return FamiliarityCalibration(
-        size, packed(mean), packed(scale), packed(weights), packed(basis, np.float16), packed(deviations), bounds, widths
-    )
+    basis = np.zeros((count, z.shape[1]))
+    basis[:, start:] = vectors[:, ::-1][:, :count].T
+    arrays = packed(mean), packed(scale), packed(weights), packed(basis, np.float16), packed(deviations)
+    return FamiliarityCalibration(size, *arrays, bounds, widths, start)
 
 
 def _balanced(names: npt.NDArray[np.str_]) -> Values:

@@ -20,6 +20,9 @@ Rng = np.random.Generator
 
 _SMALL_CHANGE = 0.9  # share of the frame from which on its sector is as good as the whole frame
 ZOOM = (0.8, 1.25)
+SHORT, LONG = 3, 16  # frames of a stream
+LONG_EVERY = 3  # pictures
+_DRIFT, _BREATH = 0.02, 0.03  # shift as a share of the side, and change of size, at the most, in a stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +51,9 @@ class ModelPicture:
     """Inputs of a stream: a variation with speckle that changes from frame to frame."""
 
 
-def model_pictures(spec: ModelSpec, pictures: Iterable[NamedPicture], rng: Rng, *, frames: int = 3) -> Iterator[ModelPicture]:
-    """Yield the inputs for each picture. frames: the length of the stream."""
-    for picture in pictures:
+def model_pictures(spec: ModelSpec, pictures: Iterable[NamedPicture], rng: Rng) -> Iterator[ModelPicture]:
+    """Yield the inputs for each picture; each third one has a long stream, in which a state settles."""
+    for number, picture in enumerate(pictures):
         box = _sector_box(picture.image)
         size, whole = picture.image.shape[:2], (0, 0, *picture.image.shape[:2])
         firsts = [_input(spec, picture.image, box)]
@@ -59,14 +62,15 @@ def model_pictures(spec: ModelSpec, pictures: Iterable[NamedPicture], rng: Rng, 
         varied = vary(_small(spec, picture.image, box), rng)
         inside = (0, 0, *varied.shape[:2])
         firsts.append(_input(spec, varied, inside))
-        speckled = [_input(spec, add_speckle(varied, rng), inside) for _ in range(frames - 1)]
-        yield ModelPicture(picture.group, picture.subject, tuple(firsts), (firsts[-1], *speckled))
+        frames = LONG if number % LONG_EVERY == 0 else SHORT
+        later = [_input(spec, add_speckle(_drifted(varied, index), rng), inside) for index in range(1, frames)]
+        yield ModelPicture(picture.group, picture.subject, tuple(firsts), (firsts[-1], *later))
 
 
 def vary(image: Image, rng: Rng) -> Image:
     """Return a picture as another setting of the scanner shows it: gain, gamma, zoom, side and speckle."""
     levels = np.linspace(0, 1, 256) ** np.exp(rng.normal(0, 0.18)) * 255 * np.exp(rng.normal(0, 0.2)) + rng.uniform(-6, 6)
-    varied = cv2.LUT(image, np.clip(levels, 0, 255).astype(np.uint8))
+    varied: Image = np.asarray(cv2.LUT(image, np.clip(levels, 0, 255).astype(np.uint8)), np.uint8)
     varied = varied[:, ::-1] if rng.random() < 0.5 else varied
     return add_speckle(_zoomed(varied, float(np.exp(rng.uniform(*np.log(ZOOM))))), rng, float(rng.uniform(0, 0.15)))
 
@@ -84,6 +88,16 @@ def _zoomed(image: Image, zoom: float) -> Image:
     height, width = image.shape[:2]
     matrix = np.array([[zoom, 0, (1 - zoom) * width / 2], [0, zoom, (1 - zoom) * height / 2]])
     return np.asarray(cv2.warpAffine(image, matrix, (width, height), flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def _drifted(image: Image, index: int) -> Image:
+    """Return the picture as a hand and a breath move it by the frame `index` of a stream."""
+    height, width = image.shape[:2]
+    zoom, phase = 1 + _BREATH * np.sin(index / 5), index / 7
+    left = (1 - zoom) * width / 2 + _DRIFT * width * np.sin(phase)
+    top = (1 - zoom) * height / 2 + _DRIFT * height * np.sin(2 * phase)
+    matrix = np.array([[zoom, 0, left], [0, zoom, top]])
+    return np.asarray(cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
 def _sector_box(image: Image) -> Box:

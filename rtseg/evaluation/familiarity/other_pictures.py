@@ -13,7 +13,7 @@ from rtseg.sources.synthetic import open_synthetic
 from rtseg.sources.synthetic.screens import TUNING_LAYOUTS, draw_layout, make_screen
 
 SIZE = (480, 640)
-COUNT = 24  # pictures of each group
+COUNT = 16  # pictures of each group
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 .,:/-"
 _BLOCKS = 6  # on each side, of a scrambled picture
 _FRAMES_APART = 20  # of the simulated probe
@@ -61,8 +61,8 @@ def _noise(kind: int, rng: Rng) -> Image:
 def _texture(kind: int, rng: Rng) -> Image:
     """Return one of: smooth noise, speckle with bands, blocks, or gradients."""
     level, grain = rng.uniform(20, 110), float(rng.uniform(1.5, 20))
-    smooth = cv2.GaussianBlur(rng.standard_normal(SIZE), (0, 0), grain, sigmaY=grain * float(rng.uniform(0.3, 1)))
-    smooth /= smooth.std()
+    smooth = np.asarray(cv2.GaussianBlur(rng.standard_normal(SIZE), (0, 0), grain, sigmaY=grain * float(rng.uniform(0.3, 1))))
+    smooth = smooth / smooth.std()
     rows = np.sin(np.arange(SIZE[0])[:, None] / rng.uniform(5, 60) + rng.uniform(0, 6))
     slope = np.linspace(-1, 1, SIZE[1])[None] * rng.choice((-1, 1)) + np.linspace(-1, 1, SIZE[0])[:, None]
     drawn = (

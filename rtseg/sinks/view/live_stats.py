@@ -28,6 +28,7 @@ class FrameStats:
     redaction: Redaction | None  # up to this frame; None without a pipeline
     familiarity: float | None  # as in `Segmentation`
     is_unfamiliar: bool
+    classes: tuple[str, ...]  # names, also where the measures are withheld
 
 
 class LiveStats:
@@ -56,6 +57,7 @@ class LiveStats:
             result.redaction,
             segmentation.familiarity,
             segmentation.is_unfamiliar,
+            segmentation.classes,
         )
         with self._lock:
             self._recent.append(seen)
@@ -106,14 +108,24 @@ def _newest(seen: FrameStats) -> dict[str, Any]:
         "familiarity": _finite(seen.familiarity),
         "unfamiliar": seen.is_unfamiliar,
         "redaction": seen.redaction.to_json() if seen.redaction else None,
-        "classes": [_class(i, one) for i, one in enumerate(seen.measurements)],
+        "classes": [_class(i, one) for i, one in enumerate(seen.measurements)] or _withheld(seen.classes),
     }
+
+
+def _withheld(classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the classes of an unfamiliar picture, whose measures are unknown."""
+    measures = ("area_px", "area_mm2", "diameter_px", "diameter_mm", "confidence")
+    return [{"name": name, "colour": _colour(i)} | dict.fromkeys(measures) for i, name in enumerate(classes)]
+
+
+def _colour(index: int) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*OKABE_ITO[index % len(OKABE_ITO)])
 
 
 def _class(index: int, measured: Measurement) -> dict[str, Any]:
     return {
         "name": measured.name,
-        "colour": "#{:02x}{:02x}{:02x}".format(*OKABE_ITO[index % len(OKABE_ITO)]),
+        "colour": _colour(index),
         "area_px": measured.area_px,
         "area_mm2": _finite(measured.area_mm2),
         "diameter_px": _finite(measured.diameter_px),

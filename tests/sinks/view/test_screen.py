@@ -121,3 +121,14 @@ def test_a_painter_of_another_size_and_frames_that_change_theirs():
         while coded.captured_ns != 9 * FRAME_NS + 1:
             coded = screen.broadcast.wait_for_newer(coded.number, WAIT_S)
     screen.close()
+
+
+def test_an_unfamiliar_picture_names_its_classes_without_measures():
+    stats = LiveStats()
+    stats.open(results.stream())
+    stats.add(results.result(familiarity=0.2, classes=("lumen", "wall")))
+    told = stats.snapshot()
+    assert (told["unfamiliar"], told["familiarity"]) == (True, 0.2)
+    assert [(one["name"], one["area_px"]) for one in told["classes"]] == [("lumen", None), ("wall", None)]
+    stats.add(results.result(familiarity=0.9))
+    assert stats.snapshot()["classes"][0]["area_px"] == 336
