@@ -11,8 +11,12 @@ from rtseg.errors import MissingExtra, ModelError
 
 try:
     import onnx
+    from google.protobuf.message import DecodeError
+    from onnx import numpy_helper
 except ImportError:
     raise MissingExtra("a change of a model's metadata", "onnx") from None
+
+__all__ = ["DecodeError", "drop_familiarity", "numpy_helper", "onnx", "write_spec"]
 
 
 def drop_familiarity(network: Any) -> None:

@@ -11,18 +11,10 @@ from typing import Any
 import numpy as np
 
 from rtseg.engines.adopt.certificate import CERTIFICATE_KEY
-from rtseg.engines.convert.model_metadata import drop_familiarity
+from rtseg.engines.convert.model_metadata import DecodeError, drop_familiarity, numpy_helper, onnx
 from rtseg.engines.model_file import atomic_onnx_path
 from rtseg.engines.validation.weight_check import check_weights
-from rtseg.errors import MissingExtra, ModelError
-
-try:
-    import onnx
-    from google.protobuf.message import DecodeError
-    from onnx import numpy_helper
-except ImportError:
-    raise MissingExtra("a mean of networks", "onnx") from None
-
+from rtseg.errors import ModelError
 
 __all__ = ["average", "numpy_helper", "onnx"]
 

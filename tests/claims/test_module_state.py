@@ -27,6 +27,7 @@ REASONS = {
     "rtseg/text/credentials.py": {"_remembered": "passwords to be masked in every later text, whoever writes it"},
 }
 SINGLE = {  # functions that make one object for the process, at their first call
+    "engines/text_detection/detector.py": {"_network": "the network as it was read, which each search clones"},
     "kernels/runtime/cpu.py": {"_pool": "the threads of the kernels, as many as the machine has cores"},
     "kernels/runtime/vector_width.py": {"_wide_codegen": "compiled code refers to its code generator as long as it runs"},
     "kernels/filters/quadrature.py": {"steering": "constant weights, read-only"},

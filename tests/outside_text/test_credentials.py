@@ -192,7 +192,8 @@ def test_a_stream_that_plays_does_not_tell_it(tiny: Path, tmp_path: Path):
     camera = Camera("jpeg", fps=30)
     server = MjpegServer(camera)
     uri = f"{server.url.replace('//', f'//user:{SECRET}@')}?token={SECRET}"
-    threading.Timer(4, server.close).start()
+    deadline = threading.Timer(60, server.close)
+    deadline.start()
     try:
         watched = rtseg("doctor", "--source", uri, "--seconds", 1)
         looped = rtseg("bench", "loop", uri, "--model", tiny, "--frames", 10, "--json", tmp_path / "loop.json")
@@ -200,6 +201,7 @@ def test_a_stream_that_plays_does_not_tell_it(tiny: Path, tmp_path: Path):
         server.close()
         played = rtseg("run", uri, "--model", tiny, *options)
     finally:
+        deadline.cancel()
         server.close()
         camera.close()
     assert watched.exit_code == 0, said(watched)

@@ -76,7 +76,7 @@ def tiff(big, side=20_000, tile=None):
 
 
 HUGE = {
-    **{suffix: enlarged(suffix) for suffix in (".jpg", ".png", ".bmp", ".gif", ".webp")},
+    **{suffix: enlarged(suffix) for suffix in (".jpg", ".png", ".bmp", ".webp")},
     "classic.tif": tiff(big=False),
     "big.tif": tiff(big=True),
     "tiles.tif": tiff(big=True, tile=20_000),

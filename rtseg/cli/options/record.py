@@ -44,7 +44,7 @@ def make_session(
     options |= {"geometry": geometry} if geometry else {}
     if isinstance(source, Replay):
         if sector != "auto":
-            raise ConfigError("a replay has the sector of its recording: leave --sector and --scanner out")
+            raise ConfigError("a replay has the sector of its recording: leave --sector out, and --scanner")
         return (ReplayedBeamSpaceSession if geometry else ReplayedSession)(network, **options)
     options["locator"] = parse_locator(sector) if isinstance(sector, str) else sector
     if redact is RedactionMode.OFF:

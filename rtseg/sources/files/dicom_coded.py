@@ -27,14 +27,14 @@ class CodedFrames:
         self.count = max(stated, self.readable)
         first = coded_format(read_frame(data, self._frames[0])) if self._frames else None
         self.syntax, self.note = _coded_syntax(dicom, first)
-        self._header = dicom.header
+        self._header, self._zeroed = dicom.header, ""
         self.model = first.model if first else ""
         self.is_signed = first.is_signed if first else None
 
     @property
     def damage(self) -> str:
         """Return why the frame that was read last is not to be trusted; "" where nothing is known against it."""
-        return self._decoder.damage
+        return self._decoder.damage or self._zeroed
 
     @property
     def lacks_decoder(self) -> bool:
@@ -52,8 +52,8 @@ class CodedFrames:
             raise ValueError("its coded frames end")
         coded = read_frame(self._data, self._frames[index])
         form = coded_format(coded)
-        if coded.startswith(b"\xff\xd8") and has_zeroed_jpeg(coded):
-            raise ValueError("a part of a coded frame was overwritten by zeros")
+        is_zeroed = coded.startswith(b"\xff\xd8") and has_zeroed_jpeg(coded)
+        self._zeroed = "its coded data are damaged: a part was overwritten by zeros" if is_zeroed else ""
         samples = form.samples if form else integer(self._header, "SamplesPerPixel", 1)
         bits = form.bits if form and form.bits <= _MOST_BITS else integer(self._header, "BitsAllocated", 8)
         if samples not in (1, 3) or not 0 < bits <= _MOST_BITS:

@@ -3,9 +3,8 @@
 import struct
 
 _NAL_CODECS = frozenset({"h264", "hevc"})
-_ZEROS = bytes(
-    32
-)  # 3 are impossible within H.264 and HEVC (7.4.1), and a JPEG's block of 64 values has at most 24 bytes of them
+# Three are impossible within H.264 and HEVC (7.4.1), and a JPEG's block of 64 values has at most 24 bytes of them.
+_ZEROS = bytes(32)
 _SEQUENTIAL, _SCAN, _TABLES = (0xC0, 0xC1), 0xDA, 0xC4  # markers of a JPEG
 _OTHER_FRAMES = frozenset({*range(0xC2, 0xD0)}) - {_TABLES, 0xC8, 0xCC}
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
@@ -15,24 +14,14 @@ _LUMA, _END_OF_BLOCK = 0x10, 0  # a table's class and number; a symbol
 def has_zeroed_part(coded: bytes, codec: str, setup: bytes = b"") -> bool:
     """Return whether a part of a coded picture was overwritten by zeros.
 
-    codec: FFmpeg's name; of others than H.264, HEVC and JPEG nothing is known. setup: the codec's extradata.
+    codec: FFmpeg's name; of others than H.264, HEVC and JPEG nothing is known. setup: the codec's extradata. Of H.264 and HEVC
+    with start codes nothing is known either, since some recorders write zeros of their own between the units.
     """
     if _ZEROS not in coded:
         return False
     if codec == "mjpeg":
         return has_zeroed_jpeg(coded)
-    return codec in _NAL_CODECS and _has_zeroed_nal(coded, has_lengths=setup[:1] == b"\1")
-
-
-def _has_zeroed_nal(coded: bytes, *, has_lengths: bool) -> bool:
-    """Return whether zeros stand in a NAL unit. has_lengths: units have a length in front, and no start code."""
-    at = coded.find(_ZEROS)
-    while at >= 0:
-        rest = coded[at:].lstrip(b"\0")
-        if has_lengths or (rest and rest[0] != 1):  # zeros in front of a start code and at the end are padding
-            return True
-        at = coded.find(_ZEROS, len(coded) - len(rest)) if rest else -1
-    return False
+    return codec in _NAL_CODECS and setup[:1] == b"\1"  # units with a length in front
 
 
 def has_zeroed_jpeg(coded: bytes | bytearray) -> bool:

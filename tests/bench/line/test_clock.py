@@ -66,11 +66,17 @@ class SleepingSession:
     """Simulates a session whose only stage takes a known time."""
 
     sector = None
+    redactor = None
+    spacing_mm = None
+    is_sector_stated = True
 
     def __init__(self, sleep_ms, pause=sleep):
         self.times_ms, self.pause = sleep_ms, pause
         self.counts = rtseg.trace.MemoryCounts()
-        self.seen = 0
+        self.seen, self.warnings = 0, []
+
+    def close(self):
+        pass
 
     def warm_up(self, info):
         pass

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from contextvars import copy_context
+from contextvars import Context, copy_context
 
 import numpy as np
 import pytest
@@ -117,7 +117,7 @@ def test_a_thread_does_not_change_the_limits_of_others(monkeypatch: pytest.Monke
     other = threading.Thread(target=limit)
     other.start()
     inside.wait(60)
-    cpu.run_row_bands(100, work, lambda first, end: seen.append((first, end)))
+    Context().run(cpu.run_row_bands, 100, work, lambda first, end: seen.append((first, end)))
     inside.wait(60)
     other.join(60)
     assert len(seen) > 1
