@@ -130,7 +130,7 @@ class PacedSource(SourceWrapper):
     A frame is due at its presentation time, or where there is none, or another rate was given, i / fps seconds after frame 0;
     `captured_ns` is the moment of delivery. A late reader gets the next
     frame at once: dropping frames is left to the reader. A frame is read at most half a period before it is due, as a
-    camera has none to decode earlier. Raises ConfigError.
+    camera has none to decode earlier. A live source keeps its own pace, unless a rate is given. Raises ConfigError.
     """
 
     def __init__(self, source: Source, fps: float | None = None) -> None:
@@ -147,6 +147,11 @@ class PacedSource(SourceWrapper):
         return self._info
 
     def __iter__(self) -> Iterator[Frame]:
+        if self._source.info.live and self._keeps_times:
+            return iter(self._source)
+        return self._paced()
+
+    def _paced(self) -> Iterator[Frame]:
         starts_ns = None
         for frame in self._source:
             offset_ns = self._offset_ns(frame)

@@ -66,6 +66,13 @@ def test_its_own_rate_unless_told():
         PacedSource(ListedSource([0]), fps=0)
 
 
+def test_a_live_source_keeps_its_own_pace():
+    """Its indices count frames that were dropped meanwhile, so that each wait for one would make the next one longer."""
+    live = ListedSource([0, 1000, 1_000_000], fps=25)
+    live.info = live.info.as_live()
+    assert [(frame.index, frame.captured_ns) for frame in PacedSource(live)] == [(0, 7), (1000, 7), (1_000_000, 7)]
+
+
 def test_a_late_reader_gets_the_next_frame_at_once():
     frames = iter(PacedSource(ListedSource(range(6)), fps=20))
     first = next(frames)
