@@ -91,8 +91,10 @@ __global__ void __launch_bounds__(kStatisticsThreads) rescale(Rescale call) {
   if (i >= call.count) return;
   float value = (call.levels[i] - call.scaling[0]) / call.scaling[1];
   if (call.kind != kZScore) value = fminf(fmaxf(value, 0.0f), 1.0f);
-  const int plane = i / call.plane_size;
-  call.levels[i] = value * call.gain[plane] + call.shift[plane];
+  const int plane = i / call.plane_size;  // compared, since an index would copy the arguments to local memory
+  const float gain = plane == 0 ? call.gain[0] : plane == 1 ? call.gain[1] : call.gain[2];
+  const float shift = plane == 0 ? call.shift[0] : plane == 1 ? call.shift[1] : call.shift[2];
+  call.levels[i] = value * gain + shift;
 }
 
 // inner: top, left, height, width. kind: 0 z-score, 1 min-max, 2 percentiles, which `shares` gives as fractions. scaling: 2 floats.

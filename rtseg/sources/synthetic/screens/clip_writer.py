@@ -75,7 +75,7 @@ def truth(screen: MadeScreen, mask_name: str) -> dict[str, object]:
 
 def write_clip(screen: MadeScreen, path: Path, frames: int, crf: int) -> None:
     """Write a screen as H.264 in MP4. Raises SinkError."""
-    with open(path, "wb", opener=opener) as file, av.open(file, "w", "mp4") as container:
+    with open(path, "wb", opener=opener) as file, av.open(file, "w", "mp4", metadata_errors="replace") as container:
         stream = container.add_stream("libx264", Fraction(FPS), options={"crf": str(crf), "preset": "veryfast"})
         stream.height, stream.width = screen.size
         stream.pix_fmt = "yuv420p"
