@@ -95,6 +95,18 @@ def test_a_picture_that_declares_too_many_pixels_is_not_decoded(tmp_path, name, 
             read(path)
 
 
+@pytest.mark.parametrize(("name", "words"), [("a.gif", "above --max-pixels"), ("a.tif", "a GIF, which is read as a film")])
+def test_a_gif_that_declares_too_many_pixels_is_not_decoded(tmp_path, name, words, monkeypatch):
+    path = tmp_path / name
+    path.write_bytes(enlarged(".gif"))
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(SourceError, match=words):
+        open_source(str(path))
+    for read in (pictures.read_image, pictures.read_mask):
+        with pytest.raises(DatasetError):
+            read(path)
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp", ".tif", ".webp", ".gif"])
 @pytest.mark.parametrize("shape", [(48, 64, 3), (31, 1, 3), (1, 500, 3)])
 def test_the_size_in_the_header_is_that_of_the_pixels(suffix, shape):
