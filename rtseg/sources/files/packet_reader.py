@@ -66,6 +66,11 @@ class PacketReader:
                 yield packet
         yield None
 
+    @property
+    def format_name(self) -> str:
+        """Return FFmpeg's name of the container's format."""
+        return self._container.format.name
+
     def fps(self) -> float:
         """Return frames a second: the declared rate, or the measured one where that is missing or absurd, else 25."""
         declared, measured = frame_rate(self._container, self.stream), self._measured_fps()
@@ -84,6 +89,10 @@ class PacketReader:
     def usual_interval(self) -> float:
         """Return the usual difference between the times of two packets, in units of the stream; 0 where there are no times."""
         return float(median(_differences(self._times()) or [0]))
+
+    def first_time(self) -> int | None:
+        """Return the time of the picture that is shown first, in units of the stream; None where there are no times."""
+        return min((packet.pts for packet in self._ahead if packet.pts is not None), default=None)
 
     def is_steady(self) -> bool:
         """Return whether nearly all of the first packets follow each other at one interval, but for rounding."""

@@ -22,13 +22,15 @@ from rtseg.sources.live.h264_recovery import H264Recovery
 from rtseg.sources.live.h264_units import assemble_units, is_unparsed
 from rtseg.sources.live.stream_end import StreamEnd
 from rtseg.sources.live.stream_pictures import StreamPictures
-from rtseg.sources.pixels.decoder import DecodeStatistics, frame_rate, video_stream
+from rtseg.sources.pixels.decoder import DecodeStatistics, frame_rate, live_strictness, video_stream
 
 _CLOSED = "the peer closed the connection: check that it still runs"
 _MIN_WAIT_NS = 1_000_000  # a wait this long for a packet: all received data were read
 _MAX_BEHIND_NS = 5_000_000_000  # without such a wait, until the decoder counts as too slow
 _MAX_UNDECODABLE_NS = 8_000_000_000  # less than a connection's limit for its first picture
 
+_CONCEALED = ("h264", "mpeg2video")  # with one thread FFmpeg sees which macroblocks are missing
+_MAX_SINGLE_PIXELS = 1920 * 1088  # of a picture that one thread decodes in time
 _REORDERED = ("mpeg1video", "mpeg2video", "mpeg4")  # with low_delay FFmpeg returns their pictures in the order of decoding
 
 
@@ -161,7 +163,7 @@ class StreamLink:
         self, container: InputContainer, stream: VideoStream
     ) -> "tuple[Iterator[Packet[VideoStream]], H264Recovery | None]":
         """Return the packets for the decoder, and its recovery where it is fed unit by unit, else None."""
-        # Frame threads delay the output by one frame each; slice threads do not.
+        # Frame threads delay the output by one frame each; slice threads do not, but H.264's miss lost macroblocks.
         stream.thread_type = "SLICE"
         if stream.codec_context.name not in _REORDERED:
             stream.codec_context.flags |= Flags.low_delay
@@ -172,6 +174,10 @@ class StreamLink:
             # concealment would take each unit for the last one.
             coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {**coder.options, "enable_er": "0"}
             packets, recovery = assemble_units(packets, on_incomplete=coder.flush_buffers), H264Recovery(coder.flush_buffers)
+        else:
+            coder.options = {**coder.options, **live_strictness(coder.name)}
+            if coder.name in _CONCEALED and coder.width * coder.height <= _MAX_SINGLE_PIXELS:
+                coder.thread_count = 1
         self._format = f"{container.format.name}, {coder.name}, {coder.pix_fmt or 'unknown pixels'}"
         return packets, recovery
 
