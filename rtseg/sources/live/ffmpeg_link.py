@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from time import perf_counter_ns
 
@@ -78,7 +78,7 @@ class StreamLink:
     def __init__(self, open_container: Callable[[], InputContainer], settings: LinkSettings) -> None:
         self._settings, self.clock = settings, SourceClock()
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
-        self._closed, self.ends_corrupt = False, ""
+        self._closed, self.ends_corrupt, self._aspect = False, "", 1.0
         self._undecodable_since_ns: int | None = None  # arrival of the first packet that led to no picture yet
         self._container: InputContainer | None = _connect(open_container, settings.name)
         self._end = StreamEnd(self._container)
@@ -92,7 +92,8 @@ class StreamLink:
             self._first = self._next()
             if self._first is None:
                 raise SourceError(f"{settings.name} ended before its first picture: check that it sends video")
-            self._info = stream_info(self._first.height, self._first.width, fps, settings.spacing_mm)
+            info = stream_info(self._first.height, self._first.width, fps, settings.spacing_mm)
+            self._info = replace(info, pixel_aspect=self._first.pixel_aspect)
         except BaseException:
             self.close()
             raise
@@ -155,7 +156,7 @@ class StreamLink:
                 if recovery:
                     recovery.frame_decoded()
                 if found := pictures.read(picture):
-                    yield self._frame(picture, stream, *found, pictures.index)
+                    yield self._frame(picture, stream, *found, pictures)
             if packet is None:
                 return
 
@@ -204,9 +205,11 @@ class StreamLink:
             )
         return not self._closed
 
-    def _frame(self, picture: VideoFrame, stream: VideoStream, image: Image, damage: str, index: int) -> Frame:
-        now_ns = perf_counter_ns()
-        return Frame(image, index, now_ns, self._origin(picture, stream, now_ns), damage=damage)
+    def _frame(self, picture: VideoFrame, stream: VideoStream, image: Image, damage: str, pictures: StreamPictures) -> Frame:
+        now_ns, index = perf_counter_ns(), pictures.index
+        if not damage:
+            self._aspect = pictures.upright.aspect(float(stream.sample_aspect_ratio or 1))
+        return Frame(image, index, now_ns, self._origin(picture, stream, now_ns), damage=damage, pixel_aspect=self._aspect)
 
     def _origin(self, picture: VideoFrame, stream: VideoStream, now_ns: int) -> Origin | None:
         time_base = picture.time_base or stream.time_base

@@ -13,6 +13,7 @@ from rtseg.sources.pixels.damage_tracker import DamageTracker
 from rtseg.sources.pixels.decoder import DecodeStatistics
 from rtseg.sources.pixels.picture import PictureReader
 from rtseg.sources.pixels.picture_index import PictureIndex
+from rtseg.sources.pixels.upright import Upright
 from rtseg.sources.pixels.zeroed_data import has_zeroed_part
 
 _MIN_PROMPT = 30  # pictures in a row that the decoder returned with their last unit, before one that stays out is missing
@@ -35,6 +36,11 @@ class StreamPictures:
         self._newest_pts: int | None = None
         self._begun_pts: int | None = None
         self._is_out, self._prompt = True, 0
+
+    @property
+    def upright(self) -> Upright:
+        """Return how the newest good picture is turned and mirrored."""
+        return self._reader.upright
 
     def decode(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         """Return the pictures of a packet; None flushes the decoder."""
