@@ -100,9 +100,9 @@ function mount(root) {
 
   function show(told) {
     const state = told.life || "";
-    write(life, told.unfamiliar ? "UNFAMILIAR PICTURE" : STATES[state] || state || "–");
+    write(life, STATES[state] || state || "–");
     life.className = "life" + (told.unfamiliar || (state && state !== "LIVE") ? " odd" : "");
-    write(reason, told.reason || "");
+    write(reason, [told.unfamiliar ? "UNFAMILIAR PICTURE: its mask is not to be relied on" : "", told.reason].filter(Boolean).join("; "));
     write(message, told.message || "");
     rows(speed, [
       ["frames per second", fixed(told.fps, 1)],
