@@ -100,9 +100,9 @@ function mount(root) {
 
   function show(told) {
     const state = told.life || "";
-    write(life, told.unfamiliar ? "UNFAMILIAR PICTURE" : STATES[state] || state || "–");
-    life.className = "life" + (told.unfamiliar || (state && state !== "LIVE") ? " odd" : "");
-    write(reason, told.reason || "");
+    write(life, told.unfamiliar ? "UNFAMILIAR PICTURE" : told.doubt ? "ANSWER IN DOUBT" : STATES[state] || state || "–");
+    life.className = "life" + (told.unfamiliar || told.doubt || (state && state !== "LIVE") ? " odd" : "");
+    write(reason, [told.doubt, told.reason].filter(Boolean).join("; "));
     write(message, told.message || "");
     rows(speed, [
       ["frames per second", fixed(told.fps, 1)],
