@@ -162,6 +162,8 @@ class Segmentation:
     """
     measures_unfamiliar: bool = False
     """Whether the user asked for measures of unfamiliar pictures too."""
+    doubt: str = ""
+    """Why the network's answer looks misread, in words, see `AnswerGuard`; empty where it does not."""
 
     @property
     def is_unfamiliar(self) -> bool:
