@@ -61,7 +61,8 @@ def open_fastest(path: Path, stated: StatedFacts | None = None, *, threads: int 
     opening_s = perf_counter() - began
     trial = VariantTrial(plain, plain_engine, open_variant, pictures)
     trial.run(offered, budget_s, opening_s)
-    remember_choice(place, trial.choice)
+    if trial.choice.times_ms or trial.choice.refused:  # else it was too busy here to try anything
+        remember_choice(place, trial.choice)
     return trial.engine, trial.choice
 
 
@@ -132,7 +133,6 @@ def disagreement(reference: Engine, other: Engine, pictures: Sequence[Image]) ->
         fit = letterbox((0, 0, *picture.shape[:2]), reference.spec.size)
         x = fill_input(reference.spec, reference.upload(picture), fit)
         logits, state = reference.infer(x, state)
-        shadow.verdict = None
         shadow.observe(x, logits)
         if shadow.verdict is False:
             return shadow.reason

@@ -46,4 +46,4 @@ def write_spec(model: Path, out: Path, spec: ModelSpec, further: Mapping[str, st
 def _replace_spec(network: Any, spec: ModelSpec, further: Mapping[str, str]) -> None:
     kept = {entry.key: entry.value for entry in network.metadata_props}
     del network.metadata_props[:]
-    onnx.helper.set_model_props(network, kept | {METADATA_KEY: spec.to_json()} | further)
+    onnx.helper.set_model_props(network, {**kept, METADATA_KEY: spec.to_json(), **further})

@@ -104,8 +104,12 @@ def _own_cases(data: Path, subjects: str, held_out: Path | None) -> tuple[tuple[
 def _spread(cases: Sequence[Case], count: int, spec: ModelSpec) -> list[Image]:
     """Return pictures spread over the cases, at the size of the network's input, gray for a network of gray pictures."""
     places = np.unique(np.linspace(0, len(cases) - 1, count).round().astype(int))
-    pictures = [reduced_picture(cases[place].image(), spec.size) for place in places]
-    return [cv2.cvtColor(one, cv2.COLOR_RGB2GRAY) if spec.channels == 1 and one.ndim == 3 else one for one in pictures]
+    pictures = (reduced_picture(cases[place].image(), spec.size) for place in places)
+    return [_gray(one) if spec.channels == 1 else one for one in pictures]
+
+
+def _gray(picture: Image) -> Image:
+    return picture if picture.ndim == 2 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _show(report: dict[str, Any], model: str) -> None:
