@@ -1,8 +1,10 @@
 """Opens a network file in an engine after its examination: as it is where every engine can run it so, else adapted."""
 
+from contextlib import closing
 from pathlib import Path
 
 from rtseg.engines.adopt.adapted_engine import AdaptedEngine
+from rtseg.engines.adopt.empty_pictures import check_background
 from rtseg.engines.adopt.examination import Examination, examine_network, has_float_ports
 from rtseg.engines.adopt.network_graph import dtype_of, name_of, shape_of
 from rtseg.engines.adopt.raw_network import OnnxNetwork, OpenVinoNetwork, RawNetwork
@@ -23,7 +25,7 @@ def open_network(
     """
     found = examine_network(path, stated)
     check_normalization(found)
-    opened = open_examined(found, engine, threads=threads)
+    opened = _open_checked(found, engine, threads)
     if not quiet and not found.is_as_described:
         why = "is not what its description says" if found.is_described else "was not adopted"
         _log.warning("%s %s: %s", path.name, why, found.summary())
@@ -34,7 +36,20 @@ def examined_spec(path: Path, stated: StatedFacts) -> ModelSpec:
     """Return the description of a file that an examination gives. Raises ModelError."""
     found = examine_network(path, stated)
     check_normalization(found)
-    return found.spec
+    with closing(_open_checked(found)):
+        return found.spec
+
+
+def _open_checked(found: Examination, engine: str = "openvino", threads: int = 0) -> Engine:
+    """Open an examined file, and check its background where nothing states that."""
+    opened = open_examined(found, engine, threads=threads)
+    if not found.is_background_stated:
+        try:
+            check_background(opened, str(found.graph.path), found.answer.channels)
+        except ModelError:
+            opened.close()
+            raise
+    return opened
 
 
 def check_normalization(found: Examination) -> None:
