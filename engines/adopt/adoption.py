@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rtseg.engines.adopt.certificate import CERTIFICATE_KEY, MIN_DICE, Certificate
+from rtseg.engines.adopt.empty_pictures import check_background
 from rtseg.engines.adopt.examination import Examination, examine_network
 from rtseg.engines.adopt.network_graph import NetworkGraph, name_of, shape_of
 from rtseg.engines.adopt.network_writer import describe_onnx, static_copy, write_openvino, zeros_of
@@ -67,6 +68,9 @@ def adopt(source: NetworkSource, out: Path, pictures: Pictures = (), ask: Ask | 
     normalization = found.normalization or _tried(found, pictures, ask)
     spec = replace(with_normalization(found.spec, normalization), name=out.stem)
     found = replace(found, normalization=normalization, spec=spec)
+    if not found.is_background_stated:
+        with closing(open_examined(found)) as engine:
+            check_background(engine, str(found.graph.path), found.answer.channels)
     out = out.with_name(f"{out.stem}{'.onnx' if source.path.suffix == '.onnx' else '.xml'}")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".adopting-") as folder:
