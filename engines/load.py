@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import Engine, ModelSpec
+from rtseg.engines.hung_threads import open_in_time
 from rtseg.engines.validation.examination import examine
 from rtseg.engines.zoo import shipped_models
 from rtseg.errors import ModelError
 
 if TYPE_CHECKING:
-    from rtseg.engines.failover.failover import BackgroundBuild
+    from rtseg.engines.failover.background import BackgroundBuild
 
 ENGINES = ("openvino", "onnx")  # on any CPU
 BFLOAT16 = "openvino-bf16"  # on a CPU with bfloat16: faster, with less precision than FP32
@@ -48,11 +49,12 @@ def load_engine(
     stated = StatedFacts.of(spec) if isinstance(spec, ModelSpec) else spec
     for name in dict.fromkeys("onnx" if name == "onnx" else "openvino" for name in names):
         examine(path, name, stated, trusted=trusted)
-    from rtseg.engines.failover.failover import BackgroundBuild, FailoverEngine
+    from rtseg.engines.failover.background import BackgroundBuild
+    from rtseg.engines.failover.failover import FailoverEngine
 
     if len(names) > 1:
         return FailoverEngine([(name, partial(_open, name, path, stated, threads)) for name in names])
-    opened = _open(engine, path, stated, threads)
+    opened = open_in_time(partial(_open, engine, path, stated, threads), engine)
     if not isinstance(opened, BackgroundBuild):
         return opened
     return FailoverEngine([(engine, lambda: opened), ("openvino", partial(_open, "openvino", path, stated, threads))])
