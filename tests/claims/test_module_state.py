@@ -16,7 +16,7 @@ REASONS = {
         "_uses": "which sessions use an engine now, whoever made them: weak references by the engine's identity",
         "_hung": "engines in which a thread still hangs, so that nothing frees them under it",
     },
-    "engines/watchdog.py": {"_abandoned": "the threads that hang, of which the process may have one at most"},
+    "engines/hung_threads.py": {"_abandoned": "the threads that hang, of which the process may have one at most"},
     "kernels/runtime/device_array.py": {"_pools": "one memory pool for each loaded library: a cache by key"},
     "rtseg/output/atomic_file.py": {"_reserved": "locks of the process: its own second lock of a file would be refused"},
     "rtseg/output/private_file.py": {
