@@ -14,6 +14,7 @@ class Histogram:
     """
 
     _SMALLEST_NS, _GROWTH, _BUCKETS = 100.0, 1.01, 2400  # 100 ns to 40 minutes
+    _PER_LOG = 1 / math.log(_GROWTH)  # buckets in which the logarithm of a duration grows by 1
 
     def __init__(self) -> None:
         self._counts = np.zeros(self._BUCKETS, np.int64)
@@ -22,7 +23,7 @@ class Histogram:
 
     def add(self, duration_ns: int) -> None:
         """Count one duration in nanoseconds."""
-        bucket = int(math.log(max(duration_ns, 1) / self._SMALLEST_NS) / math.log(self._GROWTH)) if duration_ns > 100 else 0
+        bucket = int(math.log(duration_ns / self._SMALLEST_NS) * self._PER_LOG) if duration_ns > self._SMALLEST_NS else 0
         self._counts[min(bucket, self._BUCKETS - 1)] += 1
         self.count += 1
         self.max_ns = max(self.max_ns, duration_ns)
