@@ -169,6 +169,10 @@ class Segmentation:
     """Whether the user asked for measures of unfamiliar pictures too."""
     spacing_from: str = ""
     """What `spacing_mm` was read from, where neither the user nor the source states it: SPACING_FROM_SCALE, or nothing."""
+    doubt: str = ""
+    """Why the network's answer looks misread, in words, see `AnswerGuard`; empty where it does not."""
+    outline_px: float = 0.0
+    """How far a mask reaches beyond the line that an expert measures, in pixels of the frame, as in the training masks."""
 
     @property
     def is_unfamiliar(self) -> bool:
