@@ -143,6 +143,21 @@ def other_bundle(folder):
     return bundle
 
 
+def endless_bundle(folder):
+    bundle = made.monai_bundle(folder).path
+    levels = [f"a{place}: &a{place} [{', '.join([f'*a{place - 1}'] * 9 if place else ['x'] * 9)}]" for place in range(9)]
+    (bundle / "configs" / "inference.yaml").write_text("\n".join(levels))
+    (bundle / "configs" / "inference.json").unlink()
+    return bundle
+
+
+def unordered_regions(folder):
+    network = made.nnunet(folder, regions=True).path
+    path = network / "dataset.json"
+    path.write_text(path.read_text().replace('"regions_class_order": [1, 2, 3]', '"regions_class_order": [1, 2]'))
+    return network
+
+
 def relu_end(folder):
     return made.export(made.Blobs(1, end=torch.relu), folder / "relu.onnx")
 
@@ -188,6 +203,8 @@ SCALE = ("--normalization", "0..1")
         (hostile_nnunet, (), "whose code is not run"),
         (hostile_bundle, (), "which is code and is not run"),
         (other_bundle, (), "which is no network of monai.networks.nets"),
+        (endless_bundle, (), "holds more than 20000 values"),
+        (unordered_regions, (), "3 regions and the regions_class_order .1, 2."),
         (relu_end, SCALE, "by Relu .* neither logits nor probabilities: export it without that node"),
         (levels_end, SCALE, "values of 0 to 255"),
         (two_masks, SCALE, "name the one with --output"),
