@@ -210,7 +210,7 @@ SCALE = ("--normalization", "0..1")
         (two_masks, SCALE, "name the one with --output"),
         (open_size, SCALE, "--size HxW"),
         (four_channels, SCALE, "--frames-stacked N"),
-        (unscaled, (), "--normalization"),
+        (unscaled, (), "type `rtseg adopt unscaled.onnx --out NAME --normalization 0..1`, or another of 0..255, "),
     ],
 )
 def test_what_cannot_be_adopted_is_refused_in_one_line(make, words, complaint, tmp_path, monkeypatch):
@@ -222,6 +222,15 @@ def test_what_cannot_be_adopted_is_refused_in_one_line(make, words, complaint, t
     path = make(tmp_path)
     assert re.search(complaint, told := adopt(path, tmp_path / "out", *words)), told
     assert not (tmp_path / "RAN").exists()
+
+
+def test_a_network_is_not_overwritten_by_its_own_adoption(tmp_path):
+    path = unscaled(tmp_path)
+    content = path.read_bytes()
+    done = CliRunner().invoke(app, ["adopt", str(path), "--out", str(path), *SCALE])
+    assert done.exit_code == 1
+    assert "would overwrite the network" in done.stderr
+    assert path.read_bytes() == content
 
 
 def test_a_refusal_is_in_the_report_too(tmp_path):
