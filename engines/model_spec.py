@@ -63,6 +63,8 @@ class ModelSpec:
     """How many successive frames are stacked as channels, the newest last."""
     is_multi_label: bool = False
     """Whether each channel of the answer is a class of its own, without a background channel."""
+    overlap: str = "greatest"
+    """Which class a pixel of several has, one of OVERLAPS: that of the greatest logit, or the last, for `is_multi_label`."""
     background: int = 0
     """The channel, or class index, of the background in the network's own answer."""
     constants: tuple[tuple[str, float], ...] = ()

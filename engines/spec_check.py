@@ -9,6 +9,7 @@ from rtseg.engines.spec_values import (
     MAX_FRAMES,
     NORMALIZATIONS,
     OUTPUT_LAYOUTS,
+    OVERLAPS,
     PLANES,
     StateSpec,
     abridged,
@@ -58,6 +59,7 @@ def _problem_of_forms(spec: "ModelSpec") -> str:
         "activation": ACTIVATIONS,
         "layout": INPUT_LAYOUTS,
         "output_layout": OUTPUT_LAYOUTS,
+        "overlap": OVERLAPS,
         "channel_order": ("rgb", "bgr"),
         "dtype": INPUT_DTYPES,
     }

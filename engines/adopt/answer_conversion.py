@@ -51,8 +51,17 @@ def converted_answer(spec: ModelSpec, outputs: Mapping[str, Array]) -> Floats:
     if spec.background:
         logits = np.concatenate([logits[:, spec.background :][:, :1], np.delete(logits, spec.background, axis=1)], axis=1)
     if spec.is_multi_label:
+        logits = last_of_overlapping(logits) if spec.overlap == "last" else logits
         logits = np.concatenate([np.zeros_like(logits[:, :1]), logits], axis=1)
     return np.ascontiguousarray(logits)
+
+
+def last_of_overlapping(logits: Floats) -> Floats:
+    """Return logits (1, K, h, w) of which the last positive one stays positive: later classes lie on earlier ones."""
+    found = logits.copy()
+    for place in range(logits.shape[1] - 1):
+        found[:, place] = np.minimum(found[:, place], -logits[:, place + 1 :].max(axis=1))
+    return found
 
 
 def background_first(labels: Array, background: int) -> Array:

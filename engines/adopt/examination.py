@@ -122,6 +122,7 @@ def _examine(graph: NetworkGraph, stated: StatedFacts, *, is_own: bool) -> Exami
         frames=picture.frames,
         constants=roles.constants,
         is_multi_label=names.is_multi_label,
+        overlap=stated.overlap or base.overlap,
         background=stated.spec.background if stated.spec else names.background,
         further_outputs=further,
         prototypes=answer.prototypes,

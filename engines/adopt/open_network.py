@@ -7,6 +7,7 @@ from rtseg.engines.adopt.adapted_engine import AdaptedEngine
 from rtseg.engines.adopt.empty_pictures import check_background
 from rtseg.engines.adopt.examination import Examination, examine_network, has_float_ports
 from rtseg.engines.adopt.network_graph import dtype_of, name_of, shape_of
+from rtseg.engines.adopt.normalization import normalization_remedy
 from rtseg.engines.adopt.raw_network import OnnxNetwork, OpenVinoNetwork, RawNetwork
 from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import METADATA_KEY, Engine, ModelSpec
@@ -62,8 +63,7 @@ def check_normalization(found: Examination) -> None:
         path = found.graph.path
         raise ModelError(
             f"{path} does not say what it segments (no {METADATA_KEY!r} in its metadata) and how its pictures are normalized: "
-            f"adopt it with `rtseg adopt {path.name} PICTURES --out NAME`, or describe it with --size, --classes and "
-            f"--normalization, or --mean and --std"
+            f"{normalization_remedy(path.name)}; --size and --classes describe what else it does not say"
         )
 
 

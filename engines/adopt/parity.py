@@ -84,6 +84,9 @@ def decoded_labels(spec: ModelSpec, outputs: Mapping[str, npt.NDArray[Any]]) -> 
     middle = {"none": 0.0, "sigmoid": 0.5, "softmax": 0.5, "tanh": 0.0}[spec.activation]
     if len(values) == 1:
         return _as_labels(values[0] > middle)
+    if spec.is_multi_label and spec.overlap == "last":
+        places = np.arange(1, len(values) + 1).reshape(-1, 1, 1)
+        return _as_labels(np.where(values > middle, places, 0).max(0))
     if spec.is_multi_label:
         return _as_labels(np.where(values.max(0) > middle, values.argmax(0) + 1, 0))
     return _as_labels(background_first(values.argmax(0), spec.background))
