@@ -162,6 +162,8 @@ class Segmentation:
     """
     measures_unfamiliar: bool = False
     """Whether the user asked for measures of unfamiliar pictures too."""
+    doubt: str = ""
+    """Why the network's answer looks misread, in words, see `AnswerGuard`; empty where it does not."""
     outline_px: float = 0.0
     """How far a mask reaches beyond the line that an expert measures, in pixels of the frame, as in the training masks."""
 

@@ -21,13 +21,17 @@ def open_network(
 
     stated: what the user says about the network. quiet: do not log what was found.
     """
+    return open_examined(examine_for_use(path, stated, quiet=quiet), engine, threads=threads)
+
+
+def examine_for_use(path: Path, stated: StatedFacts | None = None, *, quiet: bool = False) -> Examination:
+    """Examine a file that an engine is to run, and log what was found, unless `quiet`. Raises ModelError."""
     found = examine_network(path, stated)
     check_normalization(found)
-    opened = open_examined(found, engine, threads=threads)
     if not quiet and not found.is_as_described:
         why = "is not what its description says" if found.is_described else "was not adopted"
         _log.warning("%s %s: %s", path.name, why, found.summary())
-    return opened
+    return found
 
 
 def examined_spec(path: Path, stated: StatedFacts) -> ModelSpec:

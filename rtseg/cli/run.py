@@ -51,7 +51,7 @@ def run(
     *,
     source: Annotated[str, typer.Argument(help=SOURCES)],
     model: ModelOption = "carotid",
-    engine: EngineOption = "openvino",
+    engine: EngineOption = "auto",
     files: FileOutputs,
     mode: ModeOption = PRIVATE,
     fps: Annotated[

@@ -197,8 +197,9 @@ class Session:
 
     def _segment(self, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
         found = self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)
-        self._segmenter.guard.check_labels(found.labels, self.sector.box, self.classes, frame.captured_ns)
-        return found
+        guard = self._segmenter.guard
+        guard.check_labels(found.labels, self.sector.box, self.classes, frame.captured_ns)
+        return replace(found, doubt=guard.doubt) if guard.doubt else found
 
     def _apply(self, settings: SessionSettings) -> str:
         """Apply a requested reset and the settings of a frame; return why the sector must be searched again, or ""."""
