@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import Engine, ModelSpec
+from rtseg.engines.hung_threads import open_in_time
 from rtseg.engines.validation.examination import examine
 from rtseg.engines.zoo import shipped_models
 from rtseg.errors import ModelError
@@ -13,7 +14,7 @@ from rtseg.text.log_records import get_logger
 
 if TYPE_CHECKING:
     from rtseg.engines.choice import Choice
-    from rtseg.engines.failover.failover import BackgroundBuild
+    from rtseg.engines.failover.background import BackgroundBuild
 
 _log = get_logger(__name__)
 
@@ -56,11 +57,12 @@ def load_engine(
     stated = _stated(spec)
     for name in dict.fromkeys("onnx" if name == "onnx" else "openvino" for name in names):
         examine(path, name, stated, trusted=trusted)
-    from rtseg.engines.failover.failover import BackgroundBuild, FailoverEngine
+    from rtseg.engines.failover.background import BackgroundBuild
+    from rtseg.engines.failover.failover import FailoverEngine
 
     if len(names) > 1:
         return FailoverEngine([(name, partial(_open, name, path, stated, threads)) for name in names])
-    opened = _open(engine, path, stated, threads)
+    opened = open_in_time(partial(_open, engine, path, stated, threads), engine)
     if not isinstance(opened, BackgroundBuild):
         return opened
     return FailoverEngine([(engine, lambda: opened), ("openvino", partial(_open, "openvino", path, stated, threads))])
@@ -76,7 +78,7 @@ def load_fastest(
 
     path, stated = model_path(model), _stated(spec)
     examine(path, "openvino", stated, trusted=trusted)
-    engine, choice = open_fastest(path, stated, threads=threads)
+    engine, choice = open_in_time(partial(open_fastest, path, stated, threads=threads), AUTO)
     _log.info("%s: %s", path.name, choice)
     return engine, choice
 

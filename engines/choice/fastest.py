@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from rtseg.engines.adopt.open_network import examine_for_use, open_examined
+from rtseg.engines.adopt.open_network import examine_for_use, open_checked, open_examined
 from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import Array, Engine, State
 from rtseg.engines.choice.choice_cache import choice_path, remember_choice, remembered_choice
@@ -51,15 +51,15 @@ def open_fastest(path: Path, stated: StatedFacts | None = None, *, threads: int 
         return open_examined(found, variant.engine, threads=variant.threads)
 
     if not budget_s:
-        return open_variant(plain := Variant(threads=threads)), Choice(plain, {}, {})
+        return open_checked(found, threads=threads), Choice(Variant(threads=threads), {}, {})
     if known := remembered_choice(place):
-        return open_variant(known.variant), known
+        return open_checked(found, known.variant.engine, known.variant.threads), known
     pictures = stored_pictures(found.graph.metadata, found.spec.size)
     offered = variants(threads, available_cores(), has_bfloat16=has_bfloat16())
     began = perf_counter()
-    plain_engine = open_variant(plain := Variant(threads=threads))
+    plain_engine = open_checked(found, threads=threads)
     opening_s = perf_counter() - began
-    trial = VariantTrial(plain, plain_engine, open_variant, pictures)
+    trial = VariantTrial(Variant(threads=threads), plain_engine, open_variant, pictures)
     trial.run(offered, budget_s, opening_s)
     if trial.choice.times_ms or trial.choice.refused:  # else it was too busy here to try anything
         remember_choice(place, trial.choice)

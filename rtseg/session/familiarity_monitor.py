@@ -3,19 +3,19 @@
 A judgement takes a few tenths of a millisecond, and the familiarity of a scene that stands still hardly changes.
 """
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from rtseg.engines.base import Array, ModelSpec, State
 from rtseg.frame import Life
+from rtseg.kernels.runtime.cpu import compiled
 from rtseg.session.familiarity import FamiliarityJudge
 
 Floats = npt.NDArray[np.float32]
 
 INTERVAL = 3  # frames from one judgement to the next, so that an unfamiliar picture is named on the third frame at the latest
 MAX_CHANGE = 0.25  # root mean square of the change since the last judgement, in standard deviations of the picture itself
-_CELLS = (16, 16)  # of the thumbnail by which a change is noticed
+_CELLS = 16  # on each side of the thumbnail by which a change is noticed
 _ROW_STEP = 4  # one row in so many enters the thumbnail
 
 
@@ -65,5 +65,26 @@ class FamiliarityMonitor:
 
 
 def _thumbnail(x: Floats) -> Floats:
-    """Return the first channel of the network's input (1, C, H, W) in 16 x 16 cells."""
-    return np.asarray(cv2.resize(x[0, 0, ::_ROW_STEP], _CELLS, interpolation=cv2.INTER_AREA), np.float32)
+    """Return the first channel of the network's input (1, C, H, W) in up to 16 x 16 cells, the means of some pixels."""
+    small = np.empty((min(_CELLS, x.shape[2]), min(_CELLS, x.shape[3])), np.float32)
+    _average_blocks(x, np.empty(x.shape[3], np.float32), small)
+    return small
+
+
+@compiled
+def _average_blocks(x: Floats, sums: Floats, small: Floats) -> None:
+    """Write the means of blocks of the input, of which one row in _ROW_STEP is read; rows are added first, as vectors."""
+    height, width = x.shape[2] // small.shape[0], x.shape[3] // small.shape[1]
+    for i in range(small.shape[0]):
+        sums[:] = np.float32(0)
+        count = 0
+        for row in range(i * height, (i + 1) * height, _ROW_STEP):
+            line = x[0, 0, row]
+            for column in range(sums.size):
+                sums[column] += line[column]
+            count += width
+        for j in range(small.shape[1]):
+            total = np.float32(0)
+            for column in range(j * width, (j + 1) * width):
+                total += sums[column]
+            small[i, j] = total / count

@@ -12,11 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from rtseg import Session, load_engine
+from rtseg.engines.load import load_engine
 from rtseg.evaluation.dataset import Case, open_dataset, split
 from rtseg.frame import Frame, Image, Labels
 from rtseg.output.atomic_file import write_atomically
 from rtseg.session.sector import WholeFrame
+from rtseg.session.session import Session
 from rtseg.text.safe_text import json_text
 from rtseg.train.calliper_marks import plant_marks, without_marks
 from rtseg.train.config import TrainConfig, read_config

@@ -112,8 +112,8 @@ def main() -> int:
         for turn in range(given.turns):
             pairs.append((time_checkout(old, pictures), time_checkout(new, pictures)))
             sys.stderr.write(f"{turn + 1} of {given.turns}: {pairs[-1][1] / pairs[-1][0]:.3f}\n")
-    found = report(pairs, (_commit(old), _commit(new)), COMMAND.format(out=given.out.name))
-    given.out.write_text(json.dumps(found, indent=1) + "\n")
+            found = report(pairs, (_commit(old), _commit(new)), COMMAND.format(out=given.out.name))
+            given.out.write_text(json.dumps(found, indent=1) + "\n")  # an interrupted run keeps its turns
     return 0
 
 

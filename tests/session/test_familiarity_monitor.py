@@ -1,4 +1,4 @@
-"""A scene that stands still is judged every third frame; anything else is judged at once, and nothing is named later than that."""
+"""A scene that stands still is judged every third frame, anything else at once; nothing is named later than the third frame."""
 
 from dataclasses import replace
 from pathlib import Path
