@@ -1,4 +1,4 @@
-"""Measures whether a network follows an operator's marks: `PYTHONPATH=.:tests python -m peers.marks MODEL CONFIG OUT.json`.
+"""Measures whether a network follows an operator's marks: `python -m rtseg.train.mark_sensitivity MODEL CONFIG OUT.json`.
 
 On the subjects that CONFIG holds out: the Dice with marks planted anywhere and with those at the border removed, and how often
 a class is found in crops without it, plain and with marks, and in the pictures of other anatomies that the training left out.
