@@ -6,6 +6,7 @@ from typing import NamedTuple
 from av import Packet
 from av.video.stream import VideoStream
 
+from rtseg.sources.files.avi_holes import AviStructure
 from rtseg.sources.files.ending import find_truncation
 from rtseg.sources.files.matroska_holes import MatroskaStructure
 from rtseg.sources.files.packet_reader import PacketReader
@@ -26,11 +27,11 @@ class Gap(NamedTuple):
 class PacketGaps:
     """Compares packets with those before them: by an index, by the file's structure, by times, by their own numbers.
 
-    packets: the film's. path: of its file.
+    packets: the film's. path: of its file. avi: the structure of an AVI file, None for others.
     """
 
-    def __init__(self, packets: PacketReader, path: Path) -> None:
-        self._path, self._places = path, packets.places()
+    def __init__(self, packets: PacketReader, path: Path, avi: AviStructure | None) -> None:
+        self._path, self._avi = path, avi
         self._usual, self._is_steady = packets.usual_interval(), packets.is_steady()
         self._structure, self._numbers = MatroskaStructure(path), FrameNumbers(packets.stream.codec_context)
         # In a transport stream the begin of one picture and the end of another are joined where packets are missing.
@@ -52,8 +53,8 @@ class PacketGaps:
         return Gap(numbers, is_hole=self._is_joined) if numbers and not before.is_corrupt else None
 
     def _missing_by_place(self, before: "Packet[VideoStream]", after: "Packet[VideoStream]") -> int | None:
-        if before.pos in self._places and after.pos in self._places:
-            return self._places[after.pos] - self._places[before.pos] - 1 or None
+        if self._avi is not None:
+            return self._avi.missing_between(before, after)
         if self._structure.applies:
             return self._missing_by_times(before, after) if self._structure.is_broken(before, after) else None
         if not self._usual or before.dts is None or after.dts is None:

@@ -4,6 +4,8 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 
+from rtseg.sources.pixels.jpeg_damage import jpeg_damage
+
 # Three bytes are impossible within a slice of H.264 and HEVC (7.4.1), as is a start code's worth within MPEG's; they end a unit
 # or stand in front of a start code. A JPEG's block of 64 values has at most 24 bytes of them.
 _ZEROS = bytes(32)
@@ -26,15 +28,15 @@ _LUMA, _END_OF_BLOCK = 0x10, 0  # a table's class and number; a symbol
 
 
 def has_zeroed_part(coded: bytes, codec: str, setup: bytes = b"") -> bool:
-    """Return whether a part of a coded picture was overwritten by zeros.
+    """Return whether a part of a coded picture was overwritten by zeros, or a JPEG is damaged in another way.
 
     codec: FFmpeg's name; of those without a rule nothing is known. setup: the codec's extradata. Zeros behind a slice are no
     damage where start codes separate the units: some recorders write them.
     """
+    if codec == "mjpeg":
+        return has_zeroed_jpeg(coded) or bool(jpeg_damage(coded))
     if _THREE not in coded:
         return False
-    if codec == "mjpeg":
-        return has_zeroed_jpeg(coded)
     if codec in _MANY:
         return _MANY[codec].search(coded) is not None
     if codec in ("h264", "hevc") and setup[:1] == b"\1":
