@@ -138,7 +138,7 @@ def _check_extensions(file: Any) -> Any:
         return image_kind
     (begin,) = struct.unpack_from(f"{order}{number}", header, place)
     length = int(min(max(begin - size - _FLAGS, 0), _MAX_HEADER)) if math.isfinite(begin) else 0
-    header_kind.from_fileobj(io.BytesIO(header + file.read(length)))
+    header_kind.from_fileobj(io.BytesIO(header + file.read(length)))  # type: ignore[no-untyped-call]
     return image_kind
 
 
