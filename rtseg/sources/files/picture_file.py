@@ -28,6 +28,7 @@ Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) gray or (H, W, 3) RGB, uint8 or u
 _MULTIPLE = frozenset({".png", ".apng", ".webp", ".tif", ".tiff"})  # suffixes of files that may hold several pictures
 _JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
 _GAIN_MAP, _MAX_METADATA = re.compile(rb"hdrgm:|hdrgainmap", re.IGNORECASE), 1 << 16
+_MOST_UNUSED = 14  # bits of 16 that a picture may use whose depth is not known
 _MAX_ANIMATION_BYTES = 1 << 28  # decoded at once
 _CUT = "is not an image that can be read, or is cut off: save it again as 8-bit PNG"
 
@@ -146,6 +147,8 @@ def _is_cut_jpeg(coded: bytes | bytearray) -> bool:
 
 def _stack(path: Path, coded: bytearray, stack: TiffStack) -> Iterator[DecodedPicture]:
     for number, page in enumerate(stack.pages):
+        if page.refusal:
+            raise SourceError(f"{path} {page.refusal}")
         stack.make_first(coded, page)
         try:
             pixels = decode_one(path, coded)
@@ -153,9 +156,16 @@ def _stack(path: Path, coded: bytearray, stack: TiffStack) -> Iterator[DecodedPi
             if not number:
                 raise
             raise SourceError(f"{path} {_CUT} ({number} of its {len(stack.pages)} pages can be read)") from error
-        yield DecodedPicture(pixels)
+        yield DecodedPicture(_inverted(path, pixels) if page.is_inverted else pixels)
     if stack.problem:
         raise SourceError(f"{path} has {len(stack.pages)} pages that can be read, and {stack.problem}: copy or save it again")
+
+
+def _inverted(path: Path, pixels: Pixels) -> Pixels:
+    """Return pixels of 16 bits, whose white is 0, with black at 0. Raises SourceError where their black is unknown."""
+    if pixels.dtype != np.uint16 or int(pixels.max()) >> _MOST_UNUSED == 0:
+        raise SourceError(f"{path} is white at 0, and how many bits it uses is not known: save it as 8-bit PNG")
+    return np.invert(pixels)
 
 
 def _animated_png(path: Path, animation: Animation) -> Iterator[DecodedPicture]:
