@@ -63,12 +63,19 @@ class ModelSpec:
     """How many successive frames are stacked as channels, the newest last."""
     is_multi_label: bool = False
     """Whether each channel of the answer is a class of its own, without a background channel."""
+    overlap: str = "greatest"
+    """Which class a pixel of several has, one of OVERLAPS: that of the greatest logit, or the last, for `is_multi_label`."""
+    background: int = 0
+    """The channel, or class index, of the background in the network's own answer."""
     constants: tuple[tuple[str, float], ...] = ()
     """The name and value of each input that is constant, such as a ratio."""
     further_outputs: tuple[str, ...] = ()
     """The names of the outputs that the session does not read."""
     prototypes: str = ""
     """The name of the output with mask prototypes, for the activation "yolo"."""
+    outline_px: float = 0.0
+    """How far its masks reach beyond the line that an expert measures, in pixels of the input: half the width of the outlines
+    in its training masks."""
     familiarity: FamiliarityCalibration | None = field(default=None, compare=False)
     """What the network's own pictures look like, see `rtseg calibrate`; plain values, as in JSON, are converted."""
 
@@ -90,7 +97,7 @@ class ModelSpec:
     @property
     def is_plain(self) -> bool:
         """Return whether every engine runs the network as it is: float32 (1, C, H, W) in, logits (1, K, h, w) out."""
-        plain = ("none", "NCHW", "NCHW", "rgb", "float32", 1, (), False)
+        plain = ("none", "NCHW", "NCHW", "rgb", "float32", 1, (), False, 0)
         return plain == (
             self.activation,
             self.layout,
@@ -100,6 +107,7 @@ class ModelSpec:
             self.frames,
             self.constants,
             self.is_multi_label,
+            self.background,
         )
 
     def to_json(self) -> str:

@@ -9,6 +9,7 @@ from rtseg.engines.spec_values import (
     MAX_FRAMES,
     NORMALIZATIONS,
     OUTPUT_LAYOUTS,
+    OVERLAPS,
     PLANES,
     StateSpec,
     abridged,
@@ -21,6 +22,8 @@ from rtseg.engines.spec_values import (
 
 if TYPE_CHECKING:
     from rtseg.engines.model_spec import ModelSpec
+
+MAX_OUTLINE = 16  # pixels of the input
 
 
 def first_problem(spec: "ModelSpec") -> str:
@@ -56,6 +59,7 @@ def _problem_of_forms(spec: "ModelSpec") -> str:
         "activation": ACTIVATIONS,
         "layout": INPUT_LAYOUTS,
         "output_layout": OUTPUT_LAYOUTS,
+        "overlap": OVERLAPS,
         "channel_order": ("rgb", "bgr"),
         "dtype": INPUT_DTYPES,
     }
@@ -65,8 +69,12 @@ def _problem_of_forms(spec: "ModelSpec") -> str:
     shares = spec.percentiles
     if not is_tuple_of(shares, is_number) or len(shares) != 2 or not 0 <= shares[0] < shares[1] <= 100:
         return f"its percentiles are {abridged(shares)}"
+    if not is_number(spec.outline_px) or not 0 <= spec.outline_px <= MAX_OUTLINE:
+        return f"its outline_px is {abridged(spec.outline_px)}, which does not lie in 0..{MAX_OUTLINE}"
     if not is_count(spec.frames) or spec.frames > MAX_FRAMES:
         return f"it takes {abridged(spec.frames)} frames"
+    if not isinstance(spec.background, int) or not 0 <= spec.background <= len(spec.classes):
+        return f"its background is {abridged(spec.background)}"
     if spec.planes and spec.normalization != "constants":
         return "its planes are not normalized by constants"
     if not is_tuple_of(spec.constants, lambda pair: isinstance(pair, tuple) and len(pair) == 2 and is_number(pair[1])):

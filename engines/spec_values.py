@@ -8,6 +8,7 @@ from typing import Any
 PLANES = ("gray", "phase_symmetry")  # that a network's input may consist of
 NORMALIZATIONS = ("constants", "zscore", "minmax", "percentile")
 ACTIVATIONS = ("none", "sigmoid", "softmax", "tanh", "argmax", "yolo")
+OVERLAPS = ("greatest", "last")
 INPUT_LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC", "HW", "NHW")
 OUTPUT_LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC", "NHW", "HW")
 INPUT_DTYPES = ("float32", "float16", "float64", "uint8")

@@ -35,6 +35,7 @@ STATES = {
 }
 
 UNFAMILIAR = "UNFAMILIAR PICTURE"
+DOUBTED = "ANSWER IN DOUBT"
 
 _CONTOUR_GROWTH = 3  # relative growth of the contour at an entropy of 1 bit, where the border could as well lie elsewhere
 _AMBER, _GREY = (255, 200, 60), (150, 150, 150)
@@ -125,6 +126,9 @@ class Overlay:
         life = segmentation.life
         if segmentation.is_unfamiliar:
             yield TextLine(UNFAMILIAR, _AMBER, large=True)
+        if segmentation.doubt:
+            yield TextLine(DOUBTED, _AMBER, large=True)
+            yield TextLine(printable(segmentation.doubt, _MAX_REASON), _AMBER)
         self._held_frames = self._held_frames + 1 if life is Life.HELD else 0
         if life is Life.LIVE or 0 < self._held_frames < _FROZEN_FRAMES:
             return

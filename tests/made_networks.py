@@ -471,7 +471,7 @@ def yolo(folder: Path) -> MadeNetwork:
     return MadeNetwork(folder / "yolo-seg.onnx", labels, SCALE, 2, "yolo")
 
 
-def monai_bundle(folder: Path) -> MadeNetwork:
+def monai_bundle(folder: Path, yaml: bool = False) -> MadeNetwork:
     from monai.networks.nets import UNet
 
     torch.manual_seed(11)
@@ -498,10 +498,15 @@ def monai_bundle(folder: Path) -> MadeNetwork:
     }
     (bundle / "configs" / "metadata.json").write_text(json.dumps(metadata))
     (bundle / "configs" / "inference.json").write_text(json.dumps(config))
+    if yaml:
+        from monai.bundle import ConfigParser
+
+        ConfigParser.export_config_file(config, str(bundle / "configs" / "inference.yaml"), fmt="yaml")
+        (bundle / "configs" / "inference.json").unlink()
     return MadeNetwork(bundle, _unet_truth(network), ())
 
 
-def _unet_truth(network: nn.Module) -> Truth:
+def _unet_truth(network: nn.Module, decide: Callable | None = None) -> Truth:
     def labels(images: list[np.ndarray]) -> list[np.ndarray]:
         from rtseg.kernels import fit_input, letterbox
 
@@ -510,7 +515,8 @@ def _unet_truth(network: nn.Module) -> Truth:
             fit = letterbox((0, 0, *image.shape), SIZE)
             x = fit_input(image, fit, (0.0,), (1.0,), statistics="zscore")
             with torch.no_grad():
-                found.append(network(torch.from_numpy(x))[0].argmax(0).numpy())
+                logits = network(torch.from_numpy(x))[0]
+            found.append((decide(logits) if decide else logits.argmax(0)).numpy())
         return found
 
     return labels
@@ -542,7 +548,7 @@ def dropping(folder: Path) -> MadeNetwork:
     return MadeNetwork(folder / "dropping.pth", labels, (*SCALE, "--size", "48x64", "--factory", "dropping_network:network"))
 
 
-def nnunet(folder: Path, older: bool = False) -> MadeNetwork:
+def nnunet(folder: Path, older: bool = False, regions: bool = False) -> MadeNetwork:
     """Write a folder of nnU-Net v2 from a DynUNet, with the names of PlainConvUNet, and biases that change nothing."""
     from monai.networks.nets import DynUNet
 
@@ -589,9 +595,20 @@ def nnunet(folder: Path, older: bool = False) -> MadeNetwork:
             "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
         }  # fmt: skip
     (root / "plans.json").write_text(json.dumps({"configurations": {"2d": plan}}))
-    dataset = {"channel_names": {"0": "US"}, "labels": {"background": 0, "vessel": 1, "nerve": 2}, "file_ending": ".png"}
+    dataset: dict = {"channel_names": {"0": "US"}, "labels": {"background": 0, "vessel": 1, "nerve": 2}, "file_ending": ".png"}
+    if regions:
+        dataset["labels"] = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "rim": [3]}
+        dataset["regions_class_order"] = [1, 2, 3]
     (root / "dataset.json").write_text(json.dumps(dataset))
-    return MadeNetwork(root, _unet_truth(network), (), 2)
+    return MadeNetwork(root, _unet_truth(network, last_region if regions else None), (), 3 if regions else 2)
+
+
+def last_region(logits: torch.Tensor) -> torch.Tensor:
+    """Return what nnU-Net's convert_logits_to_segmentation does: later regions are drawn over earlier ones."""
+    found = torch.zeros(logits.shape[1:], dtype=torch.long)
+    for place, logit in enumerate(logits, 1):
+        found[logit.sigmoid() > 0.5] = place
+    return found
 
 
 def _as_plain_conv_unet(weights: dict, stages: int) -> dict:
@@ -689,6 +706,8 @@ MAKERS: dict[str, Callable[[Path], MadeNetwork]] = {
     "torch weights with a factory": dropping,
     "YOLO-seg": yolo,
     "MONAI bundle": monai_bundle,
+    "MONAI bundle, YAML": lambda folder: monai_bundle(folder, yaml=True),
     "nnU-Net folder": nnunet,
+    "nnU-Net folder, regions": lambda folder: nnunet(folder, regions=True),
     "nnU-Net folder, before 2.4": lambda folder: nnunet(folder, older=True),
 }

@@ -11,6 +11,7 @@ from rtseg.errors import ConfigError, ImageError
 from rtseg.frame import Life
 from rtseg.kernels import inner_contour
 from rtseg.overlay import OKABE_ITO, Overlay
+from rtseg.sinks.view.live_stats import LiveStats
 
 AMBER = (255, 200, 60)
 PLAIN = {"legend": False, "latency": False, "notice": False}
@@ -238,3 +239,18 @@ def test_dashes_show_where_the_contour_runs_in_each_direction():
     drawn = Overlay(0, 1, legend=False, latency=False, notice=False).draw(results.result(image, labels, familiarity=0.0))
     for line in (drawn[20, 20:160, 0], drawn[20:160, 20, 0], drawn[20:160, 159, 0]):
         assert 0.3 < (line > 0).mean() < 0.7
+
+
+def test_an_answer_in_doubt_stands_on_the_picture_and_on_the_page():
+    image = np.full((480, 640), 20, np.uint8)
+    result = results.result(image)
+    doubted = replace(result, segmentation=replace(result.segmentation, doubt="lumen fills the sector"))
+    overlay = Overlay(latency=False, notice=False)
+    assert (overlay.draw(result)[400:] == 20).all()
+    drawn = overlay.draw(doubted)
+    amber = (drawn[400:].astype(int) == (255, 200, 60)).all(axis=2)
+    assert amber.sum() > 300  # the words at the bottom
+    stats = LiveStats()
+    stats.open(results.stream())
+    stats.add(doubted)
+    assert stats.snapshot()["doubt"] == "lumen fills the sector"

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from rtseg.engines.adopt.certificate import CERTIFICATE_KEY, MIN_DICE, Certificate
+from rtseg.engines.adopt.empty_pictures import check_background
 from rtseg.engines.adopt.examination import Examination, examine_network
 from rtseg.engines.adopt.network_graph import NetworkGraph, name_of, shape_of
 from rtseg.engines.adopt.network_writer import describe_onnx, static_copy, write_openvino, zeros_of
-from rtseg.engines.adopt.normalization import Normalization
+from rtseg.engines.adopt.normalization import Normalization, normalization_remedy
 from rtseg.engines.adopt.normalization_trial import (
     NormalizationScore,
     Pictures,
@@ -64,10 +65,15 @@ def adopt(source: NetworkSource, out: Path, pictures: Pictures = (), ask: Ask | 
     """
     examine(source.path, "adopt", source.facts, trusted=source.is_trusted)
     found = examine_network(source.path, source.facts)
-    normalization = found.normalization or _tried(found, pictures, ask)
+    normalization = found.normalization or _tried(found, source.name, pictures, ask)
     spec = replace(with_normalization(found.spec, normalization), name=out.stem)
     found = replace(found, normalization=normalization, spec=spec)
+    if not found.is_background_stated:
+        with closing(open_examined(found)) as engine:
+            check_background(engine, str(found.graph.path), found.answer.channels)
     out = out.with_name(f"{out.stem}{'.onnx' if source.path.suffix == '.onnx' else '.xml'}")
+    if out.resolve() == source.path.resolve():
+        raise ModelError(f"--out {out} would overwrite the network that is adopted: give another name")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".adopting-") as folder:
         part = Path(folder) / out.name
@@ -94,18 +100,15 @@ def adopt(source: NetworkSource, out: Path, pictures: Pictures = (), ask: Ask | 
     return AdoptionResult(out, certificate)
 
 
-def _tried(found: Examination, pictures: Pictures, ask: Ask | None) -> Normalization:
-    """Return the normalization that the pictures tell, or that the user chooses. Raises ModelError."""
+def _tried(found: Examination, file: str, pictures: Pictures, ask: Ask | None) -> Normalization:
+    """Return the normalization that the pictures tell, or that the user chooses. file: the user's own. Raises ModelError."""
     if not pictures:
-        raise ModelError(
-            f"{found.graph.path} does not say how its pictures are normalized: give PICTURES with masks, or --normalization "
-            f"with one of 0..255, 0..1, -1..1, imagenet, zscore, minmax, percentile, or --mean and --std"
-        )
+        raise ModelError(f"{file} does not say how its pictures are normalized: {normalization_remedy(file)}")
     with closing(open_examined(found)) as engine:
         scores = try_normalizations(engine, pictures)
     by_masks = all(mask is not None for _, mask in pictures)
     try:
-        return choose_normalization(scores, by_masks=by_masks)
+        return choose_normalization(scores, file, by_masks=by_masks)
     except ModelError:
         chosen = ask(scores, pictures) if ask else None
         if chosen is None:

@@ -44,13 +44,29 @@ def converted_answer(spec: ModelSpec, outputs: Mapping[str, Array]) -> Floats:
         return class_logits(raw, outputs[spec.prototypes], len(spec.classes), spec.size)
     values = _planes(spec, raw)
     if spec.activation == "argmax":
-        labels = np.rint(values).astype(np.int64)
+        labels = background_first(np.rint(values).astype(np.int64), spec.background)
         planes = np.arange(len(spec.classes) + 1).reshape(1, -1, 1, 1)
         return np.where(labels == planes, CERTAIN, -CERTAIN).astype(np.float32)
     logits = _logits(spec.activation, np.asarray(values, np.float32))
+    if spec.background:
+        logits = np.concatenate([logits[:, spec.background :][:, :1], np.delete(logits, spec.background, axis=1)], axis=1)
     if spec.is_multi_label:
+        logits = last_of_overlapping(logits) if spec.overlap == "last" else logits
         logits = np.concatenate([np.zeros_like(logits[:, :1]), logits], axis=1)
     return np.ascontiguousarray(logits)
+
+
+def last_of_overlapping(logits: Floats) -> Floats:
+    """Return logits (1, K, h, w) of which the last positive one stays positive: later classes lie on earlier ones."""
+    found = logits.copy()
+    for place in range(logits.shape[1] - 1):
+        found[:, place] = np.minimum(found[:, place], -logits[:, place + 1 :].max(axis=1))
+    return found
+
+
+def background_first(labels: Array, background: int) -> Array:
+    """Return class indices with 0 for the background, and all others in their order after it."""
+    return np.where(labels == background, 0, labels + (labels < background))
 
 
 def _planes(spec: ModelSpec, raw: Array) -> Array:

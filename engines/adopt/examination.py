@@ -40,6 +40,8 @@ class Examination:
     """Whether the file's own description says the same."""
     was_static: bool
     """Whether the file itself has one shape for every input and output."""
+    is_background_stated: bool = True
+    """Whether the file or the user says which channel is the background."""
 
     def summary(self) -> str:
         """Return what was found in one line."""
@@ -95,16 +97,16 @@ def _examine(graph: NetworkGraph, stated: StatedFacts, *, is_own: bool) -> Exami
     states = fix_shapes(graph, picture, roles)
     answer = examine_answer(graph, _answers(graph, roles), picture.size, _with_own_output(stated, roles, is_own=is_own))
     answer = resolved(graph, roles, picture, answer, stated.activation)
-    classes, multi_label = class_names(graph, answer, stated)
-    checked_channels(graph, answer, classes, multi_label)
+    names = class_names(graph, answer, stated)
+    checked_channels(graph, answer, names)
     normalization = _normalization(picture, stated)
-    base = stated.spec or ModelSpec(stated.name or graph.path.stem, picture.size, classes, (0.0,), (255.0,))
+    base = stated.spec or ModelSpec(stated.name or graph.path.stem, picture.size, names.classes, (0.0,), (255.0,))
     further = tuple(name for name in roles.answers if name not in (answer.name, answer.prototypes))
     known = normalization or Normalization((0.0,) * picture.channels, (255.0,) * picture.channels)
     spec = replace(
         base,
         size=picture.size,
-        classes=classes,
+        classes=names.classes,
         mean=known.mean,
         std=known.std,
         normalization=known.kind,
@@ -119,12 +121,15 @@ def _examine(graph: NetworkGraph, stated: StatedFacts, *, is_own: bool) -> Exami
         dtype=picture.dtype,
         frames=picture.frames,
         constants=roles.constants,
-        is_multi_label=multi_label,
+        is_multi_label=names.is_multi_label,
+        overlap=stated.overlap or base.overlap,
+        background=stated.spec.background if stated.spec else names.background,
         further_outputs=further,
         prototypes=answer.prototypes,
     )
     is_same = is_own and spec == stated.spec
-    return Examination(graph, picture, answer, states, spec, normalization, is_own, is_same, was_static)
+    is_background_stated = is_own or stated.spec is not None or names.is_stated or names.is_multi_label
+    return Examination(graph, picture, answer, states, spec, normalization, is_own, is_same, was_static, is_background_stated)
 
 
 def _answers(graph: NetworkGraph, roles: NetworkRoles) -> dict[str, Any]:

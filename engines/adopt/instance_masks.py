@@ -18,22 +18,29 @@ def class_logits(boxes: Floats, prototypes: Floats, classes: int, size: tuple[in
     """Return logits (1, classes + 1, h, w), with 0 for the background.
 
     boxes: (1, 4 + classes + P, N): center x, center y, width, height in input pixels, a score for each class, and the
-    coefficients of the prototypes. prototypes: (1, P, h, w). size: (H, W) of the input.
+    coefficients of the prototypes; or (1, N, 5 + classes + P), with the score of any object before those of the classes, as of
+    YOLOv5. prototypes: (1, P, h, w). size: (H, W) of the input.
     """
-    rows = np.asarray(boxes[0], np.float32).T
     planes = np.asarray(prototypes[0], np.float32)
-    scores = rows[:, 4 : 4 + classes]
+    rows, scores = _rows(np.asarray(boxes[0], np.float32), classes, len(planes))
     result = np.full((1, classes + 1, *planes.shape[1:]), OUTSIDE, np.float32)
     result[0, 0] = 0
     found = np.flatnonzero(scores.max(1) > CONFIDENCE)
     found = found[np.argsort(-scores[found].max(1), kind="stable")][:MOST_INSTANCES]
     for row in found[::-1]:
         kind = int(scores[row].argmax())
-        mask = np.tensordot(rows[row, 4 + classes :], planes, 1)
+        mask = np.tensordot(rows[row, -len(planes) :], planes, 1)
         part = _box(rows[row, :4], planes.shape[1:], size)
         plane = result[0, kind + 1][part]
         np.maximum(plane, mask[part], out=plane)
     return result
+
+
+def _rows(boxes: Floats, classes: int, prototypes: int) -> tuple[Floats, Floats]:
+    """Return a row for each box, and its scores of the classes (N, classes)."""
+    if boxes.shape[0] == 4 + classes + prototypes:
+        return boxes.T, boxes.T[:, 4 : 4 + classes]
+    return boxes, boxes[:, 5 : 5 + classes] * boxes[:, 4:5]
 
 
 def _box(box: Floats, shape: tuple[int, ...], size: tuple[int, int]) -> tuple[slice, slice]:

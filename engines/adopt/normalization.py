@@ -38,6 +38,15 @@ class Normalization:
 NAMES = ("0..255", "0..1", "-1..1", "imagenet", "zscore", "minmax", "percentile")
 
 
+def normalization_remedy(file: str, pictures: str = "") -> str:
+    """Return the command to type for a network whose normalization nothing tells, for messages."""
+    words = " ".join(word for word in (file, pictures) if word)
+    return (
+        f"type `rtseg adopt {words} --out NAME --normalization {NAMES[1]}`, or another of {', '.join(NAMES)} in its place, as "
+        f"it was trained (or --mean and --std), or `rtseg adopt {file} DATA --out NAME` with images/ and masks/ in DATA"
+    )
+
+
 def named_normalization(name: str, channels: int, how: str = "stated", why: str = "") -> Normalization:
     """Return a normalization by its name in NAMES, for 1 or 3 channels. Raises ConfigError."""
     for prefix in ("minmax", "percentile"):

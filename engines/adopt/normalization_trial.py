@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg import kernels
-from rtseg.engines.adopt.normalization import NAMES, Normalization, named_normalization
+from rtseg.engines.adopt.normalization import NAMES, Normalization, named_normalization, normalization_remedy
 from rtseg.engines.base import Engine, ModelSpec
 from rtseg.engines.input_planes import fill_input
 from rtseg.errors import ModelError
@@ -48,22 +48,22 @@ def try_normalizations(engine: Engine, pictures: Pictures) -> list[Normalization
     return sorted(scores, key=lambda found: -found.score)
 
 
-def choose_normalization(scores: Sequence[NormalizationScore], *, by_masks: bool) -> Normalization:
+def choose_normalization(scores: Sequence[NormalizationScore], file: str, *, by_masks: bool) -> Normalization:
     """Return the best candidate. Raises ModelError where that is not far enough ahead.
 
     By masks, the candidate with the best Dice is taken: a candidate that is close to it errs as little. Without masks it must
-    have LOOK_MARGIN times the score of the next one that gives other masks.
+    have LOOK_MARGIN times the score of the next one that gives other masks. file: the network's, for the message.
     """
     best = scores[0]
     shown = ", ".join(f"{one.normalization.name} {one.score:.2f}" for one in scores[:4])
-    remedy = "name the one that it was trained with by --normalization, or --mean and --std"
+    remedy = normalization_remedy(file, "PICTURES")
     if by_masks:
         if best.score < MIN_DICE:
             raise ModelError(f"no usual normalization finds what the masks show (Dice {shown}): {remedy}")
         return replace(best.normalization, why=f"Dice {best.score:.3f} against the masks; {shown}")
     rival = next((one for one in scores[1:] if not _are_same(best, one)), None)
     if best.score <= 0 or (rival and best.score < LOOK_MARGIN * rival.score):
-        raise ModelError(f"the pictures alone do not tell the normalization (scores {shown}): {remedy}, or add masks/")
+        raise ModelError(f"the pictures alone do not tell the normalization (scores {shown}): {remedy}")
     return replace(best.normalization, why=f"its answers look most like masks: {shown}")
 
 

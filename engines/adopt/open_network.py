@@ -1,10 +1,13 @@
 """Opens a network file in an engine after its examination: as it is where every engine can run it so, else adapted."""
 
+from contextlib import closing
 from pathlib import Path
 
 from rtseg.engines.adopt.adapted_engine import AdaptedEngine
+from rtseg.engines.adopt.empty_pictures import check_background
 from rtseg.engines.adopt.examination import Examination, examine_network, has_float_ports
 from rtseg.engines.adopt.network_graph import dtype_of, name_of, shape_of
+from rtseg.engines.adopt.normalization import normalization_remedy
 from rtseg.engines.adopt.raw_network import OnnxNetwork, OpenVinoNetwork, RawNetwork
 from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import METADATA_KEY, Engine, ModelSpec
@@ -21,20 +24,37 @@ def open_network(
 
     stated: what the user says about the network. quiet: do not log what was found.
     """
+    return open_checked(examine_for_use(path, stated, quiet=quiet), engine, threads)
+
+
+def examine_for_use(path: Path, stated: StatedFacts | None = None, *, quiet: bool = False) -> Examination:
+    """Examine a file that an engine is to run, and log what was found, unless `quiet`. Raises ModelError."""
     found = examine_network(path, stated)
     check_normalization(found)
-    opened = open_examined(found, engine, threads=threads)
     if not quiet and not found.is_as_described:
         why = "is not what its description says" if found.is_described else "was not adopted"
         _log.warning("%s %s: %s", path.name, why, found.summary())
-    return opened
+    return found
 
 
 def examined_spec(path: Path, stated: StatedFacts) -> ModelSpec:
     """Return the description of a file that an examination gives. Raises ModelError."""
     found = examine_network(path, stated)
     check_normalization(found)
-    return found.spec
+    with closing(open_checked(found)):
+        return found.spec
+
+
+def open_checked(found: Examination, engine: str = "openvino", threads: int = 0) -> Engine:
+    """Open an examined file, and check its background where nothing states that. Raises as `open_network`."""
+    opened = open_examined(found, engine, threads=threads)
+    if not found.is_background_stated:
+        try:
+            check_background(opened, str(found.graph.path), found.answer.channels)
+        except ModelError:
+            opened.close()
+            raise
+    return opened
 
 
 def check_normalization(found: Examination) -> None:
@@ -43,8 +63,7 @@ def check_normalization(found: Examination) -> None:
         path = found.graph.path
         raise ModelError(
             f"{path} does not say what it segments (no {METADATA_KEY!r} in its metadata) and how its pictures are normalized: "
-            f"adopt it with `rtseg adopt {path.name} PICTURES --out NAME`, or describe it with --size, --classes and "
-            f"--normalization, or --mean and --std"
+            f"{normalization_remedy(path.name)}; --size and --classes describe what else it does not say"
         )
 
 

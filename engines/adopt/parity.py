@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.engines.adopt.answer_conversion import converted_answer, converted_input
+from rtseg.engines.adopt.answer_conversion import background_first, converted_answer, converted_input
 from rtseg.engines.adopt.raw_network import RawNetwork
 from rtseg.engines.base import Engine, ModelSpec
 from rtseg.engines.input_planes import fill_input
@@ -80,13 +80,16 @@ def decoded_labels(spec: ModelSpec, outputs: Mapping[str, npt.NDArray[Any]]) -> 
     order = [axes.index(axis) for axis in ("C", "H", "W") if axis in axes]
     values = np.moveaxis(raw.reshape(raw.shape), order, range(-len(order), 0)).reshape(-1, *(raw.shape[i] for i in order[-2:]))
     if spec.activation == "argmax":
-        return _as_labels(np.rint(values[0]))
+        return _as_labels(background_first(np.rint(values[0]), spec.background))
     middle = {"none": 0.0, "sigmoid": 0.5, "softmax": 0.5, "tanh": 0.0}[spec.activation]
     if len(values) == 1:
         return _as_labels(values[0] > middle)
+    if spec.is_multi_label and spec.overlap == "last":
+        places = np.arange(1, len(values) + 1).reshape(-1, 1, 1)
+        return _as_labels(np.where(values > middle, places, 0).max(0))
     if spec.is_multi_label:
         return _as_labels(np.where(values.max(0) > middle, values.argmax(0) + 1, 0))
-    return _as_labels(values.argmax(0))
+    return _as_labels(background_first(values.argmax(0), spec.background))
 
 
 def _as_labels(values: Any) -> Labels:

@@ -30,6 +30,8 @@ def resolved(
         return answer
     values = _run(graph, roles, picture, answer)
     if answer.activation == "none" and not all(_are_probabilities(one) for one in values):
+        if answer.channels == 1 and not stated:
+            _check_logits(graph, answer, values)
         return replace(answer, is_open=False)
     axis = answer.layout.index("C") if "C" in answer.layout else None
     if axis is not None and answer.channels > 1 and all(_add_up(one, axis) for one in values):
@@ -43,6 +45,16 @@ def resolved(
             f"are probabilities: say so with `rtseg adopt {graph.path.name} --activation sigmoid` (or none, for logits)"
         )
     return replace(answer, is_open=False)
+
+
+def _check_logits(graph: NetworkGraph, answer: NetworkAnswer, values: list[Values]) -> None:
+    """Raise ModelError where values are of one sign, as levels or distances are and logits are not."""
+    low, high = min(float(one.min()) for one in values), max(float(one.max()) for one in values)
+    if not low < 0 < high:
+        raise ModelError(
+            f"{graph.path} gives values of {low:.3g} to {high:.3g} in {answer.name!r} on noise, and its nodes do not tell what "
+            f"they mean: export it with logits or a Sigmoid at its end"
+        )
 
 
 def _are_probabilities(values: Values) -> bool:

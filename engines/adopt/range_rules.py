@@ -1,10 +1,12 @@
 """Bounds the result of single operations from the bounds of their inputs."""
 
 from collections.abc import Callable, Sequence
-from math import exp, inf, isinf, isnan
+from math import exp, inf, isinf, isnan, log, log1p, tanh
 from typing import Any
 
-from rtseg.engines.adopt.value_bounds import UNKNOWN, ValueRange, named
+import numpy as np
+
+from rtseg.engines.adopt.value_bounds import UNKNOWN, ValueRange, named, side_of
 
 Operands = Sequence[ValueRange]
 Rule = Callable[[Any, Operands], ValueRange]  # of a node and the ranges of its inputs
@@ -30,6 +32,32 @@ def _exp(value: float) -> float:
     return exp(min(value, 700.0)) if value < inf else inf
 
 
+def _sigmoid(value: float) -> float:
+    return 1 / (1 + _exp(-value)) if value > -inf else 0.0
+
+
+def _softplus(value: float) -> float:
+    return value if value > 30 else log1p(_exp(value))
+
+
+def _squashing(change: Callable[[float], float]) -> Rule:
+    """Return the rule of a rising function with bounds of its own, which names itself as what bounds the values."""
+
+    def bound(node: Any, operands: Operands) -> ValueRange:
+        (values, *_) = operands
+        return ValueRange(change(values.low), change(values.high), True, source=named(node))
+
+    return bound
+
+
+def _of_logarithm(node: Any, operands: Operands) -> ValueRange:
+    (values, *_) = operands
+    if values.high <= 0:
+        return UNKNOWN
+    ends = (log(values.low) if values.low > 0 else -inf, log(values.high) if values.high < inf else inf)
+    return ValueRange(*ends, True, is_logarithm=bool(values.sums_to_one), source=values.source or named(node))
+
+
 def _of_arithmetic(combine: Callable[[float, float], float]) -> Rule:
     """Return the rule of an operation whose extremes are at the ends of both operands."""
 
@@ -43,7 +71,7 @@ def _of_arithmetic(combine: Callable[[float, float], float]) -> Rule:
         constant = next((one for one in (ours, theirs) if one.low == one.high), None)
         kept = ours if constant is theirs else theirs
         same = constant is not None and (min(ends), max(ends)) == (kept.low, kept.high)
-        return ValueRange(min(ends), max(ends), certain, same and kept.sums_to_one, source=source)
+        return ValueRange(min(ends), max(ends), certain, kept.sums_to_one if same else 0, source=source)
 
     return bound
 
@@ -61,11 +89,17 @@ def _of_division(node: Any, operands: Operands) -> ValueRange:
     if divisor.get_type_name() in ("ReduceSum", "ReduceL1") and ours.low >= 0:
         summed = divisor.input_value(0)
         if _same(summed, node.input_value(0)):
-            return ValueRange(0, 1, True, True, source=named(node))
+            return ValueRange(0, 1, True, _summed_values(summed, divisor), source=named(node))
     if theirs.low <= 0 <= theirs.high:
         return UNKNOWN
     ends = [_divided(a, b) for a in (ours.low, ours.high) for b in (theirs.low, theirs.high)]
     return ValueRange(min(ends), max(ends), ours.is_certain and theirs.is_certain, source=ours.source or theirs.source)
+
+
+def _summed_values(summed: Any, reduction: Any) -> int:
+    """Return how many values a reduction over one axis adds up; 0 for several axes."""
+    axes = np.asarray(getattr(reduction.input_value(1).get_node(), "data", ())).ravel()
+    return side_of(summed, int(axes[0])) if axes.size == 1 else 0
 
 
 def _divided(a: float, b: float) -> float:
@@ -122,6 +156,10 @@ def _of_quantization(_node: Any, operands: Operands) -> ValueRange:
 RULES: dict[str, Rule] = {
     "Relu": _monotone(lambda value: max(value, 0.0)),
     "Exp": _monotone(_exp),
+    "Log": _of_logarithm,
+    "Sigmoid": _squashing(_sigmoid),
+    "Tanh": _squashing(tanh),
+    "SoftPlus": _squashing(_softplus),
     "Sqrt": lambda _node, operands: UNKNOWN if operands[0].low < 0 else _monotone(lambda value: value**0.5)(_node, operands),
     "Negative": lambda _node, operands: _negated(operands[0]),
     "Add": _of_arithmetic(lambda a, b: a + b),

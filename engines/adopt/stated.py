@@ -39,6 +39,8 @@ class StatedFacts:
     """As in `ModelSpec`."""
     is_multi_label: bool = False
     """Whether each channel is a class of its own, without a background channel."""
+    overlap: str = ""
+    """As in `ModelSpec`."""
     spec: ModelSpec | None = None
     """The whole description, where the file or the user has one."""
 
@@ -59,6 +61,7 @@ class StatedFacts:
             states=spec.states,
             constants=spec.constants,
             is_multi_label=spec.is_multi_label,
+            overlap=spec.overlap,
             spec=spec,
         )
 

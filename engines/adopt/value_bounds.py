@@ -15,8 +15,8 @@ class ValueRange:
     """The greatest value."""
     is_certain: bool = False
     """Whether the bounds follow from known operations; unknown ones are taken to give any value."""
-    sums_to_one: bool = False
-    """Whether the values along the class axis add up to 1, as after a softmax."""
+    sums_to_one: int = 0
+    """How many values along one axis add up to 1, as after a softmax; 0 where they do not, or an unknown number does."""
     is_logarithm: bool = False
     """Whether the values are logarithms of values that add up to 1."""
     labels: int = 0
@@ -37,6 +37,15 @@ class ValueRange:
 
 UNKNOWN = ValueRange()
 ANY = ValueRange(is_certain=True)
+
+
+def side_of(output: Any, axis: int) -> int:
+    """Return the length of an axis of a tensor; 0 where it is open."""
+    shape = output.get_partial_shape()
+    if shape.rank.is_dynamic or not -shape.rank.get_length() <= axis < shape.rank.get_length():
+        return 0
+    side = shape[axis % shape.rank.get_length()]
+    return 0 if side.is_dynamic else int(side.get_length())
 
 
 def named(node: Any) -> str:

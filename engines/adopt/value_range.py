@@ -11,25 +11,22 @@ from typing import Any
 import numpy as np
 
 from rtseg.engines.adopt.range_rules import RULES
-from rtseg.engines.adopt.value_bounds import ANY, UNKNOWN, ValueRange, named
+from rtseg.engines.adopt.value_bounds import ANY, UNKNOWN, ValueRange, named, side_of
 
 DEPTH = 60  # operations followed back from an output
 
 
 _BOUNDS = {  # of operations whose bounds do not depend on their input
-    "Sigmoid": (0, 1),
     "HardSigmoid": (0, 1),
     "HSigmoid": (0, 1),
     "Softmax": (0, 1),
     "SoftMax": (0, 1),
-    "Tanh": (-1, 1),
     "SoftSign": (-1, 1),
     "Sin": (-1, 1),
     "Cos": (-1, 1),
     "Atan": (-1.5708, 1.5708),
     "NormalizeL2": (-1, 1),
     "LogSoftmax": (-inf, 0),
-    "SoftPlus": (0, inf),
     **dict.fromkeys(("Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual", "IsNaN"), (0, 1)),
     **dict.fromkeys(("LogicalAnd", "LogicalOr", "LogicalNot", "LogicalXor"), (0, 1)),
 }
@@ -59,10 +56,10 @@ _ANY_VALUE = {
     "Mish",
     "MVN",
     "BatchNormInference",
-    "Log",
     "GroupNormalization",
 }
 _SOFTMAX = {"Softmax", "SoftMax"}
+_EXTREME = {"ReduceMax", "ReduceMin", "MaxPool", "AdaptiveMaxPool"}
 
 
 Known = dict[tuple[str, int], ValueRange]  # by name of a node and index of its output
@@ -95,12 +92,13 @@ def _bounded(output: Any, depth: int, known: Known) -> ValueRange:
     if depth == 0:
         return UNKNOWN
     if kind in _BOUNDS:
-        found = ValueRange(*_BOUNDS[kind], True, kind in _SOFTMAX, kind == "LogSoftmax", source=named(node))
+        summed = side_of(node.output(0), int(node.get_attributes().get("axis", 1))) if kind in _SOFTMAX else 0
+        found = ValueRange(*_BOUNDS[kind], True, summed, kind == "LogSoftmax", source=named(node))
     elif kind == "TopK":
         found = _of_top_k(node, output.get_index(), depth, known)
     elif kind in _PASSING:
         found = value_range(node.input_value(0), depth - 1, known)
-        found = replace(found, sums_to_one=found.sums_to_one and kind not in ("ReduceMax", "ReduceMin"))
+        found = replace(found, sums_to_one=found.sums_to_one if _keeps_sums(node) else 0)
     elif kind in RULES:
         found = RULES[kind](node, [value_range(one, depth - 1, known) for one in node.input_values()])
     elif kind in _LINEAR:
@@ -108,6 +106,19 @@ def _bounded(output: Any, depth: int, known: Known) -> ValueRange:
     else:
         found = ANY if kind in _ANY_VALUE else UNKNOWN
     return found if found.source or found.is_unbounded or kind in _PASSING else replace(found, source=named(node))
+
+
+def _keeps_sums(node: Any) -> bool:
+    """Return whether a node that moves values keeps all along the axis that adds up: one that leaves out some does not."""
+    if node.get_type_name() in _EXTREME:
+        return False
+    before, after = node.input_value(0).get_partial_shape(), node.output(0).get_partial_shape()
+    is_resizing = node.get_type_name() in ("Interpolate", "AvgPool", "AdaptiveAvgPool", "Tile", "Broadcast")
+    return is_resizing or (before.is_static and after.is_static and _volume(before) == _volume(after))
+
+
+def _volume(shape: Any) -> int:
+    return int(np.prod([side.get_length() for side in shape], dtype=np.int64))
 
 
 def _of_constant(node: Any) -> ValueRange:
@@ -120,7 +131,7 @@ def _of_constant(node: Any) -> ValueRange:
 def _of_top_k(node: Any, index: int, depth: int, known: Known) -> ValueRange:
     """Return the range of TopK: the indices of the greatest value are labels."""
     if index == 0:
-        return replace(value_range(node.input_value(0), depth - 1, known), sums_to_one=False)
+        return replace(value_range(node.input_value(0), depth - 1, known), sums_to_one=0)
     attributes, shape = node.get_attributes(), node.input_value(0).get_partial_shape()
     axis = int(attributes.get("axis", 1)) % max(1, shape.rank.get_length() if shape.rank.is_static else 4)
     side, count = shape[axis], value_range(node.input_value(1), 1)

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from rtseg.engines.adopt.answer import BACKGROUND
 from rtseg.engines.adopt.normalization import Normalization, named_normalization
 from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.convert.safe_checkpoint import read_checkpoint
@@ -19,11 +20,13 @@ from rtseg.engines.convert.torch_source import TorchSource, input_channels
 from rtseg.errors import MissingExtra, ModelError
 
 try:
+    from monai.bundle import ConfigParser
     from monai.networks import nets
     from torch import nn
 except ImportError:
     raise MissingExtra("a MONAI bundle", "train") from None
 
+MAX_BYTES, MAX_VALUES = 1 << 20, 20_000  # of a configuration of YAML
 _CONFIGS = ("inference", "evaluate", "train")
 _NETWORKS = ("network_def", "network", "net")
 _NESTED = ("state_dict", "model_state_dict", "model", "network", "net")
@@ -66,14 +69,36 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _config(folder: Path) -> dict[str, Any]:
     for name in _CONFIGS:
-        path = folder / "configs" / f"{name}.json"
-        if path.is_file():
-            return _json(path)
-    if any((folder / "configs").glob("*.y*ml")):
-        raise ModelError(
-            f"{folder} has its configuration as YAML: write configs/inference.json, or export model.ts and adopt that"
-        )
+        for suffix in (".json", ".yaml", ".yml"):
+            path = folder / "configs" / f"{name}{suffix}"
+            if path.is_file():
+                return _json(path) if suffix == ".json" else _yaml(path)
     return {}
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    """Read a configuration of YAML with MONAI, which reads plain values only. Raises ModelError."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError
+        values = ConfigParser.load_config_file(path)
+    except Exception as error:  # noqa: BLE001  the exceptions of YAML share no other base, and it is an optional package
+        raise ModelError(
+            f"{path} cannot be read ({type(error).__name__}): write it as {path.stem}.json, or adopt models/model.ts"
+        ) from None
+    _check_count(path, values)
+    return values if isinstance(values, dict) else {}
+
+
+def _check_count(path: Path, values: Any) -> None:
+    """Raise ModelError where references to earlier parts, which YAML has, make a short file long."""
+    left, seen = [values], 0
+    while left:
+        seen += 1
+        if seen > MAX_VALUES:
+            raise ModelError(f"{path} holds more than {MAX_VALUES} values: write it as {path.stem}.json without references")
+        part = left.pop()
+        left += list(part.values()) if isinstance(part, dict) else part if isinstance(part, list) else []
 
 
 def _first(ports: Any) -> dict[str, Any]:
@@ -159,14 +184,15 @@ def _size(folder: Path, picture: Mapping[str, Any], transforms: Sequence[Mapping
 
 
 def _classes(answer: Mapping[str, Any], *, transforms: Sequence[Mapping[str, Any]]) -> tuple[tuple[str, ...], bool]:
-    """Return the class names of the metadata, and whether each channel goes through a sigmoid."""
+    """Return the class names, the background among them if it has a channel, and whether each goes through a sigmoid."""
     named = answer.get("channel_def", {})
     names = [str(named[key]) for key in sorted(named, key=lambda key: int(key) if str(key).isdigit() else 0)]
     is_sigmoid = any(_kind(one) == "Activations" and one.get("sigmoid") for one in transforms)
     channels = int(answer.get("num_channels") or len(names) or 1)
-    if names and names[0].lower() in ("background", "bg") and (channels > 1 or len(names) > channels):
+    has_background = bool(names) and names[0].lower() in BACKGROUND
+    if has_background and len(names) > channels:
         names = names[1:]
-    return tuple(names), is_sigmoid and len(names) == channels > 1
+    return tuple(names), is_sigmoid and not has_background and len(names) == channels > 1
 
 
 def _normalization(transforms: Sequence[Mapping[str, Any]], channels: int) -> Normalization | None:

@@ -38,7 +38,8 @@ def read_nnunet(folder: Path) -> tuple[TorchSource, StatedFacts]:
     """Return the network of a folder with its weights, and what the folder states about it. Raises ModelError."""
     plans, dataset = _json(folder / "plans.json"), _json(folder / "dataset.json")
     plan = _plan(folder, plans)
-    classes = _classes(folder, dataset)
+    has_regions = any(isinstance(value, list) for value in dataset.get("labels", {}).values())
+    classes = _regions(folder, dataset) if has_regions else _classes(folder, dataset)
     channels = len(dataset.get("channel_names") or dataset.get("modality") or {"0": ""})
     size = tuple(int(side) for side in plan["patch_size"])
     if len(size) != 2:
@@ -46,15 +47,19 @@ def read_nnunet(folder: Path) -> tuple[TorchSource, StatedFacts]:
     if channels not in (1, 3):
         raise ModelError(f"{folder} takes {channels} channels: rtseg gives one gray or three color channels")
     weights = _weights(folder)
-    network = _network(folder, plan, channels, len(classes) + 1, weights)
+    network = _network(folder, plan, channels, len(classes) + (not has_regions), weights)
     scale = _normalization(folder, plan, channels)
+    if list(plans.get("transpose_forward", [0, 1, 2])) != [0, 1, 2]:
+        raise ModelError(f"{folder} was trained on turned pictures (transpose_forward): train it on pictures with rows first")
     facts = StatedFacts(
         size=(size[0], size[1]),
-        classes=classes,
+        classes=classes if has_regions else ("background", *classes),
         mean=scale.mean,
         std=scale.std,
         normalization=scale.kind,
         activation="none",
+        is_multi_label=has_regions and len(classes) > 1,
+        overlap="last" if has_regions else "",
     )
     return TorchSource(network, channels, (size[0], size[1])), facts
 
@@ -87,12 +92,21 @@ def _plan(folder: Path, plans: Mapping[str, Any]) -> dict[str, Any]:
 
 def _classes(folder: Path, dataset: Mapping[str, Any]) -> tuple[str, ...]:
     labels = dataset.get("labels", {})
-    if any(isinstance(value, list | tuple) for value in labels.values()):
-        raise ModelError(f"{folder} segments regions that overlap: rtseg gives each pixel one class, train it with labels")
     ordered = sorted((int(value), name) for name, value in labels.items() if name != "ignore")
     if [value for value, _ in ordered] != list(range(len(ordered))) or len(ordered) < 2:
         raise ModelError(f"{folder / 'dataset.json'} has the labels {labels}: they must be numbered from 0, the background")
     return tuple(name for _, name in ordered[1:])
+
+
+def _regions(folder: Path, dataset: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of regions, one for each channel, of which later ones are drawn over earlier ones."""
+    labels, order = dataset["labels"], dataset.get("regions_class_order")
+    names = tuple(name for name, value in labels.items() if name != "ignore" and value not in (0, [0]))
+    if not isinstance(order, list) or len(order) != len(names) or len(set(order)) != len(order):
+        raise ModelError(
+            f"{folder / 'dataset.json'} has {len(names)} regions and the regions_class_order {order}: give a label for each"
+        )
+    return names
 
 
 def _weights(folder: Path) -> Mapping[str, Any]:

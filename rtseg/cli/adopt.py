@@ -57,7 +57,7 @@ def _adopt(file: str, pictures: str, out: Path, factory: str, description: OnnxM
     from rtseg.engines.convert.tool_errors import as_model_error
 
     facts = description.facts_for(file, in_full=False)
-    ask = _ask if sys.stdin.isatty() and sys.stdout.isatty() else None
+    ask = _ask if _is_terminal() else None
     with (
         as_model_error(f"{file} cannot be adopted", "report the network, or export it as ONNX in another way"),
         opened_source(Path(file), facts, factory=factory, trusted=description.trust_model) as source,
@@ -66,6 +66,10 @@ def _adopt(file: str, pictures: str, out: Path, factory: str, description: OnnxM
     show_certificate(made.certificate)
     console.print(f"wrote {made.path}; now `rtseg run SOURCE --model {made.path}`", highlight=False, markup=False)
     return made.certificate
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def read_pictures(path: str) -> "Pictures":

@@ -31,11 +31,18 @@ class AnswerGuard:
     def __init__(self, model: str, warnings: list[str]) -> None:
         self._model, self.warnings = model, warnings
         self._looked, self._has_logits = 0, False
-        self._filled_class, self._filled_since_ns = "", 0
+        self._filled_class, self._filled_since_ns, self._is_filled = "", 0, False
+
+    @property
+    def doubt(self) -> str:
+        """Return why the newest answer looks misread, in a few words for the screen; "" where it does not."""
+        if self._looked >= FIRST_FRAMES and not self._has_logits:
+            return "all answers lie in 0..1, as probabilities do: adopt the model"
+        return f"{self._filled_class} fills the sector: is the model misread? adopt it" if self._is_filled else ""
 
     def forget(self) -> None:
         """Forget for how long a class has filled the sector, since another stream begins."""
-        self._filled_class = ""
+        self._filled_class, self._is_filled = "", False
 
     def check_logits(self, logits: Array) -> None:
         """Look at the logits of one of the first frames; arrays on a GPU are left alone, since a copy would stop its work."""
@@ -59,10 +66,10 @@ class AnswerGuard:
         filled = center and _share(few, center) > FEW_SHARE and _share(inside, center) > MAX_SHARE
         name = classes[center - 1] if filled and center <= len(classes) else ""
         if not name or name != self._filled_class:
-            self._filled_class, self._filled_since_ns = name, captured_ns
+            self._filled_class, self._filled_since_ns, self._is_filled = name, captured_ns, False
             return
-        if captured_ns - self._filled_since_ns >= SECOND_NS:
-            self._filled_since_ns = 1 << 62  # once for each time that it begins
+        if captured_ns - self._filled_since_ns >= SECOND_NS and not self._is_filled:  # once for each time that it begins
+            self._is_filled = True
             self._warn(
                 f"{name!r} has filled more than {MAX_SHARE:.0%} of the sector for a second: the answer of {self._model!r} or "
                 f"its --normalization may be misread, adopt its file with `rtseg adopt`"

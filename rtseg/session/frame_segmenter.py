@@ -167,6 +167,7 @@ class FrameSegmenter:
             uncertainty,
             familiarity=self._familiarity,
             measures_unfamiliar=self._settings.measure_unfamiliar,
+            outline_px=spec.outline_px * fit.box[2] / fit.inner[2],
         )
 
     def _update_memory(self, state: State, found: Segmentation) -> None:

@@ -147,7 +147,10 @@ class Session(AdjustableSettings):
         found = self._segment_judged(frame, trace, settings)
         self.counts.unfamiliar += found.is_unfamiliar
         self.counts.unjudged += found.familiarity is None and found.life is not Life.LOST
-        return found if frame.pixel_aspect == 1 else replace(found, pixel_aspect=frame.pixel_aspect)
+        if frame.pixel_aspect == 1 and not frame.spacing_from:
+            return found
+        stated = "" if self._spacing.given is not None else frame.spacing_from
+        return replace(found, pixel_aspect=frame.pixel_aspect, spacing_from=stated)
 
     def _segment_judged(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
         judgement = self._classify(frame, trace, self._apply(settings))
@@ -165,8 +168,9 @@ class Session(AdjustableSettings):
 
     def _segment(self, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
         found = self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)
-        self._segmenter.guard.check_labels(found.labels, self.sector.box, self.classes, frame.captured_ns)
-        return found
+        guard = self._segmenter.guard
+        guard.check_labels(found.labels, self.sector.box, self.classes, frame.captured_ns)
+        return replace(found, doubt=guard.doubt) if guard.doubt else found
 
     def _apply(self, settings: SessionSettings) -> str:
         """Apply a requested reset and the settings of a frame; return why the sector must be searched again, or ""."""

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     **dict.fromkeys(COMPOSITION, COMPOSITION | FRAME - {"evaluation"}),
     "rtseg": COMPOSITION | FRAME,  # what `import rtseg` offers
     "models": ADAPTERS,
-    "train": ADAPTERS | {"evaluation", "measure", "models"},
+    "train": ADAPTERS | {"evaluation", "measure", "models", "session"},
     **dict.fromkeys(APPLICATIONS, COMPOSITION | FRAME),
     "cli": APPLICATIONS | COMPOSITION | FRAME | TRAINING | {"demos"},
     "demos": APPLICATIONS | COMPOSITION | FRAME | {"rtseg"},

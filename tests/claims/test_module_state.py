@@ -28,6 +28,7 @@ REASONS = {
 }
 SINGLE = {  # functions that make one object for the process, at their first call
     "engines/text_detection/detector.py": {"_network": "the network as it was read, which each search clones"},
+    "rtseg/session/depth_scale/card_scale.py": {"_shared_reader": "the network that reads numbers, as it was loaded"},
     "kernels/runtime/cpu.py": {"_pool": "the threads of the kernels, as many as the machine has cores"},
     "kernels/runtime/vector_width.py": {"_wide_codegen": "compiled code refers to its code generator as long as it runs"},
     "kernels/filters/quadrature.py": {"steering": "constant weights, read-only"},

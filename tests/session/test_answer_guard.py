@@ -54,6 +54,7 @@ def test_probabilities_in_place_of_logits_are_told_once(caplog):
     assert "lie in 0..1" in told
     assert "rtseg adopt" in told
     assert caplog.text.count("lie in 0..1") == 1
+    assert "all answers lie in 0..1" in running.step(next(frames(1))).doubt
 
 
 def test_logits_are_not_told():
@@ -65,13 +66,23 @@ def test_logits_are_not_told():
 
 def test_a_class_that_fills_the_sector_for_a_second_is_told():
     running = session(5.0)
-    told = []
+    told, doubts = [], []
     for frame in frames(20):
-        running.step(frame)
+        doubts.append(running.step(frame).doubt)
         told.append(len(running.warnings))
     assert told[9] == 0
     assert told[15] == 1
+    assert doubts[9] == ""
+    assert all("lumen fills the sector" in doubt for doubt in doubts[15:])
     assert "'lumen' has filled more than 98% of the sector" in running.warnings[0]
+
+
+def test_the_doubt_ends_when_the_class_fills_the_sector_no_longer():
+    running = session(5.0)
+    for frame in frames(20):
+        running.step(frame)
+    running._engine.value = -5.0
+    assert running.step(next(frames(1))).doubt == ""
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9])

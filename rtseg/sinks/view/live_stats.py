@@ -29,6 +29,7 @@ class FrameStats:
     familiarity: float | None  # as in `Segmentation`
     is_unfamiliar: bool
     classes: tuple[str, ...]  # names, also where the measures are withheld
+    doubt: str  # as in `Segmentation`
 
 
 class LiveStats:
@@ -58,6 +59,7 @@ class LiveStats:
             segmentation.familiarity,
             segmentation.is_unfamiliar,
             segmentation.classes,
+            segmentation.doubt,
         )
         with self._lock:
             self._recent.append(seen)
@@ -107,6 +109,7 @@ def _newest(seen: FrameStats) -> dict[str, Any]:
         "reason": seen.reason,
         "familiarity": _finite(seen.familiarity),
         "unfamiliar": seen.is_unfamiliar,
+        "doubt": seen.doubt,
         "redaction": seen.redaction.to_json() if seen.redaction else None,
         "classes": [_class(i, one) for i, one in enumerate(seen.measurements)] or _withheld(seen.classes),
     }

@@ -143,6 +143,21 @@ def other_bundle(folder):
     return bundle
 
 
+def endless_bundle(folder):
+    bundle = made.monai_bundle(folder).path
+    levels = [f"a{place}: &a{place} [{', '.join([f'*a{place - 1}'] * 9 if place else ['x'] * 9)}]" for place in range(9)]
+    (bundle / "configs" / "inference.yaml").write_text("\n".join(levels))
+    (bundle / "configs" / "inference.json").unlink()
+    return bundle
+
+
+def unordered_regions(folder):
+    network = made.nnunet(folder, regions=True).path
+    path = network / "dataset.json"
+    path.write_text(path.read_text().replace('"regions_class_order": [1, 2, 3]', '"regions_class_order": [1, 2]'))
+    return network
+
+
 def relu_end(folder):
     return made.export(made.Blobs(1, end=torch.relu), folder / "relu.onnx")
 
@@ -188,12 +203,14 @@ SCALE = ("--normalization", "0..1")
         (hostile_nnunet, (), "whose code is not run"),
         (hostile_bundle, (), "which is code and is not run"),
         (other_bundle, (), "which is no network of monai.networks.nets"),
+        (endless_bundle, (), "holds more than 20000 values"),
+        (unordered_regions, (), "3 regions and the regions_class_order .1, 2."),
         (relu_end, SCALE, "by Relu .* neither logits nor probabilities: export it without that node"),
         (levels_end, SCALE, "values of 0 to 255"),
         (two_masks, SCALE, "name the one with --output"),
         (open_size, SCALE, "--size HxW"),
         (four_channels, SCALE, "--frames-stacked N"),
-        (unscaled, (), "--normalization"),
+        (unscaled, (), "type `rtseg adopt unscaled.onnx --out NAME --normalization 0..1`, or another of 0..255, "),
     ],
 )
 def test_what_cannot_be_adopted_is_refused_in_one_line(make, words, complaint, tmp_path, monkeypatch):
@@ -205,6 +222,15 @@ def test_what_cannot_be_adopted_is_refused_in_one_line(make, words, complaint, t
     path = make(tmp_path)
     assert re.search(complaint, told := adopt(path, tmp_path / "out", *words)), told
     assert not (tmp_path / "RAN").exists()
+
+
+def test_a_network_is_not_overwritten_by_its_own_adoption(tmp_path):
+    path = unscaled(tmp_path)
+    content = path.read_bytes()
+    done = CliRunner().invoke(app, ["adopt", str(path), "--out", str(path), *SCALE])
+    assert done.exit_code == 1
+    assert "would overwrite the network" in done.stderr
+    assert path.read_bytes() == content
 
 
 def test_a_refusal_is_in_the_report_too(tmp_path):

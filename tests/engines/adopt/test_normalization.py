@@ -94,3 +94,28 @@ def test_the_graph_and_the_user_come_before_the_pictures(tmp_path):
     path, folder = maker(tmp_path).path, laid_out(tmp_path / "data", made.pictures())
     assert adopted(path, folder, tmp_path)[1]["normalization"]["how"] == "from graph"
     assert adopted(path, folder, tmp_path, "--normalization", "0..255")[1]["normalization"]["how"] == "stated"
+
+
+@pytest.mark.parametrize("answer", ["2", "0"])
+def test_on_a_terminal_the_overlays_are_shown_and_the_user_chooses(answer, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("rtseg.cli.adopt._is_terminal", lambda: True)
+    path = made.export(made.Blobs(1), tmp_path / "net.onnx")
+    laid_out(tmp_path, made.pictures())
+    report = tmp_path / "a.json"
+    words = ["adopt", str(path), str(tmp_path / "images"), "--out", str(tmp_path / "out"), "--json", str(report)]
+    done = CliRunner().invoke(app, words, input=f"{answer}\n")
+    shown = {int(line[0]): line.split()[1].rstrip(",") for line in done.output.splitlines() if "normalization-" in line}
+    assert len(shown) == 7
+    for place in shown:
+        drawn = np.asarray(Image.open(tmp_path / f"normalization-{place}.png"))
+        assert drawn.shape == (60, 3 * 80, 3)
+    assert any((np.ptp(np.asarray(Image.open(f"normalization-{place}.png")), axis=2) > 0).any() for place in shown)
+    told = json.loads(report.read_text())
+    if answer == "0":
+        assert done.exit_code == 1
+        assert "the pictures alone do not tell the normalization" in told["refused"]
+    else:
+        assert done.exit_code == 0, done.output
+        assert (told["normalization"]["name"], told["normalization"]["how"]) == (shown[2], "stated")
+        assert told["normalization"]["why"] == "chosen among overlays"

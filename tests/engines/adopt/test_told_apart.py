@@ -1,0 +1,123 @@
+"""Tests that answers which only look like masks are refused, and that the background is found where it is."""
+
+from dataclasses import replace
+
+import made_networks as made
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from rtseg.engines.adopt.examination import examine_network
+from rtseg.engines.adopt.instance_masks import class_logits
+from rtseg.engines.adopt.stated import StatedFacts
+from rtseg.engines.input_planes import fill_input
+from rtseg.engines.load import load_engine
+from rtseg.errors import ModelError
+from rtseg.kernels.network.fit import letterbox
+
+STATED = StatedFacts(mean=(0.0,), std=(255.0,))
+
+
+class Heads(nn.Module):
+    """Gives a mask and another answer that is computed after it."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.blobs, self.deep, self.other = made.Blobs(1), nn.Conv2d(8, 8, 3, padding=1), nn.Conv2d(8, channels, 1)
+
+    def forward(self, x: torch.Tensor):
+        features = torch.relu(self.blobs.mix(torch.relu(self.blobs.smooth(x))))
+        return self.blobs.head(features), self.other(torch.relu(self.deep(torch.relu(self.deep(features)))))
+
+
+class Instances(nn.Module):
+    """Gives rows and planes."""
+
+    def __init__(self, rows: int, values: int, planes: int) -> None:
+        super().__init__()
+        self.planes, self.values, self.rows = nn.Conv2d(1, planes, 4, stride=4), nn.Linear(planes, values), rows
+
+    def forward(self, x: torch.Tensor):
+        planes = self.planes(x)
+        return self.values(planes.mean((2, 3)))[:, None].repeat(1, self.rows, 1), planes
+
+
+def spatial_softmax(x: torch.Tensor) -> torch.Tensor:
+    return x.flatten(2).softmax(2).reshape(x.shape)
+
+
+REFUSED = {
+    "log-sigmoid": (lambda: made.Blobs(1, end=nn.functional.logsigmoid), "values of -inf to 0"),
+    "two sigmoids": (lambda: made.Blobs(1, end=lambda x: x.sigmoid().sigmoid()), "values of 0.5 to 0.73"),
+    "a drawn picture": (lambda: made.Blobs(3, end=torch.tanh), "as networks do that draw a picture: say --activation none"),
+    "a heat map": (lambda: made.Blobs(2, end=spatial_softmax), "of which 3072 values add up to 1"),
+    "softmax without its background": (lambda: made.Blobs(3, end=lambda x: x.softmax(1)[:, 1:]), "name the classes"),
+    "a border left out": (lambda: made.Blobs(1, end=lambda x: x[:, :, 6:-6, 8:-8]), "leaves out its border"),
+    "features": (lambda: made.Blobs(1, end=lambda x: x.repeat(1, 32, 1, 1)), "which may be features"),
+    "noise inside": (lambda: made.Blobs(1, end=lambda x: x + torch.randn_like(x)), "from random numbers"),
+    "a picture beside a mask": (lambda: Heads(3), "of which several may be the mask"),
+    "queries with masks": (lambda: Instances(10, 3, 10), "gives instances"),
+    "YOLO after NMS": (lambda: Instances(30, 10, 4), "gives instances .* without NMS"),
+}
+
+
+@pytest.mark.parametrize("form", REFUSED)
+def test_what_only_looks_like_a_mask_is_refused(form, tmp_path):
+    network, complaint = REFUSED[form]
+    path = made.export(network(), tmp_path / "net.onnx", output_names=None)
+    with pytest.raises(ModelError, match=complaint):
+        examine_network(path, STATED)
+
+
+def test_an_output_of_another_name_is_not_taken_for_the_mask(tmp_path):
+    path = made.export(Heads(1), tmp_path / "net.onnx", output_names=["mask", "edge_map"])
+    found = examine_network(path, STATED)
+    assert found.spec.logits_output == "mask"
+    assert "edge_map by name no mask" in found.answer.why
+
+
+def labels_of(path, facts: StatedFacts) -> np.ndarray:
+    engine, found = load_engine(path, spec=facts, trusted=True), []
+    for image in made.pictures():
+        x = fill_input(engine.spec, image, letterbox((0, 0, *image.shape), engine.spec.size))
+        logits = engine.infer(x, engine.initial_state())[0]
+        found.append((logits[0, 0] > 0).astype(int) if logits.shape[1] == 1 else logits[0].argmax(0))
+    engine.close()
+    return np.stack(found)
+
+
+@pytest.mark.parametrize("end", [lambda x: x.flip(1).softmax(1), lambda x: x.flip(1), lambda x: x.flip(1).argmax(1)])
+def test_a_background_that_is_not_first_is_refused_until_it_is_named(end, tmp_path):
+    network = made.Blobs(2, end=end)
+    path = made.export(network, tmp_path / "net.onnx")
+    with pytest.raises(ModelError, match=r"'class 1' nearly everywhere .* as in lumen,background"):
+        load_engine(path, spec=STATED, trusted=True)
+    ours = labels_of(path, replace(STATED, classes=("lumen", "background")))
+    assert (ours == np.stack(made.truth_of(network)(made.pictures()))).mean() > 0.999
+
+
+def test_a_channel_of_the_background_is_refused(tmp_path):
+    path = made.export(made.Blobs(1, end=lambda x: torch.sigmoid(-x)), tmp_path / "net.onnx")
+    with pytest.raises(ModelError, match="the probability of what it segments"):
+        load_engine(path, spec=STATED, trusted=True)
+
+
+def test_the_rows_of_yolov5_give_the_masks_of_those_of_yolov8():
+    rng = np.random.default_rng(0)
+    boxes = np.concatenate([rng.uniform(8, 40, (6, 4)), rng.uniform(0, 1, (6, 2)), rng.normal(size=(6, 3))], 1).astype(
+        np.float32
+    )
+    prototypes = rng.normal(size=(1, 3, 12, 16)).astype(np.float32)
+    newer = class_logits(boxes.T[None], prototypes, 2, made.SIZE)
+    rows = np.insert(boxes, 4, 0.5, axis=1)
+    rows[:, 5:7] *= 2
+    assert np.array_equal(class_logits(rows[None], prototypes, 2, made.SIZE), newer)
+    assert (newer[0].argmax(0) > 0).any()
+
+
+def test_yolov5_is_recognized_with_all_of_its_classes(tmp_path):
+    places = 3 * (6 * 8 + 3 * 4 + 1 * 2)
+    path = made.export(Instances(places, 5 + 2 + 4, 4), tmp_path / "net.onnx", output_names=["rows", "planes"])
+    spec = examine_network(path, STATED).spec
+    assert (spec.activation, len(spec.classes), spec.prototypes) == ("yolo", 2, "planes")
