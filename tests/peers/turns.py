@@ -49,7 +49,7 @@ def answer_turns(pictures: Path) -> None:
 
     opened = rtseg.open_source(SOURCE)
     opened.close()
-    results = iter(Pipeline(StoredSource(pictures, opened.info), rtseg.Session(rtseg.load_engine(MODEL, threads=1))))  # type: ignore[arg-type]
+    results = iter(Pipeline(StoredSource(pictures, opened.info), rtseg.Session(rtseg.load_engine(MODEL, threads=1))))
     for line in sys.stdin:
         started = time.process_time()
         for _ in range(int(line)):
@@ -70,7 +70,8 @@ class Checkout:
 
     def seconds(self, frames: int) -> float:
         """Return the processor seconds of the next frames."""
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.write(f"{frames}\n")
         self._process.stdin.flush()
         return float(self._process.stdout.readline())
