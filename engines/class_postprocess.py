@@ -8,6 +8,7 @@ from rtseg.errors import ConfigError, ModelError
 
 MAX_RADIUS = 32  # pixels, as of `kernels.opening`
 MAX_AREA = 1 << 30  # pixels, as of `kernels.drop_small`
+MAX_REGIONS = 8  # each costs a search for the largest
 EXAMPLE = "lumen:min_area=50,fill_holes,open=2,close=3,hysteresis=0.3-0.6"
 
 
@@ -30,6 +31,8 @@ class ClassPostprocess:
     """Whether background that the class surrounds becomes the class."""
     min_area: int = 0
     """Least area of an 8-connected region in pixels; smaller ones go."""
+    regions: int = 0
+    """Most 8-connected regions, of which the largest stay, 1 to 8; 0 keeps all."""
 
     def __post_init__(self) -> None:
         if problem := _problem(self):
@@ -86,7 +89,7 @@ def _option_value(option: str, value: str | None, text: str) -> Any:
                 return True
             case "hysteresis" if value is not None:
                 return tuple(map(float, value.split("-")))
-            case "open" | "close" | "min_area" if value is not None:
+            case "open" | "close" | "min_area" | "regions" if value is not None:
                 return int(value)
     except ValueError:
         pass
@@ -107,6 +110,8 @@ def _problem(of: Any) -> str:
         value = getattr(of, option)
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
             return f"{option} is {str(value)[:200]!r}: give whole pixels from 0 to {most}"
+    if not isinstance(of.regions, int) or isinstance(of.regions, bool) or not 0 <= of.regions <= MAX_REGIONS:
+        return f"regions is {str(of.regions)[:200]!r}: give a whole number from 0 to {MAX_REGIONS}"
     if not isinstance(of.fill_holes, bool):
         return f"fill_holes is {str(of.fill_holes)[:200]!r}: give true or false"
     limits = of.hysteresis

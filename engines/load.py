@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING
 
 from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import Engine, ModelSpec
+from rtseg.engines.hung_threads import open_in_time
 from rtseg.engines.validation.examination import examine
 from rtseg.engines.zoo import shipped_models
 from rtseg.errors import ModelError
+from rtseg.text.log_records import get_logger
 
 if TYPE_CHECKING:
-    from rtseg.engines.failover.failover import BackgroundBuild
+    from rtseg.engines.choice import Choice
+    from rtseg.engines.failover.background import BackgroundBuild
+
+_log = get_logger(__name__)
 
 ENGINES = ("openvino", "onnx")  # on any CPU
+AUTO = "auto"  # OpenVINO in the form that was measured to be the fastest on this machine
 BFLOAT16 = "openvino-bf16"  # on a CPU with bfloat16: faster, with less precision than FP32
 GPU_ENGINES = ("tensorrt",)
 SUFFIXES = (".onnx", ".xml", ".tflite")  # of the files that an engine opens
@@ -31,31 +37,54 @@ def load_engine(
     """Load a shipped model by name, an .onnx, .xml or .tflite file or a .plan of `rtseg build` into an engine.
 
     engine: one name, or several in order of preference for failover, as "tensorrt,openvino"; "openvino-bf16" runs OpenVINO's
-    FP32 layers in bfloat16. spec: what is known about the network, for a file without rtseg's metadata; what its graph says
-    about its answer is found by an examination, also where `trusted`. threads: the engine's
-    number of threads; 0 lets the engine choose. trusted: load the file directly. Otherwise a file that is not shipped is first
-    examined in a child process with limits on time and memory, see `rtseg.engines.validation`. While TensorRT builds a
-    missing plan, OpenVINO runs the model. Raises ModelError, EngineError, MissingExtra.
+    FP32 layers in bfloat16; "auto" runs OpenVINO as it is fastest here, see `engines.choice`. spec: what is known about the
+    network, for a file without rtseg's metadata; what its graph says about its answer is found by an examination, also where
+    `trusted`. threads: the engine's number of threads; 0 lets the engine choose. trusted: load the file directly. Otherwise a
+    file that is not shipped is first examined in a child process with limits on time and memory, see
+    `rtseg.engines.validation`. While TensorRT builds a missing plan, OpenVINO runs the model. Raises ModelError, EngineError,
+    MissingExtra.
     """
     if Path(model).suffix == PLAN:
         from rtseg.engines.tensorrt.open_plan import open_plan
 
         return open_plan(Path(model))
+    if engine == AUTO:
+        return load_fastest(model, spec, threads=threads, trusted=trusted)[0]
     path, names = model_path(model), engine.split(",")
     if unknown := [name for name in names if name not in (*ENGINES, BFLOAT16, *GPU_ENGINES)]:
         known = ", ".join((*ENGINES, BFLOAT16, *GPU_ENGINES))
-        raise ModelError(f"no engine {unknown[0]!r}: choose one of {known}, or several with commas between")
-    stated = StatedFacts.of(spec) if isinstance(spec, ModelSpec) else spec
+        raise ModelError(f"no engine {unknown[0]!r}: choose {AUTO}, one of {known}, or several of these with commas between")
+    stated = _stated(spec)
     for name in dict.fromkeys("onnx" if name == "onnx" else "openvino" for name in names):
         examine(path, name, stated, trusted=trusted)
-    from rtseg.engines.failover.failover import BackgroundBuild, FailoverEngine
+    from rtseg.engines.failover.background import BackgroundBuild
+    from rtseg.engines.failover.failover import FailoverEngine
 
     if len(names) > 1:
         return FailoverEngine([(name, partial(_open, name, path, stated, threads)) for name in names])
-    opened = _open(engine, path, stated, threads)
+    opened = open_in_time(partial(_open, engine, path, stated, threads), engine)
     if not isinstance(opened, BackgroundBuild):
         return opened
     return FailoverEngine([(engine, lambda: opened), ("openvino", partial(_open, "openvino", path, stated, threads))])
+
+
+def load_fastest(
+    model: str | Path, spec: ModelSpec | StatedFacts | None = None, *, threads: int = 0, trusted: bool = False
+) -> "tuple[Engine, Choice | None]":
+    """Load a model as `load_engine` with "auto" does, and return why it runs so; None for a .plan, which has one form."""
+    if Path(model).suffix == PLAN:
+        return load_engine(model), None
+    from rtseg.engines.choice import open_fastest
+
+    path, stated = model_path(model), _stated(spec)
+    examine(path, "openvino", stated, trusted=trusted)
+    engine, choice = open_in_time(partial(open_fastest, path, stated, threads=threads), AUTO)
+    _log.info("%s: %s", path.name, choice)
+    return engine, choice
+
+
+def _stated(spec: ModelSpec | StatedFacts | None) -> StatedFacts | None:
+    return StatedFacts.of(spec) if isinstance(spec, ModelSpec) else spec
 
 
 def _open(engine: str, path: Path, stated: StatedFacts | None, threads: int) -> "Engine | BackgroundBuild":

@@ -73,6 +73,9 @@ class ModelSpec:
     """The names of the outputs that the session does not read."""
     prototypes: str = ""
     """The name of the output with mask prototypes, for the activation "yolo"."""
+    outline_px: float = 0.0
+    """How far its masks reach beyond the line that an expert measures, in pixels of the input: half the width of the outlines
+    in its training masks."""
     familiarity: FamiliarityCalibration | None = field(default=None, compare=False)
     """What the network's own pictures look like, see `rtseg calibrate`; plain values, as in JSON, are converted."""
 

@@ -107,7 +107,7 @@ def compile_network(model: Any, path: Path, threads: int, *, profiled: bool = Fa
     Raises ModelError, and EngineError for bfloat16 on a processor without it.
     """
     core = ov.Core()
-    if bfloat16 and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+    if bfloat16 and not has_bfloat16():
         raise EngineError("this processor computes nothing in bfloat16: run the model with --engine openvino")
     # OpenVINO would choose bfloat16 by itself where the CPU has it, and the gate would measure its loss too.
     precision = "bf16" if bfloat16 else "f32"
@@ -121,6 +121,11 @@ def compile_network(model: Any, path: Path, threads: int, *, profiled: bool = Fa
         return core.compile_model(model, "CPU", options)
     except RuntimeError as error:
         raise ModelError(f"OpenVINO cannot compile {path} ({_reason(error)}): try --engine onnx") from error
+
+
+def has_bfloat16() -> bool:
+    """Return whether OpenVINO computes in bfloat16 on this processor."""
+    return "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def _ports(ports: Any, path: Path) -> dict[str, tuple[int, ...]]:

@@ -23,6 +23,8 @@ from rtseg.engines.spec_values import (
 if TYPE_CHECKING:
     from rtseg.engines.model_spec import ModelSpec
 
+MAX_OUTLINE = 16  # pixels of the input
+
 
 def first_problem(spec: "ModelSpec") -> str:
     """Return a description of the spec's first problem, or "". Its values come from a file and may be of any type."""
@@ -67,6 +69,8 @@ def _problem_of_forms(spec: "ModelSpec") -> str:
     shares = spec.percentiles
     if not is_tuple_of(shares, is_number) or len(shares) != 2 or not 0 <= shares[0] < shares[1] <= 100:
         return f"its percentiles are {abridged(shares)}"
+    if not is_number(spec.outline_px) or not 0 <= spec.outline_px <= MAX_OUTLINE:
+        return f"its outline_px is {abridged(spec.outline_px)}, which does not lie in 0..{MAX_OUTLINE}"
     if not is_count(spec.frames) or spec.frames > MAX_FRAMES:
         return f"it takes {abridged(spec.frames)} frames"
     if not isinstance(spec.background, int) or not 0 <= spec.background <= len(spec.classes):

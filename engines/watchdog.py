@@ -15,6 +15,7 @@ from weakref import finalize
 
 from rtseg.engines.base import Array, Engine, ModelSpec, State
 from rtseg.engines.capabilities import DeviceTimer, Floats, Replaceable, frame_buffers_of
+from rtseg.engines.hung_threads import OPEN_TIMEOUT_S, abandon
 from rtseg.errors import ConfigError, EngineTimeout
 from rtseg.frame import Image, Labels
 
@@ -27,8 +28,7 @@ _MIN_TICKS = 4  # in the time of a call; a process that was stopped meanwhile, a
 _MAX_TICK_S = 0.5  # on Windows, Ctrl-C gets through between two ticks only
 _POLL_S = 0.01
 _INTERRUPTED_S = 1.0  # that a call has left to return after Ctrl-C, so that its engine can be closed
-
-_abandoned: list[Thread] = []
+_OPENING = "take_over"  # the call that may open an engine, which has a limit of its own
 
 
 class WatchedEngine:
@@ -166,9 +166,10 @@ class EngineWorker:
                 running, name = self._watched.running, self._watched.running_name
             ticks = ticks + 1 if running and running == seen else 0
             seen = running
-            if ticks * tick_s >= timeout_s:
+            limit_s = max(timeout_s, OPEN_TIMEOUT_S) if name == _OPENING else timeout_s
+            if ticks * tick_s >= limit_s:
                 raise EngineTimeout(
-                    f"{name} did not return within {timeout_s:g} s: name another engine to go on with, as in "
+                    f"{name} did not return within {limit_s:g} s: name another engine to go on with, as in "
                     f"--engine openvino,onnx, or allow more by --engine-timeout"
                 )
 
@@ -189,13 +190,7 @@ class EngineWorker:
         self._watched.abandon()
         self._finalizer()  # where the call returns after all, the thread ends
         if thread is not None:
-            _abandoned.append(thread)
-
-
-def hung_threads() -> int:
-    """Return the number of abandoned threads of this process whose engine call has not returned."""
-    _abandoned[:] = [thread for thread in _abandoned if thread.is_alive()]
-    return len(_abandoned)
+            abandon(thread)
 
 
 def check_timeout(seconds: float | None) -> float | None:

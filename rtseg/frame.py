@@ -37,6 +37,9 @@ class Origin:
     """Transforms by name, such as "ProbeToTracker"."""
 
 
+SPACING_FROM_SCALE = "scale"  # a spacing that was read from the depth scale on the screen
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """Holds one image of a stream. Raises ImageError."""
@@ -57,6 +60,8 @@ class Frame:
     """Why the pixels are not to be trusted, such as "a packet was lost"; empty where nothing is known against them."""
     pixel_aspect: float = 1.0
     """Width of a pixel over its height, the sample aspect ratio of video; 1 for square pixels."""
+    spacing_from: str = ""
+    """What `spacing_mm` was read from, where the source does not state it: SPACING_FROM_SCALE, or nothing."""
 
     def __post_init__(self) -> None:
         check_image(self.image)
@@ -162,8 +167,12 @@ class Segmentation:
     """
     measures_unfamiliar: bool = False
     """Whether the user asked for measures of unfamiliar pictures too."""
+    spacing_from: str = ""
+    """What `spacing_mm` was read from, where neither the user nor the source states it: SPACING_FROM_SCALE, or nothing."""
     doubt: str = ""
     """Why the network's answer looks misread, in words, see `AnswerGuard`; empty where it does not."""
+    outline_px: float = 0.0
+    """How far a mask reaches beyond the line that an expert measures, in pixels of the frame, as in the training masks."""
 
     @property
     def is_unfamiliar(self) -> bool:

@@ -1,11 +1,7 @@
 """Draw a result: its classes in color over its frame, with the text that a viewer needs."""
 
-import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -15,9 +11,8 @@ from rtseg.kernels import blend, inner_contour
 from rtseg.kernels.labels.inner_contour import MAX_WIDTH
 from rtseg.kernels.runtime.arrays import check_range
 from rtseg.measure.region import Measurement, measure
+from rtseg.overlay_text import WHITE, Colour, TextLine, line_height, paste, printable, stack_lines, text_scale, wrap_lines
 from rtseg.result import Result
-
-Colour = tuple[int, int, int]
 
 # The colors of M. Okabe and K. Ito for color-blind viewers (jfly.uni-koeln.de/color, 2008), without black.
 OKABE_ITO: tuple[Colour, ...] = (
@@ -43,24 +38,13 @@ UNFAMILIAR = "UNFAMILIAR PICTURE"
 DOUBTED = "ANSWER IN DOUBT"
 
 _CONTOUR_GROWTH = 3  # relative growth of the contour at an entropy of 1 bit, where the border could as well lie elsewhere
-_WHITE, _AMBER, _GREY = (255, 255, 255), (255, 200, 60), (150, 150, 150)
+_AMBER, _GREY = (255, 200, 60), (150, 150, 150)
 _DASH = 8  # pixels of a dash of the contour in an unfamiliar picture, and between two
 _NOTICE_FRAMES = 100
 _LATE_OPACITY = 0.3  # share of the opacity of a mask that is too old
 _FROZEN_FRAMES = 15  # held frames before FROZEN is shown, since a 60 Hz grabber repeats frames of a slow scanner
 _MIN_TEXT_SIDE = 64  # pixels; on a smaller frame text would hide the image
 _MAX_NAME, _MAX_REASON = 24, 80  # characters
-_FONT, _MIN_SCALE, _SCALE_PER_PIXEL = cv2.FONT_HERSHEY_SIMPLEX, 0.35, 1 / 1100
-
-
-@dataclass(frozen=True, slots=True)
-class TextLine:
-    """Holds a line of text to draw."""
-
-    text: str
-    colour: Colour = _WHITE  # of the text
-    swatch: Colour | None = None  # color of a square before the text; None: no square
-    large: bool = False  # drawn 1.6 times as large
 
 
 class Overlay:
@@ -125,12 +109,12 @@ class Overlay:
     def _draw_text(self, picture: Image, foot: Sequence[TextLine], measurements: Sequence[Measurement]) -> None:
         """Draw the legend from the top down and the other lines from the bottom up, so that they never overlap."""
         height, width = picture.shape[:2]
-        scale = max(_MIN_SCALE, min(height, width) * _SCALE_PER_PIXEL)
-        footer = _stack_lines(_wrap_lines(foot, scale, width), scale)
+        scale = text_scale(height, width)
+        footer = stack_lines(wrap_lines(foot, scale, width), scale)
         free_rows = max(0, height - len(footer))
-        _paste(picture[height - min(len(footer), height) :], footer)
-        legend_block = _stack_lines(self._legend_lines(measurements, free_rows // _line_height(scale)), scale)
-        _paste(picture[:free_rows], legend_block)
+        paste(picture[height - min(len(footer), height) :], footer)
+        legend_block = stack_lines(self._legend_lines(measurements, free_rows // line_height(scale)), scale)
+        paste(picture[:free_rows], legend_block)
 
     def _notice_lines(self) -> Iterator[TextLine]:
         if self._notice_left:
@@ -144,13 +128,13 @@ class Overlay:
             yield TextLine(UNFAMILIAR, _AMBER, large=True)
         if segmentation.doubt:
             yield TextLine(DOUBTED, _AMBER, large=True)
-            yield TextLine(_printable(segmentation.doubt, _MAX_REASON), _AMBER)
+            yield TextLine(printable(segmentation.doubt, _MAX_REASON), _AMBER)
         self._held_frames = self._held_frames + 1 if life is Life.HELD else 0
         if life is Life.LIVE or 0 < self._held_frames < _FROZEN_FRAMES:
             return
         yield TextLine(STATES[life], _AMBER, large=True)
         if segmentation.reason:
-            yield TextLine(_printable(segmentation.reason, _MAX_REASON), _AMBER)
+            yield TextLine(printable(segmentation.reason, _MAX_REASON), _AMBER)
 
     def _latency_lines(self, result: Result) -> Iterator[TextLine]:
         if self._latency:
@@ -175,7 +159,7 @@ def _redaction_lines(result: Result) -> Iterator[TextLine]:
     if redaction.is_withheld:
         yield TextLine("WITHHELD", _AMBER, large=True)
     text = f"redaction {redaction.mode}, sector {redaction.sector}: {redaction.withheld} withheld, {redaction.exposed} exposed"
-    yield TextLine(text, _AMBER if redaction.exposed or redaction.is_withheld else _WHITE)
+    yield TextLine(text, _AMBER if redaction.exposed or redaction.is_withheld else WHITE)
 
 
 def _draw_dashed(picture: Image, labels: Labels, classes: int, width: int) -> None:
@@ -197,68 +181,7 @@ def _as_palette(colours: Sequence[Colour]) -> npt.NDArray[np.uint8]:
 
 
 def _legend_text(measurement: Measurement) -> str:
-    name = _printable(measurement.name, _MAX_NAME)
+    name = printable(measurement.name, _MAX_NAME)
     if not measurement.area_px:
         return f"{name}  -"
     return f"{name}  {measurement.area_px} px" if measurement.area_mm2 is None else f"{name}  {measurement.area_mm2:.1f} mm2"
-
-
-def _printable(text: str, longest: int) -> str:
-    return "".join(character if character.isprintable() else " " for character in text[:longest])
-
-
-def _wrap_lines(lines: Iterable[TextLine], scale: float, width: int) -> Iterator[TextLine]:
-    """Break lines between words where they are wider than the frame."""
-    for line in lines:
-        columns = _columns_for(line, scale, width)
-        texts = [line.text] if len(line.text) <= columns else textwrap.wrap(line.text, columns)
-        yield from (replace(line, text=text) for text in texts)
-
-
-def _columns_for(line: TextLine, scale: float, width: int) -> int:
-    """Return the number of characters of the line's average width that fit the frame."""
-    (text_width, _), _ = cv2.getTextSize(line.text, _FONT, *_font_of(line, scale))
-    return max(1, len(line.text) * (width - _line_height(scale)) // max(1, text_width))
-
-
-def _line_height(scale: float) -> int:
-    return len(_render_line(TextLine(""), scale))
-
-
-def _font_of(line: TextLine, scale: float) -> tuple[float, int]:
-    """Return the scale and the thickness of OpenCV's font."""
-    size = scale * 1.6 if line.large else scale
-    return size, max(1, round(size * 1.2))
-
-
-@lru_cache(maxsize=64)
-def _render_line(line: TextLine, scale: float) -> Image:
-    """Draw a line of text on black. The result is cached, since most lines recur; do not write to it."""
-    size, thickness = _font_of(line, scale)
-    (text_width, _), _ = cv2.getTextSize(line.text, _FONT, size, thickness)
-    (_, letter), tail = cv2.getTextSize("H", _FONT, size, thickness)  # H gives every line the same height
-    gap = letter // 4 + 1
-    start = gap + (letter + gap if line.swatch else 0)
-    row = np.zeros((letter + tail + 2 * gap, start + text_width + gap, 3), np.uint8)
-    if line.swatch:
-        row[gap : gap + letter, gap : gap + letter] = line.swatch
-    cv2.putText(row, line.text, (start, gap + letter), _FONT, size, line.colour, thickness, cv2.LINE_AA)
-    return row
-
-
-def _stack_lines(lines: Iterable[TextLine], scale: float) -> Image:
-    """Stack lines below one another."""
-    rows = [_render_line(line, scale) for line in lines]
-    block = np.zeros((sum(map(len, rows)), max((row.shape[1] for row in rows), default=0), 3), np.uint8)
-    top = 0
-    for row in rows:
-        block[top : top + len(row), : row.shape[1]] = row
-        top += len(row)
-    return block
-
-
-def _paste(picture: Image, block: Image) -> None:
-    """Draw text over a darkened top left corner, so that it is legible on any image, and the image stays visible."""
-    corner = picture[: block.shape[0], : block.shape[1]]
-    np.right_shift(corner, 2, out=corner)
-    np.maximum(corner, block[: corner.shape[0], : corner.shape[1]], out=corner)

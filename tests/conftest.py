@@ -13,6 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))  # tests import `networks` by nam
 
 os.environ.setdefault("RTSEG_TRUST_MODELS", "1")  # the tests' own networks are trusted; the attacks unset this
 
+os.environ.setdefault("RTSEG_CHOICE_S", "0")  # --engine auto takes the plain form: labels do not depend on the machine's load
+
 import networks
 
 with suppress(ImportError):  # before any test imports OpenVINO or ONNX Runtime, which would report that to their makers

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from rtseg.trace import Histogram, LatencyReport, LatencyTrace
+from rtseg.histogram import Histogram
+from rtseg.trace import LatencyReport, LatencyTrace
 
 MS = 1_000_000
 

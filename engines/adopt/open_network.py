@@ -24,25 +24,29 @@ def open_network(
 
     stated: what the user says about the network. quiet: do not log what was found.
     """
+    return open_checked(examine_for_use(path, stated, quiet=quiet), engine, threads)
+
+
+def examine_for_use(path: Path, stated: StatedFacts | None = None, *, quiet: bool = False) -> Examination:
+    """Examine a file that an engine is to run, and log what was found, unless `quiet`. Raises ModelError."""
     found = examine_network(path, stated)
     check_normalization(found)
-    opened = _open_checked(found, engine, threads)
     if not quiet and not found.is_as_described:
         why = "is not what its description says" if found.is_described else "was not adopted"
         _log.warning("%s %s: %s", path.name, why, found.summary())
-    return opened
+    return found
 
 
 def examined_spec(path: Path, stated: StatedFacts) -> ModelSpec:
     """Return the description of a file that an examination gives. Raises ModelError."""
     found = examine_network(path, stated)
     check_normalization(found)
-    with closing(_open_checked(found)):
+    with closing(open_checked(found)):
         return found.spec
 
 
-def _open_checked(found: Examination, engine: str = "openvino", threads: int = 0) -> Engine:
-    """Open an examined file, and check its background where nothing states that."""
+def open_checked(found: Examination, engine: str = "openvino", threads: int = 0) -> Engine:
+    """Open an examined file, and check its background where nothing states that. Raises as `open_network`."""
     opened = open_examined(found, engine, threads=threads)
     if not found.is_background_stated:
         try:

@@ -6,14 +6,15 @@ The session repeats the frame on which an engine failed, see `Replaceable`, so t
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from rtseg.engines.base import Array, Engine, ModelSpec, State
 from rtseg.engines.capabilities import DeviceTimer, Floats, Prefetching, frame_buffers_of
 from rtseg.engines.engine_use import close_engine, is_hung
+from rtseg.engines.failover.background import BackgroundBuild, Opener
 from rtseg.engines.failover.shadow_run import ShadowRun
+from rtseg.engines.hung_threads import check_hung_threads, open_in_time
 from rtseg.errors import EngineError, EngineTimeout, RtsegError
 from rtseg.frame import Image, Labels
 from rtseg.text.log_records import get_logger
@@ -30,25 +31,6 @@ class EngineEvent:
     left: str  # the engine that was replaced or refused; "" where none ran before
     taken: str  # the engine in use now; "" where none is left
     reason: str  # in words
-
-
-@runtime_checkable
-class BackgroundBuild(Protocol):
-    """Describes an engine that is being built in the background."""
-
-    name: str
-
-    def ready(self) -> Engine | None:
-        """Return the engine once it is built, else None. Raises RtsegError where the build failed."""
-
-    def accept(self) -> None:
-        """Record that the engine passed its shadow run and takes over."""
-
-    def close(self) -> None:
-        """Cancel the build."""
-
-
-Opener = tuple[str, Callable[[], Engine | BackgroundBuild]]  # an engine's name and the function that opens it
 
 
 class FailoverEngine:
@@ -163,13 +145,11 @@ class FailoverEngine:
         while self._openers:
             name, opener = self._openers.popleft()
             try:
-                opened = opener()
+                opened = open_in_time(opener, name)
             except Exception as error:  # noqa: BLE001  a library's exceptions share no other parent
-                fault = _as_rtseg_error(error)
-                reason = "; ".join(filter(None, (reason, f"{name} cannot run, {fault}")))
-                if not self._openers:
-                    self._record_event(left, "", reason)
-                    raise fault from (None if fault is error else error)
+                fault, hung = _as_rtseg_error(error), isinstance(error, EngineTimeout)
+                reason = "; ".join(filter(None, (reason, f"{name} cannot run, {_without_remedy(fault, hung)}")))
+                self._check_openers(left, reason, fault, error)
                 continue
             if isinstance(opened, BackgroundBuild):
                 self._background_build = opened
@@ -180,6 +160,17 @@ class FailoverEngine:
             return name, opened
         self._record_event(left, "", reason)
         raise EngineError(f"no engine can run meanwhile, {reason}: name another one, as in --engine tensorrt,openvino")
+
+    def _check_openers(self, left: str, reason: str, fault: RtsegError, error: Exception) -> None:
+        """Raise the fault of an engine that did not open, where no other one may be tried."""
+        try:
+            if isinstance(fault, EngineTimeout):
+                check_hung_threads(fault)
+            if not self._openers:
+                raise fault from (None if fault is error else error)
+        except RtsegError:
+            self._record_event(left, "", reason)
+            raise
 
     def _record_event(self, left: str, taken: str, reason: str) -> None:
         self.events.append(EngineEvent(left, taken, reason))

@@ -79,7 +79,7 @@ def check_filter(image: Any, size: int, sizes: tuple[int, ...], out: Any) -> Non
 def as_read_only(array: Array) -> Array:
     """Return a contiguous read-only view or copy: one array type, so that each loop is compiled once."""
     view = np.ascontiguousarray(array).view()
-    view.flags.writeable = False
+    view.setflags(write=False)
     return view
 
 

@@ -1,6 +1,7 @@
 """Measures how well the sector is found and its surroundings are hidden, on clips whose truth is known."""
 
 import json
+from collections import deque
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -12,6 +13,7 @@ import numpy as np
 
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Image, Mask
+from rtseg.session.depth_scale.card_scale import SCALE_FRAMES, read_scale
 from rtseg.session.sector import Redactor, SectorFinder
 from rtseg.sources import open_source
 
@@ -59,6 +61,12 @@ class SectorRow:
     """Share of the true sector's pixels that are redacted in the last frame."""
     withheld: float
     """Share of frames that are wholly black."""
+    mm_per_pixel: float | None
+    """What the depth scale was read as; None: refused."""
+    scale_error: float | None
+    """Relative error of that; None where it was refused, or the truth is not known."""
+    refused: str
+    """Why the scale was refused, or nothing."""
     details: dict[str, Any]
     """Layout, mode and kind."""
 
@@ -79,12 +87,14 @@ def measure_clip(truth: ClipTruth) -> SectorRow:
     finder, redactor, boxes = SectorFinder(), Redactor(), []
     found, withheld, count = False, 0, 0
     sector, redacted, frame = None, None, None
+    newest = deque[Image](maxlen=SCALE_FRAMES)
     with closing(open_source(str(truth.path))) as source:
         for frame in source:
             sector, _ = finder.observe(frame)
             redacted = redactor.redact(frame, sector).image
             count, withheld = count + 1, withheld + (not redacted.any())
             boxes.append(sector.box)
+            newest.append(frame.image)
             if count == FOUND_FRAMES:
                 found = sector.knowledge == "known" and _iou(sector.mask(), truth.sector) >= FOUND_IOU
     if sector is None or redacted is None or frame is None:
@@ -94,14 +104,30 @@ def measure_clip(truth: ClipTruth) -> SectorRow:
     lost = _lost(frame, redacted, truth.sector)
     iou = _iou(sector.mask(), truth.sector) if sector.knowledge == "known" else 0.0
     found = iou >= FOUND_IOU if count < FOUND_FRAMES else found  # a clip may be shorter
+    scale = read_scale(list(newest), sector)
+    true_mm, mm = truth.details.get("mm_per_pixel"), scale.mm_per_pixel
+    error = mm / true_mm - 1 if mm and true_mm else None
     return SectorRow(
-        truth.path.name, iou, found, sector.kind.value, changes, len(truth.texts), hidden, lost, withheld / count, truth.details
+        truth.path.name,
+        iou,
+        found,
+        sector.kind.value,
+        changes,
+        len(truth.texts),
+        hidden,
+        lost,
+        withheld / count,
+        mm,
+        round(error, 5) if error is not None else None,
+        scale.provenance if mm is None else "",
+        truth.details,
     )
 
 
 def summarize(rows: Iterable[SectorRow]) -> dict[str, Any]:
     """Return the figures over all clips, for JSON."""
     rows = list(rows)
+    scales = [row for row in rows if row.details.get("has_scale")]
     ious, texts = [row.iou for row in rows], sum(row.texts for row in rows)
     return {
         "clips": len(rows),
@@ -112,8 +138,15 @@ def summarize(rows: Iterable[SectorRow]) -> dict[str, Any]:
         "text_recall": round(sum(row.hidden for row in rows) / texts, 4) if texts else None,
         "pixels_lost": round(float(np.mean([row.lost for row in rows])), 4),
         "withheld": round(float(np.mean([row.withheld for row in rows])), 4),
+        "scale_within_2pct": round(sum(map(_is_right, scales)) / len(scales), 4) if scales else None,
+        "scale_refused": round(sum(row.mm_per_pixel is None for row in scales) / len(scales), 4) if scales else None,
+        "scale_wrong": sum(row.scale_error is not None and not _is_right(row) for row in rows),
         "rows": [asdict(row) for row in rows],
     }
+
+
+def _is_right(row: SectorRow) -> bool:
+    return row.scale_error is not None and abs(row.scale_error) <= SCALE_TOLERANCE
 
 
 def _read_truth(path: Path) -> ClipTruth:
@@ -126,7 +159,7 @@ def _read_truth(path: Path) -> ClipTruth:
     clips = [path.with_suffix(suffix) for suffix in _SUFFIXES if path.with_suffix(suffix).exists()]
     if mask is None or not clips:
         raise ConfigError(f"{path} lacks its {'clip' if mask is not None else 'mask'}: make it again")
-    details = {name: values[name] for name in ("layout", "mode", "kind", "mm_per_pixel") if name in values}
+    details = {name: values[name] for name in ("layout", "mode", "kind", "mm_per_pixel", "has_scale") if name in values}
     return ClipTruth(clips[0], mask > 0, texts, details)
 
 

@@ -156,8 +156,8 @@ def main() -> None:
 
 def _exit_past_hung_threads(code: Any) -> None:
     """End the process at once where an engine hangs, since the destructors of its library could block for ever."""
-    watchdog = sys.modules.get("rtseg.engines.watchdog")
-    if watchdog and watchdog.hung_threads():
+    module = sys.modules.get("rtseg.engines.hung_threads")
+    if module and module.hung_threads():
         with suppress(OSError, ValueError):
             sys.stdout.flush()
             sys.stderr.flush()

@@ -1,10 +1,13 @@
 """`rtseg calibrate`: writes into a model what its own pictures look like, so that unfamiliar ones are told."""
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import cv2
+import numpy as np
 import typer
 from rich.table import Table
 
@@ -13,10 +16,13 @@ from rtseg.cli.options.dataset import SubjectsOption, cases_of_subjects, select_
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
+from rtseg.engines.base import ModelSpec
+from rtseg.engines.choice.stored_pictures import MAX_PICTURES, PICTURES_KEY, coded_pictures, reduced_picture
 from rtseg.engines.load import model_path
 from rtseg.evaluation.dataset import Case, open_dataset
 from rtseg.evaluation.familiarity.calibrate import CalibrationPlan, calibrated, gather
 from rtseg.evaluation.familiarity.judging_cost import judging_cost
+from rtseg.frame import Image
 from rtseg.output.atomic_file import write_atomically
 from rtseg.text.safe_text import json_text
 
@@ -45,6 +51,16 @@ def calibrate(
         typer.Option("--without", help="A group of drawn pictures to leave out, such as synthetic for a network of vessels."),
     ] = None,
     frames: Annotated[int, typer.Option("--frames", min=20, help="The number of own pictures at most.")] = 150,
+    keep_pictures: Annotated[
+        int,
+        typer.Option(
+            "--keep-pictures",
+            min=0,
+            max=MAX_PICTURES,
+            help="Store this many pictures of DATA in the model, for --engine auto: they go wherever the file goes, with "
+            "whatever is written in them.",
+        ),
+    ] = 0,
     out: Annotated[Path | None, typer.Option("--out", help="Write to this .onnx file instead of MODEL itself.")] = None,
     json: Annotated[Path | None, typer.Option("--json", help="Write the measured rates to this file.")] = None,
     engine: EngineOption = "openvino",
@@ -65,7 +81,8 @@ def calibrate(
             gathered = gather({model: network}, plan)[model]
         described, report = calibrated(network.spec, gathered)
         report["cost_ms"] = judging_cost(network, described)
-    write_spec(path, out or path, replace(described, name=network.spec.name))
+    kept = {PICTURES_KEY: coded_pictures(_spread(own, keep_pictures, network.spec))} if keep_pictures else {}
+    write_spec(path, out or path, replace(described, name=network.spec.name), kept)
     _show(report, model)
     if json:
         write_atomically(json, (json_text(report | {"model": str(model), "data": str(data)}, indent=2) + "\n").encode())
@@ -82,6 +99,17 @@ def _own_cases(data: Path, subjects: str, held_out: Path | None) -> tuple[tuple[
     unseen = cases_of_subjects(cases, read_config(held_out).data.held_out)
     names = {case.subject for case in unseen}
     return tuple(case for case in cases if case.subject not in names), unseen
+
+
+def _spread(cases: Sequence[Case], count: int, spec: ModelSpec) -> list[Image]:
+    """Return pictures spread over the cases, at the size of the network's input, gray for a network of gray pictures."""
+    places = np.unique(np.linspace(0, len(cases) - 1, count).round().astype(int))
+    pictures = (reduced_picture(cases[place].image(), spec.size) for place in places)
+    return [_gray(one) if spec.channels == 1 else one for one in pictures]
+
+
+def _gray(picture: Image) -> Image:
+    return picture if picture.ndim == 2 else np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 def _show(report: dict[str, Any], model: str) -> None:

@@ -109,7 +109,8 @@ def _report_rows(report: "SourceReport") -> Iterator[tuple[str, str]]:
         if info.live
         else f"{info.fps:.4g} fps, as the source reports",
     )
-    yield "frames watched", f"{report.frames}, of which {report.duplicates:.0%} repeat the one before"
+    turns = f", in turns of {report.pattern}" if report.pattern else ""
+    yield "frames watched", f"{report.frames}, of which {report.duplicates:.0%} repeat the one before{turns}"
     if info.live:
         yield "jitter", f"deviation {report.jitter_ms:.1f} ms, longest pause {report.longest_ms:.1f} ms"
         yield "stale frames", f"{report.stale} waited after a second without a reader; rtseg drops them"
@@ -122,6 +123,9 @@ def _report_rows(report: "SourceReport") -> Iterator[tuple[str, str]]:
     if report.sector:
         top, left, height, width = report.sector.box
         yield "sector", f"{report.sector.kind.value} at {top},{left},{height},{width}"
+    if report.card:
+        mm, words = report.card.scale.mm_per_pixel, report.card.scale.provenance
+        yield "depth scale", words if mm is None else f"{mm:.4g} mm a pixel, from {words}"
     yield "connection", ", ".join(f"{count} times {state}" for state, count in report.events.items()) or "never lost"
 
 

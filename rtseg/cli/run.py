@@ -22,7 +22,14 @@ from rtseg.cli.options.model import EngineOption, ModelOption, OnnxModelDescript
 from rtseg.cli.options.omissions import EXIT_LEFT_OUT, StrictOption, check_strict, print_omitted, report_omissions
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
-from rtseg.cli.options.record import RecordOption, make_session, print_recording_result, recording_sinks, sector_option
+from rtseg.cli.options.record import (
+    RecordOption,
+    make_session,
+    print_recording_result,
+    recording_sinks,
+    scaled_source,
+    sector_option,
+)
 from rtseg.cli.options.redaction import KeepSurroundingsOption, RedactOption, print_redaction, redaction_mode
 from rtseg.cli.options.temporal import StabilizationOptions
 from rtseg.cli.options.waiting import EngineTimeoutOption, MaxAgeOption
@@ -51,7 +58,7 @@ def run(
     *,
     source: Annotated[str, typer.Argument(help=SOURCES)],
     model: ModelOption = "carotid",
-    engine: EngineOption = "openvino",
+    engine: EngineOption = "auto",
     files: FileOutputs,
     mode: ModeOption = PRIVATE,
     fps: Annotated[
@@ -114,6 +121,7 @@ def run(
         live = display.sinks(opacity) + igtl_output.sinks(opacity)
         check_strict(named, strict=strict)
         opened = display.playback_source(source, named, at_its_pace=bool(live) and not written, fps=fps)
+        opened = scaled_source(opened, scanner)
         session = make_session(
             named,
             network,

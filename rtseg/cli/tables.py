@@ -5,8 +5,9 @@ from dataclasses import asdict
 
 from rich.table import Table
 
+from rtseg.histogram import PERCENTILES
 from rtseg.text.safe_text import safe_text
-from rtseg.trace import PERCENTILES, LatencyReport
+from rtseg.trace import LatencyReport
 
 COLUMNS = (*(f"p{percent:g}" for percent in PERCENTILES), "max", "mean")
 

@@ -1,5 +1,6 @@
 """Examines a source: its frames, their timing, and recommended changes."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -10,8 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.connection import LinkState
+from rtseg.doctor.repeats import repeat_pattern
 from rtseg.errors import SourceError
 from rtseg.frame import Frame, Image, StreamInfo
+from rtseg.session.depth_scale.card_scale import SCALE_FRAMES, read_scale
 from rtseg.session.sector import Sector, SectorFinder
 from rtseg.session.sector.scanner_card import ScannerCard, layout_cells
 from rtseg.session.sector.shape import SectorKind
@@ -35,6 +38,7 @@ class SourceReport:
     frames: int = 0  # number of frames received
     real_fps: float = float("nan")  # measured frames a second; NaN for fewer than two frames
     duplicates: float = 0.0  # share of frames that repeat the picture before
+    pattern: str = ""  # how often each picture is given in turns, such as "2:3"; "" where none repeats, or without a pattern
     jitter_ms: float = float("nan")  # standard deviation of the time between frames
     longest_ms: float = float("nan")  # longest time between frames
     stale: int = 0  # frames buffered during a second without a reader
@@ -67,7 +71,8 @@ def inspect_source(source: Source, seconds: float = 10.0, usb_mbit: float | None
     report.info = source.info
     _describe_times(times, report)
     report.frames, report.sector = len(times), statistics.sector
-    report.duplicates, report.combed = statistics.duplicates / len(times), statistics.combed / max(1, statistics.moving)
+    report.duplicates, report.combed = sum(statistics.repeats) / len(times), statistics.combed / max(1, statistics.moving)
+    report.pattern = repeat_pattern(statistics.repeats)
     report.card = _scanner_card(report, statistics)
     return report
 
@@ -102,14 +107,17 @@ def _scanner_card(report: SourceReport, statistics: "_FrameStatistics") -> Scann
         return None
     fps = report.real_fps if report.info.live else report.info.fps
     color_range = "limited" if statistics.darkest >= _BLACK_LEVEL and statistics.brightest <= _WHITE_LEVEL else "full"
-    return ScannerCard(sector, layout_cells(image, sector), fps, report.duplicates, color_range)
+    scale = read_scale(list(statistics.newest), sector)
+    return ScannerCard(sector, layout_cells(image, sector), fps, report.duplicates, color_range, scale, report.pattern)
 
 
 class _FrameStatistics:
     """Counts duplicate, moving and interlaced frames and finds the sector."""
 
     def __init__(self) -> None:
-        self.duplicates = self.moving = self.combed = 0
+        self.moving = self.combed = 0
+        self.repeats: list[bool] = []  # whether each frame, from the second on, repeats the one before
+        self.newest = deque[Image](maxlen=SCALE_FRAMES)
         self.sector: Sector | None = None
         self.last: Image | None = None
         self.darkest, self.brightest = 255, 0
@@ -123,6 +131,7 @@ class _FrameStatistics:
         if self._before is not None and self._before.shape == grey.shape:
             self._compare(grey, self._before)
         self.last = frame.image
+        self.newest.append(frame.image)
         some = grey[::_SAMPLE_STEP, ::_SAMPLE_STEP]
         self.darkest, self.brightest = min(self.darkest, int(some.min())), max(self.brightest, int(some.max()))
         self._before = grey
@@ -132,8 +141,8 @@ class _FrameStatistics:
             np.ascontiguousarray(grey[::_SAMPLE_STEP, ::_SAMPLE_STEP]),
             np.ascontiguousarray(before[::_SAMPLE_STEP, ::_SAMPLE_STEP]),
         )
-        if np.mean(change > _CODING_NOISE) < _MIN_CHANGED_SHARE:
-            self.duplicates += 1
+        self.repeats.append(bool(np.mean(change > _CODING_NOISE) < _MIN_CHANGED_SHARE))
+        if self.repeats[-1]:
             return
         moved = cv2.absdiff(grey, before) > _MOTION_LEVELS
         if moved[2:].mean() > _MIN_CHANGED_SHARE:

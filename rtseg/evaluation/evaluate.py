@@ -184,7 +184,7 @@ def _head_circumference(case: Case, found: Segmentation) -> tuple[float, float] 
     """Return the expert's head circumference and ours in millimeters, or None if either is unknown."""
     if case.head_circumference_mm is None or case.spacing_mm is None or HEAD not in found.classes:
         return None
-    biometry = head_biometry(found.mask(HEAD), case.spacing_mm)
+    biometry = head_biometry(found.mask(HEAD), case.spacing_mm, found.outline_px)
     return (case.head_circumference_mm, biometry.hc) if biometry else None
 
 

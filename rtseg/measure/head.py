@@ -1,6 +1,6 @@
 """Compute fetal head biometry from the ellipse of the skull."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rtseg.frame import Mask, Spacing
 from rtseg.measure.ellipse import fit_ellipse
@@ -19,7 +19,15 @@ class HeadBiometry:
     ofd: float  # occipitofrontal diameter: the major axis
 
 
-def head_biometry(mask: Mask, spacing: Spacing = (1.0, 1.0)) -> HeadBiometry | None:
-    """Measure a head's mask (H, W) bool; None for an empty mask. spacing: pixel size (down, along)."""
+def head_biometry(mask: Mask, spacing: Spacing = (1.0, 1.0), outline_px: float = 0.0) -> HeadBiometry | None:
+    """Measure a head's mask (H, W) bool; None for an empty mask. spacing: pixel size (down, along).
+
+    outline_px: how far the mask reaches beyond the measured line, as in `Segmentation.outline_px`. A mask that was filled with
+    an outline of some width holds the outer half of it, and an expert measures along its middle.
+    """
     ellipse = fit_ellipse(mask, spacing)
-    return HeadBiometry(ellipse.circumference, ellipse.minor, ellipse.major) if ellipse else None
+    if ellipse is None:
+        return None
+    outline = outline_px * (spacing[0] + spacing[1])  # on both sides
+    inner = replace(ellipse, major=max(0.0, ellipse.major - outline), minor=max(0.0, ellipse.minor - outline))
+    return HeadBiometry(inner.circumference if inner.major else 0.0, inner.minor, inner.major)

@@ -13,7 +13,7 @@ from rtseg.frame import Frame, Life, Segmentation, Spacing
 from rtseg.kernels.network.fit import Box, Fit, letterbox
 from rtseg.session.answer_guard import AnswerGuard
 from rtseg.session.enhancement import StreamFilter
-from rtseg.session.familiarity import FamiliarityJudge
+from rtseg.session.familiarity_monitor import FamiliarityMonitor
 from rtseg.session.judgement import Judgement
 from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.network_input import network_input
@@ -50,12 +50,13 @@ class FrameSegmenter:
         self._input: Array | None = None
         self._stabilizer = self._new_stabilizer()
         self._filter = StreamFilter(engine)
-        self._judge = FamiliarityJudge(engine.spec)
+        self._familiarity_monitor = FamiliarityMonitor(engine.spec)
         self._familiarity: float | None = None  # of the newest picture that the network saw
 
     def apply(self, settings: SessionSettings) -> None:
         """Apply settings from the next frame on."""
         before, self._settings = self._settings, settings
+        self._familiarity_monitor.forget()
         if settings.temporal != before.temporal:
             self._stabilizer = self._new_stabilizer()
 
@@ -64,6 +65,7 @@ class FrameSegmenter:
         self._state = None
         self._gate.forget()
         self._filter.forget()
+        self._familiarity_monitor.forget()
         if self._stabilizer:
             self._stabilizer.forget()
 
@@ -76,7 +78,7 @@ class FrameSegmenter:
         self._state = self._input = None
         self._stabilizer = self._new_stabilizer()
         self._filter = StreamFilter(self._engine)
-        self._judge = FamiliarityJudge(self._engine.spec)
+        self._familiarity_monitor = FamiliarityMonitor(self._engine.spec)
         self._gate.forget()
 
     def _new_stabilizer(self) -> Stabilizer | None:
@@ -99,14 +101,14 @@ class FrameSegmenter:
             return self._segmentation_from(logits, fit, frame, trace, judgement, spacing_mm)
         if self._engine.take_over():
             self._drop_buffers()
-        logits, state = self._infer(frame, fit, trace)
+        logits, state = self._infer(frame, fit, trace, life)
         found = self._segmentation_from(logits, fit, frame, trace, judgement, spacing_mm)
         for name, duration_ns in self._engine.device_ns().items():
             trace.add_device_time(DEVICE + name, duration_ns)
         self._update_memory(state, found)
         return found
 
-    def _infer(self, frame: Frame, fit: Fit, trace: LatencyTrace) -> tuple[Array, State]:
+    def _infer(self, frame: Frame, fit: Fit, trace: LatencyTrace, life: Life) -> tuple[Array, State]:
         if self._state is None or not self._settings.memory:
             self._state = self._engine.initial_state()
         chosen = self._filter.select(self._settings.speckle)
@@ -117,9 +119,9 @@ class FrameSegmenter:
         with trace.stage("infer"):
             logits, state = self._infer_finite(x, self._state)
         self._guard.check_logits(logits)
-        if self._judge.is_calibrated:
+        if self._familiarity_monitor.is_calibrated:
             with trace.stage("postprocess"):
-                self._familiarity = self._judge.judge(x, logits, state)
+                self._familiarity = self._familiarity_monitor.observe(x, logits, state, life)
         if self._stabilizer:
             with trace.stage("temporal"):
                 logits = self._stabilizer.stabilize(logits, frame, fit)
@@ -165,6 +167,7 @@ class FrameSegmenter:
             uncertainty,
             familiarity=self._familiarity,
             measures_unfamiliar=self._settings.measure_unfamiliar,
+            outline_px=spec.outline_px * fit.box[2] / fit.inner[2],
         )
 
     def _update_memory(self, state: State, found: Segmentation) -> None:

@@ -68,7 +68,17 @@ def clean_classes(
         _redraw(labels, label, mask)
         if chosen.min_area > 1:  # last, on what is drawn: a step before may have reached into another class
             _redraw(labels, label, kernels.drop_small(np.equal(labels, label).view(np.uint8), chosen.min_area))
+        if chosen.regions:
+            _redraw(labels, label, _largest_regions(np.equal(labels, label).view(np.uint8), chosen.regions))
     return labels
+
+
+def _largest_regions(mask: Labels, count: int) -> Labels:
+    """Return the `count` largest 8-connected regions of a mask (H, W) uint8, 0 or 1; all where there are fewer."""
+    kept = np.zeros_like(mask)
+    for _ in range(count):
+        kept |= kernels.keep_largest(mask - kept, [1])
+    return kept
 
 
 def check_classes(postprocess: Sequence[ClassPostprocess], classes: tuple[str, ...]) -> Sequence[ClassPostprocess]:

@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from threading import Lock
-from typing import Any
 
 import numpy as np
 
@@ -12,7 +10,6 @@ from rtseg.engines.base import Engine
 from rtseg.engines.capabilities import Prefetching
 from rtseg.engines.class_postprocess import ClassPostprocess, merged
 from rtseg.engines.watchdog import FILE_TIMEOUT_S, LIVE_TIMEOUT_S, check_timeout
-from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
 from rtseg.measure.region import measure
 from rtseg.session.enhancement import ViewFilter
@@ -23,7 +20,7 @@ from rtseg.session.redaction import Redactor
 from rtseg.session.sector import FixedSector, Locator, Sector, SectorFinder, SectorKind, WholeFrame
 from rtseg.session.sector.clip import SectorClip
 from rtseg.session.sector.shape import unknown_sector
-from rtseg.session.settings import SessionSettings, SettingAttribute
+from rtseg.session.settings import AdjustableSettings, SessionSettings
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 from rtseg.session.watched_segmenter import WatchedSegmenter
 from rtseg.spacing import GivenSpacing, StreamSpacing, check_given
@@ -35,7 +32,7 @@ _log = get_logger(__name__)
 _RESETTING = (Life.NEW, Life.CUT, Life.GAP)
 
 
-class Session:
+class Session(AdjustableSettings):
     """Segments the frames of one stream, in order, with a memory of earlier frames.
 
     engine: runs the network; it is not closed here, since several sessions may use it one after another, but not at the same
@@ -45,13 +42,6 @@ class Session:
     classes that it names. counts: frames of each state so far. sector: of the newest frame. redactor: redacts the frames
     before they are segmented; None: nothing does. The other arguments are the first `settings`.
     """
-
-    threshold = SettingAttribute[float]()
-    temporal = SettingAttribute[TemporalOptions | None]()
-    speckle = SettingAttribute[ViewFilter | None]()
-    memory = SettingAttribute[bool]()
-    locator = SettingAttribute[Locator]()
-    uncertainty = SettingAttribute[bool]()
 
     def __init__(
         self,
@@ -69,8 +59,8 @@ class Session:
         self._engine, self._spacing = engine, StreamSpacing(spacing_mm)
         self._known_spacing_mm: Spacing | None = None  # of the newest frame
         self._engine_timeout_s = check_timeout(engine_timeout_s)
-        self._settings_lock = Lock()
-        self._settings = self._requested = SessionSettings(threshold, temporal, speckle, locator=locator or SectorFinder())
+        super().__init__(SessionSettings(threshold, temporal, speckle, locator=locator or SectorFinder()))
+        self._settings = self.settings  # of the newest frame
         self._prefetching = engine if isinstance(engine, Prefetching) else None
         self.counts = MemoryCounts()
         self._lifecycle = Lifecycle(limits)
@@ -110,30 +100,12 @@ class Session:
         """Return whether the user or the source stated where the ultrasound is."""
         return self._is_stream_ultrasound or isinstance(self.settings.locator, FixedSector | WholeFrame)
 
-    @property
-    def settings(self) -> SessionSettings:
-        """Return the settings of the next frame.
-
-        Set them as a whole, `session.settings = replace(session.settings, memory=False)`, from any thread: a frame is segmented
-        with one value of them. Raises ConfigError.
-        """
-        return self._requested
-
-    @settings.setter
-    def settings(self, settings: SessionSettings) -> None:
-        if not isinstance(settings, SessionSettings):
-            raise ConfigError(
-                f"settings are {settings!r}: give SessionSettings, such as replace(session.settings, memory=False)"
-            )
-        with self._settings_lock:
-            self._requested = settings
-
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
         """Segment the next frame and add the time of each stage to `trace`. Raises EngineError.
 
         A held frame shares the labels array of the frame that it repeats: do not write to it.
         """
-        return self._step(frame, trace or LatencyTrace(frame.captured_ns), self._requested)
+        return self._step(frame, trace or LatencyTrace(frame.captured_ns), self.settings)
 
     def expect(self, frame: Frame) -> None:
         """Start to upload a frame that `step` gets soon, where the engine can prefetch. Callable from any thread."""
@@ -169,17 +141,16 @@ class Session:
     def _limit_engine(self, default_s: float) -> None:
         self._segmenter.timeout_s = default_s if self._engine_timeout_s is None else self._engine_timeout_s
 
-    def _change_setting(self, name: str, value: Any) -> None:
-        with self._settings_lock:
-            self._requested = replace(self._requested, **{name: value})
-
     def _step(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
         """Segment the next frame with these settings."""
         self._known_spacing_mm = self._spacing.of(frame)
         found = self._segment_judged(frame, trace, settings)
         self.counts.unfamiliar += found.is_unfamiliar
         self.counts.unjudged += found.familiarity is None and found.life is not Life.LOST
-        return found if frame.pixel_aspect == 1 else replace(found, pixel_aspect=frame.pixel_aspect)
+        if frame.pixel_aspect == 1 and not frame.spacing_from:
+            return found
+        stated = "" if self._spacing.given is not None else frame.spacing_from
+        return replace(found, pixel_aspect=frame.pixel_aspect, spacing_from=stated)
 
     def _segment_judged(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
         judgement = self._classify(frame, trace, self._apply(settings))
@@ -190,10 +161,10 @@ class Session:
             return replace(self._last_segmentation, life=life, reason=reason, spacing_mm=self._known_spacing_mm)
         found = self._segment(frame, trace, judgement)
         with trace.stage("postprocess"):
-            segmentation = replace(found, labels=self._clip.clip(found.labels, self.sector))
+            self._clip.clip(found.labels, self.sector)
         if not frame.damage:  # a held frame repeats one of a good picture
-            self._last_segmentation = segmentation
-        return segmentation
+            self._last_segmentation = found
+        return found
 
     def _segment(self, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
         found = self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)

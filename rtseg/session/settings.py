@@ -1,7 +1,8 @@
 """Defines the settings of a session: one frozen value, so that a frame sees all of a change or none of it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
+from threading import Lock
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -74,6 +75,43 @@ class SettingAttribute(Generic[T]):
 
     def __set__(self, session: _HasSettings, value: T) -> None:
         session._change_setting(self._name, value)
+
+
+class AdjustableSettings:
+    """Holds the settings of the next frame of a session, which any thread may change; each is also an attribute."""
+
+    threshold = SettingAttribute[float]()
+    temporal = SettingAttribute[TemporalOptions | None]()
+    speckle = SettingAttribute[ViewFilter | None]()
+    memory = SettingAttribute[bool]()
+    locator = SettingAttribute[Locator]()
+    uncertainty = SettingAttribute[bool]()
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self._settings_lock = Lock()
+        self._requested = settings
+
+    @property
+    def settings(self) -> SessionSettings:
+        """Return the settings of the next frame.
+
+        Set them as a whole, `session.settings = replace(session.settings, memory=False)`, from any thread: a frame is segmented
+        with one value of them. Raises ConfigError.
+        """
+        return self._requested
+
+    @settings.setter
+    def settings(self, settings: SessionSettings) -> None:
+        if not isinstance(settings, SessionSettings):
+            raise ConfigError(
+                f"settings are {settings!r}: give SessionSettings, such as replace(session.settings, memory=False)"
+            )
+        with self._settings_lock:
+            self._requested = settings
+
+    def _change_setting(self, name: str, value: Any) -> None:
+        with self._settings_lock:
+            self._requested = replace(self._requested, **{name: value})
 
 
 def _check(is_right: bool, name: str, value: object, wanted: str) -> None:

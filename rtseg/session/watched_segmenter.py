@@ -8,6 +8,7 @@ from rtseg.engines.base import Engine
 from rtseg.engines.capabilities import Replaceable
 from rtseg.engines.class_postprocess import ClassPostprocess
 from rtseg.engines.engine_use import use_of
+from rtseg.engines.hung_threads import check_hung_threads
 from rtseg.engines.watchdog import FILE_TIMEOUT_S, EngineWorker, WatchedEngine
 from rtseg.errors import EngineError, EngineTimeout, RtsegError
 from rtseg.frame import Frame, Segmentation, Spacing
@@ -104,8 +105,10 @@ class WatchedSegmenter:
         return found
 
     def _replace(self, error: Exception) -> None:
-        """Replace the engine that failed or hung. Raises the error where there is no other one."""
+        """Replace the engine that failed or hung. Raises the error where there is no other one, or too many threads hang."""
         try:
+            if isinstance(error, EngineTimeout):
+                check_hung_threads(error)
             if self._replaceable is None:
                 raise error
             self._replaceable.replace(error)

@@ -34,6 +34,9 @@ class JsonSink:
     familiarity: how much the picture resembles those that the model was made from, 0 to 1, null where unknown; unfamiliar:
     whether it is known not to. The measures of an unfamiliar picture are null, unless the session measures those too.
 
+    spacing_from: "scale" where the spacing was read from the depth scale on the screen; null where the user or the source
+    states it.
+
     omitted: what the source left out, which may grow meanwhile; where there is any, a last line names it.
     """
 
@@ -128,6 +131,7 @@ def _line(result: Result) -> dict[str, Any]:
         "source_ns": origin.timestamp_ns if origin else None,
         "presentation_ns": result.frame.presentation_ns,
         "spacing_mm": segmentation.spacing_mm,
+        "spacing_from": segmentation.spacing_from or None,
         "pixel_aspect": result.frame.pixel_aspect,
         "latency_ms": _ms(trace.total_ns),
         "stages_ms": {name: _ms(duration_ns) for name, duration_ns in trace.stages_ns.items()},

@@ -104,4 +104,4 @@ def make_spec(network: VideoNetwork, config: TrainConfig) -> ModelSpec:
     )
     kept = config.single, config.ellipse
     described = config.name, config.size, config.classes, config.mean, config.std, states, *kept
-    return ModelSpec(*described, planes=config.planes)
+    return ModelSpec(*described, planes=config.planes, outline_px=config.outline_px)

@@ -11,19 +11,11 @@ import numpy.typing as npt
 from rtseg.evaluation.dataset import Case, scans
 from rtseg.kernels.network.fit import letterbox
 from rtseg.train.augment import Rng, ScannerAppearance, border, degrade
+from rtseg.train.calliper_marks import plant_marks, without_marks
 from rtseg.train.config import DataConfig
 from rtseg.train.motion import Pulse, SimulatedMotion, similarity
-
-STILL_LONG_SIDE_PX = 320  # long side of a cached still: enough to zoom in by a quarter
-
-
-@dataclass(frozen=True, slots=True)
-class StillImage:
-    """Holds a downscaled picture with its ground truth."""
-
-    subject: str
-    image: npt.NDArray[np.uint8]  # (h, w)
-    truth: npt.NDArray[np.uint8]  # (K, h, w): share of class k in a pixel, of 255
+from rtseg.train.negatives import crop_without_classes, other_anatomies
+from rtseg.train.still_image import StillImage, load_still, still_side
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +26,6 @@ class TrainingClip:
     truth: npt.NDArray[np.float32]  # (T, K, H, W): share of class k in a pixel, in [0, 1]
 
 
-def load_still(case: Case, n_classes: int) -> StillImage:
-    """Load a case and resize its long side to `STILL_LONG_SIDE_PX`. Raises DatasetError."""
-    labels = case.image_and_labels(n_classes)[1]
-    scale = STILL_LONG_SIDE_PX / max(labels.shape)
-    planes = [(labels == label + 1).astype(np.uint8) * np.uint8(255) for label in range(n_classes)]
-    image, *truth = (_shrunk(plane, scale) for plane in (case.grey(), *planes))
-    return StillImage(case.subject, image, np.stack(truth))
-
-
 class ClipSampler:
     """Draws random clips from cases; each draw depends on its generator only.
 
@@ -51,7 +34,10 @@ class ClipSampler:
 
     def __init__(self, cases: Sequence[Case], n_classes: int, size: tuple[int, int], data: DataConfig, sparse: float) -> None:
         self._size, self._data, self._sparse = size, data, sparse
-        self._scans = [[load_still(case, n_classes) for case in group] for group in scans(cases).values()]
+        side = still_side(size)
+        self._scans = [[load_still(case, n_classes, side) for case in group] for group in scans(cases).values()]
+        self._unmarked = [[_unmarked(one) for one in group] for group in self._scans] if data.unmarked else self._scans
+        self._others = other_anatomies(data.other_folders, n_classes, side)
         shares = np.sqrt(
             [len(group) for group in self._scans]
         )  # few frames of many subjects are more informative than many frames of few
@@ -66,6 +52,8 @@ class ClipSampler:
         truth = scene.truth * inside
         appearance = ScannerAppearance(rng, self._size)
         frames = np.stack([appearance.apply(image, rng) * inside for image in scene.frames])
+        if self._data.marks and rng.random() < self._data.marks:
+            frames = plant_marks(frames, rng)
         for t in _degraded_range(length, rng):
             frames[t] = degrade(frames[t], rng, centroid(truth[t]))
         return TrainingClip(frames, truth)
@@ -90,7 +78,17 @@ class ClipSampler:
         return stills
 
     def _subject(self, rng: Rng, length: int) -> list[StillImage]:
-        scan = self._scans[rng.choice(len(self._scans), p=self._shares)]
+        if self._others and rng.random() < self._data.others:
+            return [self._others[int(rng.integers(len(self._others)))]] * length
+        stills = self._scan(rng, length)
+        if self._data.empty and rng.random() < self._data.empty:
+            crop = crop_without_classes(stills[0], rng)
+            return [crop] * length if crop else stills
+        return stills
+
+    def _scan(self, rng: Rng, length: int) -> list[StillImage]:
+        every = self._unmarked if self._data.unmarked and rng.random() < self._data.unmarked else self._scans
+        scan = every[rng.choice(len(every), p=self._shares)]
         first = int(rng.integers(len(scan)))
         step = int(rng.random() < self._sparse)
         return [scan[min(first + step * t, len(scan) - 1)] for t in range(length)]
@@ -134,6 +132,10 @@ def _placement(one: StillImage, size: tuple[int, int], rng: Rng, spread: float) 
     return similarity(rng.normal(0, 0.1), tuple(zoom), middle, target, flip=rng.random() < 0.5)
 
 
+def _unmarked(one: StillImage) -> StillImage:
+    return StillImage(one.subject, without_marks(one.image, one.truth), one.truth)
+
+
 def _pulse(one: StillImage, rng: Rng) -> Pulse | None:
     """Draw a pulsation about the centroid of the classes, or None without any."""
     area = float(one.truth.sum(dtype=np.float64)) / 255
@@ -158,8 +160,3 @@ def _degraded_range(length: int, rng: Rng) -> range:
         return range(0)
     start = int(rng.integers(1, length))
     return range(start, min(length, start + int(rng.integers(1, 4))))
-
-
-def _shrunk(plane: npt.NDArray[np.uint8], scale: float) -> npt.NDArray[np.uint8]:
-    size = max(1, round(plane.shape[1] * scale)), max(1, round(plane.shape[0] * scale))
-    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR).astype(np.uint8, copy=False)

@@ -22,6 +22,7 @@ _MODEL_KEYS = {  # shared by TrainConfig and ModelSpec, each with the remedy for
     "classes": "give each a name of its own, 254 at most",
     "std": "give a number above 0",
     "single": "name some of the classes",
+    "outline_px": "give pixels from 0 to 16",
     "ellipse": "name some of the classes",
 }
 
@@ -34,6 +35,11 @@ class DataConfig:
     held_out: tuple[str, ...]  # subjects excluded from training
     zoom: float = 0.15  # standard deviation of the logarithm of the pictures' scale
     joined: float = 0.0  # share of clips that show two subjects' pictures side by side
+    marks: float = 0.0  # share of clips with planted callipers and text, so that those in the pictures are not learned
+    unmarked: float = 0.0  # share of pictures whose small bright marks at the border of a class are inpainted
+    empty: float = 0.0  # share of pictures cropped so that they show no class, where there is room
+    others: float = 0.0  # share of pictures from `other_folders`
+    other_folders: tuple[str, ...] = ()  # datasets of other anatomies, whose pictures show no class
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,7 @@ class TrainConfig:
     std: tuple[float, ...] = (36.0,)  # of the gray levels, by which the input is divided
     single: tuple[str, ...] = ()  # classes of which only the largest region is kept
     planes: tuple[str, ...] = ()  # of the input, each with its mean and std: "gray", "phase_symmetry"; empty: gray alone
+    outline_px: float = 0.0  # pixels of the input: half the width of the outlines in the masks, which measures leave out
     ellipse: tuple[str, ...] = ()  # classes that postprocessing replaces by their fitted ellipse
     network: NetworkConfig = field(default_factory=NetworkConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
@@ -134,8 +141,14 @@ def _picture_problem(config: TrainConfig) -> str:
         return "[network] imagenet is for gray alone: leave out either planes or imagenet"
     if not all(map(math.isfinite, config.mean + config.std)):
         return f"mean is {config.mean} and std {config.std}: give finite numbers"
-    if not (0 <= config.data.zoom <= 1 and 0 <= config.data.joined <= 1):
-        return "[data] zoom and joined lie in 0..1"
+    return _data_problem(config.data)
+
+
+def _data_problem(data: DataConfig) -> str:
+    if not all(0 <= share <= 1 for share in (data.zoom, data.joined, data.marks, data.unmarked, data.empty, data.others)):
+        return "[data] zoom, joined, marks, unmarked, empty and others lie in 0..1"
+    if bool(data.others) != bool(data.other_folders):
+        return "[data] others and other_folders belong together: give both, or neither"
     return ""
 
 

@@ -17,8 +17,9 @@ from rtseg.frame import Image, Mask
 from rtseg.output.atomic_file import write_atomically
 from rtseg.output.private_file import opener
 from rtseg.train.augment import Speckle
-from rtseg.train.clips import StillImage, render_frame
+from rtseg.train.clips import render_frame
 from rtseg.train.motion import Pulse, SimulatedMotion, similarity
+from rtseg.train.still_image import StillImage
 
 FPS = 25
 SECONDS = 6

@@ -120,7 +120,7 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.schedule.learning_rate * group["share"] * _learning_rate_share(self.progress)
         frames = clip_input(clip.frames, self.config)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
             logits = self.network.clip(frames)
         loss = segmentation_loss(logits, torch.from_numpy(clip.truth), self.config.loss)
         if not torch.isfinite(loss):
@@ -162,6 +162,12 @@ class Trainer:
         if any(past[name].shape != value.shape for value, past in self.optimiser.state.items() for name in _MOMENTS):
             raise ValueError("moments of other weights, which load_state_dict takes unseen")
         self.step, self.seconds, self.losses = int(values["step"]), float(values["seconds"]), list(values["losses"])
+
+
+def _has_bfloat16() -> bool:
+    """Return True if this processor multiplies bfloat16 itself; emulated, a step takes ten times as long as in float32."""
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # of torch 2.6 and later
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16") or found.get("bf16"))
 
 
 def _train_to_end(trainer: Trainer, sampler: ClipSampler, out: Path) -> None:

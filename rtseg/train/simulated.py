@@ -8,8 +8,9 @@ import numpy.typing as npt
 from rtseg.evaluation.dataset import Case
 from rtseg.frame import Image, Labels
 from rtseg.train.augment import Speckle, degrade
-from rtseg.train.clips import StillImage, centroid, load_still, render_frame
+from rtseg.train.clips import centroid, render_frame
 from rtseg.train.motion import Pulse, SimulatedMotion, similarity
+from rtseg.train.still_image import StillImage, load_still
 
 _ZOOM = 0.93  # crops the still's edge, so that motion does not bring its outside into view
 _BEAT, _DEPTH = 0.048, 0.12  # beats a frame, 72 a minute at 25 frames a second; share of the distance from the center

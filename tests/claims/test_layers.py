@@ -8,17 +8,18 @@ from claims.checkout import ROOT, imports, modules
 
 # The rows are in the order of the picture, lowest first. A folder may import itself and what its row names.
 TEXT = {"text"}  # text from outside, made safe to show
-VALUES = TEXT | {"connection", "errors", "frame", "limits", "result", "trace", "wall_clock"}  # NumPy only
+VALUES = TEXT | {"connection", "errors", "frame", "histogram", "limits", "result", "trace", "wall_clock"}  # NumPy only
 OUTPUTS = {"output"}  # atomic, private and locked files
 FACTS = VALUES | OUTPUTS | {"nifti", "spacing", "system"}
 ADAPTERS = FACTS | {"engines", "igtl", "kernels", "sources"}
-FRAME = ADAPTERS | {"evaluation", "measure", "overlay", "session"}
+FRAME = ADAPTERS | {"evaluation", "measure", "overlay", "overlay_text", "session"}
 COMPOSITION = {"budget", "mailbox", "pipeline", "replay", "sinks"}
 APPLICATIONS = {"bench", "doctor", "serve"}
 TRAINING = {"models", "train"}  # torch
 
 MAY_IMPORT = {
     **dict.fromkeys(VALUES, VALUES),
+    "histogram": set(),
     "wall_clock": set(),
     **dict.fromkeys(OUTPUTS, VALUES | OUTPUTS),
     "nifti": VALUES,
@@ -30,12 +31,13 @@ MAY_IMPORT = {
     "sources": FACTS | {"igtl", "kernels"},  # for the messages of OpenIGTLink, and a compiled loop for luma
     "measure": VALUES | {"kernels"},
     "session": ADAPTERS | {"measure"},
-    "overlay": ADAPTERS | {"measure", "session"},
+    "overlay": ADAPTERS | {"measure", "overlay_text", "session"},
+    "overlay_text": VALUES,
     "evaluation": FRAME,
     **dict.fromkeys(COMPOSITION, COMPOSITION | FRAME - {"evaluation"}),
     "rtseg": COMPOSITION | FRAME,  # what `import rtseg` offers
     "models": ADAPTERS,
-    "train": ADAPTERS | {"evaluation", "measure", "models"},
+    "train": ADAPTERS | {"evaluation", "measure", "models", "session"},
     **dict.fromkeys(APPLICATIONS, COMPOSITION | FRAME),
     "cli": APPLICATIONS | COMPOSITION | FRAME | TRAINING | {"demos"},
     "demos": APPLICATIONS | COMPOSITION | FRAME | {"rtseg"},

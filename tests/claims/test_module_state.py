@@ -16,7 +16,7 @@ REASONS = {
         "_uses": "which sessions use an engine now, whoever made them: weak references by the engine's identity",
         "_hung": "engines in which a thread still hangs, so that nothing frees them under it",
     },
-    "engines/watchdog.py": {"_abandoned": "the threads that hang, of which the process may have one at most"},
+    "engines/hung_threads.py": {"_abandoned": "the threads that hang, of which the process may have one at most"},
     "kernels/runtime/device_array.py": {"_pools": "one memory pool for each loaded library: a cache by key"},
     "rtseg/output/atomic_file.py": {"_reserved": "locks of the process: its own second lock of a file would be refused"},
     "rtseg/output/private_file.py": {
@@ -28,6 +28,7 @@ REASONS = {
 }
 SINGLE = {  # functions that make one object for the process, at their first call
     "engines/text_detection/detector.py": {"_network": "the network as it was read, which each search clones"},
+    "rtseg/session/depth_scale/card_scale.py": {"_shared_reader": "the network that reads numbers, as it was loaded"},
     "kernels/runtime/cpu.py": {"_pool": "the threads of the kernels, as many as the machine has cores"},
     "kernels/runtime/vector_width.py": {"_wide_codegen": "compiled code refers to its code generator as long as it runs"},
     "kernels/filters/quadrature.py": {"steering": "constant weights, read-only"},

@@ -75,7 +75,7 @@ def test_two_in_a_row_are_an_error_of_one_line(tiny: Path, tmp_path: Path):
     run = command(tiny, lines, plants, *BOTH, "--engine-timeout", "0.5")
     done = subprocess.run(run, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: infer did not return within 0.5 s: ")
+    assert done.stderr.splitlines()[-1].startswith("error: infer did not return within 0.5 s, and an engine hung before")
     assert 10 < len(indices(lines)) < FRAMES, "what was segmented before is kept"
 
 

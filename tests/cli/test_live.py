@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+import av
 import waiting
 from faults.camera import Camera
 from faults.mjpeg import MjpegServer
@@ -65,3 +66,26 @@ def test_ctrl_c_is_heard_while_nothing_comes(tiny: Path):
     process.stdin.close()
     process.stdout.close()
     process.stderr.close()
+
+
+def amber_pixels(video: Path) -> int:
+    """Return how many pixels of the last picture have about the color of warnings."""
+    with av.open(str(video)) as opened:
+        picture = [frame.to_ndarray(format="rgb24") for frame in opened.decode(video=0)][-1].astype(int)
+    return int((picture[..., 0] - picture[..., 2] > 60).sum())
+
+
+def test_the_overlay_of_a_slow_engine_is_marked_late(tiny: Path, tmp_path: Path):
+    """The word LATE stands in the video by default, and not where frames of this age are allowed."""
+    slow = (
+        "import time; from rtseg.engines.openvino import OpenVinoEngine as engine; infer = engine.infer\n"
+        "engine.infer = lambda *given: (time.sleep(0.3), infer(*given))[1]\nfrom rtseg.cli import main; main()"
+    )
+    common = ["run", "-", "--policy", "all", "--model", str(tiny), "--sector", "off", "--redact", "off"]
+    found = {}
+    for name, options in {"late": [], "allowed": ["--max-age", "60000"]}.items():
+        out = tmp_path / f"{name}.mp4"
+        command = [sys.executable, "-c", slow, *common, "--out", str(out), *options]
+        subprocess.run(command, input=stream("nut", 4, (240, 320)), check=True, capture_output=True, timeout=120)
+        found[name] = amber_pixels(out)
+    assert found["late"] > found["allowed"] + 50, found

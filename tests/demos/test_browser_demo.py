@@ -56,6 +56,7 @@ def test_live_faults_keys_and_two_visitors(demo):
     page, other = demo(), demo()
     choose(page, "synthetic probe")
     start(page)
+    until(lambda: "UNFAMILIAR PICTURE" in page.locator(".rtseg-live .reason").inner_text())
     page.get_by_role("button", name="freeze").click()
     until(lambda: lives(page) == "FROZEN")
     assert lives(other) == "–"

@@ -87,3 +87,16 @@ def test_every_pixel_alone_is_its_own_ellipse():
         mask = np.zeros((3, 4), bool)
         mask[row, column] = True
         np.testing.assert_array_equal(fill_ellipse(mask), mask)
+
+
+def test_a_head_is_measured_along_the_middle_of_its_outline():
+    """Fill an outline of 3 pixels, which reaches 1.5 pixels beyond the ellipse along which an expert measured."""
+    mask = _drawn(240 + 3, 180 + 3, 0.3)
+    true = Ellipse((150, 200), 2 * 120 * 0.2, 2 * 90 * 0.2, 0.0).circumference
+    plain, inner = head_biometry(mask, (0.2, 0.2)), head_biometry(mask, (0.2, 0.2), outline_px=1.5)
+    assert plain is not None
+    assert inner is not None
+    assert plain.hc - true > 1.5
+    assert abs(inner.hc - true) < 0.3
+    assert plain.bpd - inner.bpd == pytest.approx(0.6)
+    assert head_biometry(np.zeros((5, 5), bool), outline_px=2.0) is None

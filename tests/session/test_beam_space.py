@@ -33,6 +33,7 @@ FANS = [
     Fan((-50.0, 190.0), 90.0, 330.0, -0.6, 0.65),
     Fan((10.0, 200.0), 3.0, 300.0, -0.6, 0.6),
 ]
+STEERED_LEFT = Fan((-50.0, 205.0), 90.0, 330.0, -0.68, 0.56)
 DEEPER = Fan((-10.0, 200.0), 40.0, 300.0, -0.35, 0.35)
 SPEC = networks.spec(size=NETWORK, mean=(130.0,), std=(20.0,), states=(), image_input="input", logits_output="output")
 
@@ -105,9 +106,10 @@ def test_several_classes_come_back_unmixed(tmp_path: Path) -> None:
     assert np.array_equal(again[settled], lines[settled])
 
 
-@pytest.mark.parametrize("fan", FANS, ids=["curved", "steered", "phased"])
-def test_the_fan_of_a_sector_is_the_one_that_was_drawn(fan: Fan) -> None:
-    found = fan_of_sector(SectorFinder().observe(phantom(fan))[0])
+@pytest.mark.parametrize("speckle", range(3))
+@pytest.mark.parametrize("fan", [*FANS, STEERED_LEFT], ids=["curved", "steered", "phased", "steered left"])
+def test_the_fan_of_a_sector_is_the_one_that_was_drawn(fan: Fan, speckle: int) -> None:
+    found = fan_of_sector(SectorFinder().observe(phantom(fan, speckle))[0])
     for ours, true in zip(corners(found), corners(fan), strict=True):
         assert np.hypot(*(ours - true)) < 6.0
     assert (found.left, found.right) == pytest.approx((fan.left, fan.right), abs=0.02)

@@ -48,6 +48,13 @@ def test_regions_below_the_least_area_go_and_other_classes_stay():
     assert cleaned("110 000 011", min_area=2) == ["110", "000", "011"]
 
 
+def test_the_largest_regions_stay_up_to_their_number_and_other_classes_stay():
+    assert cleaned("1110020 0000001 1100000 0000111", regions=2) == ["1110020", "0000000", "0000000", "0000111"]
+    assert cleaned("1110020 0000001", regions=3) == ["1110020", "0000001"], "fewer regions than allowed"
+    assert cleaned("1000100 0000000 1000000", regions=0) == ["1000100", "0000000", "1000000"]
+    assert parse_class_postprocess("lumen:regions=2") == ClassPostprocess("lumen", regions=2)
+
+
 def test_holes_are_filled_around_another_class():
     assert cleaned("11111 10001 10201 10001 11111", fill_holes=True) == ["11111", "11111", "11211", "11111", "11111"]
     assert cleaned("11111 10001 10001 10001 11011", fill_holes=True)[1] == "10001", "open to the outside"

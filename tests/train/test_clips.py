@@ -5,9 +5,10 @@ import pytest
 
 from rtseg.evaluation.dataset import open_dataset
 from rtseg.train.augment import Speckle, border, degrade
-from rtseg.train.clips import ClipSampler, StillImage, TrainingClip, join_side_by_side, load_still, render_frame
+from rtseg.train.clips import ClipSampler, TrainingClip, join_side_by_side, render_frame
 from rtseg.train.config import DataConfig
 from rtseg.train.motion import Pulse, SimulatedMotion, similarity
+from rtseg.train.still_image import StillImage, load_still
 
 SIZE = (64, 64)
 DATA = DataConfig("unread", (), zoom=0.15, joined=0.5)

@@ -14,7 +14,7 @@ from rtseg.engines.input_planes import fill_input
 from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.kernels.network.fit import letterbox
-from rtseg.train import train
+from rtseg.train import run, train
 from rtseg.train.checkpoint import load_trained, read_checkpoint
 from rtseg.train.config import read_config
 from rtseg.train.network_input import clip_input
@@ -173,3 +173,11 @@ def test_a_subject_that_is_not_there(config, tmp_path):
     path.write_text(path.read_text().replace("scan01", "scan77"))
     with pytest.raises(DatasetError, match="no subject 'scan77' to hold out"):
         train(path, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [({}, False), ({"avx2": True}, False), ({"avx512_bf16": True}, True), ({"amx_bf16": True}, True)]
+)
+def test_bfloat16_is_used_where_the_processor_has_it(monkeypatch, flags, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags, raising=False)
+    assert run._has_bfloat16() is expected

@@ -18,6 +18,7 @@ from av.codec.context import CodecContext
 from rtseg.bench.line import graycode
 from rtseg.errors import ReportError
 from rtseg.frame import Frame, Image, StreamInfo
+from rtseg.histogram import Histogram
 from rtseg.overlay import Overlay
 from rtseg.pipeline import Pipeline
 from rtseg.result import Result
@@ -26,7 +27,6 @@ from rtseg.session.session import Session
 from rtseg.sinks.preview import DrawSink
 from rtseg.sources import Source
 from rtseg.sources.base import SourceWrapper
-from rtseg.trace import Histogram
 
 Clock = Callable[[], int]  # nanoseconds
 

@@ -9,10 +9,11 @@ import numpy as np
 from rtseg.bench.line.cpu_share import CpuShare
 from rtseg.bench.line.samples import Samples
 from rtseg.frame import Life
+from rtseg.histogram import Histogram
 from rtseg.pipeline import Pipeline
 from rtseg.result import Result
 from rtseg.system.machine import memory_mb, thread_count
-from rtseg.trace import TOTAL, Histogram, LatencyReport
+from rtseg.trace import TOTAL, LatencyReport
 
 DEADLINES_FPS = (25, 30, 50, 60)
 MEMORY_EVERY_S = 1.0

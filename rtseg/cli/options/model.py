@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from rtseg.cli.app import console
 from rtseg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ EngineOption: TypeAlias = Annotated[
     str,
     typer.Option(
         "--engine",
-        help="The engine: openvino, openvino-bf16 (faster, less exact: check it with `rtseg gate` first), onnx, tensorrt, or a "
-        "list in order of preference, such as tensorrt,openvino.",
+        help="The engine: auto (openvino as it runs fastest here, measured once), openvino, openvino-bf16 (faster, less exact: "
+        "check it with `rtseg gate` first), onnx, tensorrt, or a list in order of preference, such as tensorrt,openvino.",
     ),
 ]
 ThreadsOption: TypeAlias = Annotated[
@@ -182,9 +183,14 @@ class OnnxModelDescription(ModelDescription):
 def load(
     model: str, engine: str, threads: int, spec: "ModelSpec | StatedFacts | None" = None, *, trusted: bool = False
 ) -> "Engine":
-    """Load the engine that a command names."""
-    from rtseg.engines.load import load_engine
+    """Load the engine that a command names, and print what --engine auto chose."""
+    from rtseg.engines.load import AUTO, load_engine, load_fastest
 
+    if engine == AUTO:
+        loaded, choice = load_fastest(model, spec, threads=threads, trusted=trusted)
+        if choice and choice.times_ms:
+            console.print(f"{Path(model).name}: {choice}", highlight=False, markup=False)
+        return loaded
     return load_engine(model, engine, spec=spec, threads=threads, trusted=trusted)
 
 

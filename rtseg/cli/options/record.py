@@ -12,6 +12,7 @@ from rtseg.errors import ConfigError
 from rtseg.replay import RedactedBeamSpaceSession, RedactedSession, ReplayedBeamSpaceSession, ReplayedSession
 from rtseg.session.beam_grid import BeamGeometry
 from rtseg.session.beam_space import BeamSpaceSession
+from rtseg.session.depth_scale.scaled_source import ScaledSource
 from rtseg.session.redaction import RedactionMode
 from rtseg.session.sector import Locator, parse_locator
 from rtseg.session.sector.scanner_card import CardLocator, read_card
@@ -59,6 +60,12 @@ def sector_option(sector: str, scanner: Path | None) -> str | Locator:
     if sector != "auto":
         raise ConfigError("a scanner card says where the sector is: leave --sector or --scanner out")
     return CardLocator(read_card(scanner), scanner.name)
+
+
+def scaled_source(source: Source, scanner: Path | None) -> Source:
+    """Return the source with the pixel size of the card of `--scanner`, where that states one. Raises ConfigError."""
+    card = read_card(scanner) if scanner else None
+    return ScaledSource(source, card) if card and card.scale.mm_per_pixel else source
 
 
 def recording_sinks(folder: Path | None, session: Session, model: str, keep_surroundings: bool) -> list[Sink]:

@@ -15,9 +15,10 @@ class SectorClip:
         self._cover: Labels | None = None
 
     def clip(self, labels: Labels, sector: Sector) -> Labels:
-        """Return labels (H, W) uint8 that are 0 outside the sector; the same array where it is the whole frame, or unknown."""
+        """Set labels (H, W) uint8 outside the sector to 0, in place, and return them; all stay where it is whole or unknown."""
         if sector.kind in (SectorKind.WHOLE, SectorKind.UNKNOWN) or sector.size != labels.shape:
             return labels
-        if self._cover is None or self._sector != sector:
+        if self._cover is None or (self._sector is not sector and self._sector != sector):
             self._sector, self._cover = sector, np.where(sector.mask(), np.uint8(255), np.uint8(0))
-        return np.asarray(cv2.bitwise_and(labels, self._cover), np.uint8)
+        cv2.bitwise_and(labels, self._cover, dst=labels)  # a new array of a frame's size would take longer than the work
+        return labels

@@ -18,7 +18,11 @@ _MIN_ANGLE, _MAX_ANGLE = 0.1, 1.45  # radians between a fan's side and the verti
 _MAX_SKEW = 0.14  # radians: largest difference of the two sides' angles
 _ARC_PIECES = 24
 _RAYS, _RINGS, _SIDE_SAMPLES = 400, 400, 120  # samples of a fan
-_MOVES = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1), (0, 1, 1), (0, -1, -1), (0, -1, 1), (0, 1, -1))
+_MOVES = (
+    *((1, 0, 0, 0), (-1, 0, 0, 0), (0, 1, 0, 0), (0, -1, 0, 0), (0, 0, 1, 0), (0, 0, -1, 0)),
+    *((0, 1, 1, 0), (0, -1, -1, 0), (0, -1, 1, 0), (0, 1, -1, 0)),
+    *((0, 0, 0, 1), (0, 0, 0, -1), (1, 0, 0, 1), (-1, 0, 0, -1), (1, 0, 0, -1), (-1, 0, 0, 1)),
+)  # across, along, turn of both sides, lean of the axis
 _TURN = 0.006  # radians for a move of one pixel
 _FLAT_SHARE = 0.45  # of the hull's width: a longer level edge at the bottom is no arc
 MIN_SHARE = 0.02  # share of a ring, ray, row or column that is lit where there is still ultrasound
@@ -34,26 +38,32 @@ class FanShape:
     apex: tuple[float, float]
     """x, y."""
     half_angle: float
-    """Radians between a side and the axis, which is vertical."""
+    """Radians between a side and the axis."""
     near: float
     """Radius of the probe's face."""
     far: float
     """Radius of the last arc."""
+    lean: float = 0.0
+    """Radians between the axis and the vertical, positive to the right: of a picture whose beams are steered."""
 
     def outline(self) -> Points:
         """Return the convex outline (N, 2): the last arc, and the face's corners."""
-        angles = np.linspace(-self.half_angle, self.half_angle, _ARC_PIECES + 1)
         far = self.far / cos(self.half_angle / _ARC_PIECES)  # the pieces of the arc touch it from outside
-        arc = np.stack([self.apex[0] + far * np.sin(angles), self.apex[1] + far * np.cos(angles)], 1)
-        x, y = self.near * sin(self.half_angle), self.apex[1] + self.near * cos(self.half_angle)
-        return np.concatenate([arc, np.array([(self.apex[0] + x, y), (self.apex[0] - x, y)])])
+        arc = self.points(np.linspace(-1, 1, _ARC_PIECES + 1), np.array([far]))[:, 0]
+        return np.concatenate([arc, self.points(np.array([1.0, -1.0]), np.array([self.near]))[:, 0]])
+
+    def points(self, across: Shares, radii: Shares) -> Points:
+        """Return the points (A, R, 2) at the angles `across` (A,), from -1 (left) to 1 (right), and at `radii` (R,)."""
+        angles = self.lean + across * self.half_angle
+        return np.array(self.apex) + np.stack([np.sin(angles), np.cos(angles)], 1)[:, None] * radii[:, None]
 
 
 def widened(fan: FanShape, pixels: float) -> FanShape:
     """Return a fan whose sides and arcs are moved out, since cutting tissue is worse than keeping a line of the ground."""
     up = pixels / sin(fan.half_angle)
     near = max(0.0, fan.near + (up - pixels) / cos(fan.half_angle))
-    return FanShape((fan.apex[0], fan.apex[1] - up), fan.half_angle, near if fan.near > up else 0.0, fan.far + up + pixels)
+    apex = (fan.apex[0] - up * sin(fan.lean), fan.apex[1] - up * cos(fan.lean))
+    return replace(fan, apex=apex, near=near if fan.near > up else 0.0, far=fan.far + up + pixels)
 
 
 def fit_fan(edges: Sequence[Edge], hull: Points) -> FanShape | None:
@@ -70,11 +80,12 @@ def fit_fan(edges: Sequence[Edge], hull: Points) -> FanShape | None:
         known = [max(known, key=lambda side: side[1])]  # the other is where the tissue fades, and no side
     apex = _crossing(known[0], known[1]) if len(known) == 2 else _mirrored_apex(known[0], hull)
     angle = float(np.mean([side[1] for side in known]))
+    lean = (known[1][1] - known[0][1]) / 2 if len(known) == 2 else 0.0
     if apex is None or apex[1] > top + 0.1 * tall:
         return None
     near = max(0.0, (top - apex[1]) / cos(angle))
     far = float(np.hypot(*(hull - apex).T).max())
-    fan = FanShape(apex, angle, near, far)
+    fan = FanShape(apex, angle, near, far, lean)
     return fan if near < 0.85 * far and 2 * fan.far * sin(angle) > 8 else None
 
 
@@ -85,13 +96,13 @@ def aligned(fan: FanShape, support: BinaryImage) -> FanShape:
         is_better = True
         while is_better:
             is_better = False
-            for across, along, turn in _MOVES:
+            for across, along, turn, lean in _MOVES:
                 apex = (best.apex[0] + across * size, best.apex[1] + along * size)
                 angle = best.half_angle + turn * size * _TURN
                 near = max(0.0, best.near - along * size)
                 if not _MIN_ANGLE < angle < _MAX_ANGLE:
                     continue
-                moved = FanShape(apex, angle, near, best.far)
+                moved = FanShape(apex, angle, near, best.far, best.lean + lean * size * _TURN)
                 if (found := _contrast(moved, support)) > value + 1e-4:
                     best, value, is_better = moved, found, True
     return best
@@ -102,8 +113,8 @@ def _contrast(fan: FanShape, support: BinaryImage) -> float:
     radii = np.linspace(fan.near + 0.05 * (fan.far - fan.near), 0.97 * fan.far, _SIDE_SAMPLES)
     total = 0.0
     for sign in (-1, 1):
-        x, y = fan.apex[0] + sign * radii * sin(fan.half_angle), fan.apex[1] + radii * cos(fan.half_angle)
-        inward = np.array([-sign * cos(fan.half_angle), sin(fan.half_angle)])
+        side, angle = fan.points(np.array([float(sign)]), radii)[0], fan.lean + sign * fan.half_angle
+        x, y, inward = side[:, 0], side[:, 1], sign * np.array([-cos(angle), sin(angle)])
         inside, outside = (mean_near(support, x, y, inward, depths) for depths in ((1.5, 3.5, 6.0), (-2.5, -4.5)))
         total += inside - 1.5 * outside
     return total
@@ -117,9 +128,8 @@ def mean_near(support: BinaryImage, x: Shares, y: Shares, inward: Points, depths
 
 def with_far_arc(fan: FanShape, support: BinaryImage) -> FanShape:
     """Return a fan whose last arc is where the rings stop to be lit."""
-    angles, radii = np.linspace(-0.97, 0.97, _RAYS) * fan.half_angle, np.linspace(fan.near, 1.5 * fan.far, _RINGS)
-    x = fan.apex[0] + radii[None] * np.sin(angles)[:, None]
-    y = fan.apex[1] + radii[None] * np.cos(angles)[:, None]
+    radii = np.linspace(fan.near, 1.5 * fan.far, _RINGS)
+    x, y = np.moveaxis(fan.points(np.linspace(-0.97, 0.97, _RAYS), radii), 2, 0)
     seen = (x >= 0) & (x < support.shape[1]) & (y >= 0) & (y < support.shape[0])
     lit = cv2.remap(support, x.astype(np.float32), y.astype(np.float32), cv2.INTER_NEAREST, borderValue=0)
     shares = lit.sum(0) / np.maximum(1, seen.sum(0))
@@ -130,9 +140,8 @@ def with_far_arc(fan: FanShape, support: BinaryImage) -> FanShape:
 
 def dark_face(fan: FanShape, support: BinaryImage) -> float:
     """Return the radius before which no ray of a fan is lit, at most that of its face's corners."""
-    angles, radii = np.linspace(-0.95, 0.95, 60) * fan.half_angle, np.linspace(0.0, 1.0, 60) * fan.near
-    x = fan.apex[0] + radii[None] * np.sin(angles)[:, None]
-    y = fan.apex[1] + radii[None] * np.cos(angles)[:, None]
+    radii = np.linspace(0.0, 1.0, 60) * fan.near
+    x, y = np.moveaxis(fan.points(np.linspace(-0.95, 0.95, 60), radii), 2, 0)
     lit = cv2.remap(support, x.astype(np.float32), y.astype(np.float32), cv2.INTER_NEAREST, borderValue=0).mean(0)
     first = np.flatnonzero(lit > _FACE_SHARE)
     return float(max(0.0, radii[first[0]] - 2.0 if first.size else fan.near - 2.0))

@@ -4,6 +4,7 @@ A card holds numbers only, and no pixels or letters: cells of the screen are muc
 """
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,18 @@ _REMEDY = "make it again with rtseg doctor --source URI --save"
 
 
 @dataclass(frozen=True, slots=True)
+class CardScale:
+    """Holds what the depth scale says, and where it stands."""
+
+    mm_per_pixel: float | None = None
+    """Height of a pixel in millimeters; None where the scale was not read."""
+    provenance: str = "not read"
+    """What it was read from, or why it was not, in words."""
+    ticks: tuple[int, int, float, float, int] | None = None
+    """Left and right column of the ticks, row of the first, distance of two in pixels, and their number; None: not read."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScannerCard:
     """Holds what is known about one layout of one scanner."""
 
@@ -40,6 +53,10 @@ class ScannerCard:
     """Share of the frames that repeat the one before."""
     color_range: str
     """full or limited: whether black is 0 or 16."""
+    scale: CardScale = CardScale()
+    """What the depth scale says."""
+    pattern: str = ""
+    """How frames repeat, such as 2:3 where each picture is given two and three times in turns; "" where they do not."""
 
     def to_toml(self) -> str:
         """Return the card as TOML."""
@@ -53,8 +70,12 @@ class ScannerCard:
                 **({"face": [round(value, 2) for value in sector.face]} if sector.face else {}),
             },
             "layout": {"cells": list(self.layout)},
-            "scale": {"provenance": "not read"},
-            "grabber": {"fps": round(self.fps, 3), "duplicates": round(self.duplicates, 4)},
+            "scale": _scale_values(self.scale),
+            "grabber": {
+                "fps": round(self.fps, 3),
+                "duplicates": round(self.duplicates, 4),
+                **({"pattern": self.pattern} if self.pattern else {}),
+            },
             "color": {"range": self.color_range},
         }
         tables = (
@@ -83,7 +104,15 @@ def read_card(path: Path) -> ScannerCard:
             (float(face[0]), float(face[1]), float(face[2])) if face else None,
         )
         grabber = values["grabber"]
-        card = ScannerCard(sector, cells, float(grabber["fps"]), float(grabber["duplicates"]), str(values["color"]["range"]))
+        card = ScannerCard(
+            sector,
+            cells,
+            float(grabber["fps"]),
+            float(grabber["duplicates"]),
+            str(values["color"]["range"]),
+            _read_scale(values.get("scale", {})),
+            str(grabber.get("pattern", "")),
+        )
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ConfigError(f"{path} is no scanner card ({type(error).__name__}): {_REMEDY} {path.name}") from None
     corners = np.array(sector.outline)
@@ -96,6 +125,25 @@ def read_card(path: Path) -> ScannerCard:
 def layout_cells(image: Image, sector: Sector) -> tuple[str, ...]:
     """Return the rows of cells, 1 where something is lit outside the sector."""
     return tuple("".join("1" if lit else "0" for lit in row) for row in _lit_cells(image, sector))
+
+
+def _scale_values(scale: CardScale) -> dict[str, Any]:
+    values: dict[str, Any] = {"provenance": scale.provenance}
+    if scale.mm_per_pixel is not None and scale.ticks is not None:
+        values |= {"mm_per_pixel": round(scale.mm_per_pixel, 6), "ticks": [round(value, 3) for value in scale.ticks]}
+    return values
+
+
+def _read_scale(values: dict[str, Any]) -> CardScale:
+    """Return the scale of a card's table. Raises ValueError, TypeError, KeyError where it is damaged."""
+    provenance = str(values.get("provenance", "not read"))
+    if "mm_per_pixel" not in values:
+        return CardScale(provenance=provenance)
+    mm, (left, right, first, spacing, count) = float(values["mm_per_pixel"]), values["ticks"]
+    ticks = int(left), int(right), float(first), float(spacing), int(count)
+    if not (math.isfinite(mm) and mm > 0 and all(map(math.isfinite, ticks)) and ticks[3] > 0):
+        raise ValueError("a scale of no size")
+    return CardScale(mm, provenance, ticks)
 
 
 class CardLocator:

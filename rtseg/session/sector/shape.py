@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import TypeAlias
 
 import cv2
@@ -53,9 +54,7 @@ class Sector:
     @property
     def box(self) -> Box:
         """Return the smallest box around the outline: top, left, height, width."""
-        corners = np.array(self.outline)
-        (left, top), (right, bottom) = np.ceil(corners.min(axis=0)), np.floor(corners.max(axis=0))
-        return int(top), int(left), int(bottom - top) + 1, int(right - left) + 1
+        return _box_around(self.outline)
 
     @property
     def knowledge(self) -> str:
@@ -85,6 +84,14 @@ class Sector:
     def __str__(self) -> str:
         _, _, height, width = self.box
         return f"{self.kind.value} {width}x{height}"
+
+
+@lru_cache(maxsize=64)
+def _box_around(outline: tuple[Point, ...]) -> Box:
+    """Return the box of a sector. It is cached, since each frame of a stream asks for it several times."""
+    corners = np.array(outline)
+    (left, top), (right, bottom) = np.ceil(corners.min(axis=0)), np.floor(corners.max(axis=0))
+    return int(top), int(left), int(bottom - top) + 1, int(right - left) + 1
 
 
 def whole_sector(size: Size, confidence: float = 0.0, *, is_stated: bool = False) -> Sector:

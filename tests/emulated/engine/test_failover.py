@@ -17,9 +17,9 @@ from emulated.engine.streams import alike, frames, segmented
 
 from rtseg import load_engine
 from rtseg.engines.failover.failover import FailoverEngine
+from rtseg.engines.hung_threads import hung_threads
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.engines.tensorrt.plan_cache import PlanCache
-from rtseg.engines.watchdog import hung_threads
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions

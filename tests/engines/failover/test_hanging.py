@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,10 @@ import waiting
 
 from rtseg.engines.engine_use import close_engine
 from rtseg.engines.failover.failover import FailoverEngine
+from rtseg.engines.hung_threads import hung_threads, open_in_time
 from rtseg.engines.load import load_engine
 from rtseg.engines.onnx import OnnxEngine
 from rtseg.engines.openvino import OpenVinoEngine
-from rtseg.engines.watchdog import hung_threads
 from rtseg.errors import ConfigError, EngineTimeout
 from rtseg.frame import Frame, StreamInfo
 from rtseg.pipeline import Pipeline
@@ -28,6 +29,7 @@ from rtseg.session.session import Session
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 
 TIMEOUT_S = 0.3
+OPEN_S = 1.0  # of an engine that has been opened before
 LONG_S = 30.0  # far longer than a hang may hold anything up, even on a busy machine
 
 
@@ -105,18 +107,92 @@ def test_a_call_that_returns_late_changes_nothing(tiny: Path, hangs: list[plante
     engine.close()
 
 
-def test_two_engines_that_hang_in_a_row(tiny: Path, hangs: list[planted.Hang]) -> None:
+def test_a_second_engine_that_hangs_ends_the_stream(tiny: Path, hangs: list[planted.Hang]) -> None:
+    """At most one thread may hang while the stream goes on, so that a third engine is not even opened."""
+    second, third = OnnxEngine(tiny), list[bool]()
+    engine = FailoverEngine(
+        [("first", lambda: OpenVinoEngine(tiny)), ("second", lambda: second), ("third", lambda: third.append(True))]
+    )
+    session, frames = session_of(engine), planted.stream()
+    hangs += [planted.Hang(engine._engine, "infer"), planted.Hang(second, "infer")]
+    with pytest.raises(EngineTimeout, match=r"infer did not return within 0.3 s, and an engine hung before.*rtseg doctor"):
+        session.step(frames[0])
+    with pytest.raises(EngineTimeout, match="hung before"):
+        session.step(frames[1])
+    assert [event.taken for event in engine.events] == ["second"]
+    assert ([hang.calls for hang in hangs], third) == ([1, 1], [])
+    engine.close()
+
+
+def test_an_engine_may_hang_once_the_one_before_has_returned(tiny: Path, hangs: list[planted.Hang]) -> None:
     second = OnnxEngine(tiny)
     engine = FailoverEngine(
         [("first", lambda: OpenVinoEngine(tiny)), ("second", lambda: second), ("third", lambda: OpenVinoEngine(tiny))]
     )
-    session, alone = session_of(engine), session_of(OpenVinoEngine(tiny))
-    hangs += [planted.Hang(engine._engine, "infer"), planted.Hang(second, "infer")]
-    for frame in planted.stream():
+    session, alone, frames = session_of(engine), session_of(OpenVinoEngine(tiny)), planted.stream()
+    hangs.append(planted.Hang(engine._engine, "infer"))
+    session.step(frames[0])
+    hangs[0].release()
+    waiting.until(lambda: not hung_threads())
+    hangs.append(planted.Hang(second, "infer"))
+    for frame in frames[1:10]:
         np.testing.assert_array_equal(session.step(frame).labels, alone.step(frame).labels)
     assert [event.taken for event in engine.events] == ["second", "third"]
-    assert [hang.calls for hang in hangs] == [1, 1]
     engine.close()
+
+
+class TestOpening:
+    """Tests an engine that hangs while it opens, as where a driver blocks while it compiles."""
+
+    @pytest.fixture
+    def blocked(self, monkeypatch: pytest.MonkeyPatch, hangs: list[planted.Hang]) -> Callable[[], Any]:
+        """Return an opener that blocks, until it is released at the end."""
+        monkeypatch.setattr("rtseg.engines.hung_threads.OPEN_TIMEOUT_S", OPEN_S)
+        holder = SimpleNamespace(open=lambda: None)
+        hangs.append(planted.Hang(holder, "open"))
+        return holder.open
+
+    def test_the_next_engine_is_opened(self, tiny: Path, blocked: Callable[[], Any]) -> None:
+        second = OpenVinoEngine(tiny)
+        engine = FailoverEngine([("first", blocked), ("second", lambda: second)])
+        (event,) = engine.events
+        assert event.reason == "first cannot run, the engine first did not open within 1 s"
+        assert (engine.name, hung_threads()) == ("second", 1)
+        session_of(engine).step(planted.stream()[0])
+        engine.close()
+
+    def test_an_engine_that_hangs_after_it_ends_the_stream(
+        self, tiny: Path, blocked: Callable[[], Any], hangs: list[planted.Hang]
+    ) -> None:
+        first, third = OpenVinoEngine(tiny), list[bool]()
+        engine = FailoverEngine([("first", lambda: first), ("second", blocked), ("third", lambda: third.append(True))])
+        hangs.append(planted.Hang(engine._engine, "infer"))
+        with pytest.raises(EngineTimeout, match=r"second did not open within 1 s, and an engine hung before"):
+            session_of(engine).step(planted.stream()[0])
+        assert ([event.taken for event in engine.events], third) == ([""], [])
+        engine.close()
+
+    def test_one_engine_alone_is_an_error(
+        self, tiny: Path, blocked: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("rtseg.engines.load._open", lambda *given: blocked())
+        with pytest.raises(EngineTimeout, match=r"the engine onnx did not open within 1 s: .*--engine openvino,onnx"):
+            load_engine(tiny, "onnx", trusted=True)
+
+    def test_what_opening_raises_is_raised(self) -> None:
+        def broken() -> Any:
+            raise ConfigError("no such engine")
+
+        with pytest.raises(ConfigError, match="no such engine"):
+            open_in_time(broken, "broken")
+
+    def test_a_take_over_may_take_longer_than_a_call(self, tiny: Path) -> None:
+        engine, after = failover(tiny, "openvino"), []
+        take_over = engine.take_over
+        engine.take_over = lambda: (time.sleep(2 * TIMEOUT_S), after.append(True), take_over())[2]  # type: ignore[method-assign]
+        session_of(engine).step(planted.stream()[0])
+        assert (after, hung_threads()) == ([True], 0)
+        engine.close()
 
 
 def test_an_engine_alone_is_refused_and_not_tried_again(tiny: Path, hangs: list[planted.Hang]) -> None:

@@ -153,6 +153,8 @@ def test_labels_never_leave_the_sector():
     labels = np.ones(size, np.uint8)
     for box in ((5, 10, 20, 30), (0, 0, 40, 20)):
         sector = box_sector(box, size)
-        np.testing.assert_array_equal(clip.clip(labels, sector), sector.mask().astype(np.uint8))
+        own = labels.copy()
+        assert clip.clip(own, sector) is own, "another array of the frame's size was made"
+        np.testing.assert_array_equal(own, sector.mask().astype(np.uint8))
     assert clip.clip(labels, whole_sector(size)) is labels
     assert clip.clip(labels, unknown_sector(size)) is labels

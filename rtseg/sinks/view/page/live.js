@@ -100,9 +100,11 @@ function mount(root) {
 
   function show(told) {
     const state = told.life || "";
-    write(life, told.unfamiliar ? "UNFAMILIAR PICTURE" : told.doubt ? "ANSWER IN DOUBT" : STATES[state] || state || "–");
+    write(life, STATES[state] || state || "–");
     life.className = "life" + (told.unfamiliar || told.doubt || (state && state !== "LIVE") ? " odd" : "");
-    write(reason, [told.doubt, told.reason].filter(Boolean).join("; "));
+    const unfamiliar = told.unfamiliar ? "UNFAMILIAR PICTURE: its mask is not to be relied on" : "";
+    const doubt = told.doubt ? `ANSWER IN DOUBT: ${told.doubt}` : "";
+    write(reason, [unfamiliar, doubt, told.reason].filter(Boolean).join("; "));
     write(message, told.message || "");
     rows(speed, [
       ["frames per second", fixed(told.fps, 1)],

@@ -1,7 +1,7 @@
 """Compose a screen: a layout, a picture in it, and what is known about both."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from rtseg.sources.synthetic.screens.surroundings import draw_corner_texts, draw
 
 SIZES = ((480, 640), (480, 720), (768, 1366), (720, 1280), (1080, 1920), (2160, 3840))
 _SHARES = (0.16, 0.06, 0.16, 0.3, 0.27, 0.05)
+_MIN_NUMBERS, _SHOWN = 2, 0.95  # numbers of a scale that can be read, and share of their boxes that nothing hides
 _OVER = 0.3  # share of a text's box on the picture from which it is over it
 
 
@@ -39,7 +40,7 @@ class MadeScreen:
     texts: tuple[LetterBox, ...]
     """Every text, in the coordinates of `base`."""
     has_scale: bool
-    """Whether ticks and at least two numbers are shown."""
+    """Whether ticks and at least two numbers beside the sector are shown, not hidden by a picture or another text."""
     is_interlaced: bool
     """Whether odd lines are half a frame later."""
     icon: Area | None
@@ -66,6 +67,14 @@ class MadeScreen:
             part = mask[box[0] : box[0] + height, box[1] : box[1] + width]
             found.append((LetterBox(box, text.string), bool(part.size and part.mean() >= _OVER)))
         return found
+
+    def count_shown(self, numbers: Sequence[LetterBox], drawn: Image) -> int:
+        """Return how many numbers look on the screen as they were `drawn`, in the coordinates of `base`."""
+        shown = (self._drawn(0) == drawn).all(2)
+        return sum(
+            bool(shown[top : top + height, left : left + width].mean() >= _SHOWN)
+            for top, left, height, width in (number.box for number in numbers)
+        )
 
     def frame(self, index: int) -> Image:
         """Return a frame (H, W, 3), uint8."""
@@ -110,18 +119,17 @@ def make_screen(
         icon = (canvas[0] + canvas[2] - 2 * letterer.height, canvas[1] + 4, letterer.height, letterer.height)
     areas, traces = _divide(canvas, layout, rng)
     pictures = _pictures(areas, layout, rng, real)
-    first, has_scale = pictures[0], False
+    first, numbers, with_scale = pictures[0], list[LetterBox](), base
     if layout.mode is not ScreenMode.ALONE:
         for picture in pictures:
-            has_scale |= draw_scale(
-                base, picture.placed, canvas, layout, draw_marks(picture.placed.shape.depth_mm, rng), letterer
-            )
+            marks = draw_marks(picture.placed.shape.depth_mm, rng)
+            drawn = draw_scale(base, picture.placed, canvas, layout, marks, letterer)
+            numbers, with_scale = (drawn, base.copy()) if picture is first else (numbers, with_scale)
         draw_corner_texts(base, canvas, [one.placed for one in pictures], layout, letterer, rng)
         first.overlay = overlay_marks(base.shape[:2], first.placed, layout, letterer, rng)
     is_interlaced = size == (1080, 1920) and rng.random() < 0.25
-    return MadeScreen(
-        layout, size, base, corner, tuple(pictures), traces, tuple(letterer.boxes), has_scale, is_interlaced, icon
-    )
+    made = MadeScreen(layout, size, base, corner, tuple(pictures), traces, tuple(letterer.boxes), False, is_interlaced, icon)
+    return replace(made, has_scale=made.count_shown(numbers, with_scale) >= _MIN_NUMBERS)
 
 
 def _letterbox(size: tuple[int, int], rng: np.random.Generator) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from rtseg.frame import Image
 from rtseg.sources.synthetic.screens.layout import Color, ScreenLayout
-from rtseg.sources.synthetic.screens.lettering import Letterer
+from rtseg.sources.synthetic.screens.lettering import LetterBox, Letterer
 from rtseg.sources.synthetic.screens.probe_shape import Area, PlacedShape
 
 
@@ -37,8 +37,8 @@ def draw_marks(depth_mm: float, rng: np.random.Generator) -> ScaleMarks:
 
 def draw_scale(
     image: Image, placed: PlacedShape, canvas: Area, layout: ScreenLayout, marks: ScaleMarks, letterer: Letterer
-) -> bool:
-    """Draw the scale; return whether at least two numbers are on it."""
+) -> list[LetterBox]:
+    """Draw the scale; return its numbers. What is drawn later may hide some of them."""
     room = round(3.2 * letterer.height)
     x = _column(placed, canvas, layout, room)
     step_px = marks.step_mm / placed.mm_per_pixel * (-1 if placed.is_flipped else 1)
@@ -46,7 +46,7 @@ def draw_scale(
     size = max(2, letterer.height // 3)
     outward = -1 if layout.scale == "left" else 1
     direction = outward if layout.label_side == "out" else -outward
-    ink, written = layout.theme.canvas_ink, 0
+    ink, written = layout.theme.canvas_ink, list[LetterBox]()
     for k in range(count + 1):
         y = placed.top_px + k * step_px
         if not 1 <= y < image.shape[0] - 2:
@@ -65,11 +65,12 @@ def draw_scale(
             text = f"{float(text):.1f}" if marks.unit_mm == 10 and marks.step_mm * marks.labelled < 10 else text
             width = letterer.width(text, 0.85)
             left = x + direction * (2 * size + 5) - (width if direction < 0 else 0)
-            written += letterer.write(image, text, round(y - 0.5 * letterer.height), left, ink, 0.85) is not None
+            number = letterer.write(image, text, round(y - 0.5 * letterer.height), left, ink, 0.85)
+            written += [number] if number else []
     if layout.tick_style == "ruler":
         ends = sorted((round(placed.top_px), round(placed.top_px + count * step_px)))
         cv2.line(image, (x, max(0, ends[0])), (x, ends[1]), ink, 1)
-    return written >= 2
+    return written
 
 
 def _column(placed: PlacedShape, canvas: Area, layout: ScreenLayout, room: int) -> int:
