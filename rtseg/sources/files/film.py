@@ -9,6 +9,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from rtseg.frame import Image
+from rtseg.sources.files.avi_holes import AviStructure
 from rtseg.sources.files.ending import find_truncation
 from rtseg.sources.files.lost_pictures import LossTracker
 from rtseg.sources.files.matroska_holes import MatroskaStructure
@@ -50,19 +51,22 @@ class Film:
         self.stream, self.fps = self._packets.stream, self._packets.fps()
         self.statistics = DecodeStatistics(1 / self.fps, declared_seconds(container, self.stream))
         self._usual, self._is_steady = self._packets.usual_interval(), self._packets.is_steady()
-        self._places, self._path = self._packets.places(), path
+        self._path = path
+        self._avi = AviStructure(path, self.stream.index) if container.format.name == "avi" else None
         self._is_cut: bool | None = None
         self._codec, self._setup = self.stream.codec_context.name, self.stream.codec_context.extradata or b""
         self._next_number = 0  # of the next picture in the whole film
         self._losses = LossTracker()
         self._structure = (TransportStructure if container.format.name == "mpegts" else MatroskaStructure)(path)
         self._first_pts: int | None = None
+        self._delays = list[tuple[int, int]]()  # of AVI, whose times count the packets: from which one on, and by how much
         base = self.stream.time_base
         self._tick = (base.numerator, base.denominator) if base and self._packets.has_times() else None  # in seconds
         self._has_pts = container.format.name != "avi"  # FFmpeg's are those of decoding there
         self._tick_s = float(base) if base else 0.0
         self._aspect = float(self.stream.sample_aspect_ratio or 1)
         self._shown_ns, self._shown_number = -1, -1  # of the newest picture that was shown
+        self._untimed = 0  # pictures that were shown before the first one that has a time
         self._damaged_since_ns: int | None = None
 
     def __iter__(self) -> Iterator[FilmPicture]:
@@ -83,10 +87,14 @@ class Film:
             if held is not None and missing is not None and not held.is_corrupt:
                 self.statistics.lost += 1
                 self._losses.packet_lost(held)
+                if self._avi is not None and self._first_pts is None:
+                    self._first_pts = held.dts  # its pictures are numbered by their times
             elif held is not None:
                 yield held
             if packet is not None and missing is not None:
                 self.statistics.missing += missing
+                if self._avi is not None and packet.dts is not None:
+                    self._delays.append((packet.dts, round(self.statistics.missing * self._usual)))
                 self._losses.pictures_missing(packet, missing)
             held = packet
         yield None
@@ -95,8 +103,8 @@ class Film:
         """Return the number of pictures that are missing between two packets; None where the file is whole there."""
         if before is None or after is None:
             return None
-        if before.pos in self._places and after.pos in self._places:
-            return self._places[after.pos] - self._places[before.pos] - 1 or None
+        if self._avi is not None:
+            return self._avi.missing_between(before, after)
         if not self._usual or before.dts is None or after.dts is None:
             return None
         intervals = (after.dts - before.dts) / self._usual
@@ -162,13 +170,19 @@ class Film:
         number, statistics = self._next_number + skipped, self.statistics
         self._next_number = number + 1
         has_losses = skipped or statistics.lost or statistics.damaged or statistics.missing
-        if has_losses and self._is_steady and not self._places and picture.pts is not None and self._first_pts is not None:
-            number = round((picture.pts - self._first_pts) / self._usual)
+        time = self._time(picture)
+        if has_losses and self._is_steady and time is not None and self._first_pts is not None:
+            number = round((time - self._first_pts) / self._usual)
         return number
+
+    def _time(self, picture: VideoFrame) -> int | None:
+        """Return the time of a picture in units of the stream, None where it has none."""
+        time = picture.pts if picture.pts is not None and self._has_pts else picture.dts
+        return None if time is None else time + next((delay for since, delay in reversed(self._delays) if time >= since), 0)
 
     def _time_ns(self, picture: VideoFrame) -> int | None:
         """Return the time of a picture from the first one on; None where the file has no times."""
-        time = picture.pts if picture.pts is not None and self._has_pts else picture.dts
+        time = self._time(picture)
         if time is None or self._tick is None:
             return None
         self._first_pts = time if self._first_pts is None else self._first_pts
@@ -176,7 +190,13 @@ class Film:
         return ((time - self._first_pts) * 2_000_000_000 * numerator + denominator) // (2 * denominator)
 
     def _presentation_ns(self, time_ns: int | None) -> int | None:
-        """Return the time at which a picture is shown; one that is not later than the one before is replaced."""
-        if time_ns is not None:
-            self._shown_ns = time_ns if time_ns > self._shown_ns else self._shown_ns + round(1e9 / self.fps)
-        return None if time_ns is None else self._shown_ns
+        """Return the time at which a picture is shown; one that is not later than the one before is replaced.
+
+        Pictures in front of time 0 have none in some containers: they are shown at the film's rate, and the others after them.
+        """
+        if time_ns is None:
+            self._untimed += self._shown_ns < 0
+            return None
+        time_ns += round(self._untimed * 1e9 / self.fps)
+        self._shown_ns = time_ns if time_ns > self._shown_ns else self._shown_ns + round(1e9 / self.fps)
+        return self._shown_ns

@@ -2,6 +2,8 @@
 
 import struct
 
+from rtseg.sources.pixels.jpeg_damage import jpeg_damage
+
 _NAL_CODECS = frozenset({"h264", "hevc"})
 # Three are impossible within H.264 and HEVC (7.4.1), and a JPEG's block of 64 values has at most 24 bytes of them.
 _ZEROS = bytes(32)
@@ -12,15 +14,15 @@ _LUMA, _END_OF_BLOCK = 0x10, 0  # a table's class and number; a symbol
 
 
 def has_zeroed_part(coded: bytes, codec: str, setup: bytes = b"") -> bool:
-    """Return whether a part of a coded picture was overwritten by zeros.
+    """Return whether a part of a coded picture was overwritten by zeros, or a JPEG is damaged in another way.
 
     codec: FFmpeg's name; of others than H.264, HEVC and JPEG nothing is known. setup: the codec's extradata. Of H.264 and HEVC
     with start codes nothing is known either, since some recorders write zeros of their own between the units.
     """
+    if codec == "mjpeg":
+        return has_zeroed_jpeg(coded) or bool(jpeg_damage(coded))
     if _ZEROS not in coded:
         return False
-    if codec == "mjpeg":
-        return has_zeroed_jpeg(coded)
     return codec in _NAL_CODECS and setup[:1] == b"\1"  # units with a length in front
 
 
