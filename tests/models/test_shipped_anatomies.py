@@ -14,6 +14,7 @@ from rtseg.train.config import read_config
 ZOO = Path(__file__).parents[2] / "engines" / "zoo"
 CREDITS = {
     "fetal-head": ("HC18", "Zenodo 1327317", "4 or 9", "outline"),
+    "breast-lesion": ("BUS-BRA", "Medical Physics 51(4)", "113 patients", "ImageNet", "marks"),
 }
 
 
