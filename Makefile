@@ -4,7 +4,7 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check attack fuzz soak temporal conformity gpu-check format clean
+.PHONY: demo test check attack fuzz soak zoo temporal conformity gpu-check format clean
 
 demo: .venv/core
 	@mkdir -p out
@@ -28,6 +28,9 @@ fuzz: .venv/dev  # set FUZZ_SEED=n and FUZZ_INPUTS=n to change the seed and the 
 
 soak: .venv/core
 	$(BIN)/python -m rtseg.bench.temporal.soak 100000 carotid-int8 docs/benchmarks/soak.json
+
+zoo: .venv/dev  # every composition of a network's parts, of which `make test` takes a part
+	$(BIN)/python -m pytest -n auto -m zoo tests/models
 
 temporal: .venv/dev
 	@mkdir -p docs/benchmarks

@@ -9,6 +9,19 @@ from rtseg.cli.app import app, console
 from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
 
 
+def _list_parts(wanted: bool) -> None:
+    """Print the parts of which a network is composed, and those of packages that cannot be imported."""
+    if not wanted:
+        return
+    from rtseg.models import DECODERS, ENCODERS, HEADS, MEMORIES
+
+    for registry in (ENCODERS, MEMORIES, DECODERS, HEADS):
+        console.print(f"{registry.group.removeprefix('rtseg.')}: {', '.join(registry.names())}", highlight=False, markup=False)
+        for line in registry.broken():
+            console.print(line, style="yellow", highlight=False, markup=False)
+    raise typer.Exit
+
+
 @app.command()
 def train(
     config: Annotated[
@@ -18,6 +31,10 @@ def train(
         "runs/train"
     ),
     resume: Annotated[bool, typer.Option("--resume", help="Continue from the last checkpoint in the folder.")] = False,
+    _parts: Annotated[
+        bool,
+        typer.Option("--parts", is_eager=True, callback=_list_parts, help="List the parts of networks, and do nothing else."),
+    ] = False,
     mode: ModeOption = PRIVATE,
     threads: Annotated[int, typer.Option("--threads", min=1, help="The number of threads for torch.")] = 2,
 ) -> None:

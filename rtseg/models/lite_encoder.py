@@ -1,24 +1,21 @@
-"""Implements an encoder of EfficientNet-Lite0's first eleven blocks, which quantize well to INT8.
+"""Implements encoders of the first blocks of EfficientNet-Lite0, 1 and 2, which quantize well to INT8.
 
 They use ReLU6 and no squeeze-and-excitation. M. Tan and Q. Le, "EfficientNet", ICML 2019; the Lite form: R. Liu, TensorFlow's
-model garden, 2020. The blocks at 1/32 contain three quarters of its weights. `deep` adds two of them; the recurrent cell stays
+model garden, 2020. The blocks at 1/32 contain three quarters of its weights. `deep` adds two of them; the lowest memory stays
 at 1/16. BatchNorm is trained further, with its statistics, because those of color photographs do not fit gray speckle.
 """
+
+from itertools import chain
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-FEATURES = (16, 24, 40, 112)  # channels at 1/2, 1/4, 1/8 and 1/16 of the input
-DEEP_FEATURES = 192  # at 1/32
+from rtseg.models.encoders import PictureEncoder
 
 _STEM = 32  # channels
-_LEVELS = (  # (kernel, stride, expansion, channels) of each block
-    ((3, 1, 1, 16),),
-    ((3, 2, 6, 24), (3, 1, 6, 24)),
-    ((5, 2, 6, 40), (5, 1, 6, 40)),
-    ((3, 2, 6, 80), (3, 1, 6, 80), (3, 1, 6, 80), (5, 1, 6, 112), (5, 1, 6, 112), (5, 1, 6, 112)),
-)
-_DEEP = ((5, 2, 6, DEEP_FEATURES), (5, 1, 6, DEEP_FEATURES))
+_STAGES = ((3, 1, 1), (3, 2, 6), (5, 2, 6), (3, 2, 6), (5, 1, 6), (5, 2, 6))  # (kernel, stride of the first block, expansion)
+_LEVELS = (slice(1), slice(1, 2), slice(2, 3), slice(3, 5), slice(5, 6))  # the stages of each level
 
 
 class InvertedResidual(nn.Module):
@@ -38,18 +35,53 @@ class InvertedResidual(nn.Module):
         return x + made if self.adds else made
 
 
-class LiteEncoder(nn.ModuleList):
-    """Encodes a picture in four levels of FEATURES channels, each at half the resolution of the one before.
+class LiteEncoder(PictureEncoder):
+    """Encodes a picture in four levels of an EfficientNet-Lite.
 
-    deep: adds a fifth level, of DEEP_FEATURES channels. channels: of the picture, 1 for gray.
+    channels: of the picture, 1 for gray. deep: adds a fifth level, of `deep_features` channels.
     """
 
-    def __init__(self, deep: bool = False, channels: int = 1) -> None:
-        rows = (*_LEVELS, _DEEP) if deep else _LEVELS
-        befores = iter((_STEM, *(row[-1] for level in rows for row in level)))
-        levels = [nn.Sequential(*(InvertedResidual(next(befores), *row) for row in level)) for level in rows]
+    widths = (16, 32, 64, 64)
+    stages: ClassVar[tuple[tuple[int, int], ...]]
+    """(channels, blocks) of each stage; of the last, at 1/32, two blocks only."""
+
+    def __init__(self, channels: int = 1, deep: bool = False) -> None:
+        befores = iter((_STEM, *(width for width, count in self.stages for _ in range(count))))
+        stages = [
+            [InvertedResidual(next(befores), kernel, 1 if place else stride, expansion, width) for place in range(count)]
+            for (kernel, stride, expansion), (width, count) in zip(_STAGES, self.stages, strict=True)
+            if deep or width != self.deep_features
+        ]
+        levels = [nn.Sequential(*chain(*stages[level])) for level in _LEVELS if stages[level]]
         levels[0].insert(0, _convolution(channels, _STEM, 3, stride=2))
         super().__init__(levels)
+
+    def load_imagenet(self) -> None:
+        """Load the weights that ImageNet taught. Raises ModelError, MissingExtra."""
+        from rtseg.models.imagenet import load_imagenet
+
+        load_imagenet(self)
+
+
+class Lite0Encoder(LiteEncoder):
+    """Encodes in 0.8 million parameters."""
+
+    features, deep_features = (16, 24, 40, 112), 192
+    stages = ((16, 1), (24, 2), (40, 2), (80, 3), (112, 3), (192, 2))
+
+
+class Lite1Encoder(LiteEncoder):
+    """Encodes with a third more blocks."""
+
+    features, deep_features = (16, 24, 40, 112), 192
+    stages = ((16, 1), (24, 3), (40, 3), (80, 4), (112, 4), (192, 2))
+
+
+class Lite2Encoder(LiteEncoder):
+    """Encodes with a third more blocks, each up to a fifth wider."""
+
+    features, deep_features = (16, 24, 48, 120), 208
+    stages = ((16, 1), (24, 3), (48, 3), (88, 4), (120, 4), (208, 2))
 
 
 class DepthwiseConv2d(nn.Conv2d):

@@ -11,46 +11,70 @@ import torch
 
 from rtseg.engines.base import ModelSpec, StateSpec
 from rtseg.errors import ConfigError
-from rtseg.models import BASELINE, RecurrentUNet, VideoNetwork
-from rtseg.models.imagenet import load_imagenet
+from rtseg.models import Composition
 from rtseg.output.atomic_file import write_or_refuse
 from rtseg.train.config import TrainConfig, from_values
+from rtseg.train.earlier_format import current_weights
 
-_FORMAT = 1
-
-
-def build_network(config: TrainConfig) -> VideoNetwork:
-    """Return the untrained network of a config; it has one logit for one class, else one more for the background."""
-    n_logits, channels = 1 if len(config.classes) == 1 else len(config.classes) + 1, max(1, len(config.planes))
-    if config.network.size == BASELINE:
-        from rtseg.models.baseline import BaselineUNet
-
-        return BaselineUNet(n_logits, channels)
-    network = config.network
-    return RecurrentUNet(n_logits, network.size, network.cell, network.scales, network.deep, network.dropout, channels)
+_FORMAT = 2
+_EARLIER_FORMAT = 1  # with the weights' names of before
+_NETWORKS = ("average", "network")  # values that hold a network's weights
 
 
-def initial_network(config: TrainConfig) -> VideoNetwork:
+def build_network(config: TrainConfig) -> Composition:
+    """Return the untrained network of a config; it has one logit for one class, else one more for the background.
+
+    Raises ConfigError.
+    """
+    network, n_logits = config.network, 1 if len(config.classes) == 1 else len(config.classes) + 1
+    return Composition(
+        n_logits,
+        network.encoder,
+        network.memory,
+        network.decoder,
+        network.heads,
+        deep=network.deep,
+        dropout=network.dropout,
+        frozen=network.frozen,
+        channels=max(1, len(config.planes)),
+    )
+
+
+def initial_network(config: TrainConfig) -> Composition:
     """Return the initial network of a training, with weights of ImageNet or another training if configured.
 
     Raises ConfigError, ModelError, MissingExtra.
     """
     network = build_network(config)
+    encoder: Any = network.encoder
     if config.network.imagenet:
-        load_imagenet(network.encoder)
+        encoder.load_imagenet()
     if config.network.start:
         _transfer_weights(network, config.network.start)
+    _check_fit(network, config)
     return network
 
 
-def _transfer_weights(network: VideoNetwork, path: str) -> None:
+@torch.no_grad()
+def _check_fit(network: Composition, config: TrainConfig) -> None:
+    """Run one empty frame, because parts of other packages may not fit together. Raises ConfigError."""
+    frame = torch.zeros(1, max(1, len(config.planes)), *config.size)
+    try:
+        network.eval()(frame, *network.initial_states(1, config.size))
+    except Exception as error:  # noqa: BLE001  other people's code may raise anything
+        parts = config.network.encoder, *config.network.memory, config.network.decoder
+        raise ConfigError(f"{', '.join(parts)} do not fit together on {config.size} ({error}): choose others") from None
+    network.train()
+
+
+def _transfer_weights(network: Composition, path: str) -> None:
     """Load the averaged weights of another training whose names and shapes match. Raises ConfigError."""
     values, own = read_checkpoint(path)[1], network.state_dict()
     with damage_as_config_error(path):
         given = values["average"].items()
         fitting = {name: value for name, value in given if name in own and own[name].shape == value.shape}
     if len(fitting) < len(own) / 2:
-        raise ConfigError(f"{path} is of another kind of network: start from one of the same size and cell")
+        raise ConfigError(f"{path} is of another kind of network: start from one of the same encoder and decoder")
     network.load_state_dict(own | fitting)
 
 
@@ -65,8 +89,10 @@ def read_checkpoint(path: Path | str) -> tuple[TrainConfig, dict[str, Any]]:
     """Read the config and values of a checkpoint. Raises ConfigError."""
     try:
         values = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(values, dict) or values.get("format") != _FORMAT:
+        if not isinstance(values, dict) or values.get("format") not in (_FORMAT, _EARLIER_FORMAT):
             raise ValueError("another format")
+        if values["format"] == _EARLIER_FORMAT:
+            values |= {name: current_weights(values[name]) for name in _NETWORKS if isinstance(values.get(name), Mapping)}
         return from_values(values.pop("config"), str(path)), values
     except ConfigError:
         raise
@@ -87,7 +113,7 @@ def damage_as_config_error(path: Path | str) -> Iterator[None]:
         ) from None
 
 
-def load_trained(path: Path | str) -> tuple[VideoNetwork, ModelSpec]:
+def load_trained(path: Path | str) -> tuple[Composition, ModelSpec]:
     """Load the averaged network of a checkpoint in evaluation mode, and its spec. Raises ConfigError."""
     config, values = read_checkpoint(path)
     network = build_network(config)
@@ -96,7 +122,7 @@ def load_trained(path: Path | str) -> tuple[VideoNetwork, ModelSpec]:
     return network.eval(), make_spec(network, config)
 
 
-def make_spec(network: VideoNetwork, config: TrainConfig) -> ModelSpec:
+def make_spec(network: Composition, config: TrainConfig) -> ModelSpec:
     """Return the spec that is stored in the model's file."""
     states = tuple(
         StateSpec(f"state_{place}_in", f"state_{place}_out", tuple(state.shape))

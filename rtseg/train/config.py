@@ -9,7 +9,8 @@ from typing import Any
 
 from rtseg.engines.base import PLANES, ModelSpec
 from rtseg.errors import ConfigError, ModelError
-from rtseg.models import BASELINE, CELLS, LITE, WIDTHS
+from rtseg.train.earlier_format import current_settings
+from rtseg.train.network_config import NetworkConfig, network_problem, size_step
 from rtseg.train.toml_table import parse_table
 
 if sys.version_info >= (3, 11):
@@ -43,20 +44,6 @@ class DataConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkConfig:
-    """Holds the architecture and initial weights of a network of rtseg.models."""
-
-    size: str = "S"  # "S", "M", "Lite0" or "UNet"
-    cell: str = "gru"  # recurrent cell: "gru" or "lstm"; "none" for "UNet"
-    scales: int = 1  # 1: a cell at the bottom; 2: another near the top, against flickering borders
-    deep: bool = False  # continue the encoder to 1/32 for a larger receptive field ("Lite0" only)
-    imagenet: bool = False  # start the encoder from ImageNet weights ("Lite0" only)
-    start: str = ""  # a last.pt of another training, whose matching weights are loaded after ImageNet's
-    encoder_rate: float = 1.0  # the encoder's share of the learning rate
-    dropout: float = 0.0  # share of channels dropped at 1/16 in training, for small datasets (not "UNet")
-
-
-@dataclass(frozen=True, slots=True)
 class ScheduleConfig:
     """Holds the duration of a training and its optimizer settings."""
 
@@ -81,6 +68,7 @@ class LossConfig:
     cross_entropy: float = 1.0  # weight of the cross entropy
     boundary: float = 4.0  # additional weight of border pixels in the cross entropy
     steadiness: float = 1.0  # weight of the flicker loss
+    heads: float = 1.0  # weight of the losses of the heads beside the mask's
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +103,8 @@ def read_config(path: Path | str) -> TrainConfig:
 
 def from_values(values: Mapping[str, Any], where: str) -> TrainConfig:
     """Make a configuration from plain values. where: their origin, for error messages. Raises ConfigError."""
+    if isinstance(values.get("network"), Mapping):
+        values = {**values, "network": current_settings(values["network"], f"{where}, [network]")}
     tables: dict[str, Any] = {"data": DataConfig, "network": NetworkConfig, "schedule": ScheduleConfig, "loss": LossConfig}
     built = {name: parse_table(kind, values[name], f"{where}, [{name}]") for name, kind in tables.items() if name in values}
     config = parse_table(TrainConfig, {**values, **built}, where)
@@ -126,12 +116,15 @@ def from_values(values: Mapping[str, Any], where: str) -> TrainConfig:
 
 def _first_problem(config: TrainConfig) -> str:
     """Return a description of the first invalid setting, or an empty string."""
-    tables = _schedule_problem(config.schedule), _network_problem(config.network), _loss_problem(config.loss)
+    problem = network_problem(config.network)
+    if problem:
+        return problem
+    tables = _schedule_problem(config.schedule), _loss_problem(config.loss)
     return next(filter(None, (_picture_problem(config), _name_problem(config), _model_problem(config), *tables)), "")
 
 
 def _picture_problem(config: TrainConfig) -> str:
-    step = 32 if config.network.deep else 16
+    step = size_step(config.network)
     if any(side < 32 or side % step for side in config.size):
         return f"size is {config.size}: give multiples of {step}, 32 or more"
     channels = max(1, len(config.planes))
@@ -199,22 +192,6 @@ def _schedule_problem(schedule: ScheduleConfig) -> str:
 
 def _loss_problem(loss: LossConfig) -> str:
     weights = loss.dice, loss.cross_entropy, loss.steadiness
-    if not all(0 <= weight < math.inf for weight in (*weights, loss.boundary)):
-        return "[loss] dice, cross_entropy, boundary and steadiness are 0 or more, and finite"
+    if not all(0 <= weight < math.inf for weight in (*weights, loss.boundary, loss.heads)):
+        return "[loss] dice, cross_entropy, boundary, steadiness and heads are 0 or more, and finite"
     return "" if any(weights) else "[loss] dice, cross_entropy and steadiness are all 0: give one more than that"
-
-
-def _network_problem(network: NetworkConfig) -> str:
-    sizes = {**dict.fromkeys(WIDTHS, tuple(CELLS)), BASELINE: ("none",)}
-    if network.cell not in sizes.get(network.size, ()):
-        choices = ", ".join(f"{size} with {' or '.join(cells)}" for size, cells in sizes.items())
-        return f"[network] size and cell are one of: {choices}"
-    if network.scales not in ((1,) if network.size == BASELINE else (1, 2)):
-        return "[network] scales is 1 or 2, and 1 for a size without a memory"
-    if (network.imagenet or network.deep) and network.size != LITE:
-        return f"[network] imagenet and deep are for size {LITE!r} alone: take that, or leave them out"
-    if network.dropout and network.size == BASELINE:
-        return f"[network] dropout is not for size {BASELINE!r}: leave it out"
-    if not (0 < network.encoder_rate < math.inf and 0 <= network.dropout < 1):
-        return "[network] encoder_rate is above 0 and finite, and dropout lies in 0..1, 1 left out"
-    return ""

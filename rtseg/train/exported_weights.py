@@ -17,11 +17,12 @@ from torch import Tensor, nn
 
 from rtseg.errors import ConfigError, ModelError
 from rtseg.evaluation.dataset import open_dataset, split
-from rtseg.models import VideoNetwork
+from rtseg.models import Composition
 from rtseg.text.log_records import get_logger
 from rtseg.train.checkpoint import build_network, write_checkpoint
 from rtseg.train.clips import ClipSampler
 from rtseg.train.config import TrainConfig, read_config
+from rtseg.train.earlier_format import are_earlier, current_weights
 from rtseg.train.network_input import clip_input
 
 _log = get_logger(__name__)
@@ -30,14 +31,15 @@ _BATCHES, _BATCH = 4, 24  # random pictures for the statistics
 _SUBJECTS = 200  # of which they are drawn
 
 
-def load_exported(network: VideoNetwork, path: Path | str) -> int:
+def load_exported(network: Composition, path: Path | str) -> int:
     """Load the convolutions of an exported network of the same kind, and make each BatchNorm add the folded bias only.
 
     Convolutions of another shape, as those for other classes, keep their values. Returns the number of those that were loaded.
     Raises ModelError.
     """
     modules, loaded = dict(network.named_modules()), 0
-    for name, weight, bias in _convolutions(path):
+    for called, weight, bias in _convolutions(path):
+        name = next((name for name in modules if _is_end(called, name) or _is_end(name, called)), "")
         convolution = modules.get(name)
         if not isinstance(convolution, nn.Conv2d) or convolution.weight.shape != weight.shape:
             continue
@@ -51,11 +53,11 @@ def load_exported(network: VideoNetwork, path: Path | str) -> int:
                 convolution.bias.copy_(bias)
         loaded += 1
     if 2 * loaded < sum(isinstance(module, nn.Conv2d) for module in modules.values()):
-        raise ModelError(f"{path} is of another kind of network: give a model of the same size and cell as the training's")
+        raise ModelError(f"{path} is of another kind of network: give a model of the training's encoder and decoder")
     return loaded
 
 
-def calibrate_norms(network: VideoNetwork, batches: list[Tensor]) -> None:
+def calibrate_norms(network: Composition, batches: list[Tensor]) -> None:
     """Give each BatchNorm the statistics of its input over clips (T, N, C, H, W); the network's function stays the same."""
     inputs: dict[nn.BatchNorm2d, list[tuple[Tensor, Tensor]]] = {}
 
@@ -88,16 +90,18 @@ def _keep_function(norm: nn.BatchNorm2d, mean: Tensor, variance: Tensor) -> None
 
 
 def _convolutions(path: Path | str) -> Iterator[tuple[str, Tensor, Tensor | None]]:
-    """Yield the module name, the weight and the bias of each convolution of an exported network. Raises ModelError."""
+    """Yield the module name in the file, the weight and the bias of each exported convolution. Raises ModelError."""
     try:
         graph = onnx.load(str(path)).graph
     except Exception as error:  # noqa: BLE001  protobuf raises errors of several kinds
         raise ModelError(f"{path} cannot be read ({error!r}): give an .onnx file that `rtseg export` wrote") from None
     values = {one.name: torch.from_numpy(np.array(numpy_helper.to_array(one))) for one in graph.initializer}
+    found = {}
     for node in graph.node:
         if node.op_type == "Conv" and node.input[1] in values:
             bias = values[node.input[2]] if len(node.input) > 2 else None
-            yield _module_name(node.name), values[node.input[1]], bias
+            found[_module_name(node.name)] = values[node.input[1]], bias
+    yield from ((name, *folded) for name, folded in (current_weights(found) if are_earlier(found) else found).items())
 
 
 def _module_name(node: str) -> str:
@@ -111,6 +115,11 @@ def _module_name(node: str) -> str:
         else:
             parts.append(part)
     return ".".join(parts)
+
+
+def _is_end(end: str, name: str) -> bool:
+    """Return whether a module's name ends in another: a file names a module by those that called it, which may not own it."""
+    return bool(end) and f".{name}".endswith(f".{end}")
 
 
 def _next(name: str) -> str:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from rtseg.errors import ConfigError
 from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset, split
-from rtseg.models import VideoNetwork
+from rtseg.models import Composition
 from rtseg.output.atomic_file import write_or_refuse
 from rtseg.output.private_file import locked_folder
 from rtseg.text.log_records import get_logger
@@ -119,10 +119,11 @@ class Trainer:
         started = time.perf_counter()
         for group in self.optimiser.param_groups:
             group["lr"] = self.config.schedule.learning_rate * group["share"] * _learning_rate_share(self.progress)
-        frames = clip_input(clip.frames, self.config)
+        frames, truth = clip_input(clip.frames, self.config), torch.from_numpy(clip.truth)
         with torch.autocast("cpu", torch.bfloat16, enabled=_has_bfloat16()):
-            logits = self.network.clip(frames)
-        loss = segmentation_loss(logits, torch.from_numpy(clip.truth), self.config.loss)
+            logits, features = self.network.clip_features(frames)
+            auxiliary = self.network.auxiliary_loss(features, truth.flatten(0, 1))
+        loss: Tensor = segmentation_loss(logits, truth, self.config.loss) + self.config.loss.heads * auxiliary
         if not torch.isfinite(loss):
             raise ConfigError(f"the loss is {loss.item()} at step {self.step}: lower learning_rate and train again")
         self.optimiser.zero_grad()
@@ -222,7 +223,7 @@ def _learning_rate_share(progress: float) -> float:
     return min(1.0, (progress + 1e-3) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def _parameter_groups(network: VideoNetwork, config: TrainConfig) -> list[dict[str, Any]]:
+def _parameter_groups(network: Composition, config: TrainConfig) -> list[dict[str, Any]]:
     """Return AdamW's parameter groups: weight decay for weights only, and a separate learning rate for the encoder."""
     encoder = set(network.encoder.parameters())
     groups: dict[tuple[bool, bool], list[Tensor]] = {}

@@ -7,7 +7,7 @@ import torch
 from rtseg.engines.convert import export_torch as exporting
 from rtseg.errors import ConfigError
 from rtseg.models.imagenet import load_imagenet
-from rtseg.models.lite_encoder import LiteEncoder
+from rtseg.models.lite_encoder import Lite0Encoder
 from rtseg.train.checkpoint import build_network, initial_network, make_spec, write_checkpoint
 from rtseg.train.config import from_values
 from rtseg.train.run import Trainer
@@ -19,21 +19,21 @@ def config(**network):
 
 
 def test_a_training_begins_with_imagenet_only_where_it_is_told_to():
-    taught = LiteEncoder()
+    taught = Lite0Encoder()
     load_imagenet(taught)
     wanted = taught.state_dict()
-    begun = initial_network(config(size="Lite0", imagenet=True)).encoder.state_dict()
+    begun = initial_network(config(encoder="lite0", imagenet=True)).encoder.state_dict()
     assert all(torch.equal(begun[name], value) for name, value in wanted.items())
-    for network in (initial_network(config(size="Lite0")), build_network(config(size="Lite0", imagenet=True))):
+    for network in (initial_network(config(encoder="lite0")), build_network(config(encoder="lite0", imagenet=True))):
         assert not torch.equal(network.encoder.state_dict()["0.0.0.weight"], wanted["0.0.0.weight"])
 
 
 def test_another_training_goes_over_what_imagenet_taught(tmp_path):
-    first = config(size="Lite0")
+    first = config(encoder="lite0")
     average = {name: torch.full_like(value, 3) for name, value in build_network(first).state_dict().items()}
     write_checkpoint(tmp_path / "first.pt", first, {"average": average})
-    begun = initial_network(config(size="Lite0", deep=True, imagenet=True, start=str(tmp_path / "first.pt"))).encoder
-    taught = LiteEncoder(deep=True)
+    begun = initial_network(config(encoder="lite0", deep=True, imagenet=True, start=str(tmp_path / "first.pt"))).encoder
+    taught = Lite0Encoder(deep=True)
     load_imagenet(taught)
     assert torch.equal(begun[3].state_dict()["0.project.0.weight"], average["encoder.3.0.project.0.weight"])
     for name, value in taught[4].state_dict().items():
@@ -43,8 +43,11 @@ def test_another_training_goes_over_what_imagenet_taught(tmp_path):
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ({"size": "S", "imagenet": True}, "imagenet and deep are for size 'Lite0' alone"),
-        ({"size": "Lite0", "encoder_rate": 0}, "encoder_rate is above 0"),
+        ({"encoder": "s", "imagenet": True}, "imagenet is for encoders with such weights, as lite0: leave it out for 's'"),
+        ({"encoder": "unet", "deep": True}, "deep is for encoders with a deep level, as lite0: leave it out for 'unet'"),
+        ({"encoder": "lite0", "encoder_rate": 0}, "encoder_rate is above 0"),
+        ({"encoder": "lite0", "frozen": 1}, "frozen levels keep their initial weights: set imagenet or start too"),
+        ({"encoder": "lite0", "imagenet": True, "frozen": 5}, "frozen is 5: give a number of levels, 4 at most"),
     ],
 )
 def test_what_is_refused(network, message):
@@ -53,7 +56,7 @@ def test_what_is_refused(network, message):
 
 
 def test_the_encoder_learns_at_its_own_rate_and_only_weights_shrink():
-    settings = config(size="S", encoder_rate=0.25)
+    settings = config(encoder="s", encoder_rate=0.25)
     trainer = Trainer(settings, 10)
     rates = {
         id(value): (group["share"], group["weight_decay"])
@@ -68,7 +71,7 @@ def test_the_encoder_learns_at_its_own_rate_and_only_weights_shrink():
 
 def test_in_its_file_nothing_stands_between_the_convolutions_that_an_engine_would_stumble_on(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "CHECKED_STEPS", 3)
-    settings = config(size="Lite0", imagenet=True)
+    settings = config(encoder="lite0", imagenet=True)
     network = initial_network(settings)
     assert exporting.export(network, make_spec(network, settings), tmp_path / "x.onnx") < exporting.TOLERANCE
     kinds = {node.op_type for node in onnx.load(tmp_path / "x.onnx").graph.node}

@@ -9,16 +9,16 @@ from rtseg.engines.base import ModelSpec
 from rtseg.engines.convert.export_torch import export
 from rtseg.engines.convert.third_party import state_specs
 from rtseg.engines.load import ENGINES, load_engine
-from rtseg.models import CELLS, RecurrentUNet
+from rtseg.models import Composition
 from rtseg.models.mirrored import FlipAveraged
 
 SIZE = (32, 48)
 
 
-@pytest.fixture(params=CELLS)
+@pytest.fixture(params=[("gru@16", "gru@4"), ("lstm@16", "lstm@4"), ("mask",)], ids=str)
 def network(request):
     torch.manual_seed(0)
-    return RecurrentUNet(3, cell=request.param, scales=2).eval()
+    return Composition(3, memory=request.param).eval()
 
 
 def frames(n):

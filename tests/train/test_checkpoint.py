@@ -83,7 +83,7 @@ def test_what_has_no_whole_network_is_no_model(tmp_path, kind):
         load_trained(tmp_path / "last.pt")
 
 
-@pytest.mark.parametrize("average", [{}, {"average": 3}, {"average": {"head.weight": 3}}])
+@pytest.mark.parametrize("average", [{}, {"average": 3}, {"average": {"heads.mask.conv.weight": 3}}])
 def test_nothing_begins_with_a_damaged_one(tmp_path, average):
     write_checkpoint(tmp_path / "last.pt", CONFIG, average)
     with pytest.raises(ConfigError, match="is damaged"):

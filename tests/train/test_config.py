@@ -25,7 +25,7 @@ def test_the_shipped_config_holds_out_the_test_scans():
 
 def test_what_is_not_said_is_default_and_whole_numbers_may_stand_for_floats(tmp_path):
     config = read_config(written(tmp_path, LEAST + "[schedule]\nepochs = 3\n"))
-    assert config.network == NetworkConfig("S", "gru")
+    assert config.network == NetworkConfig("s", ("gru@16",), "add", ("mask",))
     assert config.size == (256, 256)
     assert (config.schedule.epochs, type(config.schedule.epochs)) == (3.0, float)
 
@@ -50,10 +50,20 @@ def test_what_is_not_said_is_default_and_whole_numbers_may_stand_for_floats(tmp_
         (LEAST + "empty = nan\n", r"\[data\] .* lie in 0\.\.1"),
         (LEAST + "others = 0.5\n", "others and other_folders belong together"),
         (LEAST + 'other_folders = ["d"]\n', "others and other_folders belong together"),
-        (LEAST + '[network]\nsize = "XXL"\n', "S with gru or lstm, M with gru or lstm, Lite0 with gru or lstm, UNet with none"),
-        (LEAST + '[network]\nsize = "UNet"\n', "UNet with none"),
+        (LEAST + '[network]\nsize = "XXL"\n', r"\[network\] encoder is 'xxl': there are s, m, lite0"),
+        (LEAST + '[network]\nsize = "UNet"\n', "give gru or lstm, or none for UNet alone"),
+        (
+            LEAST + '[network]\nencoder = "Lite0"\n',
+            r"\[network\] encoder is 'Lite0': perhaps 'lite0' is meant; there are s",
+        ),
+        (LEAST + '[network]\nmemory = ["gru"]\n', r"\[network\] memory is 'gru': name the stride of its level too"),
+        (LEAST + '[network]\nmemory = "gru@16"\n', "memory is 'gru@16': give a list"),
+        (LEAST + '[network]\ndecoder = "fpn"\n', r"\[network\] decoder is 'fpn': there are add, unet"),
+        (LEAST + '[network]\nheads = ["boundary"]\n', r"heads are \('boundary',\): give 'mask', and others once each"),
+        (LEAST + '[network]\nheads = ["mask", "mask"]\n', "give 'mask', and others once each"),
+        (LEAST + '[network]\nheads = ["mask", "edge"]\n', "head is 'edge': there are mask, boundary, deep"),
+        (LEAST + "[loss]\nheads = -1\n", r"\[loss\] .* are 0 or more, and finite"),
         (LEAST + "[network]\ndropout = 1.0\n", r"dropout lies in 0\.\.1"),
-        (LEAST + '[network]\nsize = "UNet"\ncell = "none"\ndropout = 0.2\n', "dropout is not for size 'UNet'"),
         ("size = [250, 256]\n" + LEAST, "give multiples of 16"),
         ("size = [240, 256]\n" + LEAST + '[network]\nsize = "Lite0"\ndeep = true\n', "give multiples of 32"),
         ("size = [256]\n" + LEAST, r"size is \[256\]: give a list of 2"),

@@ -1,5 +1,7 @@
 """Test that an exported network becomes a checkpoint of the same function, whose BatchNorms have statistics of their own."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -8,16 +10,17 @@ from torch import nn
 from rtseg.engines.base import ModelSpec, StateSpec
 from rtseg.engines.convert.export_torch import export
 from rtseg.errors import ModelError
-from rtseg.models import RecurrentUNet
+from rtseg.models import Composition
 from rtseg.train.exported_weights import calibrate_norms, load_exported
 
 SIZE = (64, 64)
+ZOO = Path(__file__).parents[2] / "engines" / "zoo"
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     torch.manual_seed(3)
-    network = RecurrentUNet(1, "S")
+    network = Composition(1)
     network.train()
     for _ in range(3):  # so that the statistics are none of a fresh network
         network.clip(5 + 2 * torch.randn(1, 4, 1, *SIZE))
@@ -32,7 +35,7 @@ def exported(tmp_path_factory):
 def test_the_network_computes_what_the_file_computes_and_its_norms_know_their_input(exported):
     network, path = exported
     torch.manual_seed(9)
-    fresh, clip = RecurrentUNet(1, "S"), 5 + 2 * torch.randn(3, 2, 1, *SIZE)
+    fresh, clip = Composition(1), 5 + 2 * torch.randn(3, 2, 1, *SIZE)
     assert load_exported(fresh, path) == 18
     calibrate_norms(fresh, [5 + 2 * torch.randn(1, 8, 1, *SIZE)])
     with torch.no_grad():
@@ -45,8 +48,15 @@ def test_the_network_computes_what_the_file_computes_and_its_norms_know_their_in
 
 def test_a_head_of_other_classes_stays_and_another_kind_is_refused(exported, tmp_path):
     _, path = exported
-    assert load_exported(RecurrentUNet(3, "S"), path) == 17
+    assert load_exported(Composition(3), path) == 17
     with pytest.raises(ModelError, match="another kind of network"):
-        load_exported(RecurrentUNet(1, "Lite0"), path)
+        load_exported(Composition(1, "lite0"), path)
     with pytest.raises(ModelError, match="cannot be read"):
-        load_exported(RecurrentUNet(1, "S"), tmp_path / "none.onnx")
+        load_exported(Composition(1), tmp_path / "none.onnx")
+
+
+def test_a_file_of_before_the_composition_is_read():
+    """Check the shipped model's file, which was exported by the names of that time."""
+    shipped = Composition(1, memory=["gru@16", "gru@4"])
+    names = {name for name, module in shipped.named_modules() if isinstance(module, nn.Conv2d)}
+    assert load_exported(shipped, ZOO / "carotid.onnx") == len(names)

@@ -151,8 +151,11 @@ def test_a_training_starts_from_another_one(config, tmp_path):
     values = {"name": "b", "classes": ["a", "b"], "data": {"folder": "d", "held_out": []}}
     network = initial_network(from_values({**values, "network": {"start": str(taught)}}, "here")).state_dict()
     before = read_checkpoint(taught)[1]["average"]
-    assert {name for name in network if not torch.equal(network[name], before[name])} == {"head.weight", "head.bias"}
-    with pytest.raises(ConfigError, match="is of another kind of network: start from one of the same size and cell"):
+    assert {name for name in network if not torch.equal(network[name], before[name])} == {
+        "heads.mask.conv.weight",
+        "heads.mask.conv.bias",
+    }
+    with pytest.raises(ConfigError, match="is of another kind of network: start from one of the same encoder and decoder"):
         initial_network(from_values({**values, "network": {"start": str(taught), "size": "M"}}, "here"))
 
 
