@@ -15,6 +15,7 @@ ZOO = Path(__file__).parents[2] / "engines" / "zoo"
 CREDITS = {
     "fetal-head": ("HC18", "Zenodo 1327317", "4 or 9", "outline"),
     "breast-lesion": ("BUS-BRA", "Medical Physics 51(4)", "113 patients", "ImageNet", "marks"),
+    "muscle": ("DL_Track", "arXiv:2009.04790", "17 groups", "regions=2"),
 }
 
 
