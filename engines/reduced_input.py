@@ -4,6 +4,7 @@ The ONNX files of rtseg have static shapes. OpenVINO can reshape a convolutional
 TensorRT plans cannot, so this works with OpenVINO only.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
 
 SHARES = ((3, 4), (2, 3), (1, 2))  # of each side; the first share at which all states have integer sides is used
+STEP = 32  # pixels: without such a share, each side is three quarters of its own, rounded down to this
 
 Planes = npt.NDArray[np.float32]
 
@@ -28,14 +30,7 @@ class ReshapedEngine(OpenVinoEngine):
     """Runs the network of a file at a smaller input, with states to match. Raises ModelError where none of SHARES fits."""
 
     def __init__(self, path: Path, full: ModelSpec, *, threads: int = 0) -> None:
-        self.spec = _reduced_spec(full, path)
-        network = read_network(path)
-        ports: Ports = {self.spec.image_input: (1, self.spec.channels, *self.spec.size)}
-        ports = {**ports, **{state.input: state.shape for state in self.spec.states}}
-        try:
-            network.reshape({name: ov.PartialShape(list(shape)) for name, shape in ports.items()})
-        except RuntimeError:
-            raise ModelError(f"{path} cannot be run at {self.spec.size}: its layers are bound to {full.size}") from None
+        self.spec, network = _reshaped(full, path)
         self._request: Any = compile_network(network, path, threads).create_infer_request()
         shapes = {port.any_name: tuple(port.shape) for port in network.outputs}
         self._logits = np.zeros(shapes[self.spec.logits_output], np.float32)
@@ -90,8 +85,8 @@ class ShrinkableEngine:
             logits, after = engine.infer(x, memory)
             return logits, _SizedState(reduced, after)
         logits, after = engine.infer(_resize_planes(x, engine.spec.size, cv2.INTER_AREA), memory)
-        scale = self.spec.size[0] / engine.spec.size[0]
-        size = round(logits.shape[2] * scale), round(logits.shape[3] * scale)
+        (height, width), (lower, narrower) = self.spec.size, engine.spec.size
+        size = round(logits.shape[2] * height / lower), round(logits.shape[3] * width / narrower)
         return _resize_planes(logits, size, cv2.INTER_LINEAR), _SizedState(reduced, after)
 
     def download(self, labels: Array) -> Labels:
@@ -118,19 +113,44 @@ def shrinkable(engine: Engine, path: Path, *, threads: int = 0, trusted: bool = 
         return None
 
 
-def _reduced_spec(spec: ModelSpec, path: Path) -> ModelSpec:
-    """Return the spec at the largest fitting of SHARES. Raises ModelError."""
-    for share in SHARES:
-        sides = [spec.size, *(state.shape[2:] for state in spec.states)]
-        if all(side * share[0] % share[1] == 0 for pair in sides for side in pair):
-            size = spec.size[0] * share[0] // share[1], spec.size[1] * share[0] // share[1]
-            return replace(spec, size=size, states=tuple(_reduced_state_spec(state, share) for state in spec.states))
+def _reshaped(full: ModelSpec, path: Path) -> tuple[ModelSpec, Any]:
+    """Return the largest smaller spec at which the network can be run, and the network reshaped to it. Raises ModelError."""
+    specs = list(_reduced_specs(full))
+    for spec in specs:
+        network = read_network(path)
+        ports: Ports = {spec.image_input: (1, spec.channels, *spec.size)}
+        ports = {**ports, **{state.input: state.shape for state in spec.states}}
+        try:
+            network.reshape({name: ov.PartialShape(list(shape)) for name, shape in ports.items()})
+        except RuntimeError:
+            continue
+        return spec, network
+    if specs:
+        raise ModelError(f"{path} cannot be run at {specs[0].size}: its layers are bound to {full.size}")
     raise ModelError(f"{path} has no smaller input at which its memory has whole sides: run it as it is")
 
 
-def _reduced_state_spec(state: StateSpec, share: tuple[int, int]) -> StateSpec:
-    sides = tuple(side * share[0] // share[1] for side in state.shape[2:])
-    return replace(state, shape=(*state.shape[:2], *sides))
+def _reduced_specs(spec: ModelSpec) -> Iterator[ModelSpec]:
+    """Yield the spec at the largest fitting of SHARES, and with each side at a multiple of STEP."""
+    height, width = spec.size
+    fitting = [share for share in SHARES if not (height * share[0] % share[1] or width * share[0] % share[1])]
+    shared = ((height * part // whole, width * part // whole) for part, whole in fitting)
+    first = next((size for size in shared if _has_whole_sides(spec, size)), None)
+    stepped = height * 3 // 4 // STEP * STEP, width * 3 // 4 // STEP * STEP
+    for size in (first, stepped):
+        if size and min(size) > 0 and _has_whole_sides(spec, size):
+            states = tuple(replace(state, shape=(*state.shape[:2], *_scaled(state, spec, size))) for state in spec.states)
+            yield replace(spec, size=size, states=states)
+
+
+def _has_whole_sides(spec: ModelSpec, size: tuple[int, int]) -> bool:
+    """Return whether every state has whole sides where the input has `size`."""
+    pairs = [(side, place) for state in spec.states for place, side in enumerate(state.shape[2:])]
+    return all(side * size[place] % spec.size[place] == 0 for side, place in pairs)
+
+
+def _scaled(state: StateSpec, spec: ModelSpec, size: tuple[int, int]) -> tuple[int, ...]:
+    return tuple(side * size[place] // spec.size[place] for place, side in enumerate(state.shape[2:]))
 
 
 def _resize_state(state: SwapState, engine: OpenVinoEngine) -> SwapState:
