@@ -34,8 +34,9 @@ zoo: .venv/dev  # every composition of a network's parts, of which `make test` t
 
 temporal: .venv/dev
 	@mkdir -p docs/benchmarks
-	for pair in carotid:carotid fetal-head:fetal_head nerve-vessel:nerve_vessel; do \
-	    model=$${pair%:*}; $(BIN)/rtseg eval engines/zoo/held_out/$$model.onnx $(DATA)/$${pair#*:} --video --held-out engines/zoo/$$model.toml \
+	for pair in carotid:carotid fetal-head:fetal_head nerve-vessel:nerve_vessel breast-lesion:breast_lesion muscle:muscle_aponeurosis; do \
+	    model=$${pair%:*}; measured=engines/zoo/held_out/$$model.onnx; test -f $$measured || measured=engines/zoo/$$model.onnx; \
+	    $(BIN)/rtseg eval $$measured $(DATA)/$${pair#*:} --video --held-out engines/zoo/$$model.toml \
 	        --json docs/benchmarks/temporal-$$model.json --plot docs/temporal-$$model.png || exit 1; done
 	$(BIN)/python -m rtseg.bench.temporal.table docs/benchmarks/temporal-*.json > docs/benchmarks/temporal.md
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from rtseg.frame import Spacing
 from rtseg.limits import check_size
 
 try:
-    from nibabel import Nifti1Header, Nifti1Image
+    from nibabel import Nifti1Header, Nifti1Image, Nifti2Header, Nifti2Image
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
     from nibabel.wrapstruct import WrapStructError
@@ -29,7 +29,10 @@ except ImportError:
 Plane: TypeAlias = npt.NDArray[Any]  # (H, W) or (H, W, 3), of any number
 
 _MAX_SIDE = 16384  # pixels
-_HEADER, _DATA_BEGIN, _MAX_HEADER = 352, 108, 1 << 22  # bytes: of a header, the offset of vox_offset, most of extensions
+_HEADERS = {348: (Nifti1Header, Nifti1Image, 108, "f"), 540: (Nifti2Header, Nifti2Image, 168, "q")}  # with vox_offset's place
+_ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
+_FLAGS, _MAX_HEADER = 4, 1 << 22  # bytes: behind a header, and most of extensions
+_SCANNER = 1  # code of a form
 _BROKEN = (
     EOFError,
     HeaderDataError,
@@ -112,23 +115,31 @@ def _opened(path: Path) -> Iterator[Any]:
         raise SourceError(f"{path} cannot be read ({error.strerror}): check the file and its permissions") from error
     with file:
         try:
-            _check_extensions(file)
+            kind = _check_extensions(file)
             file.seek(0)
-            image = Nifti1Image.from_stream(file)
+            image = kind.from_stream(file)
         except _BROKEN as error:
-            raise SourceError(f"{path} is no NIfTI-1 that can be read ({error}): save it again as .nii or .nii.gz") from error
+            raise SourceError(f"{path} is no NIfTI that can be read ({error}): save it again as .nii or .nii.gz") from error
         yield image
 
 
-def _check_extensions(file: Any) -> None:
-    """Read a header's extensions from a bounded part of the file; raises where they are larger or invalid."""
-    header = file.read(_HEADER)
-    if header[_HEADER - 4 :][:1] in (b"", b"\0"):
-        return
-    order = "<" if header[:4] == b"\x5c\1\0\0" else ">"
-    (begin,) = struct.unpack_from(f"{order}f", header, _DATA_BEGIN)
-    length = int(min(max(begin - _HEADER, 0), _MAX_HEADER)) if math.isfinite(begin) else 0
-    Nifti1Header.from_fileobj(io.BytesIO(header + file.read(length)))  # type: ignore[no-untyped-call]
+def _check_extensions(file: Any) -> Any:
+    """Read a header's extensions from a bounded part of the file; raises where they are larger or invalid.
+
+    Return nibabel's class of such an image.
+    """
+    start = file.read(_FLAGS)
+    order = next((order for order in "<>" if start and int.from_bytes(start, _ORDERS[order]) in _HEADERS), "<")
+    size = int.from_bytes(start, _ORDERS[order])
+    header_kind, image_kind, place, number = _HEADERS.get(size, _HEADERS[348])
+    size = size if size in _HEADERS else 348
+    header = start + file.read(size)
+    if header[size:][:1] in (b"", b"\0"):
+        return image_kind
+    (begin,) = struct.unpack_from(f"{order}{number}", header, place)
+    length = int(min(max(begin - size - _FLAGS, 0), _MAX_HEADER)) if math.isfinite(begin) else 0
+    header_kind.from_fileobj(io.BytesIO(header + file.read(length)))  # type: ignore[no-untyped-call]
+    return image_kind
 
 
 def _check_complete(image: Any, path: Path, index: int) -> None:
@@ -181,7 +192,9 @@ def _directions(header: Any) -> tuple[tuple[tuple[float, ...], ...], str]:
         return (), ""
     differ = len(forms) > 1 and bool((np.sign(np.round(forms[0], 6)) != np.sign(np.round(forms[1], 6))).any())
     note = "has an sform and a qform of different directions: the sform is used" if differ else ""
-    return tuple(tuple(float(part) for part in row) for row in forms[0]), note
+    is_by_scanner = len(forms) > 1 and not differ and by_sform == by_qform == _SCANNER
+    axes = (-1.0, -1.0, 1.0) if is_by_scanner else (1.0, 1.0, 1.0)  # to the left and backwards, as ITK and DICOM have them
+    return tuple(tuple(float(part) * sign for part, sign in zip(row, axes, strict=True)) for row in forms[0]), note
 
 
 def _shown(header: Any) -> tuple[float, float] | None:

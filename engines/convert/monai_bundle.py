@@ -20,7 +20,7 @@ from rtseg.engines.convert.torch_source import TorchSource, input_channels
 from rtseg.errors import MissingExtra, ModelError
 
 try:
-    from monai.bundle import ConfigParser
+    from monai.bundle.config_parser import ConfigParser
     from monai.networks import nets
     from torch import nn
 except ImportError:

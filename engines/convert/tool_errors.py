@@ -8,11 +8,16 @@ from rtseg.errors import ModelError, RtsegError
 
 @contextmanager
 def as_model_error(failed: str, remedy: str) -> Iterator[None]:
-    """Convert an exception in the body into a ModelError "`failed` (cause): `remedy`"; rtseg's own errors pass unchanged."""
+    """Convert an exception in the body into a ModelError "`failed` (cause): `remedy`"; rtseg's own errors pass unchanged.
+
+    A missing package, which a network may import when it first runs, has its own remedy.
+    """
     try:
         yield
     except RtsegError:
         raise
+    except ImportError as error:
+        raise ModelError(f"{failed} ({cause_line(error)}): install the package that it imports") from error
     except Exception as error:  # third-party code can raise anything
         raise ModelError(f"{failed} ({cause_line(error)}): {remedy}") from error
 

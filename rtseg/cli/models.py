@@ -12,11 +12,14 @@ from rtseg.cli.app import app
 @app.command()
 def models(
     file: Annotated[Path | None, typer.Option("--file", help="Show the certificate of this model file instead.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print what --file holds as JSON.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print the list, or what --file holds, as JSON.")] = False,
 ) -> None:
     """List the shipped models."""
     if file:
         _show_file(file, json)
+        return
+    if json:
+        _print_models()
         return
     from rich.table import Table
 
@@ -31,6 +34,22 @@ def models(
         memory = "recurrent" if spec.states else "none"
         table.add_row(name, ", ".join(spec.classes), f"{spec.size[0]}x{spec.size[1]}", memory, size, str(path))
     console.print(table)
+
+
+def _print_models() -> None:
+    """Print the name, classes, Dice on unseen subjects, size and multiply-accumulates of each shipped model as JSON."""
+    from rtseg.engines.load import load_engine
+    from rtseg.engines.openvino import read_network
+    from rtseg.engines.profile import count_macs
+    from rtseg.engines.zoo import measured_dice, shipped_models
+
+    rows = []
+    for name, path in shipped_models().items():
+        gmac = round(count_macs(read_network(path)) / 1e9, 4)
+        measured = {"dice": None, "int8_dice": None} | measured_dice(name)
+        classes = list(load_engine(name).spec.classes)
+        rows.append({"name": name, "classes": classes, **measured, "bytes": path.stat().st_size, "gmac": gmac})
+    typer.echo(json_module.dumps(rows, indent=1))
 
 
 def _show_file(file: Path, as_json: bool) -> None:

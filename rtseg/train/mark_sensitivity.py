@@ -49,7 +49,7 @@ def mark_sensitivity(session: Session, config: TrainConfig) -> dict[str, Any]:
         rng, still = np.random.default_rng(place), _still(case, len(config.classes))
         variants = (still.image, _marked(still.image, rng), without_marks(still.image, still.truth))
         for values, image in zip(dice.values(), variants, strict=True):
-            values.append(_dice(segmenter.labels(image) > 0, still.truth.any(0)))
+            values.append(_dice(segmenter.labels(image), still.truth.max(0)))
         if crop := crop_without_classes(still, rng):
             found["crops"].append(bool(segmenter.labels(crop.image).any()))
             found["crops_with_marks"].append(bool(segmenter.labels(_marked(crop.image, rng)).any()))
@@ -70,11 +70,13 @@ def _still(case: Case, n_classes: int) -> StillImage:
 
 
 def _marked(image: Image, rng: np.random.Generator) -> Image:
-    return np.rint(plant_marks(image[None].astype(np.float32), rng)[0]).astype(np.uint8)
+    return np.asarray(np.rint(plant_marks(image[None].astype(np.float32), rng)[0]), np.uint8)
 
 
-def _dice(found: np.ndarray, truth: np.ndarray) -> float:  # type: ignore[type-arg]
-    return float(2 * (found & truth).sum() / max(1, found.sum() + truth.sum()))
+def _dice(found: Labels, truth: Labels) -> float:
+    """Return the Dice of two label images (H, W), with all classes as one."""
+    both, either = int(np.sum((found > 0) & (truth > 0))), int(np.sum(found > 0) + np.sum(truth > 0))
+    return 2 * both / max(1, either)
 
 
 def _interval(values: Iterable[float], subjects: list[str]) -> dict[str, Any]:

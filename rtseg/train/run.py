@@ -167,7 +167,7 @@ class Trainer:
 
 def _has_bfloat16() -> bool:
     """Return True if this processor multiplies bfloat16 itself; emulated, a step takes ten times as long as in float32."""
-    found: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # of torch 2.6 and later
+    found: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # of torch 2.6 and later
     return bool(found.get("avx512_bf16") or found.get("amx_bf16") or found.get("bf16"))
 
 

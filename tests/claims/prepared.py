@@ -13,7 +13,13 @@ from sources import dicoms
 
 from rtseg.train.config import read_config
 
-DATASETS = {"carotid": "carotid", "nerve-vessel": "nerve_vessel", "fetal-head": "fetal_head"}
+DATASETS = {
+    "carotid": "carotid",
+    "nerve-vessel": "nerve_vessel",
+    "fetal-head": "fetal_head",
+    "breast-lesion": "breast_lesion",
+    "muscle": "muscle_aponeurosis",
+}
 DATA_FOLDERS = ("DIR", "DATA/carotid")
 
 

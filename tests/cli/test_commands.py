@@ -12,8 +12,10 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from rtseg.cli.app import app
+from rtseg.engines.zoo import shipped_models
 from rtseg.kernels.runtime import cpu
 
+ROOT = Path(__file__).parents[2]
 SYNTHETIC = "synthetic:vessel?height=64&width=96&frames=12"
 
 
@@ -162,6 +164,19 @@ def test_bench_reports(tiny: Path, tmp_path: Path):
     assert set(paced["stages_ms"]) >= {"wait", "preprocess", "infer", "postprocess", "overlay", "total"}
     assert figures["line_over_engine"] > 0
     assert figures["machine"]["cores"] >= 1
+
+
+def test_models_as_json_name_what_was_measured():
+    rows = {row["name"]: row for row in json.loads(rtseg("models", "--json").output)}
+    assert set(rows) == set(shipped_models())
+    for name, row in rows.items():
+        assert row["bytes"] == shipped_models()[name].stat().st_size < 8e6
+        assert 0.1 < row["gmac"] < 2
+        assert set(row["dice"]) == set(row["int8_dice"]) == set(row["classes"])
+        for key, form in (("dice", ""), ("int8_dice", "-int8")):
+            report = json.loads((ROOT / f"docs/benchmarks/eval-{name.removesuffix('-int8')}{form}.json").read_text())
+            means = {class_name: found["dice"]["mean"] for class_name, found in report["classes"].items()}
+            assert row[key] == pytest.approx(means, abs=1e-4)
 
 
 def test_models_and_doctor_list_what_is_here():

@@ -6,6 +6,7 @@ import av
 import numpy as np
 
 from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
+from rtseg.sources.transport_packets import RepairedReader
 
 PACKET = 188
 SIZE = (96, 128)
@@ -62,7 +63,7 @@ def pid_of(packet: bytes) -> int:
 
 def read_stream(data: bytes):
     """Return the frames of a stream that is read through a link."""
-    link = StreamLink(lambda: av.open(io.BytesIO(data)), LinkSettings("stream", ends=True))
+    link = StreamLink(lambda: av.open(RepairedReader(io.BytesIO(data).read), "r"), LinkSettings("stream", ends=True))
     try:
         return list(link)
     finally:

@@ -18,7 +18,7 @@ def read_scale(pictures: Sequence[Image], sector: Sector) -> CardScale:
     if sector.knowledge != "known":
         return CardScale(provenance="not read: the sector is not known")
     same = [picture for picture in pictures if picture.shape == pictures[-1].shape]
-    mean = np.mean(same, axis=0, dtype=np.float32).round().astype(np.uint8)
+    mean = np.asarray(np.mean(same, axis=0, dtype=np.float32).round(), np.uint8)
     found = _shared_reader().read(mean, sector)
     if isinstance(found, ScaleRefusal):
         return CardScale(provenance=f"not read: {found.reason}")

@@ -32,7 +32,7 @@ class FrameScaleReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Marks:
+class _ScaleInk:
     """Holds the marks of a scale as they were when it was read."""
 
     box: tuple[int, int, int, int]  # top, left, height, width
@@ -50,7 +50,7 @@ class ScaledSource(SourceWrapper):
     def __init__(self, source: Source, card: ScannerCard, reader: FrameScaleReader | None = None) -> None:
         super().__init__(source)
         self._card, self._reader = card, reader
-        self._marks: _Marks | None = None  # of the scale that was read; None: it does not say what the card says
+        self._marks: _ScaleInk | None = None  # of the scale that was read; None: it does not say what the card says
         self._pause, self._frames_to_reading = _MIN_PAUSE, 0
 
     def __iter__(self) -> Iterator[Frame]:
@@ -77,7 +77,7 @@ class ScaledSource(SourceWrapper):
                 self._frames_to_reading, self._pause = self._pause, min(2 * self._pause, _MAX_PAUSE)
         return self._marks is not None
 
-    def _read(self, image: Image) -> _Marks | None:
+    def _read(self, image: Image) -> _ScaleInk | None:
         """Read the scale, and return its marks where it says what the card says."""
         scale = self._card.scale
         if scale.ticks is None or scale.mm_per_pixel is None:
@@ -93,7 +93,7 @@ class ScaledSource(SourceWrapper):
         return _marks_of(image, found)
 
 
-def _marks_of(image: Image, scale: DepthScale) -> _Marks:
+def _marks_of(image: Image, scale: DepthScale) -> _ScaleInk:
     """Return the marks of a scale: what stands out of its ground at the ticks and in the boxes of the numbers."""
     ticks, height = scale.ticks, max(number.box[2] for number in scale.numbers)
     boxes = [(round(row) - 2, ticks.left, 5, ticks.right - ticks.left + 1) for row in ticks.rows]
@@ -108,10 +108,10 @@ def _marks_of(image: Image, scale: DepthScale) -> _Marks:
         parts[max(0, y - top) : y - top + tall, max(0, x - left) : x - left + wide] = min(part, 255)
     ground = cv2.medianBlur(gray, min(2 * (2 * height // 2) + 1, 255))
     parts[cv2.absdiff(gray, np.asarray(ground, np.uint8)) < _INK_LEVELS] = 0
-    return _Marks((top, left, bottom - top, right - left), gray, parts)
+    return _ScaleInk((top, left, bottom - top, right - left), gray, parts)
 
 
-def _has_changed(image: Image, marks: _Marks) -> bool:
+def _has_changed(image: Image, marks: _ScaleInk) -> bool:
     top, left, height, width = marks.box
     now = _gray(image[top : top + height, left : left + width])
     changed = cv2.absdiff(now, marks.gray) >= _CHANGED_LEVELS

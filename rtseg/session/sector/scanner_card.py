@@ -23,6 +23,7 @@ _LIT_LEVELS, _LIT_SHARE = 16, 0.04  # gray levels above the ground, and share of
 _MIN_ALIKE = 0.8  # intersection over union of the lit cells around the sector, of the card and of the frame
 _FEW = 6  # lit cells that may differ on a screen with few
 _CHECK_EVERY, _MAX_MISFITS = 8, 2  # frames between checks of the layout, and misfits in a row that end the card's use
+_MAX_TICKS = 500
 _MAX_FILE = 1 << 16  # bytes
 _REMEDY = "make it again with rtseg doctor --source URI --save"
 
@@ -141,7 +142,8 @@ def _read_scale(values: dict[str, Any]) -> CardScale:
         return CardScale(provenance=provenance)
     mm, (left, right, first, spacing, count) = float(values["mm_per_pixel"]), values["ticks"]
     ticks = int(left), int(right), float(first), float(spacing), int(count)
-    if not (math.isfinite(mm) and mm > 0 and all(map(math.isfinite, ticks)) and ticks[3] > 0):
+    is_possible = math.isfinite(mm) and mm > 0 and all(map(math.isfinite, ticks)) and ticks[3] > 0
+    if not (is_possible and 0 <= ticks[0] <= ticks[1] and 0 < ticks[4] <= _MAX_TICKS):
         raise ValueError("a scale of no size")
     return CardScale(mm, provenance, ticks)
 

@@ -9,6 +9,7 @@ from rtseg.sources.files.dicom_file import DicomFile
 from rtseg.sources.files.dicom_fragments import read_fragments, read_frame
 from rtseg.sources.files.dicom_header import integer
 from rtseg.sources.pixels.intensity import Pixels
+from rtseg.sources.pixels.jpeg_damage import jpeg_damage
 from rtseg.sources.pixels.zeroed_data import has_zeroed_jpeg
 
 _FAMILIES = ("JPEG", "JPEG lossless", "JPEG-LS", "JPEG 2000")
@@ -27,14 +28,14 @@ class CodedFrames:
         self.count = max(stated, self.readable)
         first = coded_format(read_frame(data, self._frames[0])) if self._frames else None
         self.syntax, self.note = _coded_syntax(dicom, first)
-        self._header, self._zeroed = dicom.header, ""
+        self._header, self._damage = dicom.header, ""
         self.model = first.model if first else ""
         self.is_signed = first.is_signed if first else None
 
     @property
     def damage(self) -> str:
         """Return why the frame that was read last is not to be trusted; "" where nothing is known against it."""
-        return self._decoder.damage or self._zeroed
+        return self._decoder.damage or self._damage
 
     @property
     def lacks_decoder(self) -> bool:
@@ -52,8 +53,7 @@ class CodedFrames:
             raise ValueError("its coded frames end")
         coded = read_frame(self._data, self._frames[index])
         form = coded_format(coded)
-        is_zeroed = coded.startswith(b"\xff\xd8") and has_zeroed_jpeg(coded)
-        self._zeroed = "its coded data are damaged: a part was overwritten by zeros" if is_zeroed else ""
+        self._damage = _damage(coded)
         samples = form.samples if form else integer(self._header, "SamplesPerPixel", 1)
         bits = form.bits if form and form.bits <= _MOST_BITS else integer(self._header, "BitsAllocated", 8)
         if samples not in (1, 3) or not 0 < bits <= _MOST_BITS:
@@ -61,6 +61,14 @@ class CodedFrames:
         size = integer(self._header, "Rows"), integer(self._header, "Columns")
         shape = size if samples == 1 else (*size, samples)
         return self._decoder.decode(coded, self.syntax, shape, bits, is_signed=bool(form and form.is_signed))
+
+
+def _damage(coded: bytes) -> str:
+    """Return what is wrong with a frame's coded data, or ""; nothing is known of other codings than JPEG."""
+    if not coded.startswith(b"\xff\xd8"):
+        return ""
+    found = "a part that was overwritten by zeros" if has_zeroed_jpeg(coded) else jpeg_damage(coded)
+    return f"its coded data are damaged: they have {found}" if found else ""
 
 
 def _coded_syntax(dicom: DicomFile, form: CodedFormat | None) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 from rtseg.sources.files.coded_size import begins_frame
 from rtseg.sources.files.dicom_file import DicomFile
+from rtseg.sources.pixels.jpeg_segments import joined_jpegs
 
 ITEM = b"\xfe\xff\x00\xe0"
 _MOST_FRAGMENTS = 1 << 20
@@ -61,10 +62,22 @@ def read_fragments(file: BinaryIO, dicom: DicomFile) -> Fragments:
         if length:
             pieces.append(Fragment(at, length, begins_frame(file.read(min(length, _HEAD_BYTES)))))
         file.seek(at + length)
+    if len(pieces) == 1:
+        pieces = _joined(file, pieces[0])
     places = {piece.offset - 8 - first: number for number, piece in enumerate(pieces)}
     stated = struct.unpack(f"<{len(offsets) // 4}I", offsets[: len(offsets) // 4 * 4])
     extended = _extended(dicom.header)
     return Fragments(tuple(pieces), frozenset(places[at] for at in (*stated, *extended) if at in places))
+
+
+def _joined(file: BinaryIO, piece: Fragment) -> list[Fragment]:
+    """Return the pieces of the JPEGs that a single piece holds, one after the other."""
+    file.seek(piece.offset)
+    coded, pieces, at = file.read(piece.length), list[Fragment](), piece.offset
+    for picture in joined_jpegs(coded) if coded.startswith(b"\xff\xd8") else [coded]:
+        pieces.append(Fragment(at, len(picture), piece.begins))
+        at += len(picture)
+    return [piece] if len(pieces) == 1 else pieces
 
 
 def read_frame(file: BinaryIO, pieces: Sequence[Fragment]) -> bytes:

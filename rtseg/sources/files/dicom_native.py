@@ -87,6 +87,12 @@ def _fits(layout: NativeLayout, length: int, frames: int) -> bool:
     return whole <= length <= whole + whole % 2
 
 
+def _has_low_bits(sample: Sequence[Pixels], stored: int) -> bool:
+    """Return whether bits are set that values aligned to the top of their words leave free."""
+    free = (1 << (8 * sample[0].dtype.itemsize - stored)) - 1
+    return any(int(np.bitwise_or.reduce(one, axis=None)) & free for one in sample)
+
+
 class NativeFrames:
     """Reads the plain frames of a file, in any order."""
 
@@ -128,7 +134,8 @@ class NativeFrames:
         if any(int(one.byteswap().max()) >> stored for one in sample):
             return ""
         has_bits_above = any(int(one.max()) >> stored for one in sample)
-        if not sample or not is_other_byte_order(sample, *([_ROUGHER] if has_bits_above else [])):
+        is_proven = has_bits_above and _has_low_bits(sample, stored)  # else the values may lie in the upper bits
+        if not is_proven and (not sample or not is_other_byte_order(sample, *([_ROUGHER] if has_bits_above else []))):
             return ""
         self.layout = replace(self.layout, is_little_endian=not self.layout.is_little_endian)
         return "has pixels in another byte order than its transfer syntax: read in the order of the pixels"

@@ -8,7 +8,7 @@ _SUFFIXES = {
     "metaimage": (".mha", ".mhd"),
     "dicom": (".dcm", ".dicom", ".ima"),
     "nrrd": (".nrrd", ".nhdr"),
-    "nifti": (".nii", ".nii.gz"),
+    "nifti": (".nii", ".nii.gz", ".hdr", ".img", ".img.gz"),
 }
 _LAST_FIRST, _LONGEST_FIRST = 0x0018, 128  # of a data set's first element: its number, and its bytes
 _FIRST_KINDS = (b"UL", b"CS", b"UI", b"DA", b"TM", b"SH", b"LO", b"DT")  # value representations of such elements

@@ -57,6 +57,8 @@ def open_frame_store(
     """
     if window is None and store.dtype != np.uint8:
         window = full_range_window(_readable_frames(store))
+        if (window.black, window.white) != (0, 255):
+            notes.say(path, f"has {store.dtype.name} pixels: {window.black:g} is shown as black and {window.white:g} as white")
     height, width = orientation.to_upright((store.shape[0], store.shape[1]))
     rate = fps if fps is not None else tracked.fps() or DEFAULT_FPS
     scale = TrackedSpacing(tracked, own_mm, orientation, store.frames)

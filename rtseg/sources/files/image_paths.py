@@ -9,7 +9,7 @@ from rtseg.errors import SourceError, SourceNotFound
 from rtseg.sources.base import path_exists
 from rtseg.sources.files.formats import detect_format
 
-SUFFIXES = frozenset({".png", ".apng", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+SUFFIXES = frozenset({".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".tif", ".tiff", ".webp"})
 OTHER_SUFFIXES = frozenset({".gif", ".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".tga", ".ppm", ".pgm", ".pnm", ".exr"})
 _NUMBER = re.compile(r"%0?(\d*)d")  # of a numbered pattern, as in frame%03d.png
 

@@ -16,6 +16,7 @@ from rtseg.sources.files.picture_file import (
     count_pictures,
     decode_one,
     decode_pictures,
+    other_pictures,
     read_bytes,
     to_8_bits,
 )
@@ -37,7 +38,7 @@ class ImageFiles:
 
     def __init__(self, where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> None:
         self._paths = image_paths(where)
-        self._counts = [count_pictures(path) for path in self._paths]
+        self._counts = [count_pictures(path, is_alone=len(self._paths) == 1) for path in self._paths]
         self._omitted = dict[Path, Omission]()
         self._listed = list[Omission]()
         self._depth = SeriesDepth(where, self._paths)
@@ -51,6 +52,8 @@ class ImageFiles:
         self._values = FrameValues(self._info)
         self._closed = threading.Event()
         self._frames = self._read()
+        if len(self._paths) == 1 and (others := other_pictures(self._paths[0])):
+            _log.warning("%s holds %d pictures more, of another size or kind: previews are left out", self._paths[0], others)
         for path, reason in other_images(where).items():
             self._omit(path, reason)
 

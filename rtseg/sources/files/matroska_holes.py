@@ -27,6 +27,11 @@ class MatroskaStructure:
         if self._applies is None:
             self._applies = self._is_linked(before, after)
 
+    @property
+    def applies(self) -> bool:
+        """Return whether the check was found to apply."""
+        return bool(self._applies)
+
     def is_broken(self, before: "Packet[Any]", after: "Packet[Any]") -> bool:
         """Return whether the elements behind one packet do not lead to the next one."""
         return bool(self._applies) and not self._is_linked(before, after)

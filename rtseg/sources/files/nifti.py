@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from rtseg.errors import SourceError
 from rtseg.frame import Spacing
 from rtseg.nifti import open_volume
 from rtseg.sources.base import existing_file
@@ -17,11 +18,15 @@ from rtseg.sources.pixels.intensity import IntensityWindow
 def open_nifti(where: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> FrameSequence:
     """Open a NIfTI of (x, y, t) or (x, y, 1, t): x along a row, y down a column, as stored.
 
-    A mirrored axis of its sform or qform is turned back. Values are shown from `cal_min` to `cal_max`; without those, pixels
-    other than 8 bits are scaled from the recording's minimum to its maximum. Spacing and rate are known where their units are.
+    A mirrored axis of its sform or qform is turned back. Two forms that agree and both name the scanner are those of ITK and of
+    converters of DICOM, whose pictures stand upright in its axes, to the left and backwards. Values are shown from `cal_min` to
+    `cal_max`; without those, pixels other than 8 bits are scaled from the recording's minimum to its maximum. Spacing and rate
+    are known where their units are.
     Raises SourceError, SourceNotFound, ConfigError.
     """
     path, notes = existing_file(Path(where)), SourceNotes()
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
+        raise SourceError(f"{path} is a half of a pair of .hdr and .img, as NIfTI and Analyze have: save it as one file, .nii")
     volume = open_volume(path)
     orientation, words = plane_orientation(*volume.directions) if volume.directions else (Orientation(), "")
     for note in (volume.note, words):

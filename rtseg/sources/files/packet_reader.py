@@ -20,7 +20,6 @@ _LOOK_AHEAD = 48  # packets of one stream that are read before the film is chose
 _MAX_AHEAD_BYTES = 1 << 25
 _STILL_CODECS = frozenset({"mjpeg", "png", "bmp", "webp", "jpeg2000", "jpegls", "tiff"})  # of covers and thumbnails
 _MUCH_LARGER = 4  # ratio of pixels, from which on a stream of as many pictures is no preview
-_AVI_HEADER_BYTES = 8  # of a chunk, in front of the packet
 _TOLERANCE = 0.1  # of an interval, by which another may differ
 _STEADY_SHARE = 0.9  # of the intervals of a steady film; the others may span a hole
 _MAX_RATIO = 1.5  # of a declared rate to the measured one, or its inverse
@@ -66,6 +65,11 @@ class PacketReader:
                 yield packet
         yield None
 
+    @property
+    def format_name(self) -> str:
+        """Return FFmpeg's name of the container's format."""
+        return self._container.format.name
+
     def fps(self) -> float:
         """Return frames a second: the declared rate, or the measured one where that is missing or absurd, else 25."""
         declared, measured = frame_rate(self._container, self.stream), self._measured_fps()
@@ -85,17 +89,15 @@ class PacketReader:
         """Return the usual difference between the times of two packets, in units of the stream; 0 where there are no times."""
         return float(median(_differences(self._times()) or [0]))
 
+    def first_time(self) -> int | None:
+        """Return the time of the picture that is shown first, in units of the stream; None where there are no times."""
+        return min((packet.pts for packet in self._ahead if packet.pts is not None), default=None)
+
     def is_steady(self) -> bool:
         """Return whether nearly all of the first packets follow each other at one interval, but for rounding."""
         between, usual = _differences(self._times()), self.usual_interval()
         alike = sum(abs(step - usual) <= max(1, _TOLERANCE * usual) for step in between)
         return len(between) > 1 and alike >= _STEADY_SHARE * len(between)
-
-    def places(self) -> dict[int, int]:
-        """Return the number of each packet by its place in an AVI file, whose index outlives the times; empty for others."""
-        if self._container.format.name != "avi":
-            return {}
-        return {entry.pos + _AVI_HEADER_BYTES: number for number, entry in enumerate(self.stream.index_entries)}
 
     def _times(self) -> list[int]:
         """Return the times of the first pictures, in order and without a gap where a later packet belongs between them."""

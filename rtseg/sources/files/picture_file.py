@@ -1,5 +1,6 @@
 """Decodes every picture of an image file: one of most, the pages of a TIFF stack, the pictures of an animation."""
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from mmap import ACCESS_READ, mmap
@@ -16,6 +17,8 @@ from rtseg.limits import check_size
 from rtseg.sources.files.animations import Animation, read_animation
 from rtseg.sources.files.tiff_pages import TiffStack, tiff_stack
 from rtseg.sources.files.video import VideoFile
+from rtseg.sources.pixels.jpeg_damage import jpeg_damage
+from rtseg.sources.pixels.jpeg_segments import joined_jpegs
 from rtseg.sources.pixels.picture_size import picture_size
 from rtseg.sources.pixels.upright import STORED, upright_of_exif
 from rtseg.sources.pixels.zeroed_data import has_zeroed_jpeg
@@ -23,6 +26,9 @@ from rtseg.sources.pixels.zeroed_data import has_zeroed_jpeg
 Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) gray or (H, W, 3) RGB, uint8 or uint16
 
 _MULTIPLE = frozenset({".png", ".apng", ".webp", ".tif", ".tiff"})  # suffixes of files that may hold several pictures
+_JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
+_GAIN_MAP, _MAX_METADATA = re.compile(rb"hdrgm:|hdrgainmap", re.IGNORECASE), 1 << 16
+_MOST_UNUSED = 14  # bits of 16 that a picture may use whose depth is not known
 _MAX_ANIMATION_BYTES = 1 << 28  # decoded at once
 _CUT = "is not an image that can be read, or is cut off: save it again as 8-bit PNG"
 
@@ -44,8 +50,14 @@ def read_bytes(path: Path) -> bytes:
         raise SourceError(f"{path} cannot be read ({error.strerror}): check the file and its permissions") from error
 
 
-def count_pictures(path: Path) -> int:
-    """Return the number of pictures that an image file declares, 1 for a file that cannot be read."""
+def count_pictures(path: Path, *, is_alone: bool = False) -> int:
+    """Return the number of pictures that an image file declares, 1 for a file that cannot be read.
+
+    is_alone: also count JPEGs that stand one after the other, for which the whole file is read.
+    """
+    if is_alone and path.suffix.lower() in _JPEG:
+        with suppress(SourceError):
+            return len(_jpegs(read_bytes(path)))
     stack, animation = _structure(path)
     return max(1, len(stack.pages) if stack else animation.pictures)
 
@@ -71,6 +83,8 @@ def decode_pictures(path: Path) -> Iterator[DecodedPicture]:
         yield from _stack(path, bytearray(coded), stack)
     elif animation.pictures > 1:
         yield from _animated_webp(path, coded, animation) if coded[:4] == b"RIFF" else _animated_png(path, animation)
+    elif coded.startswith(b"\xff\xd8"):
+        yield from _joined_jpegs(path, coded)
     else:
         yield DecodedPicture(decode_one(path, coded))
 
@@ -84,9 +98,39 @@ def decode_one(path: Path, coded: bytes | bytearray) -> Pixels:
         check_size(path, *size)
     if size is None or _is_cut_jpeg(coded) or (pixels := _decode(coded)) is None:
         raise SourceError(f"{path} {_CUT}")
-    if coded.startswith(b"\xff\xd8") and has_zeroed_jpeg(coded):
-        raise SourceError(f"{path} is damaged: a part of its data was overwritten by zeros; copy it again")
+    if coded.startswith(b"\xff\xd8"):
+        if has_zeroed_jpeg(coded):
+            raise SourceError(f"{path} is damaged: a part of its data was overwritten by zeros; copy it again")
+        if damage := jpeg_damage(coded):
+            raise SourceError(f"{path} is damaged: its coded data have {damage}; copy it again")
     return _drop_equal_channels(pixels)
+
+
+def _joined_jpegs(path: Path, coded: bytes) -> Iterator[DecodedPicture]:
+    """Yield the first JPEG and those of its size that follow it, as in the files of multiple-picture cameras (MPO)."""
+    pictures = _jpegs(coded)
+    for given, picture in enumerate(pictures):
+        try:
+            pixels = decode_one(path, picture)
+        except SourceError as error:
+            if len(pictures) == 1:
+                raise
+            raise SourceError(f"{error} ({given} of its {len(pictures)} pictures can be read)") from error
+        yield DecodedPicture(pixels)
+
+
+def _jpegs(coded: bytes) -> list[bytes | bytearray]:
+    """Return the first JPEG and those that follow it, without previews of another size and maps of brightness (Ultra HDR)."""
+    first, *others = joined_jpegs(coded)
+    size = picture_size(first) if others else None
+    alike = [one for one in others if picture_size(one) == size and not _GAIN_MAP.search(one, 0, _MAX_METADATA)]
+    return [first, *alike]
+
+
+def other_pictures(path: Path) -> int:
+    """Return the number of JPEGs in a file that are not read: previews. Raises SourceError."""
+    coded = read_bytes(path)
+    return len(joined_jpegs(coded)) - len(_jpegs(coded)) if coded.startswith(b"\xff\xd8") else 0
 
 
 def _decode(coded: bytes | bytearray) -> Pixels | None:
@@ -103,6 +147,8 @@ def _is_cut_jpeg(coded: bytes | bytearray) -> bool:
 
 def _stack(path: Path, coded: bytearray, stack: TiffStack) -> Iterator[DecodedPicture]:
     for number, page in enumerate(stack.pages):
+        if page.refusal:
+            raise SourceError(f"{path} {page.refusal}")
         stack.make_first(coded, page)
         try:
             pixels = decode_one(path, coded)
@@ -110,9 +156,16 @@ def _stack(path: Path, coded: bytearray, stack: TiffStack) -> Iterator[DecodedPi
             if not number:
                 raise
             raise SourceError(f"{path} {_CUT} ({number} of its {len(stack.pages)} pages can be read)") from error
-        yield DecodedPicture(pixels)
+        yield DecodedPicture(_inverted(path, pixels) if page.is_inverted else pixels)
     if stack.problem:
         raise SourceError(f"{path} has {len(stack.pages)} pages that can be read, and {stack.problem}: copy or save it again")
+
+
+def _inverted(path: Path, pixels: Pixels) -> Pixels:
+    """Return pixels of 16 bits, whose white is 0, with black at 0. Raises SourceError where their black is unknown."""
+    if pixels.dtype != np.uint16 or int(pixels.max()) >> _MOST_UNUSED == 0:
+        raise SourceError(f"{path} is white at 0, and how many bits it uses is not known: save it as 8-bit PNG")
+    return np.invert(pixels)
 
 
 def _animated_png(path: Path, animation: Animation) -> Iterator[DecodedPicture]:

@@ -9,12 +9,15 @@ from rtseg.sources.files.animations import Coded
 
 _SUBFILE, _OLD_SUBFILE, _COMPRESSION, _DESCRIPTION = 254, 255, 259, 270
 _STRIPS, _STRIP_BYTES, _SUB_PAGES = 273, 279, 330
+_BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA = 258, 262, 277, 284, 338
+_WHITE_IS_ZERO, _IN_PLANES, _UNASSOCIATED = 0, 2, 2  # values of tags 262, 284 and 338
 _PLAIN = 1  # value of tag 259
 _IMAGEJ = re.compile(rb"ImageJ=.*?\nimages=(\d{1,9})\s", re.DOTALL)  # of a stack with one page for all its pictures
 _REDUCED, _MASK = 1, 4  # bits of tag 254
 _OLD_REDUCED = 2  # value of tag 255
 _NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # by type
-_READ = frozenset({_SUBFILE, _OLD_SUBFILE, _COMPRESSION, _STRIPS, _STRIP_BYTES})
+_READ = frozenset({_SUBFILE, _OLD_SUBFILE, _COMPRESSION, _STRIPS, _STRIP_BYTES, _PHOTOMETRIC, _SAMPLES, _PLANAR})
+_SHORT = 3  # a type
 _MAX_PAGES, _MAX_ENTRIES, _LONGEST_TEXT = 1 << 16, 4096, 4096
 
 
@@ -23,6 +26,12 @@ class TiffPage(NamedTuple):
 
     directory: int
     """Offset of the directory."""
+    is_inverted: bool = False
+    """Whether its values of more than 8 bits are white at 0, which OpenCV does not apply."""
+    refusal: str = ""
+    """What OpenCV would show in the wrong way, or ""."""
+    transparency: int = 0
+    """Offset of the number by which OpenCV would darken what is transparent; 0 where there is none."""
     strip_field: int = 0
     """Offset of the number that says where the pixels are; 0 where the directory is right."""
     strip: int = 0
@@ -45,6 +54,8 @@ class TiffStack:
     def make_first(self, coded: bytearray, page: TiffPage) -> None:
         """Change the file's header so that a page is its first picture."""
         struct.pack_into(self.order + ("Q" if self.is_big else "I"), coded, 8 if self.is_big else 4, page.directory)
+        if page.transparency:
+            struct.pack_into(f"{self.order}H", coded, page.transparency, 0)
         if page.strip_field:
             struct.pack_into(f"{self.order}I", coded, page.strip_field, page.strip)
 
@@ -70,7 +81,7 @@ def tiff_stack(coded: Coded) -> TiffStack | None:
             pages = [page for page in inner if page.is_full]
     except struct.error:
         problem = "it is cut off"
-    found = [TiffPage(page.at) for page in pages]
+    found = [TiffPage(page.at, page.is_inverted, page.refusal, page.transparency) for page in pages]
     if len(pages) == 1 and not is_big:
         found, problem = _repeated(pages[0], len(coded), found, problem)
     return TiffStack(tuple(found), problem, is_big, order)
@@ -87,7 +98,10 @@ def _repeated(page: "_Directory", length: int, found: list[TiffPage], problem: s
         return found, f"it tells of {count} pictures, of which only the first is described"
     there = min(count, (length - first) // size)
     missing = "" if there == count else f"it tells of {count} pictures, the rest of which is missing"
-    return [TiffPage(page.at, field, first + number * size) for number in range(there)], problem or missing
+    return [
+        TiffPage(page.at, page.is_inverted, page.refusal, page.transparency, field, first + number * size)
+        for number in range(there)
+    ], problem or missing
 
 
 class _Directory:
@@ -104,6 +118,10 @@ class _Directory:
         """Single numbers by tag."""
         self.places = dict[int, int]()
         """Where those of 32 bits stand."""
+        self.transparency = 0
+        """Offset of the kind of the fourth sample where that is a transparency apart from the colors; 0 elsewhere."""
+        self.bits = 1
+        """Of a sample."""
         self.sub_pages: tuple[int, ...] = ()
         """Offsets of the directories under this one."""
         for entry in range(first, first + entries * entry_bytes, entry_bytes):
@@ -116,10 +134,27 @@ class _Directory:
                 self.description = bytes(coded[place : place + min(number, _LONGEST_TEXT)])
             elif tag == _SUB_PAGES and kind in _NUMBERS and number <= _MAX_ENTRIES:
                 self.sub_pages = struct.unpack_from(f"{order}{number}{_NUMBERS[kind]}", coded, place)
-            elif kind in _NUMBERS and number == 1 and tag in _READ:
+            if tag == _EXTRA and kind == _SHORT and number == 1:
+                (extra,) = struct.unpack_from(f"{order}H", coded, place)
+                self.transparency = place if extra == _UNASSOCIATED else 0
+            if tag == _BITS and kind == _SHORT and number:
+                (self.bits,) = struct.unpack_from(f"{order}H", coded, place)
+            if kind in _NUMBERS and number == 1 and tag in _READ:
                 self.tags[tag] = struct.unpack_from(order + _NUMBERS[kind], coded, place)[0]
                 self.places[tag] = place if _NUMBERS[kind] == "I" else 0
         (self.following,) = struct.unpack_from(order + word, coded, first + entries * entry_bytes)
+
+    @property
+    def is_inverted(self) -> bool:
+        """Return whether white is 0 in values of more than 8 bits."""
+        return self.tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO and self.bits > 8
+
+    @property
+    def refusal(self) -> str:
+        """Return what OpenCV shows in the wrong way, or ""."""
+        if self.tags.get(_PLANAR) == _IN_PLANES and self.tags.get(_SAMPLES, 1) > 1 and self.bits > 8:
+            return "has colors of 16 bits in separate planes: save it with its colors side by side, or as PNG"
+        return ""
 
     @property
     def is_full(self) -> bool:

@@ -20,8 +20,10 @@ from rtseg.sources.files.film import Film, FilmPicture
 from rtseg.sources.files.frame_values import FrameValues
 from rtseg.sources.pixels.decoder import size_limit
 from rtseg.sources.pixels.nvdec import CPU, hardware_accelerator, is_decoded_by_gpu
+from rtseg.sources.transport_packets import RepairedFile, is_transport_stream
 from rtseg.text.log_records import get_logger
 
+_HEAD_BYTES = 1024  # enough to recognize a transport stream
 _log = get_logger(__name__)
 
 
@@ -42,6 +44,7 @@ class VideoFile:
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
         self._given = 0
         self._container: InputContainer | None = None
+        self._bytes: RepairedFile | None = None  # of a transport stream
         self._pictures: Iterator[FilmPicture] = iter(())
         self._keeps_times = fps is None
         try:
@@ -80,6 +83,8 @@ class VideoFile:
             if self._container is not None:
                 self._container.close()
                 self._container = None
+            if self._bytes is not None:
+                self._bytes.close()
 
     def _frame(self, picture: FilmPicture) -> Frame:
         """Return the next frame; frames that were lost in front of it leave a gap in the index."""
@@ -97,7 +102,9 @@ class VideoFile:
 
     def _begin(self, hardware: HWAccel | None) -> Film:
         """Open the file and start to read it from its first frame."""
-        self._container = container = _open(self._path, hardware)
+        if _is_transport_stream(self._path):
+            self._bytes = RepairedFile(self._path)
+        self._container = container = _open(self._path, self._bytes, hardware)
         film = Film(container, self._path)
         self._by_gpu = is_decoded_by_gpu(film.stream, hardware, str(self._path))
         self._statistics = film.statistics
@@ -141,10 +148,19 @@ def _truncation(path: Path) -> str:
         return f"its end cannot be read: {error.strerror}"
 
 
-def _open(path: Path, hardware: HWAccel | None) -> InputContainer:
+def _is_transport_stream(path: Path) -> bool:
+    """Return whether a file is a transport stream; one that cannot be read is none."""
+    try:
+        with path.open("rb") as file:
+            return is_transport_stream(file.read(_HEAD_BYTES))
+    except OSError:
+        return False
+
+
+def _open(path: Path, data: RepairedFile | None, hardware: HWAccel | None) -> InputContainer:
     try:
         # With "file:" FFmpeg mistakes no name for a protocol, and a playlist can lead to other files only, not to a network.
-        return av.open(f"file:{path}", options=size_limit(), hwaccel=hardware, metadata_errors="replace")
+        return av.open(data or f"file:{path}", "r", options=size_limit(), hwaccel=hardware, metadata_errors="replace")
     except (FFmpegError, OSError) as error:
         raise SourceError(
             f"{path} cannot be read as a video ({error.strerror}): check that it is one and that its recording was finished, "

@@ -16,6 +16,7 @@ from av.container import InputContainer
 from rtseg.errors import SourceError
 from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
 from rtseg.sources.pixels.decoder import size_limit
+from rtseg.sources.transport_packets import RepairedReader
 from rtseg.text.safe_text import safe_text
 
 _STOP_S = 2.0  # for the program to end by itself
@@ -119,4 +120,4 @@ class ChildLink(StreamLink):
 
     def _open(self) -> InputContainer:
         options = {"analyzeduration": "500000", "fpsprobesize": "3", **size_limit()}
-        return av.open(self._pipe, mode="r", format="mpegts", options=options, metadata_errors="replace")
+        return av.open(RepairedReader(self._pipe.read), mode="r", format="mpegts", options=options, metadata_errors="replace")

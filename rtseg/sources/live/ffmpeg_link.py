@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from time import perf_counter_ns
 
@@ -22,13 +22,15 @@ from rtseg.sources.live.h264_recovery import H264Recovery
 from rtseg.sources.live.h264_units import assemble_units, is_unparsed
 from rtseg.sources.live.stream_end import StreamEnd
 from rtseg.sources.live.stream_pictures import StreamPictures
-from rtseg.sources.pixels.decoder import DecodeStatistics, frame_rate, video_stream
+from rtseg.sources.pixels.decoder import DecodeStatistics, frame_rate, live_strictness, video_stream
 
 _CLOSED = "the peer closed the connection: check that it still runs"
 _MIN_WAIT_NS = 1_000_000  # a wait this long for a packet: all received data were read
 _MAX_BEHIND_NS = 5_000_000_000  # without such a wait, until the decoder counts as too slow
 _MAX_UNDECODABLE_NS = 8_000_000_000  # less than a connection's limit for its first picture
 
+_CONCEALED = ("h264", "mpeg2video")  # with one thread FFmpeg sees which macroblocks are missing
+_MAX_SINGLE_PIXELS = 1920 * 1088  # of a picture that one thread decodes in time
 _REORDERED = ("mpeg1video", "mpeg2video", "mpeg4")  # with low_delay FFmpeg returns their pictures in the order of decoding
 
 
@@ -76,7 +78,7 @@ class StreamLink:
     def __init__(self, open_container: Callable[[], InputContainer], settings: LinkSettings) -> None:
         self._settings, self.clock = settings, SourceClock()
         self._lock = threading.Lock()  # FFmpeg is not thread-safe, and close() may come from another thread
-        self._closed, self.ends_corrupt = False, ""
+        self._closed, self.ends_corrupt, self._aspect = False, "", 1.0
         self._undecodable_since_ns: int | None = None  # arrival of the first packet that led to no picture yet
         self._container: InputContainer | None = _connect(open_container, settings.name)
         self._end = StreamEnd(self._container)
@@ -90,7 +92,8 @@ class StreamLink:
             self._first = self._next()
             if self._first is None:
                 raise SourceError(f"{settings.name} ended before its first picture: check that it sends video")
-            self._info = stream_info(self._first.height, self._first.width, fps, settings.spacing_mm)
+            info = stream_info(self._first.height, self._first.width, fps, settings.spacing_mm)
+            self._info = replace(info, pixel_aspect=self._first.pixel_aspect)
         except BaseException:
             self.close()
             raise
@@ -153,7 +156,7 @@ class StreamLink:
                 if recovery:
                     recovery.frame_decoded()
                 if found := pictures.read(picture):
-                    yield self._frame(picture, stream, *found, pictures.index)
+                    yield self._frame(picture, stream, *found, pictures)
             if packet is None:
                 return
 
@@ -161,7 +164,7 @@ class StreamLink:
         self, container: InputContainer, stream: VideoStream
     ) -> "tuple[Iterator[Packet[VideoStream]], H264Recovery | None]":
         """Return the packets for the decoder, and its recovery where it is fed unit by unit, else None."""
-        # Frame threads delay the output by one frame each; slice threads do not.
+        # Frame threads delay the output by one frame each; slice threads do not, but H.264's miss lost macroblocks.
         stream.thread_type = "SLICE"
         if stream.codec_context.name not in _REORDERED:
             stream.codec_context.flags |= Flags.low_delay
@@ -172,6 +175,10 @@ class StreamLink:
             # concealment would take each unit for the last one.
             coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {**coder.options, "enable_er": "0"}
             packets, recovery = assemble_units(packets, on_incomplete=coder.flush_buffers), H264Recovery(coder.flush_buffers)
+        else:
+            coder.options = {**coder.options, **live_strictness(coder.name)}
+            if coder.name in _CONCEALED and coder.width * coder.height <= _MAX_SINGLE_PIXELS:
+                coder.thread_count = 1
         self._format = f"{container.format.name}, {coder.name}, {coder.pix_fmt or 'unknown pixels'}"
         return packets, recovery
 
@@ -198,9 +205,11 @@ class StreamLink:
             )
         return not self._closed
 
-    def _frame(self, picture: VideoFrame, stream: VideoStream, image: Image, damage: str, index: int) -> Frame:
-        now_ns = perf_counter_ns()
-        return Frame(image, index, now_ns, self._origin(picture, stream, now_ns), damage=damage)
+    def _frame(self, picture: VideoFrame, stream: VideoStream, image: Image, damage: str, pictures: StreamPictures) -> Frame:
+        now_ns, index = perf_counter_ns(), pictures.index
+        if not damage:
+            self._aspect = pictures.upright.aspect(float(stream.sample_aspect_ratio or 1))
+        return Frame(image, index, now_ns, self._origin(picture, stream, now_ns), damage=damage, pixel_aspect=self._aspect)
 
     def _origin(self, picture: VideoFrame, stream: VideoStream, now_ns: int) -> Origin | None:
         time_base = picture.time_base or stream.time_base

@@ -20,6 +20,7 @@ from rtseg.sources.live.jpeg_splitter import JpegSplitter
 from rtseg.sources.pixels.decoder import size_limit, strictness
 from rtseg.sources.pixels.picture import PictureReader
 from rtseg.sources.pixels.picture_size import picture_size
+from rtseg.sources.pixels.zeroed_data import has_zeroed_part
 from rtseg.text.log_records import get_logger
 
 STILL_FPS = 1.0  # requests a second for an address that gives single pictures, unless --fps says otherwise
@@ -132,7 +133,7 @@ class MjpegLink:
     def _decode(self, coded: bytes) -> Image | None:
         """Return a picture's pixels, None where it is damaged or too large."""
         size = picture_size(coded)
-        if size is None:
+        if size is None or has_zeroed_part(coded, "mjpeg"):
             return None
         try:
             (picture,) = self._coder.decode(cast("Packet[VideoStream]", Packet(coded)))

@@ -18,6 +18,7 @@ from rtseg.sources.files.ending import TruncationDetector
 from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
 from rtseg.sources.live.reconnect import LinkLimits, ReconnectingSource
 from rtseg.sources.pixels.decoder import size_limit
+from rtseg.sources.transport_packets import RepairedReader
 
 NAME = "standard input"
 # A pipe is silent while its program starts, and it cannot be opened again.
@@ -65,7 +66,7 @@ class StdinLink(StreamLink):
 
     def _open(self) -> InputContainer:
         options = {"analyzeduration": "500000", "fpsprobesize": "3", **size_limit()}
-        return av.open(self._pipe, mode="r", options=options, metadata_errors="replace")
+        return av.open(RepairedReader(self._pipe.read), mode="r", options=options, metadata_errors="replace")
 
 
 def open_stdin(descriptor: int | None = None, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Source:

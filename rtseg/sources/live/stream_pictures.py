@@ -13,6 +13,8 @@ from rtseg.sources.pixels.damage_tracker import DamageTracker
 from rtseg.sources.pixels.decoder import DecodeStatistics
 from rtseg.sources.pixels.picture import PictureReader
 from rtseg.sources.pixels.picture_index import PictureIndex
+from rtseg.sources.pixels.upright import Upright
+from rtseg.sources.pixels.zeroed_data import has_zeroed_part
 
 _MIN_PROMPT = 30  # pictures in a row that the decoder returned with their last unit, before one that stays out is missing
 
@@ -35,14 +37,21 @@ class StreamPictures:
         self._begun_pts: int | None = None
         self._is_out, self._prompt = True, 0
 
+    @property
+    def upright(self) -> Upright:
+        """Return how the newest good picture is turned and mirrored."""
+        return self._reader.upright
+
     def decode(self, packet: "Packet[VideoStream] | None") -> list[VideoFrame]:
         """Return the pictures of a packet; None flushes the decoder."""
         lost, pictures = self._statistics.lost, list[VideoFrame]()
         if packet is not None:
             if self._is_in_units and packet.pts != self._begun_pts:
                 self._picture_begins(packet)
-            if self._tracker.packet_received(packet):
+            is_zeroed = has_zeroed_part(bytes(packet), self._coder.name, self._coder.extradata or b"")
+            if self._tracker.packet_received(packet, is_zeroed=is_zeroed):
                 pictures += self._restart()
+            packet.is_corrupt = packet.is_corrupt or is_zeroed
         pictures += self._decode(packet)
         if self._statistics.lost > lost:
             self._tracker.packet_failed(packet)
@@ -106,5 +115,6 @@ def _fresh_decoder(coder: VideoCodecContext) -> VideoCodecContext:
     """Return a decoder with the same settings."""
     fresh = cast("VideoCodecContext", CodecContext.create(coder.name, "r"))
     fresh.extradata, fresh.options = coder.extradata, coder.options
+    fresh.thread_count = coder.thread_count
     fresh.thread_type, fresh.flags, fresh.flags2 = coder.thread_type, coder.flags, coder.flags2
     return fresh

@@ -7,6 +7,7 @@ from time import perf_counter
 from av import Packet, VideoFrame
 from av.video.stream import VideoStream
 
+from rtseg.sources.pixels.frame_numbers import FrameNumberGaps
 from rtseg.sources.pixels.h264_syntax import H264Parser, PictureStart
 
 _REFRESH_S = 2.0  # after which a stream without key frames has refreshed its picture
@@ -48,8 +49,7 @@ class DamageTracker:
         self._is_parsed = False  # whether slice headers can be parsed
         self.losses, self._loss, self._lost_s = 0, "", 0.0
         self._was_flagged, self._has_output = False, False
-        self._frame_num: int | None = None  # of the last reference picture
-        self._newest_num = 0  # frame number of the last picture
+        self._numbers = FrameNumberGaps()
         self._refresh_frames: int | None = None  # until a recovery point is reached
         self._has_refresh = False  # whether the stream has such points
         self._leading_pts: int | None = None  # pictures shown before it may refer to what was lost
@@ -57,8 +57,10 @@ class DamageTracker:
         self._order, self._pts = 0, None if self._parser else 0
         self._pending: dict[int, _PendingPicture] = {}
 
-    def packet_received(self, packet: "Packet[VideoStream]") -> bool:
+    def packet_received(self, packet: "Packet[VideoStream]", *, is_zeroed: bool = False) -> bool:
         """Register a packet, or a part of a picture with the same time, before it is decoded.
+
+        is_zeroed: whether a part of it was overwritten by zeros.
 
         Return whether decoding starts afresh with it after a loss: flush the decoder before.
         """
@@ -67,7 +69,7 @@ class DamageTracker:
             self._was_flagged = self._was_flagged or packet.is_corrupt
             return False  # a unit without pixels
         # FFmpeg's parser returns a picture when the next one begins, with the mark of that one's data.
-        is_suspect = packet.is_corrupt or self._was_flagged
+        is_suspect = packet.is_corrupt or self._was_flagged or is_zeroed
         is_new, self._was_flagged, self._pts = packet.pts is None or packet.pts != self._pts, packet.is_corrupt, packet.pts
         now_s = self._seconds(packet)
         if is_suspect:
@@ -115,15 +117,10 @@ class DamageTracker:
 
     def _is_gap(self, start: PictureStart) -> bool:
         """Return whether reference pictures are missing before this one."""
-        before = 0 if start.is_idr else self._frame_num
-        if start.is_reference or before is None:
-            self._frame_num = start.frame_num
-        passed = (start.frame_num - self._newest_num) % start.modulus
-        self._newest_num = start.frame_num
+        missing = self._numbers.missing_before(start)
         if self._refresh_frames is not None:
-            self._refresh_frames -= passed
-        steps = 0 if before is None or start.is_idr else (start.frame_num - before) % start.modulus
-        return steps > 1 and not start.has_gaps
+            self._refresh_frames -= self._numbers.passed
+        return missing > 0
 
     def _is_point(self, packet: "Packet[VideoStream]", start: PictureStart | None) -> bool:
         if not self._is_parsed:

@@ -14,6 +14,9 @@ from rtseg.limits import check_size, max_pixels
 from rtseg.sources.base import DEFAULT_FPS
 
 MAX_FPS = 1000  # frames a second
+# Of HEVC, FFmpeg leaves out slices without a word; a checksum is rare and then computed.
+_STRICT = {"mjpeg": "explode", "hevc": "crccheck+explode"}
+_LIVE_STRICT = {**_STRICT, "h264": "explode", "mpeg2video": "explode"}  # known before pictures shown earlier, which refer to it
 _THUMBNAILS = Disposition.timed_thumbnails | Disposition.still_image
 
 
@@ -104,8 +107,13 @@ def size_limit() -> dict[str, str]:
 
 
 def strictness(codec: str) -> dict[str, str]:
-    """Return FFmpeg's options that refuse a picture with faulty data where FFmpeg would return it without a mark: JPEG."""
-    return {"err_detect": "explode"} if codec == "mjpeg" else {}
+    """Return FFmpeg's options that refuse a picture with faulty data where FFmpeg would return it without a mark."""
+    return {"err_detect": _STRICT[codec]} if codec in _STRICT else {}
+
+
+def live_strictness(codec: str) -> dict[str, str]:
+    """Return the options of `strictness` for a decoder without threads, which says of a packet at once that it is faulty."""
+    return {"err_detect": _LIVE_STRICT[codec]} if codec in _LIVE_STRICT else {}
 
 
 def declared_seconds(container: InputContainer, stream: VideoStream) -> float:

@@ -166,3 +166,14 @@ def test_the_advice_of_torch_to_run_what_is_in_a_file_is_not_repeated(tmp_path, 
     with pytest.raises(ModelError, match=r"whole\.pt holds no weights \(it is no state dict\): save.*TorchScript") as refused:
         load_third_party_network("whole.pt", "sound_factory:net")
     assert "weights_only" not in str(refused.value)
+
+
+def test_a_package_that_a_network_lacks_is_the_remedy():
+    from rtseg.engines.convert.tool_errors import as_model_error
+
+    missing, said = (
+        ModuleNotFoundError("No module named 'einops'"),
+        r"cannot run it \(No module named 'einops'\): install the",
+    )
+    with pytest.raises(ModelError, match=said), as_model_error("torch cannot run it", "give the --size that it takes"):
+        raise missing

@@ -1,10 +1,12 @@
 """Test that a card's scale is the spacing of frames that show it, and of no others."""
 
+import re
 from dataclasses import replace
 
 import pytest
 from session.depth_scale.scales import SECTOR, draw, screen
 
+from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Origin, StreamInfo
 from rtseg.session.depth_scale.card_scale import read_scale
 from rtseg.session.depth_scale.scaled_source import ScaledSource
@@ -73,6 +75,21 @@ def test_a_card_keeps_its_scale_and_its_pattern(card, tmp_path):
     assert again.scale.mm_per_pixel == pytest.approx(card.scale.mm_per_pixel, abs=1e-6)
     assert again.scale.ticks == pytest.approx(card.scale.ticks, abs=1e-3)
     assert (again.scale.provenance, again.pattern) == (card.scale.provenance, "2:3")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: re.sub(r"mm_per_pixel = .*", "mm_per_pixel = -1", text),
+        lambda text: re.sub(r"ticks = .*", "ticks = [1, 2, 3.0, 4.0, 1000000000]", text),
+        lambda text: re.sub(r"ticks = .*", "ticks = [1, 2]", text),
+        lambda text: re.sub(r"ticks = .*", "", text),
+    ],
+)
+def test_a_card_whose_scale_is_damaged_is_refused(card, tmp_path, change):
+    (path := tmp_path / "card.toml").write_text(change(card.to_toml()))
+    with pytest.raises(ConfigError, match="is no scanner card"):
+        read_card(path)
 
 
 def test_a_card_without_a_scale_gives_no_spacing(card):

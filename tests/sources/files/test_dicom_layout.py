@@ -274,3 +274,12 @@ def test_the_sign_of_jpeg_2000_is_that_of_the_code(tmp_path, caplog, is_signed, 
     made = multiframe(values, syntax=JPEG2000Lossless, coded=coded, bits=12, PixelRepresentation=declared)
     assert farthest(images(save(made, tmp_path / "a.dcm")), GRAY) <= 1
     assert bool(caplog.records) == (is_signed != declared)
+
+
+def test_bits_alone_prove_the_byte_order_of_a_flat_picture(tmp_path):
+    flat = np.where(np.arange(64) < 32, 40, 220) * np.ones((3, 48, 1), int)
+    words = (flat * 16 + 3).astype(">u2")
+    made = multiframe((flat * 16 + 3).astype("<u2"), bits=12)
+    made.PixelData = words.tobytes()
+    read = np.array(images(save(made, tmp_path / "a.dcm")), int)
+    assert np.abs(read - flat).max() <= 1

@@ -294,3 +294,17 @@ def test_pictures_of_an_avi_that_were_coded_out_of_order_come_evenly(write_video
     read, error = drain(open_source(str(path)))
     assert error is None
     assert [frame.presentation_ns for frame in read] == [number * 40_000_000 for number in range(12)]
+
+
+def test_pictures_in_front_of_time_zero_come_first(tmp_path):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, "yuv420p"
+        for number in range(12):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64), 10 * number, np.uint8), "gray").reformat(format="yuv420p")
+            frame.pts = number - 5
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    frames = list(open_source(str(path)))
+    assert [frame.presentation_ns for frame in frames] == [40_000_000 * number for number in range(12)]

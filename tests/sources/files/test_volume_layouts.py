@@ -296,3 +296,36 @@ def test_nifti_of_four_colors_and_a_stated_range(tmp_path):
     file.header["cal_max"] = 1020
     nibabel.save(file, tmp_path / "b.nii")
     assert farthest(images(str(tmp_path / "b.nii")), GRAY) <= 1
+
+
+@pytest.mark.parametrize(("way", "row", "column"), [("upright", -1, -1), ("mirrored", 1, -1), ("fallen", -1, 1)])
+def test_nifti_of_itk_stands_upright_in_its_own_axes(tmp_path, way, row, column):
+    stored = WAYS[way][0]
+    file = nibabel.Nifti1Image(stored.transpose(2, 1, 0)[:, :, None], None)
+    for form in (file.set_sform, file.set_qform):
+        form(np.diag([0.2 * row, 0.3 * column, 1, 1]), 1)
+    nibabel.save(file, tmp_path / "a.nii")
+    assert farthest(images(str(tmp_path / "a.nii")), GRAY) == 0
+
+
+@pytest.mark.parametrize("name", ["a.nii", "a.nii.gz"])
+def test_nifti_of_the_second_version_is_read(tmp_path, name):
+    nibabel.save(nibabel.Nifti2Image(GRAY.transpose(2, 1, 0)[:, :, None], np.eye(4)), tmp_path / name)
+    assert farthest(images(str(tmp_path / name)), GRAY) == 0
+
+
+@pytest.mark.parametrize("kind", [nibabel.Nifti1Pair, nibabel.Nifti2Pair, nibabel.AnalyzeImage])
+def test_a_half_of_a_pair_is_refused_by_name(tmp_path, kind):
+    nibabel.save(kind(GRAY.transpose(2, 1, 0)[:, :, None], np.eye(4)), tmp_path / "a.hdr")
+    for name in ("a.hdr", "a.img"):
+        with pytest.raises(SourceError, match=r"pair of .hdr and .img.*save it as one file"):
+            open_source(str(tmp_path / name))
+
+
+def test_levels_of_wide_pixels_are_told(write_mha, caplog):
+    images(write_mha(GRAY.astype("<u2") * 4))
+    assert "uint16 pixels" in caplog.text
+    assert "as white" in caplog.text
+    caplog.clear()
+    images(write_mha(GRAY))
+    assert not caplog.records

@@ -137,7 +137,7 @@ def test_nifti_of_other_pixels_in_either_order(tmp_path, code):
 def test_nifti_that_cannot_be(tmp_path):
     good = bytearray(open_bytes(write_nifti(tmp_path / "good.nii", FRAMES.transpose(2, 1, 0))))
     for at, change, message in (
-        (40, b"\x09\0", r"is no NIfTI-1 that can be read .*: save it again as \.nii"),
+        (40, b"\x09\0", r"is no NIfTI that can be read .*: save it again as \.nii"),
         (40, b"\x01\0", "a recording is"),
         (42, b"\xff\xff", "a recording is"),
         (70, b"\x20\0", "save them as numbers"),

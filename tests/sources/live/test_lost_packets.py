@@ -3,13 +3,14 @@
 import io
 import logging
 import random
+from fractions import Fraction
 from functools import lru_cache
 from itertools import islice
 
 import av
 import numpy as np
 import pytest
-from sources.streams import CODINGS, number_of, packets_of, pid_of, read_stream, transport_stream
+from sources.streams import CODINGS, SIZE, number_of, numbered, packets_of, pid_of, read_stream, transport_stream
 
 from rtseg.connection import LinkState
 from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
@@ -221,3 +222,18 @@ def test_numbers_of_exponential_golomb():
     assert [reader.golomb() for _ in range(4)] == [0, 1, 2, 3]
     with pytest.raises(ValueError, match="cut off"):
         BitReader(b"\0").golomb()
+
+
+def test_pixels_that_are_not_square_are_seen_in_a_live_stream():
+    data = io.BytesIO()
+    with av.open(data, "w", format="mpegts") as container:
+        stream = container.add_stream("h264", rate=25)
+        stream.height, stream.width, stream.pix_fmt, stream.options = *SIZE, "yuv420p", dict(CODINGS["low delay"][1])
+        stream.codec_context.sample_aspect_ratio = Fraction(16, 11)
+        for number in range(4):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(number))))
+        container.mux(stream.encode(None))
+    data.seek(0)
+    link = StreamLink(lambda: av.open(data), LinkSettings("stream", ends=True))
+    assert link.info.pixel_aspect == pytest.approx(16 / 11)
+    assert [frame.pixel_aspect for frame in link] == pytest.approx([16 / 11] * 4)

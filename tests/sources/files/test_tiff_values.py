@@ -1,0 +1,62 @@
+"""Tests that TIFF files keep their levels where OpenCV would change them: white at 0, planes, and transparency."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from rtseg.errors import SourceError
+from rtseg.sources import open_source
+
+GRAY = np.random.default_rng(4).integers(0, 256, (12, 20), np.uint8)
+GRAY[0, :2] = 0, 255
+COLORS = np.random.default_rng(5).integers(0, 256, (12, 20, 3), np.uint8)
+
+
+def _tiff(path, strips, *, bits=8, white=1, samples=1, planes=1, extra=None):
+    """Write a TIFF of one strip a plane."""
+    tags = {256: (4, [20]), 257: (4, [12]), 258: (3, [bits] * samples), 259: (3, [1]), 262: (3, [white])}
+    tags |= {277: (3, [samples]), 278: (4, [12]), 284: (3, [planes])} | ({} if extra is None else {338: (3, [extra])})
+    made, offsets = bytearray(b"II*\0" + bytes(4)), []
+    for strip in strips:
+        offsets.append(len(made))
+        made += strip
+    entries = b""
+    tags |= {273: (4, offsets), 279: (4, [len(strip) for strip in strips])}
+    for tag, (kind, values) in sorted(tags.items()):
+        data = struct.pack(f"<{len(values)}{'H' if kind == 3 else 'I'}", *values)
+        if len(data) > 4:
+            made, data = made + data, struct.pack("<I", len(made))
+        entries += struct.pack("<HHI", tag, kind, len(values)) + data.ljust(4, b"\0")
+    struct.pack_into("<I", made, 4, len(made))
+    path.write_bytes(made + struct.pack("<H", len(tags)) + entries + bytes(4))
+    return str(path)
+
+
+def _image(path):
+    (frame,) = open_source(path)
+    return frame.image
+
+
+def test_sixteen_bits_with_white_at_zero_are_inverted(tmp_path):
+    wide = GRAY.astype("<u2") * 257
+    path = _tiff(tmp_path / "a.tif", [(65535 - wide).astype("<u2").tobytes()], bits=16, white=0)
+    np.testing.assert_array_equal(_image(path), GRAY)
+    path = _tiff(tmp_path / "b.tif", [(4095 - GRAY.astype("<u2") * 16).astype("<u2").tobytes()], bits=16, white=0)
+    with pytest.raises(SourceError, match="white at 0"):
+        _image(path)
+
+
+def test_a_transparency_does_not_darken(tmp_path):
+    coded = np.dstack([COLORS, np.full((12, 20), 60, np.uint8)]).tobytes()
+    for extra in (0, 1, 2):
+        path = _tiff(tmp_path / "a.tif", [coded], white=2, samples=4, extra=extra)
+        np.testing.assert_array_equal(_image(path), COLORS)
+
+
+def test_wide_colors_in_planes_are_refused(tmp_path):
+    planes = [np.ascontiguousarray(COLORS[..., channel].astype("<u2") * 257).tobytes() for channel in range(3)]
+    with pytest.raises(SourceError, match="separate planes: save it with its colors side by side"):
+        _image(_tiff(tmp_path / "a.tif", planes, bits=16, white=2, samples=3, planes=2))
+    planes = [np.ascontiguousarray(COLORS[..., channel]).tobytes() for channel in range(3)]
+    np.testing.assert_array_equal(_image(_tiff(tmp_path / "b.tif", planes, white=2, samples=3, planes=2)), COLORS)
