@@ -1,5 +1,6 @@
 """Test that the models that ship as they were measured match their configs, are calibrated, and have cards with credits."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ ZOO = Path(__file__).parents[2] / "engines" / "zoo"
 CREDITS = {
     "fetal-head": ("HC18", "Zenodo 1327317", "4 or 9", "outline"),
     "breast-lesion": ("BUS-BRA", "Medical Physics 51(4)", "113 patients", "ImageNet", "marks"),
+    "muscle": ("DL_Track", "arXiv:2009.04790", "17 groups", "regions=2"),
 }
 
 
@@ -46,7 +48,7 @@ def test_the_card_names_data_split_and_limits_and_the_notice_the_credit(name):
     for words in (*CREDITS[name], "not a medical device", "rtseg eval", "## Limits"):
         assert words in card
     assert f"{name}*.onnx" in notice
-    assert "@" not in card, "a figure is missing"
+    assert not re.search("@[A-Z]+@", card), "a figure is missing"
 
 
 @pytest.mark.parametrize("name", CREDITS)
