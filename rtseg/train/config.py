@@ -69,6 +69,8 @@ class LossConfig:
     boundary: float = 4.0  # additional weight of border pixels in the cross entropy
     steadiness: float = 1.0  # weight of the flicker loss
     heads: float = 1.0  # weight of the losses of the heads beside the mask's
+    tversky: float = 0.5  # weight of false pixels against missed ones in the Dice loss; 0.5: equal, below: misses cost more
+    focal: float = 0.0  # exponent by which the cross entropy of easy pixels counts less; 0: all count the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,4 +196,6 @@ def _loss_problem(loss: LossConfig) -> str:
     weights = loss.dice, loss.cross_entropy, loss.steadiness
     if not all(0 <= weight < math.inf for weight in (*weights, loss.boundary, loss.heads)):
         return "[loss] dice, cross_entropy, boundary, steadiness and heads are 0 or more, and finite"
+    if not (0 <= loss.tversky <= 1 and (loss.focal == 0 or 1 <= loss.focal < math.inf)):  # below 1, gradients are infinite
+        return "[loss] tversky lies in 0..1, and focal is 0, or 1 or more and finite"
     return "" if any(weights) else "[loss] dice, cross_entropy and steadiness are all 0: give one more than that"

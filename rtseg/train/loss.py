@@ -16,8 +16,10 @@ def segmentation_loss(logits: Tensor, truth: Tensor, weights: LossConfig) -> Ten
     target = truth.flatten(0, 1)
     scores = functional.interpolate(logits.float().flatten(0, 1), target.shape[-2:], mode="bilinear", align_corners=False)
     probability, entropy = _sigmoid(scores, target) if scores.shape[1] == 1 else _softmax(scores, target)
+    if weights.focal:  # T.-Y. Lin et al., ICCV 2017; exp(-entropy) is the probability of the right class
+        entropy = (1 - torch.exp(-entropy)) ** weights.focal * entropy
     loss = weights.cross_entropy * _boundary_weighted_mean(entropy, target, weights.boundary)
-    loss = loss + weights.dice * _dice_loss(probability, target)
+    loss = loss + weights.dice * _dice_loss(probability, target, weights.tversky)
     if weights.steadiness and length > 1:
         loss = loss + weights.steadiness * _flicker_loss((probability - target).reshape(length, -1, *target.shape[1:]))
     return loss
@@ -43,9 +45,13 @@ def _boundary_weighted_mean(entropy: Tensor, target: Tensor, boundary: float) ->
     return (weight * entropy).mean()
 
 
-def _dice_loss(probability: Tensor, target: Tensor) -> Tensor:
-    """Return 1 minus the mean Dice over frames and classes."""
-    both, either = (probability * target).sum((2, 3)), (probability + target).sum((2, 3))
+def _dice_loss(probability: Tensor, target: Tensor, false_weight: float) -> Tensor:
+    """Return 1 minus the mean Dice over frames and classes; with a weight other than 0.5, the Tversky index.
+
+    S. S. M. Salehi et al., MLMI 2017: TP / (TP + w FP + (1 - w) FN), where TP + FP is the prediction and TP + FN the truth.
+    """
+    both = (probability * target).sum((2, 3))
+    either = (2 * false_weight * probability + 2 * (1 - false_weight) * target).sum((2, 3))
     share: Tensor = (2 * both + _DICE_SMOOTHING) / (either + _DICE_SMOOTHING)
     return 1 - share.mean()
 

@@ -28,6 +28,8 @@ def test_clips_are_measured_and_the_report_is_written(tmp_path):
     report = json.loads((tmp_path / "f.json").read_text())
     assert report["clips"] == 2
     assert set(report) >= {"iou_median", "iou_p5", "found_within_10", "text_recall", "pixels_lost", "withheld"}
+    assert set(report) >= {"scale_within_2pct", "scale_refused", "scale_wrong"}
+    assert report["scale_wrong"] == 0
     assert 0 <= report["iou_p5"] <= report["iou_median"] <= 1
     assert all(row["texts"] >= row["hidden"] for row in report["rows"])
 

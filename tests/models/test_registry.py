@@ -131,3 +131,9 @@ def test_the_command_lists_all_parts_and_the_broken_ones(package):
     assert "encoders: s, m, lite0, lite1, lite2, unet\n" in done.output
     assert "memories: gru, lstm, mask, mean\n" in done.output
     assert "head 'theirs' cannot be imported from their-parts" in done.output
+
+
+def test_the_command_needs_a_configuration():
+    done = CliRunner().invoke(app, ["train"])
+    assert done.exit_code == 1
+    assert "no CONFIG is given: name a training's .toml file" in done.output

@@ -63,6 +63,8 @@ def test_what_is_not_said_is_default_and_whole_numbers_may_stand_for_floats(tmp_
         (LEAST + '[network]\nheads = ["mask", "mask"]\n', "give 'mask', and others once each"),
         (LEAST + '[network]\nheads = ["mask", "edge"]\n', "head is 'edge': there are mask, boundary, deep"),
         (LEAST + "[loss]\nheads = -1\n", r"\[loss\] .* are 0 or more, and finite"),
+        (LEAST + "[loss]\ntversky = 1.5\n", r"\[loss\] tversky lies in 0\.\.1"),
+        (LEAST + "[loss]\nfocal = 0.5\n", r"\[loss\] .* focal is 0, or 1 or more and finite"),
         (LEAST + "[network]\ndropout = 1.0\n", r"dropout lies in 0\.\.1"),
         ("size = [250, 256]\n" + LEAST, "give multiples of 16"),
         ("size = [240, 256]\n" + LEAST + '[network]\nsize = "Lite0"\ndeep = true\n', "give multiples of 32"),

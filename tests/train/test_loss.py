@@ -60,3 +60,23 @@ def test_flicker_costs_what_a_lasting_error_does_not():
     flickering[::2, ..., 12:, 12:] = 8.0
     only = LossConfig(0, 0, 0, 1)
     assert segmentation_loss(flickering, target, only) > 10 * segmentation_loss(lasting, target, only)
+
+
+def test_tversky_weighs_misses_against_false_pixels():
+    target = truth(length=1)
+    missed, false = logits(target, 20).clone(), logits(target, 20).clone()
+    missed[..., 4:7, 4:10] = -20.0  # half of the square
+    false[..., 10:13, 4:10] = 20.0  # as much below it
+    costs = {
+        weight: [segmentation_loss(one, target, LossConfig(1, 0, 0, 0, tversky=weight)).item() for one in (missed, false)]
+        for weight in (0.2, 0.5, 0.8)
+    }
+    assert costs[0.2][0] > costs[0.5][0] > costs[0.8][0]
+    assert costs[0.2][1] < costs[0.5][1] < costs[0.8][1]
+
+
+def test_a_focal_loss_leaves_easy_pixels_out():
+    target, plain, focal = truth(length=1), LossConfig(0, 1, 0, 0), LossConfig(0, 1, 0, 0, focal=2.0)
+    easy, hard = logits(target, 4), logits(target, -4)
+    shares = [segmentation_loss(one, target, focal) / segmentation_loss(one, target, plain) for one in (easy, hard)]
+    assert shares[0] < 0.1 < 0.8 < shares[1] < 1

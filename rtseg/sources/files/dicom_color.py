@@ -15,6 +15,7 @@ from rtseg.sources.files.coded_values import roughness
 from rtseg.sources.pixels.intensity import Pixels
 
 PARTIAL = "YBR_PARTIAL"  # luma from 16 to 235
+RETIRED_MODELS = ("ARGB", "CMYK", "HSV")  # DICOM PS3.3 C.7.6.3.1.2
 _NEUTRAL = 6  # levels of 255 by which a gray pixel may differ
 _LEAST_NEUTRAL = 0.2  # share of gray pixels from which they decide
 _PROVEN = 0.6  # share of gray pixels under one model that leaves no doubt, where the other has the rest at most

@@ -9,7 +9,7 @@ import numpy as np
 from rtseg.errors import SourceError
 from rtseg.frame import Image
 from rtseg.sources.files.coded_values import StoredBits, stored_bits
-from rtseg.sources.files.dicom_color import color_model, to_rgb
+from rtseg.sources.files.dicom_color import RETIRED_MODELS, color_model, to_rgb
 from rtseg.sources.files.dicom_display import GrayTransform, differs_by_frame, needs_range
 from rtseg.sources.files.dicom_file import DicomFile
 from rtseg.sources.files.dicom_header import integer
@@ -63,6 +63,8 @@ class FrameConverter:
             sample = _sampled(frames) if any(found) else sample
         self._bits = self._stored_bits(sample)
         self._model, self._palette = "", None
+        if self._is_color and photometric in RETIRED_MODELS:
+            raise SourceError(f"the colors are {photometric}, which DICOM has retired: convert the file to RGB")
         if self._is_color:
             levels = [self._full_range(self._bits.values(one)) for one in sample]
             self._model, note = color_model(levels, photometric, frames.model)

@@ -101,6 +101,8 @@ def _stored(fields: dict[str, str], path: Path, ends: int, listed: list[str], no
         raise SourceError(f"{path} holds radio-frequency lines, not pictures: let PLUS convert it to B-mode")
     if fields["ElementType"] not in ELEMENTS:
         raise SourceError(f"{path} has pixels of {fields['ElementType'][:40]}: save it with one of {', '.join(ELEMENTS)}")
+    if float(fields.get("ElementToIntensityFunctionSlope", "1")) < 0:
+        raise SourceError(f"{path} states that its values fall where the echo rises: save it again with its slope applied")
     shape, frames, axes = _shape(fields, path)
     msb = _is(fields, "BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", "False"))
     name, local = fields[_LAST_FIELD], fields[_LAST_FIELD].upper() == "LOCAL"

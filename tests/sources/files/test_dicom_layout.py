@@ -283,3 +283,10 @@ def test_bits_alone_prove_the_byte_order_of_a_flat_picture(tmp_path):
     made.PixelData = words.tobytes()
     read = np.array(images(save(made, tmp_path / "a.dcm")), int)
     assert np.abs(read - flat).max() <= 1
+
+
+@pytest.mark.parametrize("photometric", ["HSV", "ARGB", "CMYK"])
+def test_colors_that_dicom_has_retired_are_refused(tmp_path, photometric):
+    path = save(multiframe(COLORED, photometric=photometric), tmp_path / "a.dcm")
+    with pytest.raises(SourceError, match="convert the file to RGB"):
+        images(path)

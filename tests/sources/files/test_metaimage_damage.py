@@ -20,6 +20,7 @@ BROKEN = [
     ({"NDims": 4, "DimSize": "20 12 2 2"}, "sequence of volumes"),
     ({"ElementType": "MET_STRING"}, "save it with one of MET_UCHAR"),
     ({"ElementNumberOfChannels": 4}, r"grey \(1\) or RGB \(3\)"),
+    ({"ElementToIntensityFunctionSlope": "-1"}, "slope applied"),
     ({"BinaryData": "False"}, "BinaryData = True"),
     ({"ObjectType": "Tube"}, "BinaryData = True"),
     ({"UltrasoundImageType": "RF_REAL"}, "let PLUS convert it to B-mode"),
