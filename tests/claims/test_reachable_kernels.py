@@ -101,7 +101,7 @@ def test_the_options_reach_the_kernels():
     for name in STEP_NAMES:
         assert parse_enhancement([name])
     assert {kind.kernel for kind in FILTERS.values()} == {kernels.KERNELS[name] for name in FILTERS}
-    assert set(ClassPostprocess.__slots__) == {"name", "hysteresis", "open", "close", "fill_holes", "min_area"}
+    assert set(ClassPostprocess.__slots__) == {"name", "hysteresis", "open", "close", "fill_holes", "min_area", "regions"}
 
 
 def test_a_stream_that_is_smoothed_runs_the_inner_kernel(tiny: Path, monkeypatch: pytest.MonkeyPatch):

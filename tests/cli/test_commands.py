@@ -78,7 +78,7 @@ def test_run_with_a_network_in_the_users_words(tmp_path: Path):
         (["nothing.mp4"], "nothing.mp4 does not exist"),
         (["camera9:0"], "camera9"),
         (["synthetic:?colour=3"], "colour"),
-        ([SYNTHETIC, "--engine", "tensorflow"], "choose one of"),
+        ([SYNTHETIC, "--engine", "tensorflow"], "choose auto, one of"),
         ([SYNTHETIC, "--model", "nothing"], "no model 'nothing'"),
         ([SYNTHETIC, "--size", "32"], "--classes"),
         ([SYNTHETIC, "--size", "big", "--classes", "lumen"], "--size HxW"),
