@@ -48,9 +48,12 @@ def resolved(
 
 
 def _check_logits(graph: NetworkGraph, answer: NetworkAnswer, values: list[Values]) -> None:
-    """Raise ModelError where values are of one sign, as levels or distances are and logits are not."""
+    """Raise ModelError where values are of one sign, as levels or distances are and logits are not.
+
+    NaN says nothing about a sign: the session ends at the first frame that has it.
+    """
     low, high = min(float(one.min()) for one in values), max(float(one.max()) for one in values)
-    if not low < 0 < high:
+    if low >= 0 or high <= 0:
         raise ModelError(
             f"{graph.path} gives values of {low:.3g} to {high:.3g} in {answer.name!r} on noise, and its nodes do not tell what "
             f"they mean: export it with logits or a Sigmoid at its end"

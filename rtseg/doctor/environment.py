@@ -83,7 +83,7 @@ def _extras() -> list[str]:
 def _extra(extra: str) -> Finding:
     wanted = [_package(requirement) for requirement in metadata.requires("rtseg") or [] if _belongs(requirement, extra)]
     missing = [package for package in wanted if not installed_version(package)]
-    remedy = f"lacks {', '.join(missing)}: pip install 'rtseg[{extra}]'"
+    remedy = f"pip install 'rtseg[{extra}]' adds what is missing: {', '.join(missing)}"
     return Finding("extra", extra, not missing, remedy if missing else ", ".join(wanted))
 
 
