@@ -179,7 +179,7 @@ def test_no_such_model():
 
 
 def test_no_such_engine(tiny: Path):
-    with pytest.raises(ModelError, match="choose one of openvino, onnx"):
+    with pytest.raises(ModelError, match="choose auto, one of openvino, onnx"):
         load_engine(tiny, "tensorflow")
 
 

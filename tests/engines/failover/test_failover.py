@@ -233,6 +233,7 @@ def test_a_build_without_an_engine_meanwhile_is_refused(tiny: Path) -> None:
 
 def test_an_unknown_engine_in_a_list(tiny: Path) -> None:
     with pytest.raises(
-        ModelError, match="no engine 'tpu': choose one of openvino, onnx, openvino-bf16, tensorrt, or several with commas"
+        ModelError,
+        match="no engine 'tpu': choose auto, one of openvino, onnx, openvino-bf16, tensorrt, or several of these with",
     ):
         load_engine(tiny, "openvino,tpu")
