@@ -449,7 +449,8 @@ def loops_when_small(path: Path) -> Path:
         helper.make_node("Equal", ["width", "whole"], ["is_whole"]),
         helper.make_node("Where", ["is_whole", "once", "ever"], ["turns"]),
         helper.make_node("Loop", ["turns", "yes", "x"], ["y"], body=body),
-        helper.make_node("Add", ["image", "y"], ["logits"]),
+        helper.make_node("Add", ["image", "image"], ["twice"]),
+        helper.make_node("Add", ["twice", "y"], ["logits"]),  # of both signs, as logits are
     ]
     arrays = {"one": [1], "three": 3, "whole": networks.SIZE[1], "once": 1, "ever": 2**62, "yes": True}
     return network(path, nodes, [numpy_helper.from_array(np.array(values), name) for name, values in arrays.items()])
