@@ -43,6 +43,7 @@ def test_header_and_frames(tmp_path):
         "source_ns": None,
         "presentation_ns": None,
         "spacing_mm": [0.1, 0.2],
+        "spacing_from": None,
         "pixel_aspect": 1.0,
         "latency_ms": 12.3,
         "stages_ms": {"infer": 12.3},

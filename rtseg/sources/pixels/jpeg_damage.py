@@ -20,6 +20,7 @@ from rtseg.sources.pixels.jpeg_segments import CODED, SCAN, TABLES, jpeg_segment
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1), 0xC2  # frames coded by Huffman
 _OTHER_FRAMES = frozenset({*range(0xC3, 0xD0)}) - {TABLES, 0xC8, 0xCC}
 _INTERVAL, _STEPS = 0xDD, 0xDB
+_MOST_BITS = 16  # of a sample: others are left to the decoder
 _PLACES = 1 << 16  # of a table: every word of 16 bits
 _KINDS = 32  # class and number of a table: 0x00 to 0x13
 _AC = 16  # added to a table's number
@@ -103,7 +104,7 @@ def _read_frame(frame: _Frame, header: bytes) -> None:
     names = range(6, 6 + 3 * header[5], 3)
     frame.factors = {header[at]: (header[at + 1] & 15, header[at + 1] >> 4) for at in names}
     frame.steps = {header[at]: header[at + 2] for at in names}
-    frame.extreme = 1 << (header[0] + 2)
+    frame.extreme = 1 << (min(header[0], _MOST_BITS) + 2)
 
 
 def _read_steps(frame: _Frame, data: bytes) -> None:
