@@ -14,9 +14,10 @@ from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import Array, Engine, State
 from rtseg.engines.choice.choice_cache import choice_path, remember_choice, remembered_choice
 from rtseg.engines.choice.stored_pictures import stored_pictures
-from rtseg.engines.choice.variant import BFLOAT16, Choice, Variant, fastest, variants
+from rtseg.engines.choice.variant import Choice, Variant, fastest, variants
 from rtseg.engines.failover.shadow_run import ShadowRun
 from rtseg.engines.input_planes import fill_input
+from rtseg.engines.load import BFLOAT16
 from rtseg.engines.openvino import has_bfloat16
 from rtseg.errors import ConfigError, RtsegError
 from rtseg.frame import Image
@@ -26,7 +27,6 @@ from rtseg.text.log_records import get_logger
 
 _log = get_logger(__name__)
 
-AUTO = "auto"
 BUDGET_S = 1.0  # that trying other variants may take at the first load of a model on a machine
 BUDGET_VARIABLE = "RTSEG_CHOICE_S"  # of the environment: another budget; 0: only the plain form, nothing is tried
 TURNS = 15  # timed runs of each of two variants, in turns
@@ -112,18 +112,21 @@ class VariantTrial:
         if variant.engine == BFLOAT16 and len(self._pictures) < MIN_PICTURES:
             self._refused[variant] = "the model stores no pictures to try it on (rtseg calibrate --keep-pictures)"
             return
-        engine = self._open(variant)
+        engine = loser = self._open(variant)
+        try:
+            if self._is_best(variant, engine):
+                loser, self.engine, self._best = self.engine, engine, variant
+        finally:  # also where a run fails
+            if loser is not self._reference:
+                loser.close()
+
+    def _is_best(self, variant: Variant, engine: Engine) -> bool:
+        """Return whether a variant agrees with the plain form and is faster than all so far."""
         if variant.engine == BFLOAT16 and (problem := disagreement(self._reference, engine, self._pictures)):
             self._refused[variant] = problem
-            engine.close()
-            return
+            return False
         self._times[self._plain], self._times[variant] = times_ms(self._reference, engine)
-        if fastest(self._times) != variant:
-            engine.close()
-            return
-        if self.engine is not self._reference:
-            self.engine.close()
-        self.engine, self._best = engine, variant
+        return fastest(self._times) == variant
 
 
 def disagreement(reference: Engine, other: Engine, pictures: Sequence[Image]) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rtseg.engines.load import BFLOAT16
+
 PLAIN = "openvino"
-BFLOAT16 = "openvino-bf16"
 MIN_GAIN = 1.05  # a variant must be faster than the plain one by this factor, more than what a measurement is uncertain by
 
 

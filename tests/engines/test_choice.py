@@ -10,9 +10,9 @@ from rtseg.engines.choice import Choice, Variant, open_fastest
 from rtseg.engines.choice import fastest as fastest_module
 from rtseg.engines.choice.fastest import VariantTrial, choice_budget_s, disagreement
 from rtseg.engines.choice.stored_pictures import PICTURES_KEY, coded_pictures, reduced_picture, stored_pictures
-from rtseg.engines.choice.variant import BFLOAT16, fastest, variants
+from rtseg.engines.choice.variant import fastest, variants
 from rtseg.engines.convert.model_metadata import write_spec
-from rtseg.engines.load import load_engine, load_fastest
+from rtseg.engines.load import BFLOAT16, load_engine, load_fastest
 from rtseg.errors import ConfigError, EngineError, ModelError
 
 PLAIN, BF16, ONE = Variant(), Variant(BFLOAT16), Variant(threads=1)
@@ -90,6 +90,16 @@ def test_a_form_that_does_not_open_is_told_and_the_time_is_limited(tiny, trial, 
     assert (found.choice.variant, found.choice.refused) == (PLAIN, {str(ONE): "this processor refuses"})
     late, _ = trial({PLAIN: 3.0, BF16: 1.0, ONE: 1.0}, budget_s=0.0)
     assert late.choice.times_ms == {}
+
+
+def test_a_form_that_fails_while_it_runs_is_closed_and_told(trial, monkeypatch):
+    def fail(self, x, state):
+        raise EngineError("it ran out of memory")
+
+    monkeypatch.setattr(Planted, "infer", fail)
+    found, engines = trial({PLAIN: 3.0, BF16: 1.0}, offered=(BF16,))
+    assert (found.choice.variant, found.choice.refused) == (PLAIN, {str(BF16): "it ran out of memory"})
+    assert (engines[PLAIN].is_closed, engines[BF16].is_closed) == (False, True)
 
 
 def test_empty_masks_prove_nothing(tiny, pictures):
