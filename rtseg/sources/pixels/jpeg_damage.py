@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from av import CodecContext, Packet
 from av.error import FFmpegError
 
-from rtseg.kernels.runtime.cpu import compiled
 from rtseg.sources.pixels.decoder import size_limit, strictness
+from rtseg.sources.pixels.jpeg_codes import WHOLE, WORDS, Tables, walk_scan
 from rtseg.sources.pixels.jpeg_segments import CODED, SCAN, TABLES, jpeg_segments
 
 _SEQUENTIAL, _PROGRESSIVE = (0xC0, 0xC1), 0xC2  # frames coded by Huffman
@@ -25,22 +24,8 @@ _PLACES = 1 << 16  # of a table: every word of 16 bits
 _KINDS = 32  # class and number of a table: 0x00 to 0x13
 _AC = 16  # added to a table's number
 _MOST_BLOCKS = 10  # of a unit (B.2.3)
-_FEW_BYTES = 4  # after the last code, which some cameras leave
 
-_WHOLE, _UNKNOWN_CODE, _TOO_SHORT, _TOO_LONG, _MISSING_RESTART, _IMPOSSIBLE_LEVEL = range(6)
-_WORDS = (
-    "",
-    "a code that it does not define",
-    "data that end too early",
-    "data after their end",
-    "a missing part between two restart markers",
-    "levels that no picture has",
-)
 _PROGRESSIVE_WORDS = "a progressive scan that cannot be decoded"
-
-Bytes = npt.NDArray[np.uint8]
-Numbers = npt.NDArray[np.int64]
-Tables = npt.NDArray[np.uint16]
 
 
 @dataclass(slots=True)
@@ -83,7 +68,7 @@ def jpeg_damage(coded: bytes | bytearray) -> str:
             elif part.marker == SCAN:
                 scan = content
             elif part.marker == CODED and (code := _examine(frame, scan, content)):
-                return _WORDS[code]
+                return WORDS[code]
     except (IndexError, KeyError, ValueError, ZeroDivisionError):
         return ""  # its header is broken, which decoders refuse
     return ""
@@ -148,13 +133,13 @@ def _examine(frame: _Frame, scan: bytes, data: bytes) -> int:
         units = math.prod(math.ceil(side / (8 * top)) for side, top in zip(frame.size, most, strict=True))
         counts = [down * across for down, across in factors]
     if not (units and 0 < sum(counts) <= _MOST_BLOCKS):
-        return _WHOLE
+        return WHOLE
     rows = [
         (scan[at + 1] >> 4 & 15, _AC + (scan[at + 1] & 15), number, _limit(frame, scan[at])) for number, at in enumerate(names)
     ]
     blocks = np.repeat(np.array(rows, np.int64), counts, axis=0)
     means = np.zeros(len(rows), np.int64)
-    return int(_walk(np.frombuffer(data, np.uint8), frame.tables, blocks, means, units, frame.interval))
+    return int(walk_scan(np.frombuffer(data, np.uint8), frame.tables, blocks, means, units, frame.interval))
 
 
 def _limit(frame: _Frame, name: int) -> int:
@@ -169,89 +154,3 @@ def _read_usual_tables(frame: _Frame) -> None:
     for part in jpeg_segments(coded):
         if part.marker == TABLES:
             _read_tables(frame, coded[part.begin : part.end])
-
-
-@compiled
-def _walk(data: Bytes, tables: Tables, blocks: Numbers, means: Numbers, units: int, interval: int) -> int:  # noqa: C901, PLR0912  one loop, compiled
-    """Read all codes of a scan.
-
-    blocks: (N, 4) for each block of a unit the tables of its mean and of the rest, its component, and the greatest mean.
-    means: of each component's newest block.
-    """
-    at, word, held, restart = 0, np.uint64(0), np.int64(0), 0xD0
-    for unit in range(units):
-        if interval and unit and unit % interval == 0:
-            if _is_too_long(data, at, word, held):
-                return _TOO_LONG
-            at = _marker(data, at)
-            if at + 1 >= data.size or data[at + 1] != restart:
-                return _MISSING_RESTART
-            at, held, restart = at + 2, np.int64(0), 0xD0 | (restart + 1) & 7
-            means[:] = 0
-        for block in range(blocks.shape[0]):
-            place, table = np.int64(0), blocks[block, 0]
-            while place < 64:
-                while held <= 48 and at < data.size:
-                    byte = data[at]
-                    if byte == 0xFF and (at + 1 >= data.size or data[at + 1] != 0):
-                        break
-                    at += 2 if byte == 0xFF else 1
-                    word = word << np.uint64(8) | np.uint64(byte)
-                    held += 8
-                bits = word >> np.uint64(held - 16) if held >= 16 else word << np.uint64(16 - held)
-                entry = np.int64(tables[table, bits & np.uint64(0xFFFF)])
-                length, symbol = entry >> 8, entry & 0xFF
-                size = symbol & 15
-                if length == 0 or (place == 0 and symbol > 15):
-                    return _UNKNOWN_CODE if held >= 16 else _TOO_SHORT
-                if length + size > held:
-                    return _TOO_SHORT
-                held -= length + size
-                if place == 0:
-                    place, table, component = np.int64(1), blocks[block, 1], blocks[block, 2]
-                    step = np.int64(word >> np.uint64(held) & np.uint64((1 << size) - 1))
-                    means[component] += step if size == 0 or step >> (size - 1) else step - (1 << size) + 1
-                    if abs(means[component]) > blocks[block, 3]:
-                        return _IMPOSSIBLE_LEVEL
-                elif size or symbol == 0xF0:
-                    place += (symbol >> 4) + 1
-                    if place > 64:
-                        return _UNKNOWN_CODE
-                elif symbol == 0:  # the rest of the block is zero
-                    break
-                else:
-                    return _UNKNOWN_CODE
-    return _TOO_LONG if _is_too_long(data, at, word, held) else _WHOLE
-
-
-@compiled
-def _is_too_long(data: Bytes, at: int, word: np.uint64, held: np.int64) -> bool:
-    """Return whether more bytes follow the last code, up to the next marker, than cameras leave there.
-
-    word, held: the newest bits, and how many of them were not used.
-    """
-    padding, unused = held % 8, held // 8
-    end = _marker(data, at)
-    count = unused + end - at
-    ones = np.uint64((1 << padding) - 1)
-    rest = word >> np.uint64(held - padding) & ones
-    is_padded = rest == ones  # coders fill the last byte with ones
-    if count == 0:
-        return not is_padded and rest != 0  # some with zeros
-    first = data[at] if unused == 0 else np.uint8(word >> np.uint64(8 * (unused - 1)) & np.uint64(0xFF))
-    are_equal = first in (0, 0xFF)
-    for byte in range(unused):
-        are_equal = are_equal and np.uint8(word >> np.uint64(8 * byte) & np.uint64(0xFF)) == first
-    for place in range(at, end):
-        are_equal = are_equal and (data[place] == first or (data[place] == 0 and data[place - 1] == 0xFF))
-    return not are_equal and not (is_padded and count <= _FEW_BYTES)
-
-
-@compiled
-def _marker(data: Bytes, at: int) -> int:
-    """Return the place of the next marker's last fill byte, or the end of the data."""
-    while at < data.size:
-        if data[at] == 0xFF and at + 1 < data.size and data[at + 1] != 0 and data[at + 1] != 0xFF:
-            return at
-        at += 1
-    return at
