@@ -1,7 +1,6 @@
 """Remembers choices on this machine, by processor and model. Without a cache the next load only measures again."""
 
 import json
-import os
 from contextlib import suppress
 from hashlib import sha256
 from importlib.metadata import version
@@ -11,6 +10,7 @@ from rtseg.engines.choice.variant import Choice
 from rtseg.errors import SinkError
 from rtseg.output.atomic_file import write_atomically
 from rtseg.output.private_file import make_folder
+from rtseg.system.cache_folder import cache_folder
 from rtseg.system.machine import available_cores, processor_name
 
 
@@ -21,8 +21,7 @@ def choice_path(model: Path, threads: int) -> Path:
     digest = sha256(repr(facts).encode())
     for file in dict.fromkeys((model, weights)):
         digest.update(sha256(file.read_bytes()).digest() if file.is_file() else b"")
-    home = os.environ.get("RTSEG_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rtseg"
-    return Path(home, "engine-choice", f"{digest.hexdigest()}.json")
+    return cache_folder() / "engine-choice" / f"{digest.hexdigest()}.json"
 
 
 def remembered_choice(path: Path) -> Choice | None:

@@ -5,7 +5,6 @@ A file is a magic word, one line of JSON, and the plan. The cache holds plans th
 
 import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -15,6 +14,7 @@ from pathlib import Path
 from rtseg.engines.base import ModelSpec
 from rtseg.errors import ModelError, described
 from rtseg.output.atomic_file import atomic_path
+from rtseg.system.cache_folder import cache_folder
 from rtseg.text.log_records import get_logger
 
 _log = get_logger(__name__)
@@ -89,8 +89,7 @@ class PlanCache:
     """Stores this machine's plans in a folder: by default $RTSEG_CACHE/plans, else rtseg/plans in the user's cache folder."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        home = os.environ.get("RTSEG_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rtseg"
-        self.folder = folder or Path(home) / "plans"
+        self.folder = folder or cache_folder() / "plans"
 
     def path(self, tag: PlanTag) -> Path:
         """Return the path of the plan with this tag, which need not exist."""
