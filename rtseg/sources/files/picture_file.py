@@ -15,6 +15,7 @@ from rtseg.errors import SourceError
 from rtseg.frame import Image
 from rtseg.limits import check_size
 from rtseg.sources.files.animations import Animation, read_animation
+from rtseg.sources.files.png_depth import significant_bits, significant_to_8_bits
 from rtseg.sources.files.tiff_pages import TiffStack, tiff_stack
 from rtseg.sources.files.video import VideoFile
 from rtseg.sources.pixels.jpeg_damage import jpeg_damage
@@ -103,6 +104,8 @@ def decode_one(path: Path, coded: bytes | bytearray) -> Pixels:
             raise SourceError(f"{path} is damaged: a part of its data was overwritten by zeros; copy it again")
         if damage := jpeg_damage(coded):
             raise SourceError(f"{path} is damaged: its coded data have {damage}; copy it again")
+    if pixels.dtype == np.uint16 and (bits := significant_bits(coded)):
+        pixels = significant_to_8_bits(pixels, bits)
     return _drop_equal_channels(pixels)
 
 

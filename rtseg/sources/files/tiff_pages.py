@@ -12,6 +12,15 @@ _STRIPS, _STRIP_BYTES, _SUB_PAGES = 273, 279, 330
 _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA = 258, 262, 277, 284, 338
 _WHITE_IS_ZERO, _IN_PLANES, _UNASSOCIATED = 0, 2, 2  # values of tags 262, 284 and 338
 _PLAIN = 1  # value of tag 259
+_OTHER_COLORS = {  # values of tag 262
+    8: "CIE L*a*b* colors",
+    9: "ICC L*a*b* colors",
+    10: "ITU L*a*b* colors",
+    32803: "raw values of a camera's color filters",
+    32844: "logarithmic levels",
+    32845: "logarithmic colors",
+    34892: "linear raw values of a camera",
+}
 _IMAGEJ = re.compile(rb"ImageJ=.*?\nimages=(\d{1,9})\s", re.DOTALL)  # of a stack with one page for all its pictures
 _REDUCED, _MASK = 1, 4  # bits of tag 254
 _OLD_REDUCED = 2  # value of tag 255
@@ -154,6 +163,8 @@ class _Directory:
         """Return what OpenCV shows in the wrong way, or ""."""
         if self.tags.get(_PLANAR) == _IN_PLANES and self.tags.get(_SAMPLES, 1) > 1 and self.bits > 8:
             return "has colors of 16 bits in separate planes: save it with its colors side by side, or as PNG"
+        if colors := _OTHER_COLORS.get(self.tags.get(_PHOTOMETRIC, 0)):
+            return f"has {colors}, which are shown a few levels off at best: save it in RGB or gray"
         return ""
 
     @property

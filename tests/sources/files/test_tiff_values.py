@@ -60,3 +60,13 @@ def test_wide_colors_in_planes_are_refused(tmp_path):
         _image(_tiff(tmp_path / "a.tif", planes, bits=16, white=2, samples=3, planes=2))
     planes = [np.ascontiguousarray(COLORS[..., channel]).tobytes() for channel in range(3)]
     np.testing.assert_array_equal(_image(_tiff(tmp_path / "b.tif", planes, white=2, samples=3, planes=2)), COLORS)
+
+
+@pytest.mark.parametrize(
+    ("photometric", "name"), [(8, "CIE L"), (9, "ICC L"), (32844, "logarithmic levels"), (32803, "filters")]
+)
+def test_colors_that_would_be_shown_wrong_are_refused(tmp_path, photometric, name):
+    samples = 3 if photometric < 10 else 1
+    data = (COLORS if samples == 3 else GRAY).tobytes()
+    with pytest.raises(SourceError, match=name):
+        _image(_tiff(tmp_path / "a.tif", [data], white=photometric, samples=samples))
