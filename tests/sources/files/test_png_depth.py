@@ -1,4 +1,4 @@
-"""Tests that PNG of 16 bits, of which fewer are significant, keep their levels, as writers store them and in dark pictures too."""
+"""Tests that PNG of 16 bits, of which fewer are significant, keep their levels, as writers store them, in dark pictures too."""
 
 import struct
 import zlib
