@@ -61,6 +61,10 @@ class WatchedEngine:
         """Run the network, see `Engine.infer`."""
         return self._watch("infer", self._engine.infer, x, state)
 
+    def write(self, state: State, name: str, values: Floats) -> State:
+        """Write values into a state, see `Engine.write`."""
+        return self._watch("write", self._engine.write, state, name, values)
+
     def download(self, labels: Array) -> Labels:
         """Copy labels to the host."""
         return self._watch("download", self._engine.download, labels)

@@ -88,6 +88,12 @@ class FailoverEngine:
             self._guard_build(lambda: shadow_run.observe(x_on_host, logits_on_host))
         return logits, after
 
+    def write(self, state: State, name: str, values: Floats) -> State:
+        """Write values into a state of the current engine, and of the one in its shadow run, see `Engine.write`."""
+        if shadow_run := self._shadow_run:
+            self._guard_build(lambda: shadow_run.write(name, values))
+        return self._engine.write(state, name, values)
+
     def upload_values(self, name: str, values: Floats) -> Array:
         """Copy per-frame values to the device, see `FrameBuffers`."""
         return frame_buffers_of(self._engine).upload_values(name, values)
