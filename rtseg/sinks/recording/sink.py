@@ -145,6 +145,7 @@ class _RecordingFiles:
             spacing_mm=made.spacing_mm,
             face=sector.face,
             writes=writes,
+            spacing_from=made.spacing_from,
         )
         self._write(frame_line(frame, decision, (self._part, self._number)))
         self._number, self._frames = self._number + 1, self._frames + 1

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rtseg.errors import SourceError
-from rtseg.frame import Frame, Image, Labels, Life, Origin, Spacing, StreamInfo
+from rtseg.frame import SPACING_FROM_SCALE, Frame, Image, Labels, Life, Origin, Spacing, StreamInfo
 from rtseg.limits import check_size
 from rtseg.sources.base import stream_info
 from rtseg.sources.files.recorded_values import (
@@ -55,6 +55,7 @@ class Decision:
     spacing_mm: Spacing | None = None  # with which the frame was measured, (down, along); earlier recordings lack it
     face: tuple[float, float, float] | None = None  # center and radius of the probe's face in px; earlier recordings lack it
     writes: tuple[StateValues, ...] = ()  # what was written into the network's states with this frame
+    spacing_from: str = ""  # what that spacing was read from, as in `Segmentation`; earlier recordings lack it
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class RecordedLine:
     pixel_aspect: float
     """As in `Frame`."""
 
-    def frame(self, image: Image, spacing_mm: Spacing | None) -> RecordedFrame:
+    def frame(self, image: Image, spacing_mm: Spacing | None, spacing_from: str) -> RecordedFrame:
         """Return the recorded frame with its picture and the given spacing; the time of capture is that of the replay."""
         return RecordedFrame(
             image,
@@ -98,6 +99,7 @@ class RecordedLine:
             presentation_ns=self.presentation_ns,
             damage=self.damage,
             pixel_aspect=self.pixel_aspect,
+            spacing_from=spacing_from,
             decision=self.decision,
         )
 
@@ -207,8 +209,16 @@ def _decision(values: Mapping[str, Any]) -> Decision:
     captured_ns, reason = time_value(values["captured_ns"], "captured_ns"), printable(str(values["reason"]))
     wall_ns, face = optional_time(values, "wall_ns"), _face(values.get("face"))
     writes = tuple(state_values(write) for write in values.get("writes", ()))
-    counted = labels, dropped, unrecorded, wall_ns, checked_spacing(values.get("spacing_mm")), face, writes
-    return Decision(captured_ns, life, reason, str(values["kind"]), corners, confidence, *counted)
+    counted = labels, dropped, unrecorded, wall_ns, checked_spacing(values.get("spacing_mm")), face
+    seen = captured_ns, life, reason, str(values["kind"]), corners, confidence, *counted
+    return Decision(*seen, writes=writes, spacing_from=_spacing_from(values))
+
+
+def _spacing_from(values: Mapping[str, Any]) -> str:
+    value = values.get("spacing_from", "")
+    if value not in ("", SPACING_FROM_SCALE):
+        raise ValueError(f"its spacing is from {value!r}")
+    return str(value)
 
 
 def _face(values: Any) -> tuple[float, float, float] | None:
