@@ -44,7 +44,7 @@ def examine_answer(
     graph: NetworkGraph, answers: Mapping[str, Any], size: tuple[int, int], stated: StatedFacts
 ) -> NetworkAnswer:
     """Return the output to read. graph: with the shapes of one picture. size: (H, W) of the picture. Raises ModelError."""
-    if instances := find_instances(graph, answers, size, stated):
+    if stated.axes != "wh" and (instances := find_instances(graph, answers, size, stated)):
         boxes, prototypes, classes = instances
         why = f"{boxes!r} holds boxes and {prototypes!r} mask prototypes, as Ultralytics writes them"
         return NetworkAnswer(boxes, "NCHW", classes, "yolo", ValueRange(), False, why, prototypes)

@@ -42,6 +42,8 @@ class Examination:
     """Whether the file itself has one shape for every input and output."""
     is_background_stated: bool = True
     """Whether the file or the user says which channel is the background."""
+    masks_dice: float | None = None
+    """The Dice against the user's masks; None without these."""
 
     def summary(self) -> str:
         """Return what was found in one line."""

@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 from rtseg.engines.adopt.adapted_engine import AdaptedEngine
-from rtseg.engines.adopt.empty_pictures import check_background
+from rtseg.engines.adopt.background_check import check_background
 from rtseg.engines.adopt.examination import Examination, examine_network, has_float_ports
 from rtseg.engines.adopt.network_graph import dtype_of, name_of, shape_of
 from rtseg.engines.adopt.normalization import normalization_remedy

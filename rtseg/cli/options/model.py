@@ -104,6 +104,12 @@ class OnnxModelDescription(ModelDescription):
         bool, typer.Option("--multi-label", help="Each channel is a class of its own, without one for the background.")
     ] = False
     channels: Annotated[str, typer.Option("--channels", help="The order of its three color channels: rgb or bgr.")] = ""
+    axes: Annotated[
+        str,
+        typer.Option(
+            "--axes", help="The order of its picture's sides: hw (rows first), or wh, as MONAI's LoadImage gives them."
+        ),
+    ] = ""
     stacked: Annotated[
         int, typer.Option("--frames-stacked", min=0, help="How many successive frames it takes as channels, the newest last.")
     ] = 0
@@ -148,6 +154,7 @@ class OnnxModelDescription(ModelDescription):
             states=tuple(_parse_state(text) for text in self.state or ()),
             constants=tuple(map(_parse_constant, self.constant or ())),
             is_multi_label=self.multi_label,
+            axes=_one_of(self.axes, "--axes", ("hw", "wh")),
         )
 
     def spec_of(self, path: Path) -> "ModelSpec | None":
