@@ -681,7 +681,7 @@ MAKERS: dict[str, Callable[[Path], MadeNetwork]] = {
     "sigmoid by hand": ending("hand", 1, lambda x: 1 / (1 + torch.exp(-x)), "sigmoid"),
     "softmax by hand": ending("soft", 3, hand_softmax, "softmax", classes=2),
     "clip": ending("clip", 1, lambda x: (x / 8 + 0.5).clamp(0, 1), "sigmoid"),
-    "tanh": ending("tanh", 1, torch.tanh, "tanh"),
+    "tanh": ending("tanh", 1, torch.tanh, "tanh", "--activation", "tanh"),
     "sigmoid, resized": ending(
         "twice", 1, lambda x: nn.functional.interpolate(torch.sigmoid(x), scale_factor=1, mode="nearest"), "sigmoid"
     ),

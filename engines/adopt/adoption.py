@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rtseg.engines.adopt.background_check import check_background
+from rtseg.engines.adopt.answer_check import check_answer
 from rtseg.engines.adopt.certificate import CERTIFICATE_KEY, MIN_DICE, Certificate
 from rtseg.engines.adopt.examination import Examination, examine_network
 from rtseg.engines.adopt.network_graph import NetworkGraph, name_of, shape_of
@@ -123,9 +123,15 @@ def _checked_on_pictures(found: Examination, file: str, pictures: Pictures) -> f
     with closing(open_examined(found)) as engine:
         if pictures and all(mask is not None for _, mask in pictures):
             return check_masks(engine, pictures, file)
-        if found.is_background_stated or (pictures and is_background_shown(engine, pictures, file, found.answer.channels)):
-            return None
-        check_background(engine, file, found.answer.channels)
+        stated = found.is_background_stated
+        is_known = stated or (pictures and is_background_shown(engine, pictures, file, found.answer.channels))
+        check_answer(
+            engine,
+            file,
+            found.answer.channels,
+            is_logits_stated=found.is_activation_stated,
+            is_background_stated=bool(is_known),
+        )
     return None
 
 

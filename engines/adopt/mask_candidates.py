@@ -58,6 +58,10 @@ def choose_mask(
         raise ModelError(f"{graph.path} gives {shown} for a picture of {size[0]}x{size[1]}{remedy}")
     fitting = [one for one in candidates if not stated.classes or one.channels in _counts(stated)] or candidates
     named_otherwise = [one for one in fitting if _names_another_thing(one.name)]
+    if len(candidates) == len(named_otherwise) and not stated.output and stated.spec is None:
+        raise ModelError(
+            f"{graph.path} gives {shown}, which is no mask by its name: say --output {candidates[0].name} if it is one"
+        )
     chosen, why = _choose(graph, [one for one in fitting if one not in named_otherwise] or fitting, stated)
     if chosen is None:
         raise ModelError(f"{graph.path} gives {shown}, of which several may be the mask: name the one with --output")

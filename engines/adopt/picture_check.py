@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg import kernels
-from rtseg.engines.adopt.background_check import background_remedy
+from rtseg.engines.adopt.answer_check import background_remedy
 from rtseg.engines.base import Engine
 from rtseg.engines.input_planes import fill_input
 from rtseg.errors import ModelError

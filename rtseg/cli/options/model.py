@@ -98,7 +98,9 @@ class OnnxModelDescription(ModelDescription):
     output: Annotated[str, typer.Option("--output", help="The name of the output that holds the mask.")] = ""
     activation: Annotated[
         str,
-        typer.Option("--activation", help="What it applies to its answer, if its graph does not tell: none, sigmoid, softmax."),
+        typer.Option(
+            "--activation", help="What its answer went through, if its graph does not tell: none, sigmoid, softmax, tanh."
+        ),
     ] = ""
     multi_label: Annotated[
         bool, typer.Option("--multi-label", help="Each channel is a class of its own, without one for the background.")
@@ -148,7 +150,7 @@ class OnnxModelDescription(ModelDescription):
             normalization=kind,
             percentiles=percentiles,
             output=self.output,
-            activation=_one_of(self.activation, "--activation", ("none", "sigmoid", "softmax")),
+            activation=_one_of(self.activation, "--activation", ("none", "sigmoid", "softmax", "tanh")),
             channel_order=_one_of(self.channels, "--channels", ("rgb", "bgr")),
             frames=self.stacked,
             states=tuple(_parse_state(text) for text in self.state or ()),
