@@ -41,6 +41,8 @@ class StatedFacts:
     """Whether each channel is a class of its own, without a background channel."""
     overlap: str = ""
     """As in `ModelSpec`."""
+    axes: str = ""
+    """The order of the picture's sides, one of AXES."""
     spec: ModelSpec | None = None
     """The whole description, where the file or the user has one."""
 
@@ -62,6 +64,7 @@ class StatedFacts:
             constants=spec.constants,
             is_multi_label=spec.is_multi_label,
             overlap=spec.overlap,
+            axes="wh" if spec.layout == "NCWH" else "",
             spec=spec,
         )
 
