@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.evaluation.dataset import Case, scans
+from rtseg.evaluation.dataset import Case, Classes, count_of, scans
 from rtseg.kernels.network.fit import letterbox
 from rtseg.train.augment import Rng, ScannerAppearance, border, degrade
 from rtseg.train.calliper_marks import plant_marks, without_marks
@@ -38,7 +38,7 @@ class ClipSampler:
     def __init__(
         self,
         cases: Sequence[Case],
-        n_classes: int,
+        classes: Classes,
         size: tuple[int, int],
         data: DataConfig,
         sparse: float,
@@ -47,9 +47,9 @@ class ClipSampler:
     ) -> None:
         self._size, self._data, self._sparse, self._with_motion = size, data, sparse, with_motion
         side = still_side(size)
-        self._scans = [[load_still(case, n_classes, side) for case in group] for group in scans(cases).values()]
+        self._scans = [[load_still(case, classes, side) for case in group] for group in scans(cases).values()]
         self._unmarked = [[_unmarked(one) for one in group] for group in self._scans] if data.unmarked else self._scans
-        self._others = other_anatomies(data.other_folders, n_classes, side)
+        self._others = other_anatomies(data.other_folders, count_of(classes), side)
         shares = np.sqrt(
             [len(group) for group in self._scans]
         )  # few frames of many subjects are more informative than many frames of few

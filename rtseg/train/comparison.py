@@ -17,7 +17,7 @@ import numpy as np
 
 from rtseg.engines.torch import TorchEngine
 from rtseg.errors import ConfigError, described
-from rtseg.evaluation.dataset import Case, open_dataset, scans, split
+from rtseg.evaluation.dataset import Case, Classes, open_dataset, scans, split
 from rtseg.evaluation.metrics import dice
 from rtseg.evaluation.temporal_metrics import ClipMotion, flicker, lag
 from rtseg.frame import Frame, Image, Labels
@@ -54,7 +54,7 @@ def compare(plan_path: Path, report_path: Path) -> dict[str, Any]:
     report = _earlier_report(report_path, digest)
     base = trainings[plan.baseline]
     cases = split(open_dataset(base.data.folder), base.data.held_out)[1]
-    clips = _moving_clips(cases, len(base.classes), plan.frames)
+    clips = _moving_clips(cases, base.classes, plan.frames)
     for seed in plan.seeds:  # the variants take turns, so that a busy hour falls on all of them
         for name, config in trainings.items():
             if any((cell["variant"], cell["seed"]) == (name, seed) for cell in report["cells"]):
@@ -98,7 +98,7 @@ def _still_dice(session: Session, config: TrainConfig, cases: Sequence[Case]) ->
     for scan in scans(cases).values():
         session.reset("next recording")
         for place, case in enumerate(scan):
-            image, truth = case.image_and_labels(len(config.classes))
+            image, truth = case.image_and_labels(config.classes)
             found = session.step(Frame(image, place, place * _NS)).labels
             present = [label for label in range(1, len(config.classes) + 1) if (truth == label).any() or (found == label).any()]
             values = [dice(truth == label, found == label) for label in present]
@@ -106,13 +106,13 @@ def _still_dice(session: Session, config: TrainConfig, cases: Sequence[Case]) ->
     return {"dice": {subject: round(fmean(values), 5) for subject, values in scores.items()}}
 
 
-def _moving_clips(cases: Sequence[Case], n_classes: int, frames: int) -> dict[str, MovingClip]:
+def _moving_clips(cases: Sequence[Case], classes: Classes, frames: int) -> dict[str, MovingClip]:
     """Return a clip of the middle picture of each subject in simulated motion, degraded in places, with its true motion."""
     clips = {}
     for subject in sorted({case.subject for case in cases}):
         group = next(iter(scans(case for case in cases if case.subject == subject).values()))
         middle = group[len(group) // 2]
-        clean, spoilt = (simulate_frames(middle, n_classes, 1, spoilt=flag) for flag in (False, True))
+        clean, spoilt = (simulate_frames(middle, classes, 1, spoilt=flag) for flag in (False, True))
         pairs = [next(spoilt) for _ in range(frames)]
         motion = ClipMotion([next(clean)[0] for _ in range(frames)])
         clips[subject] = [image for image, _ in pairs], [truth for _, truth in pairs], motion

@@ -91,7 +91,7 @@ def _check_folder(checkpoint: Path, resume: bool) -> None:
 def _sampler(cases: Sequence[Case], config: TrainConfig) -> ClipSampler:
     schedule = config.schedule
     with_motion = schedule.coherence > 0
-    return ClipSampler(cases, len(config.classes), config.size, config.data, schedule.sparse, with_motion=with_motion)
+    return ClipSampler(cases, config.classes, config.size, config.data, schedule.sparse, with_motion=with_motion)
 
 
 def _step_count(schedule: ScheduleConfig, images: int) -> int:
