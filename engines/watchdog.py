@@ -13,8 +13,8 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 from weakref import finalize
 
-from rtseg.engines.base import Array, Engine, ModelSpec, State
-from rtseg.engines.capabilities import DeviceTimer, Floats, Replaceable, frame_buffers_of
+from rtseg.engines.base import Array, Engine, Floats, ModelSpec, State
+from rtseg.engines.capabilities import DeviceTimer, Replaceable, frame_buffers_of
 from rtseg.engines.hung_threads import OPEN_TIMEOUT_S, abandon
 from rtseg.errors import ConfigError, EngineTimeout
 from rtseg.frame import Image, Labels

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtseg.engines.base import Array, Engine, ModelSpec, State
-from rtseg.engines.capabilities import DeviceTimer, Floats, Prefetching, frame_buffers_of
+from rtseg.engines.base import Array, Engine, Floats, ModelSpec, State
+from rtseg.engines.capabilities import DeviceTimer, Prefetching, frame_buffers_of
 from rtseg.engines.engine_use import close_engine, is_hung
 from rtseg.engines.failover.background import BackgroundBuild, Opener
 from rtseg.engines.failover.shadow_run import ShadowRun
