@@ -50,6 +50,8 @@ class FrameSegmenter:
         self._engine, self._settings, self._gate, self._counts = engine, settings, gate, counts
         self._guard, self._writes, self._cleaning = guard, writes, cleaning
         self._state: State | None = None  # None: zeros, allocated when the engine runs
+        self._kept = frozenset[str]()  # the states that the next reset keeps
+        self._must_reset = False  # before the next frame
         self._input: Array | None = None
         self._stabilizer = self._new_stabilizer()
         self._filter = StreamFilter(engine)
@@ -63,9 +65,12 @@ class FrameSegmenter:
         if settings.temporal != before.temporal:
             self._stabilizer = self._new_stabilizer()
 
-    def forget(self) -> None:
-        """Start the network's memory and the stabilization afresh with the next frame."""
-        self._state = None
+    def forget(self, kept: frozenset[str] = frozenset()) -> None:
+        """Start the network's memory and the stabilization afresh with the next frame.
+
+        kept: inputs of the states that stay as they are.
+        """
+        self._kept, self._must_reset = kept & self._kept if self._must_reset else kept, True
         self._gate.forget()
         self._filter.forget()
         self._familiarity_monitor.forget()
@@ -112,9 +117,7 @@ class FrameSegmenter:
         return found
 
     def _infer(self, frame: Frame, fit: Fit, trace: LatencyTrace, life: Life) -> tuple[Array, State]:
-        if self._state is None or not self._settings.memory:
-            self._state = self._initial_state()
-        self._state = self._writes.applied(self._engine, self._state)
+        self._state = self._writes.applied(self._engine, self._reset_state())
         chosen = self._filter.select(self._settings.speckle)
         x = self._input = network_input(self._engine, frame.image, fit, chosen, trace, self._input)
         if self._stabilizer:
@@ -143,6 +146,14 @@ class FrameSegmenter:
             if kernels.has_nonfinite(logits):
                 raise EngineError("it gives NaN or infinity, with a memory and without: export the model again")
         return logits, state
+
+    def _reset_state(self) -> State:
+        """Return the state of the frame before, or zeros where the memory starts afresh, except for what a reset keeps."""
+        kept, self._kept = self._kept, frozenset()
+        must_reset, self._must_reset = self._must_reset or not self._settings.memory, False
+        if self._state is None or (must_reset and not kept):
+            return self._initial_state()
+        return self._writes.zeroed(self._engine, self._state, kept) if must_reset else self._state
 
     def _initial_state(self) -> State:
         return self._writes.restored(self._engine, self._engine.initial_state())

@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Mapping
 
+import numpy as np
+
 from rtseg.engines.base import Engine, Floats, ModelSpec, State, check_write
 from rtseg.engines.spec_values import WRITTEN_ROLES
 from rtseg.frame import Life
@@ -55,7 +57,19 @@ class StateWrites:
         self.newest, self._next = self._next, {}
         self._lasting |= {name: values for name, values in self.newest.items() if self._roles[name] in WRITTEN_ROLES}
 
-    def forget(self, life: Life) -> None:
-        """Forget what does not survive a reset for this reason; what is only requested stays."""
-        kept = WRITTEN_ROLES if life is Life.GAP else ("weights",)
-        self._lasting = {name: values for name, values in self._lasting.items() if self._roles[name] in kept}
+    def forget(self, life: Life) -> frozenset[str]:
+        """Forget what does not survive a reset for this reason; return the inputs of the states that do survive it.
+
+        What is only requested stays.
+        """
+        roles = WRITTEN_ROLES if life is Life.GAP else ("weights",)
+        kept = frozenset(name for name, role in self._roles.items() if role in roles)
+        self._lasting = {name: values for name, values in self._lasting.items() if name in kept}
+        return kept
+
+    def zeroed(self, engine: Engine, state: State, kept: frozenset[str]) -> State:
+        """Return the state with zeros in all that a reset did not keep."""
+        for one in self._spec.states:
+            if one.input not in kept:
+                state = engine.write(state, one.input, np.zeros(one.shape, np.float32))
+        return state

@@ -55,8 +55,7 @@ class WatchedSegmenter:
 
     def forget(self, life: Life) -> None:
         """Start the network's memory and the stabilization afresh with the next frame. life: of that frame."""
-        self.writes.forget(life)
-        self.frames.forget()
+        self.frames.forget(self.writes.forget(life))
 
     def forget_filter(self) -> None:
         """Start the filters that remember earlier frames afresh."""

@@ -84,6 +84,23 @@ def test_a_reset_goes_by_the_role(
         assert dark > 0.9 if stays else dark < 0.1, name
 
 
+@pytest.mark.parametrize("event", [Life.CUT, Life.GAP, Life.NEW])
+def test_what_the_network_wrote_itself_goes_by_the_role_too(tmp_path: Path, event: Life) -> None:
+    engine = OpenVinoEngine(networks.pinned(tmp_path / "pinned.onnx"))
+    session = Session(engine, temporal=None)
+    bright = session.step(frame_of(0, 250)).labels
+    session.step(frame_of(1, 240))
+    if event is Life.NEW:
+        session.reset("the user asked")
+    view = _flipped if event is Life.CUT else frame_of
+    after = session.step(view(900 if event is Life.GAP else 2, 90))
+    assert after.life is event
+    assert after.labels[bright == 1].mean() > 0.9  # pinned, though too dark to be seen now
+    fresh = Session(engine, temporal=None)
+    assert fresh.step(view(0, 90)).labels[bright == 1].mean() < 0.6
+    engine.close()
+
+
 def test_what_lasts_survives_a_failover_and_a_memory_that_is_off(prompted: Path) -> None:
     first = OpenVinoEngine(prompted)
     engine = FailoverEngine([("first", lambda: first), ("next", lambda: OpenVinoEngine(prompted))])
