@@ -118,7 +118,7 @@ class MjpegLink:
         return b""
 
     def _request_again(self) -> None:
-        """Open the next response of a still, at the stated rate; a refused request is repeated as long as a picture may take."""
+        """Open the next response of a still, at the stated rate; a refused request is repeated for some seconds."""
         self._stream.close()
         while True:
             if self._closed.wait(1 / (self._settings.fps or STILL_FPS)):
