@@ -73,6 +73,11 @@ def is_background_shown(engine: Engine, pictures: Pictures, path: str, channels:
     is_dark = len(outside) >= MIN_DARK * len(everywhere)
     if is_dark and outside.mean() < MIN_OUTSIDE:
         raise _not_shown(engine, path, channels, f"{outside.mean():.0%} of the black around your pictures")
+    if everywhere.all():
+        raise ModelError(
+            f"{path} finds nothing in your pictures, so that they prove nothing: give pictures that show what it "
+            f"segments, another --normalization, or no pictures"
+        )
     if everywhere.mean() < MIN_SHARE:
         raise _not_shown(engine, path, channels, f"{everywhere.mean():.0%} of your pictures")
     return bool(is_dark or around.mean() >= MIN_BORDER)
