@@ -183,7 +183,7 @@ def test_the_background_of_three_channels_is_read_where_it_is_named(tmp_path):
     assert (ours == np.stack(made.truth_of(made.Blobs(3))(made.pictures()))).mean() > 0.999
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings("ignore")
 def test_a_file_in_training_mode_is_refused(tmp_path):
     network = nn.Sequential(nn.BatchNorm2d(1), made.Blobs(1)).train()
     path, mode = tmp_path / "net.onnx", torch.onnx.TrainingMode.TRAINING
