@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 
 from rtseg.engines.model_spec import ModelSpec
-from rtseg.engines.spec_values import StateSpec, as_tuple
+from rtseg.engines.spec_values import StateSpec, as_tuple, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,6 @@ class StatedFacts:
     def from_json(cls, text: str) -> "StatedFacts":
         """Parse the output of `to_json`."""
         values = {field.name: as_tuple(json.loads(text)[field.name]) for field in fields(cls)}
-        values["states"] = tuple(
-            StateSpec(**{key: as_tuple(part) for key, part in state.items()}) for state in values["states"]
-        )
+        values["states"] = tuple(state_of(state) for state in values["states"])
         values["spec"] = ModelSpec.from_json(values["spec"]) if values["spec"] else None
         return cls(**values)

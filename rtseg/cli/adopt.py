@@ -95,9 +95,9 @@ def read_pictures(path: str) -> "Pictures":
 
 
 def _with_mask(case: Any) -> Any:
-    from rtseg.evaluation.dataset.case import _read_mask
+    from rtseg.evaluation.dataset.mask_file import read_mask
 
-    values = _read_mask(case.mask_path, case.frame)
+    values = read_mask(case.mask_path, case.frame)
     count = 1 if set(values.ravel().tolist()) <= {0, 255} else max(1, int(values.max()))
     return case.image_and_labels(count)
 

@@ -32,7 +32,7 @@ from rtseg.text.safe_text import json_text
 def calibrate(
     *,
     model: Annotated[str, typer.Argument(help="The network: an .onnx file, or the name of a shipped model.")],
-    data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/ of what the network was made for.")],
+    data: Annotated[Path, typer.Argument(help="A folder of pictures with masks of what the network was made for.")],
     subjects: SubjectsOption = "",
     held_out: Annotated[
         Path | None,
@@ -40,7 +40,7 @@ def calibrate(
     ] = None,
     other: Annotated[
         list[Path] | None,
-        typer.Option("--other", help="A folder of another anatomy, with images/ and masks/; once for each."),
+        typer.Option("--other", help="A folder of pictures with masks of another anatomy; once for each."),
     ] = None,
     measure: Annotated[
         list[str] | None,

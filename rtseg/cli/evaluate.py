@@ -22,7 +22,7 @@ from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.redaction import RedactOption, redaction_mode
 from rtseg.cli.terminal import progress_bar
 from rtseg.errors import ConfigError, DatasetError
-from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset
+from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset, report_names
 from rtseg.evaluation.evaluate import LEGEND, Evaluation
 from rtseg.evaluation.evaluate import evaluate as measure
 from rtseg.evaluation.worst_cases import LabelRecorder, contact_sheet, encode_png
@@ -36,7 +36,7 @@ from rtseg.text.safe_text import json_text
 def evaluate(
     *,
     model: Annotated[str, typer.Argument(help="The name of a shipped model, or an .onnx file.")],
-    data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/, paired by name.")],
+    data: Annotated[Path, typer.Argument(help="A folder of pictures with masks, see docs/own-data.md.")],
     engine: EngineOption = "openvino",
     json: Annotated[Path | None, typer.Option("--json", help="Write the results of each class and image to this file.")] = None,
     subjects: SubjectsOption = "",
@@ -83,6 +83,7 @@ def evaluate(
     spec, everybody = description.facts_for(model), open_dataset(data)
     cases = _named_cases(everybody, subjects, held_out)
     with closing(load(model, engine, threads, spec, trusted=description.trust_model)) as network:
+        report_names(cases, network.spec.classes)
         if video:
             measure_video(network, cases, frames, json, plot, chosen)
             return

@@ -25,3 +25,8 @@ class FlipAveraged(nn.Module):
         """Return the initial states of both views for n clips of (H, W) frames; empty for a network without states."""
         tell = getattr(self.network, "initial_states", None)
         return tell(2 * n, size) if tell else ()
+
+    @property
+    def state_roles(self) -> tuple[str, ...]:
+        """Return the role of each state, as the network tells it; "memory" for all where it does not."""
+        return tuple(getattr(self.network, "state_roles", ("memory",) * len(self.initial_states(1, (256, 256)))))

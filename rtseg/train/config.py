@@ -18,6 +18,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+CLOCKS = ("wall", "cpu")
+
 _MODEL_KEYS = {  # shared by TrainConfig and ModelSpec, each with the remedy for a value that ModelSpec refuses
     "size": "give sides that a model may have, 4096 at most",
     "classes": "give each a name of its own, 254 at most",
@@ -56,6 +58,8 @@ class ScheduleConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     clip_gradient: float = 1.0  # maximum gradient norm of a step; inf: no limit
+    clock: str = "wall"  # what `minutes` counts: "wall", the time of the steps, or "cpu", all CPU time of the process
+    coherence: float = 0.0  # weight of the change of the mask along the motion; trains networks without a memory too
     average: float = 0.998  # decay a step of the averaged weights, from which the model is made
     seed: int = 1
 
@@ -70,7 +74,16 @@ class LossConfig:
     steadiness: float = 1.0  # weight of the flicker loss
     heads: float = 1.0  # weight of the losses of the heads beside the mask's
     tversky: float = 0.5  # weight of false pixels against missed ones in the Dice loss; 0.5: equal, below: misses cost more
+    surface: float = 0.0  # weight of the distance of wrong pixels from the border, of 100 pixels
     focal: float = 0.0  # exponent by which the cross entropy of easy pixels counts less; 0: all count the same
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherConfig:
+    """Holds the networks whose mean answer is a soft target."""
+
+    models: tuple[str, ...] = ()  # .onnx files or names of shipped models, of the same classes and size; empty: no teacher
+    weight: float = 1.0  # weight of the cross entropy with the soft target
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +103,7 @@ class TrainConfig:
     network: NetworkConfig = field(default_factory=NetworkConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
 
 
 def read_config(path: Path | str) -> TrainConfig:
@@ -107,7 +121,13 @@ def from_values(values: Mapping[str, Any], where: str) -> TrainConfig:
     """Make a configuration from plain values. where: their origin, for error messages. Raises ConfigError."""
     if isinstance(values.get("network"), Mapping):
         values = {**values, "network": current_settings(values["network"], f"{where}, [network]")}
-    tables: dict[str, Any] = {"data": DataConfig, "network": NetworkConfig, "schedule": ScheduleConfig, "loss": LossConfig}
+    tables: dict[str, Any] = {
+        "data": DataConfig,
+        "network": NetworkConfig,
+        "schedule": ScheduleConfig,
+        "loss": LossConfig,
+        "teacher": TeacherConfig,
+    }
     built = {name: parse_table(kind, values[name], f"{where}, [{name}]") for name, kind in tables.items() if name in values}
     config = parse_table(TrainConfig, {**values, **built}, where)
     problem = _first_problem(config)
@@ -121,7 +141,7 @@ def _first_problem(config: TrainConfig) -> str:
     problem = network_problem(config.network)
     if problem:
         return problem
-    tables = _schedule_problem(config.schedule), _loss_problem(config.loss)
+    tables = _schedule_problem(config.schedule), _loss_problem(config.loss), _teacher_problem(config.teacher)
     return next(filter(None, (_picture_problem(config), _name_problem(config), _model_problem(config), *tables)), "")
 
 
@@ -189,13 +209,29 @@ def _schedule_problem(schedule: ScheduleConfig) -> str:
         return "[schedule] clip_gradient is above 0: give inf to clip nothing"
     if not 0 <= schedule.seed < 2**63:
         return "[schedule] seed is 0 or more, and below 2**63"
+    return _clip_problem(schedule)
+
+
+def _clip_problem(schedule: ScheduleConfig) -> str:
+    if schedule.clock not in CLOCKS:
+        return f"[schedule] clock is {schedule.clock!r}: give {' or '.join(CLOCKS)}"
+    if not 0 <= schedule.coherence < math.inf:
+        return "[schedule] coherence is 0 or more, and finite"
+    if schedule.coherence and schedule.clip < 2:
+        return "[schedule] coherence compares neighboring frames: give clip 2 or more"
     return ""
 
 
 def _loss_problem(loss: LossConfig) -> str:
     weights = loss.dice, loss.cross_entropy, loss.steadiness
-    if not all(0 <= weight < math.inf for weight in (*weights, loss.boundary, loss.heads)):
-        return "[loss] dice, cross_entropy, boundary, steadiness and heads are 0 or more, and finite"
+    if not all(0 <= weight < math.inf for weight in (*weights, loss.boundary, loss.heads, loss.surface)):
+        return "[loss] dice, cross_entropy, boundary, surface, steadiness and heads are 0 or more, and finite"
     if not (0 <= loss.tversky <= 1 and (loss.focal == 0 or 1 <= loss.focal < math.inf)):  # below 1, gradients are infinite
         return "[loss] tversky lies in 0..1, and focal is 0, or 1 or more and finite"
     return "" if any(weights) else "[loss] dice, cross_entropy and steadiness are all 0: give one more than that"
+
+
+def _teacher_problem(teacher: TeacherConfig) -> str:
+    if not 0 <= teacher.weight < math.inf:
+        return "[teacher] weight is 0 or more, and finite"
+    return "" if all(name.strip() for name in teacher.models) else "[teacher] models hold an empty name: give files or names"

@@ -10,7 +10,7 @@ from rtseg.errors import ConfigError
 from rtseg.train import train
 from rtseg.train.checkpoint import read_checkpoint
 from rtseg.train.interruption import defer_interrupts
-from rtseg.train.run import Trainer
+from rtseg.train.trainer import Trainer
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from rtseg.engines.input_planes import fill_input
 from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.kernels.network.fit import letterbox
-from rtseg.train import run, train
+from rtseg.train import train, trainer
 from rtseg.train.checkpoint import load_trained, read_checkpoint
 from rtseg.train.config import read_config
 from rtseg.train.network_input import clip_input
@@ -101,7 +101,7 @@ def test_a_break_changes_nothing(config, tmp_path, monkeypatch, stills):
     class Break(Exception):
         pass
 
-    from rtseg.train.run import Trainer
+    from rtseg.train.trainer import Trainer
 
     train_step = Trainer.train_step
 
@@ -123,7 +123,7 @@ def test_a_break_changes_nothing(config, tmp_path, monkeypatch, stills):
 
 
 def test_the_stills_come_first_and_then_the_clips(config, tmp_path, monkeypatch):
-    from rtseg.train.run import Trainer
+    from rtseg.train.trainer import Trainer
 
     shapes, train_step = [], Trainer.train_step
     monkeypatch.setattr(
@@ -183,4 +183,4 @@ def test_a_subject_that_is_not_there(config, tmp_path):
 )
 def test_bfloat16_is_used_where_the_processor_has_it(monkeypatch, flags, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags, raising=False)
-    assert run._has_bfloat16() is expected
+    assert trainer._has_bfloat16() is expected
