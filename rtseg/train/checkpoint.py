@@ -130,4 +130,5 @@ def make_spec(network: Composition, config: TrainConfig) -> ModelSpec:
     )
     kept = config.single, config.ellipse
     described = config.name, config.size, config.classes, config.mean, config.std, states, *kept
-    return ModelSpec(*described, planes=config.planes, outline_px=config.outline_px)
+    terms = {"codes": config.codes, "measures": config.measures}
+    return ModelSpec(*described, planes=config.planes, outline_px=config.outline_px, **terms)
