@@ -44,4 +44,4 @@ def t_quantile(freedom: int) -> float:
     if freedom <= len(_T_975):
         return _T_975[freedom - 1]
     z = 1.959964
-    return z + (z**3 + z) / (4 * freedom)
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from rtseg.errors import ConfigError
+from rtseg.train import comparison
 from rtseg.train.comparison import compare, main
 from rtseg.train.comparison_plan import read_plan
 from rtseg.train.paired_interval import paired_difference, t_quantile
@@ -27,6 +28,13 @@ def plan(config, tmp_path):
 
 
 def test_each_cell_is_trained_and_measured_once(plan, tmp_path, monkeypatch):
+    real, done = comparison._run_cell, []
+
+    def run_cell(*arguments):
+        done.append(dict(done[0]) if done else real(*arguments))  # the second would take as long again
+        return done[-1]
+
+    monkeypatch.setattr(comparison, "_run_cell", run_cell)
     report = compare(plan(), tmp_path / "report.json")
     assert [(cell["variant"], cell["seed"]) for cell in report["cells"]] == [("plain", 1), ("coherent", 1)]
     for cell in report["cells"]:
@@ -37,7 +45,7 @@ def test_each_cell_is_trained_and_measured_once(plan, tmp_path, monkeypatch):
     del report["cells"][1]
     (tmp_path / "report.json").write_text(json.dumps(report))
     trained = []
-    monkeypatch.setattr("rtseg.train.comparison._run_cell", lambda config, seed, *_: trained.append(seed) or dict(cell))
+    monkeypatch.setattr(comparison, "_run_cell", lambda config, seed, *_: trained.append(seed) or dict(cell))
     assert len(compare(plan(), tmp_path / "report.json")["cells"]) == 2
     assert trained == [1]
     with pytest.raises(ConfigError, match="is of another plan: a plan is stated before its first run"):
