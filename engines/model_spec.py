@@ -8,7 +8,7 @@ from pathlib import Path
 from rtseg.engines.class_postprocess import ClassPostprocess, postprocess_of
 from rtseg.engines.familiarity_calibration import FamiliarityCalibration, calibration_of
 from rtseg.engines.spec_check import first_problem
-from rtseg.engines.spec_values import PLANES, StateSpec, abridged, as_tuple
+from rtseg.engines.spec_values import PLANES, StateSpec, abridged, as_tuple, state_of
 from rtseg.errors import ModelError
 
 __all__ = ["METADATA_KEY", "PLANES", "ModelSpec", "StateSpec"]
@@ -99,6 +99,11 @@ class ModelSpec:
         return len(self.mean)
 
     @property
+    def updated_states(self) -> tuple[StateSpec, ...]:
+        """Return the states that the network itself writes in each frame, in the order of its outputs."""
+        return tuple(state for state in self.states if state.output)
+
+    @property
     def is_plain(self) -> bool:
         """Return whether every engine runs the network as it is: float32 (1, C, H, W) in, logits (1, K, h, w) out."""
         plain = ("none", "NCHW", "NCHW", "rgb", "float32", 1, (), False, 0)
@@ -140,7 +145,7 @@ class ModelSpec:
         try:
             values = json.loads(text)
             known = {one.name: as_tuple(values[one.name]) for one in fields(cls) if one.name in values}
-            states = tuple(StateSpec(**{key: as_tuple(value) for key, value in state.items()}) for state in values["states"])
+            states = tuple(state_of(state) for state in values["states"])
             return cls(**{**known, "states": states})
         except RecursionError:
             raise ModelError("the model's metadata are nested too deep: export it again with `rtseg export`") from None

@@ -11,6 +11,8 @@ from rtseg.engines.spec_values import (
     OUTPUT_LAYOUTS,
     OVERLAPS,
     PLANES,
+    STATE_ROLES,
+    WRITTEN_ROLES,
     StateSpec,
     abridged,
     is_count,
@@ -100,9 +102,14 @@ def _problem_of_ports(spec: "ModelSpec") -> str:
     for state in spec.states:
         if not is_tuple_of(state.shape, is_count) or len(state.shape) > 8:
             return f"the shape of a state is {abridged(state.shape)}"
+        if state.role not in STATE_ROLES:
+            return f"the role of a state is {abridged(state.role)}, which is not one of {', '.join(STATE_ROLES)}"
+        if state.output == "" and state.role not in WRITTEN_ROLES:
+            return f"its state {abridged(state.input)} has no output, which only prompt and weights may lack"
     further = spec.further_outputs if isinstance(spec.further_outputs, tuple) else (spec.further_outputs,)
     constants = [name for name, _ in spec.constants]
-    outputs = [spec.logits_output, *(s.output for s in spec.states), *further, *([spec.prototypes] if spec.prototypes else [])]
+    written = [state.output for state in spec.states if state.output != ""]
+    outputs = [spec.logits_output, *written, *further, *([spec.prototypes] if spec.prototypes else [])]
     for names in ([spec.image_input, *(s.input for s in spec.states), *constants], outputs):
         if not all(map(is_name, names)) or len(set(names)) != len(names):
             return f"its ports are named {abridged(names)}"

@@ -79,6 +79,8 @@ class ReplayedSession(Session):
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
         """Segment a recorded frame with its recorded decision. Raises EngineError, SourceError."""
         decision = _decision(frame)
+        for write in decision.writes:
+            self.write(write.name, write.values)
         segmentation = super().step(replace(frame, captured_ns=decision.captured_ns), trace or LatencyTrace(frame.captured_ns))
         same = labels_crc32(segmentation.labels) == decision.labels
         self.equal, self.different = self.equal + same, self.different + (not same)

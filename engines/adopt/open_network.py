@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 from rtseg.engines.adopt.adapted_engine import AdaptedEngine
-from rtseg.engines.adopt.empty_pictures import check_background
+from rtseg.engines.adopt.answer_check import check_answer
 from rtseg.engines.adopt.examination import Examination, examine_network, has_float_ports
 from rtseg.engines.adopt.network_graph import dtype_of, name_of, shape_of
 from rtseg.engines.adopt.normalization import normalization_remedy
@@ -46,11 +46,17 @@ def examined_spec(path: Path, stated: StatedFacts) -> ModelSpec:
 
 
 def open_checked(found: Examination, engine: str = "openvino", threads: int = 0) -> Engine:
-    """Open an examined file, and check its background where nothing states that. Raises as `open_network`."""
+    """Open an examined file, and check its answers where the file does not describe itself. Raises as `open_network`."""
     opened = open_examined(found, engine, threads=threads)
-    if not found.is_background_stated:
+    if METADATA_KEY not in found.graph.metadata:
         try:
-            check_background(opened, str(found.graph.path), found.answer.channels)
+            check_answer(
+                opened,
+                str(found.graph.path),
+                found.answer.channels,
+                is_logits_stated=found.is_activation_stated,
+                is_background_stated=found.is_background_stated,
+            )
         except ModelError:
             opened.close()
             raise

@@ -9,6 +9,7 @@ from typing import Any
 
 from rtseg.engines.base import ModelSpec, StateSpec
 from rtseg.engines.convert.tool_errors import as_model_error, cause_line
+from rtseg.engines.spec_values import STATE_ROLES, WRITTEN_ROLES, abridged
 from rtseg.engines.torch import check_parameters, load_script
 from rtseg.engines.validation.examination import examine
 from rtseg.errors import ConfigError, MissingExtra, ModelError
@@ -48,14 +49,24 @@ def load_third_party_network(
 
 
 def state_specs(network: nn.Module, size: tuple[int, int]) -> tuple[StateSpec, ...]:
-    """Return the recurrent states of a network, from its method initial_states(n, (H, W)); empty without that method.
+    """Return the states of a network, from its method initial_states(n, (H, W)); empty without that method.
 
-    Raises ModelError.
+    Their roles are those of its attribute state_roles, one for each state, and "memory" without it. The network returns no new
+    value for the roles prompt and weights, see `StateSpec`. Raises ModelError.
     """
     tell: Callable[..., tuple[Tensor, ...]] | None = getattr(network, "initial_states", None)
     with as_model_error(f"the network's initial_states(1, {size}) fails", "let it give a tensor of zeros for each state"):
         states = as_tensors(tell(1, size) if tell else ())
-    return tuple(StateSpec(f"state_{place}_in", f"state_{place}_out", tuple(state.shape)) for place, state in enumerate(states))
+    roles = tuple(getattr(network, "state_roles", ("memory",) * len(states)))
+    if len(roles) != len(states) or not set(roles) <= set(STATE_ROLES):
+        raise ModelError(
+            f"the network's state_roles are {abridged(roles)}: give each of its {len(states)} states one of "
+            f"{', '.join(STATE_ROLES)}"
+        )
+    return tuple(
+        StateSpec(f"state_{place}_in", "" if role in WRITTEN_ROLES else f"state_{place}_out", tuple(state.shape), role)
+        for place, (state, role) in enumerate(zip(states, roles, strict=True))
+    )
 
 
 def as_tensors(answer: Any) -> tuple[Tensor, ...]:
@@ -75,6 +86,8 @@ class _TupleOutput(nn.Module):
         self.network = network
         if hasattr(network, "initial_states"):
             self.initial_states = network.initial_states
+        if hasattr(network, "state_roles"):
+            self.state_roles = network.state_roles
 
     def forward(self, x: Tensor, *states: Tensor) -> Any:
         answer = self.network(x, *states)

@@ -64,7 +64,7 @@ def written_onnx(source: TorchSource, path: Path) -> "TorchNetwork":
 
 def _with_states(named: Mapping[str, Tensor], states: Sequence[StateSpec]) -> list[str]:
     """Return the names of the outputs, of which the last ones write the states."""
-    names = list(named)
+    names, states = list(named), [state for state in states if state.output]
     if len(names) <= len(states):
         raise ModelError(f"the network gives {len(names)} tensors for {len(states)} states: let it return its answer, *states")
     return [*names[: len(names) - len(states)], *(state.output for state in states)]

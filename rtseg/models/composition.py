@@ -115,6 +115,12 @@ class Composition(nn.Module):
             states += memory.initial_states(n, size[0] // stride, size[1] // stride)
         return tuple(states)
 
+    @property
+    def state_roles(self) -> tuple[str, ...]:
+        """Return the role of each of `initial_states`: "mask" for the last mask, else "memory"."""
+        roles = {key: "memory" if key.isdigit() else "mask" for key in self.memory}
+        return tuple(roles[key] for key, memory in self._memories.items() for _ in range(memory.n_states))
+
     def encode(self, x: Tensor, masks: dict[str, States]) -> list[Tensor]:
         """Return the levels of pictures (N, C, H, W), the finest first. masks: the states of the mask's memories."""
         levels: list[Tensor] = []

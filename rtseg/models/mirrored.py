@@ -25,3 +25,8 @@ class FlipAveraged(nn.Module):
         """Return the initial states of both views for n clips of (H, W) frames; empty for a network without states."""
         make_states = getattr(self.network, "initial_states", None)
         return make_states(2 * n, size) if make_states else ()
+
+    @property
+    def state_roles(self) -> tuple[str, ...]:
+        """Return the role of each state that the network declares; "memory" for all where it declares none."""
+        return tuple(getattr(self.network, "state_roles", ("memory",) * len(self.initial_states(1, (256, 256)))))

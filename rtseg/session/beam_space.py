@@ -100,7 +100,7 @@ class BeamSpaceSession(Session):
         if before is None or before.key != key:
             self._located = found = self._locate_beams(key)
             if before and before.grid is not None and found.grid != before.grid:
-                self._segmenter.forget()  # the lines of the memory are those of another fan
+                self._segmenter.forget(Life.CUT)  # the lines of the memory are those of another fan
             return found
         return before
 

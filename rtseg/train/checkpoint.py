@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from rtseg.engines.base import ModelSpec, StateSpec
+from rtseg.engines.base import ModelSpec
+from rtseg.engines.convert.third_party import state_specs
 from rtseg.errors import ConfigError
 from rtseg.models import Composition
 from rtseg.output.atomic_file import write_or_refuse
@@ -124,10 +125,7 @@ def load_trained(path: Path | str) -> tuple[Composition, ModelSpec]:
 
 def make_spec(network: Composition, config: TrainConfig) -> ModelSpec:
     """Return the spec that is stored in the model's file."""
-    states = tuple(
-        StateSpec(f"state_{place}_in", f"state_{place}_out", tuple(state.shape))
-        for place, state in enumerate(network.initial_states(1, config.size))
-    )
+    states = state_specs(network, config.size)
     kept = config.single, config.ellipse
     described = config.name, config.size, config.classes, config.mean, config.std, states, *kept
     terms = {"codes": config.codes, "measures": config.measures}

@@ -12,17 +12,19 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from rtseg.errors import SourceError
-from rtseg.frame import Frame, Image, Labels, Life, Origin, Spacing, StreamInfo
+from rtseg.frame import SPACING_FROM_SCALE, Frame, Image, Labels, Life, Origin, Spacing, StreamInfo
 from rtseg.limits import check_size
 from rtseg.sources.base import stream_info
 from rtseg.sources.files.recorded_values import (
     TIME_LIMIT,
+    StateValues,
     aspect_value,
     checked_spacing,
     integer_value,
     matrix_value,
     optional_time,
     spacing_value,
+    state_values,
     time_value,
 )
 from rtseg.text.safe_text import printable
@@ -52,6 +54,8 @@ class Decision:
     wall_ns: int | None = None  # wall-clock time of capture in ns since 1970 (UTC); earlier recordings lack it
     spacing_mm: Spacing | None = None  # with which the frame was measured, (down, along); earlier recordings lack it
     face: tuple[float, float, float] | None = None  # center and radius of the probe's face in px; earlier recordings lack it
+    writes: tuple[StateValues, ...] = ()  # what was written into the network's states with this frame
+    spacing_from: str = ""  # what that spacing was read from, as in `Segmentation`; earlier recordings lack it
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class RecordedLine:
     pixel_aspect: float
     """As in `Frame`."""
 
-    def frame(self, image: Image, spacing_mm: Spacing | None) -> RecordedFrame:
+    def frame(self, image: Image, spacing_mm: Spacing | None, spacing_from: str) -> RecordedFrame:
         """Return the recorded frame with its picture and the given spacing; the time of capture is that of the replay."""
         return RecordedFrame(
             image,
@@ -95,6 +99,7 @@ class RecordedLine:
             presentation_ns=self.presentation_ns,
             damage=self.damage,
             pixel_aspect=self.pixel_aspect,
+            spacing_from=spacing_from,
             decision=self.decision,
         )
 
@@ -118,7 +123,8 @@ def frame_line(frame: Frame, decision: Decision, place: tuple[int, int]) -> dict
     """Return a frame's line. place: the part of its picture, and its number there."""
     origin = None if frame.origin is None else asdict(frame.origin)
     values = {name: getattr(frame, name) for name in _FRAME_VALUES}
-    return {"index": frame.index, "place": place, **asdict(decision), **values, "origin": origin}
+    decided = {**asdict(replace(decision, writes=())), "writes": [write.to_json() for write in decision.writes]}
+    return {"index": frame.index, "place": place, **decided, **values, "origin": origin}
 
 
 def end_line(frames: int, unrecorded: int) -> dict[str, Any]:
@@ -202,8 +208,17 @@ def _decision(values: Mapping[str, Any]) -> Decision:
         raise ValueError(f"its confidence is {confidence}")
     captured_ns, reason = time_value(values["captured_ns"], "captured_ns"), printable(str(values["reason"]))
     wall_ns, face = optional_time(values, "wall_ns"), _face(values.get("face"))
+    writes = tuple(state_values(write) for write in values.get("writes", ()))
     counted = labels, dropped, unrecorded, wall_ns, checked_spacing(values.get("spacing_mm")), face
-    return Decision(captured_ns, life, reason, str(values["kind"]), corners, confidence, *counted)
+    seen = captured_ns, life, reason, str(values["kind"]), corners, confidence, *counted
+    return Decision(*seen, writes=writes, spacing_from=_spacing_from(values))
+
+
+def _spacing_from(values: Mapping[str, Any]) -> str:
+    value = values.get("spacing_from", "")
+    if value not in ("", SPACING_FROM_SCALE):
+        raise ValueError(f"its spacing is from {value!r}")
+    return str(value)
 
 
 def _face(values: Any) -> tuple[float, float, float] | None:

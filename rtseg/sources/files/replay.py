@@ -34,7 +34,7 @@ _log = get_logger(__name__)
 _PACES = ("original", "fast")
 _GAPS = ("wait", "skip")
 _LONG_GAP_NS = 5_000_000_000  # a longer one is logged, as the program seems to hang
-_MAX_LINE = 1 << 20
+_MAX_LINE = 1 << 24  # bytes; a line may hold what was written into the network's states
 
 
 class Replay:
@@ -62,6 +62,7 @@ class Replay:
                 frames += not is_end_line(line)
                 self._declared = declared_frames(line)
         self.was_live = recorded.live
+        self._has_given_spacing = spacing_mm is not None  # by the user: it replaces what was read from a depth scale
         self._info = replace(recorded, live=False, frames=frames, spacing_mm=spacing_mm or recorded.spacing_mm)
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -116,7 +117,8 @@ class Replay:
                     if image is None:
                         break
                     stated = recorded.decision.spacing_mm or (recorded.origin.spacing_mm if recorded.origin else None)
-                    yield recorded.frame(image, values.spacing_mm(image, stated, recorded.pixel_aspect))
+                    spacing_mm = values.spacing_mm(image, stated, recorded.pixel_aspect)
+                    yield recorded.frame(image, spacing_mm, "" if self._has_given_spacing else recorded.decision.spacing_from)
                     given += 1
             if self._declared == given:
                 return

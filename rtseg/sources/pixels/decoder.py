@@ -16,7 +16,11 @@ from rtseg.sources.base import DEFAULT_FPS
 MAX_FPS = 1000  # frames a second
 # Of HEVC, FFmpeg leaves out slices without a word; a checksum is rare and then computed.
 _STRICT = {"mjpeg": "explode", "hevc": "crccheck+explode"}
-_LIVE_STRICT = {**_STRICT, "h264": "explode", "mpeg2video": "explode"}  # known before pictures shown earlier, which refer to it
+_LIVE_STRICT = {
+    **_STRICT,
+    "h264": "aggressive+explode",
+    "mpeg2video": "explode",
+}  # known before pictures shown earlier, which refer to it
 _THUMBNAILS = Disposition.timed_thumbnails | Disposition.still_image
 
 

@@ -12,9 +12,15 @@ from rtseg.sources.files.recording import FRAMES_FILE
 from rtseg.sources.files.replay import Replay
 
 VALUES = [
-    {"spacing_mm": (0.1, 0.1), "presentation_ns": 0, "pixel_aspect": 1.0, "damage": ""},
-    {"spacing_mm": (0.2, 0.2), "presentation_ns": 40_000_000, "pixel_aspect": 2.0, "damage": "a packet was lost"},
-    {"spacing_mm": None, "presentation_ns": None, "pixel_aspect": 2.0, "damage": ""},
+    {"spacing_mm": (0.1, 0.1), "presentation_ns": 0, "pixel_aspect": 1.0, "damage": "", "spacing_from": "scale"},
+    {
+        "spacing_mm": (0.2, 0.2),
+        "presentation_ns": 40_000_000,
+        "pixel_aspect": 2.0,
+        "damage": "a packet was lost",
+        "spacing_from": "",
+    },
+    {"spacing_mm": None, "presentation_ns": None, "pixel_aspect": 2.0, "damage": "", "spacing_from": ""},
 ]
 
 
@@ -32,7 +38,9 @@ def test_a_replay_gives_the_values_of_each_frame_again(folder):
 
 def test_a_replay_with_another_spacing_keeps_its_changes(folder):
     source = Replay(folder, "fast", spacing_mm=(0.3, 0.3))
-    assert [frame.spacing_mm for frame in source] == [(0.3, 0.3), pytest.approx((0.6, 0.6)), None]
+    frames = list(source)
+    assert [frame.spacing_mm for frame in frames] == [(0.3, 0.3), pytest.approx((0.6, 0.6)), None]
+    assert {frame.spacing_from for frame in frames} == {""}  # the user stated it
 
 
 def test_an_earlier_recording_without_the_values_is_read(folder):
@@ -47,7 +55,8 @@ def test_an_earlier_recording_without_the_values_is_read(folder):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("spacing_mm", [0, 1]), ("spacing_mm", ["a"]), ("pixel_aspect", 0), ("presentation_ns", -5)]
+    ("name", "value"),
+    [("spacing_mm", [0, 1]), ("spacing_mm", ["a"]), ("pixel_aspect", 0), ("presentation_ns", -5), ("spacing_from", "x")],
 )
 def test_values_that_are_not_possible_are_refused(folder, name, value):
     lines = [json.loads(line) for line in (folder / FRAMES_FILE).read_text().splitlines()]

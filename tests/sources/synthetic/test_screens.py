@@ -64,11 +64,21 @@ def test_a_screen_follows_from_its_seed_alone():
     assert (one.frame(3) != other.frame(3)).any()
 
 
-def test_every_kind_of_probe_and_a_scale_occur():
-    screens = [make_screen(draw_layout(number % 30), number, size=(480, 640)) for number in range(40)]
-    assert {screen.pictures[0].placed.shape.kind for screen in screens} == set(ProbeKind)
-    assert any(screen.has_scale for screen in screens)
-    assert any(not text.string.isascii() for screen in screens for text, _ in screen.text_boxes())
+@pytest.fixture(scope="module")
+def tuning_screens():
+    return [make_screen(draw_layout(number), number, size=(480, 640)) for number in TUNING_LAYOUTS]
+
+
+def test_every_kind_of_probe_and_other_scripts_occur(tuning_screens):
+    assert {screen.pictures[0].placed.shape.kind for screen in tuning_screens} == set(ProbeKind)
+    assert any(not text.string.isascii() for screen in tuning_screens for text, _ in screen.text_boxes())
+
+
+def test_most_layouts_show_the_numbers_of_their_scale_and_the_others_none(tuning_screens):
+    assert 0.7 < np.mean([draw_layout(number).has_numbers for number in range(40)]) < 0.95
+    around = [screen for screen in tuning_screens if screen.layout.mode is not ScreenMode.ALONE]
+    assert np.mean([screen.has_scale for screen in around if screen.layout.has_numbers]) > 0.7
+    assert not any(screen.has_scale for screen in tuning_screens if not screen.layout.has_numbers)
 
 
 def test_lines_of_an_interlaced_screen_are_of_two_times():

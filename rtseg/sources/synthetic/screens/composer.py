@@ -7,12 +7,12 @@ import numpy as np
 
 from rtseg.frame import Image, Mask
 from rtseg.sources.synthetic.screens import widgets
-from rtseg.sources.synthetic.screens.depth_scale import draw_marks, draw_scale
+from rtseg.sources.synthetic.screens.depth_scale import draw_marks, draw_scale, scale_room
 from rtseg.sources.synthetic.screens.layout import ScreenLayout, ScreenMode
 from rtseg.sources.synthetic.screens.lettering import LetterBox, Letterer
 from rtseg.sources.synthetic.screens.live_parts import LivePicture, overlay_marks
 from rtseg.sources.synthetic.screens.moving_tissue import MovingTissue
-from rtseg.sources.synthetic.screens.probe_shape import Area, ProbeKind, draw_shape, place_shape
+from rtseg.sources.synthetic.screens.probe_shape import Area, PlacedShape, ProbeKind, draw_shape, place_shape
 from rtseg.sources.synthetic.screens.surroundings import draw_corner_texts, draw_surroundings
 
 SIZES = ((480, 640), (480, 720), (768, 1366), (720, 1280), (1080, 1920), (2160, 3840))
@@ -118,12 +118,12 @@ def make_screen(
     if layout.mode is ScreenMode.FROZEN:
         icon = (canvas[0] + canvas[2] - 2 * letterer.height, canvas[1] + 4, letterer.height, letterer.height)
     areas, traces = _divide(canvas, layout, rng)
-    pictures = _pictures(areas, layout, rng, real)
+    pictures = _pictures([_beside_scale(area, layout, letterer) for area in areas], layout, rng, real)
     first, numbers, with_scale = pictures[0], list[LetterBox](), base
     if layout.mode is not ScreenMode.ALONE:
         for picture in pictures:
             marks = draw_marks(picture.placed.shape.depth_mm, rng)
-            drawn = draw_scale(base, picture.placed, canvas, layout, marks, letterer)
+            drawn = draw_scale(base, picture.placed, _area_around(picture.placed, areas), layout, marks, letterer)
             numbers, with_scale = (drawn, base.copy()) if picture is first else (numbers, with_scale)
         draw_corner_texts(base, canvas, [one.placed for one in pictures], layout, letterer, rng)
         first.overlay = overlay_marks(base.shape[:2], first.placed, layout, letterer, rng)
@@ -184,6 +184,20 @@ def _pictures(areas: list[Area], layout: ScreenLayout, rng: np.random.Generator,
     if len(pictures) == 2 and not pictures[1].is_still:
         pictures.sort(key=lambda one: (-round(one.placed.inside.sum(), -3), one.placed.box[1]))
     return pictures
+
+
+def _beside_scale(area: Area, layout: ScreenLayout, letterer: Letterer) -> Area:
+    """Return the part of an area that its depth scale leaves to the picture."""
+    top, left, height, width = area
+    room = 0 if layout.mode is ScreenMode.ALONE else min(scale_room(layout, letterer), width // 3)
+    return top, left + room * (layout.scale == "left"), height, width - room
+
+
+def _area_around(placed: PlacedShape, areas: Sequence[Area]) -> Area:
+    """Return the area in which a picture was placed."""
+    top, left, height, width = placed.box
+    y, x = top + height / 2, left + width / 2
+    return next(area for area in areas if area[0] <= y < area[0] + area[2] and area[1] <= x < area[1] + area[3])
 
 
 def _draw_tint(rng: np.random.Generator) -> tuple[float, float, float]:

@@ -10,6 +10,8 @@ from rtseg.sources.synthetic.screens.layout import Color, ScreenLayout
 from rtseg.sources.synthetic.screens.lettering import LetterBox, Letterer
 from rtseg.sources.synthetic.screens.probe_shape import Area, PlacedShape
 
+_MIN_NUMBER = 10  # pixels: size of the font in which the smallest scanners write numbers
+
 
 @dataclass(frozen=True, slots=True)
 class ScaleMarks:
@@ -35,15 +37,21 @@ def draw_marks(depth_mm: float, rng: np.random.Generator) -> ScaleMarks:
     return ScaleMarks(10.0, int(rng.choice([2, 5])), float(rng.choice([10.0, 10.0, 1.0])))
 
 
+def scale_room(layout: ScreenLayout, letterer: Letterer) -> int:
+    """Return the width in pixels that the ticks and numbers of a scale take beside a picture."""
+    if not layout.has_numbers:
+        return 4 * _tick_size(letterer)
+    return letterer.width("20.0", _number_scale(letterer)) + 4 * _tick_size(letterer) + 10
+
+
 def draw_scale(
     image: Image, placed: PlacedShape, canvas: Area, layout: ScreenLayout, marks: ScaleMarks, letterer: Letterer
 ) -> list[LetterBox]:
     """Draw the scale; return its numbers. What is drawn later may hide some of them."""
-    room = round(3.2 * letterer.height)
-    x = _column(placed, canvas, layout, room)
+    x = _column(placed, canvas, layout, scale_room(layout, letterer))
     step_px = marks.step_mm / placed.mm_per_pixel * (-1 if placed.is_flipped else 1)
     count = int(placed.shape.depth_mm / marks.step_mm + 1e-6)
-    size = max(2, letterer.height // 3)
+    size, scale = _tick_size(letterer), _number_scale(letterer)
     outward = -1 if layout.scale == "left" else 1
     direction = outward if layout.label_side == "out" else -outward
     ink, written = layout.theme.canvas_ink, list[LetterBox]()
@@ -51,7 +59,7 @@ def draw_scale(
         y = placed.top_px + k * step_px
         if not 1 <= y < image.shape[0] - 2:
             continue
-        has_label = marks.labelled > 0 and k % marks.labelled == 0 and k > 0
+        has_label = layout.has_numbers and marks.labelled > 0 and k % marks.labelled == 0 and k > 0
         _draw_tick(
             image,
             (x, round(y)),
@@ -63,9 +71,9 @@ def draw_scale(
         if has_label:
             text = f"{k * marks.step_mm / marks.unit_mm:g}"
             text = f"{float(text):.1f}" if marks.unit_mm == 10 and marks.step_mm * marks.labelled < 10 else text
-            width = letterer.width(text, 0.85)
+            width = letterer.width(text, scale)
             left = x + direction * (2 * size + 5) - (width if direction < 0 else 0)
-            number = letterer.write(image, text, round(y - 0.5 * letterer.height), left, ink, 0.85)
+            number = letterer.write(image, text, round(y - 0.5 * letterer.height), left, ink, scale)
             written += [number] if number else []
     if layout.tick_style == "ruler":
         ends = sorted((round(placed.top_px), round(placed.top_px + count * step_px)))
@@ -73,14 +81,23 @@ def draw_scale(
     return written
 
 
+def _tick_size(letterer: Letterer) -> int:
+    return max(2, letterer.height // 3)
+
+
+def _number_scale(letterer: Letterer) -> float:
+    """Return the size of the numbers, relative to that of the letters: somewhat smaller, but never too small to be read."""
+    return max(0.85, _MIN_NUMBER / letterer.height)
+
+
 def _column(placed: PlacedShape, canvas: Area, layout: ScreenLayout, room: int) -> int:
-    """Return the column of the ticks, inside the canvas."""
+    """Return the column of the ticks: the numbers stand between them and the picture, or outside."""
     _, left, _, width = placed.box
+    near = 6 if layout.label_side == "out" else room - 2
+    far = room - 2 if layout.label_side == "out" else 6
     if layout.is_scale_at_sector:
-        x = left - 6 if layout.scale == "left" else left + width + 5
-    else:
-        x = canvas[1] + room if layout.scale == "left" else canvas[1] + canvas[3] - room
-    return int(np.clip(x, canvas[1] + room // 2, canvas[1] + canvas[3] - room // 2))
+        return left - near if layout.scale == "left" else left + width - 1 + near
+    return canvas[1] + far if layout.scale == "left" else canvas[1] + canvas[3] - 1 - far
 
 
 def _draw_tick(image: Image, at: tuple[int, int], size: int, outward: int, style: str, ink: Color) -> None:

@@ -92,6 +92,8 @@ class ScreenLayout:
     """Whether settings stand in the canvas's corners."""
     has_canvas_frame: bool
     """Whether a line is drawn around the canvas."""
+    has_numbers: bool
+    """Whether the depth scale has numbers; five layouts in six have them."""
 
 
 def draw_layout(number: int) -> ScreenLayout:
@@ -123,6 +125,7 @@ def draw_layout(number: int) -> ScreenLayout:
         has_buttons=bool(rng.random() < 0.5),
         has_corner_text=bool(rng.random() < 0.6),
         has_canvas_frame=bool(rng.random() < 0.3),
+        has_numbers=bool(rng.random() < 5 / 6),
     )
 
 
