@@ -76,6 +76,10 @@ class ModelSpec:
     outline_px: float = 0.0
     """How far its masks reach beyond the line that an expert measures, in pixels of the input: half the width of the outlines
     in its training masks."""
+    codes: tuple[str, ...] = ()
+    """The terminology code of each class, as "SCT:32062004" of SNOMED CT, or "" where none is known; empty: none at all."""
+    measures: tuple[str, ...] = ()
+    """What is measured on its masks, such as "area"."""
     familiarity: FamiliarityCalibration | None = field(default=None, compare=False)
     """What the network's own pictures look like, see `rtseg calibrate`; plain values, as in JSON, are converted."""
 

@@ -21,6 +21,7 @@ from rtseg.engines.spec_values import (
     is_shown_name,
     is_tuple_of,
 )
+from rtseg.engines.terminology import is_code
 
 if TYPE_CHECKING:
     from rtseg.engines.model_spec import ModelSpec
@@ -46,7 +47,17 @@ def first_problem(spec: "ModelSpec") -> str:
     for chosen in (spec.single, spec.ellipse, cleaned):
         if not is_tuple_of(chosen, is_shown_name) or not set(chosen) <= set(spec.classes):
             return f"{abridged(chosen)} are not all among its classes {abridged(spec.classes)}"
-    return _problem_of_forms(spec) or _problem_of_ports(spec)
+    return _problem_of_terms(spec) or _problem_of_forms(spec) or _problem_of_ports(spec)
+
+
+def _problem_of_terms(spec: "ModelSpec") -> str:
+    """Return a description of the first problem in the codes of the classes and the names of the measures, or ""."""
+    is_known = is_tuple_of(spec.codes, lambda code: isinstance(code, str) and (not code or is_code(code)))
+    if not is_known or len(spec.codes) not in (0, len(spec.classes)):
+        return f"its codes are {abridged(spec.codes)}: give one for each class, as SCT:32062004, or an empty one"
+    if not is_tuple_of(spec.measures, is_shown_name):
+        return f"its measures are {abridged(spec.measures)}"
+    return ""
 
 
 def _is_scaling(spec: "ModelSpec") -> bool:

@@ -20,7 +20,14 @@ try:
 except ImportError:
     raise MissingExtra("another's network", "train") from None
 
-_NESTED = ("state_dict", "model_state_dict", "model")  # keys under which training tools store the weights
+_NESTED = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "network",
+    "net",
+    "network_weights",
+)  # keys under which training tools store the weights
 _PARALLEL = "module."  # the prefix that DataParallel adds to each name
 
 
@@ -91,6 +98,8 @@ class _TupleOutput(nn.Module):
 
     def forward(self, x: Tensor, *states: Tensor) -> Any:
         answer = self.network(x, *states)
+        if isinstance(answer, tuple | list):
+            answer = [part for part in answer if part is not None]  # as of SegResNetVAE, whose loss is for training
         return answer if isinstance(answer, Mapping) else as_tensors(answer)
 
 
@@ -155,12 +164,29 @@ def read_weights(checkpoint: Path | str) -> Mapping[str, Any]:
 
 def _load_weights(network: nn.Module, weights: Mapping[str, Any], checkpoint: Path | str) -> None:
     try:
-        network.load_state_dict(weights)
+        network.load_state_dict(_own_weights(network, weights, checkpoint))
     except RuntimeError as error:
         first = [line.strip() for line in str(error).splitlines()][1:2]
         raise ModelError(
             f"{checkpoint} does not fit the network ({first[0] if first else error}): give the factory's own"
         ) from None
+
+
+def _own_weights(network: nn.Module, weights: Mapping[str, Any], checkpoint: Path | str) -> Mapping[str, Any]:
+    """Return the weights by the network's own names, without the prefix that a trainer's class adds to them.
+
+    Raises ModelError where several networks in the file have these names.
+    """
+    names = list(network.state_dict())
+    if not names or names[0] in weights:
+        return weights
+    prefixes = [key.removesuffix(names[0]) for key in weights if key.endswith(f".{names[0]}")]
+    fitting = [prefix for prefix in prefixes if all(prefix + name in weights for name in names)]
+    if len(fitting) > 1:
+        raise ModelError(
+            f"{checkpoint} holds several networks that fit ({', '.join(map(repr, fitting))}): save the weights of one of them"
+        )
+    return {name: weights[fitting[0] + name] for name in names} if fitting else weights
 
 
 def _replace_batchnorm(network: nn.Module) -> nn.Module:

@@ -128,4 +128,5 @@ def make_spec(network: Composition, config: TrainConfig) -> ModelSpec:
     states = state_specs(network, config.size)
     kept = config.single, config.ellipse
     described = config.name, config.size, config.classes, config.mean, config.std, states, *kept
-    return ModelSpec(*described, planes=config.planes, outline_px=config.outline_px)
+    terms = {"codes": config.codes, "measures": config.measures}
+    return ModelSpec(*described, planes=config.planes, outline_px=config.outline_px, **terms)

@@ -15,14 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.engines.torch import TorchEngine
 from rtseg.errors import ConfigError, described
 from rtseg.evaluation.dataset import Case, Classes, open_dataset, scans, split
 from rtseg.evaluation.metrics import dice
 from rtseg.evaluation.temporal_metrics import ClipMotion, flicker, lag
 from rtseg.frame import Frame, Image, Labels
 from rtseg.output.atomic_file import write_or_refuse
-from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 from rtseg.system.machine import describe_machine
 from rtseg.text.log_records import get_logger
@@ -30,6 +28,7 @@ from rtseg.text.safe_text import json_text
 from rtseg.train.checkpoint import load_trained, read_checkpoint
 from rtseg.train.comparison_plan import ComparisonPlan, read_plan
 from rtseg.train.config import TrainConfig
+from rtseg.train.held_out_dice import FRAME_NS, held_out_dice, plain_session
 from rtseg.train.paired_interval import paired_difference, subject_means
 from rtseg.train.run import train_config
 from rtseg.train.simulated import simulate_frames
@@ -41,7 +40,6 @@ MEASURES = {  # of each held-out subject, and whether lower is better
     "flicker": True,
     "lag_frames": True,
 }
-_NS = 40_000_000  # between two frames
 
 _log = get_logger(__name__)
 
@@ -88,22 +86,8 @@ def _run_cell(config: TrainConfig, seed: int, cases: Sequence[Case], clips: Mapp
         checkpoint = train_config(seeded, Path(folder), threads=1, compare_halves=False)
         network, spec = load_trained(checkpoint)
         steps = read_checkpoint(checkpoint)[1]["step"]
-    session = Session(TorchEngine(network, spec, threads=1), locator=WholeFrame(), temporal=None)
-    return {"steps": steps, **_still_dice(session, config, cases), **_moving_measures(session, clips)}
-
-
-def _still_dice(session: Session, config: TrainConfig, cases: Sequence[Case]) -> dict[str, Any]:
-    """Return the Dice by subject, on the pictures of each recording in order of time. Raises DatasetError."""
-    scores: dict[str, list[float]] = {}
-    for scan in scans(cases).values():
-        session.reset("next recording")
-        for place, case in enumerate(scan):
-            image, truth = case.image_and_labels(config.classes)
-            found = session.step(Frame(image, place, place * _NS)).labels
-            present = [label for label in range(1, len(config.classes) + 1) if (truth == label).any() or (found == label).any()]
-            values = [dice(truth == label, found == label) for label in present]
-            scores.setdefault(case.subject, []).append(fmean(values) if values else 1.0)
-    return {"dice": {subject: round(fmean(values), 5) for subject, values in scores.items()}}
+    session = plain_session(network, spec)
+    return {"steps": steps, "dice": held_out_dice(session, cases), **_moving_measures(session, clips)}
 
 
 def _moving_clips(cases: Sequence[Case], classes: Classes, frames: int) -> dict[str, MovingClip]:
@@ -124,7 +108,7 @@ def _moving_measures(session: Session, clips: Mapping[str, MovingClip]) -> dict[
     found: dict[str, dict[str, float | None]] = {name: {} for name in list(MEASURES)[1:]}
     for subject, (images, truths, motion) in clips.items():
         session.reset("next clip")
-        masks = [session.step(Frame(image, place, place * _NS)).labels for place, image in enumerate(images)]
+        masks = [session.step(Frame(image, place, place * FRAME_NS)).labels for place, image in enumerate(images)]
         for name, values in _clip_measures(masks, truths, motion).items():
             found[name][subject] = _mean(values)
     return found

@@ -9,6 +9,7 @@ from typing import Any
 
 from rtseg.errors import ConfigError
 from rtseg.train.config import TrainConfig, from_values
+from rtseg.train.config_paths import with_paths
 from rtseg.train.toml_table import parse_table
 
 if sys.version_info >= (3, 11):
@@ -39,7 +40,9 @@ def read_plan(path: Path) -> tuple[ComparisonPlan, dict[str, TrainConfig], str]:
         raise ConfigError(f"{path}: seeds are {plan.seeds}: give each once")
     if not (plan.minutes > 0 and plan.frames > 4):
         raise ConfigError(f"{path}: minutes are above 0, and frames above 4")
-    base, base_text = _read_toml(path.parent / plan.config)
+    base_path = path.parent / plan.config
+    base, base_text = _read_toml(base_path)
+    base = with_paths(base, base_path.parent)
     if not base.get("data", {}).get("held_out"):
         raise ConfigError(f"{plan.config} of {path} holds nobody out: give held_out, on whom the variants are measured")
     trainings = {name: _training(base, table, plan, f"{path}, [variants.{name}]") for name, table in plan.variants.items()}

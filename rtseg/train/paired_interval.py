@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 _T_975 = (  # Student's t at 97.5 %, for 1 to 30 degrees of freedom
     *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
@@ -34,9 +35,12 @@ def paired_difference(
     return found | {"mean": round(mean, 5), "interval": [round(low, 5), round(high, 5)], "verdict": verdict}
 
 
-def subject_means(seeds: Sequence[Mapping[str, float | None]]) -> "np.ndarray[Any, np.dtype[np.float64]]":
+def subject_means(seeds: Sequence[Mapping[str, float | None]]) -> npt.NDArray[np.float64]:
     """Return the mean over the seeds for each subject, in the order of their names; NaN where a measure is None."""
-    return np.array([[seed[name] for name in sorted(seeds[0])] for seed in seeds], np.float64).mean(axis=0)
+    means: npt.NDArray[np.float64] = np.array([[seed[name] for name in sorted(seeds[0])] for seed in seeds], np.float64).mean(
+        axis=0
+    )
+    return means
 
 
 def t_quantile(freedom: int) -> float:
@@ -44,4 +48,4 @@ def t_quantile(freedom: int) -> float:
     if freedom <= len(_T_975):
         return _T_975[freedom - 1]
     z = 1.959964
-    return z + (z**3 + z) / (4 * freedom)
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)

@@ -8,23 +8,25 @@ from pathlib import Path
 
 import cv2
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rtseg.errors import ConfigError
-from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset, split
+from rtseg.evaluation.dataset import Case, open_dataset, report_names
 from rtseg.output.atomic_file import write_or_refuse
 from rtseg.output.private_file import locked_folder
 from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
 from rtseg.train.clips import ClipSampler
 from rtseg.train.config import ScheduleConfig, TrainConfig, read_config
-from rtseg.train.curves import plot_curves
+from rtseg.train.curves import curves_table, plot_curves
+from rtseg.train.data_split import DataSplit, check_split, make_split, read_split, write_split
+from rtseg.train.held_out_watch import HeldOutWatch
 from rtseg.train.interruption import defer_interrupts
 from rtseg.train.loader import ClipLoader
 from rtseg.train.teacher import open_teacher
 from rtseg.train.trainer import Trainer
+from rtseg.train.training_progress import TrainingProgress
 
-CHECKPOINT = "last.pt"
+CHECKPOINT, SPLIT = "last.pt", "split.json"
 _MAX_STEPS = 10**9  # steps: limit of a training whose duration is given in minutes
 _SAVE_SECONDS = 60.0
 
@@ -34,23 +36,30 @@ _log = get_logger(__name__)
 def train(config_path: Path | str, out_dir: Path | str, *, resume: bool = False, threads: int = 2) -> Path:
     """Train the network of a TOML file and return the path of its checkpoint, last.pt.
 
-    out_dir receives last.pt, split.json, losses.json and curves.png. resume: continue from out_dir's last.pt exactly as without
-    a break; else a folder with a last.pt is refused. Ctrl-C stops the training after the current step and saves last.pt.
-    Raises ConfigError, DatasetError, SinkError.
+    out_dir receives last.pt, split.json, losses.json, curves.csv and curves.png, and best.pt where the held-out Dice is
+    measured. resume: continue from out_dir's last.pt exactly as without a break; else a folder with a last.pt is refused.
+    Ctrl-C stops the training after the current step and saves last.pt. Raises ConfigError, DatasetError, SinkError.
     """
     return train_config(read_config(config_path), Path(out_dir), resume=resume, threads=threads)
 
 
 def train_config(
-    config: TrainConfig, out: Path, *, resume: bool = False, threads: int = 2, compare_halves: bool = True
+    config: TrainConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    threads: int = 2,
+    compare_halves: bool = True,
+    halves: DataSplit | None = None,
 ) -> Path:
     """Train the network of a configuration as `train` does. Raises ConfigError, DatasetError, SinkError.
 
-    compare_halves: search for held-out pictures that are trained on too, which takes longer than a short training.
+    compare_halves: search for held-out pictures that are trained on too, which takes longer than a short training. halves: the
+    split, instead of that of the configuration.
     """
     _check_folder(out / CHECKPOINT, resume)
     with _own_threads(threads):
-        _train(config, out, resume, compare_halves)
+        _train(config, out, halves or _halves(config, out, resume), resume, compare_halves)
     return out / CHECKPOINT
 
 
@@ -67,17 +76,34 @@ def _own_threads(threads: int) -> Iterator[None]:
         cv2.setNumThreads(before[1])
 
 
-def _train(config: TrainConfig, out: Path, resume: bool, compare_halves: bool) -> None:
-    halves = split(open_dataset(config.data.folder), config.data.held_out)
+def _train(config: TrainConfig, out: Path, halves: DataSplit, resume: bool, compare_halves: bool) -> None:
+    check_split(halves, config)
+    sampler = _sampler(halves.training, config)
     with open_teacher(config) as teacher:
-        trainer = Trainer(config, _step_count(config.schedule, len(halves[0])), teacher)
+        trainer = Trainer(config, _step_count(config.schedule, len(halves.training)), teacher)
         if resume:
             trainer.load(out / CHECKPOINT)
+        watch = HeldOutWatch(trainer, halves.held_out, out)
         with locked_folder(out):
-            _write_split(out / "split.json", *halves, compare_halves)
-            _train_to_end(trainer, _sampler(halves[0], config), out)
-            plot_curves(trainer.losses, out / "curves.png")
-            write_or_refuse(out / "losses.json", json_text(trainer.losses).encode())
+            write_split(out / SPLIT, halves, compare_halves=compare_halves)
+            _train_to_end(trainer, sampler, watch, out)
+            _write_curves(trainer, out)
+
+
+def _halves(config: TrainConfig, out: Path, resume: bool) -> DataSplit:
+    """Return the split of a configuration, or the one that this training made when it began. Raises DatasetError."""
+    cases = open_dataset(config.data.folder)
+    report_names(cases, config.classes)
+    if resume and config.data.held_out_share and (out / SPLIT).exists():
+        return read_split(out / SPLIT, cases)
+    return make_split(cases, config)
+
+
+def _write_curves(trainer: Trainer, out: Path) -> None:
+    """Write the loss of each step and the held-out Dice, as JSON, CSV and a picture. Raises SinkError."""
+    plot_curves(trainer.losses, trainer.dice, out / "curves.png")
+    write_or_refuse(out / "losses.json", json_text(trainer.losses).encode())
+    write_or_refuse(out / "curves.csv", curves_table(trainer.losses, trainer.dice).encode())
 
 
 def _check_folder(checkpoint: Path, resume: bool) -> None:
@@ -99,10 +125,11 @@ def _step_count(schedule: ScheduleConfig, images: int) -> int:
     return math.ceil(min(schedule.epochs * images / (schedule.batch * schedule.clip), _MAX_STEPS))
 
 
-def _train_to_end(trainer: Trainer, sampler: ClipSampler, out: Path) -> None:
+def _train_to_end(trainer: Trainer, sampler: ClipSampler, watch: HeldOutWatch, out: Path) -> None:
     """Train to the end or to an interruption, and save a checkpoint in both cases."""
     try:
-        _run_phases(trainer, sampler, out)
+        with TrainingProgress(trainer.progress) as shown:
+            _run_phases(trainer, sampler, watch, out, shown)
     except KeyboardInterrupt:
         _save_checkpoint(trainer, out)
         raise
@@ -114,43 +141,39 @@ def _save_checkpoint(trainer: Trainer, out: Path) -> None:
         trainer.save(out / CHECKPOINT)
 
 
-def _run_phases(trainer: Trainer, sampler: ClipSampler, out: Path) -> None:
+def _run_phases(trainer: Trainer, sampler: ClipSampler, watch: HeldOutWatch, out: Path, shown: TrainingProgress) -> None:
     schedule = trainer.config.schedule
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns) as bar:
-        bar.add_task("training", total=1000)
-        if trainer.progress < schedule.stills:
-            _train_until(trainer, sampler, (schedule.batch * schedule.clip, 1), schedule.stills, out, bar)
-        if trainer.progress < 1:
-            _train_until(trainer, sampler, (schedule.batch, schedule.clip), 1.0, out, bar)
+    phases = [((schedule.batch * schedule.clip, 1), schedule.stills), ((schedule.batch, schedule.clip), 1.0)]
+    for shape, until in phases:
+        if trainer.progress < until and not watch.is_over:
+            _train_until(trainer, _loader(trainer, sampler, shape), watch, until, out, shown)
+
+
+def _loader(trainer: Trainer, sampler: ClipSampler, shape: tuple[int, int]) -> ClipLoader:
+    """Return a loader of the remaining batches. shape: clips and frames of a batch."""
+    schedule = trainer.config.schedule
+    last = _MAX_STEPS if schedule.minutes else trainer.steps
+    return ClipLoader(sampler, shape, schedule.seed, trainer.step, last)
 
 
 def _train_until(
-    trainer: Trainer, sampler: ClipSampler, shape: tuple[int, int], until: float, out: Path, bar: Progress
+    trainer: Trainer, loader: ClipLoader, watch: HeldOutWatch, until: float, out: Path, shown: TrainingProgress
 ) -> None:
-    """Train until the progress reaches `until`. shape: clips and frames of a batch."""
-    schedule = trainer.config.schedule
-    last = _MAX_STEPS if schedule.minutes else trainer.steps
+    """Train until the progress reaches `until`, or the held-out Dice no longer rises."""
     saved = time.monotonic()
-    with ClipLoader(sampler, shape, schedule.seed, trainer.step, last) as batches:
+    with loader as batches:
         for batch in batches:
             with defer_interrupts():  # a partial step could not be resumed
                 loss = trainer.train_step(batch)
-            bar.update(
-                bar.task_ids[0], completed=int(1000 * trainer.progress), description=f"step {trainer.step} loss {loss:.3f}"
-            )
+                if watch.is_due:
+                    shown.show_dice(watch.measure())
+            shown.update(trainer.progress, trainer.step, loss)
             if time.monotonic() - saved > _SAVE_SECONDS:
                 _save_checkpoint(trainer, out)
                 saved = time.monotonic()
-            if trainer.progress >= until:
+            if watch.is_over:
+                _log.warning(
+                    "the held-out Dice has not risen for %s measurements: the training ends", trainer.config.schedule.patience
+                )
+            if watch.is_over or trainer.progress >= until:
                 return
-
-
-def _write_split(path: Path, training: Sequence[Case], held_out: Sequence[Case], compare_halves: bool) -> None:
-    """Write the names of training and held-out cases and their near-duplicates, and log a warning for each of these."""
-    halves = {"training": [case.name for case in training], "held_out": [case.name for case in held_out]}
-    found = find_near_duplicates(held_out, training) if compare_halves else ()
-    twins = [(case.name, other.name) for case, other in found]
-    write_or_refuse(path, json_text({**halves, "twins": twins}, indent=1).encode())
-    for name, other in twins:
-        _log.warning("held-out %s shows the same view as %s: hold out both or neither, or its score is a lie", name, other)

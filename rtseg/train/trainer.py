@@ -39,6 +39,7 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(_parameter_groups(self.network, config), lr=config.schedule.learning_rate)
         self.step, self.seconds = 0, 0.0
         self.losses: list[float] = []
+        self.dice: list[tuple[int, float]] = []  # step and mean Dice of each measurement on held-out subjects
 
     @property
     def progress(self) -> float:
@@ -90,7 +91,10 @@ class Trainer:
     def save(self, path: Path) -> None:
         """Write the whole state atomically. Raises SinkError."""
         parts = {name: getattr(self, name).state_dict() for name in _PARTS}
-        write_checkpoint(path, self.config, {**parts, "step": self.step, "seconds": self.seconds, "losses": self.losses})
+        write_checkpoint(path, self.config, {**parts, **self._progress()})
+
+    def _progress(self) -> dict[str, Any]:
+        return {"step": self.step, "seconds": self.seconds, "losses": self.losses, "dice": self.dice}
 
     def load(self, path: Path) -> None:
         """Restore the state from a checkpoint. Raises ConfigError."""
@@ -106,6 +110,7 @@ class Trainer:
         if any(past[name].shape != value.shape for value, past in self.optimiser.state.items() for name in _MOMENTS):
             raise ValueError("moments of other weights, which load_state_dict takes unseen")
         self.step, self.seconds, self.losses = int(values["step"]), float(values["seconds"]), list(values["losses"])
+        self.dice = [(int(step), float(value)) for step, value in values.get("dice", ())]
 
 
 def _has_bfloat16() -> bool:

@@ -22,7 +22,13 @@ from rtseg.train.network_input import clip_input
 
 def test_a_training_leaves_its_files_and_a_network_that_says_what_it_is(config, tmp_path):
     checkpoint = train(config(4), tmp_path / "out", threads=1)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"last.pt", "split.json", "losses.json", "curves.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "last.pt",
+        "split.json",
+        "losses.json",
+        "curves.csv",
+        "curves.png",
+    }
     split = json.loads((tmp_path / "out" / "split.json").read_text())
     assert {name[:6] for name in split["training"]} == {"scan00"}
     assert {name[:6] for name in split["held_out"]} == {"scan01"}
