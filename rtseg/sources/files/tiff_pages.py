@@ -9,6 +9,7 @@ from rtseg.sources.files.animations import Coded
 
 _SUBFILE, _OLD_SUBFILE, _COMPRESSION, _DESCRIPTION = 254, 255, 259, 270
 _STRIPS, _STRIP_BYTES, _SUB_PAGES = 273, 279, 330
+_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323
 _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA = 258, 262, 277, 284, 338
 _WHITE_IS_ZERO, _IN_PLANES, _UNASSOCIATED = 0, 2, 2  # values of tags 262, 284 and 338
 _PLAIN = 1  # value of tag 259
@@ -26,6 +27,7 @@ _REDUCED, _MASK = 1, 4  # bits of tag 254
 _OLD_REDUCED = 2  # value of tag 255
 _NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # by type
 _READ = frozenset({_SUBFILE, _OLD_SUBFILE, _COMPRESSION, _STRIPS, _STRIP_BYTES, _PHOTOMETRIC, _SAMPLES, _PLANAR})
+_READ |= {_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT}
 _SHORT = 3  # a type
 _MAX_PAGES, _MAX_ENTRIES, _LONGEST_TEXT = 1 << 16, 4096, 4096
 
@@ -45,6 +47,12 @@ class TiffPage(NamedTuple):
     """Offset of the number that says where the pixels are; 0 where the directory is right."""
     strip: int = 0
     """What that number has to be."""
+    size_field: int = 0
+    """Offset of the number that says how many bytes the pixels have; 0 where the directory is right."""
+    size: int = 0
+    """What that number has to be."""
+    tile: str = ""
+    """Width and height of the tiles in which the pixels are stored, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,8 @@ class TiffStack:
             struct.pack_into(f"{self.order}H", coded, page.transparency, 0)
         if page.strip_field:
             struct.pack_into(f"{self.order}I", coded, page.strip_field, page.strip)
+        if page.size_field:
+            struct.pack_into(f"{self.order}I", coded, page.size_field, page.size)
 
 
 def tiff_stack(coded: Coded) -> TiffStack | None:
@@ -90,7 +100,7 @@ def tiff_stack(coded: Coded) -> TiffStack | None:
             pages = [page for page in inner if page.is_full]
     except struct.error:
         problem = "it is cut off"
-    found = [TiffPage(page.at, page.is_inverted, page.refusal, page.transparency) for page in pages]
+    found = [TiffPage(page.at, page.is_inverted, page.refusal, page.transparency, tile=page.tile) for page in pages]
     if len(pages) == 1 and not is_big:
         found, problem = _repeated(pages[0], len(coded), found, problem)
     return TiffStack(tuple(found), problem, is_big, order)
@@ -104,13 +114,16 @@ def _repeated(page: "_Directory", length: int, found: list[TiffPage], problem: s
         return found, problem
     first, field = page.tags.get(_STRIPS, 0), page.places.get(_STRIPS, 0)
     if page.tags.get(_COMPRESSION, _PLAIN) != _PLAIN or not (first and field and size):
-        return found, f"it tells of {count} pictures, of which only the first is described"
+        return (
+            found,
+            f"it tells of {count} pictures, of which only the first is described, so that ImageJ alone can save them as PNG",
+        )
+    size_field = page.places.get(_STRIP_BYTES, 0) if size == count * page.pixel_bytes else 0  # the strip holds all of them
+    size = page.pixel_bytes if size_field else size
     there = min(count, (length - first) // size)
     missing = "" if there == count else f"it tells of {count} pictures, the rest of which is missing"
-    return [
-        TiffPage(page.at, page.is_inverted, page.refusal, page.transparency, field, first + number * size)
-        for number in range(there)
-    ], problem or missing
+    one = found[0]._replace(strip_field=field, size_field=size_field, size=size)
+    return [one._replace(strip=first + number * size) for number in range(there)], problem or missing
 
 
 class _Directory:
@@ -152,6 +165,16 @@ class _Directory:
                 self.tags[tag] = struct.unpack_from(order + _NUMBERS[kind], coded, place)[0]
                 self.places[tag] = place if _NUMBERS[kind] == "I" else 0
         (self.following,) = struct.unpack_from(order + word, coded, first + entries * entry_bytes)
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Return the bytes of the plain pixels."""
+        return self.tags.get(_WIDTH, 0) * self.tags.get(_HEIGHT, 0) * self.tags.get(_SAMPLES, 1) * self.bits // 8
+
+    @property
+    def tile(self) -> str:
+        """Return width and height of the tiles, "" where there are none."""
+        return f"{self.tags[_TILE_WIDTH]}x{self.tags.get(_TILE_HEIGHT, 0)}" if _TILE_WIDTH in self.tags else ""
 
     @property
     def is_inverted(self) -> bool:
