@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rtseg.errors import DatasetError, described
-from rtseg.evaluation.dataset.annotation import DrawnRegions, AnnotatedRegion
+from rtseg.evaluation.dataset.annotation import AnnotatedRegion, DrawnRegions
 from rtseg.evaluation.dataset.case import Case
 from rtseg.evaluation.dataset.drawn_region import PolygonRegion, RunLengthRegion, as_points, coco_counts
 from rtseg.evaluation.dataset.json_files import coco_files

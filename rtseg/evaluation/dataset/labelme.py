@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from rtseg.errors import DatasetError, described
-from rtseg.evaluation.dataset.annotation import DrawnRegions, AnnotatedRegion
+from rtseg.evaluation.dataset.annotation import AnnotatedRegion, DrawnRegions
 from rtseg.evaluation.dataset.case import Case
 from rtseg.evaluation.dataset.drawn_region import (
     BitmapRegion,
