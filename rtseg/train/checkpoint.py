@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,5 +133,5 @@ def make_spec(network: Composition, config: TrainConfig) -> ModelSpec:
     states = state_specs(network, config.size)
     kept = config.single, config.ellipse
     described = config.name, config.size, config.classes, config.mean, config.std, states, *kept
-    terms = {"codes": config.codes, "measures": config.measures}
-    return ModelSpec(*described, planes=config.planes, outline_px=config.outline_px, **terms)
+    spec = ModelSpec(*described, planes=config.planes, outline_px=config.outline_px)
+    return replace(spec, codes=config.codes, measures=config.measures)
