@@ -97,7 +97,7 @@ class _ChosenObject:
         distances = np.hypot(*(centers[1:] - self.center).T)
         nearest = 1 + int(np.argmin(distances))
         near = cv2.dilate((regions == nearest).astype(np.uint8), np.ones((3, 3), np.uint8))  # keeps the soft border
-        return (plane * near)[None]
+        return np.asarray(plane * near, np.uint8)[None]
 
 
 def _choose_object(one: StillImage, rng: Rng) -> _ChosenObject:
@@ -116,4 +116,4 @@ def _air(size: tuple[int, ...], rng: Rng) -> npt.NDArray[np.uint8]:
     """Return a picture of a probe in air: reverberation in the first rows, and nothing below."""
     rows = np.arange(size[0], dtype=np.float32)
     bands = 120 * np.exp(-rows / rng.uniform(4, 20)) * (1 + np.cos(rows / rng.uniform(1, 3)))
-    return np.clip(bands[:, None] + rng.normal(0, 3, size), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(bands[:, None] + rng.normal(0, 3, size), 0, 255), np.uint8)
