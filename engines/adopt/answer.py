@@ -10,7 +10,7 @@ from rtseg.engines.adopt.mask_candidates import MaskCandidate, choose_mask
 from rtseg.engines.adopt.network_graph import NetworkGraph, dtype_of
 from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.adopt.value_bounds import ValueRange
-from rtseg.engines.adopt.value_range import follows_sigmoid
+from rtseg.engines.adopt.value_range import follows_sigmoid, is_truth
 from rtseg.errors import ModelError
 
 MOST_UNNAMED = 4  # channels that count as classes where nothing names these: more may be features
@@ -118,7 +118,7 @@ def class_names(graph: NetworkGraph, answer: NetworkAnswer, stated: StatedFacts)
     if len(classes) + 1 != channels:
         raise ModelError(
             f"{graph.path} gives {channels} channels and --classes names {len(classes)}: "
-            f"name the classes without the background"
+            f"name the classes without the background, or say --multi-label if each channel is a class of its own"
         )
     return ClassNames(classes)
 
@@ -137,13 +137,14 @@ def _activation(graph: NetworkGraph, chosen: MaskCandidate, stated: StatedFacts)
     bounds, single = chosen.bounds, chosen.channels == 1
     if bounds.labels:
         return "argmax", False
+    kind = dtype_of(chosen.tensor)
+    if not kind.startswith(("float", "bfloat")) and not (bounds.is_probability and is_truth(chosen.tensor)):
+        raise ModelError(
+            f"{graph.path} gives {kind} in {chosen.name!r}, which are no class indices of an ArgMax: export it with a float32 "
+            f"answer, as with inference_output_type of tf.lite.TFLiteConverter"
+        )
     if bounds.is_probability:
         return _of_probabilities(graph, chosen)
-    kind = dtype_of(chosen.tensor)
-    if not kind.startswith(("float", "bfloat")):
-        raise ModelError(
-            f"{graph.path} gives {kind} in {chosen.name!r}, which are no class indices of an ArgMax: export it without that"
-        )
     if bounds.is_logarithm and not single:
         return "none", False
     if (bounds.low, bounds.high) == (-1, 1):

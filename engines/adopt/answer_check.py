@@ -18,9 +18,10 @@ from rtseg.frame import Image
 from rtseg.kernels.network.fit import letterbox
 
 OUTSIDE_SHARE = 0.9  # least share of the background outside of the sector
-INSIDE_SHARE = 0.5  # least share of the background in one of the pictures of speckle
+INSIDE_SHARE = 0.6  # least share of the background in one of the pictures of speckle
 NEGATIVE_SHARE = 0.5  # of the pixels where all channels may be negative: a softmax leaves the mean of its logits unchanged
-SAME_PICTURE = 0.3  # of the picture's variance that a picture given back may lack
+SAME_PICTURE = 0.7  # of an answer's variance that the picture explains, where it is given back
+SAME_GAIN = (0.5, 2.0)  # of the answer over the picture, where it is given back
 ELSEWHERE = 1.5  # times more change at another place than at that of its cause
 _LEVEL = 90  # of gray, as of tissue
 _MARGIN = 16  # part of a side by which the edge of the sector is left out, where networks smooth
@@ -38,10 +39,10 @@ def check_answer(engine: Engine, path: str, channels: int, *, is_logits_stated: 
     image, inside = _sector_picture(engine.spec.size)
     x, logits = _run(engine, image)
     if not is_logits_stated:
-        _check_no_picture(engine, path, x, logits)
+        _check_no_picture(engine, path, image, x, logits)
     _check_place(engine, path, image, logits)
     if not is_background_stated:
-        _check_exclusive(engine, path, logits)
+        _check_exclusive(engine, path, logits, inside)
         _check_background(engine, path, channels, logits, inside)
 
 
@@ -62,22 +63,29 @@ def _run(engine: Engine, image: Image) -> tuple[Floats, Floats]:
     return kept, np.array(engine.infer(x, engine.initial_state())[0], np.float32)
 
 
-def _check_no_picture(engine: Engine, path: str, x: Floats, logits: Floats) -> None:
+def _check_no_picture(engine: Engine, path: str, image: Image, x: Floats, logits: Floats) -> None:
     """Raise ModelError where a channel gives the picture back, as networks do that denoise or draw."""
     spec = engine.spec
     if spec.activation not in ("none", "sigmoid"):
         return
     size = logits.shape[:1:-1]
-    for plane in x[0]:
+    planes = image[None].astype(np.float32) / 255 if spec.activation == "sigmoid" else x[0]
+    for plane in planes:
         shown = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-        shown = (shown - shown.min()) / max(float(np.ptp(shown)), 1e-6) if spec.activation == "sigmoid" else shown
         for channel in logits[0]:
             given = 1 / (1 + np.exp(-channel)) if spec.activation == "sigmoid" else channel
-            if float(np.var(given - shown)) < SAME_PICTURE * float(np.var(shown)):
+            if _is_same_picture(given, shown):
                 raise ModelError(
                     f"{path} gives its picture back in {spec.logits_output!r}, as networks do that denoise or draw: give one "
                     f"that segments, or say --activation {spec.activation} if it does so"
                 )
+
+
+def _is_same_picture(given: Floats, shown: Floats) -> bool:
+    """Return whether one plane is another but for a moderate gain, a shift and some smoothing."""
+    both = float(np.mean((given - given.mean()) * (shown - shown.mean())))
+    gain, explained = both / max(float(shown.var()), 1e-9), both * both / max(float(given.var() * shown.var()), 1e-12)
+    return SAME_GAIN[0] < gain < SAME_GAIN[1] and explained > SAME_PICTURE
 
 
 def _check_place(engine: Engine, path: str, image: Image, logits: Floats) -> None:
@@ -88,7 +96,7 @@ def _check_place(engine: Engine, path: str, image: Image, logits: Floats) -> Non
     changed[part] = 255 - changed[part]
     where[part] = 1
     change = np.abs(_run(engine, changed)[1] - logits).sum((0, 1))
-    here = cv2.resize(where, change.shape[::-1], interpolation=cv2.INTER_AREA)
+    here = np.asarray(cv2.resize(where, change.shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
     shares = {name: float((change * other).sum()) for name, other in _turned(here)}
     name = max(shares, key=lambda one: shares[one])
     own = float((change * here).sum())
@@ -104,22 +112,23 @@ def _turned(where: Floats) -> Iterator[tuple[str, Floats]]:
     yield "upside down", where[::-1]
     yield "mirrored", where[:, ::-1]
     yield "turned by 180 degrees", where[::-1, ::-1]
-    turned = cv2.resize(np.ascontiguousarray(where.T), where.shape[::-1], interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(np.ascontiguousarray(where.T), where.shape[::-1], interpolation=cv2.INTER_AREA)
+    turned = np.asarray(resized, np.float32)
     yield "transposed", turned
     yield "turned by 90 degrees", turned[::-1]
     yield "turned by 270 degrees", turned[:, ::-1]
 
 
-def _check_exclusive(engine: Engine, path: str, logits: Floats) -> None:
+def _check_exclusive(engine: Engine, path: str, logits: Floats, inside: Mask) -> None:
     """Raise ModelError where the logits of all channels are negative, as those of one sigmoid for each class are."""
     spec = engine.spec
     if spec.activation != "none" or logits.shape[1] == 1:
         return
-    share = float((logits[0].max(0) < 0).mean())
+    share = float((logits[0].max(0) < 0)[_resized(inside, logits.shape[2:])].mean())
     if share > NEGATIVE_SHARE:
         listed = ",".join(f"class{place + 1}" for place in range(logits.shape[1]))
         raise ModelError(
-            f"{path} gives negative logits in all channels of {share:.0%} of a made picture, as one sigmoid for each class "
+            f"{path} gives negative logits in all channels of {share:.0%} of a made sector, as one sigmoid for each class "
             f"does: say --multi-label --classes {listed} if so, else --classes background,{','.join(spec.classes)}"
         )
 
@@ -127,15 +136,19 @@ def _check_exclusive(engine: Engine, path: str, logits: Floats) -> None:
 def _check_background(engine: Engine, path: str, channels: int, logits: Floats, inside: Mask) -> None:
     """Raise ModelError where nothing shows that label 0 is the background."""
     labels = _labels(logits)
-    within = cv2.resize(inside.astype(np.uint8), labels.shape[::-1], interpolation=cv2.INTER_NEAREST)
-    outside = cv2.dilate(within, np.ones((max(3, min(labels.shape) // _MARGIN),) * 2, np.uint8)) == 0
+    within = _resized(inside, labels.shape)
+    outside = cv2.dilate(within.astype(np.uint8), np.ones((max(3, min(labels.shape) // _MARGIN),) * 2, np.uint8)) == 0
     if (labels[outside] == 0).mean() < OUTSIDE_SHARE:
         raise _misplaced(engine, path, channels, labels[outside], "the black outside of a sector")
-    if (labels[within > 0] == 0).mean() >= INSIDE_SHARE:
+    if (labels[within] == 0).mean() >= INSIDE_SHARE:
         return
     speckle = [_labels(_run(engine, picture)[1]) for picture in _even_pictures(engine.spec.size)]
     if all((one == 0).mean() < INSIDE_SHARE for one in speckle):
-        raise _misplaced(engine, path, channels, labels[within > 0], "pictures of even speckle")
+        raise _misplaced(engine, path, channels, labels[within], "pictures of even speckle")
+
+
+def _resized(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    return np.asarray(cv2.resize(mask.astype(np.uint8), (shape[1], shape[0]), interpolation=cv2.INTER_NEAREST) > 0)
 
 
 def _labels(logits: Floats) -> npt.NDArray[np.int64]:

@@ -18,13 +18,19 @@ _log = get_logger(__name__)
 
 
 def open_network(
-    path: Path, engine: str = "openvino", stated: StatedFacts | None = None, *, threads: int = 0, quiet: bool = False
+    path: Path,
+    engine: str = "openvino",
+    stated: StatedFacts | None = None,
+    *,
+    threads: int = 0,
+    quiet: bool = False,
+    is_tried: bool = False,
 ) -> Engine:
     """Examine a file and open it in "openvino", "openvino-bf16" or "onnx". Raises ModelError, EngineError, MissingExtra.
 
-    stated: what the user says about the network. quiet: do not log what was found.
+    stated: what the user says about the network. quiet: do not log what was found. is_tried: see `open_checked`.
     """
-    return open_checked(examine_for_use(path, stated, quiet=quiet), engine, threads)
+    return open_checked(examine_for_use(path, stated, quiet=quiet), engine, threads, is_tried=is_tried)
 
 
 def examine_for_use(path: Path, stated: StatedFacts | None = None, *, quiet: bool = False) -> Examination:
@@ -45,10 +51,13 @@ def examined_spec(path: Path, stated: StatedFacts) -> ModelSpec:
         return found.spec
 
 
-def open_checked(found: Examination, engine: str = "openvino", threads: int = 0) -> Engine:
-    """Open an examined file, and check its answers where the file does not describe itself. Raises as `open_network`."""
+def open_checked(found: Examination, engine: str = "openvino", threads: int = 0, *, is_tried: bool = False) -> Engine:
+    """Open an examined file, and check its answers where the file does not describe itself. Raises as `open_network`.
+
+    is_tried: whether the child process of its trial has checked them, as `validation.examine` says.
+    """
     opened = open_examined(found, engine, threads=threads)
-    if METADATA_KEY not in found.graph.metadata:
+    if METADATA_KEY not in found.graph.metadata and not is_tried:
         try:
             check_answer(
                 opened,

@@ -14,6 +14,7 @@ from rtseg.engines.input_planes import fill_input
 from rtseg.errors import ModelError
 from rtseg.frame import Image, Labels
 from rtseg.kernels.network.fit import letterbox
+from rtseg.text.log_records import get_logger
 
 MIN_DICE = 0.5  # against the user's masks, as for a normalization that they tell
 BETTER = 0.15  # of Dice by which another reading of the network must be better to be named
@@ -22,6 +23,8 @@ BLACK = 8  # gray levels, of the outside of a sector after compression
 MIN_OUTSIDE = 0.9  # share of the background in what is black
 MIN_SHARE = 0.5  # of all pictures that the background covers
 MIN_BORDER = 0.7  # of the outermost pixels that the background covers, to be recognized by them
+
+_log = get_logger(__name__)
 
 Pictures = Sequence[tuple[Image, Labels | None]]
 
@@ -32,8 +35,8 @@ class _Reading:
 
     remedy: str
     """What to type, or to do, if it is the right one."""
-    of_picture: Callable[[Image], Image] = lambda image: image
-    """Changes the picture (H, W) or (H, W, 3)."""
+    of_picture: Callable[[Image], Image] | None = None
+    """Changes the picture (H, W) or (H, W, 3); None leaves it as it is."""
     of_labels: Callable[[Labels], Labels] = lambda labels: labels
     """Changes the labels (H, W) back to those of the unchanged picture."""
 
@@ -41,17 +44,18 @@ class _Reading:
 def check_masks(engine: Engine, pictures: Pictures, path: str) -> float:
     """Return the mean Dice of the classes against the masks. Raises ModelError where it is below MIN_DICE.
 
-    The message names another reading of the network that fits the masks better, if there is one.
+    So it does where another reading of the network fits the masks clearly better, and names that one.
     """
-    dice = _dice(engine, pictures, _Reading(""))
-    if dice >= MIN_DICE:
-        return dice
-    scores = [(_dice(engine, pictures, reading), reading) for reading in _readings(engine)]
+    found = [_labels(engine, image) for image, _ in pictures]
+    dice = _dice(found, pictures, len(engine.spec.classes))
+    scores = [(_dice_of(engine, pictures, reading, found), reading) for reading in _readings(engine)]
     best, reading = max(scores, key=lambda scored: scored[0])
     if best >= max(MIN_DICE, dice + BETTER):
         raise ModelError(
             f"{path} finds a Dice of {dice:.2f} of what the masks show, and {best:.2f} otherwise: {reading.remedy}"
         )
+    if dice >= MIN_DICE:
+        return dice
     raise ModelError(
         f"{path} finds a Dice of {dice:.2f} of what the masks show: check --normalization, --axes and --classes, or give "
         f"pictures without masks to adopt it all the same"
@@ -73,6 +77,11 @@ def is_background_shown(engine: Engine, pictures: Pictures, path: str, channels:
     is_dark = len(outside) >= MIN_DARK * len(everywhere)
     if is_dark and outside.mean() < MIN_OUTSIDE:
         raise _not_shown(engine, path, channels, f"{outside.mean():.0%} of the black around your pictures")
+    if everywhere.all():
+        _log.warning(
+            "%s finds nothing in your pictures, which prove its logits alone: give some that show what it segments", path
+        )
+        return False
     if everywhere.mean() < MIN_SHARE:
         raise _not_shown(engine, path, channels, f"{everywhere.mean():.0%} of your pictures")
     return bool(is_dark or around.mean() >= MIN_BORDER)
@@ -142,12 +151,17 @@ def _with_background(place: int) -> Callable[[Labels], Labels]:
     return change
 
 
-def _dice(engine: Engine, pictures: Pictures, reading: _Reading) -> float:
+def _dice_of(engine: Engine, pictures: Pictures, reading: _Reading, found: Sequence[Labels]) -> float:
+    """Return the mean Dice of another reading. found: the labels of the unchanged pictures."""
+    if reading.of_picture is not None:
+        found = [_labels(engine, reading.of_picture(image)) for image, _ in pictures]
+    return _dice([reading.of_labels(labels) for labels in found], pictures, len(engine.spec.classes))
+
+
+def _dice(found: Sequence[Labels], pictures: Pictures, classes: int) -> float:
     """Return the mean Dice over the classes that the masks or the network show."""
-    classes = len(engine.spec.classes)
     both, total = np.zeros(classes), np.zeros(classes)
-    for image, mask in pictures:
-        labels = reading.of_labels(_labels(engine, reading.of_picture(image)))
+    for labels, (_, mask) in zip(found, pictures, strict=True):
         for place in range(classes):
             ours, theirs = np.asarray(labels == place + 1), np.asarray(mask == place + 1)
             both[place] += (ours & theirs).sum()

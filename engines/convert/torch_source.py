@@ -44,7 +44,13 @@ def written_onnx(source: TorchSource, path: Path) -> "TorchNetwork":
     inputs = (image, *(torch.zeros(state.shape) for state in states))
     remedy = "give the --size that it takes, and --mean and --std with a value for each channel"
     with as_model_error(f"torch cannot run the network on a picture of {tuple(image.shape)}", remedy), torch.no_grad():
-        named = flattened(network(*inputs))
+        answer = network(*inputs)
+    if isinstance(network, torch.jit.ScriptModule) and isinstance(answer, Mapping):
+        raise ModelError(
+            f"the TorchScript network returns a dictionary ({', '.join(map(str, answer))}), which torch cannot write as ONNX: "
+            f"trace it in a module that returns the mask, or give its weights with --factory"
+        )
+    named = flattened(answer)
     names = _with_states(named, states)
     exported = network if isinstance(network, torch.jit.ScriptModule) else FlattenedOutputs(network)
     failed = "torch cannot write the network as ONNX"

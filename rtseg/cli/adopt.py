@@ -119,6 +119,7 @@ def show_certificate(certificate: "Certificate") -> None:
         f"{', '.join(certificate.engines)}",
         "Dice, least": f"{certificate.dice_min:.4f}",
         "equal labels, least": f"{certificate.argmax_share_min:.4%}",
+        "Dice against your masks": "no masks" if found.get("masks_dice") is None else f"{found['masks_dice']:.3f}",
         "relative difference": f"{certificate.relative_difference_max:.2g} of the variation between frames, at most",
     }
     for name, text in rows.items():

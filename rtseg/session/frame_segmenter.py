@@ -25,6 +25,7 @@ from rtseg.session.uncertainty import border_entropy
 from rtseg.text.log_records import get_logger
 from rtseg.trace import DEVICE, LatencyTrace, MemoryCounts
 
+CARRIED = "carried from the frame before"  # the reason of a mask that was warped along the motion
 _log = get_logger(__name__)
 
 
@@ -104,8 +105,7 @@ class FrameSegmenter:
         if self._stabilizer and not self._stabilizer.is_due(life):
             with trace.stage("temporal"):
                 logits = self._stabilizer.warp_previous(frame, fit)
-            warped_reason = "carried from the frame before"
-            judgement = Judgement(life, f"{reason}: {warped_reason}" if life is Life.SPOILT else warped_reason)
+            judgement = Judgement(life, f"{reason}: {CARRIED}" if life is Life.SPOILT else CARRIED)
             return self._segmentation_from(logits, fit, frame, trace, judgement, spacing_mm)
         if self._engine.take_over():
             self._drop_buffers()

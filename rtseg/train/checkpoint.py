@@ -81,8 +81,13 @@ def _transfer_weights(network: Composition, path: str) -> None:
 
 def write_checkpoint(path: Path, config: TrainConfig, values: Mapping[str, Any]) -> None:
     """Write a training's values and config atomically. Raises SinkError."""
+    write_values(path, {"format": _FORMAT, "config": asdict(config), **values})
+
+
+def write_values(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a dictionary of torch atomically. Raises SinkError."""
     data = io.BytesIO()  # torch.save does not distinguish a full disk from other errors
-    torch.save({"format": _FORMAT, "config": asdict(config), **values}, data)
+    torch.save(dict(values), data)
     write_or_refuse(path, data.getvalue())
 
 

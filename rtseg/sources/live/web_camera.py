@@ -1,5 +1,6 @@
 """Finds out what an HTTP address gives: JPEG pictures, which are read here, or a stream for FFmpeg."""
 
+import re
 from collections.abc import Callable, Mapping
 from time import monotonic
 
@@ -15,6 +16,12 @@ from rtseg.sources.transport_packets import is_transport_stream
 
 _PICTURE = b"\xff\xd8"
 _SNIFFED_BYTES = 512
+_OTHER_STILLS = {
+    "PNG": re.compile(rb"\x89PNG\r\n"),
+    "WebP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "BMP": re.compile(rb"BM....\0\0\0\0", re.DOTALL),
+    "TIFF": re.compile(rb"II\*\0|MM\0\*"),
+}
 _SNIFFED_S = 1.0  # between two pieces of them
 _CLEAR = (_PICTURE, b"--")  # a begin that needs no more
 
@@ -52,12 +59,24 @@ def open_web_camera(client: HttpClient, settings: LinkSettings, read_s: float) -
         head = _first_bytes(stream, settings.name, monotonic() + client.open_s)
         if stream.is_endless and is_transport_stream(head):
             return _open_transport(stream, head, settings, (client.open_s, read_s))
+        if (kind := _other_still(head)) and not stream.is_endless:
+            stream.close()
+            raise SourceError(
+                f"{settings.name} gives a single {kind} picture, and only JPEG is requested again and again: have the "
+                "server send JPEG, or save the pictures to a folder"
+            )
         head = head.lstrip()
         is_multipart = head.startswith(b"--") or b"content-type: image/jp" in head[:_SNIFFED_BYTES].lower()
     if not (is_multipart or head.startswith(_PICTURE)):
         stream.close()
         return None
     return MjpegLink(client, stream, head, settings, is_still=not is_multipart)
+
+
+def _other_still(head: bytes) -> str:
+    """Return the kind of a still picture other than JPEG that begins so, or ""; animations are films."""
+    is_animated = b"acTL" in head or b"ANIM" in head
+    return next((kind for kind, begin in _OTHER_STILLS.items() if begin.match(head)), "") if not is_animated else ""
 
 
 def _open_transport(stream: HttpStream, head: bytes, settings: LinkSettings, limits_s: tuple[float, float]) -> Source:

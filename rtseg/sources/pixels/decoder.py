@@ -36,6 +36,7 @@ class DecodeStatistics:
     damaged: int = 0  # decoded frames that FFmpeg had to conceal
     missing: int = 0  # frames that the file no longer holds
     dependent: int = 0  # frames left out or marked, since they depend on one that was lost
+    doubtful: int = 0  # frames in a part of the file whose checksum is wrong
     read_error: str = ""  # why the file ends early
 
     def problem(self) -> str:
@@ -44,6 +45,7 @@ class DecodeStatistics:
             (self.lost, "lost"),
             (self.damaged, "damaged"),
             (self.missing, "missing"),
+            (self.doubtful, "in parts whose checksum is wrong"),
             (self.dependent, "left out or marked, as they depend on a lost one"),
         )
         words = [f"{count} {fate}" for count, fate in counts if count] + [self.read_error] * bool(self.read_error)

@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 import zlib
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,6 +53,17 @@ def test_a_replay_gives_the_same_masks_bit_for_bit(tmp_path, engine, kept):
     assert {Life.NEW, Life.GAP, Life.LIVE} <= lives
     assert any(result.segmentation.reason == "the user asked" for result in made)
     assert any(result.segmentation.labels.any() for result in made)
+
+
+def test_that_a_mask_was_carried_on_is_told_once(tmp_path, engine):
+    frames = [replace(frame, damage="a packet was lost" * (6 < frame.index < 10)) for frame in scene()]
+    made, _ = recorded(tmp_path, RedactedSession(engine, temporal=DEFAULT_TEMPORAL), frames)
+    before = [result.segmentation.reason for result in made]
+    assert sum("a packet was lost: carried" in reason for reason in before) > 1
+    for temporal in (DEFAULT_TEMPORAL, None):
+        again = ReplayedSession(engine, temporal=temporal)
+        after = [again.step(frame).reason for frame in Replay(tmp_path, "fast")]
+        assert after == before if temporal else not any("carried" in reason for reason in after)
 
 
 def test_another_threshold_is_noticed(tmp_path, engine):
