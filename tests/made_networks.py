@@ -74,6 +74,13 @@ class Blobs(nn.Module):
         return self.end(self.logits(x)) if self.end else self.logits(x)
 
 
+class DarkBlobs(Blobs):
+    """Segments what is dark, as the ellipses in the documents' data are."""
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        return -11 - super().logits(x)
+
+
 def resized(image: np.ndarray) -> torch.Tensor:
     """Return a picture at SIZE, in 0..1, as (1, 1, H, W)."""
     from rtseg.kernels import fit_input, letterbox

@@ -96,7 +96,7 @@ def _check_place(engine: Engine, path: str, image: Image, logits: Floats) -> Non
     changed[part] = 255 - changed[part]
     where[part] = 1
     change = np.abs(_run(engine, changed)[1] - logits).sum((0, 1))
-    here = cv2.resize(where, change.shape[::-1], interpolation=cv2.INTER_AREA)
+    here = np.asarray(cv2.resize(where, change.shape[::-1], interpolation=cv2.INTER_AREA), np.float32)
     shares = {name: float((change * other).sum()) for name, other in _turned(here)}
     name = max(shares, key=lambda one: shares[one])
     own = float((change * here).sum())
@@ -112,7 +112,8 @@ def _turned(where: Floats) -> Iterator[tuple[str, Floats]]:
     yield "upside down", where[::-1]
     yield "mirrored", where[:, ::-1]
     yield "turned by 180 degrees", where[::-1, ::-1]
-    turned = cv2.resize(np.ascontiguousarray(where.T), where.shape[::-1], interpolation=cv2.INTER_AREA)
+    resized = cv2.resize(np.ascontiguousarray(where.T), where.shape[::-1], interpolation=cv2.INTER_AREA)
+    turned = np.asarray(resized, np.float32)
     yield "transposed", turned
     yield "turned by 90 degrees", turned[::-1]
     yield "turned by 270 degrees", turned[:, ::-1]

@@ -14,6 +14,7 @@ from rtseg.engines.input_planes import fill_input
 from rtseg.errors import ModelError
 from rtseg.frame import Image, Labels
 from rtseg.kernels.network.fit import letterbox
+from rtseg.text.log_records import get_logger
 
 MIN_DICE = 0.5  # against the user's masks, as for a normalization that they tell
 BETTER = 0.15  # of Dice by which another reading of the network must be better to be named
@@ -22,6 +23,8 @@ BLACK = 8  # gray levels, of the outside of a sector after compression
 MIN_OUTSIDE = 0.9  # share of the background in what is black
 MIN_SHARE = 0.5  # of all pictures that the background covers
 MIN_BORDER = 0.7  # of the outermost pixels that the background covers, to be recognized by them
+
+_log = get_logger(__name__)
 
 Pictures = Sequence[tuple[Image, Labels | None]]
 
@@ -75,10 +78,10 @@ def is_background_shown(engine: Engine, pictures: Pictures, path: str, channels:
     if is_dark and outside.mean() < MIN_OUTSIDE:
         raise _not_shown(engine, path, channels, f"{outside.mean():.0%} of the black around your pictures")
     if everywhere.all():
-        raise ModelError(
-            f"{path} finds nothing in your pictures, so that they prove nothing: give pictures that show what it "
-            f"segments, another --normalization, or no pictures"
+        _log.warning(
+            "%s finds nothing in your pictures, which prove its logits alone: give some that show what it segments", path
         )
+        return False
     if everywhere.mean() < MIN_SHARE:
         raise _not_shown(engine, path, channels, f"{everywhere.mean():.0%} of your pictures")
     return bool(is_dark or around.mean() >= MIN_BORDER)

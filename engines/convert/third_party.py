@@ -58,8 +58,8 @@ def load_third_party_network(
 def state_specs(network: nn.Module, size: tuple[int, int]) -> tuple[StateSpec, ...]:
     """Return the states of a network, from its method initial_states(n, (H, W)); empty without that method.
 
-    Their roles are those of its attribute state_roles, one for each state, and "memory" without it. The network returns no new
-    value for the roles prompt and weights, see `StateSpec`. Raises ModelError.
+    Their roles are those of its attribute state_roles, one for each state, and "memory" without it. The network returns new
+    values of the roles memory and mask, or of those that its attribute state_is_returned says. Raises ModelError.
     """
     tell: Callable[..., tuple[Tensor, ...]] | None = getattr(network, "initial_states", None)
     with as_model_error(f"the network's initial_states(1, {size}) fails", "let it give a tensor of zeros for each state"):
@@ -70,9 +70,14 @@ def state_specs(network: nn.Module, size: tuple[int, int]) -> tuple[StateSpec, .
             f"the network's state_roles are {abridged(roles)}: give each of its {len(states)} states one of "
             f"{', '.join(STATE_ROLES)}"
         )
+    returned = tuple(getattr(network, "state_is_returned", (role not in WRITTEN_ROLES for role in roles)))
+    if len(returned) != len(states):
+        raise ModelError(
+            f"the network's state_is_returned has {len(returned)} values: give one for each of its {len(states)} states"
+        )
     return tuple(
-        StateSpec(f"state_{place}_in", "" if role in WRITTEN_ROLES else f"state_{place}_out", tuple(state.shape), role)
-        for place, (state, role) in enumerate(zip(states, roles, strict=True))
+        StateSpec(f"state_{place}_in", f"state_{place}_out" if has_output else "", tuple(state.shape), role)
+        for place, (state, role, has_output) in enumerate(zip(states, roles, returned, strict=True))
     )
 
 
@@ -93,8 +98,9 @@ class _TupleOutput(nn.Module):
         self.network = network
         if hasattr(network, "initial_states"):
             self.initial_states = network.initial_states
-        if hasattr(network, "state_roles"):
-            self.state_roles = network.state_roles
+        for name in ("state_roles", "state_is_returned"):
+            if hasattr(network, name):
+                setattr(self, name, getattr(network, name))
 
     def forward(self, x: Tensor, *states: Tensor) -> Any:
         answer = self.network(x, *states)

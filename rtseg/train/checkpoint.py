@@ -3,7 +3,7 @@
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,13 @@ def _transfer_weights(network: Composition, path: str) -> None:
 
 def write_checkpoint(path: Path, config: TrainConfig, values: Mapping[str, Any]) -> None:
     """Write a training's values and config atomically. Raises SinkError."""
+    write_values(path, {"format": _FORMAT, "config": asdict(config), **values})
+
+
+def write_values(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a dictionary of torch atomically. Raises SinkError."""
     data = io.BytesIO()  # torch.save does not distinguish a full disk from other errors
-    torch.save({"format": _FORMAT, "config": asdict(config), **values}, data)
+    torch.save(dict(values), data)
     write_or_refuse(path, data.getvalue())
 
 
@@ -128,5 +133,5 @@ def make_spec(network: Composition, config: TrainConfig) -> ModelSpec:
     states = state_specs(network, config.size)
     kept = config.single, config.ellipse
     described = config.name, config.size, config.classes, config.mean, config.std, states, *kept
-    terms = {"codes": config.codes, "measures": config.measures}
-    return ModelSpec(*described, planes=config.planes, outline_px=config.outline_px, **terms)
+    spec = ModelSpec(*described, planes=config.planes, outline_px=config.outline_px)
+    return replace(spec, codes=config.codes, measures=config.measures)

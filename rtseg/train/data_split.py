@@ -35,7 +35,8 @@ def make_split(cases: Sequence[Case], config: TrainConfig) -> DataSplit:
     """Split as the configuration states, else hold out a share of the subjects. Raises DatasetError."""
     data = config.data
     if not data.held_out_share:
-        return DataSplit(*split(cases, data.held_out))
+        training, held_out = split(cases, data.held_out)
+        return DataSplit(training, held_out)
     groups = _shuffled(subject_groups(cases), data.split_seed)
     if len(groups) < 2:
         raise DatasetError(
@@ -74,7 +75,8 @@ def read_split(path: Path, cases: Sequence[Case]) -> DataSplit:
     new = len(known) - sum(map(len, names))
     if new:
         _log.warning("%s pictures are new since %s was written, and are left out", new, path)
-    return DataSplit(*(tuple(known[name] for name in half) for half in names), is_stated=False)
+    training, held_out = (tuple(known[name] for name in half) for half in names)
+    return DataSplit(training, held_out, is_stated=False)
 
 
 def subject_groups(cases: Sequence[Case]) -> list[Cases]:

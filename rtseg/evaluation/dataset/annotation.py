@@ -70,7 +70,7 @@ class NamedMask:
         return found
 
 
-class Region(Protocol):
+class AnnotatedRegion(Protocol):
     """Describes a drawn region of a class."""
 
     @property
@@ -87,7 +87,7 @@ class DrawnRegions:
 
     source: Path
     size: tuple[int, int]  # (H, W) of the picture
-    regions: tuple[Region, ...]
+    regions: tuple[AnnotatedRegion, ...]
     names: tuple[str, ...]
 
     def labels(self, classes: Classes) -> Labels:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rtseg.errors import DatasetError, described
-from rtseg.evaluation.dataset.annotation import DrawnRegions, Region
+from rtseg.evaluation.dataset.annotation import AnnotatedRegion, DrawnRegions
 from rtseg.evaluation.dataset.case import Case
 from rtseg.evaluation.dataset.drawn_region import PolygonRegion, RunLengthRegion, as_points, coco_counts
 from rtseg.evaluation.dataset.json_files import coco_files
@@ -28,7 +28,7 @@ class _Record:
     source: Path
     picture: Path
     size: tuple[int, int]
-    regions: tuple[Region, ...] = field(default_factory=tuple)
+    regions: tuple[AnnotatedRegion, ...] = field(default_factory=tuple)
 
 
 def has_layout(folder: Path) -> bool:
@@ -84,7 +84,7 @@ def _records(
             yield _Record(source, picture, size, regions)
 
 
-def _region(annotation: Mapping[str, Any], categories: Mapping[Any, str], size: tuple[int, int]) -> Region:
+def _region(annotation: Mapping[str, Any], categories: Mapping[Any, str], size: tuple[int, int]) -> AnnotatedRegion:
     """Return the region of an annotation. Raises ValueError, KeyError, TypeError."""
     name, drawn = categories[annotation["category_id"]], annotation["segmentation"]
     if isinstance(drawn, Mapping):

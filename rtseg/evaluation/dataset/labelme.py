@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from rtseg.errors import DatasetError, described
-from rtseg.evaluation.dataset.annotation import DrawnRegions, Region
+from rtseg.evaluation.dataset.annotation import AnnotatedRegion, DrawnRegions
 from rtseg.evaluation.dataset.case import Case
 from rtseg.evaluation.dataset.drawn_region import (
     BitmapRegion,
@@ -36,7 +36,7 @@ def has_layout(folder: Path) -> bool:
 
 def cases(folder: Path) -> Iterator[Case]:
     """Yield each picture with its drawn regions; what lacks a partner is logged and left out. Raises DatasetError."""
-    left_out, read = LeftOut(folder), list[tuple[Path, Path, tuple[int, int], tuple[Region, ...]]]()
+    left_out, read = LeftOut(folder), list[tuple[Path, Path, tuple[int, int], tuple[AnnotatedRegion, ...]]]()
     for source, values in labelme_files(folder):
         named = str(values["imagePath"])
         picture = find_picture(folder, (source.parent,), named) or _beside(source)
@@ -61,7 +61,7 @@ def _beside(source: Path) -> Path | None:
     return next((path for path in sorted(source.parent.glob("*")) if path.stem == source.stem and is_picture(path)), None)
 
 
-def _regions(source: Path, values: Mapping[str, Any], left_out: LeftOut) -> Iterator[Region]:
+def _regions(source: Path, values: Mapping[str, Any], left_out: LeftOut) -> Iterator[AnnotatedRegion]:
     """Yield the regions of a file. Raises DatasetError."""
     try:
         for shape in values["shapes"]:
@@ -74,7 +74,7 @@ def _regions(source: Path, values: Mapping[str, Any], left_out: LeftOut) -> Iter
         raise DatasetError(f"{source} has a shape that cannot be read ({described(error)}): draw it again") from None
 
 
-def _region(kind: str, shape: Mapping[str, Any]) -> Region:
+def _region(kind: str, shape: Mapping[str, Any]) -> AnnotatedRegion:
     """Return the region of a shape. Raises ValueError, KeyError, TypeError, IndexError."""
     name, points = str(shape["label"]), as_points(shape["points"])
     if kind == "mask":
@@ -93,7 +93,12 @@ def _region(kind: str, shape: Mapping[str, Any]) -> Region:
 
 
 def _case(
-    folder: Path, source: Path, picture: Path, size: tuple[int, int], regions: tuple[Region, ...], names: tuple[str, ...]
+    folder: Path,
+    source: Path,
+    picture: Path,
+    size: tuple[int, int],
+    regions: tuple[AnnotatedRegion, ...],
+    names: tuple[str, ...],
 ) -> Case:
     name = picture.relative_to(folder).with_suffix("").as_posix()
     subject, order = subject_and_order(name)

@@ -56,13 +56,14 @@ def _frames(video: Path, masks: Path, left_out: LeftOut) -> Iterator[Case]:
 
     numbered: dict[int, Path] = {}
     for path in sorted(path for path in masks.iterdir() if is_picture(path)):
-        number = _NUMBER.search(path.stem)
-        if not number:
+        ending = _NUMBER.search(path.stem)
+        if not ending:
             left_out.add(_NO_NUMBER, f"{masks.name}/{path.name}")
             continue
-        if int(number["number"]) in numbered:
-            raise DatasetError(f"{path} and {numbered[int(number['number'])].name} are of one frame: keep one of them")
-        numbered[int(number["number"])] = path
+        number = int(ending["number"])
+        if number in numbered:
+            raise DatasetError(f"{path} and {numbered[number].name} are of one frame: keep one of them")
+        numbered[number] = path
     if not numbered:
         return
     first, size = _first_number(video, masks, numbered), read_frame(video, 0).shape[:2]
