@@ -1,12 +1,15 @@
 """Defines the `Engine` protocol: an engine runs one network and passes its recurrent state in and out."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from rtseg.engines.model_spec import METADATA_KEY, PLANES, ModelSpec, StateSpec
 from rtseg.engines.ports import Ports, check_dtypes, check_ports, complete_spec
+from rtseg.engines.state_write import check_write
 from rtseg.frame import Image, Labels
 
 __all__ = [
@@ -14,6 +17,7 @@ __all__ = [
     "PLANES",
     "Array",
     "Engine",
+    "Floats",
     "ModelSpec",
     "Ports",
     "State",
@@ -21,11 +25,13 @@ __all__ = [
     "SwapState",
     "check_dtypes",
     "check_ports",
+    "check_write",
     "complete_spec",
     "in_host_memory",
 ]
 
 Array: TypeAlias = Any  # a NumPy array on the CPU, a device array on a GPU: kernels run where it lies
+Floats: TypeAlias = npt.NDArray[np.float32]
 State: TypeAlias = Any  # opaque outside the engine that made it
 
 
@@ -36,7 +42,13 @@ class SwapState:
     now: tuple[Any, ...]
     """The buffers that the next run reads."""
     spare: tuple[Any, ...]
-    """The buffers that the next run writes."""
+    """The buffers that the next run writes; those of `now` for states that the network does not write."""
+
+    @classmethod
+    def of(cls, states: tuple[StateSpec, ...], zeros: Callable[[tuple[int, ...]], Any]) -> "SwapState":
+        """Return a state of zeros. zeros: allocates a buffer of zeros of a shape."""
+        now = tuple(zeros(state.shape) for state in states)
+        return cls(now, tuple(zeros(one.shape) if one.output else buffer for one, buffer in zip(states, now, strict=True)))
 
     def swapped(self) -> "SwapState":
         """Return the state after a run, with the two sets exchanged."""
@@ -73,6 +85,12 @@ class Engine(Protocol):
         """Run the network on x (1, C, H, W) float32.
 
         Returns logits (1, K, h, w) float32, valid until the next call, and the new state. Raises EngineError.
+        """
+
+    def write(self, state: State, name: str, values: Floats) -> State:
+        """Write values (the shape of the state) float32 into the state with this input, and return the state to go on with.
+
+        Call it between two frames; the given state is void afterwards. Raises ConfigError, see `check_write`.
         """
 
     def download(self, labels: Array) -> Labels:

@@ -4,12 +4,9 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 
-from rtseg.engines.base import Array, Engine
+from rtseg.engines.base import Array, Engine, Floats
 from rtseg.frame import Image
-
-Floats = npt.NDArray[np.float32]
 
 
 @runtime_checkable

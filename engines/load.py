@@ -55,17 +55,20 @@ def load_engine(
         known = ", ".join((*ENGINES, BFLOAT16, *GPU_ENGINES))
         raise ModelError(f"no engine {unknown[0]!r}: choose {AUTO}, one of {known}, or several of these with commas between")
     stated = _stated(spec)
-    for name in dict.fromkeys("onnx" if name == "onnx" else "openvino" for name in names):
-        examine(path, name, stated, trusted=trusted)
+    tried = {
+        name: examine(path, name, stated, trusted=trusted)
+        for name in dict.fromkeys("onnx" if name == "onnx" else "openvino" for name in names)
+    }
+    is_tried = all(tried.values())
     from rtseg.engines.failover.background import BackgroundBuild
     from rtseg.engines.failover.failover import FailoverEngine
 
     if len(names) > 1:
-        return FailoverEngine([(name, partial(_open, name, path, stated, threads)) for name in names])
-    opened = open_in_time(partial(_open, engine, path, stated, threads), engine)
+        return FailoverEngine([(name, partial(_open, name, path, stated, threads, is_tried)) for name in names])
+    opened = open_in_time(partial(_open, engine, path, stated, threads, is_tried), engine)
     if not isinstance(opened, BackgroundBuild):
         return opened
-    return FailoverEngine([(engine, lambda: opened), ("openvino", partial(_open, "openvino", path, stated, threads))])
+    return FailoverEngine([(engine, lambda: opened), ("openvino", partial(_open, "openvino", path, stated, threads, is_tried))])
 
 
 def load_fastest(
@@ -77,8 +80,8 @@ def load_fastest(
     from rtseg.engines.choice import open_fastest
 
     path, stated = model_path(model), _stated(spec)
-    examine(path, "openvino", stated, trusted=trusted)
-    engine, choice = open_in_time(partial(open_fastest, path, stated, threads=threads), AUTO)
+    is_tried = examine(path, "openvino", stated, trusted=trusted)
+    engine, choice = open_in_time(partial(open_fastest, path, stated, threads=threads, is_tried=is_tried), AUTO)
     _log.info("%s: %s", path.name, choice)
     return engine, choice
 
@@ -87,14 +90,14 @@ def _stated(spec: ModelSpec | StatedFacts | None) -> StatedFacts | None:
     return StatedFacts.of(spec) if isinstance(spec, ModelSpec) else spec
 
 
-def _open(engine: str, path: Path, stated: StatedFacts | None, threads: int) -> "Engine | BackgroundBuild":
+def _open(engine: str, path: Path, stated: StatedFacts | None, threads: int, is_tried: bool) -> "Engine | BackgroundBuild":
     if engine in GPU_ENGINES:
         from rtseg.engines.tensorrt.open_plan import open_or_build
 
         return open_or_build(path, _examined_spec(path, stated))
     from rtseg.engines.adopt.open_network import open_network
 
-    return open_network(path, engine, stated, threads=threads)
+    return open_network(path, engine, stated, threads=threads, is_tried=is_tried)
 
 
 def _examined_spec(path: Path, stated: StatedFacts | None) -> ModelSpec | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from rtseg.engines.class_postprocess import ClassPostprocess, postprocess_of
 from rtseg.engines.familiarity_calibration import FamiliarityCalibration, calibration_of
 from rtseg.engines.spec_check import first_problem
-from rtseg.engines.spec_values import PLANES, StateSpec, abridged, as_tuple
+from rtseg.engines.spec_values import PLANES, StateSpec, abridged, as_tuple, state_of
 from rtseg.errors import ModelError
 
 __all__ = ["METADATA_KEY", "PLANES", "ModelSpec", "StateSpec"]
@@ -76,6 +76,10 @@ class ModelSpec:
     outline_px: float = 0.0
     """How far its masks reach beyond the line that an expert measures, in pixels of the input: half the width of the outlines
     in its training masks."""
+    codes: tuple[str, ...] = ()
+    """The terminology code of each class, as "SCT:32062004" of SNOMED CT, or "" where none is known; empty: none at all."""
+    measures: tuple[str, ...] = ()
+    """What is measured on its masks, such as "area"."""
     familiarity: FamiliarityCalibration | None = field(default=None, compare=False)
     """What the network's own pictures look like, see `rtseg calibrate`; plain values, as in JSON, are converted."""
 
@@ -93,6 +97,11 @@ class ModelSpec:
     def channels(self) -> int:
         """Return the number of input channels: 1 for gray images, 3 for RGB, or that of `planes`."""
         return len(self.mean)
+
+    @property
+    def updated_states(self) -> tuple[StateSpec, ...]:
+        """Return the states that the network itself writes in each frame, in the order of its outputs."""
+        return tuple(state for state in self.states if state.output)
 
     @property
     def is_plain(self) -> bool:
@@ -136,7 +145,7 @@ class ModelSpec:
         try:
             values = json.loads(text)
             known = {one.name: as_tuple(values[one.name]) for one in fields(cls) if one.name in values}
-            states = tuple(StateSpec(**{key: as_tuple(value) for key, value in state.items()}) for state in values["states"])
+            states = tuple(state_of(state) for state in values["states"])
             return cls(**{**known, "states": states})
         except RecursionError:
             raise ModelError("the model's metadata are nested too deep: export it again with `rtseg export`") from None

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, complete_spec
+from rtseg.engines.base import Array, Floats, ModelSpec, SwapState, check_dtypes, check_ports, check_write, complete_spec
 from rtseg.engines.onnx_runtime import onnxruntime
 from rtseg.errors import EngineError, ModelError
 from rtseg.frame import Image, Labels
@@ -35,7 +35,7 @@ class OnnxEngine:
 
     def initial_state(self) -> SwapState:
         """Return a state of zeros in new buffers."""
-        return SwapState(self._zeros(), self._zeros())
+        return SwapState.of(self.spec.states, _zeros)
 
     def upload(self, image: Image) -> Array:
         """Return the image unchanged: it is on the CPU already."""
@@ -57,6 +57,12 @@ class OnnxEngine:
         """Return the labels unchanged: they are on the CPU already."""
         return np.asarray(labels)
 
+    def write(self, state: SwapState, name: str, values: Floats) -> SwapState:
+        """Write values into a state in place, see `Engine.write`. Raises ConfigError."""
+        place, checked = check_write(self.spec, name, values)
+        np.copyto(state.now[place], checked)
+        return state
+
     def close(self) -> None:
         """Release the network; closing twice is harmless."""
         self._network = self._binding = None
@@ -72,7 +78,8 @@ class OnnxEngine:
         self._bind_output(self.spec.logits_output, self._logits)
         for port, now, spare in zip(self.spec.states, state.now, state.spare, strict=True):
             self._bind_input(port.input, now)
-            self._bind_output(port.output, spare)
+            if port.output:
+                self._bind_output(port.output, spare)
 
     def _bind_input(self, name: str, array: Array) -> None:
         self._binding.bind_input(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
@@ -80,8 +87,9 @@ class OnnxEngine:
     def _bind_output(self, name: str, array: Array) -> None:
         self._binding.bind_output(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
 
-    def _zeros(self) -> tuple[Array, ...]:
-        return tuple(np.zeros(port.shape, np.float32) for port in self.spec.states)
+
+def _zeros(shape: tuple[int, ...]) -> Array:
+    return np.zeros(shape, np.float32)
 
 
 def open_session(path: Path, threads: int) -> Any:

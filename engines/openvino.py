@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.engines.base import Array, ModelSpec, SwapState, check_dtypes, check_ports, complete_spec
+from rtseg.engines.base import Array, Floats, ModelSpec, SwapState, check_dtypes, check_ports, check_write, complete_spec
 from rtseg.engines.openvino_runtime import FrontEndManager, ov
 from rtseg.engines.validation.weight_check import check_weights
 from rtseg.errors import EngineError, ModelError
@@ -47,7 +47,7 @@ class OpenVinoEngine:
 
     def initial_state(self) -> SwapState:
         """Return a state of zeros in new buffers."""
-        return SwapState(self._zeros(), self._zeros())
+        return SwapState.of(self.spec.states, _zeros)
 
     def upload(self, image: Image) -> Array:
         """Return the image unchanged: it is on the CPU already."""
@@ -68,6 +68,12 @@ class OpenVinoEngine:
         """Return the labels unchanged: they are on the CPU already."""
         return np.asarray(labels)
 
+    def write(self, state: SwapState, name: str, values: Floats) -> SwapState:
+        """Write values into a state in place, see `Engine.write`. Raises ConfigError."""
+        place, checked = check_write(self.spec, name, values)
+        np.copyto(state.now[place].data, checked)
+        return state
+
     def close(self) -> None:
         """Release the network; closing twice is harmless."""
         self._request = None
@@ -76,10 +82,12 @@ class OpenVinoEngine:
         self._request.set_tensor(self.spec.image_input, _shared(x))
         for port, now, spare in zip(self.spec.states, state.now, state.spare, strict=True):
             self._request.set_tensor(port.input, now)
-            self._request.set_tensor(port.output, spare)
+            if port.output:
+                self._request.set_tensor(port.output, spare)
 
-    def _zeros(self) -> tuple[ov.Tensor, ...]:
-        return tuple(_shared(np.zeros(port.shape, np.float32)) for port in self.spec.states)
+
+def _zeros(shape: tuple[int, ...]) -> ov.Tensor:
+    return _shared(np.zeros(shape, np.float32))
 
 
 def _shared(array: Array) -> ov.Tensor:

@@ -26,7 +26,7 @@ def complete_spec(spec: ModelSpec, inputs: Ports, outputs: Ports) -> ModelSpec:
 
 def check_dtypes(spec: ModelSpec, dtypes: Mapping[str, str]) -> None:
     """Raise ModelError unless every input and output of the spec is float32. dtypes: NumPy dtype names by port."""
-    carried = [name for state in spec.states for name in (state.input, state.output)]
+    carried = [name for state in spec.states for name in (state.input, state.output) if name]
     for name in (spec.image_input, spec.logits_output, *carried):
         if dtypes.get(name, "float32") != "float32":
             raise ModelError(f"the network's {name!r} is {dtypes[name]}: export it again with float32 inputs and outputs")
@@ -44,7 +44,8 @@ def check_ports(spec: ModelSpec, inputs: Ports, outputs: Ports) -> None:
     for name, shape in wanted.items():
         _check_port(inputs, name, shape)
     for state in spec.states:
-        _check_port(outputs, state.output, state.shape)
+        if state.output:
+            _check_port(outputs, state.output, state.shape)
     logits = outputs.get(spec.logits_output, ())
     if set(inputs) != set(wanted) or len(logits) != 4 or logits[1] not in ((1, 2) if channels == 2 else (channels,)):
         raise ModelError(

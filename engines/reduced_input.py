@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.engines.base import Array, Engine, ModelSpec, Ports, StateSpec, SwapState
+from rtseg.engines.base import Array, Engine, Floats, ModelSpec, Ports, StateSpec, SwapState, check_write
 from rtseg.engines.openvino import OpenVinoEngine, compile_network, read_network
 from rtseg.engines.openvino_runtime import ov
 from rtseg.engines.validation.examination import examine
@@ -88,6 +88,14 @@ class ShrinkableEngine:
         (height, width), (lower, narrower) = self.spec.size, engine.spec.size
         size = round(logits.shape[2] * height / lower), round(logits.shape[3] * width / narrower)
         return _resize_planes(logits, size, cv2.INTER_LINEAR), _SizedState(reduced, after)
+
+    def write(self, state: _SizedState, name: str, values: Floats) -> _SizedState:
+        """Write values of the full engine's shape, resized for the reduced engine, see `Engine.write`. Raises ConfigError."""
+        place, checked = check_write(self.spec, name, values)
+        engine = self._engines[state.is_reduced]
+        wanted = engine.spec.states[place].shape
+        resized = checked if checked.shape == wanted else _resize_planes(checked, (wanted[2], wanted[3]), cv2.INTER_LINEAR)
+        return _SizedState(state.is_reduced, engine.write(state.state, name, resized))
 
     def download(self, labels: Array) -> Labels:
         """Return the labels unchanged."""

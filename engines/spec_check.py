@@ -11,6 +11,8 @@ from rtseg.engines.spec_values import (
     OUTPUT_LAYOUTS,
     OVERLAPS,
     PLANES,
+    STATE_ROLES,
+    WRITTEN_ROLES,
     StateSpec,
     abridged,
     is_count,
@@ -19,6 +21,7 @@ from rtseg.engines.spec_values import (
     is_shown_name,
     is_tuple_of,
 )
+from rtseg.engines.terminology import is_code
 
 if TYPE_CHECKING:
     from rtseg.engines.model_spec import ModelSpec
@@ -44,7 +47,17 @@ def first_problem(spec: "ModelSpec") -> str:
     for chosen in (spec.single, spec.ellipse, cleaned):
         if not is_tuple_of(chosen, is_shown_name) or not set(chosen) <= set(spec.classes):
             return f"{abridged(chosen)} are not all among its classes {abridged(spec.classes)}"
-    return _problem_of_forms(spec) or _problem_of_ports(spec)
+    return _problem_of_terms(spec) or _problem_of_forms(spec) or _problem_of_ports(spec)
+
+
+def _problem_of_terms(spec: "ModelSpec") -> str:
+    """Return a description of the first problem in the codes of the classes and the names of the measures, or ""."""
+    is_known = is_tuple_of(spec.codes, lambda code: isinstance(code, str) and (not code or is_code(code)))
+    if not is_known or len(spec.codes) not in (0, len(spec.classes)):
+        return f"its codes are {abridged(spec.codes)}: give one for each class, as SCT:32062004, or an empty one"
+    if not is_tuple_of(spec.measures, is_shown_name):
+        return f"its measures are {abridged(spec.measures)}"
+    return ""
 
 
 def _is_scaling(spec: "ModelSpec") -> bool:
@@ -89,9 +102,14 @@ def _problem_of_ports(spec: "ModelSpec") -> str:
     for state in spec.states:
         if not is_tuple_of(state.shape, is_count) or len(state.shape) > 8:
             return f"the shape of a state is {abridged(state.shape)}"
+        if state.role not in STATE_ROLES:
+            return f"the role of a state is {abridged(state.role)}, which is not one of {', '.join(STATE_ROLES)}"
+        if state.output == "" and state.role not in WRITTEN_ROLES:
+            return f"its state {abridged(state.input)} has no output, which only prompt and weights may lack"
     further = spec.further_outputs if isinstance(spec.further_outputs, tuple) else (spec.further_outputs,)
     constants = [name for name, _ in spec.constants]
-    outputs = [spec.logits_output, *(s.output for s in spec.states), *further, *([spec.prototypes] if spec.prototypes else [])]
+    written = [state.output for state in spec.states if state.output != ""]
+    outputs = [spec.logits_output, *written, *further, *([spec.prototypes] if spec.prototypes else [])]
     for names in ([spec.image_input, *(s.input for s in spec.states), *constants], outputs):
         if not all(map(is_name, names)) or len(set(names)) != len(names):
             return f"its ports are named {abridged(names)}"

@@ -1,16 +1,19 @@
 """Defines the values that a `ModelSpec` may hold, and checks single ones, which come from a file and may be of any type."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 PLANES = ("gray", "phase_symmetry")  # that a network's input may consist of
 NORMALIZATIONS = ("constants", "zscore", "minmax", "percentile")
 ACTIVATIONS = ("none", "sigmoid", "softmax", "tanh", "argmax", "yolo")
 OVERLAPS = ("greatest", "last")
-INPUT_LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC", "HW", "NHW")
-OUTPUT_LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC", "NHW", "HW")
+STATE_ROLES = ("memory", "mask", "prompt", "weights")
+WRITTEN_ROLES = ("prompt", "weights")  # of states that the network itself need not write
+INPUT_LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC", "HW", "NHW", "NCWH")
+OUTPUT_LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC", "NHW", "HW", "NCWH", "CWH", "NWH", "WH")
+AXES = ("hw", "wh")  # of a picture: rows first, or width before height
 INPUT_DTYPES = ("float32", "float16", "float64", "uint8")
 MAX_FRAMES = 64  # stacked as channels
 MAX_NAME_LENGTH = 255  # characters in the name of a network, a class or a port
@@ -20,19 +23,27 @@ _MARKUP = re.compile(r"\[[a-z#/@][^\[]*?\]")  # tags of Rich, https://rich.readt
 
 @dataclass(frozen=True, slots=True)
 class StateSpec:
-    """Describes one recurrent state of a network."""
+    """Describes one state of a network, which passes from frame to frame."""
 
     input: str
     """The name of the network's input that reads the state."""
     output: str
-    """The name of the network's output that writes the next state."""
+    """The name of the network's output that writes the next state; "" for a state that only `Engine.write` changes."""
     shape: tuple[int, ...]
     """(views, C, h, w)."""
+    role: str = "memory"
+    """One of STATE_ROLES, which says who writes the state and which resets zero it: "memory" is the network's own, "mask" the
+    last mask, which the network or the user writes, "prompt" what the user points at, "weights" adapted parameters."""
 
 
 def as_tuple(value: Any) -> Any:
     """Convert lists, at any depth, to tuples."""
     return tuple(as_tuple(item) for item in value) if isinstance(value, list) else value
+
+
+def state_of(values: Mapping[str, Any]) -> StateSpec:
+    """Make a state from plain values, as in JSON; unknown keys of later versions are ignored. Raises TypeError."""
+    return StateSpec(**{one.name: as_tuple(values[one.name]) for one in fields(StateSpec) if one.name in values})
 
 
 def is_tuple_of(values: Any, is_right: Callable[[Any], bool]) -> bool:

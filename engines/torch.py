@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.engines.base import Array, ModelSpec
+from rtseg.engines.base import Array, Floats, ModelSpec, check_write
 from rtseg.engines.validation.examination import examine
 from rtseg.errors import EngineError, MissingExtra, ModelError
 from rtseg.frame import Image, Labels
@@ -53,8 +53,20 @@ class TorchEngine:
             raise EngineError(
                 f"torch failed on {self.spec.name!r} ({_reason(error)}): check its --size and its states"
             ) from error
-        logits, *states = answer if isinstance(answer, tuple | list) else (answer,)
-        return logits.numpy(), tuple(states)
+        logits, *written = answer if isinstance(answer, tuple | list) else (answer,)
+        if len(written) != len(self.spec.updated_states):
+            raise EngineError(
+                f"the network of {self.spec.name!r} returns {len(written)} states and its description names "
+                f"{len(self.spec.updated_states)}: check its --state"
+            )
+        rest = iter(written)
+        after = [next(rest) if port.output else kept for port, kept in zip(self.spec.states, state, strict=True)]
+        return logits.numpy(), tuple(after)
+
+    def write(self, state: tuple[Tensor, ...], name: str, values: Floats) -> tuple[Tensor, ...]:
+        """Return the states with one replaced, see `Engine.write`. Raises ConfigError."""
+        place, checked = check_write(self.spec, name, values)
+        return (*state[:place], torch.from_numpy(checked), *state[place + 1 :])
 
     def download(self, labels: Array) -> Labels:
         """Return the labels unchanged: they are on the CPU already."""

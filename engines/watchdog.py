@@ -13,8 +13,8 @@ from time import monotonic, sleep
 from typing import Any, TypeVar
 from weakref import finalize
 
-from rtseg.engines.base import Array, Engine, ModelSpec, State
-from rtseg.engines.capabilities import DeviceTimer, Floats, Replaceable, frame_buffers_of
+from rtseg.engines.base import Array, Engine, Floats, ModelSpec, State
+from rtseg.engines.capabilities import DeviceTimer, Replaceable, frame_buffers_of
 from rtseg.engines.hung_threads import OPEN_TIMEOUT_S, abandon
 from rtseg.errors import ConfigError, EngineTimeout
 from rtseg.frame import Image, Labels
@@ -60,6 +60,10 @@ class WatchedEngine:
     def infer(self, x: Array, state: State) -> tuple[Array, State]:
         """Run the network, see `Engine.infer`."""
         return self._watch("infer", self._engine.infer, x, state)
+
+    def write(self, state: State, name: str, values: Floats) -> State:
+        """Write values into a state, see `Engine.write`."""
+        return self._watch("write", self._engine.write, state, name, values)
 
     def download(self, labels: Array) -> Labels:
         """Copy labels to the host."""

@@ -8,6 +8,7 @@ from rtseg.errors import SourceError
 from rtseg.frame import Frame, Life, Segmentation
 from rtseg.kernels.network.fit import Box
 from rtseg.session.beam_space import BeamSpaceSession
+from rtseg.session.frame_segmenter import CARRIED
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle
 from rtseg.session.redaction import RedactionMode, Redactor
@@ -79,6 +80,8 @@ class ReplayedSession(Session):
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
         """Segment a recorded frame with its recorded decision. Raises EngineError, SourceError."""
         decision = _decision(frame)
+        for write in decision.writes:
+            self.write(write.name, write.values)
         segmentation = super().step(replace(frame, captured_ns=decision.captured_ns), trace or LatencyTrace(frame.captured_ns))
         same = labels_crc32(segmentation.labels) == decision.labels
         self.equal, self.different = self.equal + same, self.different + (not same)
@@ -134,9 +137,14 @@ class _RecordedLifecycle(Lifecycle):
     """Returns the recorded states."""
 
     def observe(self, frame: Frame, box: Box | None = None) -> Judgement:  # noqa: ARG002  the frame is not examined
-        """Return the recorded state and reason; a frame without them, as in the warm-up, counts as a first one."""
+        """Return the recorded state and reason; a frame without them, as in the warm-up, counts as a first one.
+
+        That a mask was carried on is left out of the reason: the session adds it, where it carries the mask on again.
+        """
         decision = frame.decision if isinstance(frame, RecordedFrame) else None
-        return Judgement(decision.life, decision.reason) if decision else Judgement(Life.NEW, "not recorded")
+        if decision is None:
+            return Judgement(Life.NEW, "not recorded")
+        return Judgement(decision.life, decision.reason.removesuffix(CARRIED).removesuffix(": "))
 
 
 def _decision(frame: Frame) -> Decision:

@@ -39,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
+def prompted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a recurrent network with a prompt and weights as states, and return its path."""
+    return networks.prompted(tmp_path_factory.mktemp("prompted") / "prompted.onnx")
+
+
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a recurrent network with its metadata, and return its path."""
     return networks.recurrent(tmp_path_factory.mktemp("tiny") / "tiny.onnx")

@@ -74,6 +74,13 @@ class Blobs(nn.Module):
         return self.end(self.logits(x)) if self.end else self.logits(x)
 
 
+class DarkBlobs(Blobs):
+    """Segments what is dark, as the ellipses in the documents' data are."""
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        return -11 - super().logits(x)
+
+
 def resized(image: np.ndarray) -> torch.Tensor:
     """Return a picture at SIZE, in 0..1, as (1, 1, H, W)."""
     from rtseg.kernels import fit_input, letterbox
@@ -483,7 +490,7 @@ def monai_bundle(folder: Path, yaml: bool = False) -> MadeNetwork:
     torch.save(network.state_dict(), bundle / "models" / "model.pt")
     metadata = {
         "network_data_format": {
-            "inputs": {"image": {"num_channels": 1, "spatial_shape": list(SIZE)}},
+            "inputs": {"image": {"num_channels": 1, "spatial_shape": list(SIZE[::-1])}},  # as LoadImage gives them
             "outputs": {"pred": {"num_channels": 2, "channel_def": {"0": "background", "1": "lesion"}}},
         }
     }
@@ -503,7 +510,18 @@ def monai_bundle(folder: Path, yaml: bool = False) -> MadeNetwork:
 
         ConfigParser.export_config_file(config, str(bundle / "configs" / "inference.yaml"), fmt="yaml")
         (bundle / "configs" / "inference.json").unlink()
-    return MadeNetwork(bundle, _unet_truth(network), ())
+    return MadeNetwork(bundle, _unet_truth(Transposed(network)), ())
+
+
+class Transposed(nn.Module):
+    """Runs a network on pictures with width before height, as MONAI's LoadImage gives them."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.network(x.transpose(-1, -2)).transpose(-1, -2)
 
 
 def _unet_truth(network: nn.Module, decide: Callable | None = None) -> Truth:
@@ -670,7 +688,7 @@ MAKERS: dict[str, Callable[[Path], MadeNetwork]] = {
     "sigmoid by hand": ending("hand", 1, lambda x: 1 / (1 + torch.exp(-x)), "sigmoid"),
     "softmax by hand": ending("soft", 3, hand_softmax, "softmax", classes=2),
     "clip": ending("clip", 1, lambda x: (x / 8 + 0.5).clamp(0, 1), "sigmoid"),
-    "tanh": ending("tanh", 1, torch.tanh, "tanh"),
+    "tanh": ending("tanh", 1, torch.tanh, "tanh", "--activation", "tanh"),
     "sigmoid, resized": ending(
         "twice", 1, lambda x: nn.functional.interpolate(torch.sigmoid(x), scale_factor=1, mode="nearest"), "sigmoid"
     ),

@@ -74,6 +74,45 @@ def convolutional(path: Path, described: ModelSpec | None = None, *, gain: float
     )
 
 
+PROMPTED_STATES = (
+    STATE,
+    StateSpec("point_in", "", (1, 1, *HALF), "prompt"),
+    StateSpec("gain_in", "", (1, 1, 1, 1), "weights"),
+)
+
+
+def prompted(path: Path) -> Path:
+    """Write h' = (x averaged over 2x2 + h) / 2 with the logit h' + gain * h' + point, whose states of zeros add nothing."""
+    half = numpy_helper.from_array(np.array(0.5, np.float32), "half")
+    nodes = [
+        helper.make_node("AveragePool", ["image"], ["pooled"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Add", ["pooled", "h_in"], ["sum"]),
+        helper.make_node("Mul", ["sum", "half"], ["h_out"]),
+        helper.make_node("Mul", ["h_out", "gain_in"], ["gained"]),
+        helper.make_node("Add", ["h_out", "gained"], ["tuned"]),
+        helper.make_node("Add", ["tuned", "point_in"], ["logits"]),
+    ]
+    inputs = [_tensor("image", (1, 1, *SIZE)), *(_tensor(state.input, state.shape) for state in PROMPTED_STATES)]
+    outputs = [_tensor("logits", (1, 1, *HALF)), _tensor("h_out", STATE.shape)]
+    return _save(path, helper.make_graph(nodes, "prompted", inputs, outputs, [half]), spec(states=PROMPTED_STATES))
+
+
+def pinned(path: Path) -> Path:
+    """Write the logit h' + pin', where pin' is the greatest value of x so far: a state of its own that outlives every reset."""
+    half = numpy_helper.from_array(np.array(0.5, np.float32), "half")
+    nodes = [
+        helper.make_node("AveragePool", ["image"], ["pooled"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("Add", ["pooled", "h_in"], ["sum"]),
+        helper.make_node("Mul", ["sum", "half"], ["h_out"]),
+        helper.make_node("Max", ["pooled", "pin_in"], ["pin_out"]),
+        helper.make_node("Add", ["h_out", "pin_out"], ["logits"]),
+    ]
+    states = (STATE, StateSpec("pin_in", "pin_out", STATE.shape, "weights"))
+    inputs = [_tensor("image", (1, 1, *SIZE)), *(_tensor(state.input, state.shape) for state in states)]
+    outputs = [_tensor("logits", (1, 1, *HALF)), *(_tensor(state.output, state.shape) for state in states)]
+    return _save(path, helper.make_graph(nodes, "pinned", inputs, outputs, [half]), spec(states=states))
+
+
 def stateless(path: Path, described: ModelSpec | None = None, size: tuple[int | str, int | str] = SIZE) -> Path:
     """Write a network with two logits, minus and plus the image: bright is class 1. It has metadata only if `described`."""
     nodes = [helper.make_node("Neg", ["input"], ["minus"]), helper.make_node("Concat", ["minus", "input"], ["output"], axis=1)]

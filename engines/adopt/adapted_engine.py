@@ -1,6 +1,6 @@
 """Runs an adopted network as an engine: pictures and states go in as it takes them, and its answer comes out as logits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from rtseg.engines.adopt.answer_conversion import converted_answer, converted_input
 from rtseg.engines.adopt.raw_network import RawNetwork
-from rtseg.engines.base import Array, ModelSpec, in_host_memory
+from rtseg.engines.base import Array, Floats, ModelSpec, check_write, in_host_memory
 from rtseg.errors import EngineError
 from rtseg.frame import Image, Labels
 
@@ -59,9 +59,15 @@ class AdaptedEngine:
         stacked = np.concatenate([*frames, x], axis=1) if count > 1 else x
         memories = {port.input: memory for port, memory in zip(self.spec.states, state.memories, strict=True)}
         outputs = self._raw.run({self.spec.image_input: converted_input(self.spec, stacked), **memories, **self._constants})
-        after = tuple(outputs[port.output] for port in self.spec.states)
+        after = tuple(outputs[port.output] if port.output else memories[port.input] for port in self.spec.states)
         kept = (*frames[1:], x.copy()) if count > 1 else ()
         return converted_answer(self.spec, outputs), AdaptedState(after, kept)
+
+    def write(self, state: AdaptedState, name: str, values: Floats) -> AdaptedState:
+        """Return the state with one memory replaced, see `Engine.write`. Raises ConfigError."""
+        place, checked = check_write(self.spec, name, values)
+        written = checked.astype(self._dtypes[name])
+        return replace(state, memories=(*state.memories[:place], written, *state.memories[place + 1 :]))
 
     def download(self, labels: Array) -> Labels:
         """Return the labels unchanged: they are on the CPU already."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rtseg.engines.adopt.answer_check import check_answer
 from rtseg.engines.adopt.certificate import CERTIFICATE_KEY, MIN_DICE, Certificate
-from rtseg.engines.adopt.empty_pictures import check_background
 from rtseg.engines.adopt.examination import Examination, examine_network
 from rtseg.engines.adopt.network_graph import NetworkGraph, name_of, shape_of
 from rtseg.engines.adopt.network_writer import describe_onnx, static_copy, write_openvino, zeros_of
@@ -23,6 +23,7 @@ from rtseg.engines.adopt.normalization_trial import (
 from rtseg.engines.adopt.open_network import open_examined
 from rtseg.engines.adopt.parity import ParityResult, RawReference, Reference, compare
 from rtseg.engines.adopt.parting_layer import first_parting_layer
+from rtseg.engines.adopt.picture_check import check_masks, is_background_shown
 from rtseg.engines.adopt.raw_network import OnnxNetwork, OpenVinoNetwork, RawNetwork
 from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import Engine, ModelSpec
@@ -68,9 +69,7 @@ def adopt(source: NetworkSource, out: Path, pictures: Pictures = (), ask: Ask | 
     normalization = found.normalization or _tried(found, source.name, pictures, ask)
     spec = replace(with_normalization(found.spec, normalization), name=out.stem)
     found = replace(found, normalization=normalization, spec=spec)
-    if not found.is_background_stated:
-        with closing(open_examined(found)) as engine:
-            check_background(engine, str(found.graph.path), found.answer.channels)
+    found = replace(found, masks_dice=_checked_on_pictures(found, source.name, pictures))
     out = out.with_name(f"{out.stem}{'.onnx' if source.path.suffix == '.onnx' else '.xml'}")
     if out.resolve() == source.path.resolve():
         raise ModelError(f"--out {out} would overwrite the network that is adopted: give another name")
@@ -114,6 +113,26 @@ def _tried(found: Examination, file: str, pictures: Pictures, ask: Ask | None) -
         if chosen is None:
             raise
         return replace(chosen, how="stated", why="chosen among overlays")
+
+
+def _checked_on_pictures(found: Examination, file: str, pictures: Pictures) -> float | None:
+    """Check what a network finds against the masks, or its background against pictures; return the Dice, or None without masks.
+
+    file: the user's own, for messages. Raises ModelError.
+    """
+    with closing(open_examined(found)) as engine:
+        if pictures and all(mask is not None for _, mask in pictures):
+            return check_masks(engine, pictures, file)
+        stated = found.is_background_stated
+        is_known = stated or (pictures and is_background_shown(engine, pictures, file, found.answer.channels))
+        check_answer(
+            engine,
+            file,
+            found.answer.channels,
+            is_logits_stated=found.is_activation_stated,
+            is_background_stated=bool(is_known),
+        )
+    return None
 
 
 def _written(found: Examination, part: Path) -> Examination:
@@ -187,6 +206,7 @@ def found_facts(found: Examination, normalization: Normalization) -> dict[str, A
         "frames": spec.frames,
         "states": [[state.input, state.output, list(state.shape)] for state in spec.states],
         "further_outputs": list(spec.further_outputs),
+        "masks_dice": None if found.masks_dice is None else round(found.masks_dice, 4),
         "why": found.answer.why,
     }
 

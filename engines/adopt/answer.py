@@ -10,10 +10,10 @@ from rtseg.engines.adopt.mask_candidates import MaskCandidate, choose_mask
 from rtseg.engines.adopt.network_graph import NetworkGraph, dtype_of
 from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.adopt.value_bounds import ValueRange
-from rtseg.engines.adopt.value_range import follows_sigmoid
+from rtseg.engines.adopt.value_range import follows_sigmoid, is_truth
 from rtseg.errors import ModelError
 
-MOST_UNNAMED = 16  # channels that count as classes where nothing names these: more are features of an encoder
+MOST_UNNAMED = 4  # channels that count as classes where nothing names these: more may be features
 BACKGROUND = ("background", "bg", "_background_", "__background__")
 _RANDOM = ("RandomUniform", "Multinomial")  # operations of OpenVINO
 
@@ -44,7 +44,7 @@ def examine_answer(
     graph: NetworkGraph, answers: Mapping[str, Any], size: tuple[int, int], stated: StatedFacts
 ) -> NetworkAnswer:
     """Return the output to read. graph: with the shapes of one picture. size: (H, W) of the picture. Raises ModelError."""
-    if instances := find_instances(graph, answers, size, stated):
+    if stated.axes != "wh" and (instances := find_instances(graph, answers, size, stated)):
         boxes, prototypes, classes = instances
         why = f"{boxes!r} holds boxes and {prototypes!r} mask prototypes, as Ultralytics writes them"
         return NetworkAnswer(boxes, "NCHW", classes, "yolo", ValueRange(), False, why, prototypes)
@@ -118,7 +118,7 @@ def class_names(graph: NetworkGraph, answer: NetworkAnswer, stated: StatedFacts)
     if len(classes) + 1 != channels:
         raise ModelError(
             f"{graph.path} gives {channels} channels and --classes names {len(classes)}: "
-            f"name the classes without the background"
+            f"name the classes without the background, or say --multi-label if each channel is a class of its own"
         )
     return ClassNames(classes)
 
@@ -137,28 +137,40 @@ def _activation(graph: NetworkGraph, chosen: MaskCandidate, stated: StatedFacts)
     bounds, single = chosen.bounds, chosen.channels == 1
     if bounds.labels:
         return "argmax", False
+    kind = dtype_of(chosen.tensor)
+    if not kind.startswith(("float", "bfloat")) and not (bounds.is_probability and is_truth(chosen.tensor)):
+        raise ModelError(
+            f"{graph.path} gives {kind} in {chosen.name!r}, which are no class indices of an ArgMax: export it with a float32 "
+            f"answer, as with inference_output_type of tf.lite.TFLiteConverter"
+        )
     if bounds.is_probability:
         return _of_probabilities(graph, chosen)
-    kind = dtype_of(chosen.tensor)
-    if not kind.startswith(("float", "bfloat")):
-        raise ModelError(
-            f"{graph.path} gives {kind} in {chosen.name!r}, which are no class indices of an ArgMax: export it without that"
-        )
     if bounds.is_logarithm and not single:
         return "none", False
     if (bounds.low, bounds.high) == (-1, 1):
+        _check_signed(graph, chosen, stated)
         if single:
             return "tanh", False
-        if not stated.activation and stated.spec is None:
-            raise ModelError(
-                f"{graph.path} gives {chosen.channels} channels of -1 to 1 in {chosen.name!r}, by {bounds.source}, as networks "
-                f"do that draw a picture: say --activation none if they are classes, of which the greatest wins"
-            )
     if bounds.low < 0 < bounds.high:
         return "none", not bounds.is_certain
     if not single and bounds.low < bounds.high:
         return "none", not bounds.is_certain  # the greatest channel wins all the same
     raise _meaningless(graph, chosen)
+
+
+def _check_signed(graph: NetworkGraph, chosen: MaskCandidate, stated: StatedFacts) -> None:
+    """Raise ModelError for values of -1 to 1, as of a drawn picture, unless the user says that they segment."""
+    if stated.activation or stated.spec is not None:
+        return
+    remedy = (
+        "say --activation tanh if it segments"
+        if chosen.channels == 1
+        else "say --activation none if they are classes, of which the greatest wins"
+    )
+    raise ModelError(
+        f"{graph.path} gives {chosen.channels} channel{'s' * (chosen.channels > 1)} of -1 to 1 in {chosen.name!r}, by "
+        f"{chosen.bounds.source}, as networks do that draw a picture: {remedy}"
+    )
 
 
 def _of_probabilities(graph: NetworkGraph, chosen: MaskCandidate) -> tuple[str, bool]:

@@ -28,6 +28,8 @@ def converted_input(spec: ModelSpec, frames: Floats) -> Array:
             x = x[0].transpose(1, 2, 0)
         case "CHW":
             x = x[0]
+        case "NCWH":
+            x = x.transpose(0, 1, 3, 2)
         case "NHW":
             x = x[:, 0]
         case "HW":
@@ -82,6 +84,14 @@ def _planes(spec: ModelSpec, raw: Array) -> Array:
             return raw[:, None]
         case "HW":
             return raw[None, None]
+        case "NCWH":
+            return raw.transpose(0, 1, 3, 2)
+        case "CWH":
+            return raw.transpose(0, 2, 1)[None]
+        case "NWH":
+            return raw.transpose(0, 2, 1)[:, None]
+        case "WH":
+            return raw.T[None, None]
     return raw
 
 

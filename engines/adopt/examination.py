@@ -42,6 +42,10 @@ class Examination:
     """Whether the file itself has one shape for every input and output."""
     is_background_stated: bool = True
     """Whether the file or the user says which channel is the background."""
+    is_activation_stated: bool = False
+    """Whether the user says what the network applies to its answer."""
+    masks_dice: float | None = None
+    """The Dice against the user's masks; None without these."""
 
     def summary(self) -> str:
         """Return what was found in one line."""
@@ -129,7 +133,10 @@ def _examine(graph: NetworkGraph, stated: StatedFacts, *, is_own: bool) -> Exami
     )
     is_same = is_own and spec == stated.spec
     is_background_stated = is_own or stated.spec is not None or names.is_stated or names.is_multi_label
-    return Examination(graph, picture, answer, states, spec, normalization, is_own, is_same, was_static, is_background_stated)
+    return Examination(
+        graph, picture, answer, states, spec, normalization, is_own, is_same, was_static, is_background_stated,
+        bool(stated.activation or stated.spec),
+    )  # fmt: skip
 
 
 def _answers(graph: NetworkGraph, roles: NetworkRoles) -> dict[str, Any]:

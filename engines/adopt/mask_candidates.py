@@ -49,7 +49,7 @@ def choose_mask(
         wanted = {stated.output: answers[stated.output]}
     candidates = [one for name, tensor in wanted.items() if (one := _candidate(name, tensor, size, stated))]
     if not candidates:
-        border = any(_has_other_scale(tensor, size) for tensor in wanted.values())
+        border = any(_has_other_scale(tensor, size, stated) for tensor in wanted.values())
         remedy = (
             ", which leaves out its border or has another shape: export it with padded convolutions, or resized to the picture"
             if border
@@ -58,6 +58,10 @@ def choose_mask(
         raise ModelError(f"{graph.path} gives {shown} for a picture of {size[0]}x{size[1]}{remedy}")
     fitting = [one for one in candidates if not stated.classes or one.channels in _counts(stated)] or candidates
     named_otherwise = [one for one in fitting if _names_another_thing(one.name)]
+    if len(candidates) == len(named_otherwise) and not stated.output and stated.spec is None:
+        raise ModelError(
+            f"{graph.path} gives {shown}, which is no mask by its name: say --output {candidates[0].name} if it is one"
+        )
     chosen, why = _choose(graph, [one for one in fitting if one not in named_otherwise] or fitting, stated)
     if chosen is None:
         raise ModelError(f"{graph.path} gives {shown}, of which several may be the mask: name the one with --output")
@@ -71,7 +75,9 @@ def _candidate(name: str, tensor: Any, size: tuple[int, int], stated: StatedFact
     if shape is None or -1 in shape or 0 in shape:
         return None
     is_resized = _is_resized(tensor)
-    fitting = [layout for layout in _layouts(shape) if _is_mask(dict(zip(layout, shape, strict=True)), size, is_resized)]
+    fitting = [
+        layout for layout in _layouts(shape, stated) if _is_mask(dict(zip(layout, shape, strict=True)), size, is_resized)
+    ]
     if not fitting:
         return None
     bounds = value_range(tensor)
@@ -79,7 +85,9 @@ def _candidate(name: str, tensor: Any, size: tuple[int, int], stated: StatedFact
     return MaskCandidate(name, tensor, layout, bounds.labels or _count(layout, shape), bounds)
 
 
-def _layouts(shape: Shape) -> tuple[str, ...]:
+def _layouts(shape: Shape, stated: StatedFacts) -> tuple[str, ...]:
+    if stated.axes == "wh":
+        return {4: ("NCWH",), 3: ("NWH", "CWH"), 2: ("WH",)}.get(len(shape), ())
     return {4: ("NCHW", "NHWC"), 3: ("NHW", "CHW", "HWC"), 2: ("HW",)}.get(len(shape), ())
 
 
@@ -121,12 +129,12 @@ def _is_alike(height: int, width: int, size: tuple[int, int]) -> bool:
     return 1 / 64 <= ratio <= 16 and abs(width - ratio * size[1]) <= max(1.0, ratio * 2)
 
 
-def _has_other_scale(tensor: Any, size: tuple[int, int]) -> bool:
+def _has_other_scale(tensor: Any, size: tuple[int, int], stated: StatedFacts) -> bool:
     """Return whether an output would be a mask, but for its scale."""
     shape = shape_of(tensor)
     if shape is None or -1 in shape or len(shape) not in (3, 4):
         return False
-    sides = [dict(zip(layout, shape, strict=True)) for layout in _layouts(shape)]
+    sides = [dict(zip(layout, shape, strict=True)) for layout in _layouts(shape, stated)]
     return any(one.get("N", 1) == 1 and min(one["H"], one["W"]) > 3 and _is_close(one, size) for one in sides)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rtseg.engines.openvino_runtime import FrontEndManager, ov
+from rtseg.engines.validation.onnx_file import Node
 from rtseg.engines.validation.weight_check import check_weights, metadata_of
 from rtseg.errors import ModelError
 
@@ -30,7 +31,9 @@ class NetworkGraph:
     def __init__(self, path: Path) -> None:
         self.path = path
         if path.suffix == ".onnx":
-            self.metadata: Mapping[str, str] = metadata_of(check_weights(path))
+            file = check_weights(path)
+            _check_mode(path, file.nodes)
+            self.metadata: Mapping[str, str] = metadata_of(file)
             self.model = _converted(path, "onnx")
         else:
             self.model = _converted(path, "ir" if path.suffix == ".xml" else "tflite")
@@ -130,6 +133,15 @@ def _converted(path: Path, framework: str) -> Any:
         if isinstance(error, ModelError):
             raise
         raise ModelError(f"{path} is no {kind} that OpenVINO can read ({_reason(error)}): {remedy}") from error
+
+
+def _check_mode(path: Path, nodes: list[Node]) -> None:
+    """Raise ModelError for an ONNX file in training mode: its BatchNormalization or Dropout has outputs that training needs."""
+    for node in nodes:
+        if node.op in ("BatchNormalization", "Dropout") and len(node.outputs) > 1:
+            raise ModelError(
+                f"{path} is in training mode ({node.op}), where each picture changes it: export it after network.eval()"
+            )
 
 
 def _weights_of(path: Path) -> Path:

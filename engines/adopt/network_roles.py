@@ -55,7 +55,7 @@ def find_roles(graph: NetworkGraph, stated: StatedFacts, *, only_stated: bool = 
 
 def _check_stated(graph: NetworkGraph, stated: StatedFacts, inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> None:
     wrong = [state.input for state in stated.states if state.input not in inputs]
-    wrong += [state.output for state in stated.states if state.output not in outputs]
+    wrong += [state.output for state in stated.states if state.output and state.output not in outputs]
     wrong += [name for name, _ in stated.constants if name not in inputs]
     if wrong:
         raise ModelError(

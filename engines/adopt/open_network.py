@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 from rtseg.engines.adopt.adapted_engine import AdaptedEngine
-from rtseg.engines.adopt.empty_pictures import check_background
+from rtseg.engines.adopt.answer_check import check_answer
 from rtseg.engines.adopt.examination import Examination, examine_network, has_float_ports
 from rtseg.engines.adopt.network_graph import dtype_of, name_of, shape_of
 from rtseg.engines.adopt.normalization import normalization_remedy
@@ -18,13 +18,19 @@ _log = get_logger(__name__)
 
 
 def open_network(
-    path: Path, engine: str = "openvino", stated: StatedFacts | None = None, *, threads: int = 0, quiet: bool = False
+    path: Path,
+    engine: str = "openvino",
+    stated: StatedFacts | None = None,
+    *,
+    threads: int = 0,
+    quiet: bool = False,
+    is_tried: bool = False,
 ) -> Engine:
     """Examine a file and open it in "openvino", "openvino-bf16" or "onnx". Raises ModelError, EngineError, MissingExtra.
 
-    stated: what the user says about the network. quiet: do not log what was found.
+    stated: what the user says about the network. quiet: do not log what was found. is_tried: see `open_checked`.
     """
-    return open_checked(examine_for_use(path, stated, quiet=quiet), engine, threads)
+    return open_checked(examine_for_use(path, stated, quiet=quiet), engine, threads, is_tried=is_tried)
 
 
 def examine_for_use(path: Path, stated: StatedFacts | None = None, *, quiet: bool = False) -> Examination:
@@ -45,12 +51,21 @@ def examined_spec(path: Path, stated: StatedFacts) -> ModelSpec:
         return found.spec
 
 
-def open_checked(found: Examination, engine: str = "openvino", threads: int = 0) -> Engine:
-    """Open an examined file, and check its background where nothing states that. Raises as `open_network`."""
+def open_checked(found: Examination, engine: str = "openvino", threads: int = 0, *, is_tried: bool = False) -> Engine:
+    """Open an examined file, and check its answers where the file does not describe itself. Raises as `open_network`.
+
+    is_tried: whether the child process of its trial has checked them, as `validation.examine` says.
+    """
     opened = open_examined(found, engine, threads=threads)
-    if not found.is_background_stated:
+    if METADATA_KEY not in found.graph.metadata and not is_tried:
         try:
-            check_background(opened, str(found.graph.path), found.answer.channels)
+            check_answer(
+                opened,
+                str(found.graph.path),
+                found.answer.channels,
+                is_logits_stated=found.is_activation_stated,
+                is_background_stated=found.is_background_stated,
+            )
         except ModelError:
             opened.close()
             raise

@@ -67,7 +67,7 @@ class RawReference:
         self._frames = [*(self._frames or [x] * self._spec.frames), x][-self._spec.frames :]
         image = converted_input(self._spec, np.concatenate(self._frames, axis=1))
         outputs = self._raw.run({self._spec.image_input: image, **self._states, **self._constants})
-        self._states = {state.input: outputs[state.output] for state in self._spec.states}
+        self._states |= {state.input: outputs[state.output] for state in self._spec.updated_states}
         return decoded_labels(self._spec, outputs), converted_answer(self._spec, outputs)
 
 

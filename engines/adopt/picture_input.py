@@ -90,7 +90,9 @@ def _layout_of(graph: NetworkGraph, port: Any, shape: Shape | None, convolution:
         raise ModelError(f"{graph.path} takes {shape[0]} pictures at once: export it for one picture, or with an open batch")
     if not layout:
         raise ModelError(f"{graph.path} takes {shape} in {name_of(port)!r}, whose axes are unclear: export it as (1, C, H, W)")
-    return layout
+    if stated.axes == "wh" and layout != "NCHW":
+        raise ModelError(f"{graph.path} takes pictures as {layout}: with --axes wh export it as (1, C, W, H)")
+    return "NCWH" if stated.axes == "wh" else layout
 
 
 def _layout_of_three(shape: Shape) -> str:

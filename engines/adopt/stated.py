@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 
 from rtseg.engines.model_spec import ModelSpec
-from rtseg.engines.spec_values import StateSpec, as_tuple
+from rtseg.engines.spec_values import StateSpec, as_tuple, state_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,8 @@ class StatedFacts:
     """Whether each channel is a class of its own, without a background channel."""
     overlap: str = ""
     """As in `ModelSpec`."""
+    axes: str = ""
+    """The order of the picture's sides, one of AXES."""
     spec: ModelSpec | None = None
     """The whole description, where the file or the user has one."""
 
@@ -62,6 +64,7 @@ class StatedFacts:
             constants=spec.constants,
             is_multi_label=spec.is_multi_label,
             overlap=spec.overlap,
+            axes="wh" if spec.layout == "NCWH" else "",
             spec=spec,
         )
 
@@ -91,8 +94,6 @@ class StatedFacts:
     def from_json(cls, text: str) -> "StatedFacts":
         """Parse the output of `to_json`."""
         values = {field.name: as_tuple(json.loads(text)[field.name]) for field in fields(cls)}
-        values["states"] = tuple(
-            StateSpec(**{key: as_tuple(part) for key, part in state.items()}) for state in values["states"]
-        )
+        values["states"] = tuple(state_of(state) for state in values["states"])
         values["spec"] = ModelSpec.from_json(values["spec"]) if values["spec"] else None
         return cls(**values)

@@ -16,6 +16,10 @@ from rtseg.engines.adopt.value_bounds import ANY, UNKNOWN, ValueRange, named, si
 DEPTH = 60  # operations followed back from an output
 
 
+_TRUTH = {
+    *("Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual", "IsNaN"),
+    *("LogicalAnd", "LogicalOr", "LogicalNot", "LogicalXor"),
+}
 _BOUNDS = {  # of operations whose bounds do not depend on their input
     "HardSigmoid": (0, 1),
     "HSigmoid": (0, 1),
@@ -27,8 +31,7 @@ _BOUNDS = {  # of operations whose bounds do not depend on their input
     "Atan": (-1.5708, 1.5708),
     "NormalizeL2": (-1, 1),
     "LogSoftmax": (-inf, 0),
-    **dict.fromkeys(("Greater", "GreaterEqual", "Less", "LessEqual", "Equal", "NotEqual", "IsNaN"), (0, 1)),
-    **dict.fromkeys(("LogicalAnd", "LogicalOr", "LogicalNot", "LogicalXor"), (0, 1)),
+    **dict.fromkeys(_TRUTH, (0, 1)),
 }
 _PASSING = {  # operations whose values are values of their first input, or lie between them
     *("Convert", "ConvertLike", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "Slice", "StridedSlice", "Gather", "GatherND"),
@@ -80,6 +83,14 @@ def follows_sigmoid(output: Any) -> bool:
     while node.get_type_name() in _PASSING:
         node = node.input_value(0).get_node()
     return node.get_type_name() in ("Sigmoid", "HardSigmoid", "HSigmoid")
+
+
+def is_truth(output: Any) -> bool:
+    """Return whether a tensor is that of a comparison, moved about at most, so that its integers are 0 and 1."""
+    node = output.get_node()
+    while node.get_type_name() in _PASSING:
+        node = node.input_value(0).get_node()
+    return node.get_type_name() in _TRUTH
 
 
 def _bounded(output: Any, depth: int, known: Known) -> ValueRange:

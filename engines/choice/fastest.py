@@ -36,13 +36,15 @@ Open = Callable[[Variant], Engine]
 T = TypeVar("T")
 
 
-def open_fastest(path: Path, stated: StatedFacts | None = None, *, threads: int = 0) -> tuple[Engine, Choice]:
+def open_fastest(
+    path: Path, stated: StatedFacts | None = None, *, threads: int = 0, is_tried: bool = False
+) -> tuple[Engine, Choice]:
     """Open a model file in OpenVINO as it runs fastest here, and return why that form was chosen.
 
     At the first load on a machine other forms are tried for at most BUDGET_S beside the plain one, which is the reference:
     bfloat16 where the processor has it, and other numbers of threads. A form that rounds differently must agree with the plain
     one on the pictures stored in the model (see `stored_pictures`); without those it is not tried. The choice is remembered.
-    threads: the number to use; 0: it is chosen too. Raises ConfigError, ModelError, EngineError.
+    threads: the number to use; 0: it is chosen too. is_tried: see `open_checked`. Raises ConfigError, ModelError, EngineError.
     """
     found = examine_for_use(path, stated)
     place, budget_s = choice_path(path, threads), choice_budget_s()
@@ -51,13 +53,13 @@ def open_fastest(path: Path, stated: StatedFacts | None = None, *, threads: int 
         return open_examined(found, variant.engine, threads=variant.threads)
 
     if not budget_s:
-        return open_checked(found, threads=threads), Choice(Variant(threads=threads), {}, {})
+        return open_checked(found, threads=threads, is_tried=is_tried), Choice(Variant(threads=threads), {}, {})
     if known := remembered_choice(place):
-        return open_checked(found, known.variant.engine, known.variant.threads), known
+        return open_checked(found, known.variant.engine, known.variant.threads, is_tried=is_tried), known
     pictures = stored_pictures(found.graph.metadata, found.spec.size)
     offered = variants(threads, available_cores(), has_bfloat16=has_bfloat16())
     began = perf_counter()
-    plain_engine = open_checked(found, threads=threads)
+    plain_engine = open_checked(found, threads=threads, is_tried=is_tried)
     opening_s = perf_counter() - began
     trial = VariantTrial(Variant(threads=threads), plain_engine, open_variant, pictures)
     trial.run(offered, budget_s, opening_s)

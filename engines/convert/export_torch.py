@@ -88,11 +88,12 @@ def _check_runs(network: nn.Module, spec: ModelSpec, output: str) -> list[str]:
         )
     image, *states = _example(spec)
     named = _run_torch(network, image, *states)
-    names = list(named)[: max(1, len(named) - len(states))]
+    written = len(spec.updated_states)
+    names = list(named)[: max(1, len(named) - written)]
     given = list(named.values())[len(names) :]
-    if len(given) != len(states):
+    if len(given) != written:
         raise ModelError(
-            f"the network gives {len(named)} tensors, and not {1 + len(states)}, its logits and its states: let it give its "
+            f"the network gives {len(named)} tensors, and not {1 + written}, its logits and its states: let it give its "
             f"logits before its states, or let it tell its memory by a method initial_states(n, size), which TorchScript loses"
         )
     if output and output not in names:
@@ -127,7 +128,7 @@ def _write(network: nn.Module, spec: ModelSpec, path: Path, names: Sequence[str]
             inputs,
             str(path),
             input_names=[spec.image_input, *(state.input for state in spec.states)],
-            output_names=[*(names or [spec.logits_output]), *(state.output for state in spec.states)],
+            output_names=[*(names or [spec.logits_output]), *(state.output for state in spec.updated_states)],
             opset_version=OPSET,
             dynamo=False,
         )
@@ -176,21 +177,28 @@ def _variation(frames: Sequence[Values]) -> float:
 
 
 def _run_both(network: nn.Module, spec: ModelSpec, path: Path) -> Iterator[tuple[list[Values], list[Values]]]:
-    """Yield (network's, file's) [logits, *states] over random frames, each continuing from its own states."""
+    """Yield (network's, file's) [logits, *states] over random frames, each continuing from its own states.
+
+    States that only the user writes hold other random values in each frame.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     rng = np.random.default_rng(0)
-    image, *ours = _example(spec)
-    theirs = [state.numpy() for state in ours]
-    count = len(session.get_outputs()) - len(ours)
+    image, *_ = _example(spec)
+    ours = {state.input: np.zeros(state.shape, np.float32) for state in spec.states}
+    theirs, carried = dict(ours), [state.input for state in spec.updated_states]
+    count = len(session.get_outputs()) - len(carried)
     for _ in range(CHECKED_STEPS):
         frame = rng.standard_normal(image.shape, np.float32)
-        answers = list(_run_torch(network, torch.from_numpy(frame), *ours).values())
-        fed = dict(zip((state.input for state in spec.states), theirs, strict=True))
-        results = session.run(None, {spec.image_input: frame, **fed})
-        ours, theirs = answers[count:], results[count:]
-        yield [values.numpy() for values in answers], results
+        written = {one.input: rng.standard_normal(one.shape, np.float32) for one in spec.states if not one.output}
+        ours, theirs = ours | written, theirs | written
+        states = (torch.from_numpy(ours[state.input]) for state in spec.states)
+        answers = [values.numpy() for values in _run_torch(network, torch.from_numpy(frame), *states).values()]
+        results = session.run(None, {spec.image_input: frame, **theirs})
+        ours |= dict(zip(carried, answers[count:], strict=True))
+        theirs |= dict(zip(carried, results[count:], strict=True))
+        yield answers, results
 
 
 def _ends_in_sigmoid(spec: ModelSpec, path: Path) -> bool:
@@ -216,7 +224,8 @@ def _check_shapes(spec: ModelSpec, logits: Tensor, states: list[Tensor]) -> None
     channels, found = 1 if len(spec.classes) == 1 else len(spec.classes) + 1, tuple(logits.shape)
     if len(found) != 4 or found[:2] not in {(1, channels), (1, len(spec.classes) + 1)}:
         raise ModelError(f"logits are {found} for the classes {spec.classes}: give a channel each, background first")
-    wrong = [told.input for told, state in zip(spec.states, states, strict=True) if tuple(state.shape) != tuple(told.shape)]
+    pairs = zip(spec.updated_states, states, strict=True)
+    wrong = [told.input for told, state in pairs if tuple(state.shape) != tuple(told.shape)]
     if wrong:
         raise ModelError(f"state {wrong[0]!r} has another shape than its spec: describe it as the network returns it")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from rtseg.engines.adopt.answer import BACKGROUND
-from rtseg.engines.adopt.normalization import Normalization, named_normalization
 from rtseg.engines.adopt.stated import StatedFacts
+from rtseg.engines.convert.monai_transforms import kind_of, normalization_of, picture_axes, transforms_of
 from rtseg.engines.convert.safe_checkpoint import read_checkpoint
 from rtseg.engines.convert.third_party import load_third_party_network
 from rtseg.engines.convert.tool_errors import as_model_error
@@ -32,25 +32,31 @@ _NETWORKS = ("network_def", "network", "net")
 _NESTED = ("state_dict", "model_state_dict", "model", "network", "net")
 
 
-def read_bundle(folder: Path) -> tuple[TorchSource, StatedFacts]:
-    """Return the network of a bundle with its weights, and what the bundle states about it. Raises ModelError."""
+def read_bundle(folder: Path, stated: StatedFacts | None = None) -> tuple[TorchSource, StatedFacts]:
+    """Return the network of a bundle with its weights, and what the bundle states about it.
+
+    stated: by the user, which wins over the bundle. Raises ModelError.
+    """
+    stated = stated or StatedFacts()
     metadata, config = _json(folder / "configs" / "metadata.json"), _config(folder)
     form = metadata.get("network_data_format", {})
     picture, answer = (_first(form.get(side, {})) for side in ("inputs", "outputs"))
     network = _network(folder, config)
     channels = int(picture.get("num_channels") or input_channels(network))
-    transforms = _transforms(config, _PREPROCESSING)
+    transforms = transforms_of(config, _PREPROCESSING)
     size = _size(folder, picture, transforms)
-    classes, multi_label = _classes(answer, transforms=_transforms(config, _POSTPROCESSING))
-    scale = _normalization(transforms, channels)
+    classes, multi_label = _classes(answer, transforms=transforms_of(config, _POSTPROCESSING))
+    scale = None if stated.says_how_to_normalize else normalization_of(folder, transforms, channels)
+    axes = stated.axes or picture_axes(folder, transforms)
     facts = StatedFacts(
-        size=size,
+        size=size[::-1] if axes == "wh" else size,
         classes=classes,
         mean=scale.mean if scale else (),
         std=scale.std if scale else (),
         normalization=scale.kind if scale else "",
         percentiles=scale.percentiles if scale else (0.5, 99.5),
         is_multi_label=multi_label,
+        axes=axes,
     )
     return TorchSource(network, channels, size), facts
 
@@ -156,25 +162,10 @@ def _resolved(value: Any, config: Mapping[str, Any], depth: int = 16) -> Any:
     return value
 
 
-def _transforms(config: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
-    for name in names:
-        part = config.get(name)
-        if isinstance(part, dict):
-            part = part.get("transforms", [])
-            part = config.get(part[1:], []) if isinstance(part, str) and part.startswith("@") else part
-        if isinstance(part, list):
-            return [one for one in part if isinstance(one, dict)]
-    return []
-
-
-def _kind(transform: Mapping[str, Any]) -> str:
-    return str(transform.get("_target_", "")).rpartition(".")[2].removesuffix("d").removesuffix("D")
-
-
 def _size(folder: Path, picture: Mapping[str, Any], transforms: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
     shape: Any = picture.get("spatial_shape", [])
     for one in transforms:
-        if _kind(one) in ("Resize", "ResizeWithPadOrCrop", "SpatialPad", "CenterSpatialCrop") and one.get("spatial_size"):
+        if kind_of(one) in ("Resize", "ResizeWithPadOrCrop", "SpatialPad", "CenterSpatialCrop") and one.get("spatial_size"):
             shape = one["spatial_size"]
     if isinstance(shape, list) and len(shape) == 3:
         raise ModelError(f"{folder} segments volumes of {shape}: give a 2D network")
@@ -187,58 +178,9 @@ def _classes(answer: Mapping[str, Any], *, transforms: Sequence[Mapping[str, Any
     """Return the class names, the background among them if it has a channel, and whether each goes through a sigmoid."""
     named = answer.get("channel_def", {})
     names = [str(named[key]) for key in sorted(named, key=lambda key: int(key) if str(key).isdigit() else 0)]
-    is_sigmoid = any(_kind(one) == "Activations" and one.get("sigmoid") for one in transforms)
+    is_sigmoid = any(kind_of(one) == "Activations" and one.get("sigmoid") for one in transforms)
     channels = int(answer.get("num_channels") or len(names) or 1)
     has_background = bool(names) and names[0].lower() in BACKGROUND
     if has_background and len(names) > channels:
         names = names[1:]
     return tuple(names), is_sigmoid and not has_background and len(names) == channels > 1
-
-
-def _normalization(transforms: Sequence[Mapping[str, Any]], channels: int) -> Normalization | None:
-    """Return the normalization of the last intensity transform; None where there is none that is known. Raises ModelError."""
-    found = None
-    for one in transforms:
-        match _kind(one):
-            case "ScaleIntensity":
-                low, high = one.get("minv", 0.0), one.get("maxv", 1.0)
-                found = _scaled("minmax", low, high, channels)
-            case "ScaleIntensityRange":
-                low, high, to_low, to_high = (float(one.get(key, default)) for key, default in _RANGE)
-                gain = (to_high - to_low) / (high - low)
-                found = Normalization(((low - to_low / gain),) * channels, (1 / gain,) * channels)
-                if one.get("clip") and (low > 0 or high < 255):
-                    raise ModelError("the bundle clips gray levels inside 0..255, which rtseg does not: give --normalization")
-            case "ScaleIntensityRangePercentiles":
-                found = _scaled("percentile", float(one.get("b_min", 0)), float(one.get("b_max", 1)), channels)
-                found = Normalization(
-                    found.mean, found.std, "percentile", (float(one.get("lower", 0)), float(one.get("upper", 100)))
-                )
-            case "NormalizeIntensity":
-                found = _of_normalize_intensity(one, found, channels)
-    return found
-
-
-_RANGE = (("a_min", 0.0), ("a_max", 255.0), ("b_min", 0.0), ("b_max", 1.0))
-
-
-def _of_normalize_intensity(one: Mapping[str, Any], before: Normalization | None, channels: int) -> Normalization:
-    if one.get("nonzero"):
-        raise ModelError("the bundle normalizes nonzero pixels alone, which rtseg does not: give --normalization")
-    if one.get("subtrahend") is None and one.get("divisor") is None:
-        return named_normalization("zscore", channels)
-    less, divisor = (_numbers(one.get(key), default, channels) for key, default in (("subtrahend", 0.0), ("divisor", 1.0)))
-    gain = before or Normalization((0.0,) * channels, (1.0,) * channels)
-    mean = tuple(m + s * value for m, s, value in zip(gain.mean, gain.std, less, strict=True))
-    return Normalization(mean, tuple(s * d for s, d in zip(gain.std, divisor, strict=True)), gain.kind, gain.percentiles)
-
-
-def _numbers(value: Any, default: float, channels: int) -> tuple[float, ...]:
-    listed = value if isinstance(value, list) else [default if value is None else value]
-    return tuple(float(one) for one in (listed * channels if len(listed) == 1 else listed))
-
-
-def _scaled(kind: str, low: float, high: float, channels: int) -> Normalization:
-    """Return a normalization whose result of 0..1 is stretched to low..high."""
-    gain = float(high) - float(low)
-    return Normalization((-float(low) / gain,) * channels, (1 / gain,) * channels, kind)

@@ -5,6 +5,7 @@ The network is built by dynamic_network_architectures, if that is installed, els
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from importlib import import_module
@@ -41,7 +42,7 @@ def read_nnunet(folder: Path) -> tuple[TorchSource, StatedFacts]:
     has_regions = any(isinstance(value, list) for value in dataset.get("labels", {}).values())
     classes = _regions(folder, dataset) if has_regions else _classes(folder, dataset)
     channels = len(dataset.get("channel_names") or dataset.get("modality") or {"0": ""})
-    size = tuple(int(side) for side in plan["patch_size"])
+    size = _size(plan)
     if len(size) != 2:
         raise ModelError(f"{folder} segments volumes (patches of {size}): give the folder of a 2d configuration")
     if channels not in (1, 3):
@@ -88,6 +89,19 @@ def _plan(folder: Path, plans: Mapping[str, Any]) -> dict[str, Any]:
     if "patch_size" not in plan:
         raise ModelError(f"{folder / 'plans.json'} has no patch_size: give the folder that nnU-Net wrote")
     return plan
+
+
+def _size(plan: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the sides of a whole picture at the resolution of the training, else those of a patch.
+
+    nnU-Net segments a picture in patches at its own resolution: a picture shrunk to one patch would show all things smaller.
+    """
+    patch, median = (tuple(int(side) for side in plan.get(key, ())) for key in ("patch_size", "median_image_size_in_voxels"))
+    if len(patch) != 2 or len(median) != 2:
+        return patch
+    strides = plan.get("architecture", {}).get("arch_kwargs", {}).get("strides") or plan.get("pool_op_kernel_sizes") or []
+    steps = [math.prod(int(stride[axis] if isinstance(stride, list) else stride) for stride in strides) for axis in (0, 1)]
+    return tuple(max(side, -(-whole // step) * step) for side, whole, step in zip(patch, median, steps, strict=True))
 
 
 def _classes(folder: Path, dataset: Mapping[str, Any]) -> tuple[str, ...]:

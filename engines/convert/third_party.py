@@ -9,6 +9,7 @@ from typing import Any
 
 from rtseg.engines.base import ModelSpec, StateSpec
 from rtseg.engines.convert.tool_errors import as_model_error, cause_line
+from rtseg.engines.spec_values import STATE_ROLES, WRITTEN_ROLES, abridged
 from rtseg.engines.torch import check_parameters, load_script
 from rtseg.engines.validation.examination import examine
 from rtseg.errors import ConfigError, MissingExtra, ModelError
@@ -19,7 +20,14 @@ try:
 except ImportError:
     raise MissingExtra("another's network", "train") from None
 
-_NESTED = ("state_dict", "model_state_dict", "model")  # keys under which training tools store the weights
+_NESTED = (
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "network",
+    "net",
+    "network_weights",
+)  # keys under which training tools store the weights
 _PARALLEL = "module."  # the prefix that DataParallel adds to each name
 
 
@@ -48,14 +56,29 @@ def load_third_party_network(
 
 
 def state_specs(network: nn.Module, size: tuple[int, int]) -> tuple[StateSpec, ...]:
-    """Return the recurrent states of a network, from its method initial_states(n, (H, W)); empty without that method.
+    """Return the states of a network, from its method initial_states(n, (H, W)); empty without that method.
 
-    Raises ModelError.
+    Their roles are those of its attribute state_roles, one for each state, and "memory" without it. The network returns new
+    values of the roles memory and mask, or of those that its attribute state_is_returned says. Raises ModelError.
     """
     tell: Callable[..., tuple[Tensor, ...]] | None = getattr(network, "initial_states", None)
     with as_model_error(f"the network's initial_states(1, {size}) fails", "let it give a tensor of zeros for each state"):
         states = as_tensors(tell(1, size) if tell else ())
-    return tuple(StateSpec(f"state_{place}_in", f"state_{place}_out", tuple(state.shape)) for place, state in enumerate(states))
+    roles = tuple(getattr(network, "state_roles", ("memory",) * len(states)))
+    if len(roles) != len(states) or not set(roles) <= set(STATE_ROLES):
+        raise ModelError(
+            f"the network's state_roles are {abridged(roles)}: give each of its {len(states)} states one of "
+            f"{', '.join(STATE_ROLES)}"
+        )
+    returned = tuple(getattr(network, "state_is_returned", (role not in WRITTEN_ROLES for role in roles)))
+    if len(returned) != len(states):
+        raise ModelError(
+            f"the network's state_is_returned has {len(returned)} values: give one for each of its {len(states)} states"
+        )
+    return tuple(
+        StateSpec(f"state_{place}_in", f"state_{place}_out" if has_output else "", tuple(state.shape), role)
+        for place, (state, role, has_output) in enumerate(zip(states, roles, returned, strict=True))
+    )
 
 
 def as_tensors(answer: Any) -> tuple[Tensor, ...]:
@@ -75,9 +98,14 @@ class _TupleOutput(nn.Module):
         self.network = network
         if hasattr(network, "initial_states"):
             self.initial_states = network.initial_states
+        for name in ("state_roles", "state_is_returned"):
+            if hasattr(network, name):
+                setattr(self, name, getattr(network, name))
 
     def forward(self, x: Tensor, *states: Tensor) -> Any:
         answer = self.network(x, *states)
+        if isinstance(answer, tuple | list):
+            answer = [part for part in answer if part is not None]  # as of SegResNetVAE, whose loss is for training
         return answer if isinstance(answer, Mapping) else as_tensors(answer)
 
 
@@ -142,12 +170,29 @@ def read_weights(checkpoint: Path | str) -> Mapping[str, Any]:
 
 def _load_weights(network: nn.Module, weights: Mapping[str, Any], checkpoint: Path | str) -> None:
     try:
-        network.load_state_dict(weights)
+        network.load_state_dict(_own_weights(network, weights, checkpoint))
     except RuntimeError as error:
         first = [line.strip() for line in str(error).splitlines()][1:2]
         raise ModelError(
             f"{checkpoint} does not fit the network ({first[0] if first else error}): give the factory's own"
         ) from None
+
+
+def _own_weights(network: nn.Module, weights: Mapping[str, Any], checkpoint: Path | str) -> Mapping[str, Any]:
+    """Return the weights by the network's own names, without the prefix that a trainer's class adds to them.
+
+    Raises ModelError where several networks in the file have these names.
+    """
+    names = list(network.state_dict())
+    if not names or names[0] in weights:
+        return weights
+    prefixes = [key.removesuffix(names[0]) for key in weights if key.endswith(f".{names[0]}")]
+    fitting = [prefix for prefix in prefixes if all(prefix + name in weights for name in names)]
+    if len(fitting) > 1:
+        raise ModelError(
+            f"{checkpoint} holds several networks that fit ({', '.join(map(repr, fitting))}): save the weights of one of them"
+        )
+    return {name: weights[fitting[0] + name] for name in names} if fitting else weights
 
 
 def _replace_batchnorm(network: nn.Module) -> nn.Module:

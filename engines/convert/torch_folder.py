@@ -22,7 +22,7 @@ def read_torch(
         elif (path / "configs" / "metadata.json").is_file():
             from rtseg.engines.convert.monai_bundle import read_bundle  # MONAI takes seconds to import
 
-            source, stated = read_bundle(path)
+            source, stated = read_bundle(path, facts or StatedFacts())
         else:
             raise ModelError(
                 f"{path} is no folder of nnU-Net v2 (plans.json, dataset.json) and no MONAI bundle (configs/metadata.json): "
@@ -35,4 +35,5 @@ def read_torch(
     network = load_third_party_network(path, factory, trusted=trusted)
     with_weights = network if factory else read_script(path)  # freezing has made constants of the weights
     channels = len(facts.mean) if facts and len(facts.mean) > 1 else input_channels(with_weights)
-    return TorchSource(network, channels, size), replace(facts or StatedFacts(), states=())
+    own = size[::-1] if facts and facts.axes == "wh" else size
+    return TorchSource(network, channels, own), replace(facts or StatedFacts(), states=())

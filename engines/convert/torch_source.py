@@ -44,7 +44,13 @@ def written_onnx(source: TorchSource, path: Path) -> "TorchNetwork":
     inputs = (image, *(torch.zeros(state.shape) for state in states))
     remedy = "give the --size that it takes, and --mean and --std with a value for each channel"
     with as_model_error(f"torch cannot run the network on a picture of {tuple(image.shape)}", remedy), torch.no_grad():
-        named = flattened(network(*inputs))
+        answer = network(*inputs)
+    if isinstance(network, torch.jit.ScriptModule) and isinstance(answer, Mapping):
+        raise ModelError(
+            f"the TorchScript network returns a dictionary ({', '.join(map(str, answer))}), which torch cannot write as ONNX: "
+            f"trace it in a module that returns the mask, or give its weights with --factory"
+        )
+    named = flattened(answer)
     names = _with_states(named, states)
     exported = network if isinstance(network, torch.jit.ScriptModule) else FlattenedOutputs(network)
     failed = "torch cannot write the network as ONNX"
@@ -64,7 +70,7 @@ def written_onnx(source: TorchSource, path: Path) -> "TorchNetwork":
 
 def _with_states(named: Mapping[str, Tensor], states: Sequence[StateSpec]) -> list[str]:
     """Return the names of the outputs, of which the last ones write the states."""
-    names = list(named)
+    names, states = list(named), [state for state in states if state.output]
     if len(names) <= len(states):
         raise ModelError(f"the network gives {len(names)} tensors for {len(states)} states: let it return its answer, *states")
     return [*names[: len(names) - len(states)], *(state.output for state in states)]

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rtseg.engines.base import Array, Engine, ModelSpec, State
-from rtseg.engines.capabilities import DeviceTimer, Floats, Prefetching, frame_buffers_of
+from rtseg.engines.base import Array, Engine, Floats, ModelSpec, State
+from rtseg.engines.capabilities import DeviceTimer, Prefetching, frame_buffers_of
 from rtseg.engines.engine_use import close_engine, is_hung
 from rtseg.engines.failover.background import BackgroundBuild, Opener
 from rtseg.engines.failover.shadow_run import ShadowRun
@@ -87,6 +87,12 @@ class FailoverEngine:
             x_on_host, logits_on_host = np.asarray(x), np.asarray(logits)
             self._guard_build(lambda: shadow_run.observe(x_on_host, logits_on_host))
         return logits, after
+
+    def write(self, state: State, name: str, values: Floats) -> State:
+        """Write values into a state of the current engine, and of the one in its shadow run, see `Engine.write`."""
+        if shadow_run := self._shadow_run:
+            self._guard_build(lambda: shadow_run.write(name, values))
+        return self._engine.write(state, name, values)
 
     def upload_values(self, name: str, values: Floats) -> Array:
         """Copy per-frame values to the device, see `FrameBuffers`."""

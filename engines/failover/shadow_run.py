@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.engines.base import Array, Engine
+from rtseg.engines.base import Array, Engine, Floats
 
 FRAMES = 16  # compared masks; empty ones prove nothing and are not counted
 SETTLING_FRAMES = 16  # frames that are not compared at first: the other engine's state covers a longer past
@@ -40,6 +40,10 @@ class ShadowRun:
             mean = float(np.mean(self._dice_scores))
             self.verdict = mean >= MIN_DICE
             self.reason = f"its Dice against the other is {mean:.4f} on {len(self._dice_scores)} masks, and {MIN_DICE} is asked"
+
+    def write(self, name: str, values: Floats) -> None:
+        """Write values into a state of the new engine too, see `Engine.write`. Raises ConfigError."""
+        self._state = self.engine.write(self._state, name, values)
 
     def restart(self) -> None:
         """Restart from a state of zeros together with the other engine; from now on every frame is compared."""

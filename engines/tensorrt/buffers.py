@@ -197,3 +197,14 @@ class PersistentBuffers:
             for staging in self._staging.values():
                 all_of_them.callback(staging.close)
             self._staging, self._double_buffers = {}, {}
+
+
+def copy_to_device(target: GpuArray, source: npt.NDArray[Any], stream: CudaStream) -> None:
+    """Copy an array in pageable memory to the device in stream order, and block until it is there."""
+    pinned = PinnedArray(source.shape, source.dtype, mapped=False)
+    try:
+        np.copyto(pinned.array, source)
+        to_device(target.pointer, pinned.array, stream)
+        stream.synchronize()
+    finally:
+        pinned.close()

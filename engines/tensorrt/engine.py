@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg import kernels
-from rtseg.engines.base import Array, ModelSpec, SwapState, check_ports, complete_spec
-from rtseg.engines.tensorrt.buffers import PersistentBuffers, UploadRing, UploadSlot
+from rtseg.engines.base import Array, Floats, ModelSpec, SwapState, check_ports, check_write, complete_spec
+from rtseg.engines.tensorrt.buffers import PersistentBuffers, UploadRing, UploadSlot, copy_to_device
 from rtseg.engines.tensorrt.cuda_graph import EnqueueNetwork, FrameGraph, nonfinite_flag, pointer_of
 from rtseg.engines.tensorrt.device import DeviceMemory, Gpu, GpuArray, TimedSpan
 from rtseg.engines.tensorrt.lazy_array import ArraysByKey, LazyArray, call_key
@@ -59,7 +59,7 @@ class TensorRtEngine:
     def initial_state(self) -> SwapState:
         """Return a state of zeros in new buffers."""
         with self._gpu.current():
-            return SwapState(self._zeros(), self._zeros())
+            return SwapState.of(self.spec.states, self._zeros)
 
     def prefetch(self, image: Image) -> None:
         """Start the upload of the next frame while the current one is processed; callable from any thread.
@@ -104,6 +104,16 @@ class TensorRtEngine:
                 (fed.key, *sides, self._persistent.sides), lambda arrays: self._run(fed, state, arrays)
             )
             return LazyArray(self, LOGITS), state.swapped()
+
+    def write(self, state: SwapState, name: str, values: Floats) -> SwapState:
+        """Write values into a state in place, behind the work enqueued so far, see `Engine.write`; blocks until it is done.
+
+        The addresses stay, so that no graph is captured anew. Raises ConfigError, EngineError.
+        """
+        place, checked = check_write(self.spec, name, values)
+        with self._gpu.current():
+            copy_to_device(state.now[place], checked, self._stream)
+        return state
 
     def download(self, labels: Array) -> Labels:
         """Copy a kernel's result to the host; blocks until it is computed."""
@@ -194,7 +204,9 @@ class TensorRtEngine:
         image = self._checked(x.evaluate(arrays))
         addresses = {self.spec.image_input: pointer_of(image), self.spec.logits_output: self._logits.pointer}
         for port, now, spare in zip(self.spec.states, state.now, state.spare, strict=True):
-            addresses |= {port.input: now.pointer, port.output: spare.pointer}
+            addresses[port.input] = now.pointer
+            if port.output:
+                addresses[port.output] = spare.pointer
         self._network.enqueue(addresses, self._stream.handle)
         arrays[LOGITS] = self._logits
 
@@ -208,8 +220,8 @@ class TensorRtEngine:
             raise EngineError(f"{self.spec.name!r} takes a contiguous float32 {wanted}, not {x.dtype} {x.shape}: use fit_input")
         return x
 
-    def _zeros(self) -> tuple[GpuArray, ...]:
-        return tuple(self._memory.zeros(port.shape, np.float32, self._stream) for port in self.spec.states)
+    def _zeros(self, shape: tuple[int, ...]) -> GpuArray:
+        return self._memory.zeros(shape, np.float32, self._stream)
 
     def _drop_graphs(self) -> None:
         """Close all graphs, before the buffers that they read or write are freed."""

@@ -31,6 +31,7 @@ _POLL_S = 0.01
 _PACKAGES = {"onnx": "onnxruntime", "torchscript": "torch", "weights": "torch"}  # of these engines; openvino for the others
 _TORCH_S, _TORCH_MB = 20, 640  # added for torch files: the import of torch alone takes seconds
 _MB = 1 << 20
+_RULES = b"2"  # to be raised where a trial checks more, so that earlier verdicts do not count
 _LONGEST_ANSWER = 65_536  # bytes: the capacity of a pipe that is not being read
 _REMEDY = f"if you trust this file, load it with --trust-model, or with {TRUST}=1"
 
@@ -57,23 +58,25 @@ class TrialLimits:
         return cls(6 + 3 * megabytes + more_s, 15 + 6 * megabytes + 2 * more_s, (640 + 24 * megabytes + more_mb) * _MB)
 
 
-def examine(path: Path, engine: str, stated: ModelSpec | StatedFacts | None = None, *, trusted: bool = False) -> None:
+def examine(path: Path, engine: str, stated: ModelSpec | StatedFacts | None = None, *, trusted: bool = False) -> bool:
     """Refuse a model file that cannot be loaded and run once in `engine` within limits, with finite weights and answers.
 
+    Returns whether the child process opened the file, now or earlier, so that its answers need no second check.
     Shipped models, files that passed before and files that the user trusts are not examined. engine: "openvino", "onnx",
     "reduced" for OpenVINO at a smaller input, "torchscript", or "weights" for a state dict of torch. stated: the
     user's description of the network, if any. Raises ModelError.
     """
     if trusted or os.environ.get(TRUST) == "1" or path.resolve() in {known.resolve() for known in shipped_models().values()}:
-        return
+        return False
     facts = StatedFacts.of(stated) if isinstance(stated, ModelSpec) else stated
     content, description = path.read_bytes(), facts.to_json() if facts else ""
     passed = _verdict_path(content, engine, description)
     if passed is not None and passed.is_file():
-        return
+        return True
     _run_child(path, engine, description, TrialLimits.of(len(content) + _bytes_beside(path, content), engine))
     if passed is not None:
         _remember(passed)
+    return True
 
 
 def _run_child(path: Path, engine: str, description: str, limits: TrialLimits) -> None:
@@ -170,7 +173,7 @@ def _verdict_path(content: bytes, engine: str, description: str) -> Path | None:
     if b"location" in content or content.lstrip().startswith(b"<"):  # external data of ONNX, or OpenVINO's .xml
         return None
     package = _PACKAGES.get(engine, "openvino")
-    parts = [content, engine.encode(), description.encode(), *(version(name).encode() for name in ("rtseg", package))]
+    parts = [content, _RULES, engine.encode(), description.encode(), *(version(name).encode() for name in ("rtseg", package))]
     key = hashlib.sha256(b"\0".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
     folder = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(folder, "rtseg", "examined", key)

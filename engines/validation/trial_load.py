@@ -150,7 +150,7 @@ def _check_answers(network: Engine) -> None:
     logits, state = network.infer(x, network.initial_state())
     kept = state.memories if isinstance(state, AdaptedState) else state.now if isinstance(state, SwapState) else state
     memories = [np.asarray(tensor.data) for tensor in kept]
-    named = zip([port.output for port in spec.states], memories, strict=True)
+    named = zip([port.output or port.input for port in spec.states], memories, strict=True)
     for name, values in [(spec.logits_output, np.asarray(logits)), *named]:
         if not np.isfinite(values).all():
             raise ModelError(f"the network of {spec.name!r} answers NaN or infinity in {name!r}: train or export it again")

@@ -95,9 +95,9 @@ def read_pictures(path: str) -> "Pictures":
 
 
 def _with_mask(case: Any) -> Any:
-    from rtseg.evaluation.dataset.case import _read_mask
+    from rtseg.evaluation.dataset.mask_file import read_mask
 
-    values = _read_mask(case.mask_path, case.frame)
+    values = read_mask(case.mask_path, case.frame)
     count = 1 if set(values.ravel().tolist()) <= {0, 255} else max(1, int(values.max()))
     return case.image_and_labels(count)
 
@@ -119,6 +119,7 @@ def show_certificate(certificate: "Certificate") -> None:
         f"{', '.join(certificate.engines)}",
         "Dice, least": f"{certificate.dice_min:.4f}",
         "equal labels, least": f"{certificate.argmax_share_min:.4%}",
+        "Dice against your masks": "no masks" if found.get("masks_dice") is None else f"{found['masks_dice']:.3f}",
         "relative difference": f"{certificate.relative_difference_max:.2g} of the variation between frames, at most",
     }
     for name, text in rows.items():

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from rtseg.cli.app import app, console
-from rtseg.cli.options.dataset import SubjectsOption, cases_of_subjects, select_cases
+from rtseg.cli.options.dataset import SubjectsOption, select_cases, split_cases
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
@@ -32,15 +32,15 @@ from rtseg.text.safe_text import json_text
 def calibrate(
     *,
     model: Annotated[str, typer.Argument(help="The network: an .onnx file, or the name of a shipped model.")],
-    data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/ of what the network was made for.")],
+    data: Annotated[Path, typer.Argument(help="A folder of pictures with masks of what the network was made for.")],
     subjects: SubjectsOption = "",
     held_out: Annotated[
         Path | None,
-        typer.Option("--held-out", help="The .toml of the training: the subjects that it holds out are only measured."),
+        typer.Option("--held-out", help="The .toml of the training, or its split.json: whom it holds out is only measured."),
     ] = None,
     other: Annotated[
         list[Path] | None,
-        typer.Option("--other", help="A folder of another anatomy, with images/ and masks/; once for each."),
+        typer.Option("--other", help="A folder of pictures with masks of another anatomy; once for each."),
     ] = None,
     measure: Annotated[
         list[str] | None,
@@ -94,9 +94,7 @@ def _own_cases(data: Path, subjects: str, held_out: Path | None) -> tuple[tuple[
     cases = select_cases(open_dataset(data), "training", None, subjects)
     if held_out is None:
         return cases, ()
-    from rtseg.train.config import read_config
-
-    unseen = cases_of_subjects(cases, read_config(held_out).data.held_out)
+    unseen = split_cases(cases, "held_out", held_out)
     names = {case.subject for case in unseen}
     return tuple(case for case in cases if case.subject not in names), unseen
 

@@ -13,7 +13,7 @@ from rtseg.bench.temporal.stabilizing import PipelineVariant
 from rtseg.cli.app import app, console
 from rtseg.cli.bench.temporal import measure_video
 from rtseg.cli.options.beam_space import BeamSpaceOption, beam_geometry
-from rtseg.cli.options.dataset import SubjectsOption, cases_of_subjects, select_cases
+from rtseg.cli.options.dataset import SubjectsOption, select_cases, split_cases
 from rtseg.cli.options.enhance import EnhanceOption, parse_enhancement
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
@@ -22,7 +22,7 @@ from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.redaction import RedactOption, redaction_mode
 from rtseg.cli.terminal import progress_bar
 from rtseg.errors import ConfigError, DatasetError
-from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset
+from rtseg.evaluation.dataset import Case, find_near_duplicates, open_dataset, report_names
 from rtseg.evaluation.evaluate import LEGEND, Evaluation
 from rtseg.evaluation.evaluate import evaluate as measure
 from rtseg.evaluation.worst_cases import LabelRecorder, contact_sheet, encode_png
@@ -36,7 +36,7 @@ from rtseg.text.safe_text import json_text
 def evaluate(
     *,
     model: Annotated[str, typer.Argument(help="The name of a shipped model, or an .onnx file.")],
-    data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/, paired by name.")],
+    data: Annotated[Path, typer.Argument(help="A folder of pictures with masks, see docs/own-data.md.")],
     engine: EngineOption = "openvino",
     json: Annotated[Path | None, typer.Option("--json", help="Write the results of each class and image to this file.")] = None,
     subjects: SubjectsOption = "",
@@ -44,7 +44,7 @@ def evaluate(
         Path | None,
         typer.Option(
             "--held-out",
-            help="Use only the subjects that this .toml of a training holds out, without near-duplicates of training images.",
+            help="Use only what this .toml or split.json of a training holds out, without near-duplicates of training images.",
         ),
     ] = None,
     video: Annotated[
@@ -83,6 +83,7 @@ def evaluate(
     spec, everybody = description.facts_for(model), open_dataset(data)
     cases = _named_cases(everybody, subjects, held_out)
     with closing(load(model, engine, threads, spec, trusted=description.trust_model)) as network:
+        report_names(cases, network.spec.classes)
         if video:
             measure_video(network, cases, frames, json, plot, chosen)
             return
@@ -110,12 +111,10 @@ def _named_cases(everybody: Sequence[Case], subjects: str, held_out: Path | None
         return select_cases(everybody, "", None, subjects)
     if subjects:
         raise ConfigError("--subjects and --held-out both name subjects: give one of them")
-    from rtseg.train.config import read_config
-
-    names = read_config(held_out).data.held_out
-    if not names:
-        raise ConfigError(f"{held_out} holds nobody out: its training saw all; name the .toml of one that did not")
-    return cases_of_subjects(everybody, names)
+    chosen = split_cases(everybody, "held_out", held_out)
+    if not chosen:
+        raise DatasetError(f"{held_out} holds nobody out: its training saw all; name the one of a training that did not")
+    return chosen
 
 
 def _without_near_duplicates(cases: Sequence[Case], everybody: Sequence[Case]) -> tuple[Case, ...]:

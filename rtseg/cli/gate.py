@@ -13,7 +13,7 @@ from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
 from rtseg.cli.terminal import progress_bar
-from rtseg.evaluation.dataset import open_dataset
+from rtseg.evaluation.dataset import open_dataset, report_names
 from rtseg.evaluation.gate import GateReport
 from rtseg.evaluation.gate import run_gate as measure
 from rtseg.output.atomic_file import write_atomically
@@ -26,7 +26,7 @@ def gate(
     *,
     fp32: Annotated[str, typer.Argument(help="The FP32 model: the name of a shipped model or an .onnx file.")],
     fast: Annotated[str, typer.Argument(help="The model that was made from FP32, such as its INT8 form.")],
-    data: Annotated[Path, typer.Argument(help="A folder with images/ and masks/ of subjects that FAST was not calibrated on.")],
+    data: Annotated[Path, typer.Argument(help="A folder of pictures with masks of subjects that FAST was not calibrated on.")],
     engine: EngineOption = "openvino",
     fp32_engine: Annotated[
         str, typer.Option("--fp32-engine", help="The engine of the FP32 model; the values are those of --engine.")
@@ -48,6 +48,7 @@ def gate(
         tried = stack.enter_context(
             closing(load(fast, engine, threads, description.facts_for(fast), trusted=description.trust_model))
         )
+        report_names(cases, truth.spec.classes)
         bar = stack.enter_context(progress_bar(console))
         task = bar.add_task("at the gate")
         report = measure(truth, tried, cases, model=fast, progress=lambda done, of: bar.update(task, completed=done, total=of))

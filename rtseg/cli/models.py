@@ -37,7 +37,7 @@ def models(
 
 
 def _print_models() -> None:
-    """Print the name, classes, Dice on unseen subjects, size and multiply-accumulates of each shipped model as JSON."""
+    """Print the name, classes with codes, Dice on unseen subjects, size and cost of each shipped model as JSON."""
     from rtseg.engines.load import load_engine
     from rtseg.engines.openvino import read_network
     from rtseg.engines.profile import count_macs
@@ -47,8 +47,10 @@ def _print_models() -> None:
     for name, path in shipped_models().items():
         gmac = round(count_macs(read_network(path)) / 1e9, 4)
         measured = {"dice": None, "int8_dice": None} | measured_dice(name)
-        classes = list(load_engine(name).spec.classes)
-        rows.append({"name": name, "classes": classes, **measured, "bytes": path.stat().st_size, "gmac": gmac})
+        spec = load_engine(name).spec
+        terms = {"codes": dict(zip(spec.classes, spec.codes, strict=False)), "measures": list(spec.measures)}
+        classes = list(spec.classes)
+        rows.append({"name": name, "classes": classes, **terms, **measured, "bytes": path.stat().st_size, "gmac": gmac})
     typer.echo(json_module.dumps(rows, indent=1))
 
 

@@ -25,7 +25,7 @@ def quantize(
     model: Annotated[str, typer.Argument(help="The FP32 network: the name of a shipped model or an .onnx file.")],
     out: Annotated[Path, typer.Argument(help="The INT8 .onnx file to write.")],
     data: Annotated[
-        Path, typer.Option("--data", help="A folder with images/ and masks/ of training subjects, to calibrate on.")
+        Path, typer.Option("--data", help="A folder of pictures with masks of training subjects, to calibrate on.")
     ],
     split: SplitOption = None,
     subjects: SubjectsOption = "",

@@ -46,7 +46,8 @@ class ModelReport:
         yield "normalization", f"{scale.name} ({scale.how}) {scale.why}".strip() if scale else "not known"
         yield "answer", f"{found.answer.why}; {spec.activation} as {spec.output_layout}"
         yield "classes", ", ".join(spec.classes)
-        yield "memory", ", ".join(f"{state.input} to {state.output} {state.shape}" for state in spec.states) or "none"
+        states = [f"{one.input} to {one.output or 'no output'} {one.shape}, {one.role}" for one in spec.states]
+        yield "states", "; ".join(states) or "none"
         yield "cost", f"{self.macs / 1e9:.2f} billion multiply-accumulates for a frame"
         yield (
             "speed here",
@@ -76,8 +77,8 @@ class ModelReport:
         spec = self.found.spec
         if name in (spec.image_input, spec.logits_output, spec.prototypes):
             return ": the picture" if name == spec.image_input else ": read"
-        if any(name in (state.input, state.output) for state in spec.states):
-            return ": memory"
+        if role := next((state.role for state in spec.states if name in (state.input, state.output)), ""):
+            return f": {role}"
         return ": constant" if name in dict(spec.constants) else ": not read"
 
 

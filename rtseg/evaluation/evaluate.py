@@ -165,7 +165,7 @@ def _measured(session: Segmenter, cases: Sequence[Case], *, in_mm: bool) -> Iter
 
 
 def _scores(session: Segmenter, case: Case, index: int, *, in_mm: bool) -> CaseScores:
-    image, truth = case.image_and_labels(len(session.classes))
+    image, truth = case.image_and_labels(session.classes)
     found = session.step(Frame(image, index, perf_counter_ns()))
     spacing = case.spacing_mm if in_mm and case.spacing_mm else PIXELS
     classes = {

@@ -187,7 +187,7 @@ def _measured(pair: _EnginePair, cases: Sequence[Case]) -> Iterator[tuple[DiceTr
     for scan in scans(cases).values():
         pair.reset()
         for case in scan:
-            yield pair.dices(*case.image_and_labels(len(pair.classes)))
+            yield pair.dices(*case.image_and_labels(pair.classes))
 
 
 def _longest_clip(cases: Sequence[Case]) -> list[Image]:

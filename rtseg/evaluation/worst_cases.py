@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from rtseg.evaluation.dataset import Case
+from rtseg.evaluation.dataset import Case, Classes
 from rtseg.evaluation.evaluate import CaseScores, Evaluation, Segmenter
 from rtseg.frame import Frame, Image, Labels, Segmentation
 from rtseg.session.redaction import RedactionMode, Redactor
@@ -69,7 +69,7 @@ def contact_sheet(
     """
     by_name = {case.name: case for case in cases}
     tiles = [
-        _tile(by_name[scores.name], scores, recorder.labels(place), len(recorder.classes), redact)
+        _tile(by_name[scores.name], scores, recorder.labels(place), recorder.classes, redact)
         for place in worst_images(evaluation, most)
         for scores in [evaluation.images[place]]
     ]
@@ -84,14 +84,14 @@ def encode_png(picture: Image) -> bytes:
     return cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-def _tile(case: Case, scores: CaseScores, found: Labels, n_classes: int, redact: RedactionMode) -> Image:
+def _tile(case: Case, scores: CaseScores, found: Labels, classes: Classes, redact: RedactionMode) -> Image:
     frame = Frame(case.grey(), 0, 0)
     sector, _ = SectorFinder().observe(frame)
     picture = cv2.cvtColor(Redactor(redact).redact(frame, sector).image, cv2.COLOR_GRAY2RGB)
     scale = _TILE / max(picture.shape[:2])
     size = max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale))
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    for labels, color in ((case.labels(n_classes), TRUTH_COLOR), (found, PREDICTION_COLOR)):
+    for labels, color in ((case.labels(classes), TRUTH_COLOR), (found, PREDICTION_COLOR)):
         _outline(small, cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False), color)
     tile = np.zeros((_TILE, _TILE, 3), np.uint8)
     tile[: size[1], : size[0]] = small

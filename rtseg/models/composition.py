@@ -1,4 +1,4 @@
-"""Composes a network on video of an encoder, memories, a decoder and heads, which are named in registries."""
+"""Composes a video segmentation network of an encoder, memories, a decoder and heads, which are named in registries."""
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
@@ -115,6 +115,12 @@ class Composition(nn.Module):
             states += memory.initial_states(n, size[0] // stride, size[1] // stride)
         return tuple(states)
 
+    @property
+    def state_roles(self) -> tuple[str, ...]:
+        """Return the role of each of `initial_states`: "mask" for the last mask, else "memory"."""
+        roles = {key: "memory" if key.isdigit() else "mask" for key in self.memory}
+        return tuple(roles[key] for key, memory in self._memories.items() for _ in range(memory.n_states))
+
     def encode(self, x: Tensor, masks: dict[str, States]) -> list[Tensor]:
         """Return the levels of pictures (N, C, H, W), the finest first. masks: the states of the mask's memories."""
         levels: list[Tensor] = []
@@ -124,25 +130,25 @@ class Composition(nn.Module):
                 for key, states in masks.items():
                     x = self.memory[key](x, *states)
             levels.append(x)
-        made: list[Tensor] = self.neck(levels)
-        return made
+        merged: list[Tensor] = self.neck(levels)
+        return merged
 
     def _run(self, x: Tensor, states: States, length: int) -> tuple[Tensor, list[Tensor], States]:
         """Return the logits and features of frames x (T * N, C, H, W), ordered by time, and the states after the last."""
-        known = self._by_memory(states)
-        levels = self.encode(x, {key: known[key] for key in self._mask_memories})
+        states_of = self._by_memory(states)
+        levels = self.encode(x, {key: states_of[key] for key in self._mask_memories})
 
         def recall(place: int, level: Tensor) -> Tensor:
             key = str(self.strides[place])
             if key in self.memory:
-                level, known[key] = self.memory[key](level, known[key], length)
+                level, states_of[key] = self.memory[key](level, states_of[key], length)
             return level
 
         features: list[Tensor] = self.decoder(levels, recall)
         logits: Tensor = self.heads[MASK](features)
         for key in self._mask_memories:
-            known[key] = self._memories[key].remember(logits)
-        return logits, features, tuple(state for key in self.memory for state in known[key])
+            states_of[key] = self._memories[key].remember(logits)
+        return logits, features, tuple(state for key in self.memory for state in states_of[key])
 
     def _by_memory(self, states: States) -> dict[str, States]:
         """Return the states of each memory by its key."""

@@ -28,7 +28,7 @@ class PictureEncoder(nn.ModuleList):
 
 
 class ConvEncoder(PictureEncoder):
-    """Encodes a picture with two 3x3 convolutions at each level."""
+    """Implements an encoder with two 3x3 convolutions at each level."""
 
     def __init__(self, channels: int = 1) -> None:
         befores = (channels, *self.features)
@@ -39,13 +39,13 @@ class ConvEncoder(PictureEncoder):
 
 
 class SmallEncoder(ConvEncoder):
-    """Encodes in 0.2 million parameters."""
+    """Implements the small encoder, 0.2 million parameters."""
 
     features, widths = (16, 32, 64, 128), (16, 32, 64, 64)
 
 
 class MediumEncoder(ConvEncoder):
-    """Encodes in 0.7 million parameters."""
+    """Implements the medium encoder, 0.7 million parameters."""
 
     features, widths = (32, 64, 96, 192), (32, 64, 96, 96)
 

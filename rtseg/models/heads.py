@@ -1,4 +1,4 @@
-"""Implements the heads of a network: that of the mask, and others that only teach its features and are not exported.
+"""Implements the heads of a network: that of the mask, and auxiliary heads, which supervise its features in training only.
 
 Deep supervision: C.-Y. Lee et al., "Deeply-supervised nets", AISTATS 2015.
 """
@@ -11,7 +11,7 @@ _SMOOTHING = 1.0  # pixels
 
 
 class MaskHead(nn.Module):
-    """Makes the logits of the mask from the finest features."""
+    """Predicts the logits of the mask from the finest features."""
 
     def __init__(self, widths: tuple[int, ...], n_logits: int, kernel: int) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class MaskHead(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """Defines a head beside that of the mask, which teaches the features in training and is left out of the exported network.
+    """Defines an auxiliary head: it supervises the features in training, and is left out of the exported network.
 
     A class of another package is built with the decoder's widths, the mask's number of logits and the decoder's head_kernel.
     """
@@ -39,7 +39,7 @@ class AuxiliaryHead(nn.Module):
 
 
 class BoundaryHead(AuxiliaryHead):
-    """Finds the classes' borders in the finest features, one channel a class."""
+    """Predicts the borders of the classes from the finest features, one channel a class."""
 
     def __init__(self, widths: tuple[int, ...], n_logits: int, kernel: int) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class BoundaryHead(AuxiliaryHead):
 
 
 class DeepSupervision(AuxiliaryHead):
-    """Makes logits of the mask from the features of every coarser level too, so that their error reaches those directly."""
+    """Predicts the mask from the features of every coarser level too, so that the loss reaches those levels directly."""
 
     def __init__(self, widths: tuple[int, ...], n_logits: int, kernel: int) -> None:  # noqa: ARG002  as the other heads
         super().__init__()

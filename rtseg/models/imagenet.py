@@ -19,10 +19,10 @@ def load_imagenet(encoder: LiteEncoder) -> None:
     """
     path = weights_path(encoder)
     try:
-        given: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-        given["_conv_stem.weight"] = given["_conv_stem.weight"].sum(1, keepdim=True)
+        weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+        weights["_conv_stem.weight"] = weights["_conv_stem.weight"].sum(1, keepdim=True)
         for source, layer in _layers(encoder):
-            layer.load_state_dict({name: given[f"{source}.{name}"] for name in layer.state_dict()})
+            layer.load_state_dict({name: weights[f"{source}.{name}"] for name in layer.state_dict()})
     except Exception as error:  # noqa: BLE001  torch.load may raise any exception on damaged bytes
         name = type(encoder).__name__.removesuffix("Encoder")
         raise ModelError(f"{path} holds no EfficientNet-{name} ({error!r}): install its package again") from None

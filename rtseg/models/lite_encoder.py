@@ -57,28 +57,28 @@ class LiteEncoder(PictureEncoder):
         super().__init__(levels)
 
     def load_imagenet(self) -> None:
-        """Load the weights that ImageNet taught. Raises ModelError, MissingExtra."""
+        """Load weights that were pretrained on ImageNet. Raises ModelError, MissingExtra."""
         from rtseg.models.imagenet import load_imagenet
 
         load_imagenet(self)
 
 
 class Lite0Encoder(LiteEncoder):
-    """Encodes in 0.8 million parameters."""
+    """Implements the first blocks of EfficientNet-Lite0, 0.8 million parameters."""
 
     features, deep_features = (16, 24, 40, 112), 192
     stages = ((16, 1), (24, 2), (40, 2), (80, 3), (112, 3), (192, 2))
 
 
 class Lite1Encoder(LiteEncoder):
-    """Encodes with a third more blocks."""
+    """Implements the first blocks of EfficientNet-Lite1: a third more blocks than Lite0."""
 
     features, deep_features = (16, 24, 40, 112), 192
     stages = ((16, 1), (24, 3), (40, 3), (80, 4), (112, 4), (192, 2))
 
 
 class Lite2Encoder(LiteEncoder):
-    """Encodes with a third more blocks, each up to a fifth wider."""
+    """Implements the first blocks of EfficientNet-Lite2: as many blocks as Lite1, each up to a fifth wider."""
 
     features, deep_features = (16, 24, 48, 120), 208
     stages = ((16, 1), (24, 3), (48, 3), (88, 4), (120, 4), (208, 2))

@@ -23,5 +23,10 @@ class FlipAveraged(nn.Module):
 
     def initial_states(self, n: int, size: tuple[int, int]) -> tuple[Tensor, ...]:
         """Return the initial states of both views for n clips of (H, W) frames; empty for a network without states."""
-        tell = getattr(self.network, "initial_states", None)
-        return tell(2 * n, size) if tell else ()
+        make_states = getattr(self.network, "initial_states", None)
+        return make_states(2 * n, size) if make_states else ()
+
+    @property
+    def state_roles(self) -> tuple[str, ...]:
+        """Return the role of each state that the network declares; "memory" for all where it declares none."""
+        return tuple(getattr(self.network, "state_roles", ("memory",) * len(self.initial_states(1, (256, 256)))))

@@ -21,7 +21,7 @@ _FORM: dict[str, Any] = {"act": "relu", "norm": "batch", "bias": False}
 
 
 class UNetEncoder(PictureEncoder):
-    """Encodes from the full resolution on with two 3x3 convolutions at each level, after max pooling."""
+    """Implements the U-Net's encoder: two 3x3 convolutions at each level from the full resolution on, after max pooling."""
 
     features = widths = (16, 16, 32, 64, 128)
     stride = 1

@@ -15,8 +15,8 @@ class PartRegistry:
     """Finds the classes of one part of a network by name.
 
     A package offers a class of its own by an entry point in the group `rtseg.encoders`, `rtseg.memories`, `rtseg.decoders` or
-    `rtseg.heads`. It is imported only when its name is looked up, so that a broken package disturbs nobody else. Where a name
-    of a package is also one of rtseg, the latter is taken.
+    `rtseg.heads`. It is imported only when its name is looked up, so that a broken package does not affect the others. rtseg's
+    own classes take precedence over those of packages with the same name.
     """
 
     def __init__(self, part: str, group: str, own: Mapping[str, str], needs: tuple[str, ...] = ()) -> None:
@@ -46,7 +46,7 @@ class PartRegistry:
             return kind(*arguments, **options)
         try:
             return kind(*arguments, **options)
-        except Exception as error:  # noqa: BLE001  other people's code may raise anything
+        except Exception as error:  # noqa: BLE001  code of other packages may raise anything
             raise ConfigError(
                 f"{self.part} {name!r} cannot be built ({error!r}): mend its package, or choose another"
             ) from None
@@ -65,7 +65,7 @@ class PartRegistry:
         """Import the class of a package. Raises ConfigError."""
         try:
             kind = entry.load()
-        except (Exception, SystemExit) as error:  # noqa: BLE001  other people's code may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001  code of other packages may raise anything
             raise ConfigError(
                 f"{self.part} {entry.name!r} cannot be imported from {_origin(entry)} ({error!r}): mend it"
             ) from None

@@ -54,6 +54,10 @@ class BeamSpaceSession(Session):
             raise ConfigError(
                 f"{engine.spec.name} gives ellipses on the screen, which beam space distorts: leave --beam-space out"
             )
+        if engine.spec.familiarity:
+            _log.warning(
+                "the familiarity of pictures is unknown in beam space: the model was calibrated on pictures of the screen"
+            )
         self._geometry, self.withheld = geometry, 0
         self._located: LocatedBeams | None = None  # of the newest sector
         self._known: LocatedBeams | None = None  # the newest ones that the geometry gave for a sector that was found
@@ -100,7 +104,7 @@ class BeamSpaceSession(Session):
         if before is None or before.key != key:
             self._located = found = self._locate_beams(key)
             if before and before.grid is not None and found.grid != before.grid:
-                self._segmenter.forget()  # the lines of the memory are those of another fan
+                self._segmenter.forget(Life.CUT)  # the lines of the memory are those of another fan
             return found
         return before
 

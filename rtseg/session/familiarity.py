@@ -80,6 +80,11 @@ class FamiliarityJudge:
         calibration = spec.familiarity
         is_usable = calibration is not None and calibration.size == spec.size
         self._scale = FamiliarityScale(calibration) if calibration and is_usable else None
+        if calibration and not is_usable:
+            here, there = ("{}x{}".format(*size) for size in (spec.size, calibration.size))
+            _log.warning(
+                "the familiarity of pictures is unknown at an input of %s: the model was calibrated at %s", here, there
+            )
 
     @property
     def is_calibrated(self) -> bool:

@@ -20,10 +20,12 @@ from rtseg.session.network_input import network_input
 from rtseg.session.postprocess import NetworkOutput, apply_anatomy
 from rtseg.session.settings import SessionSettings
 from rtseg.session.stabilizer import Stabilizer
+from rtseg.session.state_writes import StateWrites
 from rtseg.session.uncertainty import border_entropy
 from rtseg.text.log_records import get_logger
 from rtseg.trace import DEVICE, LatencyTrace, MemoryCounts
 
+CARRIED = "carried from the frame before"  # the reason of a mask that was warped along the motion
 _log = get_logger(__name__)
 
 
@@ -31,7 +33,8 @@ class FrameSegmenter:
     """Segments frames with one engine: network state, memory gate, stabilizer and the buffer of the network's input.
 
     engine: runs the network; every call passes through it, so that a thread that hung ends here and changes nothing.
-    settings: those of the next frame. gate: decides about writes to the memory. guard: looks at the first logits.
+    settings: those of the next frame. gate: decides about writes to the memory.
+    guard: looks at the first logits. writes: into the network's states.
     counts: of outputs that are not finite and of frames that are kept out of the memory. cleaning: of the masks, by class.
     """
 
@@ -41,12 +44,15 @@ class FrameSegmenter:
         settings: SessionSettings,
         gate: MemoryGate,
         guard: AnswerGuard,
+        writes: StateWrites,
         counts: MemoryCounts,
         cleaning: Sequence[ClassPostprocess] = (),
     ) -> None:
         self._engine, self._settings, self._gate, self._counts = engine, settings, gate, counts
-        self._guard, self._cleaning = guard, cleaning
+        self._guard, self._writes, self._cleaning = guard, writes, cleaning
         self._state: State | None = None  # None: zeros, allocated when the engine runs
+        self._kept = frozenset[str]()  # the states that the next reset keeps
+        self._must_reset = False  # before the next frame
         self._input: Array | None = None
         self._stabilizer = self._new_stabilizer()
         self._filter = StreamFilter(engine)
@@ -60,9 +66,12 @@ class FrameSegmenter:
         if settings.temporal != before.temporal:
             self._stabilizer = self._new_stabilizer()
 
-    def forget(self) -> None:
-        """Start the network's memory and the stabilization afresh with the next frame."""
-        self._state = None
+    def forget(self, kept: frozenset[str] = frozenset()) -> None:
+        """Start the network's memory and the stabilization afresh with the next frame.
+
+        kept: inputs of the states that stay as they are.
+        """
+        self._kept, self._must_reset = kept & self._kept if self._must_reset else kept, True
         self._gate.forget()
         self._filter.forget()
         self._familiarity_monitor.forget()
@@ -96,8 +105,7 @@ class FrameSegmenter:
         if self._stabilizer and not self._stabilizer.is_due(life):
             with trace.stage("temporal"):
                 logits = self._stabilizer.warp_previous(frame, fit)
-            warped_reason = "carried from the frame before"
-            judgement = Judgement(life, f"{reason}: {warped_reason}" if life is Life.SPOILT else warped_reason)
+            judgement = Judgement(life, f"{reason}: {CARRIED}" if life is Life.SPOILT else CARRIED)
             return self._segmentation_from(logits, fit, frame, trace, judgement, spacing_mm)
         if self._engine.take_over():
             self._drop_buffers()
@@ -109,8 +117,7 @@ class FrameSegmenter:
         return found
 
     def _infer(self, frame: Frame, fit: Fit, trace: LatencyTrace, life: Life) -> tuple[Array, State]:
-        if self._state is None or not self._settings.memory:
-            self._state = self._engine.initial_state()
+        self._state = self._writes.applied(self._engine, self._reset_state())
         chosen = self._filter.select(self._settings.speckle)
         x = self._input = network_input(self._engine, frame.image, fit, chosen, trace, self._input)
         if self._stabilizer:
@@ -134,11 +141,22 @@ class FrameSegmenter:
             # Non-finite logits mean a non-finite state, which would persist in all later frames.
             _log.warning("the network gave NaN or infinity: its memory starts afresh")
             self._counts.nonfinite += 1
-            self._state = self._engine.initial_state()
+            self._state = self._writes.applied(self._engine, self._initial_state())
             logits, state = self._engine.infer(x, self._state)
             if kernels.has_nonfinite(logits):
                 raise EngineError("it gives NaN or infinity, with a memory and without: export the model again")
         return logits, state
+
+    def _reset_state(self) -> State:
+        """Return the state of the frame before, or zeros where the memory starts afresh, except for what a reset keeps."""
+        kept, self._kept = self._kept, frozenset()
+        must_reset, self._must_reset = self._must_reset or not self._settings.memory, False
+        if self._state is None or (must_reset and not kept):
+            return self._initial_state()
+        return self._writes.zeroed(self._engine, self._state, kept) if must_reset else self._state
+
+    def _initial_state(self) -> State:
+        return self._writes.restored(self._engine, self._engine.initial_state())
 
     def _segmentation_from(
         self,
@@ -172,6 +190,7 @@ class FrameSegmenter:
 
     def _update_memory(self, state: State, found: Segmentation) -> None:
         """Adopt the new state, unless the frame is spoilt or the network is in doubt; then the old state stays."""
+        self._writes.commit()
         if found.life is not Life.SPOILT:
             self._filter.commit()
         if found.life is not Life.SPOILT and self._gate.admits(found.confidence):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from rtseg import kernels
-from rtseg.engines.base import Engine
+from rtseg.engines.base import Engine, Floats
 from rtseg.engines.capabilities import Prefetching
 from rtseg.engines.class_postprocess import ClassPostprocess, merged
 from rtseg.engines.watchdog import FILE_TIMEOUT_S, LIVE_TIMEOUT_S, check_timeout
@@ -40,7 +40,7 @@ class Session(AdjustableSettings):
     on live sources and 10 s else, 0: never. spacing_mm: millimeters per pixel (down, along), or one number, the height of a
     pixel; None: that of each frame, or of the stream, see `StreamSpacing`. postprocess: replaces the model's own for the
     classes that it names. counts: frames of each state so far. sector: of the newest frame. redactor: redacts the frames
-    before they are segmented; None: nothing does. The other arguments are the first `settings`.
+    before they are segmented; None: nothing does. writes: into the network's states. The others are the first `settings`.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Session(AdjustableSettings):
         self._lifecycle = Lifecycle(limits)
         cleaning = merged(engine.spec.postprocess, check_classes(postprocess, engine.spec.classes))
         self._segmenter = WatchedSegmenter(engine, self._settings, limits or LifecycleLimits(), self.counts, cleaning)
+        self.writes = self._segmenter.writes
         self._limit_engine(FILE_TIMEOUT_S)
         self.sector = unknown_sector((0, 0))
         self.redactor: Redactor | None = None
@@ -116,6 +117,10 @@ class Session(AdjustableSettings):
         """Forget every frame so far, so that the next one begins a new stream. Callable from any thread."""
         self._reset_request = reason
 
+    def write(self, name: str, values: Floats) -> None:
+        """Write values into a state of the network with its next frame, see `StateWrites.request`. Raises ConfigError."""
+        self.writes.request(name, values)
+
     def close(self) -> None:
         """End the thread in which the engine runs; the engine stays open, and another frame may follow."""
         self._segmenter.close()
@@ -144,6 +149,8 @@ class Session(AdjustableSettings):
     def _step(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
         """Segment the next frame with these settings."""
         self._known_spacing_mm = self._spacing.of(frame)
+        if self.writes.begin_frame():
+            self._last_segmentation = None  # a held picture is segmented again
         found = self._segment_judged(frame, trace, settings)
         self.counts.unfamiliar += found.is_unfamiliar
         self.counts.unjudged += found.familiarity is None and found.life is not Life.LOST
@@ -200,7 +207,7 @@ class Session(AdjustableSettings):
         self.counts.add(judgement.life)
         if judgement.life in _RESETTING:
             judgement, self._reset_reason = Judgement(judgement.life, self._reset_reason or judgement.reason), ""
-            self._reset_memory(frame, judgement.reason)
+            self._reset_memory(frame, judgement)
         return judgement
 
     def _must_locate(self, life: Life) -> bool:
@@ -226,13 +233,14 @@ class Session(AdjustableSettings):
             return judgement
         if reason:
             return Judgement(Life.NEW, reason)
-        self._reset_memory(frame, reason := f"the sector is found: {self.sector}")  # the stream goes on
-        return Judgement(judgement.life, reason)
+        judgement = Judgement(judgement.life, f"the sector is found: {self.sector}")
+        self._reset_memory(frame, judgement)  # the stream goes on
+        return judgement
 
-    def _reset_memory(self, frame: Frame, reason: str) -> None:
-        _log.info("memory starts afresh at frame %d: %s", frame.index, reason)
+    def _reset_memory(self, frame: Frame, judgement: Judgement) -> None:
+        _log.info("memory starts afresh at frame %d: %s", frame.index, judgement.reason)
         self._last_segmentation = None
-        self._segmenter.forget()
+        self._segmenter.forget(judgement.life)
 
     def _empty_segmentation(self, frame: Frame, judgement: Judgement) -> Segmentation:
         self._segmenter.forget_filter()  # the probe may be elsewhere when there is contact again

@@ -11,7 +11,7 @@ from rtseg.engines.engine_use import use_of
 from rtseg.engines.hung_threads import check_hung_threads
 from rtseg.engines.watchdog import FILE_TIMEOUT_S, EngineWorker, WatchedEngine
 from rtseg.errors import EngineError, EngineTimeout, RtsegError
-from rtseg.frame import Frame, Segmentation, Spacing
+from rtseg.frame import Frame, Life, Segmentation, Spacing
 from rtseg.kernels.network.fit import Box
 from rtseg.session.answer_guard import AnswerGuard
 from rtseg.session.frame_segmenter import FrameSegmenter
@@ -19,6 +19,7 @@ from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import LifecycleLimits
 from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.settings import SessionSettings
+from rtseg.session.state_writes import StateWrites
 from rtseg.trace import LatencyTrace, MemoryCounts
 
 
@@ -26,7 +27,8 @@ class WatchedSegmenter:
     """Segments frames with one engine, which another may replace where it fails or hangs; the memory then starts afresh.
 
     Takes the arguments of `FrameSegmenter`; limits: of the memory gate. timeout_s: the longest time of one engine call; 0: no
-    limit, and no thread. guard: looks whether the answers are misread, whichever engine gives them.
+    limit, and no thread. writes: into the network's states, and guard: looks whether the answers are misread, whichever engine
+    runs it.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class WatchedSegmenter:
         self._replaceable = engine if isinstance(engine, Replaceable) else None
         self._use = use_of(engine)
         self.guard = AnswerGuard(engine.spec.name, [])
+        self.writes = StateWrites(engine.spec)
         self.timeout_s = FILE_TIMEOUT_S
         self._renew()
 
@@ -50,9 +53,9 @@ class WatchedSegmenter:
         self._settings = settings
         self.frames.apply(settings)
 
-    def forget(self) -> None:
-        """Start the network's memory and the stabilization afresh with the next frame."""
-        self.frames.forget()
+    def forget(self, life: Life) -> None:
+        """Start the network's memory and the stabilization afresh with the next frame. life: of that frame."""
+        self.frames.forget(self.writes.forget(life))
 
     def forget_filter(self) -> None:
         """Start the filters that remember earlier frames afresh."""
@@ -124,7 +127,7 @@ class WatchedSegmenter:
         self._watched = WatchedEngine(self._engine)
         self._worker = EngineWorker(self._watched)
         gate = MemoryGate(self._limits)
-        self.frames = FrameSegmenter(self._watched, self._settings, gate, self.guard, self._counts, self._cleaning)
+        self.frames = FrameSegmenter(self._watched, self._settings, gate, self.guard, self.writes, self._counts, self._cleaning)
 
 
 def _is_engine_fault(error: Exception) -> bool:

@@ -4,17 +4,19 @@ Source: ITU-T H.222.0, clauses 2.4.3.2 and 2.4.3.3. FFmpeg takes a packet that w
 goes on after missing bytes without a word where the counter of four bits happens to fit.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
+
+from rtseg.sources.transport_pictures import TransportPictures
 
 _SYNC, _BYTES, _NULL = 0x47, 188, 0x1FFF
 _FORMS = ((188, 0), (192, 4), (204, 0))  # bytes of a packet, and those in front of its mark (M2TS), as FFmpeg reads them
 _PROOF = 3  # marks in a row that make a transport stream
+_SURE = 5  # the same, where a stream begins within a packet
+_SEARCHED = _SURE * 204  # bytes
 _MANY = 24  # packets, from which on they are examined all at once
-_ERROR, _PAYLOAD, _ADAPTATION, _CLOCK = 0x80, 0x10, 0x20, 0x10  # flags
+_ERROR, _BEGIN, _PAYLOAD, _ADAPTATION, _CLOCK = 0x80, 0x40, 0x10, 0x20, 0x10  # flags
 
 
 @dataclass(slots=True)
@@ -39,19 +41,24 @@ class TransportRepair:
     def __init__(self) -> None:
         self._data = bytearray()  # not examined yet
         self._size, self._lead = 0, 0  # bytes of a packet, and those in front of its mark; 0: not known yet, or no such stream
+        self._begin = 0  # bytes in front of the first packet
         self._is_other = self._is_broken = False
         self._streams: dict[int, _Counted] = {}
+        self._pictures = TransportPictures()
         self.duplicates = self.breaks = 0
         """How many packets were sent twice, and at how many places bytes were missing."""
 
-    def feed(self, data: bytes) -> bytes:
-        """Return the bytes that are clear after the next ones; some are held until the packet behind them is there."""
+    def feed(self, data: bytes, *, is_drained: bool = False) -> bytes:
+        """Return the bytes that are clear after the next ones; some are held until the packet behind them is there.
+
+        is_drained: whether no more bytes are there to be read; what ends with a packet is then not held.
+        """
         if self._is_other:
             return data
         self._data += data
         if not self._size and not self._recognize():
             return self.flush() if self._is_other else b""
-        return self._examined()
+        return self._examined(is_drained=is_drained)
 
     def flush(self) -> bytes:
         """Return the bytes that are held, at the end of the stream."""
@@ -61,7 +68,7 @@ class TransportRepair:
         return rest
 
     def _recognize(self) -> bool:
-        """Return whether the stream was found to consist of packets; what begins without them is another one."""
+        """Return whether the stream was found to consist of packets; a live one may begin within one."""
         for size, lead in _FORMS:
             marks = self._data[lead : size * _PROOF : size]
             if marks and all(mark == _SYNC for mark in marks):
@@ -69,13 +76,21 @@ class TransportRepair:
                     return False
                 self._size, self._lead = size, lead
                 return True
-        self._is_other = len(self._data) > _FORMS[1][1]
+        self._is_other = len(self._data) > _SEARCHED + _FORMS[1][1]
+        for size, lead in _FORMS if self._is_other else ():
+            marks = np.frombuffer(self._data, np.uint8)[lead : lead + _SURE * size].reshape(_SURE, size) == _SYNC
+            if (starts := marks.all(axis=0)).any():
+                self._size, self._lead, self._begin = size, lead, int(starts.argmax())
+                self._is_other = False
+                return True
         return False
 
-    def _examined(self) -> bytes:
-        size, out = self._size, bytearray()
-        while len(self._data) > size + self._lead:
-            count = self._aligned()
+    def _examined(self, *, is_drained: bool) -> bytes:
+        size, out = self._size, self._data[: self._begin]
+        del self._data[: self._begin]
+        self._begin = 0
+        while len(self._data) > size + self._lead or (is_drained and len(self._data) == size):
+            count = self._aligned(is_drained=is_drained)
             if count:
                 self._is_broken = False
                 self._examine(count)
@@ -87,10 +102,12 @@ class TransportRepair:
                 out += self._padding(end)
         return bytes(out)
 
-    def _aligned(self) -> int:
-        """Return how many packets at the start of the data have a mark in front and another packet's behind."""
+    def _aligned(self, *, is_drained: bool) -> int:
+        """Return how many packets at the start of the data have a mark in front and another packet's behind, or the end."""
         marks = np.frombuffer(self._data, np.uint8)[self._lead :: self._size] == _SYNC
-        return int(marks.size if marks.all() else marks.argmin()) - 1 if marks[0] else 0
+        if marks.all():
+            return int(marks.size) - (0 if is_drained and len(self._data) % self._size == 0 else 1)
+        return int(marks.argmin()) - 1 if marks[0] else 0
 
     def _next_start(self) -> int | None:
         """Return where packets begin again behind a damaged place; None where more data are needed."""
@@ -115,10 +132,20 @@ class TransportRepair:
 
     def _examine(self, count: int) -> None:
         """Go through the packets at the start of the data."""
+        self._compare_pictures(count)
         if count >= _MANY and self._are_regular(count):
             return
         for at in range(self._lead, count * self._size, self._size):
             self._examine_packet(at)
+
+    def _compare_pictures(self, count: int) -> None:
+        """Mark the begin of each picture in front of which pictures are missing, so that FFmpeg marks the one before."""
+        flags = np.frombuffer(self._data, np.uint8)[self._lead + 1 : count * self._size : self._size]
+        begins = np.flatnonzero(flags & _BEGIN)
+        del flags  # the data cannot be changed in size while it is seen
+        for at in begins * self._size + self._lead:
+            if self._pictures.is_gap(bytes(self._data[at : at + _BYTES])):
+                self._data[at + 1] |= _ERROR
 
     def _are_regular(self, count: int) -> bool:
         """Return whether the counters of all packets follow each other, and remember the last ones."""
@@ -160,54 +187,6 @@ def _content(packet: bytes) -> bytes:
     if packet[3] & _ADAPTATION and packet[4] and packet[5] & _CLOCK:
         return packet[:6] + packet[12:]
     return packet
-
-
-class RepairedReader:
-    """Reads the bytes of a stream for PyAV through `TransportRepair`. read: returns up to so many bytes, none at the end."""
-
-    def __init__(self, read: Callable[[int], bytes]) -> None:
-        self._read, self._repair, self._ready, self._is_over = read, TransportRepair(), b"", False
-
-    def read(self, size: int) -> bytes:
-        """Return up to `size` bytes; none at the end."""
-        while not self._ready and not self._is_over:
-            data = self._read(size)
-            self._is_over = not data
-            self._ready = self._repair.feed(data) if data else self._repair.flush()
-        data, self._ready = self._ready[:size], self._ready[size:]
-        return data
-
-
-class RepairedFile:
-    """Reads a transport stream from a file for PyAV through `TransportRepair`, from any place. Raises OSError."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
-        self._reader, self._at = RepairedReader(self._file.read), 0
-
-    def read(self, size: int) -> bytes:
-        """Return up to `size` bytes; none at the end."""
-        data = self._reader.read(size)
-        self._at += len(data)
-        return data
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place in the file, and return it."""
-        at = self._file.seek(offset + self._at * (whence == 1), 0 if whence == 1 else whence)
-        if at != self._at:
-            self._reader = RepairedReader(self._file.read)
-        else:
-            self._file.seek(at)
-        self._at = at
-        return at
-
-    def tell(self) -> int:
-        """Return the place in the file."""
-        return self._at
-
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
 
 
 def is_transport_stream(head: bytes) -> bool:

@@ -3,13 +3,14 @@
 import io
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rtseg.engines.base import ModelSpec, StateSpec
+from rtseg.engines.base import ModelSpec
+from rtseg.engines.convert.third_party import state_specs
 from rtseg.errors import ConfigError
 from rtseg.models import Composition
 from rtseg.output.atomic_file import write_or_refuse
@@ -80,8 +81,13 @@ def _transfer_weights(network: Composition, path: str) -> None:
 
 def write_checkpoint(path: Path, config: TrainConfig, values: Mapping[str, Any]) -> None:
     """Write a training's values and config atomically. Raises SinkError."""
+    write_values(path, {"format": _FORMAT, "config": asdict(config), **values})
+
+
+def write_values(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a dictionary of torch atomically. Raises SinkError."""
     data = io.BytesIO()  # torch.save does not distinguish a full disk from other errors
-    torch.save({"format": _FORMAT, "config": asdict(config), **values}, data)
+    torch.save(dict(values), data)
     write_or_refuse(path, data.getvalue())
 
 
@@ -124,10 +130,8 @@ def load_trained(path: Path | str) -> tuple[Composition, ModelSpec]:
 
 def make_spec(network: Composition, config: TrainConfig) -> ModelSpec:
     """Return the spec that is stored in the model's file."""
-    states = tuple(
-        StateSpec(f"state_{place}_in", f"state_{place}_out", tuple(state.shape))
-        for place, state in enumerate(network.initial_states(1, config.size))
-    )
+    states = state_specs(network, config.size)
     kept = config.single, config.ellipse
     described = config.name, config.size, config.classes, config.mean, config.std, states, *kept
-    return ModelSpec(*described, planes=config.planes, outline_px=config.outline_px)
+    spec = ModelSpec(*described, planes=config.planes, outline_px=config.outline_px)
+    return replace(spec, codes=config.codes, measures=config.measures)

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.evaluation.dataset import Case, scans
+from rtseg.evaluation.dataset import Case, Classes, count_of, scans
 from rtseg.kernels.network.fit import letterbox
 from rtseg.train.augment import Rng, ScannerAppearance, border, degrade
 from rtseg.train.calliper_marks import plant_marks, without_marks
+from rtseg.train.clip_flow import Motion, clip_motion
 from rtseg.train.config import DataConfig
 from rtseg.train.motion import Pulse, SimulatedMotion, similarity
 from rtseg.train.negatives import crop_without_classes, other_anatomies
@@ -24,20 +25,31 @@ class TrainingClip:
 
     frames: npt.NDArray[Any]  # (T, H, W) float32 or uint8, 0..255
     truth: npt.NDArray[np.float32]  # (T, K, H, W): share of class k in a pixel, in [0, 1]
+    motion: Motion | None = None  # from each frame to the one before, see `clip_motion`; None: not computed
 
 
 class ClipSampler:
     """Draws random clips from cases; each draw depends on its generator only.
 
     size: (H, W) of the frames. sparse: share of clips made of a subject's real frames in order, instead of one still in motion.
+    with_motion: compute the motion in each clip too.
     """
 
-    def __init__(self, cases: Sequence[Case], n_classes: int, size: tuple[int, int], data: DataConfig, sparse: float) -> None:
-        self._size, self._data, self._sparse = size, data, sparse
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        classes: Classes,
+        size: tuple[int, int],
+        data: DataConfig,
+        sparse: float,
+        *,
+        with_motion: bool = False,
+    ) -> None:
+        self._size, self._data, self._sparse, self._with_motion = size, data, sparse, with_motion
         side = still_side(size)
-        self._scans = [[load_still(case, n_classes, side) for case in group] for group in scans(cases).values()]
+        self._scans = [[load_still(case, classes, side) for case in group] for group in scans(cases).values()]
         self._unmarked = [[_unmarked(one) for one in group] for group in self._scans] if data.unmarked else self._scans
-        self._others = other_anatomies(data.other_folders, n_classes, side)
+        self._others = other_anatomies(data.other_folders, count_of(classes), side)
         shares = np.sqrt(
             [len(group) for group in self._scans]
         )  # few frames of many subjects are more informative than many frames of few
@@ -54,9 +66,17 @@ class ClipSampler:
         frames = np.stack([appearance.apply(image, rng) * inside for image in scene.frames])
         if self._data.marks and rng.random() < self._data.marks:
             frames = plant_marks(frames, rng)
-        for t in _degraded_range(length, rng):
+        degraded = _degraded_range(length, rng)
+        for t in degraded:
             frames[t] = degrade(frames[t], rng, centroid(truth[t]))
-        return TrainingClip(frames, truth)
+        return TrainingClip(frames, truth, self._motion(scene, degraded) if self._with_motion else None)
+
+    def _motion(self, scene: TrainingClip, degraded: range) -> Motion:
+        """Return the motion in a scene, without confidence where either frame is degraded."""
+        motion = clip_motion(scene.frames)
+        for t in degraded:
+            motion[max(0, t - 1) : t + 1, 2] = 0
+        return motion
 
     def _scene(self, rng: Rng, length: int) -> TrainingClip:
         """Draw tissue in motion before scanner effects: frames (T, H, W) uint8 and their ground truth."""

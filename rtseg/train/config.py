@@ -9,14 +9,30 @@ from typing import Any
 
 from rtseg.engines.base import PLANES, ModelSpec
 from rtseg.errors import ConfigError, ModelError
+from rtseg.train.config_paths import with_paths
 from rtseg.train.earlier_format import current_settings
+from rtseg.train.loss_config import LossConfig, TeacherConfig, loss_problem, teacher_problem
 from rtseg.train.network_config import NetworkConfig, network_problem, size_step
+from rtseg.train.schedule_config import ScheduleConfig, schedule_problem
 from rtseg.train.toml_table import parse_table
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+__all__ = [
+    "DataConfig",
+    "LossConfig",
+    "NetworkConfig",
+    "ScheduleConfig",
+    "TeacherConfig",
+    "TrainConfig",
+    "from_values",
+    "read_config",
+]
+
+_HELD_OUT_SHARE = 0.2
 
 _MODEL_KEYS = {  # shared by TrainConfig and ModelSpec, each with the remedy for a value that ModelSpec refuses
     "size": "give sides that a model may have, 4096 at most",
@@ -25,6 +41,8 @@ _MODEL_KEYS = {  # shared by TrainConfig and ModelSpec, each with the remedy for
     "single": "name some of the classes",
     "outline_px": "give pixels from 0 to 16",
     "ellipse": "name some of the classes",
+    "codes": "give one for each class, as SCT:32062004 with its check digit, or an empty one",
+    "measures": "give names of one line",
 }
 
 
@@ -32,8 +50,10 @@ _MODEL_KEYS = {  # shared by TrainConfig and ModelSpec, each with the remedy for
 class DataConfig:
     """Holds the dataset, its split and its augmentation."""
 
-    folder: str  # a folder for `open_dataset`, relative to the working directory
-    held_out: tuple[str, ...]  # subjects excluded from training
+    folder: str  # a folder for `open_dataset`, relative to the .toml file
+    held_out: tuple[str, ...] = ()  # subjects excluded from training; where the file does not give it, a split is made
+    held_out_share: float = 0.0  # share of the subjects that a split holds out; where the file gives neither, a fifth
+    split_seed: int = 1  # by which a split, or the folds, are drawn
     zoom: float = 0.15  # standard deviation of the logarithm of the pictures' scale
     joined: float = 0.0  # share of clips that show two subjects' pictures side by side
     marks: float = 0.0  # share of clips with planted callipers and text, so that those in the pictures are not learned
@@ -41,36 +61,6 @@ class DataConfig:
     empty: float = 0.0  # share of pictures cropped so that they show no class, where there is room
     others: float = 0.0  # share of pictures from `other_folders`
     other_folders: tuple[str, ...] = ()  # datasets of other anatomies, whose pictures show no class
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleConfig:
-    """Holds the duration of a training and its optimizer settings."""
-
-    epochs: float = 300.0  # number of trained frames over the number of training images; used if `minutes` is 0
-    minutes: float = 0.0  # duration of the training; 0: given by `epochs`
-    batch: int = 4  # clips a step
-    clip: int = 6  # frames a clip
-    stills: float = 0.0  # first share of the training, with batch * clip single frames a step: more pictures for equal work
-    sparse: float = 0.3  # share of clips made of a subject's real frames in order
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-2
-    clip_gradient: float = 1.0  # maximum gradient norm of a step; inf: no limit
-    average: float = 0.998  # decay a step of the averaged weights, from which the model is made
-    seed: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class LossConfig:
-    """Holds the weights of the parts of the loss."""
-
-    dice: float = 1.0  # weight of the Dice loss
-    cross_entropy: float = 1.0  # weight of the cross entropy
-    boundary: float = 4.0  # additional weight of border pixels in the cross entropy
-    steadiness: float = 1.0  # weight of the flicker loss
-    heads: float = 1.0  # weight of the losses of the heads beside the mask's
-    tversky: float = 0.5  # weight of false pixels against missed ones in the Dice loss; 0.5: equal, below: misses cost more
-    focal: float = 0.0  # exponent by which the cross entropy of easy pixels counts less; 0: all count the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +76,13 @@ class TrainConfig:
     single: tuple[str, ...] = ()  # classes of which only the largest region is kept
     planes: tuple[str, ...] = ()  # of the input, each with its mean and std: "gray", "phase_symmetry"; empty: gray alone
     outline_px: float = 0.0  # pixels of the input: half the width of the outlines in the masks, which measures leave out
+    codes: tuple[str, ...] = ()  # terminology code of each class, as "SCT:32062004" of SNOMED CT, or ""
+    measures: tuple[str, ...] = ()  # what is measured on the masks, as "area"
     ellipse: tuple[str, ...] = ()  # classes that postprocessing replaces by their fitted ellipse
     network: NetworkConfig = field(default_factory=NetworkConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
 
 
 def read_config(path: Path | str) -> TrainConfig:
@@ -100,14 +93,22 @@ def read_config(path: Path | str) -> TrainConfig:
         raise ConfigError(f"{path} cannot be read ({error.strerror}): name a training's .toml file") from None
     except ValueError as error:  # invalid TOML or UTF-8, or a number of too many digits
         raise ConfigError(f"{path} is not TOML ({error}): mend that line") from None
-    return from_values(values, str(path))
+    return from_values(with_paths(values, Path(path).parent), str(path))
 
 
 def from_values(values: Mapping[str, Any], where: str) -> TrainConfig:
     """Make a configuration from plain values. where: their origin, for error messages. Raises ConfigError."""
+    if isinstance(values.get("data"), Mapping) and not values["data"].keys() & {"held_out", "held_out_share"}:
+        values = {**values, "data": {**values["data"], "held_out_share": _HELD_OUT_SHARE}}
     if isinstance(values.get("network"), Mapping):
         values = {**values, "network": current_settings(values["network"], f"{where}, [network]")}
-    tables: dict[str, Any] = {"data": DataConfig, "network": NetworkConfig, "schedule": ScheduleConfig, "loss": LossConfig}
+    tables: dict[str, Any] = {
+        "data": DataConfig,
+        "network": NetworkConfig,
+        "schedule": ScheduleConfig,
+        "loss": LossConfig,
+        "teacher": TeacherConfig,
+    }
     built = {name: parse_table(kind, values[name], f"{where}, [{name}]") for name, kind in tables.items() if name in values}
     config = parse_table(TrainConfig, {**values, **built}, where)
     problem = _first_problem(config)
@@ -121,7 +122,7 @@ def _first_problem(config: TrainConfig) -> str:
     problem = network_problem(config.network)
     if problem:
         return problem
-    tables = _schedule_problem(config.schedule), _loss_problem(config.loss)
+    tables = schedule_problem(config.schedule), loss_problem(config.loss), teacher_problem(config.teacher)
     return next(filter(None, (_picture_problem(config), _name_problem(config), _model_problem(config), *tables)), "")
 
 
@@ -140,6 +141,10 @@ def _picture_problem(config: TrainConfig) -> str:
 
 
 def _data_problem(data: DataConfig) -> str:
+    if not 0 <= data.held_out_share < 1 or not 0 <= data.split_seed < 2**63:
+        return "[data] held_out_share lies in 0..1, 1 left out, and split_seed is 0 or more, and below 2**63"
+    if data.held_out and data.held_out_share:
+        return "[data] held_out names the subjects, and held_out_share draws them: give one of both"
     if not all(0 <= share <= 1 for share in (data.zoom, data.joined, data.marks, data.unmarked, data.empty, data.others)):
         return "[data] zoom, joined, marks, unmarked, empty and others lie in 0..1"
     if bool(data.others) != bool(data.other_folders):
@@ -170,32 +175,3 @@ def _model_problem(config: TrainConfig) -> str:
         except ModelError:
             return f"{key} is {getattr(config, key)}: {remedy}"
     return ""
-
-
-def _schedule_problem(schedule: ScheduleConfig) -> str:
-    if min(schedule.batch, schedule.clip) < 1:
-        return "[schedule] batch and clip are above 0"
-    if not all(0 <= value < math.inf for value in (schedule.epochs, schedule.minutes)):
-        return "[schedule] epochs and minutes are 0 or more, and finite"
-    if not schedule.epochs + schedule.minutes:
-        return "[schedule] epochs or minutes are above 0"
-    if not 0 < schedule.learning_rate < math.inf:
-        return "[schedule] learning_rate is above 0, and finite"
-    if not (0 <= schedule.sparse <= 1 and 0 <= schedule.stills <= 1 and 0 <= schedule.average < 1):
-        return "[schedule] sparse, stills and average lie in 0..1"
-    if not 0 <= schedule.weight_decay < math.inf:
-        return "[schedule] weight_decay is 0 or more, and finite"
-    if not schedule.clip_gradient > 0:
-        return "[schedule] clip_gradient is above 0: give inf to clip nothing"
-    if not 0 <= schedule.seed < 2**63:
-        return "[schedule] seed is 0 or more, and below 2**63"
-    return ""
-
-
-def _loss_problem(loss: LossConfig) -> str:
-    weights = loss.dice, loss.cross_entropy, loss.steadiness
-    if not all(0 <= weight < math.inf for weight in (*weights, loss.boundary, loss.heads)):
-        return "[loss] dice, cross_entropy, boundary, steadiness and heads are 0 or more, and finite"
-    if not (0 <= loss.tversky <= 1 and (loss.focal == 0 or 1 <= loss.focal < math.inf)):  # below 1, gradients are infinite
-        return "[loss] tversky lies in 0..1, and focal is 0, or 1 or more and finite"
-    return "" if any(weights) else "[loss] dice, cross_entropy and steadiness are all 0: give one more than that"

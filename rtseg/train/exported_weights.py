@@ -133,7 +133,7 @@ def _training_clips(config: TrainConfig) -> list[Tensor]:
     cases = split(open_dataset(config.data.folder), config.data.held_out)[0]
     rng = np.random.default_rng(config.schedule.seed)
     chosen = [cases[place] for place in rng.permutation(len(cases))[:_SUBJECTS]]
-    sampler = ClipSampler(chosen, len(config.classes), config.size, config.data, 0.0)
+    sampler = ClipSampler(chosen, config.classes, config.size, config.data, 0.0)
     drawn = [[sampler.draw(rng, 1).frames for _ in range(_BATCH)] for _ in range(_BATCHES)]
     return [clip_input(np.stack(frames, 1), config) for frames in drawn]
 

@@ -59,7 +59,9 @@ class ClipLoader:
     def _draw(self, step: int) -> TrainingClip:
         seeds = [(self._seed, step, place) for place in range(self._batch)]
         clips = [self._sampler.draw(np.random.default_rng(seed), self._length) for seed in seeds]
-        return TrainingClip(np.stack([clip.frames for clip in clips], 1), np.stack([clip.truth for clip in clips], 1))
+        motions = [clip.motion for clip in clips if clip.motion is not None]
+        frames, truth = np.stack([clip.frames for clip in clips], 1), np.stack([clip.truth for clip in clips], 1)
+        return TrainingClip(frames, truth, np.stack(motions, 1) if motions else None)
 
     def _put(self, item: TrainingClip | BaseException | None) -> bool:
         """Put an item into the queue, blocking while it is full; return False after the loader is closed."""

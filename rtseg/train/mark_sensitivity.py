@@ -5,7 +5,7 @@ a class is found in crops without it, plain and with marks, and in the pictures 
 """
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def mark_sensitivity(session: Session, config: TrainConfig) -> dict[str, Any]:
     dice: dict[str, list[float]] = {"plain": [], "marks_planted": [], "border_marks_removed": []}
     found: dict[str, list[bool]] = {"crops": [], "crops_with_marks": []}
     for place, case in enumerate(cases):
-        rng, still = np.random.default_rng(place), _still(case, len(config.classes))
+        rng, still = np.random.default_rng(place), _still(case, config.classes)
         variants = (still.image, _marked(still.image, rng), without_marks(still.image, still.truth))
         for values, image in zip(dice.values(), variants, strict=True):
             values.append(_dice(segmenter.labels(image), still.truth.max(0)))
@@ -64,9 +64,11 @@ def mark_sensitivity(session: Session, config: TrainConfig) -> dict[str, Any]:
     }
 
 
-def _still(case: Case, n_classes: int) -> StillImage:
-    labels = case.labels(n_classes)
-    return StillImage(case.subject, case.grey(), np.stack([255 * (labels == k + 1).astype(np.uint8) for k in range(n_classes)]))
+def _still(case: Case, classes: Sequence[str]) -> StillImage:
+    labels = case.labels(classes)
+    return StillImage(
+        case.subject, case.grey(), np.stack([255 * (labels == k + 1).astype(np.uint8) for k in range(len(classes))])
+    )
 
 
 def _marked(image: Image, rng: np.random.Generator) -> Image:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.evaluation.dataset import Case
+from rtseg.evaluation.dataset import Case, Classes
 from rtseg.frame import Image, Labels
 from rtseg.train.augment import Speckle, degrade
 from rtseg.train.clips import centroid, render_frame
@@ -18,13 +18,13 @@ _DRIFT, _ELASTIC, _SPECKLE = 0.6, 0.4, 0.12
 _SPOILT_EVERY, _SPOILT_FRAMES = 15, 3  # frames
 
 
-def simulate_frames(case: Case, n_classes: int, seed: int, *, spoilt: bool = False) -> Iterator[tuple[Image, Labels]]:
+def simulate_frames(case: Case, classes: Classes, seed: int, *, spoilt: bool = False) -> Iterator[tuple[Image, Labels]]:
     """Yield endless frames of a still in motion, (H, W) uint8 with a long side of 320 pixels, and their labels.
 
     The probe drifts, tissue deforms, the labeled structure pulsates and speckle decorrelates. spoilt: corrupt the last three
     of every 15 frames by a shadow, dropout, noise, blur or gain. Raises DatasetError.
     """
-    one, rng = load_still(case, n_classes), np.random.default_rng(seed)
+    one, rng = load_still(case, classes), np.random.default_rng(seed)
     size = (one.image.shape[0], one.image.shape[1])
     centre = np.array([size[1] - 1, size[0] - 1]) / 2
     motion = SimulatedMotion(size, similarity(0.0, _ZOOM, centre, centre), rng, drift=_DRIFT, elastic=_ELASTIC)

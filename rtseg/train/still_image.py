@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.evaluation.dataset import Case
+from rtseg.evaluation.dataset import Case, Classes, count_of
 
 STILL_LONG_SIDE_PX = 320  # long side of a cached still: enough to zoom into an input of 256 pixels by a quarter
 _ZOOM_IN = 1.25  # long side of a cached still over that of a larger input
@@ -26,10 +26,10 @@ def still_side(size: tuple[int, int]) -> int:
     return max(STILL_LONG_SIDE_PX, round(_ZOOM_IN * max(size)))
 
 
-def load_still(case: Case, n_classes: int, long_side: int = STILL_LONG_SIDE_PX) -> StillImage:
+def load_still(case: Case, classes: Classes, long_side: int = STILL_LONG_SIDE_PX) -> StillImage:
     """Load a case and resize its long side to `long_side` pixels. Raises DatasetError."""
-    labels = case.image_and_labels(n_classes)[1]
-    planes = [(labels == label + 1).astype(np.uint8) * np.uint8(255) for label in range(n_classes)]
+    labels = case.image_and_labels(classes)[1]
+    planes = [(labels == label + 1).astype(np.uint8) * np.uint8(255) for label in range(count_of(classes))]
     image, *truth = (resize_long_side(plane, long_side) for plane in (case.grey(), *planes))
     return StillImage(case.subject, image, np.stack(truth))
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args, get_origin
 
 from rtseg.errors import ConfigError
 
@@ -33,6 +33,8 @@ def _required(item: Any) -> bool:
 
 def _typed(value: Any, kind: Any, where: str) -> Any:
     """Convert a TOML value to a field's type: lists to tuples, and whole numbers to floats where needed."""
+    if get_origin(kind) is dict:
+        kind = dict
     items = get_args(kind)  # of tuple[int, int] or tuple[str, ...]
     if items:
         length = "" if Ellipsis in items else f" of {len(items)}"

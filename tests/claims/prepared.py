@@ -50,9 +50,12 @@ def _networks(folder: Path) -> None:
     import torch
     from monai.networks.nets import UNet
 
-    made_networks.export(made_networks.Blobs(1, end=torch.sigmoid), folder / "net.onnx")
+    made_networks.export(made_networks.DarkBlobs(1, end=torch.sigmoid), folder / "net.onnx")
+    torch.manual_seed(0)
     form = {"spatial_dims": 2, "in_channels": 1, "out_channels": 2, "channels": (4, 8), "strides": (2,)}
-    torch.save(UNet(**form).state_dict(), folder / "unet.pth")
+    weights = UNet(**form).state_dict()
+    weights[[name for name in weights if name.endswith("bias")][-1]] += torch.tensor([2.0, 0.0])  # mostly background
+    torch.save(weights, folder / "unet.pth")
     code = f"from monai.networks.nets import UNet\n\n\ndef network():\n    return UNet(**{form})\n"
     (folder / "my_network.py").write_text(code)
     made_networks.nnunet(folder)

@@ -41,6 +41,7 @@ MAY_IMPORT = {
     **dict.fromkeys(APPLICATIONS, COMPOSITION | FRAME),
     "cli": APPLICATIONS | COMPOSITION | FRAME | TRAINING | {"demos"},
     "demos": APPLICATIONS | COMPOSITION | FRAME | {"rtseg"},
+    "__main__": {"cli"},  # `python -m rtseg`
 }
 
 

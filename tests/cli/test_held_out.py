@@ -9,6 +9,9 @@ from typer.testing import CliRunner
 from views import seen_again, view
 
 from rtseg.cli.app import app
+from rtseg.cli.options.dataset import select_cases
+from rtseg.errors import ConfigError
+from rtseg.evaluation.dataset import open_dataset
 
 
 @pytest.fixture
@@ -92,3 +95,24 @@ def test_a_report_that_cannot_be_written_is_told_of_before_the_work(tiny, folder
     assert done.exit_code == 1
     assert "make it first" in done.stderr
     assert "images of" not in done.output
+
+
+def test_the_toml_and_its_split_json_name_the_same_halves(tiny, folder):
+    data = folder(scan00_frame1=view(1), scan00_frame2=view(2), scan01_frame1=view(3))
+    cases = open_dataset(data)
+    halves = {"training": ["scan00_frame1", "scan00_frame2"], "held_out": ["scan01_frame1"]}
+    (data / "split.json").write_text(json.dumps(halves))
+    for part, names in halves.items():
+        for path in (data / "split.json", data / "held_out.toml"):
+            assert [case.name for case in select_cases(cases, part, path, "")] == names
+    options = ["--held-out", str(data / "split.json"), "--json", str(data / "eval.json")]
+    done = CliRunner().invoke(app, ["eval", str(tiny), str(data), *options])
+    assert done.exit_code == 0, done.output
+    assert [image["name"] for image in json.loads((data / "eval.json").read_text())["images"]] == ["scan01_frame1"]
+
+
+def test_a_toml_that_leaves_the_split_to_the_training_names_none(folder):
+    data = folder(scan00_frame1=view(1), scan01_frame1=view(3))
+    (data / "held_out.toml").write_text('name = "n"\nclasses = ["lumen"]\n[data]\nfolder = "."\n')
+    with pytest.raises(ConfigError, match=r"lets its training hold subjects out: name the split\.json"):
+        select_cases(open_dataset(data), "held_out", data / "held_out.toml", "")

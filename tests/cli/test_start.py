@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 from importlib import import_module
+from importlib.metadata import version
 
 import pytest
 from claims.checkout import ROOT
@@ -94,3 +95,9 @@ def test_no_arguments_print_the_help():
     done = rtseg()
     assert done.returncode == 2
     assert done.stderr == rtseg("--help").stdout
+
+
+@pytest.mark.parametrize("module", ["rtseg", "rtseg.cli"])
+def test_version_is_printed(module):
+    told = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout == f"rtseg {version('rtseg')}\n"

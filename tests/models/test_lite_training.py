@@ -10,7 +10,7 @@ from rtseg.models.imagenet import load_imagenet
 from rtseg.models.lite_encoder import Lite0Encoder
 from rtseg.train.checkpoint import build_network, initial_network, make_spec, write_checkpoint
 from rtseg.train.config import from_values
-from rtseg.train.run import Trainer
+from rtseg.train.trainer import Trainer
 
 
 def config(**network):

@@ -13,6 +13,8 @@ from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError, ModelError, UnfamiliarPicture
 from rtseg.frame import Frame, Life
 from rtseg.measure.region import measure
+from rtseg.session.beam_geometry import parse_geometry
+from rtseg.session.beam_space import BeamSpaceSession
 from rtseg.session.familiarity import FamiliarityJudge
 from rtseg.session.session import Session
 
@@ -57,6 +59,15 @@ def test_without_a_calibration_the_familiarity_is_unknown(tmp_path):
     assert not found.is_unfamiliar
     assert len(measure(found)) == 1
     assert session.counts.unjudged == 1
+
+
+def test_a_smaller_input_and_beam_space_say_that_it_is_unknown(tmp_path, caplog):
+    spec = networks.spec(familiarity=calibrations.brightness())
+    assert not FamiliarityJudge(replace(spec, size=(16, 24))).is_calibrated
+    assert "unknown at an input of 16x24: the model was calibrated at" in caplog.text
+    path = networks.recurrent(tmp_path / "tiny.onnx", spec)
+    BeamSpaceSession(load_engine(path, trusted=True), geometry=parse_geometry("sector"))
+    assert "unknown in beam space" in caplog.text
 
 
 def test_a_held_frame_has_the_familiarity_of_the_one_that_it_repeats(tmp_path):

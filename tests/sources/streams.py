@@ -6,7 +6,7 @@ import av
 import numpy as np
 
 from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
-from rtseg.sources.transport_packets import RepairedReader
+from rtseg.sources.transport_reader import RepairedReader
 
 PACKET = 188
 SIZE = (96, 128)

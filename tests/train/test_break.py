@@ -1,16 +1,17 @@
 """Tests that interrupted trainings leave complete files and resume exactly."""
 
+import errno
 import json
 import signal
 
 import pytest
 import torch
 
-from rtseg.errors import ConfigError
+from rtseg.errors import ConfigError, SinkError
 from rtseg.train import train
 from rtseg.train.checkpoint import read_checkpoint
 from rtseg.train.interruption import defer_interrupts
-from rtseg.train.run import Trainer
+from rtseg.train.trainer import Trainer
 
 
 @pytest.fixture
@@ -76,6 +77,33 @@ def test_an_interruption_waits_for_the_end_of_what_is_in_hand():
     assert done == ["in hand"]
     with pytest.raises(KeyboardInterrupt):
         _tell(signal.SIGINT)
+
+
+def test_a_full_disk_in_mid_training_leaves_the_last_checkpoint(config, tmp_path, monkeypatch):
+    """Fill the disk at the third checkpoint; the second one stands, and the training goes on from it exactly."""
+    whole = train(config(8), tmp_path / "whole", threads=1)
+    write, saves = Trainer.save, []
+
+    def save(trainer, path):
+        saves.append(trainer.step)
+        with monkeypatch.context() as patched:
+            if len(saves) == 3:
+                patched.setattr("rtseg.output.atomic_file.os.write", full)
+            write(trainer, path)
+
+    def full(file, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("rtseg.train.run._SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(Trainer, "save", save)
+    with pytest.raises(SinkError, match="No space left on device"):
+        train(config(8), tmp_path / "broken", threads=1)
+    monkeypatch.undo()
+    assert saves == [1, 2, 3]
+    assert {path.name for path in (tmp_path / "broken").iterdir()} == {"last.pt", "split.json"}
+    assert read_checkpoint(tmp_path / "broken" / "last.pt")[1]["step"] == 2
+    resumed = train(config(8), tmp_path / "broken", resume=True, threads=1)
+    assert read_checkpoint(resumed)[1]["losses"] == read_checkpoint(whole)[1]["losses"]
 
 
 def test_a_used_folder_is_left_as_it_is(config, dataset_folder, tmp_path):

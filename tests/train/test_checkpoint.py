@@ -10,7 +10,7 @@ from rtseg.errors import ConfigError, SinkError
 from rtseg.output.atomic_file import write_or_refuse
 from rtseg.train.checkpoint import build_network, initial_network, load_trained, read_checkpoint, write_checkpoint
 from rtseg.train.config import from_values
-from rtseg.train.run import Trainer
+from rtseg.train.trainer import Trainer
 
 VALUES = {"name": "x", "classes": ["a"], "size": [32, 32], "data": {"folder": "d", "held_out": []}}
 CONFIG = from_values(VALUES, "here")

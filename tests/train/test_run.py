@@ -14,7 +14,7 @@ from rtseg.engines.input_planes import fill_input
 from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.kernels.network.fit import letterbox
-from rtseg.train import run, train
+from rtseg.train import train, trainer
 from rtseg.train.checkpoint import load_trained, read_checkpoint
 from rtseg.train.config import read_config
 from rtseg.train.network_input import clip_input
@@ -22,7 +22,13 @@ from rtseg.train.network_input import clip_input
 
 def test_a_training_leaves_its_files_and_a_network_that_says_what_it_is(config, tmp_path):
     checkpoint = train(config(4), tmp_path / "out", threads=1)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"last.pt", "split.json", "losses.json", "curves.png"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "last.pt",
+        "split.json",
+        "losses.json",
+        "curves.csv",
+        "curves.png",
+    }
     split = json.loads((tmp_path / "out" / "split.json").read_text())
     assert {name[:6] for name in split["training"]} == {"scan00"}
     assert {name[:6] for name in split["held_out"]} == {"scan01"}
@@ -101,7 +107,7 @@ def test_a_break_changes_nothing(config, tmp_path, monkeypatch, stills):
     class Break(Exception):
         pass
 
-    from rtseg.train.run import Trainer
+    from rtseg.train.trainer import Trainer
 
     train_step = Trainer.train_step
 
@@ -123,7 +129,7 @@ def test_a_break_changes_nothing(config, tmp_path, monkeypatch, stills):
 
 
 def test_the_stills_come_first_and_then_the_clips(config, tmp_path, monkeypatch):
-    from rtseg.train.run import Trainer
+    from rtseg.train.trainer import Trainer
 
     shapes, train_step = [], Trainer.train_step
     monkeypatch.setattr(
@@ -183,4 +189,4 @@ def test_a_subject_that_is_not_there(config, tmp_path):
 )
 def test_bfloat16_is_used_where_the_processor_has_it(monkeypatch, flags, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: flags, raising=False)
-    assert run._has_bfloat16() is expected
+    assert trainer._has_bfloat16() is expected

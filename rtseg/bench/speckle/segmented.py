@@ -90,6 +90,6 @@ def _dice_by_subject(
 
 def _mean_dice(session: Session, case: Case, index: int, apply: Filter) -> float:
     """Return the mean Dice over the classes of one filtered frame."""
-    truth = case.image_and_labels(len(session.classes))[1]
+    truth = case.image_and_labels(session.classes)[1]
     found = session.step(Frame(apply(case.grey()), index, 0)).labels
     return fmean(dice(truth == label, found == label) for label in range(1, len(session.classes) + 1))

@@ -17,7 +17,7 @@ from rtseg.bench.temporal.video import bench_video
 from rtseg.cli.app import console, show
 from rtseg.cli.options.dataset import select_cases
 from rtseg.engines.base import Engine
-from rtseg.evaluation.dataset import Case, open_dataset, scans
+from rtseg.evaluation.dataset import Case, Classes, open_dataset, scans
 from rtseg.evaluation.evaluate import evaluate
 from rtseg.output.atomic_file import write_atomically
 from rtseg.text.safe_text import json_text
@@ -48,7 +48,7 @@ def temporal(
     with console.status("reading") as status:
         exact = [phantom_clip("phantom", PHANTOM, frames)]
         cases = select_cases(open_dataset(data), "", None, subjects) if data else ()
-        exact += _simulated_clips(cases, len(network.spec.classes), frames, spoilt=False)
+        exact += _simulated_clips(cases, network.spec.classes, frames, spoilt=False)
         report = bench_temporal(
             network, [recorded_clip(uri, RECORDING_FRAMES) for uri in recordings], exact, status.update, quiet_frames
         )
@@ -67,10 +67,10 @@ def measure_video(
     """Run `rtseg eval --video` on the cases. changed: what every variant changes of the network's view and masks."""
     _check_plot(plot)
     variants = {name: replace(changed, memory=one.memory, temporal=one.temporal) for name, one in USUAL_VARIANTS.items()}
-    n_classes = len(network.spec.classes)
+    classes = network.spec.classes
     with console.status("reading") as status:
-        groups = {name: _simulated_clips(cases, n_classes, frames, spoilt=spoilt) for name, spoilt in CONDITIONS.items()}
-        report = bench_video(network, groups, list(_scan_clips(cases, n_classes)), status.update, variants)
+        groups = {name: _simulated_clips(cases, classes, frames, spoilt=spoilt) for name, spoilt in CONDITIONS.items()}
+        report = bench_video(network, groups, list(_scan_clips(cases, classes)), status.update, variants)
     report |= changed.to_json()
     drawn = dict(report["simulated"]) | ({"real scans, seconds apart": report["scans"]} if "scans" in report else {})
     for name, rows in drawn.items():
@@ -81,7 +81,7 @@ def measure_video(
     _draw(plot, drawn, report["curves"], report)
 
 
-def _simulated_clips(cases: Sequence[Case], n_classes: int, frames: int, *, spoilt: bool) -> list[BenchClip]:
+def _simulated_clips(cases: Sequence[Case], classes: Classes, frames: int, *, spoilt: bool) -> list[BenchClip]:
     """Move one still of each of a few subjects, with the exact truth of each frame. Raises MissingExtra."""
     if not cases:
         return []
@@ -91,19 +91,19 @@ def _simulated_clips(cases: Sequence[Case], n_classes: int, frames: int, *, spoi
     clips = []
     for seed, scan in enumerate(subjects[:: -(-len(subjects) // MAX_CLIPS)]):
         still = scan[len(scan) // 2]
-        images, truths = zip(*islice(simulate_frames(still, n_classes, seed, spoilt=spoilt), frames), strict=True)
-        clean_images = tuple(image for image, _ in islice(simulate_frames(still, n_classes, seed), frames)) if spoilt else None
+        images, truths = zip(*islice(simulate_frames(still, classes, seed, spoilt=spoilt), frames), strict=True)
+        clean_images = tuple(image for image, _ in islice(simulate_frames(still, classes, seed), frames)) if spoilt else None
         name = f"{still.name}, in motion{', spoilt' if spoilt else ''}"
         clips.append(BenchClip(name, images, tuple(range(frames)), truths, clean_images))
     return clips
 
 
-def _scan_clips(cases: Sequence[Case], n_classes: int) -> Iterator[BenchClip]:
+def _scan_clips(cases: Sequence[Case], classes: Classes) -> Iterator[BenchClip]:
     """Yield the scans that have enough frames, in the order in which they were taken."""
     for subject, scan in scans(cases).items():
         if len(scan) >= MIN_SCAN_FRAMES:
             images = tuple(case.grey() for case in scan)
-            yield BenchClip(subject, images, tuple(range(len(scan))), tuple(case.labels(n_classes) for case in scan))
+            yield BenchClip(subject, images, tuple(range(len(scan))), tuple(case.labels(classes) for case in scan))
 
 
 def _sparse_scan_dice(network: Engine, folder: Path, cases: Sequence[Case]) -> dict[str, Any]:

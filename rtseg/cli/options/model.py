@@ -98,12 +98,20 @@ class OnnxModelDescription(ModelDescription):
     output: Annotated[str, typer.Option("--output", help="The name of the output that holds the mask.")] = ""
     activation: Annotated[
         str,
-        typer.Option("--activation", help="What it applies to its answer, if its graph does not tell: none, sigmoid, softmax."),
+        typer.Option(
+            "--activation", help="What its answer went through, if its graph does not tell: none, sigmoid, softmax, tanh."
+        ),
     ] = ""
     multi_label: Annotated[
         bool, typer.Option("--multi-label", help="Each channel is a class of its own, without one for the background.")
     ] = False
     channels: Annotated[str, typer.Option("--channels", help="The order of its three color channels: rgb or bgr.")] = ""
+    axes: Annotated[
+        str,
+        typer.Option(
+            "--axes", help="The order of its picture's sides: hw (rows first), or wh, as MONAI's LoadImage gives them."
+        ),
+    ] = ""
     stacked: Annotated[
         int, typer.Option("--frames-stacked", min=0, help="How many successive frames it takes as channels, the newest last.")
     ] = 0
@@ -142,12 +150,13 @@ class OnnxModelDescription(ModelDescription):
             normalization=kind,
             percentiles=percentiles,
             output=self.output,
-            activation=_one_of(self.activation, "--activation", ("none", "sigmoid", "softmax")),
+            activation=_one_of(self.activation, "--activation", ("none", "sigmoid", "softmax", "tanh")),
             channel_order=_one_of(self.channels, "--channels", ("rgb", "bgr")),
             frames=self.stacked,
             states=tuple(_parse_state(text) for text in self.state or ()),
             constants=tuple(map(_parse_constant, self.constant or ())),
             is_multi_label=self.multi_label,
+            axes=_one_of(self.axes, "--axes", ("hw", "wh")),
         )
 
     def spec_of(self, path: Path) -> "ModelSpec | None":

@@ -9,11 +9,12 @@ import cv2
 import numpy as np
 
 from rtseg.errors import DatasetError
-from rtseg.evaluation.dataset import pictures
-from rtseg.evaluation.dataset.mask_values import Values, check_whole_numbers, fill_outline, to_labels
+from rtseg.evaluation.dataset.annotation import Annotation, Classes, count_of
+from rtseg.evaluation.dataset.mask_file import NIFTI, read_image, read_mask
+from rtseg.evaluation.dataset.mask_values import check_whole_numbers, fill_outline, to_labels
 from rtseg.frame import Image, Labels, Spacing
 
-NIFTI = (".nii", ".nii.gz")
+__all__ = ["NIFTI", "Case", "scans", "split"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,25 +31,31 @@ class Case:
     recording: str = ""  # name among the subject's recordings; empty if there is only one
     frame: int = 0  # index in files that contain several frames
     outlined: bool = False  # the mask file shows only the class's outline, and its inside counts too
+    annotation: Annotation | None = None  # the truth where it is not one file of label values
 
     def image(self) -> Image:
         """Read the image, (H, W) gray or (H, W, 3) RGB, uint8. Raises DatasetError."""
-        pixels = _read_image(self.image_path, self.frame)
+        pixels = read_image(self.image_path, self.frame)
         return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB).astype(np.uint8, copy=False)
 
     def grey(self) -> Image:
         """Read the image as gray, (H, W) uint8; color is converted to BT.601 luma. Raises DatasetError."""
-        pixels = _read_image(self.image_path, self.frame)
+        pixels = read_image(self.image_path, self.frame)
         return pixels if pixels.ndim == 2 else cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY).astype(np.uint8, copy=False)
 
-    def labels(self, n_classes: int) -> Labels:
-        """Read the labels, (H, W) uint8: 0 is the background, i + 1 the i-th class. Raises DatasetError."""
-        values = check_whole_numbers(_read_mask(self.mask_path, self.frame), self.mask_path)
-        return to_labels(fill_outline(values, self.mask_path) if self.outlined else values, n_classes, self.mask_path)
+    def labels(self, classes: Classes) -> Labels:
+        """Read the labels, (H, W) uint8: 0 is the background, i + 1 the i-th class. Raises DatasetError.
 
-    def image_and_labels(self, n_classes: int) -> tuple[Image, Labels]:
+        classes: the names of the classes, by which named labels are found; their number suffices for other datasets.
+        """
+        if self.annotation:
+            return self.annotation.labels(classes)
+        values = check_whole_numbers(read_mask(self.mask_path, self.frame), self.mask_path)
+        return to_labels(fill_outline(values, self.mask_path) if self.outlined else values, count_of(classes), self.mask_path)
+
+    def image_and_labels(self, classes: Classes) -> tuple[Image, Labels]:
         """Read the image and its labels, and check that their sizes agree. Raises DatasetError."""
-        image, labels = self.image(), self.labels(n_classes)
+        image, labels = self.image(), self.labels(classes)
         if image.shape[:2] != labels.shape:
             raise DatasetError(
                 f"{self.image_path} is {image.shape[:2]} and its mask {labels.shape}: draw the mask on the image"
@@ -77,21 +84,3 @@ def split(cases: Iterable[Case], held_out: Iterable[str]) -> tuple[tuple[Case, .
 
 def _scan(case: Case) -> str:
     return f"{case.subject} {case.recording}".strip()
-
-
-def _read_image(path: Path, frame: int) -> Image:
-    """Read the pixels of a file, gray or BGR. Raises DatasetError, MissingExtra."""
-    if path.name.endswith(NIFTI):
-        from rtseg.evaluation.dataset import nifti
-
-        return nifti.read_image(path, frame)
-    return pictures.read_image(path)
-
-
-def _read_mask(path: Path, frame: int) -> Values:
-    """Read the values of a mask file, (H, W). Raises DatasetError, MissingExtra."""
-    if path.name.endswith(NIFTI):
-        from rtseg.evaluation.dataset import nifti
-
-        return nifti.read_mask(path, frame)
-    return pictures.read_mask(path)

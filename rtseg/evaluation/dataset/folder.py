@@ -1,4 +1,4 @@
-"""Reads the plain layout: FOLDER/images and FOLDER/masks, paired by stem, with an optional measurements.csv.
+"""Reads the plain layout: FOLDER/images and FOLDER/masks, paired by stem (x with x or x_mask), and measurements.csv.
 
 Pictures of one subject are named SUBJECT_frameNNN for any SUBJECT (scan07_frame00120, patient3_4CH_frame5), or as in HC18
 (010_HC, 010_2HC). Any other picture is its own subject: it may be held out while similar pictures are trained on.
@@ -6,28 +6,27 @@ Pictures of one subject are named SUBJECT_frameNNN for any SUBJECT (scan07_frame
 
 import csv
 import math
-import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from unicodedata import normalize
 
 from rtseg.errors import DatasetError, described
 from rtseg.evaluation.dataset.case import Case
+from rtseg.evaluation.dataset.pairs import without_mask_word
+from rtseg.evaluation.dataset.picture_files import SUFFIXES, is_picture, stem_of
+from rtseg.evaluation.dataset.subject_names import subject_and_order
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 MEASUREMENTS = "measurements.csv"
 
 _NAME, _PIXEL, _HC = "name", "pixel_size_mm", "head_circumference_mm"  # columns; the last is optional
 _COLUMNS = f"its columns are {_NAME}, {_PIXEL} and, where measured, {_HC}"
-_SUBJECT_FRAME = re.compile(r"(?P<subject>.+)_frame(?P<order>\d+)", re.IGNORECASE)
-_EXAM_HC = re.compile(r"(?P<subject>\d+)_(?P<order>\d*)HC")  # HC18: exam, and number of the image in it
 
 
 def cases(folder: Path) -> Iterator[Case]:
     """Return an iterator over the images with their masks. Raises DatasetError."""
-    images, masks = _files(folder, "images"), _files(folder, "masks")
+    images = _files(folder, "images")
+    masks = _by_picture(folder, images.keys())
     unpaired = sorted(images.keys() ^ masks.keys())
     if unpaired:
         raise DatasetError(
@@ -37,34 +36,35 @@ def cases(folder: Path) -> Iterator[Case]:
     return (_case(stem, images[stem], masks[stem], rows.get(stem, {})) for stem in images)
 
 
-def subject_and_order(stem: str) -> tuple[str, int]:
-    """Parse the subject and the order in time from a file's stem; an unknown name is its own subject."""
-    found = _SUBJECT_FRAME.fullmatch(stem) or _EXAM_HC.fullmatch(stem)
-    return (found["subject"], int(found["order"] or 1)) if found else (stem, 0)
+def has_layout(folder: Path) -> bool:
+    """Return True if a folder has this layout."""
+    return (folder / "images").is_dir() and (folder / "masks").is_dir()
+
+
+def _by_picture(folder: Path, stems: Collection[str]) -> dict[str, Path]:
+    """Return the masks by the stem of their picture, which they may add a word to, as in x_mask. Raises DatasetError."""
+    masks = _files(folder, "masks")
+    named = {stem: stem if stem in stems else without_mask_word(stem) for stem in masks}
+    twice, times = Counter(named.values()).most_common(1)[0]
+    if times > 1:
+        raise DatasetError(f"{times} masks of {folder} are of {twice!r}: keep one of them, or put them beside the picture")
+    return {named[stem]: path for stem, path in masks.items()}
 
 
 def _files(folder: Path, kind: str) -> dict[str, Path]:
     """Return the pictures of a subfolder by stem. Raises DatasetError."""
     if not (folder / kind).is_dir():
-        raise DatasetError(f"{folder} has no folder {kind!r}: lay it out as images/NAME.jpg and masks/NAME.png")
-    paths = sorted(path for path in (folder / kind).iterdir() if _is_picture(path))
+        raise DatasetError(
+            f"{folder} has no folder {kind!r}: lay it out as images/NAME.jpg and masks/NAME.png, or as docs/own-data.md shows"
+        )
+    paths = sorted(path for path in (folder / kind).iterdir() if is_picture(path))
     if not paths:
         raise DatasetError(f"{folder / kind} holds no picture: put {', '.join(SUFFIXES)} files there")
-    by_stem = {_stem(path): path for path in paths}
+    by_stem = {stem_of(path): path for path in paths}
     if len(by_stem) < len(paths):
-        twice = next(path for path in paths if by_stem[_stem(path)] != path)
-        raise DatasetError(f"two files of {folder / kind} are named {_stem(twice)!r}: keep one of them")
+        twice = next(path for path in paths if by_stem[stem_of(path)] != path)
+        raise DatasetError(f"two files of {folder / kind} are named {stem_of(twice)!r}: keep one of them")
     return by_stem
-
-
-def _is_picture(path: Path) -> bool:
-    """Return True for a visible picture file; macOS leaves hidden copies beside the originals."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def _stem(path: Path) -> str:
-    """Return a picture's name without suffix in Unicode NFC, because file systems encode accents differently."""
-    return normalize("NFC", path.stem if path.suffix.lower() in SUFFIXES else path.name)
 
 
 def _case(stem: str, image: Path, mask: Path, row: Mapping[str, float]) -> Case:
@@ -92,7 +92,7 @@ def _rows(path: Path) -> list[tuple[str, dict[str, float]]]:
     """Read the stem and the numbers of each row of a table. Raises DatasetError."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return [(_stem(Path(row[_NAME])), _numbers(row)) for row in csv.DictReader(file)]
+            return [(stem_of(Path(row[_NAME])), _numbers(row)) for row in csv.DictReader(file)]
     except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
         raise DatasetError(f"{path} cannot be read ({described(error)}): {_COLUMNS}, and hold numbers") from None
 

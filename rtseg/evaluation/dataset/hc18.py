@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rtseg.errors import DatasetError, described
 from rtseg.evaluation.dataset.case import Case
-from rtseg.evaluation.dataset.folder import subject_and_order
+from rtseg.evaluation.dataset.subject_names import subject_and_order
 
 _ANNOTATION = "_Annotation.png"
 _SEEN = "[!.]"  # skips the hidden copies that macOS leaves beside the originals

@@ -56,6 +56,35 @@ def find_near_duplicates(held_out: Iterable[Case], training: Sequence[Case]) -> 
                 break
 
 
+def near_duplicate_groups(cases: Sequence[Case]) -> list[tuple[Case, ...]]:
+    """Return the cases in groups: two pictures of one view, or of views that a chain of others links, are in one group.
+
+    Raises DatasetError.
+    """
+    burned_in = burned_in_places(cases)
+    views = [tissue_view(case, burned_in) for case in cases]
+    filled = [i for i, view in enumerate(views) if len(view.points)]
+    group = list(range(len(cases)))  # of each case, the first case of its group
+    voters = cv2.FlannBasedMatcher({"algorithm": 1, "trees": 4}, {"checks": 32})
+    voters.add([views[i].descriptors for i in filled])
+    for i in filled:
+        for view, count in ((views[i], len(views[i].points)), (views[i].mirrored(), MIRRORED_VOTERS)):
+            votes = Counter(
+                filled[match.imgIdx]
+                for two in voters.knnMatch(view.descriptors[:count], 2)
+                for match in two
+                if filled[match.imgIdx] != i
+            )
+            for other, _ in votes.most_common(MAX_CANDIDATES):
+                if group[other] != group[i] and _is_same_view(view, views[other]):
+                    kept, merged = sorted((group[i], group[other]))
+                    group = [kept if one == merged else one for one in group]
+    found: dict[int, list[Case]] = {}
+    for first, case in zip(group, cases, strict=True):
+        found.setdefault(first, []).append(case)
+    return [tuple(one) for one in found.values()]
+
+
 def _is_same_view(one: TissueView, other: TissueView) -> bool:
     transform = _common_transform(one, other)
     return transform is not None and _agreeing_share(one, other, transform) >= _MIN_AGREEING

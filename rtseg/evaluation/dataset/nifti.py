@@ -25,6 +25,12 @@ def frames_and_spacing(path: Path) -> tuple[int, Spacing | None]:
     return volume.frames, None if (down, along) == (1, 1) else (down, along)
 
 
+def plane_size(path: Path) -> tuple[int, int]:
+    """Return the (H, W) of a file's frames. Raises DatasetError."""
+    shape = _volume(path).shape
+    return shape[0], shape[1]
+
+
 def frame_count(path: Path) -> int:
     """Return the number of frames of a file. Raises DatasetError."""
     return _volume(path).frames

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from rtseg.engines.base import Floats
 from rtseg.errors import SinkError
 from rtseg.frame import Image, StreamInfo
 from rtseg.output.private_file import lock_folder, make_folder
@@ -15,6 +16,7 @@ from rtseg.session.session import Session
 from rtseg.sinks.recording.ffv1 import Ffv1Writer
 from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
 from rtseg.sinks.worker import Worker, queue_depth
+from rtseg.sources.files.recorded_values import StateValues
 from rtseg.sources.files.recording import FRAMES_FILE, Decision, end_line, frame_line, header_line, labels_crc32, pictures_name
 from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
@@ -37,14 +39,15 @@ class RecordSink:
         self, folder: str | Path, session: Session, *, model: str | None = None, keep_surroundings: bool = False
     ) -> None:
         self._folder, self._session, self._model, self._surroundings = Path(folder), session, model, keep_surroundings
-        self._worker: Worker[tuple[Result, Sector, int]] | None = None
+        self._worker: Worker[tuple[Result, Sector, int, tuple[StateValues, ...]]] | None = None
+        self._writes: dict[str, Floats] = {}  # into the network's states, not recorded yet
         self._live = False
         self.dropped, self._unrecorded, self.broken = 0, 0, ""
 
     def open(self, info: StreamInfo) -> None:
         """Start a recording in a folder that holds none. Raises SinkError."""
         self.close()
-        self._live, self.dropped, self._unrecorded, self.broken = info.live, 0, 0, ""
+        self._live, self.dropped, self._unrecorded, self.broken, self._writes = info.live, 0, 0, "", {}
         self._files = _RecordingFiles(self._folder, info, header_line(info, self._model, self._surroundings, version("rtseg")))
         depth = _QUEUE_DEPTH if info.live else queue_depth(info.fps, _QUEUE_DEPTH, 1)
         self._worker = Worker("rtseg-record", lambda item: self._files.add(*item), depth)
@@ -55,12 +58,14 @@ class RecordSink:
             return
         if self._worker is None:
             raise SinkError(f"{self._folder} is not open: call open(info) first, as Pipeline does")
+        self._writes |= self._session.writes.newest
         if self._live and self._worker.is_full:
             self.dropped, self._unrecorded = self.dropped + 1, self._unrecorded + 1
             return
         with self._errors_contained():
-            self._worker.put((result, self._session.sector, self._unrecorded))
-            self._unrecorded = 0
+            writes = tuple(StateValues(name, values) for name, values in self._writes.items())
+            self._worker.put((result, self._session.sector, self._unrecorded, writes))
+            self._unrecorded, self._writes = 0, {}
 
     def close(self) -> None:
         """Drain the queue and finish the recording. Raises SinkError, but not for a live stream."""
@@ -115,7 +120,7 @@ class _RecordingFiles:
             reason = getattr(error, "strerror", None) or error
             raise SinkError(f"{self._folder} cannot hold a recording ({reason}): name a folder you may write to") from error
 
-    def add(self, result: Result, sector: Sector, unrecorded: int) -> None:
+    def add(self, result: Result, sector: Sector, unrecorded: int, writes: tuple[StateValues, ...]) -> None:
         """Write one frame, its image before its line. Raises SinkError.
 
         In a recording that was cut off, only the last line can therefore lack its image.
@@ -139,6 +144,7 @@ class _RecordingFiles:
             wall_ns=result.wall_ns,
             spacing_mm=made.spacing_mm,
             face=sector.face,
+            writes=writes,
             spacing_from=made.spacing_from,
         )
         self._write(frame_line(frame, decision, (self._part, self._number)))

@@ -4,7 +4,7 @@ Headers name the colors before or after the coder's own transform, and are often
 are looked at.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -22,6 +22,8 @@ _PROVEN = 0.6  # share of gray pixels under one model that leaves no doubt, wher
 _CLEARLY = 2.0  # ratio of the shares
 _MOST_OUTSIDE = 0.05  # share of pixels outside RGB beyond which components are no luma and chroma
 _MANY, _STRIDE = 256, 4  # pixels of a side from which each fourth row and column is looked at
+_SAME = 0.9  # correlation of two planes of one frame, at least
+_FEW_FRAMES = 3  # that are compared
 _LEAST_SIDE = 16  # pixels of a frame whose smoothness says something
 _FAR_BELOW, _FAR_ABOVE = 8, 245  # luma that coded pixels of partial range reach by ringing alone
 _MOST_RINGING = 0.001  # share of such pixels
@@ -68,6 +70,34 @@ def is_planar(sample: Sequence[Pixels], *, declared: bool) -> tuple[bool, str]:
         return declared, ""
     order = "pixel by pixel" if declared else "plane by plane"
     return not declared, f"declares another order of its colors than the data have, which come {order}: read so"
+
+
+def are_by_color(plane: Callable[[int], Pixels], frames: int) -> bool:
+    """Return whether all red planes of a file stand in front of all green and all blue ones.
+
+    Gray pixels of one frame are equal in its three planes, and differ in those of other frames where the picture moves; where
+    it does not, nothing is proved. plane: returns the plane of a number, from 0 to 3 * frames - 1.
+    """
+    by_color = by_frame = still = 0
+    for place in range(0, frames - 1, max(1, (frames - 1) // _FEW_FRAMES)):
+        first = plane(place)
+        by_color += _count_equal(first, plane(place + frames), plane(place + 2 * frames))
+        by_frame += _count_equal(plane(3 * place), plane(3 * place + 1), plane(3 * place + 2))
+        still += _count_equal(first, plane(place + 3)) if frames != 3 else by_color * _is_alike(plane(0), plane(1))
+    return by_color > _CLEARLY * max(by_frame, still)
+
+
+def _is_alike(one: Pixels, other: Pixels) -> bool:
+    """Return whether two planes show the same, in another tint."""
+    return bool(np.corrcoef(one.astype(np.float64), other.astype(np.float64))[0, 1] > _SAME)
+
+
+def _count_equal(first: Pixels, *others: Pixels) -> int:
+    """Return the number of pixels that are equal in some planes, and not black."""
+    equal = first != 0
+    for other in others:
+        equal = equal & (first == other)
+    return int(np.count_nonzero(equal))
 
 
 def _reordered(pixels: Pixels, *, was_planar: bool) -> Pixels:

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from rtseg.sources.files.coded_values import is_other_byte_order
-from rtseg.sources.files.dicom_color import is_planar
+from rtseg.sources.files.dicom_color import are_by_color, is_planar
 from rtseg.sources.files.dicom_file import DicomFile
 from rtseg.sources.files.dicom_header import integer
 from rtseg.sources.pixels.intensity import Pixels
@@ -113,6 +113,7 @@ class NativeFrames:
         self.count = max(stated, coded)
         # Big endian words of 16 bits hold two pixels of 8.
         self._is_swapped = dicom.is_word and not dicom.syntax.is_little_endian and self.layout.sample_bytes == 1
+        self._is_by_color = False  # whether the color planes of all frames stand together
         self.readable = min(dicom.length, there) // self.layout.frame_bytes
 
     def settle_order(self, sample: Sequence[Pixels]) -> str:
@@ -124,7 +125,19 @@ class NativeFrames:
             return ""
         planar, note = is_planar(sample, declared=self.layout.is_planar)
         self.layout = replace(self.layout, is_planar=planar)
+        is_whole = self.count == self.readable and not self._is_swapped
+        self._is_by_color = planar and is_whole and self.count > 1 and are_by_color(self._plane, self.count)
+        if self._is_by_color:
+            note = "stores the red planes of all frames in front of the green and the blue ones: read so"
         return note
+
+    def _plane_bytes(self, number: int) -> bytes:
+        size = self.layout.frame_bytes // self.layout.samples
+        self._data.seek(self._dicom.offset + number * size)
+        return self._data.read(size)
+
+    def _plane(self, number: int) -> Pixels:
+        return np.frombuffer(self._plane_bytes(number), f"u{self.layout.sample_bytes}")
 
     def settle_byte_order(self, sample: Sequence[Pixels], stored: int) -> str:
         """Read words in the byte order that frames prove; return words where the transfer syntax is contradicted.
@@ -145,6 +158,8 @@ class NativeFrames:
         size = self.layout.frame_bytes
         if index >= self.readable:
             raise ValueError("its pixel data end")
+        if self._is_by_color:
+            return self.layout.words(b"".join(self._plane_bytes(index + color * self.count) for color in range(3)))
         begin = index * size
         if self._is_swapped:
             begin, size = begin - begin % 2, size + begin % 2 + (size + begin) % 2

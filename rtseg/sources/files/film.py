@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 from rtseg.frame import Image
 from rtseg.sources.files.avi_holes import AviStructure
 from rtseg.sources.files.lost_pictures import LossTracker
+from rtseg.sources.files.matroska_checksums import MatroskaChecksums
 from rtseg.sources.files.packet_gaps import PacketGaps
 from rtseg.sources.files.packet_reader import PacketReader
 from rtseg.sources.pixels.decoder import DecodeStatistics, declared_seconds, decode_packet
@@ -22,6 +23,7 @@ _RAW = ("h264", "hevc")  # names of FFmpeg's formats of streams without a contai
 _MAX_HELD = 16  # pictures; no codec reorders more
 _PATIENCE_S = 2.0  # after which pictures that depend on a lost one are shown again, and marked
 DAMAGE = "it depends on a picture that was lost"
+DOUBT = "the checksum of its part of the file is wrong"
 
 
 class FilmPicture(NamedTuple):
@@ -58,6 +60,9 @@ class Film:
         self._is_raw, self._is_trailed = container.format.name in _RAW, False  # the last packet may hold a recorder's trailer
         self._avi = AviStructure(path, self.stream.index) if container.format.name == "avi" else None
         self._codec, self._setup = self.stream.codec_context.name, self.stream.codec_context.extradata or b""
+        self._checksums = MatroskaChecksums(path, self._codec, self._setup)
+        self._doubtful = set[int]()  # times of packets that may hold flipped bits
+        self._has_doubt = False  # whether pictures may refer to such a one
         self._next_number = 0  # of the next picture in the whole film
         self._losses = LossTracker(is_timed=self._has_pts)
         self._held = deque[tuple[VideoFrame, int]]()  # pictures that may refer to one that comes after them
@@ -116,6 +121,8 @@ class Film:
             self._losses.packet_lost(packet)
         elif packet is not None:
             self._losses.packet_fed(packet)
+            if self._checksums.is_doubtful(packet) and packet.pts is not None:
+                self._doubtful.add(packet.pts)
         lost = self.statistics.lost
         pictures = decode_packet(self.stream, packet, self.statistics)
         if self.statistics.lost > lost and not (packet is not None and packet.is_corrupt):
@@ -148,7 +155,19 @@ class Film:
         if picture.key_frame:
             self._aspect = float(self.stream.sample_aspect_ratio or 1)
         aspect = reader.upright.aspect(self._aspect)
-        return FilmPicture(image, number, self._presentation_ns(time_ns), aspect, DAMAGE if is_dependent else "")
+        is_doubtful = self._is_doubtful(picture)
+        damage = DAMAGE if is_dependent else DOUBT if is_doubtful else ""
+        return FilmPicture(image, number, self._presentation_ns(time_ns), aspect, damage)
+
+    def _is_doubtful(self, picture: VideoFrame) -> bool:
+        """Return whether a picture, or one to which it refers, may hold flipped bits: up to the next key picture."""
+        if picture.pts in self._doubtful:
+            self._doubtful.discard(picture.pts)
+            self._has_doubt = True
+            self.statistics.doubtful += 1
+        elif picture.key_frame:
+            self._has_doubt = False
+        return self._has_doubt
 
     def _is_hidden(self, picture: VideoFrame, time_ns: int) -> bool:
         """Return whether a picture that depends on a lost one is left out: always at first, and later where it is concealed."""

@@ -52,17 +52,26 @@ def _leads_to(file: BinaryIO, block: int, size: int, stop: int) -> bool:
     at = block + 3 + len(_number(file.read(8))) + size  # the track, 16 bits of time and 8 of flags
     for _ in range(_MAX_ELEMENTS):
         file.seek(at)
-        data = file.read(_HEADER_BYTES)
-        name = _number(data)
-        length = _number(data[len(name) :])
-        if not 0 < len(name) <= 4 or not length:
+        name, begin, content = element_header(file.read(_HEADER_BYTES))
+        if not name:
             return False
-        at += len(name) + len(length)
+        at += begin
         if at >= stop:
             return at == stop
         if name not in _CONTAINERS:
-            at += int.from_bytes(length, "big") & (1 << 7 * len(length)) - 1
+            at += content or 0
     return False
+
+
+def element_header(data: bytes) -> tuple[bytes, int, int | None]:
+    """Return an element's name, b"" for none, the bytes of its header, and the size of its content, None where unknown."""
+    name = _number(data)
+    length = _number(data[len(name) :])
+    if not 0 < len(name) <= 4 or not length:
+        return b"", 0, None
+    most = (1 << 7 * len(length)) - 1
+    size = int.from_bytes(length, "big") & most
+    return name, len(name) + len(length), None if size == most else size
 
 
 def _number(data: bytes) -> bytes:

@@ -53,6 +53,14 @@ class PacketReader:
                 self.stream.codec_context.height,
                 self.others[0].index,
             )
+        if hidden := hidden_pictures(self.stream):
+            _log.warning(
+                "%s hides %d of its %d pictures by an edit list, as a cut without encoding does; to read all: "
+                "`ffmpeg -ignore_editlist 1 -i IN -c copy OUT.mkv`",
+                name,
+                hidden,
+                self.stream.frames,
+            )
         limit_size(self.stream, name)
         self._ahead = deque(packet for packet in ahead if packet.stream_index == self.stream.index)
 
@@ -91,7 +99,7 @@ class PacketReader:
 
     def first_time(self) -> int | None:
         """Return the time of the picture that is shown first, in units of the stream; None where there are no times."""
-        return min((packet.pts for packet in self._ahead if packet.pts is not None), default=None)
+        return min((packet.pts for packet in self._ahead if packet.pts is not None and not packet.is_discard), default=None)
 
     def is_steady(self) -> bool:
         """Return whether nearly all of the first packets follow each other at one interval, but for rounding."""
@@ -130,6 +138,13 @@ class PacketReader:
             if counts[packet.stream_index] >= _LOOK_AHEAD or held >= _MAX_AHEAD_BYTES:
                 break
         return ahead
+
+
+def hidden_pictures(stream: VideoStream) -> int:
+    """Return how many pictures of an MP4 its edit list hides; 0 for other files."""
+    if not stream.container.format.name.startswith("mov") or not (entries := stream.index_entries):
+        return 0
+    return max(0, stream.frames - sum(not entry.is_discard for entry in entries))
 
 
 def _differences(times: list[int]) -> list[int]:

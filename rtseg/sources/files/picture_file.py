@@ -15,6 +15,7 @@ from rtseg.errors import SourceError
 from rtseg.frame import Image
 from rtseg.limits import check_size
 from rtseg.sources.files.animations import Animation, read_animation
+from rtseg.sources.files.png_depth import significant_bits, significant_to_8_bits
 from rtseg.sources.files.tiff_pages import TiffStack, tiff_stack
 from rtseg.sources.files.video import VideoFile
 from rtseg.sources.pixels.jpeg_damage import jpeg_damage
@@ -31,6 +32,7 @@ _GAIN_MAP, _MAX_METADATA = re.compile(rb"hdrgm:|hdrgainmap", re.IGNORECASE), 1 <
 _MOST_UNUSED = 14  # bits of 16 that a picture may use whose depth is not known
 _MAX_ANIMATION_BYTES = 1 << 28  # decoded at once
 _CUT = "is not an image that can be read, or is cut off: save it again as 8-bit PNG"
+_TILED = "cannot be read, or are damaged: save it in strips, as with `tiffcp -s IN OUT`, or as 8-bit PNG"
 
 
 class DecodedPicture(NamedTuple):
@@ -103,6 +105,8 @@ def decode_one(path: Path, coded: bytes | bytearray) -> Pixels:
             raise SourceError(f"{path} is damaged: a part of its data was overwritten by zeros; copy it again")
         if damage := jpeg_damage(coded):
             raise SourceError(f"{path} is damaged: its coded data have {damage}; copy it again")
+    if pixels.dtype == np.uint16 and (bits := significant_bits(coded)):
+        pixels = significant_to_8_bits(pixels, bits)
     return _drop_equal_channels(pixels)
 
 
@@ -153,6 +157,8 @@ def _stack(path: Path, coded: bytearray, stack: TiffStack) -> Iterator[DecodedPi
         try:
             pixels = decode_one(path, coded)
         except SourceError as error:
+            if page.tile:
+                raise SourceError(f"{path} has tiles of {page.tile}, which {_TILED}") from error
             if not number:
                 raise
             raise SourceError(f"{path} {_CUT} ({number} of its {len(stack.pages)} pages can be read)") from error

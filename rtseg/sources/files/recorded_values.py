@@ -1,12 +1,19 @@
 """Parses and checks the values in the lines of a recording."""
 
+import base64
 import math
+import zlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from rtseg.frame import Spacing
 
 TIME_LIMIT = 1 << 63  # nanoseconds: 292 years
+MAX_VALUES = 1 << 20  # of one state
 MAX_ASPECT = 1000.0  # of a pixel's width over its height, and its inverse
 
 
@@ -55,3 +62,33 @@ def matrix_value(rows: Any) -> tuple[tuple[float, ...], ...]:
 def optional_time(values: Mapping[str, Any], name: str) -> int | None:
     """Return the time with this name, None where the line lacks it. Raises ValueError as `time_value` does."""
     return None if values.get(name) is None else time_value(values[name], name)
+
+
+@dataclass(frozen=True, slots=True)
+class StateValues:
+    """Holds values that were written into a state of the network."""
+
+    name: str
+    """Name of the input that reads the state."""
+    values: npt.NDArray[np.float32]
+    """What was written."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values: the array's bytes, little-endian, compressed by zlib, in base64."""
+        packed = zlib.compress(self.values.astype("<f4").tobytes())
+        return {"name": self.name, "shape": self.values.shape, "zlib": base64.b64encode(packed).decode()}
+
+
+def state_values(written: Mapping[str, Any]) -> StateValues:
+    """Return what `StateValues.to_json` wrote. Raises ValueError where it is damaged or has more than MAX_VALUES values."""
+    shape = tuple(int(side) for side in written["shape"])
+    if not shape or min(shape) < 1 or math.prod(shape) > MAX_VALUES:
+        raise ValueError(f"it writes a state of the shape {shape!s:.40}")
+    size = 4 * math.prod(shape)
+    try:
+        unpacked = zlib.decompressobj().decompress(base64.b64decode(written["zlib"], validate=True), size + 1)
+    except zlib.error:
+        raise ValueError("what it writes into a state is damaged") from None
+    if len(unpacked) != size:
+        raise ValueError("what it writes into a state is cut off")
+    return StateValues(str(written["name"]), np.frombuffer(unpacked, "<f4").astype(np.float32).reshape(shape))

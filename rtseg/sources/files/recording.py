@@ -17,12 +17,14 @@ from rtseg.limits import check_size
 from rtseg.sources.base import stream_info
 from rtseg.sources.files.recorded_values import (
     TIME_LIMIT,
+    StateValues,
     aspect_value,
     checked_spacing,
     integer_value,
     matrix_value,
     optional_time,
     spacing_value,
+    state_values,
     time_value,
 )
 from rtseg.text.safe_text import printable
@@ -52,6 +54,7 @@ class Decision:
     wall_ns: int | None = None  # wall-clock time of capture in ns since 1970 (UTC); earlier recordings lack it
     spacing_mm: Spacing | None = None  # with which the frame was measured, (down, along); earlier recordings lack it
     face: tuple[float, float, float] | None = None  # center and radius of the probe's face in px; earlier recordings lack it
+    writes: tuple[StateValues, ...] = ()  # what was written into the network's states with this frame
     spacing_from: str = ""  # what that spacing was read from, as in `Segmentation`; earlier recordings lack it
 
 
@@ -120,7 +123,8 @@ def frame_line(frame: Frame, decision: Decision, place: tuple[int, int]) -> dict
     """Return a frame's line. place: the part of its picture, and its number there."""
     origin = None if frame.origin is None else asdict(frame.origin)
     values = {name: getattr(frame, name) for name in _FRAME_VALUES}
-    return {"index": frame.index, "place": place, **asdict(decision), **values, "origin": origin}
+    decided = {**asdict(replace(decision, writes=())), "writes": [write.to_json() for write in decision.writes]}
+    return {"index": frame.index, "place": place, **decided, **values, "origin": origin}
 
 
 def end_line(frames: int, unrecorded: int) -> dict[str, Any]:
@@ -204,8 +208,10 @@ def _decision(values: Mapping[str, Any]) -> Decision:
         raise ValueError(f"its confidence is {confidence}")
     captured_ns, reason = time_value(values["captured_ns"], "captured_ns"), printable(str(values["reason"]))
     wall_ns, face = optional_time(values, "wall_ns"), _face(values.get("face"))
-    counted = labels, dropped, unrecorded, wall_ns, checked_spacing(values.get("spacing_mm")), face, _spacing_from(values)
-    return Decision(captured_ns, life, reason, str(values["kind"]), corners, confidence, *counted)
+    writes = tuple(state_values(write) for write in values.get("writes", ()))
+    counted = labels, dropped, unrecorded, wall_ns, checked_spacing(values.get("spacing_mm")), face
+    seen = captured_ns, life, reason, str(values["kind"]), corners, confidence, *counted
+    return Decision(*seen, writes=writes, spacing_from=_spacing_from(values))
 
 
 def _spacing_from(values: Mapping[str, Any]) -> str:

@@ -34,7 +34,7 @@ _log = get_logger(__name__)
 _PACES = ("original", "fast")
 _GAPS = ("wait", "skip")
 _LONG_GAP_NS = 5_000_000_000  # a longer one is logged, as the program seems to hang
-_MAX_LINE = 1 << 20
+_MAX_LINE = 1 << 24  # bytes; a line may hold what was written into the network's states
 
 
 class Replay:

@@ -9,14 +9,25 @@ from rtseg.sources.files.animations import Coded
 
 _SUBFILE, _OLD_SUBFILE, _COMPRESSION, _DESCRIPTION = 254, 255, 259, 270
 _STRIPS, _STRIP_BYTES, _SUB_PAGES = 273, 279, 330
+_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323
 _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _EXTRA = 258, 262, 277, 284, 338
 _WHITE_IS_ZERO, _IN_PLANES, _UNASSOCIATED = 0, 2, 2  # values of tags 262, 284 and 338
 _PLAIN = 1  # value of tag 259
+_OTHER_COLORS = {  # values of tag 262
+    8: "CIE L*a*b* colors",
+    9: "ICC L*a*b* colors",
+    10: "ITU L*a*b* colors",
+    32803: "raw values of a camera's color filters",
+    32844: "logarithmic levels",
+    32845: "logarithmic colors",
+    34892: "linear raw values of a camera",
+}
 _IMAGEJ = re.compile(rb"ImageJ=.*?\nimages=(\d{1,9})\s", re.DOTALL)  # of a stack with one page for all its pictures
 _REDUCED, _MASK = 1, 4  # bits of tag 254
 _OLD_REDUCED = 2  # value of tag 255
 _NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}  # by type
 _READ = frozenset({_SUBFILE, _OLD_SUBFILE, _COMPRESSION, _STRIPS, _STRIP_BYTES, _PHOTOMETRIC, _SAMPLES, _PLANAR})
+_READ |= {_WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT}
 _SHORT = 3  # a type
 _MAX_PAGES, _MAX_ENTRIES, _LONGEST_TEXT = 1 << 16, 4096, 4096
 
@@ -36,6 +47,12 @@ class TiffPage(NamedTuple):
     """Offset of the number that says where the pixels are; 0 where the directory is right."""
     strip: int = 0
     """What that number has to be."""
+    size_field: int = 0
+    """Offset of the number that says how many bytes the pixels have; 0 where the directory is right."""
+    size: int = 0
+    """What that number has to be."""
+    tile: str = ""
+    """Width and height of the tiles in which the pixels are stored, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,8 @@ class TiffStack:
             struct.pack_into(f"{self.order}H", coded, page.transparency, 0)
         if page.strip_field:
             struct.pack_into(f"{self.order}I", coded, page.strip_field, page.strip)
+        if page.size_field:
+            struct.pack_into(f"{self.order}I", coded, page.size_field, page.size)
 
 
 def tiff_stack(coded: Coded) -> TiffStack | None:
@@ -81,7 +100,7 @@ def tiff_stack(coded: Coded) -> TiffStack | None:
             pages = [page for page in inner if page.is_full]
     except struct.error:
         problem = "it is cut off"
-    found = [TiffPage(page.at, page.is_inverted, page.refusal, page.transparency) for page in pages]
+    found = [TiffPage(page.at, page.is_inverted, page.refusal, page.transparency, tile=page.tile) for page in pages]
     if len(pages) == 1 and not is_big:
         found, problem = _repeated(pages[0], len(coded), found, problem)
     return TiffStack(tuple(found), problem, is_big, order)
@@ -95,13 +114,16 @@ def _repeated(page: "_Directory", length: int, found: list[TiffPage], problem: s
         return found, problem
     first, field = page.tags.get(_STRIPS, 0), page.places.get(_STRIPS, 0)
     if page.tags.get(_COMPRESSION, _PLAIN) != _PLAIN or not (first and field and size):
-        return found, f"it tells of {count} pictures, of which only the first is described"
+        return (
+            found,
+            f"it tells of {count} pictures, of which only the first is described, so that ImageJ alone can save them as PNG",
+        )
+    size_field = page.places.get(_STRIP_BYTES, 0) if size == count * page.pixel_bytes else 0  # the strip holds all of them
+    size = page.pixel_bytes if size_field else size
     there = min(count, (length - first) // size)
     missing = "" if there == count else f"it tells of {count} pictures, the rest of which is missing"
-    return [
-        TiffPage(page.at, page.is_inverted, page.refusal, page.transparency, field, first + number * size)
-        for number in range(there)
-    ], problem or missing
+    one = found[0]._replace(strip_field=field, size_field=size_field, size=size)
+    return [one._replace(strip=first + number * size) for number in range(there)], problem or missing
 
 
 class _Directory:
@@ -145,6 +167,16 @@ class _Directory:
         (self.following,) = struct.unpack_from(order + word, coded, first + entries * entry_bytes)
 
     @property
+    def pixel_bytes(self) -> int:
+        """Return the bytes of the plain pixels."""
+        return self.tags.get(_WIDTH, 0) * self.tags.get(_HEIGHT, 0) * self.tags.get(_SAMPLES, 1) * self.bits // 8
+
+    @property
+    def tile(self) -> str:
+        """Return width and height of the tiles, "" where there are none."""
+        return f"{self.tags[_TILE_WIDTH]}x{self.tags.get(_TILE_HEIGHT, 0)}" if _TILE_WIDTH in self.tags else ""
+
+    @property
     def is_inverted(self) -> bool:
         """Return whether white is 0 in values of more than 8 bits."""
         return self.tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO and self.bits > 8
@@ -154,6 +186,8 @@ class _Directory:
         """Return what OpenCV shows in the wrong way, or ""."""
         if self.tags.get(_PLANAR) == _IN_PLANES and self.tags.get(_SAMPLES, 1) > 1 and self.bits > 8:
             return "has colors of 16 bits in separate planes: save it with its colors side by side, or as PNG"
+        if colors := _OTHER_COLORS.get(self.tags.get(_PHOTOMETRIC, 0)):
+            return f"has {colors}, which are shown a few levels off at best: save it in RGB or gray"
         return ""
 
     @property

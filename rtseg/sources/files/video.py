@@ -20,7 +20,8 @@ from rtseg.sources.files.film import Film, FilmPicture
 from rtseg.sources.files.frame_values import FrameValues
 from rtseg.sources.pixels.decoder import size_limit
 from rtseg.sources.pixels.nvdec import CPU, hardware_accelerator, is_decoded_by_gpu
-from rtseg.sources.transport_packets import RepairedFile, is_transport_stream
+from rtseg.sources.transport_packets import is_transport_stream
+from rtseg.sources.transport_reader import RepairedFile
 from rtseg.text.log_records import get_logger
 
 _HEAD_BYTES = 1024  # enough to recognize a transport stream

@@ -16,7 +16,7 @@ from av.container import InputContainer
 from rtseg.errors import SourceError
 from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
 from rtseg.sources.pixels.decoder import size_limit
-from rtseg.sources.transport_packets import RepairedReader
+from rtseg.sources.transport_reader import RepairedReader
 from rtseg.text.safe_text import safe_text
 
 _STOP_S = 2.0  # for the program to end by itself

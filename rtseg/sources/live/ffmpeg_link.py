@@ -46,6 +46,7 @@ class LinkSettings:
 
     Pictures of other streams arrive at the pace at which they are made, so a reader that never blocks is falling behind.
     """
+    end: StreamEnd | None = None  # that was declared elsewhere than by the container
 
 
 class ReadingPace:
@@ -81,7 +82,7 @@ class StreamLink:
         self._closed, self.ends_corrupt, self._aspect = False, "", 1.0
         self._undecodable_since_ns: int | None = None  # arrival of the first packet that led to no picture yet
         self._container: InputContainer | None = _connect(open_container, settings.name)
-        self._end = StreamEnd(self._container)
+        self._end = settings.end or StreamEnd.of(self._container)
         self._ends = settings.ends or self._end.is_declared
         try:
             stream = video_stream(self._container, settings.name)
@@ -228,7 +229,7 @@ def _next_packet(packets: "Iterator[Packet[VideoStream]]") -> "tuple[Packet[Vide
         raise  # a SourceError is an OSError too
     except AvEnd:
         return None, _CLOSED
-    except ExitError:
+    except (ExitError, TimeoutError):
         return None, "nothing came within the time-out: check the peer, and the network between"
     except (FFmpegError, OSError) as error:
         return None, f"the connection broke ({error.strerror}): check the peer, and the network between"

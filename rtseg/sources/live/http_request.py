@@ -33,13 +33,14 @@ def request_headers(options: Mapping[str, str]) -> dict[str, str]:
 
 
 class HttpStream:
-    """Holds the response to one request. content_type: in small letters, without parameters."""
+    """Holds the response to one request. content_type: in small letters, without parameters. is_endless: without a length."""
 
     def __init__(self, connection: HTTPConnection, peer: socket.socket, response: HTTPResponse) -> None:
         self._connection, self._socket, self._response = connection, peer, response
         self.content_type = response.headers.get_content_type() if response.headers.get("Content-Type") else ""
         if self.content_type.startswith("multipart/"):
             response.length = None  # some servers state the length of one part
+        self.is_endless = response.length is None
 
     def read(self, deadline_s: float) -> bytes:
         """Return some bytes as soon as there are any, none at the end.

@@ -28,6 +28,11 @@ class JpegSplitter:
         self._parts = 0  # begun since the last picture
         self.damaged = self.others = 0
 
+    @property
+    def is_inside(self) -> bool:
+        """Return whether a picture has begun that did not end yet."""
+        return self._is_inside
+
     def pictures(self, data: bytes) -> Iterator[bytes]:
         """Yield the pictures that the next bytes of the stream complete."""
         self._data += data

@@ -43,7 +43,7 @@ class MjpegLink:
         self._closed, self._splitter, self._pace = threading.Event(), JpegSplitter(), ReadingPace()
         self._coder, self._images = _new_coder(), PictureReader()
         self._pictures, self._given, self._of_response = deque[bytes](), 0, 0
-        self._undecodable, self._is_told, self._deadline_s = 0, False, 0.0
+        self._undecodable, self._refused, self._is_told, self._deadline_s = 0, 0, False, 0.0
         try:
             self._pictures.extend(self._splitter.pictures(head))
             self._first: Frame | None = self._next()
@@ -62,7 +62,7 @@ class MjpegLink:
         """Return the format and the number of parts that were passed over so far."""
         form = f"stills, requested {self._info.fps:g} times a second" if self._is_still else "mpjpeg"
         pixels = self._coder.pix_fmt or "unknown pixels"
-        return SourceDiagnostics(f"{form}, mjpeg, {pixels}", self._damaged + self._splitter.others)
+        return SourceDiagnostics(f"{form}, mjpeg, {pixels}", self._damaged + self._splitter.others + self._refused)
 
     def __iter__(self) -> Iterator[Frame]:
         while not self._closed.is_set():
@@ -104,9 +104,8 @@ class MjpegLink:
         try:
             data = self._stream.read(self._deadline_s)
         except TimeoutError:
-            passed_over = f"; {self._passed_over()}" if self._damaged + self._splitter.others else ""
             raise SourceError(
-                f"no picture came within {_PICTURE_S:g} s{passed_over}: check the peer, and the network between"
+                f"no picture came within {_PICTURE_S:g} s{self._why()}: check the peer, and the network between"
             ) from None
         except OSError as error:
             raise SourceError(f"the connection broke ({error}): check the peer, and the network between") from None
@@ -114,16 +113,25 @@ class MjpegLink:
         if data:
             return data
         if not self._is_still or self._of_response != 1:
-            raise SourceError("the peer closed the connection: check that it still runs")
+            raise SourceError(f"the peer closed the connection{self._why()}: check that it still runs")
         self._request_again()
         return b""
 
     def _request_again(self) -> None:
-        """Open the next response of a still, at the stated rate."""
+        """Open the next response of a still, at the stated rate; a refused request is repeated for some seconds."""
         self._stream.close()
-        if self._closed.wait(1 / (self._settings.fps or STILL_FPS)):
-            raise SourceError("closed")
-        stream = self._client.open()
+        while True:
+            if self._closed.wait(1 / (self._settings.fps or STILL_FPS)):
+                raise SourceError("closed")
+            try:
+                stream = self._client.open()
+                break
+            except SourceError as error:
+                if monotonic() > self._deadline_s:
+                    raise
+                self._refused += 1
+                if self._refused == 1:
+                    _log.warning("%s; it is requested again, and the last picture stays meanwhile", error)
         if stream is None:
             raise SourceError("the peer answers another protocol than HTTP: check the address")
         self._stream, self._of_response = stream, 0
@@ -146,6 +154,15 @@ class MjpegLink:
         if not self._is_told and self._damaged + self._splitter.others:
             self._is_told = True
             _log.warning("%s sent what is passed over: %s", self._settings.name, self._passed_over())
+
+    def _why(self) -> str:
+        """Return what came in place of pictures, in words for an error, or ""."""
+        if not self._damaged + self._splitter.others:
+            is_cut = self._splitter.is_inside and not self._given
+            return " (its picture is cut off, or lacks JPEG's end marker, which only the camera can mend)" if is_cut else ""
+        is_none_whole = not self._given and self._splitter.damaged > 1
+        hint = ", each without JPEG's end marker or cut off, which only the camera can mend" if is_none_whole else ""
+        return f" ({self._passed_over()}{hint})"
 
     def _passed_over(self) -> str:
         return f"{self._damaged} damaged pictures, {self._splitter.others} parts that are no JPEG"

@@ -18,7 +18,7 @@ from rtseg.sources.files.ending import TruncationDetector
 from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
 from rtseg.sources.live.reconnect import LinkLimits, ReconnectingSource
 from rtseg.sources.pixels.decoder import size_limit
-from rtseg.sources.transport_packets import RepairedReader
+from rtseg.sources.transport_reader import RepairedReader
 
 NAME = "standard input"
 # A pipe is silent while its program starts, and it cannot be opened again.

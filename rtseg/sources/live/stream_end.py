@@ -11,11 +11,15 @@ _MAX_OFFSET_S = 10.0  # of the first picture from the container's start
 class StreamEnd:
     """Follows a stream's times to the duration that its container declares, as a file behind an RTSP or web server does."""
 
-    def __init__(self, container: InputContainer) -> None:
-        self._duration_s = (container.duration or 0) / 1e6
-        self._start_s = (container.start_time or 0) / 1e6
+    def __init__(self, duration_s: float, start_s: float) -> None:
+        self._duration_s, self._start_s = duration_s, start_s
         self._first_s: float | None = None
         self._last_s = 0.0
+
+    @classmethod
+    def of(cls, container: InputContainer) -> "StreamEnd":
+        """Return the end that a container declares."""
+        return cls((container.duration or 0) / 1e6, (container.start_time or 0) / 1e6)
 
     @property
     def is_declared(self) -> bool:

@@ -9,6 +9,7 @@ from av.video.stream import VideoStream
 
 from rtseg.sources.pixels.frame_numbers import FrameNumberGaps
 from rtseg.sources.pixels.h264_syntax import H264Parser, PictureStart
+from rtseg.sources.pixels.temporal_references import TemporalReferences
 
 _REFRESH_S = 2.0  # after which a stream without key frames has refreshed its picture
 _MAX_REFRESH_S = 10.0  # the same for a stream that has stated recovery points before
@@ -46,6 +47,7 @@ class DamageTracker:
         self._time_base: Fraction | None = stream.time_base
         self._period_s = 1 / float(stream.guessed_rate or stream.average_rate or 25)
         self._parser = H264Parser(coder.extradata) if coder.name.startswith("h264") else None
+        self._references = TemporalReferences() if coder.name == "mpeg2video" else None
         self._is_parsed = False  # whether slice headers can be parsed
         self.losses, self._loss, self._lost_s = 0, "", 0.0
         self._was_flagged, self._has_output = False, False
@@ -75,6 +77,8 @@ class DamageTracker:
         if is_suspect:
             self._lose(LOST_PACKET, now_s)
         if start and (self._is_gap(start) or (is_new and not start.is_complete_start)):
+            self._lose(MISSING, now_s)
+        if self._references and self._references.missing_before(bytes(memoryview(packet)[:_MAX_PARSED_BYTES])):
             self._lose(MISSING, now_s)
         is_point = not is_suspect and is_new and self._is_point(packet, start)
         starts_afresh = is_point and bool(self._loss)

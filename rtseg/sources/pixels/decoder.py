@@ -16,7 +16,11 @@ from rtseg.sources.base import DEFAULT_FPS
 MAX_FPS = 1000  # frames a second
 # Of HEVC, FFmpeg leaves out slices without a word; a checksum is rare and then computed.
 _STRICT = {"mjpeg": "explode", "hevc": "crccheck+explode"}
-_LIVE_STRICT = {**_STRICT, "h264": "explode", "mpeg2video": "explode"}  # known before pictures shown earlier, which refer to it
+_LIVE_STRICT = {
+    **_STRICT,
+    "h264": "aggressive+explode",
+    "mpeg2video": "explode",
+}  # known before pictures shown earlier, which refer to it
 _THUMBNAILS = Disposition.timed_thumbnails | Disposition.still_image
 
 
@@ -32,6 +36,7 @@ class DecodeStatistics:
     damaged: int = 0  # decoded frames that FFmpeg had to conceal
     missing: int = 0  # frames that the file no longer holds
     dependent: int = 0  # frames left out or marked, since they depend on one that was lost
+    doubtful: int = 0  # frames in a part of the file whose checksum is wrong
     read_error: str = ""  # why the file ends early
 
     def problem(self) -> str:
@@ -40,6 +45,7 @@ class DecodeStatistics:
             (self.lost, "lost"),
             (self.damaged, "damaged"),
             (self.missing, "missing"),
+            (self.doubtful, "in parts whose checksum is wrong"),
             (self.dependent, "left out or marked, as they depend on a lost one"),
         )
         words = [f"{count} {fate}" for count, fate in counts if count] + [self.read_error] * bool(self.read_error)

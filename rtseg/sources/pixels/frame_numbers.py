@@ -1,6 +1,6 @@
 """Finds missing pictures by the numbers that coded pictures carry: H.264's frame numbers, MPEG-2's temporal references.
 
-Source: ITU-T H.264, clause 7.4.3 (frame_num); ITU-T H.262, clause 6.3.9 (temporal_reference).
+Source: ITU-T H.264, clause 7.4.3 (frame_num).
 """
 
 from typing import Any
@@ -9,6 +9,7 @@ from av import Packet
 from av.video.codeccontext import VideoCodecContext
 
 from rtseg.sources.pixels.h264_syntax import H264Parser, PictureStart
+from rtseg.sources.pixels.temporal_references import TemporalReferences
 
 _MAX_PARSED_BYTES = 1 << 14  # of a packet: the first slice begins before
 
@@ -33,13 +34,16 @@ class FrameNumberGaps:
 
 
 class FrameNumbers:
-    """Compares the numbers of a film's packets. coder: of the film; other codecs than H.264 have no such numbers."""
+    """Compares the numbers of a film's packets. coder: of the film; other codecs than H.264 and MPEG-2 have no such numbers."""
 
     def __init__(self, coder: VideoCodecContext) -> None:
         self._parser = H264Parser(coder.extradata) if coder.name.startswith("h264") else None
         self._gaps = FrameNumberGaps()
+        self._references = TemporalReferences() if coder.name == "mpeg2video" else None
 
     def missing_before(self, packet: "Packet[Any]") -> int:
         """Return the number of pictures that are missing in front of a packet, as far as its numbers show it."""
+        if self._references:
+            return self._references.missing_before(bytes(memoryview(packet)[:_MAX_PARSED_BYTES]))
         start = self._parser.parse(bytes(memoryview(packet)[:_MAX_PARSED_BYTES])) if self._parser else None
         return self._gaps.missing_before(start) if start else 0

@@ -57,6 +57,8 @@ REFUSED = {
     "features": (lambda: made.Blobs(1, end=lambda x: x.repeat(1, 32, 1, 1)), "which may be features"),
     "noise inside": (lambda: made.Blobs(1, end=lambda x: x + torch.randn_like(x)), "from random numbers"),
     "a picture beside a mask": (lambda: Heads(3), "of which several may be the mask"),
+    "a picture of one channel": (lambda: made.Blobs(1, end=torch.tanh), "say --activation tanh if it segments"),
+    "levels of a mask": (lambda: made.Blobs(2, end=lambda x: 255 * x.argmax(1).to(torch.uint8)), "gives uint8"),
     "queries with masks": (lambda: Instances(10, 3, 10), "gives instances"),
     "YOLO after NMS": (lambda: Instances(30, 10, 4), "gives instances .* without NMS"),
 }
@@ -91,7 +93,7 @@ def labels_of(path, facts: StatedFacts) -> np.ndarray:
 def test_a_background_that_is_not_first_is_refused_until_it_is_named(end, tmp_path):
     network = made.Blobs(2, end=end)
     path = made.export(network, tmp_path / "net.onnx")
-    with pytest.raises(ModelError, match=r"'class 1' nearly everywhere .* as in lumen,background"):
+    with pytest.raises(ModelError, match=r"'class 1' in 100% of .* as in lumen,background"):
         load_engine(path, spec=STATED, trusted=True)
     ours = labels_of(path, replace(STATED, classes=("lumen", "background")))
     assert (ours == np.stack(made.truth_of(network)(made.pictures()))).mean() > 0.999
@@ -121,3 +123,77 @@ def test_yolov5_is_recognized_with_all_of_its_classes(tmp_path):
     path = made.export(Instances(places, 5 + 2 + 4, 4), tmp_path / "net.onnx", output_names=["rows", "planes"])
     spec = examine_network(path, STATED).spec
     assert (spec.activation, len(spec.classes), spec.prototypes) == ("yolo", 2, "planes")
+
+
+class Denoiser(nn.Module):
+    """Gives its picture back, smoothed, as levels or after a sigmoid."""
+
+    def __init__(self, end=None) -> None:
+        super().__init__()
+        self.smooth, self.end = nn.Conv2d(1, 1, 3, padding=1, bias=False), end
+        nn.init.constant_(self.smooth.weight, 1 / 9)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.end(self.smooth(x)) if self.end else self.smooth(x)
+
+
+def both_negative() -> nn.Module:
+    """Return a network with a sigmoid's logits for each of two classes, which are negative nearly everywhere."""
+    network = made.Blobs(2)
+    with torch.no_grad():
+        network.head.weight[0] = network.head.weight[1]
+        network.head.bias.copy_(torch.tensor([-10.5, -13.0]))
+    return network
+
+
+ANSWERS = {
+    "a denoised picture": (Denoiser, "gives its picture back"),
+    "a denoised picture, sigmoid": (
+        lambda: Denoiser(lambda x: x.clamp(0.03, 0.97).logit().sigmoid()),
+        "gives its picture back",
+    ),
+    "upside down": (lambda: made.Blobs(1, end=lambda x: x.flip(2)), "answers upside down"),
+    "mirrored labels": (lambda: made.Blobs(2, end=lambda x: x.flip(3).argmax(1, keepdim=True)), "answers mirrored"),
+    "turned": (lambda: made.Blobs(1, end=lambda x: x.flip(2, 3).sigmoid()), "turned by 180 degrees"),
+    "a sigmoid for each class": (both_negative, "say --multi-label --classes"),
+    "background last of three": (lambda: made.Blobs(3, end=lambda x: x[:, [1, 2, 0]].argmax(1)), "background at its place"),
+    "background between two": (lambda: made.Blobs(3, end=lambda x: x[:, [1, 0, 2]].softmax(1)), "background at its place"),
+    "a dark class turned round": (lambda: Dark(end=lambda x: torch.sigmoid(-x)), "say --classes background,class 1"),
+}
+
+
+class Dark(made.Blobs):
+    """Segments what is dark."""
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        return -super().logits(x) - 10
+
+
+@pytest.mark.parametrize("form", ANSWERS)
+def test_an_answer_that_is_misread_is_refused_at_load(form, tmp_path):
+    network, complaint = ANSWERS[form]
+    path = made.export(network(), tmp_path / "net.onnx")
+    with pytest.raises(ModelError, match=complaint):
+        load_engine(path, spec=STATED, trusted=True)
+
+
+def test_the_background_of_three_channels_is_read_where_it_is_named(tmp_path):
+    path = made.export(made.Blobs(3, end=lambda x: x[:, [1, 2, 0]].argmax(1)), tmp_path / "net.onnx")
+    ours = labels_of(path, replace(STATED, classes=("bright", "dark", "background")))
+    assert (ours == np.stack(made.truth_of(made.Blobs(3))(made.pictures()))).mean() > 0.999
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_file_in_training_mode_is_refused(tmp_path):
+    network = nn.Sequential(nn.BatchNorm2d(1), made.Blobs(1)).train()
+    path, mode = tmp_path / "net.onnx", torch.onnx.TrainingMode.TRAINING
+    torch.onnx.export(network, torch.rand(1, 1, *made.SIZE), str(path), dynamo=False, training=mode, do_constant_folding=False)
+    with pytest.raises(ModelError, match=r"training mode .* after network.eval"):
+        examine_network(path, STATED)
+
+
+def test_an_only_output_that_is_named_otherwise_is_refused(tmp_path):
+    path = made.export(made.Blobs(1), tmp_path / "net.onnx", output_names=["depth"])
+    with pytest.raises(ModelError, match="say --output depth if it is one"):
+        examine_network(path, STATED)
+    assert examine_network(path, replace(STATED, output="depth")).spec.logits_output == "depth"

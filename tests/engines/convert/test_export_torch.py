@@ -9,8 +9,11 @@ from torch import nn
 
 from rtseg.engines.base import METADATA_KEY, ModelSpec, StateSpec
 from rtseg.engines.convert.export_torch import OPSET, export
+from rtseg.engines.convert.third_party import state_specs
+from rtseg.engines.load import load_engine
 from rtseg.errors import ModelError
 from rtseg.models import Composition
+from rtseg.models.mirrored import FlipAveraged
 
 PLAIN = {"Add", "Constant", "Conv", "Mul", "Relu", "Resize", "Sigmoid", "Split", "Sub", "Tanh"}  # ops that all engines run fast
 
@@ -106,3 +109,53 @@ def test_the_same_network_gives_the_same_bytes(tmp_path):
     for name in ("a.onnx", "b.onnx"):
         export(network, ModelSpec("x", (32, 32), ("lumen",), (0.0,), (1.0,)), tmp_path / name)
     assert np.array_equal(*(np.fromfile(tmp_path / name, np.uint8) for name in ("a.onnx", "b.onnx")))
+
+
+class Pointed(nn.Module):
+    """Adds a prompt and a learned gain to what it sees; only its memory is returned."""
+
+    state_roles = ("memory", "prompt", "weights")
+
+    def __init__(self):
+        super().__init__()
+        self.see = nn.Conv2d(1, 1, 3, padding=1)
+
+    def initial_states(self, n, size):
+        return torch.zeros(n, 1, *size), torch.zeros(n, 1, *size), torch.zeros(n, 1, 1, 1)
+
+    def forward(self, x, memory, point, gain):
+        memory = (self.see(x) + memory) / 2
+        return memory * (1 + gain) + point, memory
+
+
+def test_states_that_the_user_writes_have_a_role_and_no_output(tmp_path):
+    network = Pointed().eval()
+    spec = ModelSpec("pointed", (32, 48), ("lumen",), (20.0,), (36.0,), state_specs(network, (32, 48)))
+    assert [(state.output, state.role) for state in spec.states] == [
+        ("state_0_out", "memory"),
+        ("", "prompt"),
+        ("", "weights"),
+    ]
+    assert export(network, spec, tmp_path / "pointed.onnx") < 1e-3
+    engine = load_engine(tmp_path / "pointed.onnx")
+    assert engine.spec.states == spec.states
+    x, point = (np.random.default_rng(seed).normal(size=(1, 1, 32, 48)).astype(np.float32) for seed in (0, 1))
+    state = engine.write(engine.initial_state(), "state_1_in", point)
+    with torch.no_grad():
+        wanted = network(torch.from_numpy(x), torch.zeros(1, 1, 32, 48), torch.from_numpy(point), torch.zeros(1, 1, 1, 1))[0]
+    np.testing.assert_allclose(engine.infer(x, state)[0], wanted.numpy(), atol=1e-4)
+    engine.close()
+
+
+def test_the_last_mask_has_the_role_of_one():
+    network = Composition(1, memory=["gru@16", "mask"])
+    assert [state.role for state in state_specs(network, (32, 48))] == ["memory", "mask"]
+    assert [state.role for state in state_specs(FlipAveraged(network), (32, 48))] == ["memory", "mask"]
+
+
+@pytest.mark.parametrize("roles", [("memory",), ("memory", "prompt", "click")])
+def test_roles_that_do_not_fit_are_refused(roles):
+    network = Pointed()
+    network.state_roles = roles
+    with pytest.raises(ModelError, match=r"state_roles are .*: give each of its 3 states one of memory, mask"):
+        state_specs(network, (32, 48))

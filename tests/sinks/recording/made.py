@@ -75,7 +75,8 @@ def small_frames(count, step_ns=PERIOD_NS):
 
 def stand_in():
     """Return a stand-in for a session, whose sector is the whole frame."""
-    return SimpleNamespace(sector=FixedSector((0, 0, 48, 64)).observe(small_frames(1)[0])[0])
+    sector, _ = FixedSector((0, 0, 48, 64)).observe(small_frames(1)[0])
+    return SimpleNamespace(sector=sector, writes=SimpleNamespace(newest={}))
 
 
 def write(sink, frames, live=True):

@@ -1,28 +1,37 @@
 """A replay of a recording gives the same masks bit for bit, at the original rate."""
 
+import base64
+import json
 import threading
+import zlib
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import networks
 import numpy as np
 import pytest
 import results
 import screens
-from made import FAN, SHAPE, lines, recorded, scene, small_recording, stand_in
+from made import FAN, LIVE, SHAPE, lines, recorded, scene, small_recording, stand_in, wait_for_room
 from sources.memory import reads_in_little_memory
 from waiting import until
 
 from rtseg.cli import main
+from rtseg.engines.openvino import OpenVinoEngine
+from rtseg.errors import SourceError
 from rtseg.frame import Frame, Life, StreamInfo
 from rtseg.pipeline import Pipeline
 from rtseg.replay import RedactedSession, ReplayedSession
+from rtseg.result import Result
 from rtseg.session.network_input import network_input
-from rtseg.session.sector import FixedSector
+from rtseg.session.sector import FixedSector, Redactor
 from rtseg.session.session import Session
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL
 from rtseg.sinks.recording.sink import RecordSink
 from rtseg.sources import open_source
 from rtseg.sources.files.replay import Replay
+from rtseg.trace import LatencyTrace
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["covered", "surroundings kept"])
@@ -44,6 +53,17 @@ def test_a_replay_gives_the_same_masks_bit_for_bit(tmp_path, engine, kept):
     assert {Life.NEW, Life.GAP, Life.LIVE} <= lives
     assert any(result.segmentation.reason == "the user asked" for result in made)
     assert any(result.segmentation.labels.any() for result in made)
+
+
+def test_that_a_mask_was_carried_on_is_told_once(tmp_path, engine):
+    frames = [replace(frame, damage="a packet was lost" * (6 < frame.index < 10)) for frame in scene()]
+    made, _ = recorded(tmp_path, RedactedSession(engine, temporal=DEFAULT_TEMPORAL), frames)
+    before = [result.segmentation.reason for result in made]
+    assert sum("a packet was lost: carried" in reason for reason in before) > 1
+    for temporal in (DEFAULT_TEMPORAL, None):
+        again = ReplayedSession(engine, temporal=temporal)
+        after = [again.step(frame).reason for frame in Replay(tmp_path, "fast")]
+        assert after == before if temporal else not any("carried" in reason for reason in after)
 
 
 def test_another_threshold_is_noticed(tmp_path, engine):
@@ -169,3 +189,52 @@ def test_as_a_command(tmp_path, tiny, monkeypatch, capsys):
     code, told = run(monkeypatch, capsys, f"replay:{folder}", "--model", tiny, "--sector", "off")
     assert code == 1
     assert "leave --sector out" in told
+
+
+def test_what_was_written_into_the_states_is_replayed(tmp_path, prompted):
+    engine = OpenVinoEngine(prompted)
+    session, made = RedactedSession(engine), []
+    point = np.random.default_rng(3).normal(0, 2, networks.PROMPTED_STATES[1].shape).astype(np.float32)
+    sink, guard = RecordSink(tmp_path, session), Redactor()
+    session.warm_up(LIVE)
+    sink.open(LIVE)
+    for number, frame in enumerate(scene()):
+        if number in (3, 4, 12):
+            session.write("point_in", point * number)
+        if number == 6:
+            session.write("gain_in", np.full((1, 1, 1, 1), 0.3))
+        segmentation = session.step(frame)
+        made.append(Result(guard.redact(frame, session.sector), segmentation, LatencyTrace(frame.captured_ns)))
+        wait_for_room(sink)
+        sink.write(made[-1])
+    sink.close()
+    written = [[write["name"] for write in line["writes"]] for line in lines(tmp_path) if "index" in line]
+    assert [number for number, names in enumerate(written) if names] == [3, 4, 6, 12]
+    again, replay = ReplayedSession(engine), Replay(tmp_path, "fast")
+    again.warm_up(replay.info)
+    for frame, before in zip(replay, made, strict=True):
+        np.testing.assert_array_equal(again.step(frame).labels, before.segmentation.labels)
+    assert (again.equal, again.different) == (len(made), 0)
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        {"name": "point_in", "shape": [0], "zlib": ""},
+        {"name": "point_in", "shape": [1 << 30], "zlib": ""},
+        {"name": "point_in", "shape": [4], "zlib": "AAAA"},
+        {"name": "point_in", "shape": [4], "zlib": "???"},
+        {"name": "point_in", "shape": [2], "zlib": base64.b64encode(zlib.compress(bytes(4))).decode()},
+        {"name": "point_in", "shape": [1], "zlib": base64.b64encode(zlib.compress(bytes(1 << 20))).decode()},
+        {"name": "point_in"},
+        7,
+    ],
+)
+def test_what_was_written_and_is_damaged_is_refused(tmp_path, write):
+    small_recording(tmp_path)
+    first, *rest = (tmp_path / "frames.jsonl").read_text().splitlines()
+    damaged = json.loads(rest[1]) | {"writes": [write]}
+    (tmp_path / "frames.jsonl").write_text("\n".join([first, rest[0], json.dumps(damaged), *rest[2:]]) + "\n")
+    with pytest.raises(SourceError, match="not one of a recording"):
+        list(Replay(tmp_path, "fast"))

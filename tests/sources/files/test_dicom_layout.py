@@ -2,6 +2,7 @@
 
 import io
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -102,6 +103,27 @@ def test_plain_colors_are_those_that_are_stored(tmp_path, caplog, photometric, d
     declared = PLANES if stated.get("PlanarConfiguration") else declared
     is_wrong = data is not declared or "SamplesPerPixel" in stated
     assert bool(caplog.records) == is_wrong
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 6])
+@pytest.mark.parametrize("is_by_color", [True, False])
+def test_color_planes_of_all_frames_may_stand_together(tmp_path, caplog, count, is_by_color):
+    source = np.random.default_rng(count)
+    speckle = [cv2.GaussianBlur(source.integers(0, 256, (48, 64), np.uint8), (5, 5), 0) for _ in range(count)]
+    frames = np.stack([np.dstack([one] * 3) for one in speckle])
+    frames[:, 30:, 40:] = (210, 30, 20)
+    frames[:, :8, :8] = frames[0, :8, :8]
+    planes = frames.transpose(3, 0, 1, 2) if is_by_color else frames.transpose(0, 3, 1, 2)
+    made = with_pixels(frames, planes.tobytes(), photometric="RGB", PlanarConfiguration=1)
+    assert farthest(images(save(made, tmp_path / "a.dcm")), frames) == 0
+    assert any("red planes of all frames" in one.message for one in caplog.records) == is_by_color
+
+
+@pytest.mark.parametrize("count", [3, 6])
+def test_a_still_picture_in_one_tint_proves_no_order_of_planes(tmp_path, count):
+    frames = np.stack([np.dstack([GRAY[0], GRAY[0] // 2, GRAY[0] // 3])] * count)
+    made = with_pixels(frames, frames.transpose(0, 3, 1, 2).tobytes(), photometric="RGB", PlanarConfiguration=1)
+    assert farthest(images(save(made, tmp_path / "a.dcm")), frames) == 0
 
 
 def test_a_picture_of_few_pixels_proves_no_order(tmp_path):

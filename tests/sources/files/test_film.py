@@ -1,5 +1,6 @@
 """Tests which stream of a file is its film, how it is shown, at which times, and what of it is left out."""
 
+import struct
 from fractions import Fraction
 
 import av
@@ -308,3 +309,18 @@ def test_pictures_in_front_of_time_zero_come_first(tmp_path):
         file.mux(stream.encode(None))
     frames = list(open_source(str(path)))
     assert [frame.presentation_ns for frame in frames] == [40_000_000 * number for number in range(12)]
+
+
+def test_pictures_that_an_edit_list_hides_are_counted_in_words(write_video, grey_frames, caplog):
+    path = write_video("a.mp4", grey_frames)
+    coded = bytearray(path.read_bytes())
+    edits, scale = coded.find(b"elst") + 12, int.from_bytes(coded[(at := coded.find(b"mdhd") + 16) : at + 4], "big")
+    hidden, shown = 4, len(grey_frames) - 4
+    with av.open(str(path)) as container:
+        rate = container.streams.video[0].average_rate
+    struct.pack_into(">Ii", coded, edits, int(1000 * shown / rate), int(hidden * scale / rate))
+    path.write_bytes(coded)
+    frames, _ = drain(open_source(str(path)))
+    assert [frame.index for frame in frames] == list(range(shown))
+    assert frames[0].presentation_ns == 0
+    assert f"hides {hidden} of its {len(grey_frames)} pictures" in caplog.text

@@ -253,6 +253,50 @@ def test_a_still_is_requested_at_the_stated_rate_and_one_stream_is_not(monkeypat
     assert all(later - earlier > 0.9 for earlier, later in zip(server.requests, server.requests[1:4], strict=False))
 
 
+def _answer_still(coded, kind):
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: image/%s\r\nContent-Length: %d\r\n\r\n" % (kind, len(coded))
+    return lambda client, _path, _fields: client.sendall(head + coded)
+
+
+@pytest.mark.parametrize(
+    ("coded", "kind", "words"),
+    [
+        (PNG, b"png", r"gives a single PNG picture.*have the server send JPEG"),
+        (cv2.imencode(".tif", np.zeros((9, 9), np.uint8))[1].tobytes(), b"tiff", "gives a single TIFF picture"),
+        (jpeg(1)[:-2], b"jpeg", "lacks JPEG's end marker"),
+    ],
+    ids=["png", "tiff", "no end"],
+)
+def test_a_still_that_cannot_be_shown_is_refused_with_words(coded, kind, words):
+    server = WebServer(_answer_still(coded, kind))
+    with pytest.raises(SourceError, match=words):
+        open_source(server.url)
+    server.close()
+
+
+def test_a_stream_of_pictures_without_an_end_says_so():
+    server = WebServer(stream(lambda number: part(number, jpeg(number)[:-2]), count=6))
+    with pytest.raises(SourceError, match=r"damaged pictures.*each without JPEG's end marker"):
+        open_source(server.url)
+    server.close()
+
+
+def test_a_still_that_is_refused_once_is_requested_again(caplog):
+    def answer(client, path, fields):
+        if len(server.requests) % 3 == 0:
+            client.sendall(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+        else:
+            _answer_still(jpeg(1), b"jpeg")(client, path, fields)
+
+    server = WebServer(answer)
+    with closing(open_source(server.url, fps=20)) as source:
+        assert len(list(islice(source, 6))) == 6
+        assert source.reconnects == 0
+        assert source.diagnostics().damaged >= 2
+    server.close()
+    assert "503" in caplog.text
+
+
 @pytest.mark.parametrize("breaks", ["after a picture", "at once", "with an error"])
 def test_reconnects_are_paced_whatever_broke_the_link(breaks):
     def answer(client, _path, _fields):

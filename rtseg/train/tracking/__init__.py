@@ -1,0 +1,1 @@
+"""Trains the network that follows whatever a prompt points at."""

@@ -1,0 +1,25 @@
+"""Runs `python -m rtseg.train.tracking train CONFIG OUT [--resume]`, and `export last.pt FILE.onnx`."""
+
+import logging
+import sys
+
+from rtseg.errors import ConfigError
+from rtseg.train.tracking.training import export_tracker, train_tracker
+
+
+def main(arguments: list[str]) -> None:
+    """Run one of the two commands. Raises ConfigError, DatasetError, ModelError, SinkError."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    match arguments:
+        case ["train", config, out]:
+            train_tracker(config, out)
+        case ["train", config, out, "--resume"]:
+            train_tracker(config, out, resume=True)
+        case ["export", checkpoint, path]:
+            export_tracker(checkpoint, path)
+        case _:
+            raise ConfigError(f"{' '.join(arguments)!r} is no command: give train CONFIG OUT, or export last.pt FILE.onnx")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,96 @@
+"""Tests the training of a tracker: its clips, its prompts, a short training that resumes, and its export."""
+
+import numpy as np
+import pytest
+
+from rtseg.engines.load import load_engine
+from rtseg.errors import ConfigError, DatasetError
+from rtseg.evaluation.dataset import open_dataset
+from rtseg.train.config import DataConfig
+from rtseg.train.tracking.drawn_prompts import draw_prompt
+from rtseg.train.tracking.object_clips import MIN_AREA_PX, ObjectSampler
+from rtseg.train.tracking.tracking_config import read_tracking_config
+from rtseg.train.tracking.training import export_tracker, read_tracker_checkpoint, train_tracker
+
+SIZE = (64, 64)
+
+
+@pytest.fixture
+def tracking(tmp_path, config):
+    def write(**settings):
+        values = {"minutes": 0.02, "batch": 1, "clip": 3, "clock": '"cpu"', **settings}
+        lines = "\n".join(f"{name} = {value}" for name, value in values.items())
+        path = tmp_path / "track.toml"
+        path.write_text(f'name = "track"\ndata = ["{config(1)}"]\nsize = [64, 64]\n[schedule]\n{lines}\n')
+        return path
+
+    return write
+
+
+def test_a_clip_begins_with_its_object_and_a_prompt_on_it(dataset_folder):
+    sampler = ObjectSampler(open_dataset(dataset_folder), ("vessel",), SIZE, DataConfig("", ()), 0.3)
+    absent = 0
+    for seed in range(25):
+        clip = sampler.draw_object(np.random.default_rng(seed), 5)
+        assert clip.truth[0].sum() >= MIN_AREA_PX
+        assert clip.prompts[0, 0].max() > 0
+        assert clip.prompts.shape == (5, 2, 32, 32)
+        absent += sum(not plane.any() for plane in clip.truth)
+    assert 5 < absent < 80
+
+
+def test_prompts_lie_on_the_object_and_what_is_other_beside_it():
+    truth = np.zeros(SIZE, np.float32)
+    truth[20:44, 16:40] = 1
+    kinds, shares = set(), []
+    for seed in range(80):
+        belongs, other = draw_prompt(truth, np.random.default_rng(seed))
+        inside = truth[::2, ::2] > 0
+        shares.append((belongs * inside).sum() / belongs.sum())
+        assert (other * inside).sum() < 0.3 * other.sum() if other.any() else True
+        kinds.add((round(float(belongs.max()), 1), bool(other.any()), belongs.sum() > 100))
+    assert min(shares) > 0.3  # a point at the border covers what lies beyond it
+    assert np.mean(shares) > 0.85
+    assert len(kinds) >= 4
+
+
+def test_a_dataset_without_objects_is_refused(dataset_folder):
+    sampler = ObjectSampler(open_dataset(dataset_folder), ("vessel",), SIZE, DataConfig("", ()), 0.0)
+    sampler._scans = [[type(one)(one.subject, one.image, 0 * one.truth) for one in group] for group in sampler._scans]
+    with pytest.raises(DatasetError, match="no picture shows an object"):
+        sampler.draw_object(np.random.default_rng(0), 2)
+
+
+def test_a_training_runs_resumes_and_is_exported(tracking, tmp_path):
+    out = tmp_path / "run"
+    checkpoint = train_tracker(tracking(), out)
+    config, values = read_tracker_checkpoint(checkpoint)
+    assert config == read_tracking_config(tmp_path / "track.toml")
+    assert values["step"] == len(values["losses"]) > 0
+    assert train_tracker(tmp_path / "track.toml", out, resume=True) == checkpoint
+    with pytest.raises(ConfigError, match=r"last\.pt is there"):
+        train_tracker(tmp_path / "track.toml", out)
+    assert export_tracker(checkpoint, tmp_path / "track.onnx") < 1e-2
+    engine = load_engine(tmp_path / "track.onnx")
+    assert engine.spec.states[0].role == "prompt"
+    engine.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"minutes": 0}, "minutes and batch are above 0"),
+        ({"clip": 1}, "clip above 1"),
+        ({"learning_rate": 0.0}, "learning_rate are above 0"),
+        ({"mood": 1}, "no setting 'mood'"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(tracking, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        read_tracking_config(tracking(**settings))
+
+
+def test_no_checkpoint_of_a_tracker(tmp_path):
+    (tmp_path / "last.pt").write_bytes(b"not torch")
+    with pytest.raises(ConfigError, match="no checkpoint of a tracker"):
+        read_tracker_checkpoint(tmp_path / "last.pt")
