@@ -21,6 +21,7 @@ from rtseg.errors import ConfigError
 from rtseg.evaluation.dataset import open_dataset, split
 from rtseg.models.tracker import Tracker
 from rtseg.output.atomic_file import write_or_refuse
+from rtseg.output.private_file import locked_folder
 from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
 from rtseg.train.checkpoint import damage_as_config_error, write_values
@@ -135,10 +136,10 @@ def train_tracker(config_path: Path | str, out: Path | str, *, resume: bool = Fa
             f"{out / CHECKPOINT} is {'not there' if resume else 'there'}: give a new folder, or its with --resume"
         )
     training = TrackerTraining(config)
-    samplers = [_sampler(one, config, out) for one in config.datasets()]
-    if resume:
-        training.load(out / CHECKPOINT)
-    with _own_threads(threads):
+    with locked_folder(out), _own_threads(threads):
+        samplers = [_sampler(one, config, out) for one in config.datasets()]
+        if resume:
+            training.load(out / CHECKPOINT)
         try:
             _train_to_end(training, samplers, out)
         finally:
@@ -150,7 +151,6 @@ def train_tracker(config_path: Path | str, out: Path | str, *, resume: bool = Fa
 def _sampler(one: TrainConfig, config: TrackingConfig, out: Path) -> ObjectSampler:
     """Open one dataset and note which of its cases are trained on. Raises DatasetError, SinkError."""
     training, held_out = split(open_dataset(one.data.folder), one.data.held_out)
-    out.mkdir(parents=True, exist_ok=True)
     names = {"training": [case.name for case in training], "held_out": [case.name for case in held_out]}
     write_or_refuse(out / f"split-{one.name}.json", json_text(names, indent=1).encode())
     return ObjectSampler(training, one.classes, config.size, one.data, config.schedule.sparse)
