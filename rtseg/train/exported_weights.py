@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from rtseg.errors import ConfigError, ModelError
 from rtseg.evaluation.dataset import open_dataset, split
 from rtseg.models import Composition
+from rtseg.output.private_file import make_folder
 from rtseg.text.log_records import get_logger
 from rtseg.train.checkpoint import build_network, write_checkpoint
 from rtseg.train.clips import ClipSampler
@@ -144,6 +145,7 @@ def main(model: str, config_path: str, out: str) -> None:
     config = replace(config, network=replace(config.network, start=""))
     if Path(out).exists():
         raise ConfigError(f"{out} exists: name another file")
+    make_folder(Path(out).parent)
     network = build_network(config)
     loaded = load_exported(network, model)
     calibrate_norms(network, _training_clips(config))
