@@ -2,12 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-
-import cv2
-import torch
 
 from rtseg.errors import ConfigError
 from rtseg.evaluation.dataset import Case, open_dataset, report_names
@@ -22,6 +18,7 @@ from rtseg.train.data_split import DataSplit, check_split, make_split, read_spli
 from rtseg.train.held_out_watch import HeldOutWatch
 from rtseg.train.interruption import defer_interrupts
 from rtseg.train.loader import ClipLoader
+from rtseg.train.own_threads import own_threads
 from rtseg.train.teacher import open_teacher
 from rtseg.train.trainer import Trainer
 from rtseg.train.training_progress import TrainingProgress
@@ -58,22 +55,9 @@ def train_config(
     split, instead of that of the configuration.
     """
     _check_folder(out / CHECKPOINT, resume)
-    with _own_threads(threads):
+    with own_threads(threads):
         _train(config, out, halves or _halves(config, out, resume), resume, compare_halves)
     return out / CHECKPOINT
-
-
-@contextmanager
-def _own_threads(threads: int) -> Iterator[None]:
-    """Give torch `threads` threads and OpenCV one inside the context: the clips are drawn in a separate thread."""
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
 
 
 def _train(config: TrainConfig, out: Path, halves: DataSplit, resume: bool, compare_halves: bool) -> None:

@@ -17,7 +17,7 @@ ALLOWED = {
     # the user's own choice of the torch engine's threads, which torch has for the whole process only
     "engines/torch.py": {"set_num_threads"},
     # restored after the training and the measurement
-    "rtseg/train/run.py": {"set_num_threads", "setNumThreads"},
+    "rtseg/train/own_threads.py": {"set_num_threads", "setNumThreads"},
     "rtseg/bench/kernels/paired_timing.py": {"setNumThreads"},
 }
 ENVIRONMENT = {"rtseg/system/process_environment.py"}  # for one call of a library, and restored

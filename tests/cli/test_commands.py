@@ -68,7 +68,8 @@ def test_run_says_where_to_look(tiny: Path, tmp_path: Path):
 
 def test_run_with_a_network_in_the_users_words(tmp_path: Path):
     path = networks.stateless(tmp_path / "bare.onnx")
-    done = rtseg("run", SYNTHETIC, "--model", path, "--size", "32x48", "--classes", "lumen", "--mean", "90", "--std", "40")
+    words = ("--size", "32x48", "--classes", "lumen", "--mean", "90", "--std", "40")
+    done = rtseg("run", SYNTHETIC, "--model", path, *words, "--activation", "none")
     assert done.exit_code == 0, done.output
 
 

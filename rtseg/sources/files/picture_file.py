@@ -154,6 +154,7 @@ def _stack(path: Path, coded: bytearray, stack: TiffStack) -> Iterator[DecodedPi
         if page.refusal:
             raise SourceError(f"{path} {page.refusal}")
         stack.make_first(coded, page)
+        check_size(path, *(picture_size(coded) or (0, 0)))  # its error names another remedy than those below
         try:
             pixels = decode_one(path, coded)
         except SourceError as error:

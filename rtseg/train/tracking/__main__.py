@@ -1,6 +1,5 @@
 """Runs `python -m rtseg.train.tracking train CONFIG OUT [--resume]`, and `export last.pt FILE.onnx`."""
 
-import logging
 import sys
 
 from rtseg.errors import ConfigError
@@ -9,7 +8,6 @@ from rtseg.train.tracking.training import export_tracker, train_tracker
 
 def main(arguments: list[str]) -> None:
     """Run one of the two commands. Raises ConfigError, DatasetError, ModelError, SinkError."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
     match arguments:
         case ["train", config, out]:
             train_tracker(config, out)

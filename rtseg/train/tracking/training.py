@@ -2,13 +2,10 @@
 
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -22,18 +19,17 @@ from rtseg.evaluation.dataset import open_dataset, split
 from rtseg.models.tracker import Tracker
 from rtseg.output.atomic_file import write_or_refuse
 from rtseg.output.private_file import locked_folder
-from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
 from rtseg.train.checkpoint import damage_as_config_error, write_values
 from rtseg.train.config import LossConfig, ScheduleConfig, TrainConfig
 from rtseg.train.interruption import defer_interrupts
 from rtseg.train.loss import segmentation_loss
+from rtseg.train.own_threads import own_threads
 from rtseg.train.step_clock import StepClock
 from rtseg.train.toml_table import parse_table
 from rtseg.train.tracking.object_clips import MIN_AREA_PX, ObjectClip, ObjectSampler
 from rtseg.train.tracking.tracking_config import TrackingConfig, read_tracking_config
-
-_log = get_logger(__name__)
+from rtseg.train.training_progress import TrainingProgress
 
 CHECKPOINT = "last.pt"
 OBJECT = "object"  # the only class
@@ -136,7 +132,7 @@ def train_tracker(config_path: Path | str, out: Path | str, *, resume: bool = Fa
             f"{out / CHECKPOINT} is {'not there' if resume else 'there'}: give a new folder, or its with --resume"
         )
     training = TrackerTraining(config)
-    with locked_folder(out), _own_threads(threads):
+    with locked_folder(out), own_threads(threads):
         samplers = [_sampler(one, config, out) for one in config.datasets()]
         if resume:
             training.load(out / CHECKPOINT)
@@ -158,14 +154,15 @@ def _sampler(one: TrainConfig, config: TrackingConfig, out: Path) -> ObjectSampl
 
 def _train_to_end(training: TrackerTraining, samplers: list[ObjectSampler], out: Path) -> None:
     saved = time.monotonic()
-    while training.progress < 1:
-        batch = _batch(training, samplers)
-        with defer_interrupts():  # a partial step could not be resumed
-            loss = training.train_step(batch)
-        if time.monotonic() - saved > _SAVE_S:
-            training.save(out / CHECKPOINT)
-            _log.info("step %d, loss %.3f, %.0f %%", training.step, loss, 100 * training.progress)
-            saved = time.monotonic()
+    with TrainingProgress(training.progress) as shown:
+        while training.progress < 1:
+            batch = _batch(training, samplers)
+            with defer_interrupts():  # a partial step could not be resumed
+                loss = training.train_step(batch)
+            shown.update(training.progress, training.step, loss)
+            if time.monotonic() - saved > _SAVE_S:
+                training.save(out / CHECKPOINT)
+                saved = time.monotonic()
 
 
 def _batch(training: TrackerTraining, samplers: list[ObjectSampler]) -> ObjectClip:
@@ -177,18 +174,6 @@ def _batch(training: TrackerTraining, samplers: list[ObjectSampler]) -> ObjectCl
         clips.append(samplers[int(rng.integers(len(samplers)))].draw_object(rng, schedule.clip))
     parts = (np.stack([getattr(clip, name) for clip in clips], 1) for name in ("frames", "truth", "prompts"))
     return ObjectClip(*parts)
-
-
-@contextmanager
-def _own_threads(threads: int) -> Iterator[None]:
-    before = torch.get_num_threads(), cv2.getNumThreads()
-    torch.set_num_threads(threads)
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before[0])
-        cv2.setNumThreads(before[1])
 
 
 def export_tracker(checkpoint: Path | str, path: Path | str) -> float:

@@ -97,11 +97,11 @@ def test_a_stream_s_address_takes_it_too(monkeypatch):
 
     monkeypatch.setattr(network_stream.av, "open", refused)
     monkeypatch.setattr(nvdec, "unavailable_reason", lambda: "")
-    for uri in ("tcp://127.0.0.1:9#decode=gpu", "tcp://127.0.0.1:9"):
+    for uri in ("rtsp://127.0.0.1:9#decode=gpu", "rtsp://127.0.0.1:9"):
         with pytest.raises(SourceError, match="cannot be opened"):
             open_source(uri)
     assert [options["hwaccel"] is not None for _, options in opened] == [True, False]
-    assert {address for address, _ in opened} == {"tcp://127.0.0.1:9"}
+    assert {address for address, _ in opened} == {"rtsp://127.0.0.1:9"}
     assert all("decode" not in options["options"] for _, options in opened)
 
 
