@@ -1,6 +1,5 @@
 """Trains a tracker on objects of several datasets, and saves checkpoints of averaged weights."""
 
-import math
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from rtseg.engines.base import ModelSpec
@@ -20,12 +19,12 @@ from rtseg.models.tracker import Tracker
 from rtseg.output.atomic_file import write_or_refuse
 from rtseg.output.private_file import locked_folder
 from rtseg.text.safe_text import json_text
+from rtseg.train.averaged_training import AveragedTraining
 from rtseg.train.checkpoint import damage_as_config_error, write_values
 from rtseg.train.config import LossConfig, ScheduleConfig, TrainConfig
 from rtseg.train.interruption import defer_interrupts
 from rtseg.train.loss import segmentation_loss
 from rtseg.train.own_threads import own_threads
-from rtseg.train.step_clock import StepClock
 from rtseg.train.toml_table import parse_table
 from rtseg.train.tracking.object_clips import MIN_AREA_PX, ObjectClip, ObjectSampler
 from rtseg.train.tracking.tracking_config import TrackingConfig, read_tracking_config
@@ -34,49 +33,21 @@ from rtseg.train.training_progress import TrainingProgress
 CHECKPOINT = "last.pt"
 OBJECT = "object"  # the only class
 _SAVE_S = 60.0
-_WARM_UP = 0.03  # share of the training in which the learning rate rises
-_PARTS = ("network", "average", "optimizer")
 
 
-class TrackerTraining:
-    """Holds a tracker in training, its averaged copy, the optimizer and the progress."""
+class TrackerTraining(AveragedTraining):
+    """Trains a tracker."""
+
+    network: Tracker
 
     def __init__(self, config: TrackingConfig) -> None:
         torch.manual_seed(config.schedule.seed)
-        self.config, self.network, self.average = config, Tracker(config.encoder), Tracker(config.encoder)
-        self.average.load_state_dict(self.network.state_dict())
-        schedule = config.schedule
-        self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=schedule.learning_rate, weight_decay=schedule.weight_decay
-        )
-        self.step, self.seconds = 0, 0.0
-        self.losses: list[float] = []
-        self._clock = StepClock(schedule.clock)
+        self.config, network = config, Tracker(config.encoder)
+        group = {"params": list(network.parameters()), "weight_decay": config.schedule.weight_decay, "share": 1.0}
+        super().__init__(network, Tracker(config.encoder), [group], config.schedule)
 
-    @property
-    def progress(self) -> float:
-        """Return the completed share of the training, in [0, 1]."""
-        return min(1.0, self.seconds / 60 / self.config.schedule.minutes)
-
-    def train_step(self, clip: ObjectClip) -> float:
-        """Train one step on a batch (T, N, ...) and return its loss. Raises ConfigError if it is not finite."""
-        self._clock.start_step()
-        share = min(1.0, (self.progress + 1e-3) / _WARM_UP) * 0.5 * (1 + math.cos(math.pi * self.progress))
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.config.schedule.learning_rate * share
-        loss = self._loss(clip)
-        if not torch.isfinite(loss):
-            raise ConfigError(f"the loss is {loss.item()} at step {self.step}: lower learning_rate and train again")
-        self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.schedule.clip_gradient)
-        self.optimizer.step()
-        self._update_average()
-        self.losses.append(round(loss.item(), 5))
-        self.seconds += self._clock.end_step()
-        return self.losses[-1]
-
-    def _loss(self, clip: ObjectClip) -> Tensor:
+    def loss(self, clip: ObjectClip) -> Tensor:
+        """Return the loss of a batch (T, N, ...)."""
         frames = (torch.from_numpy(clip.frames).float()[:, :, None] - self.config.mean) / self.config.std
         truth = torch.from_numpy(clip.truth)
         logits, present = self.network.clip(frames, torch.from_numpy(clip.prompts))
@@ -84,19 +55,9 @@ class TrackerTraining:
         loss: Tensor = segmentation_loss(logits, truth, LossConfig())
         return loss + self.config.presence * functional.binary_cross_entropy_with_logits(present, shown)
 
-    @torch.no_grad()
-    def _update_average(self) -> None:
-        self.step += 1
-        share = 1 - min(self.config.schedule.average, (1 + self.step) / (10 + self.step))
-        new = self.network.state_dict()
-        for name, value in self.average.state_dict().items():
-            value.lerp_(new[name], share) if value.is_floating_point() else value.copy_(new[name])
-
     def save(self, path: Path) -> None:
         """Write the whole state atomically. Raises SinkError."""
-        values = {name: getattr(self, name).state_dict() for name in _PARTS}
-        progress = {"step": self.step, "seconds": self.seconds, "losses": self.losses}
-        write_values(path, {"tracking": asdict(self.config), **values, **progress})
+        write_values(path, {"tracking": asdict(self.config), **self.values()})
 
     def load(self, path: Path) -> None:
         """Restore the state from a checkpoint. Raises ConfigError."""
@@ -104,9 +65,7 @@ class TrackerTraining:
         if config != self.config:
             raise ConfigError(f"{path} was trained with other settings: go on with those, or train into another folder")
         with damage_as_config_error(path):
-            for name in _PARTS:
-                getattr(self, name).load_state_dict(values[name])
-            self.step, self.seconds, self.losses = int(values["step"]), float(values["seconds"]), list(values["losses"])
+            self.restore(values)
 
 
 def read_tracker_checkpoint(path: Path | str) -> tuple[TrackingConfig, dict[str, Any]]:
