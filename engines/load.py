@@ -55,11 +55,7 @@ def load_engine(
         known = ", ".join((*ENGINES, BFLOAT16, *GPU_ENGINES))
         raise ModelError(f"no engine {unknown[0]!r}: choose {AUTO}, one of {known}, or several of these with commas between")
     stated = _stated(spec)
-    tried = {
-        name: examine(path, name, stated, trusted=trusted)
-        for name in dict.fromkeys("onnx" if name == "onnx" else "openvino" for name in names)
-    }
-    is_tried = all(tried.values())
+    is_tried = _examine_for(names, path, stated, trusted)
     from rtseg.engines.failover.background import BackgroundBuild
     from rtseg.engines.failover.failover import FailoverEngine
 
@@ -69,6 +65,13 @@ def load_engine(
     if not isinstance(opened, BackgroundBuild):
         return opened
     return FailoverEngine([(engine, lambda: opened), ("openvino", partial(_open, "openvino", path, stated, threads, is_tried))])
+
+
+def _examine_for(names: list[str], path: Path, stated: StatedFacts | None, trusted: bool) -> bool:
+    """Examine a file for each engine; return whether its answers were checked in all trials. Raises ModelError."""
+    tries = dict.fromkeys("onnx" if name == "onnx" else "openvino" for name in names)
+    checked = [examine(path, name, stated, trusted=trusted) for name in tries]  # all of them, whatever the first says
+    return all(checked)
 
 
 def load_fastest(

@@ -170,5 +170,6 @@ def _resize_state(state: SwapState, engine: OpenVinoEngine) -> SwapState:
 
 
 def _resize_planes(planes: Planes, size: tuple[int, int], interpolation: int) -> Planes:
-    """Resize planes (1, C, h, w) to another (h, w)."""
-    return np.stack([cv2.resize(plane, (size[1], size[0]), interpolation=interpolation) for plane in planes[0]])[None]
+    """Resize planes (N, C, h, w) to another (h, w)."""
+    resized = [cv2.resize(plane, (size[1], size[0]), interpolation=interpolation) for view in planes for plane in view]
+    return np.stack(resized).reshape(*planes.shape[:2], *size)

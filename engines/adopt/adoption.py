@@ -10,12 +10,12 @@ from typing import Any
 from rtseg.engines.adopt.answer_check import check_answer
 from rtseg.engines.adopt.certificate import CERTIFICATE_KEY, MIN_DICE, Certificate
 from rtseg.engines.adopt.examination import Examination, examine_network
+from rtseg.engines.adopt.mean_dice import Pictures
 from rtseg.engines.adopt.network_graph import NetworkGraph, name_of, shape_of
 from rtseg.engines.adopt.network_writer import describe_onnx, static_copy, write_openvino, zeros_of
 from rtseg.engines.adopt.normalization import Normalization, normalization_remedy
 from rtseg.engines.adopt.normalization_trial import (
     NormalizationScore,
-    Pictures,
     choose_normalization,
     try_normalizations,
     with_normalization,

@@ -105,7 +105,6 @@ def _examine(graph: NetworkGraph, stated: StatedFacts, *, is_own: bool) -> Exami
     checked_channels(graph, answer, names)
     normalization = _normalization(picture, stated)
     base = stated.spec or ModelSpec(stated.name or graph.path.stem, picture.size, names.classes, (0.0,), (255.0,))
-    further = tuple(name for name in roles.answers if name not in (answer.name, answer.prototypes))
     known = normalization or Normalization((0.0,) * picture.channels, (255.0,) * picture.channels)
     spec = replace(
         base,
@@ -128,15 +127,13 @@ def _examine(graph: NetworkGraph, stated: StatedFacts, *, is_own: bool) -> Exami
         is_multi_label=names.is_multi_label,
         overlap=stated.overlap or base.overlap,
         background=stated.spec.background if stated.spec else names.background,
-        further_outputs=further,
+        further_outputs=tuple(name for name in roles.answers if name not in (answer.name, answer.prototypes)),
         prototypes=answer.prototypes,
     )
     is_same = is_own and spec == stated.spec
     is_background_stated = is_own or stated.spec is not None or names.is_stated or names.is_multi_label
-    return Examination(
-        graph, picture, answer, states, spec, normalization, is_own, is_same, was_static, is_background_stated,
-        bool(stated.activation or stated.spec),
-    )  # fmt: skip
+    facts = is_own, is_same, was_static, is_background_stated, bool(stated.activation or stated.spec)
+    return Examination(graph, picture, answer, states, spec, normalization, *facts)
 
 
 def _answers(graph: NetworkGraph, roles: NetworkRoles) -> dict[str, Any]:

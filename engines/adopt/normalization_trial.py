@@ -8,19 +8,18 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg import kernels
+from rtseg.engines.adopt.mean_dice import Pictures, mean_dice
 from rtseg.engines.adopt.normalization import NAMES, Normalization, named_normalization, normalization_remedy
 from rtseg.engines.base import Engine, ModelSpec
 from rtseg.engines.input_planes import fill_input
 from rtseg.errors import ModelError
-from rtseg.frame import Image, Labels
+from rtseg.frame import Labels
 from rtseg.kernels.network.fit import letterbox
 
 MIN_DICE = 0.5  # against the user's masks; below this, no candidate has found what they show
 LOOK_MARGIN = 3.0  # the factor over the next candidate's score, without masks
 SAME_DICE = 0.95  # candidates whose labels agree so far are one
 SHARE = (0.002, 0.6)  # of a picture that a plausible mask covers
-
-Pictures = Sequence[tuple[Image, Labels | None]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def try_normalizations(engine: Engine, pictures: Pictures) -> list[Normalization
         how = "from masks" if by_masks else "guessed"
         one = named_normalization(name, engine.spec.channels, how)
         labels, looks = _run(engine, one, pictures)
-        score = _mean_dice(labels, pictures, len(engine.spec.classes)) if by_masks else float(np.mean(looks))
+        score = mean_dice(labels, pictures, len(engine.spec.classes)) if by_masks else float(np.mean(looks))
         scores.append(NormalizationScore(one, score, labels))
     return sorted(scores, key=lambda found: -found.score)
 
@@ -82,16 +81,6 @@ def _run(engine: Engine, one: Normalization, pictures: Pictures) -> tuple[tuple[
 def with_normalization(spec: ModelSpec, one: Normalization) -> ModelSpec:
     """Return a description with another normalization."""
     return replace(spec, mean=one.mean, std=one.std, normalization=one.kind, percentiles=one.percentiles)
-
-
-def _mean_dice(labels: Sequence[Labels], pictures: Pictures, classes: int) -> float:
-    both, total = np.zeros(classes), np.zeros(classes)
-    for ours, (_, theirs) in zip(labels, pictures, strict=True):
-        for place in range(classes):
-            mine, yours = np.asarray(ours == place + 1), np.asarray(theirs == place + 1)
-            both[place] += (mine & yours).sum()
-            total[place] += mine.sum() + yours.sum()
-    return float((2 * both / np.maximum(total, 1))[total > 0].mean()) if total.any() else 0.0
 
 
 def _look(logits: npt.NDArray[np.float32], labels: Labels) -> float:

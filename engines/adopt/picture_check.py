@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from rtseg import kernels
 from rtseg.engines.adopt.answer_check import background_remedy
+from rtseg.engines.adopt.mean_dice import Pictures, mean_dice
 from rtseg.engines.base import Engine
 from rtseg.engines.input_planes import fill_input
 from rtseg.errors import ModelError
@@ -25,8 +26,6 @@ MIN_SHARE = 0.5  # of all pictures that the background covers
 MIN_BORDER = 0.7  # of the outermost pixels that the background covers, to be recognized by them
 
 _log = get_logger(__name__)
-
-Pictures = Sequence[tuple[Image, Labels | None]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def check_masks(engine: Engine, pictures: Pictures, path: str) -> float:
     So it does where another reading of the network fits the masks clearly better, and names that one.
     """
     found = [_labels(engine, image) for image, _ in pictures]
-    dice = _dice(found, pictures, len(engine.spec.classes))
+    dice = mean_dice(found, pictures, len(engine.spec.classes))
     scores = [(_dice_of(engine, pictures, reading, found), reading) for reading in _readings(engine)]
     best, reading = max(scores, key=lambda scored: scored[0])
     if best >= max(MIN_DICE, dice + BETTER):
@@ -155,18 +154,7 @@ def _dice_of(engine: Engine, pictures: Pictures, reading: _Reading, found: Seque
     """Return the mean Dice of another reading. found: the labels of the unchanged pictures."""
     if reading.of_picture is not None:
         found = [_labels(engine, reading.of_picture(image)) for image, _ in pictures]
-    return _dice([reading.of_labels(labels) for labels in found], pictures, len(engine.spec.classes))
-
-
-def _dice(found: Sequence[Labels], pictures: Pictures, classes: int) -> float:
-    """Return the mean Dice over the classes that the masks or the network show."""
-    both, total = np.zeros(classes), np.zeros(classes)
-    for labels, (_, mask) in zip(found, pictures, strict=True):
-        for place in range(classes):
-            ours, theirs = np.asarray(labels == place + 1), np.asarray(mask == place + 1)
-            both[place] += (ours & theirs).sum()
-            total[place] += ours.sum() + theirs.sum()
-    return float((2 * both[total > 0] / total[total > 0]).mean()) if total.any() else 0.0
+    return mean_dice([reading.of_labels(labels) for labels in found], pictures, len(engine.spec.classes))
 
 
 def _labels(engine: Engine, image: Image) -> Labels:

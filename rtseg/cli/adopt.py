@@ -17,7 +17,7 @@ from rtseg.output.atomic_file import write_atomically
 
 if TYPE_CHECKING:
     from rtseg.engines.adopt.certificate import Certificate
-    from rtseg.engines.adopt.normalization_trial import Pictures
+    from rtseg.engines.adopt.mean_dice import Pictures
 
 MAX_PICTURES = 24  # that are compared
 

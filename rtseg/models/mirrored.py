@@ -14,6 +14,9 @@ class FlipAveraged(nn.Module):
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
+        for name in ("state_roles", "state_is_returned"):  # what the network says about its states
+            if hasattr(network, name):
+                setattr(self, name, getattr(network, name))
 
     def forward(self, x: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Return (logits, *states) of frames x (N, C, H, W)."""
@@ -25,8 +28,3 @@ class FlipAveraged(nn.Module):
         """Return the initial states of both views for n clips of (H, W) frames; empty for a network without states."""
         make_states = getattr(self.network, "initial_states", None)
         return make_states(2 * n, size) if make_states else ()
-
-    @property
-    def state_roles(self) -> tuple[str, ...]:
-        """Return the role of each state that the network declares; "memory" for all where it declares none."""
-        return tuple(getattr(self.network, "state_roles", ("memory",) * len(self.initial_states(1, (256, 256)))))

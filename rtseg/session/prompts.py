@@ -49,7 +49,7 @@ def prompt_maps(prompt: Prompt, placed: npt.NDArray[np.float64], size: tuple[int
     """
     belongs, other = np.zeros(size, np.float32), np.zeros(size, np.float32)
     if prompt.mask is not None:
-        mask = cv2.warpAffine(prompt.mask.astype(np.float32), placed, size[::-1], flags=cv2.INTER_AREA)
+        mask = cv2.warpAffine(prompt.mask.astype(np.float32), placed, size[::-1], flags=cv2.INTER_LINEAR)
         np.maximum(belongs, mask, out=belongs)
     if prompt.box is not None:
         left, top, width, height = prompt.box

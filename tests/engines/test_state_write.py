@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import networks
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from rtseg.engines.base import Engine, StateSpec
 from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.engines.load import load_engine
 from rtseg.engines.openvino import OpenVinoEngine
-from rtseg.engines.reduced_input import shrinkable
+from rtseg.engines.reduced_input import _resize_planes, shrinkable
 from rtseg.engines.watchdog import WatchedEngine
 from rtseg.errors import ConfigError, ModelError
 
@@ -54,7 +54,7 @@ class _Raw:
 
 def _adapted(path: Path) -> Engine:
     raw = _Raw(path)
-    return AdaptedEngine(raw, replace(raw.spec))  # type: ignore[arg-type]
+    return AdaptedEngine(raw, raw.spec)  # type: ignore[arg-type]
 
 
 def _failover(path: Path) -> Engine:
@@ -148,6 +148,12 @@ def test_a_reduced_engine_resizes_what_is_written(tmp_path: Path) -> None:
         engine.is_reduced = False
         logits, _ = engine.infer(np.zeros((1, 1, *networks.SIZE), np.float32), state)
         np.testing.assert_allclose(logits, np.full((1, 1, *networks.HALF), 0.75), atol=1e-5)
+
+
+def test_each_view_of_a_state_is_resized_by_itself() -> None:
+    views = np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1) * np.ones((2, 3, 8, 12), np.float32)
+    resized = _resize_planes(views, (4, 6), cv2.INTER_LINEAR)
+    np.testing.assert_array_equal(resized, views[..., :4, :6])
 
 
 @pytest.mark.parametrize(

@@ -98,9 +98,7 @@ class OnnxModelDescription(ModelDescription):
     output: Annotated[str, typer.Option("--output", help="The name of the output that holds the mask.")] = ""
     activation: Annotated[
         str,
-        typer.Option(
-            "--activation", help="What its answer went through, if its graph does not tell: none, sigmoid, softmax, tanh."
-        ),
+        typer.Option("--activation", help="What made its answer, if its graph does not tell: none, sigmoid, softmax, tanh."),
     ] = ""
     multi_label: Annotated[
         bool, typer.Option("--multi-label", help="Each channel is a class of its own, without one for the background.")
@@ -108,9 +106,7 @@ class OnnxModelDescription(ModelDescription):
     channels: Annotated[str, typer.Option("--channels", help="The order of its three color channels: rgb or bgr.")] = ""
     axes: Annotated[
         str,
-        typer.Option(
-            "--axes", help="The order of its picture's sides: hw (rows first), or wh, as MONAI's LoadImage gives them."
-        ),
+        typer.Option("--axes", help="The sides of its picture: hw (rows first), or wh, as MONAI's LoadImage gives them."),
     ] = ""
     stacked: Annotated[
         int, typer.Option("--frames-stacked", min=0, help="How many successive frames it takes as channels, the newest last.")

@@ -3,7 +3,7 @@
 import base64
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from rtseg.frame import Spacing
 
 TIME_LIMIT = 1 << 63  # nanoseconds: 292 years
 MAX_VALUES = 1 << 20  # of one state
+MAX_WRITES = 16  # of one frame
 MAX_ASPECT = 1000.0  # of a pixel's width over its height, and its inverse
 
 
@@ -77,6 +78,13 @@ class StateValues:
         """Return plain values: the array's bytes, little-endian, compressed by zlib, in base64."""
         packed = zlib.compress(self.values.astype("<f4").tobytes())
         return {"name": self.name, "shape": self.values.shape, "zlib": base64.b64encode(packed).decode()}
+
+
+def all_state_values(writes: Sequence[Mapping[str, Any]]) -> tuple[StateValues, ...]:
+    """Return what was written with a frame. Raises ValueError where it is damaged, or more than MAX_WRITES states."""
+    if len(writes) > MAX_WRITES:
+        raise ValueError(f"it writes {len(writes)} states, and {MAX_WRITES} are the most")
+    return tuple(state_values(write) for write in writes)
 
 
 def state_values(written: Mapping[str, Any]) -> StateValues:

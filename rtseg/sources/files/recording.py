@@ -18,13 +18,13 @@ from rtseg.sources.base import stream_info
 from rtseg.sources.files.recorded_values import (
     TIME_LIMIT,
     StateValues,
+    all_state_values,
     aspect_value,
     checked_spacing,
     integer_value,
     matrix_value,
     optional_time,
     spacing_value,
-    state_values,
     time_value,
 )
 from rtseg.text.safe_text import printable
@@ -208,7 +208,7 @@ def _decision(values: Mapping[str, Any]) -> Decision:
         raise ValueError(f"its confidence is {confidence}")
     captured_ns, reason = time_value(values["captured_ns"], "captured_ns"), printable(str(values["reason"]))
     wall_ns, face = optional_time(values, "wall_ns"), _face(values.get("face"))
-    writes = tuple(state_values(write) for write in values.get("writes", ()))
+    writes = all_state_values(values.get("writes", ()))
     counted = labels, dropped, unrecorded, wall_ns, checked_spacing(values.get("spacing_mm")), face
     seen = captured_ns, life, reason, str(values["kind"]), corners, confidence, *counted
     return Decision(*seen, writes=writes, spacing_from=_spacing_from(values))

@@ -68,7 +68,7 @@ class SocketBytes:
         self._socket = socket.create_connection((parts.hostname or "", parts.port or 0), open_s)
 
     def read(self, size: int) -> bytes:
-        """Return up to `size` bytes, none at the end."""
+        """Return the next bytes, at times more than `size`, none at the end."""
         data = self._socket.recv(max(size, _CHUNK_BYTES))
         self._socket.settimeout(self._read_s)
         return data

@@ -229,12 +229,13 @@ def test_what_was_written_into_the_states_is_replayed(tmp_path, prompted):
         {"name": "point_in", "shape": [1], "zlib": base64.b64encode(zlib.compress(bytes(1 << 20))).decode()},
         {"name": "point_in"},
         7,
+        [{"name": "point_in", "shape": [1], "zlib": base64.b64encode(zlib.compress(bytes(4))).decode()}] * 17,
     ],
 )
 def test_what_was_written_and_is_damaged_is_refused(tmp_path, write):
     small_recording(tmp_path)
     first, *rest = (tmp_path / "frames.jsonl").read_text().splitlines()
-    damaged = json.loads(rest[1]) | {"writes": [write]}
+    damaged = json.loads(rest[1]) | {"writes": write if isinstance(write, list) else [write]}
     (tmp_path / "frames.jsonl").write_text("\n".join([first, rest[0], json.dumps(damaged), *rest[2:]]) + "\n")
     with pytest.raises(SourceError, match="not one of a recording"):
         list(Replay(tmp_path, "fast"))
