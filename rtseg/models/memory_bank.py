@@ -26,6 +26,10 @@ class MemoryBank(nn.Module):
         query: (N, K, h, w). keys: (N, S * K, h, w). values: (N, S * V, h, w). filled: (N, S, 1, 1), 0 for an empty slot.
         Returns (N, V, h, w), zeros where all slots are empty.
         """
+        with torch.autocast(query.device.type, enabled=False):  # a difference of large numbers needs float32
+            return self._read(query.float(), keys.float(), values.float(), filled)
+
+    def _read(self, query: Tensor, keys: Tensor, values: Tensor, filled: Tensor) -> Tensor:
         n, _, height, width = values.shape
         places = height * width
         known = keys.reshape(n, -1, self.key_channels, places).transpose(2, 3).flatten(1, 2)  # (N, S * hw, K)

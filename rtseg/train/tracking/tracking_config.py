@@ -13,6 +13,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+PRECISIONS = ("float32", "bfloat16")
 _STEP = 16  # of which the sides of the input are multiples
 
 
@@ -27,6 +28,7 @@ class TrackingConfig:
     std: float = 45.0  # by which the input is divided
     encoder: str = "s"  # a name in the registry of encoders
     presence: float = 0.5  # weight of the loss of the presence
+    precision: str = "float32"  # of the training's products: "bfloat16" takes half the time where the CPU has it
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)  # of which epochs, stills and coherence are not used
 
     def datasets(self) -> tuple[TrainConfig, ...]:
@@ -60,4 +62,6 @@ def _problem(config: TrackingConfig) -> str:
         return "[schedule] minutes and batch are above 0, and clip above 1"
     if not (config.std > 0 and config.presence >= 0 and schedule.learning_rate > 0):
         return "std and [schedule] learning_rate are above 0, and presence is 0 or more"
+    if config.precision not in PRECISIONS:
+        return f"precision is {config.precision!r}: give one of {', '.join(PRECISIONS)}"
     return ""

@@ -89,7 +89,8 @@ def test_a_live_stream_never_waits_and_counts_what_is_left_out(tmp_path, slow):
     sink.close()
     pictures = [round(picture.mean()) for _, picture in frames_of(tmp_path / "clip.mp4")]
     assert sink.dropped == 30 - len(pictures) > 20
-    assert pictures == pytest.approx(range(len(pictures)), abs=2)
+    assert pictures[:4] == pytest.approx(range(4), abs=2)  # a fifth is that which came when the encoder took the first
+    assert pictures == sorted(pictures)
 
 
 def test_a_file_waits_and_nothing_is_left_out(tmp_path, slow):
