@@ -31,3 +31,14 @@ def head_biometry(mask: Mask, spacing: Spacing = (1.0, 1.0), outline_px: float =
     outline = outline_px * (spacing[0] + spacing[1])  # on both sides
     inner = replace(ellipse, major=max(0.0, ellipse.major - outline), minor=max(0.0, ellipse.minor - outline))
     return HeadBiometry(inner.circumference if inner.major else 0.0, inner.minor, inner.major)
+
+
+def gestational_age_weeks(hc_mm: float) -> float | None:
+    """Return the gestational age in weeks by the head circumference in mm; None outside 12 to 42 weeks.
+
+    F. P. Hadlock et al., "Estimating fetal age: computer-assisted analysis of multiple fetal growth parameters", Radiology 152,
+    1984: 8.96 + 0.540 HC + 0.0003 HC^3, HC in cm, with a standard deviation of 1.2 (12 to 18 weeks) to 2.7 weeks (36 to 42).
+    """
+    hc = hc_mm / 10
+    weeks = 8.96 + 0.540 * hc + 0.0003 * hc**3
+    return weeks if 12 <= weeks <= 42 else None

@@ -1,0 +1,238 @@
+"""Names every quantity that is measured on the mask of one frame: its unit, the classes that it needs, and its definition.
+
+A quantity that no shipped model's classes allow is listed too, with what it needs, for the user's own model.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from rtseg.errors import ConfigError
+from rtseg.measure.head import gestational_age_weeks
+from rtseg.measure.layer_thickness import layer_thickness, pennation_angle, split_layers
+from rtseg.measure.lesion import lesion_extent, taller_than_wide
+from rtseg.measure.measured_region import MeasuredRegion
+from rtseg.measure.needle import distance_to, find_needle
+from rtseg.measure.outline import perimeter, trace_outline
+from rtseg.measure.ventricle import area_length_volume, disc_volume
+from rtseg.measure.vessel import lumen_diameter
+
+Compute = Callable[..., float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """Describes one quantity of the mask of a frame."""
+
+    name: str
+    """What stands in files and options, such as "hc"."""
+    title: str
+    """The name in words."""
+    unit: str
+    """"mm", "mm2", "ml", "deg", "weeks", or "" for a ratio."""
+    needs: tuple[tuple[str, ...], ...]
+    """For each region that it takes, the names of the classes that fit; none: any class fits."""
+    definition: str
+    """How it is measured, in one sentence, with the convention."""
+    compute: Compute
+    """Takes a `MeasuredRegion` for each need, none of them empty; None where they allow no value."""
+
+    @property
+    def is_general(self) -> bool:
+        """Return whether any class may be measured so."""
+        return self.needs == ((),)
+
+    def value(self, *regions: MeasuredRegion) -> float | None:
+        """Return the value on the regions of `needs`, in the quantity's unit; None where they allow none."""
+        return self.compute(*regions) if all(region.mask.any() for region in regions) else None
+
+    def classes_in(self, names: Sequence[str]) -> tuple[str, ...] | None:
+        """Return the class of each need among the names; None where one is missing. Of a general quantity: the first."""
+        chosen = tuple(next((name for name in names if not fitting or name in fitting), "") for fitting in self.needs)
+        return chosen if all(chosen) else None
+
+
+_HEAD, _ABDOMEN = ("head", "fetal head", "skull"), ("abdomen", "fetal abdomen")
+_LUMEN, _LESION = ("lumen", "vessel", "artery", "carotid"), ("lesion", "tumor", "tumour", "nodule")
+_VENTRICLE = ("left ventricle", "lv", "ventricle")
+_APONEUROSIS, _UPPER, _LOWER = ("aponeurosis",), ("superficial aponeurosis",), ("deep aponeurosis",)
+_ANY: tuple[str, ...] = ()
+
+
+def _between_layers(region: MeasuredRegion) -> float | None:
+    layers = split_layers(region.mask)
+    return layer_thickness(*layers, region.spacing_mm) if layers else None
+
+
+def _age(region: MeasuredRegion) -> float | None:
+    return gestational_age_weeks(region.head.hc) if region.head else None
+
+
+def _needle_angle(region: MeasuredRegion) -> float | None:
+    needle = find_needle(region.mask, region.spacing_mm)
+    return needle.angle_deg if needle else None
+
+
+def _tip_distance(region: MeasuredRegion, target: MeasuredRegion) -> float | None:
+    needle = find_needle(region.mask, region.spacing_mm)
+    return distance_to(target.mask, needle.tip, region.spacing_mm) if needle else None
+
+
+_LISTED = (
+    Quantity("area", "area", "mm2", (_ANY,), "area of all pixels of the class", lambda r: r.area_mm2),
+    Quantity(
+        "perimeter",
+        "perimeter",
+        "mm",
+        (_ANY,),
+        "length of the outline of the largest region",
+        lambda r: perimeter(trace_outline(r.mask), r.spacing_mm),
+    ),
+    Quantity(
+        "diameter",
+        "equal-area diameter",
+        "mm",
+        (_ANY,),
+        "diameter of the circle with the same area",
+        lambda r: float(np.sqrt(4 / np.pi * r.area_mm2)),
+    ),
+    Quantity(
+        "min_calliper", "smallest calliper", "mm", (_ANY,), "smallest width between two parallels", lambda r: r.callipers_mm[0]
+    ),
+    Quantity(
+        "max_calliper", "largest calliper", "mm", (_ANY,), "largest distance of two outline points", lambda r: r.callipers_mm[1]
+    ),
+    Quantity(
+        "major_axis",
+        "major axis",
+        "mm",
+        (_ANY,),
+        "full major axis of the ellipse of the largest region",
+        lambda r: r.ellipse.major,
+    ),
+    Quantity(
+        "minor_axis",
+        "minor axis",
+        "mm",
+        (_ANY,),
+        "full minor axis of the ellipse of the largest region",
+        lambda r: r.ellipse.minor,
+    ),
+    Quantity(
+        "hc", "head circumference", "mm", (_HEAD,), "circumference of the skull's ellipse, outer to outer", lambda r: r.head.hc
+    ),
+    Quantity(
+        "bpd", "biparietal diameter", "mm", (_HEAD,), "minor axis of the skull's ellipse, outer to outer", lambda r: r.head.bpd
+    ),
+    Quantity(
+        "ofd",
+        "occipitofrontal diameter",
+        "mm",
+        (_HEAD,),
+        "major axis of the skull's ellipse, outer to outer",
+        lambda r: r.head.ofd,
+    ),
+    Quantity("ga", "gestational age by HC", "weeks", (_HEAD,), "Hadlock 1984 by the head circumference, 12 to 42 weeks", _age),
+    Quantity(
+        "ac",
+        "abdominal circumference",
+        "mm",
+        (_ABDOMEN,),
+        "circumference of the abdomen's ellipse along the skin, outer to outer",
+        lambda r: r.ellipse.circumference,
+    ),
+    Quantity(
+        "vessel_diameter",
+        "vessel diameter",
+        "mm",
+        (_LUMEN,),
+        "of equal area where cut across, else the median width of the middle 80 % of the length",
+        lambda r: lumen_diameter(r.largest, r.spacing_mm),
+    ),
+    Quantity(
+        "lesion_width",
+        "lesion width",
+        "mm",
+        (_LESION,),
+        "extent along the probe's face",
+        lambda r: lesion_extent(r.largest, r.spacing_mm)[1],
+    ),
+    Quantity(
+        "lesion_height",
+        "lesion height",
+        "mm",
+        (_LESION,),
+        "extent away from the probe",
+        lambda r: lesion_extent(r.largest, r.spacing_mm)[0],
+    ),
+    Quantity(
+        "taller_than_wide",
+        "height over width",
+        "",
+        (_LESION,),
+        "lesion height over lesion width, above 1 for taller than wide (BI-RADS)",
+        lambda r: taller_than_wide(r.largest, r.spacing_mm),
+    ),
+    Quantity(
+        "muscle_thickness",
+        "muscle thickness",
+        "mm",
+        (_APONEUROSIS,),
+        "mean distance of the two largest regions",
+        _between_layers,
+    ),
+    Quantity(
+        "layer_thickness",
+        "thickness between layers",
+        "mm",
+        (_UPPER, _LOWER),
+        "mean distance of the facing borders",
+        lambda upper, lower: layer_thickness(upper.mask, lower.mask, upper.spacing_mm),
+    ),
+    Quantity(
+        "pennation",
+        "pennation angle",
+        "deg",
+        (("fascicle",), (*_LOWER, *_APONEUROSIS)),
+        "angle of the fascicle to the deep aponeurosis",
+        lambda fascicle, lower: pennation_angle(fascicle.mask, lower.mask, fascicle.spacing_mm),
+    ),
+    Quantity(
+        "lv_volume",
+        "left-ventricular volume",
+        "ml",
+        (_VENTRICLE,),
+        "20 discs, single plane",
+        lambda r: disc_volume(r.largest, r.spacing_mm),
+    ),
+    Quantity(
+        "lv_volume_al",
+        "left-ventricular volume by length",
+        "ml",
+        (_VENTRICLE,),
+        "8 area^2 / (3 pi length)",
+        lambda r: area_length_volume(r.largest, r.spacing_mm),
+    ),
+    Quantity("needle_angle", "needle angle", "deg", (("needle",),), "angle of the axis to the probe's face", _needle_angle),
+    Quantity(
+        "tip_distance",
+        "needle tip to target",
+        "mm",
+        (("needle",), ("target", *_LESION, "nerve")),
+        "negative inside",
+        _tip_distance,
+    ),
+)
+
+QUANTITIES = MappingProxyType({quantity.name: quantity for quantity in _LISTED})
+
+
+def find_quantity(name: str) -> Quantity:
+    """Return the quantity of that name or title. Raises ConfigError."""
+    wanted = name.strip().lower()
+    for quantity in _LISTED:
+        if wanted in (quantity.name, quantity.title):
+            return quantity
+    raise ConfigError(f"{name!r} is no measure: give one of {', '.join(QUANTITIES)}")
