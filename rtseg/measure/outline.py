@@ -35,7 +35,7 @@ def trace_outline(mask: Mask) -> Points:
     if not lines:
         return np.zeros((0, 2))
     points: Places = np.asarray(max(lines, key=cv2.contourArea).reshape(-1, 2), np.float32)
-    down, along = (slope.astype(np.float32) for slope in np.gradient(smooth))
+    down, along = (np.asarray(slope, np.float32) for slope in np.gradient(smooth))
     for _ in range(_REFINEMENTS):
         points = np.add(points, _newton_steps(points, smooth, down, along), dtype=np.float32)
     return np.add(points[:, ::-1], (top - _MARGIN, left - _MARGIN), dtype=np.float64)
