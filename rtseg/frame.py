@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.errors import ImageError, SpacingUnknown, UnfamiliarPicture, UnknownClass
+from rtseg.measured_value import MeasuredValue
+from rtseg.probability_planes import ProbabilityPlanes
 from rtseg.wall_clock import WallClock
 
 Image: TypeAlias = npt.NDArray[np.uint8]  # (H, W) gray or (H, W, 3) RGB
@@ -173,6 +175,10 @@ class Segmentation:
     """Why the network's answer looks misread, in words, see `AnswerGuard`; empty where it does not."""
     outline_px: float = 0.0
     """How far a mask reaches beyond the line that an expert measures, in pixels of the frame, as in the training masks."""
+    measures: tuple[MeasuredValue, ...] = ()
+    """What is measured on the classes, in the order in which it was asked for, see `rtseg.measure.biometry`."""
+    planes: ProbabilityPlanes | None = None
+    """The probabilities on the network's cells; None unless something is measured."""
 
     @property
     def is_unfamiliar(self) -> bool:

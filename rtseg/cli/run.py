@@ -18,6 +18,7 @@ from rtseg.cli.options.familiarity import MeasureUnfamiliarOption, print_familia
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.igtl import IgtlOptions, print_missed
 from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events_printed
+from rtseg.cli.options.measures import MeasureOption, measure_names
 from rtseg.cli.options.model import EngineOption, ModelOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.omissions import EXIT_LEFT_OUT, StrictOption, check_strict, print_omitted, report_omissions
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
@@ -93,6 +94,7 @@ def run(
     uncertainty: Annotated[
         bool, typer.Option("--uncertainty", help="Draw the contour wider where the border is less certain.")
     ] = False,
+    measures: MeasureOption = None,
     measure_unfamiliar: MeasureUnfamiliarOption = False,
     display: DisplayOptions,
     igtl_output: IgtlOptions,
@@ -133,6 +135,7 @@ def run(
             speckle=enhancement,
             postprocess=cleaning,
             engine_timeout_s=engine_timeout,
+            measures=measure_names(measures),
         )
         session.settings = replace(session.settings, uncertainty=uncertainty, measure_unfamiliar=measure_unfamiliar)
         recorder = recording_sinks(record, session, network.spec.name, redaction is RedactionMode.OFF)

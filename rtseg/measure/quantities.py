@@ -38,6 +38,8 @@ class Quantity:
     """How it is measured, in one sentence, with the convention."""
     compute: Compute
     """Takes a `MeasuredRegion` for each need, none of them empty; None where they allow no value."""
+    may_be_cut: bool = False
+    """Whether the value holds for a structure that goes on beyond the picture."""
 
     @property
     def is_general(self) -> bool:
@@ -150,6 +152,7 @@ _LISTED = (
         (_LUMEN,),
         "of equal area where cut across, else the median width of the middle 80 % of the length",
         lambda r: lumen_diameter(r.largest, r.spacing_mm),
+        may_be_cut=True,
     ),
     Quantity(
         "lesion_width",
@@ -182,6 +185,7 @@ _LISTED = (
         (_APONEUROSIS,),
         "mean distance of the two largest regions",
         _between_layers,
+        may_be_cut=True,
     ),
     Quantity(
         "layer_thickness",
@@ -190,6 +194,7 @@ _LISTED = (
         (_UPPER, _LOWER),
         "mean distance of the facing borders",
         lambda upper, lower: layer_thickness(upper.mask, lower.mask, upper.spacing_mm),
+        may_be_cut=True,
     ),
     Quantity(
         "pennation",
@@ -198,6 +203,7 @@ _LISTED = (
         (("fascicle",), (*_LOWER, *_APONEUROSIS)),
         "angle of the fascicle to the deep aponeurosis",
         lambda fascicle, lower: pennation_angle(fascicle.mask, lower.mask, fascicle.spacing_mm),
+        may_be_cut=True,
     ),
     Quantity(
         "lv_volume",
@@ -215,7 +221,15 @@ _LISTED = (
         "8 area^2 / (3 pi length)",
         lambda r: area_length_volume(r.largest, r.spacing_mm),
     ),
-    Quantity("needle_angle", "needle angle", "deg", (("needle",),), "angle of the axis to the probe's face", _needle_angle),
+    Quantity(
+        "needle_angle",
+        "needle angle",
+        "deg",
+        (("needle",),),
+        "angle of the axis to the probe's face",
+        _needle_angle,
+        may_be_cut=True,
+    ),
     Quantity(
         "tip_distance",
         "needle tip to target",

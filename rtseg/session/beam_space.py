@@ -85,7 +85,7 @@ class BeamSpaceSession(Session):
         found = self._segment_lines(lines, trace, judgement)
         with trace.stage("postprocess"):
             labels = lines_to_frame(found.labels, grid, (frame.height, frame.width))
-            return replace(found, labels=labels, familiarity=None)  # calibrations know pictures, not scan lines
+            return replace(found, labels=labels, familiarity=None, planes=None)  # calibrations know pictures, not scan lines
 
     def _segment_lines(self, lines: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
         return self._segmenter.segment(lines, (0, 0, lines.height, lines.width), trace, judgement, self._known_spacing_mm)

@@ -21,7 +21,7 @@ from rtseg.session.postprocess import NetworkOutput, apply_anatomy
 from rtseg.session.settings import SessionSettings
 from rtseg.session.stabilizer import Stabilizer
 from rtseg.session.state_writes import StateWrites
-from rtseg.session.uncertainty import border_entropy
+from rtseg.session.uncertainty import border_entropy, class_planes
 from rtseg.text.log_records import get_logger
 from rtseg.trace import DEVICE, LatencyTrace, MemoryCounts
 
@@ -36,6 +36,7 @@ class FrameSegmenter:
     settings: those of the next frame. gate: decides about writes to the memory.
     guard: looks at the first logits. writes: into the network's states.
     counts: of outputs that are not finite and of frames that are kept out of the memory. cleaning: of the masks, by class.
+    is_measured: whether the segmentations carry the probabilities, for the range of a measure.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class FrameSegmenter:
         writes: StateWrites,
         counts: MemoryCounts,
         cleaning: Sequence[ClassPostprocess] = (),
+        *,
+        is_measured: bool = False,
     ) -> None:
         self._engine, self._settings, self._gate, self._counts = engine, settings, gate, counts
-        self._guard, self._writes, self._cleaning = guard, writes, cleaning
+        self._guard, self._writes, self._cleaning, self._is_measured = guard, writes, cleaning, is_measured
         self._state: State | None = None  # None: zeros, allocated when the engine runs
         self._kept = frozenset[str]()  # the states that the next reset keeps
         self._must_reset = False  # before the next frame
@@ -172,6 +175,7 @@ class FrameSegmenter:
             labels = download(kernels.argmax_labels(logits, fit, (frame.height, frame.width), threshold=threshold))
             confidence = download(kernels.class_confidence(logits, fit, threshold=threshold))
             apply_anatomy(labels, spec, NetworkOutput(logits, fit, download), self._cleaning)
+            planes = class_planes(np.asarray(download(logits), np.float32), fit) if self._is_measured else None
             uncertainty = (
                 border_entropy(np.asarray(download(logits), np.float32), threshold) if self._settings.uncertainty else ()
             )
@@ -186,6 +190,7 @@ class FrameSegmenter:
             familiarity=self._familiarity,
             measures_unfamiliar=self._settings.measure_unfamiliar,
             outline_px=spec.outline_px * fit.box[2] / fit.inner[2],
+            planes=planes,
         )
 
     def _update_memory(self, state: State, found: Segmentation) -> None:

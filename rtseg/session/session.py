@@ -11,7 +11,9 @@ from rtseg.engines.capabilities import Prefetching
 from rtseg.engines.class_postprocess import ClassPostprocess, merged
 from rtseg.engines.watchdog import FILE_TIMEOUT_S, LIVE_TIMEOUT_S, check_timeout
 from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
+from rtseg.measure.biometry import Biometry
 from rtseg.measure.region import measure
+from rtseg.session.chosen_measures import requested_measures
 from rtseg.session.enhancement import ViewFilter
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
@@ -19,6 +21,7 @@ from rtseg.session.postprocess import check_classes
 from rtseg.session.redaction import Redactor
 from rtseg.session.sector import FixedSector, Locator, Sector, SectorFinder, SectorKind, WholeFrame
 from rtseg.session.sector.clip import SectorClip
+from rtseg.session.sector.edge import SectorEdge
 from rtseg.session.sector.shape import unknown_sector
 from rtseg.session.settings import AdjustableSettings, SessionSettings
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
@@ -39,8 +42,9 @@ class Session(AdjustableSettings):
     moment. engine_timeout_s: the time after which a call to the engine counts as hung and the next engine takes over; None: 1 s
     on live sources and 10 s else, 0: never. spacing_mm: millimeters per pixel (down, along), or one number, the height of a
     pixel; None: that of each frame, or of the stream, see `StreamSpacing`. postprocess: replaces the model's own for the
-    classes that it names. counts: frames of each state so far. sector: of the newest frame. redactor: redacts the frames
-    before they are segmented; None: nothing does. writes: into the network's states. The others are the first `settings`.
+    classes that it names. measures: names of what is measured on each frame, see `request_measures`; None: those of the model.
+    counts: frames of each state so far. sector: of the newest frame. redactor: redacts the frames before they are segmented;
+    None: nothing does. writes: into the network's states. The others are the first `settings`. Raises ConfigError.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Session(AdjustableSettings):
         locator: Locator | None = None,
         postprocess: Sequence[ClassPostprocess] = (),
         engine_timeout_s: float | None = None,
+        measures: Sequence[str] | None = None,
     ) -> None:
         self._engine, self._spacing = engine, StreamSpacing(spacing_mm)
         self._known_spacing_mm: Spacing | None = None  # of the newest frame
@@ -65,12 +70,20 @@ class Session(AdjustableSettings):
         self.counts = MemoryCounts()
         self._lifecycle = Lifecycle(limits)
         cleaning = merged(engine.spec.postprocess, check_classes(postprocess, engine.spec.classes))
-        self._segmenter = WatchedSegmenter(engine, self._settings, limits or LifecycleLimits(), self.counts, cleaning)
+        self.biometry = Biometry(requested_measures(engine.spec, measures))
+        self._segmenter = WatchedSegmenter(
+            engine,
+            self._settings,
+            limits or LifecycleLimits(),
+            self.counts,
+            cleaning,
+            is_measured=bool(self.biometry.requested),
+        )
         self.writes = self._segmenter.writes
         self._limit_engine(FILE_TIMEOUT_S)
         self.sector = unknown_sector((0, 0))
         self.redactor: Redactor | None = None
-        self._clip = SectorClip()
+        self._clip, self._edge = SectorClip(), SectorEdge()
         self._is_stream_ultrasound = False  # whether the source states that there is no screen around it
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
         self._reset_request = ""  # the reason of a reset that was requested
@@ -162,13 +175,14 @@ class Session(AdjustableSettings):
     def _segment_judged(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
         judgement = self._classify(frame, trace, self._apply(settings))
         if judgement.life is Life.LOST:
-            return self._empty_segmentation(frame, judgement)
+            return self._measured(self._empty_segmentation(frame, judgement), frame, trace)
         if judgement.life is Life.HELD and self._last_segmentation:
             life, reason = judgement
             return replace(self._last_segmentation, life=life, reason=reason, spacing_mm=self._known_spacing_mm)
         found = self._segment(frame, trace, judgement)
         with trace.stage("postprocess"):
             self._clip.clip(found.labels, self.sector)
+        found = self._measured(found, frame, trace)
         if not frame.damage:  # a held frame repeats one of a good picture
             self._last_segmentation = found
         return found
@@ -178,6 +192,16 @@ class Session(AdjustableSettings):
         guard = self._segmenter.guard
         guard.check_labels(found.labels, self.sector.box, self.classes, frame.captured_ns)
         return replace(found, doubt=guard.doubt) if guard.doubt else found
+
+    def _measured(self, found: Segmentation, frame: Frame, trace: LatencyTrace) -> Segmentation:
+        """Return the segmentation with its measures, and without the probabilities that they were taken from."""
+        if not self.biometry.requested:
+            return found
+        spacing_from = "user" if self._spacing.given is not None else frame.spacing_from or "source"
+        with trace.stage("measure"):
+            known = replace(found, pixel_aspect=frame.pixel_aspect)
+            edge = self._edge.places(self.sector, found.labels.shape)
+            return replace(found, measures=self.biometry.measure(known, edge, found.planes, spacing_from), planes=None)
 
     def _apply(self, settings: SessionSettings) -> str:
         """Apply a requested reset and the settings of a frame; return why the sector must be searched again, or ""."""

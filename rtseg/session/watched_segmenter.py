@@ -38,9 +38,11 @@ class WatchedSegmenter:
         limits: LifecycleLimits,
         counts: MemoryCounts,
         cleaning: Sequence[ClassPostprocess] = (),
+        *,
+        is_measured: bool = False,
     ) -> None:
         self._engine, self._settings, self._limits = engine, settings, limits
-        self._counts, self._cleaning = counts, cleaning
+        self._counts, self._cleaning, self._is_measured = counts, cleaning, is_measured
         self._replaceable = engine if isinstance(engine, Replaceable) else None
         self._use = use_of(engine)
         self.guard = AnswerGuard(engine.spec.name, [])
@@ -127,7 +129,16 @@ class WatchedSegmenter:
         self._watched = WatchedEngine(self._engine)
         self._worker = EngineWorker(self._watched)
         gate = MemoryGate(self._limits)
-        self.frames = FrameSegmenter(self._watched, self._settings, gate, self.guard, self.writes, self._counts, self._cleaning)
+        self.frames = FrameSegmenter(
+            self._watched,
+            self._settings,
+            gate,
+            self.guard,
+            self.writes,
+            self._counts,
+            self._cleaning,
+            is_measured=self._is_measured,
+        )
 
 
 def _is_engine_fault(error: Exception) -> bool:

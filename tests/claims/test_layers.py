@@ -8,7 +8,8 @@ from claims.checkout import ROOT, imports, modules
 
 # The rows are in the order of the picture, lowest first. A folder may import itself and what its row names.
 TEXT = {"text"}  # text from outside, made safe to show
-VALUES = TEXT | {"connection", "errors", "frame", "histogram", "limits", "result", "trace", "wall_clock"}  # NumPy only
+VALUES = TEXT | {"connection", "errors", "frame", "histogram", "limits", "measured_value", "probability_planes"}  # NumPy only
+VALUES |= {"result", "trace", "wall_clock"}
 OUTPUTS = {"output"}  # atomic, private and locked files
 FACTS = VALUES | OUTPUTS | {"nifti", "spacing", "system"}
 ADAPTERS = FACTS | {"engines", "igtl", "kernels", "sources"}
@@ -19,6 +20,8 @@ TRAINING = {"models", "train"}  # torch
 
 MAY_IMPORT = {
     **dict.fromkeys(VALUES, VALUES),
+    "measured_value": set(),
+    "probability_planes": set(),
     "histogram": set(),
     "wall_clock": set(),
     **dict.fromkeys(OUTPUTS, VALUES | OUTPUTS),

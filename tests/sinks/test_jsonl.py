@@ -52,6 +52,7 @@ def test_header_and_frames(tmp_path):
         "dropped": 3,
         "familiarity": None,
         "unfamiliar": False,
+        "measures": {},
     }
     assert (second["index"], second["classes"]["lumen"]["area_mm2"]) == (5, None)
 

@@ -1,0 +1,142 @@
+"""Measures the quantities that a model or a user names on each frame, with a range, or withholds them with a reason."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from rtseg.errors import ConfigError
+from rtseg.frame import Life, Segmentation
+from rtseg.measure.frame_regions import FrameRegions
+from rtseg.measure.quantities import Quantity, find_quantity
+from rtseg.measured_value import MeasuredValue
+from rtseg.probability_planes import ProbabilityPlanes
+
+Places = npt.NDArray[np.intp]  # of pixels in a flattened frame
+
+_SPACING_FREE = ("", "deg")  # units that need the shape of a pixel alone
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedMeasure:
+    """Holds a quantity and the classes on which it is measured."""
+
+    name: str
+    """What stands in the outputs."""
+    quantity: Quantity
+    classes: tuple[str, ...]
+    """One for each region that the quantity needs."""
+
+
+def request_measures(names: Sequence[str], classes: Sequence[str]) -> tuple[RequestedMeasure, ...]:
+    """Return the measures of a model with these classes that names such as "hc" or "hc=skull" stand for.
+
+    A name without a class takes the class that fits; a general quantity all classes. Raises ConfigError for an unknown name, a
+    class that the model lacks, and a measure that no class fits.
+    """
+    requested: dict[str, RequestedMeasure] = {}
+    for text in names:
+        name, _, given = text.partition("=")
+        quantity = find_quantity(name)
+        for one in _chosen(quantity, tuple(part.strip() for part in given.split(",") if part.strip()), classes):
+            requested[one.name] = one
+    return tuple(requested.values())
+
+
+def _chosen(quantity: Quantity, given: tuple[str, ...], classes: Sequence[str]) -> list[RequestedMeasure]:
+    if unknown := [name for name in given if name not in classes]:
+        raise ConfigError(f"{quantity.name}={','.join(given)}: the model has no class {unknown[0]!r}, but {', '.join(classes)}")
+    if given and len(given) != len(quantity.needs):
+        raise ConfigError(f"{quantity.name} needs {len(quantity.needs)} classes, not {len(given)}: name them with commas")
+    if given:
+        return [RequestedMeasure(quantity.name if len(classes) == 1 else f"{quantity.name}:{given[0]}", quantity, given)]
+    if quantity.is_general:
+        return [
+            RequestedMeasure(quantity.name if len(classes) == 1 else f"{quantity.name}:{name}", quantity, (name,))
+            for name in classes
+        ]
+    fitting = quantity.classes_in(classes)
+    if fitting is None:
+        wanted = " and ".join(names[0] for names in quantity.needs)
+        raise ConfigError(
+            f"{quantity.name} needs the class {wanted}, and the model has {', '.join(classes)}: name the class that it is, "
+            f"as in {quantity.name}={classes[0]}"
+        )
+    return [RequestedMeasure(quantity.name, quantity, fitting)]
+
+
+class Biometry:
+    """Measures the requested quantities of one frame after another."""
+
+    def __init__(self, requested: Sequence[RequestedMeasure]) -> None:
+        self.requested = tuple(requested)
+
+    def measure(
+        self, found: Segmentation, edge: Places, planes: ProbabilityPlanes | None = None, spacing_from: str = ""
+    ) -> tuple[MeasuredValue, ...]:
+        """Return all values of a frame, each with its range, or without a value and with the reason.
+
+        edge: the places in the flattened frame where a mask may be cut off. planes: of the network; None: no range.
+        spacing_from: what the pixel size is known from.
+        """
+        if not self.requested:
+            return ()
+        frame_reason = _frame_reason(found)
+        cut = _cut_classes(found, edge) if not frame_reason else frozenset()
+        regions = FrameRegions(found, planes)
+        values = []
+        for one in self.requested:
+            reason = frame_reason or _reason(one, found, cut)
+            blank = MeasuredValue(one.name, one.quantity.title, one.quantity.unit, withheld=reason)
+            measured = blank if reason else _measured(one, blank, regions)
+            needs_spacing = one.quantity.unit not in _SPACING_FREE
+            values.append(replace(measured, spacing_from=spacing_from if needs_spacing and found.spacing_mm else ""))
+        return tuple(values)
+
+
+def _frame_reason(found: Segmentation) -> str:
+    """Return why nothing on a frame is measured, or ""."""
+    if found.life is Life.LOST:
+        return "the probe has no contact"
+    if found.life is Life.SPOILT:
+        return f"the picture is spoilt: {found.reason}"
+    if found.withholds_measures:
+        return "the picture is unfamiliar to the model"
+    return found.doubt
+
+
+def _reason(one: RequestedMeasure, found: Segmentation, cut: frozenset[str]) -> str:
+    """Return why one measure is withheld, or ""."""
+    for name in one.classes:
+        if not found.confidence[found.classes.index(name)]:
+            return f"no {name} is in the picture"
+        if name in cut and not one.quantity.may_be_cut:
+            return f"the {name} reaches the edge of the sector"
+    if found.spacing_mm is None and one.quantity.unit not in _SPACING_FREE:
+        return "the pixel size is unknown: give --spacing MM, or use a source that carries it"
+    return ""
+
+
+def _cut_classes(found: Segmentation, edge: Places) -> frozenset[str]:
+    """Return the classes whose masks reach the edge."""
+    counts = np.bincount(found.labels.ravel()[edge], minlength=len(found.classes) + 1)
+    return frozenset(name for name, count in zip(found.classes, counts[1:], strict=False) if count)
+
+
+def _measured(one: RequestedMeasure, blank: MeasuredValue, regions: FrameRegions) -> MeasuredValue:
+    value = one.quantity.value(*map(regions.region, one.classes))
+    if value is None:
+        return replace(blank, withheld=f"the {one.classes[0]} has no {one.quantity.title}")
+    low, high = _range(one, value, regions) if regions.has_range else (None, None)
+    return replace(blank, value=value, low=low, high=high)
+
+
+def _range(one: RequestedMeasure, value: float, regions: FrameRegions) -> tuple[float | None, float | None]:
+    """Return the value where the smallest and the largest mask take the place of the mask, on the network's cells."""
+    triples = [regions.cells(name) for name in one.classes]
+    small, middle, large = (one.quantity.value(*(triple[at] for triple in triples)) for at in range(3))
+    if middle is None or large is None:
+        return None, None
+    ends = [value + end - middle for end in (small, large) if end is not None]
+    return None if small is None else min(*ends, value), max(*ends, value)
