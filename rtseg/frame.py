@@ -140,6 +140,22 @@ class Life(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class TrackedObject:
+    """Holds where an object is that a user pointed at. The geometry is None while the object is lost."""
+
+    lost: bool
+    """Whether it is not in the picture, or not known where; its mask is withdrawn meanwhile."""
+    confidence: float
+    """How sure the network is that it sees the object, in [0, 1]."""
+    area_px: int | None = None
+    """Number of pixels."""
+    centroid: tuple[float, float] | None = None
+    """Mean (row, column) of the pixels."""
+    box: tuple[int, int, int, int] | None = None
+    """Smallest box around the pixels: top, left, height, width."""
+
+
+@dataclass(frozen=True, slots=True)
 class Segmentation:
     """Holds the classes of a frame's pixels."""
 
@@ -179,6 +195,8 @@ class Segmentation:
     """What is measured on the classes, in the order in which it was asked for, see `rtseg.measure.biometry`."""
     planes: ProbabilityPlanes | None = None
     """The probabilities on the network's cells; None unless something is measured."""
+    objects: Mapping[str, TrackedObject] | None = None
+    """The objects that a user pointed at, by name and in the order of `classes`; None for a network of fixed classes."""
 
     @property
     def is_unfamiliar(self) -> bool:

@@ -59,7 +59,8 @@ def state_specs(network: nn.Module, size: tuple[int, int]) -> tuple[StateSpec, .
     """Return the states of a network, from its method initial_states(n, (H, W)); empty without that method.
 
     Their roles are those of its attribute state_roles, one for each state, and "memory" without it. The network returns new
-    values of the roles memory and mask, or of those that its attribute state_is_returned says. Raises ModelError.
+    values of the roles memory and mask, or of those that its attribute state_is_returned says. Its attribute state_names names
+    their inputs NAME_in and their outputs NAME_out. Raises ModelError.
     """
     tell: Callable[..., tuple[Tensor, ...]] | None = getattr(network, "initial_states", None)
     with as_model_error(f"the network's initial_states(1, {size}) fails", "let it give a tensor of zeros for each state"):
@@ -75,9 +76,12 @@ def state_specs(network: nn.Module, size: tuple[int, int]) -> tuple[StateSpec, .
         raise ModelError(
             f"the network's state_is_returned has {len(returned)} values: give one for each of its {len(states)} states"
         )
+    names = tuple(getattr(network, "state_names", (f"state_{place}" for place in range(len(states)))))
+    if len(names) != len(states):
+        raise ModelError(f"the network's state_names are {abridged(names)}: give one for each of its {len(states)} states")
     return tuple(
-        StateSpec(f"state_{place}_in", f"state_{place}_out" if has_output else "", tuple(state.shape), role)
-        for place, (state, role, has_output) in enumerate(zip(states, roles, returned, strict=True))
+        StateSpec(f"{name}_in", f"{name}_out" if has_output else "", tuple(state.shape), role)
+        for name, state, role, has_output in zip(names, states, roles, returned, strict=True)
     )
 
 
@@ -98,7 +102,7 @@ class _TupleOutput(nn.Module):
         self.network = network
         if hasattr(network, "initial_states"):
             self.initial_states = network.initial_states
-        for name in ("state_roles", "state_is_returned"):
+        for name in ("state_names", "state_roles", "state_is_returned"):
             if hasattr(network, name):
                 setattr(self, name, getattr(network, name))
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from rtseg.engines.tracker_states import FOLLOWED, STATE_NAMES
 from rtseg.models.decoders import AddDecoder
 from rtseg.models.encoders import Neck
 from rtseg.models.heads import MaskHead
@@ -26,18 +27,22 @@ _PERIOD = 5  # frames between two writes into the recent slots
 _MIN_PRESENCE = 0.6  # below it a frame is not remembered
 _SMOOTHING = 0.3  # share of the presence of the frame before
 _ABSENCE = 4.0  # how much an absent object lowers all logits, in units of the presence's logit
+_UNUSED = 30.0  # by how much the logits of a place without an object are lowered
 
 
 class Tracker(nn.Module):
     """Follows one object: logits, *states = network(x, *states).
 
     x is (N, 1, H, W), logits (N, 1, H / 2, W / 2), negative where the object is not or is lost. objects: number of objects that
-    share one picture; their states are (objects, ...), and logits (1, objects, H / 2, W / 2). Sides are multiples of 16.
+    share one picture; their states are (objects, ...), and logits (1, objects + 1, H / 2, W / 2), of which the first are zeros,
+    the background's. Sides are multiples of 16.
 
-    States, see `initial_states`: the prompt, maps in 0..1 of what belongs to the object and what does not, which the user
-    writes for one frame; the last mask; the pinned slot, that of the newest prompt; the recent slots; and the presence.
-    The picture alone makes the keys, so that objects share the encoder.
+    States, see `initial_states` and `rtseg.engines.tracker_states`: the prompt, maps in 0..1 of what belongs to the object and
+    what does not, which the user writes for one frame; the last mask; the pinned slot, that of the newest prompt, and whether
+    it is used; the recent slots; and the presence. The picture alone makes the keys, so that objects share the encoder.
     """
+
+    state_names: ClassVar[tuple[str, ...]] = STATE_NAMES
 
     state_roles: ClassVar[tuple[str, ...]] = (
         "prompt",
@@ -77,7 +82,7 @@ class Tracker(nn.Module):
             (1, *fine),
             (_KEY, *coarse),
             (_VALUE, *coarse),
-            (1, 1, 1),  # whether the pinned slot is filled
+            (1, 1, 1),  # whether the pinned slot is used: UNUSED, FOLLOWED or SOUGHT
             (_SLOTS * _KEY, *coarse),
             (_SLOTS * _VALUE, *coarse),
             (_SLOTS + 1, 1, 1),  # which recent slots are filled, and frames since the last write over _PERIOD
@@ -90,28 +95,34 @@ class Tracker(nn.Module):
         levels: list[Tensor] = self.neck(self._encode(x))
         logits, present, after = self.step(levels, states)
         gated = logits + _ABSENCE * present.clamp(max=0)
-        return (gated.transpose(0, 1) if self.objects > 1 else gated), *after
+        if self.objects == 1:
+            return gated, *after
+        return torch.cat([torch.zeros_like(gated[:1]), gated]).transpose(0, 1), *after
 
     def step(self, levels: list[Tensor], states: States) -> tuple[Tensor, Tensor, States]:
         """Return the logits and the presence's logit (N, 1, 1, 1) of one frame, and the new states without the prompt's."""
         prompt, mask, pin_key, pin_value, pinned, keys, values, recent, presence = states
         query = self.key(levels[-1])
-        filled = torch.cat([pinned, recent[:, :_SLOTS]], 1)
+        is_followed = (pinned == FOLLOWED).to(mask.dtype)  # else the last mask and the recent slots are another object's
+        mask, recent = mask * is_followed, recent * is_followed
+        filled = torch.cat([pinned.clamp(max=1), recent[:, :_SLOTS]], 1)
         recalled = self.bank.read(
             query.expand(prompt.shape[0], -1, -1, -1), torch.cat([pin_key, keys], 1), torch.cat([pin_value, values], 1), filled
         )
         logits, present = self._decode(levels, recalled, torch.cat([prompt, mask], 1))
+        is_prompted = (prompt.amax((1, 2, 3), keepdim=True) > 0).to(prompt.dtype)
+        used = torch.maximum(pinned.clamp(max=1), is_prompted)
+        logits = logits - _UNUSED * (1 - used)
         probability = torch.sigmoid(logits + _ABSENCE * present.clamp(max=0))
         value = self._value(levels[-1], probability)
-        is_prompted = (prompt.amax((1, 2, 3), keepdim=True) > 0).to(prompt.dtype)
         kept = 1 - is_prompted
         turn = recent[:, _SLOTS:] + 1 / _PERIOD
-        is_due = ((turn >= 1) & (torch.sigmoid(present) > _MIN_PRESENCE)).to(prompt.dtype) * pinned * kept
+        is_due = ((turn >= 1) & (torch.sigmoid(present) > _MIN_PRESENCE)).to(prompt.dtype) * used * kept
         after = (
             probability,
             is_prompted * query + kept * pin_key,
             is_prompted * value + kept * pin_value,
-            torch.maximum(pinned, is_prompted),
+            used,
             self.bank.shifted(keys, query.expand_as(pin_key), is_due),
             self.bank.shifted(values, value, is_due),
             kept * torch.cat([self.bank.shifted(recent[:, :_SLOTS], is_due, is_due), turn * (1 - is_due)], 1),

@@ -6,7 +6,9 @@ import numpy as np
 
 from rtseg import kernels
 from rtseg.engines.base import Array, State
+from rtseg.engines.capabilities import HostState
 from rtseg.engines.class_postprocess import ClassPostprocess
+from rtseg.engines.tracker_states import TrackerStates
 from rtseg.engines.watchdog import WatchedEngine
 from rtseg.errors import EngineError
 from rtseg.frame import Frame, Life, Segmentation, Spacing
@@ -17,6 +19,7 @@ from rtseg.session.familiarity_monitor import FamiliarityMonitor
 from rtseg.session.judgement import Judgement
 from rtseg.session.memory_gate import MemoryGate
 from rtseg.session.network_input import network_input
+from rtseg.session.object_confidence import object_confidence
 from rtseg.session.postprocess import NetworkOutput, apply_anatomy
 from rtseg.session.settings import SessionSettings
 from rtseg.session.stabilizer import Stabilizer
@@ -34,7 +37,7 @@ class FrameSegmenter:
 
     engine: runs the network; every call passes through it, so that a thread that hung ends here and changes nothing.
     settings: those of the next frame. gate: decides about writes to the memory.
-    guard: looks at the first logits. writes: into the network's states.
+    guard: looks at the first logits. writes: into the network's states. presence: of each object that the network follows.
     counts: of outputs that are not finite and of frames that are kept out of the memory. cleaning: of the masks, by class.
     is_measured: whether the segmentations carry the probabilities, for the range of a measure.
     """
@@ -61,6 +64,8 @@ class FrameSegmenter:
         self._filter = StreamFilter(engine)
         self._familiarity_monitor = FamiliarityMonitor(engine.spec)
         self._familiarity: float | None = None  # of the newest picture that the network saw
+        self._tracker = TrackerStates.of(engine.spec)
+        self.presence: tuple[float, ...] | None = None  # of the objects in that picture; None where unknown
 
     def apply(self, settings: SessionSettings) -> None:
         """Apply settings from the next frame on."""
@@ -84,6 +89,11 @@ class FrameSegmenter:
     def forget_filter(self) -> None:
         """Start the filters that remember earlier frames afresh."""
         self._filter.forget()
+
+    def forget_stabilization(self) -> None:
+        """Let the network's next answer stand for itself; it runs on the next frame."""
+        if self._stabilizer:
+            self._stabilizer.forget()
 
     def _drop_buffers(self) -> None:
         """Drop everything that belongs to the engine before, as at the start of a stream."""
@@ -129,6 +139,8 @@ class FrameSegmenter:
         with trace.stage("infer"):
             logits, state = self._infer_finite(x, self._state)
         self._guard.check_logits(logits)
+        if self._tracker:
+            self.presence = self._tracker.presence_in(state.host_arrays() if isinstance(state, HostState) else None)
         if self._familiarity_monitor.is_calibrated:
             with trace.stage("postprocess"):
                 self._familiarity = self._familiarity_monitor.observe(x, logits, state, life)
@@ -173,7 +185,10 @@ class FrameSegmenter:
         spec, download, threshold = self._engine.spec, self._engine.download, self._settings.threshold
         with trace.stage("postprocess"):
             labels = download(kernels.argmax_labels(logits, fit, (frame.height, frame.width), threshold=threshold))
-            confidence = download(kernels.class_confidence(logits, fit, threshold=threshold))
+            if self._tracker and isinstance(logits, np.ndarray):
+                confidence = object_confidence(logits, fit, threshold)
+            else:
+                confidence = download(kernels.class_confidence(logits, fit, threshold=threshold))
             apply_anatomy(labels, spec, NetworkOutput(logits, fit, download), self._cleaning)
             planes = class_planes(np.asarray(download(logits), np.float32), fit) if self._is_measured else None
             uncertainty = (

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.errors import ConfigError
+from rtseg.kernels.network.fit import Fit
 
 Point: TypeAlias = tuple[float, float]  # (x, y) in pixels
 Maps: TypeAlias = npt.NDArray[np.float32]
@@ -33,13 +34,29 @@ class Prompt:
     """(H, W), true on the object."""
 
     def __post_init__(self) -> None:
-        if not (self.points or self.strokes or self.box or (self.mask is not None and self.mask.any())):
+        if not (self.shows_object or self.other_points):
             raise ConfigError("the prompt shows no object: give a point, a scribble, a box or a mask on it")
         values = [*self.points, *self.other_points, *(point for stroke in self.strokes for point in stroke), self.box or (0.0,)]
         if not all(np.isfinite(value).all() for value in values):
             raise ConfigError("the prompt has a coordinate that is NaN or infinite: give pixels")
         if self.box is not None and min(self.box[2:]) <= 0:
             raise ConfigError(f"the box is {self.box[2]:g} x {self.box[3]:g} pixels: give left, top, width, height above 0")
+
+    @property
+    def shows_object(self) -> bool:
+        """Return whether it shows what belongs to the object; else it only takes something away from it."""
+        return bool(self.points or self.strokes or self.box or (self.mask is not None and self.mask.any()))
+
+
+def placed_by(fit: Fit, size: tuple[int, int]) -> npt.NDArray[np.float64]:
+    """Return the affine matrix (2, 3) from pixels (x, y) of the picture to those of maps of `size` (h, w) over the input."""
+    rows = []
+    for axis in (1, 0):
+        scale, unit = fit.inner[axis + 2] / fit.box[axis + 2], size[axis] / fit.size[axis]
+        offset = (fit.inner[axis] + (0.5 - fit.box[axis]) * scale) * unit - 0.5
+        rows.append((scale * unit, offset))
+    (along, x), (down, y) = rows
+    return np.array([[along, 0, x], [0, down, y]])
 
 
 def prompt_maps(prompt: Prompt, placed: npt.NDArray[np.float64], size: tuple[int, int]) -> Maps:
@@ -49,7 +66,7 @@ def prompt_maps(prompt: Prompt, placed: npt.NDArray[np.float64], size: tuple[int
     """
     belongs, other = np.zeros(size, np.float32), np.zeros(size, np.float32)
     if prompt.mask is not None:
-        mask = cv2.warpAffine(prompt.mask.astype(np.float32), placed, size[::-1], flags=cv2.INTER_LINEAR)
+        mask = cv2.warpAffine(_smoothed(prompt.mask, placed), placed, size[::-1], flags=cv2.INTER_LINEAR)
         np.maximum(belongs, mask, out=belongs)
     if prompt.box is not None:
         left, top, width, height = prompt.box
@@ -63,6 +80,12 @@ def prompt_maps(prompt: Prompt, placed: npt.NDArray[np.float64], size: tuple[int
         for x, y in _placed(points, placed) if points else ():
             cv2.circle(plane, (int(x), int(y)), round(POINT_RADIUS_PX), 1.0, cv2.FILLED)
     return np.stack([belongs, other])
+
+
+def _smoothed(mask: npt.NDArray[np.bool_], placed: npt.NDArray[np.float64]) -> Maps:
+    """Return a mask averaged over what becomes one pixel of the maps, so that a thin one does not fall between them."""
+    along, down = (max(1, int(1 / scale) | 1) if scale < 0.4 else 1 for scale in (placed[0, 0], placed[1, 1]))
+    return np.asarray(cv2.blur(mask.astype(np.float32), (along, down)), np.float32)
 
 
 def _placed(points: Sequence[Point], placed: npt.NDArray[np.float64]) -> npt.NDArray[np.int32]:

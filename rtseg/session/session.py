@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from rtseg import kernels
-from rtseg.engines.base import Engine, Floats
+from rtseg.engines.base import Engine
 from rtseg.engines.capabilities import Prefetching
 from rtseg.engines.class_postprocess import ClassPostprocess, merged
 from rtseg.engines.watchdog import FILE_TIMEOUT_S, LIVE_TIMEOUT_S, check_timeout
@@ -18,6 +18,7 @@ from rtseg.session.enhancement import ViewFilter
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
 from rtseg.session.postprocess import check_classes
+from rtseg.session.prompted_objects import PromptedObjects
 from rtseg.session.redaction import Redactor
 from rtseg.session.sector import FixedSector, Locator, Sector, SectorFinder, SectorKind, WholeFrame
 from rtseg.session.sector.clip import SectorClip
@@ -35,7 +36,7 @@ _log = get_logger(__name__)
 _RESETTING = (Life.NEW, Life.CUT, Life.GAP)
 
 
-class Session(AdjustableSettings):
+class Session(AdjustableSettings, PromptedObjects):
     """Segments the frames of one stream, in order, with a memory of earlier frames.
 
     engine: runs the network; it is not closed here, since several sessions may use it one after another, but not at the same
@@ -80,14 +81,14 @@ class Session(AdjustableSettings):
             is_measured=bool(self.biometry.requested),
         )
         self.writes = self._segmenter.writes
+        self._begin_tracking(engine.spec)
         self._limit_engine(FILE_TIMEOUT_S)
         self.sector = unknown_sector((0, 0))
         self.redactor: Redactor | None = None
         self._clip, self._edge = SectorClip(), SectorEdge()
         self._is_stream_ultrasound = False  # whether the source states that there is no screen around it
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
-        self._reset_request = ""  # the reason of a reset that was requested
-        self._reset_reason = ""  # the reason of a reset that applies once there is contact
+        self._reset_request = self._reset_reason = ""  # of a reset that was requested, and of one that applies with contact
 
     @property
     def spacing_mm(self) -> GivenSpacing | None:
@@ -106,8 +107,8 @@ class Session(AdjustableSettings):
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Return the names of the classes, without the background."""
-        return self._engine.spec.classes
+        """Return the names of the classes, without the background; those of the objects that are followed."""
+        return tuple(self._tracking.places) if self._tracking else self._engine.spec.classes
 
     @property
     def is_sector_stated(self) -> bool:
@@ -129,10 +130,6 @@ class Session(AdjustableSettings):
     def reset(self, reason: str) -> None:
         """Forget every frame so far, so that the next one begins a new stream. Callable from any thread."""
         self._reset_request = reason
-
-    def write(self, name: str, values: Floats) -> None:
-        """Write values into a state of the network with its next frame, see `StateWrites.request`. Raises ConfigError."""
-        self.writes.request(name, values)
 
     def close(self) -> None:
         """End the thread in which the engine runs; the engine stays open, and another frame may follow."""
@@ -174,11 +171,16 @@ class Session(AdjustableSettings):
 
     def _segment_judged(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
         judgement = self._classify(frame, trace, self._apply(settings))
+        if self._tracking:
+            return self._track(self._tracking, frame, trace, judgement)
         if judgement.life is Life.LOST:
             return self._measured(self._empty_segmentation(frame, judgement), frame, trace)
         if judgement.life is Life.HELD and self._last_segmentation:
-            life, reason = judgement
-            return replace(self._last_segmentation, life=life, reason=reason, spacing_mm=self._known_spacing_mm)
+            return self._repeated(self._last_segmentation, judgement)
+        return self._segment_fresh(frame, trace, judgement)
+
+    def _segment_fresh(self, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
+        """Segment a frame that is neither lost nor a repetition."""
         found = self._segment(frame, trace, judgement)
         with trace.stage("postprocess"):
             self._clip.clip(found.labels, self.sector)
@@ -190,7 +192,7 @@ class Session(AdjustableSettings):
     def _segment(self, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
         found = self._segmenter.segment(frame, self.sector.box, trace, judgement, self._known_spacing_mm)
         guard = self._segmenter.guard
-        guard.check_labels(found.labels, self.sector.box, self.classes, frame.captured_ns)
+        guard.check_labels(found.labels, self.sector.box, found.classes, frame.captured_ns)
         return replace(found, doubt=guard.doubt) if guard.doubt else found
 
     def _measured(self, found: Segmentation, frame: Frame, trace: LatencyTrace) -> Segmentation:

@@ -23,6 +23,7 @@ class StateWrites:
         self._requested: deque[tuple[str, Floats]] = deque()
         self._next: dict[str, Floats] = {}
         self._lasting: dict[str, Floats] = {}
+        self._passing = set[str]()  # of those of the next frame: what does not last, whatever its role
         self.newest: Mapping[str, Floats] = {}
 
     def request(self, name: str, values: Floats) -> None:
@@ -38,7 +39,13 @@ class StateWrites:
         while self._requested:
             name, values = self._requested.popleft()
             self._next[name] = values
+            self._passing.discard(name)
         return taken
+
+    def put(self, name: str, values: Floats) -> None:
+        """Write values with the frame that has begun, from its own thread; they are not written again into a new state."""
+        self._next[name] = check_write(self._spec, name, values)[1]
+        self._passing.add(name)
 
     def restored(self, engine: Engine, state: State) -> State:
         """Return a new state of zeros with everything written into it that lasts."""
@@ -55,7 +62,9 @@ class StateWrites:
     def commit(self) -> None:
         """Count the requested values as written, after the network has seen the frame."""
         self.newest, self._next = self._next, {}
-        self._lasting |= {name: values for name, values in self.newest.items() if self._roles[name] in WRITTEN_ROLES}
+        passing, self._passing = self._passing, set()
+        lasting = {name: values for name, values in self.newest.items() if self._roles[name] in WRITTEN_ROLES}
+        self._lasting |= {name: values for name, values in lasting.items() if name not in passing}
 
     def forget(self, life: Life) -> frozenset[str]:
         """Forget what does not survive a reset for this reason; return the inputs of the states that do survive it.

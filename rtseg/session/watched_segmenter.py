@@ -9,6 +9,7 @@ from rtseg.engines.capabilities import Replaceable
 from rtseg.engines.class_postprocess import ClassPostprocess
 from rtseg.engines.engine_use import use_of
 from rtseg.engines.hung_threads import check_hung_threads
+from rtseg.engines.tracker_states import TrackerStates
 from rtseg.engines.watchdog import FILE_TIMEOUT_S, EngineWorker, WatchedEngine
 from rtseg.errors import EngineError, EngineTimeout, RtsegError
 from rtseg.frame import Frame, Life, Segmentation, Spacing
@@ -62,6 +63,10 @@ class WatchedSegmenter:
     def forget_filter(self) -> None:
         """Start the filters that remember earlier frames afresh."""
         self.frames.forget_filter()
+
+    def forget_stabilization(self) -> None:
+        """Let the network's next answer stand for itself; it runs on the next frame."""
+        self.frames.forget_stabilization()
 
     def close(self) -> None:
         """End the thread; the next frame starts another one."""
@@ -128,7 +133,7 @@ class WatchedSegmenter:
         """Drop everything that belongs to the engine before, or to a thread that hangs in it."""
         self._watched = WatchedEngine(self._engine)
         self._worker = EngineWorker(self._watched)
-        gate = MemoryGate(self._limits)
+        gate = MemoryGate(self._limits, is_open=TrackerStates.of(self._engine.spec) is not None)
         self.frames = FrameSegmenter(
             self._watched,
             self._settings,

@@ -86,7 +86,7 @@ def test_several_objects_are_as_each_alone(network):
         for place in range(3):
             alone, *kept = network(picture(0), prompts[place : place + 1], *network.initial_states(1, SIZE)[1:])
             alone, *kept = network(picture(1), 0 * prompts[:1], *kept)
-            torch.testing.assert_close(logits[:, place : place + 1], alone, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(logits[:, place + 1 : place + 2], alone, atol=1e-4, rtol=1e-4)
             torch.testing.assert_close(after[2][place : place + 1], kept[2], atol=1e-4, rtol=1e-4)
 
 
@@ -107,7 +107,7 @@ def test_the_exported_file_follows_what_is_pointed_at_as_torch_does(network, tmp
     engine = load_engine(tmp_path / "track.onnx", trusted=True)
     state = engine.initial_state()
     for t, one in enumerate(stream(network, 8, {2: clicked()})):
-        state = engine.write(state, "state_0_in", one["prompt"].numpy())
+        state = engine.write(state, "prompt_in", one["prompt"].numpy())
         logits, state = engine.infer(picture(t).numpy(), state)
         np.testing.assert_allclose(logits, one["logits"].numpy(), atol=2e-2)
     engine.close()

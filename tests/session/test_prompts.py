@@ -29,7 +29,6 @@ def test_a_point_outside_the_picture_draws_nothing():
     ("prompt", "message"),
     [
         ({}, "shows no object"),
-        ({"other_points": ((1, 1),)}, "shows no object"),
         ({"mask": np.zeros((4, 4), bool)}, "shows no object"),
         ({"points": ((float("nan"), 1),)}, "NaN or infinite"),
         ({"box": (0, 0, 0, 5)}, "above 0"),

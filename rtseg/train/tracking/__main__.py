@@ -1,4 +1,4 @@
-"""Runs `python -m rtseg.train.tracking train CONFIG OUT [--resume]`, and `export last.pt FILE.onnx`."""
+"""Runs `python -m rtseg.train.tracking train CONFIG OUT [--resume]`, and `export last.pt FILE.onnx [--objects N]`."""
 
 import sys
 
@@ -15,6 +15,8 @@ def main(arguments: list[str]) -> None:
             train_tracker(config, out, resume=True)
         case ["export", checkpoint, path]:
             export_tracker(checkpoint, path)
+        case ["export", checkpoint, path, "--objects", objects] if objects.isdecimal():
+            export_tracker(checkpoint, path, objects=int(objects))
         case _:
             raise ConfigError(f"{' '.join(arguments)!r} is no command: give train CONFIG OUT, or export last.pt FILE.onnx")
 

@@ -31,7 +31,8 @@ from rtseg.train.tracking.tracking_config import TrackingConfig, read_tracking_c
 from rtseg.train.training_progress import TrainingProgress
 
 CHECKPOINT = "last.pt"
-OBJECT = "object"  # the only class
+OBJECT = "object"  # the class, with a number behind it where there are several
+MAX_OBJECTS = 8  # in one file: each takes a decoder's time
 _SAVE_S = 60.0
 
 
@@ -137,15 +138,19 @@ def _batch(training: TrackerTraining, samplers: list[ObjectSampler]) -> ObjectCl
     return ObjectClip(*parts)
 
 
-def export_tracker(checkpoint: Path | str, path: Path | str) -> float:
+def export_tracker(checkpoint: Path | str, path: Path | str, *, objects: int = 1) -> float:
     """Write the averaged tracker of a checkpoint as an ONNX file; return its largest relative difference from torch.
 
-    Raises ConfigError, ModelError.
+    objects: how many it follows at once in one picture, 1 to MAX_OBJECTS. Raises ConfigError, ModelError.
     """
+    if not 1 <= objects <= MAX_OBJECTS:
+        raise ConfigError(f"a file follows {objects} objects: give 1 to {MAX_OBJECTS}")
     config, values = read_tracker_checkpoint(checkpoint)
-    network = Tracker(config.encoder)
+    network = Tracker(config.encoder, objects=objects)
     with damage_as_config_error(checkpoint):
         network.load_state_dict(values["average"])
     states = state_specs(network, config.size)
-    spec = ModelSpec(config.name, config.size, (OBJECT,), (config.mean,), (config.std,), states)
+    classes = (OBJECT,) if objects == 1 else tuple(f"{OBJECT} {place}" for place in range(1, objects + 1))
+    name = config.name if objects == 1 else f"{config.name}-{objects}"
+    spec = ModelSpec(name, config.size, classes, (config.mean,), (config.std,), states, single=classes)
     return export(network.eval(), spec, path)

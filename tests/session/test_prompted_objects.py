@@ -1,0 +1,200 @@
+"""Test that a session follows what is pointed at, by name, and refuses what cannot be followed."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trackers
+from session.streams import air
+from trackers import blobs
+
+from rtseg.engines.openvino import OpenVinoEngine
+from rtseg.errors import ConfigError
+from rtseg.frame import Life, Segmentation, StreamInfo
+from rtseg.session.prompts import Prompt
+from rtseg.session.session import Session
+from rtseg.session.tracking import NOTHING_FOLLOWED
+
+LEFT, RIGHT = (12, 8), (60, 8)  # corners of two blobs
+ON_LEFT, ON_RIGHT = Prompt(points=((20, 16),)), Prompt(points=((68, 16),))
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    folder = tmp_path_factory.mktemp("trackers")
+    return [trackers.tracker(folder / f"track-{count}.onnx", count) for count in (1, 4)]
+
+
+@pytest.fixture
+def session(files: list[Path]) -> Iterator[Session]:
+    engine = OpenVinoEngine(files[0])
+    yield Session(engine)
+    engine.close()
+
+
+@pytest.fixture
+def several(files: list[Path]) -> Iterator[Session]:
+    engine = OpenVinoEngine(files[1])
+    yield Session(engine)
+    engine.close()
+
+
+def _stream(session: Session, first: int, count: int, *corners: tuple[int, int]) -> Segmentation:
+    """Step through some frames, and return the last segmentation."""
+    return [session.step(blobs(first + place, *corners)) for place in range(count)][-1]
+
+
+def test_nothing_is_segmented_until_something_is_pointed_at(session: Session) -> None:
+    session.warm_up(StreamInfo(*trackers.SIZE, 25.0))
+    found = _stream(session, 0, 3, LEFT, RIGHT)
+    assert found.objects == session.objects == {}
+    assert found.classes == ()
+    assert not found.labels.any()
+    assert NOTHING_FOLLOWED in found.reason
+    assert found.familiarity is None
+
+
+def test_what_is_pointed_at_is_followed_by_name(session: Session) -> None:
+    _stream(session, 0, 3, LEFT, RIGHT)
+    session.prompt(ON_LEFT, "tumor")
+    found = _stream(session, 3, 4, LEFT, RIGHT)
+    assert found.classes == session.classes == ("tumor",)
+    assert found.objects is not None
+    tumor = found.objects["tumor"]
+    assert not tumor.lost
+    assert tumor.confidence > 0.9
+    assert tumor.area_px == np.count_nonzero(found.labels) == pytest.approx(trackers.BLOB**2, rel=0.2)
+    assert tumor.centroid == pytest.approx((15.5, 19.5), abs=1)
+    assert tumor.box is not None
+    assert tumor.box[:2] == pytest.approx((8, 12), abs=1)
+    for step in range(8):
+        found = session.step(blobs(7 + step, (12 + 3 * step, 8), (76, 40)))
+    assert found.mask("tumor")[16, 12 + 3 * 7 + 8]
+    assert not found.mask("tumor")[48, 84]
+
+
+def test_a_prompt_before_the_first_frame_holds_for_it(session: Session) -> None:
+    session.prompt(ON_RIGHT)
+    found = session.step(blobs(0, LEFT, RIGHT))
+    assert found.labels[16, 68] == 1
+    assert found.labels[16, 20] == 0
+
+
+def test_a_held_picture_is_segmented_again_with_the_prompt(session: Session) -> None:
+    frame = blobs(0, LEFT, RIGHT)
+    session.step(frame)
+    session.prompt(ON_LEFT)
+    held = session.step(replace(frame, index=1))
+    assert held.life is Life.HELD
+    assert held.labels[16, 20] == 1
+    again = session.step(replace(frame, index=2))
+    assert again.life is Life.HELD
+    assert again.labels is held.labels
+    assert again.objects == held.objects
+
+
+def test_the_prompt_is_in_the_state_for_one_frame_alone(session: Session) -> None:
+    session.step(blobs(0, LEFT))
+    session.prompt(ON_LEFT)
+    written = []
+    for index in range(1, 5):
+        session.step(blobs(index, LEFT))
+        written.append({name: bool(values.any()) for name, values in session.writes.newest.items()})
+    assert written == [{"prompt_in": True}, {"prompt_in": False}, {}, {}]
+
+
+def test_a_second_prompt_of_a_name_corrects_it_from_there(session: Session) -> None:
+    session.prompt(ON_LEFT, "node")
+    _stream(session, 0, 3, LEFT, RIGHT)
+    session.prompt(Prompt(points=((68, 16),), other_points=((20, 16),)), "node")
+    found = _stream(session, 3, 2, LEFT, RIGHT)
+    assert found.classes == ("node",)
+    assert found.mask("node")[16, 68]
+    assert not found.mask("node")[16, 20]
+
+
+def test_what_does_not_belong_can_be_taken_away_alone(session: Session) -> None:
+    session.prompt(Prompt(points=((20, 16), (68, 16))), "both")
+    assert _stream(session, 0, 3, LEFT, RIGHT).mask("both")[16, [20, 68]].all()
+    session.prompt(Prompt(other_points=((68, 16),)), "both")
+    found = session.step(blobs(3, LEFT, RIGHT))
+    assert found.mask("both")[16, 20]
+    assert not found.mask("both")[16, 68]
+
+
+def test_several_objects_have_labels_of_their_own(several: Session) -> None:
+    several.step(blobs(0, LEFT, RIGHT))
+    several.prompt(ON_RIGHT, "b")
+    several.prompt(ON_LEFT, "a")
+    found = _stream(several, 1, 3, LEFT, RIGHT)
+    assert found.classes == ("b", "a")
+    assert (found.labels[16, 68], found.labels[16, 20]) == (1, 2)
+    assert min(found.confidence) > 0.9
+    several.forget("b")
+    found = _stream(several, 4, 1, LEFT, RIGHT)
+    assert found.classes == ("a",)
+    assert found.labels[16, 20] == 1
+    assert found.labels[16, 68] == 0
+    several.prompt(ON_LEFT, "c")  # in the place of b, whose mask it must not inherit
+    found = _stream(several, 5, 1, LEFT, RIGHT)
+    assert found.classes == ("a", "c")
+    assert found.labels[16, 68] == 0
+
+
+def test_a_forgotten_object_is_not_segmented_any_more(session: Session) -> None:
+    session.prompt(ON_LEFT)
+    _stream(session, 0, 2, LEFT, RIGHT)
+    session.forget("object")
+    found = session.step(blobs(2, LEFT, RIGHT))
+    assert not found.labels.any()
+    assert found.objects == {}
+    session.prompt(ON_RIGHT, "other")
+    assert _stream(session, 3, 2, LEFT, RIGHT).labels[16, [20, 68]].tolist() == [0, 1]
+
+
+def test_a_lost_object_loses_its_mask_and_is_found_again(session: Session) -> None:
+    session.prompt(ON_LEFT)
+    _stream(session, 0, 5, LEFT, RIGHT)
+    states = [session.step(blobs(5 + step, RIGHT)) for step in range(5)]
+    lost = [one.objects["object"].lost for one in states if one.objects]
+    assert lost[-1]
+    assert not states[-1].labels.any()
+    gone = states[-1].objects
+    assert gone is not None
+    assert gone["object"].area_px is gone["object"].centroid is gone["object"].box is None
+    found = _stream(session, 10, 4, LEFT, RIGHT)
+    assert found.objects is not None
+    assert not found.objects["object"].lost
+    assert found.labels[16, 20] == 1
+
+
+def test_without_contact_all_objects_are_lost_and_found_again(session: Session) -> None:
+    session.prompt(ON_LEFT)
+    _stream(session, 0, 3, LEFT)
+    without = session.step(air(3))
+    assert without.life is Life.LOST
+    assert without.objects is not None
+    assert without.objects["object"].lost
+    found = _stream(session, 4, 3, LEFT)
+    assert found.objects is not None
+    assert not found.objects["object"].lost
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        (Prompt(points=((200, 10),)), "outside the picture of 96x64"),
+        (Prompt(points=((-1, 10),)), "outside the picture"),
+        (Prompt(box=(300, 300, 10, 10)), "outside the picture"),
+        (Prompt(mask=np.ones((10, 12), bool)), "the mask is 12x10 and the picture 96x64"),
+        (Prompt(other_points=((20, 16),)), "has no mask to take anything from"),
+    ],
+)
+def test_a_prompt_beside_the_picture_is_refused_and_does_no_harm(session: Session, prompt: Prompt, message: str) -> None:
+    session.step(blobs(0, LEFT, RIGHT))
+    with pytest.raises(ConfigError, match=message):
+        session.prompt(prompt, "wrong")
+    session.prompt(ON_LEFT, "right")  # the only place is still free
+    assert _stream(session, 1, 2, LEFT, RIGHT).classes == ("right",)
