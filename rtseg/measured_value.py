@@ -23,3 +23,14 @@ class MeasuredValue:
     """What the pixel size is known from: "user", "source" or "scale"; empty where no pixel size is needed."""
     withheld: str = ""
     """Why there is no value, in words; empty where there is one."""
+
+    def to_json(self) -> dict[str, float | str | None]:
+        """Return everything but name and title as plain values; None for what is empty or unknown."""
+        return {
+            "value": self.value,
+            "unit": self.unit or None,
+            "low": self.low,
+            "high": self.high,
+            "spacing_from": self.spacing_from or None,
+            "withheld": self.withheld or None,
+        }

@@ -11,6 +11,7 @@ from rtseg.kernels import blend, inner_contour
 from rtseg.kernels.labels.inner_contour import MAX_WIDTH
 from rtseg.kernels.runtime.arrays import check_range
 from rtseg.measure.region import Measurement, measure
+from rtseg.measured_value import MeasuredValue
 from rtseg.overlay_text import WHITE, Colour, TextLine, line_height, paste, printable, stack_lines, text_scale, wrap_lines
 from rtseg.result import Result
 
@@ -99,21 +100,21 @@ class Overlay:
         states = [*self._state_lines(result.segmentation), *_redaction_lines(result)]
         foot = [*late_lines, *self._notice_lines(), *states, *self._latency_lines(result)]
         if min(picture.shape[:2]) >= _MIN_TEXT_SIDE:
-            self._draw_text(picture, foot, measure(result.segmentation) if self._legend else ())
+            self._draw_text(picture, foot, list(self._legend_lines(result.segmentation)) if self._legend else [])
         return picture
 
     def _draw_border(self, picture: Image, labels: Labels, label: int, width: int) -> None:
         rim = inner_contour(np.equal(labels, label).view(np.uint8), min(width, MAX_WIDTH))
         picture[rim > 0] = self._palette[(label - 1) % len(self._palette)]
 
-    def _draw_text(self, picture: Image, foot: Sequence[TextLine], measurements: Sequence[Measurement]) -> None:
+    def _draw_text(self, picture: Image, foot: Sequence[TextLine], legend: Sequence[TextLine]) -> None:
         """Draw the legend from the top down and the other lines from the bottom up, so that they never overlap."""
         height, width = picture.shape[:2]
         scale = text_scale(height, width)
         footer = stack_lines(wrap_lines(foot, scale, width), scale)
         free_rows = max(0, height - len(footer))
         paste(picture[height - min(len(footer), height) :], footer)
-        legend_block = stack_lines(self._legend_lines(measurements, free_rows // line_height(scale)), scale)
+        legend_block = stack_lines(_first_lines(legend, free_rows // line_height(scale)), scale)
         paste(picture[:free_rows], legend_block)
 
     def _notice_lines(self) -> Iterator[TextLine]:
@@ -141,14 +142,21 @@ class Overlay:
             drops = f"   {result.dropped} dropped" if result.dropped else ""
             yield TextLine(f"{result.trace.total_ns / 1e6:.1f} ms{drops}")
 
-    def _legend_lines(self, measurements: Sequence[Measurement], rows: int) -> Iterator[TextLine]:
-        """Yield a line for each class; where there are too few rows, the last line counts the classes left out."""
-        shown = len(measurements) if len(measurements) <= rows else max(0, rows - 1)
-        for i, measurement in enumerate(measurements[:shown]):
+    def _legend_lines(self, segmentation: Segmentation) -> Iterator[TextLine]:
+        """Yield a line for each class with its area, and one for each other measure."""
+        for i, measurement in enumerate(measure(segmentation)):
             red, green, blue = self._palette[i % len(self._palette)].tolist()
             yield TextLine(_legend_text(measurement), swatch=(red, green, blue))
-        if 0 < rows < len(measurements):
-            yield TextLine(f"+ {len(measurements) - shown} more")
+        for one in segmentation.measures:
+            if one.name.partition(":")[0] != "area":
+                yield TextLine(_measure_text(one))
+
+
+def _first_lines(lines: Sequence[TextLine], rows: int) -> Sequence[TextLine]:
+    """Return the lines that fit into some rows; where they do not, the last one counts those left out."""
+    if len(lines) <= rows or rows < 1:
+        return lines[: max(0, rows)]
+    return [*lines[: rows - 1], TextLine(f"+ {len(lines) - rows + 1} more")]
 
 
 def _redaction_lines(result: Result) -> Iterator[TextLine]:
@@ -178,6 +186,16 @@ def _as_palette(colours: Sequence[Colour]) -> npt.NDArray[np.uint8]:
     if palette.ndim != 2 or palette.shape[1] != 3 or not len(palette) or palette.min() < 0 or palette.max() > 255:
         raise ConfigError("the palette is not a list of (red, green, blue), each 0 to 255: give one for each class")
     return palette.astype(np.uint8)
+
+
+def _measure_text(measured: MeasuredValue) -> str:
+    """Return a measure with its unit and range; a dash where it is withheld."""
+    name = printable(measured.name.replace("_", " ").replace(":", " "), _MAX_NAME)
+    if measured.value is None:
+        return f"{name}  -"
+    text = f"{name}  {measured.value:.1f} {measured.unit}".rstrip()
+    known = measured.low is not None and measured.high is not None
+    return f"{text} ({measured.low:.1f} to {measured.high:.1f})" if known else text
 
 
 def _legend_text(measurement: Measurement) -> str:

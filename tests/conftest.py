@@ -38,6 +38,12 @@ def pytest_configure(config: pytest.Config) -> None:
         config.get_terminal_writer().fullwidth = WIDTH
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Take two workers more than there are cores, since half of the time tests wait for a stream, a server or a process."""
+    return len(os.sched_getaffinity(0)) + 2
+
+
 @pytest.fixture(scope="session")
 def prompted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a recurrent network with a prompt and weights as states, and return its path."""

@@ -10,7 +10,6 @@ from typing import Any
 from rtseg.errors import SinkError
 from rtseg.frame import Omission, Segmentation, StreamInfo
 from rtseg.measure.region import Measurement, measure
-from rtseg.measured_value import MeasuredValue
 from rtseg.result import Redaction, Result
 from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
 from rtseg.text.safe_text import json_text
@@ -145,7 +144,7 @@ def _line(result: Result) -> dict[str, Any]:
         "familiarity": segmentation.familiarity,
         "unfamiliar": segmentation.is_unfamiliar,
         "classes": _classes_fields(segmentation),
-        "measures": {one.name: _measure_fields(one) for one in segmentation.measures},
+        "measures": {one.name: one.to_json() for one in segmentation.measures},
         **({"withheld": result.redaction.is_withheld} if result.redaction else {}),
     }
 
@@ -158,17 +157,6 @@ def _classes_fields(segmentation: Segmentation) -> dict[str, Any]:
 
 def _measurement_fields(measurement: Measurement) -> dict[str, Any]:
     return {name: value for name, value in asdict(measurement).items() if name != "name"}
-
-
-def _measure_fields(measured: MeasuredValue) -> dict[str, Any]:
-    return {
-        "value": measured.value,
-        "unit": measured.unit or None,
-        "low": measured.low,
-        "high": measured.high,
-        "spacing_from": measured.spacing_from or None,
-        "withheld": measured.withheld or None,
-    }
 
 
 def _ms(duration_ns: int) -> float:

@@ -163,6 +163,9 @@ def _measurements_json(result: Result) -> str:
         "familiarity": _finite(segmentation.familiarity),
         "unfamiliar": segmentation.is_unfamiliar,
         "classes": {name: by_name.get(name) for name in segmentation.classes},
+        "measures": {
+            one.name: {name: _finite(value) for name, value in one.to_json().items()} for one in segmentation.measures
+        },
     }
     return json_text(told, allow_nan=False)
 

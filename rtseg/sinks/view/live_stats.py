@@ -8,6 +8,7 @@ from typing import Any
 
 from rtseg.frame import StreamInfo
 from rtseg.measure.region import Measurement, measure
+from rtseg.measured_value import MeasuredValue
 from rtseg.overlay import OKABE_ITO
 from rtseg.result import Redaction, Result
 from rtseg.text.safe_text import clean_values
@@ -30,6 +31,7 @@ class FrameStats:
     is_unfamiliar: bool
     classes: tuple[str, ...]  # names, also where the measures are withheld
     doubt: str  # as in `Segmentation`
+    measures: tuple[MeasuredValue, ...]  # as in `Segmentation`
 
 
 class LiveStats:
@@ -60,6 +62,7 @@ class LiveStats:
             segmentation.is_unfamiliar,
             segmentation.classes,
             segmentation.doubt,
+            segmentation.measures,
         )
         with self._lock:
             self._recent.append(seen)
@@ -111,6 +114,7 @@ def _newest(seen: FrameStats) -> dict[str, Any]:
         "unfamiliar": seen.is_unfamiliar,
         "doubt": seen.doubt,
         "redaction": seen.redaction.to_json() if seen.redaction else None,
+        "measures": [{"name": one.name, "title": one.title, **one.to_json()} for one in seen.measures],
         "classes": [_class(i, one) for i, one in enumerate(seen.measurements)] or _withheld(seen.classes),
     }
 

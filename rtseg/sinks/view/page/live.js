@@ -45,6 +45,12 @@ function size(item) {
   return item.area_px ? area + "   ⌀ " + across : "–";
 }
 
+function measured(item) {
+  if (item.value === null) return `withheld: ${item.withheld}`;
+  const unit = item.unit || "", known = item.low !== null && item.high !== null;
+  return fixed(item.value, 1, unit) + (known ? `   ${fixed(item.low, 1)} to ${fixed(item.high, 1)}` : "");
+}
+
 function bars(table, stages) {
   const told = Object.entries(stages), most = Math.max(1, ...Object.values(stages));
   rows(table, told.map(([name, ms]) => [name, fixed(ms, 2)]));
@@ -90,6 +96,7 @@ function mount(root) {
   const speed = element(panel, "table");
   element(panel, "h3", "", "MEASURED");
   const familiarity = element(panel, "table"), classes = element(panel, "table");
+  const measures = element(panel, "table");
   element(panel, "h3", "", "STAGES, ms (median)");
   const stages = element(panel, "table");
   const curve = element(root, "div", "curve"), label = element(curve, "div", "label");
@@ -118,6 +125,7 @@ function mount(root) {
     ]);
     rows(familiarity, [["familiarity", told.familiarity == null ? "unknown" : fixed(told.familiarity, 2)]]);
     rows(classes, (told.classes || []).map((item) => [item.name, size(item), item.colour]));
+    rows(measures, (told.measures || []).map((item) => [item.title, measured(item)]));
     bars(stages, told.stages_ms || {});
     draw(svg, label, told.curve, told.classes || []);
   }
