@@ -36,6 +36,8 @@ STATES = {
 
 UNFAMILIAR = "UNFAMILIAR PICTURE"
 DOUBTED = "ANSWER IN DOUBT"
+LOST_OBJECT = "LOST"
+POINT_AT = "point at a structure to follow it"
 
 _CONTOUR_GROWTH = 3  # relative growth of the contour at an entropy of 1 bit, where the border could as well lie elsewhere
 _AMBER, _GREY = (255, 200, 60), (150, 150, 150)
@@ -129,6 +131,7 @@ class Overlay:
         if segmentation.doubt:
             yield TextLine(DOUBTED, _AMBER, large=True)
             yield TextLine(printable(segmentation.doubt, _MAX_REASON), _AMBER)
+        yield from _object_lines(segmentation)
         self._held_frames = self._held_frames + 1 if life is Life.HELD else 0
         if life is Life.LIVE or 0 < self._held_frames < _FROZEN_FRAMES:
             return
@@ -149,6 +152,16 @@ class Overlay:
             yield TextLine(_legend_text(measurement), swatch=(red, green, blue))
         if 0 < rows < len(measurements):
             yield TextLine(f"+ {len(measurements) - shown} more")
+
+
+def _object_lines(segmentation: Segmentation) -> Iterator[TextLine]:
+    """Yield the objects that are lost, or what to do while none is followed."""
+    if segmentation.objects == {}:
+        yield TextLine(POINT_AT, _AMBER)
+    lost = [name for name, one in (segmentation.objects or {}).items() if one.lost]
+    if lost:
+        yield TextLine(LOST_OBJECT, _AMBER, large=True)
+        yield TextLine(printable(", ".join(lost), _MAX_REASON), _AMBER)
 
 
 def _redaction_lines(result: Result) -> Iterator[TextLine]:

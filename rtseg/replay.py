@@ -82,6 +82,7 @@ class ReplayedSession(Session):
         decision = _decision(frame)
         for write in decision.writes:
             self.write(write.name, write.values)
+        self._replay_objects(decision.objects, {write.name: write.values for write in decision.writes})
         segmentation = super().step(replace(frame, captured_ns=decision.captured_ns), trace or LatencyTrace(frame.captured_ns))
         same = labels_crc32(segmentation.labels) == decision.labels
         self.equal, self.different = self.equal + same, self.different + (not same)

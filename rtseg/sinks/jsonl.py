@@ -37,6 +37,10 @@ class JsonSink:
     spacing_from: "scale" where the spacing was read from the depth scale on the screen; null where the user or the source
     states it.
 
+    objects, only where a user points at what is segmented: whether each object is lost, how sure the network is of it, and its
+    area, centroid and box, which are null while it is lost. The classes are then the objects, and those of the header the ones
+    of the first frame.
+
     omitted: what the source left out, which may grow meanwhile; where there is any, a last line names it.
     """
 
@@ -141,8 +145,15 @@ def _line(result: Result) -> dict[str, Any]:
         "familiarity": segmentation.familiarity,
         "unfamiliar": segmentation.is_unfamiliar,
         "classes": _classes_fields(segmentation),
+        **object_fields(segmentation),
         **({"withheld": result.redaction.is_withheld} if result.redaction else {}),
     }
+
+
+def object_fields(segmentation: Segmentation) -> dict[str, Any]:
+    """Return {"objects": ...} where a user points at what is segmented, else nothing."""
+    objects = segmentation.objects
+    return {} if objects is None else {"objects": {name: asdict(one) for name, one in objects.items()}}
 
 
 def _classes_fields(segmentation: Segmentation) -> dict[str, Any]:

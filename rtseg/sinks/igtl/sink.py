@@ -20,6 +20,7 @@ from rtseg.overlay import Overlay
 from rtseg.result import Result
 from rtseg.sinks.igtl.names import image_device_name, transform_names
 from rtseg.sinks.igtl.server import IgtlServer
+from rtseg.sinks.jsonl import object_fields
 from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
 from rtseg.wall_clock import WallClock
@@ -163,6 +164,7 @@ def _measurements_json(result: Result) -> str:
         "familiarity": _finite(segmentation.familiarity),
         "unfamiliar": segmentation.is_unfamiliar,
         "classes": {name: by_name.get(name) for name in segmentation.classes},
+        **object_fields(segmentation),
     }
     return json_text(told, allow_nan=False)
 
