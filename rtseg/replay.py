@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 from rtseg.engines.base import Engine
-from rtseg.errors import SourceError
+from rtseg.errors import ConfigError, SourceError
 from rtseg.frame import Frame, Life, Segmentation
 from rtseg.kernels.network.fit import Box
 from rtseg.session.beam_space import BeamSpaceSession
 from rtseg.session.frame_segmenter import CARRIED
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle
+from rtseg.session.prompts import Prompt
 from rtseg.session.redaction import RedactionMode, Redactor
 from rtseg.session.sector import Locator, Sector, SectorKind
 from rtseg.session.sector.shape import unknown_sector
@@ -76,6 +77,12 @@ class ReplayedSession(Session):
         super().__init__(engine, locator=_RecordedLocator(), **options)
         self._lifecycle = _RecordedLifecycle()
         self.equal = self.different = 0
+
+    def prompt(self, prompt: Prompt, name: str = "object", *, at: int | None = None) -> None:  # noqa: ARG002  none is taken
+        """Raise ConfigError, since a replay follows what was pointed at in its recording."""
+        raise ConfigError(
+            "a replay follows what was pointed at when it was recorded: point at something else in its pictures-0.mkv"
+        )
 
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
         """Segment a recorded frame with its recorded decision. Raises EngineError, SourceError."""

@@ -11,6 +11,7 @@ from rtseg.frame import Frame, Life, Segmentation, Spacing, TrackedObject
 from rtseg.kernels.network.fit import letterbox
 from rtseg.session.judgement import Judgement
 from rtseg.session.pointed_picture import PointedPicture
+from rtseg.session.prompt_queue import PromptRequest
 from rtseg.session.prompts import Maps, Prompt, placed_by, prompt_maps
 from rtseg.session.tracking import Tracking
 from rtseg.text.log_records import get_logger
@@ -42,6 +43,16 @@ class PromptedObjects:
     def objects(self) -> Mapping[str, TrackedObject]:
         """Return the objects that are followed, by name, as they are in the newest frame."""
         return self._tracking.objects if self._tracking else {}
+
+    @property
+    def follows_prompts(self) -> bool:
+        """Return whether the network segments what is pointed at, and nothing before."""
+        return self._tracking is not None
+
+    @property
+    def waiting_prompts(self) -> list[PromptRequest]:
+        """Return the prompts that no frame has taken yet."""
+        return self._tracking.queue.waiting() if self._tracking else []
 
     @property
     def object_places(self) -> Mapping[str, int]:

@@ -150,7 +150,7 @@ class Session(AdjustableSettings, PromptedObjects):
             self._last_segmentation = None  # a held picture is segmented again
         found = self._segment_judged(frame, trace, settings)
         self.counts.unfamiliar += found.is_unfamiliar
-        self.counts.unjudged += found.familiarity is None and found.life is not Life.LOST
+        self.counts.unjudged += found.familiarity is None and found.life is not Life.LOST and not self._tracking
         if frame.pixel_aspect == 1 and not frame.spacing_from:
             return found
         stated = "" if self._spacing.given is not None else frame.spacing_from
