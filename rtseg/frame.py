@@ -141,7 +141,7 @@ class Life(str, Enum):
 
 @dataclass(frozen=True, slots=True)
 class TrackedObject:
-    """Holds where an object is that a user pointed at. The geometry is None while the object is lost."""
+    """Holds where an object is that a user pointed at. Its area and its place are None while it is lost."""
 
     lost: bool
     """Whether it is not in the picture, or not known where; its mask is withdrawn meanwhile."""

@@ -37,6 +37,8 @@ STATES = {
 
 UNFAMILIAR = "UNFAMILIAR PICTURE"
 DOUBTED = "ANSWER IN DOUBT"
+LOST_OBJECT = "LOST"
+POINT_AT = "point at a structure to follow it"
 
 _CONTOUR_GROWTH = 3  # relative growth of the contour at an entropy of 1 bit, where the border could as well lie elsewhere
 _AMBER, _GREY = (255, 200, 60), (150, 150, 150)
@@ -130,6 +132,7 @@ class Overlay:
         if segmentation.doubt:
             yield TextLine(DOUBTED, _AMBER, large=True)
             yield TextLine(printable(segmentation.doubt, _MAX_REASON), _AMBER)
+        yield from _object_lines(segmentation)
         self._held_frames = self._held_frames + 1 if life is Life.HELD else 0
         if life is Life.LIVE or 0 < self._held_frames < _FROZEN_FRAMES:
             return
@@ -157,6 +160,16 @@ def _first_lines(lines: Sequence[TextLine], rows: int) -> Sequence[TextLine]:
     if len(lines) <= rows or rows < 1:
         return lines[: max(0, rows)]
     return [*lines[: rows - 1], TextLine(f"+ {len(lines) - rows + 1} more")]
+
+
+def _object_lines(segmentation: Segmentation) -> Iterator[TextLine]:
+    """Yield the objects that are lost, or what to do while none is followed."""
+    if segmentation.objects == {}:
+        yield TextLine(POINT_AT, _AMBER)
+    lost = [name for name, one in (segmentation.objects or {}).items() if one.lost]
+    if lost:
+        yield TextLine(LOST_OBJECT, _AMBER, large=True)
+        yield TextLine(printable(", ".join(lost), _MAX_REASON), _AMBER)
 
 
 def _redaction_lines(result: Result) -> Iterator[TextLine]:

@@ -4,13 +4,14 @@ from dataclasses import replace
 from typing import Any
 
 from rtseg.engines.base import Engine
-from rtseg.errors import SourceError
+from rtseg.errors import ConfigError, SourceError
 from rtseg.frame import Frame, Life, Segmentation
 from rtseg.kernels.network.fit import Box
 from rtseg.session.beam_space import BeamSpaceSession
 from rtseg.session.frame_segmenter import CARRIED
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle
+from rtseg.session.prompts import Prompt
 from rtseg.session.redaction import RedactionMode, Redactor
 from rtseg.session.sector import Locator, Sector, SectorKind
 from rtseg.session.sector.shape import unknown_sector
@@ -77,11 +78,18 @@ class ReplayedSession(Session):
         self._lifecycle = _RecordedLifecycle()
         self.equal = self.different = 0
 
+    def prompt(self, prompt: Prompt, name: str = "object", *, at: int | None = None) -> None:  # noqa: ARG002  none is taken
+        """Raise ConfigError, since a replay follows what was pointed at in its recording."""
+        raise ConfigError(
+            "a replay follows what was pointed at when it was recorded: point at something else in its pictures-0.mkv"
+        )
+
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
         """Segment a recorded frame with its recorded decision. Raises EngineError, SourceError."""
         decision = _decision(frame)
         for write in decision.writes:
             self.write(write.name, write.values)
+        self._replay_objects(decision.objects, {write.name: write.values for write in decision.writes})
         segmentation = super().step(replace(frame, captured_ns=decision.captured_ns), trace or LatencyTrace(frame.captured_ns))
         same = labels_crc32(segmentation.labels) == decision.labels
         self.equal, self.different = self.equal + same, self.different + (not same)

@@ -10,7 +10,6 @@ from rtseg.engines.base import METADATA_KEY, ModelSpec, StateSpec
 from rtseg.frame import Frame
 
 SIZE = (64, 96)
-HALF = (32, 48)
 BLOB = 16  # pixels of a blob's sides
 
 
@@ -25,8 +24,9 @@ def blobs(index: int, *corners: tuple[int, int], level: int = 220) -> Frame:
     return Frame(image, index, index * 40_000_000)
 
 
-def tracker(path: Path, objects: int = 1) -> Path:
+def tracker(path: Path, objects: int = 1, size: tuple[int, int] = SIZE) -> Path:
     """Write a network of objects that are bright near their prompt, near the last mask, or near the first while lost."""
+    half = (size[0] // 2, size[1] // 2)
     names = ("prompt", "mask", "pin", "pinned", "presence")
     channels = (2, 1, 1, 0, 0)
     roles = ("prompt", "mask", "weights", "weights", "memory")
@@ -34,14 +34,14 @@ def tracker(path: Path, objects: int = 1) -> Path:
         StateSpec(
             f"{name}_in",
             f"{name}_out" if name != "prompt" else "",
-            (objects, count, *HALF) if count else (objects, 1, 1, 1),
+            (objects, count, *half) if count else (objects, 1, 1, 1),
             role,
         )
         for name, count, role in zip(names, channels, roles, strict=True)
     )
     classes = ("object",) if objects == 1 else tuple(f"object {place}" for place in range(1, objects + 1))
-    spec = ModelSpec("tracker", SIZE, classes, (100.0,), (50.0,), states)
-    values = {"one": 1, "ten": 10, "half": 0.5, "steep": 20, "far": 40, "unused": 30, "zero": 0}
+    spec = ModelSpec("tracker", size, classes, (100.0,), (50.0,), states)
+    values = {"one": 1, "ten": 10, "half": 0.3, "steep": 20, "far": 40, "unused": 30, "zero": 0}
     constants = [numpy_helper.from_array(np.array(value, np.float32), name) for name, value in values.items()]
     node = helper.make_node
     grow = {"kernel_shape": [13, 13], "pads": [6, 6, 6, 6], "strides": [1, 1]}
@@ -83,14 +83,14 @@ def tracker(path: Path, objects: int = 1) -> Path:
     if objects == 1:
         nodes.append(node("Identity", ["logit"], ["logits"]))
     else:
-        constants.append(numpy_helper.from_array(np.zeros((1, 1, *HALF), np.float32), "background"))
+        constants.append(numpy_helper.from_array(np.zeros((1, 1, *half), np.float32), "background"))
         nodes += [
             node("Concat", ["background", "logit"], ["planes"], axis=0),
             node("Transpose", ["planes"], ["logits"], perm=[1, 0, 2, 3]),
         ]
-    shapes = {"image": (1, 1, *SIZE), **{state.input: state.shape for state in states}}
+    shapes = {"image": (1, 1, *size), **{state.input: state.shape for state in states}}
     answers = {
-        "logits": (1, 1 if objects == 1 else objects + 1, *HALF),
+        "logits": (1, 1 if objects == 1 else objects + 1, *half),
         **{one.output: one.shape for one in states if one.output},
     }
     inputs, outputs = (

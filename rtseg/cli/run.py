@@ -19,10 +19,11 @@ from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.igtl import IgtlOptions, print_missed
 from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events_printed
 from rtseg.cli.options.measures import MeasureOption, measure_names
-from rtseg.cli.options.model import EngineOption, ModelOption, OnnxModelDescription, ThreadsOption, load
+from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.omissions import EXIT_LEFT_OUT, StrictOption, check_strict, print_omitted, report_omissions
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
+from rtseg.cli.options.prompts import PromptedModelOption, PromptOptions, check_all_used, chosen_model, point
 from rtseg.cli.options.record import (
     RecordOption,
     make_session,
@@ -58,7 +59,8 @@ SOURCES = f"The source: {KNOWN_SOURCES}."
 def run(
     *,
     source: Annotated[str, typer.Argument(help=SOURCES)],
-    model: ModelOption = "carotid",
+    model: PromptedModelOption = "",
+    prompts: PromptOptions,
     engine: EngineOption = "auto",
     files: FileOutputs,
     mode: ModeOption = PRIVATE,
@@ -113,7 +115,8 @@ def run(
     limit_threads()
     source = without_gaps(source) if skip_gaps else source
     temporal, enhancement, cleaning = stabilization.options(), parse_enhancement(speckle), parse_postprocess(postprocess)
-    geometry, trusted = beam_geometry(beam_space), description.trust_model
+    geometry, trusted, given = beam_geometry(beam_space), description.trust_model, prompts.parse()
+    model = chosen_model(model, given)
     network = shrinkable_engine(
         load(model, engine, threads, description.facts_for(model), trusted=trusted), budget, model, threads, trusted=trusted
     )
@@ -138,6 +141,7 @@ def run(
             measures=measure_names(measures),
         )
         session.settings = replace(session.settings, uncertainty=uncertainty, measure_unfamiliar=measure_unfamiliar)
+        point(session, given, opened.info)
         recorder = recording_sinks(record, session, network.spec.name, redaction is RedactionMode.OFF)
         sinks = written + live + watchdog_sinks() + recorder + budget_sinks(budget, session, network)
         report_omissions(sinks, opened)
@@ -145,6 +149,7 @@ def run(
         _run_pipeline(pipeline, f"{masked_address(source)} through {network.spec.name}", strict=strict)
     files.print_paths()
     print_written(record)
+    check_all_used(session)
     if omitted_parts(opened):
         raise typer.Exit(EXIT_LEFT_OUT)
 

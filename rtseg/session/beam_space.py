@@ -10,7 +10,9 @@ from rtseg.engines.base import Engine
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Image, Labels, Life, Segmentation, Spacing, StreamInfo
 from rtseg.session.beam_grid import BeamGeometry, BeamGrid
+from rtseg.session.beam_prompts import prompt_in_lines
 from rtseg.session.judgement import Judgement
+from rtseg.session.prompts import Maps, Prompt
 from rtseg.session.sector import Sector, SectorKind
 from rtseg.session.session import Session
 from rtseg.session.settings import SessionSettings
@@ -86,6 +88,14 @@ class BeamSpaceSession(Session):
         with trace.stage("postprocess"):
             labels = lines_to_frame(found.labels, grid, (frame.height, frame.width))
             return replace(found, labels=labels, familiarity=None, planes=None)  # calibrations know pictures, not scan lines
+
+    def _sees_prompts(self) -> bool:
+        return self._beams().grid is not None
+
+    def _drawn(self, prompt: Prompt) -> Maps:
+        grid = self._beams().grid
+        assert grid is not None
+        return self._drawn_in(prompt_in_lines(prompt, grid), (0, 0, *grid.shape))
 
     def _segment_lines(self, lines: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
         return self._segmenter.segment(lines, (0, 0, lines.height, lines.width), trace, judgement, self._known_spacing_mm)

@@ -11,6 +11,7 @@ from rtseg.frame import Frame, Life, Segmentation, Spacing, TrackedObject
 from rtseg.kernels.network.fit import letterbox
 from rtseg.session.judgement import Judgement
 from rtseg.session.pointed_picture import PointedPicture
+from rtseg.session.prompt_queue import PromptRequest
 from rtseg.session.prompts import Maps, Prompt, placed_by, prompt_maps
 from rtseg.session.tracking import Tracking
 from rtseg.text.log_records import get_logger
@@ -43,6 +44,21 @@ class PromptedObjects:
         """Return the objects that are followed, by name, as they are in the newest frame."""
         return self._tracking.objects if self._tracking else {}
 
+    @property
+    def follows_prompts(self) -> bool:
+        """Return whether the network segments what is pointed at, and nothing before."""
+        return self._tracking is not None
+
+    @property
+    def waiting_prompts(self) -> list[PromptRequest]:
+        """Return the prompts that no frame has taken yet."""
+        return self._tracking.queue.waiting() if self._tracking else []
+
+    @property
+    def object_places(self) -> Mapping[str, int]:
+        """Return the place of each followed object in the network's states, which a recording holds."""
+        return dict(self._tracking.places) if self._tracking else {}
+
     def prompt(self, prompt: Prompt, name: str = "object", *, at: int | None = None) -> None:
         """Follow an object from the next frame on that the network sees; callable from any thread.
 
@@ -68,6 +84,11 @@ class PromptedObjects:
         """Write values into a state of the network with its next frame, see `StateWrites.request`. Raises ConfigError."""
         self.writes.request(name, values)
 
+    def _replay_objects(self, places: Mapping[str, int], writes: Mapping[str, Floats]) -> None:
+        """Take the objects of the next frame, and what is written into the network's states with it, from a recording."""
+        if self._tracking and (places or self._tracking.places):
+            self._tracking.replay(places, writes)
+
     def _required_tracking(self) -> Tracking:
         if self._tracking is None:
             raise ConfigError(
@@ -79,7 +100,8 @@ class PromptedObjects:
     def _track(self, tracking: Tracking, frame: Frame, trace: LatencyTrace, judgement: Judgement) -> Segmentation:
         """Segment a frame by what was pointed at."""
         picture = PointedPicture(frame, self.sector, judgement.life)
-        if tracking.begin(picture, self._drawn):
+        is_seen = judgement.life is not Life.LOST and self._sees_prompts()
+        if tracking.begin(picture, self._drawn if is_seen else None):
             self._last_segmentation = None  # a held picture is segmented again
             self._segmenter.forget_stabilization()  # a correction holds at once, and the network runs
         if judgement.life is Life.LOST or not tracking.places:
@@ -88,11 +110,17 @@ class PromptedObjects:
             return self._repeated(self._last_segmentation, judgement)
         shown = judgement if judgement.life is not Life.SPOILT or frame.damage else Judgement(Life.LIVE, judgement.reason)
         found = self._segment_fresh(frame, trace, shown)  # it judges itself whether it sees the object in a spoilt picture
+        if not is_seen:
+            return tracking.unseen(found)
         with trace.stage("postprocess"):
             followed = tracking.follow(replace(found, life=judgement.life), self._segmenter.frames.presence, picture)
         if not frame.damage:
             self._last_segmentation = followed
         return followed
+
+    def _sees_prompts(self) -> bool:
+        """Return whether the newest frame's place in the network's input is known."""
+        return True
 
     def _drawn(self, prompt: Prompt) -> Maps:
         """Return a prompt as maps in the network's input. Raises ConfigError."""

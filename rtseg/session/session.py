@@ -9,11 +9,10 @@ from rtseg import kernels
 from rtseg.engines.base import Engine
 from rtseg.engines.capabilities import Prefetching
 from rtseg.engines.class_postprocess import ClassPostprocess, merged
+from rtseg.engines.tracker_states import TrackerStates
 from rtseg.engines.watchdog import FILE_TIMEOUT_S, LIVE_TIMEOUT_S, check_timeout
 from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
-from rtseg.measure.biometry import Biometry
 from rtseg.measure.region import measure
-from rtseg.session.chosen_measures import requested_measures
 from rtseg.session.enhancement import ViewFilter
 from rtseg.session.judgement import Judgement
 from rtseg.session.lifecycle import Lifecycle, LifecycleLimits
@@ -22,8 +21,8 @@ from rtseg.session.prompted_objects import PromptedObjects
 from rtseg.session.redaction import Redactor
 from rtseg.session.sector import FixedSector, Locator, Sector, SectorFinder, SectorKind, WholeFrame
 from rtseg.session.sector.clip import SectorClip
-from rtseg.session.sector.edge import SectorEdge
 from rtseg.session.sector.shape import unknown_sector
+from rtseg.session.session_measures import SessionMeasures
 from rtseg.session.settings import AdjustableSettings, SessionSettings
 from rtseg.session.stabilizer import DEFAULT_TEMPORAL, TemporalOptions
 from rtseg.session.watched_segmenter import WatchedSegmenter
@@ -71,21 +70,16 @@ class Session(AdjustableSettings, PromptedObjects):
         self.counts = MemoryCounts()
         self._lifecycle = Lifecycle(limits)
         cleaning = merged(engine.spec.postprocess, check_classes(postprocess, engine.spec.classes))
-        self.biometry = Biometry(requested_measures(engine.spec, measures))
-        self._segmenter = WatchedSegmenter(
-            engine,
-            self._settings,
-            limits or LifecycleLimits(),
-            self.counts,
-            cleaning,
-            is_measured=bool(self.biometry.requested),
-        )
+        has_objects = TrackerStates.of(engine.spec) is not None
+        self._measures = SessionMeasures(engine.spec, measures, has_objects=has_objects)
+        limits, is_measured = limits or LifecycleLimits(), self._measures.is_requested and not has_objects
+        self._segmenter = WatchedSegmenter(engine, self._settings, limits, self.counts, cleaning, is_measured=is_measured)
         self.writes = self._segmenter.writes
         self._begin_tracking(engine.spec)
         self._limit_engine(FILE_TIMEOUT_S)
         self.sector = unknown_sector((0, 0))
         self.redactor: Redactor | None = None
-        self._clip, self._edge = SectorClip(), SectorEdge()
+        self._clip = SectorClip()
         self._is_stream_ultrasound = False  # whether the source states that there is no screen around it
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
         self._reset_request = self._reset_reason = ""  # of a reset that was requested, and of one that applies with contact
@@ -163,7 +157,7 @@ class Session(AdjustableSettings, PromptedObjects):
             self._last_segmentation = None  # a held picture is segmented again
         found = self._segment_judged(frame, trace, settings)
         self.counts.unfamiliar += found.is_unfamiliar
-        self.counts.unjudged += found.familiarity is None and found.life is not Life.LOST
+        self.counts.unjudged += found.familiarity is None and found.life is not Life.LOST and not self._tracking
         if frame.pixel_aspect == 1 and not frame.spacing_from:
             return found
         stated = "" if self._spacing.given is not None else frame.spacing_from
@@ -196,14 +190,10 @@ class Session(AdjustableSettings, PromptedObjects):
         return replace(found, doubt=guard.doubt) if guard.doubt else found
 
     def _measured(self, found: Segmentation, frame: Frame, trace: LatencyTrace) -> Segmentation:
-        """Return the segmentation with its measures, and without the probabilities that they were taken from."""
-        if not self.biometry.requested:
+        if not self._measures.is_requested:
             return found
-        spacing_from = "user" if self._spacing.given is not None else frame.spacing_from or "source"
         with trace.stage("measure"):
-            known = replace(found, pixel_aspect=frame.pixel_aspect)
-            edge = self._edge.places(self.sector, found.labels.shape)
-            return replace(found, measures=self.biometry.measure(known, edge, found.planes, spacing_from), planes=None)
+            return self._measures.measured(found, frame, self.sector, is_spacing_given=self._spacing.given is not None)
 
     def _apply(self, settings: SessionSettings) -> str:
         """Apply a requested reset and the settings of a frame; return why the sector must be searched again, or ""."""

@@ -54,11 +54,11 @@ class Tracking:
         newest = self._segmentation
         return (newest.objects if newest else None) or {}
 
-    def begin(self, picture: PointedPicture, draw: Callable[[Prompt], Maps]) -> bool:
+    def begin(self, picture: PointedPicture, draw: Callable[[Prompt], Maps] | None) -> bool:
         """Write the prompts for a frame into the network's states; return whether that changes what is followed.
 
-        draw: draws a prompt in the network's input. Raises ConfigError where a prompt for this frame cannot be used; one that
-        was placed on a picture before is then dropped with a warning.
+        draw: draws a prompt in the network's input; None where the network does not see the frame. Raises ConfigError where a
+        prompt for this frame cannot be used; one that was placed on a picture before is then dropped with a warning.
         """
         self.newest = picture
         if picture.life in _NEW_VIEW:
@@ -70,26 +70,27 @@ class Tracking:
         if self._replayed is not None:
             return self._replay(*self._replayed)
         known, maps = dict(self.places), np.zeros(self._states.shape, np.float32)
-        for request in self._due(picture):
+        for request in self._due(picture, can_draw=draw is not None):
             self._take(request, picture, draw, maps)
         if maps.any():
             self._writes.put(self._states.prompt, maps)
             self._must_clear = True
         return self.places != known or bool(maps.any())
 
-    def _due(self, picture: PointedPicture) -> list[PromptRequest]:
+    def _due(self, picture: PointedPicture, *, can_draw: bool) -> list[PromptRequest]:
         """Return the requests for a frame; prompts are put back where the network does not see it, or does not keep it."""
-        due, is_damaged = self.queue.take(picture.frame.index), bool(picture.frame.damage)
-        if not due or (picture.life is not Life.LOST and not is_damaged):
+        due, is_lost = self.queue.take(picture.frame.index), picture.life is Life.LOST
+        if not due or (can_draw and not picture.frame.damage):
             return due
-        later = [one for one in due if one.prompt is not None and (one.at is None or is_damaged)]
+        later = [one for one in due if one.prompt is not None and (one.at is None or not is_lost)]
         self.queue.put_back(later)
         return [one for one in due if one not in later]
 
-    def replay(self, places: Mapping[str, int], prompts: npt.NDArray[np.float32] | None) -> None:
-        """Take the objects of the next frame from a recording. prompts: the maps that were written with it, if any."""
-        prompted = () if prompts is None else [name for name, place in places.items() if prompts[place].any()]
-        self._replayed = dict(places), tuple(prompted)
+    def replay(self, places: Mapping[str, int], writes: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Take the objects of the next frame from a recording, in place of prompts. writes: into the states, with it."""
+        prompts = writes.get(self._states.prompt)
+        known = [name for name, place in places.items() if prompts is not None and place < len(prompts)]
+        self._replayed = dict(places), tuple(name for name in known if prompts is not None and prompts[places[name]].any())
 
     def _replay(self, places: dict[str, int], prompted: tuple[str, ...]) -> bool:
         changed = places != self.places or bool(prompted)
@@ -112,6 +113,7 @@ class Tracking:
                 raise ConfigError(f"the view changed before the prompt for {name!r} could be used: point at it again")
             if is_scripted:
                 picture.check(request.prompt)
+            assert draw is not None  # the check refuses a frame without contact
             drawn = draw(self.completed(request.prompt, name))
             if not drawn[0].any():
                 raise ConfigError(f"the prompt for {name!r} lies outside what the network sees: point at the ultrasound")

@@ -40,6 +40,10 @@ class JsonSink:
     measures: by name, what the model or the user has measured: value, low and high (the range by the network's probabilities),
     unit, spacing_from ("user", "source" or "scale"), and withheld, why there is no value.
 
+    objects, only where a user points at what is segmented: whether each object is lost, how sure the network is of it, and its
+    area, centroid and box, which are null while it is lost. The classes are then the objects, and those of the header the ones
+    of the first frame.
+
     omitted: what the source left out, which may grow meanwhile; where there is any, a last line names it.
     """
 
@@ -145,8 +149,15 @@ def _line(result: Result) -> dict[str, Any]:
         "unfamiliar": segmentation.is_unfamiliar,
         "classes": _classes_fields(segmentation),
         "measures": {one.name: one.to_json() for one in segmentation.measures},
+        **object_fields(segmentation),
         **({"withheld": result.redaction.is_withheld} if result.redaction else {}),
     }
+
+
+def object_fields(segmentation: Segmentation) -> dict[str, Any]:
+    """Return {"objects": ...} where a user points at what is segmented, else nothing."""
+    objects = segmentation.objects
+    return {} if objects is None else {"objects": {name: asdict(one) for name, one in objects.items()}}
 
 
 def _classes_fields(segmentation: Segmentation) -> dict[str, Any]:

@@ -50,13 +50,15 @@ class MaskManifest:
     def add(self, name: str, result: Result) -> None:
         """Add the entry of a mask that is about to be written."""
         frame = result.frame
-        entry = {
+        entry: dict[str, Any] = {
             "file": name,
             "index": frame.index,
             "captured_ns": frame.captured_ns,
             "captured_at": utc_text(result.wall_ns),
             "presentation_ns": frame.presentation_ns,
         }
+        if result.segmentation.objects is not None:  # they come and go, unlike classes
+            entry["classes"] = list(result.segmentation.classes)
         if self._file is None:
             self._create(result.segmentation.classes)
         separator = b"\n  " if self._end == self._head else b",\n  "

@@ -10,6 +10,7 @@ import cv2
 import networks
 import numpy as np
 import pytest
+import trackers
 
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.errors import ConfigError
@@ -19,8 +20,9 @@ from rtseg.pipeline import Pipeline
 from rtseg.replay import RedactedBeamSpaceSession, ReplayedBeamSpaceSession
 from rtseg.session.beam_geometry import BeamFile, parse_geometry
 from rtseg.session.beam_space import BeamSpaceSession, frame_to_lines, lines_to_frame
+from rtseg.session.prompts import Prompt
 from rtseg.session.sector import SectorFinder, WholeFrame
-from rtseg.session.sector.shape import Sector, SectorKind, as_outline, box_sector
+from rtseg.session.sector.shape import Sector, SectorKind, as_outline, box_sector, unknown_sector
 from rtseg.session.sector_beams import BeamsOfSector, fan_of_sector
 from rtseg.session.session import Session
 from rtseg.sinks.recording.sink import RecordSink
@@ -296,6 +298,39 @@ def test_before_the_fan_is_found_there_is_no_mask(engine: OpenVinoEngine) -> Non
     assert not found.labels.any()
     assert found.confidence == (0.0,)
     assert "the fan is not found yet" in found.reason
+
+
+@pytest.mark.parametrize("kind", ["point", "box", "mask", "stroke"])
+def test_what_is_pointed_at_on_the_screen_is_followed_in_the_lines(tmp_path: Path, kind: str) -> None:
+    disk = cv2.circle(np.zeros(SIZE, np.uint8), (190, 170), 20, 1, -1) > 0
+    prompts = {
+        "point": Prompt(points=((190, 170),)),
+        "box": Prompt(box=(160, 140, 60, 60)),
+        "mask": Prompt(mask=disk),
+        "stroke": Prompt(strokes=(((180, 170), (200, 170)),)),
+    }
+    tracking = OpenVinoEngine(trackers.tracker(tmp_path / "track.onnx", size=(192, 192)))
+    session = BeamSpaceSession(tracking, geometry=parse_geometry(str(written(tmp_path, values(FANS[0])))), locator=WholeFrame())
+    session.prompt(prompts[kind])
+    for index in range(7):
+        found = session.step(phantom(FANS[0], index))
+    assert found.labels[170, 190] == 1
+    assert not found.labels[245, 200]  # the line is no part of it
+    assert found.objects is not None
+    assert found.objects["object"].centroid == pytest.approx((170, 190), abs=6)
+    tracking.close()
+
+
+def test_a_prompt_is_held_until_the_fan_is_found(tmp_path: Path) -> None:
+    tracking = OpenVinoEngine(trackers.tracker(tmp_path / "track.onnx", size=(192, 192)))
+    good = SectorFinder().observe(phantom(FANS[0]))[0]
+    locator = ScriptedLocator(unknown_sector(SIZE), unknown_sector(SIZE), good)
+    session = BeamSpaceSession(tracking, geometry=BeamsOfSector(), locator=locator)
+    session.prompt(Prompt(points=((190, 170),)))
+    seen = [bool(session.step(phantom(FANS[0], index)).labels.any()) for index in range(5)]
+    assert not any(seen[:2])
+    assert seen[-1]
+    tracking.close()
 
 
 def test_a_picture_without_a_fan_is_refused(engine: OpenVinoEngine) -> None:

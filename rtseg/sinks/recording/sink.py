@@ -1,6 +1,6 @@
 """Record the frames of a stream and the session's decisions, for replay with `replay:FOLDER`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -39,7 +39,7 @@ class RecordSink:
         self, folder: str | Path, session: Session, *, model: str | None = None, keep_surroundings: bool = False
     ) -> None:
         self._folder, self._session, self._model, self._surroundings = Path(folder), session, model, keep_surroundings
-        self._worker: Worker[tuple[Result, Sector, int, tuple[StateValues, ...]]] | None = None
+        self._worker: Worker[tuple[Result, Sector, int, tuple[StateValues, ...], Mapping[str, int]]] | None = None
         self._writes: dict[str, Floats] = {}  # into the network's states, not recorded yet
         self._live = False
         self.dropped, self._unrecorded, self.broken = 0, 0, ""
@@ -64,7 +64,8 @@ class RecordSink:
             return
         with self._errors_contained():
             writes = tuple(StateValues(name, values) for name, values in self._writes.items())
-            self._worker.put((result, self._session.sector, self._unrecorded, writes))
+            objects = self._session.object_places if result.segmentation.objects is not None else {}
+            self._worker.put((result, self._session.sector, self._unrecorded, writes, objects))
             self._unrecorded, self._writes = 0, {}
 
     def close(self) -> None:
@@ -120,7 +121,14 @@ class _RecordingFiles:
             reason = getattr(error, "strerror", None) or error
             raise SinkError(f"{self._folder} cannot hold a recording ({reason}): name a folder you may write to") from error
 
-    def add(self, result: Result, sector: Sector, unrecorded: int, writes: tuple[StateValues, ...]) -> None:
+    def add(
+        self,
+        result: Result,
+        sector: Sector,
+        unrecorded: int,
+        writes: tuple[StateValues, ...],
+        objects: Mapping[str, int],
+    ) -> None:
         """Write one frame, its image before its line. Raises SinkError.
 
         In a recording that was cut off, only the last line can therefore lack its image.
@@ -146,6 +154,7 @@ class _RecordingFiles:
             face=sector.face,
             writes=writes,
             spacing_from=made.spacing_from,
+            objects=objects,
         )
         self._write(frame_line(frame, decision, (self._part, self._number)))
         self._number, self._frames = self._number + 1, self._frames + 1

@@ -15,6 +15,7 @@ from rtseg.frame import Spacing
 TIME_LIMIT = 1 << 63  # nanoseconds: 292 years
 MAX_VALUES = 1 << 20  # of one state
 MAX_WRITES = 16  # of one frame
+MAX_OBJECTS = 64  # that are followed at once
 MAX_ASPECT = 1000.0  # of a pixel's width over its height, and its inverse
 
 
@@ -63,6 +64,16 @@ def matrix_value(rows: Any) -> tuple[tuple[float, ...], ...]:
 def optional_time(values: Mapping[str, Any], name: str) -> int | None:
     """Return the time with this name, None where the line lacks it. Raises ValueError as `time_value` does."""
     return None if values.get(name) is None else time_value(values[name], name)
+
+
+def object_places(values: Any) -> dict[str, int]:
+    """Return the place of each followed object by name; none for None. Raises ValueError."""
+    places = {str(name): int(place) for name, place in ({} if values is None else values).items()}
+    if len(places) > MAX_OBJECTS or len(set(places.values())) < len(places):
+        raise ValueError(f"it follows {len(places)} objects, of which each has a place and {MAX_OBJECTS} are the most")
+    if not all(name.isprintable() and 0 < len(name) < 256 and 0 <= place < MAX_OBJECTS for name, place in places.items()):
+        raise ValueError("an object that it follows has no name or no place")
+    return places
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import json
 import math
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from rtseg.errors import SourceError
@@ -23,6 +23,7 @@ from rtseg.sources.files.recorded_values import (
     checked_spacing,
     integer_value,
     matrix_value,
+    object_places,
     optional_time,
     spacing_value,
     time_value,
@@ -56,6 +57,7 @@ class Decision:
     face: tuple[float, float, float] | None = None  # center and radius of the probe's face in px; earlier recordings lack it
     writes: tuple[StateValues, ...] = ()  # what was written into the network's states with this frame
     spacing_from: str = ""  # what that spacing was read from, as in `Segmentation`; earlier recordings lack it
+    objects: Mapping[str, int] = field(default_factory=dict)  # place of each followed object; earlier recordings lack it
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ def _decision(values: Mapping[str, Any]) -> Decision:
     writes = all_state_values(values.get("writes", ()))
     counted = labels, dropped, unrecorded, wall_ns, checked_spacing(values.get("spacing_mm")), face
     seen = captured_ns, life, reason, str(values["kind"]), corners, confidence, *counted
-    return Decision(*seen, writes=writes, spacing_from=_spacing_from(values))
+    return Decision(*seen, writes=writes, spacing_from=_spacing_from(values), objects=object_places(values.get("objects")))
 
 
 def _spacing_from(values: Mapping[str, Any]) -> str:

@@ -1,0 +1,66 @@
+"""Measures what a session segments: what the user names, or what the model does."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from rtseg.engines.base import ModelSpec
+from rtseg.errors import ConfigError
+from rtseg.frame import Frame, Segmentation
+from rtseg.measure.biometry import Biometry, RequestedMeasure, request_measures
+from rtseg.measure.quantities import find_quantity
+from rtseg.session.sector import Sector
+from rtseg.session.sector.edge import SectorEdge
+from rtseg.text.log_records import get_logger
+
+_log = get_logger(__name__)
+
+
+class SessionMeasures:
+    """Measures the frames of one stream.
+
+    spec: the model's. names: as in `request_measures`; None: those of the model. has_objects: whether the classes are the
+    objects that users point at, which come and go. Raises ConfigError.
+    """
+
+    def __init__(self, spec: ModelSpec, names: Sequence[str] | None, *, has_objects: bool = False) -> None:
+        if isinstance(names, str):
+            raise ConfigError(f"measures is the text {names!r}: give a list of names, such as [{names!r}]")
+        self._names, self._has_objects, self._edge = tuple(names or ()), has_objects, SectorEdge()
+        if has_objects:
+            self._classes: tuple[str, ...] = ()
+            for name in self._names:
+                find_quantity(name.partition("=")[0])
+            self._biometry = Biometry(())
+        else:
+            self._classes = spec.classes
+            requested = known_measures(spec.measures, spec.classes) if names is None else request_measures(names, spec.classes)
+            self._biometry = Biometry(requested)
+
+    @property
+    def is_requested(self) -> bool:
+        """Return whether anything is measured."""
+        return bool(self._biometry.requested or (self._has_objects and self._names))
+
+    def measured(self, found: Segmentation, frame: Frame, sector: Sector, *, is_spacing_given: bool) -> Segmentation:
+        """Return the segmentation with its measures, and without the probabilities that they were taken from.
+
+        is_spacing_given: whether the user stated the size of a pixel.
+        """
+        if not self.is_requested:
+            return found
+        if self._has_objects and found.classes != self._classes:
+            self._classes, self._biometry = found.classes, Biometry(known_measures(self._names, found.classes))
+        spacing_from = "user" if is_spacing_given else frame.spacing_from or "source"
+        known, edge = replace(found, pixel_aspect=frame.pixel_aspect), self._edge.places(sector, found.labels.shape)
+        return replace(found, measures=self._biometry.measure(known, edge, found.planes, spacing_from), planes=None)
+
+
+def known_measures(names: Sequence[str], classes: Sequence[str]) -> tuple[RequestedMeasure, ...]:
+    """Return the measures that the names stand for, without those that these classes do not allow, which are logged."""
+    known: list[RequestedMeasure] = []
+    for name in names:
+        try:
+            known += request_measures([name], classes)
+        except ConfigError as error:
+            _log.warning("a measure is left out: %s", error)
+    return tuple(known)
