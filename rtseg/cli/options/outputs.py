@@ -17,6 +17,7 @@ from rtseg.sinks.base import Sink
 from rtseg.sinks.jsonl import JsonSink
 from rtseg.sinks.mask_manifest import MaskRun
 from rtseg.sinks.masks import MaskSink
+from rtseg.sinks.report import ReportSink
 from rtseg.sinks.video.sink import VideoSink
 from rtseg.sources.address import masked_address
 from rtseg.sources.base import path_exists
@@ -39,6 +40,10 @@ class FileOutputs:
         Path | None, typer.Option("--json", help="Write measurements and states to this file, as one JSON line for each frame.")
     ] = None
 
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", help="Write a report of the scan to this .html file: best frames, curves, table of measures."),
+    ] = None
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the masks of an earlier run in the folder of --masks.")
     ] = False
@@ -48,18 +53,19 @@ class FileOutputs:
 
         name: of the network. model: a shipped model's name, or the network's file.
         """
-        check_no_input([self.out, self.json], source, model)
+        check_no_input([self.out, self.json, self.report], source, model)
         folder: list[Sink] = []  # the first to open, so that a refused folder leaves the other outputs as they were
         if self.masks:
             run = _mask_run(source, name, model)
             folder.append(MaskSink(self.masks, self.mask_format, overwrite=self.overwrite, run=run))
         video: list[Sink] = [VideoSink(self.out, Overlay(opacity=opacity))] if self.out else []
         lines: list[Sink] = [JsonSink(self.json, name)] if self.json else []
-        return folder + video + lines
+        report: list[Sink] = [ReportSink(self.report, name, opacity)] if self.report else []
+        return folder + video + lines + report
 
     def print_paths(self) -> None:
         """Print the paths of the files that were written."""
-        print_written(self.out, self.masks, self.json)
+        print_written(self.out, self.masks, self.json, self.report)
 
 
 def _mask_run(source: str, name: str, model: str) -> MaskRun:
