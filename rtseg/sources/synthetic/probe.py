@@ -1,4 +1,4 @@
-"""Provides the simulated probe as a source: speckled B-mode of a pulsating vessel, scripted faults, exact truth."""
+"""Provides the simulated probe as a source: B-mode of a vessel or a beating heart, scripted faults, exact truth."""
 
 import threading
 from collections.abc import Iterator
@@ -15,6 +15,7 @@ from rtseg.sources.synthetic.bmode import compress, echo_power, no_contact_power
 from rtseg.sources.synthetic.geometry import TRANSDUCERS, ScanView
 from rtseg.sources.synthetic.script import FrameState, Script, ScriptedFault, parse_fault, parse_script
 from rtseg.sources.synthetic.tissue import Tissue
+from rtseg.sources.synthetic.ventricle import Ventricle
 from rtseg.sources.synthetic.vessel import Vessel
 
 
@@ -85,13 +86,21 @@ class SyntheticProbe:
         return self._coded(picture, frame_state) if frame_state.noise else picture
 
     def truth(self, index: int) -> Labels:
-        """Return the labels (H, W) of frame `index`: 1 in the lumen, 0 elsewhere, all 0 without contact."""
+        """Return the labels (H, W) of frame `index`: 1 in the lumen or the cavity, 0 elsewhere, all 0 without contact."""
         frame_state = self._script.frame_state(index)
         view = self._view(frame_state.depth)
         if not frame_state.contact:
             return np.zeros(view.inside.shape, np.uint8)
         vessel, _ = self._scene(frame_state.scene)
         return (vessel.lumen(view.x_mm, view.z_mm, self._seconds(frame_state)) & view.inside).astype(np.uint8)
+
+    def volume_ml(self, index: int) -> float:
+        """Return the exact volume of the ventricle of `synthetic:heart` in frame `index`. Raises ConfigError for a vessel."""
+        frame_state = self._script.frame_state(index)
+        cavity, _ = self._scene(frame_state.scene)
+        if not isinstance(cavity, Ventricle):
+            raise ConfigError("a vessel has no volume: use synthetic:heart")
+        return cavity.volume_ml(self._seconds(frame_state))
 
     def _power(self, frame_state: FrameState, view: ScanView) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
         rng = self._rng(1, frame_state.shown)
@@ -111,7 +120,8 @@ class SyntheticProbe:
     def _make_scene(self, scene: int) -> tuple[Vessel, Tissue]:
         rng = self._rng(0, scene)
         view = self._view(1.0)
-        return Vessel(view, rng, self._script.bpm, self._script.drift_mm), Tissue(view, self._deepest, rng)
+        kind = Ventricle if self._script.phantom == "heart" else Vessel
+        return kind(view, rng, self._script.bpm, self._script.drift_mm), Tissue(view, self._deepest, rng)
 
     def _rng(self, use: int, number: int) -> np.random.Generator:
         """Return a generator that is seeded by the script, the purpose and a number."""

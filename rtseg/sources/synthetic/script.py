@@ -9,7 +9,7 @@ from typing import Any
 from rtseg.errors import ConfigError
 from rtseg.sources.base import DEFAULT_FPS
 
-PHANTOMS = ("vessel",)
+PHANTOMS = ("vessel", "heart")
 GEOMETRIES = ("linear", "curvilinear")
 TIMED_FAULTS = ("freeze", "lift", "drop")  # faults that need a length
 FAULT_VALUES = {"gain": (-40.0, 40.0), "depth": (0.5, 2.0), "freeze": (0.0, 20.0)}  # ranges of the value after the colon
@@ -51,7 +51,7 @@ class Script:
 
     phantom: str = "vessel"  # one of PHANTOMS
     seed: int = 0  # of all random numbers
-    geometry: str = "linear"  # one of GEOMETRIES
+    geometry: str = "linear"  # one of GEOMETRIES; a heart is always seen by a curvilinear one
     height: int = 480  # pixels
     width: int = 640  # pixels
     fps: float = DEFAULT_FPS  # frames a second
@@ -86,7 +86,9 @@ def parse_script(options: str, **overrides: Any) -> Script:
     if phantom not in ("", *PHANTOMS):
         raise ConfigError(f"there is no phantom {phantom!r}: use {', '.join(f'synthetic:{name}' for name in PHANTOMS)}")
     settings = dict(_setting(item) for item in query.split("&") if item)
-    return Script(**{"phantom": phantom or PHANTOMS[0], **settings, **overrides})
+    phantom = phantom or PHANTOMS[0]
+    geometry = {"geometry": "curvilinear"} if phantom == "heart" else {}
+    return Script(**{"phantom": phantom, **settings, **overrides, **geometry})
 
 
 def parse_fault(kind: str, start: int, frames: int | None = None, value: float = 0.0) -> ScriptedFault:

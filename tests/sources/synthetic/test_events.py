@@ -84,7 +84,7 @@ def test_the_events_are_told_as_values():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("heart", "no phantom 'heart': use synthetic:vessel"),
+        ("liver", "no phantom 'liver': use synthetic:vessel, synthetic:heart"),
         ("vessel?colour=1", "no option 'colour': use seed, geometry, height"),
         ("vessel?seed=x", "seed=x is out of range: give a whole number from 0"),
         ("vessel?seed=-1", "seed=-1"),
