@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rtseg.cli.app import app, console
 from rtseg.cli.options.beam_space import BeamSpaceOption, beam_geometry
 from rtseg.cli.options.budget import BudgetOption, budget_sinks, shrinkable_engine
+from rtseg.cli.options.dicom import DicomOutputs
 from rtseg.cli.options.display import DisplayOptions
 from rtseg.cli.options.enhance import EnhanceOption, parse_enhancement
 from rtseg.cli.options.familiarity import MeasureUnfamiliarOption, print_familiarity
@@ -63,6 +64,7 @@ def run(
     prompts: PromptOptions,
     engine: EngineOption = "auto",
     files: FileOutputs,
+    dicom: DicomOutputs,
     mode: ModeOption = PRIVATE,
     fps: Annotated[
         float | None, typer.Option("--fps", min=0.1, help="The frame rate of the source, if it is wrong or unknown.")
@@ -122,6 +124,7 @@ def run(
     )
     with closing_engine(network):
         written = files.sinks(opacity, network.spec.name, source=source, model=model)
+        written += dicom.sinks(network.spec, source=source, model=model)
         named = open_source(source, fps=fps)
         live = display.sinks(opacity) + igtl_output.sinks(opacity)
         check_strict(named, strict=strict)
@@ -148,6 +151,7 @@ def run(
         pipeline = Pipeline(opened, session, *sinks, warmup=warmup, redact=redaction, policy=policy, max_age_ms=max_age)
         _run_pipeline(pipeline, f"{masked_address(source)} through {network.spec.name}", strict=strict)
     files.print_paths()
+    dicom.print_paths()
     print_written(record)
     check_all_used(session)
     if omitted_parts(opened):

@@ -3,7 +3,7 @@
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -34,8 +34,8 @@ def release() -> None:
         _discard(final, file)
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a private file atomically, replacing an existing one. Raises OSError, SinkError.
+def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
+    """Write a private file, whole or in parts, atomically, replacing an existing one. Raises OSError, SinkError.
 
     Devices and pipes are written directly.
     """
@@ -54,7 +54,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     os.close(file)
 
 
-def write_or_refuse(path: Path, content: bytes) -> None:
+def write_or_refuse(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write a file as `write_atomically` does, and raise SinkError for every failure; an existing file then stays."""
     try:
         write_atomically(path, content)
@@ -80,7 +80,7 @@ def atomic_path(path: Path, prefix: str) -> Iterator[Path]:
         part.replace(path)
 
 
-def _write_through(path: Path, content: bytes) -> None:
+def _write_through(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write to a device or a pipe."""
     file = opener(path, os.O_WRONLY | getattr(os, "O_CLOEXEC", 0))
     try:
@@ -89,10 +89,11 @@ def _write_through(path: Path, content: bytes) -> None:
         os.close(file)
 
 
-def _write(file: int, content: bytes) -> None:
-    left = memoryview(content)
-    while left:
-        left = left[os.write(file, left) :]
+def _write(file: int, content: bytes | Iterable[bytes]) -> None:
+    for part in [content] if isinstance(content, bytes) else content:
+        left = memoryview(part)
+        while left:
+            left = left[os.write(file, left) :]
 
 
 def _discard(final: Path, file: int) -> None:

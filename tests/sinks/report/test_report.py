@@ -9,12 +9,14 @@ import results
 
 from rtseg.errors import SinkError
 from rtseg.frame import Life
-from rtseg.measure.measure_history import MAX_POINTS, MeasureHistory
+from rtseg.measure import measure_history
+from rtseg.measure.measure_history import MeasureHistory
 from rtseg.measured_value import MeasuredValue
 from rtseg.sinks.report import ReportSink
 from rtseg.sinks.report.best_frame import BestFrame
 
 FPS = 25
+MAX_POINTS = 512
 
 
 def value(number=20.0, name="area", **changes):
@@ -76,7 +78,8 @@ def test_a_folder_that_is_not_there_and_a_sink_that_is_not_open(tmp_path):
         ReportSink(tmp_path / "scan.html").write(result(0))
 
 
-def test_memory_is_flat_and_the_spread_stays():
+def test_memory_is_flat_and_the_spread_stays(monkeypatch):
+    monkeypatch.setattr(measure_history, "MAX_POINTS", MAX_POINTS)
     history = MeasureHistory("area", "mm2")
     for i in range(3 * MAX_POINTS):
         history.add(i / FPS, value(100 + i % 11))

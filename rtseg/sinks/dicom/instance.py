@@ -1,0 +1,102 @@
+"""Builds the parts that all DICOM objects of a stream share, and writes an object in a stream of bytes."""
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
+from io import BytesIO
+from typing import Any
+
+from rtseg.sources.files.dicom_codec import pydicom
+
+PER_FRAME_GROUPS = 0x52009230
+_ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0" + bytes(4)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamIdentity:
+    """Holds what tells a stream and its model apart, from which all UIDs are made, so that a replay gives the same ones."""
+
+    digest: bytes
+    """SHA-256 of the recording's pixels."""
+    model: str
+    """Name of the model."""
+    model_digest: str
+    """SHA-256 of the model's file, in hexadecimal digits."""
+    began_at: str
+    """Wall-clock time of the first frame, ISO 8601 in UTC; empty where unknown."""
+    patient: Mapping[str, str]
+    """Values of the patient and the study by DICOM keyword, as the user gave them."""
+
+    def uid(self, purpose: str) -> pydicom.uid.UID:
+        """Return the UID of an object, a series or a study (DICOM PS3.5, B.2: 2.25 and a 128-bit number)."""
+        named = "study" if purpose == "study" else f"{purpose} {self.model_digest}"
+        number = int.from_bytes(sha256(self.digest + named.encode()).digest()[:16], "big")
+        return pydicom.uid.UID(f"2.25.{number}")
+
+
+def common_header(identity: StreamIdentity, sop_class: str, purpose: str, modality: str, series_number: int) -> pydicom.Dataset:
+    """Return patient, study, series, equipment and SOP common modules. Nothing about the patient is made up."""
+    header, day, time = pydicom.Dataset(), identity.began_at[:10].replace("-", ""), identity.began_at[11:19].replace(":", "")
+    header.SOPClassUID, header.SOPInstanceUID = sop_class, identity.uid(purpose)
+    header.PatientName = header.PatientID = header.PatientBirthDate = header.PatientSex = ""
+    header.StudyInstanceUID = identity.uid("study")
+    header.StudyDate, header.StudyTime, header.StudyID, header.AccessionNumber = day, time, "", ""
+    header.ReferringPhysicianName = ""
+    header.Modality, header.SeriesInstanceUID, header.SeriesNumber = modality, identity.uid(f"series {purpose}"), series_number
+    header.Manufacturer, header.ManufacturerModelName = "rtseg", "rtseg"
+    header.DeviceSerialNumber, header.SoftwareVersions = identity.model_digest[:16] or "0", version("rtseg")
+    header.InstanceNumber, header.ContentDate, header.ContentTime = 1, day or "19000101", time or "000000"
+    header.SpecificCharacterSet = "ISO_IR 192"
+    for keyword, value in identity.patient.items():
+        setattr(header, keyword, value)
+    return header
+
+
+def set_pixels(header: pydicom.Dataset, shape: tuple[int, ...], frames: int) -> None:
+    """Describe the pixels (H, W) or (H, W, 3) uint8 of each frame."""
+    header.Rows, header.Columns, header.NumberOfFrames = shape[0], shape[1], frames
+    header.SamplesPerPixel = 3 if len(shape) == 3 else 1
+    header.PhotometricInterpretation = "RGB" if len(shape) == 3 else "MONOCHROME2"
+    if len(shape) == 3:
+        header.PlanarConfiguration = 0
+    header.BitsAllocated = header.BitsStored = 8
+    header.HighBit, header.PixelRepresentation = 7, 0
+    header.LossyImageCompression = "00"
+
+
+def code(value: str, scheme: str, meaning: str) -> pydicom.Dataset:
+    """Return an item of a code sequence."""
+    item = pydicom.Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = value, scheme, meaning[:64]
+    return item
+
+
+def instance_bytes(header: pydicom.Dataset, groups: Iterable[pydicom.Dataset], pixel_data: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a file: the header, the per-frame functional groups if there are any, and the pixel data."""
+    header.file_meta = pydicom.dataset.FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = pydicom.uid.RLELossless
+    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
+    header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
+    buffer = BytesIO()
+    pydicom.dcmwrite(buffer, header, enforce_file_format=True)
+    yield buffer.getvalue()
+    yield from _sequence(groups)
+    yield from pixel_data
+
+
+def _sequence(items: Iterable[pydicom.Dataset]) -> Iterator[bytes]:
+    """Yield a sequence of undefined length, an item at a time, so that memory does not grow with the frames."""
+    is_begun = False
+    for item in items:
+        if not is_begun:
+            yield struct.pack("<HH2sHI", PER_FRAME_GROUPS >> 16, PER_FRAME_GROUPS & 0xFFFF, b"SQ", 0, 0xFFFFFFFF)
+            is_begun = True
+        buffer = pydicom.filebase.DicomBytesIO()
+        buffer.is_little_endian, buffer.is_implicit_VR = True, False
+        pydicom.filewriter.write_dataset(buffer, item)
+        coded: Any = buffer.getvalue()
+        yield _ITEM + struct.pack("<I", len(coded)) + coded
+    if is_begun:
+        yield _SEQUENCE_END

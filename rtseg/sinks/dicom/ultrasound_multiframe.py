@@ -1,0 +1,38 @@
+"""Describes a redacted recording as an Ultrasound Multi-frame Image (DICOM PS3.3, A.7)."""
+
+from rtseg.frame import Spacing
+from rtseg.sinks.dicom.instance import StreamIdentity, common_header, set_pixels
+from rtseg.sources.files.dicom_codec import pydicom
+
+PURPOSE = "recording"
+
+
+def recording_header(
+    identity: StreamIdentity, shape: tuple[int, ...], times_ms: list[float], spacing_mm: Spacing | None, *, is_redacted: bool
+) -> pydicom.Dataset:
+    """Return the header of a recording.
+
+    shape: of a frame, (H, W) or (H, W, 3). times_ms: from each frame to the next, the first 0. spacing_mm: (down, along) of all
+    frames; None: unknown, or not the same for all.
+    """
+    header = common_header(identity, pydicom.uid.UltrasoundMultiFrameImageStorage, PURPOSE, "US", 1)
+    set_pixels(header, shape, len(times_ms))
+    header.ImageType = ["DERIVED", "PRIMARY"]
+    header.PatientOrientation = header.Laterality = ""
+    header.BurnedInAnnotation = "NO" if is_redacted else "YES"
+    header.FrameIncrementPointer = 0x00181065
+    header.FrameTimeVector = [f"{time:.3f}" for time in times_ms]
+    if spacing_mm:
+        header.SequenceOfUltrasoundRegions = [_region(shape, spacing_mm)]
+    return header
+
+
+def _region(shape: tuple[int, ...], spacing_mm: Spacing) -> pydicom.Dataset:
+    """Return the calibration of the whole frame (PS3.3, C.8.5.5): 2D tissue, in cm."""
+    region = pydicom.Dataset()
+    region.RegionSpatialFormat, region.RegionDataType, region.RegionFlags = 1, 1, 0
+    region.RegionLocationMinX0 = region.RegionLocationMinY0 = 0
+    region.RegionLocationMaxX1, region.RegionLocationMaxY1 = shape[1] - 1, shape[0] - 1
+    region.PhysicalUnitsXDirection = region.PhysicalUnitsYDirection = 3
+    region.PhysicalDeltaX, region.PhysicalDeltaY = spacing_mm[1] / 10, spacing_mm[0] / 10
+    return region
