@@ -1,4 +1,4 @@
-"""Checks that the DICOM objects pass `dciodvfy` and are read by highdicom, in an environment of their own (`make conformity`)."""
+"""Checks that `dciodvfy` and highdicom accept the DICOM objects, in an environment of their own (`make conformity`)."""
 
 import os
 import subprocess
