@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rtseg.frame import Frame, Segmentation, StreamInfo
     from rtseg.overlay import Overlay
     from rtseg.pipeline import Pipeline
+    from rtseg.session.prompts import Prompt
     from rtseg.session.session import Session
     from rtseg.sinks.jsonl import JsonSink
     from rtseg.sinks.masks import MaskSink
@@ -28,6 +29,7 @@ _HOMES = {
     "MaskSink": "sinks.masks",
     "Overlay": "overlay",
     "Pipeline": "pipeline",
+    "Prompt": "session.prompts",
     "RtsegError": "errors",
     "Segmentation": "frame",
     "Session": "session",
@@ -45,6 +47,7 @@ __all__ = [
     "MaskSink",
     "Overlay",
     "Pipeline",
+    "Prompt",
     "RtsegError",
     "Segmentation",
     "Session",

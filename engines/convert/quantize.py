@@ -9,7 +9,7 @@ the logits of networks that end with one. The measurements stand in engines/zoo/
 symmetric INT8 is slower than FP32: use the FP32 file there.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import cycle, islice
@@ -56,10 +56,20 @@ class QuantizationReport:
     """The number of calibration frames."""
 
 
+@dataclass(frozen=True, slots=True)
+class PromptedImage:
+    """Holds a frame of calibration together with what is written into the network's states with it."""
+
+    image: Image
+    """(H, W) gray or (H, W, 3) RGB, uint8."""
+    writes: Mapping[str, npt.NDArray[np.float32]]
+    """Values by the input that reads the state."""
+
+
 def quantize_model(
     model: Path | str,
     out: Path | str,
-    clips: Iterable[Iterable[Image]],
+    clips: Iterable[Iterable[Image | PromptedImage]],
     *,
     spec: ModelSpec | None = None,
     in_float: Sequence[str] = (),
@@ -67,9 +77,10 @@ def quantize_model(
 ) -> QuantizationReport:
     """Quantize the FP32 `model` to INT8, and write it to `out` atomically.
 
-    clips: real frames in temporal order; the state starts at zero for each clip, and a clip shorter than MIN_CLIP_FRAMES
-    repeats. spec: the network's description, for a file without rtseg's metadata. in_float: names or patterns of convolutions
-    that stay in float. trusted: skip the examination in a child process. Raises ModelError.
+    clips: real frames in temporal order, for a network that follows what is pointed at with prompts in them; the state starts
+    at zero for each clip, and a clip shorter than MIN_CLIP_FRAMES repeats. spec: the network's description, for a file without
+    rtseg's metadata. in_float: names or patterns of convolutions that stay in float. trusted: skip the examination in a child
+    process. Raises ModelError.
     """
     model, out = Path(model), Path(out)
     examine(model, "onnx", spec, trusted=trusted)
@@ -134,12 +145,15 @@ def _convolutions(model: Path, prepared: Path, in_float: Sequence[str]) -> tuple
     return tuple(name for name in names if name not in left), left
 
 
-def _calibration_feeds(model: Path, spec: ModelSpec, clips: Iterable[Iterable[Image]]) -> Iterator[Feed]:
+def _calibration_feeds(model: Path, spec: ModelSpec, clips: Iterable[Iterable[Image | PromptedImage]]) -> Iterator[Feed]:
     """Yield the network's inputs over the clips: each frame with the state after the previous ones. Raises ModelError."""
     engine, frames = OnnxEngine(model, spec), 0
     for clip in clips:
         state = engine.initial_state()
-        for image in _repeat_clip(clip, MIN_CLIP_FRAMES if spec.states else 1):
+        for frame in _repeat_clip(clip, MIN_CLIP_FRAMES if spec.states else 1):
+            image, writes = (frame.image, frame.writes) if isinstance(frame, PromptedImage) else (frame, {})
+            for name, values in writes.items():
+                state = engine.write(state, name, values)
             x = fill_input(spec, image, letterbox((0, 0, *image.shape[:2]), spec.size))
             memory = zip(spec.states, state.now, strict=True)
             yield {spec.image_input: x} | {port.input: values for port, values in memory}
@@ -152,9 +166,9 @@ def _calibration_feeds(model: Path, spec: ModelSpec, clips: Iterable[Iterable[Im
         raise ModelError("there is no frame to calibrate on: give a clip of real images")
 
 
-def _repeat_clip(clip: Iterable[Image], at_least: int) -> Iterator[Image]:
+def _repeat_clip(clip: Iterable[Image | PromptedImage], at_least: int) -> Iterator[Image | PromptedImage]:
     """Yield the clip, and repeat its frames until there are at least `at_least`."""
-    first: list[Image] = []
+    first: list[Image | PromptedImage] = []
     for image in clip:
         first = first if len(first) == at_least else [*first, image]
         yield image

@@ -185,10 +185,8 @@ class FrameSegmenter:
         spec, download, threshold = self._engine.spec, self._engine.download, self._settings.threshold
         with trace.stage("postprocess"):
             labels = download(kernels.argmax_labels(logits, fit, (frame.height, frame.width), threshold=threshold))
-            if self._tracker and isinstance(logits, np.ndarray):
-                confidence = object_confidence(logits, fit, threshold)
-            else:
-                confidence = download(kernels.class_confidence(logits, fit, threshold=threshold))
+            of_classes = object_confidence if self._tracker and isinstance(logits, np.ndarray) else kernels.class_confidence
+            confidence = download(of_classes(logits, fit, threshold=threshold))
             apply_anatomy(labels, spec, NetworkOutput(logits, fit, download), self._cleaning)
             planes = class_planes(np.asarray(download(logits), np.float32), fit) if self._is_measured else None
             uncertainty = (

@@ -7,7 +7,7 @@ from rtseg.engines.base import Floats
 from rtseg.kernels.network.fit import Fit
 
 
-def object_confidence(logits: Floats, fit: Fit, threshold: float = 0.5) -> Floats:
+def object_confidence(logits: Floats, fit: Fit, *, threshold: float = 0.5) -> Floats:
     """Return each object's mean probability where it is more likely than not, (objects,) float32; 0 where it is nowhere.
 
     Objects may lie on one another, so that each has a probability of its own. logits: (1, objects + 1, h, w), the background's

@@ -36,7 +36,7 @@ class MaskPlace:
         shift: by which the picture itself moved, (rows, columns) in pixels.
         """
         moved = np.roll(other.mask, (round(shift[0] / STRIDE), round(shift[1] / STRIDE)), (0, 1))
-        smaller = max(1, min(np.count_nonzero(self.mask), np.count_nonzero(moved)))
+        smaller = max(1, min(int(np.count_nonzero(self.mask)), int(np.count_nonzero(moved))))
         if np.count_nonzero(self.mask & moved) > _MAX_OVERLAP * smaller:
             return True
         down, along = (now - before - by for now, before, by in zip(self.centroid, other.centroid, shift, strict=True))

@@ -63,9 +63,8 @@ class PromptQueue:
                     f"there is no object {name!r} to forget: " + (f"give one of {known}" if known else "none is followed")
                 )
             place = self._places.pop(name)
-            for request in [one for one in self._requests if one.name == name]:
-                self._requests.remove(request)
-            self._requests.append(PromptRequest(name, place, None, None))
+            others = [one for one in self._requests if one.name != name]
+            self._requests = deque([*others, PromptRequest(name, place, None, None)])
 
     def release(self, name: str) -> None:
         """Free the place of an object whose first prompt was refused."""

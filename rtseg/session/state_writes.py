@@ -47,6 +47,10 @@ class StateWrites:
         self._next[name] = check_write(self._spec, name, values)[1]
         self._passing.add(name)
 
+    def is_pending(self, name: str) -> bool:
+        """Return whether values for a state have been given that the network has not seen."""
+        return name in self._next
+
     def restored(self, engine: Engine, state: State) -> State:
         """Return a new state of zeros with everything written into it that lasts."""
         for name, values in self._lasting.items():

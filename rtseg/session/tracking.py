@@ -1,7 +1,8 @@
 """Follows the objects of a stream that users pointed at: prompts go into the network's states, masks come out by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ from rtseg.session.state_writes import StateWrites
 from rtseg.text.log_records import get_logger
 
 NOTHING_FOLLOWED = "nothing is followed yet: point at a structure, by Session.prompt or --prompt"
+Drawer: TypeAlias = Callable[[Prompt], Maps]
 _NEW_VIEW = (Life.NEW, Life.CUT)
 _log = get_logger(__name__)
 
@@ -54,7 +56,7 @@ class Tracking:
         newest = self._segmentation
         return (newest.objects if newest else None) or {}
 
-    def begin(self, picture: PointedPicture, draw: Callable[[Prompt], Maps] | None) -> bool:
+    def begin(self, picture: PointedPicture, draw: Drawer | None) -> bool:
         """Write the prompts for a frame into the network's states; return whether that changes what is followed.
 
         draw: draws a prompt in the network's input; None where the network does not see the frame. Raises ConfigError where a
@@ -64,27 +66,38 @@ class Tracking:
         if picture.life in _NEW_VIEW:
             for track in self._tracks.values():
                 track.interrupt()
-        if self._must_clear:
+        if self._must_clear and not self._writes.is_pending(self._states.prompt):
             self._writes.put(self._states.prompt, np.zeros(self._states.shape, np.float32))
             self._must_clear = False
         if self._replayed is not None:
             return self._replay(*self._replayed)
-        known, maps = dict(self.places), np.zeros(self._states.shape, np.float32)
-        for request in self._due(picture, can_draw=draw is not None):
-            self._take(request, picture, draw, maps)
-        if maps.any():
-            self._writes.put(self._states.prompt, maps)
-            self._must_clear = True
-        return self.places != known or bool(maps.any())
+        requests = self._due(picture, can_draw=draw is not None)
+        return self._take_all(requests, picture, draw) if requests else False
 
     def _due(self, picture: PointedPicture, *, can_draw: bool) -> list[PromptRequest]:
         """Return the requests for a frame; prompts are put back where the network does not see it, or does not keep it."""
         due, is_lost = self.queue.take(picture.frame.index), picture.life is Life.LOST
         if not due or (can_draw and not picture.frame.damage):
             return due
-        later = [one for one in due if one.prompt is not None and (one.at is None or not is_lost)]
-        self.queue.put_back(later)
-        return [one for one in due if one not in later]
+        is_later = [one.prompt is not None and (one.at is None or not is_lost) for one in due]
+        self.queue.put_back([one for one, later in zip(due, is_later, strict=True) if later])
+        return [one for one, later in zip(due, is_later, strict=True) if not later]
+
+    def _take_all(self, requests: Sequence[PromptRequest], picture: PointedPicture, draw: Drawer | None) -> bool:
+        """Write requests into the states; return whether they change what is followed. Raises the last one's ConfigError."""
+        known, maps, refusal = dict(self.places), np.zeros(self._states.shape, np.float32), None
+        for request in requests:
+            try:
+                self._take(request, picture, draw, maps)
+            except ConfigError as error:
+                refusal = error
+        is_prompted = bool(maps.any())
+        if is_prompted:
+            self._writes.put(self._states.prompt, maps)
+            self._must_clear = True
+        if refusal is not None:
+            raise refusal
+        return self.places != known or is_prompted
 
     def replay(self, places: Mapping[str, int], writes: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Take the objects of the next frame from a recording, in place of prompts. writes: into the states, with it."""
@@ -98,8 +111,8 @@ class Tracking:
         self.places, self._tracks = places, {name: kept.get(name) or ObjectTrack() for name in places}
         return changed
 
-    def _take(self, request: PromptRequest, picture: PointedPicture, draw: Callable[[Prompt], Maps], maps: Maps) -> None:
-        """Add one request to the maps (objects, 2, h, w) of a frame. Raises ConfigError."""
+    def _take(self, request: PromptRequest, picture: PointedPicture, draw: Drawer | None, maps: Maps) -> None:
+        """Add one request to the maps (objects, 2, h, w) of a frame. Raises ConfigError for a prompt that is for this frame."""
         name, place = request.name, request.place
         if request.prompt is None:
             maps[place] = 0
@@ -107,25 +120,29 @@ class Tracking:
                 del self._tracks[name]
                 self._write_pinned()
             return
-        is_scripted = request.at is not None
         try:
-            if not is_scripted and picture.is_another_view:
-                raise ConfigError(f"the view changed before the prompt for {name!r} could be used: point at it again")
-            if is_scripted:
-                picture.check(request.prompt)
-            assert draw is not None  # the check refuses a frame without contact
-            drawn = draw(self.completed(request.prompt, name))
-            if not drawn[0].any():
-                raise ConfigError(f"the prompt for {name!r} lies outside what the network sees: point at the ultrasound")
+            drawn = self._drawn(request.prompt, request, picture, draw)
         except ConfigError as error:
             if name not in self.places:
                 self.queue.release(name)
-            if is_scripted:
+            if request.at is not None:
                 raise
             _log.warning("%s", error)
             return
         maps[place] = np.maximum(maps[place], drawn)
         self.places[name], self._tracks[name] = place, ObjectTrack()
+
+    def _drawn(self, prompt: Prompt, request: PromptRequest, picture: PointedPicture, draw: Drawer | None) -> Maps:
+        """Return a prompt as maps (2, h, w). Raises ConfigError where it does not point at what this frame shows."""
+        name = request.name
+        if request.at is not None:
+            picture.check(prompt)
+        elif picture.is_another_view:
+            raise ConfigError(f"the view changed before the prompt for {name!r} could be used: point at it again")
+        drawn = draw(self.completed(prompt, name)) if draw else np.zeros(self._states.shape[1:], np.float32)
+        if not drawn[0].any():
+            raise ConfigError(f"the prompt for {name!r} lies outside what the network sees: point at the ultrasound")
+        return drawn
 
     def completed(self, prompt: Prompt, name: str) -> Prompt:
         """Return a prompt that shows an object: one that only takes away also shows what stays of the newest mask.

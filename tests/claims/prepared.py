@@ -8,6 +8,7 @@ import cv2
 import made_networks
 import numpy as np
 import screens
+import trackers
 from claims.checkout import ROOT
 from sources import dicoms
 
@@ -37,6 +38,7 @@ def prepare(folder: Path) -> None:
     _zoo(folder / "engines" / "zoo")
     for name in ("one", "two"):
         (folder / f"{name}.onnx").symlink_to(ROOT / "engines/zoo/carotid.onnx")
+    trackers.tracker(folder / "track.onnx")
     for name in ("docs/speckle", "docs/benchmarks", "out", "runs"):
         (folder / name).mkdir(parents=True)
     for model, data in DATASETS.items():

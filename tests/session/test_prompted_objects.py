@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -10,10 +11,13 @@ import trackers
 from session.streams import air
 from trackers import blobs
 
+from rtseg.engines.failover.failover import FailoverEngine
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.errors import ConfigError
-from rtseg.frame import Life, Segmentation, StreamInfo
+from rtseg.frame import Frame, Life, Segmentation, StreamInfo
+from rtseg.session.lifecycle import LifecycleLimits
 from rtseg.session.prompts import Prompt
+from rtseg.session.sector import FixedSector, WholeFrame
 from rtseg.session.session import Session
 from rtseg.session.tracking import NOTHING_FOLLOWED
 
@@ -163,7 +167,7 @@ def test_a_lost_object_loses_its_mask_and_is_found_again(session: Session) -> No
     assert not states[-1].labels.any()
     gone = states[-1].objects
     assert gone is not None
-    assert gone["object"].area_px is gone["object"].centroid is gone["object"].box is None
+    assert (gone["object"].area_px, gone["object"].centroid, gone["object"].box) == (None, None, None)
     found = _stream(session, 10, 4, LEFT, RIGHT)
     assert found.objects is not None
     assert not found.objects["object"].lost
@@ -198,3 +202,171 @@ def test_a_prompt_beside_the_picture_is_refused_and_does_no_harm(session: Sessio
         session.prompt(prompt, "wrong")
     session.prompt(ON_LEFT, "right")  # the only place is still free
     assert _stream(session, 1, 2, LEFT, RIGHT).classes == ("right",)
+
+
+def test_a_jump_to_a_neighbor_is_lost_and_the_object_is_found_where_it_was(files: list[Path]) -> None:
+    engine = OpenVinoEngine(files[0])
+    session = Session(engine, limits=LifecycleLimits(cut_dissimilarity=1, certain_cut_dissimilarity=2))
+    session.prompt(ON_LEFT)
+    dim = [blobs(index, (35, 8) if 3 <= index < 9 else LEFT, RIGHT, level=170) for index in range(12)]
+    states = [session.step(frame) for frame in dim]
+    assert Life.CUT not in {one.life for one in states}
+    assert [one.objects["object"].lost for one in states if one.objects] == [False] * 3 + [True] * 7 + [False] * 2
+    assert not any(one.labels.any() for one in states[3:10])
+    assert states[-1].labels[16, 20] == 1
+    engine.close()
+
+
+def _sector_session(session: Session) -> Session:
+    """Return the session with a sector that fills the left half of the picture."""
+    session.locator = FixedSector((0, 0, 64, 48))
+    return session
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        (Prompt(points=((68, 16),)), "the point 68,16 lies outside the ultrasound, which fills 48x64 pixels from 0,0"),
+        (Prompt(points=((20, 16),), other_points=((68, 16),)), "outside the ultrasound"),
+        (Prompt(strokes=(((60, 10), (70, 10), (80, 10)),)), "outside the ultrasound"),
+        (Prompt(box=(60, 8, 10, 10)), "outside the ultrasound"),
+        (Prompt(mask=np.arange(96) > 60 * np.ones((64, 1))), "the mask lies outside the ultrasound"),
+    ],
+)
+def test_what_lies_outside_the_sector_is_refused(session: Session, prompt: Prompt, message: str) -> None:
+    _sector_session(session).step(blobs(0, LEFT, RIGHT))
+    with pytest.raises(ConfigError, match=message):
+        session.prompt(prompt)
+    assert not session.step(blobs(1, LEFT, RIGHT)).labels.any()
+
+
+def test_a_click_into_a_sector_lands_where_it_was_made(session: Session) -> None:
+    session.locator = FixedSector((4, 50, 40, 40))
+    session.step(blobs(0, LEFT, RIGHT))
+    session.prompt(ON_RIGHT)
+    found = _stream(session, 1, 2, LEFT, RIGHT)
+    assert found.objects is not None
+    assert found.objects["object"].centroid == pytest.approx((15.5, 67.5), abs=1)
+
+
+def test_black_is_refused_but_fluid_beside_tissue_is_not(session: Session) -> None:
+    session.locator = WholeFrame()
+    image = blobs(0, LEFT, RIGHT).image.copy()
+    image[:, 48:] = 0
+    image[20:30, 20:30] = 0  # as a vessel
+    session.step(Frame(image, 0, 0))
+    with pytest.raises(ConfigError, match="the point 80,40 lies on black"):
+        session.prompt(Prompt(points=((80, 40),)))
+    session.prompt(Prompt(points=((25, 25),)))
+
+
+def test_without_contact_nothing_can_be_pointed_at(session: Session) -> None:
+    session.step(air(0))
+    with pytest.raises(ConfigError, match="no contact"):
+        session.prompt(ON_LEFT)
+    session.prompt(ON_LEFT, at=2)
+    assert not session.step(air(1)).labels.any()
+    with pytest.raises(ConfigError, match="no contact"):
+        session.step(air(2))
+    assert session.step(air(3)).objects == {}
+    session.prompt(ON_LEFT, at=4)
+    assert session.step(blobs(4, LEFT)).labels.any()
+
+
+def test_a_prompt_is_not_used_in_another_view_than_it_was_made_in(session: Session, caplog: pytest.LogCaptureFixture) -> None:
+    _stream(session, 0, 3, LEFT, RIGHT)
+    session.prompt(ON_LEFT)
+    session.reset("another patient")
+    assert session.step(blobs(3, LEFT, RIGHT)).objects == {}
+    assert "the view changed before the prompt for 'object' could be used" in caplog.text
+    session.prompt(ON_LEFT)
+    assert session.step(blobs(4, LEFT, RIGHT)).labels.any()
+
+
+def test_after_a_cut_the_object_is_lost_until_it_is_found_by_its_first_prompt(session: Session) -> None:
+    session.prompt(ON_LEFT)
+    _stream(session, 0, 3, LEFT)
+    session.reset("another view")
+    states = [session.step(blobs(3 + step, LEFT)) for step in range(3)]
+    assert [one.objects["object"].lost for one in states if one.objects] == [True, False, False]
+
+
+def test_a_damaged_frame_takes_no_prompt_and_changes_no_state(session: Session) -> None:
+    _stream(session, 0, 2, LEFT)
+    session.prompt(ON_LEFT)
+    damaged = replace(blobs(2, LEFT), damage="a packet was lost")
+    assert session.step(damaged).objects == {}
+    assert session.step(blobs(3, LEFT)).labels.any()
+    session.step(replace(blobs(4, LEFT), damage="a packet was lost"))
+    with pytest.raises(ConfigError, match="is damaged"):
+        session.prompt(ON_LEFT)
+
+
+@pytest.mark.parametrize("name", ["", "two\nlines", "x" * 300, 7])
+def test_a_name_that_cannot_be_shown_is_refused(session: Session, name: str) -> None:
+    with pytest.raises(ConfigError, match="an object is named"):
+        session.prompt(ON_LEFT, name)
+
+
+def test_more_objects_than_the_network_follows_are_refused(several: Session) -> None:
+    several.step(blobs(0, LEFT, RIGHT))
+    refused = 0
+    for number in range(50):
+        try:
+            several.prompt(ON_LEFT, f"object {number}")
+        except ConfigError as error:
+            refused += "'tracker' follows 4 objects, object 0, object 1, object 2, object 3" in str(error)
+    assert refused == 46
+    assert len(_stream(several, 1, 2, LEFT, RIGHT).classes) == 4
+    with pytest.raises(ConfigError, match="no object 'x' to forget: give one of object 0"):
+        several.forget("x")
+
+
+def test_a_network_of_classes_refuses_prompts(tiny: Path) -> None:
+    engine = OpenVinoEngine(tiny)
+    session = Session(engine)
+    with pytest.raises(ConfigError, match="'tiny' segments lumen and follows nothing"):
+        session.prompt(ON_LEFT)
+    assert session.objects == {}
+    engine.close()
+
+
+def test_from_many_threads_prompts_are_taken_one_by_one(several: Session) -> None:
+    _stream(several, 0, 2, LEFT, RIGHT)
+    errors: list[Exception] = []
+
+    def click(name: str, prompt: Prompt) -> None:
+        try:
+            for _ in range(30):
+                several.prompt(prompt, name)
+        except ConfigError as error:
+            errors.append(error)
+
+    threads = [Thread(target=click, args=(name, prompt)) for name, prompt in (("a", ON_LEFT), ("b", ON_RIGHT)) * 2]
+    for thread in threads:
+        thread.start()
+    for index in range(2, 20):
+        several.step(blobs(index, LEFT, RIGHT))
+    for thread in threads:
+        thread.join()
+    found = _stream(several, 20, 2, LEFT, RIGHT)
+    assert not errors
+    assert sorted(found.classes) == ["a", "b"]
+    assert found.mask("a")[16, 20]
+    assert found.mask("b")[16, 68]
+
+
+def test_after_a_failover_the_object_is_lost_and_another_click_follows_it(files: list[Path]) -> None:
+    first = OpenVinoEngine(files[0])
+    engine = FailoverEngine([("first", lambda: first), ("next", lambda: OpenVinoEngine(files[0]))])
+    session = Session(engine)
+    session.prompt(ON_LEFT)
+    _stream(session, 0, 4, LEFT)
+    first.close()  # the next run fails
+    states = [session.step(blobs(4 + step, LEFT)) for step in range(4)]
+    assert states[-1].objects is not None
+    assert states[-1].objects["object"].lost
+    assert not states[0].labels.any()
+    session.prompt(ON_LEFT)
+    assert session.step(blobs(9, LEFT)).labels[16, 20] == 1
+    engine.close()

@@ -9,6 +9,7 @@ from rtseg.evaluation.dataset import open_dataset
 from rtseg.train.config import DataConfig
 from rtseg.train.tracking.drawn_prompts import draw_prompt
 from rtseg.train.tracking.object_clips import MIN_AREA_PX, ObjectSampler
+from rtseg.train.tracking.quantizing import quantize_tracker
 from rtseg.train.tracking.tracking_config import read_tracking_config
 from rtseg.train.tracking.training import export_tracker, read_tracker_checkpoint, train_tracker
 
@@ -74,6 +75,15 @@ def test_a_training_runs_resumes_and_is_exported(tracking, tmp_path):
     engine = load_engine(tmp_path / "track.onnx")
     assert engine.spec.states[0].role == "prompt"
     engine.close()
+    assert export_tracker(checkpoint, tmp_path / "track-2.onnx", objects=2) < 1e-2
+    report = quantize_tracker(tmp_path / "track.toml", tmp_path / "track-2.onnx", tmp_path / "int8.onnx", clips=1)
+    assert report.frames == 8
+    engine = load_engine(tmp_path / "int8.onnx")
+    assert engine.spec.classes == ("object 1", "object 2")
+    assert engine.spec.name == "track-2"
+    engine.close()
+    with pytest.raises(ConfigError, match="give 1 to"):
+        export_tracker(checkpoint, tmp_path / "none.onnx", objects=0)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
-"""Runs `python -m rtseg.train.tracking train CONFIG OUT [--resume]`, and `export last.pt FILE.onnx [--objects N]`."""
+"""Runs `python -m rtseg.train.tracking`: train CONFIG OUT [--resume]; export last.pt FILE.onnx [--objects N]; quantize.
+
+quantize CONFIG FILE.onnx OUT.onnx writes the file in INT8.
+"""
 
 import sys
 
 from rtseg.errors import ConfigError
+from rtseg.train.tracking.quantizing import quantize_tracker
 from rtseg.train.tracking.training import export_tracker, train_tracker
 
 
 def main(arguments: list[str]) -> None:
-    """Run one of the two commands. Raises ConfigError, DatasetError, ModelError, SinkError."""
+    """Run one of the commands. Raises ConfigError, DatasetError, ModelError, SinkError."""
     match arguments:
         case ["train", config, out]:
             train_tracker(config, out)
@@ -17,8 +21,13 @@ def main(arguments: list[str]) -> None:
             export_tracker(checkpoint, path)
         case ["export", checkpoint, path, "--objects", objects] if objects.isdecimal():
             export_tracker(checkpoint, path, objects=int(objects))
+        case ["quantize", config, path, out]:
+            quantize_tracker(config, path, out)
         case _:
-            raise ConfigError(f"{' '.join(arguments)!r} is no command: give train CONFIG OUT, or export last.pt FILE.onnx")
+            raise ConfigError(
+                f"{' '.join(arguments)!r} is no command: give train CONFIG OUT, export last.pt FILE.onnx, or "
+                f"quantize CONFIG FILE.onnx OUT.onnx"
+            )
 
 
 if __name__ == "__main__":

@@ -12,20 +12,22 @@ from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.errors import SourceError
 from rtseg.replay import RedactedSession, ReplayedSession
 from rtseg.result import Result
+from rtseg.session.lifecycle import LifecycleLimits
 from rtseg.session.prompts import Prompt
 from rtseg.sinks.recording.sink import RecordSink
 from rtseg.sources.files.replay import Replay
 from rtseg.trace import LatencyTrace
 
 
-def _scene(index):
-    left = (12 + index % 3, 8)
-    return blobs(index, left, (60, 8)) if index not in range(12, 20) else blobs(index, (60, 8))
+def _scene(index, gone):
+    left = (12 + index % 3, 8) if index not in range(12, 20) else gone
+    return blobs(index, *([left] if left else []), (60, 8), level=170)
 
 
-def test_objects_are_recorded_and_followed_again_bit_for_bit(tmp_path):
+@pytest.mark.parametrize("gone", [None, (35, 8)], ids=["lost", "jump"])
+def test_objects_are_recorded_and_followed_again_bit_for_bit(tmp_path, gone):
     engine = OpenVinoEngine(trackers.tracker(tmp_path / "track.onnx", 4))
-    session, made = RedactedSession(engine), []
+    session, made = RedactedSession(engine, limits=LifecycleLimits(cut_dissimilarity=1, certain_cut_dissimilarity=2)), []
     sink = RecordSink(tmp_path / "recorded", session)
     session.warm_up(LIVE)
     sink.open(LIVE)
@@ -39,7 +41,7 @@ def test_objects_are_recorded_and_followed_again_bit_for_bit(tmp_path):
             session.forget("left")
         if index == 28:
             session.prompt(Prompt(box=(60, 8, 16, 16)), "third")
-        frame = _scene(index)
+        frame = _scene(index, gone)
         segmentation = session.step(frame)
         made.append(Result(session.redactor.newest, segmentation, LatencyTrace(frame.captured_ns)))
         wait_for_room(sink)
