@@ -18,6 +18,7 @@ from rtseg.cli.bench.modes import BenchModeGroup
 from rtseg.cli.bench.redaction import measure_redaction
 from rtseg.cli.bench.sector import measure_sectors
 from rtseg.cli.bench.temporal import temporal as measure_temporal
+from rtseg.cli.bench.track import track
 from rtseg.cli.options.model import EngineOption, JsonOption, ModelOption, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
 from rtseg.output.private_file import locked_folder
@@ -230,3 +231,6 @@ def sector(
     """Measure how well the sector is found and its surroundings are hidden, on clips whose truth is known."""
     prepare_outputs(mode, json)
     measure_sectors(folder, json)
+
+
+bench.command()(track)
