@@ -2,16 +2,17 @@
 
 import numpy as np
 import pytest
+from torch import nn
 
 from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.evaluation.dataset import open_dataset
 from rtseg.train.config import DataConfig
 from rtseg.train.tracking.drawn_prompts import draw_prompt
-from rtseg.train.tracking.object_clips import MIN_AREA_PX, ObjectSampler
+from rtseg.train.tracking.object_clips import MIN_AREA_PX, ObjectClip, ObjectSampler
 from rtseg.train.tracking.quantizing import quantize_tracker
 from rtseg.train.tracking.tracking_config import read_tracking_config
-from rtseg.train.tracking.training import export_tracker, read_tracker_checkpoint, train_tracker
+from rtseg.train.tracking.training import TrackerTraining, export_tracker, read_tracker_checkpoint, train_tracker
 
 SIZE = (64, 64)
 
@@ -84,6 +85,22 @@ def test_a_training_runs_resumes_and_is_exported(tracking, tmp_path):
     engine.close()
     with pytest.raises(ConfigError, match="give 1 to"):
         export_tracker(checkpoint, tmp_path / "none.onnx", objects=0)
+
+
+def test_the_norms_keep_their_statistics_from_a_share_of_the_training_on(tracking):
+    """A network that was only trained by the statistics of its batches followed nothing in use."""
+    training = TrackerTraining(read_tracking_config(tracking()))
+    training.network.train()
+    norm = next(module for module in training.network.modules() if isinstance(module, nn.BatchNorm2d))
+    frames, truth = np.zeros((2, 1, 64, 64), np.uint8), np.zeros((2, 1, 1, 64, 64), np.float32)
+    clip = ObjectClip(frames, truth, np.zeros((2, 1, 2, 32, 32), np.float32))
+    before = norm.running_mean.clone()
+    training.loss(clip)
+    assert not norm.running_mean.equal(before)
+    training.seconds, before = 0.02 * 60 * 0.5, norm.running_mean.clone()
+    training.loss(clip).backward()
+    assert norm.running_mean.equal(before)
+    assert norm.weight.grad is not None
 
 
 @pytest.mark.parametrize(

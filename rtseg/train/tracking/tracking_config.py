@@ -28,6 +28,7 @@ class TrackingConfig:
     std: float = 45.0  # by which the input is divided
     encoder: str = "s"  # a name in the registry of encoders
     presence: float = 0.5  # weight of the loss of the presence
+    norms_frozen_from: float = 0.5  # share of the training from which the BatchNorms keep their statistics
     precision: str = "float32"  # of the training's products: "bfloat16" takes half the time where the CPU has it
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)  # of which epochs, stills and coherence are not used
 
@@ -62,6 +63,8 @@ def _problem(config: TrackingConfig) -> str:
         return "[schedule] minutes and batch are above 0, and clip above 1"
     if not (config.std > 0 and config.presence >= 0 and schedule.learning_rate > 0):
         return "std and [schedule] learning_rate are above 0, and presence is 0 or more"
+    if not 0 < config.norms_frozen_from <= 1:
+        return "norms_frozen_from is above 0 and at most 1"
     if config.precision not in PRECISIONS:
         return f"precision is {config.precision!r}: give one of {', '.join(PRECISIONS)}"
     return ""

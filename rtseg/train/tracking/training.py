@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from rtseg.engines.base import ModelSpec
@@ -50,6 +50,8 @@ class TrackerTraining(AveragedTraining):
 
     def loss(self, clip: ObjectClip) -> Tensor:
         """Return the loss of a batch (T, N, ...)."""
+        if self.progress >= self.config.norms_frozen_from:
+            _freeze_norms(self.network)
         frames = (torch.from_numpy(clip.frames).float()[:, :, None] - self.config.mean) / self.config.std
         truth = torch.from_numpy(clip.truth)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bfloat16"):
@@ -69,6 +71,17 @@ class TrackerTraining(AveragedTraining):
             raise ConfigError(f"{path} was trained with other settings: go on with those, or train into another folder")
         with damage_as_config_error(path):
             self.restore(values)
+
+
+def _freeze_norms(network: nn.Module) -> None:
+    """Let the BatchNorms normalize by their running statistics, as they will in use.
+
+    The frames of a prompt have other statistics than those after them, and a batch holds one place in time: a network that was
+    only trained by the statistics of its batches follows nothing once they are gone.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
 
 
 def read_tracker_checkpoint(path: Path | str) -> tuple[TrackingConfig, dict[str, Any]]:
