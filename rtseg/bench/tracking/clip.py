@@ -63,7 +63,8 @@ class TrackingClip:
 
     def extent(self) -> Mask:
         """Return all pixels that the object covers in any annotated frame, (H, W) bool."""
-        return np.logical_or.reduce([truth for truth in self.truths if truth is not None])
+        covered: Mask = np.logical_or.reduce([truth for truth in self.truths if truth is not None])
+        return covered
 
 
 def inner_centroid(mask: Mask) -> Point:

@@ -105,4 +105,5 @@ def _distance(one: Mask, other: Mask) -> float:
 
 
 def _center(mask: Mask) -> npt.NDArray[np.float64]:
-    return np.argwhere(mask).mean(0)
+    center: npt.NDArray[np.float64] = np.argwhere(mask).mean(0)
+    return center
