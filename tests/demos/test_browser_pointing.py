@@ -161,6 +161,15 @@ def test_a_click_beside_the_picture_is_refused_in_one_line(shown):
         until(lambda: note.inner_text() == "")
 
 
+def test_a_prompt_that_its_frame_refuses_is_told(shown):
+    with shown() as page:
+        page.tab.mouse.click(*page.at(*ON_LEFT))
+        until(lambda: page.session.waiting_prompts)
+        page.session.reset("another scene")
+        assert page.show(2).objects == {}
+        until(lambda: "what you pointed at as object could not be used" in page.tab.locator(".note").inner_text())
+
+
 def test_a_page_of_a_network_of_classes_has_nothing_to_point_with(tab):
     with closing(ViewSink(port=0)) as sink:
         sink.open(results.stream())

@@ -56,7 +56,7 @@ class ShownPicture:
     def _pixel(self, point: Point, panel: int) -> Point:
         height, width = self.size
         x, y = (point[0] * self.panels - panel) * width - 0.5, point[1] * height - 0.5  # the center of a pixel is its place
-        return min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
+        return round(min(max(x, 0.0), width - 1.0), 1), round(min(max(y, 0.0), height - 1.0), 1)
 
 
 class ShownPictures:

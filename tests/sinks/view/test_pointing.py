@@ -183,6 +183,29 @@ def test_an_object_that_the_session_dropped_blocks_no_undo(stream: Stream):
     assert stream.step().segmentation.objects == {}
 
 
+def test_a_lost_object_has_no_area_in_the_list_and_the_curve(stream: Stream):
+    stream.point(point=ON_LEFT)
+    stream.step(3)
+    stream.step(5, RIGHT)
+    (one,) = stream.pointing["objects"]
+    assert (one["lost"], one["area_px"]) == (True, None)
+    areas = stream.sink.screen.snapshot()["curve"]["areas"]["object"]
+    assert areas[:3] == [None] * 3  # before it was pointed at
+    assert areas[4] > 200
+    assert areas[-1] is None
+
+
+def test_the_curve_of_an_object_stays_its_own_when_another_is_forgotten(stream: Stream):
+    stream.point("small", point=ON_LEFT)
+    stream.point("both", point=ON_RIGHT)
+    stream.point("both", point=ON_LEFT)
+    stream.step(2)
+    stream.post("forget", {"name": "small"})
+    found = stream.step(2).segmentation
+    areas = stream.sink.screen.snapshot()["curve"]["areas"]
+    assert areas == {"both": [None] * 3 + [pytest.approx(found.area_px("both"), abs=260)] * 4}
+
+
 def test_a_frozen_picture_takes_prompts(stream: Stream):
     still = blobs(2, LEFT, RIGHT).image
     for index in range(50):  # held for 2 s
