@@ -1,5 +1,6 @@
 """The options of `rtseg run` that show the stream while it runs."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from rich.text import Text
 from rtseg.cli.app import console
 from rtseg.errors import ConfigError
 from rtseg.overlay import Overlay
+from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
 from rtseg.sinks.view.sink import ViewSink
 from rtseg.sinks.window import WindowSink
@@ -50,6 +52,13 @@ class DisplayOptions:
             opened.close()
             opened = LoopingSource(lambda: open_source(uri, fps=fps), ENDLESS)
         return PacedSource(opened) if at_its_pace else opened
+
+
+def accept_prompts(sinks: Iterable[Sink], session: Session) -> None:
+    """Let those who look at a page point at what the session follows."""
+    for sink in sinks:
+        if isinstance(sink, ViewSink):
+            sink.screen.prompts.target = session
 
 
 def _parse_address(text: str) -> tuple[str, int]:

@@ -46,7 +46,7 @@ class Broadcast:
             raise ConfigError("a broadcast needs a quality of 1 to 100, a width from 16 and at least one viewer: give these")
         self._max_viewers, self._quality, self._max_viewport = max_viewers, quality, Viewport(max_width, _MAX_HEIGHT)
         self._changed = threading.Condition()
-        self._waiting: tuple[Image, int] | None = None  # the image to encode next, and its time of capture
+        self._waiting: tuple[Image, int, int] | None = None  # the image to encode next, its time of capture and its id
         self._spare: list[Image] = []
         self._thread: threading.Thread | None = None
         self._closed = False
@@ -92,13 +92,16 @@ class Broadcast:
             self._spare = fitting[1:]
         return fitting[0] if fitting else np.empty(shape, np.uint8)
 
-    def show(self, picture: Image, captured_ns: int) -> None:
-        """Offer an image (H, W, 3) uint8 RGB; the broadcast takes ownership of it."""
+    def show(self, picture: Image, captured_ns: int, picture_id: int = 0) -> None:
+        """Offer an image (H, W, 3) uint8 RGB; the broadcast takes ownership of it.
+
+        picture_id: told to viewers in the JPEG's comment, so that they can say at which image they point; 0 for none.
+        """
         with self._changed:
             if self._waiting is not None:
                 self.skipped += 1
                 self._spare.append(self._waiting[0])
-            self._waiting = picture, captured_ns
+            self._waiting = picture, captured_ns, picture_id
             self._changed.notify_all()
 
     @contextmanager
@@ -129,8 +132,9 @@ class Broadcast:
 
     def _encode_all(self) -> None:
         while (taken := self._take()) is not None:
-            picture, captured_ns = taken
+            picture, captured_ns, picture_id = taken
             jpeg = _jpeg(self._target_viewport().fit(picture), self._quality)
+            jpeg = _commented(jpeg, picture_id) if picture_id else jpeg
             with self._changed:
                 number = self._newest.number + 1 if self._newest else 1
                 self._newest = EncodedFrame(jpeg, number, captured_ns, perf_counter_ns())
@@ -142,7 +146,7 @@ class Broadcast:
         with self._changed:
             return covering_viewport(self._viewports, self._max_viewport)
 
-    def _take(self) -> tuple[Image, int] | None:
+    def _take(self) -> tuple[Image, int, int] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting is not None or self._closed)
             taken, self._waiting = self._waiting, None
@@ -152,3 +156,9 @@ class Broadcast:
 def _jpeg(picture: Image, quality: int) -> bytes:
     _, coded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return coded.tobytes()
+
+
+def _commented(jpeg: bytes, picture_id: int) -> bytes:
+    """Return a JPEG with an id in a comment segment (ITU-T T.81, B.2.4.5) behind its first marker."""
+    text = b"%d" % picture_id
+    return jpeg[:2] + b"\xff\xfe" + (len(text) + 2).to_bytes(2, "big") + text + jpeg[2:]

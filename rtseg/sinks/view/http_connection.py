@@ -1,24 +1,27 @@
-"""Read the request head of an HTTP client's connection, and write the response to it."""
+"""Read an HTTP client's request, and write the response to it."""
 
 import io
+import re
 import socket
 from contextlib import suppress
 from time import monotonic
 
 from rtseg.sinks.stall import StallDetector
 
-HEAD_S = 5.0  # time limit for a complete request head, in however many pieces
-HEAD_BYTES = 1 << 14
+HEAD_S = 5.0  # time limit for a complete request, in however many pieces
+HEAD_BYTES = 1 << 14  # limit of a request with its body
+BODY_BYTES = 1 << 12  # limit of its body
 WRITE_S = 8.0  # time limit for one piece of a response, such as an image
 _STEP_S = 0.5  # between two stall checks of a blocked write
-_ENDS = (b"\r\n\r\n", b"\n\n")
+_END = re.compile(rb"\r?\n\r?\n")
+_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,15})[ \t]*\r?\n", re.IGNORECASE)
 
 
 class HttpConnection(io.BufferedIOBase):
-    """Receives a request head; as a binary file, it writes to the client.
+    """Receives a request; as a binary file, it writes to the client.
 
-    peer: the client's address. `head` holds the bytes received so far. A write raises TimeoutError when the client takes no
-    byte for 5 s, or not all bytes within `WRITE_S`.
+    peer: the client's address. `head` holds the bytes received so far, also those of the body. A write raises TimeoutError
+    when the client takes no byte for 5 s, or not all bytes within `WRITE_S`.
     """
 
     def __init__(self, connection: socket.socket, peer: object) -> None:
@@ -28,8 +31,13 @@ class HttpConnection(io.BufferedIOBase):
 
     @property
     def is_complete(self) -> bool:
-        """Return True when the head is complete and not too large."""
-        return any(end in self.head[:HEAD_BYTES] for end in _ENDS)
+        """Return True when the request is complete and not too large, or is refused without its body."""
+        end = _END.search(self.head, 0, HEAD_BYTES)
+        if end is None:
+            return False
+        stated = _LENGTH.search(self.head, 0, end.end())
+        length = int(stated[1]) if stated else 0
+        return length > BODY_BYTES or len(self.head) - end.end() >= length
 
     def receive(self) -> bool:
         """Read the available bytes and return False when the client has closed its side. Raises OSError."""

@@ -32,6 +32,7 @@ class FrameStats:
     classes: tuple[str, ...]  # names, also where the measures are withheld
     doubt: str  # as in `Segmentation`
     measures: tuple[MeasuredValue, ...]  # as in `Segmentation`
+    lost: frozenset[str]  # names of the objects that are lost, which have no area
 
 
 class LiveStats:
@@ -63,6 +64,7 @@ class LiveStats:
             segmentation.classes,
             segmentation.doubt,
             segmentation.measures,
+            frozenset(name for name, one in (segmentation.objects or {}).items() if one.lost),
         )
         with self._lock:
             self._recent.append(seen)
@@ -147,18 +149,18 @@ def _curve(seen: list[FrameStats]) -> dict[str, Any]:
     recent = [one for one in seen if newest_ns - one.trace.captured_ns <= _PLOT_S * 1e9]
     known = all(measured.area_mm2 is not None for measured in recent[-1].measurements)
     areas = {
-        measured.name: [_area(one.measurements, i, known) for one in recent]
-        for i, measured in enumerate(recent[-1].measurements)
+        measured.name: [_area(one, measured.name, known) for one in recent] for measured in recent[-1].measurements
     }
     times = [round((one.trace.captured_ns - newest_ns) / 1e9, 3) for one in recent]
     return {"seconds": times, "unit": "mm²" if known else "px", "areas": areas}
 
 
-def _area(measurements: tuple[Measurement, ...], index: int, in_mm: bool) -> float | None:
-    """Return the class's area in a frame; None when the frame's model lacks the class, or its pixel size is unknown."""
-    if index >= len(measurements):
+def _area(seen: FrameStats, name: str, in_mm: bool) -> float | None:
+    """Return the class's area in a frame; None when the frame lacks the class or lost it, or its pixel size is unknown."""
+    found = next((one for one in seen.measurements if one.name == name and name not in seen.lost), None)
+    if found is None:
         return None
-    return _finite(measurements[index].area_mm2 if in_mm else measurements[index].area_px)
+    return _finite(found.area_mm2 if in_mm else found.area_px)
 
 
 def _finite(value: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Serve one stream over HTTP: a page, the overlay as MJPEG and the statistics as JSON, and nothing else."""
+"""Serve one stream over HTTP: a page, the overlay as MJPEG, the statistics as JSON and what viewers point at, no more."""
 
 import ipaddress
 import secrets
@@ -7,10 +7,11 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from importlib.resources import files
 from io import BytesIO
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, urlsplit
 
 from rtseg.errors import ConfigError, SinkError, ViewerRefused
-from rtseg.sinks.view.http_connection import HttpConnection
+from rtseg.sinks.view.controls import CONTROLS, control
+from rtseg.sinks.view.http_connection import BODY_BYTES, HttpConnection
 from rtseg.sinks.view.http_server import HttpServer
 from rtseg.sinks.view.mjpeg import CONTENT_TYPE, SEND_BUFFER, multipart_parts
 from rtseg.sinks.view.screen import Screen
@@ -20,7 +21,7 @@ from rtseg.text.safe_text import json_text
 
 _log = get_logger(__name__)
 
-_SCRIPTS = ("live.js", "picture.js", "player.js")
+_SCRIPTS = ("live.js", "picture.js", "player.js", "pointer.js", "objects.js")
 ASSETS = {"live.css": "text/css"} | dict.fromkeys(_SCRIPTS, "text/javascript")  # public files of the page, without a key
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -29,6 +30,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'",
 }
+_NO_KEY = "the address lacks its key: use the one that rtseg printed"
 
 
 class ViewServer:
@@ -72,21 +74,60 @@ class _RequestHandler(BaseHTTPRequestHandler):
         self.rfile, self.wfile = BytesIO(self._client.head), self._client
 
     def do_GET(self) -> None:
-        try:
-            asked = urlsplit(self.path)
-        except ValueError:
-            self._refuse(HTTPStatus.BAD_REQUEST, "this is no address: the page is at /")
+        asked = self._asked()
+        if asked is None:
             return
-        if not is_own_host(self.headers.get("Host", "")):
-            self._refuse(HTTPStatus.FORBIDDEN, "this server is not asked by that name: use its address")
-        elif (name := asked.path[1:]) in ASSETS:
+        if (name := asked.path[1:]) in ASSETS:
             self._send(ASSETS[name], page_file(name))
-        elif not secrets.compare_digest(parse_qs(asked.query).get("key", [""])[0].encode(), self._key.encode()):
-            self._refuse(HTTPStatus.FORBIDDEN, "the address lacks its key: use the one that rtseg printed")
+        elif not self._has_key(asked):
+            self._refuse(HTTPStatus.FORBIDDEN, _NO_KEY)
         elif asked.path == "/video":
             self._watch(parse_qs(asked.query).get("room", [""])[0])
         else:
             self._answer(asked.path)
+
+    def do_POST(self) -> None:
+        asked = self._asked()
+        if asked is None:
+            return
+        length = self.headers.get("Content-Length", "")
+        if not self._has_key(asked):
+            self._refuse(HTTPStatus.FORBIDDEN, _NO_KEY)
+        elif not is_own_origin(self.headers.get("Origin"), self.headers.get("Host", "")):
+            self._refuse(HTTPStatus.FORBIDDEN, "a page of somebody else may not ask this server")
+        elif asked.path[1:] not in CONTROLS:
+            self._refuse(HTTPStatus.METHOD_NOT_ALLOWED, f"nothing is changed here: {', '.join(CONTROLS)} take a POST")
+        elif self.headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
+            self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the request is no JSON: send it as application/json")
+        elif not (length.isascii() and length.isdecimal()):
+            self._refuse(HTTPStatus.LENGTH_REQUIRED, "the request states no length: send Content-Length")
+        elif len(length) > 15 or int(length) > BODY_BYTES:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"that is too much: send at most {BODY_BYTES} bytes")
+        else:
+            self._control(asked.path[1:], self.rfile.read(int(length)))
+
+    def _asked(self) -> SplitResult | None:
+        """Return the address that is asked for; refuse the request where it is none, or not one of this server."""
+        try:
+            asked = urlsplit(self.path)
+        except ValueError:
+            self._refuse(HTTPStatus.BAD_REQUEST, "this is no address: the page is at /")
+            return None
+        if not is_own_host(self.headers.get("Host", "")):
+            self._refuse(HTTPStatus.FORBIDDEN, "this server is not asked by that name: use its address")
+            return None
+        return asked
+
+    def _has_key(self, asked: SplitResult) -> bool:
+        return secrets.compare_digest(parse_qs(asked.query).get("key", [""])[0].encode(), self._key.encode())
+
+    def _control(self, name: str, body: bytes) -> None:
+        try:
+            control(self._screen.prompts, name, body)
+        except ConfigError as error:
+            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
+        else:
+            self._send("application/json", b"{}")
 
     def _answer(self, path: str) -> None:
         if path == "/":
@@ -170,3 +211,11 @@ def is_own_host(host: str) -> bool:
         return name in ("localhost", own, f"{own}.local") or bool(ipaddress.ip_address(name))
     except ValueError:
         return False
+
+
+def is_own_origin(origin: str | None, host: str) -> bool:
+    """Return whether a request comes from a page of the server that it is for, or from no page.
+
+    A browser states the origin of the page that sends a POST.
+    """
+    return origin is None or (origin.partition("://")[2] == host and bool(host))

@@ -13,7 +13,7 @@ class ViewSink:
     """Serves a page with the live overlay and its statistics while the stream runs.
 
     host, port: see `ViewServer`. on_ready: called with the page's URL. Nothing is drawn or encoded without viewers. A slow
-    viewer gets the newest image, never an old one from a queue.
+    viewer gets the newest image, never an old one from a queue. `screen.prompts.target` takes what viewers point at.
     """
 
     def __init__(

@@ -86,7 +86,12 @@ def test_the_page_and_what_it_needs(sink):
     assert headers["Content-Type"] == "text/html; charset=utf-8"
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert set(re.findall(rb'(?:href|src)="([a-z]+\.[a-z]+)"', page)) == {b"live.css", b"live.js"}
-    for script, asked in (("live.js", b"picture.js"), ("picture.js", b"player.js")):
+    for script, asked in (
+        ("live.js", b"picture.js"),
+        ("live.js", b"objects.js"),
+        ("objects.js", b"pointer.js"),
+        ("picture.js", b"player.js"),
+    ):
         headers, text = get(sink.url, script)
         assert headers["Content-Type"] == "text/javascript; charset=utf-8"
         assert asked in text
@@ -160,9 +165,10 @@ def test_a_page_by_another_name_is_refused(sink, host):
         get(sink.url, "figures", Host=host)
 
 
-def test_no_method_but_get(sink):
-    with pytest.raises(urllib.error.HTTPError, match="501"):
-        urllib.request.urlopen(urllib.request.Request(sink.url, b"x", method="POST"), timeout=WAIT_S)
+@pytest.mark.parametrize(("method", "status"), [("POST", "405"), ("PUT", "501"), ("OPTIONS", "501")])
+def test_the_page_is_got_and_nothing_else(sink, method, status):
+    with pytest.raises(urllib.error.HTTPError, match=status):
+        urllib.request.urlopen(urllib.request.Request(sink.url, b"x", method=method), timeout=WAIT_S)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 // Fills each <div class="rtseg-live" data-base="..."> with a stream's live image and statistics, and updates them.
 // The page is built from elements and text nodes only: no text of a stream is ever parsed as HTML.
+import { follow } from "./objects.js";
 import { watch } from "./picture.js";
 
-const POLL_MS = 500, RETRY_MS = 700;
+const POLL_MS = 500, RETRY_MS = 700, SOON_MS = 120;
 const STATES = { HELD: "FROZEN", LOST: "NO CONTACT" };
 
 function element(parent, tag, name, text) {
@@ -51,6 +52,17 @@ function measured(item) {
   return fixed(item.value, 1, unit) + (known ? `   ${fixed(item.low, 1)} to ${fixed(item.high, 1)}` : "");
 }
 
+// Adds to each object the color and the area that are those of its class.
+function withColours(pointing, classes) {
+  const known = new Map(classes.map((item) => [item.name, item]));
+  const objects = pointing.objects.map((one) => ({ area_mm2: null, ...one, ...pick(known.get(one.name)) }));
+  return { ...pointing, objects };
+}
+
+function pick(item) {
+  return item ? { colour: item.colour, area_mm2: item.area_mm2 } : { colour: "transparent" };
+}
+
 function bars(table, stages) {
   const told = Object.entries(stages), most = Math.max(1, ...Object.values(stages));
   rows(table, told.map(([name, ms]) => [name, fixed(ms, 2)]));
@@ -93,7 +105,7 @@ function mount(root) {
   const message = element(picture, "div", "message");
   element(picture, "div", "notice", "research software, not a medical device");
   const life = element(panel, "div", "life"), reason = element(panel, "div", "reason");
-  const speed = element(panel, "table");
+  const objects = element(panel, "div", "objects"), speed = element(panel, "table");
   element(panel, "h3", "", "MEASURED");
   const familiarity = element(panel, "table"), classes = element(panel, "table");
   const measures = element(panel, "table");
@@ -123,23 +135,28 @@ function mount(root) {
       ["redaction", told.redaction ? `${told.redaction.mode}, sector ${told.redaction.sector}` : "–"],
       ["withheld / exposed", told.redaction ? `${told.redaction.withheld} / ${told.redaction.exposed}` : "–"],
     ]);
+    showObjects(told.pointing && withColours(told.pointing, told.classes || []));
     rows(familiarity, [["familiarity", told.familiarity == null ? "unknown" : fixed(told.familiarity, 2)]]);
-    rows(classes, (told.classes || []).map((item) => [item.name, size(item), item.colour]));
+    rows(classes, (told.pointing ? [] : told.classes || []).map((item) => [item.name, size(item), item.colour]));
     rows(measures, (told.measures || []).map((item) => [item.title, measured(item)]));
     bars(stages, told.stages_ms || {});
     draw(svg, label, told.curve, told.classes || []);
   }
 
+  async function refresh() {
+    const answer = await fetch(`${base}figures${query}`, { cache: "no-store" });
+    if (!answer.ok) throw new Error(await answer.text());
+    show(await answer.json());
+  }
+
   async function poll() {
     if (!root.isConnected) {
-      endWatching();
+      video.end();
       return;
     }
     let wait = POLL_MS;
     try {
-      const answer = await fetch(`${base}figures${query}`, { cache: "no-store" });
-      if (!answer.ok) throw new Error(await answer.text());
-      show(await answer.json());
+      await refresh();
       if (broken) watchAnew();
       broken = false;
     } catch (error) {
@@ -151,12 +168,17 @@ function mount(root) {
   }
 
   function watchAnew() {
-    endWatching();
-    endWatching = watch(picture, new URL(`${base}video${query}`, document.baseURI).href);
+    video.end();
+    video = watch(picture, new URL(`${base}video${query}`, document.baseURI).href);
   }
 
-  let broken = false, endWatching = () => {};
-  window.addEventListener("pagehide", () => endWatching());
+  let broken = false, video = { end() {}, locate: () => null };
+  const showObjects = follow(objects, picture, {
+    locate: (x, y) => video.locate(x, y),
+    address: (control) => `${base}${control}${query}`,
+    refresh: () => setTimeout(() => refresh().catch(() => {}), SOON_MS),
+  });
+  window.addEventListener("pagehide", () => video.end());
   window.addEventListener("pageshow", (event) => { if (event.persisted) watchAnew(); });
   watchAnew();
   poll();

@@ -3,7 +3,8 @@ const RETRY_MS = 700, SETTLED_MS = 300;
 const SLIGHT = 1.15;  // smaller enlargements are skipped: they show no more, and cost a browser without a GPU a quarter of its work
 const CAN_PLAY = "transferControlToOffscreen" in HTMLCanvasElement.prototype && "createImageBitmap" in window;
 
-// Shows the video at an address inside the element `place`; returns a function that ends it.
+// Shows the video at an address inside the element `place`. Returns { end, locate }: `locate` returns the number of the picture
+// that is shown and a place in it, in shares of its width and height, for client coordinates; null while there is none.
 export function watch(place, address) {
   return CAN_PLAY ? watchOnCanvas(place, address) : watchInImage(place, address);
 }
@@ -11,7 +12,7 @@ export function watch(place, address) {
 function watchOnCanvas(place, address) {
   const canvas = put(place, "canvas");
   const worker = new Worker(new URL("player.js", import.meta.url)), offscreen = canvas.transferControlToOffscreen();
-  let size = null, asked = "", waiting = 0;
+  let size = null, number = null, asked = "", waiting = 0;
 
   function ask(transferred) {
     const wanted = withRoom(address, place);
@@ -25,16 +26,22 @@ function watchOnCanvas(place, address) {
     waiting = setTimeout(ask, SETTLED_MS);
   }
 
-  worker.addEventListener("message", ({ data }) => { size = data; fit(); });
+  worker.addEventListener("message", ({ data }) => {
+    const isSame = size && size.width === data.width && size.height === data.height;
+    [size, number] = [data, data.number];
+    if (!isSame) fit();
+  });
   ask(offscreen);
   const observer = new ResizeObserver(fit);
   observer.observe(place);
-  return () => {
+  function end() {
     observer.disconnect();
     clearTimeout(waiting);
     worker.terminate();
     canvas.remove();
-  };
+  }
+
+  return { end, locate: (x, y) => (size ? { picture: number, ...shares(canvas.getBoundingClientRect(), x, y) } : null) };
 }
 
 // Inserts an element behind the text that is written over the image.
@@ -73,9 +80,25 @@ function watchInImage(place, address) {
   image.alt = "";
   image.addEventListener("error", () => { waiting = setTimeout(load, RETRY_MS); });
   load();
-  return () => {
+
+  function end() {
     clearTimeout(waiting);
     image.src = "";
     image.remove();
-  };
+  }
+
+  function locate(x, y) {
+    if (!image.naturalWidth) return null;
+    const { left, top, width, height } = image.getBoundingClientRect();
+    const scale = Math.min(width / image.naturalWidth, height / image.naturalHeight);  // object-fit: contain
+    const inner = { width: image.naturalWidth * scale, height: image.naturalHeight * scale };
+    const shown = { left: left + (width - inner.width) / 2, top: top + (height - inner.height) / 2, ...inner };
+    return { picture: null, ...shares(shown, x, y) };
+  }
+
+  return { end, locate };
+}
+
+function shares(box, x, y) {
+  return { x: (x - box.left) / box.width, y: (y - box.top) / box.height };
 }

@@ -83,10 +83,10 @@ function painter() {
     if (busy) return;
     busy = true;
     while (next) {
-      const coded = new Blob([next], { type: "image/jpeg" });
+      const coded = new Blob([next], { type: "image/jpeg" }), number = numberOf(next);
       next = null;
       try {
-        put(context, await createImageBitmap(coded));
+        put(context, await createImageBitmap(coded), number);
       } catch (error) {
         console.info("a picture was left out:", error.message);
       }
@@ -95,12 +95,17 @@ function painter() {
   };
 }
 
-function put(context, picture) {
+// Returns the number of the picture, which the server writes into a comment at the start of the JPEG; null without one.
+function numberOf(jpeg) {
+  if (jpeg[2] !== 0xff || jpeg[3] !== 0xfe) return null;
+  const text = new TextDecoder().decode(jpeg.subarray(6, 4 + 256 * jpeg[4] + jpeg[5]));
+  return /^[0-9]{1,15}$/.test(text) ? Number(text) : null;
+}
+
+function put(context, picture, number) {
   const { width, height } = picture;
-  if (canvas.width !== width || canvas.height !== height) {
-    [canvas.width, canvas.height] = [width, height];
-    postMessage({ width, height });
-  }
+  if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height];
   context.drawImage(picture, 0, 0);
   picture.close();
+  postMessage({ width, height, number });
 }
