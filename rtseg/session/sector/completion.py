@@ -6,13 +6,11 @@ from math import atan2, cos, sin
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from rtseg.session.sector.edges import Edge
 from rtseg.session.sector.evidence import BinaryImage
-from rtseg.session.sector.shape import Points
-
-Shares = npt.NDArray[np.float64]
+from rtseg.session.sector.fan_contrast import side_contrast
+from rtseg.session.sector.shape import Points, Shares
 
 _MIN_ANGLE, _MAX_ANGLE = 0.1, 1.45  # radians between a fan's side and the vertical
 _MAX_SKEW = 0.14  # radians: largest difference of the two sides' angles
@@ -110,14 +108,8 @@ def aligned(fan: FanShape, support: BinaryImage) -> FanShape:
 
 def _contrast(fan: FanShape, support: BinaryImage) -> float:
     """Return how much more is lit just inside the sides than just outside."""
-    radii = np.linspace(fan.near + 0.05 * (fan.far - fan.near), 0.97 * fan.far, _SIDE_SAMPLES)
-    total = 0.0
-    for sign in (-1, 1):
-        side, angle = fan.points(np.array([float(sign)]), radii)[0], fan.lean + sign * fan.half_angle
-        x, y, inward = side[:, 0], side[:, 1], sign * np.array([-cos(angle), sin(angle)])
-        inside, outside = (mean_near(support, x, y, inward, depths) for depths in ((1.5, 3.5, 6.0), (-2.5, -4.5)))
-        total += inside - 1.5 * outside
-    return total
+    span = fan.near + 0.05 * (fan.far - fan.near), 0.97 * fan.far
+    return side_contrast(support, fan.apex, fan.half_angle, fan.lean, span, _SIDE_SAMPLES)
 
 
 def mean_near(support: BinaryImage, x: Shares, y: Shares, inward: Points, depths: tuple[float, ...]) -> float:

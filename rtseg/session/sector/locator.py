@@ -83,6 +83,8 @@ class SectorFinder:
 
     def _end_search(self, search: "SectorSearch", image: Image) -> None:
         """End a search with its last result, which rests on the most motion, and which may have outgrown the sector."""
+        if self._is_first_search and search.last and is_fallback(search.last) and not search.is_confirmed:
+            self._sector, self._watch = search.last, None  # what the first frames showed, more of them do not
         if search.last and (self._is_first_search or search.last.confidence > self._sector.confidence + _CONFIDENCE_GAIN):
             self._accept(search.last)
         if search.last and (
@@ -113,11 +115,15 @@ class SectorFinder:
 
 
 class SectorSearch:
-    """Collects evidence over 10 frames, and evaluates it at frames 1, 2, 4, 7 and 10. last: the newest result."""
+    """Collects evidence over 10 frames, and evaluates it at frames 1, 2, 4, 7 and 10.
+
+    last: the newest result. is_confirmed: whether two evaluations in a row agreed on a sector.
+    """
 
     def __init__(self) -> None:
         self._evidence: Evidence | None = None
         self.last: Sector | None = None
+        self.is_confirmed = False
 
     @property
     def is_over(self) -> bool:
@@ -133,7 +139,9 @@ class SectorSearch:
         if self._evidence.frames not in _SEARCH_FRAMES:
             return None
         before, self.last = self.last, locate_sector(self._evidence)
-        return self.last if before and self.last.overlap(before) >= _SAME_OVERLAP else None
+        agrees = before is not None and self.last.overlap(before) >= _SAME_OVERLAP
+        self.is_confirmed |= agrees and not is_fallback(self.last)
+        return self.last if agrees else None
 
 
 def is_fallback(sector: Sector) -> bool:

@@ -12,7 +12,7 @@ from rtseg.session.sector.edges import Edge, convex_hull, find_edges
 from rtseg.session.sector.evidence import Evidence, GrayImage, sampling_step, screen_thumbnail
 from rtseg.session.sector.polygon_outline import rim_shares
 from rtseg.session.sector.regions import Region, propose_regions
-from rtseg.session.sector.shape import Points
+from rtseg.session.sector.shape import Points, outline_overlap
 
 _UPPER = 0.05  # least downward component of the normal of a side that bounds the sector from above
 _MEASURED = 18  # regions whose edges are measured
@@ -105,6 +105,7 @@ def _first_look(features: dict[str, float]) -> float:
 
 def _measured(draft: ScreenCandidate, evidence: Evidence) -> ScreenCandidate:
     """Return a candidate with its outline, and the features that follow from its edges."""
+    size = evidence.brightest.shape
     upper = [edge for edge in draft.edges if edge.inward[1] > _UPPER]
     support = candidate_support(draft.region, draft.hull, evidence)
     outline, face = candidate_outline(draft.region, draft.hull, draft.edges, support)
@@ -112,29 +113,18 @@ def _measured(draft: ScreenCandidate, evidence: Evidence) -> ScreenCandidate:
     found = {
         "rim": inside,
         "spill": outside,
-        "sharp": _sharp_share(draft.edges),
-        "upper": _sharp_share(upper),
+        "sharp": sharp_share(draft.edges),
+        "upper": sharp_share(upper),
         "fan": float(face is not None),
-        "fit": _overlap(outline, draft.hull * sampling_step(*evidence.brightest.shape), evidence.brightest.shape),
+        "fit": outline_overlap(outline, draft.hull * sampling_step(*size), size),
     }
     return replace(draft, features={**draft.features, **found}, outline=outline, face=face)
 
 
-def _sharp_share(edges: Sequence[Edge]) -> float:
+def sharp_share(edges: Sequence[Edge], least: float = MIN_SUPPORT) -> float:
+    """Return the share of the edges' length that is sharp, of edges with this support at least; 1 where there is no edge."""
     total = sum(edge.length for edge in edges)
-    return sum(edge.length * edge.support for edge in edges if edge.support >= MIN_SUPPORT) / total if total else 1.0
-
-
-def _overlap(one: Points, other: Points, size: Sequence[int]) -> float:
-    """Return the intersection over union of two convex polygons in a frame of `size`, from an eighth of its pixels a side."""
-    # OpenCV's intersection of convex polygons errs where corners coincide.
-    masks = []
-    for outline in (one, other):
-        mask = np.zeros((size[0] // 8 + 1, size[1] // 8 + 1), np.uint8)
-        if len(outline) >= 3:
-            cv2.fillConvexPoly(mask, np.round(outline * 2).astype(np.int32), 1, shift=4)
-        masks.append(mask > 0)
-    return _shared(masks[0], masks[1])
+    return sum(edge.length * edge.support for edge in edges if edge.support >= least) / total if total else 1.0
 
 
 def _shared(one: Mask, other: Mask) -> float:

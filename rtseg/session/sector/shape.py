@@ -17,6 +17,7 @@ from rtseg.kernels.network.fit import Box
 
 Point: TypeAlias = tuple[float, float]  # x, y in pixels; the center of the first pixel is (0, 0)
 Points: TypeAlias = npt.NDArray[np.float64]  # (N, 2), each x, y
+Shares: TypeAlias = npt.NDArray[np.float64]  # (N,), each 0 to 1, or other plain numbers
 Size: TypeAlias = tuple[int, int]  # H, W
 
 
@@ -44,7 +45,7 @@ class Sector:
     """Share of the outline inside the frame that is a sharp edge, 0 to 1.
 
     For WHOLE it is 1 where nothing but ultrasound is lit, and 0 where something else is, perhaps text. Among the regions of a
-    screen with menus it is how surely the region is ultrasound.
+    screen with menus it is the probability that the outline is right.
     """
     face: tuple[float, float, float] | None = None
     """Center (x, y) and radius in pixels of a curved probe's face, which the picture surrounds; None: flat, or not known."""
@@ -144,6 +145,18 @@ def top_width_ratio(outline: Points) -> float:
     widest = np.ptp(outline[:, 0])
     below_top = clip_polygon(outline, np.array([0.0, top + 0.04 * (bottom - top)]), np.array([0.0, -1.0]))
     return float(np.ptp(below_top[:, 0]) / widest) if widest and len(below_top) else math.nan
+
+
+def outline_overlap(one: Points, other: Points, size: Size) -> float:
+    """Return the intersection over union of two convex outlines in a frame of `size`, from an eighth of its pixels a side."""
+    # OpenCV's intersection of convex polygons errs where corners coincide.
+    masks = []
+    for outline in (one, other):
+        mask = np.zeros((size[0] // 8 + 1, size[1] // 8 + 1), np.uint8)
+        if len(outline) >= 3:
+            cv2.fillConvexPoly(mask, np.round(outline * 2).astype(np.int32), 1, shift=4)
+        masks.append(mask > 0)
+    return float(np.count_nonzero(masks[0] & masks[1])) / max(1, int(np.count_nonzero(masks[0] | masks[1])))
 
 
 def _corners(box: Box) -> tuple[Point, ...]:
