@@ -19,7 +19,7 @@ try:
     import pydicom
     from pydicom.encaps import encapsulate
     from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.pixels.encoders import RLELosslessEncoder
+    from pydicom.pixels.encoders.base import RLELosslessEncoder
 except ImportError as error:
     raise MissingExtra("a DICOM source", "dicom") from error
 
