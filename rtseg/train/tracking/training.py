@@ -45,7 +45,7 @@ class TrackerTraining(AveragedTraining):
         torch.manual_seed(config.schedule.seed)
         self.config = config
         network = Tracker(config.encoder)
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  a fifth faster
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a fifth faster
         group = {"params": list(network.parameters()), "weight_decay": config.schedule.weight_decay, "share": 1.0}
         super().__init__(network, Tracker(config.encoder), [group], config.schedule)
 
