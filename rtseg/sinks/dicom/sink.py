@@ -42,7 +42,7 @@ class DicomSink:
         import_module("rtseg.sources.files.dicom_codec")  # pydicom, or an error that names the extra
         self._recording, self._segmentation = recording, segmentation
         self._model, self._model_digest, self._codes, self._patient = model, model_digest, tuple(codes), dict(patient or {})
-        self._stream: _Stream | None = None
+        self._stream: _SpooledStream | None = None
         self._info: StreamInfo | None = None
 
     def open(self, info: StreamInfo) -> None:
@@ -59,7 +59,9 @@ class DicomSink:
         if self._info is None:
             raise SinkError("the DICOM objects are not open: call open first")
         folder = (self._recording or self._segmentation or Path()).parent
-        self._stream = self._stream or _Stream(result, folder, self._recording is not None, self._segmentation is not None)
+        self._stream = self._stream or _SpooledStream(
+            result, folder, self._recording is not None, self._segmentation is not None
+        )
         with result.trace.stage("dicom"), SILENCE:
             try:
                 self._stream.add(result)
@@ -77,7 +79,7 @@ class DicomSink:
         finally:
             stream.close()
 
-    def _write_objects(self, stream: "_Stream") -> None:
+    def _write_objects(self, stream: "_SpooledStream") -> None:
         from rtseg.sinks.dicom.instance import StreamIdentity, instance_bytes
         from rtseg.sinks.dicom.label_map import frame_groups, segmentation_header
         from rtseg.sinks.dicom.ultrasound_multiframe import recording_header
@@ -97,7 +99,7 @@ class DicomSink:
             write_or_refuse(self._segmentation, instance_bytes(head, groups, stream.masks.pixel_data()))
 
 
-class _Stream:
+class _SpooledStream:
     """Holds the frames and masks of one stream in spools, and what all of its frames share."""
 
     def __init__(self, first: Result, folder: Path, has_pictures: bool, has_masks: bool) -> None:

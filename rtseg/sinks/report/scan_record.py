@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from rtseg.frame import Segmentation, StreamInfo
 from rtseg.measure.measure_history import MeasureHistory
 from rtseg.result import Redaction
-from rtseg.sinks.report.best_frame import BestFrame
+from rtseg.sinks.report.fittest_frame import FittestFrame
 
 _MAX_EVENTS = 200  # that the report names
 _EVENT_STATES = ("NEW", "SPOILT", "CUT", "GAP", "LOST")
@@ -30,7 +30,7 @@ class ScanRecord:
     def __init__(self, info: StreamInfo) -> None:
         self.info = info
         self.histories: dict[str, MeasureHistory] = {}
-        self.best: dict[str, BestFrame] = {}
+        self.best: dict[str, FittestFrame] = {}
         self.events: list[ScanEvent] = []
         self.left_out_events = 0
         self.states: Counter[str] = Counter()

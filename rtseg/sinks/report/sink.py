@@ -10,7 +10,7 @@ from rtseg.measure.measure_history import MeasureHistory
 from rtseg.output.atomic_file import reserve, write_or_refuse
 from rtseg.overlay import Overlay
 from rtseg.result import Result
-from rtseg.sinks.report.best_frame import BestFrame
+from rtseg.sinks.report.fittest_frame import FittestFrame
 from rtseg.sinks.report.page import report_page
 from rtseg.sinks.report.scan_record import ScanRecord
 from rtseg.wall_clock import utc_text
@@ -54,7 +54,7 @@ class ReportSink:
             for one in found.measures:
                 history = record.histories.setdefault(one.name, MeasureHistory(one.title, one.unit))
                 is_steady, confidence = history.add(time_s, one), _confidence(found)
-                best = record.best.setdefault(one.name, BestFrame())
+                best = record.best.setdefault(one.name, FittestFrame())
                 if best.is_better(one, confidence, is_steady=is_steady):
                     best.keep(self._overlay.draw(result), time_s, one, confidence, is_steady=is_steady)
 

@@ -13,7 +13,7 @@ from rtseg.measure import measure_history
 from rtseg.measure.measure_history import MeasureHistory
 from rtseg.measured_value import MeasuredValue
 from rtseg.sinks.report import ReportSink
-from rtseg.sinks.report.best_frame import BestFrame
+from rtseg.sinks.report.fittest_frame import FittestFrame
 
 FPS = 25
 MAX_POINTS = 512
@@ -96,7 +96,7 @@ def test_a_steady_frame_of_which_the_network_is_sure_is_the_best():
     for i, number in enumerate([20] * 10 + [30] * 10 + [None] + [30] * 5):
         steady.append(history.add(i / FPS, value(number)))
     assert steady == [False] * 8 + [True] * 2 + [False] * 7 + [True] * 3 + [False] * 6
-    best, picture = BestFrame(), np.zeros((40, 60, 3), np.uint8)
+    best, picture = FittestFrame(), np.zeros((40, 60, 3), np.uint8)
     best.keep(picture, 1.0, value(20.0), 0.8, is_steady=False)
     assert best.is_better(value(20.0), 0.9, is_steady=False)
     assert not best.is_better(value(20.0), 0.7, is_steady=False)

@@ -9,7 +9,7 @@ _MIN_GAIN = 0.002  # of the fitness, from which a better frame replaces the one 
 _QUALITY = 90
 
 
-class BestFrame:
+class FittestFrame:
     """Keeps one drawing and the value of its frame. A value that its network is surest of, on a steady frame, is fittest."""
 
     def __init__(self) -> None:
