@@ -108,7 +108,7 @@ class TrackerFollower:
             raise ConfigError(
                 f"{engine.spec.name!r} follows nothing that is pointed at: name a tracking network, such as track"
             )
-        self._stream = _Stream(engine)
+        self._stream = _ClipStream(engine)
 
     def start(self, clip: TrackingClip, prompt: Prompt) -> TrackedMask:
         """Prompt a new session with the first frame; a refused prompt leaves the object lost."""
@@ -130,7 +130,7 @@ class ClassFollower:
     """Segments by a class model, without a prompt, in the pipeline of `rtseg run`."""
 
     def __init__(self, engine: Engine) -> None:
-        self._stream = _Stream(engine)
+        self._stream = _ClipStream(engine)
         self._label = 1
 
     def start(self, clip: TrackingClip, prompt: Prompt) -> TrackedMask:  # noqa: ARG002 - it takes none
@@ -144,7 +144,7 @@ class ClassFollower:
         return TrackedMask(self._stream.step(image).labels == self._label)
 
 
-class _Stream:
+class _ClipStream:
     """Passes pictures to a session, which begins anew with each clip."""
 
     def __init__(self, engine: Engine) -> None:
