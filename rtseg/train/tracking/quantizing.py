@@ -17,6 +17,7 @@ from rtseg.train.tracking.tracking_config import read_tracking_config
 
 CLIPS, _LENGTH = 20, 8  # of calibration
 _SUBJECTS = 12  # of each dataset
+_IN_FLOAT = ("*/key/*", "*/value/*", "*/recalled/*", "*/presence/*", "*/hints*")  # of the memory, which rounding spoils
 
 
 def quantize_tracker(config_path: Path | str, model: Path | str, out: Path | str, *, clips: int = CLIPS) -> QuantizationReport:
@@ -35,7 +36,7 @@ def quantize_tracker(config_path: Path | str, model: Path | str, out: Path | str
         sampler.draw_object(np.random.default_rng((config.schedule.seed, place)), _LENGTH)
         for place, sampler in enumerate(islice(cycle(samplers), clips))
     )
-    return quantize_model(model, out, (_prompted(clip, states) for clip in drawn), trusted=True)
+    return quantize_model(model, out, (_prompted(clip, states) for clip in drawn), in_float=_IN_FLOAT, trusted=True)
 
 
 def _sampler(one: TrainConfig, size: tuple[int, int]) -> ObjectSampler:
