@@ -148,9 +148,7 @@ def _curve(seen: list[FrameStats]) -> dict[str, Any]:
     newest_ns = seen[-1].trace.captured_ns
     recent = [one for one in seen if newest_ns - one.trace.captured_ns <= _PLOT_S * 1e9]
     known = all(measured.area_mm2 is not None for measured in recent[-1].measurements)
-    areas = {
-        measured.name: [_area(one, measured.name, known) for one in recent] for measured in recent[-1].measurements
-    }
+    areas = {measured.name: [_area(one, measured.name, known) for one in recent] for measured in recent[-1].measurements}
     times = [round((one.trace.captured_ns - newest_ns) / 1e9, 3) for one in recent]
     return {"seconds": times, "unit": "mm²" if known else "px", "areas": areas}
 
