@@ -15,7 +15,7 @@ from rtseg.demos.gradio_app.events import EVENTS, EventRefused, check_event
 from rtseg.demos.gradio_app.events import MAX_EVENT_BYTES as MOST_EVENT
 from rtseg.demos.gradio_app.uploads import MAX_UPLOAD_BYTES, MIN_UPLOAD_BYTES, UPLOAD_TIMEOUT_S
 from rtseg.errors import ConfigError
-from rtseg.sinks.view.server import is_loopback, is_own_host
+from rtseg.sinks.view.server import is_loopback, is_own_host, is_own_origin
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -32,7 +32,7 @@ _ROUTES = re.compile(  # the allowed paths; Gradio has many more, which serve fi
     r"/|/config/?|/theme\.css|/manifest\.json|/favicon\.ico"
     r"|/gradio_api/(info/?|startup-events|app_id|theme\.css|heartbeat/\w+|queue/data|queue/join|run/predict)"
     r"|/(assets|static|svelte|rtseg)(/[\w@~+-][\w@~+.-]*)+"
-    r"|/live/[\w-]+/(video|figures|camera|close|upload|files/[\w.-]+)",
+    r"|/live/[\w-]+/(video|figures|camera|close|upload|prompt|forget|undo|files/[\w.-]+)",
     re.ASCII,
 )
 
@@ -93,7 +93,7 @@ class AccessControl:
         host, origin = headers.get("host", ""), headers.get("origin")
         if scope["type"] != "http" or not is_own_host(host):
             return 403, "this server is not asked by that name: use its address"
-        if origin is not None and origin.partition("://")[2] != host:
+        if not is_own_origin(origin, host):
             return 403, "a page of somebody else may not ask this server"
         if self._accounts and not self._is_authorized(headers.get("authorization", "")):
             return 401, "name and password, please"

@@ -8,18 +8,22 @@ from typing import Any
 from rtseg.connection import LinkState
 from rtseg.demos.gradio_app.network import LoadedModel
 from rtseg.demos.gradio_app.painters import RawPainter, SecondModelPainter, SideBySidePainter
+from rtseg.demos.gradio_app.paused_frame import segment_prompted
 from rtseg.demos.gradio_app.screen_sink import ScreenSink
 from rtseg.demos.gradio_app.settings import Appearance, DemoSettings
 from rtseg.errors import RtsegError, SourceError
 from rtseg.frame import StreamInfo
 from rtseg.kernels.runtime.cpu import raise_parallel_threshold
 from rtseg.pipeline import Pipeline
+from rtseg.result import Result
 from rtseg.sinks.view.screen import Painter, Screen
 from rtseg.sources import Source
 from rtseg.sources.base import as_live_source
 from rtseg.text.log_records import get_logger
 
 _log = get_logger(__name__)
+
+_PAUSED_POLL_S = 0.1
 
 
 class LivePlayer:
@@ -135,6 +139,7 @@ class LivePlayer:
         self._stopped.clear()
         self._resumed.set()
         pipeline = Pipeline(source, self._network.session, ScreenSink(self.screen))
+        self.screen.prompts.target = self._network.session
         self._thread = threading.Thread(target=self._run, args=(pipeline,), name="rtseg-demo", daemon=True)
         self._thread.start()
 
@@ -142,9 +147,9 @@ class LivePlayer:
         raise_parallel_threshold()
         try:
             with closing(iter(pipeline)) as results:
-                for _ in results:
+                for result in results:
                     self.message = ""
-                    self._resumed.wait()
+                    self._pause(result)
                     if self._stopped.is_set():
                         return
                     self._swap_network(pipeline)
@@ -155,12 +160,18 @@ class LivePlayer:
             _log.exception("a stream of the demo broke")
             self.message = "something broke in rtseg itself: its log tells what"
 
+    def _pause(self, result: Result) -> None:
+        """Return when the stream is not paused; meanwhile, what is pointed at is segmented in its last frame."""
+        while not self._resumed.wait(_PAUSED_POLL_S):
+            if self._network is not None and (again := segment_prompted(self._network.session, result)):
+                self.screen.write(again)
+
     def _swap_network(self, pipeline: Pipeline) -> None:
         """Switch to the queued network, if any, and close the previous one."""
         with self._network_lock:
             coming, self._next = self._next, None
             if coming is not None and self._network is not None:
-                pipeline.session = coming.session
+                pipeline.session = self.screen.prompts.target = coming.session
                 self._network.engine.close()
                 self._network = coming
 
@@ -218,6 +229,7 @@ class LivePlayer:
 
     def _close_engines(self) -> None:
         """Close every engine."""
+        self.screen.prompts.target = None
         self.screen.painter = self.settings.overlay()
         for network in (self._network, self._next):
             if network is not None:
@@ -234,10 +246,3 @@ def _connection_status(source: Source | None) -> str:
         return ""
     lost = [event.reason for event in list(link.events) if event.reason]
     return f"the source is {link.state.value}: {lost[-1] if lost else 'no reason given'}"
-
-
-def require_source(source: Source | None, kind: type[Any]) -> Any:
-    """Return the source if it is of the given class. Raises SourceError."""
-    if not isinstance(source, kind):
-        raise SourceError("this is not what plays now: choose another source, and press start")
-    return source

@@ -10,10 +10,9 @@ from fastapi import FastAPI
 from rtseg.demos.gradio_app import gr
 from rtseg.demos.gradio_app.benchmark import LENGTHS, SOURCES
 from rtseg.demos.gradio_app.guard import CLIENT_HEADER, decode_client_id
-from rtseg.demos.gradio_app.live import require_source
 from rtseg.demos.gradio_app.setting_controls import setting_controls
 from rtseg.demos.gradio_app.settings import DemoSettings, models
-from rtseg.demos.gradio_app.sources import ADDRESS, CAMERA, FAULTS, PROBE, UPLOAD, DemoProbe, SourceMenu
+from rtseg.demos.gradio_app.sources import ADDRESS, CAMERA, FAULTS, PROBE, UPLOAD, DemoProbe, SourceMenu, require_source
 from rtseg.demos.gradio_app.tasks import benchmark_html, segment_upload
 from rtseg.demos.gradio_app.upload_button import upload_button
 from rtseg.demos.gradio_app.uploads import KINDS, MAX_UPLOAD_BYTES

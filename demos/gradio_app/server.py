@@ -16,15 +16,16 @@ from starlette.requests import ClientDisconnect
 from rtseg.demos.gradio_app.benchmark import REPORTS
 from rtseg.demos.gradio_app.connection import TimedConnection
 from rtseg.demos.gradio_app.guard import AccessControl, App
-from rtseg.demos.gradio_app.live import require_source
 from rtseg.demos.gradio_app.page import mount
 from rtseg.demos.gradio_app.scan import CSV, JSON, MASKS, OVERLAY
 from rtseg.demos.gradio_app.shutdown import BoundedShutdownServer, shutdown_watchdog
-from rtseg.demos.gradio_app.sources import SourceMenu
+from rtseg.demos.gradio_app.sources import SourceMenu, require_source
 from rtseg.demos.gradio_app.uploads import UploadRefused, has_disk_space, receive_upload
 from rtseg.demos.gradio_app.visitors import MAX_VIEWS, Visitor, VisitorGone, Visitors
 from rtseg.demos.gradio_app.webcam import BrowserCamera
 from rtseg.errors import RtsegError, SinkError, ViewerRefused
+from rtseg.sinks.view.controls import CONTROLS, control
+from rtseg.sinks.view.http_connection import BODY_BYTES
 from rtseg.sinks.view.mjpeg import CONTENT_TYPE, PART_HEADER, POLL_S, SEND_BUFFER, multipart_part
 from rtseg.sinks.view.server import ASSETS, page_file
 from rtseg.sinks.view.viewport import Viewport, parse_viewport
@@ -49,6 +50,8 @@ class VisitorRoutes:
         app.add_api_route("/live/{token}/video", self.video, methods=["GET"], response_class=Response)
         app.add_api_route("/live/{token}/figures", self.figures, methods=["GET"], response_class=Response)
         app.add_api_route("/live/{token}/camera", self.camera, methods=["POST"], response_class=Response)
+        for name in CONTROLS:
+            app.add_api_route(f"/live/{{token}}/{name}", self.control, methods=["POST"], response_class=Response, name=name)
         app.add_api_route("/live/{token}/upload", self.upload, methods=["POST"], response_class=Response)
         app.add_api_route("/live/{token}/close", self.close, methods=["POST"], response_class=Response)
         app.add_api_route("/live/{token}/files/{name}", self.file, methods=["GET"], response_class=Response)
@@ -77,6 +80,16 @@ class VisitorRoutes:
         """Receive one image of the browser's camera."""
         live = self._visitors.find(token).live
         require_source(live.source, BrowserCamera).push(await request.body())
+        return Response(status_code=204)
+
+    async def control(self, token: str, request: Request) -> Response:
+        """Point at an object in the picture, forget one, or undo that."""
+        prompts, body = self._visitors.find(token).live.screen.prompts, await request.body()
+        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return PlainTextResponse("the request is no JSON: send it as application/json", 415)
+        if len(body) > BODY_BYTES:
+            return PlainTextResponse(f"that is too much: send at most {BODY_BYTES} bytes", 413)
+        await to_thread.run_sync(control, prompts, request.scope["route"].name, body)
         return Response(status_code=204)
 
     async def upload(self, token: str, request: Request) -> Response:

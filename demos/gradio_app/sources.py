@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rtseg.demos.gradio_app.webcam import BrowserCamera
 from rtseg.errors import SourceError
@@ -106,6 +107,13 @@ def _opener_of(uri: str) -> Callable[[], Source]:
         return PacedSource(LoopingSource(uri, _ENDLESS))
 
     return play
+
+
+def require_source(source: Source | None, kind: type[Any]) -> Any:
+    """Return the source if it is of the given class. Raises SourceError."""
+    if not isinstance(source, kind):
+        raise SourceError("this is not what plays now: choose another source, and press start")
+    return source
 
 
 def _require_upload(upload: Path | None) -> str:

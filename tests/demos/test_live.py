@@ -8,8 +8,8 @@ import pytest
 from demo_stream import PLAIN, SMALL, frames, goes_on, small
 from waiting import until
 
-from rtseg.demos.gradio_app.live import LivePlayer, require_source
-from rtseg.demos.gradio_app.sources import FAULTS, DemoProbe
+from rtseg.demos.gradio_app.live import LivePlayer
+from rtseg.demos.gradio_app.sources import FAULTS, DemoProbe, require_source
 from rtseg.demos.gradio_app.webcam import SIZE, BrowserCamera
 from rtseg.errors import ImageError, SourceError
 from rtseg.sources import open_source

@@ -124,8 +124,8 @@ def point(session: Session, prompts: list[GivenPrompt], info: StreamInfo) -> Non
 
 
 def check_all_used(session: Session) -> None:
-    """Raise ConfigError where a prompt was for a frame that did not come."""
-    for request in session.waiting_prompts:
+    """Raise ConfigError where a prompt was for a frame that did not come; one from the page was for the last frame."""
+    for request in [one for one in session.waiting_prompts if one.at is not None]:
         raise ConfigError(
             f"the prompt for {request.name!r} was not used, since no frame from index {request.at or 0} on could be segmented: "
             f"give an earlier --at"

@@ -63,14 +63,24 @@ class UndoStep:
 class ViewerPrompts:
     """Turns places in pictures into prompts, and remembers the last 16 steps for an undo. Callable from any thread.
 
-    pictures: those that viewers see. target: takes the prompts; None where nothing can be pointed at.
+    pictures: those that viewers see. target: takes the prompts, once it has had a frame; None where nothing can be pointed at.
     """
 
     def __init__(self, pictures: ShownPictures) -> None:
-        self.target: PromptTarget | None = None
+        self._target: PromptTarget | None = None
         self._pictures, self._lock = pictures, Lock()
         self._newest: tuple[Segmentation, int, int] | None = None  # with its view and its time of capture
         self._steps = deque[UndoStep](maxlen=_MAX_STEPS)
+
+    @property
+    def target(self) -> PromptTarget | None:
+        """Return what takes the prompts."""
+        return self._target
+
+    @target.setter
+    def target(self, target: PromptTarget | None) -> None:
+        self._target = target
+        self.begin()
 
     def begin(self) -> None:
         """Begin another stream, in which there is nothing to undo."""
@@ -134,6 +144,8 @@ class ViewerPrompts:
     def _required_target(self) -> PromptTarget:
         if self.target is None:
             raise ConfigError("nothing can be pointed at in this stream: run a model that follows objects, such as track")
+        if self._newest is None:
+            raise ConfigError("there is no picture yet: point at one once it is shown")
         return self.target
 
     def _prompt(self, event: PointerEvent) -> Prompt:

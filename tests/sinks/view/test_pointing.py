@@ -12,9 +12,12 @@ import results
 import trackers
 from trackers import blobs
 
+from rtseg.cli.options.prompts import check_all_used
 from rtseg.engines.openvino import OpenVinoEngine
+from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life
 from rtseg.result import Redaction, Result
+from rtseg.session.prompts import Prompt
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
 from rtseg.sinks.view.server import ViewServer
@@ -365,6 +368,21 @@ def test_a_body_may_come_in_pieces(stream: Stream):
 def test_only_controls_take_a_post(stream: Stream):
     for path in ("", "figures", "video", "live.js", "prompt/", "Prompt"):
         assert stream.post(path, {})[0] == 405
+
+
+def test_another_session_takes_no_prompt_before_its_first_frame(stream: Stream, engine: OpenVinoEngine):
+    with closing(Session(engine, locator=WholeFrame())) as other:
+        stream.sink.screen.prompts.target = other
+        assert stream.point(point=ON_LEFT) == (400, "there is no picture yet: point at one once it is shown")
+        assert other.waiting_prompts == []
+
+
+def test_a_click_on_the_last_frame_is_no_error_of_the_run(stream: Stream):
+    stream.point(point=ON_LEFT)
+    check_all_used(stream.session)
+    stream.session.prompt(Prompt(points=((20, 16),)), "late", at=99)
+    with pytest.raises(ConfigError, match="the prompt for 'late' was not used"):
+        check_all_used(stream.session)
 
 
 def test_a_stream_that_follows_nothing_has_no_objects_and_says_why():
