@@ -1,16 +1,18 @@
 """Tests the training of a tracker: its clips, its prompts, a short training that resumes, and its export."""
 
+import networks
 import numpy as np
 import pytest
 from torch import nn
 
 from rtseg.engines.load import load_engine
+from rtseg.engines.tracker_states import TrackerStates
 from rtseg.errors import ConfigError, DatasetError
 from rtseg.evaluation.dataset import open_dataset
 from rtseg.train.config import DataConfig
 from rtseg.train.tracking.drawn_prompts import draw_prompt
 from rtseg.train.tracking.object_clips import MIN_AREA_PX, ObjectClip, ObjectSampler
-from rtseg.train.tracking.quantizing import quantize_tracker
+from rtseg.train.tracking.quantizing import _prompted, quantize_tracker
 from rtseg.train.tracking.tracking_config import read_tracking_config
 from rtseg.train.tracking.training import TrackerTraining, export_tracker, read_tracker_checkpoint, train_tracker
 
@@ -76,13 +78,6 @@ def test_a_training_runs_resumes_and_is_exported(tracking, tmp_path):
     engine = load_engine(tmp_path / "track.onnx")
     assert engine.spec.states[0].role == "prompt"
     engine.close()
-    assert export_tracker(checkpoint, tmp_path / "track-2.onnx", objects=2) < 1e-2
-    report = quantize_tracker(tmp_path / "track.toml", tmp_path / "track-2.onnx", tmp_path / "int8.onnx", clips=1)
-    assert report.frames == 8
-    engine = load_engine(tmp_path / "int8.onnx")
-    assert engine.spec.classes == ("object 1", "object 2")
-    assert engine.spec.name == "track-2"
-    engine.close()
     with pytest.raises(ConfigError, match="give 1 to"):
         export_tracker(checkpoint, tmp_path / "none.onnx", objects=0)
 
@@ -121,3 +116,18 @@ def test_no_checkpoint_of_a_tracker(tmp_path):
     (tmp_path / "last.pt").write_bytes(b"not torch")
     with pytest.raises(ConfigError, match="no checkpoint of a tracker"):
         read_tracker_checkpoint(tmp_path / "last.pt")
+
+
+def test_a_file_that_follows_nothing_is_not_quantized(tracking, tmp_path):
+    with pytest.raises(ConfigError, match="follows no objects"):
+        quantize_tracker(tracking(), networks.recurrent(tmp_path / "tiny.onnx"), tmp_path / "int8.onnx")
+
+
+def test_all_objects_of_a_calibration_get_the_prompts_of_a_clip():
+    states = TrackerStates("prompt_in", "pinned_in", (3, 1, 1, 1), 8, (3, 2, 32, 32))
+    prompts = np.zeros((2, 2, 32, 32), np.float32)
+    prompts[0, 0, 3, 4] = 1
+    first, second = _prompted(ObjectClip(np.full((2, 64, 64), 300.2), np.zeros((2, 1, 64, 64), np.float32), prompts), states)
+    assert first.image.max() == 255
+    assert first.writes["prompt_in"][:, 0, 3, 4].tolist() == [1, 1, 1]
+    assert not second.writes["prompt_in"].any()

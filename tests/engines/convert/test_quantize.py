@@ -9,7 +9,7 @@ import openvino as ov
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from rtseg.engines.convert.quantize import MIN_CLIP_FRAMES, quantize_model
+from rtseg.engines.convert.quantize import MIN_CLIP_FRAMES, PromptedImage, _calibration_feeds, quantize_model
 from rtseg.engines.load import load_engine
 from rtseg.engines.onnx import OnnxEngine
 from rtseg.errors import ModelError
@@ -232,3 +232,13 @@ def test_the_same_clips_give_the_same_bytes(fp32, tmp_path):
     for path in made:
         quantize_model(fp32, path, [clip(0, 4)])
     assert all(one.read_bytes() == other.read_bytes() for one, other in pairwise(made))
+
+
+def test_what_is_pointed_at_in_a_clip_is_in_the_states_of_its_calibration(tmp_path):
+    path = networks.recurrent(tmp_path / "tiny.onnx")
+    picture, point = np.full(networks.SIZE, 90, np.uint8), np.full(networks.STATE.shape, 3, np.float32)
+    clip = [picture, PromptedImage(picture, {"h_in": point}), picture, picture]
+    feeds = [feed["h_in"].copy() for feed in _calibration_feeds(path, networks.spec(), [clip])]
+    assert not feeds[0].any()
+    assert np.array_equal(feeds[1], point)
+    assert feeds[2].mean() > 1
