@@ -40,8 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Take two workers more than there are cores, since half of the time tests wait for a stream, a server or a process."""
-    return len(os.sched_getaffinity(0)) + 2
+    """Take one worker more than there are cores, since half of the time tests wait for a stream, a server or a process."""
+    return len(os.sched_getaffinity(0)) + 1
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,10 @@ _ABSENCE = 4.0  # how much an absent object lowers all logits, in units of the p
 _UNUSED = 30.0  # by how much the logits of a place without an object are lowered
 
 
+MASK_FAULTS = ("none", "dropped", "grown", "shrunk")  # of the last mask in training, so that the memory is relied on too
+_FAULT_REACH = 9  # cells of the square by which a mask grows or shrinks
+
+
 class Tracker(nn.Module):
     """Follows one object: logits, *states = network(x, *states).
 
@@ -130,16 +134,19 @@ class Tracker(nn.Module):
         )
         return logits, present, after
 
-    def clip(self, x: Tensor, prompts: Tensor) -> tuple[Tensor, Tensor]:
+    def clip(self, x: Tensor, prompts: Tensor, mask_faults: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return the logits (T, N, 1, h, w) and the presence's logits (T, N) of clips x (T, N, 1, H, W) from zero states.
 
-        prompts: (T, N, 2, h, w), zeros where the user says nothing.
+        prompts: (T, N, 2, h, w), zeros where the user says nothing. mask_faults: (T, N), what happens to the last mask before
+        each frame, of MASK_FAULTS; None: nothing.
         """
         length, n = x.shape[:2]
         levels = [level.unflatten(0, (length, n)) for level in self.neck(self._encode(x.flatten(0, 1)))]
         after = self.initial_states(n, (x.shape[3], x.shape[4]))[1:]
         logits_of, present_of = list[Tensor](), list[Tensor]()
         for t in range(length):
+            if mask_faults is not None:
+                after = (_faulty(after[0], mask_faults[t]), *after[1:])
             logits, present, after = self.step([level[t] for level in levels], (prompts[t], *after))
             logits_of.append(logits + _ABSENCE * present.clamp(max=0))
             present_of.append(present.flatten())
@@ -170,3 +177,10 @@ class Tracker(nn.Module):
         small = functional.avg_pool2d(probability, factor)
         value: Tensor = self.value(torch.cat([lowest.expand(small.shape[0], -1, -1, -1), small], 1))
         return value
+
+
+def _faulty(mask: Tensor, faults: Tensor) -> Tensor:
+    """Return masks (N, 1, h, w) with a fault each, of indices (N,) into MASK_FAULTS."""
+    grown, shrunk = (sign * functional.max_pool2d(sign * mask, _FAULT_REACH, 1, _FAULT_REACH // 2) for sign in (1, -1))
+    kind = faults[:, None, None, None]
+    return torch.where(kind == 0, mask, torch.where(kind == 1, 0 * mask, torch.where(kind == 2, grown, shrunk)))

@@ -91,3 +91,21 @@ def test_the_motion_of_a_whole_picture_is_found_and_that_of_nothing_is_not() -> 
     assert motion.shift() == STILL
     motion.observe(Frame(other, 3, 0), (0, 0, 320, 240))
     assert motion.shift() == STILL
+
+
+def test_a_mask_that_leaks_or_shrinks_is_lost_until_it_has_its_size_again() -> None:
+    track, here = ObjectTrack(), place(200, 200)
+    leaking = [(0.95, place(200, 200, (20 + 2 * i, 20))) for i in range(14)]
+    states = lost(track, (0.9, here), *leaking)
+    assert states[:9] == [False] * 9
+    assert states[-1]
+    assert track.is_displaced
+    assert lost(track, (0.9, here), (0.9, here)) == [True, False]
+    assert lost(track, *[(0.9, place(200, 200, (12, 12)))] * 3) == [False, False, True]
+
+
+def test_another_view_may_show_it_in_another_size() -> None:
+    track = ObjectTrack()
+    assert not any(lost(track, (0.9, place(200, 200))))
+    track.interrupt()
+    assert lost(track, *[(0.9, place(200, 200, (45, 45)))] * 4) == [True, False, False, False]

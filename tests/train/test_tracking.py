@@ -88,7 +88,7 @@ def test_the_norms_keep_their_statistics_from_a_share_of_the_training_on(trackin
     training.network.train()
     norm = next(module for module in training.network.modules() if isinstance(module, nn.BatchNorm2d))
     frames, truth = np.zeros((2, 1, 64, 64), np.uint8), np.zeros((2, 1, 1, 64, 64), np.float32)
-    clip = ObjectClip(frames, truth, np.zeros((2, 1, 2, 32, 32), np.float32))
+    clip = ObjectClip(frames, truth, np.zeros((2, 1, 2, 32, 32), np.float32), np.zeros((2, 1), np.int64))
     before = norm.running_mean.clone()
     training.loss(clip)
     assert not norm.running_mean.equal(before)

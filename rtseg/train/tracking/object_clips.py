@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from rtseg.errors import DatasetError
 from rtseg.evaluation.dataset import Case, Classes
+from rtseg.models.tracker import MASK_FAULTS
 from rtseg.train.augment import Rng
 from rtseg.train.clips import ClipSampler, TrainingClip, join_side_by_side
 from rtseg.train.config import DataConfig
@@ -21,6 +22,7 @@ _TRIES = 30
 _JOINED = 0.3  # share of clips with another subject's picture beside it
 _LIFTED = 0.35  # share of clips in which the view is lost for some frames
 _CORRECTED = 0.25  # share of clips with a second prompt
+_FAULT_SHARES = (0.5, 0.25, 0.15, 0.1)  # of frames, for each of MASK_FAULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class ObjectClip:
     frames: npt.NDArray[Any]  # (T, H, W) 0..255
     truth: npt.NDArray[np.float32]  # (T, 1, H, W) in [0, 1]
     prompts: npt.NDArray[np.float32]  # (T, 2, H / 2, W / 2) in [0, 1], zeros where the user says nothing
+    mask_faults: npt.NDArray[np.int64]  # (T,), what happens to the last mask before each frame, of MASK_FAULTS
 
 
 class ObjectSampler(ClipSampler):
@@ -43,7 +46,8 @@ class ObjectSampler(ClipSampler):
         for _ in range(_TRIES):
             clip = self.draw(rng, length)
             if float(clip.truth[0].sum()) >= MIN_AREA_PX and clip.truth[0].max() >= 0.5:
-                return ObjectClip(clip.frames, clip.truth, self._prompts(clip.truth, rng))
+                prompts = self._prompts(clip.truth, rng)
+                return ObjectClip(clip.frames, clip.truth, prompts, rng.choice(len(MASK_FAULTS), length, p=_FAULT_SHARES))
         raise DatasetError("no picture shows an object that is large enough to point at: check the masks")
 
     def _prompts(self, truth: npt.NDArray[np.float32], rng: Rng) -> npt.NDArray[np.float32]:

@@ -56,7 +56,7 @@ class TrackerTraining(AveragedTraining):
         frames = (torch.from_numpy(clip.frames).float()[:, :, None] - self.config.mean) / self.config.std
         truth = torch.from_numpy(clip.truth)
         with torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            logits, present = self.network.clip(frames, torch.from_numpy(clip.prompts))
+            logits, present = self.network.clip(frames, torch.from_numpy(clip.prompts), torch.from_numpy(clip.mask_faults))
         shown = (truth.sum((2, 3, 4)) >= MIN_AREA_PX).float()
         loss: Tensor = segmentation_loss(logits.float(), truth, LossConfig())
         return loss + self.config.presence * functional.binary_cross_entropy_with_logits(present.float(), shown)
@@ -148,7 +148,7 @@ def _batch(training: TrackerTraining, samplers: list[ObjectSampler]) -> ObjectCl
     for place in range(schedule.batch):
         rng = np.random.default_rng((schedule.seed, training.step, place))
         clips.append(samplers[int(rng.integers(len(samplers)))].draw_object(rng, schedule.clip))
-    parts = (np.stack([getattr(clip, name) for clip in clips], 1) for name in ("frames", "truth", "prompts"))
+    parts = (np.stack([getattr(clip, name) for clip in clips], 1) for name in ("frames", "truth", "prompts", "mask_faults"))
     return ObjectClip(*parts)
 
 
