@@ -4,7 +4,7 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check attack fuzz soak zoo temporal conformity gpu-check format clean
+.PHONY: demo test check attack fuzz soak zoo slow temporal conformity gpu-check format clean
 
 demo: .venv/core
 	@mkdir -p out
@@ -39,6 +39,9 @@ temporal: .venv/dev
 	    $(BIN)/rtseg eval $$measured $(DATA)/$${pair#*:} --video --held-out engines/zoo/$$model.toml \
 	        --json docs/benchmarks/temporal-$$model.json --plot docs/temporal-$$model.png || exit 1; done
 	$(BIN)/python -m rtseg.bench.temporal.table docs/benchmarks/temporal-*.json > docs/benchmarks/temporal.md
+
+slow: .venv/dev  # the tests that `make test` leaves out for their time
+	$(BIN)/python -m pytest -n auto -m slow
 
 conformity: .venv/core
 	$(PIP) --editable '.[onnx]' pytest setuptools wheel

@@ -60,6 +60,7 @@ COMMANDS = {
     "export": ["export", "runs/carotid/last.pt", "exported.onnx"],
     "build": ["build", "carotid"],
 }
+SLOW = ("bench engines", "export")  # half a minute of a core each: `make slow` runs them
 NEEDS = {"a replay": "run", "export": "train"}  # the command that writes its input
 MAY_FAIL = {"build", "quantize", "gate", "average"}  # for lack of a GPU, or on so few pictures; they import all the same
 SCRIPTS = {
@@ -120,7 +121,7 @@ def home(tmp_path: Path, inputs: Path) -> Home:
     return Home(tmp_path, inputs)
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in COMMANDS])
 def test_a_command_calls_nobody(home: Home, name: str) -> None:
     if name in ("train", "export"):
         pytest.importorskip("torch")

@@ -176,10 +176,10 @@ def test_many_connections_leave_nothing_behind(kind):
     left = (MjpegLink, HttpStream) if kind == "http" else (InputContainer, ffmpeg_link.StreamLink)
     before = [count_objects(one) for one in left]  # those of other tests
     with watched(kind, fps=60, gop=1) as (scene, source, viewer):
-        for turn in range(12):
+        for turn in range(6):
             wait_until(lambda turn=turn: source.counts[LinkState.LIVE] > turn or viewer.error)
             scene.cut()
-        wait_until(lambda: source.counts[LinkState.LIVE] > 12)
+        wait_until(lambda: source.counts[LinkState.LIVE] > 6)
         assert viewer.error is None
         threads = [thread for thread in threading.enumerate() if thread.name == "rtseg-link"]
         assert len(threads) == 1
