@@ -10,6 +10,7 @@ import trackers
 from typer.testing import CliRunner, Result
 
 from rtseg.cli.app import app
+from rtseg.cli.options import prompts
 from rtseg.cli.options.prompts import PromptOptions, chosen_model
 from rtseg.errors import ConfigError
 
@@ -107,8 +108,11 @@ def test_each_prompt_is_an_object_unless_it_takes_away_or_has_the_same_name():
     assert (both.prompt.points, both.prompt.other_points, both.prompt.box) == (((1, 2),), ((3, 4),), (0, 0, 9, 9))
 
 
-def test_the_model_goes_by_the_number_of_objects():
+def test_the_model_goes_by_the_number_of_objects(monkeypatch):
     one, two, five = (PromptOptions([f"{k},1" for k in range(count)]).parse() for count in (1, 2, 5))
+    with pytest.raises(ConfigError, match="is not shipped yet: train it"):
+        chosen_model("", one)
+    monkeypatch.setattr(prompts, "shipped_models", lambda: dict.fromkeys(("track", "track-4")))
     assert (chosen_model("", []), chosen_model("", one), chosen_model("", two)) == ("carotid", "track", "track-4")
     assert chosen_model("own.onnx", two) == "own.onnx"
     with pytest.raises(ConfigError, match="shows 5 objects, and 4 at most"):

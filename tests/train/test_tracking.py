@@ -14,7 +14,7 @@ from rtseg.train.tracking.drawn_prompts import draw_prompt
 from rtseg.train.tracking.object_clips import MIN_AREA_PX, ObjectClip, ObjectSampler
 from rtseg.train.tracking.quantizing import _prompted, quantize_tracker
 from rtseg.train.tracking.tracking_config import read_tracking_config
-from rtseg.train.tracking.training import TrackerTraining, export_tracker, read_tracker_checkpoint, train_tracker
+from rtseg.train.tracking.training import TrackerTraining, export_tracker, read_tracker_checkpoint, train_tracker, write_weights
 
 SIZE = (64, 64)
 
@@ -112,6 +112,21 @@ def test_settings_that_cannot_be_are_refused(tracking, settings, message):
         read_tracking_config(tracking(**settings))
 
 
+def test_a_training_starts_from_weights(tracking, tmp_path):
+    first = TrackerTraining(read_tracking_config(tracking()))
+    first.save(tmp_path / "last.pt")
+    write_weights(tmp_path / "last.pt", tmp_path / "start.pt")
+    path = tracking()
+    path.write_text('start = "start.pt"\n' + path.read_text().replace("seed = 1", ""))
+    train_tracker(path, tmp_path / "run")
+    _, values = read_tracker_checkpoint(tmp_path / "run" / "last.pt")
+    key = next(name for name in values["network"] if name.endswith("weight"))
+    assert (values["network"][key] - first.network.state_dict()[key]).abs().max() < 0.05
+    (tmp_path / "start.pt").write_bytes(b"none")
+    with pytest.raises(ConfigError, match="holds no weights of this tracker"):
+        train_tracker(path, tmp_path / "again")
+
+
 def test_no_checkpoint_of_a_tracker(tmp_path):
     (tmp_path / "last.pt").write_bytes(b"not torch")
     with pytest.raises(ConfigError, match="no checkpoint of a tracker"):
@@ -127,7 +142,8 @@ def test_all_objects_of_a_calibration_get_the_prompts_of_a_clip():
     states = TrackerStates("prompt_in", "pinned_in", (3, 1, 1, 1), 8, (3, 2, 32, 32))
     prompts = np.zeros((2, 2, 32, 32), np.float32)
     prompts[0, 0, 3, 4] = 1
-    first, second = _prompted(ObjectClip(np.full((2, 64, 64), 300.2), np.zeros((2, 1, 64, 64), np.float32), prompts), states)
+    clip = ObjectClip(np.full((2, 64, 64), 300.2), np.zeros((2, 1, 64, 64), np.float32), prompts, np.zeros(2, np.int64))
+    first, second = _prompted(clip, states)
     assert first.image.max() == 255
     assert first.writes["prompt_in"][:, 0, 3, 4].tolist() == [1, 1, 1]
     assert not second.writes["prompt_in"].any()

@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from rtseg.cli.app import console
+from rtseg.engines.zoo import shipped_models
 from rtseg.errors import ConfigError
 from rtseg.frame import Mask, StreamInfo
 from rtseg.session.prompts import Prompt
@@ -109,7 +110,13 @@ def chosen_model(model: str, prompts: list[GivenPrompt]) -> str:
     most = max(TRACKERS)
     if count > most:
         raise ConfigError(f"--prompt shows {count} objects, and {most} at most are followed at once: leave {count - most} out")
-    return TRACKERS[min(limit for limit in TRACKERS if limit >= count)]
+    tracker = TRACKERS[min(limit for limit in TRACKERS if limit >= count)]
+    if tracker not in shipped_models():
+        raise ConfigError(
+            f"{tracker}, which follows what --prompt points at, is not shipped yet: train it as docs/prompts.md says, and name its "
+            f"file by --model"
+        )
+    return tracker
 
 
 def point(session: Session, prompts: list[GivenPrompt], info: StreamInfo) -> None:

@@ -1,13 +1,14 @@
-"""Runs `python -m rtseg.train.tracking`: train CONFIG OUT [--resume]; export last.pt FILE.onnx [--objects N]; quantize.
+"""Runs the commands of a tracker's training: train, export, weights and quantize.
 
-quantize CONFIG FILE.onnx OUT.onnx writes the file in INT8.
+train CONFIG OUT [--resume]; export last.pt FILE.onnx [--objects N]; weights last.pt OUT.pt, from which another training may
+start; quantize CONFIG FILE.onnx OUT.onnx, in INT8.
 """
 
 import sys
 
 from rtseg.errors import ConfigError
 from rtseg.train.tracking.quantizing import quantize_tracker
-from rtseg.train.tracking.training import export_tracker, train_tracker
+from rtseg.train.tracking.training import export_tracker, train_tracker, write_weights
 
 
 def main(arguments: list[str]) -> None:
@@ -21,6 +22,8 @@ def main(arguments: list[str]) -> None:
             export_tracker(checkpoint, path)
         case ["export", checkpoint, path, "--objects", objects] if objects.isdecimal():
             export_tracker(checkpoint, path, objects=int(objects))
+        case ["weights", checkpoint, path]:
+            write_weights(checkpoint, path)
         case ["quantize", config, path, out]:
             quantize_tracker(config, path, out)
         case _:

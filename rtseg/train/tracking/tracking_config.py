@@ -1,7 +1,7 @@
 """Reads the configuration of a tracker's training from a TOML file."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rtseg.errors import ConfigError
@@ -28,6 +28,9 @@ class TrackingConfig:
     std: float = 45.0  # by which the input is divided
     encoder: str = "s"  # a name in the registry of encoders
     presence: float = 0.5  # weight of the loss of the presence
+    start: str = (
+        ""  # weights to begin from, as `write_weights` writes them, relative to the configuration's folder; "": random ones
+    )
     norms_frozen_from: float = 0.5  # share of the training from which the BatchNorms keep their statistics
     precision: str = "float32"  # of the training's products: "bfloat16" takes half the time where the CPU has it
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)  # of which epochs, stills and coherence are not used
@@ -48,6 +51,8 @@ def read_tracking_config(path: Path | str) -> TrackingConfig:
     if "schedule" in values:
         values["schedule"] = parse_table(ScheduleConfig, values["schedule"], f"{path}, [schedule]")
     config = parse_table(TrackingConfig, values, str(path))
+    if config.start:
+        config = replace(config, start=str(Path(path).parent / config.start))
     if problem := _problem(config):
         raise ConfigError(f"{path}: {problem}")
     return config

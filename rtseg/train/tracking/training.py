@@ -112,12 +112,30 @@ def train_tracker(config_path: Path | str, out: Path | str, *, resume: bool = Fa
         samplers = [_sampler(one, config, out) for one in config.datasets()]
         if resume:
             training.load(out / CHECKPOINT)
+        elif config.start:
+            _start_from(training, Path(config.start))
         try:
             _train_to_end(training, samplers, out)
         finally:
             with defer_interrupts():
                 training.save(out / CHECKPOINT)
     return out / CHECKPOINT
+
+
+def _start_from(training: TrackerTraining, path: Path) -> None:
+    """Begin from the weights of another training. Raises ConfigError."""
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True)
+        for network in (training.network, training.average):
+            network.load_state_dict(weights)
+    except Exception:  # noqa: BLE001  torch.load raises any exception, and its messages recommend unsafe options
+        raise ConfigError(f"{path} holds no weights of this tracker: name a file that `weights` wrote") from None
+
+
+def write_weights(checkpoint: Path | str, path: Path | str) -> None:
+    """Write the newest weights of a checkpoint in half precision, from which another training may start. Raises ConfigError."""
+    _, values = read_tracker_checkpoint(checkpoint)
+    write_values(Path(path), {name: one.half() if one.is_floating_point() else one for name, one in values["network"].items()})
 
 
 def _sampler(one: TrainConfig, config: TrackingConfig, out: Path) -> ObjectSampler:
