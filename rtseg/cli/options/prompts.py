@@ -113,8 +113,8 @@ def chosen_model(model: str, prompts: list[GivenPrompt]) -> str:
     tracker = TRACKERS[min(limit for limit in TRACKERS if limit >= count)]
     if tracker not in shipped_models():
         raise ConfigError(
-            f"{tracker}, which follows what --prompt points at, is not shipped yet: train it as docs/prompts.md says, and name its "
-            f"file by --model"
+            f"{tracker}, which follows what --prompt points at, is not shipped yet: train it as docs/prompts.md says, and "
+            f"name its file by --model"
         )
     return tracker
 
