@@ -80,7 +80,12 @@ def test_python_runs(block, folder):
         run([sys.executable, "-c", text, *(script[1].split() if script else ())], folder)
 
 
-@pytest.mark.parametrize("block", SHELL, ids=str)
+SLOW_PAGES = ("docs/files.md", "docs/temporal.md", "docs/adopt.md", "docs/redaction.md", "docs/sector.md")  # `make slow`
+
+
+@pytest.mark.parametrize(
+    "block", [pytest.param(one, marks=[pytest.mark.slow] * str(one).startswith(SLOW_PAGES)) for one in SHELL], ids=str
+)
 def test_shell_runs(block, folder):
     for command in commands(block.text):
         try_command(command, block, folder)

@@ -139,6 +139,7 @@ def test_torchscript_with_batchnorm(here):
         np.testing.assert_allclose(logits_of("net.onnx", "openvino", x.numpy()), network(x).numpy(), atol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not PEER.exists(), reason="the shared models are not on this machine")
 def test_somebodys_published_network(here):
     words = ("--size", "32x32", "--classes", "lumen", "--mean", "0", "--std", "255")
