@@ -294,12 +294,21 @@ def test_a_live_stream_has_a_limit_of_1_s(tiny: Path, hangs: list[planted.Hang])
     engine.close()
 
 
+def interrupt_once(has_begun: Callable[[], Any]) -> None:
+    """Send Ctrl-C to this process once a condition holds: before, it would end the tests themselves."""
+
+    def interrupt() -> None:
+        waiting.until(has_begun)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+
+
 def test_ctrl_c_during_a_hang_ends_the_pipeline(tiny: Path, hangs: list[planted.Hang]) -> None:
     engine = failover(tiny, "openvino", "onnx")
     hang = planted.Hang(engine._engine, "infer")
     hangs.append(hang)
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+    interrupt_once(lambda: hang.calls)
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         Pipeline(Recording(), session_of(engine, engine_timeout_s=600)).run()
@@ -309,10 +318,11 @@ def test_ctrl_c_during_a_hang_ends_the_pipeline(tiny: Path, hangs: list[planted.
 
 
 def test_ctrl_c_lets_a_call_that_works_return(tiny: Path) -> None:
-    engine, ended = OpenVinoEngine(tiny), []
+    engine, begun, ended = OpenVinoEngine(tiny), [], []
     infer = engine.infer
 
     def slow(*given: Any) -> Any:
+        begun.append(True)
         time.sleep(0.5)
         answer = infer(*given)
         ended.append(True)
@@ -321,7 +331,7 @@ def test_ctrl_c_lets_a_call_that_works_return(tiny: Path) -> None:
     session = session_of(engine, engine_timeout_s=600)
     session.step(planted.stream()[0])
     engine.infer = slow  # type: ignore[method-assign]
-    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    interrupt_once(lambda: begun)
     with pytest.raises(KeyboardInterrupt):
         session.step(planted.stream()[1])
     assert ended, "the engine would have been closed while it worked"
