@@ -11,7 +11,8 @@ LOST_BELOW, FOUND_FROM = 0.5, 0.6  # confidences between which an object stays l
 LOST_AFTER, FOUND_AFTER = 3, 2  # frames in a row below or above them
 STRIDE = 4  # of the pixels that are compared
 _MAX_OVERLAP = 0.1  # share of the smaller mask: two masks with more are of one object
-_SMALLEST, _LARGEST = 0.45, 1.8  # of the area where it was pointed at: a mask beyond them has shrunk or leaked
+_SMALLEST, _LARGEST = 0.45, 1.8  # of the area soon after the prompt: a mask beyond them has shrunk or leaked
+_SETTLING = 5  # frames after a prompt in which a mask may still grow to its size
 _MAX_STEP = 1.0  # radii by which an object moves in one frame, beyond the picture's own motion
 
 
@@ -51,12 +52,12 @@ class ObjectTrack:
         self.is_lost = self.is_displaced = False  # displaced: something else is segmented, at another place
         self._doubtful = self._sure = 0  # frames in a row
         self.place: MaskPlace | None = None  # the last one that was believed
-        self._area_px = 0  # of the first one that was believed in this view
+        self._area_px = self._believed = 0  # of the newest of the first frames that were believed in this view, and how many
 
     def interrupt(self) -> None:
         """Count the object as lost, since the view changed or ended; it may come back anywhere."""
         self.is_lost, self.is_displaced, self.place = True, False, None
-        self._doubtful = self._sure = self._area_px = 0
+        self._doubtful = self._sure = self._area_px = self._believed = 0
 
     def observe(self, confidence: float, place: MaskPlace | None, shift: tuple[float, float], frames: int) -> None:
         """Judge a frame. confidence: 0 without a mask. shift, frames: see `MaskPlace.is_same`, since the frame before."""
@@ -74,10 +75,12 @@ class ObjectTrack:
         elif not self.is_lost and self._doubtful >= LOST_AFTER:
             self.interrupt()
         if is_sure and place and not self.is_lost:
-            self.place, self._area_px = place, self._area_px or place.area_px
+            self.place, self._believed = place, self._believed + 1
+            if self._believed <= _SETTLING:
+                self._area_px = place.area_px
 
     def _has_other_size(self, place: MaskPlace) -> bool:
-        return self._area_px > 0 and not _SMALLEST <= place.area_px / self._area_px <= _LARGEST
+        return self._believed >= _SETTLING and not _SMALLEST <= place.area_px / self._area_px <= _LARGEST
 
     def _doubt_size(self) -> None:
         """Count a frame whose mask is far larger or smaller than where the object was pointed at."""
