@@ -13,6 +13,8 @@ class MeasuredValue:
     """The quantity in words, such as "head circumference"."""
     unit: str
     """Unit of the values, such as "mm"; empty for a ratio."""
+    classes: tuple[str, ...] = ()
+    """The classes that it was measured on."""
     value: float | None = None
     """The value; None where it is withheld."""
     low: float | None = None

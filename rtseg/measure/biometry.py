@@ -88,7 +88,7 @@ class Biometry:
         values = []
         for one in self.requested:
             reason = frame_reason or _reason(one, found, cut)
-            blank = MeasuredValue(one.name, one.quantity.title, one.quantity.unit, withheld=reason)
+            blank = MeasuredValue(one.name, one.quantity.title, one.quantity.unit, one.classes, withheld=reason)
             measured = blank if reason else _measured(one, blank, regions)
             needs_spacing = one.quantity.unit not in _SPACING_FREE
             values.append(replace(measured, spacing_from=spacing_from if needs_spacing and found.spacing_mm else ""))

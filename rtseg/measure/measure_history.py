@@ -18,8 +18,8 @@ _MAX_REASONS = 20
 class MeasureHistory:
     """Collects the values of one measure, frame by frame."""
 
-    def __init__(self, title: str, unit: str) -> None:
-        self.title, self.unit = title, unit
+    def __init__(self, title: str, unit: str, classes: tuple[str, ...] = ()) -> None:
+        self.title, self.unit, self.classes = title, unit, classes
         self.withheld: Counter[str] = Counter()
         self.spacing_from: Counter[str] = Counter()
         self.measured = 0  # frames with a value

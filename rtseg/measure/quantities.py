@@ -57,7 +57,7 @@ class Quantity:
 
 
 _HEAD, _ABDOMEN = ("head", "fetal head", "skull"), ("abdomen", "fetal abdomen")
-_LUMEN, _LESION = ("lumen", "vessel", "artery", "carotid"), ("lesion", "tumor", "tumour", "nodule")
+LUMEN, _LESION = ("lumen", "vessel", "artery", "carotid"), ("lesion", "tumor", "tumour", "nodule")
 _VENTRICLE = ("left ventricle", "lv", "ventricle")
 _APONEUROSIS, _UPPER, _LOWER = ("aponeurosis",), ("superficial aponeurosis",), ("deep aponeurosis",)
 _ANY: tuple[str, ...] = ()
@@ -149,7 +149,7 @@ _LISTED = (
         "vessel_diameter",
         "vessel diameter",
         "mm",
-        (_LUMEN,),
+        (LUMEN,),
         "of equal area where cut across, else the median width of the middle 80 % of the length",
         lambda r: lumen_diameter(r.largest, r.spacing_mm),
         may_be_cut=True,

@@ -6,18 +6,19 @@ import numpy as np
 
 from rtseg.measure.heart_cycle import find_beats, heart_rate
 from rtseg.measure.measure_history import MeasureHistory
+from rtseg.measure.quantities import LUMEN
 
 Row = tuple[str, str, str]  # title, median, the value of each beat
 
 _MIN_BEATS = 3
-_LUMENS = ("area", "area:lumen", "area:vessel", "vessel_diameter")
 _VOLUMES = ("lv_volume", "lv_volume_al")
 _MAX_SHOWN = 12
 
 
 def beat_rows(name: str, history: MeasureHistory) -> list[Row]:
     """Return the rows of a measure that beats; none where fewer than 3 beats are seen, or it is no vessel and no ventricle."""
-    if name not in (*_LUMENS, *_VOLUMES):
+    is_lumen = name == "vessel_diameter" or (history.title == "area" and any(one in LUMEN for one in history.classes))
+    if not is_lumen and name not in _VOLUMES:
         return []
     times, values, _, _ = history.curve()
     beats = find_beats(times, values)

@@ -21,7 +21,8 @@ MAX_POINTS = 512
 
 def value(number=20.0, name="area", **changes):
     low, high = (None, None) if number is None else (number - 1, number + 2)
-    return MeasuredValue(name, "area", "mm2", number, low, high, "user", **changes)
+    changes = {"classes": ("lumen",), **changes}
+    return MeasuredValue(name, "area", "mm2", value=number, low=low, high=high, spacing_from="user", **changes)
 
 
 def result(index, *measures, **changes):
@@ -57,6 +58,12 @@ def test_a_page_holds_values_curves_frames_and_reasons_and_refers_to_nothing(tmp
     assert text.count("data:image/jpeg;base64,") == 1
     assert not re.search(r'(src|href)="(?!data:)', text)
     assert "research software, not a medical device" in text
+
+
+def test_only_a_lumen_has_a_heart_rate_in_its_area(tmp_path):
+    areas = 100 + 10 * np.cos(2 * np.pi * np.arange(200) / FPS / 0.8)
+    text = page(tmp_path, *(result(i, value(area, classes=("head",))) for i, area in enumerate(areas)))
+    assert "heart rate" not in text
 
 
 def test_a_scan_without_measures_says_so(tmp_path):
