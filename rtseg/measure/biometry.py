@@ -9,7 +9,8 @@ import numpy.typing as npt
 from rtseg.errors import ConfigError
 from rtseg.frame import Life, Segmentation
 from rtseg.measure.frame_regions import FrameRegions
-from rtseg.measure.quantities import Quantity, find_quantity
+from rtseg.measure.quantities import find_quantity
+from rtseg.measure.quantity import Quantity
 from rtseg.measured_value import MeasuredValue
 from rtseg.probability_planes import ProbabilityPlanes
 

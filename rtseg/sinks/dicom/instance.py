@@ -24,8 +24,8 @@ class StreamIdentity:
     """Name of the model."""
     model_digest: str
     """SHA-256 of the model's file, in hexadecimal digits."""
-    began_at: str
-    """Wall-clock time of the first frame, ISO 8601 in UTC; empty where unknown."""
+    written_at: str
+    """Wall-clock time at which the objects are made, ISO 8601 in UTC. The time of the examination is not known."""
     patient: Mapping[str, str]
     """Values of the patient and the study by DICOM keyword, as the user gave them."""
 
@@ -38,16 +38,17 @@ class StreamIdentity:
 
 def common_header(identity: StreamIdentity, sop_class: str, purpose: str, modality: str, series_number: int) -> pydicom.Dataset:
     """Return patient, study, series, equipment and SOP common modules. Nothing about the patient is made up."""
-    header, day, time = pydicom.Dataset(), identity.began_at[:10].replace("-", ""), identity.began_at[11:19].replace(":", "")
+    header, written_at = pydicom.Dataset(), identity.written_at
     header.SOPClassUID, header.SOPInstanceUID = sop_class, identity.uid(purpose)
     header.PatientName = header.PatientID = header.PatientBirthDate = header.PatientSex = ""
     header.StudyInstanceUID = identity.uid("study")
-    header.StudyDate, header.StudyTime, header.StudyID, header.AccessionNumber = day, time, "", ""
+    header.StudyDate = header.StudyTime = header.StudyID = header.AccessionNumber = ""
     header.ReferringPhysicianName = ""
     header.Modality, header.SeriesInstanceUID, header.SeriesNumber = modality, identity.uid(f"series {purpose}"), series_number
     header.Manufacturer, header.ManufacturerModelName = "rtseg", "rtseg"
     header.DeviceSerialNumber, header.SoftwareVersions = identity.model_digest[:16] or "0", version("rtseg")
-    header.InstanceNumber, header.ContentDate, header.ContentTime = 1, day or "19000101", time or "000000"
+    header.InstanceNumber = 1
+    header.ContentDate, header.ContentTime = written_at[:10].replace("-", ""), written_at[11:19].replace(":", "")
     header.SpecificCharacterSet = "ISO_IR 192"
     for keyword, value in identity.patient.items():
         setattr(header, keyword, value)

@@ -11,7 +11,16 @@ else:
     import tomli as tomllib
 
 _KEYWORDS = (
-    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyID", "StudyDescription"),
+    *(
+        "PatientName",
+        "PatientID",
+        "PatientBirthDate",
+        "PatientSex",
+        "StudyInstanceUID",
+        "StudyID",
+        "StudyDescription",
+        "StudyDate",
+    ),
     *("AccessionNumber", "ReferringPhysicianName", "BodyPartExamined", "Laterality"),
 )
 _MAX_LENGTH = 64
@@ -37,7 +46,7 @@ def read_patient(path: Path | str) -> dict[str, str]:
 
 def _problem(keyword: str, value: str) -> str:
     """Return what is wrong with the form of a value, or ""."""
-    if keyword == "PatientBirthDate" and not (len(value) == 8 and value.isdigit()):
+    if keyword in ("PatientBirthDate", "StudyDate") and not (len(value) == 8 and value.isdigit()):
         return "give year, month and day, as in 19700131"
     if keyword == "PatientSex" and value not in ("M", "F", "O", ""):
         return "give M, F or O"

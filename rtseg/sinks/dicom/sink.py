@@ -11,11 +11,11 @@ import numpy.typing as npt
 from rtseg.errors import SinkError
 from rtseg.frame import Labels, StreamInfo
 from rtseg.output.atomic_file import reserve, write_or_refuse
-from rtseg.result import Result
+from rtseg.result import Redaction, Result
 from rtseg.sinks.dicom.frame_spool import FrameSpool
 from rtseg.sources.files.quiet_pydicom import SILENCE
 from rtseg.text.log_records import get_logger
-from rtseg.wall_clock import utc_text
+from rtseg.wall_clock import utc_now
 
 _log = get_logger(__name__)
 
@@ -84,13 +84,11 @@ class DicomSink:
         from rtseg.sinks.dicom.label_map import frame_groups, segmentation_header
         from rtseg.sinks.dicom.ultrasound_multiframe import recording_header
 
-        identity = StreamIdentity(stream.digest(), self._model, self._model_digest, stream.began_at, self._patient)
+        identity = StreamIdentity(stream.digest(), self._model, self._model_digest, utc_now(), self._patient)
         if stream.left_out:
             _log.warning("DICOM: %d frames of another size than the first one are left out", stream.left_out)
         if self._recording:
-            header = recording_header(
-                identity, stream.shape, stream.times_ms, stream.spacing_mm, is_redacted=stream.is_redacted
-            )
+            header = recording_header(identity, stream.shape, stream.times_ms, stream.spacing_mm, burned_in=stream.burned_in)
             write_or_refuse(self._recording, instance_bytes(header, (), stream.pictures.pixel_data()))
         if self._segmentation:
             frames = stream.masks.count
@@ -104,9 +102,9 @@ class _SpooledStream:
 
     def __init__(self, first: Result, folder: Path, has_pictures: bool, has_masks: bool) -> None:
         self.shape: tuple[int, ...] = first.frame.image.shape
-        self.classes, self.began_at = list(first.segmentation.classes), utc_text(first.wall_ns) or ""
+        self.classes = list(first.segmentation.classes)
         self.spacing_mm, self.times_ms = first.segmentation.spacing_mm, list[float]()
-        self.is_redacted, self.left_out = True, 0
+        self.burned_in, self.left_out = "NO", 0
         self.pictures, self.masks = FrameSpool(folder), FrameSpool(folder)
         self._has_pictures, self._has_masks, self._newest_ns = has_pictures, has_masks, 0
 
@@ -118,12 +116,19 @@ class _SpooledStream:
         now_ns = result.frame.captured_ns if result.frame.presentation_ns is None else result.frame.presentation_ns
         self.times_ms.append(max(0.0, (now_ns - self._newest_ns) / 1e6) if self.times_ms else 0.0)
         self._newest_ns = now_ns
-        self.is_redacted &= result.redaction is not None and result.redaction.mode != "off"
+        self._note_redaction(result.redaction)
         if result.segmentation.spacing_mm != self.spacing_mm:
             self.spacing_mm = None
         self.pictures.add(self._as_first(image), is_kept=self._has_pictures)
         if self._has_masks:
             self.masks.add(self._renumbered(labels, result.segmentation.classes))
+
+    def _note_redaction(self, redaction: Redaction | None) -> None:
+        """Note whether a frame may show text that identifies the patient; within a stated sector nobody has looked for it."""
+        if redaction is None or redaction.mode == "off" or redaction.exposed:
+            self.burned_in = "YES"
+        elif redaction.sector == "stated" and self.burned_in == "NO":
+            self.burned_in = ""
 
     def _renumbered(self, labels: Labels, classes: Sequence[str]) -> Labels:
         """Return the labels by the names of the whole stream, since objects that users point at come and go."""

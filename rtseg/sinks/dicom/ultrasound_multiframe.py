@@ -8,18 +8,20 @@ PURPOSE = "recording"
 
 
 def recording_header(
-    identity: StreamIdentity, shape: tuple[int, ...], times_ms: list[float], spacing_mm: Spacing | None, *, is_redacted: bool
+    identity: StreamIdentity, shape: tuple[int, ...], times_ms: list[float], spacing_mm: Spacing | None, *, burned_in: str
 ) -> pydicom.Dataset:
     """Return the header of a recording.
 
     shape: of a frame, (H, W) or (H, W, 3). times_ms: from each frame to the next, the first 0. spacing_mm: (down, along) of all
-    frames; None: unknown, or not the same for all.
+    frames; None: unknown, or not the same for all. burned_in: whether text may identify the patient, "YES" or "NO"; "" where
+    nobody knows.
     """
     header = common_header(identity, pydicom.uid.UltrasoundMultiFrameImageStorage, PURPOSE, "US", 1)
     set_pixels(header, shape, len(times_ms))
     header.ImageType = ["DERIVED", "PRIMARY"]
     header.PatientOrientation = header.Laterality = ""
-    header.BurnedInAnnotation = "NO" if is_redacted else "YES"
+    if burned_in:
+        header.BurnedInAnnotation = burned_in
     header.FrameIncrementPointer = 0x00181065
     header.FrameTimeVector = [f"{time:.3f}" for time in times_ms]
     if spacing_mm:

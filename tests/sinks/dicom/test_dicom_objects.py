@@ -79,6 +79,13 @@ def test_color_exposed_surroundings_and_frames_of_another_size(tmp_path, caplog)
     assert "1 frames of another size" in caplog.text
 
 
+def test_a_stated_sector_says_nothing_of_text_and_nobody_states_a_date(tmp_path):
+    recording, masks = written(tmp_path, shown(0, redaction=Redaction("auto", "stated", 0, 0)))
+    assert "BurnedInAnnotation" not in recording
+    assert (recording.StudyDate, masks.StudyTime) == ("", "")
+    assert len(masks.ContentDate) == 8
+
+
 def test_objects_that_come_and_go_keep_their_numbers(tmp_path):
     both = np.zeros((48, 64), np.uint8)
     both[:10], both[20:30] = 1, 2
