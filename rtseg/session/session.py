@@ -158,17 +158,20 @@ class Session(AdjustableSettings, PromptedObjects):
         found = self._segment_judged(frame, trace, settings)
         self.counts.unfamiliar += found.is_unfamiliar
         self.counts.unjudged += found.familiarity is None and found.life is not Life.LOST and not self._tracking
-        if frame.pixel_aspect == 1 and not frame.spacing_from:
+        if frame.pixel_aspect != 1 or frame.spacing_from:
+            stated = "" if self._spacing.given is not None else frame.spacing_from
+            found = replace(found, pixel_aspect=frame.pixel_aspect, spacing_from=stated)
+        if not self._measures.is_requested:
             return found
-        stated = "" if self._spacing.given is not None else frame.spacing_from
-        return replace(found, pixel_aspect=frame.pixel_aspect, spacing_from=stated)
+        with trace.stage("measure"):
+            return self._measures.measured(found, frame, self.sector, is_spacing_given=self._spacing.given is not None)
 
     def _segment_judged(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
         judgement = self._classify(frame, trace, self._apply(settings))
         if self._tracking:
             return self._track(self._tracking, frame, trace, judgement)
         if judgement.life is Life.LOST:
-            return self._measured(self._empty_segmentation(frame, judgement), frame, trace)
+            return self._empty_segmentation(frame, judgement)
         if judgement.life is Life.HELD and self._last_segmentation:
             return self._repeated(self._last_segmentation, judgement)
         return self._segment_fresh(frame, trace, judgement)
@@ -178,7 +181,6 @@ class Session(AdjustableSettings, PromptedObjects):
         found = self._segment(frame, trace, judgement)
         with trace.stage("postprocess"):
             self._clip.clip(found.labels, self.sector)
-        found = self._measured(found, frame, trace)
         if not frame.damage:  # a held frame repeats one of a good picture
             self._last_segmentation = found
         return found
@@ -188,12 +190,6 @@ class Session(AdjustableSettings, PromptedObjects):
         guard = self._segmenter.guard
         guard.check_labels(found.labels, self.sector.box, found.classes, frame.captured_ns)
         return replace(found, doubt=guard.doubt) if guard.doubt else found
-
-    def _measured(self, found: Segmentation, frame: Frame, trace: LatencyTrace) -> Segmentation:
-        if not self._measures.is_requested:
-            return found
-        with trace.stage("measure"):
-            return self._measures.measured(found, frame, self.sector, is_spacing_given=self._spacing.given is not None)
 
     def _apply(self, settings: SessionSettings) -> str:
         """Apply a requested reset and the settings of a frame; return why the sector must be searched again, or ""."""

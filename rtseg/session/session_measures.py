@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from rtseg.engines.base import ModelSpec
 from rtseg.errors import ConfigError
-from rtseg.frame import Frame, Segmentation
+from rtseg.frame import Frame, Life, Segmentation
 from rtseg.measure.biometry import Biometry, RequestedMeasure, request_measures
 from rtseg.measure.quantities import find_quantity
 from rtseg.session.sector import Sector
@@ -26,6 +26,7 @@ class SessionMeasures:
         if isinstance(names, str):
             raise ConfigError(f"measures is the text {names!r}: give a list of names, such as [{names!r}]")
         self._names, self._has_objects, self._edge = tuple(names or ()), has_objects, SectorEdge()
+        self._last: Segmentation | None = None  # the newest one that was measured
         if has_objects:
             self._classes: tuple[str, ...] = ()
             for name in self._names:
@@ -44,6 +45,8 @@ class SessionMeasures:
     def measured(self, found: Segmentation, frame: Frame, sector: Sector, *, is_spacing_given: bool) -> Segmentation:
         """Return the segmentation with its measures, and without the probabilities that they were taken from.
 
+        A held picture keeps the measures of the frame that it repeats, as long as its pixels have the same size.
+
         is_spacing_given: whether the user stated the size of a pixel.
         """
         if not self.is_requested:
@@ -51,8 +54,13 @@ class SessionMeasures:
         if self._has_objects and found.classes != self._classes:
             self._classes, self._biometry = found.classes, Biometry(known_measures(self._names, found.classes))
         spacing_from = "user" if is_spacing_given else frame.spacing_from or "source"
-        known, edge = replace(found, pixel_aspect=frame.pixel_aspect), self._edge.places(sector, found.labels.shape)
-        return replace(found, measures=self._biometry.measure(known, edge, found.planes, spacing_from), planes=None)
+        last, is_held = self._last, found.life is Life.HELD
+        if is_held and last and last.labels is found.labels and last.spacing_mm == found.spacing_mm:
+            return replace(found, measures=last.measures, planes=None)
+        edge = self._edge.places(sector, found.labels.shape)
+        measures = self._biometry.measure(found, edge, found.planes, spacing_from)
+        self._last = replace(found, measures=measures, planes=None)
+        return self._last
 
 
 def known_measures(names: Sequence[str], classes: Sequence[str]) -> tuple[RequestedMeasure, ...]:

@@ -204,6 +204,21 @@ def test_a_prompt_beside_the_picture_is_refused_and_does_no_harm(session: Sessio
     assert _stream(session, 1, 2, LEFT, RIGHT).classes == ("right",)
 
 
+def test_an_object_is_measured_by_its_name_until_it_is_lost(files: list[Path]) -> None:
+    engine = OpenVinoEngine(files[0])
+    session = Session(engine, locator=WholeFrame(), spacing_mm=0.5, measures=["area"])
+    session.prompt(ON_LEFT, "cyst")
+    shown = [session.step(blobs(index, LEFT, RIGHT)) for index in range(3)][-1]
+    (area,) = shown.measures
+    assert (area.name, area.classes) == ("area", ("cyst",))
+    assert area.value == shown.area_px("cyst") * 0.25 > 0
+    gone = [session.step(blobs(index, RIGHT)) for index in range(3, 9)][-1]
+    assert gone.objects is not None
+    assert gone.objects["cyst"].lost
+    assert (gone.measures[0].value, gone.measures[0].withheld) == (None, "no cyst is in the picture")
+    engine.close()
+
+
 def test_a_jump_to_a_neighbor_is_lost_and_the_object_is_found_where_it_was(files: list[Path]) -> None:
     engine = OpenVinoEngine(files[0])
     session = Session(engine, limits=LifecycleLimits(cut_dissimilarity=1, certain_cut_dissimilarity=2))

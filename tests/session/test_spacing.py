@@ -11,7 +11,7 @@ from session.streams import frame_of
 
 from rtseg.engines.load import load_engine
 from rtseg.errors import ConfigError
-from rtseg.frame import Frame, Origin, Spacing, StreamInfo
+from rtseg.frame import Frame, Life, Origin, Spacing, StreamInfo
 from rtseg.measure import measure
 from rtseg.session.sector import WholeFrame
 from rtseg.session.session import Session
@@ -101,3 +101,16 @@ def test_a_change_of_depth_is_stated_by_the_very_next_frame():
     assert own[:2] == [declared, declared]
     assert own[2] == own[3] == pytest.approx((2 * declared[0], 2 * declared[1]))
     assert list(_spacings(uri, spacing_mm=ONE)) == [ONE, *map(pytest.approx, (ONE, ONE, TWO, TWO))]
+
+
+def test_a_held_picture_of_another_pixel_size_is_measured_anew(tiny: Path) -> None:
+    image = np.random.default_rng(1).integers(0, 255, (64, 64), np.uint8)
+    with closing(load_engine(tiny)) as engine:
+        session = Session(engine, locator=WholeFrame(), measures=["diameter"], threshold=0.01)
+        session._measures._edge.places = lambda *_: np.zeros(0, np.intp)  # nothing counts as cut off
+        steps = [session.step(Frame(image, i, i * 10**7, spacing_mm=(mm, mm))) for i, mm in enumerate((0.1, 0.1, 0.2))]
+    assert [found.life for found in steps[1:]] == [Life.HELD, Life.HELD]
+    first, held, deeper = (found.measures[0].value for found in steps)
+    assert first is not None
+    assert held == first
+    assert deeper == pytest.approx(2 * first)
