@@ -13,6 +13,7 @@ using emulated::device, emulated::Lock;
 struct Block {
   std::size_t bytes;
   bool pinned, freed;
+  int test;  // in which it was taken
 };
 struct Copy {
   cudaMemcpyKind kind;
@@ -23,7 +24,8 @@ constexpr std::size_t kQuarantine = 64 << 20, kCopies = 4096;
 
 std::map<std::uintptr_t, Block> blocks;  // by address, those in quarantine too
 std::deque<std::uintptr_t> quarantine;   // freed memory that is retained, so that its use is detected
-std::size_t in_use, quarantined, limit = ~std::size_t{0};
+std::size_t in_use, in_use_of_test, quarantined, limit = ~std::size_t{0};
+int test;
 std::deque<Copy> copies;  // the newest requested copies
 
 cudaError_t refused() { return emulated::broken ? emulated::broken : emulated::any_captured() ? cudaErrorStreamCaptureUnsupported : cudaSuccess; }
@@ -42,8 +44,8 @@ cudaError_t take(void** pointer, std::size_t bytes, bool pinned) {
   bytes = bytes ? bytes : 1;
   if (bytes > limit || in_use > limit - bytes || !(*pointer = std::malloc(bytes))) return cudaErrorMemoryAllocation;
   std::memset(*pointer, 0xCD, bytes);
-  blocks[reinterpret_cast<std::uintptr_t>(*pointer)] = {bytes, pinned, false};
-  in_use += bytes;
+  blocks[reinterpret_cast<std::uintptr_t>(*pointer)] = {bytes, pinned, false, test};
+  in_use += bytes, in_use_of_test += bytes;
   return cudaSuccess;
 }
 
@@ -63,6 +65,7 @@ cudaError_t give(void* pointer) {
   const auto found = blocks.find(address);
   if (found == blocks.end() || found->second.freed) return cudaErrorInvalidValue;
   in_use -= found->second.bytes;
+  if (found->second.test == test) in_use_of_test -= found->second.bytes;
   quarantined += found->second.bytes;
   found->second.freed = true;
   std::memset(pointer, 0xDD, found->second.bytes);
@@ -103,6 +106,11 @@ cudaError_t emulated::used_after_free(const std::string& who) {
 // Functions for tests.
 extern "C" void emulated_memory_limit(std::size_t bytes) { limit = bytes; }
 extern "C" std::size_t emulated_bytes_in_use() { return in_use; }
+extern "C" std::size_t emulated_bytes_of_test() { return in_use_of_test; }  // an earlier test's leftovers may be freed at any time
+extern "C" void emulated_begin_test() {
+  const Lock lock(device);
+  ++test, in_use_of_test = 0;
+}
 extern "C" int emulated_freed(std::uintptr_t address) {
   const Lock lock(device);
   return emulated::is_freed(address);

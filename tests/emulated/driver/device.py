@@ -59,7 +59,7 @@ class EmulatedGpu:
     def __init__(self, library: Path) -> None:
         self.native = ctypes.CDLL(str(library))
         self.native.emulated_error_string.restype = ctypes.c_char_p
-        self.native.emulated_bytes_in_use.restype = ctypes.c_size_t
+        self.native.emulated_bytes_in_use.restype = self.native.emulated_bytes_of_test.restype = ctypes.c_size_t
         self.native.emulated_memory_limit.argtypes = [ctypes.c_size_t]
         self.description = GpuDescription.in_dll(self.native, "emulated_description")
         ctypes.memmove(ctypes.byref(self.description), ctypes.byref(AMPERE), ctypes.sizeof(AMPERE))
@@ -68,6 +68,8 @@ class EmulatedGpu:
         self._once: set[int] = set()
         self._numbers = count(1)
         self.failures: list[BaseException] = []  # raised by host functions
+        gc.collect()  # what another test has left would otherwise be freed, and counted, in this one
+        self.native.emulated_begin_test()
         self._before = self._counted()  # a GPU that broke in another test may still hold resources
         self.defer_streams(0)
         self.reset_fault()
@@ -90,7 +92,7 @@ class EmulatedGpu:
 
     def limit_memory(self, free_bytes: int | None) -> None:
         """Limit the memory that can still be allocated to `free_bytes`; None: no limit."""
-        self.native.emulated_memory_limit(2**62 if free_bytes is None else self._counted().bytes + free_bytes)
+        self.native.emulated_memory_limit(2**62 if free_bytes is None else int(self.native.emulated_bytes_in_use()) + free_bytes)
 
     def break_after(self, steps: int, code: int = ILLEGAL_ADDRESS) -> None:
         """Make all calls fail with `code`, permanently, after this many steps of streams."""
@@ -115,7 +117,7 @@ class EmulatedGpu:
     def _counted(self) -> ResourceCounts:
         native = self.native
         counts = (native.emulated_streams_open(), native.emulated_events_open(), native.emulated_graphs_open())
-        return ResourceCounts(native.emulated_bytes_in_use(), *counts)
+        return ResourceCounts(native.emulated_bytes_of_test(), *counts)
 
     def copies(self) -> list[RecordedCopy]:
         """Return the copies between host and GPU since the last call, including those captured into graphs."""
