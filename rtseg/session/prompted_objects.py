@@ -55,6 +55,16 @@ class PromptedObjects:
         return self._tracking.queue.waiting() if self._tracking else []
 
     @property
+    def refused_prompts(self) -> list[str]:
+        """Return why the newest prompts that had been taken could not be used by the frame they came to; at most 16."""
+        return list(self._tracking.refused) if self._tracking else []
+
+    @property
+    def prompt_refusals(self) -> int:
+        """Return how many prompts that had been taken could not be used."""
+        return self._tracking.refusals if self._tracking else 0
+
+    @property
     def object_places(self) -> Mapping[str, int]:
         """Return the place of each followed object in the network's states, which a recording holds."""
         return dict(self._tracking.places) if self._tracking else {}
