@@ -150,11 +150,12 @@ def _is_line(core: _Core, scale: float, found: Mapping[float, Probability], rows
     if height > max(_LARGEST * rows, _LETTERS_PX):
         return False
     least, most = _CONFIRMED_HEIGHTS
-    others = [other for other in found if other != scale and least <= core.height * other / scale <= most]
-    seen = [_mean_inside(core, other / scale, found[other]) for other in others]
-    if not seen:
-        return True
-    return max(seen) >= _CONFIRMED and (height <= max(_LARGE * rows, _LETTERS_PX) or min(seen) >= _LARGE_CONFIRMED)
+    others = {other: core.height * other / scale for other in found if other != scale and core.height * other / scale >= least}
+    seen = {other: _mean_inside(core, other / scale, found[other]) for other in others}
+    if height > max(_LARGE * rows, _LETTERS_PX) and any(there < _LARGE_CONFIRMED for there in seen.values()):
+        return False
+    fitting = [there for other, there in seen.items() if others[other] <= most]
+    return not fitting or max(fitting) >= _CONFIRMED
 
 
 def _mean_inside(core: _Core, factor: float, probability: Probability) -> float:
