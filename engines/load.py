@@ -9,7 +9,7 @@ from rtseg.engines.base import Engine, ModelSpec
 from rtseg.engines.hung_threads import open_in_time
 from rtseg.engines.validation.examination import examine
 from rtseg.engines.zoo import shipped_models
-from rtseg.errors import ModelError
+from rtseg.errors import ModelError, require_members
 from rtseg.text.log_records import get_logger
 
 if TYPE_CHECKING:
@@ -42,8 +42,10 @@ def load_engine(
     `trusted`. threads: the engine's number of threads; 0 lets the engine choose. trusted: load the file directly. Otherwise a
     file that is not shipped is first examined in a child process with limits on time and memory, see
     `rtseg.engines.validation`. While TensorRT builds a missing plan, OpenVINO runs the model. Raises ModelError, EngineError,
-    MissingExtra.
+    MissingExtra, WrongArgument.
     """
+    if not isinstance(model, str):
+        require_members(model, ("__fspath__",), "the model of an engine", "give a shipped model's name, or the path of a file")
     if Path(model).suffix == PLAN:
         from rtseg.engines.tensorrt.open_plan import open_plan
 

@@ -21,7 +21,7 @@ from rtseg.cli.options.igtl import IgtlOptions, print_missed
 from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events_printed
 from rtseg.cli.options.measures import MeasureOption, measure_names
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
-from rtseg.cli.options.omissions import EXIT_LEFT_OUT, StrictOption, check_strict, print_omitted, report_omissions
+from rtseg.cli.options.omissions import StrictOption, check_strict, print_omitted, report_omissions
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.prompts import PromptedModelOption, PromptOptions, check_all_used, chosen_model, point
@@ -40,6 +40,7 @@ from rtseg.cli.tables import latency_table
 from rtseg.cli.threads import limit_threads
 from rtseg.engines.engine_use import closing_engine
 from rtseg.errors import SourceError
+from rtseg.exit_codes import EXIT_LEFT_OUT
 from rtseg.pipeline import Pipeline
 from rtseg.session.redaction import RedactionMode
 from rtseg.sinks.base import Sink

@@ -1,8 +1,10 @@
 """Opens the source that a user's address or path names."""
 
+import os
 import re
+from pathlib import Path
 
-from rtseg.errors import SourceError
+from rtseg.errors import SourceError, require_members
 from rtseg.frame import Spacing
 from rtseg.sources.address import read_options
 from rtseg.sources.base import Source, path_exists
@@ -26,18 +28,22 @@ KNOWN_SOURCES = (
     "camera:0, rtsp://, udp://, tcp://, http://, igtl://HOST:18944/DEVICE, - for standard input"
 )
 
+_ADDRESS_REMEDY = "give a path or an address, as in 'camera:0'; frames of your own go through a source of your own"
 LIVE_SCHEMES = frozenset({"camera", "igtl", "screen", *PROTOCOLS})
 
 # Two letters or more, so that C:\scan.mp4 stays a path.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.IGNORECASE | re.DOTALL)
 
 
-def open_source(uri: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Source:
+def open_source(uri: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Source:
     """Return the source that `uri` names.
 
-    uri: a path, `clip:NAME`, or `synthetic:vessel?seed=3`. fps: frames a second, and spacing_mm: pixel size (down, along)
-    in mm, override the source's own values. Raises SourceError, SourceNotFound, ConfigError.
+    uri: a path as text or `Path`, `clip:NAME`, or `synthetic:vessel?seed=3`. fps: frames a second, and spacing_mm: pixel size
+    (down, along) in mm, override the source's own values. Raises SourceError, SourceNotFound, ConfigError, WrongArgument.
     """
+    if not isinstance(uri, str):
+        require_members(uri, ("__fspath__",), "the address of a source", _ADDRESS_REMEDY)
+        uri = os.fspath(uri)
     remember_address(uri)
     match _split(uri):
         case "clip", name:
