@@ -1,7 +1,7 @@
 """`rtseg run`: segments a source and writes or shows the results."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -18,7 +18,9 @@ from rtseg.cli.options.enhance import EnhanceOption, parse_enhancement
 from rtseg.cli.options.familiarity import MeasureUnfamiliarOption, print_familiarity
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.igtl import IgtlOptions, print_missed
-from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events_printed
+from rtseg.cli.options.limits import LimitOptions, StreamLimit
+from rtseg.cli.options.live import PolicyOption, print_reconnects
+from rtseg.cli.options.logs import LogOptions
 from rtseg.cli.options.measures import MeasureOption, measure_names
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.omissions import StrictOption, check_strict, print_omitted, report_omissions
@@ -107,6 +109,8 @@ def run(
     threads: ThreadsOption = 0,
     engine_timeout: EngineTimeoutOption = None,
     max_age: MaxAgeOption = None,
+    limits: LimitOptions,
+    logs: LogOptions,
     description: OnnxModelDescription,
 ) -> None:
     """Segment SOURCE, and write the overlay, the masks and the measurements.
@@ -120,10 +124,10 @@ def run(
     temporal, enhancement, cleaning = stabilization.options(), parse_enhancement(speckle), parse_postprocess(postprocess)
     geometry, trusted, given = beam_geometry(beam_space), description.trust_model, prompts.parse()
     model = chosen_model(model, given)
-    network = shrinkable_engine(
-        load(model, engine, threads, description.facts_for(model), trusted=trusted), budget, model, threads, trusted=trusted
-    )
-    with closing_engine(network):
+    with logs.printed(), ExitStack() as resources:
+        network = load(model, engine, threads, description.facts_for(model), trusted=trusted)
+        network = shrinkable_engine(network, budget, model, threads, trusted=trusted)
+        resources.enter_context(closing_engine(network))
         written = files.sinks(opacity, network.spec.name, source=source, model=model)
         written += dicom.sinks(network.spec, source=source, model=model)
         named = open_source(source, fps=fps)
@@ -151,7 +155,8 @@ def run(
         sinks = written + live + watchdog_sinks() + recorder + budget_sinks(budget, session, network)
         report_omissions(sinks, opened)
         pipeline = Pipeline(opened, session, *sinks, warmup=warmup, redact=redaction, policy=policy, max_age_ms=max_age)
-        _run_pipeline(pipeline, f"{masked_address(source)} through {network.spec.name}", strict=strict)
+        title = f"{masked_address(source)} through {network.spec.name}"
+        _run_pipeline(pipeline, title, StreamLimit(limits, opened), strict=strict)
     files.print_paths()
     dicom.print_paths()
     print_written(record)
@@ -160,13 +165,15 @@ def run(
         raise typer.Exit(EXIT_LEFT_OUT)
 
 
-def _run_pipeline(pipeline: Pipeline, title: str, *, strict: bool) -> None:
+def _run_pipeline(pipeline: Pipeline, title: str, limit: StreamLimit, *, strict: bool) -> None:
     """Run the pipeline to its end, and print the table even if the source fails on the way."""
     try:
-        with _progress(pipeline.source) as advance, source_events_printed(), closing(iter(pipeline)) as results:
-            for _ in results:
+        with _progress(pipeline.source) as advance, closing(limit), closing(iter(pipeline)) as results:
+            for result in results:
                 check_strict(pipeline.source, strict=strict)
                 advance()
+                if limit.is_reached(result):
+                    break
         check_strict(pipeline.source, strict=strict)
     finally:
         counts = pipeline.report.counts
