@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rtseg.sinks.masks import MaskSink
     from rtseg.sinks.video.sink import VideoSink
     from rtseg.sources import Source, open_source
+    from rtseg.sources.live.push import PushSource
     from rtseg.trace import LatencyReport, LatencyTrace
 
     __version__: str
@@ -38,6 +39,7 @@ _HOMES = {
     "Pipeline": "pipeline",
     "Policy": "pipeline",
     "Prompt": "session.prompts",
+    "PushSource": "sources.live.push",
     "Result": "result",
     "RtsegError": "errors",
     "Segmentation": "frame",
@@ -62,6 +64,7 @@ __all__ = [
     "Pipeline",
     "Policy",
     "Prompt",
+    "PushSource",
     "Result",
     "RtsegError",
     "Segmentation",

@@ -28,7 +28,7 @@ KNOWN_SOURCES = (
     "camera:0, rtsp://, udp://, tcp://, http://, igtl://HOST:18944/DEVICE, - for standard input"
 )
 
-_ADDRESS_REMEDY = "give a path or an address, as in 'camera:0'; frames of your own go through a source of your own"
+_ADDRESS_REMEDY = "give a path or an address, as in 'camera:0'; frames of your own go through rtseg.PushSource"
 LIVE_SCHEMES = frozenset({"camera", "igtl", "screen", *PROTOCOLS})
 
 # Two letters or more, so that C:\scan.mp4 stays a path.
