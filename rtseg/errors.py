@@ -52,6 +52,10 @@ class ConfigError(RtsegError, ValueError):
     """Reports a setting that is unknown or out of range."""
 
 
+class PluginError(RtsegError, RuntimeError):
+    """Reports a plug-in of another package that cannot be loaded, or that failed."""
+
+
 class WrongArgument(RtsegError, TypeError):
     """Reports an argument that is no object of the expected kind, such as an array in place of a `Frame`."""
 

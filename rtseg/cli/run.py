@@ -25,6 +25,7 @@ from rtseg.cli.options.measures import MeasureOption, measure_names
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.omissions import StrictOption, check_strict, print_omitted, report_omissions
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
+from rtseg.cli.options.plugins import SinkOption, plugin_sinks, print_failed_sinks
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.prompts import PromptedModelOption, PromptOptions, check_all_used, chosen_model, point
 from rtseg.cli.options.record import (
@@ -68,6 +69,7 @@ def run(
     engine: EngineOption = "auto",
     files: FileOutputs,
     dicom: DicomOutputs,
+    sink: SinkOption = None,
     mode: ModeOption = PRIVATE,
     fps: Annotated[
         float | None, typer.Option("--fps", min=0.1, help="The frame rate of the source, if it is wrong or unknown.")
@@ -115,7 +117,8 @@ def run(
 ) -> None:
     """Segment SOURCE, and write the overlay, the masks and the measurements.
 
-    The exit status is 0; 3 where a file of a folder or a part of a series could not be read and was left out; 1 for an error.
+    The exit status is 0; 3 where a file of a folder or a part of a series could not be read and was left out,
+    or a plug-in's output ends early; 1 for an error.
     """
     redaction = redaction_mode(redact, keep_surroundings)
     prepare_outputs(mode)
@@ -129,7 +132,7 @@ def run(
         network = shrinkable_engine(network, budget, model, threads, trusted=trusted)
         resources.enter_context(closing_engine(network))
         written = files.sinks(opacity, network.spec.name, source=source, model=model)
-        written += dicom.sinks(network.spec, source=source, model=model)
+        written += dicom.sinks(network.spec, source=source, model=model) + plugin_sinks(sink)
         named = open_source(source, fps=fps)
         live = display.sinks(opacity) + igtl_output.sinks(opacity)
         check_strict(named, strict=strict)
@@ -161,7 +164,7 @@ def run(
     dicom.print_paths()
     print_written(record)
     check_all_used(session)
-    if omitted_parts(opened):
+    if print_failed_sinks(sinks) or omitted_parts(opened):
         raise typer.Exit(EXIT_LEFT_OUT)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rtseg.errors import SourceError, require_members
 from rtseg.frame import Spacing
+from rtseg.plugins import SOURCES, names_with_plugins
 from rtseg.sources.address import read_options
 from rtseg.sources.base import Source, path_exists
 from rtseg.sources.files.bundled_clips import open_clip
@@ -20,6 +21,7 @@ from rtseg.sources.live.igtl import open_igtl
 from rtseg.sources.live.network_stream import PROTOCOLS, open_network
 from rtseg.sources.live.stdin import open_stdin
 from rtseg.sources.pixels.nvdec import CPU, DECODE_OPTION
+from rtseg.sources.plugin_source import open_plugin_source
 from rtseg.sources.synthetic import open_synthetic
 from rtseg.text.credentials import remember_address
 
@@ -29,6 +31,7 @@ KNOWN_SOURCES = (
 )
 
 _ADDRESS_REMEDY = "give a path or an address, as in 'camera:0'; frames of your own go through rtseg.PushSource"
+BUILT_IN_SCHEMES = frozenset({"camera", "clip", "dicom", "igtl", "replay", "screen", "synthetic", *PROTOCOLS})
 LIVE_SCHEMES = frozenset({"camera", "igtl", "screen", *PROTOCOLS})
 
 # Two letters or more, so that C:\scan.mp4 stays a path.
@@ -60,8 +63,17 @@ def open_source(uri: str | Path, *, fps: float | None = None, spacing_mm: Spacin
             return ImageFiles(path, fps=fps, spacing_mm=spacing_mm)
         case "", path:
             return _open_video(path, fps, spacing_mm)
-        case scheme, _:
-            raise SourceError(f"{scheme}: is not a kind of source: give {KNOWN_SOURCES}")
+        case scheme, rest:
+            return _open_plugin(scheme, rest, fps, spacing_mm)
+
+
+def _open_plugin(scheme: str, rest: str, fps: float | None, spacing_mm: Spacing | None) -> Source:
+    """Open the source of a plug-in. Raises SourceError where no plug-in has that scheme."""
+    opened = open_plugin_source(scheme, rest, fps, spacing_mm)
+    if opened is None:
+        known = names_with_plugins(SOURCES, KNOWN_SOURCES)
+        raise SourceError(f"{scheme}: is not a kind of source: give {known}")
+    return opened
 
 
 def _open_video(path: str, fps: float | None, spacing_mm: Spacing | None) -> VideoFile:
