@@ -74,4 +74,5 @@ def _rings(edges: _Indices, following: _Indices) -> list[_Indices]:
 def _corners(ring: _Indices, following: _Indices, places: int) -> _Indices:
     """Return the corners of a closed line where it changes direction."""
     nexts = following[ring]
-    return nexts[nexts // places != ring // places] % places
+    corners: _Indices = nexts[nexts // places != ring // places] % places
+    return corners

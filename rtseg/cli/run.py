@@ -13,7 +13,7 @@ from rtseg.cli.app import app, console
 from rtseg.cli.options.beam_space import BeamSpaceOption, beam_geometry
 from rtseg.cli.options.budget import BudgetOption, budget_sinks, shrinkable_engine
 from rtseg.cli.options.dicom import DicomOutputs
-from rtseg.cli.options.display import DisplayOptions, accept_prompts
+from rtseg.cli.options.display import DisplayOptions, connect_pages
 from rtseg.cli.options.enhance import EnhanceOption, parse_enhancement
 from rtseg.cli.options.familiarity import MeasureUnfamiliarOption, print_familiarity
 from rtseg.cli.options.grouped import grouped
@@ -153,7 +153,7 @@ def run(
         )
         session.settings = replace(session.settings, uncertainty=uncertainty, measure_unfamiliar=measure_unfamiliar)
         point(session, given, opened.info)
-        accept_prompts(live, session)
+        connect_pages(live, session, opened)
         recorder = recording_sinks(record, session, network.spec.name, redaction is RedactionMode.OFF)
         sinks = written + live + watchdog_sinks() + recorder + budget_sinks(budget, session, network)
         report_omissions(sinks, opened)

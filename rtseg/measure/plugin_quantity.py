@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from typing import Any
 
 from rtseg.errors import PluginError
 from rtseg.measure.measured_region import MeasuredRegion
@@ -30,5 +31,5 @@ def _guarded(plugin: Plugin, compute: Compute) -> Compute:
     return guarded
 
 
-def _number(value: object) -> float | None:
-    return None if value is None else float(value)  # type: ignore[arg-type]  what is no number raises TypeError
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

@@ -78,7 +78,7 @@ class JsonSink:
             raise SinkError(f"{self._path} is not open: call open(info) first, as Pipeline does")
         self._redaction = result.redaction
         self._write_header(result.segmentation.classes)
-        self._write_line(_line(result))
+        self._write(encoded_result(result) + b"\n")
 
     def close(self) -> None:
         """Close the file; after a stream without frames, it holds the header alone."""
@@ -125,6 +125,11 @@ class JsonSink:
 
 def _encoded(values: Mapping[str, Any]) -> bytes:
     return json_text(_finite(values), allow_nan=False).encode()
+
+
+def encoded_result(result: Result) -> bytes:
+    """Return one frame's line as JSON in UTF-8, without its line break."""
+    return _encoded(_line(result))
 
 
 def _redaction_fields(redaction: Redaction | None) -> dict[str, Any]:

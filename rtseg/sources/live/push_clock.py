@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable
 from time import perf_counter_ns, time_ns
+from typing import Any
 
 from rtseg.errors import ConfigError, WrongArgument
 
@@ -39,11 +40,12 @@ class PushClock:
         return monotonic_ns - max(age_ns, 0)
 
 
-def _whole(time: object) -> int:
+def _whole(time: Any) -> int:
+    """Return an int, or an integer of NumPy, as an int. Raises WrongArgument."""
     try:
         if isinstance(time, bool):
             raise TypeError
-        return operator.index(time)  # type: ignore[arg-type]  an int, or one of NumPy
+        return operator.index(time)
     except TypeError:
         raise WrongArgument(
             f"captured_ns is {time!r:.40}, and no whole number of nanoseconds: seconds become that by int(seconds * 1e9)"
