@@ -136,8 +136,10 @@ def _make_group(
 def load_command(name: str) -> Any:
     """Import the module of one command and return the command.
 
-    A command that opens a source or a dataset gets `--max-pixels`, and one that opens a model file `--trust-model`.
+    A command that opens a source or a dataset gets `--max-pixels`, one that opens a model file `--trust-model`, and `run` gets
+    `--config`.
     """
+    from rtseg.cli.options.config_file import add_config
     from rtseg.cli.options.pixels import add_max_pixels
     from rtseg.cli.options.trust import add_trust_model
 
@@ -152,6 +154,8 @@ def load_command(name: str) -> Any:
             add_max_pixels(one)
         if one.name in _TAKES_TRUST_MODEL:
             add_trust_model(one)
+    if name == "run":
+        add_config(command)
     return command
 
 
