@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.errors import ConfigError
+from rtseg.errors import ConfigError, PluginError
 from rtseg.frame import Life, Segmentation
 from rtseg.measure.frame_regions import FrameRegions
 from rtseg.measure.quantities import find_quantity
@@ -126,10 +126,13 @@ def _cut_classes(found: Segmentation, edge: Places) -> frozenset[str]:
 
 
 def _measured(one: RequestedMeasure, blank: MeasuredValue, regions: FrameRegions) -> MeasuredValue:
-    value = one.quantity.value(*map(regions.region, one.classes))
+    try:
+        value = one.quantity.value(*map(regions.region, one.classes))
+        low, high = _range(one, value, regions) if regions.has_range and value is not None else (None, None)
+    except PluginError as error:
+        return replace(blank, withheld=str(error))
     if value is None:
         return replace(blank, withheld=f"the {one.classes[0]} has no {one.quantity.title}")
-    low, high = _range(one, value, regions) if regions.has_range else (None, None)
     return replace(blank, value=value, low=low, high=high)
 
 

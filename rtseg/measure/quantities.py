@@ -14,9 +14,11 @@ from rtseg.measure.lesion import lesion_extent, taller_than_wide
 from rtseg.measure.measured_region import MeasuredRegion
 from rtseg.measure.needle import distance_to, find_needle
 from rtseg.measure.outline import perimeter, trace_outline
+from rtseg.measure.plugin_quantity import plugin_quantity
 from rtseg.measure.quantity import Quantity
 from rtseg.measure.ventricle import area_length_volume, disc_volume
 from rtseg.measure.vessel import lumen_diameter
+from rtseg.plugins import MEASURES, names_with_plugins
 
 _HEAD, _ABDOMEN = ("head", "fetal head", "skull"), ("abdomen", "fetal abdomen")
 LUMEN, _LESION = ("lumen", "vessel", "artery", "carotid"), ("lesion", "tumor", "tumour", "nodule")
@@ -206,9 +208,12 @@ QUANTITIES = MappingProxyType({quantity.name: quantity for quantity in _LISTED})
 
 
 def find_quantity(name: str) -> Quantity:
-    """Return the quantity of that name or title. Raises ConfigError."""
+    """Return the quantity of that name or title, else that of a plug-in. Raises ConfigError, PluginError."""
     wanted = name.strip().lower()
     for quantity in _LISTED:
         if wanted in (quantity.name, quantity.title):
             return quantity
-    raise ConfigError(f"{name!r} is no measure: give one of {', '.join(QUANTITIES)}")
+    offered = plugin_quantity(wanted)
+    if offered is None:
+        raise ConfigError(f"{name!r} is no measure: give one of {names_with_plugins(MEASURES, QUANTITIES)}")
+    return offered

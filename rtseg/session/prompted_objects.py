@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rtseg.engines.base import Floats, ModelSpec
 from rtseg.engines.tracker_states import TrackerStates
-from rtseg.errors import ConfigError
+from rtseg.errors import ConfigError, require_members
 from rtseg.frame import Frame, Life, Segmentation, Spacing, TrackedObject
 from rtseg.kernels.network.fit import letterbox
 from rtseg.session.judgement import Judgement
@@ -77,6 +77,7 @@ class PromptedObjects:
         the prompt does not point at ultrasound there, and where the network follows no more objects, or none at all. A prompt
         for a frame to come is checked with it, so that `step` raises the error.
         """
+        require_members(prompt, ("points", "box", "mask"), "a prompt", "make it by rtseg.Prompt(points=((X, Y),))")
         tracking = self._required_tracking()
         picture = tracking.newest
         if at is None and picture is not None:
