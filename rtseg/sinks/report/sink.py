@@ -7,6 +7,7 @@ import numpy as np
 from rtseg.errors import SinkError
 from rtseg.frame import Segmentation, StreamInfo
 from rtseg.measure.measure_history import MeasureHistory
+from rtseg.measure.stream_time import StreamTime
 from rtseg.output.atomic_file import reserve, write_or_refuse
 from rtseg.overlay import Overlay
 from rtseg.result import Result
@@ -27,7 +28,7 @@ class ReportSink:
     def __init__(self, path: str | Path, model: str = "", opacity: float = 0.4) -> None:
         self._path, self._model, self._overlay = Path(path), model, Overlay(opacity, latency=False)
         self._record: ScanRecord | None = None
-        self._first_ns: int | None = None
+        self._time = StreamTime()
 
     def open(self, info: StreamInfo) -> None:
         """Begin a report; an open one is written first. Raises SinkError."""
@@ -35,7 +36,7 @@ class ReportSink:
         if not self._path.parent.is_dir():
             raise SinkError(f"there is no folder {self._path.parent} for {self._path.name}: make it first, or write elsewhere")
         reserve(self._path)
-        self._record, self._first_ns = ScanRecord(info), None
+        self._record, self._time = ScanRecord(info), StreamTime()
 
     def write(self, result: Result) -> None:
         """Add one result."""
@@ -43,7 +44,7 @@ class ReportSink:
         if record is None:
             raise SinkError("the report is not open: call open first")
         with result.trace.stage("report"):
-            time_s = self._time_s(result)
+            time_s = self._time.seconds(result.frame)
             record.seconds, record.redaction = time_s, result.redaction
             record.began_at = record.began_at or utc_text(result.wall_ns) or ""
             record.frames += 1
@@ -63,13 +64,6 @@ class ReportSink:
         record, self._record = self._record, None
         if record is not None:
             write_or_refuse(self._path, report_page(record, self._model).encode())
-
-    def _time_s(self, result: Result) -> float:
-        frame = result.frame
-        now_ns = frame.captured_ns if frame.presentation_ns is None else frame.presentation_ns
-        if self._first_ns is None:
-            self._first_ns = now_ns
-        return max(0.0, (now_ns - self._first_ns) / 1e9)
 
 
 def _confidence(found: Segmentation) -> float:
