@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from rtseg.errors import ConfigError
 from rtseg.frame import Life, Segmentation
+from rtseg.measure.fitness import unsharp_reason
 from rtseg.measure.frame_regions import FrameRegions
 from rtseg.measure.measured_region import MeasuredRegion
 from rtseg.measure.quantities import find_quantity
@@ -66,7 +67,7 @@ def _stated_lengths(quantity: Quantity, texts: Sequence[str]) -> tuple[float, ..
     if not quantity.lengths:
         raise ConfigError(f"{quantity.name} takes no length: leave out {', '.join(texts)}")
     raise ConfigError(
-        f"{quantity.name} needs {quantity.lengths} length above 0 that this plane does not show: state it in millimeters, as in "
+        f"{quantity.name} needs {quantity.lengths} length above 0 that this plane does not show: state it in mm, as in "
         f"{quantity.name}={quantity.needs[0][0]},62mm"
     )
 
@@ -157,8 +158,19 @@ def _measured(one: RequestedMeasure, blank: MeasuredValue, regions: FrameRegions
     value = one.value(*map(regions.region, one.classes))
     if value is None or not math.isfinite(value):
         return replace(blank, withheld=f"the {one.classes[0]} has no {one.quantity.title}")
-    low, high = _range(one, value, regions) if regions.has_range else (None, None)
-    return replace(blank, value=value, low=low, high=high)
+    if not regions.has_range:
+        return replace(blank, value=value)
+    low, high = _range(one, value, regions)
+    measured = replace(blank, value=value, low=low, high=high)
+    return replace(measured, unfit=unsharp_reason(measured, _largest_share(one, regions)))
+
+
+def _largest_share(one: RequestedMeasure, regions: FrameRegions) -> float | None:
+    """Return the share of a class that its largest region holds, on the network's cells; None for measures of several."""
+    if len(one.classes) > 1 or one.quantity.may_be_cut:
+        return None
+    mask = regions.cells(one.classes[0])[1]
+    return float(np.count_nonzero(mask.largest) / max(1, np.count_nonzero(mask.mask)))
 
 
 def _range(one: RequestedMeasure, value: float, regions: FrameRegions) -> tuple[float | None, float | None]:

@@ -11,7 +11,7 @@ def ellipsoid_volume(length_mm: float, width_mm: float, height_mm: float, factor
     factor: pi / 6 for an ellipsoid; guidelines give others for some organs, as 0.7 for a full bladder. Raises ValueError for an
     axis that is not a number above 0.
     """
-    if not (0 < min(length_mm, width_mm, height_mm) and max(length_mm, width_mm, height_mm) < math.inf):
+    if not (min(length_mm, width_mm, height_mm) > 0 and max(length_mm, width_mm, height_mm) < math.inf):
         raise ValueError(f"the axes are {length_mm:g}, {width_mm:g} and {height_mm:g} mm: give three lengths above 0")
     return factor * length_mm * width_mm * height_mm / 1000
 

@@ -37,9 +37,9 @@ def head_biometry(mask: Mask, spacing: Spacing = (1.0, 1.0), outline_px: float =
 
 
 def outer_to_inner_diameter(outer: Mask, inner: Mask, spacing: Spacing = (1.0, 1.0)) -> float | None:
-    """Return the biparietal diameter from the skull's outer border near the probe to its inner border on the far side.
+    """Return the biparietal diameter from the skull's outer border near the probe to its inner border away from it.
 
-    outer: (H, W) bool, the filled head. inner: what lies within the skull. Both are taken as ellipses, and the line is the minor
+    outer: (H, W) bool, the filled head. inner: what lies within the skull. Both are taken as ellipses; the line is the minor
     axis of the outer one, in the unit of the spacing (down, along); None where one of them is empty. The convention is that of
     F. P. Hadlock et al., "Fetal biparietal diameter: a critical re-evaluation", Journal of Ultrasound in Medicine 1, 1982.
     """

@@ -7,6 +7,7 @@ from rtseg.engines.base import ModelSpec
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life, Segmentation
 from rtseg.measure.biometry import Biometry, RequestedMeasure, request_measures
+from rtseg.measure.measure_follower import MeasureFollower
 from rtseg.measure.quantities import find_quantity
 from rtseg.session.sector import Sector
 from rtseg.session.sector.edge import SectorEdge
@@ -27,6 +28,7 @@ class SessionMeasures:
             raise ConfigError(f"measures is the text {names!r}: give a list of names, such as [{names!r}]")
         self._names, self._has_objects, self._edge = tuple(names or ()), has_objects, SectorEdge()
         self._last: Segmentation | None = None  # the newest one that was measured
+        self._follower = MeasureFollower()
         if has_objects:
             self._classes: tuple[str, ...] = ()
             for name in self._names:
@@ -56,10 +58,11 @@ class SessionMeasures:
         spacing_from = "user" if is_spacing_given else frame.spacing_from or "source"
         last, is_held = self._last, found.life is Life.HELD
         if is_held and last and last.labels is found.labels and last.spacing_mm == found.spacing_mm:
-            return replace(found, measures=last.measures, planes=None)
+            held = replace(found, measures=last.measures, planes=None)
+            return self._follower.followed(held, frame)
         edge = self._edge.places(sector, found.labels.shape)
         measures = self._biometry.measure(found, edge, found.planes, spacing_from)
-        self._last = replace(found, measures=measures, planes=None)
+        self._last = self._follower.followed(replace(found, measures=measures, planes=None), frame)
         return self._last
 
 

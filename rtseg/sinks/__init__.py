@@ -1,8 +1,8 @@
 """Write or show results: a clip, label maps, measurements, a page in the browser, a window, a preview."""
 
 from rtseg.sinks.base import Sink
-from rtseg.sinks.igtl.sink import IgtlSink
 from rtseg.sinks.csv_file import CsvSink
+from rtseg.sinks.igtl.sink import IgtlSink
 from rtseg.sinks.jsonl import JsonSink
 from rtseg.sinks.masks import MaskSink
 from rtseg.sinks.preview import DrawSink

@@ -14,7 +14,21 @@ from rtseg.result import Result
 from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
 from rtseg.wall_clock import utc_text
 
-COLUMNS = ("index", "seconds", "captured_at", "life", "measure", "value", "unit", "low", "high", "spacing_from", "withheld")
+COLUMNS = (
+    "index",
+    "seconds",
+    "captured_at",
+    "life",
+    "measure",
+    "value",
+    "unit",
+    "low",
+    "high",
+    "spacing_from",
+    "withheld",
+    "unfit",
+    "best_index",
+)
 
 _MAX_TEXT = 200  # characters of a name or a reason
 
@@ -22,8 +36,9 @@ _MAX_TEXT = 200  # characters of a name or a reason
 class CsvSink:
     """Writes the measures of each frame to `path`, under the names of the JSON lines.
 
-    seconds: from the first frame. captured_at: ISO 8601 in UTC. A cell is empty where a value is withheld or unknown; `withheld`
-    then says why. The lines of a frame are one complete write, so that a killed process leaves complete lines.
+    seconds: from the first frame. captured_at: ISO 8601 in UTC. A cell is empty where a value is withheld or unknown, and
+    `withheld` says why. unfit: why the frame is not fit to be measured. best_index: of the best frame so far. The lines of a
+    frame are one complete write, so that a killed process leaves complete lines.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -31,7 +46,7 @@ class CsvSink:
         self._file: UnbufferedFile | None = None
         self._time = StreamTime()
 
-    def open(self, info: StreamInfo) -> None:
+    def open(self, info: StreamInfo) -> None:  # noqa: ARG002 - any stream will do
         """Create or overwrite the file, and write the names of the columns. Raises SinkError."""
         self.close()
         try:
@@ -62,6 +77,8 @@ class CsvSink:
                 _number(one.high),
                 one.spacing_from,
                 _text(one.withheld),
+                _text(one.unfit),
+                str(one.best.index) if one.best else "",
             )
             for one in found.measures
         ]

@@ -54,6 +54,8 @@ def test_each_measure_of_each_frame_is_a_line(tmp_path):
         "high": "23.25",
         "spacing_from": "user",
         "withheld": "",
+        "unfit": "",
+        "best_index": "",
     }
     assert (second["measure"], second["value"], second["low"]) == ("hc", "", "")
     assert second["withheld"] == "the head reaches the edge, of the sector"

@@ -54,7 +54,7 @@ class ReportSink:
             record.note_state(time_s, found)
             for one in found.measures:
                 history = record.histories.setdefault(one.name, MeasureHistory(one.title, one.unit, one.classes))
-                is_steady, confidence = history.add(time_s, one), _confidence(found)
+                is_steady, confidence = history.add(time_s, one) and not one.unfit, _confidence(found)
                 best = record.best.setdefault(one.name, FittestFrame())
                 if best.is_better(one, confidence, is_steady=is_steady):
                     best.keep(self._overlay.draw(result), time_s, one, confidence, is_steady=is_steady)
