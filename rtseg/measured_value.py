@@ -37,7 +37,7 @@ class MeasuredValue:
     value: float | None = None
     """The value; None where it is withheld."""
     low: float | None = None
-    """The value on the pixels of a probability of 95 % or more; None where there are none."""
+    """The value on the pixels of a probability of 95 % or more; None where there are none. See `covers`."""
     high: float | None = None
     """The value on the pixels of a probability of 5 % or more."""
     spacing_from: str = ""
@@ -48,6 +48,8 @@ class MeasuredValue:
     """Why the frame is not fit to be measured although there is a value, such as an unsteady one; empty where it is."""
     best: BestFrame | None = None
     """The best frame so far; None before the first value, and where nobody looks for it."""
+    covers: float | None = None
+    """Share of experts' values that the range holds by a fit on the model's training subjects; None where none was made."""
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but name, title and classes as plain values; None for what is empty or unknown."""
@@ -56,6 +58,7 @@ class MeasuredValue:
             "unit": self.unit or None,
             "low": self.low,
             "high": self.high,
+            "covers": self.covers,
             "spacing_from": self.spacing_from or None,
             "withheld": self.withheld or None,
             "unfit": self.unfit or None,

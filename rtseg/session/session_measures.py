@@ -37,7 +37,12 @@ class SessionMeasures:
         else:
             self._classes = spec.classes
             requested = known_measures(spec.measures, spec.classes) if names is None else request_measures(names, spec.classes)
-            self._biometry = Biometry(requested)
+            self._biometry = Biometry([_with_factor(one, spec) for one in requested])
+
+    @property
+    def requested(self) -> tuple[RequestedMeasure, ...]:
+        """Return what is measured."""
+        return self._biometry.requested
 
     @property
     def is_requested(self) -> bool:
@@ -64,6 +69,12 @@ class SessionMeasures:
         measures = self._biometry.measure(found, edge, found.planes, spacing_from)
         self._last = self._follower.followed(replace(found, measures=measures, planes=None), frame)
         return self._last
+
+
+def _with_factor(one: RequestedMeasure, spec: ModelSpec) -> RequestedMeasure:
+    """Return a measure with the factor of its range that the model states."""
+    factor = dict(spec.range_factors).get(one.name)
+    return replace(one, range_factor=factor) if factor else one
 
 
 def known_measures(names: Sequence[str], classes: Sequence[str]) -> tuple[RequestedMeasure, ...]:

@@ -46,7 +46,9 @@ class FileOutputs:
     ] = None
     report: Annotated[
         Path | None,
-        typer.Option("--report", help="Write a report of the scan to this .html file: best frames, curves, table of measures."),
+        typer.Option(
+            "--report", help="Write a report of the scan to this .html or .pdf file: best frames, curves, table of measures."
+        ),
     ] = None
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the masks of an earlier run in the folder of --masks.")

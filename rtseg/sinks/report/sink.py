@@ -13,20 +13,23 @@ from rtseg.overlay import Overlay
 from rtseg.result import Result
 from rtseg.sinks.report.fittest_frame import FittestFrame
 from rtseg.sinks.report.page import report_page
+from rtseg.sinks.report.pdf import find_browser, print_pdf
 from rtseg.sinks.report.scan_record import ScanRecord
 from rtseg.wall_clock import utc_text
 
 
 class ReportSink:
-    """Writes a report of a stream when it ends, as one HTML file that refers to nothing outside.
+    """Writes a report of a stream when it ends, as one HTML file that refers to nothing outside, or as PDF.
 
     It holds the best frame of each measure, drawn after redaction; curves with ranges; a table of medians and spreads; and what
-    was withheld and why. Memory stays flat. path: of the file, which is reserved at once. model: name of the model, and what
+    was withheld and why. Memory stays flat. path: of the file, which is reserved at once; .pdf
+    is printed by a browser that is installed. model: name of the model, and what
     tells its file apart.
     """
 
     def __init__(self, path: str | Path, model: str = "", opacity: float = 0.4) -> None:
         self._path, self._model, self._overlay = Path(path), model, Overlay(opacity, latency=False)
+        self._browser = ""  # which prints the page as PDF; empty for HTML
         self._record: ScanRecord | None = None
         self._time = StreamTime()
 
@@ -35,6 +38,7 @@ class ReportSink:
         self.close()
         if not self._path.parent.is_dir():
             raise SinkError(f"there is no folder {self._path.parent} for {self._path.name}: make it first, or write elsewhere")
+        self._browser = find_browser() if self._path.suffix.lower() == ".pdf" else ""
         reserve(self._path)
         self._record, self._time = ScanRecord(info), StreamTime()
 
@@ -63,7 +67,17 @@ class ReportSink:
         """Write the report. Raises SinkError; closing twice is harmless."""
         record, self._record = self._record, None
         if record is not None:
-            write_or_refuse(self._path, report_page(record, self._model).encode())
+            page = report_page(record, self._model).encode()
+            write_or_refuse(self._path, self._printed(page) if self._browser else page)
+
+    def _printed(self, page: bytes) -> bytes:
+        """Return the page as PDF. Raises SinkError where it cannot be printed; the page then stands beside it as HTML."""
+        try:
+            return print_pdf(page, self._path.parent, self._browser)
+        except SinkError as error:
+            beside = self._path.with_suffix(".html")
+            write_or_refuse(beside, page)
+            raise SinkError(f"{error}: the report is in {beside}; print it from a browser") from None
 
 
 def _confidence(found: Segmentation) -> float:
