@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg.contour import Contour, trace_contours
+from rtseg.cycle_state import CycleState
 from rtseg.errors import ImageError, SpacingUnknown, UnfamiliarPicture, UnknownClass
 from rtseg.measured_value import MeasuredValue
 from rtseg.probability_planes import ProbabilityPlanes
@@ -195,6 +196,8 @@ class Segmentation:
     """How far a mask reaches beyond the line that an expert measures, in pixels of the frame, as in the training masks."""
     measures: tuple[MeasuredValue, ...] = ()
     """What is measured on the classes, in the order in which it was asked for, see `rtseg.measure.biometry`."""
+    cycle: CycleState | None = None
+    """What is known of the heart beat; None unless a measure follows it."""
     planes: ProbabilityPlanes | None = None
     """The probabilities on the network's cells; None unless something is measured."""
     objects: Mapping[str, TrackedObject] | None = None

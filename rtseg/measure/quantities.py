@@ -8,7 +8,8 @@ from types import MappingProxyType
 import numpy as np
 
 from rtseg.errors import ConfigError
-from rtseg.measure.head import gestational_age_weeks
+from rtseg.measure.ellipsoid import plane_volume
+from rtseg.measure.head import gestational_age_weeks, outer_to_inner_diameter
 from rtseg.measure.layer_thickness import layer_thickness, pennation_angle, split_layers
 from rtseg.measure.lesion import lesion_extent, taller_than_wide
 from rtseg.measure.measured_region import MeasuredRegion
@@ -21,6 +22,7 @@ from rtseg.measure.vessel import lumen_diameter
 from rtseg.plugins import MEASURES, names_with_plugins
 
 _HEAD, _ABDOMEN = ("head", "fetal head", "skull"), ("abdomen", "fetal abdomen")
+_CAVITY, _ORGAN = ("cranial cavity", "intracranial", "brain"), ("bladder", "prostate", "uterus", "thyroid", "kidney")
 LUMEN, _LESION = ("lumen", "vessel", "artery", "carotid"), ("lesion", "tumor", "tumour", "nodule")
 _VENTRICLE = ("left ventricle", "lv", "ventricle")
 _APONEUROSIS, _UPPER, _LOWER = ("aponeurosis",), ("superficial aponeurosis",), ("deep aponeurosis",)
@@ -39,6 +41,10 @@ def _age(region: MeasuredRegion) -> float | None:
 def _needle_angle(region: MeasuredRegion) -> float | None:
     needle = find_needle(region.mask, region.spacing_mm)
     return needle.angle_deg if needle else None
+
+
+def _outer_to_inner(skull: MeasuredRegion, cavity: MeasuredRegion) -> float | None:
+    return outer_to_inner_diameter(skull.mask | cavity.mask, cavity.largest, skull.spacing_mm)
 
 
 def _tip_distance(region: MeasuredRegion, target: MeasuredRegion) -> float | None:
@@ -99,6 +105,14 @@ _LISTED = (
         (_HEAD,),
         "major axis of the skull's ellipse, outer to outer",
         lambda r: r.head.ofd,
+    ),
+    Quantity(
+        "bpd_oi",
+        "biparietal diameter, outer to inner",
+        "mm",
+        (("skull", "head", "fetal head"), _CAVITY),
+        "minor axis of the head's ellipse, from the near outer border to the far inner border of the skull",
+        _outer_to_inner,
     ),
     Quantity("ga", "gestational age by HC", "weeks", (_HEAD,), "Hadlock 1984 by the head circumference, 12 to 42 weeks", _age),
     Quantity(
@@ -165,9 +179,18 @@ _LISTED = (
         "pennation angle",
         "deg",
         (("fascicle",), (*_LOWER, *_APONEUROSIS)),
-        "angle of the fascicle to the deep aponeurosis",
-        lambda fascicle, lower: pennation_angle(fascicle.mask, lower.mask, fascicle.spacing_mm),
+        "median angle of the fascicles to the deep aponeurosis",
+        lambda fascicles, lower: pennation_angle(fascicles.mask, lower.mask, fascicles.spacing_mm),
         may_be_cut=True,
+    ),
+    Quantity(
+        "organ_volume",
+        "volume by three lengths",
+        "ml",
+        (_ORGAN,),
+        "pi / 6 times both axes of the ellipse in this plane and a length of another plane, as in organ_volume=bladder,62mm",
+        plane_volume,
+        lengths=1,
     ),
     Quantity(
         "lv_volume",

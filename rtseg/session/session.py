@@ -13,6 +13,7 @@ from rtseg.engines.tracker_states import TrackerStates
 from rtseg.engines.watchdog import FILE_TIMEOUT_S, LIVE_TIMEOUT_S, check_timeout
 from rtseg.errors import require_members
 from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
+from rtseg.measure.biometry import RequestedMeasure
 from rtseg.measure.region import measure
 from rtseg.session.enhancement import ViewFilter
 from rtseg.session.judgement import Judgement
@@ -107,6 +108,11 @@ class Session(AdjustableSettings, PromptedObjects):
     def classes(self) -> tuple[str, ...]:
         """Return the names of the classes, without the background; those of the objects that are followed."""
         return tuple(self._tracking.places) if self._tracking else self._engine.spec.classes
+
+    @property
+    def requested_measures(self) -> tuple[RequestedMeasure, ...]:
+        """Return what is measured on each frame."""
+        return self._measures.requested
 
     @property
     def is_sector_stated(self) -> bool:

@@ -40,7 +40,12 @@ class JsonSink:
     states it.
 
     measures: by name, what the model or the user has measured: value, low and high (the range by the network's probabilities),
-    unit, spacing_from ("user", "source" or "scale"), and withheld, why there is no value.
+    unit, spacing_from ("user", "source" or "scale"), withheld, why there is no value, unfit, why the frame is not fit to be
+    measured, and best, the best frame so far.
+
+    cycle, only where a measure follows the heart beat: measure, heart_rate per minute, phase (share of the beat since
+    end-diastole), and marks, the moments that were found on this line: "ED", "ES" or "PS", each with the index of its own
+    frame, which lies some frames back.
 
     objects, only where a user points at what is segmented: whether each object is lost, how sure the network is of it, and its
     area, centroid and box, which are null while it is lost. The classes are then the objects, and those of the header the ones
@@ -156,9 +161,15 @@ def _line(result: Result) -> dict[str, Any]:
         "unfamiliar": segmentation.is_unfamiliar,
         "classes": _classes_fields(segmentation),
         "measures": {one.name: one.to_json() for one in segmentation.measures},
+        **cycle_fields(segmentation),
         **object_fields(segmentation),
         **({"withheld": result.redaction.is_withheld} if result.redaction else {}),
     }
+
+
+def cycle_fields(segmentation: Segmentation) -> dict[str, Any]:
+    """Return {"cycle": ...} where a measure follows the heart beat, else nothing."""
+    return {"cycle": segmentation.cycle.to_json()} if segmentation.cycle else {}
 
 
 def object_fields(segmentation: Segmentation) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from claims.checkout import ROOT, imports, modules
 # The rows are in the order of the picture, lowest first. A folder may import itself and what its row names.
 TEXT = {"text"}  # text from outside, made safe to show
 VALUES = TEXT | {"connection", "errors", "frame", "histogram", "limits", "measured_value", "probability_planes"}  # NumPy only
-VALUES |= {"contour", "exit_codes", "result", "trace", "wall_clock"}
+VALUES |= {"contour", "cycle_state", "exit_codes", "result", "trace", "wall_clock"}
 OUTPUTS = {"output"}  # atomic, private and locked files
 FACTS = VALUES | OUTPUTS | {"nifti", "plugins", "spacing", "system"}
 ADAPTERS = FACTS | {"engines", "igtl", "kernels", "sources"}
@@ -21,6 +21,7 @@ TRAINING = {"models", "train"}  # torch
 MAY_IMPORT = {
     **dict.fromkeys(VALUES, VALUES),
     "contour": set(),
+    "cycle_state": set(),
     "exit_codes": set(),
     "measured_value": set(),
     "probability_planes": set(),

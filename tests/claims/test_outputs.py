@@ -30,6 +30,7 @@ ALLOWED = {
     "kernels/runtime/ptxas_table.py": "a table of the README, for who works on rtseg",
     "rtseg/bench/temporal/clips.py": "into memory",
     "rtseg/bench/plotting.py": "into memory, then through it",
+    "rtseg/sinks/report/pdf.py": "in a folder of mode 0700 beside the report, through it",
     "rtseg/train/curves.py": "into memory, then through it",
     "rtseg/train/checkpoint.py": "into memory, then through it",
     "rtseg/train/comparison.py": "a training's folder of mode 0700, which is removed after it",

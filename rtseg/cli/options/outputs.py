@@ -17,6 +17,7 @@ from rtseg.output.atomic_file import reserve
 from rtseg.output.private_file import set_mode
 from rtseg.overlay import Overlay
 from rtseg.sinks.base import Sink
+from rtseg.sinks.csv_file import CsvSink
 from rtseg.sinks.jsonl import JsonSink
 from rtseg.sinks.mask_manifest import MaskRun
 from rtseg.sinks.masks import MaskSink
@@ -67,9 +68,15 @@ class FileOutputs:
             help="Write measurements and states to this file, as one JSON line for each frame; - for standard output.",
         ),
     ] = None
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Write what is measured to this file, as one CSV line for each measure of each frame."),
+    ] = None
     report: Annotated[
         Path | None,
-        typer.Option("--report", help="Write a report of the scan to this .html file: best frames, curves, table of measures."),
+        typer.Option(
+            "--report", help="Write a report of the scan to this .html or .pdf file: best frames, curves, table of measures."
+        ),
     ] = None
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the masks of an earlier run in the folder of --masks.")
@@ -80,19 +87,20 @@ class FileOutputs:
 
         name: of the network. model: a shipped model's name, or the network's file.
         """
-        check_no_input([self.out, self._lines_file, self.report], source, model)
+        check_no_input([self.out, self._lines_file, self.csv, self.report], source, model)
         folder: list[Sink] = []  # the first to open, so that a refused folder leaves the other outputs as they were
         if self.masks:
             run = _mask_run(source, name, model)
             folder.append(MaskSink(self.masks, self.mask_format, overwrite=self.overwrite, run=run))
         video: list[Sink] = [VideoSink(self.out, Overlay(opacity=opacity))] if self.out else []
         lines: list[Sink] = [JsonSink(_standard_output.get() or self.json, name)] if self.json else []
+        table: list[Sink] = [CsvSink(self.csv)] if self.csv else []
         report: list[Sink] = [ReportSink(self.report, name, opacity)] if self.report else []
-        return folder + video + lines + report
+        return folder + video + lines + table + report
 
     def print_paths(self) -> None:
         """Print the paths of the files that were written."""
-        print_written(self.out, self.masks, self._lines_file, self.report)
+        print_written(self.out, self.masks, self._lines_file, self.csv, self.report)
 
     @property
     def _lines_file(self) -> Path | None:
