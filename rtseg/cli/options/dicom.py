@@ -12,7 +12,7 @@ from rtseg.engines.base import ModelSpec
 from rtseg.engines.load import PLAN, model_path
 from rtseg.errors import ConfigError
 from rtseg.sinks.base import Sink
-from rtseg.sinks.dicom import DicomSink
+from rtseg.sinks.dicom import DicomFiles, DicomSink, SegmentationType
 from rtseg.sinks.dicom.patient import read_patient
 
 
@@ -21,8 +21,17 @@ class DicomOutputs:
     """Holds the paths of the DICOM objects; none is written by default."""
 
     dicom_seg: Annotated[
-        Path | None, typer.Option("--dicom-seg", help="Write the masks to this file as a DICOM label map, frame by frame.")
+        Path | None,
+        typer.Option("--dicom-seg", help="Write the masks to this file as a DICOM segmentation, frame by frame."),
     ] = None
+    dicom_seg_type: Annotated[
+        SegmentationType,
+        typer.Option(
+            "--dicom-seg-type",
+            help="How --dicom-seg holds the masks: labelmap (one picture a frame), binary (one bit a pixel, a picture for each "
+            "class; more programs read it), or fractional (the network's probabilities).",
+        ),
+    ] = SegmentationType.LABELMAP
     dicom_us: Annotated[
         Path | None, typer.Option("--dicom-us", help="Write the redacted recording to this file as DICOM ultrasound.")
     ] = None
@@ -41,9 +50,14 @@ class DicomOutputs:
         file = Path(model) if Path(model).suffix == PLAN else model_path(model)
         patient = read_patient(self.patient) if self.patient else {}
         digest = sha256(file.read_bytes()).hexdigest()
-        return [
-            DicomSink(self.dicom_us, self.dicom_seg, model=spec.name, model_digest=digest, codes=spec.codes, patient=patient)
-        ]
+        files = DicomFiles(self.dicom_us, self.dicom_seg)
+        kind = self.dicom_seg_type
+        return [DicomSink(files, kind=kind, model=spec.name, model_digest=digest, codes=spec.codes, patient=patient)]
+
+    @property
+    def needs_probabilities(self) -> bool:
+        """Return whether the session must hand out the network's probabilities."""
+        return bool(self.dicom_seg) and self.dicom_seg_type is SegmentationType.FRACTIONAL
 
     def print_paths(self) -> None:
         """Print the paths of the files that were written."""
