@@ -11,6 +11,7 @@ from typing import Any
 from rtseg.sources.files.dicom_codec import pydicom
 
 PER_FRAME_GROUPS = 0x52009230
+EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 OWN_SCHEME, _LONGEST_CODE = "99RTSEG", 16
 _ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0" + bytes(4)
 

@@ -4,17 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rtseg.errors import SinkError
-from rtseg.frame import StreamInfo
+from rtseg.frame import SourceInstance, StreamInfo
 from rtseg.output.atomic_file import reserve, write_or_refuse
 from rtseg.result import Result
 from rtseg.sinks.dicom.coding_thread import CodingThread
-from rtseg.sinks.dicom.segment_frames import SegmentationType
+from rtseg.sinks.dicom.measure_log import MOST_VALUES, MeasureLog, ReportedFrames
+from rtseg.sinks.dicom.segment_frames import SegmentationType, SegmentFrames
 from rtseg.sinks.dicom.stream_spool import StreamSpool
 from rtseg.sources.files.quiet_pydicom import SILENCE
 from rtseg.text.log_records import get_logger
 from rtseg.wall_clock import utc_now
+
+if TYPE_CHECKING:
+    from rtseg.sinks.dicom.instance import StreamIdentity  # which needs pydicom
 
 _log = get_logger(__name__)
 
@@ -27,21 +32,24 @@ class DicomFiles:
     """Ultrasound Multi-frame Image of the redacted frames."""
     segmentation: Path | None = None
     """Segmentation, of the type that `DicomSink` is given."""
+    report: Path | None = None
+    """Structured report of the measures."""
 
     @property
     def paths(self) -> list[Path]:
         """Return the files."""
-        return [path for path in (self.recording, self.segmentation) if path]
+        return [path for path in (self.recording, self.segmentation, self.report) if path]
 
 
 class DicomSink:
     """Writes DICOM objects of a stream.
 
-    kind: how the segmentation holds the masks. codes: of the classes, as in `ModelSpec.codes`. patient: values by DICOM
-    keyword, see `read_patient`; nothing about the patient is made up. Pixels are coded without loss, in a thread of its own,
-    which a live stream never waits for. Each frame of the segmentation refers to the frame of the DICOM file that it was made
-    from, or else to the recording. The UIDs are the same when a recording is replayed. Memory stays flat; frames of another
-    size than the first one are left out, which is logged. Raises MissingExtra without pydicom.
+    kind: how the segmentation holds the masks. reported: of which frames the report states values. codes: of the classes, as in
+    `ModelSpec.codes`. patient: values by DICOM keyword, see `read_patient`; nothing about the patient is made up. Pixels are
+    coded without loss, in a thread of its own, which a live stream never waits for. Masks and measures refer to the frame of
+    the DICOM file that they were made from, or else to the recording. The UIDs are the same when a recording is replayed.
+    Memory stays flat; frames of another size than the first one are left out, which is logged. Raises MissingExtra without
+    pydicom, and for a report without highdicom.
     """
 
     def __init__(
@@ -49,13 +57,16 @@ class DicomSink:
         files: DicomFiles,
         *,
         kind: SegmentationType = SegmentationType.LABELMAP,
+        reported: ReportedFrames = ReportedFrames.BEST,
         model: str = "",
         model_digest: str = "",
         codes: Sequence[str] = (),
         patient: Mapping[str, str] | None = None,
     ) -> None:
         import_module("rtseg.sources.files.dicom_codec")  # pydicom, or an error that names the extra
-        self._files, self._kind = files, kind
+        if files.report:
+            import_module("rtseg.sinks.dicom.measurement_report")  # highdicom, likewise
+        self._files, self._kind, self._reported = files, kind, reported
         self._model, self._model_digest, self._codes, self._patient = model, model_digest, tuple(codes), dict(patient or {})
         self._folder = files.paths[0].parent if files.paths else Path()
         self._coder: CodingThread | None = None
@@ -78,7 +89,8 @@ class DicomSink:
             if self._coder is None:
                 self._check_source(result)
                 masks = self._kind if self._files.segmentation else None
-                spool = StreamSpool(result, self._folder, has_pictures=self._files.recording is not None, masks=masks)
+                log = MeasureLog(self._reported) if self._files.report else None
+                spool = StreamSpool(result, self._folder, has_pictures=self._files.recording is not None, masks=masks, log=log)
                 self._coder = CodingThread(spool, self._folder, is_live=self._info.live)
             try:
                 self._coder.put(result)
@@ -88,11 +100,11 @@ class DicomSink:
     def _check_source(self, first: Result) -> None:
         """Raise SinkError where the masks could refer to nothing that exists."""
         named = first.frame.origin.instance if first.frame.origin else None
-        if named is None or named.is_known or self._files.recording or not self._files.segmentation:
+        if named is None or named.is_known or self._files.recording or not (self._files.segmentation or self._files.report):
             return
         raise SinkError(
-            "the DICOM source states no valid UIDs, so that its masks have nothing to refer to: give --dicom-us too, for a "
-            "recording that they refer to"
+            "the DICOM source states no valid UIDs, so that masks and measures have nothing to refer to: give --dicom-us too, "
+            "for a recording that they refer to"
         )
 
     def close(self) -> None:
@@ -115,29 +127,57 @@ class DicomSink:
         return SinkError(f"the frames cannot be kept in {self._folder} ({error.strerror}): make room on its disk")
 
     def _write_objects(self, stream: StreamSpool) -> None:
-        from rtseg.sinks.dicom.instance import StreamIdentity, instance_bytes
-        from rtseg.sinks.dicom.segmentation import frame_groups, segmentation_header
-        from rtseg.sinks.dicom.ultrasound_multiframe import recorded_images, recording_header
+        from rtseg.sinks.dicom.instance import StreamIdentity
+        from rtseg.sinks.dicom.ultrasound_multiframe import recorded_images
 
         identity = StreamIdentity(stream.pictures.digest(), self._model, self._model_digest, utc_now(), self._patient)
         if stream.left_out:
             _log.warning("DICOM: %d frames of another size than the first one are left out", stream.left_out)
-        if self._files.recording:
-            header = recording_header(identity, stream.shape, stream.times_ms, stream.spacing_mm, burned_in=stream.burned_in)
-            pictures = stream.pictures
-            write_or_refuse(self._files.recording, instance_bytes(header, (), pictures.syntax, pictures.pixel_data()))
-        references = stream.references
-        if references.has_nameless:
+        if stream.references.has_nameless:
             _log.warning("DICOM: a source file states no valid UIDs: the objects refer to the redacted recording")
         recorded = recorded_images(identity, len(stream.times_ms), stream.spacing_mm)
-        images = references.images() if references.are_known else recorded
+        images = stream.references.images() if stream.references.are_known else recorded
+        if not images:
+            return
+        if self._files.recording:
+            self._write_recording(self._files.recording, identity, stream)
         if self._files.segmentation and stream.masks:
-            masks, size = stream.masks, (stream.shape[0], stream.shape[1])
-            if masks.unknown:
-                _log.warning("DICOM: the probabilities of %d frames are unknown: they are left out", masks.unknown)
-            masks.complete(size)
-            head = segmentation_header(identity, size, masks, images, stream.classes, self._codes)
-            groups = frame_groups(masks, images)
-            write_or_refuse(
-                self._files.segmentation, instance_bytes(head, groups, masks.spool.syntax, masks.spool.pixel_data())
-            )
+            self._write_segmentation(self._files.segmentation, identity, stream, stream.masks, images)
+        if self._files.report and stream.log:
+            self._write_report(self._files.report, identity, stream, stream.log, images)
+
+    def _write_recording(self, path: Path, identity: "StreamIdentity", stream: StreamSpool) -> None:
+        from rtseg.sinks.dicom.instance import instance_bytes
+        from rtseg.sinks.dicom.ultrasound_multiframe import recording_header
+
+        header = recording_header(identity, stream.shape, stream.times_ms, stream.spacing_mm, burned_in=stream.burned_in)
+        write_or_refuse(path, instance_bytes(header, (), stream.pictures.syntax, stream.pictures.pixel_data()))
+
+    def _write_segmentation(
+        self, path: Path, identity: "StreamIdentity", stream: StreamSpool, masks: SegmentFrames, images: list[SourceInstance]
+    ) -> None:
+        from rtseg.sinks.dicom.instance import instance_bytes
+        from rtseg.sinks.dicom.segmentation import frame_groups, segmentation_header
+
+        size = stream.shape[0], stream.shape[1]
+        if masks.unknown:
+            _log.warning("DICOM: the probabilities of %d frames are unknown: they are left out", masks.unknown)
+        masks.complete(size)
+        header = segmentation_header(identity, size, masks, images, stream.classes, self._codes)
+        groups = frame_groups(masks, images)
+        write_or_refuse(path, instance_bytes(header, groups, masks.spool.syntax, masks.spool.pixel_data()))
+
+    def _write_report(
+        self, path: Path, identity: "StreamIdentity", stream: StreamSpool, log: MeasureLog, images: list[SourceInstance]
+    ) -> None:
+        from rtseg.sinks.dicom.instance import EXPLICIT_LITTLE_ENDIAN, instance_bytes
+        from rtseg.sinks.dicom.measurement_report import report_header
+
+        if log.left_out:
+            _log.warning("DICOM: the report leaves out %d values: it holds %d at most", log.left_out, MOST_VALUES)
+        values = log.values()
+        if not values:
+            _log.warning("DICOM: nothing was measured, as the report says: give --measure")
+        codes = dict(zip(stream.classes, self._codes, strict=False))
+        header = report_header(identity, values, images, codes)
+        write_or_refuse(path, instance_bytes(header, (), EXPLICIT_LITTLE_ENDIAN, ()))

@@ -13,6 +13,7 @@ from rtseg.probability_planes import ProbabilityPlanes
 from rtseg.result import Redaction, Result
 from rtseg.sinks.dicom.frame_references import FrameReferences
 from rtseg.sinks.dicom.frame_spool import FrameSpool
+from rtseg.sinks.dicom.measure_log import MeasureLog
 from rtseg.sinks.dicom.segment_frames import SegmentationType, SegmentFrames
 
 
@@ -23,14 +24,16 @@ class StreamSpool:
     where nobody has looked. left_out: frames of another size than the first one.
     """
 
-    def __init__(self, first: Result, folder: Path, *, has_pictures: bool, masks: SegmentationType | None) -> None:
+    def __init__(
+        self, first: Result, folder: Path, *, has_pictures: bool, masks: SegmentationType | None, log: MeasureLog | None = None
+    ) -> None:
         self.shape: tuple[int, ...] = first.frame.image.shape
         self.classes = list(first.segmentation.classes)
         self.spacing_mm, self.times_ms = first.segmentation.spacing_mm, array("d")
         self.burned_in, self.left_out = "NO", 0
         self.references, self.pictures = FrameReferences(), FrameSpool(folder)
         self.masks = SegmentFrames(masks, folder) if masks else None
-        self._has_pictures, self._newest_ns = has_pictures, 0
+        self.log, self._has_pictures, self._newest_ns, self._first_ns = log, has_pictures, 0, 0
 
     def add(self, result: Result) -> bool:
         """Add a result; return whether it was kept. Raises OSError where the disk is full; the result is then left out."""
@@ -47,7 +50,9 @@ class StreamSpool:
         self.references.add(result.frame.origin)
         now_ns = result.frame.captured_ns if result.frame.presentation_ns is None else result.frame.presentation_ns
         self.times_ms.append(max(0.0, (now_ns - self._newest_ns) / 1e6) if self.times_ms else 0.0)
-        self._newest_ns = now_ns
+        self._newest_ns, self._first_ns = now_ns, self._first_ns if len(self.times_ms) > 1 else now_ns
+        if self.log:
+            self.log.add(len(self.times_ms), max(0, now_ns - self._first_ns) / 1e9, result.segmentation)
         self._note_redaction(result.redaction)
         if result.segmentation.spacing_mm != self.spacing_mm:
             self.spacing_mm = None

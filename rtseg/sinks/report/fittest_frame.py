@@ -3,9 +3,9 @@
 import cv2
 
 from rtseg.frame import Image
+from rtseg.measure.measure_fitness import MIN_GAIN, UNFIT, measure_fitness
 from rtseg.measured_value import MeasuredValue
 
-_MIN_GAIN = 0.002  # of the fitness, from which a better frame replaces the one before
 _QUALITY = 90
 
 
@@ -16,21 +16,15 @@ class FittestFrame:
         self.jpeg: bytes = b""
         self.value: MeasuredValue | None = None
         self.time_s = 0.0
-        self._fitness = -1.0
+        self._fitness = UNFIT
 
     def is_better(self, one: MeasuredValue, confidence: float, *, is_steady: bool) -> bool:
         """Return whether a frame is fitter than the one that is kept. confidence: of the classes that are measured."""
-        return one.value is not None and self._fitness_of(one, confidence, is_steady) > self._fitness + _MIN_GAIN
+        return one.value is not None and measure_fitness(one, confidence, is_steady=is_steady) > self._fitness + MIN_GAIN
 
     def keep(self, picture: Image, time_s: float, one: MeasuredValue, confidence: float, *, is_steady: bool) -> None:
         """Keep a drawing (H, W, 3) RGB."""
         done, coded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         if done:
             self.jpeg, self.value, self.time_s = coded.tobytes(), one, time_s
-            self._fitness = self._fitness_of(one, confidence, is_steady)
-
-    def _fitness_of(self, one: MeasuredValue, confidence: float, is_steady: bool) -> float:
-        if one.value is None:
-            return -1.0
-        width = abs(one.high - one.low) if one.low is not None and one.high is not None else abs(one.value)
-        return confidence - 0.5 * min(1.0, width / max(abs(one.value), 1e-9)) + (1.0 if is_steady else 0.0)
+            self._fitness = measure_fitness(one, confidence, is_steady=is_steady)

@@ -42,7 +42,7 @@ def open_dicom(where: str | Path, *, fps: float | None = None, spacing_mm: Spaci
     """
     path, notes = Path(where), SourceNotes()
     is_folder = path_exists(path) and path.is_dir()
-    instances = _folder(path, notes) if is_folder else [read_instance(existing_file(path))]
+    instances = read_folder(path, notes) if is_folder else [read_instance(existing_file(path))]
     for instance in instances:
         for words in (*instance.notes, "" if spacing_mm else instance.scale.note):
             notes.say(instance.path, words)
@@ -59,7 +59,7 @@ def _rate(instance: Instance) -> float:
     return instance.timing.fps or (instance.video.fps if instance.video else DEFAULT_FPS)
 
 
-def _folder(folder: Path, notes: SourceNotes) -> list[Instance]:
+def read_folder(folder: Path, notes: SourceNotes) -> list[Instance]:
     """Return a folder's DICOM images in order; files of other kinds are skipped, damaged ones are left out."""
     try:
         files = sorted(file for file in folder.iterdir() if file.is_file())
