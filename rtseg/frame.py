@@ -25,6 +25,29 @@ Matrix: TypeAlias = tuple[tuple[float, ...], ...]  # 4 x 4, homogeneous, row by 
 
 
 @dataclass(frozen=True, slots=True)
+class SourceInstance:
+    """Names the frame of a DICOM file; the UIDs are empty where the file states none that are valid."""
+
+    sop_class: str
+    """UID of the kind of object."""
+    sop_instance: str
+    """UID of the file's object."""
+    series: str
+    """UID of its series."""
+    study: str
+    """UID of its study."""
+    number: int
+    """Number of the frame in the file, from 1."""
+    frames: int = 1
+    """Number of frames that the file states."""
+
+    @property
+    def is_known(self) -> bool:
+        """Return whether another object can refer to the frame."""
+        return all((self.sop_class, self.sop_instance, self.series, self.study))
+
+
+@dataclass(frozen=True, slots=True)
 class Origin:
     """Holds metadata as reported by the source; it is passed through and not trusted."""
 
@@ -40,6 +63,8 @@ class Origin:
     """Transform from image to world."""
     transforms: Mapping[str, Matrix] = field(default_factory=dict)
     """Transforms by name, such as "ProbeToTracker"."""
+    instance: SourceInstance | None = None
+    """The frame of the DICOM file that it was read from; None for other sources. Recordings leave it out."""
 
 
 SPACING_FROM_SCALE = "scale"  # a spacing that was read from the depth scale on the screen
@@ -199,7 +224,7 @@ class Segmentation:
     cycle: CycleState | None = None
     """What is known of the heart beat; None unless a measure follows it."""
     planes: ProbabilityPlanes | None = None
-    """The probabilities on the network's cells; None unless something is measured."""
+    """The probabilities on the network's cells; None unless `SessionSettings.probabilities` asks for them."""
     objects: Mapping[str, TrackedObject] | None = None
     """The objects that a user pointed at, by name and in the order of `classes`; None for a network of fixed classes."""
 

@@ -151,7 +151,12 @@ def run(
             engine_timeout_s=engine_timeout,
             measures=measure_names(measures),
         )
-        session.settings = replace(session.settings, uncertainty=uncertainty, measure_unfamiliar=measure_unfamiliar)
+        session.settings = replace(
+            session.settings,
+            uncertainty=uncertainty,
+            measure_unfamiliar=measure_unfamiliar,
+            probabilities=dicom.needs_probabilities,
+        )
         point(session, given, opened.info)
         connect_pages(live, session, opened)
         recorder = recording_sinks(record, session, network.spec.name, redaction is RedactionMode.OFF)

@@ -188,7 +188,8 @@ class FrameSegmenter:
             of_classes = object_confidence if self._tracker and isinstance(logits, np.ndarray) else kernels.class_confidence
             confidence = download(of_classes(logits, fit, threshold=threshold))
             apply_anatomy(labels, spec, NetworkOutput(logits, fit, download), self._cleaning)
-            planes = class_planes(np.asarray(download(logits), np.float32), fit) if self._is_measured else None
+            has_planes = self._is_measured or self._settings.probabilities
+            planes = class_planes(np.asarray(download(logits), np.float32), fit) if has_planes else None
             uncertainty = (
                 border_entropy(np.asarray(download(logits), np.float32), threshold) if self._settings.uncertainty else ()
             )

@@ -175,7 +175,8 @@ class Session(AdjustableSettings, PromptedObjects):
         if not self._measures.is_requested:
             return found
         with trace.stage("measure"):
-            return self._measures.measured(found, frame, self.sector, is_spacing_given=self._spacing.given is not None)
+            measured = self._measures.measured(found, frame, self.sector, is_spacing_given=self._spacing.given is not None)
+        return measured if settings.probabilities else replace(measured, planes=None)
 
     def _segment_judged(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
         judgement = self._classify(frame, trace, self._apply(settings))

@@ -50,7 +50,7 @@ class SessionMeasures:
         return bool(self._biometry.requested or (self._has_objects and self._names))
 
     def measured(self, found: Segmentation, frame: Frame, sector: Sector, *, is_spacing_given: bool) -> Segmentation:
-        """Return the segmentation with its measures, and without the probabilities that they were taken from.
+        """Return the segmentation with its measures.
 
         A held picture keeps the measures of the frame that it repeats, as long as its pixels have the same size.
 
@@ -63,12 +63,12 @@ class SessionMeasures:
         spacing_from = "user" if is_spacing_given else frame.spacing_from or "source"
         last, is_held = self._last, found.life is Life.HELD
         if is_held and last and last.labels is found.labels and last.spacing_mm == found.spacing_mm:
-            held = replace(found, measures=last.measures, planes=None)
-            return self._follower.followed(held, frame)
+            return self._follower.followed(replace(found, measures=last.measures), frame)
         edge = self._edge.places(sector, found.labels.shape)
         measures = self._biometry.measure(found, edge, found.planes, spacing_from)
-        self._last = self._follower.followed(replace(found, measures=measures, planes=None), frame)
-        return self._last
+        followed = self._follower.followed(replace(found, measures=measures), frame)
+        self._last = replace(followed, planes=None)
+        return followed
 
 
 def _with_factor(one: RequestedMeasure, spec: ModelSpec) -> RequestedMeasure:

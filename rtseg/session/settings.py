@@ -35,6 +35,9 @@ class SessionSettings:
     measure_unfamiliar: bool = False
     """Whether pictures that are unfamiliar to the model are measured too."""
 
+    probabilities: bool = False
+    """Whether segmentations hold the probabilities on the network's cells (`Segmentation.planes`), which sinks may write."""
+
     def __post_init__(self) -> None:
         _check_threshold(self.threshold)
         _check(
@@ -42,7 +45,7 @@ class SessionSettings:
         )
         is_filter = self.speckle is None or isinstance(self.speckle, ViewFilter)
         _check(is_filter, "speckle", self.speckle, "a SpeckleFilter or an Enhancement")
-        for name in ("memory", "uncertainty", "measure_unfamiliar"):
+        for name in ("memory", "uncertainty", "measure_unfamiliar", "probabilities"):
             value = getattr(self, name)
             if not isinstance(value, bool | np.bool_):
                 raise ConfigError(f"{name} is {value!r}: give True or False")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import results
 
-from rtseg.sinks.dicom import DicomSink
+from rtseg.sinks.dicom import DicomFiles, DicomSink
 
 WHOLE = bool(os.environ.get("RTSEG_CONFORMITY"))
 READ = """
@@ -35,7 +35,8 @@ def readers(tmp_path_factory) -> Path:
 def test_the_objects_are_valid_and_highdicom_reads_the_masks(readers, tmp_path, is_color):
     labels = [np.roll(results.square((48, 64)), i, 1) for i in range(4)]
     image = np.zeros((48, 64, 3) if is_color else (48, 64), np.uint8)
-    sink = DicomSink(tmp_path / "us.dcm", tmp_path / "seg.dcm", model="x", model_digest="ab" * 32, codes=("SCT:32062004",))
+    files = DicomFiles(tmp_path / "us.dcm", tmp_path / "seg.dcm")
+    sink = DicomSink(files, model="x", model_digest="ab" * 32, codes=("SCT:32062004",))
     sink.open(results.stream())
     for i, one in enumerate(labels):
         sink.write(results.result(image, one, i, captured_ns=i * 40_000_000, spacing_mm=(0.2, 0.2), wall_ns=10**18))

@@ -11,6 +11,8 @@ from typing import Any
 from rtseg.sources.files.dicom_codec import pydicom
 
 PER_FRAME_GROUPS = 0x52009230
+EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
+OWN_SCHEME, _LONGEST_CODE = "99RTSEG", 16
 _ITEM, _SEQUENCE_END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0" + bytes(4)
 
 
@@ -29,22 +31,37 @@ class StreamIdentity:
     patient: Mapping[str, str]
     """Values of the patient and the study by DICOM keyword, as the user gave them."""
 
-    def uid(self, purpose: str) -> pydicom.uid.UID:
-        """Return the UID of an object, a series or a study (DICOM PS3.5, B.2: 2.25 and a 128-bit number)."""
+    def uid(self, purpose: str, content: bytes = b"") -> pydicom.uid.UID:
+        """Return the UID of an object, a series or a study (DICOM PS3.5, B.2: 2.25 and a 128-bit number).
+
+        content: what else tells the object apart, so that two with different content have different ones.
+        """
         named = "study" if purpose == "study" else f"{purpose} {self.model_digest}"
-        number = int.from_bytes(sha256(self.digest + named.encode()).digest()[:16], "big")
+        patient = "".join(f"{keyword}={value}\n" for keyword, value in sorted(self.patient.items()))
+        number = int.from_bytes(sha256(self.digest + (named + patient).encode() + content).digest()[:16], "big")
         return pydicom.uid.UID(f"2.25.{number}")
 
+    @property
+    def study(self) -> str:
+        """Return the UID of the study in which the objects lie."""
+        return self.patient.get("StudyInstanceUID") or self.uid("study")
 
-def common_header(identity: StreamIdentity, sop_class: str, purpose: str, modality: str, series_number: int) -> pydicom.Dataset:
+
+def common_header(
+    identity: StreamIdentity, sop_class: str, purpose: str, modality: str, series_number: int, content: bytes = b""
+) -> pydicom.Dataset:
     """Return patient, study, series, equipment and SOP common modules. Nothing about the patient is made up."""
     header, written_at = pydicom.Dataset(), identity.written_at
-    header.SOPClassUID, header.SOPInstanceUID = sop_class, identity.uid(purpose)
+    header.SOPClassUID, header.SOPInstanceUID = sop_class, identity.uid(purpose, content)
     header.PatientName = header.PatientID = header.PatientBirthDate = header.PatientSex = ""
-    header.StudyInstanceUID = identity.uid("study")
+    header.StudyInstanceUID = identity.study
     header.StudyDate = header.StudyTime = header.StudyID = header.AccessionNumber = ""
     header.ReferringPhysicianName = ""
-    header.Modality, header.SeriesInstanceUID, header.SeriesNumber = modality, identity.uid(f"series {purpose}"), series_number
+    header.Modality, header.SeriesInstanceUID, header.SeriesNumber = (
+        modality,
+        identity.uid(f"series {purpose}", content),
+        series_number,
+    )
     header.Manufacturer, header.ManufacturerModelName = "rtseg", "rtseg"
     header.DeviceSerialNumber, header.SoftwareVersions = identity.model_digest[:16] or "0", version("rtseg")
     header.InstanceNumber = 1
@@ -55,15 +72,15 @@ def common_header(identity: StreamIdentity, sop_class: str, purpose: str, modali
     return header
 
 
-def set_pixels(header: pydicom.Dataset, shape: tuple[int, ...], frames: int) -> None:
-    """Describe the pixels (H, W) or (H, W, 3) uint8 of each frame."""
+def set_pixels(header: pydicom.Dataset, shape: tuple[int, ...], frames: int, bits: int = 8) -> None:
+    """Describe the pixels (H, W) or (H, W, 3) of each frame, uint8 or of one bit."""
     header.Rows, header.Columns, header.NumberOfFrames = shape[0], shape[1], frames
     header.SamplesPerPixel = 3 if len(shape) == 3 else 1
     header.PhotometricInterpretation = "RGB" if len(shape) == 3 else "MONOCHROME2"
     if len(shape) == 3:
         header.PlanarConfiguration = 0
-    header.BitsAllocated = header.BitsStored = 8
-    header.HighBit, header.PixelRepresentation = 7, 0
+    header.BitsAllocated = header.BitsStored = bits
+    header.HighBit, header.PixelRepresentation = bits - 1, 0
     header.LossyImageCompression = "00"
 
 
@@ -74,10 +91,21 @@ def code(value: str, scheme: str, meaning: str) -> pydicom.Dataset:
     return item
 
 
-def instance_bytes(header: pydicom.Dataset, groups: Iterable[pydicom.Dataset], pixel_data: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield a file: the header, the per-frame functional groups if there are any, and the pixel data."""
+def own_code(name: str) -> pydicom.Dataset:
+    """Return an item for a name that has no code of a public scheme; a long name is told apart by a hash."""
+    short = name if len(name) <= _LONGEST_CODE else f"{name[:7]}-{sha256(name.encode()).hexdigest()[:8]}"
+    return code(short, OWN_SCHEME, name)
+
+
+def instance_bytes(
+    header: pydicom.Dataset, groups: Iterable[pydicom.Dataset], syntax: str, pixel_data: Iterable[bytes]
+) -> Iterator[bytes]:
+    """Yield a file: the header, the per-frame functional groups if there are any, and the pixel data.
+
+    syntax: UID of the transfer syntax, one of explicit VR, little endian.
+    """
     header.file_meta = pydicom.dataset.FileMetaDataset()
-    header.file_meta.TransferSyntaxUID = pydicom.uid.RLELossless
+    header.file_meta.TransferSyntaxUID = pydicom.uid.UID(syntax)
     header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID
     header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID
     buffer = BytesIO()

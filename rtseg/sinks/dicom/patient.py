@@ -20,6 +20,7 @@ _KEYWORDS = (
         "StudyID",
         "StudyDescription",
         "StudyDate",
+        "StudyTime",
     ),
     *("AccessionNumber", "ReferringPhysicianName", "BodyPartExamined", "Laterality"),
 )
@@ -48,6 +49,8 @@ def _problem(keyword: str, value: str) -> str:
     """Return what is wrong with the form of a value, or ""."""
     if keyword in ("PatientBirthDate", "StudyDate") and not (len(value) == 8 and value.isdigit()):
         return "give year, month and day, as in 19700131"
+    if keyword == "StudyTime" and not (len(value) == 6 and value.isdigit()):
+        return "give hours, minutes and seconds, as in 142530"
     if keyword == "PatientSex" and value not in ("M", "F", "O", ""):
         return "give M, F or O"
     if keyword == "Laterality" and value not in ("L", "R"):

@@ -1,151 +1,183 @@
-"""Write the redacted recording of a stream and its masks as DICOM objects, when the stream ends."""
+"""Write the redacted recording of a stream, its masks and its measures as DICOM objects, when the stream ends."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-
-import cv2
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from rtseg.errors import SinkError
-from rtseg.frame import Labels, StreamInfo
+from rtseg.frame import SourceInstance, StreamInfo
 from rtseg.output.atomic_file import reserve, write_or_refuse
-from rtseg.result import Redaction, Result
-from rtseg.sinks.dicom.frame_spool import FrameSpool
+from rtseg.result import Result
+from rtseg.sinks.dicom.coding_thread import CodingThread
+from rtseg.sinks.dicom.measure_log import MOST_VALUES, MeasureLog, ReportedFrames
+from rtseg.sinks.dicom.segment_frames import SegmentationType, SegmentFrames
+from rtseg.sinks.dicom.stream_spool import StreamSpool
 from rtseg.sources.files.quiet_pydicom import SILENCE
 from rtseg.text.log_records import get_logger
 from rtseg.wall_clock import utc_now
 
+if TYPE_CHECKING:
+    from rtseg.sinks.dicom.instance import StreamIdentity  # which needs pydicom
+
 _log = get_logger(__name__)
 
 
-class DicomSink:
-    """Writes an Ultrasound Multi-frame Image of the redacted frames, and a Label Map Segmentation that refers to each of them.
+@dataclass(frozen=True, slots=True)
+class DicomFiles:
+    """Names the objects to write; None: that object is not written."""
 
-    recording, segmentation: the files; None: that object is not written. codes: of the classes, as in `ModelSpec.codes`.
-    patient: values by DICOM keyword, see `read_patient`; nothing about the patient is made up. Both are coded without loss, and
-    have the same UIDs when a recording is replayed. Memory stays flat; frames of another size than the first one are left out,
-    which is logged. Raises MissingExtra without pydicom.
+    recording: Path | None = None
+    """Ultrasound Multi-frame Image of the redacted frames."""
+    segmentation: Path | None = None
+    """Segmentation, of the type that `DicomSink` is given."""
+    report: Path | None = None
+    """Structured report of the measures."""
+
+    @property
+    def paths(self) -> list[Path]:
+        """Return the files."""
+        return [path for path in (self.recording, self.segmentation, self.report) if path]
+
+
+class DicomSink:
+    """Writes DICOM objects of a stream.
+
+    kind: how the segmentation holds the masks. reported: of which frames the report states values. codes: of the classes, as in
+    `ModelSpec.codes`. patient: values by DICOM keyword, see `read_patient`; nothing about the patient is made up. Pixels are
+    coded without loss, in a thread of its own, which a live stream never waits for. Masks and measures refer to the frame of
+    the DICOM file that they were made from, or else to the recording. The UIDs are the same when a recording is replayed.
+    Memory stays flat; frames of another size than the first one are left out, which is logged. Raises MissingExtra without
+    pydicom, and for a report without highdicom.
     """
 
     def __init__(
         self,
-        recording: Path | None,
-        segmentation: Path | None,
+        files: DicomFiles,
         *,
+        kind: SegmentationType = SegmentationType.LABELMAP,
+        reported: ReportedFrames = ReportedFrames.BEST,
         model: str = "",
         model_digest: str = "",
         codes: Sequence[str] = (),
         patient: Mapping[str, str] | None = None,
     ) -> None:
         import_module("rtseg.sources.files.dicom_codec")  # pydicom, or an error that names the extra
-        self._recording, self._segmentation = recording, segmentation
+        if files.report:
+            import_module("rtseg.sinks.dicom.measurement_report")  # highdicom, likewise
+        self._files, self._kind, self._reported = files, kind, reported
         self._model, self._model_digest, self._codes, self._patient = model, model_digest, tuple(codes), dict(patient or {})
-        self._stream: _SpooledStream | None = None
+        self._folder = files.paths[0].parent if files.paths else Path()
+        self._coder: CodingThread | None = None
         self._info: StreamInfo | None = None
 
     def open(self, info: StreamInfo) -> None:
         """Begin the objects; open ones are written first. Raises SinkError."""
         self.close()
-        for path in filter(None, (self._recording, self._segmentation)):
+        for path in self._files.paths:
             if not path.parent.is_dir():
                 raise SinkError(f"there is no folder {path.parent} for {path.name}: make it first, or write elsewhere")
             reserve(path)
         self._info = info
 
     def write(self, result: Result) -> None:
-        """Add one frame. Raises SinkError where the disk is full."""
+        """Add one frame. Raises SinkError where the disk is full, and where the masks have nothing to refer to."""
         if self._info is None:
             raise SinkError("the DICOM objects are not open: call open first")
-        folder = (self._recording or self._segmentation or Path()).parent
-        self._stream = self._stream or _SpooledStream(
-            result, folder, self._recording is not None, self._segmentation is not None
-        )
-        with result.trace.stage("dicom"), SILENCE:
+        with result.trace.stage("dicom"):
+            if self._coder is None:
+                self._check_source(result)
+                masks = self._kind if self._files.segmentation else None
+                log = MeasureLog(self._reported) if self._files.report else None
+                spool = StreamSpool(result, self._folder, has_pictures=self._files.recording is not None, masks=masks, log=log)
+                self._coder = CodingThread(spool, self._folder, is_live=self._info.live)
             try:
-                self._stream.add(result)
+                self._coder.put(result)
             except OSError as error:
-                raise SinkError(f"the frames cannot be kept in {folder} ({error.strerror}): make room on its disk") from None
+                raise self._full(error) from None
+
+    def _check_source(self, first: Result) -> None:
+        """Raise SinkError where the masks could refer to nothing that exists."""
+        named = first.frame.origin.instance if first.frame.origin else None
+        if named is None or named.is_known or self._files.recording or not (self._files.segmentation or self._files.report):
+            return
+        raise SinkError(
+            "the DICOM source states no valid UIDs, so that masks and measures have nothing to refer to: give --dicom-us too, "
+            "for a recording that they refer to"
+        )
 
     def close(self) -> None:
         """Write the objects. Raises SinkError; closing twice is harmless."""
-        stream, self._stream, self._info = self._stream, None, None
-        if stream is None:
+        coder, self._coder, self._info = self._coder, None, None
+        if coder is None:
             return
+        failure = coder.finish()
         try:
             with SILENCE:
-                self._write_objects(stream)
+                self._write_objects(coder.spool)
         finally:
-            stream.close()
+            coder.spool.close()
+        if isinstance(failure, OSError):
+            raise self._full(failure)
+        if failure:
+            raise failure
 
-    def _write_objects(self, stream: "_SpooledStream") -> None:
-        from rtseg.sinks.dicom.instance import StreamIdentity, instance_bytes
-        from rtseg.sinks.dicom.label_map import frame_groups, segmentation_header
-        from rtseg.sinks.dicom.ultrasound_multiframe import recording_header
+    def _full(self, error: OSError) -> SinkError:
+        return SinkError(f"the frames cannot be kept in {self._folder} ({error.strerror}): make room on its disk")
 
-        identity = StreamIdentity(stream.digest(), self._model, self._model_digest, utc_now(), self._patient)
+    def _write_objects(self, stream: StreamSpool) -> None:
+        from rtseg.sinks.dicom.instance import StreamIdentity
+        from rtseg.sinks.dicom.ultrasound_multiframe import recorded_images
+
+        identity = StreamIdentity(stream.pictures.digest(), self._model, self._model_digest, utc_now(), self._patient)
         if stream.left_out:
             _log.warning("DICOM: %d frames of another size than the first one are left out", stream.left_out)
-        if self._recording:
-            header = recording_header(identity, stream.shape, stream.times_ms, stream.spacing_mm, burned_in=stream.burned_in)
-            write_or_refuse(self._recording, instance_bytes(header, (), stream.pictures.pixel_data()))
-        if self._segmentation:
-            frames = stream.masks.count
-            head = segmentation_header(identity, (stream.shape[0], stream.shape[1]), frames, stream.classes, self._codes)
-            groups = frame_groups(identity, frames)
-            write_or_refuse(self._segmentation, instance_bytes(head, groups, stream.masks.pixel_data()))
-
-
-class _SpooledStream:
-    """Holds the frames and masks of one stream in spools, and what all of its frames share."""
-
-    def __init__(self, first: Result, folder: Path, has_pictures: bool, has_masks: bool) -> None:
-        self.shape: tuple[int, ...] = first.frame.image.shape
-        self.classes = list(first.segmentation.classes)
-        self.spacing_mm, self.times_ms = first.segmentation.spacing_mm, list[float]()
-        self.burned_in, self.left_out = "NO", 0
-        self.pictures, self.masks = FrameSpool(folder), FrameSpool(folder)
-        self._has_pictures, self._has_masks, self._newest_ns = has_pictures, has_masks, 0
-
-    def add(self, result: Result) -> None:
-        image, labels = result.frame.image, result.segmentation.labels
-        if image.shape[:2] != self.shape[:2]:
-            self.left_out += 1
+        if stream.references.has_nameless:
+            _log.warning("DICOM: a source file states no valid UIDs: the objects refer to the redacted recording")
+        recorded = recorded_images(identity, len(stream.times_ms), stream.spacing_mm)
+        images = stream.references.images() if stream.references.are_known else recorded
+        if not images:
             return
-        now_ns = result.frame.captured_ns if result.frame.presentation_ns is None else result.frame.presentation_ns
-        self.times_ms.append(max(0.0, (now_ns - self._newest_ns) / 1e6) if self.times_ms else 0.0)
-        self._newest_ns = now_ns
-        self._note_redaction(result.redaction)
-        if result.segmentation.spacing_mm != self.spacing_mm:
-            self.spacing_mm = None
-        self.pictures.add(self._as_first(image), is_kept=self._has_pictures)
-        if self._has_masks:
-            self.masks.add(self._renumbered(labels, result.segmentation.classes))
+        if self._files.recording:
+            self._write_recording(self._files.recording, identity, stream)
+        if self._files.segmentation and stream.masks:
+            self._write_segmentation(self._files.segmentation, identity, stream, stream.masks, images)
+        if self._files.report and stream.log:
+            self._write_report(self._files.report, identity, stream, stream.log, images)
 
-    def _note_redaction(self, redaction: Redaction | None) -> None:
-        """Note whether a frame may show text that identifies the patient; within a stated sector nobody has looked for it."""
-        if redaction is None or redaction.mode == "off" or redaction.exposed:
-            self.burned_in = "YES"
-        elif redaction.sector == "stated" and self.burned_in == "NO":
-            self.burned_in = ""
+    def _write_recording(self, path: Path, identity: "StreamIdentity", stream: StreamSpool) -> None:
+        from rtseg.sinks.dicom.instance import instance_bytes
+        from rtseg.sinks.dicom.ultrasound_multiframe import recording_header
 
-    def _renumbered(self, labels: Labels, classes: Sequence[str]) -> Labels:
-        """Return the labels by the names of the whole stream, since objects that users point at come and go."""
-        if list(classes) == self.classes[: len(classes)]:
-            return labels
-        self.classes += [name for name in classes if name not in self.classes]
-        return np.array([0, *(self.classes.index(name) + 1 for name in classes)], np.uint8)[labels]
+        header = recording_header(identity, stream.shape, stream.times_ms, stream.spacing_mm, burned_in=stream.burned_in)
+        write_or_refuse(path, instance_bytes(header, (), stream.pictures.syntax, stream.pictures.pixel_data()))
 
-    def _as_first(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        if image.ndim == len(self.shape):
-            return image
-        code = cv2.COLOR_GRAY2RGB if image.ndim == 2 else cv2.COLOR_RGB2GRAY
-        return np.asarray(cv2.cvtColor(image, code), np.uint8)
+    def _write_segmentation(
+        self, path: Path, identity: "StreamIdentity", stream: StreamSpool, masks: SegmentFrames, images: list[SourceInstance]
+    ) -> None:
+        from rtseg.sinks.dicom.instance import instance_bytes
+        from rtseg.sinks.dicom.segmentation import frame_groups, segmentation_header
 
-    def digest(self) -> bytes:
-        return self.pictures.digest()
+        size = stream.shape[0], stream.shape[1]
+        if masks.unknown:
+            _log.warning("DICOM: the probabilities of %d frames are unknown: they are left out", masks.unknown)
+        masks.complete(size)
+        header = segmentation_header(identity, size, masks, images, stream.classes, self._codes)
+        groups = frame_groups(masks, images)
+        write_or_refuse(path, instance_bytes(header, groups, masks.spool.syntax, masks.spool.pixel_data()))
 
-    def close(self) -> None:
-        self.pictures.close()
-        self.masks.close()
+    def _write_report(
+        self, path: Path, identity: "StreamIdentity", stream: StreamSpool, log: MeasureLog, images: list[SourceInstance]
+    ) -> None:
+        from rtseg.sinks.dicom.instance import EXPLICIT_LITTLE_ENDIAN, instance_bytes
+        from rtseg.sinks.dicom.measurement_report import report_header
+
+        if log.left_out:
+            _log.warning("DICOM: the report leaves out %d values: it holds %d at most", log.left_out, MOST_VALUES)
+        values = log.values()
+        if not values:
+            _log.warning("DICOM: nothing was measured, as the report says: give --measure")
+        codes = dict(zip(stream.classes, self._codes, strict=False))
+        header = report_header(identity, values, images, codes)
+        write_or_refuse(path, instance_bytes(header, (), EXPLICIT_LITTLE_ENDIAN, ()))

@@ -1,6 +1,8 @@
 """Describes a redacted recording as an Ultrasound Multi-frame Image (DICOM PS3.3, A.7)."""
 
-from rtseg.frame import Spacing
+from collections.abc import Sequence
+
+from rtseg.frame import SourceInstance, Spacing
 from rtseg.sinks.dicom.instance import StreamIdentity, common_header, set_pixels
 from rtseg.sources.files.dicom_codec import pydicom
 
@@ -8,7 +10,7 @@ PURPOSE = "recording"
 
 
 def recording_header(
-    identity: StreamIdentity, shape: tuple[int, ...], times_ms: list[float], spacing_mm: Spacing | None, *, burned_in: str
+    identity: StreamIdentity, shape: tuple[int, ...], times_ms: Sequence[float], spacing_mm: Spacing | None, *, burned_in: str
 ) -> pydicom.Dataset:
     """Return the header of a recording.
 
@@ -16,7 +18,7 @@ def recording_header(
     frames; None: unknown, or not the same for all. burned_in: whether text may identify the patient, "YES" or "NO"; "" where
     nobody knows.
     """
-    header = common_header(identity, pydicom.uid.UltrasoundMultiFrameImageStorage, PURPOSE, "US", 1)
+    header = common_header(identity, pydicom.uid.UltrasoundMultiFrameImageStorage, PURPOSE, "US", 1, _content(spacing_mm))
     set_pixels(header, shape, len(times_ms))
     header.ImageType = ["DERIVED", "PRIMARY"]
     header.PatientOrientation = header.Laterality = ""
@@ -27,6 +29,18 @@ def recording_header(
     if spacing_mm:
         header.SequenceOfUltrasoundRegions = [_region(shape, spacing_mm)]
     return header
+
+
+def _content(spacing_mm: Spacing | None) -> bytes:
+    """Return what tells recordings of the same pixels apart."""
+    return repr(spacing_mm).encode()
+
+
+def recorded_images(identity: StreamIdentity, frames: int, spacing_mm: Spacing | None) -> list[SourceInstance]:
+    """Return the frames of the recording, to refer to."""
+    sop, series = (identity.uid(purpose, _content(spacing_mm)) for purpose in (PURPOSE, f"series {PURPOSE}"))
+    kind = pydicom.uid.UltrasoundMultiFrameImageStorage
+    return [SourceInstance(kind, sop, series, identity.study, number, frames) for number in range(1, frames + 1)]
 
 
 def _region(shape: tuple[int, ...], spacing_mm: Spacing) -> pydicom.Dataset:

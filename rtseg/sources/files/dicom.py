@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from rtseg.errors import MissingExtra, SourceError, SourceNotFound
-from rtseg.frame import Image, Origin, Spacing
+from rtseg.frame import Image, Origin, SourceInstance, Spacing
 from rtseg.sources.base import DEFAULT_FPS, existing_file, path_exists, stream_info
 from rtseg.sources.files.dicom_codec import pydicom
 from rtseg.sources.files.dicom_coded import CodedFrames
 from rtseg.sources.files.dicom_decoder import FrameDecoder
 from rtseg.sources.files.dicom_errors import translated_errors
 from rtseg.sources.files.dicom_frames import FrameConverter
-from rtseg.sources.files.dicom_header import per_frame_groups
+from rtseg.sources.files.dicom_header import per_frame_groups, uid
 from rtseg.sources.files.dicom_instance import CANNOT, REMEDY, Instance, read_instance, stored_frames
 from rtseg.sources.files.dicom_spacing import PixelScale, pixel_scale
 from rtseg.sources.files.dicom_video import video_images
@@ -42,7 +42,7 @@ def open_dicom(where: str | Path, *, fps: float | None = None, spacing_mm: Spaci
     """
     path, notes = Path(where), SourceNotes()
     is_folder = path_exists(path) and path.is_dir()
-    instances = _folder(path, notes) if is_folder else [read_instance(existing_file(path))]
+    instances = read_folder(path, notes) if is_folder else [read_instance(existing_file(path))]
     for instance in instances:
         for words in (*instance.notes, "" if spacing_mm else instance.scale.note):
             notes.say(instance.path, words)
@@ -59,7 +59,7 @@ def _rate(instance: Instance) -> float:
     return instance.timing.fps or (instance.video.fps if instance.video else DEFAULT_FPS)
 
 
-def _folder(folder: Path, notes: SourceNotes) -> list[Instance]:
+def read_folder(folder: Path, notes: SourceNotes) -> list[Instance]:
     """Return a folder's DICOM images in order; files of other kinds are skipped, damaged ones are left out."""
     try:
         files = sorted(file for file in folder.iterdir() if file.is_file())
@@ -131,13 +131,27 @@ def _frames(instance: Instance, gray: ColorLatch, decoder: FrameDecoder, notes: 
     """Yield one file's frames. Raises SourceError after the last that can be decoded."""
     images = _video(instance, notes) if instance.video else _stored(instance, decoder, notes)
     scale, has_groups = _scale(instance, 0), bool(per_frame_groups(instance.dicom.header))
+    named = _named(instance)
     with closing(images):
         for index, (image, damage) in enumerate(images):
             if has_groups:
                 scale = _scale(instance, index)
                 notes.say(instance.path, scale.note)
-            origin = Origin(timestamp_ns=instance.timing.timestamp_ns(index), spacing_mm=scale.spacing_mm)
+            origin = Origin(
+                timestamp_ns=instance.timing.timestamp_ns(index),
+                spacing_mm=scale.spacing_mm,
+                instance=replace(named, number=index + 1),
+            )
             yield StoredFrame(gray.apply(image), origin, scale.spacing_mm, pixel_aspect=scale.aspect, damage=damage)
+
+
+def _named(instance: Instance) -> SourceInstance:
+    """Return what names the first frame of a file."""
+    header = instance.dicom.header
+    kind, sop, series, study = (
+        uid(header, f"{name}UID") for name in ("SOPClass", "SOPInstance", "SeriesInstance", "StudyInstance")
+    )
+    return SourceInstance(kind, sop, series, study, 1, max(1, instance.frames))
 
 
 def _scale(instance: Instance, index: int) -> PixelScale:

@@ -19,11 +19,10 @@ try:
     import pydicom
     from pydicom.encaps import encapsulate
     from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.pixels.encoders.base import RLELosslessEncoder
 except ImportError as error:
     raise MissingExtra("a DICOM source", "dicom") from error
 
-__all__ = ["RLELosslessEncoder", "get_decoder", "pydicom"]
+__all__ = ["get_decoder", "pydicom"]
 
 _LONGEST_ERROR = 300  # characters
 _DAMAGE = (

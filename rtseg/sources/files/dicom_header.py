@@ -1,12 +1,16 @@
 """Reads the values of a DICOM header that describe its frames."""
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
+_UID, _LONGEST_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+", re.ASCII), 64
 _COLORS = ("Red", "Green", "Blue")
 TAGS = (
     "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
     "SeriesInstanceUID",
     "SeriesNumber",
     "InstanceNumber",
@@ -66,6 +70,12 @@ def number(header: Any, name: str, default: float = 0.0) -> float:
 def integer(header: Any, name: str, default: int = 0) -> int:
     """Return the first number of an element, rounded down."""
     return math.floor(number(header, name, default))
+
+
+def uid(header: Any, name: str) -> str:
+    """Return the UID of an element; "" where it has none that is valid (DICOM PS3.5, 9.1)."""
+    text = str(header.get(name) or "")
+    return text if len(text) <= _LONGEST_UID and _UID.fullmatch(text) else ""
 
 
 def items(header: Any, name: str) -> list[Any]:

@@ -123,7 +123,9 @@ def header_line(info: StreamInfo, model: str | None, surroundings: bool, version
 
 def frame_line(frame: Frame, decision: Decision, place: tuple[int, int]) -> dict[str, Any]:
     """Return a frame's line. place: the part of its picture, and its number there."""
-    origin = None if frame.origin is None else asdict(frame.origin)
+    origin = None if frame.origin is None else asdict(replace(frame.origin, instance=None))
+    if origin:
+        del origin["instance"]  # its UIDs lead to the patient
     values = {name: getattr(frame, name) for name in _FRAME_VALUES}
     decided = {**asdict(replace(decision, writes=())), "writes": [write.to_json() for write in decision.writes]}
     return {"index": frame.index, "place": place, **decided, **values, "origin": origin}

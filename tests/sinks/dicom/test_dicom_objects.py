@@ -9,7 +9,7 @@ import results
 
 from rtseg.errors import ConfigError, SinkError
 from rtseg.result import Redaction
-from rtseg.sinks.dicom import DicomSink
+from rtseg.sinks.dicom import DicomFiles, DicomSink
 from rtseg.sinks.dicom.patient import read_patient
 
 FRAMES = 5
@@ -30,7 +30,7 @@ def shown(index, image=None, classes=("lumen",), redaction=REDACTED, labels=None
 
 def written(folder, *frames, **options):
     paths = folder / "us.dcm", folder / "seg.dcm"
-    sink = DicomSink(*paths, model="carotid", model_digest="ab" * 32, codes=("SCT:32062004",), **options)
+    sink = DicomSink(DicomFiles(*paths), model="carotid", model_digest="ab" * 32, codes=("SCT:32062004",), **options)
     sink.open(results.stream())
     for one in frames:
         sink.write(one)
@@ -97,7 +97,7 @@ def test_objects_that_come_and_go_keep_their_numbers(tmp_path):
 
 
 def test_only_the_masks_and_a_stream_without_frames(tmp_path):
-    sink = DicomSink(None, tmp_path / "seg.dcm")
+    sink = DicomSink(DicomFiles(None, tmp_path / "seg.dcm"))
     sink.open(results.stream())
     sink.write(shown(0))
     sink.close()
@@ -108,7 +108,7 @@ def test_only_the_masks_and_a_stream_without_frames(tmp_path):
     with pytest.raises(SinkError, match="not open"):
         sink.write(shown(0))
     with pytest.raises(SinkError, match="make it first"):
-        DicomSink(tmp_path / "none" / "us.dcm", None).open(results.stream())
+        DicomSink(DicomFiles(tmp_path / "none" / "us.dcm")).open(results.stream())
 
 
 def test_what_the_user_says_of_the_patient(tmp_path):
