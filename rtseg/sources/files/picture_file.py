@@ -22,6 +22,7 @@ from rtseg.sources.pixels.jpeg_damage import jpeg_damage
 from rtseg.sources.pixels.jpeg_segments import joined_jpegs
 from rtseg.sources.pixels.picture_size import picture_size
 from rtseg.sources.pixels.upright import STORED, upright_of_exif
+from rtseg.sources.pixels.word_depth import words_in_8_bits
 from rtseg.sources.pixels.zeroed_data import has_zeroed_jpeg
 
 Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) gray or (H, W, 3) RGB, uint8 or uint16
@@ -236,7 +237,7 @@ def _drop_equal_channels(pixels: Pixels) -> Pixels:
 def to_8_bits(pixels: Pixels, path: Path, bits: int = 16) -> Image:
     """Return pixels of 16 bits in 8, from the range of 0 to 2^bits - 1; others as they are. Raises SourceError."""
     if pixels.dtype == np.uint16:
-        return np.asarray(np.minimum(pixels >> (bits - 8), 255), np.uint8)
+        return words_in_8_bits(pixels, bits)
     if pixels.dtype != np.uint8:
         raise SourceError(f"{path} has {pixels.dtype} pixels, whose white is not known: save it as 8-bit PNG")
     return np.asarray(pixels, np.uint8)
