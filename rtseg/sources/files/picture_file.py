@@ -33,6 +33,7 @@ _GAIN_MAP, _MAX_METADATA = re.compile(rb"hdrgm:|hdrgainmap", re.IGNORECASE), 1 <
 _MOST_UNUSED = 14  # bits of 16 that a picture may use whose depth is not known
 _MAX_ANIMATION_BYTES = 1 << 28  # decoded at once
 _CUT = "is not an image that can be read, or is cut off: save it again as 8-bit PNG"
+_SAVED_PLAINLY = "save it uncompressed in 8 bits, in gray or RGB, as with `tiffcp -c none IN OUT`, or as 8-bit PNG"
 _TILED = "cannot be read, or are damaged: save it in strips, as with `tiffcp -s IN OUT`, or as 8-bit PNG"
 
 
@@ -159,6 +160,8 @@ def _stack(path: Path, coded: bytearray, stack: TiffStack) -> Iterator[DecodedPi
         try:
             pixels = decode_one(path, coded)
         except SourceError as error:
+            if page.rare:
+                raise SourceError(f"{path} {page.rare}, which is not read here: {_SAVED_PLAINLY}") from error
             if page.tile:
                 raise SourceError(f"{path} has tiles of {page.tile}, which {_TILED}") from error
             if not number:

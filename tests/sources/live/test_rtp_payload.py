@@ -73,9 +73,10 @@ def test_lost_packets_are_seen_even_where_the_counters_of_the_stream_fit(lost):
             np.testing.assert_array_equal(frame.image, whole[number_of(frame.image)])
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"\x80" * 12, bytes(200), b"\x47" + bytes(PACKET * 7 - 1), rtp(0, bytes(PACKET)), rtp(0, b"\x47" * 100)], ids=len
-)
+OTHERS = [b"", b"\x80" * 12, bytes(200), b"\x47" + bytes(PACKET * 7 - 1), rtp(0, bytes(PACKET)), rtp(0, b"\x47" * 100)]
+
+
+@pytest.mark.parametrize("data", OTHERS, ids=len)
 def test_what_is_no_transport_stream_in_rtp_passes_unchanged(data):
     assert rtp_payload(data) is None
     assert RtpBytes(Datagrams([data])).read(9999) == data
