@@ -16,7 +16,7 @@ class FittestFrame:
         self.jpeg: bytes = b""
         self.value: MeasuredValue | None = None
         self.time_s = 0.0
-        self._fitness = UNFIT
+        self._fitness = -1.0
 
     def is_better(self, one: MeasuredValue, confidence: float, *, is_steady: bool) -> bool:
         """Return whether a frame is fitter than the one that is kept. confidence: of the classes that are measured."""
