@@ -50,11 +50,19 @@ class ILogger:
 
     INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = Severity
 
+
+class Logger(ILogger):
+    def __init__(self, min_severity: ILogger.Severity = ILogger.WARNING) -> None:
+        self.min_severity = min_severity
+
+
+class ErrorCodeTRT(Enum):
+    SUCCESS, UNSPECIFIED_ERROR, INTERNAL_ERROR = range(3)
+
+
+class IErrorRecorder:
     def __init__(self) -> None:
         pass
-
-    def log(self, severity: "ILogger.Severity", msg: str) -> None:
-        raise NotImplementedError
 
 
 class IProgressMonitor:
@@ -62,16 +70,36 @@ class IProgressMonitor:
         pass
 
 
-class Runtime:
+class _Reporting:
+    """Reports errors to the recorder that was set, as TensorRT's objects do, or writes nothing."""
+
+    error_recorder: Any = None
+
+    def _report(self, text: str) -> None:
+        if self.error_recorder is not None:
+            self.error_recorder.report_error(ErrorCodeTRT.UNSPECIFIED_ERROR, text)
+
+
+class Runtime(_Reporting):
     def __init__(self, logger: ILogger) -> None:
-        self._logger = logger
+        _check_logger(logger)
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> "ICudaEngine | None":
         head, _, network = bytes(serialized_engine).partition(b"\n")
         if not head.startswith(MAGIC) or json.loads(head[len(MAGIC) :]) != _here():
-            self._logger.log(ILogger.ERROR, "The engine plan file is not compatible with this version of TensorRT")
+            self._report("The engine plan file is not compatible with this version of TensorRT")
             return None
         return ICudaEngine(network)
+
+
+def _check_logger(logger: ILogger) -> None:
+    """Check that the process has one logger, without Python behind it; TensorRT ignores another one with a warning."""
+    assert type(logger) is Logger
+    _loggers.append(logger)
+    assert len({id(each) for each in _loggers}) == 1, "more than one logger"
+
+
+_loggers: list[ILogger] = []  # of this process
 
 
 class ICudaEngine:
@@ -138,11 +166,11 @@ def _here() -> list[Any]:
     return [__version__, current_gpu().name, current_gpu().major, current_gpu().minor]
 
 
-class Builder:
+class Builder(_Reporting):
     num_DLA_cores = 0  # noqa: N815
 
     def __init__(self, logger: ILogger) -> None:
-        self._logger = logger
+        _check_logger(logger)
 
     def create_network(self, flags: int = 0) -> "INetworkDefinition":
         assert flags == 1 << int(NetworkDefinitionCreationFlag.STRONGLY_TYPED)
@@ -158,7 +186,7 @@ class Builder:
             monitor.phase_start("Timing", "Building Engine", 3)
             for tactic in range(3):
                 if not monitor.step_complete("Timing", tactic):
-                    self._logger.log(ILogger.ERROR, "the build was cancelled")
+                    self._report("the build was cancelled")
                     return None
             monitor.phase_finish("Timing")
             monitor.step_complete("Building Engine", step)
