@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from rtseg.engines.tensorrt.device import Gpu
-from rtseg.engines.tensorrt.plan_cache import PlanTag, model_hash
 from rtseg.engines.tensorrt.guard import guarded
+from rtseg.engines.tensorrt.plan_cache import PlanTag, model_hash
 from rtseg.engines.tensorrt.runtime import DRIVER, LOGGER, REMEDY, VERSION, ErrorMessages, tensorrt
 from rtseg.errors import ConfigError, EngineError, ModelError
 from rtseg.output.atomic_file import atomic_path
