@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rtseg.engines.tensorrt.device import Gpu
-from rtseg.engines.tensorrt.guard import guarded
+from rtseg.engines.tensorrt.guard import REASON, guarded
 from rtseg.engines.tensorrt.plan_cache import PlanTag, model_hash
-from rtseg.engines.tensorrt.runtime import DRIVER, LOGGER, REMEDY, VERSION, ErrorMessages, tensorrt
+from rtseg.engines.tensorrt.runtime import DRIVER, LOGGER, REMEDY, VERSION, tensorrt
 from rtseg.errors import ConfigError, EngineError, ModelError
 from rtseg.output.atomic_file import atomic_path
 from rtseg.text.log_records import get_logger
@@ -49,18 +49,17 @@ def build(model: Path, tag: PlanTag, gpu: Gpu, timing: Path, on_progress: Progre
     timing: the file of TensorRT's timing cache. on_progress: the progress callback; what it raises is raised here.
     """
     _check(model, tag.precision)
-    errors, monitor = ErrorMessages(), ProgressMonitor(on_progress)
+    monitor = ProgressMonitor(on_progress)
     with tempfile.TemporaryDirectory() as scratch, gpu.current():
         typed = _with_precision(model, tag.precision, Path(scratch))
-        builder = guarded(f"TensorRT {VERSION} cannot make a builder", lambda: tensorrt.Builder(LOGGER), errors, DRIVER)
-        builder.error_recorder = errors
+        builder = guarded(f"TensorRT {VERSION} cannot make a builder", lambda: tensorrt.Builder(LOGGER), DRIVER)
         if tag.device == "dla" and not builder.num_DLA_cores:
             raise ConfigError("this GPU has no DLA: build with --device gpu")
-        network = _parsed(builder, typed, errors, model)
-        config = guarded("TensorRT cannot configure a build", builder.create_builder_config, errors, DRIVER)
-        cache = _configure(config, tag, timing, monitor, errors)
-        plan = _serialized(lambda: builder.build_serialized_network(network, config), monitor, errors, model)
-        _save_timing(cache, timing, errors)
+        network = _parsed(builder, typed, model)
+        config = guarded("TensorRT cannot configure a build", builder.create_builder_config, DRIVER)
+        cache = _configure(config, tag, timing, monitor)
+        plan = _serialized(lambda: builder.build_serialized_network(network, config), monitor, model)
+        _save_timing(cache, timing)
         return plan
 
 
@@ -118,20 +117,20 @@ def _strongly_typed() -> int:
     return 1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
 
 
-def _parsed(builder: Any, typed: Path, errors: ErrorMessages, model: Path) -> Any:
+def _parsed(builder: Any, typed: Path, model: Path) -> Any:
     """Return the network of an ONNX file. Raises EngineError, ModelError."""
-    network = guarded("TensorRT cannot make a network", lambda: builder.create_network(_strongly_typed()), errors, DRIVER)
-    parser = guarded("TensorRT cannot make a parser", lambda: tensorrt.OnnxParser(network, LOGGER), errors, DRIVER)
-    if not guarded(f"TensorRT cannot read {model}", lambda: parser.parse_from_file(str(typed)), errors, EXPORT):
+    network = guarded("TensorRT cannot make a network", lambda: builder.create_network(_strongly_typed()), DRIVER)
+    parser = guarded("TensorRT cannot make a parser", lambda: tensorrt.OnnxParser(network, LOGGER), DRIVER)
+    if not guarded(f"TensorRT cannot read {model}", lambda: parser.parse_from_file(str(typed)), EXPORT):
         why = "; ".join(str(parser.get_error(number)) for number in range(parser.num_errors))
-        raise ModelError(f"TensorRT cannot read {model} ({why or errors}): {EXPORT}")
+        raise ModelError(f"TensorRT cannot read {model} ({why or REASON}): {EXPORT}")
     return network
 
 
-def _serialized(call: Callable[[], Any], monitor: ProgressMonitor, errors: ErrorMessages, model: Path) -> bytes:
+def _serialized(call: Callable[[], Any], monitor: ProgressMonitor, model: Path) -> bytes:
     """Run a build and return its plan. Raises EngineError, or what the progress callback raised."""
     try:
-        plan = guarded(f"TensorRT cannot build {model}", call, errors, "try --precision fp32, or --engine openvino")
+        plan = guarded(f"TensorRT cannot build {model}", call, "try --precision fp32, or --engine openvino")
     except EngineError:
         if monitor.problem:
             raise monitor.problem from None
@@ -141,23 +140,23 @@ def _serialized(call: Callable[[], Any], monitor: ProgressMonitor, errors: Error
     return bytes(plan)
 
 
-def _configure(config: Any, tag: PlanTag, timing: Path, monitor: ProgressMonitor, errors: ErrorMessages) -> Any:
+def _configure(config: Any, tag: PlanTag, timing: Path, monitor: ProgressMonitor) -> Any:
     """Configure a build, and return its timing cache."""
     config.progress_monitor = monitor
     config.clear_flag(tensorrt.BuilderFlag.TF32)  # else FP32 layers would run in TF32 without notice
     if tag.device == "dla":
         config.default_device_type, config.DLA_core = tensorrt.DeviceType.DLA, 0
         config.set_flag(tensorrt.BuilderFlag.GPU_FALLBACK)
-    return _timing_cache(config, timing, errors)
+    return _timing_cache(config, timing)
 
 
-def _timing_cache(config: Any, timing: Path, errors: ErrorMessages) -> Any:
+def _timing_cache(config: Any, timing: Path) -> Any:
     """Return the timing cache that a file holds, set in the configuration; an empty one where TensorRT refuses the file."""
 
     def use(content: bytes) -> Any:
-        cache = guarded("TensorRT cannot read its timing cache", lambda: config.create_timing_cache(content), errors, REMEDY)
+        cache = guarded("TensorRT cannot read its timing cache", lambda: config.create_timing_cache(content), REMEDY)
         if not config.set_timing_cache(cache, ignore_mismatch=False):
-            raise EngineError(f"TensorRT refuses its timing cache ({errors}): {REMEDY}")
+            raise EngineError(f"TensorRT refuses its timing cache ({REASON}): {REMEDY}")
         return cache
 
     try:
@@ -167,10 +166,10 @@ def _timing_cache(config: Any, timing: Path, errors: ErrorMessages) -> Any:
         return use(b"")
 
 
-def _save_timing(cache: Any, timing: Path, errors: ErrorMessages) -> None:
+def _save_timing(cache: Any, timing: Path) -> None:
     """Write the timing cache; a failure costs the next build its time, and this one nothing."""
     try:
-        content = bytes(guarded("TensorRT cannot serialize its timing cache", cache.serialize, errors, REMEDY))
+        content = bytes(guarded("TensorRT cannot serialize its timing cache", cache.serialize, REMEDY))
         with atomic_path(timing, f".{timing.name}-") as part:
             part.write_bytes(content)
     except (EngineError, OSError) as error:

@@ -11,19 +11,20 @@ from rtseg.errors import EngineError
 
 Made = TypeVar("Made")
 
+REASON = "TensorRT says why on standard error"
+
 FAILURES = (TypeError, RuntimeError, ValueError, MemoryError)  # pybind11's translations of C++ exceptions and null
 
 
-def guarded(what: str, call: Callable[[], Made | None], errors: object, remedy: str) -> Made:
-    """Return what a function of TensorRT returns.
+def guarded(what: str, call: Callable[[], Made | None], remedy: str) -> Made:
+    """Return what a function of TensorRT returns. what: the start of the error, as "TensorRT cannot make a builder".
 
-    what: the start of the error, as "TensorRT cannot make a builder". errors: TensorRT's own messages, read after a failure.
     Raises EngineError where the function raises one of FAILURES or returns None.
     """
     try:
         made = call()
     except FAILURES as error:
-        raise EngineError(f"{what} ({error}; {errors}): {remedy}") from error
+        raise EngineError(f"{what} ({error}; {REASON}): {remedy}") from error
     if made is None:
-        raise EngineError(f"{what} ({errors}): {remedy}")
+        raise EngineError(f"{what} ({REASON}): {remedy}")
     return made

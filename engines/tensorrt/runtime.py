@@ -1,6 +1,5 @@
 """Loads TensorRT plans, and imports the tensorrt package for the builder (extra `tensorrt`)."""
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,58 +15,23 @@ except ImportError as error:
 except OSError as error:
     raise EngineError(f"TensorRT's libraries cannot be loaded ({error}): {DRIVER}") from error
 
-__all__ = ["DRIVER", "LOGGER", "REMEDY", "VERSION", "ErrorMessages", "LoadedPlan", "tensorrt"]
+__all__ = ["DRIVER", "LOGGER", "REMEDY", "VERSION", "LoadedPlan", "tensorrt"]
 
 VERSION = str(tensorrt.__version__)
 REMEDY = "build it again with `rtseg build`"
 
 
-# One logger for the process, as TensorRT wants it. A logger in Python would be called, under Python's lock, for each of the
-# thousands of verbose messages of a build while frames are processed; this one writes errors to standard error.
+# One logger for the process, as TensorRT wants it, and a native one: a logger in Python would be called, under Python's lock,
+# for each of the thousands of verbose messages of a build while frames are processed. An error recorder in Python is no way to
+# collect the messages: with one, TensorRT for RTX 1.7 crashes when it releases the network.
 LOGGER = tensorrt.Logger(tensorrt.Logger.ERROR)
-
-
-class ErrorMessages(tensorrt.IErrorRecorder):  # type: ignore[misc]
-    """Collects the latest error messages of TensorRT's objects, for rtseg's own errors."""
-
-    def __init__(self) -> None:
-        tensorrt.IErrorRecorder.__init__(self)
-        self._last: deque[tuple[Any, str]] = deque(maxlen=3)
-
-    def report_error(self, code: Any, desc: str) -> bool:
-        """Record an error; called by TensorRT, which ends the function where this returns True."""
-        self._last.append((code, desc.strip()))
-        return True
-
-    def num_errors(self) -> int:
-        """Return the number of recorded errors; called by TensorRT."""
-        return len(self._last)
-
-    def get_error_code(self, index: int) -> Any:
-        """Return the code of an error; called by TensorRT."""
-        return self._last[index][0]
-
-    def get_error_desc(self, index: int) -> str:
-        """Return the text of an error; called by TensorRT."""
-        return self._last[index][1]
-
-    def has_overflowed(self) -> bool:
-        """Return False, because only the latest errors count; called by TensorRT."""
-        return False
-
-    def clear(self) -> None:
-        """Drop all errors; called by TensorRT."""
-        self._last.clear()
-
-    def __str__(self) -> str:
-        return "; ".join(text for _, text in self._last) or "it does not say why"
 
 
 class LoadedPlan:
     """Holds a plan that is ready to run on the current GPU; `name` is used in errors. Raises ModelError, EngineError."""
 
     def __init__(self, plan: bytes, name: str) -> None:
-        self._name, self._errors = name, ErrorMessages()
+        self._name = name
         self._runtime: Any = None
         self._engine: Any = None
         self._context: Any = None
@@ -82,7 +46,6 @@ class LoadedPlan:
         guarded(
             f"TensorRT failed on {self._name}",
             lambda: self._enqueue(addresses, stream) or None,
-            self._errors,
             "try --engine openvino",
         )
 
@@ -93,13 +56,10 @@ class LoadedPlan:
         self._runtime = None
 
     def _open(self, plan: bytes) -> None:
-        self._runtime = guarded(
-            f"TensorRT {VERSION} cannot make a runtime", lambda: tensorrt.Runtime(LOGGER), self._errors, DRIVER
-        )
-        self._runtime.error_recorder = self._errors
+        self._runtime = guarded(f"TensorRT {VERSION} cannot make a runtime", lambda: tensorrt.Runtime(LOGGER), DRIVER)
         cannot_read = f"TensorRT {VERSION} cannot read the plan of {self._name}"
         try:
-            self._engine = guarded(cannot_read, lambda: self._runtime.deserialize_cuda_engine(plan), self._errors, REMEDY)
+            self._engine = guarded(cannot_read, lambda: self._runtime.deserialize_cuda_engine(plan), REMEDY)
         except EngineError as error:
             if error.__cause__:  # not None, by which TensorRT says that the plan is at fault
                 raise
@@ -108,7 +68,6 @@ class LoadedPlan:
         self._context = guarded(
             f"the GPU cannot run {self._name}",
             self._engine.create_execution_context,
-            self._errors,
             "free some of its memory",
         )
 

@@ -6,6 +6,7 @@ executes it, on the memory at the addresses that were set when it was enqueued.
 
 import ctypes
 import json
+import sys
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
@@ -55,14 +56,8 @@ class Logger(ILogger):
     def __init__(self, min_severity: ILogger.Severity = ILogger.WARNING) -> None:
         self.min_severity = min_severity
 
-
-class ErrorCodeTRT(Enum):
-    SUCCESS, UNSPECIFIED_ERROR, INTERNAL_ERROR = range(3)
-
-
-class IErrorRecorder:
-    def __init__(self) -> None:
-        pass
+    def _emit(self, text: str) -> None:
+        sys.stderr.write(f"[TRT] [E] {text}\n")
 
 
 class IProgressMonitor:
@@ -70,33 +65,24 @@ class IProgressMonitor:
         pass
 
 
-class _Reporting:
-    """Reports errors to the recorder that was set, as TensorRT's objects do, or writes nothing."""
-
-    error_recorder: Any = None
-
-    def _report(self, text: str) -> None:
-        if self.error_recorder is not None:
-            self.error_recorder.report_error(ErrorCodeTRT.UNSPECIFIED_ERROR, text)
-
-
-class Runtime(_Reporting):
+class Runtime:
     def __init__(self, logger: ILogger) -> None:
-        _check_logger(logger)
+        self._logger = _checked(logger)
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> "ICudaEngine | None":
         head, _, network = bytes(serialized_engine).partition(b"\n")
         if not head.startswith(MAGIC) or json.loads(head[len(MAGIC) :]) != _here():
-            self._report("The engine plan file is not compatible with this version of TensorRT")
+            self._logger._emit("The engine plan file is not compatible with this version of TensorRT")
             return None
         return ICudaEngine(network)
 
 
-def _check_logger(logger: ILogger) -> None:
+def _checked(logger: ILogger) -> Logger:
     """Check that the process has one logger, without Python behind it; TensorRT ignores another one with a warning."""
     assert type(logger) is Logger
     _loggers.append(logger)
     assert len({id(each) for each in _loggers}) == 1, "more than one logger"
+    return logger
 
 
 _loggers: list[ILogger] = []  # of this process
@@ -166,11 +152,11 @@ def _here() -> list[Any]:
     return [__version__, current_gpu().name, current_gpu().major, current_gpu().minor]
 
 
-class Builder(_Reporting):
+class Builder:
     num_DLA_cores = 0  # noqa: N815
 
     def __init__(self, logger: ILogger) -> None:
-        _check_logger(logger)
+        self._logger = _checked(logger)
 
     def create_network(self, flags: int = 0) -> "INetworkDefinition":
         assert flags == 1 << int(NetworkDefinitionCreationFlag.STRONGLY_TYPED)
@@ -186,7 +172,7 @@ class Builder(_Reporting):
             monitor.phase_start("Timing", "Building Engine", 3)
             for tactic in range(3):
                 if not monitor.step_complete("Timing", tactic):
-                    self._report("the build was cancelled")
+                    self._logger._emit("the build was cancelled")
                     return None
             monitor.phase_finish("Timing")
             monitor.step_complete("Building Engine", step)

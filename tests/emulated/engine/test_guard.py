@@ -94,7 +94,9 @@ def test_a_build_that_fails_in_the_background_leaves_the_cpu_and_says_why(
         session.step(frame)
     assert engine.name == "openvino"  # type: ignore[attr-defined]
     (record,) = [record for record in caplog.records if "tensorrt is refused: TensorRT" in record.message]
-    assert {"null": NULL, "C++ exception": "std::exception", "None": "it does not say why"}[failure] in record.message
+    assert {"null": NULL, "C++ exception": "std::exception", "None": "TensorRT says why on standard error"}[
+        failure
+    ] in record.message
     engine.close()
     assert (gpu.in_use(), gpu.contexts) == ((0, 0, 0, 0), 0)
 
