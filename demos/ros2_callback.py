@@ -1,6 +1,6 @@
 """Segment pictures that arrive in the callbacks of ROS 2: here from a thread that stands in for a node.
 
-With ROS 2 itself, `TopicSegmenter.on_image` is the callback of a subscription to sensor_msgs/msg/Image; the clock is the node's:
+With ROS 2, `TopicSegmenter.on_image` is the callback of a subscription to sensor_msgs/msg/Image; the clock is the node's:
 
     segmenter = TopicSegmenter(480, 640, clock=lambda: node.get_clock().now().nanoseconds)
     node.create_subscription(Image, "/us/image_raw", segmenter.on_image, 1)
