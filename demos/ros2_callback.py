@@ -1,8 +1,8 @@
 """Segment pictures that arrive in the callbacks of ROS 2: here from a thread that stands in for a node.
 
-With ROS 2 itself, `Segmenter.on_image` is the callback of a subscription to sensor_msgs/msg/Image, and the clock is the node's:
+With ROS 2, `TopicSegmenter.on_image` is the callback of a subscription to sensor_msgs/msg/Image; the clock is the node's:
 
-    segmenter = Segmenter(480, 640, clock=lambda: node.get_clock().now().nanoseconds)
+    segmenter = TopicSegmenter(480, 640, clock=lambda: node.get_clock().now().nanoseconds)
     node.create_subscription(Image, "/us/image_raw", segmenter.on_image, 1)
     threading.Thread(target=rclpy.spin, args=(node,), daemon=True).start()
 """
@@ -23,7 +23,7 @@ CHANNELS = {"mono8": 1, "rgb8": 3, "bgr8": 3}
 FPS, RESULTS = 25.0, 20
 
 
-class Segmenter:
+class TopicSegmenter:
     """Pushes the messages of a topic into a stream. clock: the one of the messages' stamps, in nanoseconds."""
 
     def __init__(self, height: int, width: int, clock: Callable[[], int] = time.time_ns) -> None:
@@ -68,7 +68,7 @@ def publish(on_image: Callable[[Any], None], stop: threading.Event) -> None:
 
 def main() -> None:
     """Segment what the stand-in publishes, and print a line for each of the first results."""
-    segmenter, stop = Segmenter(240, 320), threading.Event()
+    segmenter, stop = TopicSegmenter(240, 320), threading.Event()
     node = threading.Thread(target=publish, args=(segmenter.on_image, stop), name="node")
     node.start()
     try:

@@ -91,10 +91,14 @@ def _place(path: Path, text: str, key: str) -> str:
 
 
 def _unknown(where: str, key: str, value: object, known: Mapping[str, Any]) -> str:
-    if isinstance(value, dict):
+    if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict) for one in value)):
         return f"{where}: {key!r} is a table, and a file describes one stream without tables: write its keys at the top"
-    nearest = max(known, key=lambda name: SequenceMatcher(None, key.replace("_", "-").lower(), name).ratio())
-    return f"{where}: rtseg run has no option {key!r}: the nearest name is {nearest!r}"
+    return f"{where}: rtseg run has no option {key!r}: the nearest name is {_nearest(key.replace('_', '-').lower(), known)!r}"
+
+
+def _nearest(key: str, names: Iterable[str]) -> str:
+    """Return the most similar name; one of the same letters, some of which are exchanged, before all others."""
+    return max(names, key=lambda name: (sorted(name) == sorted(key), SequenceMatcher(None, key, name).ratio()))
 
 
 def _checked(value: object, parameter: Any, key: str, where: str) -> object:
