@@ -5,7 +5,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class BestFrame:
+class BestMeasuredFrame:
     """Holds the frame of a stream that was fittest to be measured, so far."""
 
     index: int
@@ -46,7 +46,7 @@ class MeasuredValue:
     """Why there is no value, in words; empty where there is one."""
     unfit: str = ""
     """Why the frame is not fit to be measured although there is a value, such as an unsteady one; empty where it is."""
-    best: BestFrame | None = None
+    best: BestMeasuredFrame | None = None
     """The best frame so far; None before the first value, and where nobody looks for it."""
     covers: float | None = None
     """Share of experts' values that the range holds by a fit on the model's training subjects; None where none was made."""

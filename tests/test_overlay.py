@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import results
 
+from rtseg.cycle_state import CycleMark, CycleState
 from rtseg.errors import ConfigError, ImageError
 from rtseg.frame import Life
 from rtseg.kernels import inner_contour
@@ -254,3 +255,16 @@ def test_an_answer_in_doubt_stands_on_the_picture_and_on_the_page():
     stats.open(results.stream())
     stats.add(doubted)
     assert stats.snapshot()["doubt"] == "lumen fills the sector"
+
+
+def test_the_heart_rate_and_the_newest_moments_stand_on_the_picture_and_on_the_page():
+    mark = CycleMark("ED", 104, 3.5, 98.0)
+    result = results.result(np.full((480, 640), 20, np.uint8))
+    beating = replace(result, segmentation=replace(result.segmentation, cycle=CycleState("area", 72.4, 0.2, (), {"ED": mark})))
+    overlay = Overlay(latency=False, notice=False)
+    assert (overlay.draw(beating)[:60] != 20).any(axis=2).sum() > (overlay.draw(result)[:60] != 20).any(axis=2).sum() + 200
+    stats = LiveStats()
+    stats.add(beating)
+    assert stats.snapshot()["cycle"] == {"heart_rate": 72.4, "phase": 0.2, "latest": {"ED": 104}}
+    stats.add(result)
+    assert stats.snapshot()["cycle"] is None

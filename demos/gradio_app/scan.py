@@ -23,12 +23,14 @@ from rtseg.result import Result
 from rtseg.session.session import Session
 from rtseg.sinks.jsonl import JsonSink
 from rtseg.sinks.masks import MaskSink
+from rtseg.sinks.report import ReportSink
 from rtseg.sinks.video.sink import VideoSink
 from rtseg.sources import open_source
 from rtseg.text.safe_text import safe_text
 
 MAX_FRAMES, MAX_DURATION_S = 10_000, 600.0  # limits of a visitor's recording: frames, and seconds of work
 OVERLAY, MASKS, CSV, JSON = "overlay.mp4", "masks.zip", "measurements.csv", "measurements.jsonl"
+SCAN_REPORT = "scan-report.html"
 
 _BEST_COUNT = 3
 _MIN_DISTANCE_S = 0.5  # minimum time between two of the best frames, since neighbors look alike
@@ -109,7 +111,8 @@ def segment_recording(
         settings.apply_to(session)
         overlay = Overlay(settings.opacity, settings.contour)
         shutil.rmtree(folder / "masks", ignore_errors=True)  # of a scan that failed
-        sinks = VideoSink(folder / OVERLAY, overlay), MaskSink(folder / "masks"), JsonSink(folder / JSON, settings.model)
+        video, report = VideoSink(folder / OVERLAY, overlay), ReportSink(folder / SCAN_REPORT, settings.model, settings.opacity)
+        sinks = video, MaskSink(folder / "masks"), JsonSink(folder / JSON, settings.model), report
         scan = ScanResult(settings.model, source.info.fps)
         _run_pipeline(Pipeline(source, session, *sinks), scan, Overlay(settings.opacity, settings.contour), progress, leaving)
     _write_csv(folder / CSV, scan.rows)

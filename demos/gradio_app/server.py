@@ -17,7 +17,7 @@ from rtseg.demos.gradio_app.benchmark import REPORTS
 from rtseg.demos.gradio_app.connection import TimedConnection
 from rtseg.demos.gradio_app.guard import AccessControl, App
 from rtseg.demos.gradio_app.page import mount
-from rtseg.demos.gradio_app.scan import CSV, JSON, MASKS, OVERLAY
+from rtseg.demos.gradio_app.scan import CSV, JSON, MASKS, OVERLAY, SCAN_REPORT
 from rtseg.demos.gradio_app.shutdown import BoundedShutdownServer, shutdown_watchdog
 from rtseg.demos.gradio_app.sources import SourceMenu, require_source
 from rtseg.demos.gradio_app.uploads import UploadRefused, has_disk_space, receive_upload
@@ -31,7 +31,7 @@ from rtseg.sinks.view.server import ASSETS, page_file
 from rtseg.sinks.view.viewport import Viewport, parse_viewport
 from rtseg.text.log_records import redact_server_records
 
-_FILES = {OVERLAY, MASKS, CSV, JSON, *REPORTS}
+_FILES = {OVERLAY, MASKS, CSV, JSON, SCAN_REPORT, *REPORTS}
 _OWN = {"page.css": "text/css", "page.js": "text/javascript"}
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Cross-Origin-Resource-Policy": "same-origin"}
 

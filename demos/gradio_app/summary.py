@@ -6,7 +6,7 @@ from html import escape
 from itertools import groupby
 from statistics import mean
 
-from rtseg.demos.gradio_app.scan import CSV, JSON, MASKS, OVERLAY, BestFrame, ScanResult, ScanRow, encode_png
+from rtseg.demos.gradio_app.scan import CSV, JSON, MASKS, OVERLAY, SCAN_REPORT, BestFrame, ScanResult, ScanRow, encode_png
 from rtseg.frame import Life
 from rtseg.overlay import OKABE_ITO
 
@@ -28,6 +28,7 @@ def _head(scan: ScanResult) -> str:
 
 def _files(folder_url: str) -> str:
     names = {OVERLAY: "overlay video", MASKS: "masks", CSV: "measurements (CSV)", JSON: "measurements (JSON lines)"}
+    names[SCAN_REPORT] = "report of the scan"
     links = (f'<a href="{folder_url}{name}" download="{name}">{title}</a>' for name, title in names.items())
     video = f'<video src="{folder_url}{OVERLAY}" controls muted loop playsinline></video>'
     return f'{video}<p class="files">{" ".join(links)}</p>'

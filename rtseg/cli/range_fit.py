@@ -9,11 +9,11 @@ from rich.table import Table
 
 from rtseg.cli.app import console
 from rtseg.cli.terminal import progress_bar
-from rtseg.engines.base import Engine
+from rtseg.engines.base import Engine, ModelSpec
 from rtseg.errors import DatasetError
 from rtseg.evaluation.dataset import Case
 from rtseg.evaluation.range_calibration import RangeRow, factors_of, gather_ranges, range_report
-from rtseg.measure.quantities import QUANTITIES
+from rtseg.measure.quantities import QUANTITIES, find_quantity
 from rtseg.output.atomic_file import write_atomically
 from rtseg.text.safe_text import json_text
 
@@ -30,13 +30,15 @@ def fit_ranges(network: Engine, path: Path, out: Path, own: Sequence[Case], unse
 
     with progress_bar(console) as bar:
         task = bar.add_task("measuring")
-        names = _measures_of(network.spec.classes)
+        names = _measures_of(network.spec)
         rows = gather_ranges(network, [*own, *unseen], names, lambda done, of: bar.update(task, completed=done, total=of))
     training = {case.subject for case in own}
     fitted_on = {name: [row for row in of_measure if row.subject in training] for name, of_measure in rows.items()}
     factors = factors_of(fitted_on)
     if not factors:
-        raise DatasetError("too few pictures have a pixel size and a measure to fit a range to: give at least 30")
+        raise DatasetError(
+            "no range can be fitted: too few pictures (at least 30) have a pixel size and a measure, or their ranges are empty"
+        )
     write_spec(path, out, replace(network.spec, range_factors=tuple(factors.items())))
     report = {name: _report(factor, fitted_on[name], rows[name]) for name, factor in factors.items()}
     _show(report, network.spec.name)
@@ -47,13 +49,11 @@ def fit_ranges(network: Engine, path: Path, out: Path, own: Sequence[Case], unse
     console.print(f"wrote {out}", highlight=False)
 
 
-def _measures_of(classes: Sequence[str]) -> list[str]:
-    """Return the measures in millimeters that these classes allow."""
-    return [
-        one.name
-        for one in QUANTITIES.values()
-        if one.unit in _UNITS and one.classes_in(classes) is not None and not one.lengths
-    ]
+def _measures_of(spec: ModelSpec) -> list[str]:
+    """Return the measures in millimeters that the model names, and those that are defined for one of its classes alone."""
+    named = {find_quantity(name.partition("=")[0]).name for name in spec.measures}
+    fitting = [one for one in QUANTITIES.values() if one.unit in _UNITS and one.classes_in(spec.classes) and not one.lengths]
+    return [one.name for one in fitting if one.name in named or not one.is_general] or [one.name for one in fitting][:1]
 
 
 def _report(factor: float, fitted_on: Sequence[RangeRow], rows: Sequence[RangeRow]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from rtseg.session.session import Session
 Progress = Callable[[int, int], None]
 
 _DRAWS = 2000  # of resampled subjects, for the interval of the coverage
+_LEAST, _MOST = 1e-3, 100.0  # factors; beyond them the range says nothing of the error
 _MIN_ROWS = 30  # pictures from which a factor is fitted
 
 
@@ -125,6 +126,6 @@ def _expert_value(one: RequestedMeasure, case: Case, found: Segmentation, truth:
 
 
 def factors_of(rows: Mapping[str, Sequence[RangeRow]]) -> dict[str, float]:
-    """Return the factor of each measure that has enough rows."""
+    """Return the factor of each measure that has enough rows, and whose range is no point."""
     factors = {name: fitted_factor(of_measure) for name, of_measure in rows.items()}
-    return {name: round(factor, 4) for name, factor in factors.items() if 0 < factor < math.inf}
+    return {name: round(factor, 4) for name, factor in factors.items() if _LEAST <= factor < _MOST}

@@ -185,7 +185,7 @@ def _largest_share(one: RequestedMeasure, regions: FrameRegions) -> float | None
     if len(one.classes) > 1 or one.quantity.may_be_cut:
         return None
     mask = regions.cells(one.classes[0])[1]
-    return float(np.count_nonzero(mask.largest) / max(1, np.count_nonzero(mask.mask)))
+    return float(np.count_nonzero(mask.largest)) / max(1.0, float(np.count_nonzero(mask.mask)))
 
 
 def _range(one: RequestedMeasure, value: float, regions: FrameRegions) -> tuple[float | None, float | None]:

@@ -11,7 +11,7 @@ from rtseg.cycle_state import END_DIASTOLE, END_SYSTOLE, PEAK_SYSTOLE, CycleMark
 from rtseg.measure.heart_cycle import Extrema, find_extrema, heart_rate_of, nearest_sample
 
 _WINDOW_S = 8.0  # in which beats are searched; four of the slowest
-_EVERY_S = 0.15  # time between two searches
+_EVERY_S = 0.25  # time between two searches
 _MAX_SAMPLES = 1024  # in the window, so that memory and time are bounded at any frame rate
 _TURNED = 0.3  # of a beat that must have passed after a moment
 _APART = 0.4  # of a beat between two equal moments

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from rtseg.measure.steadiness import SteadyWindow
-from rtseg.measured_value import BestFrame, MeasuredValue
+from rtseg.measured_value import BestMeasuredFrame, MeasuredValue
 
 UNSTEADY = "the value has not been steady for 0.3 s"
 
@@ -51,7 +51,7 @@ class FitnessMonitor:
 
     def __init__(self) -> None:
         self._steady = SteadyWindow()
-        self._best: BestFrame | None = None
+        self._best: BestMeasuredFrame | None = None
         self._fitness = -1.0
 
     def forget(self) -> None:
@@ -68,5 +68,5 @@ class FitnessMonitor:
         judged = replace(one, unfit=one.unfit or ("" if is_steady else UNSTEADY))
         reached = fitness(judged, confidence, is_fit=not judged.unfit)
         if is_fitter(reached, self._fitness):
-            self._best, self._fitness = BestFrame(index, seconds, one.value, is_fit=not judged.unfit), reached
+            self._best, self._fitness = BestMeasuredFrame(index, seconds, one.value, is_fit=not judged.unfit), reached
         return replace(judged, best=self._best)

@@ -56,9 +56,12 @@ def _nested_masks(planes: ProbabilityPlanes, labels: Labels, label: int) -> tupl
     rows, columns = (
         ((np.arange(count) + 0.5) * side / count).astype(np.intp) for count, side in zip(planes.shape, part.shape, strict=True)
     )
-    cells, plane = part[rows[:, None], columns], planes.values[label - 1]  # the pixel in the middle of each cell
+    cells, plane = part.take(rows, 0).take(columns, 1), planes.values[label - 1]  # the pixel in the middle of each cell
     mask = cells == label
     wide = mask | ((plane >= POSSIBLE) & (cells == 0))
     count, regions = cv2.connectedComponents(wide.astype(np.uint8))
+    small = mask & (plane >= SURE)
+    if count == 2 and mask.any():  # one region, and the mask is in it
+        return small, mask, wide
     is_held = np.bincount(regions[mask], minlength=count) > 0
-    return mask & (plane >= SURE), mask, is_held[regions] & wide
+    return small, mask, is_held[regions] & wide

@@ -1,5 +1,7 @@
 """Traces the border of a region between the pixels, and measures it: perimeter and callipers."""
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -7,20 +9,22 @@ import numpy.typing as npt
 from rtseg.frame import Mask, Spacing
 
 Points = npt.NDArray[np.float64]  # (N, 2): row, column in pixels, the middle of the first pixel at (0, 0)
+Angles = npt.NDArray[np.float64]  # (K,)
 Places = npt.NDArray[np.float32]  # the same as (x, y), or a plane
 
 _SMOOTHING_PX = 1.2  # takes the steps out of the border, and rounds corners by about as much
 _MARGIN = 6
 _REFINEMENTS = 3  # Newton steps from a pixel's middle to the border
+_DIRECTIONS, _FINE = 120, 61  # in which callipers are laid, and between two of them around the extrema
 _MIN_SLOPE = 1e-3  # of the smoothed mask, squared
 
 
 def largest_region(mask: Mask) -> Mask:
     """Return the largest connected region of a mask (H, W) bool; an empty mask stays empty."""
-    count, regions, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
+    count, regions = cv2.connectedComponents(mask.astype(np.uint8))
     if count < 3:
         return mask
-    return np.equal(regions, 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA])))
+    return np.equal(regions, 1 + int(np.argmax(np.bincount(regions.ravel(), minlength=count)[1:])))
 
 
 def trace_outline(mask: Mask) -> Points:
@@ -58,11 +62,17 @@ def callipers(mask: Mask, spacing: Spacing = (1.0, 1.0)) -> tuple[float, float]:
     if not border.size:
         return 0.0, 0.0
     hull = cv2.convexHull((border.reshape(-1, 2) * spacing).astype(np.float32))[:, 0].astype(np.float64)
-    apart = np.hypot(*(hull[:, None] - hull[None]).transpose(2, 0, 1))
-    edges = np.diff(hull, axis=0, append=hull[:1])
-    normals = np.stack([-edges[:, 1], edges[:, 0]], 1) / np.maximum(np.hypot(*edges.T), 1e-12)[:, None]
-    heights = np.abs(((hull[None] - hull[:, None]) * normals[:, None]).sum(2)).max(1)
-    return float(heights.min()), float(apart.max())
+    coarse = np.linspace(0, math.pi, _DIRECTIONS, endpoint=False)
+    widths = _widths(hull, coarse)
+    step = math.pi / _DIRECTIONS
+    least, most = (_widths(hull, coarse[at] + np.linspace(-step, step, _FINE)) for at in (widths.argmin(), widths.argmax()))
+    return float(least.min()), float(most.max())
+
+
+def _widths(hull: Points, angles: Angles) -> Angles:
+    """Return the distances of the parallels that enclose a hull (N, 2), for directions (K,) in radians."""
+    places = hull @ np.stack([np.cos(angles), np.sin(angles)])
+    return np.asarray(places.max(0) - places.min(0), np.float64)
 
 
 def _newton_steps(

@@ -163,6 +163,7 @@ def test_a_recording_from_upload_to_summary(served, page, token):
         ("masks.zip", "application/zip"),
         ("measurements.csv", "text/csv"),
         ("measurements.jsonl", ""),
+        ("scan-report.html", "text/html"),
     ):
         status, headers, body = served.ask(f"live/{token}/files/{name}")
         assert status == 200

@@ -75,7 +75,7 @@ def data(tmp_path):
 
 
 def test_the_command_writes_the_factors_and_reports_the_held_out(data, tmp_path):
-    network = networks.convolutional(tmp_path / "net.onnx", gain=2.0)
+    network = networks.convolutional(tmp_path / "net.onnx", gain=1.3)
     held_out = tmp_path / "split.json"
     names = sorted(path.stem for path in (data / "masks").iterdir())
     held_out.write_text(json.dumps({"training": names[:36], "held_out": names[36:]}))
@@ -83,10 +83,10 @@ def test_the_command_writes_the_factors_and_reports_the_held_out(data, tmp_path)
     done = CliRunner().invoke(app, [str(one) for one in [*arguments, "--held-out", held_out]])
     assert done.exit_code == 0, done.output
     told = json.loads((tmp_path / "r.json").read_text())["measures"]
-    assert told["area"]["fitted_on"]["pictures"] == 36
-    assert told["area"]["held_out"]["pictures"] == 4
+    assert told["vessel_diameter"]["fitted_on"]["pictures"] == 36
+    assert told["vessel_diameter"]["held_out"]["pictures"] == 4
     described = onnx.load(tmp_path / "after.onnx")
     spec = ModelSpec.from_json({one.key: one.value for one in described.metadata_props}[METADATA_KEY])
-    assert dict(spec.range_factors)["area"] == told["area"]["factor"]
+    assert dict(spec.range_factors)["vessel_diameter"] == told["vessel_diameter"]["factor"]
     drop_familiarity(described)
     assert ModelSpec.from_json({one.key: one.value for one in described.metadata_props}[METADATA_KEY]).range_factors == ()

@@ -25,6 +25,15 @@ figure{margin:1em 0}img{max-width:100%}svg{width:100%;height:auto}svg text{font-
 """
 
 
+_BEST = (
+    "The best frame is that of which the network is surest, if possible one in which the structure is in one piece, sharply "
+    "bordered, and steady for 0.3 s. In brackets: its range, from the pixels of which the network is surest to all that may "
+    "belong to it"
+)
+_FITTED = (
+    "; where the model was fitted to experts, as for a head circumference of fetal-head, the range that holds the value of an "
+    "expert in 9 of 10 pictures"
+)
 _COLUMNS = ("measure", "median", "5 to 95 % of frames", "best frame", "frames", "pixel size from")
 
 
@@ -63,10 +72,8 @@ def _table(record: ScanRecord) -> Iterator[str]:
         ]
         yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
     yield "</table>"
-    yield (
-        '<p class="note">The best frame is that of which the network is surest, if possible after 0.3 s of steady values. '
-        "In brackets: the value on the pixels of a probability of 95 % or more, and of 5 % or more.</p>"
-    )
+    is_fitted = any(one.value and one.value.covers for one in record.best.values())
+    yield f'<p class="note">{_BEST}{_FITTED if is_fitted else ""}.</p>'
 
 
 def _beats(record: ScanRecord) -> Iterator[str]:

@@ -54,8 +54,9 @@ def print_pdf(page: bytes, folder: Path, browser: str, timeout_s: float = _TIMEO
 
 
 def _run(command: list[str], source: Path, timeout_s: float) -> None:
-    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    subprocess.run([*command, source.absolute().as_uri()], check=True, timeout=timeout_s, **quiet)
+    nothing = subprocess.DEVNULL
+    page = source.absolute().as_uri()
+    subprocess.run([*command, page], check=True, timeout=timeout_s, stdin=nothing, stdout=nothing, stderr=nothing)
 
 
 def _sandbox() -> tuple[str, ...]:

@@ -41,9 +41,10 @@ class Vessel:
 
     def beats_at(self, t_s: float) -> float:
         """Return the number of beats at a time, counted from a first one that began before the stream."""
-        beats = t_s * self._bpm / 60 + self._phases[4] / (2 * math.pi)
+        begun = float(self._phases[4]) / (2 * math.pi)
+        beats = t_s * self._bpm / 60 + begun
         for early_s in self._early_s:
-            usual = early_s * self._bpm / 60 + self._phases[4] / (2 * math.pi)
+            usual = early_s * self._bpm / 60 + begun
             first, early = math.floor(usual), max(usual % 1.0, _SHORTEST)
             if first <= beats < first + 2:
                 passed = beats - first

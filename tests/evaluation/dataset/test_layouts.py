@@ -6,6 +6,8 @@ import pytest
 
 from rtseg.errors import DatasetError
 from rtseg.evaluation.dataset import open_dataset, scans, split
+from rtseg.measure.ventricle import disc_volume
+from rtseg.sources.synthetic.probe import open_synthetic
 
 nibabel = pytest.importorskip("nibabel")
 
@@ -179,3 +181,19 @@ def test_camus_with_frames_that_nobody_drew(camus):
     volume(truth, np.zeros((40, 30, 2), np.uint8), (0.3, 0.15, 1))
     with pytest.raises(DatasetError, match=r"_gt\.nii\.gz has 2 frames and \w+_half_sequence\.nii\.gz 3: copy both"):
         open_dataset(camus)
+
+
+def test_the_volumes_of_a_ventricle_in_the_layout_of_camus(tmp_path):
+    """Write a beating phantom as CAMUS is laid out; its volumes are those of the masks that are read."""
+    heart = open_synthetic("heart?seed=5&height=180&width=240&fps=25")
+    picked = range(0, 12, 4)
+    down, along = heart.info.spacing_mm
+    for kind, planes in (("", [heart.image(i) for i in picked]), ("_gt", [heart.truth(i) for i in picked])):
+        path = tmp_path / "patient0001" / f"patient0001_4CH_half_sequence{kind}.nii.gz"
+        volume(path, np.stack([plane.T for plane in planes], -1), (along, down, 1))
+    cases = open_dataset(tmp_path)
+    assert [case.subject for case in cases] == ["patient0001"] * 3
+    for case, index in zip(cases, picked, strict=True):
+        image, labels = case.image_and_labels(("left ventricle",))
+        np.testing.assert_array_equal(image, heart.image(index))
+        assert disc_volume(labels == 1, case.spacing_mm) == pytest.approx(heart.volume_ml(index), rel=0.01)

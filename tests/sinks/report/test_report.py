@@ -110,3 +110,11 @@ def test_a_steady_frame_of_which_the_network_is_sure_is_the_best():
     assert best.is_better(value(20.0), 0.7, is_steady=True)
     assert not best.is_better(value(None), 1.0, is_steady=True)
     assert best.jpeg[:2] == b"\xff\xd8"
+
+
+def test_a_range_that_was_fitted_to_experts_says_so_and_an_unfit_frame_is_not_the_best(tmp_path):
+    assert "9 of 10 pictures" not in page(tmp_path, result(0, value(20.0)))
+    assert "9 of 10 pictures" in page(tmp_path, result(0, value(20.0, covers=0.9)))
+    unfit = [result(i, value(20.0, unfit="the lumen is in several pieces")) for i in range(12)]
+    fit = [result(12 + i, value(25.0)) for i in range(12)]
+    assert "area: 25.0 mm2 (24.0 to 27.0), at 0.76 s" in page(tmp_path, *unfit, *fit)

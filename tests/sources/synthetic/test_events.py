@@ -136,3 +136,20 @@ def test_what_happens_while_it_runs_is_as_if_it_had_been_scripted():
 def test_what_cannot_happen_is_told(event, message):
     with pytest.raises(ConfigError, match=message):
         SyntheticProbe(parse_script(SMALL), deepest=1.5).inject_fault(*event)
+
+
+def test_an_early_beat_shortens_the_one_before_it_and_lengthens_the_one_after():
+    calm, early = probe("bpm=60&fps=30"), probe("bpm=60&fps=30&faults=early@40")
+    usual = [calm.beats(index) for index in range(120)]
+    beats = np.array([early.beats(index) for index in range(120)])
+    assert np.all(np.diff(beats) > 0)
+    assert beats[40] == pytest.approx(np.ceil(usual[40]), abs=0.05) or beats[40] < np.ceil(usual[40])
+    assert np.count_nonzero(~np.isclose(beats, usual)) in range(40, 62)
+    np.testing.assert_allclose(beats[100:], usual[100:])
+    injected = probe("bpm=60&fps=30")
+    injected.image(0)
+    injected._next = 40
+    injected.inject_fault("early")
+    assert [injected.beats(index) for index in range(120)] == beats.tolist()
+    with pytest.raises(ConfigError, match="early@START"):
+        probe("faults=early@3+4")
