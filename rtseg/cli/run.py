@@ -157,7 +157,7 @@ def run(
         pipeline = Pipeline(opened, session, *sinks, warmup=warmup, redact=redaction, policy=policy, max_age_ms=max_age)
         _run_pipeline(pipeline, f"{masked_address(source)} through {network.spec.name}", strict=strict)
     files.print_paths()
-    dicom.print_paths()
+    dicom.print_paths(sinks)
     print_written(record)
     check_all_used(session)
     if omitted_parts(opened):
