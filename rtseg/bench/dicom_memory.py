@@ -1,4 +1,4 @@
-"""Measures the memory that a DICOM segmentation of a long stream takes: `python -m rtseg.bench.dicom_memory FRAMES OUT.json`."""
+"""Measures the memory of a DICOM segmentation of a long stream: `python -m rtseg.bench.dicom_memory FRAMES OUT.json`."""
 
 import json
 import resource
