@@ -50,7 +50,7 @@ def _result(index: int) -> Result:
     labels = np.zeros(_SHAPE, np.uint8)
     cv2.ellipse(labels, center, (150, 90), 10, 0, 360, 1, -1)
     plane = cv2.GaussianBlur(cv2.resize(labels.astype(np.float32), _CELLS[::-1], interpolation=cv2.INTER_AREA), (0, 0), 2)
-    planes = ProbabilityPlanes(np.clip(plane, 0, 1)[None], (0, 0, *_SHAPE))
+    planes = ProbabilityPlanes(np.clip(plane, 0, 1)[None].astype(np.float32), (0, 0, *_SHAPE))
     found = Segmentation(labels, ("lumen",), (0.9,), planes=planes)
     frame = Frame(labels * np.uint8(100), index, index * 40_000_000)
     return Result(frame, found, LatencyTrace(frame.captured_ns), redaction=Redaction("auto", "known", 0, 0))
