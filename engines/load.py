@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import Engine, ModelSpec
 from rtseg.engines.hung_threads import open_in_time
+from rtseg.engines.plugin_engine import is_plugin_engine, open_plugin_engine, plugin_model
 from rtseg.engines.validation.examination import examine
 from rtseg.engines.zoo import shipped_models
-from rtseg.errors import ModelError
+from rtseg.errors import ModelError, require_members
+from rtseg.plugins import ENGINES as ENGINE_PLUGINS
+from rtseg.plugins import MODELS, names_with_plugins
 from rtseg.text.log_records import get_logger
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ ENGINES = ("openvino", "onnx")  # on any CPU
 AUTO = "auto"  # OpenVINO in the form that was measured to be the fastest on this machine
 BFLOAT16 = "openvino-bf16"  # on a CPU with bfloat16: faster, with less precision than FP32
 GPU_ENGINES = ("tensorrt",)
+BUILT_IN_ENGINES = (*ENGINES, BFLOAT16, *GPU_ENGINES)
 SUFFIXES = (".onnx", ".xml", ".tflite")  # of the files that an engine opens
 PLAN = ".plan"  # the suffix of the files that `rtseg build` writes
 
@@ -42,8 +46,10 @@ def load_engine(
     `trusted`. threads: the engine's number of threads; 0 lets the engine choose. trusted: load the file directly. Otherwise a
     file that is not shipped is first examined in a child process with limits on time and memory, see
     `rtseg.engines.validation`. While TensorRT builds a missing plan, OpenVINO runs the model. Raises ModelError, EngineError,
-    MissingExtra.
+    MissingExtra, WrongArgument.
     """
+    if not isinstance(model, str):
+        require_members(model, ("__fspath__",), "the model of an engine", "give a shipped model's name, or the path of a file")
     if Path(model).suffix == PLAN:
         from rtseg.engines.tensorrt.open_plan import open_plan
 
@@ -51,15 +57,16 @@ def load_engine(
     if engine == AUTO:
         return load_fastest(model, spec, threads=threads, trusted=trusted)[0]
     path, names = model_path(model), engine.split(",")
-    if unknown := [name for name in names if name not in (*ENGINES, BFLOAT16, *GPU_ENGINES)]:
-        known = ", ".join((*ENGINES, BFLOAT16, *GPU_ENGINES))
+    foreign = [name for name in names if name not in BUILT_IN_ENGINES]
+    if unknown := [name for name in foreign if not is_plugin_engine(name)]:
+        known = names_with_plugins(ENGINE_PLUGINS, BUILT_IN_ENGINES)
         raise ModelError(f"no engine {unknown[0]!r}: choose {AUTO}, one of {known}, or several of these with commas between")
     stated = _stated(spec)
     is_tried = _examine_for(names, path, stated, trusted)
     from rtseg.engines.failover.background import BackgroundBuild
     from rtseg.engines.failover.failover import FailoverEngine
 
-    if len(names) > 1:
+    if len(names) > 1 or foreign:  # what a plug-in raises then becomes an error of rtseg
         return FailoverEngine([(name, partial(_open, name, path, stated, threads, is_tried)) for name in names])
     opened = open_in_time(partial(_open, engine, path, stated, threads, is_tried), engine)
     if not isinstance(opened, BackgroundBuild):
@@ -98,6 +105,8 @@ def _open(engine: str, path: Path, stated: StatedFacts | None, threads: int, is_
         from rtseg.engines.tensorrt.open_plan import open_or_build
 
         return open_or_build(path, _examined_spec(path, stated))
+    if engine not in BUILT_IN_ENGINES:
+        return open_plugin_engine(engine, path, _examined_spec(path, stated), threads)
     from rtseg.engines.adopt.open_network import open_network
 
     return open_network(path, engine, stated, threads=threads, is_tried=is_tried)
@@ -113,13 +122,16 @@ def _examined_spec(path: Path, stated: StatedFacts | None) -> ModelSpec | None:
 
 
 def model_path(model: str | Path) -> Path:
-    """Return the .onnx file of a shipped model's name or of a path. Raises ModelError."""
+    """Return the .onnx file of the name of a shipped model or of a plug-in's, or of a path. Raises ModelError, PluginError."""
     known = shipped_models()
     if str(model) in known:
         return known[str(model)]
     path = Path(model)
     if not path.is_file():
-        raise ModelError(f"no model {str(model)!r}: give an .onnx file or one of {', '.join(known) or 'none shipped'}")
+        path = plugin_model(str(model)) or path
+    if not path.is_file():
+        offered = names_with_plugins(MODELS, known) or "none shipped"
+        raise ModelError(f"no model {str(model)!r}: give an .onnx file or one of {offered}")
     if path.suffix not in SUFFIXES:
         raise ModelError(f"{path} is no .onnx file: adopt the network with `rtseg adopt`, or export it with `rtseg export`")
     return path

@@ -80,6 +80,9 @@ class ModelSpec:
     """The terminology code of each class, as "SCT:32062004" of SNOMED CT, or "" where none is known; empty: none at all."""
     measures: tuple[str, ...] = ()
     """What is measured on its masks, such as "area"."""
+    range_factors: tuple[tuple[str, float], ...] = field(default=(), compare=False)
+    """The name of each measure whose range was fitted to experts, and the share of the range by probabilities that holds their
+    value in 90 % of pictures, see `rtseg calibrate --ranges`."""
     familiarity: FamiliarityCalibration | None = field(default=None, compare=False)
     """What the network's own pictures look like, see `rtseg calibrate`; plain values, as in JSON, are converted."""
 
@@ -125,6 +128,8 @@ class ModelSpec:
         del values["postprocess"]
         if self.postprocess:
             values["postprocess"] = {one.name: one.to_dict() for one in self.postprocess}
+        if not self.range_factors:
+            del values["range_factors"]
         if self.familiarity is None:
             del values["familiarity"]
         return json.dumps(values)

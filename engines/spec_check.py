@@ -57,7 +57,13 @@ def _problem_of_terms(spec: "ModelSpec") -> str:
         return f"its codes are {abridged(spec.codes)}: give one for each class, as SCT:32062004, or an empty one"
     if not is_tuple_of(spec.measures, is_shown_name):
         return f"its measures are {abridged(spec.measures)}"
+    if not is_tuple_of(spec.range_factors, _is_factor):
+        return f"its factors of ranges are {abridged(spec.range_factors)}"
     return ""
+
+
+def _is_factor(pair: object) -> bool:
+    return isinstance(pair, tuple) and len(pair) == 2 and is_shown_name(pair[0]) and is_number(pair[1]) and 0 < pair[1] < 1000
 
 
 def _is_scaling(spec: "ModelSpec") -> bool:

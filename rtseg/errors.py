@@ -1,5 +1,7 @@
 """Define the errors that rtseg raises: each names the fault and the remedy, and has a builtin parent."""
 
+from collections.abc import Iterable
+
 from rtseg.text.safe_text import safe_text
 
 
@@ -50,6 +52,14 @@ class ConfigError(RtsegError, ValueError):
     """Reports a setting that is unknown or out of range."""
 
 
+class PluginError(RtsegError, RuntimeError):
+    """Reports a plug-in of another package that cannot be loaded, or that failed."""
+
+
+class WrongArgument(RtsegError, TypeError):
+    """Reports an argument that is no object of the expected kind, such as an array in place of a `Frame`."""
+
+
 class UnknownClass(RtsegError, KeyError):
     """Reports a request for a class that the model does not have."""
 
@@ -92,3 +102,26 @@ class MeterAbsent(RtsegError, LookupError):
 def described(error: Exception) -> str:
     """Return the `repr` of an error, but without the whole file that a UnicodeDecodeError holds."""
     return f"{type(error).__name__}: {error}" if isinstance(error, UnicodeError) else repr(error)
+
+
+def require_members(value: object, members: Iterable[str], expected: str, remedy: str) -> None:
+    """Raise WrongArgument unless a value has all members of the expected object.
+
+    expected: what belongs there, as in "the source of a pipeline". remedy: how to make it.
+    """
+    lacking = [name for name in members if not hasattr(value, name)]
+    if lacking:
+        raise WrongArgument(f"{expected} is not {_in_words(value, lacking)}: {remedy}")
+
+
+def _in_words(value: object, lacking: list[str]) -> str:
+    """Return what a value of the wrong type is."""
+    if isinstance(value, str):
+        return f"the text {value!r:.80}"
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is not None and dtype is not None:
+        return f"an array of shape {shape}, {dtype}"
+    if value is None:
+        return "None"
+    name = "the class " + value.__name__ if isinstance(value, type) else f"{type(value).__name__} {value!r:.40}"
+    return f"{name}, which lacks {', '.join(lacking)}"

@@ -1,13 +1,16 @@
 """Define the values that pass between the layers: frames, stream information and segmentations."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import Enum
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from rtseg.contour import Contour, trace_contours
+from rtseg.cycle_state import CycleState
 from rtseg.errors import ImageError, SpacingUnknown, UnfamiliarPicture, UnknownClass
 from rtseg.measured_value import MeasuredValue
 from rtseg.probability_planes import ProbabilityPlanes
@@ -218,6 +221,8 @@ class Segmentation:
     """How far a mask reaches beyond the line that an expert measures, in pixels of the frame, as in the training masks."""
     measures: tuple[MeasuredValue, ...] = ()
     """What is measured on the classes, in the order in which it was asked for, see `rtseg.measure.biometry`."""
+    cycle: CycleState | None = None
+    """What is known of the heart beat; None unless a measure follows it."""
     planes: ProbabilityPlanes | None = None
     """The probabilities on the network's cells; None unless `SessionSettings.probabilities` asks for them."""
     objects: Mapping[str, TrackedObject] | None = None
@@ -252,10 +257,52 @@ class Segmentation:
             raise SpacingUnknown("the pixel size is unknown: give --spacing MM, or use a source that carries it")
         return self.area_px(name) * self.spacing_mm[0] * self.spacing_mm[1]
 
+    def contours(self) -> dict[str, tuple[Contour, ...]]:
+        """Return the polygons around the regions and the holes of each class, see `rtseg.contour.trace_contours`.
+
+        Each polygon is (N, 2) float32: row and column in pixels of the frame; the middle of the first pixel is (0, 0). A class
+        that is absent has none.
+        """
+        return {name: trace_contours(self.mask(name)) for name in self.classes}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is known of the frame, but for the pixels, as plain values that JSON holds; None for what is unknown.
+
+        The areas are None where they are withheld, since the picture is unfamiliar, and for an object that is lost.
+        """
+        objects = {} if self.objects is None else {"objects": {name: asdict(one) for name, one in self.objects.items()}}
+        return {
+            "life": self.life.value,
+            "reason": self.reason,
+            "familiarity": _finite(self.familiarity),
+            "unfamiliar": self.is_unfamiliar,
+            "doubt": self.doubt,
+            "spacing_mm": list(self.spacing_mm) if self.spacing_mm else None,
+            "spacing_from": self.spacing_from or None,
+            "pixel_aspect": self.pixel_aspect,
+            "classes": {name: self._class_values(i) for i, name in enumerate(self.classes)},
+            "measures": {one.name: one.to_json() for one in self.measures},
+            **objects,
+        }
+
+    def _class_values(self, index: int) -> dict[str, Any]:
+        name, lost = self.classes[index], self.objects and self.objects.get(self.classes[index])
+        is_measured = not (self.withholds_measures or (lost and lost.lost))
+        known = {
+            "confidence": _finite(self.confidence[index]),
+            "uncertainty": _finite(self.uncertainty[index]) if self.uncertainty else None,
+            "area_px": self.area_px(name) if is_measured else None,
+        }
+        return known | {"area_mm2": self.area_mm2(name) if is_measured and self.spacing_mm else None}
+
     def _label(self, name: str) -> int:
         if name not in self.classes:
             raise UnknownClass(f"no class {name!r}: the model has {', '.join(self.classes)}")
         return self.classes.index(name) + 1
+
+
+def _finite(value: float | None) -> float | None:
+    return float(value) if value is not None and math.isfinite(value) else None
 
 
 def check_image(image: Image) -> None:

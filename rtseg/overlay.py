@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from rtseg.cycle_state import CycleState
 from rtseg.errors import ConfigError, ImageError
 from rtseg.frame import Image, Labels, Life, Segmentation
 from rtseg.kernels import blend, inner_contour
@@ -153,6 +154,8 @@ class Overlay:
         for one in segmentation.measures:
             if one.name.partition(":")[0] != "area":
                 yield TextLine(_measure_text(one))
+        if segmentation.cycle and segmentation.cycle.latest:
+            yield TextLine(_cycle_text(segmentation.cycle))
 
 
 def _first_lines(lines: Sequence[TextLine], rows: int) -> Sequence[TextLine]:
@@ -209,6 +212,13 @@ def _measure_text(measured: MeasuredValue) -> str:
     text = f"{name}  {measured.value:.1f} {measured.unit}".rstrip()
     known = measured.low is not None and measured.high is not None
     return f"{text} ({measured.low:.1f} to {measured.high:.1f})" if known else text
+
+
+def _cycle_text(cycle: CycleState) -> str:
+    """Return the heart rate, and the frames of the newest moments, which lie some frames back."""
+    rate = f"heart rate  {cycle.heart_rate:.0f} / min   " if cycle.heart_rate else ""
+    marks = sorted((cycle.latest or {}).values(), key=lambda mark: mark.index)
+    return rate + "   ".join(f"{mark.moment} frame {mark.index}" for mark in marks)
 
 
 def _legend_text(measurement: Measurement) -> str:

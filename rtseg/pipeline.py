@@ -5,6 +5,7 @@ from contextlib import ExitStack, closing
 from enum import Enum
 from time import perf_counter_ns
 
+from rtseg.errors import require_members
 from rtseg.frame import Frame, StreamInfo
 from rtseg.mailbox import Mailbox, ReadAheadQueue
 from rtseg.result import Result
@@ -16,6 +17,7 @@ from rtseg.spacing import with_spacing
 from rtseg.trace import AGE, READ, LatencyReport, LatencyTrace
 from rtseg.wall_clock import WallClock
 
+_SINK_REMEDY = "give rtseg.VideoSink(PATH), rtseg.JsonSink(PATH) or another, each as an argument of its own"
 _MIN_MAX_AGE_NS = 100_000_000  # no viewer notices less
 
 
@@ -36,6 +38,7 @@ class Pipeline:
     default, see `Redactor`. keep_surroundings: the same as OFF: keep names and dates. policy: LATEST by default for a live
     source, which is then read in its own thread, and ALL for a file. max_age_ms: age above which a frame of a live source is
     late, see `Result`; None: twice the frame period, at least 100 ms. guard: redacts; a session that records has its own.
+    Raises WrongArgument where a part is no such object, as a path in place of a sink.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Pipeline:
         policy: Policy | None = None,
         max_age_ms: float | None = None,
     ) -> None:
+        _check_parts(source, session, sinks)
         self.policy = policy or (Policy.LATEST if source.info.live else Policy.ALL)
         self.source, self.session, self.sinks, self.warmup = source, session, sinks, warmup
         self._live, self._connected = as_live_source(source), as_connected_source(source)
@@ -132,6 +136,14 @@ class Pipeline:
         if reconnects != self._reconnects:
             self._reconnects = reconnects
             self.report.reconnected()
+
+
+def _check_parts(source: object, session: object, sinks: tuple[object, ...]) -> None:
+    """Raise WrongArgument where something else was given as a part of a pipeline."""
+    require_members(source, ("info", "__iter__", "close"), "the source of a pipeline", "open it by rtseg.open_source(URI)")
+    require_members(session, ("step", "warm_up"), "the session of a pipeline", "make it by rtseg.Session(engine)")
+    for sink in sinks:
+        require_members(sink, ("open", "write", "close"), "a sink of a pipeline", _SINK_REMEDY)
 
 
 def _max_age_ns(info: StreamInfo, max_age_ms: float | None) -> int | None:

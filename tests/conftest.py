@@ -38,6 +38,13 @@ def pytest_configure(config: pytest.Config) -> None:
         config.get_terminal_writer().fullwidth = WIDTH
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what a run has not proved, e.g. because NVIDIA's builder could not be installed."""
+    skipped = (str(report.longrepr) for report in terminalreporter.getreports("skipped"))
+    for line in sorted({text[text.index("NOT PROVED") :] for text in skipped if "NOT PROVED" in text}):
+        terminalreporter.write_line(line.strip("')"))
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Take one worker more than there are cores, since half of the time tests wait for a stream, a server or a process."""

@@ -15,7 +15,7 @@ from rtseg.demos.gradio_app.events import EVENTS, EventRefused, check_event
 from rtseg.demos.gradio_app.events import MAX_EVENT_BYTES as MOST_EVENT
 from rtseg.demos.gradio_app.uploads import MAX_UPLOAD_BYTES, MIN_UPLOAD_BYTES, UPLOAD_TIMEOUT_S
 from rtseg.errors import ConfigError
-from rtseg.sinks.view.server import is_loopback, is_own_host, is_own_origin
+from rtseg.sinks.view.server_address import is_loopback, is_own_host, is_own_origin
 
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]

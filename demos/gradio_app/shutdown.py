@@ -14,9 +14,10 @@ from types import FrameType
 
 import uvicorn
 
+from rtseg.exit_codes import EXIT_INTERRUPTED
+
 _FORCED_S = 3.5  # after the signal, until the process exits without further cleanup
 _KILLED_S = 4.3  # after the signal, until the watchdog process kills this one: native code may hold the interpreter's lock
-_INTERRUPTED = 130  # exit status, as of Ctrl-C
 
 # Reads signal numbers from stdin until the server has ended; kills a server that does not end, and removes its folder.
 _WATCHDOG_CODE = f"""
@@ -63,7 +64,7 @@ class BoundedShutdownServer(uvicorn.Server):
             remover = threading.Thread(target=shutil.rmtree, args=(self._folder, True), daemon=True)
             remover.start()
             remover.join(0.5)
-        os._exit(_INTERRUPTED)
+        os._exit(EXIT_INTERRUPTED)
 
 
 @contextmanager

@@ -21,10 +21,13 @@ __all__ = ["DecodeError", "drop_familiarity", "numpy_helper", "onnx", "write_spe
 
 
 def drop_familiarity(network: Any) -> None:
-    """Remove the familiarity from the description in a loaded ONNX network, whose weights were changed. Raises ModelError."""
+    """Remove what was fitted to the former weights of a loaded ONNX network from its description: familiarity and ranges.
+
+    Raises ModelError.
+    """
     described = {entry.key: entry.value for entry in network.metadata_props}
     if METADATA_KEY in described:
-        _replace_spec(network, replace(ModelSpec.from_json(described[METADATA_KEY]), familiarity=None), {})
+        _replace_spec(network, replace(ModelSpec.from_json(described[METADATA_KEY]), familiarity=None, range_factors=()), {})
 
 
 def write_spec(model: Path, out: Path, spec: ModelSpec, further: Mapping[str, str] | None = None) -> None:

@@ -8,7 +8,7 @@ from rtseg.engines.tensorrt.builder import build, make_tag
 from rtseg.engines.tensorrt.device import Gpu
 from rtseg.engines.tensorrt.engine import TensorRtEngine
 from rtseg.engines.tensorrt.plan_cache import PlanCache, PlanFile
-from rtseg.errors import EngineError, RtsegError
+from rtseg.errors import EngineError, RtsegError, described
 from rtseg.text.log_records import get_logger
 
 _log = get_logger(__name__)
@@ -48,8 +48,8 @@ class TensorRtBackgroundBuild:
     def _run(self) -> None:
         try:
             self._found = self._build()
-        except (RtsegError, OSError) as error:
-            self._problem = error if isinstance(error, RtsegError) else EngineError(f"the plan cannot be built: {error}")
+        except Exception as error:  # noqa: BLE001  else the reason would be lost with the thread
+            self._problem = error if isinstance(error, RtsegError) else EngineError(f"no plan can be built, {described(error)}")
 
     def _build(self) -> PlanFile:
         gpu = Gpu()

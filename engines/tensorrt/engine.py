@@ -52,7 +52,7 @@ class TensorRtEngine:
         try:
             with self._gpu.current():
                 self._prepare(plan, spec, self._gpu.integrated if mapped is None else mapped)
-        except RtsegError:
+        except BaseException:  # whatever it is, the GPU must not keep what was opened
             self.close()
             raise
 

@@ -1,63 +1,79 @@
 """Loads TensorRT plans, and imports the tensorrt package for the builder (extra `tensorrt`)."""
 
-from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from rtseg.engines.tensorrt.guard import guarded
 from rtseg.errors import EngineError, MissingExtra, ModelError
+
+DRIVER = "install the driver and the extra that match it (`rtseg doctor`), or use --engine openvino"
 
 try:
     import tensorrt
 except ImportError as error:
     raise MissingExtra("the TensorRT engine", "tensorrt") from error
+except OSError as error:
+    raise EngineError(f"TensorRT's libraries cannot be loaded ({error}): {DRIVER}") from error
 
-__all__ = ["REMEDY", "VERSION", "LoadedPlan", "TensorRtLogger", "tensorrt"]
+__all__ = ["DRIVER", "LOGGER", "REMEDY", "VERSION", "LoadedPlan", "tensorrt"]
 
 VERSION = str(tensorrt.__version__)
 REMEDY = "build it again with `rtseg build`"
 
 
-class TensorRtLogger(tensorrt.ILogger):  # type: ignore[misc]
-    """Collects TensorRT's latest error messages, for rtseg's own errors."""
-
-    def __init__(self) -> None:
-        tensorrt.ILogger.__init__(self)
-        self._last: deque[str] = deque(maxlen=3)
-
-    def log(self, severity: Any, msg: str) -> None:
-        """Record an error; called by TensorRT."""
-        if severity in (tensorrt.ILogger.ERROR, tensorrt.ILogger.INTERNAL_ERROR):
-            self._last.append(msg.strip())
-
-    def __str__(self) -> str:
-        return "; ".join(self._last) or "it does not say why"
+# One logger for the process, as TensorRT wants it, and a native one: a logger in Python would be called, under Python's lock,
+# for each of the thousands of verbose messages of a build while frames are processed. An error recorder in Python is no way to
+# collect the messages: with one, TensorRT for RTX 1.7 crashes when it releases the network.
+LOGGER = tensorrt.Logger(tensorrt.Logger.ERROR)
 
 
 class LoadedPlan:
     """Holds a plan that is ready to run on the current GPU; `name` is used in errors. Raises ModelError, EngineError."""
 
     def __init__(self, plan: bytes, name: str) -> None:
-        self._name, self._logger = name, TensorRtLogger()
-        self._runtime: Any = tensorrt.Runtime(self._logger)
-        self._engine: Any = self._runtime.deserialize_cuda_engine(plan)
-        if self._engine is None:
-            raise ModelError(f"TensorRT {VERSION} cannot read the plan of {name} ({self._logger}): {REMEDY}")
-        self.inputs, self.outputs = (self._ports(mode) for mode in (tensorrt.TensorIOMode.INPUT, tensorrt.TensorIOMode.OUTPUT))
-        self._context: Any = self._engine.create_execution_context()
-        if self._context is None:
-            raise EngineError(f"the GPU cannot run {name} ({self._logger}): free some of its memory")
+        self._name = name
+        self._runtime: Any = None
+        self._engine: Any = None
+        self._context: Any = None
+        try:
+            self._open(plan)
+        except BaseException:  # the error's traceback would keep the engine beyond the GPU's context
+            self.close()
+            raise
 
     def enqueue(self, addresses: Mapping[str, int], stream: int) -> None:
         """Enqueue a run on the stream. addresses: the device address of each input and output by name. Raises EngineError."""
-        bound = [self._context.set_tensor_address(name, address) for name, address in addresses.items()]
-        if not (all(bound) and self._context.execute_async_v3(stream)):
-            raise EngineError(f"TensorRT failed on {self._name} ({self._logger}): try --engine openvino")
+        guarded(
+            f"TensorRT failed on {self._name}",
+            lambda: self._enqueue(addresses, stream) or None,
+            "try --engine openvino",
+        )
 
     def close(self) -> None:
         """Release the context, the engine and the runtime, in the order that TensorRT requires."""
         self._context = None
         self._engine = None
         self._runtime = None
+
+    def _open(self, plan: bytes) -> None:
+        self._runtime = guarded(f"TensorRT {VERSION} cannot make a runtime", lambda: tensorrt.Runtime(LOGGER), DRIVER)
+        cannot_read = f"TensorRT {VERSION} cannot read the plan of {self._name}"
+        try:
+            self._engine = guarded(cannot_read, lambda: self._runtime.deserialize_cuda_engine(plan), REMEDY)
+        except EngineError as error:
+            if error.__cause__:  # not None, by which TensorRT says that the plan is at fault
+                raise
+            raise ModelError(str(error)) from None
+        self.inputs, self.outputs = (self._ports(mode) for mode in (tensorrt.TensorIOMode.INPUT, tensorrt.TensorIOMode.OUTPUT))
+        self._context = guarded(
+            f"the GPU cannot run {self._name}",
+            self._engine.create_execution_context,
+            "free some of its memory",
+        )
+
+    def _enqueue(self, addresses: Mapping[str, int], stream: int) -> bool:
+        bound = [self._context.set_tensor_address(name, address) for name, address in addresses.items()]
+        return bool(all(bound) and self._context.execute_async_v3(stream))
 
     def _ports(self, mode: Any) -> dict[str, tuple[int, ...]]:
         names = [self._engine.get_tensor_name(number) for number in range(self._engine.num_io_tensors)]

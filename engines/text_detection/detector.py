@@ -33,6 +33,8 @@ _CORE = 0.25  # probability at which a pixel belongs to a core; low, since a mis
 _MIN_CORE_PIXELS = 6  # smaller cores are noise
 _CONFIRMED_HEIGHTS = 8, 64  # pixels: a core this high at another scale must be there too; echoes are taken for text at one only
 _CONFIRMED = 0.3  # mean probability of a core at that scale
+_LARGE, _LARGE_CONFIRMED = 0.125, 0.15  # share of the picture's height: so high a line is there at every scale it fits
+_LARGEST, _LETTERS_PX = 0.3, 64  # higher than this share and this many pixels it is no line but tissue
 _GROWTH = 1.8  # a core was trained to be shrunk by its area over its perimeter, times about this
 _MARGIN = 0.2  # of a line's height, added on every side: ascenders, accents and shadows of letters
 
@@ -58,7 +60,7 @@ class TextDetector:
         found = {scale: self._probability(_resized(color, scale)) for scale in _scales(image.shape[0], image.shape[1])}
         for scale, probability in found.items():
             for core in _cores(probability):
-                if _is_confirmed(core, scale, found):
+                if _is_line(core, scale, found, image.shape[0]):
                     corners = cv2.boxPoints((core.center, core.line, core.angle)) / scale
                     cv2.fillConvexPoly(mask, np.round(corners).astype(np.int32), 255)
         return mask
@@ -139,11 +141,21 @@ def _cores(probability: Probability) -> Iterator[_Core]:
             yield _Core((x, y), (width + 1, height + 1), angle)
 
 
-def _is_confirmed(core: _Core, scale: float, found: Mapping[float, Probability]) -> bool:
-    """Return whether a core is there at another scale, too, or is of no size at which it must be."""
+def _is_line(core: _Core, scale: float, found: Mapping[float, Probability], rows: int) -> bool:
+    """Return whether a core is there at another scale, too, or is of no size at which it must be.
+
+    rows: the picture's height. Letters inside a core that is too large for a line have cores of their own at a larger scale.
+    """
+    height = min(core.line) / scale
+    if height > max(_LARGEST * rows, _LETTERS_PX):
+        return False
     least, most = _CONFIRMED_HEIGHTS
-    others = [other for other in found if other != scale and least <= core.height * other / scale <= most]
-    return not others or any(_mean_inside(core, other / scale, found[other]) >= _CONFIRMED for other in others)
+    others = {other: core.height * other / scale for other in found if other != scale and core.height * other / scale >= least}
+    seen = {other: _mean_inside(core, other / scale, found[other]) for other in others}
+    if height > max(_LARGE * rows, _LETTERS_PX) and any(there < _LARGE_CONFIRMED for there in seen.values()):
+        return False
+    fitting = [there for other, there in seen.items() if others[other] <= most]
+    return not fitting or max(fitting) >= _CONFIRMED
 
 
 def _mean_inside(core: _Core, factor: float, probability: Probability) -> float:

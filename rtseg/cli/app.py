@@ -13,9 +13,10 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
 from rtseg.cli.commands import COMMANDS
-from rtseg.cli.signals import INTERRUPTED, handle_signals
+from rtseg.cli.signals import handle_signals
 from rtseg.cli.standard_streams import prepare_streams
 from rtseg.errors import RtsegError
+from rtseg.exit_codes import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_USAGE
 from rtseg.output import atomic_file, private_file
 from rtseg.text.safe_text import safe_text
 
@@ -75,7 +76,7 @@ class LazyCommandGroup(TyperGroup):
         """Print the help if there are no arguments, because some versions of Typer then print nothing."""
         if not args:
             typer.echo(ctx.get_help(), err=True)
-            ctx.exit(2)
+            ctx.exit(EXIT_USAGE)
         with _safe_error_messages():
             return super().parse_args(ctx, args)
 
@@ -100,10 +101,10 @@ class LazyCommandGroup(TyperGroup):
                 return super().invoke(ctx)
         except (RtsegError, OSError) as error:
             _print_error(f"error: {error}")
-            sys.exit(1)
+            sys.exit(EXIT_ERROR)
         except KeyboardInterrupt:
             _print_error("stopped: what was written so far is kept")
-            sys.exit(INTERRUPTED)
+            sys.exit(EXIT_INTERRUPTED)
         finally:
             atomic_file.release()
             private_file.set_mode()
@@ -135,8 +136,10 @@ def _make_group(
 def load_command(name: str) -> Any:
     """Import the module of one command and return the command.
 
-    A command that opens a source or a dataset gets `--max-pixels`, and one that opens a model file `--trust-model`.
+    A command that opens a source or a dataset gets `--max-pixels`, one that opens a model file `--trust-model`, and `run` gets
+    `--config`.
     """
+    from rtseg.cli.options.config_file import add_config
     from rtseg.cli.options.pixels import add_max_pixels
     from rtseg.cli.options.trust import add_trust_model
 
@@ -151,6 +154,8 @@ def load_command(name: str) -> Any:
             add_max_pixels(one)
         if one.name in _TAKES_TRUST_MODEL:
             add_trust_model(one)
+    if name == "run":
+        add_config(command)
     return command
 
 

@@ -16,6 +16,7 @@ from rtseg.cli.options.dataset import SubjectsOption, select_cases, split_cases
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
 from rtseg.cli.options.outputs import PRIVATE, ModeOption, prepare_outputs
+from rtseg.cli.range_fit import fit_ranges
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.choice.stored_pictures import MAX_PICTURES, PICTURES_KEY, coded_pictures, reduced_picture
 from rtseg.engines.load import model_path
@@ -50,6 +51,13 @@ def calibrate(
         list[str] | None,
         typer.Option("--without", help="A group of drawn pictures to leave out, such as synthetic for a network of vessels."),
     ] = None,
+    ranges: Annotated[
+        bool,
+        typer.Option(
+            "--ranges",
+            help="Fit the ranges of the measures to the experts' values instead, so that they hold 90 % of them.",
+        ),
+    ] = False,
     frames: Annotated[int, typer.Option("--frames", min=20, help="The number of own pictures at most.")] = 150,
     keep_pictures: Annotated[
         int,
@@ -74,6 +82,11 @@ def calibrate(
     path = model_path(model)
     prepare_outputs(mode, json)
     own, unseen = _own_cases(data, subjects, held_out)
+    if ranges:
+        spec = description.facts_for(model)
+        with closing(load(model, engine, threads, spec, trusted=description.trust_model)) as network:
+            fit_ranges(network, path, out or path, own, unseen, json)
+        return
     plan = CalibrationPlan(own, unseen, tuple(other or ()), tuple(measure or ()), tuple(without or ()), frames)
     spec = description.facts_for(model)
     with closing(load(model, engine, threads, spec, trusted=description.trust_model)) as network:

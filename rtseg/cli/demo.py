@@ -32,7 +32,7 @@ def demo(
     from rtseg.demos.gradio_app.guard import check_host
     from rtseg.demos.gradio_app.server import open_listener, serve
     from rtseg.demos.gradio_app.sources import SourceMenu
-    from rtseg.sinks.view.server import server_url
+    from rtseg.sinks.view.server_address import server_url
 
     limit_threads()
     accounts = auth or []

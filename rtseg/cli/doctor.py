@@ -68,7 +68,7 @@ def _examine_source(uri: str, seconds: float, save: Path | None) -> None:
     from rich.table import Table
 
     from rtseg.cli.console import console
-    from rtseg.cli.options.live import source_events_printed
+    from rtseg.cli.options.logs import source_events_printed
     from rtseg.doctor.source import advice, inspect_source
     from rtseg.sources import open_source
     from rtseg.sources.address import masked_address

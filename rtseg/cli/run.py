@@ -1,7 +1,7 @@
 """`rtseg run`: segments a source and writes or shows the results."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -13,16 +13,19 @@ from rtseg.cli.app import app, console
 from rtseg.cli.options.beam_space import BeamSpaceOption, beam_geometry
 from rtseg.cli.options.budget import BudgetOption, budget_sinks, shrinkable_engine
 from rtseg.cli.options.dicom import DicomOutputs
-from rtseg.cli.options.display import DisplayOptions, accept_prompts
+from rtseg.cli.options.display import DisplayOptions, connect_pages
 from rtseg.cli.options.enhance import EnhanceOption, parse_enhancement
 from rtseg.cli.options.familiarity import MeasureUnfamiliarOption, print_familiarity
 from rtseg.cli.options.grouped import grouped
 from rtseg.cli.options.igtl import IgtlOptions, print_missed
-from rtseg.cli.options.live import PolicyOption, print_reconnects, source_events_printed
+from rtseg.cli.options.limits import LimitOptions, StreamLimit
+from rtseg.cli.options.live import PolicyOption, print_reconnects
+from rtseg.cli.options.logs import LogOptions
 from rtseg.cli.options.measures import MeasureOption, measure_names
 from rtseg.cli.options.model import EngineOption, OnnxModelDescription, ThreadsOption, load
-from rtseg.cli.options.omissions import EXIT_LEFT_OUT, StrictOption, check_strict, print_omitted, report_omissions
+from rtseg.cli.options.omissions import StrictOption, check_strict, print_omitted, report_omissions
 from rtseg.cli.options.outputs import PRIVATE, FileOutputs, ModeOption, prepare_outputs, print_written
+from rtseg.cli.options.plugins import SinkOption, plugin_sinks, print_failed_sinks
 from rtseg.cli.options.postprocess import PostprocessOption, parse_postprocess
 from rtseg.cli.options.prompts import PromptedModelOption, PromptOptions, check_all_used, chosen_model, point
 from rtseg.cli.options.record import (
@@ -40,6 +43,7 @@ from rtseg.cli.tables import latency_table
 from rtseg.cli.threads import limit_threads
 from rtseg.engines.engine_use import closing_engine
 from rtseg.errors import SourceError
+from rtseg.exit_codes import EXIT_LEFT_OUT
 from rtseg.pipeline import Pipeline
 from rtseg.session.redaction import RedactionMode
 from rtseg.sinks.base import Sink
@@ -65,6 +69,7 @@ def run(
     engine: EngineOption = "auto",
     files: FileOutputs,
     dicom: DicomOutputs,
+    sink: SinkOption = None,
     mode: ModeOption = PRIVATE,
     fps: Annotated[
         float | None, typer.Option("--fps", min=0.1, help="The frame rate of the source, if it is wrong or unknown.")
@@ -106,11 +111,14 @@ def run(
     threads: ThreadsOption = 0,
     engine_timeout: EngineTimeoutOption = None,
     max_age: MaxAgeOption = None,
+    limits: LimitOptions,
+    logs: LogOptions,
     description: OnnxModelDescription,
 ) -> None:
     """Segment SOURCE, and write the overlay, the masks and the measurements.
 
-    The exit status is 0; 3 where a file of a folder or a part of a series could not be read and was left out; 1 for an error.
+    The exit status is 0; 3 where a file of a folder or a part of a series could not be read and was left out,
+    or a plug-in's output ends early; 1 for an error.
     """
     redaction = redaction_mode(redact, keep_surroundings)
     prepare_outputs(mode)
@@ -119,12 +127,12 @@ def run(
     temporal, enhancement, cleaning = stabilization.options(), parse_enhancement(speckle), parse_postprocess(postprocess)
     geometry, trusted, given = beam_geometry(beam_space), description.trust_model, prompts.parse()
     model = chosen_model(model, given)
-    network = shrinkable_engine(
-        load(model, engine, threads, description.facts_for(model), trusted=trusted), budget, model, threads, trusted=trusted
-    )
-    with closing_engine(network):
+    with logs.printed(), ExitStack() as resources:
+        network = load(model, engine, threads, description.facts_for(model), trusted=trusted)
+        network = shrinkable_engine(network, budget, model, threads, trusted=trusted)
+        resources.enter_context(closing_engine(network))
         written = files.sinks(opacity, network.spec.name, source=source, model=model)
-        written += dicom.sinks(network.spec, source=source, model=model)
+        written += dicom.sinks(network.spec, source=source, model=model) + plugin_sinks(sink)
         named = open_source(source, fps=fps)
         live = display.sinks(opacity) + igtl_output.sinks(opacity)
         check_strict(named, strict=strict)
@@ -150,27 +158,30 @@ def run(
             probabilities=dicom.needs_probabilities,
         )
         point(session, given, opened.info)
-        accept_prompts(live, session)
+        connect_pages(live, session, opened)
         recorder = recording_sinks(record, session, network.spec.name, redaction is RedactionMode.OFF)
         sinks = written + live + watchdog_sinks() + recorder + budget_sinks(budget, session, network)
         report_omissions(sinks, opened)
         pipeline = Pipeline(opened, session, *sinks, warmup=warmup, redact=redaction, policy=policy, max_age_ms=max_age)
-        _run_pipeline(pipeline, f"{masked_address(source)} through {network.spec.name}", strict=strict)
+        title = f"{masked_address(source)} through {network.spec.name}"
+        _run_pipeline(pipeline, title, StreamLimit(limits, opened), strict=strict)
     files.print_paths()
     dicom.print_paths(sinks)
     print_written(record)
     check_all_used(session)
-    if omitted_parts(opened):
+    if print_failed_sinks(sinks) or omitted_parts(opened):
         raise typer.Exit(EXIT_LEFT_OUT)
 
 
-def _run_pipeline(pipeline: Pipeline, title: str, *, strict: bool) -> None:
+def _run_pipeline(pipeline: Pipeline, title: str, limit: StreamLimit, *, strict: bool) -> None:
     """Run the pipeline to its end, and print the table even if the source fails on the way."""
     try:
-        with _progress(pipeline.source) as advance, source_events_printed(), closing(iter(pipeline)) as results:
-            for _ in results:
+        with _progress(pipeline.source) as advance, closing(limit), closing(iter(pipeline)) as results:
+            for result in results:
                 check_strict(pipeline.source, strict=strict)
                 advance()
+                if limit.is_reached(result):
+                    break
         check_strict(pipeline.source, strict=strict)
     finally:
         counts = pipeline.report.counts

@@ -6,7 +6,8 @@ import socket
 import threading
 from types import FrameType
 
-INTERRUPTED = 130  # the shell's exit code for Ctrl-C
+from rtseg.exit_codes import EXIT_INTERRUPTED
+
 GRACE_S = 3.0  # from the second signal to the exit, because a closing terminal sends two: from the system and the shell
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name))
 _OUTPUTS = (1, 2)  # standard output and standard error
@@ -42,7 +43,7 @@ def _exit_at_second_signal(inside: socket.socket, outside: socket.socket, kinds:
     while count < 2:
         count += sum(number in kinds for number in inside.recv(1))
     threading.Event().wait(GRACE_S)
-    os._exit(INTERRUPTED)
+    os._exit(EXIT_INTERRUPTED)
 
 
 def _detach_closed_terminals(terminals: list[int]) -> None:

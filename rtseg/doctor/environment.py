@@ -1,16 +1,19 @@
 """Examines this machine: which engines, kernels, models, sources and extras are available, and how to get the others."""
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib import import_module, metadata
 
-from rtseg.engines.load import ENGINES, GPU_ENGINES
+from rtseg.engines.load import BUILT_IN_ENGINES, ENGINES, GPU_ENGINES
 from rtseg.engines.zoo import shipped_models
 from rtseg.errors import RtsegError
 from rtseg.kernels import KERNELS
 from rtseg.kernels.runtime import cuda
+from rtseg.measure.quantities import QUANTITIES
+from rtseg.plugins import GROUPS, Plugin, plugins
 from rtseg.sources.capabilities import capabilities
+from rtseg.sources.open import BUILT_IN_SCHEMES
 from rtseg.system.jetson import read_jetson
 from rtseg.system.machine import available_cores, installed_version, processor_name
 
@@ -37,6 +40,7 @@ def examine_environment() -> list[Finding]:
         _models(),
         *_sources(),
         *map(_extra, _extras()),
+        *(_plugin(plugin) for group in GROUPS for plugin in plugins(group)),
     ]
 
 
@@ -95,3 +99,27 @@ def _belongs(requirement: str, extra: str) -> bool:
 def _package(requirement: str) -> str:
     """Return the package name of a requirement, without extras, version and markers."""
     return requirement.replace("[", " ").replace("<", " ").replace(">", " ").replace("=", " ").replace(";", " ").split()[0]
+
+
+def _plugin(plugin: Plugin) -> Finding:
+    """Report whether a plug-in can be loaded and used by its name."""
+    kind = plugin.group.removeprefix("rtseg.").removesuffix("s")
+    name, twins = f"{kind} {plugin.name}", [one for one in plugins(plugin.group) if one.name == plugin.name]
+    if plugin.name in _own_names(plugin.group):
+        return Finding("plug-in", name, False, f"{plugin.package}: rtseg has a {kind} of this name, which is used instead")
+    if len(twins) > 1:
+        return Finding("plug-in", name, False, f"{plugin.package}: another package has one of this name: uninstall all but one")
+    try:
+        plugin.load()
+    except RtsegError as error:
+        return Finding("plug-in", name, False, str(error))
+    return Finding("plug-in", name, True, plugin.package)
+
+
+def _own_names(group: str) -> Collection[str]:
+    return {
+        "rtseg.sources": BUILT_IN_SCHEMES,
+        "rtseg.engines": BUILT_IN_ENGINES,
+        "rtseg.models": shipped_models(),
+        "rtseg.measures": QUANTITIES,
+    }.get(group, ())

@@ -1,14 +1,18 @@
 """Measures the quantities that a model or a user names on each frame, with a range, or withholds them with a reason."""
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from rtseg.errors import ConfigError
+from rtseg.errors import ConfigError, PluginError
 from rtseg.frame import Life, Segmentation
+from rtseg.measure.fitness import unsharp_reason
 from rtseg.measure.frame_regions import FrameRegions
+from rtseg.measure.measured_region import MeasuredRegion
 from rtseg.measure.quantities import find_quantity
 from rtseg.measure.quantity import Quantity
 from rtseg.measured_value import MeasuredValue
@@ -16,6 +20,8 @@ from rtseg.probability_planes import ProbabilityPlanes
 
 Places = npt.NDArray[np.intp]  # of pixels in a flattened frame
 
+_LENGTH = re.compile(r"\d+(\.\d+)?\s*mm")
+RANGE_COVERS = 0.9  # share of experts' values that a fitted range holds
 _SPACING_FREE = ("", "deg")  # units that need the shape of a pixel alone
 
 
@@ -28,21 +34,45 @@ class RequestedMeasure:
     quantity: Quantity
     classes: tuple[str, ...]
     """One for each region that the quantity needs."""
+    lengths_mm: tuple[float, ...] = ()
+    """The lengths that the user states, as many as the quantity takes."""
+    range_factor: float | None = None
+    """Share of the range by probabilities that holds the expert's value in 90 % of pictures; None where it was not fitted."""
+
+    def value(self, *regions: MeasuredRegion) -> float | None:
+        """Return the value on the regions of the classes; None where they allow none."""
+        return self.quantity.value(*regions, lengths_mm=self.lengths_mm)
 
 
 def request_measures(names: Sequence[str], classes: Sequence[str]) -> tuple[RequestedMeasure, ...]:
     """Return the measures of a model with these classes that names such as "hc" or "hc=skull" stand for.
 
-    A name without a class takes the class that fits; a general quantity all classes. Raises ConfigError for an unknown name, a
-    class that the model lacks, and a measure that no class fits.
+    A name without a class takes the class that fits; a general quantity all classes. A length that the plane does not show is
+    stated with its unit, as in "organ_volume=bladder,62mm". Raises ConfigError for an unknown name, a class that the model
+    lacks, a measure that no class fits, and a length that is missing or needless.
     """
     requested: dict[str, RequestedMeasure] = {}
     for text in names:
         name, _, given = text.partition("=")
-        quantity = find_quantity(name)
-        for one in _chosen(quantity, tuple(part.strip() for part in given.split(",") if part.strip()), classes):
-            requested[one.name] = one
+        quantity, parts = find_quantity(name), [part.strip() for part in given.split(",") if part.strip()]
+        lengths_mm = _stated_lengths(quantity, [part for part in parts if _LENGTH.fullmatch(part) and part not in classes])
+        named = tuple(part for part in parts if part in classes or not _LENGTH.fullmatch(part))
+        for one in _chosen(quantity, named, classes):
+            requested[one.name] = replace(one, lengths_mm=lengths_mm)
     return tuple(requested.values())
+
+
+def _stated_lengths(quantity: Quantity, texts: Sequence[str]) -> tuple[float, ...]:
+    """Return the lengths in mm that a user states for a quantity. Raises ConfigError unless there are as many as it takes."""
+    lengths_mm = tuple(float(text.removesuffix("mm")) for text in texts)
+    if len(lengths_mm) == quantity.lengths and all(0 < length < math.inf for length in lengths_mm):
+        return lengths_mm
+    if not quantity.lengths:
+        raise ConfigError(f"{quantity.name} takes no length: leave out {', '.join(texts)}")
+    raise ConfigError(
+        f"{quantity.name} needs {quantity.lengths} length above 0 that this plane does not show: state it in mm, as in "
+        f"{quantity.name}={quantity.needs[0][0]},62mm"
+    )
 
 
 def _chosen(quantity: Quantity, given: tuple[str, ...], classes: Sequence[str]) -> list[RequestedMeasure]:
@@ -116,6 +146,8 @@ def _reason(one: RequestedMeasure, found: Segmentation, cut: frozenset[str]) -> 
             return f"the {name} reaches the edge of the sector"
     if found.spacing_mm is None and one.quantity.unit not in _SPACING_FREE:
         return "the pixel size is unknown: give --spacing MM, or use a source that carries it"
+    if found.spacing_mm and not all(0 < side < math.inf for side in found.spacing_mm):
+        return "the pixel size is no number above 0: give --spacing MM"
     return ""
 
 
@@ -126,17 +158,40 @@ def _cut_classes(found: Segmentation, edge: Places) -> frozenset[str]:
 
 
 def _measured(one: RequestedMeasure, blank: MeasuredValue, regions: FrameRegions) -> MeasuredValue:
-    value = one.quantity.value(*map(regions.region, one.classes))
-    if value is None:
-        return replace(blank, withheld=f"the {one.classes[0]} has no {one.quantity.title}")
-    low, high = _range(one, value, regions) if regions.has_range else (None, None)
-    return replace(blank, value=value, low=low, high=high)
+    try:
+        value = one.value(*map(regions.region, one.classes))
+        if value is None or not math.isfinite(value):
+            return replace(blank, withheld=f"the {one.classes[0]} has no {one.quantity.title}")
+        low, high = _range(one, value, regions) if regions.has_range else (None, None)
+    except PluginError as error:
+        return replace(blank, withheld=str(error))
+    measured = replace(blank, value=value, low=low, high=high)
+    if not regions.has_range:
+        return measured
+    return _fitted(one, replace(measured, unfit=unsharp_reason(measured, _largest_share(one, regions))))
+
+
+def _fitted(one: RequestedMeasure, measured: MeasuredValue) -> MeasuredValue:
+    """Return the value with the range that was fitted to experts, if it was."""
+    factor, value = one.range_factor, measured.value
+    if factor is None or value is None or measured.low is None or measured.high is None:
+        return measured
+    low, high = (value + factor * (end - value) for end in (measured.low, measured.high))
+    return replace(measured, low=low, high=high, covers=RANGE_COVERS)
+
+
+def _largest_share(one: RequestedMeasure, regions: FrameRegions) -> float | None:
+    """Return the share of a class that its largest region holds, on the network's cells; None for measures of several."""
+    if len(one.classes) > 1 or one.quantity.may_be_cut:
+        return None
+    mask = regions.cells(one.classes[0])[1]
+    return float(np.count_nonzero(mask.largest) / max(1, np.count_nonzero(mask.mask)))
 
 
 def _range(one: RequestedMeasure, value: float, regions: FrameRegions) -> tuple[float | None, float | None]:
     """Return the value where the smallest and the largest mask take the place of the mask, on the network's cells."""
     triples = [regions.cells(name) for name in one.classes]
-    small, middle, large = (one.quantity.value(*(triple[at] for triple in triples)) for at in range(3))
+    small, middle, large = (one.value(*(triple[at] for triple in triples)) for at in range(3))
     if middle is None or large is None:
         return None, None
     ends = [value + end - middle for end in (small, large) if end is not None]

@@ -12,8 +12,10 @@ import numpy.typing as npt
 
 from rtseg.frame import Mask, Spacing
 from rtseg.measure.ellipse import fit_ellipse
+from rtseg.measure.outline import largest_region
 
 _MIN_COLUMNS = 8  # in which both layers are seen
+_MIN_FASCICLE_PX = 8  # a smaller speck has no direction
 
 
 def layer_thickness(upper: Mask, lower: Mask, spacing: Spacing = (1.0, 1.0)) -> float | None:
@@ -49,13 +51,21 @@ def split_layers(mask: Mask) -> tuple[Mask, Mask] | None:
     return (upper, lower) if len(shared) >= _MIN_COLUMNS else None
 
 
-def pennation_angle(fascicle: Mask, lower: Mask, spacing: Spacing = (1.0, 1.0)) -> float | None:
-    """Return the angle in degrees, 0..90, of a fascicle's mask to the deep aponeurosis; None where one of them is empty."""
-    first, second = fit_ellipse(fascicle, spacing), fit_ellipse(lower, spacing)
-    if first is None or second is None:
+def pennation_angle(fascicles: Mask, lower: Mask, spacing: Spacing = (1.0, 1.0)) -> float | None:
+    """Return the median angle in degrees, 0..90, of the fascicles to the deep aponeurosis; None where no fascicle is seen.
+
+    fascicles: (H, W) bool; each connected region of at least 8 pixels is one. lower: the deep aponeurosis; where the mask has
+    another layer above it, as of a model with one class for both, the deeper one counts.
+    """
+    layers = split_layers(lower)
+    deep = fit_ellipse(layers[1] if layers else largest_region(lower), spacing)
+    if deep is None:
         return None
-    angle = math.degrees(abs(first.angle_rad - second.angle_rad)) % 180
-    return min(angle, 180 - angle)
+    _, regions, stats, _ = cv2.connectedComponentsWithStats(fascicles.astype(np.uint8))
+    seen = 1 + np.flatnonzero(stats[1:, cv2.CC_STAT_AREA] >= _MIN_FASCICLE_PX)
+    fitted = (fit_ellipse(np.equal(regions, one), spacing) for one in seen)
+    angles = [math.degrees(abs(one.angle_rad - deep.angle_rad)) % 180 for one in fitted if one]
+    return float(np.median([min(angle, 180 - angle) for angle in angles])) if angles else None
 
 
 def _slope(x: npt.NDArray[np.float64], y: npt.NDArray[np.floating]) -> float:

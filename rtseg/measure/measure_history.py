@@ -1,17 +1,16 @@
 """Holds one measure over a stream in bounded memory: its curve, its median and spread, and why it was withheld."""
 
-from collections import Counter, deque
+from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
 
+from rtseg.measure.steadiness import SteadyWindow
 from rtseg.measured_value import MeasuredValue
 
 Curve = npt.NDArray[np.float64]
 
 MAX_POINTS = 16384  # of a curve; then every second one is kept, and so are later ones
-_STEADY_S = 0.3  # time for which a value must be steady to be fit
-_STEADY_SHARE = 0.03  # of its median, within which a steady value stays
 _MAX_REASONS = 20
 
 
@@ -25,22 +24,21 @@ class MeasureHistory:
         self.measured = 0  # frames with a value
         self._points: list[tuple[float, float, float, float]] = []  # seconds, value, low, high; NaN where unknown
         self._stride, self._skipped = 1, 0
-        self._recent = deque[tuple[float, float]](maxlen=256)
+        self._steady = SteadyWindow()
 
     def add(self, time_s: float, one: MeasuredValue) -> bool:
         """Add the value of a frame; return whether it has been steady for 0.3 s, so that the frame is fit to be measured."""
         if one.value is None:
             reason = one.withheld if one.withheld in self.withheld or len(self.withheld) < _MAX_REASONS else "other reasons"
             self.withheld[reason] += 1
-            self._recent.clear()
+            self._steady.clear()
             self._keep((time_s, np.nan, np.nan, np.nan))
             return False
         self.measured += 1
         self.spacing_from[one.spacing_from] += 1
         low, high = (np.nan if end is None else end for end in (one.low, one.high))
         self._keep((time_s, one.value, low, high))
-        self._recent.append((time_s, one.value))
-        return self._is_steady(time_s)
+        return self._steady.add(time_s, one.value)
 
     def _keep(self, point: tuple[float, float, float, float]) -> None:
         self._skipped += 1
@@ -51,13 +49,6 @@ class MeasureHistory:
         if len(self._points) > MAX_POINTS:
             self._points = self._points[::2]
             self._stride *= 2
-
-    def _is_steady(self, time_s: float) -> bool:
-        recent = [value for time, value in self._recent if time > time_s - _STEADY_S - 1e-6]
-        if time_s - self._recent[0][0] < _STEADY_S or len(recent) < 3:
-            return False
-        middle = float(np.median(recent))
-        return max(abs(value - middle) for value in recent) <= _STEADY_SHARE * abs(middle)
 
     def curve(self) -> tuple[Curve, Curve, Curve, Curve]:
         """Return seconds, values, lows and highs, each (N,), NaN where unknown."""

@@ -8,17 +8,21 @@ from types import MappingProxyType
 import numpy as np
 
 from rtseg.errors import ConfigError
-from rtseg.measure.head import gestational_age_weeks
+from rtseg.measure.ellipsoid import plane_volume
+from rtseg.measure.head import gestational_age_weeks, outer_to_inner_diameter
 from rtseg.measure.layer_thickness import layer_thickness, pennation_angle, split_layers
 from rtseg.measure.lesion import lesion_extent, taller_than_wide
 from rtseg.measure.measured_region import MeasuredRegion
 from rtseg.measure.needle import distance_to, find_needle
 from rtseg.measure.outline import perimeter, trace_outline
+from rtseg.measure.plugin_quantity import plugin_quantity
 from rtseg.measure.quantity import Quantity
 from rtseg.measure.ventricle import area_length_volume, disc_volume
 from rtseg.measure.vessel import lumen_diameter
+from rtseg.plugins import MEASURES, names_with_plugins
 
 _HEAD, _ABDOMEN = ("head", "fetal head", "skull"), ("abdomen", "fetal abdomen")
+_CAVITY, _ORGAN = ("cranial cavity", "intracranial", "brain"), ("bladder", "prostate", "uterus", "thyroid", "kidney")
 LUMEN, _LESION = ("lumen", "vessel", "artery", "carotid"), ("lesion", "tumor", "tumour", "nodule")
 _VENTRICLE = ("left ventricle", "lv", "ventricle")
 _APONEUROSIS, _UPPER, _LOWER = ("aponeurosis",), ("superficial aponeurosis",), ("deep aponeurosis",)
@@ -37,6 +41,10 @@ def _age(region: MeasuredRegion) -> float | None:
 def _needle_angle(region: MeasuredRegion) -> float | None:
     needle = find_needle(region.mask, region.spacing_mm)
     return needle.angle_deg if needle else None
+
+
+def _outer_to_inner(skull: MeasuredRegion, cavity: MeasuredRegion) -> float | None:
+    return outer_to_inner_diameter(skull.mask | cavity.mask, cavity.largest, skull.spacing_mm)
 
 
 def _tip_distance(region: MeasuredRegion, target: MeasuredRegion) -> float | None:
@@ -97,6 +105,14 @@ _LISTED = (
         (_HEAD,),
         "major axis of the skull's ellipse, outer to outer",
         lambda r: r.head.ofd,
+    ),
+    Quantity(
+        "bpd_oi",
+        "biparietal diameter, outer to inner",
+        "mm",
+        (("skull", "head", "fetal head"), _CAVITY),
+        "minor axis of the head's ellipse, from the near outer border to the far inner border of the skull",
+        _outer_to_inner,
     ),
     Quantity("ga", "gestational age by HC", "weeks", (_HEAD,), "Hadlock 1984 by the head circumference, 12 to 42 weeks", _age),
     Quantity(
@@ -163,9 +179,18 @@ _LISTED = (
         "pennation angle",
         "deg",
         (("fascicle",), (*_LOWER, *_APONEUROSIS)),
-        "angle of the fascicle to the deep aponeurosis",
-        lambda fascicle, lower: pennation_angle(fascicle.mask, lower.mask, fascicle.spacing_mm),
+        "median angle of the fascicles to the deep aponeurosis",
+        lambda fascicles, lower: pennation_angle(fascicles.mask, lower.mask, fascicles.spacing_mm),
         may_be_cut=True,
+    ),
+    Quantity(
+        "organ_volume",
+        "volume by three lengths",
+        "ml",
+        (_ORGAN,),
+        "pi / 6 times both axes of the ellipse in this plane and a length of another plane, as in organ_volume=bladder,62mm",
+        plane_volume,
+        lengths=1,
     ),
     Quantity(
         "lv_volume",
@@ -206,9 +231,12 @@ QUANTITIES = MappingProxyType({quantity.name: quantity for quantity in _LISTED})
 
 
 def find_quantity(name: str) -> Quantity:
-    """Return the quantity of that name or title. Raises ConfigError."""
+    """Return the quantity of that name or title, else that of a plug-in. Raises ConfigError, PluginError."""
     wanted = name.strip().lower()
     for quantity in _LISTED:
         if wanted in (quantity.name, quantity.title):
             return quantity
-    raise ConfigError(f"{name!r} is no measure: give one of {', '.join(QUANTITIES)}")
+    offered = plugin_quantity(wanted)
+    if offered is None:
+        raise ConfigError(f"{name!r} is no measure: give one of {names_with_plugins(MEASURES, QUANTITIES)}")
+    return offered

@@ -26,15 +26,17 @@ class Quantity:
     """Takes a `MeasuredRegion` for each need, none of them empty; None where they allow no value."""
     may_be_cut: bool = False
     """Whether the value holds for a structure that goes on beyond the picture."""
+    lengths: int = 0
+    """How many lengths in mm the user states, since the plane does not show them; `compute` takes them after the regions."""
 
     @property
     def is_general(self) -> bool:
         """Return whether any class may be measured so."""
         return self.needs == ((),)
 
-    def value(self, *regions: MeasuredRegion) -> float | None:
+    def value(self, *regions: MeasuredRegion, lengths_mm: tuple[float, ...] = ()) -> float | None:
         """Return the value on the regions of `needs`, in the quantity's unit; None where they allow none."""
-        return self.compute(*regions) if all(region.mask.any() for region in regions) else None
+        return self.compute(*regions, *lengths_mm) if all(region.mask.any() for region in regions) else None
 
     def classes_in(self, names: Sequence[str]) -> tuple[str, ...] | None:
         """Return the class of each need among the names; None where one is missing. Of a general quantity: the first."""

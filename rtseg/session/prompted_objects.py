@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from rtseg.engines.base import Floats, ModelSpec
 from rtseg.engines.tracker_states import TrackerStates
-from rtseg.errors import ConfigError
+from rtseg.errors import ConfigError, require_members
 from rtseg.frame import Frame, Life, Segmentation, Spacing, TrackedObject
 from rtseg.kernels.network.fit import letterbox
 from rtseg.session.judgement import Judgement
@@ -55,6 +55,16 @@ class PromptedObjects:
         return self._tracking.queue.waiting() if self._tracking else []
 
     @property
+    def refused_prompts(self) -> list[str]:
+        """Return why the newest prompts that had been taken could not be used by the frame they came to; at most 16."""
+        return list(self._tracking.refused) if self._tracking else []
+
+    @property
+    def prompt_refusals(self) -> int:
+        """Return how many prompts that had been taken could not be used."""
+        return self._tracking.refusals if self._tracking else 0
+
+    @property
     def object_places(self) -> Mapping[str, int]:
         """Return the place of each followed object in the network's states, which a recording holds."""
         return dict(self._tracking.places) if self._tracking else {}
@@ -67,6 +77,7 @@ class PromptedObjects:
         the prompt does not point at ultrasound there, and where the network follows no more objects, or none at all. A prompt
         for a frame to come is checked with it, so that `step` raises the error.
         """
+        require_members(prompt, ("points", "box", "mask"), "a prompt", "make it by rtseg.Prompt(points=((X, Y),))")
         tracking = self._required_tracking()
         picture = tracking.newest
         if at is None and picture is not None:

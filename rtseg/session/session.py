@@ -11,7 +11,9 @@ from rtseg.engines.capabilities import Prefetching
 from rtseg.engines.class_postprocess import ClassPostprocess, merged
 from rtseg.engines.tracker_states import TrackerStates
 from rtseg.engines.watchdog import FILE_TIMEOUT_S, LIVE_TIMEOUT_S, check_timeout
+from rtseg.errors import require_members
 from rtseg.frame import Frame, Life, Segmentation, Spacing, StreamInfo
+from rtseg.measure.biometry import RequestedMeasure
 from rtseg.measure.region import measure
 from rtseg.session.enhancement import ViewFilter
 from rtseg.session.judgement import Judgement
@@ -32,6 +34,7 @@ from rtseg.trace import LatencyTrace, MemoryCounts
 
 _log = get_logger(__name__)
 
+_FRAME_REMEDY = "make one by rtseg.Frame(image, index, time.perf_counter_ns())"
 _RESETTING = (Life.NEW, Life.CUT, Life.GAP)
 
 
@@ -44,7 +47,8 @@ class Session(AdjustableSettings, PromptedObjects):
     pixel; None: that of each frame, or of the stream, see `StreamSpacing`. postprocess: replaces the model's own for the
     classes that it names. measures: names of what is measured on each frame, see `request_measures`; None: those of the model.
     counts: frames of each state so far. sector: of the newest frame. redactor: redacts the frames before they are segmented;
-    None: nothing does. writes: into the network's states. The others are the first `settings`. Raises ConfigError.
+    None: nothing does. writes: into the network's states. The others are the first `settings`. Raises ConfigError and
+    WrongArgument.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Session(AdjustableSettings, PromptedObjects):
         engine_timeout_s: float | None = None,
         measures: Sequence[str] | None = None,
     ) -> None:
+        require_members(engine, ("spec", "infer", "upload"), "the engine of a session", "load it by rtseg.load_engine(MODEL)")
         self._engine, self._spacing = engine, StreamSpacing(spacing_mm)
         self._known_spacing_mm: Spacing | None = None  # of the newest frame
         self._engine_timeout_s = check_timeout(engine_timeout_s)
@@ -105,6 +110,11 @@ class Session(AdjustableSettings, PromptedObjects):
         return tuple(self._tracking.places) if self._tracking else self._engine.spec.classes
 
     @property
+    def requested_measures(self) -> tuple[RequestedMeasure, ...]:
+        """Return what is measured on each frame."""
+        return self._measures.requested
+
+    @property
     def is_sector_stated(self) -> bool:
         """Return whether the user or the source stated where the ultrasound is."""
         return self._is_stream_ultrasound or isinstance(self.settings.locator, FixedSector | WholeFrame)
@@ -112,8 +122,9 @@ class Session(AdjustableSettings, PromptedObjects):
     def step(self, frame: Frame, trace: LatencyTrace | None = None) -> Segmentation:
         """Segment the next frame and add the time of each stage to `trace`. Raises EngineError.
 
-        A held frame shares the labels array of the frame that it repeats: do not write to it.
+        A held frame shares the labels array of the frame that it repeats: do not write to it. Raises WrongArgument.
         """
+        require_members(frame, ("image", "index", "captured_ns"), "the frame of a step", _FRAME_REMEDY)
         return self._step(frame, trace or LatencyTrace(frame.captured_ns), self.settings)
 
     def expect(self, frame: Frame) -> None:

@@ -7,6 +7,7 @@ from rtseg.engines.base import ModelSpec
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Life, Segmentation
 from rtseg.measure.biometry import Biometry, RequestedMeasure, request_measures
+from rtseg.measure.measure_follower import MeasureFollower
 from rtseg.measure.quantities import find_quantity
 from rtseg.session.sector import Sector
 from rtseg.session.sector.edge import SectorEdge
@@ -27,6 +28,7 @@ class SessionMeasures:
             raise ConfigError(f"measures is the text {names!r}: give a list of names, such as [{names!r}]")
         self._names, self._has_objects, self._edge = tuple(names or ()), has_objects, SectorEdge()
         self._last: Segmentation | None = None  # the newest one that was measured
+        self._follower = MeasureFollower()
         if has_objects:
             self._classes: tuple[str, ...] = ()
             for name in self._names:
@@ -35,7 +37,12 @@ class SessionMeasures:
         else:
             self._classes = spec.classes
             requested = known_measures(spec.measures, spec.classes) if names is None else request_measures(names, spec.classes)
-            self._biometry = Biometry(requested)
+            self._biometry = Biometry([_with_factor(one, spec) for one in requested])
+
+    @property
+    def requested(self) -> tuple[RequestedMeasure, ...]:
+        """Return what is measured."""
+        return self._biometry.requested
 
     @property
     def is_requested(self) -> bool:
@@ -56,11 +63,18 @@ class SessionMeasures:
         spacing_from = "user" if is_spacing_given else frame.spacing_from or "source"
         last, is_held = self._last, found.life is Life.HELD
         if is_held and last and last.labels is found.labels and last.spacing_mm == found.spacing_mm:
-            return replace(found, measures=last.measures)
+            return self._follower.followed(replace(found, measures=last.measures), frame)
         edge = self._edge.places(sector, found.labels.shape)
         measures = self._biometry.measure(found, edge, found.planes, spacing_from)
-        self._last = replace(found, measures=measures, planes=None)
-        return replace(found, measures=measures)
+        followed = self._follower.followed(replace(found, measures=measures), frame)
+        self._last = replace(followed, planes=None)
+        return followed
+
+
+def _with_factor(one: RequestedMeasure, spec: ModelSpec) -> RequestedMeasure:
+    """Return a measure with the factor of its range that the model states."""
+    factor = dict(spec.range_factors).get(one.name)
+    return replace(one, range_factor=factor) if factor else one
 
 
 def known_measures(names: Sequence[str], classes: Sequence[str]) -> tuple[RequestedMeasure, ...]:

@@ -1,5 +1,6 @@
 """Follows the objects of a stream that users pointed at: prompts go into the network's states, masks come out by name."""
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
@@ -24,6 +25,7 @@ from rtseg.text.log_records import get_logger
 NOTHING_FOLLOWED = "nothing is followed yet: point at a structure, by Session.prompt or --prompt"
 Drawer: TypeAlias = Callable[[Prompt], Maps]
 _NEW_VIEW = (Life.NEW, Life.CUT)
+_MOST_REFUSED = 16  # refusals that are kept
 _log = get_logger(__name__)
 
 
@@ -31,13 +33,15 @@ class Tracking:
     """Holds what a session knows about the objects that its network follows.
 
     spec: the network's. states: where its states are. writes: into them. queue: of what users say.
-    places: the place of each followed object among those of the network, in the order of the labels.
+    places: the place of each followed object among those of the network, in the order of the labels. refused: why prompts that
+    had been taken could not be used, the newest last. refusals: how many of them there were.
     """
 
     def __init__(self, spec: ModelSpec, states: TrackerStates, writes: StateWrites) -> None:
         self._states, self._writes, self._classes = states, writes, spec.classes
         self.queue = PromptQueue(spec.name, states.objects)
         self.places: dict[str, int] = {}
+        self.refused, self.refusals = deque[str](maxlen=_MOST_REFUSED), 0  # read by other threads
         self.newest: PointedPicture | None = None  # read by other threads
         self._tracks: dict[str, ObjectTrack] = {}
         self._motion, self._index = PictureMotion(), 0
@@ -125,6 +129,8 @@ class Tracking:
         except ConfigError as error:
             if name not in self.places:
                 self.queue.release(name)
+            self.refused.append(str(error))
+            self.refusals += 1
             if request.at is not None:
                 raise
             _log.warning("%s", error)

@@ -5,13 +5,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from rtseg.errors import SinkError
 from rtseg.frame import Omission, Segmentation, StreamInfo
 from rtseg.measure.region import Measurement, measure
 from rtseg.result import Redaction, Result
-from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
+from rtseg.sinks.recording.unbuffered_file import UnbufferedFile, UnbufferedStream
 from rtseg.text.safe_text import json_text
 from rtseg.wall_clock import utc_text
 
@@ -20,6 +20,8 @@ _COUNT_ROOM = 40  # blanks at the header's end, for the counts of a longer strea
 
 class JsonSink:
     """Writes each frame's measurements, latencies, times, pixel spacing and pixel aspect to `path`.
+
+    path: a file, or an open binary stream, such as `sys.stdout.buffer`, which stays open.
 
     Each frame has four times. captured_ns: `time.perf_counter_ns()` at which its pixels were ready. captured_at: the same
     moment by the wall clock, ISO 8601 in UTC with microseconds; in a replay, the time of the recording. source_ns: the time
@@ -38,7 +40,12 @@ class JsonSink:
     states it.
 
     measures: by name, what the model or the user has measured: value, low and high (the range by the network's probabilities),
-    unit, spacing_from ("user", "source" or "scale"), and withheld, why there is no value.
+    unit, spacing_from ("user", "source" or "scale"), withheld, why there is no value, unfit, why the frame is not fit to be
+    measured, and best, the best frame so far.
+
+    cycle, only where a measure follows the heart beat: measure, heart_rate per minute, phase (share of the beat since
+    end-diastole), and marks, the moments that were found on this line: "ED", "ES" or "PS", each with the index of its own
+    frame, which lies some frames back.
 
     objects, only where a user points at what is segmented: whether each object is lost, how sure the network is of it, and its
     area, centroid and box, which are null while it is lost. The classes are then the objects, and those of the header the ones
@@ -47,10 +54,11 @@ class JsonSink:
     omitted: what the source left out, which may grow meanwhile; where there is any, a last line names it.
     """
 
-    def __init__(self, path: str | Path, model: str | None = None) -> None:
-        self._path, self._model = Path(path), model
+    def __init__(self, path: str | Path | BinaryIO, model: str | None = None) -> None:
+        self._stream = None if isinstance(path, (str, Path)) else path
+        self._path, self._model = Path(path) if isinstance(path, (str, Path)) else Path("the stream"), model
         self.omitted: Collection[Omission] = ()
-        self._file: UnbufferedFile | None = None
+        self._file: UnbufferedFile | UnbufferedStream | None = None
         self._header: dict[str, Any] | None = None  # held back until the first frame, which names the classes
         self._written: dict[str, Any] = {}  # the header that was written
         self._header_width = 0  # bytes of its line
@@ -60,7 +68,7 @@ class JsonSink:
         """Create or overwrite the file. Raises SinkError."""
         self.close()
         try:
-            self._file = UnbufferedFile(self._path, "wb")
+            self._file = UnbufferedStream(self._stream) if self._stream else UnbufferedFile(self._path, "wb")
         except SinkError:
             raise
         except OSError as error:
@@ -75,7 +83,7 @@ class JsonSink:
             raise SinkError(f"{self._path} is not open: call open(info) first, as Pipeline does")
         self._redaction = result.redaction
         self._write_header(result.segmentation.classes)
-        self._write_line(_line(result))
+        self._write(encoded_result(result) + b"\n")
 
     def close(self) -> None:
         """Close the file; after a stream without frames, it holds the header alone."""
@@ -116,13 +124,17 @@ class JsonSink:
         try:
             self._file.write(line)
         except OSError as error:
-            raise SinkError(
-                f"{self._path} cannot be written to ({error.strerror}): free some space, or name another file"
-            ) from error
+            remedy = "keep its reader running" if self._stream else "free some space, or name another file"
+            raise SinkError(f"{self._path} cannot be written to ({error.strerror}): {remedy}") from error
 
 
 def _encoded(values: Mapping[str, Any]) -> bytes:
     return json_text(_finite(values), allow_nan=False).encode()
+
+
+def encoded_result(result: Result) -> bytes:
+    """Return one frame's line as JSON in UTF-8, without its line break."""
+    return _encoded(_line(result))
 
 
 def _redaction_fields(redaction: Redaction | None) -> dict[str, Any]:
@@ -149,9 +161,15 @@ def _line(result: Result) -> dict[str, Any]:
         "unfamiliar": segmentation.is_unfamiliar,
         "classes": _classes_fields(segmentation),
         "measures": {one.name: one.to_json() for one in segmentation.measures},
+        **cycle_fields(segmentation),
         **object_fields(segmentation),
         **({"withheld": result.redaction.is_withheld} if result.redaction else {}),
     }
+
+
+def cycle_fields(segmentation: Segmentation) -> dict[str, Any]:
+    """Return {"cycle": ...} where a measure follows the heart beat, else nothing."""
+    return {"cycle": segmentation.cycle.to_json()} if segmentation.cycle else {}
 
 
 def object_fields(segmentation: Segmentation) -> dict[str, Any]:

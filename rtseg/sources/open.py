@@ -1,9 +1,12 @@
 """Opens the source that a user's address or path names."""
 
+import os
 import re
+from pathlib import Path
 
-from rtseg.errors import SourceError
+from rtseg.errors import SourceError, require_members
 from rtseg.frame import Spacing
+from rtseg.plugins import SOURCES, names_with_plugins
 from rtseg.sources.address import read_options
 from rtseg.sources.base import Source, path_exists
 from rtseg.sources.files.bundled_clips import open_clip
@@ -18,6 +21,7 @@ from rtseg.sources.live.igtl import open_igtl
 from rtseg.sources.live.network_stream import PROTOCOLS, open_network
 from rtseg.sources.live.stdin import open_stdin
 from rtseg.sources.pixels.nvdec import CPU, DECODE_OPTION
+from rtseg.sources.plugin_source import open_plugin_source
 from rtseg.sources.synthetic import open_synthetic
 from rtseg.text.credentials import remember_address
 
@@ -26,18 +30,23 @@ KNOWN_SOURCES = (
     "camera:0, rtsp://, udp://, tcp://, http://, igtl://HOST:18944/DEVICE, - for standard input"
 )
 
+_ADDRESS_REMEDY = "give a path or an address, as in 'camera:0'; frames of your own go through rtseg.PushSource"
+BUILT_IN_SCHEMES = frozenset({"camera", "clip", "dicom", "igtl", "replay", "screen", "synthetic", *PROTOCOLS})
 LIVE_SCHEMES = frozenset({"camera", "igtl", "screen", *PROTOCOLS})
 
 # Two letters or more, so that C:\scan.mp4 stays a path.
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.IGNORECASE | re.DOTALL)
 
 
-def open_source(uri: str, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Source:
+def open_source(uri: str | Path, *, fps: float | None = None, spacing_mm: Spacing | None = None) -> Source:
     """Return the source that `uri` names.
 
-    uri: a path, `clip:NAME`, or `synthetic:vessel?seed=3`. fps: frames a second, and spacing_mm: pixel size (down, along)
-    in mm, override the source's own values. Raises SourceError, SourceNotFound, ConfigError.
+    uri: a path as text or `Path`, `clip:NAME`, or `synthetic:vessel?seed=3`. fps: frames a second, and spacing_mm: pixel size
+    (down, along) in mm, override the source's own values. Raises SourceError, SourceNotFound, ConfigError, WrongArgument.
     """
+    if not isinstance(uri, str):
+        require_members(uri, ("__fspath__",), "the address of a source", _ADDRESS_REMEDY)
+        uri = os.fspath(uri)
     remember_address(uri)
     match _split(uri):
         case "clip", name:
@@ -54,8 +63,17 @@ def open_source(uri: str, *, fps: float | None = None, spacing_mm: Spacing | Non
             return ImageFiles(path, fps=fps, spacing_mm=spacing_mm)
         case "", path:
             return _open_video(path, fps, spacing_mm)
-        case scheme, _:
-            raise SourceError(f"{scheme}: is not a kind of source: give {KNOWN_SOURCES}")
+        case scheme, rest:
+            return _open_plugin(scheme, rest, fps, spacing_mm)
+
+
+def _open_plugin(scheme: str, rest: str, fps: float | None, spacing_mm: Spacing | None) -> Source:
+    """Open the source of a plug-in. Raises SourceError where no plug-in has that scheme."""
+    opened = open_plugin_source(scheme, rest, fps, spacing_mm)
+    if opened is None:
+        known = names_with_plugins(SOURCES, KNOWN_SOURCES)
+        raise SourceError(f"{scheme}: is not a kind of source: give {known}")
+    return opened
 
 
 def _open_video(path: str, fps: float | None, spacing_mm: Spacing | None) -> VideoFile:

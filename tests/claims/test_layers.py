@@ -9,9 +9,9 @@ from claims.checkout import ROOT, imports, modules
 # The rows are in the order of the picture, lowest first. A folder may import itself and what its row names.
 TEXT = {"text"}  # text from outside, made safe to show
 VALUES = TEXT | {"connection", "errors", "frame", "histogram", "limits", "measured_value", "probability_planes"}  # NumPy only
-VALUES |= {"result", "trace", "wall_clock"}
+VALUES |= {"contour", "cycle_state", "exit_codes", "result", "trace", "wall_clock"}
 OUTPUTS = {"output"}  # atomic, private and locked files
-FACTS = VALUES | OUTPUTS | {"nifti", "spacing", "system"}
+FACTS = VALUES | OUTPUTS | {"nifti", "plugins", "spacing", "system"}
 ADAPTERS = FACTS | {"engines", "igtl", "kernels", "sources"}
 FRAME = ADAPTERS | {"evaluation", "measure", "overlay", "overlay_text", "session"}
 COMPOSITION = {"budget", "mailbox", "pipeline", "replay", "sinks"}
@@ -20,19 +20,23 @@ TRAINING = {"models", "train"}  # torch
 
 MAY_IMPORT = {
     **dict.fromkeys(VALUES, VALUES),
+    "contour": set(),
+    "cycle_state": set(),
+    "exit_codes": set(),
     "measured_value": set(),
     "probability_planes": set(),
     "histogram": set(),
     "wall_clock": set(),
     **dict.fromkeys(OUTPUTS, VALUES | OUTPUTS),
     "nifti": VALUES,
+    "plugins": VALUES,
     "spacing": VALUES,
     "system": VALUES,
     "kernels": VALUES | {"system"},
     "igtl": VALUES | {"kernels"},  # for its checksum, a compiled loop
     "engines": FACTS | {"kernels"},
     "sources": FACTS | {"igtl", "kernels"},  # for the messages of OpenIGTLink, and a compiled loop for luma
-    "measure": VALUES | {"kernels"},
+    "measure": VALUES | {"kernels", "plugins"},
     "session": ADAPTERS | {"measure"},
     "overlay": ADAPTERS | {"measure", "overlay_text", "session"},
     "overlay_text": VALUES,

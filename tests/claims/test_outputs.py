@@ -31,6 +31,7 @@ ALLOWED = {
     "rtseg/bench/dicom_memory.py": "a folder of mode 0700, which is removed after it; no patients",
     "rtseg/bench/temporal/clips.py": "into memory",
     "rtseg/bench/plotting.py": "into memory, then through it",
+    "rtseg/sinks/report/pdf.py": "in a folder of mode 0700 beside the report, through it",
     "rtseg/train/curves.py": "into memory, then through it",
     "rtseg/train/checkpoint.py": "into memory, then through it",
     "rtseg/train/comparison.py": "a training's folder of mode 0700, which is removed after it",

@@ -25,7 +25,7 @@ CHANGES = ("setdefault", "update", "pop", "popitem", "clear")
 GETS_LOGGERS = {
     "rtseg/text/log_records.py",  # the place where they get their filter
     "rtseg/sources/files/quiet_pydicom.py",  # pydicom's logger, never one of rtseg
-    "rtseg/cli/options/live.py",  # to print the records that others wrote
+    "rtseg/cli/options/logs.py",  # to print the records that others wrote
 }
 
 

@@ -63,3 +63,13 @@ def test_eval_in_beam_space(model, fan, tmp_path):
         assert exit_code == 0, told
         assert "no mask" not in told
         assert json.loads((tmp_path / "report.json").read_text())["classes"]["lumen"]["dice"]["mean"] > 0.97
+
+
+def test_a_scanner_card_gives_the_beams_from_the_first_frame_on(model, fan, tmp_path):
+    assert rtseg("doctor", "--source", fan, "--save", tmp_path / "card.toml")[0] == 0
+    common = ["--model", model, "--beam-space", "sector", "--masks"]
+    exit_code, told = rtseg("run", fan, *common, tmp_path / "by_card", "--scanner", tmp_path / "card.toml")
+    assert exit_code == 0, told
+    first = cv2.imread(str(tmp_path / "by_card" / "000000.png"), cv2.IMREAD_GRAYSCALE)
+    assert first[170, 190] == 1
+    assert 0.8 < np.count_nonzero(first[130:210, 150:230]) / (np.pi * 40**2) < 1.3

@@ -37,7 +37,6 @@ TENSORRT_METHODS: dict[tuple[str, str], tuple[str, ...]] = {
     ("OnnxParser", "parse_from_file"): ("model",),
     ("OnnxParser", "num_errors"): (),
     ("OnnxParser", "get_error"): ("index",),
-    ("ILogger", "log"): ("severity", "msg"),
     ("IProgressMonitor", "phase_start"): ("phase_name", "parent_phase", "num_steps"),
     ("IProgressMonitor", "step_complete"): ("phase_name", "step"),
     ("IProgressMonitor", "phase_finish"): ("phase_name",),

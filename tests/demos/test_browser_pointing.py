@@ -167,7 +167,8 @@ def test_a_prompt_that_its_frame_refuses_is_told(shown):
         until(lambda: page.session.waiting_prompts)
         page.session.reset("another scene")
         assert page.show(2).objects == {}
-        until(lambda: "what you pointed at as object could not be used" in page.tab.locator(".note").inner_text())
+        said = "the view changed before the prompt for 'object' could be used: point at it again"
+        until(lambda: page.tab.locator(".note").inner_text() == said)
 
 
 def test_a_page_of_a_network_of_classes_has_nothing_to_point_with(tab):

@@ -59,6 +59,7 @@ def gpu(emulated: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[devices.Emu
     pycuda = _real_pycuda(emulated, Path(REAL)) if REAL else _stand_in()
     for name, module in {"pycuda": pycuda, "pycuda.driver": pycuda.driver, "tensorrt": tensorrt_runtime}.items():
         monkeypatch.setitem(sys.modules, name, module)
+    tensorrt_runtime._loggers.clear()
     devices.set_current_gpu(devices.EmulatedGpu(emulated))
     _forget_gpu_modules()
     yield devices.current_gpu()

@@ -1,5 +1,6 @@
 """Test what is measured on a frame, its range, and the reasons for which it is withheld."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +103,10 @@ def test_a_general_measure_is_taken_of_each_class():
         ("hc", "hc needs the class head, and the model has lumen: name the class that it is, as in hc=lumen"),
         ("hc=skull", "the model has no class 'skull', but lumen"),
         ("tip_distance=lumen", "needs 2 classes, not 1"),
+        ("organ_volume=lumen", "needs 1 length above 0 that this plane does not show: .* organ_volume=bladder,62mm"),
+        ("organ_volume=lumen,0mm", "needs 1 length above 0"),
+        ("organ_volume=lumen,5mm,6mm", "needs 1 length above 0"),
+        ("area=lumen,5mm", "area takes no length: leave out 5mm"),
     ],
 )
 def test_a_measure_that_no_class_allows_is_refused(name, reason):
@@ -112,3 +117,24 @@ def test_a_measure_that_no_class_allows_is_refused(name, reason):
 def test_one_pixel_and_a_frame_that_is_all_mask():
     assert values(found(disc(0)), "hc", "area", "perimeter")["area"].value == pytest.approx(0.25)
     assert values(found(disc(500)), "hc", "min_calliper")["min_calliper"].value == pytest.approx(100, rel=0.02)
+
+
+def test_a_volume_takes_the_length_that_the_plane_does_not_show():
+    bladder = found(disc(60), classes=("bladder",))
+    one = values(bladder, "organ_volume=bladder, 62.5 mm")["organ_volume"]
+    assert one.value == pytest.approx(math.pi / 6 * 60 * 60 * 62.5 / 1000, rel=0.01)
+    assert one.unit == "ml"
+    assert values(bladder, "organ_volume=40mm")["organ_volume"].classes == ("bladder",)
+
+
+@pytest.mark.parametrize("spacing", [(math.nan, math.nan), (0.0, 0.5), (math.inf, 1.0), (-1.0, 1.0)])
+def test_a_pixel_size_that_is_no_number_is_refused(spacing):
+    one = values(found(disc(60), spacing_mm=spacing), "hc")["hc"]
+    assert (one.value, one.withheld) == (None, "the pixel size is no number above 0: give --spacing MM")
+
+
+def test_of_several_regions_the_largest_is_measured_where_the_definition_says_so():
+    one = values(found(disc(40) | disc(6, 20, 20)), "area", "perimeter", "major_axis")
+    assert one["major_axis"].value == pytest.approx(40, rel=0.01)
+    assert one["perimeter"].value == pytest.approx(40 * math.pi, rel=0.01)
+    assert one["area"].value == pytest.approx(np.count_nonzero(disc(40) | disc(6, 20, 20)) * 0.25)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from rtseg.measure.heart_cycle import beat_period, find_beats, heart_rate
+from rtseg.measure.heart_cycle import beat_period, find_beats, find_extrema, heart_rate
 
 
 def curve(periods, fps=40.0, systole=0.35):
@@ -57,3 +57,22 @@ def test_noise_has_no_period():
 def test_a_cycle_of_two_frames_and_times_that_go_back():
     assert find_beats(np.array([0.0, 0.1]), np.array([1.0, 2.0])) == []
     assert find_beats(np.array([0.0, 0.2, 0.1] * 5), np.arange(15.0)) == []
+
+
+def test_a_pulse_begins_where_its_upstroke_does_and_not_where_it_is_lowest():
+    """After each pulse the curve is flat for half a beat, so that its smallest value may lie anywhere in it."""
+    times = np.arange(0, 8, 1 / 50)
+    phase = times / 0.8 % 1
+    noise = np.random.default_rng(4).normal(0, 0.02, len(times))
+    found = find_extrema(times, 10 + np.exp(-0.5 * ((phase - 0.25) / 0.08) ** 2) + noise)
+    exact = 0.8 * (np.round(np.array(found.feet_s) / 0.8 - 0.09) + 0.09)  # the tangent at one deviation meets zero at two
+    assert len(found.feet_s) >= 8
+    assert np.abs(found.feet_s - exact).max() < 0.03
+
+
+def test_the_period_so_far_is_preferred_to_its_multiples():
+    times = np.arange(0, 8, 1 / 40)
+    values = np.cos(2 * np.pi * times / 0.8) + 1.6 * np.cos(2 * np.pi * times / 1.6)  # every second beat is larger
+    assert beat_period(times, values) == pytest.approx(1.6, rel=0.03)
+    slow = np.cos(2 * np.pi * times / 0.8)
+    assert beat_period(times, slow, 1.6) == pytest.approx(0.8, rel=0.03)

@@ -10,6 +10,7 @@ from rtseg.measure.measured_region import MeasuredRegion
 from rtseg.measure.quantities import QUANTITIES, find_quantity
 
 SPACING = (0.1, 0.1)
+LENGTHS_MM = (20.0,)
 
 
 def disc(row, column, radius, shape=(200, 240)):
@@ -30,6 +31,7 @@ SHAPES = {
     "tip_distance": (stripe(80), disc(150, 120, 20)),
     "needle_angle": (stripe(80),),
     "ga": (disc(100, 120, 90),),
+    "bpd_oi": (disc(100, 120, 60), disc(100, 120, 57)),
 }
 
 
@@ -41,7 +43,7 @@ def regions(name, spacing=SPACING):
 def test_each_quantity_has_a_value_on_a_shape_that_allows_it(name):
     quantity = QUANTITIES[name]
     spacing = (0.5, 0.5) if name == "ga" else SPACING
-    value = quantity.value(*regions(name, spacing))
+    value = quantity.value(*regions(name, spacing), lengths_mm=LENGTHS_MM[: quantity.lengths])
     assert math.isfinite(value)
     assert quantity.definition
     assert quantity.unit in ("mm", "mm2", "ml", "deg", "weeks", "")
@@ -60,10 +62,12 @@ def test_an_empty_mask_gives_no_value(name):
         *[("area", math.pi * 36), ("perimeter", math.pi * 12), ("diameter", 12), ("hc", math.pi * 12), ("bpd", 12)],
         *[("vessel_diameter", 12), ("lesion_width", 12.1), ("taller_than_wide", 1), ("major_axis", 12), ("max_calliper", 12)],
         *[("muscle_thickness", 7.4), ("tip_distance", 10.06), ("pennation", 0), ("lv_volume", math.pi / 6 * 1.728)],
+        *[("bpd_oi", 11.7), ("organ_volume", math.pi / 6 * 12 * 12 * 20 / 1000)],
     ],
 )
 def test_the_values_are_those_of_the_shape(name, value):
-    assert QUANTITIES[name].value(*regions(name)) == pytest.approx(value, rel=0.01, abs=1e-6)
+    quantity = QUANTITIES[name]
+    assert quantity.value(*regions(name), lengths_mm=LENGTHS_MM[: quantity.lengths]) == pytest.approx(value, rel=0.01, abs=1e-6)
 
 
 def test_a_quantity_is_found_by_name_or_title_and_the_others_are_named():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from rtseg.measure.ellipsoid import ellipsoid_volume
-from rtseg.measure.head import gestational_age_weeks
+from rtseg.measure.head import gestational_age_weeks, outer_to_inner_diameter
 from rtseg.measure.layer_thickness import layer_thickness, pennation_angle, split_layers
 from rtseg.measure.lesion import lesion_extent, taller_than_wide
 from rtseg.measure.needle import distance_to, find_needle
@@ -153,3 +153,29 @@ def test_the_age_by_hadlock():
     assert gestational_age_weeks(175) == pytest.approx(8.96 + 9.45 + 0.0003 * 17.5**3)
     assert gestational_age_weeks(20) is None
     assert gestational_age_weeks(400) is None
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.5, -0.9, math.pi / 2])
+@pytest.mark.parametrize("spacing", [(0.4, 0.4), (0.3, 0.45)])
+def test_the_biparietal_diameter_from_outer_to_inner(angle, spacing):
+    """A skull of 3 mm: outer to outer 60 mm, outer to inner 57 mm."""
+    outer, inner = ellipse(80, 60, angle, spacing, (300, 320)), ellipse(74, 54, angle, spacing, (300, 320))
+    assert outer_to_inner_diameter(outer, inner, spacing) == pytest.approx(57, abs=0.2)
+    assert outer_to_inner_diameter(EMPTY, EMPTY) is None
+
+
+def test_a_skull_that_is_thicker_on_the_far_side():
+    outer = ellipse(160, 120)
+    inner = np.roll(ellipse(148, 108), -4, 0)  # 2 px near the probe, 10 px away from it
+    assert outer_to_inner_diameter(outer, inner) == pytest.approx(120 - 10, abs=0.3)
+
+
+def test_the_pennation_of_several_fascicles_to_the_deeper_of_two_layers():
+    """One ellipse around all of them, or around both layers, would have another angle."""
+    layers = band(8, 0.3, offset=-60) | band(8, 0.1, offset=70)
+    fascicles = [band(3, 0.1 + turn, 60, offset) for turn, offset in ((0.3, -20), (0.35, 10), (0.4, 40))]
+    together = np.logical_or.reduce(fascicles) & ~layers
+    assert pennation_angle(together, layers) == pytest.approx(math.degrees(0.35), abs=1.0)
+    speck = EMPTY.copy()
+    speck[2, 3] = True
+    assert pennation_angle(speck, band(8, 0.1, shape=EMPTY.shape)) is None

@@ -294,6 +294,8 @@ def test_a_prompt_is_not_used_in_another_view_than_it_was_made_in(session: Sessi
     session.reset("another patient")
     assert session.step(blobs(3, LEFT, RIGHT)).objects == {}
     assert "the view changed before the prompt for 'object' could be used" in caplog.text
+    assert session.refused_prompts == ["the view changed before the prompt for 'object' could be used: point at it again"]
+    assert session.prompt_refusals == 1
     session.prompt(ON_LEFT)
     assert session.step(blobs(4, LEFT, RIGHT)).labels.any()
 

@@ -1,11 +1,13 @@
 """The JSON lines are complete, and their values are right."""
 
 import json
+from dataclasses import replace
 from importlib.metadata import version
 
 import pytest
 import results
 
+from rtseg.cycle_state import CycleMark, CycleState
 from rtseg.errors import SinkError
 from rtseg.frame import Life, Origin
 from rtseg.sinks import JsonSink
@@ -161,3 +163,22 @@ def test_an_unfamiliar_picture_is_named_and_not_measured_unless_asked(tmp_path):
     assert (withheld["familiarity"], withheld["unfamiliar"], withheld["classes"]) == (0.25, True, {"lumen": None})
     assert (wanted["unfamiliar"], wanted["classes"]["lumen"]["area_px"]) == (True, 336)
     assert (familiar["familiarity"], familiar["unfamiliar"], familiar["classes"]["lumen"]["area_px"]) == (0.75, False, 336)
+
+
+def test_the_beat_stands_where_a_measure_follows_it(tmp_path):
+    mark = CycleMark("ED", 104, 3.5, 98.25)
+    cycle = CycleState("lv_volume", 72.5, 0.25, (mark,), {"ED": mark})
+    one = results.result(index=110)
+    sink = JsonSink(tmp_path / "m.jsonl")
+    sink.open(results.stream())
+    sink.write(one)
+    sink.write(replace(one, segmentation=replace(one.segmentation, cycle=cycle)))
+    sink.close()
+    _, without, line = _lines(tmp_path / "m.jsonl")
+    assert "cycle" not in without
+    assert line["cycle"] == {
+        "measure": "lv_volume",
+        "heart_rate": 72.5,
+        "phase": 0.25,
+        "marks": [{"moment": "ED", "index": 104, "seconds": 3.5, "value": 98.25}],
+    }

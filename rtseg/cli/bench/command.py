@@ -14,6 +14,7 @@ from rtseg.cli.bench.engines import compare_engines
 from rtseg.cli.bench.frontier import draw_frontier
 from rtseg.cli.bench.kernels import measure_filters, time_kernels
 from rtseg.cli.bench.line import compare_reports, measure_pipeline, print_bench, time_glass_to_glass, write_bench
+from rtseg.cli.bench.measures import measures
 from rtseg.cli.bench.modes import BenchModeGroup
 from rtseg.cli.bench.redaction import measure_redaction
 from rtseg.cli.bench.sector import measure_sectors
@@ -234,3 +235,4 @@ def sector(
 
 
 bench.command()(track)
+bench.command()(measures)

@@ -31,6 +31,7 @@ from rtseg.cli.options.model import load
 from rtseg.cli.tables import latency_table
 from rtseg.cli.threads import limit_threads
 from rtseg.engines.base import Engine
+from rtseg.exit_codes import EXIT_SLOWER
 from rtseg.output.atomic_file import write_atomically
 from rtseg.session.session import Session
 from rtseg.session.stabilizer import TemporalOptions
@@ -42,7 +43,6 @@ from rtseg.wall_clock import utc_now
 
 INT8 = "-int8"
 WARMUP_FRAMES = 30  # frames that are not counted
-EXIT_SLOWER = 3  # the exit status if a comparison found something slower
 TITLES = {FAST: "as fast as possible", SUSTAINED: "sustained"}
 
 

@@ -15,6 +15,7 @@ from rtseg.sinks.base import Sink
 from rtseg.sinks.view.sink import ViewSink
 from rtseg.sinks.window import WindowSink
 from rtseg.sources import Source, open_source
+from rtseg.sources.base import as_connected_source
 from rtseg.sources.playback import LoopingSource, PacedSource
 
 ENDLESS = 10**12  # frames, which is more than a thousand years
@@ -54,11 +55,12 @@ class DisplayOptions:
         return PacedSource(opened) if at_its_pace else opened
 
 
-def accept_prompts(sinks: Iterable[Sink], session: Session) -> None:
-    """Let those who look at a page point at what the session follows."""
+def connect_pages(sinks: Iterable[Sink], session: Session, source: Source) -> None:
+    """Let those who look at a page point at what the session follows, and let its metrics count the source's reconnects."""
     for sink in sinks:
         if isinstance(sink, ViewSink):
             sink.screen.prompts.target = session
+            sink.screen.metrics.connection = as_connected_source(source)
 
 
 def _parse_address(text: str) -> tuple[str, int]:

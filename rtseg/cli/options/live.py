@@ -1,8 +1,5 @@
 """The options and messages of `rtseg run` for live sources."""
 
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated, TypeAlias
 
 import typer
@@ -21,28 +18,6 @@ PolicyOption: TypeAlias = Annotated[
         "files), block queues a few.",
     ),
 ]
-
-
-class _ConsoleLogHandler(logging.Handler):
-    """Prints the log records of sources above the progress bar."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        style = "yellow" if record.levelno >= logging.WARNING else "dim"
-        console.print(record.getMessage(), style=style, markup=False, highlight=False)
-
-
-@contextmanager
-def source_events_printed() -> Iterator[None]:
-    """Print the connection events of live sources while the body runs."""
-    log, handler = logging.getLogger("rtseg.sources"), _ConsoleLogHandler()
-    level = log.level
-    log.addHandler(handler)
-    log.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.setLevel(level)
 
 
 def print_reconnects(source: Source) -> None:

@@ -13,9 +13,6 @@ from rtseg.sources import Source
 from rtseg.sources.base import omitted_parts
 from rtseg.text.safe_text import safe_text
 
-EXIT_LEFT_OUT = 3
-"""Exit status of a run that is complete but for the files or parts that were left out."""
-
 _SHOWN = 10  # names that are printed
 
 StrictOption: TypeAlias = Annotated[

@@ -1,10 +1,13 @@
 """The options of `rtseg run` that write results to files, and the permissions of everything that is written."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
+from contextvars import ContextVar
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, BinaryIO, TypeAlias
 
 import typer
 
@@ -14,6 +17,7 @@ from rtseg.output.atomic_file import reserve
 from rtseg.output.private_file import set_mode
 from rtseg.overlay import Overlay
 from rtseg.sinks.base import Sink
+from rtseg.sinks.csv_file import CsvSink
 from rtseg.sinks.jsonl import JsonSink
 from rtseg.sinks.mask_manifest import MaskRun
 from rtseg.sinks.masks import MaskSink
@@ -23,6 +27,26 @@ from rtseg.sources.address import masked_address
 from rtseg.sources.base import path_exists
 from rtseg.sources.files.formats import detect_format
 from rtseg.sources.files.image_paths import SUFFIXES
+
+STANDARD_OUTPUT = Path("-")
+_standard_output: ContextVar[BinaryIO | None] = ContextVar("rtseg_standard_output", default=None)
+
+
+def _keep_for_lines(context: typer.Context, path: Path | None) -> Path | None:
+    """Keep standard output for the JSON lines where they go there, so that everything else is printed on standard error."""
+    if path == STANDARD_OUTPUT:
+        context.with_resource(_messages_on_standard_error())
+    return path
+
+
+@contextmanager
+def _messages_on_standard_error() -> Iterator[None]:
+    before = _standard_output.set(sys.stdout.buffer)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _standard_output.reset(before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +61,22 @@ class FileOutputs:
         str, typer.Option("--mask-format", help="The format of the label maps: png, or npz, which has the confidences too.")
     ] = "png"
     json: Annotated[
-        Path | None, typer.Option("--json", help="Write measurements and states to this file, as one JSON line for each frame.")
+        Path | None,
+        typer.Option(
+            "--json",
+            callback=_keep_for_lines,
+            help="Write measurements and states to this file, as one JSON line for each frame; - for standard output.",
+        ),
     ] = None
-
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Write what is measured to this file, as one CSV line for each measure of each frame."),
+    ] = None
     report: Annotated[
         Path | None,
-        typer.Option("--report", help="Write a report of the scan to this .html file: best frames, curves, table of measures."),
+        typer.Option(
+            "--report", help="Write a report of the scan to this .html or .pdf file: best frames, curves, table of measures."
+        ),
     ] = None
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the masks of an earlier run in the folder of --masks.")
@@ -53,19 +87,25 @@ class FileOutputs:
 
         name: of the network. model: a shipped model's name, or the network's file.
         """
-        check_no_input([self.out, self.json, self.report], source, model)
+        check_no_input([self.out, self._lines_file, self.csv, self.report], source, model)
         folder: list[Sink] = []  # the first to open, so that a refused folder leaves the other outputs as they were
         if self.masks:
             run = _mask_run(source, name, model)
             folder.append(MaskSink(self.masks, self.mask_format, overwrite=self.overwrite, run=run))
         video: list[Sink] = [VideoSink(self.out, Overlay(opacity=opacity))] if self.out else []
-        lines: list[Sink] = [JsonSink(self.json, name)] if self.json else []
+        lines: list[Sink] = [JsonSink(_standard_output.get() or self.json, name)] if self.json else []
+        table: list[Sink] = [CsvSink(self.csv)] if self.csv else []
         report: list[Sink] = [ReportSink(self.report, name, opacity)] if self.report else []
-        return folder + video + lines + report
+        return folder + video + lines + table + report
 
     def print_paths(self) -> None:
         """Print the paths of the files that were written."""
-        print_written(self.out, self.masks, self.json, self.report)
+        print_written(self.out, self.masks, self._lines_file, self.csv, self.report)
+
+    @property
+    def _lines_file(self) -> Path | None:
+        """Return the file of the JSON lines; None where there is none, as for standard output."""
+        return None if self.json == STANDARD_OUTPUT else self.json
 
 
 def _mask_run(source: str, name: str, model: str) -> MaskRun:

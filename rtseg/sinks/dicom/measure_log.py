@@ -6,7 +6,7 @@ from enum import Enum
 import numpy as np
 
 from rtseg.frame import Segmentation
-from rtseg.measure.measure_fitness import MIN_GAIN, UNFIT, measure_fitness
+from rtseg.measure.fitness import fitness, is_fitter
 from rtseg.measure.measure_history import MeasureHistory
 from rtseg.measured_value import MeasuredValue
 
@@ -16,7 +16,7 @@ MOST_VALUES = 2000  # of all frames; a report of more is read by nobody, and tak
 class ReportedFrames(str, Enum):
     """Names of which frames a structured report states values."""
 
-    BEST = "best"  # the frame of each measure that is fittest, see `measure_fitness`
+    BEST = "best"  # the frame of each measure that is fittest, see `fitness`
     ALL = "all"  # every frame, up to MOST_VALUES values
 
 
@@ -45,11 +45,11 @@ class MeasureLog:
         for one in found.measures:
             history = self._histories.setdefault(one.name, MeasureHistory(one.title, one.unit, one.classes))
             is_steady, self._newest[one.name] = history.add(time_s, one), one
-            fitness = measure_fitness(one, _confidence(one, found), is_steady=is_steady)
+            reached = fitness(one, _confidence(one, found), is_fit=is_steady and not one.unfit)
             if one.value is None or not np.isfinite(one.value):
                 continue
-            if fitness > self._best.get(one.name, (UNFIT, None))[0] + MIN_GAIN:
-                self._best[one.name] = fitness, ReportedValue(one, number)
+            if one.name not in self._best or is_fitter(reached, self._best[one.name][0]):
+                self._best[one.name] = reached, ReportedValue(one, number)
             if self._frames is ReportedFrames.ALL:
                 self._keep(ReportedValue(one, number))
 

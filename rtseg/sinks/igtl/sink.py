@@ -20,7 +20,7 @@ from rtseg.overlay import Overlay
 from rtseg.result import Result
 from rtseg.sinks.igtl.names import image_device_name, transform_names
 from rtseg.sinks.igtl.server import IgtlServer
-from rtseg.sinks.jsonl import object_fields
+from rtseg.sinks.jsonl import cycle_fields, object_fields
 from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
 from rtseg.wall_clock import WallClock
@@ -167,6 +167,7 @@ def _measurements_json(result: Result) -> str:
         "measures": {
             one.name: {name: _finite(value) for name, value in one.to_json().items()} for one in segmentation.measures
         },
+        **cycle_fields(segmentation),
         **object_fields(segmentation),
     }
     return json_text(told, allow_nan=False)

@@ -2,7 +2,7 @@
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from rtseg.output.private_file import opener
 
@@ -22,3 +22,30 @@ class UnbufferedFile(io.FileIO):
         while left:
             left = left[super().write(left) :]
         return len(data)
+
+
+class UnbufferedStream:
+    """Writes to a stream that somebody else has opened, such as standard output, and leaves it open."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = getattr(stream, "raw", stream)  # else what a closed pipe did not take fails again when Python exits
+        stream.flush()
+
+    def write(self, data: Any) -> int:
+        """Write every byte of `data` and return their number."""
+        left = memoryview(data).cast("B")
+        while left:
+            left = left[self._stream.write(left) or 0 :]
+        self._stream.flush()
+        return len(data)
+
+    def seek(self, position: int) -> None:
+        """Refuse, since nobody knows where the stream began. Raises OSError."""
+        raise OSError(f"a stream has no position {position}")
+
+    def seekable(self) -> bool:
+        """Return False."""
+        return False
+
+    def close(self) -> None:
+        """Leave the stream open."""

@@ -4,21 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rtseg.measure.beating_measure import is_lumen_measure, is_ventricle_measure
 from rtseg.measure.heart_cycle import find_beats, heart_rate
 from rtseg.measure.measure_history import MeasureHistory
-from rtseg.measure.quantities import LUMEN
 
 Row = tuple[str, str, str]  # title, median, the value of each beat
 
 _MIN_BEATS = 3
-_VOLUMES = ("lv_volume", "lv_volume_al")
 _MAX_SHOWN = 12
 
 
 def beat_rows(name: str, history: MeasureHistory) -> list[Row]:
     """Return the rows of a measure that beats; none where fewer than 3 beats are seen, or it is no vessel and no ventricle."""
-    is_lumen = name == "vessel_diameter" or (history.title == "area" and any(one in LUMEN for one in history.classes))
-    if not is_lumen and name not in _VOLUMES:
+    is_volume = is_ventricle_measure(name)
+    if not is_volume and not is_lumen_measure(name, history.classes):
         return []
     times, values, _, _ = history.curve()
     beats = find_beats(times, values)
@@ -28,7 +27,7 @@ def beat_rows(name: str, history: MeasureHistory) -> list[Row]:
     least = np.array([values[beat.end_systole] for beat in beats])
     rate, rates = heart_rate(beats), [60 / beat.seconds for beat in beats]
     rows = [(f"heart rate by the {history.title}", f"{rate:.0f} per minute", _each(rates, "{:.0f}"))]
-    if name in _VOLUMES:
+    if is_volume:
         shares = list(100 * (full - least) / full)
         rows.append((f"ejection fraction by the {history.title}", f"{np.median(shares):.0f} %", _each(shares, "{:.0f}")))
         rows.append(("end-diastolic volume", f"{np.median(full):.0f} ml", _each(list(full), "{:.0f}")))

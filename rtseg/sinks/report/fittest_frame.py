@@ -3,7 +3,7 @@
 import cv2
 
 from rtseg.frame import Image
-from rtseg.measure.measure_fitness import MIN_GAIN, UNFIT, measure_fitness
+from rtseg.measure.fitness import fitness, is_fitter
 from rtseg.measured_value import MeasuredValue
 
 _QUALITY = 90
@@ -16,15 +16,15 @@ class FittestFrame:
         self.jpeg: bytes = b""
         self.value: MeasuredValue | None = None
         self.time_s = 0.0
-        self._fitness = UNFIT
+        self._fitness = -1.0
 
     def is_better(self, one: MeasuredValue, confidence: float, *, is_steady: bool) -> bool:
         """Return whether a frame is fitter than the one that is kept. confidence: of the classes that are measured."""
-        return one.value is not None and measure_fitness(one, confidence, is_steady=is_steady) > self._fitness + MIN_GAIN
+        return one.value is not None and is_fitter(fitness(one, confidence, is_fit=is_steady), self._fitness)
 
     def keep(self, picture: Image, time_s: float, one: MeasuredValue, confidence: float, *, is_steady: bool) -> None:
         """Keep a drawing (H, W, 3) RGB."""
         done, coded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         if done:
             self.jpeg, self.value, self.time_s = coded.tobytes(), one, time_s
-            self._fitness = measure_fitness(one, confidence, is_steady=is_steady)
+            self._fitness = fitness(one, confidence, is_fit=is_steady)

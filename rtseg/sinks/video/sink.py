@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from rtseg.errors import ConfigError, SinkError
+from rtseg.errors import ConfigError, SinkError, require_members
 from rtseg.frame import Frame, Image, StreamInfo
 from rtseg.kernels.network.fit import letterbox
 from rtseg.overlay import Overlay
@@ -35,6 +35,7 @@ class VideoSink:
 
     def __init__(self, path: str | Path, overlay: Overlay | None = None, *, crf: int = 23, preset: str = "veryfast") -> None:
         self._path, self._overlay = Path(path), overlay or Overlay()
+        require_members(self._overlay, ("draw",), "the overlay of a video", "make it by rtseg.Overlay(opacity=0.4)")
         if self._path.suffix.lower() not in CONTAINERS:
             raise SinkError(f"{self._path} is no kind of video that rtseg writes: end its name in {', '.join(CONTAINERS)}")
         if not 0 <= crf <= 51 or preset not in PRESETS:

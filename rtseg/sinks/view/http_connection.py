@@ -68,13 +68,17 @@ class HttpConnection(io.BufferedIOBase):
 
     def has_left(self) -> bool:
         """Return whether the client has closed the connection; pending input is discarded."""
+        return self.take_input() is None
+
+    def take_input(self) -> bytes | None:
+        """Return the bytes that have come since, without blocking; None when the client has closed the connection."""
         self.socket.setblocking(False)
         try:
-            return not self.socket.recv(HEAD_BYTES)
+            return self.socket.recv(HEAD_BYTES) or None
         except BlockingIOError:
-            return False
+            return b""
         except OSError:
-            return True
+            return None
 
     def hang_up(self) -> None:
         """Shut the connection down from any thread; a concurrent write fails."""

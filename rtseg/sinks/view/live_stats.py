@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+from rtseg.cycle_state import CycleState
 from rtseg.frame import StreamInfo
 from rtseg.measure.region import Measurement, measure
 from rtseg.measured_value import MeasuredValue
@@ -32,6 +33,7 @@ class FrameStats:
     classes: tuple[str, ...]  # names, also where the measures are withheld
     doubt: str  # as in `Segmentation`
     measures: tuple[MeasuredValue, ...]  # as in `Segmentation`
+    cycle: CycleState | None  # as in `Segmentation`
     lost: frozenset[str]  # names of the objects that are lost, which have no area
 
 
@@ -64,6 +66,7 @@ class LiveStats:
             segmentation.classes,
             segmentation.doubt,
             segmentation.measures,
+            segmentation.cycle,
             frozenset(name for name, one in (segmentation.objects or {}).items() if one.lost),
         )
         with self._lock:
@@ -117,8 +120,15 @@ def _newest(seen: FrameStats) -> dict[str, Any]:
         "doubt": seen.doubt,
         "redaction": seen.redaction.to_json() if seen.redaction else None,
         "measures": [{"name": one.name, "title": one.title, **one.to_json()} for one in seen.measures],
+        "cycle": _cycle(seen.cycle) if seen.cycle else None,
         "classes": [_class(i, one) for i, one in enumerate(seen.measurements)] or _withheld(seen.classes),
     }
+
+
+def _cycle(cycle: CycleState) -> dict[str, Any]:
+    """Return the state of the beat with the newest moments: the page polls, and would miss those of single frames."""
+    latest = {moment: mark.index for moment, mark in (cycle.latest or {}).items()}
+    return {"heart_rate": _finite(cycle.heart_rate), "phase": _finite(cycle.phase), "latest": latest}
 
 
 def _withheld(classes: tuple[str, ...]) -> list[dict[str, Any]]:

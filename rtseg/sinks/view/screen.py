@@ -8,7 +8,9 @@ from rtseg.overlay import Overlay
 from rtseg.result import Result
 from rtseg.sinks.view.broadcast import Broadcast
 from rtseg.sinks.view.live_stats import LiveStats
+from rtseg.sinks.view.result_feed import ResultFeed
 from rtseg.sinks.view.shown_pictures import ShownPictures
+from rtseg.sinks.view.stream_metrics import StreamMetrics
 from rtseg.sinks.view.viewer_prompts import ViewerPrompts
 from rtseg.text.safe_text import clean_values
 
@@ -24,12 +26,14 @@ class Screen:
     """Draws each result while there are viewers, and collects the statistics of all results.
 
     `painter` may be set at any time, from any thread; the previous painter is not in use after that returns. `redraw` draws
-    the newest result again by the new painter. prompts: passes on what viewers point at.
+    the newest result again by the new painter. prompts: passes on what viewers point at. feed: passes results on as JSON.
+    metrics: counts them.
     """
 
     def __init__(self, painter: Painter | None = None, broadcast: Broadcast | None = None) -> None:
         self._painter: Painter = painter or Overlay()
         self.broadcast, self.stats = broadcast or Broadcast(), LiveStats()
+        self.feed, self.metrics = ResultFeed(), StreamMetrics()
         self._pictures = ShownPictures()
         self.prompts = ViewerPrompts(self._pictures)
         self._drawing = threading.Lock()
@@ -50,6 +54,7 @@ class Screen:
         """Prepare for a stream and start the broadcast."""
         self.begin(info)
         self.broadcast.open()
+        self.feed.open()
 
     def begin(self, info: StreamInfo) -> None:
         """Prepare for another stream; the viewers stay."""
@@ -57,6 +62,7 @@ class Screen:
         self._pictures.begin()
         self.prompts.begin()
         self.stats.open(info)
+        self.metrics.begin(info)
 
     def write(self, result: Result) -> None:
         """Draw one result if there are viewers, timed as the stage "overlay", and add it to the statistics."""
@@ -66,10 +72,14 @@ class Screen:
         if self.broadcast.viewers:
             with result.trace.stage("overlay"):
                 self._show(result)
+        self.feed.publish(result)
         self.stats.add(result)
+        self.metrics.add(result)
 
     def close(self) -> None:
-        """End the broadcast for every viewer."""
+        """End the broadcast for every viewer, and the feed."""
+        self.metrics.end()
+        self.feed.close()
         self.broadcast.close()
 
     def redraw(self) -> None:

@@ -1,21 +1,22 @@
-"""Serve one stream over HTTP: a page, the overlay as MJPEG, the statistics as JSON and what viewers point at, no more."""
+"""Serve one stream over HTTP: a page, the overlay as MJPEG, results and statistics as JSON, and what viewers point at."""
 
-import ipaddress
 import secrets
-import socket
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from importlib.resources import files
 from io import BytesIO
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-from rtseg.errors import ConfigError, SinkError, ViewerRefused
+from rtseg.errors import ConfigError, MessageError, MissingExtra, SinkError, ViewerRefused
 from rtseg.sinks.view.controls import CONTROLS, control
 from rtseg.sinks.view.http_connection import BODY_BYTES, HttpConnection
 from rtseg.sinks.view.http_server import HttpServer
 from rtseg.sinks.view.mjpeg import CONTENT_TYPE, SEND_BUFFER, multipart_parts
+from rtseg.sinks.view.result_streams import EVENTS_TYPE, handshake, send_events, send_frames
 from rtseg.sinks.view.screen import Screen
+from rtseg.sinks.view.server_address import is_loopback, is_own_host, is_own_origin, server_url
 from rtseg.sinks.view.viewport import parse_viewport
+from rtseg.sinks.view.websocket import VERSION as WEBSOCKET_VERSION
 from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
 
@@ -30,6 +31,7 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; style-src 'self'; frame-ancestors 'none'",
 }
+MAX_SUBSCRIBERS = 8  # readers of results beside the viewers
 _NO_KEY = "the address lacks its key: use the one that rtseg printed"
 
 
@@ -43,7 +45,8 @@ class ViewServer:
     def __init__(self, screen: Screen, host: str = "127.0.0.1", port: int = 8000, max_viewers: int = 8) -> None:
         self._screen, self.key = screen, "" if is_loopback(host) else secrets.token_urlsafe(16)
         try:
-            self._server = HttpServer((host, port), max_viewers, SEND_BUFFER, "rtseg-view")
+            clients = max_viewers + MAX_SUBSCRIBERS
+            self._server = HttpServer((host, port), clients, SEND_BUFFER, "rtseg-view")
         except (OSError, OverflowError) as error:
             raise SinkError(f"nothing can be served at {host}:{port} ({error}): give another host or port") from error
         self._server.start(self._answer)
@@ -83,6 +86,8 @@ class _RequestHandler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.FORBIDDEN, _NO_KEY)
         elif asked.path == "/video":
             self._watch(parse_qs(asked.query).get("room", [""])[0])
+        elif asked.path == "/results":
+            self._stream_results()
         else:
             self._answer(asked.path)
 
@@ -134,6 +139,12 @@ class _RequestHandler(BaseHTTPRequestHandler):
             self._send("text/html", page_file("live.html"))
         elif path == "/figures":
             self._send("application/json", json_text(self._screen.snapshot()).encode())
+        elif path == "/healthz":
+            self._send("text/plain", b"ok\n")
+        elif path == "/readyz":
+            self._say_ready(self._screen.metrics.trouble())
+        elif path == "/metrics":
+            self._send_metrics()
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here: the page is at /")
 
@@ -149,6 +160,46 @@ class _RequestHandler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
         except ViewerRefused as error:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+    def _stream_results(self) -> None:
+        """Send the results over a WebSocket where the client asks for one, else as server-sent events."""
+        if not is_own_origin(self.headers.get("Origin"), self.headers.get("Host", "")):
+            self._refuse(HTTPStatus.FORBIDDEN, "a page of somebody else may not read from this server")
+            return
+        try:
+            with self._screen.feed.subscriber() as after:
+                self._server.reserve_viewer(self._client)
+                if self.headers.get("Upgrade", "").lower() == "websocket":
+                    self._upgrade(after)
+                else:
+                    self._head(HTTPStatus.OK, EVENTS_TYPE)
+                    send_events(self._screen.feed, after, self._client)
+        except ViewerRefused as error:
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+    def _upgrade(self, after: int) -> None:
+        if self.headers.get("Sec-WebSocket-Version", "") != WEBSOCKET_VERSION:
+            self._refuse(HTTPStatus.UPGRADE_REQUIRED, f"this WebSocket is of another version: use {WEBSOCKET_VERSION}")
+            return
+        try:
+            opening = handshake(self.headers.get("Sec-WebSocket-Key", ""))
+        except MessageError as error:
+            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
+            return
+        self._client.write(opening)
+        send_frames(self._screen.feed, after, self._client)
+
+    def _say_ready(self, trouble: str) -> None:
+        status = HTTPStatus.SERVICE_UNAVAILABLE if trouble else HTTPStatus.OK
+        self._send("text/plain", f"{trouble or 'ready'}\n".encode(), status)
+
+    def _send_metrics(self) -> None:
+        try:
+            from rtseg.sinks.view.prometheus import CONTENT_TYPE, metrics_text
+        except MissingExtra as error:
+            self._refuse(HTTPStatus.NOT_IMPLEMENTED, str(error))
+            return
+        self._send(CONTENT_TYPE.partition("; charset")[0], metrics_text(self._screen.metrics))
 
     def _write_or_probe(self, piece: bytes) -> None:
         """Send a piece; without one, check that the viewer is still connected and reading. Raises OSError."""
@@ -182,40 +233,3 @@ class _RequestHandler(BaseHTTPRequestHandler):
 def page_file(name: str) -> bytes:
     """Return the content of one of the page's files; `name`: one of ASSETS or "live.html", never a client's path."""
     return (files("rtseg.sinks.view") / "page" / name).read_bytes()
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host is a loopback address, which only this machine can reach."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def server_url(host: str, port: int) -> str:
-    """Return the URL of a server; for one that listens on all interfaces, the loopback URL."""
-    name = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{name}]:{port}/" if ":" in name else f"http://{name}:{port}/"
-
-
-def is_own_host(host: str) -> bool:
-    """Return whether a Host header names this machine: an IP address, localhost, or the hostname.
-
-    A DNS rebinding attack is recognized by its Host header, which holds the attacker's domain.
-    """
-    own = socket.gethostname().lower()
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return name in ("localhost", own, f"{own}.local") or bool(ipaddress.ip_address(name))
-    except ValueError:
-        return False
-
-
-def is_own_origin(origin: str | None, host: str) -> bool:
-    """Return whether a request comes from a page of the server that it is for, or from no page.
-
-    A browser states the origin of the page that sends a POST.
-    """
-    return origin is None or (origin.partition("://")[2] == host and bool(host))

@@ -1,7 +1,7 @@
 """Pass on what viewers point at in the pictures, and take it back."""
 
 from collections import deque
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any, Protocol
@@ -34,6 +34,14 @@ class PromptTarget(Protocol):
     @property
     def waiting_prompts(self) -> Sized:
         """Return the prompts that no frame has taken yet."""
+
+    @property
+    def refused_prompts(self) -> Sequence[str]:
+        """Return why the newest prompts could not be used by the frame they came to."""
+
+    @property
+    def prompt_refusals(self) -> int:
+        """Return how many prompts could not be used."""
 
     def prompt(self, prompt: Prompt, name: str = "object") -> None:
         """Follow an object. Raises ConfigError."""
@@ -129,7 +137,7 @@ class ViewerPrompts:
         target = self.target
         if target is None or not target.follows_prompts:
             return None
-        objects = target.objects
+        objects, refused = target.objects, target.refused_prompts
         listed = [
             {"name": name, "lost": one.lost, "confidence": round(float(one.confidence), 2), "area_px": one.area_px}
             for name, one in objects.items()
@@ -139,6 +147,8 @@ class ViewerPrompts:
             "next_name": _next_name(objects),
             "can_undo": bool(self._steps),
             "waiting": len(target.waiting_prompts),
+            "refusals": target.prompt_refusals,
+            "refused": refused[-1] if refused else "",
         }
 
     def _required_target(self) -> PromptTarget:

@@ -22,6 +22,7 @@ from rtseg.sources.pixels.jpeg_damage import jpeg_damage
 from rtseg.sources.pixels.jpeg_segments import joined_jpegs
 from rtseg.sources.pixels.picture_size import picture_size
 from rtseg.sources.pixels.upright import STORED, upright_of_exif
+from rtseg.sources.pixels.word_depth import words_in_8_bits
 from rtseg.sources.pixels.zeroed_data import has_zeroed_jpeg
 
 Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) gray or (H, W, 3) RGB, uint8 or uint16
@@ -32,6 +33,7 @@ _GAIN_MAP, _MAX_METADATA = re.compile(rb"hdrgm:|hdrgainmap", re.IGNORECASE), 1 <
 _MOST_UNUSED = 14  # bits of 16 that a picture may use whose depth is not known
 _MAX_ANIMATION_BYTES = 1 << 28  # decoded at once
 _CUT = "is not an image that can be read, or is cut off: save it again as 8-bit PNG"
+_SAVED_PLAINLY = "save it uncompressed in 8 bits, in gray or RGB, as with `tiffcp -c none IN OUT`, or as 8-bit PNG"
 _TILED = "cannot be read, or are damaged: save it in strips, as with `tiffcp -s IN OUT`, or as 8-bit PNG"
 
 
@@ -158,6 +160,8 @@ def _stack(path: Path, coded: bytearray, stack: TiffStack) -> Iterator[DecodedPi
         try:
             pixels = decode_one(path, coded)
         except SourceError as error:
+            if page.rare:
+                raise SourceError(f"{path} {page.rare}, which is not read here: {_SAVED_PLAINLY}") from error
             if page.tile:
                 raise SourceError(f"{path} has tiles of {page.tile}, which {_TILED}") from error
             if not number:
@@ -236,7 +240,7 @@ def _drop_equal_channels(pixels: Pixels) -> Pixels:
 def to_8_bits(pixels: Pixels, path: Path, bits: int = 16) -> Image:
     """Return pixels of 16 bits in 8, from the range of 0 to 2^bits - 1; others as they are. Raises SourceError."""
     if pixels.dtype == np.uint16:
-        return np.asarray(np.minimum(pixels >> (bits - 8), 255), np.uint8)
+        return words_in_8_bits(pixels, bits)
     if pixels.dtype != np.uint8:
         raise SourceError(f"{path} has {pixels.dtype} pixels, whose white is not known: save it as 8-bit PNG")
     return np.asarray(pixels, np.uint8)

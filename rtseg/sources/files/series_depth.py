@@ -9,11 +9,11 @@ import numpy as np
 from rtseg.errors import SourceError
 from rtseg.frame import Image
 from rtseg.sources.files.picture_file import Pixels, decode_pictures, to_8_bits
+from rtseg.sources.pixels.word_depth import used_bits
 from rtseg.text.log_records import get_logger
 
 _log = get_logger(__name__)
 _SAMPLES = 16  # images of a series that are looked at
-_DEPTHS = (8, 10, 12, 14)  # that are stored in 16 bits
 
 
 class SeriesDepth:
@@ -30,7 +30,7 @@ class SeriesDepth:
         """Look at some images of the series; the brightest level tells how many of the 16 bits are used. top: one found."""
         self._is_decided = True
         top = max(top, *(int(pixels.max()) for pixels in _samples(self._paths) if pixels.dtype == np.uint16), 0)
-        self._bits = next((bits for bits in _DEPTHS if 0 < top < 1 << bits), 16)
+        self._bits = used_bits(top)
         if self._bits < 16:
             _log.warning(
                 "%s stores 16 bits a pixel and uses %d of them (its brightest level is %d): it is read as %d bits; "

@@ -22,6 +22,16 @@ _OTHER_COLORS = {  # values of tag 262
     32845: "logarithmic colors",
     34892: "linear raw values of a camera",
 }
+_RARE_CODINGS = {  # values of tag 259
+    34712: "JPEG 2000",
+    34887: "LERC",
+    34892: "lossy JPEG of DNG",
+    34925: "LZMA",
+    50000: "Zstandard",
+    50001: "WebP",
+    50002: "JPEG XL",
+}
+_USUAL_BITS, _MOST_SAMPLES = frozenset({1, 8, 10, 12, 14, 16, 32, 64}), 4
 _IMAGEJ = re.compile(rb"ImageJ=.*?\nimages=(\d{1,9})\s", re.DOTALL)  # of a stack with one page for all its pictures
 _REDUCED, _MASK = 1, 4  # bits of tag 254
 _OLD_REDUCED = 2  # value of tag 255
@@ -53,6 +63,8 @@ class TiffPage(NamedTuple):
     """What that number has to be."""
     tile: str = ""
     """Width and height of the tiles in which the pixels are stored, or ""."""
+    rare: str = ""
+    """What few decoders read, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +112,7 @@ def tiff_stack(coded: Coded) -> TiffStack | None:
             pages = [page for page in inner if page.is_full]
     except struct.error:
         problem = "it is cut off"
-    found = [TiffPage(page.at, page.is_inverted, page.refusal, page.transparency, tile=page.tile) for page in pages]
+    found = [page.as_page for page in pages]
     if len(pages) == 1 and not is_big:
         found, problem = _repeated(pages[0], len(coded), found, problem)
     return TiffStack(tuple(found), problem, is_big, order)
@@ -175,6 +187,20 @@ class _Directory:
     def tile(self) -> str:
         """Return width and height of the tiles, "" where there are none."""
         return f"{self.tags[_TILE_WIDTH]}x{self.tags.get(_TILE_HEIGHT, 0)}" if _TILE_WIDTH in self.tags else ""
+
+    @property
+    def as_page(self) -> TiffPage:
+        """Return what is known of the page's pixels."""
+        return TiffPage(self.at, self.is_inverted, self.refusal, self.transparency, tile=self.tile, rare=self.rare)
+
+    @property
+    def rare(self) -> str:
+        """Return what OpenCV does not read, or ""."""
+        if coding := _RARE_CODINGS.get(self.tags.get(_COMPRESSION, _PLAIN)):
+            return f"is compressed by {coding}"
+        if (samples := self.tags.get(_SAMPLES, 1)) > _MOST_SAMPLES:
+            return f"has {samples} samples a pixel"
+        return "" if self.bits in _USUAL_BITS else f"has samples of {self.bits} bits"
 
     @property
     def is_inverted(self) -> bool:

@@ -21,6 +21,7 @@ from rtseg.sources.live.ffmpeg_link import LinkSettings, StreamLink
 from rtseg.sources.live.h264_units import is_unparsed
 from rtseg.sources.live.http_request import HttpClient, request_headers
 from rtseg.sources.live.reconnect import LinkLimits, ReconnectingSource
+from rtseg.sources.live.rtp_payload import RtpBytes
 from rtseg.sources.live.stream_end import StreamEnd
 from rtseg.sources.live.web_camera import WebOpener
 from rtseg.sources.pixels.decoder import size_limit
@@ -142,7 +143,9 @@ def _open_link(address: str, protocol: StreamProtocol, given: Mapping[str, str],
         if scheme == "tcp" and part == address and "?" not in address:
             return SocketBytes(address, protocol.open_s, protocol.read_s)
         merged = options | dict(further)
-        return ProtocolBytes(lambda: _open_data(part, protocol, merged), protocol.open_s if scheme == "udp" else 0.0)
+        if scheme == "udp":
+            return RtpBytes(ProtocolBytes(lambda: _open_data(part, protocol, merged), protocol.open_s))
+        return ProtocolBytes(lambda: _open_data(part, protocol, merged))
 
     return ByteLink(address, open_bytes, settings, options | limits, (protocol.open_s, protocol.read_s), form, hardware)
 

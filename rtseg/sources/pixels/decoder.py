@@ -21,6 +21,7 @@ _LIVE_STRICT = {
     "h264": "aggressive+explode",
     "mpeg2video": "explode",
 }  # known before pictures shown earlier, which refer to it
+_IN_BLACK = {"gif": {"trans_color": "0"}}  # what is transparent in front of nothing; FFmpeg's own default is white
 _THUMBNAILS = Disposition.timed_thumbnails | Disposition.still_image
 
 
@@ -86,7 +87,7 @@ def limit_size(stream: VideoStream, name: str) -> None:
     """Refuse pictures that are too large, before and while they are decoded. Raises SourceError."""
     coder = stream.codec_context
     check_size(name, coder.height, coder.width)
-    coder.options = {**coder.options, **size_limit(), **strictness(coder.name)}
+    coder.options = {**coder.options, **size_limit(), **strictness(coder.name), **_IN_BLACK.get(coder.name, {})}
 
 
 def frame_rate(container: InputContainer, stream: VideoStream) -> float:

@@ -12,6 +12,7 @@ from rtseg.frame import Image
 from rtseg.kernels.runtime.arrays import as_read_only
 from rtseg.kernels.runtime.cpu import compiled
 from rtseg.sources.pixels.upright import STORED, upright_of_frame
+from rtseg.sources.pixels.word_depth import WordDepth, stores_words
 
 # Chroma this near to neutral is gray: coded B-mode stays within 1 (H.264, MPEG-4, VP9, MJPEG, at any quality), analog
 # grabbers within about 3, and 4 is at most 7 gray levels of color.
@@ -19,6 +20,7 @@ NEUTRAL_TOLERANCE = 4
 
 _BLACK, _WHITE = np.uint8(16), np.uint8(235)  # of limited range (ITU-R BT.601)
 _STRETCH, _SHIFT = np.uint32(76310), np.uint32(16 * 76310 - (1 << 15))  # 255 / 219, and the scaled black level minus a half
+_BEYOND, _FEW = 4, 0.001  # levels by which a codec errs, and the share of samples that may lie further beyond limited range
 _IN_PAIRS = "nv12"  # chroma samples interleaved in one plane, as a GPU's decoder returns them
 
 
@@ -31,6 +33,8 @@ class PictureReader:
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
         self._has_color = False
+        self._depth = WordDepth()
+        self._is_limited: bool | None = None  # of gray pictures that are declared so; None: not decided yet
         self._shape: tuple[float, int, int] | None = None  # rotation, height and width, of the newest picture
         self.upright = STORED
 
@@ -51,9 +55,25 @@ class PictureReader:
         return luma.copy() if _is_full_range(picture) else expand_limited_range(luma)
 
     def _read_any(self, picture: VideoFrame) -> Image:
-        rgb = self._rgb(picture)
+        image = self._depth.in_8_bits(picture) if stores_words(picture) else None
+        rgb = self._rgb(picture) if image is None else np.atleast_3d(image)
         self._has_color = self._has_color or not is_gray(rgb)
-        return rgb if self._has_color else np.ascontiguousarray(rgb[..., 1])
+        if self._has_color:
+            return rgb
+        gray = np.ascontiguousarray(rgb[..., rgb.shape[2] // 2])
+        return expand_limited_range(gray) if self._is_limited_gray(picture, gray) else gray
+
+    def _is_limited_gray(self, picture: VideoFrame, gray: Image) -> bool:
+        """Return whether gray samples are of limited range: declared so, as HEVC and AV1 can, and so in the first picture.
+
+        FFmpeg takes all gray formats for full range, and some writers declare what they do not do.
+        """
+        if len(picture.format.components) > 2 or picture.color_range != ColorRange.MPEG:
+            return False
+        if self._is_limited is None:
+            outside = (gray < _BLACK - _BEYOND) | (gray > _WHITE + _BEYOND)
+            self._is_limited = float(outside.mean()) <= _FEW
+        return self._is_limited
 
     def _rgb(self, picture: VideoFrame) -> Image:
         return self._reformatter.reformat(picture, format="rgb24").to_ndarray().astype(np.uint8, copy=False)
@@ -97,6 +117,8 @@ def is_neutral(chroma: npt.NDArray[np.uint8]) -> bool:
 
 
 def is_gray(rgb: Image) -> bool:
-    """Return whether an RGB image (H, W, 3) has no color."""
+    """Return whether an image, RGB (H, W, 3) or gray (H, W, 1), has no color."""
+    if rgb.shape[2] == 1:
+        return True
     green = rgb[..., 1]
     return all(cv2.absdiff(rgb[..., other], green).max() <= NEUTRAL_TOLERANCE for other in (0, 2))

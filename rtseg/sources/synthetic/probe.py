@@ -70,6 +70,8 @@ class SyntheticProbe:
         if kind == "depth" and value > self._deepest:
             raise ConfigError(f"{value:g} times as deep is beyond this probe: it was made for {self._deepest:g} at the most")
         self._script = replace(self._script, faults=(*self._script.faults, event))
+        if kind == "early":
+            self._scene.cache_clear()  # the scene holds the rhythm
         return event
 
     happen = inject_fault  # the earlier name
@@ -102,6 +104,18 @@ class SyntheticProbe:
             raise ConfigError("a vessel has no volume: use synthetic:heart")
         return cavity.volume_ml(self._seconds(frame_state))
 
+    def beats(self, index: int) -> float:
+        """Return the exact number of beats at frame `index`; a whole number is an end-diastole."""
+        frame_state = self._script.frame_state(index)
+        cavity, _ = self._scene(frame_state.scene)
+        return cavity.beats_at(self._seconds(frame_state))
+
+    def radius_mm(self, index: int) -> float:
+        """Return the exact radius in frame `index` of the circle with the area of the lumen, or of the cavity."""
+        frame_state = self._script.frame_state(index)
+        cavity, _ = self._scene(frame_state.scene)
+        return cavity.radius_at(self._seconds(frame_state))
+
     def _power(self, frame_state: FrameState, view: ScanView) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
         rng = self._rng(1, frame_state.shown)
         if not frame_state.contact:
@@ -121,7 +135,8 @@ class SyntheticProbe:
         rng = self._rng(0, scene)
         view = self._view(1.0)
         kind = Ventricle if self._script.phantom == "heart" else Vessel
-        return kind(view, rng, self._script.bpm, self._script.drift_mm), Tissue(view, self._deepest, rng)
+        script = self._script
+        return kind(view, rng, script.bpm, script.drift_mm, script.early_s), Tissue(view, self._deepest, rng)
 
     def _rng(self, use: int, number: int) -> np.random.Generator:
         """Return a generator that is seeded by the script, the purpose and a number."""

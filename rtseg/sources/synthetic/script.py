@@ -22,7 +22,7 @@ class ScriptedFault:
     """Describes one fault, or action of the operator, from frame `start` on."""
 
     kind: str
-    """One of freeze (a still image), cut (another patient), lift (no contact), drop (missing frames), gain or depth."""
+    """One of freeze (still image), cut (another patient), lift (no contact), drop (missing frames), gain, depth, or early."""
     start: int  # index of the first frame
     frames: int | None = None  # how many, None: to the end
     value: float = 0.0  # of freeze the codec noise in gray levels, of gain dB, of depth a factor
@@ -71,6 +71,11 @@ class Script:
         depth = self._first("depth", index)
         contact = self._first("lift", index) is None
         return FrameState(index, index if freeze is None else 0, scene, contact, gain_db, depth.value if depth else 1.0, 0.0)
+
+    @property
+    def early_s(self) -> tuple[float, ...]:
+        """Return the times in seconds at which a heart beat begins too early."""
+        return tuple(event.start / self.fps for event in self.faults if event.kind == "early")
 
     def is_dropped(self, index: int) -> bool:
         """Return whether frame `index` never arrives."""
@@ -144,7 +149,7 @@ def _fault(text: str) -> ScriptedFault:
     frames = int(found["frames"]) if found["frames"] else None
     value = _number(found["value"] or "0") if kind in FAULT_VALUES else 0.0
     low, high = FAULT_VALUES.get(kind, (0.0, 0.0))
-    needless = (kind == "cut" and frames is not None) or (kind not in FAULT_VALUES and found["value"])
+    needless = (kind in ("cut", "early") and frames is not None) or (kind not in FAULT_VALUES and found["value"])
     if needless or (kind in TIMED_FAULTS and not frames) or (kind in FAULT_VALUES and not low <= value <= high):
         raise ConfigError(f"synthetic: faults={text} lacks something or is out of range: write {_FAULTS[kind]}")
     return ScriptedFault(kind, int(found["start"]), frames, value)
@@ -163,6 +168,7 @@ _FAULTS = {
     "cut": "cut@START",
     "lift": "lift@START+FRAMES",
     "drop": "drop@START+FRAMES",
+    "early": "early@START",
     "gain": "gain@START[+FRAMES]:DB (-40 to 40)",
     "depth": "depth@START[+FRAMES]:TIMES (0.5 to 2)",
 }

@@ -17,8 +17,10 @@ class Ventricle(Vessel):
     circle of equal area at end-diastole. ejection_fraction: share of the volume that leaves in each beat.
     """
 
-    def __init__(self, view: ScanView, rng: np.random.Generator, bpm: float, drift_mm: float) -> None:
-        super().__init__(view, rng, bpm, drift_mm)
+    def __init__(
+        self, view: ScanView, rng: np.random.Generator, bpm: float, drift_mm: float, early_s: tuple[float, ...] = ()
+    ) -> None:
+        super().__init__(view, rng, bpm, drift_mm, early_s)
         scale = view.depth_mm / 150.0
         self.flatness = float(rng.uniform(0.48, 0.58))
         self.radius_mm = float(rng.uniform(26, 31)) * scale
@@ -29,7 +31,7 @@ class Ventricle(Vessel):
 
     def radius_at(self, t_s: float) -> float:
         """Return the radius in mm of the circle of equal area."""
-        phase = (t_s * self._bpm / 60 + self._phases[4] / (2 * math.pi)) % 1.0
+        phase = self.beats_at(t_s) % 1.0
         contracted = phase / SYSTOLE if phase < SYSTOLE else (1 - phase) / (1 - SYSTOLE)
         ejected = self.ejection_fraction * 0.5 * (1 - math.cos(math.pi * contracted))
         return float(self.radius_mm * (1 - ejected) ** (1 / 3))

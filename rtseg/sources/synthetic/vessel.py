@@ -7,6 +7,7 @@ import numpy as np
 from rtseg.frame import Mask
 from rtseg.sources.synthetic.geometry import Grid, ScanView
 
+_SHORTEST = 0.45  # of a beat, that of an early one before it may not be shorter
 DISTENSION = 0.09  # of the radius, from diastole to systole: the common carotid's is 6 to 12 %
 
 
@@ -14,11 +15,14 @@ class Vessel:
     """Holds an elliptical artery in cross section.
 
     Positions are in mm in the body; the probe's frame is the body's, moved by `drift`. radius_mm: of the circle of equal
-    area.
+    area. early_s: times at which a beat begins too early; the beat before it is shorter, and the one after it longer, so that
+    later beats come when they would have come.
     """
 
-    def __init__(self, view: ScanView, rng: np.random.Generator, bpm: float, drift_mm: float) -> None:
-        self._bpm, self._drift_mm = bpm, drift_mm
+    def __init__(
+        self, view: ScanView, rng: np.random.Generator, bpm: float, drift_mm: float, early_s: tuple[float, ...] = ()
+    ) -> None:
+        self._bpm, self._drift_mm, self._early_s = bpm, drift_mm, early_s
         small = view.probe.is_linear
         middle_mm = min(view.probe.half_width, float(view.x_mm[0, -1])) if small else 30
         self.x_mm = float(rng.uniform(-0.5, 0.5) * middle_mm)
@@ -35,9 +39,20 @@ class Vessel:
         into = 0.2 * math.sin(1.1 * t_s + c) + 0.1 * math.sin(3.1 * t_s + d)
         return self._drift_mm * across, self._drift_mm * into
 
+    def beats_at(self, t_s: float) -> float:
+        """Return the number of beats at a time, counted from a first one that began before the stream."""
+        beats = t_s * self._bpm / 60 + self._phases[4] / (2 * math.pi)
+        for early_s in self._early_s:
+            usual = early_s * self._bpm / 60 + self._phases[4] / (2 * math.pi)
+            first, early = math.floor(usual), max(usual % 1.0, _SHORTEST)
+            if first <= beats < first + 2:
+                passed = beats - first
+                return first + (passed / early if passed < early else 1 + (passed - early) / (2 - early))
+        return beats
+
     def radius_at(self, t_s: float) -> float:
         """Return the radius in mm: a steep rise in systole, a slow fall, and a second, smaller wave."""
-        phase = (t_s * self._bpm / 60 + self._phases[4] / (2 * math.pi)) % 1.0
+        phase = self.beats_at(t_s) % 1.0
         pulse = _bump(phase, 0.18, 0.09) + 0.45 * _bump(phase, 0.45, 0.12)
         return self.radius_mm * (1 + DISTENSION * pulse)
 

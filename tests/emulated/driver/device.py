@@ -92,9 +92,8 @@ class EmulatedGpu:
 
     def limit_memory(self, free_bytes: int | None) -> None:
         """Limit the memory that can still be allocated to `free_bytes`; None: no limit."""
-        self.native.emulated_memory_limit(
-            2**62 if free_bytes is None else int(self.native.emulated_bytes_in_use()) + free_bytes
-        )
+        in_use = int(self.native.emulated_bytes_in_use())
+        self.native.emulated_memory_limit(2**62 if free_bytes is None else in_use + free_bytes)
 
     def break_after(self, steps: int, code: int = ILLEGAL_ADDRESS) -> None:
         """Make all calls fail with `code`, permanently, after this many steps of streams."""

@@ -6,6 +6,7 @@ executes it, on the memory at the addresses that were set when it was enqueued.
 
 import ctypes
 import json
+import sys
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
@@ -50,11 +51,13 @@ class ILogger:
 
     INTERNAL_ERROR, ERROR, WARNING, INFO, VERBOSE = Severity
 
-    def __init__(self) -> None:
-        pass
 
-    def log(self, severity: "ILogger.Severity", msg: str) -> None:
-        raise NotImplementedError
+class Logger(ILogger):
+    def __init__(self, min_severity: ILogger.Severity = ILogger.WARNING) -> None:
+        self.min_severity = min_severity
+
+    def _emit(self, text: str) -> None:
+        sys.stderr.write(f"[TRT] [E] {text}\n")
 
 
 class IProgressMonitor:
@@ -64,14 +67,25 @@ class IProgressMonitor:
 
 class Runtime:
     def __init__(self, logger: ILogger) -> None:
-        self._logger = logger
+        self._logger = _checked(logger)
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> "ICudaEngine | None":
         head, _, network = bytes(serialized_engine).partition(b"\n")
         if not head.startswith(MAGIC) or json.loads(head[len(MAGIC) :]) != _here():
-            self._logger.log(ILogger.ERROR, "The engine plan file is not compatible with this version of TensorRT")
+            self._logger._emit("The engine plan file is not compatible with this version of TensorRT")
             return None
         return ICudaEngine(network)
+
+
+def _checked(logger: ILogger) -> Logger:
+    """Check that the process has one logger, without Python behind it; TensorRT ignores another one with a warning."""
+    assert type(logger) is Logger
+    _loggers.append(logger)
+    assert len({id(each) for each in _loggers}) == 1, "more than one logger"
+    return logger
+
+
+_loggers: list[ILogger] = []  # of this process
 
 
 class ICudaEngine:
@@ -142,7 +156,7 @@ class Builder:
     num_DLA_cores = 0  # noqa: N815
 
     def __init__(self, logger: ILogger) -> None:
-        self._logger = logger
+        self._logger = _checked(logger)
 
     def create_network(self, flags: int = 0) -> "INetworkDefinition":
         assert flags == 1 << int(NetworkDefinitionCreationFlag.STRONGLY_TYPED)
@@ -158,7 +172,7 @@ class Builder:
             monitor.phase_start("Timing", "Building Engine", 3)
             for tactic in range(3):
                 if not monitor.step_complete("Timing", tactic):
-                    self._logger.log(ILogger.ERROR, "the build was cancelled")
+                    self._logger._emit("the build was cancelled")
                     return None
             monitor.phase_finish("Timing")
             monitor.step_complete("Building Engine", step)

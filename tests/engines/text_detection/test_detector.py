@@ -76,6 +76,23 @@ def test_other_scripts_are_text(detector, text):
     assert (detector.detect(picture)[letters] > 0).mean() > 0.97
 
 
+def test_letters_of_a_fifth_of_the_picture_are_found(detector):
+    picture, ink = written((480, 854), "DOE 12", (150, 40), 90, 0, 220)
+    assert (detector.detect(picture)[ink] > 0).mean() > 0.97
+
+
+def test_a_picture_of_soft_tissue_is_no_line_of_text(detector):
+    """The network takes it for one line as large as the picture, at the only scale at which it fits."""
+    layers = []
+    for seed, cell in ((3, 40), (12, 6)):
+        coarse = np.random.default_rng(seed).normal(size=(540 // cell + 2, 800 // cell + 2)).astype(np.float32)
+        layers.append(cv2.resize(coarse, (800, 540), interpolation=cv2.INTER_CUBIC))
+    tissue = np.clip(40 * layers[0] + 18 * layers[1] + 60, 0, 255).astype(np.uint8)
+    assert (detector.detect(tissue) > 0).mean() < 0.01
+    picture, ink = written((540, 800), "DOE, JANE", (200, 300), 12, cv2.cvtColor(tissue, cv2.COLOR_GRAY2RGB), (255, 255, 255))
+    assert (detector.detect(picture)[ink] > 0).mean() > 0.9
+
+
 def test_text_over_tissue_is_found_and_tissue_is_no_text(detector):
     tissue = screens.speckle((480, 640), 3)
     assert (detector.detect(tissue) > 0).mean() < 0.002

@@ -10,7 +10,8 @@ from rtseg.result import Redaction
 
 
 def test_a_point_starts_an_object_and_the_page_lists_it(stream: Stream):
-    assert stream.pointing == {"objects": [], "next_name": "object", "can_undo": False, "waiting": 0}
+    nothing = {"objects": [], "next_name": "object", "can_undo": False, "waiting": 0, "refusals": 0, "refused": ""}
+    assert stream.pointing == nothing
     assert stream.point(point=ON_LEFT) == (200, "{}")
     assert stream.pointing["waiting"] == 1
     found = stream.step(3)

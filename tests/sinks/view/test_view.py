@@ -14,7 +14,8 @@ import pytest
 import results
 
 from rtseg.errors import SinkError
-from rtseg.sinks.view.server import ViewServer, is_loopback, is_own_host
+from rtseg.sinks.view.server import ViewServer
+from rtseg.sinks.view.server_address import is_loopback, is_own_host
 from rtseg.sinks.view.sink import ViewSink
 
 WAIT_S = 60

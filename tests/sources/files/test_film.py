@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 from av.video.frame import PictureType
+from PIL import Image
 from sources.damage import drain
 
 from rtseg.sources import open_source
@@ -324,3 +325,15 @@ def test_pictures_that_an_edit_list_hides_are_counted_in_words(write_video, grey
     assert [frame.index for frame in frames] == list(range(shown))
     assert frames[0].presentation_ns == 0
     assert f"hides {hidden} of its {len(grey_frames)} pictures" in caplog.text
+
+
+def test_what_is_transparent_in_a_gif_is_black(tmp_path):
+    pictures = []
+    for number in range(3):
+        shown = np.zeros((48, 64, 4), np.uint8)
+        shown[10:20, 16 * number : 16 * number + 8] = 255
+        pictures.append(Image.fromarray(shown))
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:], duration=40, disposal=2, transparency=0)
+    images = [frame.image for frame in open_source(str(tmp_path / "a.gif"))]
+    assert [int(image[12, 16 * number + 4]) for number, image in enumerate(images)] == [255] * 3
+    assert max(int(image[40:].max()) for image in images) == 0

@@ -96,3 +96,20 @@ def test_tiles_that_cannot_be_read_are_named(tmp_path):
     path.write_bytes(coded.replace(struct.pack("<HHI", 279, 4, 1), struct.pack("<HHI", 325, 4, 1)))
     with pytest.raises(SourceError, match=r"tiles of 16x16, which cannot be read.*tiffcp -s"):
         _image(str(path))
+
+
+@pytest.mark.parametrize(
+    ("samples", "bits", "coding", "words"),
+    [
+        (1, 8, 50000, "is compressed by Zstandard"),
+        (1, 8, 34925, "is compressed by LZMA"),
+        (5, 8, 1, "has 5 samples a pixel"),
+        (1, 4, 1, "has samples of 4 bits"),
+        (1, 11, 1, "has samples of 11 bits"),
+    ],
+)
+def test_what_few_decoders_read_is_named(tmp_path, samples, bits, coding, words):
+    path = Path(_tiff(tmp_path / "a.tif", [bytes(12 * 20 * samples * 2)], samples=samples, bits=bits))
+    path.write_bytes(path.read_bytes().replace(struct.pack("<HHII", 259, 3, 1, 1), struct.pack("<HHII", 259, 3, 1, coding)))
+    with pytest.raises(SourceError, match=f"{words}.*tiffcp -c none"):
+        _image(str(path))

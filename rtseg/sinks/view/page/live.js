@@ -52,6 +52,23 @@ function measured(item) {
   return fixed(item.value, 1, unit) + (known ? `   ${fixed(item.low, 1)} to ${fixed(item.high, 1)}` : "");
 }
 
+// A measure, whether its frame is fit to be measured, and the best frame so far.
+function measuredRows(item) {
+  const all = [[item.title, measured(item)]];
+  if (item.unfit) all.push(["", `not fit: ${item.unfit}`]);
+  if (item.best) all.push(["best so far", `${fixed(item.best.value, 1, item.unit || "")}   frame ${item.best.index}`]);
+  return all;
+}
+
+function beatRows(cycle) {
+  if (!cycle || (cycle.heart_rate === null && !Object.keys(cycle.latest).length)) return [];
+  const moments = Object.entries(cycle.latest).sort((one, other) => one[1] - other[1]);
+  return [
+    ["heart rate", cycle.heart_rate === null ? "–" : fixed(cycle.heart_rate, 0, "/ min")],
+    ...moments.map(([moment, index]) => [`newest ${moment}`, `frame ${index}`]),
+  ];
+}
+
 // Adds to each object the color and the area that are those of its class.
 function withColours(pointing, classes) {
   const known = new Map(classes.map((item) => [item.name, item]));
@@ -138,7 +155,7 @@ function mount(root) {
     showObjects(told.pointing && withColours(told.pointing, told.classes || []));
     rows(familiarity, [["familiarity", told.familiarity == null ? "unknown" : fixed(told.familiarity, 2)]]);
     rows(classes, (told.pointing ? [] : told.classes || []).map((item) => [item.name, size(item), item.colour]));
-    rows(measures, (told.measures || []).map((item) => [item.title, measured(item)]));
+    rows(measures, [...(told.measures || []).flatMap(measuredRows), ...beatRows(told.cycle)]);
     bars(stages, told.stages_ms || {});
     draw(svg, label, told.curve, told.classes || []);
   }

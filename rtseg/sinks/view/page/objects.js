@@ -25,7 +25,7 @@ export function follow(section, picture, { locate, address, refresh }) {
   undo.type = "button";
   undo.addEventListener("click", () => send("undo", {}));
   input.addEventListener("focus", () => choose(null));
-  let told = null, chosen = null, sentAt = 0, waiting = 0;
+  let told = null, chosen = null, sentAt = 0, waiting = 0, refusals = null;
 
   const cancel = listen(picture, { isOn: () => told !== null, locate, act: point });
   document.addEventListener("keydown", press);
@@ -80,6 +80,7 @@ export function follow(section, picture, { locate, address, refresh }) {
 
   function show(pointing) {
     told = pointing || null;
+    tellRefusals();
     section.hidden = told === null;
     picture.classList.toggle("pointing", told !== null);
     if (told === null) return;
@@ -92,10 +93,17 @@ export function follow(section, picture, { locate, address, refresh }) {
     told.objects.forEach((one, i) => fill(list.children[i] || row(list), one, one.name === chosen));
   }
 
-  // An object that was accepted, and is not among those of the frames that followed, was refused by the frame it was for.
+  // What was accepted may still not fit the frame that it comes to; the session says why.
+  function tellRefusals() {
+    if (told === null) return;
+    if (refusals !== null && told.refusals > refusals) say(told.refused);
+    refusals = told.refusals;
+  }
+
+  // An object that was accepted, and is not among those of the frames that followed, was refused or forgotten.
   function checkUsed() {
     if (told.waiting || performance.now() - sentAt < USED_MS) return;
-    if (sentAt) say(`what you pointed at as ${chosen} could not be used, or was forgotten: point at it again`);
+    if (sentAt && !note.textContent) say(`what you pointed at as ${chosen} could not be used, or was forgotten: point at it again`);
     chosen = null;
   }
 
