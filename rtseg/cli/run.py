@@ -166,7 +166,7 @@ def run(
         title = f"{masked_address(source)} through {network.spec.name}"
         _run_pipeline(pipeline, title, StreamLimit(limits, opened), strict=strict)
     files.print_paths()
-    dicom.print_paths()
+    dicom.print_paths(sinks)
     print_written(record)
     check_all_used(session)
     if print_failed_sinks(sinks) or omitted_parts(opened):

@@ -1,22 +1,28 @@
 """The options of `rtseg run` that write DICOM objects."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rtseg.cli.app import console
 from rtseg.cli.options.outputs import check_no_input, print_written
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.load import PLAN, model_path
 from rtseg.errors import ConfigError
 from rtseg.sinks.base import Sink
 from rtseg.sinks.dicom import DicomFiles, DicomSink, ReportedFrames, SegmentationType
+from rtseg.sinks.dicom.archive_address import parse_archive
 from rtseg.sinks.dicom.patient import read_patient
 from rtseg.sources.base import path_exists
 from rtseg.sources.files.formats import detect_format
+from rtseg.system.state_folder import state_folder
+
+if TYPE_CHECKING:
+    from rtseg.sinks.dicom.archive_sender import ArchiveSender
 
 _FROM_SOURCE, _SCHEME = "source", "dicom:"
 
@@ -60,11 +66,30 @@ class DicomOutputs:
         ),
     ] = ""
 
+    dicom_send: Annotated[
+        str,
+        typer.Option(
+            "--dicom-send", help="Send the DICOM objects to this archive, TITLE@HOST:PORT, as in PACS@archive.local:104."
+        ),
+    ] = ""
+    dicom_aet: Annotated[str, typer.Option("--dicom-aet", help="The title under which --dicom-send calls the archive.")] = (
+        "RTSEG"
+    )
+    dicom_spool: Annotated[
+        Path | None,
+        typer.Option(
+            "--dicom-spool",
+            help="The folder in which objects wait until the archive has taken them.",
+            show_default="~/.local/state/rtseg/dicom-spool",
+        ),
+    ] = None
+
     def sinks(self, spec: ModelSpec, *, source: str, model: str) -> list[Sink]:
         """Return the sink that writes the objects, in a list, or an empty list. Raises ConfigError."""
         if not self._files.paths:
-            if self.patient:
-                raise ConfigError("--patient is for DICOM objects: give --dicom-seg, --dicom-us or --dicom-sr too")
+            if self.patient or self.dicom_send:
+                given = "--patient" if self.patient else "--dicom-send"
+                raise ConfigError(f"{given} is for DICOM objects: give --dicom-seg, --dicom-us or --dicom-sr too")
             return []
         check_no_input(self._files.paths, source, model)
         file = Path(model) if Path(model).suffix == PLAN else model_path(model)
@@ -78,8 +103,17 @@ class DicomOutputs:
             model_digest=digest,
             codes=spec.codes,
             patient=patient,
+            sender=self._sender(),
         )
         return [sink]
+
+    def _sender(self) -> "ArchiveSender | None":
+        if not self.dicom_send:
+            return None
+        archive = parse_archive(self.dicom_send, self.dicom_aet)
+        from rtseg.sinks.dicom.archive_sender import ArchiveSender  # pynetdicom is an extra
+
+        return ArchiveSender(archive, self.dicom_spool or state_folder() / "dicom-spool")
 
     @property
     def _files(self) -> DicomFiles:
@@ -90,9 +124,12 @@ class DicomOutputs:
         """Return whether the session must hand out the network's probabilities."""
         return bool(self.dicom_seg) and self.dicom_seg_type is SegmentationType.FRACTIONAL
 
-    def print_paths(self) -> None:
-        """Print the paths of the files that were written."""
+    def print_paths(self, sinks: Iterable[Sink]) -> None:
+        """Print the paths of the files that were written, and how many objects the archive has taken."""
         print_written(self.dicom_seg, self.dicom_us, self.dicom_sr)
+        for sink in sinks:
+            if isinstance(sink, DicomSink) and sink.sender:
+                console.print(f"sent {sink.sender.sent} DICOM objects to {self.dicom_send}", highlight=False, markup=False)
 
 
 def _patient(given: str, source: str) -> Mapping[str, str]:

@@ -1,6 +1,6 @@
 """Write the redacted recording of a stream, its masks and its measures as DICOM objects, when the stream ends."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -19,7 +19,10 @@ from rtseg.text.log_records import get_logger
 from rtseg.wall_clock import utc_now
 
 if TYPE_CHECKING:
-    from rtseg.sinks.dicom.instance import StreamIdentity  # which needs pydicom
+    import pydicom  # an extra
+
+    from rtseg.sinks.dicom.archive_sender import ArchiveSender
+    from rtseg.sinks.dicom.instance import StreamIdentity
 
 _log = get_logger(__name__)
 
@@ -49,7 +52,7 @@ class DicomSink:
     coded without loss, in a thread of its own, which a live stream never waits for. Masks and measures refer to the frame of
     the DICOM file that they were made from, or else to the recording. The UIDs are the same when a recording is replayed.
     Memory stays flat; frames of another size than the first one are left out, which is logged. Raises MissingExtra without
-    pydicom, and for a report without highdicom.
+    pydicom, and for a report without highdicom. sender: gets each object once it is written.
     """
 
     def __init__(
@@ -62,11 +65,12 @@ class DicomSink:
         model_digest: str = "",
         codes: Sequence[str] = (),
         patient: Mapping[str, str] | None = None,
+        sender: "ArchiveSender | None" = None,
     ) -> None:
         import_module("rtseg.sources.files.dicom_codec")  # pydicom, or an error that names the extra
         if files.report:
             import_module("rtseg.sinks.dicom.measurement_report")  # highdicom, likewise
-        self._files, self._kind, self._reported = files, kind, reported
+        self._files, self._kind, self._reported, self.sender = files, kind, reported, sender
         self._model, self._model_digest, self._codes, self._patient = model, model_digest, tuple(codes), dict(patient or {})
         self._folder = files.paths[0].parent if files.paths else Path()
         self._coder: CodingThread | None = None
@@ -79,6 +83,8 @@ class DicomSink:
             if not path.parent.is_dir():
                 raise SinkError(f"there is no folder {path.parent} for {path.name}: make it first, or write elsewhere")
             reserve(path)
+        if self.sender:
+            self.sender.open()
         self._info = info
 
     def write(self, result: Result) -> None:
@@ -110,8 +116,14 @@ class DicomSink:
     def close(self) -> None:
         """Write the objects. Raises SinkError; closing twice is harmless."""
         coder, self._coder, self._info = self._coder, None, None
-        if coder is None:
-            return
+        try:
+            if coder is not None:
+                self._finish(coder)
+        finally:
+            if self.sender:
+                self.sender.close()
+
+    def _finish(self, coder: CodingThread) -> None:
         failure = coder.finish()
         try:
             with SILENCE:
@@ -151,7 +163,7 @@ class DicomSink:
         from rtseg.sinks.dicom.ultrasound_multiframe import recording_header
 
         header = recording_header(identity, stream.shape, stream.times_ms, stream.spacing_mm, burned_in=stream.burned_in)
-        write_or_refuse(path, instance_bytes(header, (), stream.pictures.syntax, stream.pictures.pixel_data()))
+        self._write(path, header, instance_bytes(header, (), stream.pictures.syntax, stream.pictures.pixel_data()))
 
     def _write_segmentation(
         self, path: Path, identity: "StreamIdentity", stream: StreamSpool, masks: SegmentFrames, images: list[SourceInstance]
@@ -165,7 +177,7 @@ class DicomSink:
         masks.complete(size)
         header = segmentation_header(identity, size, masks, images, stream.classes, self._codes)
         groups = frame_groups(masks, images)
-        write_or_refuse(path, instance_bytes(header, groups, masks.spool.syntax, masks.spool.pixel_data()))
+        self._write(path, header, instance_bytes(header, groups, masks.spool.syntax, masks.spool.pixel_data()))
 
     def _write_report(
         self, path: Path, identity: "StreamIdentity", stream: StreamSpool, log: MeasureLog, images: list[SourceInstance]
@@ -180,4 +192,9 @@ class DicomSink:
             _log.warning("DICOM: nothing was measured, as the report says: give --measure")
         codes = dict(zip(stream.classes, self._codes, strict=False))
         header = report_header(identity, values, images, codes)
-        write_or_refuse(path, instance_bytes(header, (), EXPLICIT_LITTLE_ENDIAN, ()))
+        self._write(path, header, instance_bytes(header, (), EXPLICIT_LITTLE_ENDIAN, ()))
+
+    def _write(self, path: Path, header: "pydicom.Dataset", content: Iterator[bytes]) -> None:
+        write_or_refuse(path, content)
+        if self.sender:
+            self.sender.add(path, str(header.SOPInstanceUID))

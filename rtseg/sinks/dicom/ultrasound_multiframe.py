@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from rtseg.frame import SourceInstance, Spacing
 from rtseg.sinks.dicom.instance import StreamIdentity, common_header, set_pixels
 from rtseg.sources.files.dicom_codec import pydicom
 
 PURPOSE = "recording"
+_FRAME_TIME, _FRAME_TIME_VECTOR = 0x00181063, 0x00181065
+_LONGEST_TEXT = 0xFFFE  # bytes of an element with a VR of its own
+_REGULAR_MS = 1.0  # by which the times of a regular stream differ at most
 
 
 def recording_header(
@@ -24,11 +29,23 @@ def recording_header(
     header.PatientOrientation = header.Laterality = ""
     if burned_in:
         header.BurnedInAnnotation = burned_in
-    header.FrameIncrementPointer = 0x00181065
-    header.FrameTimeVector = [f"{time:.3f}" for time in times_ms]
+    _set_times(header, times_ms)
     if spacing_mm:
         header.SequenceOfUltrasoundRegions = [_region(shape, spacing_mm)]
     return header
+
+
+def _set_times(header: pydicom.Dataset, times_ms: Sequence[float]) -> None:
+    """State the time of each frame, or one for all where they are regular and too many for a text with a VR of its own.
+
+    A longer vector is written as UN (PS3.5, 6.2.2), which few programs read.
+    """
+    ends_us = np.rint(np.cumsum(times_ms) * 1000)  # so that rounding does not add up
+    vector, steps = [f"{step / 1000:.3f}" for step in np.diff(ends_us, prepend=0)], np.asarray(times_ms)[1:]
+    if len("\\".join(vector)) > _LONGEST_TEXT and np.ptp(steps) < _REGULAR_MS:
+        header.FrameIncrementPointer, header.FrameTime = _FRAME_TIME, f"{steps.mean():.6f}"
+    else:
+        header.FrameIncrementPointer, header.FrameTimeVector = _FRAME_TIME_VECTOR, vector
 
 
 def _content(spacing_mm: Spacing | None) -> bytes:

@@ -54,6 +54,8 @@ TAGS = (
 
 def numbers(value: Any) -> list[float]:
     """Return the finite numbers of an element of any multiplicity."""
+    if isinstance(value, bytes):  # text of more than 64 KiB, which explicit encodings write without its VR
+        value = [part for part in value.decode("ascii", "replace").strip(" \0").split("\\") if part]
     values = [] if value is None else [value] if isinstance(value, (str, int, float)) else list(value)
     try:
         numbers = [float(one) for one in values]

@@ -11,6 +11,7 @@ from rtseg.errors import ConfigError, SinkError
 from rtseg.result import Redaction
 from rtseg.sinks.dicom import DicomFiles, DicomSink
 from rtseg.sinks.dicom.patient import read_patient
+from rtseg.sources import open_source
 
 FRAMES = 5
 REDACTED = Redaction("auto", "known", 0, 0)
@@ -135,3 +136,17 @@ def test_a_patient_file_that_cannot_be(tmp_path, text, message):
         read_patient(tmp_path / "patient.toml")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_patient(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(("jitter_ns", "keyword"), [(1000, "FrameTime"), (9_000_000, "FrameTimeVector")])
+def test_the_times_of_a_long_recording_are_read_back(tmp_path, jitter_ns, keyword):
+    sink, count, tiny = DicomSink(DicomFiles(tmp_path / "us.dcm")), 9500, np.zeros((2, 2), np.uint8)
+    sink.open(results.stream())
+    for i in range(count):
+        sink.write(results.result(tiny, tiny, i, captured_ns=i * 33_366_700 + i % 2 * jitter_ns))
+    sink.close()
+    assert keyword in pydicom.dcmread(tmp_path / "us.dcm")
+    source = open_source(f"dicom:{tmp_path / 'us.dcm'}")
+    source.close()
+    assert source.info.frames == count
+    assert source.info.fps == pytest.approx(1e9 / 33_366_700, rel=1e-4)
