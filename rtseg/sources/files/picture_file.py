@@ -28,6 +28,7 @@ from rtseg.sources.pixels.zeroed_data import has_zeroed_jpeg
 Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) gray or (H, W, 3) RGB, uint8 or uint16
 
 _MULTIPLE = frozenset({".png", ".apng", ".webp", ".tif", ".tiff"})  # suffixes of files that may hold several pictures
+_PNG_FOLLOWS = b"IEND\xaeB`\x82\x89PNG\r\n\x1a\n"  # the end of a PNG, and the begin of another one
 _JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
 _GAIN_MAP, _MAX_METADATA = re.compile(rb"hdrgm:|hdrgainmap", re.IGNORECASE), 1 << 16
 _MOST_UNUSED = 14  # bits of 16 that a picture may use whose depth is not known
@@ -134,8 +135,10 @@ def _jpegs(coded: bytes) -> list[bytes | bytearray]:
 
 
 def other_pictures(path: Path) -> int:
-    """Return the number of JPEGs in a file that are not read: previews. Raises SourceError."""
+    """Return the number of JPEGs, which are previews, or PNGs in a file that are not read. Raises SourceError."""
     coded = read_bytes(path)
+    if coded.startswith(b"\x89PNG"):
+        return coded.count(_PNG_FOLLOWS)
     return len(joined_jpegs(coded)) - len(_jpegs(coded)) if coded.startswith(b"\xff\xd8") else 0
 
 
