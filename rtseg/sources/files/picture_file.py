@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rtseg.errors import SourceError
 from rtseg.frame import Image
 from rtseg.limits import check_size
-from rtseg.sources.files.animations import Animation, read_animation
+from rtseg.sources.files.animations import UNSTATED_S, Animation, read_animation
 from rtseg.sources.files.png_depth import significant_bits, significant_to_8_bits
 from rtseg.sources.files.tiff_pages import TiffStack, tiff_stack
 from rtseg.sources.files.video import VideoFile
@@ -207,7 +207,7 @@ def _animated_webp(path: Path, coded: bytes, animation: Animation) -> Iterator[D
         pictures = _webp_part(coded, given, min(at_once, declared - given))
         for pixels, duration_ms in pictures:
             yield DecodedPicture(turned.apply(_drop_equal_channels(pixels[..., :3])), shown_s)
-            given, shown_s = given + 1, shown_s + duration_ms / 1000
+            given, shown_s = given + 1, shown_s + (duration_ms / 1000 or UNSTATED_S)
         if not pictures:
             break
     _check_count(path, given, declared)
