@@ -131,6 +131,7 @@ def _checked_on_pictures(found: Examination, file: str, pictures: Pictures) -> f
             found.answer.channels,
             is_logits_stated=found.is_activation_stated,
             is_background_stated=bool(is_known),
+            is_segmentation_stated=stated,
         )
     return None
 

@@ -11,17 +11,22 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from rtseg.engines.adopt.answer_certainty import LEAST_MEDIAN, SAME_ORDER, follows_brightness, median_probability
 from rtseg.engines.base import Engine
 from rtseg.engines.input_planes import fill_input
 from rtseg.errors import ModelError
 from rtseg.frame import Image
 from rtseg.kernels.network.fit import letterbox
+from rtseg.text.log_records import get_logger
 
+_log = get_logger(__name__)
 OUTSIDE_SHARE = 0.9  # least share of the background outside of the sector
 INSIDE_SHARE = 0.6  # least share of the background in one of the pictures of speckle
 NEGATIVE_SHARE = 0.5  # of the pixels where all channels may be negative: a softmax leaves the mean of its logits unchanged
 SAME_PICTURE = 0.7  # of an answer's variance that the picture explains, where it is given back
 SAME_GAIN = (0.5, 2.0)  # of the answer over the picture, where it is given back
+_GRADED = ("none", "sigmoid", "softmax", "tanh")  # activations whose logits say how sure the network is
+NEARLY = 0.01  # of 1, to which probabilities add up
 ELSEWHERE = 1.5  # times more change at another place than at that of its cause
 _LEVEL = 90  # of gray, as of tissue
 _MARGIN = 16  # part of a side by which the edge of the sector is left out, where networks smooth
@@ -30,16 +35,27 @@ Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 
 
-def check_answer(engine: Engine, path: str, channels: int, *, is_logits_stated: bool, is_background_stated: bool) -> None:
-    """Raise ModelError where an answer is a picture, lies elsewhere than its cause, or has its background in doubt.
+def check_answer(
+    engine: Engine,
+    path: str,
+    channels: int,
+    *,
+    is_logits_stated: bool,
+    is_background_stated: bool,
+    is_segmentation_stated: bool,
+) -> None:
+    """Raise ModelError where an answer is a picture or unsure, lies elsewhere than its cause, or has its background in doubt.
 
     channels: of the network's own answer. is_logits_stated: whether the user says that it gives logits. is_background_stated:
-    whether the file or the user says which channel is the background.
+    whether the file, the user or the pictures say which channel is the background. is_segmentation_stated: whether the file or
+    the user says so.
     """
     image, inside = _sector_picture(engine.spec.size)
     x, logits = _run(engine, image)
     if not is_logits_stated:
         _check_no_picture(engine, path, image, x, logits)
+        if not is_segmentation_stated:
+            _check_certain(engine, path, image, logits, inside)
     _check_place(engine, path, image, logits)
     if not is_background_stated:
         _check_exclusive(engine, path, logits, inside)
@@ -88,6 +104,40 @@ def _is_same_picture(given: Floats, shown: Floats) -> bool:
     return SAME_GAIN[0] < gain < SAME_GAIN[1] and explained > SAME_PICTURE
 
 
+def _check_certain(engine: Engine, path: str, image: Image, logits: Floats, inside: Mask) -> None:
+    """Raise ModelError where an answer is sure of nothing, as of an untrained network, an embedding or a filter.
+
+    An answer that is brightness is told alone: a threshold segments, and nothing but masks tells it from more contrast.
+    """
+    spec = engine.spec
+    if spec.activation not in _GRADED:
+        return
+    if (median := median_probability(logits[0])) < LEAST_MEDIAN:
+        raise ModelError(
+            f"{path} is sure of nothing in {spec.logits_output!r} (in half of a made picture its class has a probability of "
+            f"{median:.2f} or less), as untrained networks and embeddings are: train it, or say --activation {spec.activation} "
+            f"if it segments"
+        )
+    _warn_of_brightness(path, image, logits, inside)
+
+
+def warn_of_brightness(engine: Engine, path: str) -> None:
+    """Log a warning where the answer of a network, which was checked elsewhere, follows the brightness of a made picture."""
+    image, inside = _sector_picture(engine.spec.size)
+    if engine.spec.activation in _GRADED:
+        _warn_of_brightness(path, image, _run(engine, image)[1], inside)
+
+
+def _warn_of_brightness(path: str, image: Image, logits: Floats, inside: Mask) -> None:
+    if (order := follows_brightness(logits[0], image, inside)) > SAME_ORDER:
+        _log.warning(
+            "%s answers by the brightness of its picture alone (rank correlation %.2f), as a threshold does, or a picture of "
+            "more contrast: look at its overlay, or give masks",
+            path,
+            order,
+        )
+
+
 def _check_place(engine: Engine, path: str, image: Image, logits: Floats) -> None:
     """Raise ModelError where a change of the picture changes the answer elsewhere, as if that were mirrored or turned."""
     height, width = engine.spec.size
@@ -122,7 +172,7 @@ def _turned(where: Floats) -> Iterator[tuple[str, Floats]]:
 def _check_exclusive(engine: Engine, path: str, logits: Floats, inside: Mask) -> None:
     """Raise ModelError where the logits of all channels are negative, as those of one sigmoid for each class are."""
     spec = engine.spec
-    if spec.activation != "none" or logits.shape[1] == 1:
+    if spec.activation != "none" or logits.shape[1] == 1 or _are_logarithms(logits[0]):
         return
     share = float((logits[0].max(0) < 0)[_resized(inside, logits.shape[2:])].mean())
     if share > NEGATIVE_SHARE:
@@ -131,6 +181,11 @@ def _check_exclusive(engine: Engine, path: str, logits: Floats, inside: Mask) ->
             f"{path} gives negative logits in all channels of {share:.0%} of a made sector, as one sigmoid for each class "
             f"does: say --multi-label --classes {listed} if so, else --classes background,{','.join(spec.classes)}"
         )
+
+
+def _are_logarithms(logits: Floats) -> bool:
+    """Return whether the channels are logarithms of probabilities that add up to 1, as after a LogSoftmax."""
+    return bool(np.abs(np.exp(np.minimum(logits, 1)).sum(0) - 1).max() < NEARLY)
 
 
 def _check_background(engine: Engine, path: str, channels: int, logits: Floats, inside: Mask) -> None:

@@ -4,7 +4,7 @@ from contextlib import closing
 from pathlib import Path
 
 from rtseg.engines.adopt.adapted_engine import AdaptedEngine
-from rtseg.engines.adopt.answer_check import check_answer
+from rtseg.engines.adopt.answer_check import check_answer, warn_of_brightness
 from rtseg.engines.adopt.examination import Examination, examine_network, has_float_ports
 from rtseg.engines.adopt.network_graph import dtype_of, name_of, shape_of
 from rtseg.engines.adopt.normalization import normalization_remedy
@@ -57,6 +57,9 @@ def open_checked(found: Examination, engine: str = "openvino", threads: int = 0,
     is_tried: whether the child process of its trial has checked them, as `validation.examine` says.
     """
     opened = open_examined(found, engine, threads=threads)
+    is_segmentation_stated = found.is_background_stated or found.is_activation_stated
+    if METADATA_KEY not in found.graph.metadata and is_tried and not is_segmentation_stated:
+        warn_of_brightness(opened, found.graph.path.name)
     if METADATA_KEY not in found.graph.metadata and not is_tried:
         try:
             check_answer(
@@ -65,6 +68,7 @@ def open_checked(found: Examination, engine: str = "openvino", threads: int = 0,
                 found.answer.channels,
                 is_logits_stated=found.is_activation_stated,
                 is_background_stated=found.is_background_stated,
+                is_segmentation_stated=found.is_background_stated,
             )
         except ModelError:
             opened.close()

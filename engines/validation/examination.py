@@ -31,7 +31,7 @@ _POLL_S = 0.01
 _PACKAGES = {"onnx": "onnxruntime", "torchscript": "torch", "weights": "torch"}  # of these engines; openvino for the others
 _TORCH_S, _TORCH_MB = 20, 640  # added for torch files: the import of torch alone takes seconds
 _MB = 1 << 20
-_RULES = b"2"  # to be raised where a trial checks more, so that earlier verdicts do not count
+_RULES = b"3"  # to be raised where a trial checks more, so that earlier verdicts do not count
 _LONGEST_ANSWER = 65_536  # bytes: the capacity of a pipe that is not being read
 _REMEDY = f"if you trust this file, load it with --trust-model, or with {TRUST}=1"
 

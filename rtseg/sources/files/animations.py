@@ -9,6 +9,7 @@ from typing import TypeAlias
 Coded: TypeAlias = bytes | bytearray | mmap
 
 _PNG = b"\x89PNG\r\n\x1a\n"
+UNSTATED_S = 0.1  # for which a picture with a duration of 0 is shown beside others with one, as browsers do
 _MAX_CHUNKS = 1 << 20
 _ANIMATED = 2  # bit of WebP's VP8X chunk
 _ORIENTATION, _MAX_EXIF = 274, 1 << 16  # a tag, and bytes
@@ -63,6 +64,8 @@ def _webp(coded: Coded) -> Animation:
     frames = [at for kind, at in chunks if kind == b"ANMF"]
     exif = next((coded[at : at + _MAX_EXIF] for kind, at in chunks if kind == b"EXIF"), b"")
     durations = [int.from_bytes(coded[at + 12 : at + 15], "little") / 1000 for at in frames]
+    if any(durations):
+        durations = [one or UNSTATED_S for one in durations]
     return Animation(len(frames), durations, exif_orientation(exif))
 
 

@@ -1,20 +1,18 @@
-"""Detects recordings that were cut off, by the structure of their container.
+"""Detects recordings that were cut off, and those with another one behind them, by the structure of their container.
 
 FFmpeg's demuxers for these formats treat the end of the data as the end of the stream, wherever it is.
 """
 
 import re
 import struct
+from collections import Counter
 from collections.abc import Callable, Generator
 from pathlib import Path
 
+from rtseg.sources.files.joined_recordings import ANOTHER, ASF, FLV, Answer, Walker, walk_asf, walk_flv
+
 _HEAD_BYTES = 2048  # enough to recognize a container
 _NEVER = 1 << 62  # a position past the end of any stream
-
-# A walker yields (position, size) and is sent those bytes, fewer at the end of the stream; for a position past the end it
-# is sent the stream's length instead. It returns what is wrong, or "". Positions never decrease.
-_Answer = bytes | int
-_Walker = Generator[tuple[int, int], _Answer, str]
 
 
 class TruncationDetector:
@@ -45,7 +43,7 @@ class TruncationDetector:
             self._base += dropped
             if length < position + size and not is_over:
                 return
-            answer: _Answer = length if position > length else bytes(self._data[:size])
+            answer: Answer = length if position > length else bytes(self._data[:size])
             try:
                 self._request = self._walker.send(answer)
             except StopIteration as end:
@@ -59,7 +57,7 @@ def find_truncation(path: Path) -> str:
         length, walker = file.seek(0, 2), _walk()
         position, size = next(walker)
         while True:
-            answer: _Answer = length
+            answer: Answer = length
             if position <= length:
                 file.seek(position)
                 answer = file.read(size)
@@ -69,7 +67,7 @@ def find_truncation(path: Path) -> str:
                 return str(end.value)
 
 
-def _walk() -> _Walker:
+def _walk() -> Walker:
     head = yield 0, _HEAD_BYTES
     if not isinstance(head, bytes):
         return ""
@@ -86,7 +84,7 @@ class _TruncationError(Exception):
     """Reports that the stream ends inside an element."""
 
 
-def _get(position: int, size: int, what: str) -> Generator[tuple[int, int], _Answer, bytes]:
+def _get(position: int, size: int, what: str) -> Generator[tuple[int, int], Answer, bytes]:
     """Return all `size` bytes at a position. Raises _TruncationError."""
     answer = yield position, size
     if not isinstance(answer, bytes) or len(answer) < size:
@@ -94,7 +92,7 @@ def _get(position: int, size: int, what: str) -> Generator[tuple[int, int], _Ans
     return answer
 
 
-def _gif(_head: bytes) -> _Walker:
+def _gif(_head: bytes) -> Walker:
     """Walk the blocks up to the trailer, 0x3B."""
     screen = yield from _get(0, 13, "its header")
     at = 13 + _palette_bytes(screen[10])
@@ -116,7 +114,7 @@ def _palette_bytes(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _y4m(head: bytes) -> _Walker:
+def _y4m(head: bytes) -> Walker:
     """Walk the pictures: a header line each, then a fixed number of bytes."""
     first, newline, _ = head.partition(b"\n")
     size = _y4m_bytes(first.decode("latin-1"))
@@ -151,7 +149,7 @@ def _y4m_bytes(line: str) -> int:
 _SEGMENT, _CLUSTER = b"\x18\x53\x80\x67", b"\x1f\x43\xb6\x75"
 
 
-def _matroska(_head: bytes) -> _Walker:
+def _matroska(_head: bytes) -> Walker:
     """Walk the elements; a segment or cluster of unknown size, as streaming programs write them, ends with the stream."""
     at = 0
     while data := (yield at, 12):
@@ -176,22 +174,23 @@ def _matroska(_head: bytes) -> _Walker:
     return ""
 
 
-def _iso(_head: bytes) -> _Walker:
+def _iso(_head: bytes) -> Walker:
     """Walk the boxes of MP4 and MOV; a size of 0 marks the box that runs to the end."""
-    at = 0
+    at, found = 0, Counter[bytes]()
     while isinstance(data := (yield at, 16), bytes) and len(data) >= 8:
         size, kind = struct.unpack_from(">I4s", data)
         if size == 1 and len(data) == 16:
             (size,) = struct.unpack_from(">Q", data, 8)
+        found[kind] += 1
         if size < 8:
-            return ""
+            break
         at += size
         if kind in (b"mdat", b"moof", b"moov") and isinstance((yield at, 0), int):
             return f"it ends within its {kind.decode()} box"
-    return ""
+    return ANOTHER if found[b"moov"] > 1 else ""
 
 
-def _avi(_head: bytes) -> _Walker:
+def _avi(_head: bytes) -> Walker:
     """Walk the RIFF chunks; a size that counts the chunk's own header is accepted."""
     at = 0
     while isinstance(data := (yield at, 12), bytes) and data[:4] == b"RIFF" and len(data) == 12:
@@ -205,7 +204,7 @@ def _avi(_head: bytes) -> _Walker:
     return ""
 
 
-def _mpegts(head: bytes) -> _Walker:
+def _mpegts(head: bytes) -> Walker:
     """Check for whole packets of 188 bytes, with 4 before them (M2TS) or 16 after them (DVB)."""
     size = _packet_bytes(head)
     length = yield _NEVER, 0
@@ -219,11 +218,13 @@ def _packet_bytes(head: bytes) -> int:
     return 0
 
 
-_KINDS: tuple[tuple[Callable[[bytes], object], Callable[[bytes], _Walker]], ...] = (
+_KINDS: tuple[tuple[Callable[[bytes], object], Callable[[bytes], Walker]], ...] = (
     (lambda head: head.startswith((b"GIF87a", b"GIF89a")), _gif),
     (lambda head: head.startswith(b"YUV4MPEG2 "), _y4m),
     (lambda head: head.startswith(b"\x1a\x45\xdf\xa3"), _matroska),
     (lambda head: head[:4] == b"RIFF" and head[8:11] == b"AVI", _avi),
     (lambda head: head[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"), _iso),
+    (lambda head: head.startswith(FLV), walk_flv),
+    (lambda head: head.startswith(ASF), walk_asf),
     (_packet_bytes, _mpegts),
 )

@@ -53,7 +53,8 @@ class ImageFiles:
         self._closed = threading.Event()
         self._frames = self._read()
         if len(self._paths) == 1 and (others := other_pictures(self._paths[0])):
-            _log.warning("%s holds %d pictures more, of another size or kind: previews are left out", self._paths[0], others)
+            what = "behind the first" if self._paths[0].suffix.lower() in (".png", ".apng") else "of another size or kind"
+            _log.warning("%s holds %d pictures more, %s, which are left out", self._paths[0], others, what)
         for path, reason in other_images(where).items():
             self._omit(path, reason)
 

@@ -43,16 +43,10 @@ class PacketReader:
         films = _films(candidates, counts)
         self.stream, self.others = films[0], films[1:]
         if self.others:
-            _log.warning(
-                "%s has %d films: stream %d (%dx%d) is read; for another, take it out: "
-                "`ffmpeg -i IN -map 0:%d -c copy OUT.mkv`",
-                name,
-                len(films),
-                self.stream.index,
-                self.stream.codec_context.width,
-                self.stream.codec_context.height,
-                self.others[0].index,
-            )
+            self._warn_of_others(name, len(films))
+        for one in candidates:
+            if one not in films and one.codec_context.name not in _STILL_CODECS and counts[one.index] > 1:
+                self._warn_of_preview(name, one)
         if hidden := hidden_pictures(self.stream):
             _log.warning(
                 "%s hides %d of its %d pictures by an edit list, as a cut without encoding does; to read all: "
@@ -121,6 +115,32 @@ class PacketReader:
             return ()
         tick = float(self.stream.time_base)
         return len(between) / (sum(between) * tick), 1 / (median(between) * tick)
+
+    def _warn_of_others(self, name: str, count: int) -> None:
+        """Log that a file has `count` films, of which one is read."""
+        coder = self.stream.codec_context
+        _log.warning(
+            "%s has %d films: stream %d (%dx%d) is read; for another, take it out: `ffmpeg -i IN -map 0:%d -c copy OUT.mkv`",
+            name,
+            count,
+            self.stream.index,
+            coder.width,
+            coder.height,
+            self.others[0].index,
+        )
+
+    def _warn_of_preview(self, name: str, preview: VideoStream) -> None:
+        """Log that a film of moving pictures is left out, since it is much smaller than another one."""
+        _log.warning(
+            "%s leaves out stream %d (%dx%d), which it takes for a preview of stream %d; to read it: "
+            "`ffmpeg -i IN -map 0:%d -c copy OUT.mkv`",
+            name,
+            preview.index,
+            preview.codec_context.width,
+            preview.codec_context.height,
+            self.stream.index,
+            preview.index,
+        )
 
     def _demux(self, streams: list[VideoStream]) -> Iterator["Packet[VideoStream]"]:
         try:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from rtseg.errors import SourceError
 from rtseg.frame import Image
 from rtseg.limits import check_size
-from rtseg.sources.files.animations import Animation, read_animation
+from rtseg.sources.files.animations import UNSTATED_S, Animation, read_animation
 from rtseg.sources.files.png_depth import significant_bits, significant_to_8_bits
 from rtseg.sources.files.tiff_pages import TiffStack, tiff_stack
 from rtseg.sources.files.video import VideoFile
@@ -28,6 +28,7 @@ from rtseg.sources.pixels.zeroed_data import has_zeroed_jpeg
 Pixels: TypeAlias = npt.NDArray[Any]  # (H, W) gray or (H, W, 3) RGB, uint8 or uint16
 
 _MULTIPLE = frozenset({".png", ".apng", ".webp", ".tif", ".tiff"})  # suffixes of files that may hold several pictures
+_PNG_FOLLOWS = b"IEND\xaeB`\x82\x89PNG\r\n\x1a\n"  # the end of a PNG, and the begin of another one
 _JPEG = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"})
 _GAIN_MAP, _MAX_METADATA = re.compile(rb"hdrgm:|hdrgainmap", re.IGNORECASE), 1 << 16
 _MOST_UNUSED = 14  # bits of 16 that a picture may use whose depth is not known
@@ -134,8 +135,10 @@ def _jpegs(coded: bytes) -> list[bytes | bytearray]:
 
 
 def other_pictures(path: Path) -> int:
-    """Return the number of JPEGs in a file that are not read: previews. Raises SourceError."""
+    """Return the number of JPEGs, which are previews, or PNGs in a file that are not read. Raises SourceError."""
     coded = read_bytes(path)
+    if coded.startswith(b"\x89PNG"):
+        return coded.count(_PNG_FOLLOWS)
     return len(joined_jpegs(coded)) - len(_jpegs(coded)) if coded.startswith(b"\xff\xd8") else 0
 
 
@@ -204,7 +207,7 @@ def _animated_webp(path: Path, coded: bytes, animation: Animation) -> Iterator[D
         pictures = _webp_part(coded, given, min(at_once, declared - given))
         for pixels, duration_ms in pictures:
             yield DecodedPicture(turned.apply(_drop_equal_channels(pixels[..., :3])), shown_s)
-            given, shown_s = given + 1, shown_s + duration_ms / 1000
+            given, shown_s = given + 1, shown_s + (duration_ms / 1000 or UNSTATED_S)
         if not pictures:
             break
     _check_count(path, given, declared)

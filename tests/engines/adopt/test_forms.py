@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_networks import MAKERS, pictures
+from made_forms import FORMS
+from made_networks import MAKERS as BASIC_MAKERS
+from made_networks import pictures
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -16,6 +18,7 @@ from rtseg.engines.load import ENGINES, load_engine
 from rtseg.errors import ModelError
 from rtseg.kernels.network.fit import letterbox
 
+MAKERS = BASIC_MAKERS | FORMS
 UNDECIDABLE = {  # what no graph tells: these look like RGB, and like one class with a background
     "three frames": {"frames": 3},
     "logits, multi-label": {"classes": ("dark", "bright"), "is_multi_label": True},

@@ -1,6 +1,7 @@
 """Tests that answers which only look like masks are refused, and that the background is found where it is."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import made_networks as made
 import numpy as np
@@ -8,6 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from rtseg.engines.adopt.answer_certainty import follows_brightness, median_probability
+from rtseg.engines.adopt.answer_check import _sector_picture
 from rtseg.engines.adopt.examination import examine_network
 from rtseg.engines.adopt.instance_masks import class_logits
 from rtseg.engines.adopt.stated import StatedFacts
@@ -197,3 +200,85 @@ def test_an_only_output_that_is_named_otherwise_is_refused(tmp_path):
     with pytest.raises(ModelError, match="say --output depth if it is one"):
         examine_network(path, STATED)
     assert examine_network(path, replace(STATED, output="depth")).spec.logits_output == "depth"
+
+
+def embedding(channels: int, end=None) -> nn.Module:
+    """Return an untrained network."""
+    torch.manual_seed(channels)
+    layers = [nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, channels, 1)]
+    return Ended(nn.Sequential(*layers), end)
+
+
+class Ended(nn.Module):
+    """Applies a function to a network's answer."""
+
+    def __init__(self, network: nn.Module, end=None) -> None:
+        super().__init__()
+        self.network, self.end = network, end
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.end(self.network(x)) if self.end else self.network(x)
+
+
+class Residual(nn.Module):
+    """Gives the noise of its picture."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - nn.functional.avg_pool2d(x, 3, 1, 1)
+
+
+def contrast(gain: float) -> nn.Module:
+    return Ended(nn.AvgPool2d(3, 1, 1), lambda x: torch.sigmoid(gain * (x - 0.5)))
+
+
+UNSURE = {
+    "an embedding of one channel": lambda: embedding(1),
+    "of two": lambda: embedding(2),
+    "of three": lambda: embedding(3),
+    "of three, of length 1": lambda: embedding(3, lambda x: nn.functional.normalize(x, dim=1)),
+    "of two, softmax": lambda: embedding(2, lambda x: x.softmax(1)),
+    "little contrast": lambda: contrast(2),
+    "a standardized picture": lambda: Ended(nn.AvgPool2d(3, 1, 1), lambda x: (x - 0.3) / 0.25),
+    "noise of the picture": Residual,
+}
+
+
+@pytest.mark.parametrize("form", UNSURE)
+def test_an_answer_that_is_sure_of_nothing_is_refused(form, tmp_path):
+    path = made.export(UNSURE[form](), tmp_path / "net.onnx")
+    with pytest.raises(ModelError, match=r"is sure of nothing in 'y'.*or say --activation"):
+        load_engine(path, spec=STATED, trusted=True)
+
+
+@pytest.mark.parametrize("facts", [{"activation": "none"}, {"classes": ("background", "lumen")}], ids=str)
+def test_the_user_may_say_that_it_segments(facts, tmp_path, monkeypatch):
+    monkeypatch.setattr("rtseg.engines.adopt.answer_check._check_place", lambda *_: None)
+    monkeypatch.setattr("rtseg.engines.adopt.answer_check._check_exclusive", lambda *_: None)
+    monkeypatch.setattr("rtseg.engines.adopt.answer_check._check_background", lambda *_: None)
+    path = made.export(embedding(2), tmp_path / "net.onnx")
+    load_engine(path, spec=replace(STATED, **facts), trusted=True).close()
+
+
+@pytest.mark.parametrize("gain", [8, 20])
+def test_an_answer_that_is_brightness_is_told(gain, tmp_path, caplog):
+    path = made.export(contrast(gain), tmp_path / "net.onnx")
+    load_engine(path, spec=STATED, trusted=True).close()
+    assert "by the brightness of its picture alone" in caplog.text
+
+
+def test_the_shipped_networks_are_sure_and_see_more_than_brightness():
+    zoo = Path(__file__).parents[3] / "engines" / "zoo"
+    for path in sorted(zoo.glob("*-int8.onnx")):
+        engine = load_engine(path)
+        image, inside = _sector_picture(engine.spec.size)
+        x = fill_input(engine.spec, image, letterbox((0, 0, *image.shape), engine.spec.size))
+        logits = np.array(engine.infer(x, engine.initial_state())[0])[0]
+        engine.close()
+        assert median_probability(logits) > 0.99, path
+        assert follows_brightness(logits, image, inside) < 0.9, path
+
+
+def test_logarithms_of_probabilities_are_no_sigmoids(tmp_path):
+    path = made.export(made.Blobs(2, end=lambda x: x.log_softmax(1)), tmp_path / "net.onnx")
+    ours = labels_of(path, STATED)
+    assert (ours == np.stack(made.truth_of(made.Blobs(2))(made.pictures()))).mean() > 0.999

@@ -6,6 +6,7 @@ import threading
 from contextlib import closing
 
 import av
+import cv2
 import numpy as np
 import pytest
 from sources.damage import drain
@@ -157,3 +158,37 @@ def test_an_ending_keeps_none_of_the_bytes(written):
     for at in range(0, len(data), 1000):
         ending.feed(data[at : at + 1000])
         assert len(ending._data) < 5000
+
+
+JOINED = {
+    "a.mp4": ("mp4", "libx264", "yuv420p", {}),
+    "parts.mp4": FORMS["parts.mp4"][:4],
+    "a.mov": ("mov", "mjpeg", "yuvj420p", {}),
+    "a.flv": ("flv", "libx264", "yuv420p", {}),
+    "a.wmv": ("asf", "wmv2", "yuv420p", {}),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_a_recording_behind_another_one_is_told(tmp_path, name):
+    form, codec, pixels, options = JOINED[name]
+    path = tmp_path / name
+    with av.open(str(path), "w", format=form, options=options) as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.height, stream.width, stream.pix_fmt = 48, 64, pixels
+        for number in range(8):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64), 20 * number, np.uint8), "gray")))
+        container.mux(stream.encode())
+    read, error = drain(open_source(str(path)))
+    assert (len(read), error) == (8, None)
+    path.write_bytes(path.read_bytes() * 2)
+    read, error = drain(open_source(str(path)))
+    assert len(read) >= 8
+    assert "another recording stands behind it" in str(error)
+
+
+def test_pngs_behind_a_png_are_told(tmp_path, caplog):
+    pictures = [cv2.imencode(".png", np.full((8, 8), level, np.uint8))[1].tobytes() for level in (10, 20, 30)]
+    (tmp_path / "a.png").write_bytes(b"".join(pictures))
+    assert len(list(open_source(str(tmp_path / "a.png")))) == 1
+    assert "2 pictures more, behind the first" in caplog.text

@@ -264,6 +264,7 @@ def test_a_small_preview_in_front_of_a_film_is_not_shown(tmp_path, grey_frames, 
     assert (len(read), error) == (12, None)
     assert all(frame.image.shape == (48, 64) for frame in read)
     assert "films" not in caplog.text
+    assert ("leaves out stream 0 (32x24)" in caplog.text) == (codec == "libx264")
 
 
 @pytest.mark.parametrize("default", [0, 1])

@@ -186,6 +186,13 @@ def test_an_animated_webp_is_read_whole_and_with_its_times(tmp_path, monkeypatch
     assert read_animation(path.read_bytes()).pictures == 6
 
 
+def test_two_pictures_of_an_animated_webp_never_have_one_time(tmp_path):
+    path = write_webp(tmp_path / "a.webp", STACK, [0, 50, 0, 30, 30, 0])
+    source = open_source(str(path))
+    assert [round(frame.presentation_ns / 1e6) for frame in source] == [0, 100, 150, 250, 280, 310]
+    assert source.info.fps == pytest.approx(5 / 0.31)
+
+
 @pytest.mark.parametrize("kind", ["png", "webp"])
 def test_a_cut_animation_is_told(tmp_path, kind):
     if kind == "png":
