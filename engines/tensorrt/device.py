@@ -192,11 +192,10 @@ class DeviceMemory:
         pointer = reused[1] if reused else int(self._blocks[-1])
         return GpuArray(pointer, shape, dtype, self._stream, _PooledBlock(self._dropped, size, pointer))
 
-    def zeros(self, shape: Sequence[int], dtype: npt.DTypeLike, stream: CudaStream) -> GpuArray:
-        """Return an array that is filled with zeros in stream order."""
-        array = self.array(shape, dtype)
+    @staticmethod
+    def zero(array: GpuArray, stream: CudaStream) -> None:
+        """Fill an array with zeros in stream order."""
         cuda.memset_d8_async(array.pointer, 0, array.nbytes, stream.native)
-        return array
 
     def close(self) -> None:
         """Free all memory, even that of live arrays."""

@@ -28,8 +28,13 @@ RTSEG_API int rtseg_capture_begin(void* stream) {
 RTSEG_API int rtseg_capture_end(void** runnable, void* stream) {
   cudaGraph_t graph = nullptr;
   if (const int code = cudaStreamEndCapture(static_cast<cudaStream_t>(stream), &graph)) return code;
-  const int code = cudaGraphInstantiate(reinterpret_cast<cudaGraphExec_t*>(runnable), graph, 0);
+  auto* made = reinterpret_cast<cudaGraphExec_t*>(runnable);
+  int code = cudaGraphInstantiate(made, graph, 0);
   cudaGraphDestroy(graph);
+  if (!code && (code = cudaGraphUpload(*made, static_cast<cudaStream_t>(stream)))) {  // else the first replay would wait for it
+    cudaGraphExecDestroy(*made);
+    *made = nullptr;
+  }
   return code;
 }
 RTSEG_API int rtseg_replay(void* runnable, void* stream) {
