@@ -25,6 +25,12 @@ NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: pycuda has no name for it
 REOPEN = "what runs on this GPU is lost: close the engine and open it again, or run on the CPU"
 
 
+def pycuda_cuda_version() -> int:
+    """Return the CUDA version that pycuda was built with, as 12040 for 12.4."""
+    major, minor = (int(part) for part in cuda.get_version()[:2])
+    return 1000 * major + 10 * minor
+
+
 class Gpu:
     """Holds a GPU's primary context until `close`. Raises EngineError where the GPU cannot be opened."""
 

@@ -2,6 +2,7 @@
 #include "launch.cuh"
 
 RTSEG_API int rtseg_device_count(int* count) { return cudaGetDeviceCount(count); }
+RTSEG_API int rtseg_cuda_version(int* version) { return cudaRuntimeGetVersion(version); }
 RTSEG_API const char* rtseg_error_string(int code) { return cudaGetErrorString(static_cast<cudaError_t>(code)); }
 
 RTSEG_API int rtseg_allocate(void** pointer, size_t bytes) { return cudaMalloc(pointer, bytes); }
