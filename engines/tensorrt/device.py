@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from threading import Thread
 from typing import Any
 from weakref import WeakSet
 
@@ -45,6 +46,8 @@ class Gpu:
         major, minor = self._device.compute_capability()
         self.sm = f"sm_{major}{minor}"
         self.driver = str(cuda.get_driver_version())
+        self.sm_count = int(self._device.get_attribute(cuda.device_attribute.MULTIPROCESSOR_COUNT))
+        self.memory_gib = round(self._device.total_memory() / 2**30)  # the last megabytes differ with the kernel's version
         # On a Jetson the CPU and the GPU share their memory, so a copy between them is unnecessary.
         self.integrated = bool(self._device.get_attribute(cuda.device_attribute.INTEGRATED))
         self._children = WeakSet["CudaStream | CudaEvent"]()
@@ -82,8 +85,13 @@ class Gpu:
     def close(self) -> None:
         """Release streams, events and the context, even while references exist; closing twice is harmless."""
         context, self._context = self._context, None
-        if context is None:
-            return
+        if context is not None:
+            # pycuda leaves a released context current in the thread that releases it: that must not be the caller's.
+            thread = Thread(target=self._release, args=(context,), name="rtseg-release")
+            thread.start()
+            thread.join()
+
+    def _release(self, context: Any) -> None:
         try:
             context.push()  # pycuda releases nothing in a thread in which the context is not current
             for child in [*self._children]:

@@ -15,11 +15,6 @@ IMPORTED_AS = {  # packages whose import name differs
     "tensorrt-cu12": "tensorrt",
     "tensorrt-cu13": "tensorrt",
 }
-    "nvidia-ml-py": "pynvml",
-    "pynrrd": "nrrd",
-    "tensorrt-cu12": "tensorrt",
-    "tensorrt-cu13": "tensorrt",
-}  # packages whose import name differs
 PLUGINS = {"python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle"}  # decoders that pydicom loads itself
 TORCH = (  # reached only by `rtseg train`, `rtseg export`, `rtseg adopt`, `rtseg quantize` and `rtseg bench --engines`
     "rtseg/models/",
