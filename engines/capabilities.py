@@ -29,6 +29,14 @@ class Prefetching(Protocol):
 
 
 @runtime_checkable
+class Capturing(Protocol):
+    """Describes an engine that records its work during the first frames of a kind, and replays it for later ones."""
+
+    warm_up_frames: int
+    """The number of frames after which all is recorded."""
+
+
+@runtime_checkable
 class DeviceTimer(Protocol):
     """Describes an engine that measures times on its device."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rtseg.engines.base import Array, Engine, Floats, ModelSpec, State
-from rtseg.engines.capabilities import DeviceTimer, Prefetching, frame_buffers_of
+from rtseg.engines.capabilities import Capturing, DeviceTimer, Prefetching, frame_buffers_of
 from rtseg.engines.engine_use import close_engine, is_hung
 from rtseg.engines.failover.background import BackgroundBuild, Opener
 from rtseg.engines.failover.shadow_run import ShadowRun
@@ -55,6 +55,11 @@ class FailoverEngine:
     def spec(self) -> ModelSpec:
         """Return the description of the network's inputs and outputs."""
         return self._engine.spec
+
+    @property
+    def warm_up_frames(self) -> int:
+        """Return the number of frames after which the current engine has recorded its work, see `Capturing`."""
+        return self._engine.warm_up_frames if isinstance(self._engine, Capturing) else 1
 
     def initial_state(self) -> State:
         """Return a state of zeros in new buffers."""

@@ -19,6 +19,7 @@ from rtseg.text.log_records import get_logger
 
 _log = get_logger(__name__)
 
+MAX_WORKSPACE_BYTES = 2**30  # scratch memory of a plan; the shipped networks need a few megabytes
 EXPORT = "export it again, or use --engine openvino"
 
 PRECISIONS, DEVICES = ("fp32", "fp16", "int8"), ("gpu", "dla")
@@ -30,7 +31,8 @@ def make_tag(model: Path, precision: str, device: str, gpu: Gpu) -> PlanTag:
     """Return the tag of a plan that is built on this machine. Raises ConfigError."""
     if precision not in PRECISIONS or device not in DEVICES:
         raise ConfigError(f"no plan in {precision!r} for {device!r}: choose {', '.join(PRECISIONS)}, and gpu or dla")
-    return PlanTag(model_hash(model), VERSION, gpu.name, gpu.sm, gpu.driver, precision, device)
+    machine = {"gpu": gpu.name, "sm": gpu.sm, "sm_count": gpu.sm_count, "memory_gib": gpu.memory_gib, "driver": gpu.driver}
+    return PlanTag(model_hash(model), VERSION, **machine, precision=precision, device=device)
 
 
 def best_precision(model: Path) -> str:
@@ -143,6 +145,8 @@ def _serialized(call: Callable[[], Any], monitor: ProgressMonitor, model: Path) 
 def _configure(config: Any, tag: PlanTag, timing: Path, monitor: ProgressMonitor) -> Any:
     """Configure a build, and return its timing cache."""
     config.progress_monitor = monitor
+    workspace = min(MAX_WORKSPACE_BYTES, max(tag.memory_gib, 1) * 2**30 // 4)
+    config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, workspace)  # else all of it, which a Jetson's CPU shares
     config.clear_flag(tensorrt.BuilderFlag.TF32)  # else FP32 layers would run in TF32 without notice
     if tag.device == "dla":
         config.default_device_type, config.DLA_core = tensorrt.DeviceType.DLA, 0

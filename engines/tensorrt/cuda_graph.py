@@ -43,7 +43,8 @@ class FrameGraph:
     span of the newest run on the stream; reading an output blocks until its end. mapped: the GPU writes into host memory.
 
     The first run executes eagerly and records which outputs the host requests. Later runs replay a graph that produces these
-    outputs. Another request is served eagerly, and the next run captures a new graph.
+    outputs. Another request is served eagerly; a new graph is captured once two runs in a row were asked for the same, so that
+    the frame after a reset, which has no past, costs no capture.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class FrameGraph:
     ) -> None:
         self._network, self._leaves, self._stream, self._span, self._mapped = network, leaves, stream, span, mapped
         self._requested: dict[Hashable, OutputRequest] = {}  # since the last start of a run
+        self._requested_before: OutputRequests = {}  # in the run before that
         self._outputs: OutputRequests = {}  # the outputs of the captured graph
         self._pinned: dict[Hashable, PinnedArray] = {}
         self._arrays: ArraysByKey = {}
@@ -60,7 +62,9 @@ class FrameGraph:
     def start(self) -> None:
         """Enqueue a run, without blocking; capture a new graph first if the requests have changed."""
         requested, self._requested = self._requested, {}
-        if requested.keys() != self._outputs.keys():
+        is_steady = not self._graph or requested.keys() == self._requested_before.keys()
+        self._requested_before = requested
+        if is_steady and requested.keys() != self._outputs.keys():
             self._capture(requested)
         self._span.begin(self._stream)
         if self._graph:

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from threading import Thread
 from typing import Any
 from weakref import WeakSet
 
@@ -25,6 +26,12 @@ NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING: pycuda has no name for it
 REOPEN = "what runs on this GPU is lost: close the engine and open it again, or run on the CPU"
 
 
+def pycuda_cuda_version() -> int:
+    """Return the CUDA version that pycuda was built with, as 12040 for 12.4."""
+    major, minor = (int(part) for part in cuda.get_version()[:2])
+    return 1000 * major + 10 * minor
+
+
 class Gpu:
     """Holds a GPU's primary context until `close`. Raises EngineError where the GPU cannot be opened."""
 
@@ -39,6 +46,8 @@ class Gpu:
         major, minor = self._device.compute_capability()
         self.sm = f"sm_{major}{minor}"
         self.driver = str(cuda.get_driver_version())
+        self.sm_count = int(self._device.get_attribute(cuda.device_attribute.MULTIPROCESSOR_COUNT))
+        self.memory_gib = round(self._device.total_memory() / 2**30)  # the last megabytes differ with the kernel's version
         # On a Jetson the CPU and the GPU share their memory, so a copy between them is unnecessary.
         self.integrated = bool(self._device.get_attribute(cuda.device_attribute.INTEGRATED))
         self._children = WeakSet["CudaStream | CudaEvent"]()
@@ -76,8 +85,13 @@ class Gpu:
     def close(self) -> None:
         """Release streams, events and the context, even while references exist; closing twice is harmless."""
         context, self._context = self._context, None
-        if context is None:
-            return
+        if context is not None:
+            # pycuda leaves a released context current in the thread that releases it: that must not be the caller's.
+            thread = Thread(target=self._release, args=(context,), name="rtseg-release")
+            thread.start()
+            thread.join()
+
+    def _release(self, context: Any) -> None:
         try:
             context.push()  # pycuda releases nothing in a thread in which the context is not current
             for child in [*self._children]:
@@ -192,11 +206,10 @@ class DeviceMemory:
         pointer = reused[1] if reused else int(self._blocks[-1])
         return GpuArray(pointer, shape, dtype, self._stream, _PooledBlock(self._dropped, size, pointer))
 
-    def zeros(self, shape: Sequence[int], dtype: npt.DTypeLike, stream: CudaStream) -> GpuArray:
-        """Return an array that is filled with zeros in stream order."""
-        array = self.array(shape, dtype)
+    @staticmethod
+    def zero(array: GpuArray, stream: CudaStream) -> None:
+        """Fill an array with zeros in stream order."""
         cuda.memset_d8_async(array.pointer, 0, array.nbytes, stream.native)
-        return array
 
     def close(self) -> None:
         """Free all memory, even that of live arrays."""

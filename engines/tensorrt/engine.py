@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from rtseg import kernels
-from rtseg.engines.base import Array, Floats, ModelSpec, SwapState, check_ports, check_write, complete_spec
+from rtseg.engines.base import Array, Floats, ModelSpec, check_ports, check_write, complete_spec
 from rtseg.engines.tensorrt.buffers import PersistentBuffers, UploadRing, UploadSlot, copy_to_device
 from rtseg.engines.tensorrt.cuda_graph import EnqueueNetwork, FrameGraph, nonfinite_flag, pointer_of
-from rtseg.engines.tensorrt.device import DeviceMemory, Gpu, GpuArray, TimedSpan
+from rtseg.engines.tensorrt.device import DeviceMemory, Gpu, TimedSpan
 from rtseg.engines.tensorrt.lazy_array import ArraysByKey, LazyArray, call_key
 from rtseg.engines.tensorrt.runtime import LoadedPlan
+from rtseg.engines.tensorrt.state_buffers import GpuState, StateBuffers
 from rtseg.errors import EngineError, RtsegError
 from rtseg.frame import Image, Labels
 from rtseg.kernels.runtime.cuda import library
@@ -42,6 +43,7 @@ class TensorRtEngine:
     """
 
     name = "tensorrt"
+    warm_up_frames = 8  # two upload slots, with each: a first frame, the first with a past, and the capture
 
     def __init__(self, plan: bytes, spec: ModelSpec, *, mapped: bool | None = None) -> None:
         self._gpu, self._open = Gpu(), ExitStack()
@@ -56,10 +58,10 @@ class TensorRtEngine:
             self.close()
             raise
 
-    def initial_state(self) -> SwapState:
-        """Return a state of zeros in new buffers."""
+    def initial_state(self) -> GpuState:
+        """Return a state of zeros in buffers that no other state is in, see `StateBuffers`."""
         with self._gpu.current():
-            return SwapState.of(self.spec.states, self._zeros)
+            return self._states.zeros()
 
     def prefetch(self, image: Image) -> None:
         """Start the upload of the next frame while the current one is processed; callable from any thread.
@@ -95,17 +97,17 @@ class TensorRtEngine:
             buffer.side = 1 - buffer.side
             return LazyArray(self, buffer.key)
 
-    def infer(self, x: Array, state: SwapState) -> tuple[Array, SwapState]:
+    def infer(self, x: Array, state: GpuState) -> tuple[Array, GpuState]:
         """Enqueue the frame's whole work without blocking, see `Engine.infer`. Raises EngineError."""
         with self._gpu.current():
             fed = x if isinstance(x, LazyArray) else self._from_host(x)
-            sides = tuple(tuple(array.pointer for array in side) for side in (state.now, state.spare))
-            self._graph = self._start_graph(
-                (fed.key, *sides, self._persistent.sides), lambda arrays: self._run(fed, state, arrays)
-            )
+            self._choose_side(fed, state)
+            addresses = self._addresses(state)
+            self._graph = self._start_graph(self._key(fed, state), lambda arrays: self._run(fed, addresses, arrays))
+            state.is_zero = False
             return LazyArray(self, LOGITS), state.swapped()
 
-    def write(self, state: SwapState, name: str, values: Floats) -> SwapState:
+    def write(self, state: GpuState, name: str, values: Floats) -> GpuState:
         """Write values into a state in place, behind the work enqueued so far, see `Engine.write`; blocks until it is done.
 
         The addresses stay, so that no graph is captured anew. Raises ConfigError, EngineError.
@@ -113,6 +115,7 @@ class TensorRtEngine:
         place, checked = check_write(self.spec, name, values)
         with self._gpu.current():
             copy_to_device(state.now[place], checked, self._stream)
+        state.is_zero = False
         return state
 
     def download(self, labels: Array) -> Labels:
@@ -168,6 +171,7 @@ class TensorRtEngine:
         self.spec = complete_spec(spec, self._network.inputs, self._network.outputs)
         check_ports(self.spec, self._network.inputs, self._network.outputs)
         self._logits = self._memory.array(self._network.outputs[self.spec.logits_output], np.float32)
+        self._states = StateBuffers(self._memory, self.spec.states, self._stream)
         self._uploads = UploadRing(self._gpu, self._memory, self._stream, self._drop_graphs, mapped=mapped)
         self._open.callback(self._uploads.close)
         self._persistent = PersistentBuffers(self._gpu, self._memory, self._stream)
@@ -199,15 +203,30 @@ class TensorRtEngine:
     def _leaves(self) -> ArraysByKey:
         return self._persistent.leaves() | {slot.key: slot.device for slot in self._uploads.slots}
 
-    def _run(self, x: LazyArray, state: SwapState, arrays: ArraysByKey) -> None:
+    def _key(self, x: LazyArray, state: GpuState) -> Hashable:
+        """Return the key of the graph that runs the network on an input and a state."""
+        return (x.key, *state.sides, self._persistent.sides)
+
+    def _choose_side(self, x: LazyArray, state: GpuState) -> None:
+        """Let a state of zeros begin with the side for which there is a graph."""
+        if state.is_zero and self._key(x, state) not in self._graphs:
+            state.exchange()
+            if self._key(x, state) not in self._graphs:
+                state.exchange()
+
+    def _addresses(self, state: GpuState) -> dict[str, int]:
+        """Return the addresses of the logits and the states; a graph holds no array, which would keep the state alive."""
+        addresses = {self.spec.logits_output: self._logits.pointer}
+        for port, now, spare in zip(self.spec.states, *state.sides, strict=True):
+            addresses[port.input] = now
+            if port.output:
+                addresses[port.output] = spare
+        return addresses
+
+    def _run(self, x: LazyArray, addresses: Mapping[str, int], arrays: ArraysByKey) -> None:
         """Enqueue the network on the stream, and add its logits to the arrays."""
         image = self._checked(x.evaluate(arrays))
-        addresses = {self.spec.image_input: pointer_of(image), self.spec.logits_output: self._logits.pointer}
-        for port, now, spare in zip(self.spec.states, state.now, state.spare, strict=True):
-            addresses[port.input] = now.pointer
-            if port.output:
-                addresses[port.output] = spare.pointer
-        self._network.enqueue(addresses, self._stream.handle)
+        self._network.enqueue({self.spec.image_input: pointer_of(image), **addresses}, self._stream.handle)
         arrays[LOGITS] = self._logits
 
     def _from_host(self, x: Array) -> LazyArray:
@@ -219,9 +238,6 @@ class TensorRtEngine:
         if tuple(x.shape) != wanted or x.dtype != np.float32:
             raise EngineError(f"{self.spec.name!r} takes a contiguous float32 {wanted}, not {x.dtype} {x.shape}: use fit_input")
         return x
-
-    def _zeros(self, shape: tuple[int, ...]) -> GpuArray:
-        return self._memory.zeros(shape, np.float32, self._stream)
 
     def _drop_graphs(self) -> None:
         """Close all graphs, before the buffers that they read or write are freed."""

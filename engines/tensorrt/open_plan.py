@@ -61,6 +61,7 @@ def _tag_on_this_machine(tag: PlanTag) -> PlanTag:
     """Return the tag that a plan of the same model and precision has on this machine."""
     gpu = Gpu()
     try:
-        return replace(tag, tensorrt=VERSION, gpu=gpu.name, sm=gpu.sm, driver=gpu.driver, build=BUILD_VERSION)
+        here = replace(tag, tensorrt=VERSION, gpu=gpu.name, sm=gpu.sm, driver=gpu.driver, build=BUILD_VERSION)
+        return replace(here, sm_count=gpu.sm_count, memory_gib=gpu.memory_gib)
     finally:
         gpu.close()

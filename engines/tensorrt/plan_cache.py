@@ -20,7 +20,7 @@ from rtseg.text.log_records import get_logger
 _log = get_logger(__name__)
 
 MAGIC = b"rtseg plan "
-BUILD_VERSION = 1  # version of rtseg's build settings: a plan of another version is built again
+BUILD_VERSION = 2  # version of rtseg's build settings: a plan of another version is built again
 REBUILD = "build it again with `rtseg build`"
 
 
@@ -36,6 +36,10 @@ class PlanTag:
     """The name of the GPU."""
     sm: str
     """The GPU's compute capability, as in sm_87."""
+    sm_count: int
+    """The number of the GPU's multiprocessors: each Jetson Orin calls itself "Orin"."""
+    memory_gib: int
+    """The GPU's memory, rounded to GiB."""
     driver: str
     """The CUDA version of the driver."""
     precision: str
@@ -123,7 +127,8 @@ class PlanCache:
 
     def timing(self, tag: PlanTag) -> Path:
         """Return the path of TensorRT's timing cache for this GPU and version."""
-        place = sha256(f"{tag.tensorrt} {tag.gpu} {tag.sm} {tag.driver} {tag.device}".encode()).hexdigest()
+        machine = (tag.tensorrt, tag.gpu, tag.sm, tag.sm_count, tag.memory_gib, tag.driver, tag.device)
+        place = sha256(" ".join(map(str, machine)).encode()).hexdigest()
         return self.folder / f"{place[:12]}.timing"
 
     @contextmanager

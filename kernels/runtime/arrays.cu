@@ -2,6 +2,7 @@
 #include "launch.cuh"
 
 RTSEG_API int rtseg_device_count(int* count) { return cudaGetDeviceCount(count); }
+RTSEG_API int rtseg_cuda_version(int* version) { return cudaRuntimeGetVersion(version); }
 RTSEG_API const char* rtseg_error_string(int code) { return cudaGetErrorString(static_cast<cudaError_t>(code)); }
 
 RTSEG_API int rtseg_allocate(void** pointer, size_t bytes) { return cudaMalloc(pointer, bytes); }
@@ -28,8 +29,13 @@ RTSEG_API int rtseg_capture_begin(void* stream) {
 RTSEG_API int rtseg_capture_end(void** runnable, void* stream) {
   cudaGraph_t graph = nullptr;
   if (const int code = cudaStreamEndCapture(static_cast<cudaStream_t>(stream), &graph)) return code;
-  const int code = cudaGraphInstantiate(reinterpret_cast<cudaGraphExec_t*>(runnable), graph, 0);
+  auto* made = reinterpret_cast<cudaGraphExec_t*>(runnable);
+  int code = cudaGraphInstantiate(made, graph, 0);
   cudaGraphDestroy(graph);
+  if (!code && (code = cudaGraphUpload(*made, static_cast<cudaStream_t>(stream)))) {  // else the first replay would wait for it
+    cudaGraphExecDestroy(*made);
+    *made = nullptr;
+  }
   return code;
 }
 RTSEG_API int rtseg_replay(void* runnable, void* stream) {

@@ -70,6 +70,7 @@ LAUNCHES: dict[str, tuple[type, ...]] = {
 }
 CALLS: dict[str, tuple[type, ...]] = {
     "device_count": (_PTR,),
+    "cuda_version": (_PTR,),
     "allocate": (_PTR, _SIZE),
     "free": (_PTR,),
     "stream_create": (_PTR,),
@@ -132,6 +133,13 @@ _load = cache(KernelLibrary)  # by path: a loaded library stays in the process a
 def library() -> KernelLibrary:
     """Return the library at LIBRARY_PATH, loaded at its first use. Raises EngineError."""
     return _load(LIBRARY_PATH)
+
+
+def cuda_version() -> int:
+    """Return the CUDA version that the kernels were built with, as 12040 for 12.4. Raises EngineError."""
+    version = ctypes.c_int()
+    library().call("cuda_version", ctypes.byref(version))
+    return version.value
 
 
 def problem() -> str:

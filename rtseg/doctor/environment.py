@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from importlib import import_module, metadata
 
+from rtseg.doctor.cuda_versions import read_cuda_versions, tensorrt_package
 from rtseg.engines.load import BUILT_IN_ENGINES, ENGINES, GPU_ENGINES
 from rtseg.engines.zoo import shipped_models
 from rtseg.errors import RtsegError
@@ -17,7 +18,8 @@ from rtseg.sources.open import BUILT_IN_SCHEMES
 from rtseg.system.jetson import read_jetson
 from rtseg.system.machine import available_cores, installed_version, processor_name
 
-_PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime", "tensorrt": "tensorrt"}  # runtime package of each engine
+_MODULES = {"tensorrt": "tensorrt.engine"}  # of an engine that is a folder
+_PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}  # runtime package of each engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ def examine_environment() -> list[Finding]:
         *map(_engine, ENGINES + GPU_ENGINES),
         _numba(),
         _cuda(),
+        _gpu(),
         _models(),
         *_sources(),
         *map(_extra, _extras()),
@@ -54,10 +57,11 @@ def _machine() -> Iterator[Finding]:
 
 def _engine(name: str) -> Finding:
     try:
-        import_module(f"rtseg.engines.{name}")
+        import_module(f"rtseg.engines.{_MODULES.get(name, name)}")
     except RtsegError as error:
         return Finding("engine", name, False, str(error))
-    return Finding("engine", name, True, f"{_PACKAGES[name]} {installed_version(_PACKAGES[name])}")
+    package = tensorrt_package() if name == "tensorrt" else _PACKAGES[name]
+    return Finding("engine", name, True, f"{package} {installed_version(package)}")
 
 
 def _numba() -> Finding:
@@ -68,6 +72,11 @@ def _numba() -> Finding:
 def _cuda() -> Finding:
     problem = cuda.problem()
     return Finding("kernels", "cuda", not problem, problem or f"{len(KERNELS)} of {len(KERNELS)}")
+
+
+def _gpu() -> Finding:
+    versions = read_cuda_versions()
+    return Finding("kernels", "cuda versions", not versions.advice(), versions.advice() or str(versions))
 
 
 def _models() -> Finding:

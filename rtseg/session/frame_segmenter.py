@@ -167,6 +167,7 @@ class FrameSegmenter:
         kept, self._kept = self._kept, frozenset()
         must_reset, self._must_reset = self._must_reset or not self._settings.memory, False
         if self._state is None or (must_reset and not kept):
+            self._state = None  # before there is another, which may then have the same buffers and CUDA graphs
             return self._initial_state()
         return self._writes.zeroed(self._engine, self._state, kept) if must_reset else self._state
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from rtseg import kernels
 from rtseg.engines.base import Engine
-from rtseg.engines.capabilities import Prefetching
+from rtseg.engines.capabilities import Capturing, Prefetching
 from rtseg.engines.class_postprocess import ClassPostprocess, merged
 from rtseg.engines.tracker_states import TrackerStates
 from rtseg.engines.watchdog import FILE_TIMEOUT_S, LIVE_TIMEOUT_S, check_timeout
@@ -154,6 +154,8 @@ class Session(AdjustableSettings, PromptedObjects):
         self._lifecycle.observe(Frame(np.repeat(frame.image[:, ::-1, None], 3, 2), 1, 0))
         self.sector = unknown_sector((info.height, info.width))
         measure(self._segment(frame, LatencyTrace(0), Judgement(Life.NEW, "")))  # sinks measure, which compiles another loop
+        for _ in range(1, self._engine.warm_up_frames if isinstance(self._engine, Capturing) else 1):
+            self._segment(frame, LatencyTrace(0), Judgement(Life.LIVE, ""))
         self._segmenter.guard.forget()
         self.reset("first frame")
         self._limit_engine(LIVE_TIMEOUT_S if info.live else FILE_TIMEOUT_S)

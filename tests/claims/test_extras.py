@@ -9,7 +9,12 @@ from claims.checkout import ROOT, imports, modules, project
 from packaging.requirements import Requirement
 
 DEVELOPMENT = "dev"  # its packages serve the tests only
-IMPORTED_AS = {"nvidia-ml-py": "pynvml", "pynrrd": "nrrd"}  # packages whose import name differs
+IMPORTED_AS = {  # packages whose import name differs
+    "nvidia-ml-py": "pynvml",
+    "pynrrd": "nrrd",
+    "tensorrt-cu12": "tensorrt",
+    "tensorrt-cu13": "tensorrt",
+}
 PLUGINS = {"python-gdcm", "pylibjpeg", "pylibjpeg-openjpeg", "pylibjpeg-rle"}  # decoders that pydicom loads itself
 TORCH = (  # reached only by `rtseg train`, `rtseg export`, `rtseg adopt`, `rtseg quantize` and `rtseg bench --engines`
     "rtseg/models/",

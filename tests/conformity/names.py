@@ -28,6 +28,7 @@ TENSORRT_METHODS: dict[tuple[str, str], tuple[str, ...]] = {
     ("IBuilderConfig", "progress_monitor"): (),
     ("IBuilderConfig", "default_device_type"): (),
     ("IBuilderConfig", "DLA_core"): (),
+    ("IBuilderConfig", "set_memory_pool_limit"): ("pool", "pool_size"),
     ("IBuilderConfig", "set_flag"): ("flag",),
     ("IBuilderConfig", "clear_flag"): ("flag",),
     ("IBuilderConfig", "create_timing_cache"): ("serialized_timing_cache",),
@@ -44,7 +45,7 @@ TENSORRT_METHODS: dict[tuple[str, str], tuple[str, ...]] = {
 
 # The same for pycuda, whose docstrings contain a method's C++ types but not its parameter names.
 PYCUDA_METHODS = {
-    "Device": ("name", "compute_capability", "get_attribute", "retain_primary_context"),
+    "Device": ("name", "compute_capability", "get_attribute", "total_memory", "retain_primary_context"),
     "Context": ("push", "pop", "detach"),
     "Stream": ("handle", "synchronize", "wait_for_event"),
     "Event": ("record", "synchronize", "time_till"),

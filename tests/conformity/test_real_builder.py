@@ -98,7 +98,7 @@ def test_an_export_of_torch_is_built(packages: Path, tmp_path: Path, cell: str) 
 def adopt(form: str, folder: Path) -> Path:
     """Adopt a made network of this form, and return the ONNX file."""
     made = MAKERS[form](folder)
-    (folder / "pictures").mkdir()
+    (folder / "pictures").mkdir(exist_ok=True)
     for index, image in enumerate(pictures()):
         Image.fromarray(image).save(folder / "pictures" / f"{index}.png")
     words = ["adopt", made.path, folder / "pictures", "--out", folder / "adopted", *made.words]

@@ -1,5 +1,7 @@
 """Tests that the doctor reports the actual state of this machine."""
 
+import sys
+
 from rtseg.doctor import environment
 from rtseg.doctor.environment import examine_environment
 from rtseg.kernels.runtime import cuda
@@ -24,3 +26,10 @@ def test_every_extra_of_the_package_is_looked_for():
 def test_what_is_absent_says_what_to_do():
     for finding in examine_environment():
         assert finding.present or ":" in finding.detail, finding
+
+
+def test_tensorrt_is_there_only_where_its_engine_can_be_imported(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    monkeypatch.delitem(sys.modules, "rtseg.engines.tensorrt.engine", raising=False)
+    monkeypatch.delitem(sys.modules, "rtseg.engines.tensorrt.runtime", raising=False)
+    assert not _found("engine", "tensorrt").present

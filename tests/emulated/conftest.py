@@ -18,6 +18,7 @@ from emulated.driver import device as devices
 from rtseg.kernels.runtime import cuda
 
 REAL = os.environ.get("RTSEG_PYCUDA", "")  # the build folder of the real pycuda; without it the stand-in is used
+WITHOUT_GPU = {f"rtseg.engines.tensorrt.{name}" for name in ("guard", "plan_cache", "lazy_array", "fp16")}  # imported once
 CACHE_AGE_S = 24 * 3600  # older libraries are deleted, so that those of old kernels do not accumulate
 
 
@@ -85,5 +86,5 @@ def _real_pycuda(library: Path, built: Path) -> ModuleType:
 
 
 def _forget_gpu_modules() -> None:
-    for name in ("device", "runtime", "cuda_graph", "buffers", "engine", "builder", "background_build", "open_plan"):
-        sys.modules.pop(f"rtseg.engines.tensorrt.{name}", None)
+    for name in [name for name in sys.modules if name.startswith("rtseg.engines.tensorrt.") and name not in WITHOUT_GPU]:
+        del sys.modules[name]

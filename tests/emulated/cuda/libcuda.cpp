@@ -66,7 +66,11 @@ API CUresult cuDeviceGetName(char* name, int size, CUdevice) {
 API CUresult cuDeviceComputeCapability(int* major, int* minor, CUdevice) {
   return *major = emulated_description.major, *minor = emulated_description.minor, CUDA_SUCCESS;
 }
+API CUresult cuDeviceTotalMem(size_t* bytes, CUdevice) {
+  return *bytes = static_cast<size_t>(emulated_description.memory_gib) << 30, CUDA_SUCCESS;
+}
 API CUresult cuDeviceGetAttribute(int* value, CUdevice_attribute attribute, CUdevice) {
+  if (attribute == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT) return *value = emulated_description.sm_count, CUDA_SUCCESS;
   if (attribute != CU_DEVICE_ATTRIBUTE_INTEGRATED && attribute != CU_DEVICE_ATTRIBUTE_TEXTURE_ALIGNMENT)
     return CUDA_ERROR_NOT_SUPPORTED;
   *value = attribute == CU_DEVICE_ATTRIBUTE_INTEGRATED ? emulated_description.integrated : 512;

@@ -18,6 +18,6 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 // Describes the GPU: a test sets the fields, and reads how often the primary context is retained. device.py has the same order.
 struct emulated_Description {
   char name[64];
-  int major, minor, driver, integrated, present, contexts;
+  int major, minor, driver, integrated, present, contexts, sm_count, memory_gib;
 };
 extern "C" emulated_Description emulated_description;

@@ -21,6 +21,8 @@ API int emulated_context_release() {
 API int emulated_context_push() { return ++current, cudaSuccess; }
 API int emulated_context_pop() { return current ? --current, cudaSuccess : cudaErrorInvalidContext; }
 
+API int emulated_contexts_current() { return current; }
+
 API int emulated_allocate(void** pointer, std::size_t bytes) {
   return with_context([=] { return cudaMalloc(pointer, bytes); });
 }

@@ -1,7 +1,7 @@
 // Holds the emulated device's description and its fault, which is permanent, as in a CUDA context.
 #include "state.h"
 
-emulated_Description emulated_description{"Emulated GPU", 8, 7, 13000, 0, 1, 0};
+emulated_Description emulated_description{"Emulated GPU", 8, 7, 13000, 0, 1, 0, 16, 30};
 
 namespace emulated {
 
@@ -63,3 +63,5 @@ const char* cudaGetErrorString(cudaError_t code) {
       return "invalid argument";
   }
 }
+
+cudaError_t cudaRuntimeGetVersion(int* version) { return *version = 13000, cudaSuccess; }

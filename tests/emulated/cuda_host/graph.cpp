@@ -3,6 +3,7 @@
 
 struct CUgraphExec_st {
   std::vector<emulated::Step> steps;
+  bool uploaded = false;
 };
 
 namespace {
@@ -36,10 +37,16 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* runnable, cudaGraph_t graph, unsigned long long) {
   ++graphs_open;
-  return *runnable = new CUgraphExec_st{graph->steps}, cudaSuccess;
+  return *runnable = new CUgraphExec_st{graph->steps, false}, cudaSuccess;
+}
+
+cudaError_t cudaGraphUpload(cudaGraphExec_t runnable, cudaStream_t) {
+  runnable->uploaded = true;
+  return emulated::broken;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t runnable, cudaStream_t stream) {
+  if (!runnable->uploaded) return emulated::failed(cudaErrorInvalidValue, "a graph is launched that was not uploaded: its first launch waits");
   return emulated::enqueue(stream, [steps = runnable->steps] {
     for (const auto& step : steps)
       if (const cudaError_t code = step()) return code;

@@ -12,7 +12,7 @@ UP, DOWN = 1, 2  # kinds of a copy
 ALL_LATE = 0xFFFFFFFF
 
 
-DESCRIPTION_FIELDS = ("major", "minor", "driver", "integrated", "present", "contexts")
+DESCRIPTION_FIELDS = ("major", "minor", "driver", "integrated", "present", "contexts", "sm_count", "memory_gib")
 
 
 class GpuDescription(ctypes.Structure):
@@ -33,7 +33,7 @@ class ResourceCounts(NamedTuple):
     graphs: int
 
 
-AMPERE = GpuDescription(b"Emulated GPU", 8, 7, 13000, 0, 1, 0)
+AMPERE = GpuDescription(b"Emulated GPU", 8, 7, 13000, 0, 1, 0, 16, 30)
 
 
 class RecordedCopy(NamedTuple):
@@ -54,7 +54,7 @@ class EmulatedGpu:
     major, minor: its compute capability. driver: the CUDA version of its driver. contexts: how many are retained.
     """
 
-    major, minor, driver, integrated, present, contexts = map(_description_field, DESCRIPTION_FIELDS)
+    major, minor, driver, integrated, present, contexts, sm_count, memory_gib = map(_description_field, DESCRIPTION_FIELDS)
 
     def __init__(self, library: Path) -> None:
         self.native = ctypes.CDLL(str(library))
@@ -127,6 +127,10 @@ class EmulatedGpu:
             if kind in (UP, DOWN):
                 found.append(RecordedCopy(kind, size.value))
         return found
+
+    def current_contexts(self) -> int:
+        """Return how many contexts this thread has on its stack, released ones too."""
+        return int(self.native.emulated_contexts_current())
 
     def is_freed(self, address: int) -> bool:
         """Return True if the memory at this address was freed."""

@@ -35,7 +35,7 @@ class LaunchError(Error):
 
 
 class device_attribute:  # noqa: N801
-    INTEGRATED = 18
+    MULTIPROCESSOR_COUNT, INTEGRATED = 16, 18
 
 
 class host_alloc_flags:  # noqa: N801
@@ -48,6 +48,10 @@ class event_flags:  # noqa: N801
 
 def init(flags: int = 0) -> None:
     _call("initialise")
+
+
+def get_version() -> tuple[int, int, int]:
+    return 13, 0, 0
 
 
 def get_driver_version() -> int:
@@ -66,8 +70,14 @@ class Device:
         return current_gpu().major, current_gpu().minor
 
     def get_attribute(self, attribute: int) -> int:
-        assert attribute == device_attribute.INTEGRATED
-        return current_gpu().integrated
+        values = {
+            device_attribute.INTEGRATED: current_gpu().integrated,
+            device_attribute.MULTIPROCESSOR_COUNT: current_gpu().sm_count,
+        }
+        return values[attribute]
+
+    def total_memory(self) -> int:
+        return current_gpu().memory_gib << 30
 
     def retain_primary_context(self) -> "Context":
         _call("context_retain")
@@ -96,7 +106,7 @@ class Context:
             _call("context_release")
         self._valid = False
         while self in _stack():
-            self.pop()
+            _stack().remove(self)  # but the driver still has it on this thread's stack
 
     @contextmanager
     def _activated(self) -> Iterator[bool]:

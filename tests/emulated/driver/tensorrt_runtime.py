@@ -38,6 +38,10 @@ class BuilderFlag(Enum):
     GPU_FALLBACK, TF32 = 4, 8
 
 
+class MemoryPoolType(Enum):
+    WORKSPACE = 0
+
+
 class NetworkDefinitionCreationFlag(Enum):
     EXPLICIT_BATCH, STRONGLY_TYPED = 0, 1
 
@@ -202,11 +206,15 @@ class IBuilderConfig:
     def __init__(self) -> None:
         self.progress_monitor: Any = None
         self.default_device_type, self.DLA_core = DeviceType.GPU, -1
-        self.flags: set[BuilderFlag] = set()
+        self.flags: set[BuilderFlag] = {BuilderFlag.TF32}  # TensorRT's default
+        self.limits: dict[MemoryPoolType, int] = {}
         self._cache: ITimingCache | None = None
 
     def set_flag(self, flag: BuilderFlag) -> None:
         self.flags.add(flag)
+
+    def set_memory_pool_limit(self, pool: MemoryPoolType, pool_size: int) -> None:
+        self.limits[pool] = pool_size
 
     def clear_flag(self, flag: BuilderFlag) -> None:
         self.flags.discard(flag)

@@ -13,7 +13,6 @@ from emulated.engine import plans
 from emulated.engine.streams import WORK_LATE, alike, frames, segmented
 
 from rtseg import kernels
-from rtseg.engines.base import SwapState
 from rtseg.errors import EngineError, ModelError
 from rtseg.kernels.network.fit import letterbox
 from rtseg.kernels.runtime import cuda
@@ -44,7 +43,9 @@ class TestPlantedSyncFaults:
     def test_the_wrong_side_of_the_state(
         self, engine: Any, expected: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(SwapState, "swapped", lambda self: self)
+        from rtseg.engines.tensorrt.state_buffers import GpuState
+
+        monkeypatch.setattr(GpuState, "swapped", lambda self: self)
         assert not alike(segmented(engine, frames(7)), expected)
 
     @pytest.mark.parametrize("engine", [WORK_LATE], indirect=True)

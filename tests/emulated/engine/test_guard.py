@@ -203,3 +203,16 @@ def test_a_plan_that_tensorrt_refuses_is_dropped_and_one_that_it_cannot_try_is_k
         fail(monkeypatch, ("Runtime", "deserialize_cuda_engine"), failure)
         with pytest.raises(error, match="cannot read the plan of 'tiny'"):
             plans.engine_of(tiny)
+
+
+def test_a_build_is_without_tf32_and_with_a_limit_of_its_scratch_memory(
+    gpu: EmulatedGpu, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configs, create = [], tensorrt_runtime.Builder.create_builder_config
+    monkeypatch.setattr(
+        tensorrt_runtime.Builder, "create_builder_config", lambda self: configs.append(create(self)) or configs[-1]
+    )
+    for gpu.memory_gib, limit in [(30, 2**30), (2, 2**29)]:
+        build(tiny, tmp_path / "a.timing")
+        assert configs[-1].limits == {tensorrt_runtime.MemoryPoolType.WORKSPACE: limit}
+        assert configs[-1].flags == set()

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import networks
@@ -15,7 +15,7 @@ from rtseg import load_engine
 from rtseg.engines.tensorrt.plan_cache import PlanCache, PlanFile, PlanTag
 from rtseg.errors import ModelError
 
-TAG = PlanTag("0123456789abcdef", "10.16", "Emulated GPU", "sm_87", "13000", "fp32", "gpu")
+TAG = PlanTag("0123456789abcdef", "10.16", "Emulated GPU", "sm_87", 16, 30, "13000", "fp32", "gpu")
 
 
 class TestFile:
@@ -53,9 +53,9 @@ class TestFile:
 
 
 class TestCache:
-    @pytest.mark.parametrize("field", ["model", "tensorrt", "gpu", "sm", "driver", "precision", "device", "build"])
+    @pytest.mark.parametrize("field", [field.name for field in fields(PlanTag)])
     def test_each_part_of_the_tag_counts(self, cache: PlanCache, field: str) -> None:
-        other = replace(TAG, **{field: 2 if field == "build" else "other"})
+        other = replace(TAG, **{field: getattr(TAG, field) + 1 if isinstance(getattr(TAG, field), int) else "other"})
         assert cache.path(TAG) != cache.path(other)
         assert field in TAG.describe_difference(other)
 
@@ -92,7 +92,7 @@ class TestLoading:
     def test_a_plan_of_elsewhere_is_refused_by_name(self, gpu: EmulatedGpu, tiny: Path, tmp_path: Path) -> None:
         from rtseg.engines.tensorrt.runtime import VERSION
 
-        tag = PlanTag("abc", VERSION, "Orin", "sm_87", "12060", "fp16", "gpu")
+        tag = PlanTag("abc", VERSION, "Orin", "sm_87", 16, 30, "12060", "fp16", "gpu")
         PlanFile(tag, networks.spec(), plans.plan_of(tiny)).write(tmp_path / "orin.plan")
         with pytest.raises(ModelError, match=r"was built for gpu 'Orin' and not 'Emulated GPU', driver '12060'.*this machine"):
             load_engine(tmp_path / "orin.plan")
@@ -112,3 +112,28 @@ class TestLoading:
         assert engine.name == "openvino", "it serves while TensorRT builds"  # type: ignore[attr-defined]
         engine.close()
         assert gpu.contexts == 0
+
+
+def test_boards_that_share_a_name_share_no_plan(gpu: EmulatedGpu, tiny: Path) -> None:
+    """Each Jetson Orin calls itself "Orin": its multiprocessors and its memory tell them apart."""
+    from rtseg.engines.tensorrt.builder import make_tag
+    from rtseg.engines.tensorrt.device import Gpu
+
+    found = []
+    for gpu.sm_count, gpu.memory_gib in [(16, 30), (8, 30), (16, 61)]:
+        here = Gpu()
+        found.append(make_tag(tiny, "fp16", "gpu", here))
+        here.close()
+    assert found[1].describe_difference(found[0]) == "sm_count 8 and not 16"
+    assert found[2].describe_difference(found[0]) == "memory_gib 61 and not 30"
+
+
+def test_a_closed_gpu_is_current_in_no_thread(gpu: EmulatedGpu) -> None:
+    """A context that is released while it is current makes the next call of the thread fail, whoever makes it."""
+    from rtseg.engines.tensorrt.device import Gpu
+
+    here = Gpu()
+    with here.current():
+        here.stream()
+    here.close()
+    assert (gpu.contexts, gpu.current_contexts()) == (0, 0)
