@@ -19,10 +19,9 @@ from rtseg.text.log_records import get_logger
 from rtseg.wall_clock import utc_now
 
 if TYPE_CHECKING:
-    import pydicom  # an extra
-
     from rtseg.sinks.dicom.archive_sender import ArchiveSender
     from rtseg.sinks.dicom.instance import StreamIdentity
+    from rtseg.sources.files.dicom_codec import pydicom  # an extra
 
 _log = get_logger(__name__)
 
