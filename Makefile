@@ -4,7 +4,7 @@ BIN := .venv/bin
 DATA ?= ../shared/data
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check attack fuzz soak zoo slow temporal conformity gpu-check format clean
+.PHONY: demo test check planted attack fuzz soak zoo slow temporal conformity gpu-check format clean
 
 demo: .venv/core
 	@mkdir -p out
@@ -46,6 +46,9 @@ slow: .venv/dev  # the tests that `make test` leaves out for their time
 conformity: .venv/core
 	$(PIP) --editable '.[onnx]' pytest setuptools wheel
 	RTSEG_CONFORMITY=1 $(BIN)/python -m pytest -rs tests/conformity
+
+planted: .venv/dev  # removes each safeguard of the GPU path from a copy, and counts those that the tests miss
+	PYTHONPATH=tests $(BIN)/python -m planted_safeguards
 
 gpu-check:
 	$(PYTHON) demos/gpu_check.py

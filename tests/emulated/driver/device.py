@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 ILLEGAL_ADDRESS, ASSERT, OUT_OF_MEMORY, NO_DEVICE = 700, 710, 2, 100
 UP, DOWN = 1, 2  # kinds of a copy
@@ -67,7 +68,8 @@ class EmulatedGpu:
         self._work: dict[int, Callable[[], None]] = {}  # by the number that the native side passes back
         self._once: set[int] = set()
         self._numbers = count(1)
-        self.failures: list[BaseException] = []  # raised by host functions
+        self.failures: list[BaseException] = []  # raised by host functions, and faults in the order of releases
+        self.dependents = WeakSet[Any]()  # TensorRT's objects, which must not outlive the context
         gc.collect()  # what another test has left would otherwise be freed, and counted, in this one
         self.native.emulated_begin_test()
         self._before = self._counted()  # a GPU that broke in another test may still hold resources

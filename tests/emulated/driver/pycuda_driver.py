@@ -34,6 +34,9 @@ class LaunchError(Error):
     pass
 
 
+NON_BLOCKING = 1  # CU_STREAM_NON_BLOCKING
+
+
 class device_attribute:  # noqa: N801
     MULTIPROCESSOR_COUNT, INTEGRATED = 16, 18
 
@@ -102,6 +105,8 @@ class Context:
     def detach(self) -> None:
         if not self._valid:
             raise LogicError("context::detach failed: invalid device context - cannot detach from invalid context")
+        if current_gpu().contexts == 1 and (left := {type(one).__name__ for one in current_gpu().dependents}):
+            current_gpu().failures.append(AssertionError(f"released under {', '.join(sorted(left))}"))
         if self in _stack() or self._thread == threading.get_ident():  # else it leaks: the real one raises nothing either
             _call("context_release")
         self._valid = False
@@ -139,6 +144,7 @@ class _Dependent:
 class Stream(_Dependent):
     def __init__(self, flags: int = 0) -> None:
         super().__init__()
+        assert flags == NON_BLOCKING, "a blocking stream waits for the default stream"
         self.handle = _made("stream_create")
 
     def synchronize(self) -> None:
@@ -220,6 +226,7 @@ def mem_alloc(size: int) -> DeviceAllocation:
 
 
 def pagelocked_empty(shape: tuple[int, ...], dtype: Any, order: str = "C", mem_flags: int = 0) -> "np.ndarray[Any, Any]":
+    assert not mem_flags & host_alloc_flags.WRITECOMBINED, "the CPU would read write-combined memory, which is not cached"
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     return np.asarray(HostAllocation(size, tuple(shape), dtype, mem_flags))
 

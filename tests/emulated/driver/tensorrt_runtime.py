@@ -10,7 +10,9 @@ import sys
 from enum import Enum
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 import onnx
@@ -72,13 +74,21 @@ class IProgressMonitor:
 class Runtime:
     def __init__(self, logger: ILogger) -> None:
         self._logger = _checked(logger)
+        self._engines = WeakSet[ICudaEngine]()
+        current_gpu().dependents.add(self)
+
+    def __del__(self) -> None:
+        if len(getattr(self, "_engines", ())):
+            current_gpu().failures.append(AssertionError("a runtime is released before its engine"))
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> "ICudaEngine | None":
         head, _, network = bytes(serialized_engine).partition(b"\n")
         if not head.startswith(MAGIC) or json.loads(head[len(MAGIC) :]) != _here():
             self._logger._emit("The engine plan file is not compatible with this version of TensorRT")
             return None
-        return ICudaEngine(network)
+        engine = ICudaEngine(network)
+        self._engines.add(engine)
+        return engine
 
 
 def _checked(logger: ILogger) -> Logger:
@@ -94,6 +104,7 @@ _loggers: list[ILogger] = []  # of this process
 
 class ICudaEngine:
     def __init__(self, network: bytes) -> None:
+        current_gpu().dependents.add(self)
         self._session = _session(network)
         self._ports = {port.name: port for port in (*self._session.get_inputs(), *self._session.get_outputs())}
 
@@ -125,7 +136,8 @@ def _session(network: bytes) -> Any:
 
 class IExecutionContext:
     def __init__(self, engine: ICudaEngine) -> None:
-        self._engine = engine
+        current_gpu().dependents.add(self)
+        self._engine, self._has_run = engine, False
         self._addresses: dict[str, int] = {}
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
@@ -134,12 +146,15 @@ class IExecutionContext:
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         engine, addresses = self._engine, dict(self._addresses)
-        if set(addresses) != set(engine._ports):
+        captures = bool(current_gpu().native.emulated_capturing(ctypes.c_void_p(stream_handle)))
+        if set(addresses) != set(engine._ports) or (captures and not self._has_run):  # the first run may allocate
             return False
-        return current_gpu().enqueue(stream_handle, lambda: _run(engine, addresses)) == 0
+        self._has_run = True
+        network = SimpleNamespace(_session=engine._session)  # enqueued work does not keep TensorRT's objects alive
+        return current_gpu().enqueue(stream_handle, lambda: _run(network, addresses)) == 0
 
 
-def _run(engine: ICudaEngine, addresses: dict[str, int]) -> None:
+def _run(engine: Any, addresses: dict[str, int]) -> None:
     inputs = {port.name: _at(addresses[port.name], port.shape).copy() for port in engine._session.get_inputs()}
     outputs = engine._session.get_outputs()
     for port, result in zip(outputs, engine._session.run([port.name for port in outputs], inputs), strict=True):

@@ -8,6 +8,7 @@ from typing import Any
 import networks
 import numpy as np
 import pytest
+from emulated.driver import tensorrt_runtime
 from emulated.driver.device import ALL_LATE, EmulatedGpu
 from emulated.engine import plans
 from emulated.engine.streams import WORK_LATE, alike, frames, segmented
@@ -114,7 +115,7 @@ class TestFailure:
 
     def test_a_network_that_fails_says_so(self, engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         x, state = np.zeros((1, 1, *networks.SIZE), np.float32), engine.initial_state()
-        monkeypatch.setattr(engine._network._context, "execute_async_v3", lambda stream_handle: False)
+        monkeypatch.setattr(tensorrt_runtime.IExecutionContext, "execute_async_v3", lambda self, stream_handle: False)
         with pytest.raises(EngineError, match=r"TensorRT failed on 'tiny' \(TensorRT says why on standard error\)"):
             engine.infer(x, state)
 
@@ -176,7 +177,7 @@ def test_a_context_that_is_lost_is_told_and_no_error(
 
 def test_an_error_that_somebody_keeps_holds_no_stream(gpu: EmulatedGpu, tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = plans.engine_of(tiny)
-    monkeypatch.setattr(engine._network._context, "execute_async_v3", lambda stream_handle: False)
+    monkeypatch.setattr(tensorrt_runtime.IExecutionContext, "execute_async_v3", lambda self, stream_handle: False)
     with pytest.raises(EngineError, match="TensorRT failed") as kept:
         segmented(engine, frames(1))
     engine.close()

@@ -52,7 +52,9 @@ class Paired:
 def ahead(monkeypatch: pytest.MonkeyPatch, gpu: EmulatedGpu) -> list[bool]:
     """Return a list that records for each taken frame whether it was prefetched."""
     from rtseg.engines.tensorrt.buffers import UploadRing
+    from rtseg.engines.tensorrt.engine import TensorRtEngine
 
+    monkeypatch.setattr(TensorRtEngine, "warm_up_frames", 1)  # `Paired` gives a frame for each call of infer
     taken, take = list[bool](), UploadRing.take
 
     def told(self: Any, image: Any) -> Any:
