@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from rtseg.frame import SourceInstance
-from rtseg.sinks.dicom.frame_references import derivation, digest_of, set_references
+from rtseg.sinks.dicom.frame_references import digest_of
 from rtseg.sinks.dicom.instance import StreamIdentity, code, common_header, own_code, set_pixels
 from rtseg.sinks.dicom.probability_map import MAX_VALUE
 from rtseg.sinks.dicom.segment_frames import SegmentationType, SegmentFrames
+from rtseg.sinks.dicom.stated_references import derivation, set_references
 from rtseg.sources.files.dicom_codec import pydicom
 
 LABEL_MAP_STORAGE = "1.2.840.10008.5.1.4.1.1.66.7"
