@@ -54,7 +54,7 @@ COMMANDS = {
     "gate": ["gate", "carotid", "carotid-int8", "DATA/carotid"],
     "quantize": ["quantize", "carotid", "quantized.onnx", "--data", "DATA/carotid"],
     "average": ["average", "mean.onnx", "one.onnx", "two.onnx"],
-    "bench": ["bench", "loop", "scan.mp4", "--model", "carotid-int8", "--frames", "10"],
+    "bench": ["bench", "loop", "scan.mp4", "--model", "carotid-int8", "--frames", "60"],
     "bench engines": ["bench", "engines", "--rounds", "1"],
     "train": ["train", "engines/zoo/carotid.toml", "--out", "runs/carotid"],
     "export": ["export", "runs/carotid/last.pt", "exported.onnx"],
