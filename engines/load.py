@@ -9,7 +9,7 @@ from rtseg.engines.base import Engine, ModelSpec
 from rtseg.engines.hung_threads import open_in_time
 from rtseg.engines.plugin_engine import is_plugin_engine, open_plugin_engine, plugin_model
 from rtseg.engines.validation.examination import examine
-from rtseg.engines.zoo import shipped_models
+from rtseg.engines.zoo import preview_models, shipped_models
 from rtseg.errors import ModelError, require_members
 from rtseg.plugins import ENGINES as ENGINE_PLUGINS
 from rtseg.plugins import MODELS, names_with_plugins
@@ -123,7 +123,7 @@ def _examined_spec(path: Path, stated: StatedFacts | None) -> ModelSpec | None:
 
 def model_path(model: str | Path) -> Path:
     """Return the .onnx file of the name of a shipped model or of a plug-in's, or of a path. Raises ModelError, PluginError."""
-    known = shipped_models()
+    known = shipped_models() | preview_models()
     if str(model) in known:
         return known[str(model)]
     path = Path(model)

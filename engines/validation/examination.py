@@ -20,7 +20,7 @@ from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.validation.onnx_file import OnnxFile
 from rtseg.engines.validation.weight_check import external_files
-from rtseg.engines.zoo import shipped_models
+from rtseg.engines.zoo import preview_models, shipped_models
 from rtseg.errors import ModelError, SinkError
 from rtseg.output.atomic_file import write_atomically
 from rtseg.output.private_file import make_folder
@@ -66,7 +66,7 @@ def examine(path: Path, engine: str, stated: ModelSpec | StatedFacts | None = No
     "reduced" for OpenVINO at a smaller input, "torchscript", or "weights" for a state dict of torch. stated: the
     user's description of the network, if any. Raises ModelError.
     """
-    if trusted or os.environ.get(TRUST) == "1" or path.resolve() in {known.resolve() for known in shipped_models().values()}:
+    if trusted or os.environ.get(TRUST) == "1" or _is_ours(path):
         return False
     facts = StatedFacts.of(stated) if isinstance(stated, ModelSpec) else stated
     content, description = path.read_bytes(), facts.to_json() if facts else ""
@@ -77,6 +77,11 @@ def examine(path: Path, engine: str, stated: ModelSpec | StatedFacts | None = No
     if passed is not None:
         _remember(passed)
     return True
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether a file comes with rtseg."""
+    return path.resolve() in {known.resolve() for known in (shipped_models() | preview_models()).values()}
 
 
 def _run_child(path: Path, engine: str, description: str, limits: TrialLimits) -> None:

@@ -13,6 +13,11 @@ def shipped_models() -> dict[str, Path]:
     return {path.stem: path for path in sorted(_FOLDER.glob("*.onnx"))}
 
 
+def preview_models() -> dict[str, Path]:
+    """Return the ONNX files by name of networks that may be tried, and miss the aims of a shipped model: tracking/README.md."""
+    return {path.stem: path for path in sorted((_FOLDER / "tracking").glob("*.onnx"))}
+
+
 def measured_dice(name: str) -> dict[str, dict[str, float]]:
     """Return the mean Dice of a shipped model by class on subjects that the measured network never saw.
 

@@ -10,7 +10,6 @@ import trackers
 from typer.testing import CliRunner, Result
 
 from rtseg.cli.app import app
-from rtseg.cli.options import prompts
 from rtseg.cli.options.prompts import PromptOptions, chosen_model
 from rtseg.errors import ConfigError
 
@@ -108,12 +107,25 @@ def test_each_prompt_is_an_object_unless_it_takes_away_or_has_the_same_name():
     assert (both.prompt.points, both.prompt.other_points, both.prompt.box) == (((1, 2),), ((3, 4),), (0, 0, 9, 9))
 
 
-def test_the_model_goes_by_the_number_of_objects(monkeypatch):
+def test_the_model_goes_by_the_number_of_objects():
     one, two, five = (PromptOptions([f"{k},1" for k in range(count)]).parse() for count in (1, 2, 5))
-    with pytest.raises(ConfigError, match="is not shipped yet: train it"):
-        chosen_model("", one)
-    monkeypatch.setattr(prompts, "shipped_models", lambda: dict.fromkeys(("track", "track-4")))
     assert (chosen_model("", []), chosen_model("", one), chosen_model("", two)) == ("carotid", "track", "track-4")
     assert chosen_model("own.onnx", two) == "own.onnx"
     with pytest.raises(ConfigError, match="shows 5 objects, and 4 at most"):
         chosen_model("", five)
+
+
+def test_a_preview_is_called_one_and_the_models_that_ship_are_not(capsys):
+    for name, is_preview in {"track": True, "track-4": True, "carotid": False, "own/track.onnx": False}.items():
+        assert chosen_model(name, []) == name
+        assert (f"{name} is a preview that misses its aims" in " ".join(capsys.readouterr().out.split())) is is_preview
+
+
+def test_what_is_pointed_at_is_followed_without_a_model(tmp_path):
+    source = "synthetic:vessel?seed=7&height=240&width=240&frames=12"
+    done = CliRunner().invoke(
+        app, ["run", source, "--prompt", "120,120", "--prompt", "60,60", "--json", str(tmp_path / "a.jsonl")]
+    )
+    assert done.exit_code == 0, done.output
+    last = json.loads((tmp_path / "a.jsonl").read_text().splitlines()[-1])
+    assert set(last["objects"]) == {"object 1", "object 2"}

@@ -8,7 +8,7 @@ import numpy as np
 import typer
 
 from rtseg.cli.app import console
-from rtseg.engines.zoo import shipped_models
+from rtseg.engines.zoo import preview_models
 from rtseg.errors import ConfigError
 from rtseg.frame import Mask, StreamInfo
 from rtseg.session.prompts import Prompt
@@ -18,6 +18,10 @@ from rtseg.session.tracking import NOTHING_FOLLOWED
 T = TypeVar("T")
 
 CLASS_MODEL = "carotid"  # that runs where nothing is pointed at
+_PREVIEW = (
+    "{} is a preview that misses its aims: its mask may be wrong without a word, so look at it, and correct it by another "
+    "click (figures: docs/prompts.md)"
+)
 TRACKERS = {1: "track", 4: "track-4"}  # by how many objects they follow at once
 _FORMS = "x,y, not:x,y, box:x,y,w,h or a mask file"
 
@@ -103,20 +107,21 @@ class PromptOptions:
 
 
 def chosen_model(model: str, prompts: list[GivenPrompt]) -> str:
-    """Return the model to run: the one that is given, else the smallest tracker for the objects. Raises ConfigError."""
-    if model or not prompts:
-        return model or CLASS_MODEL
-    count = len({one.name for one in prompts})
-    most = max(TRACKERS)
+    """Return the model to run, and say what a preview is: the one that is given, else the smallest tracker for the objects.
+
+    Raises ConfigError.
+    """
+    chosen = model or (_tracker_of(prompts) if prompts else CLASS_MODEL)
+    if chosen in preview_models():
+        console.print(_PREVIEW.format(chosen), style="yellow", highlight=False)
+    return chosen
+
+
+def _tracker_of(prompts: list[GivenPrompt]) -> str:
+    count, most = len({one.name for one in prompts}), max(TRACKERS)
     if count > most:
         raise ConfigError(f"--prompt shows {count} objects, and {most} at most are followed at once: leave {count - most} out")
-    tracker = TRACKERS[min(limit for limit in TRACKERS if limit >= count)]
-    if tracker not in shipped_models():
-        raise ConfigError(
-            f"{tracker}, which follows what --prompt points at, is not shipped yet: train it as docs/prompts.md says, and "
-            f"name its file by --model"
-        )
-    return tracker
+    return TRACKERS[min(limit for limit in TRACKERS if limit >= count)]
 
 
 def point(session: Session, prompts: list[GivenPrompt], info: StreamInfo) -> None:
