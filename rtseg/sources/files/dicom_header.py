@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from rtseg.sources.files.quiet_pydicom import SILENCE
+
 _UID, _LONGEST_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+", re.ASCII), 64
 _COLORS = ("Red", "Green", "Blue")
 TAGS = (
@@ -75,8 +77,12 @@ def integer(header: Any, name: str, default: int = 0) -> int:
 
 
 def uid(header: Any, name: str) -> str:
-    """Return the UID of an element; "" where it has none that is valid (DICOM PS3.5, 9.1)."""
-    text = str(header.get(name) or "")
+    """Return the UID of an element; "" where it has none that is valid (DICOM PS3.5, 9.1), as in a damaged file."""
+    try:
+        with SILENCE:  # pydicom warns of a damaged one, and quotes it
+            text = str(header.get(name) or "")
+    except Exception:  # noqa: BLE001  of a damaged element pydicom raises any exception
+        return ""
     return text if len(text) <= _LONGEST_UID and _UID.fullmatch(text) else ""
 
 

@@ -3,10 +3,12 @@
 import logging
 import tracemalloc
 import warnings
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 from pydicom.uid import RLELossless
 from sources.damage import drain, opened
 from sources.dicoms import FRAMES, NAME, images, multiframe, region, rle, save
@@ -98,6 +100,20 @@ def test_flipped_bytes_never_hang_nor_raise_anything_else(write_dicom, tmp_path)
         except ConfigError:
             read = []
         assert len(read) <= 4 or read[0].height * read[0].width < 240
+
+
+def test_a_damaged_uid_is_unknown_and_not_told(write_dicom, tmp_path, caplog):
+    path = Path(write_dicom(FRAMES))
+    uid = dcmread(path).SOPInstanceUID.encode()
+    damaged = tmp_path / "damaged.dcm"
+    damaged.write_bytes(path.read_bytes().replace(uid, uid[:-4] + b"\x84" + uid[-3:]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with closing(open_source(str(damaged))) as source:
+            frames = list(source)
+    assert len(frames) == len(FRAMES)
+    assert frames[0].origin.instance.sop_instance == ""
+    assert uid.decode()[:-4] not in caplog.text
 
 
 def test_nothing_of_the_header_is_told(write_dicom, tmp_path, caplog, capsys):
