@@ -1,31 +1,30 @@
 """Collects masks of one bit a pixel on disk."""
 
 import struct
-from collections.abc import Callable, Iterator
-from hashlib import sha256
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from rtseg.frame import Mask
+from rtseg.sinks.dicom.digested_spool import DigestedSpool
 from rtseg.sinks.dicom.frame_spool import encapsulated, item
-from rtseg.sinks.dicom.unnamed_file import UnnamedFile
 
 NATIVE, ENCAPSULATED = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.98"
 _MOST_NATIVE = 0xFFFFFFFE  # bytes of an element with a length
 _FRAMES = 64  # that are joined at a time, of a multiple of 8 bits
 
 
-class BitSpool:
+class BitSpool(DigestedSpool):
     """Packs masks of one shape, eight pixels a byte, the first in the lowest bit (DICOM PS3.5, 8.1.1 and annex D).
 
     In an object, frames follow one another without a gap up to 4 GiB; more than that are encapsulated and not compressed
-    (PS3.5, A.4.11), since run lengths are not defined for bits. count: frames so far.
+    (PS3.5, A.4.11), since run lengths are not defined for bits.
     """
 
     def __init__(self, folder: Path, most_native: int = _MOST_NATIVE) -> None:
-        self._file, self._pixels, self._most_native = UnnamedFile(folder), 0, most_native
-        self.count, self._digest = 0, sha256()
+        super().__init__(folder)
+        self._pixels, self._most_native = 0, most_native
 
     @property
     def syntax(self) -> str:
@@ -43,20 +42,6 @@ class BitSpool:
         self._file.append(packed)
         self._digest.update(packed)
         self.count += 1
-
-    def checkpoint(self) -> Callable[[], None]:
-        """Return what drops the masks that are added from now on."""
-        before = self._file.size, self.count, self._digest.copy()
-
-        def revert() -> None:
-            size, self.count, self._digest = before
-            self._file.cut(size)
-
-        return revert
-
-    def digest(self) -> bytes:
-        """Return the SHA-256 of all masks so far."""
-        return self._digest.digest()
 
     def pixel_data(self) -> Iterator[bytes]:
         """Yield the element Pixel Data in parts."""
@@ -85,7 +70,3 @@ class BitSpool:
         for number in range(self.count):
             frame = self._frame(number)
             yield item(len(frame) + len(frame) % 2) + frame + bytes(len(frame) % 2)
-
-    def close(self) -> None:
-        """Delete the masks."""
-        self._file.close()

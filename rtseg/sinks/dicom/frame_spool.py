@@ -1,29 +1,28 @@
 """Collects the coded frames of an object on disk, so that memory stays flat."""
 
 import struct
-from collections.abc import Callable, Iterator
-from hashlib import sha256
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from rtseg.sinks.dicom.digested_spool import DigestedSpool
 from rtseg.sinks.dicom.run_length import RunLengthCoder
-from rtseg.sinks.dicom.unnamed_file import UnnamedFile
 
 RLE_LOSSLESS = "1.2.840.10008.1.2.5"
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0" + bytes(4)
 _PIXEL_DATA = b"\xe0\x7f\x10\x00OB\x00\x00\xff\xff\xff\xff"
 
 
-class FrameSpool:
+class FrameSpool(DigestedSpool):
     """Codes frames (H, W) or (H, W, 3) uint8 of one shape with the run lengths of DICOM, without loss.
 
-    DICOM PS3.5, annex G (RLE) and A.4 (encapsulation). folder: on whose disk they lie. count: frames so far.
+    DICOM PS3.5, annex G (RLE) and A.4 (encapsulation).
     """
 
     def __init__(self, folder: Path) -> None:
-        self._file, self.count, self._digest = UnnamedFile(folder), 0, sha256()
+        super().__init__(folder)
         self._coder: RunLengthCoder | None = None
 
     @property
@@ -41,27 +40,9 @@ class FrameSpool:
             self.count += 1
         self._digest.update(frame.data)
 
-    def checkpoint(self) -> Callable[[], None]:
-        """Return what drops the frames that are added from now on."""
-        before = self._file.size, self.count, self._digest.copy()
-
-        def revert() -> None:
-            size, self.count, self._digest = before
-            self._file.cut(size)
-
-        return revert
-
-    def digest(self) -> bytes:
-        """Return the SHA-256 of all pixels so far."""
-        return self._digest.digest()
-
     def pixel_data(self) -> Iterator[bytes]:
         """Yield the element Pixel Data, encapsulated, in parts of a megabyte."""
         yield from encapsulated(self._file.parts())
-
-    def close(self) -> None:
-        """Delete the frames."""
-        self._file.close()
 
 
 def item(length: int) -> bytes:
