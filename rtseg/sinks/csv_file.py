@@ -11,7 +11,7 @@ from rtseg.frame import StreamInfo
 from rtseg.measure.stream_time import StreamTime
 from rtseg.overlay_text import printable
 from rtseg.result import Result
-from rtseg.sinks.recording.unbuffered_file import UnbufferedFile
+from rtseg.sinks.recording.unbuffered_file import UnbufferedFile, created_file
 from rtseg.wall_clock import utc_text
 
 COLUMNS = (
@@ -49,14 +49,7 @@ class CsvSink:
     def open(self, info: StreamInfo) -> None:  # noqa: ARG002 - any stream will do
         """Create or overwrite the file, and write the names of the columns. Raises SinkError."""
         self.close()
-        try:
-            self._file = UnbufferedFile(self._path, "wb")
-        except SinkError:
-            raise
-        except OSError as error:
-            raise SinkError(
-                f"{self._path} cannot be written ({error.strerror}): name a file in a folder you may write to"
-            ) from error
+        self._file = created_file(self._path)
         self._time = StreamTime()
         self._write([COLUMNS])
 

@@ -11,7 +11,7 @@ from rtseg.errors import SinkError
 from rtseg.frame import Omission, Segmentation, StreamInfo
 from rtseg.measure.region import Measurement, measure
 from rtseg.result import Redaction, Result
-from rtseg.sinks.recording.unbuffered_file import UnbufferedFile, UnbufferedStream
+from rtseg.sinks.recording.unbuffered_file import UnbufferedFile, UnbufferedStream, created_file
 from rtseg.text.safe_text import json_text
 from rtseg.wall_clock import utc_text
 
@@ -67,14 +67,7 @@ class JsonSink:
     def open(self, info: StreamInfo) -> None:
         """Create or overwrite the file. Raises SinkError."""
         self.close()
-        try:
-            self._file = UnbufferedStream(self._stream) if self._stream else UnbufferedFile(self._path, "wb")
-        except SinkError:
-            raise
-        except OSError as error:
-            raise SinkError(
-                f"{self._path} cannot be written ({error.strerror}): name a file in a folder you may write to"
-            ) from error
+        self._file = UnbufferedStream(self._stream) if self._stream else created_file(self._path)
         self._header = {"rtseg": version("rtseg"), "model": self._model, "stream": asdict(info)}
 
     def write(self, result: Result) -> None:

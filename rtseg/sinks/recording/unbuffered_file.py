@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rtseg.errors import SinkError
 from rtseg.output.private_file import opener
 
 
@@ -22,6 +23,16 @@ class UnbufferedFile(io.FileIO):
         while left:
             left = left[super().write(left) :]
         return len(data)
+
+
+def created_file(path: Path) -> UnbufferedFile:
+    """Create or overwrite a file of lines. Raises SinkError."""
+    try:
+        return UnbufferedFile(path, "wb")
+    except SinkError:
+        raise
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written ({error.strerror}): name a file in a folder you may write to") from error
 
 
 class UnbufferedStream:
