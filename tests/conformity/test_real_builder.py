@@ -20,8 +20,6 @@ from rtseg.engines.base import ModelSpec, StateSpec
 from rtseg.engines.convert.quantize import quantize_model
 from rtseg.engines.zoo import shipped_models
 
-pytestmark = pytest.mark.xdist_group("real builder")
-
 PROVED = os.environ.get("RTSEG_CONFORMITY")  # where `make conformity` runs, a builder that is missing is a failure
 SMALL = ("carotid", "carotid-int8")  # these networks in every test run, the others in `make conformity`
 FORM = "logits of two channels"
