@@ -57,21 +57,27 @@ def load_engine(
     if engine == AUTO:
         return load_fastest(model, spec, threads=threads, trusted=trusted)[0]
     path, names = model_path(model), engine.split(",")
-    foreign = [name for name in names if name not in BUILT_IN_ENGINES]
-    if unknown := [name for name in foreign if not is_plugin_engine(name)]:
-        known = names_with_plugins(ENGINE_PLUGINS, BUILT_IN_ENGINES)
-        raise ModelError(f"no engine {unknown[0]!r}: choose {AUTO}, one of {known}, or several of these with commas between")
+    has_plugin = _has_plugin(names)
     stated = _stated(spec)
     is_tried = _examine_for(names, path, stated, trusted)
     from rtseg.engines.failover.background import BackgroundBuild
     from rtseg.engines.failover.failover import FailoverEngine
 
-    if len(names) > 1 or foreign:  # what a plug-in raises then becomes an error of rtseg
+    if len(names) > 1 or has_plugin:  # what a plug-in raises then becomes an error of rtseg
         return FailoverEngine([(name, partial(_open, name, path, stated, threads, is_tried)) for name in names])
     opened = open_in_time(partial(_open, engine, path, stated, threads, is_tried), engine)
     if not isinstance(opened, BackgroundBuild):
         return opened
     return FailoverEngine([(engine, lambda: opened), ("openvino", partial(_open, "openvino", path, stated, threads, is_tried))])
+
+
+def _has_plugin(names: list[str]) -> bool:
+    """Return whether one of the engines is a plug-in's. Raises ModelError for a name that nobody knows."""
+    foreign = [name for name in names if name not in BUILT_IN_ENGINES]
+    if unknown := [name for name in foreign if not is_plugin_engine(name)]:
+        known = names_with_plugins(ENGINE_PLUGINS, BUILT_IN_ENGINES)
+        raise ModelError(f"no engine {unknown[0]!r}: choose {AUTO}, one of {known}, or several of these with commas between")
+    return bool(foreign)
 
 
 def _examine_for(names: list[str], path: Path, stated: StatedFacts | None, trusted: bool) -> bool:

@@ -9,9 +9,7 @@ from rtseg.frame import Image
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
 
-LEAST_MEDIAN = (
-    0.71  # probability of the chosen class: in a made sector the shipped networks have 1.00, weak ones 0.72, embeddings to 0.7
-)
+LEAST_MEDIAN = 0.71  # probability of the chosen class in a made sector: shipped networks 1.00, weak ones 0.72, embeddings 0.7
 SAME_ORDER = 0.98  # rank correlation of an answer with brightness; the shipped networks have at most 0.75
 _SMOOTHING = (0.01, 1.0, 2.0, 4.0)  # standard deviations of the picture's blur, in pixels of the answer
 _MARGIN = 5  # pixels at the sector's edge that are left out

@@ -150,11 +150,11 @@ def _is_line(core: _Core, scale: float, found: Mapping[float, Probability], rows
     if height > max(_LARGEST * rows, _LETTERS_PX):
         return False
     least, most = _CONFIRMED_HEIGHTS
-    others = {other: core.height * other / scale for other in found if other != scale and core.height * other / scale >= least}
-    seen = {other: _mean_inside(core, other / scale, found[other]) for other in others}
+    sizes = {other: core.height * other / scale for other in found if other != scale}
+    seen = {other: _mean_inside(core, other / scale, found[other]) for other, size in sizes.items() if size >= least}
     if height > max(_LARGE * rows, _LETTERS_PX) and any(there < _LARGE_CONFIRMED for there in seen.values()):
         return False
-    fitting = [there for other, there in seen.items() if others[other] <= most]
+    fitting = [there for other, there in seen.items() if sizes[other] <= most]
     return not fitting or max(fitting) >= _CONFIRMED
 
 
