@@ -270,7 +270,6 @@ class Segmentation:
 
         The areas are None where they are withheld, since the picture is unfamiliar, and for an object that is lost.
         """
-        objects = {} if self.objects is None else {"objects": {name: asdict(one) for name, one in self.objects.items()}}
         return {
             "life": self.life.value,
             "reason": self.reason,
@@ -281,8 +280,15 @@ class Segmentation:
             "spacing_from": self.spacing_from or None,
             "pixel_aspect": self.pixel_aspect,
             "classes": {name: self._class_values(i) for i, name in enumerate(self.classes)},
+            **self.measured_values(),
+        }
+
+    def measured_values(self) -> dict[str, Any]:
+        """Return {"measures": ...}, with "cycle" where a measure follows the heart beat, and "objects" where a user points."""
+        return {
             "measures": {one.name: one.to_json() for one in self.measures},
-            **objects,
+            **({"cycle": self.cycle.to_json()} if self.cycle else {}),
+            **({} if self.objects is None else {"objects": {name: asdict(one) for name, one in self.objects.items()}}),
         }
 
     def _class_values(self, index: int) -> dict[str, Any]:

@@ -153,22 +153,9 @@ def _line(result: Result) -> dict[str, Any]:
         "familiarity": segmentation.familiarity,
         "unfamiliar": segmentation.is_unfamiliar,
         "classes": _classes_fields(segmentation),
-        "measures": {one.name: one.to_json() for one in segmentation.measures},
-        **cycle_fields(segmentation),
-        **object_fields(segmentation),
+        **segmentation.measured_values(),
         **({"withheld": result.redaction.is_withheld} if result.redaction else {}),
     }
-
-
-def cycle_fields(segmentation: Segmentation) -> dict[str, Any]:
-    """Return {"cycle": ...} where a measure follows the heart beat, else nothing."""
-    return {"cycle": segmentation.cycle.to_json()} if segmentation.cycle else {}
-
-
-def object_fields(segmentation: Segmentation) -> dict[str, Any]:
-    """Return {"objects": ...} where a user points at what is segmented, else nothing."""
-    objects = segmentation.objects
-    return {} if objects is None else {"objects": {name: asdict(one) for name, one in objects.items()}}
 
 
 def _classes_fields(segmentation: Segmentation) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 import results
 
 from rtseg.contour import trace_contours
+from rtseg.cycle_state import CycleState
 from rtseg.frame import Life, Segmentation, TrackedObject
 from rtseg.measured_value import MeasuredValue
 
@@ -103,3 +104,10 @@ def test_an_object_that_is_lost_has_no_area():
     assert told["classes"]["other"]["area_px"] == 4
     assert told["objects"]["tumor"]["lost"]
     json.dumps(told, allow_nan=False)
+
+
+def test_the_heart_beat_is_among_the_values():
+    cycle = CycleState("area", heart_rate=72.0)
+    told = replace(results.result().segmentation, cycle=cycle).to_dict()
+    assert told["cycle"] == cycle.to_json()
+    assert "cycle" not in results.result().segmentation.to_dict()

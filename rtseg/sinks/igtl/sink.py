@@ -20,7 +20,6 @@ from rtseg.overlay import Overlay
 from rtseg.result import Result
 from rtseg.sinks.igtl.names import image_device_name, transform_names
 from rtseg.sinks.igtl.server import IgtlServer
-from rtseg.sinks.jsonl import cycle_fields, object_fields
 from rtseg.text.log_records import get_logger
 from rtseg.text.safe_text import json_text
 from rtseg.wall_clock import WallClock
@@ -164,11 +163,10 @@ def _measurements_json(result: Result) -> str:
         "familiarity": _finite(segmentation.familiarity),
         "unfamiliar": segmentation.is_unfamiliar,
         "classes": {name: by_name.get(name) for name in segmentation.classes},
+        **segmentation.measured_values(),
         "measures": {
             one.name: {name: _finite(value) for name, value in one.to_json().items()} for one in segmentation.measures
         },
-        **cycle_fields(segmentation),
-        **object_fields(segmentation),
     }
     return json_text(told, allow_nan=False)
 
