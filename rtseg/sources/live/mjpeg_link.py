@@ -42,10 +42,11 @@ class MjpegLink:
         self._client, self._stream, self._settings, self._is_still = client, stream, settings, is_still
         self._closed, self._splitter, self._pace = threading.Event(), JpegSplitter(), ReadingPace()
         self._coder, self._images = _new_coder(), PictureReader()
-        self._pictures, self._given, self._of_response = deque[bytes](), 0, 0
+        self._pictures = deque[tuple[bytes, int]]()  # each with the number of pictures cut off before it
+        self._given = self._of_response = 0
         self._undecodable, self._refused, self._is_told, self._deadline_s = 0, 0, False, 0.0
         try:
-            self._pictures.extend(self._splitter.pictures(head))
+            self._split(head)
             self._first: Frame | None = self._next()
             fps = settings.fps or (STILL_FPS if self._is_still else DEFAULT_FPS)
             self._info = stream_info(self._first.height, self._first.width, fps, settings.spacing_mm)
@@ -89,15 +90,19 @@ class MjpegLink:
         self._deadline_s = monotonic() + _PICTURE_S
         while True:
             while not self._pictures:
-                self._pictures.extend(self._splitter.pictures(self._receive()))
+                self._split(self._receive())
                 self._tell()
             self._of_response += 1
-            image = self._decode(self._pictures.popleft())
+            coded, cut_off_before = self._pictures.popleft()
+            image = self._decode(coded)
             if image is not None:
-                index, self._given = self._given + self._damaged, self._given + 1
+                index, self._given = self._given + self._undecodable + cut_off_before, self._given + 1
                 return Frame(image, index, perf_counter_ns(), Origin(self._settings.name, spacing_mm=self._settings.spacing_mm))
             self._undecodable += 1
             self._tell()
+
+    def _split(self, data: bytes) -> None:
+        self._pictures.extend((coded, self._splitter.damaged) for coded in self._splitter.pictures(data))
 
     def _receive(self) -> bytes:
         asked_ns = perf_counter_ns()

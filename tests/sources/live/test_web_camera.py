@@ -89,6 +89,21 @@ def stream(make, count=40, head=HEAD, boundary=b"frame", first=b"--frame%n", new
     return answer
 
 
+def at_once(answer):
+    """Return the same answer, its parts sent together."""
+
+    class Gathering:
+        def __init__(self, client):
+            self.client, self.parts = client, []
+
+        def sendall(self, data):
+            self.parts.append(data)
+            if len(self.parts) == 41:
+                self.client.sendall(b"".join(self.parts))
+
+    return lambda client, path, fields: answer(Gathering(client), path, fields)
+
+
 def in_bytes(answer):
     """Return the same answer, sent byte by byte at first."""
 
@@ -199,8 +214,9 @@ def _ended_early(number):
     ],
     ids=["cut", "texts", "pages", "hole", "ended early", "garbled"],
 )
-def test_what_is_no_picture_is_passed_over_counted_and_told(make, damaged, others, caplog):
-    server = WebServer(stream(make))
+@pytest.mark.parametrize("sent", [stream, lambda make: at_once(stream(make))], ids=["each part", "at once"])
+def test_what_is_no_picture_is_passed_over_counted_and_told(make, damaged, others, sent, caplog):
+    server = WebServer(sent(make))
     with caplog.at_level(logging.WARNING), closing(open_source(server.url)) as source:
         expected = [number for number in range(39) if not (damaged and number % 5 == 4)]
         frames = list(islice(source, len(expected)))
