@@ -45,6 +45,20 @@ SAFEGUARDS = (
     ),
     Safeguard("wait before pinned values are overwritten", BUFFERS, "        self._copied.synchronize()\n", "", OVERWRITING),
     Safeguard(
+        "an execution context for each graph",
+        RUNTIME,
+        "        first, self._first = self._first, None\n",
+        "        first = self._first\n",
+        f"{ENGINE}test_engine.py -k steady_stream",
+    ),
+    Safeguard(
+        "scratch memory for each execution context",
+        RUNTIME,
+        "        made.set_device_memory(self._scratch.pointer, self._scratch.nbytes)\n",
+        "",
+        f"{ENGINE}test_engine.py -k steady_stream",
+    ),
+    Safeguard(
         "wait before a mapped frame is overwritten",
         BUFFERS,
         "            self.consumed.synchronize()\n",

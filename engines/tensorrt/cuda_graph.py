@@ -39,8 +39,9 @@ OutputRequests = Mapping[Hashable, OutputRequest]
 class FrameGraph:
     """Runs one frame's GPU work as a CUDA graph; there is one graph per (upload slot, letterbox, state buffers).
 
-    network: enqueues the network, and adds its logits to the arrays. leaves: returns the input arrays by key. span: the time
-    span of the newest run on the stream; reading an output blocks until its end. mapped: the GPU writes into host memory.
+    network: enqueues the network, for this graph alone, and adds its logits to the arrays. leaves: returns the input arrays by
+    key. span: the time span of the newest run on the stream; reading an output blocks until its end. mapped: the GPU writes
+    into host memory.
 
     The first run executes eagerly and records which outputs the host requests. Later runs replay a graph that produces these
     outputs. Another request is served eagerly; a new graph is captured once two runs in a row were asked for the same, so that
@@ -89,8 +90,8 @@ class FrameGraph:
         return tuple(there.shape), there.dtype
 
     def close(self) -> None:
-        """Free the graph and the pinned memory."""
-        self._graph, self._arrays = None, {}
+        """Free the graph, what enqueues its network, and the pinned memory."""
+        self._graph, self._arrays, self._network = None, {}, no_network
         with ExitStack() as all_of_it:
             for place in self._pinned.values():
                 all_of_it.callback(place.close)
@@ -170,3 +171,7 @@ def nonfinite_flag(array: Any) -> DeviceArray:
     flag = DeviceArray((1,), np.int32, stream_of(array))
     launch("has_nonfinite", array, int(np.prod(array.shape)), array.dtype.itemsize, flag)
     return flag
+
+
+def no_network(arrays: ArraysByKey) -> None:
+    """Enqueue nothing: used for outputs that are requested before the network runs."""

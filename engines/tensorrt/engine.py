@@ -6,7 +6,7 @@ the labels, the frame's whole work is already enqueued as one CUDA graph per sta
 """
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack, nullcontext
 from threading import Lock
 from typing import Any
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from rtseg import kernels
 from rtseg.engines.base import Array, Floats, ModelSpec, check_ports, check_write, complete_spec
 from rtseg.engines.tensorrt.buffers import PersistentBuffers, UploadRing, UploadSlot, copy_to_device
-from rtseg.engines.tensorrt.cuda_graph import EnqueueNetwork, FrameGraph, nonfinite_flag, pointer_of
+from rtseg.engines.tensorrt.cuda_graph import EnqueueNetwork, FrameGraph, no_network, nonfinite_flag, pointer_of
 from rtseg.engines.tensorrt.device import DeviceMemory, Gpu, TimedSpan
 from rtseg.engines.tensorrt.lazy_array import ArraysByKey, LazyArray, call_key
 from rtseg.engines.tensorrt.runtime import LoadedPlan
@@ -102,8 +102,7 @@ class TensorRtEngine:
         with self._gpu.current():
             fed = x if isinstance(x, LazyArray) else self._from_host(x)
             self._choose_side(fed, state)
-            addresses = self._addresses(state)
-            self._graph = self._start_graph(self._key(fed, state), lambda arrays: self._run(fed, addresses, arrays))
+            self._graph = self._start_graph(self._key(fed, state), lambda: self._network_run(fed, state))
             state.is_zero = False
             return LazyArray(self, LOGITS), state.swapped()
 
@@ -166,7 +165,7 @@ class TensorRtEngine:
         self._open.callback(self._release_stream)
         self._memory = DeviceMemory(self._stream.handle)
         self._open.callback(self._memory.close)
-        self._network = LoadedPlan(plan, repr(spec.name))
+        self._network = LoadedPlan(plan, repr(spec.name), self._memory)
         self._open.callback(self._network.close)
         self.spec = complete_spec(spec, self._network.inputs, self._network.outputs)
         check_ports(self.spec, self._network.inputs, self._network.outputs)
@@ -178,10 +177,10 @@ class TensorRtEngine:
         self._open.callback(self._persistent.close)  # runs after _drop_graphs, which synchronizes the stream
         self._open.callback(self._drop_graphs)
 
-    def _start_graph(self, key: Hashable, network: EnqueueNetwork) -> FrameGraph:
+    def _start_graph(self, key: Hashable, make_network: Callable[[], EnqueueNetwork]) -> FrameGraph:
         """Start a run of the graph with this key, which is created on first use."""
         if key not in self._graphs:
-            self._graphs[key] = FrameGraph(network, self._leaves, self._stream, self._span, mapped=self._mapped)
+            self._graphs[key] = FrameGraph(make_network(), self._leaves, self._stream, self._span, mapped=self._mapped)
         self._graphs.move_to_end(key)
         if len(self._graphs) > MAX_GRAPHS:
             self._stream.synchronize()
@@ -197,7 +196,7 @@ class TensorRtEngine:
         """Return the newest frame's graph; before `infer`, a graph without the network."""
         if self._graph is None:
             key = ("frame alone", self._slot and self._slot.key, self._persistent.sides)
-            self._graph = self._start_graph(key, _no_network)
+            self._graph = self._start_graph(key, lambda: no_network)
         return self._graph
 
     def _leaves(self) -> ArraysByKey:
@@ -223,11 +222,16 @@ class TensorRtEngine:
                 addresses[port.output] = spare
         return addresses
 
-    def _run(self, x: LazyArray, addresses: Mapping[str, int], arrays: ArraysByKey) -> None:
-        """Enqueue the network on the stream, and add its logits to the arrays."""
-        image = self._checked(x.evaluate(arrays))
-        self._network.enqueue({self.spec.image_input: pointer_of(image), **addresses}, self._stream.handle)
-        arrays[LOGITS] = self._logits
+    def _network_run(self, x: LazyArray, state: GpuState) -> EnqueueNetwork:
+        """Return a function that enqueues the network on the stream, in a context of its own, and adds its logits."""
+        addresses, context = self._addresses(state), self._network.new_context()
+
+        def run(arrays: ArraysByKey) -> None:
+            image = self._checked(x.evaluate(arrays))
+            context.enqueue({self.spec.image_input: pointer_of(image), **addresses}, self._stream.handle)
+            arrays[LOGITS] = self._logits
+
+        return run
 
     def _from_host(self, x: Array) -> LazyArray:
         """Upload a network input that was computed on the host."""
@@ -252,7 +256,3 @@ class TensorRtEngine:
         """Free the kernels' pooled memory of this engine's stream."""
         pool().free_stream(self._stream.handle)
         self._slot = None
-
-
-def _no_network(arrays: ArraysByKey) -> None:
-    """Enqueue nothing: used for outputs that are requested before the network runs."""

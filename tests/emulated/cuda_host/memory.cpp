@@ -38,11 +38,14 @@ const Block* block_of(std::uintptr_t address) {
   return address < after->first + after->second.bytes ? &after->second : nullptr;
 }
 
+// Returns memory that is aligned as cudaMalloc's is.
+void* aligned(std::size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); }
+
 cudaError_t take(void** pointer, std::size_t bytes, bool pinned) {
   const Lock lock(device);
   if (const cudaError_t code = refused()) return code;
   bytes = bytes ? bytes : 1;
-  if (bytes > limit || in_use > limit - bytes || !(*pointer = std::malloc(bytes))) return cudaErrorMemoryAllocation;
+  if (bytes > limit || in_use > limit - bytes || !(*pointer = aligned(bytes))) return cudaErrorMemoryAllocation;
   std::memset(*pointer, 0xCD, bytes);
   blocks[reinterpret_cast<std::uintptr_t>(*pointer)] = {bytes, pinned, false, test};
   in_use += bytes, in_use_of_test += bytes;

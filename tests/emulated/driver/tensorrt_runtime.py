@@ -23,6 +23,8 @@ __version__ = "10.16.1.11"
 
 MAGIC = b"emulated plan "
 
+SCRATCH_BYTES = 4096  # that a run overwrites
+
 
 class TensorIOMode(Enum):
     NONE, INPUT, OUTPUT = range(3)
@@ -42,6 +44,10 @@ class BuilderFlag(Enum):
 
 class MemoryPoolType(Enum):
     WORKSPACE = 0
+
+
+class ExecutionContextAllocationStrategy(Enum):
+    STATIC, ON_PROFILE_CHANGE, USER_MANAGED = range(3)
 
 
 class NetworkDefinitionCreationFlag(Enum):
@@ -125,8 +131,14 @@ class ICudaEngine:
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
         return tuple(self._ports[name].shape)
 
-    def create_execution_context(self) -> "IExecutionContext":
-        return IExecutionContext(self)
+    @property
+    def device_memory_size_v2(self) -> int:
+        return SCRATCH_BYTES
+
+    def create_execution_context(
+        self, strategy: ExecutionContextAllocationStrategy = ExecutionContextAllocationStrategy.STATIC
+    ) -> "IExecutionContext":
+        return IExecutionContext(self, strategy)
 
 
 @lru_cache(maxsize=4)
@@ -135,26 +147,48 @@ def _session(network: bytes) -> Any:
 
 
 class IExecutionContext:
-    def __init__(self, engine: ICudaEngine) -> None:
+    def __init__(self, engine: ICudaEngine, strategy: ExecutionContextAllocationStrategy) -> None:
         current_gpu().dependents.add(self)
-        self._engine, self._has_run = engine, False
+        self._engine, self._strategy, self._has_run = engine, strategy, False
         self._addresses: dict[str, int] = {}
+        self._scratch = 0
+        self._captured: set[int] = set()  # addresses in the graph that holds this context
+
+    def set_device_memory(self, memory: int, size: int) -> None:
+        assert self._strategy is ExecutionContextAllocationStrategy.USER_MANAGED
+        assert memory % 256 == 0, "the scratch memory is not aligned"
+        assert size >= self._engine.device_memory_size_v2, "the scratch memory is too small"
+        self._scratch = memory
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
         self._addresses[name] = memory
         return name in self._engine._ports
 
     def execute_async_v3(self, stream_handle: int) -> bool:
-        engine, addresses = self._engine, dict(self._addresses)
+        engine, addresses, scratch = self._engine, dict(self._addresses), self._scratch
         captures = bool(current_gpu().native.emulated_capturing(ctypes.c_void_p(stream_handle)))
         if set(addresses) != set(engine._ports) or (captures and not self._has_run):  # the first run may allocate
             return False
+        if not scratch and self._strategy is ExecutionContextAllocationStrategy.USER_MANAGED:
+            return False
+        if captures:
+            self._note_capture(addresses)
         self._has_run = True
         network = SimpleNamespace(_session=engine._session)  # enqueued work does not keep TensorRT's objects alive
-        return current_gpu().enqueue(stream_handle, lambda: _run(network, addresses)) == 0
+        return current_gpu().enqueue(stream_handle, lambda: _run(network, addresses, scratch)) == 0
+
+    def _note_capture(self, addresses: dict[str, int]) -> None:
+        """Record a failure where a second graph is captured from this context at other addresses."""
+        places = set(addresses.values())
+        if self._captured and places != self._captured:
+            current_gpu().failures.append(AssertionError("two graphs were captured from one execution context"))
+        self._captured = places
 
 
-def _run(engine: Any, addresses: dict[str, int]) -> None:
+def _run(engine: Any, addresses: dict[str, int], scratch: int) -> None:
+    if scratch:
+        assert not current_gpu().is_freed(scratch), "the scratch memory was freed"
+        ctypes.memset(scratch, 0xAB, SCRATCH_BYTES)
     inputs = {port.name: _at(addresses[port.name], port.shape).copy() for port in engine._session.get_inputs()}
     outputs = engine._session.get_outputs()
     for port, result in zip(outputs, engine._session.run([port.name for port in outputs], inputs), strict=True):

@@ -103,8 +103,8 @@ class TestBuild:
     ) -> None:
         run = tensorrt_runtime._run
 
-        def worse(engine: Any, addresses: dict[str, int]) -> None:
-            run(engine, addresses)
+        def worse(engine: Any, addresses: dict[str, int], scratch: int) -> None:
+            run(engine, addresses, scratch)
             tensorrt_runtime._at(addresses["logits"], [1, 1, *networks.HALF])[..., :12] = 1
 
         monkeypatch.setattr(tensorrt_runtime, "_run", worse)

@@ -82,8 +82,8 @@ def test_nan_on_a_fresh_memory_is_the_engines_fault(gpu: EmulatedGpu, tiny: Path
     found = [session.step(frame).labels for frame in stream[:3]]
     run = tensorrt_runtime._run
 
-    def broken(one: Any, addresses: dict[str, int]) -> None:
-        run(one, addresses)
+    def broken(one: Any, addresses: dict[str, int], scratch: int) -> None:
+        run(one, addresses, scratch)
         tensorrt_runtime._at(addresses["logits"], [1, 1, *networks.HALF])[...] = np.nan
 
     monkeypatch.setattr(tensorrt_runtime, "_run", broken)
@@ -195,8 +195,8 @@ class TestBackgroundBuild:
     ) -> None:
         run = tensorrt_runtime._run
 
-        def worse(one: Any, addresses: dict[str, int]) -> None:
-            run(one, addresses)
+        def worse(one: Any, addresses: dict[str, int], scratch: int) -> None:
+            run(one, addresses, scratch)
             tensorrt_runtime._at(addresses["logits"], [1, 1, *networks.HALF])[..., :12] = 1
 
         monkeypatch.setattr(tensorrt_runtime, "_run", worse)
