@@ -51,7 +51,7 @@ planted: .venv/dev  # removes each safeguard of the GPU path from a copy, and co
 	PYTHONPATH=tests $(BIN)/python -m planted_safeguards
 
 gpu-check:
-	$(PYTHON) demos/gpu_check.py
+	$(PYTHON) demos/gpu/check.py
 
 format: .venv/dev
 	$(BIN)/ruff format .

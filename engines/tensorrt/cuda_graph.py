@@ -41,7 +41,7 @@ class FrameGraph:
 
     network: enqueues the network, for this graph alone, and adds its logits to the arrays. leaves: returns the input arrays by
     key. span: the time span of the newest run on the stream; reading an output blocks until its end. mapped: the GPU writes
-    into host memory.
+    into host memory. captures: off runs all work eagerly.
 
     The first run executes eagerly and records which outputs the host requests. Later runs replay a graph that produces these
     outputs. Another request is served eagerly; a new graph is captured once two runs in a row were asked for the same, so that
@@ -49,7 +49,14 @@ class FrameGraph:
     """
 
     def __init__(
-        self, network: EnqueueNetwork, leaves: Callable[[], ArraysByKey], stream: CudaStream, span: TimedSpan, *, mapped: bool
+        self,
+        network: EnqueueNetwork,
+        leaves: Callable[[], ArraysByKey],
+        stream: CudaStream,
+        span: TimedSpan,
+        *,
+        mapped: bool,
+        captures: bool = True,
     ) -> None:
         self._network, self._leaves, self._stream, self._span, self._mapped = network, leaves, stream, span, mapped
         self._requested: dict[Hashable, OutputRequest] = {}  # since the last start of a run
@@ -58,14 +65,14 @@ class FrameGraph:
         self._pinned: dict[Hashable, PinnedArray] = {}
         self._arrays: ArraysByKey = {}
         self._graph: CudaGraph | None = None
-        self.captures = 0
+        self._may_capture, self.captures = captures, 0
 
     def start(self) -> None:
         """Enqueue a run, without blocking; capture a new graph first if the requests have changed."""
         requested, self._requested = self._requested, {}
         is_steady = not self._graph or requested.keys() == self._requested_before.keys()
         self._requested_before = requested
-        if is_steady and requested.keys() != self._outputs.keys():
+        if is_steady and self._may_capture and requested.keys() != self._outputs.keys():
             self._capture(requested)
         self._span.begin(self._stream)
         if self._graph:

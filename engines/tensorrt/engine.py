@@ -5,7 +5,6 @@ called with the results of `upload` and `infer` do not run immediately (lazy_arr
 the labels, the frame's whole work is already enqueued as one CUDA graph per state buffer (cuda_graph.py).
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack, nullcontext
 from threading import Lock
@@ -19,6 +18,7 @@ from rtseg.engines.base import Array, Floats, ModelSpec, check_ports, check_writ
 from rtseg.engines.tensorrt.buffers import PersistentBuffers, UploadRing, UploadSlot, copy_to_device
 from rtseg.engines.tensorrt.cuda_graph import EnqueueNetwork, FrameGraph, no_network, nonfinite_flag, pointer_of
 from rtseg.engines.tensorrt.device import DeviceMemory, Gpu, TimedSpan
+from rtseg.engines.tensorrt.graph_cache import GraphCache
 from rtseg.engines.tensorrt.lazy_array import ArraysByKey, LazyArray, call_key
 from rtseg.engines.tensorrt.runtime import LoadedPlan
 from rtseg.engines.tensorrt.state_buffers import GpuState, StateBuffers
@@ -30,8 +30,6 @@ from rtseg.text.log_records import get_logger
 
 _log = get_logger(__name__)
 
-MAX_GRAPHS = 8  # captured graphs in the cache: two upload slots, two sides of two states
-
 LOGITS = ("logits",)  # the key of the network's output
 
 
@@ -39,24 +37,34 @@ class TensorRtEngine:
     """Runs a TensorRT plan on the GPU; recurrent states swap between two sets of buffers, and each frame is one CUDA graph.
 
     plan: the serialized plan. spec: the network's description. mapped: the GPU reads frames and writes labels in host memory,
-    without copies; None enables this where CPU and GPU share their memory (Jetson). Raises EngineError, ModelError.
+    without copies; None enables this where CPU and GPU share their memory (Jetson). graphs: off runs each frame's work
+    without a CUDA graph, to compare. Raises EngineError, ModelError.
     """
 
     name = "tensorrt"
     warm_up_frames = 8  # two upload slots, with each: a first frame, the first with a past, and the capture
 
-    def __init__(self, plan: bytes, spec: ModelSpec, *, mapped: bool | None = None) -> None:
+    def __init__(self, plan: bytes, spec: ModelSpec, *, mapped: bool | None = None, graphs: bool = True) -> None:
         self._gpu, self._open = Gpu(), ExitStack()
-        self._graphs: OrderedDict[Hashable, FrameGraph] = OrderedDict()
         self._graph: FrameGraph | None = None  # the newest frame's
         self._slot: UploadSlot | None = None
         self._prefetch_lock = Lock()  # held while a frame is prefetched, and by `close`
         try:
             with self._gpu.current():
-                self._prepare(plan, spec, self._gpu.integrated if mapped is None else mapped)
+                self._prepare(plan, spec, self.is_integrated if mapped is None else mapped, graphs)
         except BaseException:  # whatever it is, the GPU must not keep what was opened
             self.close()
             raise
+
+    @property
+    def captures(self) -> int:
+        """Return how many graphs were captured so far."""
+        return self._graphs.captures
+
+    @property
+    def is_integrated(self) -> bool:
+        """Return whether CPU and GPU share their memory (Jetson)."""
+        return self._gpu.integrated
 
     def initial_state(self) -> GpuState:
         """Return a state of zeros in buffers that no other state is in, see `StateBuffers`."""
@@ -159,7 +167,7 @@ class TensorRtEngine:
         with self._gpu.current():
             return self._newest_graph().copy_to_host(array)
 
-    def _prepare(self, plan: bytes, spec: ModelSpec, mapped: bool) -> None:
+    def _prepare(self, plan: bytes, spec: ModelSpec, mapped: bool, graphs: bool) -> None:
         library()  # raises here if the kernels are missing, not at the first frame
         self._mapped, self._stream, self._span = mapped, self._gpu.stream(), TimedSpan(self._gpu)
         self._open.callback(self._release_stream)
@@ -174,23 +182,22 @@ class TensorRtEngine:
         self._uploads = UploadRing(self._gpu, self._memory, self._stream, self._drop_graphs, mapped=mapped)
         self._open.callback(self._uploads.close)
         self._persistent = PersistentBuffers(self._gpu, self._memory, self._stream)
+        self._graphs = GraphCache(
+            lambda network: FrameGraph(network, self._leaves, self._stream, self._span, mapped=mapped, captures=graphs),
+            self._stream,
+        )
         self._open.callback(self._persistent.close)  # runs after _drop_graphs, which synchronizes the stream
         self._open.callback(self._drop_graphs)
 
     def _start_graph(self, key: Hashable, make_network: Callable[[], EnqueueNetwork]) -> FrameGraph:
         """Start a run of the graph with this key, which is created on first use."""
-        if key not in self._graphs:
-            self._graphs[key] = FrameGraph(make_network(), self._leaves, self._stream, self._span, mapped=self._mapped)
-        self._graphs.move_to_end(key)
-        if len(self._graphs) > MAX_GRAPHS:
-            self._stream.synchronize()
-            self._graphs.popitem(last=False)[1].close()
+        graph = self._graphs.of(key, make_network)
         if self._slot:
             self._uploads.await_upload(self._slot)
-        self._graphs[key].start()
+        graph.start()
         if self._slot:
             self._uploads.mark_read(self._slot)
-        return self._graphs[key]
+        return graph
 
     def _newest_graph(self) -> FrameGraph:
         """Return the newest frame's graph; before `infer`, a graph without the network."""
@@ -246,11 +253,7 @@ class TensorRtEngine:
     def _drop_graphs(self) -> None:
         """Close all graphs, before the buffers that they read or write are freed."""
         self._graph = None
-        with ExitStack() as all_of_them:
-            for graph in self._graphs.values():
-                all_of_them.callback(graph.close)
-            self._graphs.clear()
-            all_of_them.callback(self._stream.synchronize)
+        self._graphs.close()
 
     def _release_stream(self) -> None:
         """Free the kernels' pooled memory of this engine's stream."""

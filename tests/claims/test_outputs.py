@@ -11,7 +11,7 @@ ALLOWED = {
     "rtseg/output/private_file.py": "the one place",
     "rtseg/output/atomic_file.py": "goes through it, but for models, which show no patients",
     "rtseg/sinks/dicom/unnamed_file.py": "a file without a name, which nobody else can open",
-    "demos/gpu_check.py": "figures of a GPU, no patients; it runs before rtseg is installed",
+    "demos/gpu/check.py": "figures of a GPU, no patients; it runs before rtseg is installed",
     "demos/phantom_clip.py": "a phantom, no patient",
     "demos/gradio_app/folders.py": "makes that folder by mkdtemp, which is 0700, and a lock inside it",
     "demos/gradio_app/scan.py": "in a visitor's own folder of mode 0700",

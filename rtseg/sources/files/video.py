@@ -101,6 +101,11 @@ class VideoFile:
             pixel_aspect=picture.pixel_aspect,
         )
 
+    @property
+    def is_decoded_by_gpu(self) -> bool:
+        """Return whether a GPU decodes the file, at this moment."""
+        return self._by_gpu
+
     def _begin(self, hardware: HWAccel | None) -> Film:
         """Open the file and start to read it from its first frame."""
         if _is_transport_stream(self._path):

@@ -1,0 +1,1 @@
+"""Proves what rtseg says about NVIDIA GPUs on the GPU of this machine (`make gpu-check`)."""
