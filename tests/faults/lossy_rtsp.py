@@ -58,7 +58,11 @@ class LossyRtsp(RtspServer):
             self._udp.bind(("127.0.0.1", 0))
             self._udp.connect(("127.0.0.1", int(asked[1])))
             port = self._udp.getsockname()[1]
-            return "200 OK", f"Transport: RTP/AVP;unicast;client_port={asked[1]}-{asked[2]};server_port={port}-{port + 1}\r\n", ""
+            return (
+                "200 OK",
+                f"Transport: RTP/AVP;unicast;client_port={asked[1]}-{asked[2]};server_port={port}-{port + 1}\r\n",
+                "",
+            )
         return super()._reply(method, fields)
 
     def _description(self):

@@ -59,4 +59,3 @@ def test_no_wrong_picture_is_shown_after_lost_rtp_packets(coding, transport):
         for frame in good:
             np.testing.assert_array_equal(frame.image, shown[number_of(frame.image)])
         assert [number_of(frame.image) for frame in good] == [frame.index for frame in good]
-
