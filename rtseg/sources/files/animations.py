@@ -6,13 +6,15 @@ from dataclasses import dataclass, field
 from mmap import mmap
 from typing import TypeAlias
 
+from rtseg.sources.pixels.exif import exif_values
+
 Coded: TypeAlias = bytes | bytearray | mmap
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 UNSTATED_S = 0.1  # for which a picture with a duration of 0 is shown beside others with one, as browsers do
 _MAX_CHUNKS = 1 << 20
 _ANIMATED = 2  # bit of WebP's VP8X chunk
-_ORIENTATION, _MAX_EXIF = 274, 1 << 16  # a tag, and bytes
+_MAX_EXIF = 1 << 16  # bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def _png(coded: Coded) -> Animation:
             number, unit = struct.unpack_from(">HH", coded, at + 20)
             durations.append(number / (unit or 100))
         if kind == b"eXIf":
-            orientation = exif_orientation(coded[at : at + _MAX_EXIF])
+            orientation = exif_values(coded[at : at + _MAX_EXIF]).orientation
         if kind == b"IEND" or (kind == b"IDAT" and not pictures):
             break
     return Animation(pictures, durations, orientation)
@@ -66,20 +68,7 @@ def _webp(coded: Coded) -> Animation:
     durations = [int.from_bytes(coded[at + 12 : at + 15], "little") / 1000 for at in frames]
     if any(durations):
         durations = [one or UNSTATED_S for one in durations]
-    return Animation(len(frames), durations, exif_orientation(exif))
-
-
-def exif_orientation(exif: bytes | bytearray) -> int:
-    """Return the Orientation that EXIF data state; 1 where they state none."""
-    exif = exif.removeprefix(b"Exif\0\0")
-    order = "<" if exif.startswith(b"II") else ">"
-    try:
-        (at,) = struct.unpack_from(f"{order}I", exif, 4)
-        (entries,) = struct.unpack_from(f"{order}H", exif, at)
-        found = (struct.unpack_from(f"{order}HHIH", exif, at + 2 + 12 * entry) for entry in range(entries))
-        return next((int(value) for tag, _, _, value in found if tag == _ORIENTATION), 1)
-    except struct.error:
-        return 1
+    return Animation(len(frames), durations, exif_values(exif).orientation)
 
 
 def _chunks(coded: Coded, at: int, head: str, around: int) -> Iterator[tuple[bytes, int]]:

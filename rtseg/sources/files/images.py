@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter_ns
 
@@ -48,7 +49,8 @@ class ImageFiles:
             rate = self._animation_fps()
             self._has_times = rate is not None
         height, width = first.pixels.shape[:2]
-        self._info = stream_info(height, width, DEFAULT_FPS if rate is None else rate, spacing_mm, sum(self._counts))
+        info = stream_info(height, width, DEFAULT_FPS if rate is None else rate, spacing_mm, sum(self._counts))
+        self._info = replace(info, pixel_aspect=first.pixel_aspect)
         self._values = FrameValues(self._info)
         self._closed = threading.Event()
         self._frames = self._read()
@@ -60,7 +62,7 @@ class ImageFiles:
 
     @property
     def info(self) -> StreamInfo:
-        """Return the first image's size, the frame rate, the pixel size and the number of images."""
+        """Return the first image's size and pixel aspect, the frame rate, the pixel size and the number of images."""
         return self._info
 
     @property
@@ -99,8 +101,9 @@ class ImageFiles:
             image,
             index,
             perf_counter_ns(),
-            spacing_mm=self._values.spacing_mm(image, None),
+            spacing_mm=self._values.spacing_mm(image, None, picture.pixel_aspect),
             presentation_ns=self._values.presentation_ns(index, stated_ns),
+            pixel_aspect=picture.pixel_aspect,
         )
 
     def _first(self) -> DecodedPicture:

@@ -21,6 +21,7 @@ from rtseg.sources.files.video import VideoFile
 from rtseg.sources.pixels.jpeg_damage import jpeg_damage
 from rtseg.sources.pixels.jpeg_segments import joined_jpegs
 from rtseg.sources.pixels.picture_size import picture_size
+from rtseg.sources.pixels.still_aspect import still_aspect
 from rtseg.sources.pixels.upright import STORED, upright_of_exif
 from rtseg.sources.pixels.word_depth import words_in_8_bits
 from rtseg.sources.pixels.zeroed_data import has_zeroed_jpeg
@@ -45,6 +46,8 @@ class DecodedPicture(NamedTuple):
     """Gray (H, W) or RGB (H, W, 3), in the depth of the file."""
     shown_s: float | None = None
     """Seconds from the first picture of an animation to this one; None for other files."""
+    pixel_aspect: float = 1.0
+    """Width of a pixel over its height, as the file states it."""
 
 
 def read_bytes(path: Path) -> bytes:
@@ -87,11 +90,11 @@ def decode_pictures(path: Path) -> Iterator[DecodedPicture]:
     if stack and stack.pages:
         yield from _stack(path, bytearray(coded), stack)
     elif animation.pictures > 1:
-        yield from _animated_webp(path, coded, animation) if coded[:4] == b"RIFF" else _animated_png(path, animation)
+        yield from (_animated_webp if coded[:4] == b"RIFF" else _animated_png)(path, coded, animation)
     elif coded.startswith(b"\xff\xd8"):
         yield from _joined_jpegs(path, coded)
     else:
-        yield DecodedPicture(decode_one(path, coded))
+        yield _decoded(path, coded)
 
 
 def decode_one(path: Path, coded: bytes | bytearray) -> Pixels:
@@ -113,17 +116,23 @@ def decode_one(path: Path, coded: bytes | bytearray) -> Pixels:
     return _drop_equal_channels(pixels)
 
 
+def _decoded(path: Path, coded: bytes | bytearray) -> DecodedPicture:
+    """Return the first picture of an image file with the form of its pixels. Raises SourceError."""
+    pixels = decode_one(path, coded)
+    return DecodedPicture(pixels, pixel_aspect=still_aspect(coded, pixels.shape))
+
+
 def _joined_jpegs(path: Path, coded: bytes) -> Iterator[DecodedPicture]:
     """Yield the first JPEG and those of its size that follow it, as in the files of multiple-picture cameras (MPO)."""
     pictures = _jpegs(coded)
     for given, picture in enumerate(pictures):
         try:
-            pixels = decode_one(path, picture)
+            decoded = _decoded(path, picture)
         except SourceError as error:
             if len(pictures) == 1:
                 raise
             raise SourceError(f"{error} ({given} of its {len(pictures)} pictures can be read)") from error
-        yield DecodedPicture(pixels)
+        yield decoded
 
 
 def _jpegs(coded: bytes) -> list[bytes | bytearray]:
@@ -161,7 +170,7 @@ def _stack(path: Path, coded: bytearray, stack: TiffStack) -> Iterator[DecodedPi
         stack.make_first(coded, page)
         check_size(path, *(picture_size(coded) or (0, 0)))  # its error names another remedy than those below
         try:
-            pixels = decode_one(path, coded)
+            decoded = _decoded(path, coded)
         except SourceError as error:
             if page.rare:
                 raise SourceError(f"{path} {page.rare}, which is not read here: {_SAVED_PLAINLY}") from error
@@ -170,7 +179,7 @@ def _stack(path: Path, coded: bytearray, stack: TiffStack) -> Iterator[DecodedPi
             if not number:
                 raise
             raise SourceError(f"{path} {_CUT} ({number} of its {len(stack.pages)} pages can be read)") from error
-        yield DecodedPicture(_inverted(path, pixels) if page.is_inverted else pixels)
+        yield decoded._replace(pixels=_inverted(path, decoded.pixels)) if page.is_inverted else decoded
     if stack.problem:
         raise SourceError(f"{path} has {len(stack.pages)} pages that can be read, and {stack.problem}: copy or save it again")
 
@@ -182,14 +191,15 @@ def _inverted(path: Path, pixels: Pixels) -> Pixels:
     return np.invert(pixels)
 
 
-def _animated_png(path: Path, animation: Animation) -> Iterator[DecodedPicture]:
+def _animated_png(path: Path, coded: bytes, animation: Animation) -> Iterator[DecodedPicture]:
     given = 0
     if upright_of_exif(animation.orientation) != STORED:  # FFmpeg turns the first picture alone
         raise SourceError(f"{path} is an animated PNG that EXIF turns or mirrors: save it again upright, without EXIF")
     with closing(VideoFile(path)) as film:
         for frame in film:
             given += 1
-            yield DecodedPicture(frame.image, None if frame.presentation_ns is None else frame.presentation_ns / 1e9)
+            shown_s = None if frame.presentation_ns is None else frame.presentation_ns / 1e9
+            yield DecodedPicture(frame.image, shown_s, still_aspect(coded, frame.image.shape))
     _check_count(path, given, animation.pictures)
 
 
@@ -206,7 +216,8 @@ def _animated_webp(path: Path, coded: bytes, animation: Animation) -> Iterator[D
     while given < declared:
         pictures = _webp_part(coded, given, min(at_once, declared - given))
         for pixels, duration_ms in pictures:
-            yield DecodedPicture(turned.apply(_drop_equal_channels(pixels[..., :3])), shown_s)
+            shown = turned.apply(_drop_equal_channels(pixels[..., :3]))
+            yield DecodedPicture(shown, shown_s, still_aspect(coded, shown.shape))
             given, shown_s = given + 1, shown_s + (duration_ms / 1000 or UNSTATED_S)
         if not pictures:
             break

@@ -174,7 +174,8 @@ class StreamLink:
         if is_unparsed(container):
             # Fed unit by unit, the decoder returns a picture with its last unit. Without slice threads, as on one core, error
             # concealment would take each unit for the last one.
-            coder.flags2, coder.options = coder.flags2 | Flags2.chunks, {**coder.options, "enable_er": "0"}
+            coder.flags2 |= Flags2.chunks
+            coder.options = {**coder.options, **live_strictness(coder.name), "enable_er": "0"}
             packets, recovery = assemble_units(packets, on_incomplete=coder.flush_buffers), H264Recovery(coder.flush_buffers)
         else:
             coder.options = {**coder.options, **live_strictness(coder.name)}

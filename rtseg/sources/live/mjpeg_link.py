@@ -3,6 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from time import monotonic, perf_counter_ns
 from typing import cast
 
@@ -20,6 +21,7 @@ from rtseg.sources.live.jpeg_splitter import JpegSplitter
 from rtseg.sources.pixels.decoder import size_limit, strictness
 from rtseg.sources.pixels.picture import PictureReader
 from rtseg.sources.pixels.picture_size import picture_size
+from rtseg.sources.pixels.still_aspect import still_aspect
 from rtseg.sources.pixels.zeroed_data import has_zeroed_part
 from rtseg.text.log_records import get_logger
 
@@ -49,14 +51,15 @@ class MjpegLink:
             self._split(head)
             self._first: Frame | None = self._next()
             fps = settings.fps or (STILL_FPS if self._is_still else DEFAULT_FPS)
-            self._info = stream_info(self._first.height, self._first.width, fps, settings.spacing_mm)
+            info = stream_info(self._first.height, self._first.width, fps, settings.spacing_mm)
+            self._info = replace(info, pixel_aspect=self._first.pixel_aspect)
         except BaseException:
             self.close()
             raise
 
     @property
     def info(self) -> StreamInfo:
-        """Return the size of the first picture, and the rate: the user's, that of the requests for a still, or 25."""
+        """Return the first picture's size and pixel aspect, and the rate: the user's, that of a still's requests, or 25."""
         return self._info
 
     def diagnostics(self) -> SourceDiagnostics:
@@ -97,7 +100,8 @@ class MjpegLink:
             image = self._decode(coded)
             if image is not None:
                 index, self._given = self._given + self._undecodable + cut_off_before, self._given + 1
-                return Frame(image, index, perf_counter_ns(), Origin(self._settings.name, spacing_mm=self._settings.spacing_mm))
+                origin = Origin(self._settings.name, spacing_mm=self._settings.spacing_mm)
+                return Frame(image, index, perf_counter_ns(), origin, pixel_aspect=still_aspect(coded, image.shape))
             self._undecodable += 1
             self._tell()
 

@@ -16,7 +16,7 @@ from rtseg.sources.pixels.picture_index import PictureIndex
 from rtseg.sources.pixels.upright import Upright
 from rtseg.sources.pixels.zeroed_data import has_zeroed_part
 
-_MIN_PROMPT = 30  # pictures in a row that the decoder returned with their last unit, before one that stays out is missing
+_MIN_PROMPT = 10  # pictures in a row that the decoder returned with their last unit, before one that stays out is missing
 
 
 class StreamPictures:

@@ -6,6 +6,7 @@ Source: ITU-T H.264, clauses 7.3.2.1 (sequence parameter set), 7.3.3 (slice head
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 _IDR, _SLICES, _SEI, _SPS, _PPS = 5, (1, 2, 5), 6, 7, 8  # NAL unit types
@@ -83,7 +84,8 @@ class H264Parser:
         if len(data) > 6 and data[0] == 1:
             self._length_bytes = (data[4] & 3) + 1
             for unit in _configured_units(data):
-                self._parse_unit(unit)
+                with suppress(ValueError):  # a damaged set; the slices that need it cannot be parsed
+                    self._parse_unit(unit)
         elif data:
             self.parse(data)
 

@@ -207,10 +207,16 @@ def test_units_that_are_cut_off_say_nothing(data):
     assert H264Parser(b"\1" + data * 3).parse(data) is None
 
 
+def test_a_damaged_parameter_set_in_the_header_of_a_file_says_nothing():
+    sets = b"\x67\x42\0\x1e\xff", b"\x68\0"
+    header = b"\1\x42\0\x1e\xff\xe1\0\5" + sets[0] + b"\1\0\2" + sets[1]
+    assert H264Parser(header).parse(b"\0\0\0\2\x41\x9a") is None
+
+
 def test_random_bytes_raise_nothing():
     source = random.Random(3)
     for _ in range(300):
-        parser = H264Parser(source.randbytes(40))
+        parser = H264Parser(bytes([source.choice((0, 1))]) + source.randbytes(40))
         kinds = bytes(source.choice((1, 5, 6, 7, 8)) for _ in range(5))
         data = b"".join(b"\0\0\1" + bytes([kind]) + source.randbytes(30) for kind in kinds)
         parser.parse(data)

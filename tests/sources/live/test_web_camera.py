@@ -180,6 +180,17 @@ def test_every_picture_comes_over_one_connection(name):
     assert len(server.requests) == 1
 
 
+def test_the_form_of_the_pixels_is_that_of_each_picture():
+    def of_form(number):
+        coded = jpeg(number)
+        return coded[:13] + bytes([1, 0, 100, 0, 50 if number > 3 else 100]) + coded[18:]
+
+    server = WebServer(stream(lambda number: part(number, of_form(number))))
+    with closing(open_source(server.url)) as source:
+        assert [frame.pixel_aspect for frame in islice(source, 8)] == [1.0] * 4 + [0.5] * 4
+    server.close()
+
+
 def _cut(number):
     coded = jpeg(number, b"with a thumbnail " + jpeg(1, size=(16, 16)))
     at = {4: len(coded) // 2, 9: 20, 14: len(coded) - 2, 19: 2, 24: 500}.get(number % 25)
