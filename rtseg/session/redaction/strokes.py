@@ -36,6 +36,8 @@ _MIN_MARK_PIXELS = 4  # pixels of a connected part of a letter
 _MAX_LONE, _RING, _LONE_SHARE = 48, 5, 0.8  # pixels of a lone word and of the ring around it, and the ring's flat share
 _MARGIN = 5  # pixels around a stroke, both sides together
 _MAX_MARK = 64  # pixels: the height of a letter or of a mark
+_GROUND_MARGIN = 12  # pixels of flat ground around a line that are black too: the height of a letter
+_SLIVER = 16  # pixels: ground that is left beside lines and narrower than this is black, so that no outline reads as a letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,25 @@ def find_lone_marks(recent: RecentPictures) -> BinaryImage:
     fits &= outer - inner >= _LONE_SHARE * np.maximum(1, outer_area - inner_area)
     fits[0] = False
     return _with_margin(np.asarray(fits[parts], np.bool_), scale)
+
+
+def widen_over_ground(letters: BinaryImage, recent: RecentPictures) -> BinaryImage:
+    """Return letters (H, W), 255 there, with the flat ground around and between them.
+
+    Boxes that end close to the letters leave steps and gaps on a bright ground, into which a reader reads letters. Only flat
+    ground is added, so that no tissue is lost.
+    """
+    scale, (_, flat) = _scale_of(recent), _edges_and_ground(recent)
+    ground = cv2.dilate(flat.astype(np.uint8) * np.uint8(255), _square(3))
+    wide = np.asarray(cv2.bitwise_or(letters, cv2.bitwise_and(_dilated(letters, 2 * _GROUND_MARGIN * scale), ground)), np.uint8)
+    rest = np.asarray(cv2.subtract(ground, wide), np.uint8)
+    slivers = cv2.subtract(rest, cv2.morphologyEx(rest, cv2.MORPH_OPEN, _square(_SLIVER * scale)))
+    near = _dilated(wide, 2 * _SLIVER * scale)
+    return np.asarray(cv2.bitwise_or(wide, cv2.bitwise_and(slivers, near)), np.uint8)
+
+
+def _dilated(mask: BinaryImage, side: float) -> BinaryImage:
+    return np.asarray(cv2.dilate(mask, _square(side)), np.uint8)
 
 
 def _edges_and_ground(recent: RecentPictures) -> tuple[Mask, Mask]:
