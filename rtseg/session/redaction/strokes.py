@@ -173,7 +173,8 @@ def _white_strokes(gray: GrayImage, scale: float) -> Mask:
 def _marks(strokes: Mask, scale: float) -> Mask:
     """Return the connected strokes that are large enough for a part of a letter, and no larger than a mark."""
     _, parts, stats, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
-    fits = (stats[:, cv2.CC_STAT_AREA] >= _MIN_MARK_PIXELS * scale) & (stats[:, cv2.CC_STAT_HEIGHT] <= _MAX_MARK * scale)
+    longest = np.maximum(stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH])  # the wall of a vessel is longer
+    fits = (stats[:, cv2.CC_STAT_AREA] >= _MIN_MARK_PIXELS * scale) & (longest <= _MAX_MARK * scale)
     fits[0] = False
     return np.asarray(fits[parts], np.bool_)
 

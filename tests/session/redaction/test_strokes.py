@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import screens
 
-from rtseg.session.redaction.strokes import summarize, widen_over_ground
+from rtseg.session.redaction.strokes import find_strokes, summarize, widen_over_ground
 
 SIZE = (240, 320)
 
@@ -37,3 +37,12 @@ def test_strips_of_ground_that_would_be_left_beside_a_line_are_black():
 def test_no_tissue_is_black_around_letters():
     picture, letters = screens.speckle(SIZE, 1), boxes((100, 40, 14, 60))
     assert np.count_nonzero(cv2.subtract(widen_over_ground(letters, summarize([picture])), letters)) < 0.002 * letters.size
+
+
+def test_a_bright_interface_is_no_white_stroke_and_a_letter_is():
+    picture = np.full(SIZE, 90, np.uint8)
+    picture[60:63, 20:300] = 250
+    cv2.putText(picture, "A", (150, 160), cv2.FONT_HERSHEY_SIMPLEX, 0.6, 255, 2)
+    found = find_strokes(summarize([picture]), thorough=True)
+    assert not found[50:75].any()
+    assert found[145:162, 148:165].any()
