@@ -125,9 +125,10 @@ class Redactor:
         if self._is_trusted(given):
             self._set_cover(inside, image, is_final=True)
             return
-        if self._live and self._is_certain(given):  # it is confirmed sooner than a search would end
-            self._withhold(image, given)
+        if self._live and self._is_certain(given):  # it is confirmed sooner than a search of its own would end
+            self._show_judged_so_far(image, given, inside)
             return
+        self._renew_judge(given)
         shown = np.asarray(cv2.bitwise_and(self._judged(image, given), inside), np.uint8)
         is_over = self._is_searched_enough(sector)
         if is_over and self._judge is not None:
@@ -143,6 +144,15 @@ class Redactor:
         self._set_cover(np.zeros(given.sector.size, np.uint8), image, is_final=False)
         self._is_withheld = True
 
+    def _show_judged_so_far(self, image: Image, given: _Given, inside: BinaryImage) -> None:
+        """Show what the search for letters that was running has seen of a sector, nothing where there was none."""
+        if self._judge is None or self._box != (0, 0, *given.sector.size):
+            self._withhold(image, given)
+            return
+        shown = np.asarray(cv2.bitwise_and(self._judged(image, given), inside), np.uint8)
+        self._set_cover(shown, image, is_final=False)
+        self._is_withheld = not cv2.countNonZero(shown)
+
     def _is_certain(self, given: _Given) -> bool:
         is_outlined = given.sector.kind not in (SectorKind.WHOLE, SectorKind.UNKNOWN)
         return self.mode is RedactionMode.AUTO and is_outlined and given.sector.confidence >= CERTAIN
@@ -153,14 +163,20 @@ class Redactor:
         is_searched = self._judge is not None and self._judge.has_searched
         return self.mode is RedactionMode.AUTO and is_outlined and self._age >= _YOUNG_FRAMES and is_searched
 
+    def _renew_judge(self, given: _Given) -> None:
+        """Begin another judge where the sector's box or the extent of the search is another one."""
+        box, extent = given.sector.box, _extent(self.mode, given)
+        if self._judge is not None and (self._box, self._extent) == (box, extent):
+            return
+        if self._judge is not None:
+            self._retired.append(self._judge)  # its search may still run; joining it would delay the stream
+        self._box, self._extent = box, extent
+        self._judge = ScreenJudge(*box[2:], self._search, extent, at_once=not self._live)
+
     def _judged(self, image: Image, given: _Given) -> BinaryImage:
-        """Return what a search has seen of the sector's box, (H, W), 255 there."""
-        box = top, left, height, width = given.sector.box
-        if self._judge is None or self._box != box or self._extent != _extent(self.mode, given):
-            if self._judge is not None:
-                self._retired.append(self._judge)  # its search may still run; joining it would delay the stream
-            self._box, self._extent = box, _extent(self.mode, given)
-            self._judge = ScreenJudge(height, width, self._search, self._extent, at_once=not self._live)
+        """Return what a search has seen of the judge's box, (H, W), 255 there."""
+        assert self._judge is not None
+        top, left, height, width = self._box
         part = np.ascontiguousarray(image[top : top + height, left : left + width])
         shown = np.zeros(given.sector.size, np.uint8)
         shown[top : top + height, left : left + width] = self._judge.judge(part)

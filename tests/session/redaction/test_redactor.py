@@ -97,6 +97,22 @@ def test_a_live_sector_of_high_confidence_is_withheld_until_it_is_confirmed_with
     assert (search.searches, counts(redactor)) == (0, ("auto", "known", 10, 0))
 
 
+def test_a_live_sector_that_is_found_while_the_frame_is_searched_is_shown_at_once_without_the_letters():
+    search = HeldSearch(NAME)
+    redactor = Redactor(search=search)
+    redactor.begin(live=True)
+    search.go.release(100)
+    until(lambda: shows(redactor, 200))
+    for image in run(redactor, still(8), box_sector(BOX, SIZE)):
+        assert not image[inside(NAME) | ~inside(BOX)].any()
+        assert (image[inside(BOX) & ~inside(NAME)] == 200).all()
+    withheld = redactor.state.withheld
+    (image,) = run(redactor, still(3), box_sector(BOX, SIZE))[-1:]
+    assert (image[inside(BOX)] == 200).all()  # confirmed
+    assert redactor.state.withheld == withheld
+    redactor.close()
+
+
 def test_letters_in_an_uncertain_sector_stay_black_after_the_searches_have_ended():
     search = BoxSearch((10, 10, 10, 20))
     redactor = Redactor(search=search)
