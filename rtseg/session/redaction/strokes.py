@@ -37,6 +37,7 @@ _MAX_LONE, _RING, _LONE_SHARE = 48, 5, 0.8  # pixels of a lone word and of the r
 _MARGIN = 5  # pixels around a stroke, both sides together
 _MAX_MARK = 64  # pixels: the height of a letter or of a mark
 _GROUND_MARGIN = 12  # pixels of flat ground around a line that are black too: the height of a letter
+_MIN_PATCH = 7  # pixels: the side of the smallest patch of flat ground
 _SLIVER = 16  # pixels: ground that is left beside lines and narrower than this is black, so that no outline reads as a letter
 
 
@@ -111,7 +112,8 @@ def widen_over_ground(letters: BinaryImage, recent: RecentPictures) -> BinaryIma
     ground is added, so that no tissue is lost.
     """
     scale, (_, flat) = _scale_of(recent), _edges_and_ground(recent)
-    ground = cv2.dilate(flat.astype(np.uint8) * np.uint8(255), _square(3))
+    patches = cv2.morphologyEx(flat.astype(np.uint8) * np.uint8(255), cv2.MORPH_OPEN, _square(_MIN_PATCH * scale))
+    ground = np.asarray(cv2.dilate(patches, _square(3)), np.uint8)  # speckle in the dark has flat spots, but smaller ones
     wide = np.asarray(cv2.bitwise_or(letters, cv2.bitwise_and(_dilated(letters, 2 * _GROUND_MARGIN * scale), ground)), np.uint8)
     rest = np.asarray(cv2.subtract(ground, wide), np.uint8)
     slivers = cv2.subtract(rest, cv2.morphologyEx(rest, cv2.MORPH_OPEN, _square(_SLIVER * scale)))
