@@ -68,8 +68,9 @@ class TextSearch:
         if not extent.on_ground:
             side = 2 * round(_NEAR_SHARE * recent.newest.shape[0]) + 1
             on_ground = np.asarray(cv2.bitwise_and(on_ground, cv2.dilate(found, np.ones((side, side), np.uint8))), np.uint8)
-        letters = np.asarray(cv2.bitwise_or(cv2.bitwise_or(found, strokes), on_ground), np.uint8)
-        return widen_over_ground(letters, recent) if extent.on_ground else letters
+        if extent.on_ground:
+            found = widen_over_ground(found, recent)  # lines only: strokes are found in dim tissue too
+        return np.asarray(cv2.bitwise_or(cv2.bitwise_or(found, strokes), on_ground), np.uint8)
 
 
 def _find_strokes(pictures: Sequence[Image], extent: SearchExtent) -> tuple[BinaryImage, BinaryImage]:
