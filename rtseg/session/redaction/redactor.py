@@ -11,15 +11,18 @@ import numpy as np
 
 from rtseg.errors import ImageError
 from rtseg.frame import Frame, Image
+from rtseg.kernels.network.fit import Box
 from rtseg.result import Redaction
 from rtseg.session.redaction.mode import CERTAIN, RedactionMode, SectorKnowledge, knowledge_of
+from rtseg.session.redaction.rim_letters import rim_letters
 from rtseg.session.redaction.screen_judge import ScreenJudge
 from rtseg.session.redaction.text_search import EVERYWHERE, SearchExtent, TextSearch, shared_detector
 from rtseg.session.sector.evidence import BinaryImage
-from rtseg.session.sector.shape import Sector, SectorKind
+from rtseg.session.sector.shape import Sector, SectorKind, Size
 
 _YOUNG_FRAMES = 12  # frames for which a sector is searched for letters: the finder still improves it
-_CONFIRMED_FRAMES = 10  # frames of the finder's search, after which a sector of high confidence needs no search for letters
+_CONFIRMED_FRAMES = 10  # frames of the finder's search, after which a sector of high confidence is searched no more
+_SEARCH_MARGIN = 24  # pixels around a sector's box that are searched too, in a frame of 480 lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,8 @@ class _Given:
 class Redactor:
     """Blacks out what must not leave the program in each frame of one stream that is recorded, served or shown.
 
-    AUTO: the inside of a sector that is stated, or known with confidence for 10 frames, is shown. Before, and for 12 frames
-    where the confidence is less, it is searched for letters, which stay black in the latter case. While the sector is unknown,
+    AUTO: the inside of a sector that is stated is shown. A sector that is known is searched for letters for 12 frames, or for 10
+    where the confidence is high. These stay black, in the latter case those at its rim alone. While the sector is unknown,
     and where the whole frame is the sector, every frame is searched. STRICT: nothing is shown while the sector is unknown; a
     known one is searched all the time. OFF: everything is shown. `begin` a live stream before its first frame: it is searched
     in a thread. search: finds the letters. exposed, withheld: numbers of frames, see `Redaction`. newest: the newest redacted
@@ -55,7 +58,8 @@ class Redactor:
         self._search = self._given_search or TextSearch(lambda: shared_detector(1 if live else 0))
         self._given: _Given | None = None
         self._age = 0  # frames for which the sector has been the same
-        self._box, self._extent = (0, 0, 0, 0), EVERYWHERE  # of the judge
+        self._box: Box = (0, 0, 0, 0)  # of the judge
+        self._extent = EVERYWHERE
         self._cover: Image | None = None  # in the shape of the image: 255 where it is shown; cached
         self._is_final = False  # whether the cover holds for the next frame too
         self._is_withheld = False
@@ -122,22 +126,17 @@ class Redactor:
             self._withhold(image, given)
             return
         inside = _inside(sector)
-        if self._is_trusted(given):
+        if given.knowledge is SectorKnowledge.STATED:
             self._set_cover(inside, image, is_final=True)
             return
-        if self._live and self._is_certain(given):  # it is confirmed sooner than a search would end
-            self._withhold(image, given)
-            return
+        self._renew_judge(given)
         shown = np.asarray(cv2.bitwise_and(self._judged(image, given), inside), np.uint8)
-        is_over = self._is_searched_enough(sector)
+        is_over = self._is_searched_enough(given)
         if is_over and self._judge is not None:
-            shown = _without(inside, self._judge.letters, self._box)
+            letters = _in_frame(self._judge.letters, self._box, sector.size)
+            shown = np.asarray(cv2.subtract(inside, rim_letters(letters, inside) if self._is_certain(given) else letters), np.uint8)
         self._set_cover(shown, image, is_final=is_over)
         self._is_withheld = not cv2.countNonZero(shown)
-
-    def _is_trusted(self, given: _Given) -> bool:
-        """Return whether the inside of a sector is shown without a search."""
-        return given.knowledge is SectorKnowledge.STATED or (self._age >= _CONFIRMED_FRAMES and self._is_certain(given))
 
     def _withhold(self, image: Image, given: _Given) -> None:
         self._set_cover(np.zeros(given.sector.size, np.uint8), image, is_final=False)
@@ -147,20 +146,31 @@ class Redactor:
         is_outlined = given.sector.kind not in (SectorKind.WHOLE, SectorKind.UNKNOWN)
         return self.mode is RedactionMode.AUTO and is_outlined and given.sector.confidence >= CERTAIN
 
-    def _is_searched_enough(self, sector: Sector) -> bool:
-        """Return whether an uncertain sector has been searched for long enough: letters to come are over the ultrasound."""
-        is_outlined = sector.kind not in (SectorKind.WHOLE, SectorKind.UNKNOWN)
+    def _is_searched_enough(self, given: _Given) -> bool:
+        """Return whether a sector has been searched for long enough: letters to come are over the ultrasound."""
+        is_outlined = given.sector.kind not in (SectorKind.WHOLE, SectorKind.UNKNOWN)
         is_searched = self._judge is not None and self._judge.has_searched
-        return self.mode is RedactionMode.AUTO and is_outlined and self._age >= _YOUNG_FRAMES and is_searched
+        is_old = self._age >= (_CONFIRMED_FRAMES if self._is_certain(given) else _YOUNG_FRAMES)
+        return self.mode is RedactionMode.AUTO and is_outlined and is_old and is_searched
+
+    def _renew_judge(self, given: _Given) -> None:
+        """Begin another judge where the searched box or the extent of the search is another one.
+
+        In a live stream the judge of the whole frame goes on until the sector is confirmed: another search would withhold it.
+        """
+        box, extent = _searched_box(given.sector), _extent(self.mode, given)
+        is_enough = self._live and self._is_certain(given) and self._box == (0, 0, *given.sector.size)
+        if self._judge is not None and (is_enough or (self._box, self._extent) == (box, extent)):
+            return
+        if self._judge is not None:
+            self._retired.append(self._judge)  # its search may still run; joining it would delay the stream
+        self._box, self._extent = box, extent
+        self._judge = ScreenJudge(*box[2:], self._search, extent, at_once=not self._live)
 
     def _judged(self, image: Image, given: _Given) -> BinaryImage:
-        """Return what a search has seen of the sector's box, (H, W), 255 there."""
-        box = top, left, height, width = given.sector.box
-        if self._judge is None or self._box != box or self._extent != _extent(self.mode, given):
-            if self._judge is not None:
-                self._retired.append(self._judge)  # its search may still run; joining it would delay the stream
-            self._box, self._extent = box, _extent(self.mode, given)
-            self._judge = ScreenJudge(height, width, self._search, self._extent, at_once=not self._live)
+        """Return what a search has seen of the judge's box, (H, W), 255 there."""
+        assert self._judge is not None
+        top, left, height, width = self._box
         part = np.ascontiguousarray(image[top : top + height, left : left + width])
         shown = np.zeros(given.sector.size, np.uint8)
         shown[top : top + height, left : left + width] = self._judge.judge(part)
@@ -179,10 +189,18 @@ def _inside(sector: Sector) -> BinaryImage:
     return np.where(sector.mask(), np.uint8(255), np.uint8(0))
 
 
-def _without(inside: BinaryImage, letters: BinaryImage, box: tuple[int, int, int, int]) -> BinaryImage:
-    """Return the inside of a sector without the letters that were found in its box."""
+def _searched_box(sector: Sector) -> Box:
+    """Return the box of a sector with what is near it: letters that its outline cuts are found whole only."""
+    top, left, height, width = sector.box
+    rows, columns = sector.size
+    margin = round(_SEARCH_MARGIN * max(1.0, rows / 480))
+    above, before = max(0, top - margin), max(0, left - margin)
+    return above, before, min(rows, top + height + margin) - above, min(columns, left + width + margin) - before
+
+
+def _in_frame(letters: BinaryImage, box: Box, size: Size) -> BinaryImage:
+    """Return the letters of a box in the frame (H, W)."""
     top, left, height, width = box
-    shown = inside.copy()
-    part = shown[top : top + height, left : left + width]
-    part[letters > 0] = 0
-    return shown
+    placed = np.zeros(size, np.uint8)
+    placed[top : top + height, left : left + width] = letters
+    return placed

@@ -6,7 +6,8 @@ near it were in the pictures that were searched, and not many more strong edges,
 over tissue add some. A tile that does is black until the next search, as is everything before the first search, and all that
 changes while searches fail or are late. Letters too faint for that are found by the searches that are repeated anyway.
 
-Letters stay black for some searches after they were found last, since a detector may overlook them now and then.
+Letters stay black for some searches after they were found last, since a detector may overlook them now and then. At a cut
+everything is searched anew: the mean of two scenes shows strokes that are in neither, and letters of the scene before are gone.
 """
 
 from collections import deque
@@ -18,6 +19,7 @@ import cv2
 import numpy as np
 
 from rtseg.frame import Image
+from rtseg.session.cut_detector import CutDetector
 from rtseg.session.redaction.searcher import BackgroundTask
 from rtseg.session.redaction.strokes import MIN_HISTORY
 from rtseg.session.redaction.text_search import EVERYWHERE, SearchExtent, TextSearch
@@ -52,6 +54,7 @@ class ScreenJudge:
     ) -> None:
         self._grid, self._search, self._extent, self._at_once = TileGrid(height, width), search, extent, at_once
         self._task = BackgroundTask[_Findings](at_once=at_once)
+        self._cuts, self._is_cut = CutDetector(), False  # whether no search has begun since the newest cut
         self._history = deque[Image](maxlen=_HISTORY)
         self._seen: SeenContent | None = None
         self._searches_since = np.full((height, width), 255, np.uint8)  # since letters were found at a pixel
@@ -63,12 +66,16 @@ class ScreenJudge:
         if self._history and self._history[-1].shape != image.shape:  # from gray to color or back
             self._history.clear()
             self._seen = None
+        findings = self._task.take()
+        if not self._is_cut:  # else the search began before the cut
+            self._adopt(findings)
+        if self._cuts.observe(image):
+            self._forget_scene()
         self._history.append(image)
         self._frames_since_search += 1
-        self._adopt(self._task.take())
         unseen = self._unseen(image)
         if self._is_search_due(unseen) and not self._task.is_running:
-            self._frames_since_search = 0
+            self._frames_since_search, self._is_cut = 0, False
             self._task.start(partial(self._find, tuple(self._history), self.letters, self._seen))
             if self._at_once:
                 self._adopt(self._task.take())
@@ -79,6 +86,12 @@ class ScreenJudge:
         """Block until a running search ends."""
         self._task.close()
 
+    def _forget_scene(self) -> None:
+        """Forget the scene before a cut; its letters stay black until a search of the new scene has ended."""
+        self._history.clear()
+        self._seen, self._is_cut, self._interval = None, True, _MIN_INTERVAL
+        self._searches_since = np.maximum(self._searches_since, np.uint8(_KEPT_SEARCHES - 1))
+
     def _unseen(self, image: Image) -> TileMask:
         """Return the tiles of a frame that no search has seen."""
         if self._seen is None or self._seen.picture.shape != image.shape:
@@ -86,7 +99,7 @@ class ScreenJudge:
         return self._grid.unseen(image, self._seen, self.letters)
 
     def _is_search_due(self, unseen: TileMask) -> bool:
-        if not self._task.has_failed and unseen.mean() > _MAX_UNSEEN:
+        if not self._task.has_failed and (self._is_cut or unseen.mean() > _MAX_UNSEEN):
             return True
         return self._frames_since_search >= (_MAX_INTERVAL if self._task.has_failed else self._interval)
 

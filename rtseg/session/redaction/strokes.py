@@ -36,6 +36,9 @@ _MIN_MARK_PIXELS = 4  # pixels of a connected part of a letter
 _MAX_LONE, _RING, _LONE_SHARE = 48, 5, 0.8  # pixels of a lone word and of the ring around it, and the ring's flat share
 _MARGIN = 5  # pixels around a stroke, both sides together
 _MAX_MARK = 64  # pixels: the height of a letter or of a mark
+_GROUND_MARGIN = 12  # pixels of flat ground around a line that are black too: the height of a letter
+_MIN_PATCH = 7  # pixels: the side of the smallest patch of flat ground
+_SLIVER = 16  # pixels: ground that is left beside lines and narrower than this is black, so that no outline reads as a letter
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,26 @@ def find_lone_marks(recent: RecentPictures) -> BinaryImage:
     return _with_margin(np.asarray(fits[parts], np.bool_), scale)
 
 
+def widen_over_ground(letters: BinaryImage, recent: RecentPictures) -> BinaryImage:
+    """Return letters (H, W), 255 there, with the flat ground around and between them.
+
+    Boxes that end close to the letters leave steps and gaps on a bright ground, into which a reader reads letters. Only flat
+    ground is added, so that no tissue is lost.
+    """
+    scale, (_, flat) = _scale_of(recent), _edges_and_ground(recent)
+    patches = cv2.morphologyEx(flat.astype(np.uint8) * np.uint8(255), cv2.MORPH_OPEN, _square(_MIN_PATCH * scale))
+    ground = np.asarray(cv2.dilate(patches, _square(3)), np.uint8)  # speckle in the dark has flat spots, but smaller ones
+    wide = np.asarray(cv2.bitwise_or(letters, cv2.bitwise_and(_dilated(letters, 2 * _GROUND_MARGIN * scale), ground)), np.uint8)
+    rest = np.asarray(cv2.subtract(ground, wide), np.uint8)
+    slivers = cv2.subtract(rest, cv2.morphologyEx(rest, cv2.MORPH_OPEN, _square(_SLIVER * scale)))
+    near = _dilated(wide, 2 * _SLIVER * scale)
+    return np.asarray(cv2.bitwise_or(wide, cv2.bitwise_and(slivers, near)), np.uint8)
+
+
+def _dilated(mask: BinaryImage, side: float) -> BinaryImage:
+    return np.asarray(cv2.dilate(mask, _square(side)), np.uint8)
+
+
 def _edges_and_ground(recent: RecentPictures) -> tuple[Mask, Mask]:
     """Return the edges that stand still, and the flat ground."""
     local = _brightest_channel(np.asarray(cv2.morphologyEx(recent.mean, cv2.MORPH_GRADIENT, _square(3)), np.uint8))
@@ -152,7 +175,8 @@ def _white_strokes(gray: GrayImage, scale: float) -> Mask:
 def _marks(strokes: Mask, scale: float) -> Mask:
     """Return the connected strokes that are large enough for a part of a letter, and no larger than a mark."""
     _, parts, stats, _ = cv2.connectedComponentsWithStats(strokes.astype(np.uint8), connectivity=8)
-    fits = (stats[:, cv2.CC_STAT_AREA] >= _MIN_MARK_PIXELS * scale) & (stats[:, cv2.CC_STAT_HEIGHT] <= _MAX_MARK * scale)
+    longest = np.maximum(stats[:, cv2.CC_STAT_HEIGHT], stats[:, cv2.CC_STAT_WIDTH])  # the wall of a vessel is longer
+    fits = (stats[:, cv2.CC_STAT_AREA] >= _MIN_MARK_PIXELS * scale) & (longest <= _MAX_MARK * scale)
     fits[0] = False
     return np.asarray(fits[parts], np.bool_)
 

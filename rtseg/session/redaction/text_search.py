@@ -9,7 +9,13 @@ import cv2
 import numpy as np
 
 from rtseg.frame import Image
-from rtseg.session.redaction.strokes import find_lone_marks, find_strokes, find_strokes_on_ground, summarize
+from rtseg.session.redaction.strokes import (
+    find_lone_marks,
+    find_strokes,
+    find_strokes_on_ground,
+    summarize,
+    widen_over_ground,
+)
 from rtseg.session.sector.evidence import BinaryImage
 
 _MAX_HEIGHT = 1120  # pixels; a larger picture is searched for strokes on a smaller scale
@@ -62,6 +68,8 @@ class TextSearch:
         if not extent.on_ground:
             side = 2 * round(_NEAR_SHARE * recent.newest.shape[0]) + 1
             on_ground = np.asarray(cv2.bitwise_and(on_ground, cv2.dilate(found, np.ones((side, side), np.uint8))), np.uint8)
+        if extent.on_ground:
+            found = widen_over_ground(found, recent)  # lines only: strokes are found in dim tissue too
         return np.asarray(cv2.bitwise_or(cv2.bitwise_or(found, strokes), on_ground), np.uint8)
 
 

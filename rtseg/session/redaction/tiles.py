@@ -62,7 +62,7 @@ class TileGrid:
             counts = np.maximum(counts, self._counts(picture, letters))
         reach = 2 * round(_EDGE_REACH * max(1.0, self.size[0] / 480) / 2) + 1
         edges = np.asarray(cv2.dilate(edges, np.ones((reach, reach), np.uint8)), np.uint8)
-        limits = (counts * (1 + _HEADROOM) + _MIN_HEADROOM).astype(np.int16)
+        limits = (_at_least_as_around(counts) * (1 + _HEADROOM) + _MIN_HEADROOM).astype(np.int16)
         if before is not None:
             edges = np.asarray(cv2.max(edges, cv2.convertScaleAbs(before.edges, alpha=_DECAY)), np.uint8)
             limits = np.maximum(limits, (before.counts * _DECAY).astype(np.int16))
@@ -108,6 +108,12 @@ class TileGrid:
         if not below and not right:
             return plane
         return np.asarray(cv2.copyMakeBorder(plane, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0), np.uint8)
+
+
+def _at_least_as_around(counts: TileCounts) -> TileCounts:
+    """Return counts (kinds, h, w) that are no lower than the mean of the tiles around: speckle may light up next to where it did."""
+    means = np.stack([cv2.blur(one.astype(np.float32), (3, 3)) for one in counts])
+    return np.maximum(counts, means.round().astype(np.int16))
 
 
 def _above(plane: GrayImage, levels: int) -> BinaryImage:

@@ -5,6 +5,7 @@ from typing import Protocol
 from rtseg.errors import ConfigError
 from rtseg.frame import Frame, Image
 from rtseg.kernels.network.fit import Box
+from rtseg.session.cut_detector import CutDetector
 from rtseg.session.sector.evidence import Evidence
 from rtseg.session.sector.layout_watch import LayoutWatch
 from rtseg.session.sector.screen_sector import locate_sector
@@ -35,7 +36,7 @@ class SectorFinder:
 
     The first result applies at once, so that a still image has a sector too. Later results, with the motion of more frames,
     replace it only where two of them agree. Until the first search ends, the sector is UNKNOWN while none is found, and a
-    replaced sector is no change of the screen.
+    replaced sector is no change of the screen. At a cut a search begins again: two scenes show the sector of neither.
     """
 
     def __init__(self) -> None:
@@ -46,6 +47,7 @@ class SectorFinder:
         self._sector = unknown_sector((0, 0))
         self._search: SectorSearch | None = None
         self._watch: LayoutWatch | None = None
+        self._cuts = CutDetector()
         self._frames_to_search = self._failed_searches = 0
         self._is_first_search = True  # whether the first search is still running
 
@@ -55,12 +57,13 @@ class SectorFinder:
             self._begin(frame.image)
             return self._sector, ""
         before, is_first_search = self._sector, self._is_first_search
+        if self._cuts.observe(frame.image):
+            if self._watch is None or self._watch.has_spilled(frame.image):
+                self._begin(frame.image)
+                return self._sector, _change_reason(before, self._sector)
+            self._search = SectorSearch() if self._search else None  # the layout may be the same
         self._frames_to_search -= 1
-        if (
-            self._search is None
-            and self._frames_to_search <= 0
-            and (self._watch is None or self._watch.has_changed(frame.image))
-        ):
+        if self._must_begin_search(frame.image):
             self._search = SectorSearch()
         if self._search:
             self._accept(self._search.add(frame.image))
@@ -68,8 +71,13 @@ class SectorFinder:
                 self._end_search(self._search, frame.image)
         return self._sector, "" if is_first_search else _change_reason(before, self._sector)
 
+    def _must_begin_search(self, image: Image) -> bool:
+        is_due = self._search is None and self._frames_to_search <= 0
+        return is_due and (self._watch is None or self._watch.has_changed(image))
+
     def _begin(self, image: Image) -> None:
         self.forget()
+        self._cuts.observe(image)
         self._sector = unknown_sector((image.shape[0], image.shape[1]))
         self._search = SectorSearch()
         self._search.add(image)

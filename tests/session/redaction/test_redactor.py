@@ -1,5 +1,7 @@
 """Test what each mode of redaction lets through, with searches that the test controls."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import screens
@@ -69,7 +71,7 @@ def test_strict_shows_nothing_while_the_sector_is_unknown():
 
 
 def test_strict_blacks_letters_over_the_ultrasound():
-    redactor = Redactor(RedactionMode.STRICT, search=BoxSearch((10, 10, 10, 20)))  # in the sector's box
+    redactor = Redactor(RedactionMode.STRICT, search=BoxSearch((26, 26, 10, 20)))  # in the sector's box
     for image in run(redactor, living(20), box_sector(BOX, SIZE)):
         assert not image[~inside(BOX)].any()
         assert not image[26:36, 26:46].any()
@@ -78,7 +80,7 @@ def test_strict_blacks_letters_over_the_ultrasound():
 
 
 def test_a_sector_of_high_confidence_is_searched_until_it_is_confirmed_only():
-    search = BoxSearch((10, 10, 10, 20))
+    search = BoxSearch((26, 26, 10, 20))
     redactor = Redactor(search=search)
     assert not any(image[26:36, 26:46].any() for image in run(redactor, living(10), box_sector(BOX, SIZE)))
     searches = search.searches
@@ -88,17 +90,45 @@ def test_a_sector_of_high_confidence_is_searched_until_it_is_confirmed_only():
     assert (search.searches - searches, counts(redactor)) == (0, ("auto", "known", 0, 0))
 
 
-def test_a_live_sector_of_high_confidence_is_withheld_until_it_is_confirmed_without_a_search():
-    search = BoxSearch()
+def test_a_live_sector_of_high_confidence_is_withheld_until_a_search_has_ended():
+    search = HeldSearch()
     redactor = Redactor(search=search)
     redactor.begin(live=True)
-    images = run(redactor, living(15), box_sector(BOX, SIZE))
-    assert [bool(image.any()) for image in images] == [False] * 10 + [True] * 5
-    assert (search.searches, counts(redactor)) == (0, ("auto", "known", 10, 0))
+    assert not any(image.any() for image in run(redactor, living(15), box_sector(BOX, SIZE)))
+    assert (search.searches, counts(redactor)) == (0, ("auto", "known", 15, 0))
+    search.go.release(100)
+    until(lambda: (run(redactor, living(1), box_sector(BOX, SIZE))[0] > 0)[inside(BOX)].all())
+    redactor.close()
+
+
+@pytest.mark.parametrize("confidence", [0.97, 0.6])
+def test_letters_that_the_outline_cuts_stay_black(confidence):
+    name = (10, 40, 12, 50)  # six rows of it inside the sector's outline, which is too large
+    redactor = Redactor(search=BoxSearch(name))
+    found = replace(uncertain(), confidence=confidence)
+    for image in run(redactor, living(40), found):
+        assert not image[inside(name)].any()
+    assert image[30:70, 30:100].all()
+
+
+def test_a_live_sector_that_is_found_while_the_frame_is_searched_is_shown_at_once_without_the_letters():
+    search = HeldSearch(NAME)
+    redactor = Redactor(search=search)
+    redactor.begin(live=True)
+    search.go.release(100)
+    until(lambda: shows(redactor, 200))
+    for image in run(redactor, still(8), box_sector(BOX, SIZE)):
+        assert not image[inside(NAME) | ~inside(BOX)].any()
+        assert (image[inside(BOX) & ~inside(NAME)] == 200).all()
+    withheld = redactor.state.withheld
+    (image,) = run(redactor, still(3), box_sector(BOX, SIZE))[-1:]
+    assert (image[inside(BOX)] == 200).all()  # confirmed
+    assert redactor.state.withheld == withheld
+    redactor.close()
 
 
 def test_letters_in_an_uncertain_sector_stay_black_after_the_searches_have_ended():
-    search = BoxSearch((10, 10, 10, 20))
+    search = BoxSearch((26, 26, 10, 20))
     redactor = Redactor(search=search)
     images = run(redactor, living(40), uncertain())
     assert not any(image[26:36, 26:46].any() or image[~inside(BOX)].any() for image in images)

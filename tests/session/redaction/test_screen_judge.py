@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import screens
-from session.redaction.lettered import BoxSearch, write
+from session.redaction.lettered import BoxSearch, HeldSearch, write
+from waiting import until
 
 from rtseg.session.redaction.screen_judge import ScreenJudge
 
@@ -77,3 +78,47 @@ def test_a_search_gets_the_newest_frames():
     judge_of(tissue(40), search)
     assert search.seen[0][0] == 1
     assert search.seen[-1][0] == 6
+
+
+def slides(count, frames):
+    """Return a slide show: some pictures of large structures, each shown for some frames."""
+    rng = np.random.default_rng(5)
+    shades = [np.kron(rng.integers(20, 200, (4, 5)), np.ones((60, 64))).astype(np.uint8) for _ in range(count)]
+    return [shade for shade in shades for _ in range(frames)]
+
+
+def test_no_search_sees_two_pictures_of_a_slide_show():
+    class HistorySearch(BoxSearch):
+        def find(self, pictures, extent):
+            assert all(np.array_equal(picture, pictures[-1]) for picture in pictures)
+            return super().find(pictures, extent)
+
+    search = HistorySearch()
+    shown = list(map(ScreenJudge(*SIZE, search).judge, slides(6, 5)))
+    assert search.searches >= 6
+    assert np.mean(shown) == 255
+
+
+def test_letters_of_the_scene_before_are_gone_after_a_cut_and_black_until_it_is_searched():
+    search = BoxSearch((100, 90, 30, 90))
+    first, second = slides(2, 1)
+    judge = judge_of([first] * 8, search)
+    search.box = (10, 10, 30, 90)
+    shown = judge.judge(second)
+    assert not shown[10:40, 10:100].any()
+    assert shown[100:130, 90:180].all()
+
+
+def test_a_search_that_began_before_a_cut_shows_nothing_of_the_scene_after_it():
+    search = HeldSearch()
+    judge = ScreenJudge(*SIZE, search, at_once=False)
+    first, second = slides(2, 1)
+    judge.judge(first)
+    assert not judge.judge(second).any()
+    search.go.release()
+    until(lambda: search.searches)
+    for _ in range(3):
+        assert not judge.judge(second).any()
+    search.go.release(100)
+    until(lambda: judge.judge(second).all())
+    judge.close()
