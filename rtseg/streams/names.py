@@ -25,7 +25,8 @@ def stream_names(sources: Sequence[str]) -> list[str]:
     short = [_short_name(source) for source in sources]
     count = Counter(name.casefold() for name in short)
     return [
-        name if count[name.casefold()] == 1 else f"{name}-{_digits(source)}" for name, source in zip(short, sources, strict=True)
+        name if count[name.casefold()] == 1 else f"{name}-{_digits(source)}"
+        for name, source in zip(short, sources, strict=True)
     ]
 
 
@@ -70,10 +71,11 @@ def safe_name(text: str) -> str:
 
 
 def _short_name(source: str) -> str:
-    bare = re.sub(r"//[^/@]*@", "//", masked_address(source))
-    if path_exists(source):
-        bare = Path(source).resolve().name
-        bare = bare.partition(".")[0] or bare
+    if ":" in source and not path_exists(source):
+        bare = re.sub(r"//[^/@]*@", "//", masked_address(source))
+    else:
+        name = Path(source).name or Path(source).resolve().name
+        bare = Path(name).stem.removesuffix(".nii")
     return safe_name(bare) or "stream"
 
 

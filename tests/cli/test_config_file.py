@@ -54,7 +54,7 @@ def test_the_command_line_takes_precedence(write, tiny: Path):
 @pytest.mark.parametrize("parameter", OPTIONS, ids=lambda parameter: parameter.name)
 def test_every_option_has_its_key(write, parameter):
     key = next((name[2:] for name in parameter.opts if name.startswith("--")), parameter.name)
-    is_flag, is_list = getattr(parameter, "is_flag", False), getattr(parameter, "multiple", False)
+    is_flag, is_list = getattr(parameter, "is_flag", False), getattr(parameter, "multiple", False) or parameter.nargs == -1
     value, expected = ("true", True) if is_flag else ('["a", 2]', ["a", "2"]) if is_list else ('"a"', "a")
     for spelled in {key, key.replace("-", "_")}:
         assert read_options(write(f"{spelled} = {value}\n"), RUN) == {parameter.name: expected}
@@ -74,7 +74,10 @@ def test_every_option_has_its_key(write, parameter):
         ("max-age = 3\nmax_age = 4\n", "line 2: 'max_age' stands for an option that is given before"),
         ("version = 2\n", "line 1: this rtseg reads version 1 of the file, not 2"),
         ("version = true\n", "reads version 1 of the file, not True"),
-        ("[[stream]]\nsource = 'a'\n", "line 1: 'stream' is a table, and a file describes one stream without tables"),
+        (
+            "[[stream]]\nsource = 'a'\n",
+            r"line 1: 'stream' is a table, and a file has no tables but \[\[sources\]\] and \[\[models\]\]",
+        ),
         ("source = \n", r"rtseg\.toml is not TOML .*line 1"),
         ("a = 1\na = 2\n", "is not TOML"),
     ],

@@ -222,7 +222,7 @@ def test_two_models_on_one_stream_share_the_lifecycle_and_give_the_masks_of_sing
     first, second = load_engine(tiny), load_engine(other)
     session = Session(first)
     follower = CompanionSession(second, session)
-    follower._lifecycle.observe = None  # it must not be asked  # noqa: SLF001
+    follower._lifecycle.observe = None  # it must not be asked
     pipeline = Pipeline(open_source(film), session, lead, companions=[Companion(follower, companion)])
     follower.warm_up = lambda info: None
     report = pipeline.run()

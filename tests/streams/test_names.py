@@ -10,9 +10,9 @@ from rtseg.streams.names import check_names, stream_names
 
 def test_a_name_is_that_of_the_file_or_a_safe_address(tmp_path: Path):
     (tmp_path / "scan one.mp4").touch()
-    addresses = [str(tmp_path / "scan one.mp4"), "rtsp://doctor:secret@probe.local:554/live", "camera:0", "synthetic:head?seed=3"]
-    names = stream_names(addresses)
-    assert names == ["scan-one", "rtsp-probe.local-554-live", "camera-0", "synthetic-head-seed-3"]
+    files = [str(tmp_path / "scan one.mp4"), "missing.v2.nii.gz"]
+    names = stream_names([*files, "rtsp://doctor:secret@probe.local:554/live", "camera:0", "synthetic:head?seed=3"])
+    assert names == ["scan-one", "missing.v2", "rtsp-probe.local-554-live", "camera-0", "synthetic-head-seed-3"]
     assert "secret" not in " ".join(names)
     check_names(names)
 
