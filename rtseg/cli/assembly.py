@@ -148,8 +148,9 @@ def print_warnings(pipeline: Pipeline) -> None:
     print_omitted(pipeline.source)
     _print_dropped(pipeline.sinks)
     print_redaction(pipeline.report.redaction)
-    for part in [pipeline, *pipeline.companions]:
-        print_familiarity(part.report.memory, is_measured=part.session.settings.measure_unfamiliar)
+    sessions = [pipeline.session, *(one.session for one in pipeline.companions)]
+    for session in sessions:
+        print_familiarity(session.counts, is_measured=session.settings.measure_unfamiliar)
     print_recording_result(pipeline.session, pipeline.sinks)
 
 

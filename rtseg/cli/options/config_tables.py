@@ -111,8 +111,8 @@ def _converted(
             found[name] = text[0] if isinstance(text, list) else text
             continue
         try:
-            value = parameters[name].type_cast_value(context, text)
-        except Exception as error:  # Typer's usage errors
+            value = parameters[name].process_value(context, text)
+        except Exception as error:  # noqa: BLE001  Typer's usage errors, whose parent depends on its version
             raise ConfigError(f"{where}, {name.replace('_', '-')!r}: {getattr(error, 'message', error)}") from None
         found[name] = option_value(group, name, value)
     return found
@@ -132,9 +132,9 @@ def option_value(group: type[Any], name: str, value: Any) -> Any:
     return value
 
 
-def _hint(group: type[Any], name: str) -> Any:
+def _hint(group: Any, name: str) -> Any:
     """Return the type of an option in a group or in one of the groups inside."""
-    hints = get_type_hints(group)
+    hints: dict[str, Any] = get_type_hints(group)
     if name in hints:
         return hints[name]
     return next(_hint(kind, name) for kind in hints.values() if is_dataclass(kind) and name in group_names(kind))
