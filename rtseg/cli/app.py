@@ -105,6 +105,9 @@ class LazyCommandGroup(TyperGroup):
         except (RtsegError, OSError) as error:
             _print_error(f"error: {error}")
             sys.exit(EXIT_ERROR)
+        except MemoryError:
+            _print_error("error: the memory is full: close other programs, or give fewer streams or a smaller model")
+            sys.exit(EXIT_ERROR)
         except KeyboardInterrupt:
             _print_error("stopped: what was written so far is kept")
             sys.exit(EXIT_INTERRUPTED)

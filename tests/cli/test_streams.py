@@ -12,6 +12,8 @@ import waiting
 from typer.testing import CliRunner
 
 from rtseg.cli.app import app
+from rtseg.sources import open_source
+from rtseg.sources.playback import PacedSource
 
 SOURCES = [f"synthetic:vessel?height=64&width=96&frames={12 + seed}&seed={seed}" for seed in range(3)]
 NAMES = [f"synthetic-vessel-height-64-width-96-frames-{12 + seed}-seed-{seed}" for seed in range(3)]
@@ -120,6 +122,19 @@ def test_of_a_hundred_streams_those_too_many_are_left_out_by_name(tiny: Path, tm
     assert done.output.count("left out: ") == 100 - 64
     assert "seed-99: left out: 64 streams fit into one process at most" in done.output
     assert done.output.count("ended after 1 frames") == 64
+
+
+def test_live_streams_that_are_too_fast_together_are_degraded_and_left_out_by_name(tiny: Path, monkeypatch):
+    def open_probe(uri: str, fps: float | None = None):
+        return PacedSource(open_source(SOURCES[0]), 10)
+
+    monkeypatch.setattr("rtseg.cli.assembly.open_source", open_probe)
+    monkeypatch.setattr("rtseg.cli.run_streams.measure_frame_rate", lambda engines: 16 / 0.9)
+    done = rtseg("rtsp://one/us", "rtsp://two/us", "rtsp://three/us", "--model", tiny)
+    assert done.exit_code == 3, done.output
+    assert done.output.count("-us: ended after ") == 2
+    assert done.output.count("degraded, since the machine is full: the model runs on 1 of 2 frames") == 1
+    assert done.output.count("-us: left out: its 10 frames a second do not fit") == 1
 
 
 def test_a_source_is_never_overwritten(tiny: Path, tmp_path: Path):
