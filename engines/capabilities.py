@@ -59,6 +59,17 @@ class Replaceable(Protocol):
 
 
 @runtime_checkable
+class Shareable(Protocol):
+    """Describes an engine whose compiled network can serve several sessions at the same time."""
+
+    def share(self) -> Engine:
+        """Return another engine on the same compiled network, with buffers of its own; each is closed by itself.
+
+        The two may run at the same time, each in one thread. Raises EngineError where the engine is closed.
+        """
+
+
+@runtime_checkable
 class HostState(Protocol):
     """Describes a recurrent state that can be read on the host at no cost."""
 

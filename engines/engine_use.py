@@ -34,7 +34,7 @@ class EngineUse:
         if not self._lock.acquire(blocking=False):
             raise ConfigError(
                 f"the engine of {self.engine.spec.name!r} is used by two sessions at once, which would mix their memories: "
-                f"load an engine for each session"
+                f"load an engine for each session, or take one for each from rtseg.engines.engine_pool.EnginePool"
             )
         if self._problem is not None:
             self._lock.release()

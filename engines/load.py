@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rtseg.engines.adopt.stated import StatedFacts
 from rtseg.engines.base import Engine, ModelSpec
 from rtseg.engines.hung_threads import open_in_time
+from rtseg.engines.model_memory import check_memory
 from rtseg.engines.plugin_engine import is_plugin_engine, open_plugin_engine, plugin_model
 from rtseg.engines.validation.examination import examine
 from rtseg.engines.zoo import preview_models, shipped_models
@@ -57,6 +58,7 @@ def load_engine(
     if engine == AUTO:
         return load_fastest(model, spec, threads=threads, trusted=trusted)[0]
     path, names = model_path(model), engine.split(",")
+    check_memory(path)
     has_plugin = _has_plugin(names)
     stated = _stated(spec)
     is_tried = _examine_for(names, path, stated, trusted)
@@ -96,6 +98,7 @@ def load_fastest(
     from rtseg.engines.choice import open_fastest
 
     path, stated = model_path(model), _stated(spec)
+    check_memory(path)
     is_tried = examine(path, "openvino", stated, trusted=trusted)
     engine, choice = open_in_time(partial(open_fastest, path, stated, threads=threads, is_tried=is_tried), AUTO)
     _log.info("%s: %s", path.name, choice)

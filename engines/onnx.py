@@ -1,5 +1,6 @@
 """Runs networks with ONNX Runtime, the portable engine (extra `onnx`)."""
 
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,14 @@ class OnnxEngine:
         check_ports(self.spec, inputs, outputs)
         self._logits = np.zeros(outputs[self.spec.logits_output], np.float32)
         self._binding: Any = self._network.io_binding()
+
+    def share(self) -> "OnnxEngine":
+        """Return an engine on the same network with bindings of its own, see `Shareable`. Raises EngineError."""
+        if self._network is None:
+            raise EngineError(f"the engine of {self.spec.name!r} is closed: load it again")
+        other = copy(self)
+        other._logits, other._binding = np.zeros_like(self._logits), self._network.io_binding()
+        return other
 
     def initial_state(self) -> SwapState:
         """Return a state of zeros in new buffers."""

@@ -52,6 +52,10 @@ class ConfigError(RtsegError, ValueError):
     """Reports a setting that is unknown or out of range."""
 
 
+class StreamRefused(RtsegError, RuntimeError):
+    """Reports a stream that was not started, since the machine has no time or memory left for it beside the others."""
+
+
 class PluginError(RtsegError, RuntimeError):
     """Reports a plug-in of another package that cannot be loaded, or that failed."""
 

@@ -1,7 +1,8 @@
 """Run the pipeline: source, session and sinks, one frame after another."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from enum import Enum
 from time import perf_counter_ns
 
@@ -9,6 +10,7 @@ from rtseg.errors import require_members
 from rtseg.frame import Frame, StreamInfo
 from rtseg.mailbox import Mailbox, ReadAheadQueue
 from rtseg.result import Result
+from rtseg.session.companion import CompanionSession
 from rtseg.session.redaction import RedactionMode, Redactor
 from rtseg.session.session import Session
 from rtseg.sinks.base import Sink
@@ -37,7 +39,8 @@ class Pipeline:
     warmup: number of first frames that `report` does not count. redact: how the frames of the results are redacted, AUTO by
     default, see `Redactor`. keep_surroundings: the same as OFF: keep names and dates. policy: LATEST by default for a live
     source, which is then read in its own thread, and ALL for a file. max_age_ms: age above which a frame of a live source is
-    late, see `Result`; None: twice the frame period, at least 100 ms. guard: redacts; a session that records has its own.
+    late, see `Result`; None: twice the frame period, at least 100 ms. companions: further models on the same frames, see
+    `Companion`. guard: redacts; a session that records has its own.
     Raises WrongArgument where a part is no such object, as a path in place of a sink.
     """
 
@@ -51,6 +54,7 @@ class Pipeline:
         redact: RedactionMode | str = RedactionMode.AUTO,
         policy: Policy | None = None,
         max_age_ms: float | None = None,
+        companions: Sequence["Companion"] = (),
     ) -> None:
         _check_parts(source, session, sinks)
         self.policy = policy or (Policy.LATEST if source.info.live else Policy.ALL)
@@ -61,6 +65,7 @@ class Pipeline:
         events = self._connected.events if self._connected else ()
         self.report = LatencyReport(source.info.period_ns, session.counts, events, omitted_parts(source))
         self.report.warnings = session.warnings
+        self.companions = companions
         self._reconnects = 0
         self._max_age_ns = _max_age_ns(source.info, max_age_ms)
 
@@ -74,9 +79,13 @@ class Pipeline:
             for sink in self.sinks:
                 sink.open(described)
                 resources.callback(sink.close)
+            for companion in self.companions:
+                companion.open(described, resources)
             frames = self._frames(resources)
             resources.callback(self.session.close)
             self.session.warm_up(self.source.info)
+            for companion in self.companions:
+                companion.session.warm_up(self.source.info)
             yield from self._results(_with_traces(frames))
 
     def run(self) -> LatencyReport:
@@ -109,6 +118,8 @@ class Pipeline:
             for sink in self.sinks:
                 sink.write(result)
             self._count(result)
+            for companion in self.companions:
+                companion.process(frame, result, self.warmup)
             expected = frame.index + 1
             yield result
 
@@ -136,6 +147,43 @@ class Pipeline:
         if reconnects != self._reconnects:
             self._reconnects = reconnects
             self.report.reconnected()
+
+
+class Companion:
+    """Segments the frames of a pipeline with a further model, and writes the results to sinks of its own.
+
+    session: takes the lifecycle and the sector from the pipeline's session, see `CompanionSession`. report: counts its latency,
+    which includes the models before it. A companion runs once, in the thread of its pipeline.
+    """
+
+    def __init__(self, session: CompanionSession, *sinks: Sink) -> None:
+        self.session, self.sinks = session, sinks
+        self.report = LatencyReport(0, session.counts)
+        self.report.warnings = session.warnings
+
+    def open(self, info: StreamInfo, resources: ExitStack) -> None:
+        """Open the sinks for a stream; `resources` closes them and the session. Raises SinkError."""
+        self.report.period_ns = info.period_ns
+        resources.callback(self.session.close)
+        for sink in self.sinks:
+            sink.open(with_spacing(info, self.session.spacing_mm))
+            resources.callback(sink.close)
+
+    def process(self, frame: Frame, first: Result, warmup: int) -> None:
+        """Segment a frame of which `first` is the result of the pipeline's own model, and write the result.
+
+        warmup: number of first frames that the report does not count. Raises EngineError, SinkError.
+        """
+        trace = LatencyTrace(frame.captured_ns)
+        trace.add("wait", frame.captured_ns, perf_counter_ns())
+        found = replace(first, segmentation=self.session.step(frame, trace), trace=trace)
+        for sink in self.sinks:
+            sink.write(found)
+        if self.report.counts.warmup < warmup:
+            self.report.counts.warmup += 1
+        else:
+            self.report.add(trace, first.dropped)
+        self.report.redaction = first.redaction
 
 
 def _check_parts(source: object, session: object, sinks: tuple[object, ...]) -> None:

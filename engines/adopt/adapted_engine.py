@@ -1,5 +1,6 @@
 """Runs an adopted network as an engine: pictures and states go in as it takes them, and its answer comes out as logits."""
 
+from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +41,12 @@ class AdaptedEngine:
         self._constants = {name: np.full(shapes[name], value, dtypes[name]) for name, value in self._constants.items()}
         self._dtypes = {state.input: np.dtype(dtypes[state.input]) for state in self.spec.states}
         return self
+
+    def share(self) -> "AdaptedEngine":
+        """Return an engine on the same compiled network, see `Shareable`. Raises EngineError."""
+        other = copy(self)
+        other._raw = self._raw.share()
+        return other
 
     def initial_state(self) -> AdaptedState:
         """Return a state of zeros, without earlier frames."""

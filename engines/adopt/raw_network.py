@@ -1,6 +1,7 @@
 """Runs a network file with its own inputs and outputs, by name, on OpenVINO or ONNX Runtime."""
 
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +24,9 @@ class RawNetwork(Protocol):
     def run(self, inputs: Arrays) -> Arrays:
         """Return all outputs by name, in arrays that stay valid. Raises EngineError."""
 
+    def share(self) -> "RawNetwork":
+        """Return another one on the same compiled network, which may run at the same time. Raises EngineError."""
+
     def close(self) -> None:
         """Release the network; closing twice is harmless."""
 
@@ -36,7 +40,16 @@ class OpenVinoNetwork:
         self._names = [name_of(port) for port in graph.model.outputs]
         self._places = {name_of(port): place for place, port in enumerate(graph.inputs)}
         self._path = graph.path
-        self._request: Any = compile_network(graph.model, graph.path, threads, bfloat16=bfloat16).create_infer_request()
+        self._compiled: Any = compile_network(graph.model, graph.path, threads, bfloat16=bfloat16)
+        self._request: Any = self._compiled.create_infer_request()
+
+    def share(self) -> "OpenVinoNetwork":
+        """Return another one with a request of its own. Raises EngineError."""
+        if self._compiled is None:
+            raise EngineError(f"the engine of {self._path.name} is closed: load it again")
+        other = copy(self)
+        other._request = self._compiled.create_infer_request()
+        return other
 
     def run(self, inputs: Arrays) -> Arrays:
         """Return all outputs by name. Raises EngineError."""
@@ -50,7 +63,7 @@ class OpenVinoNetwork:
 
     def close(self) -> None:
         """Release the network."""
-        self._request = None
+        self._request = self._compiled = None
 
 
 class OnnxNetwork:
@@ -65,6 +78,12 @@ class OnnxNetwork:
             raise ModelError(f"{path} is no .onnx file, and ONNX Runtime reads nothing else: run it with --engine openvino")
         self._path, self._session = path, open_session(path, threads)
         self._names = [port.name for port in self._session.get_outputs()]
+
+    def share(self) -> "OnnxNetwork":
+        """Return another one on the same session, whose `run` may be called from several threads. Raises EngineError."""
+        if self._session is None:
+            raise EngineError(f"the engine of {self._path.name} is closed: load it again")
+        return copy(self)
 
     def run(self, inputs: Arrays) -> Arrays:
         """Return all outputs by name. Raises EngineError."""

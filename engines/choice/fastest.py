@@ -18,7 +18,7 @@ from rtseg.engines.choice.variant import Choice, Variant, fastest, variants
 from rtseg.engines.failover.shadow_run import ShadowRun
 from rtseg.engines.input_planes import fill_input
 from rtseg.engines.load import BFLOAT16
-from rtseg.engines.openvino import has_bfloat16
+from rtseg.engines.openvino import has_bfloat16, number_of_requests_at_once
 from rtseg.errors import ConfigError, RtsegError
 from rtseg.frame import Image
 from rtseg.kernels.network.fit import letterbox
@@ -56,6 +56,8 @@ def open_fastest(
         return open_checked(found, threads=threads, is_tried=is_tried), Choice(Variant(threads=threads), {}, {})
     if known := remembered_choice(place):
         return open_checked(found, known.variant.engine, known.variant.threads, is_tried=is_tried), known
+    if number_of_requests_at_once() > 1:  # a trial times one request alone
+        return open_checked(found, threads=threads, is_tried=is_tried), Choice(Variant(threads=threads), {}, {})
     pictures = stored_pictures(found.graph.metadata, found.spec.size)
     offered = variants(threads, available_cores(), has_bfloat16=has_bfloat16())
     began = perf_counter()

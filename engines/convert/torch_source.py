@@ -123,6 +123,10 @@ class TorchNetwork:
             answer = self._network(*(torch.from_numpy(np.ascontiguousarray(inputs[name])) for name in self._inputs))
         return {name: part.numpy() for name, part in zip(self._names, flattened(answer).values(), strict=True)}
 
+    def share(self) -> "TorchNetwork":
+        """Return itself, since torch runs one network in several threads."""
+        return self
+
     def close(self) -> None:
         """Do nothing: torch releases the network by itself."""
 

@@ -36,6 +36,7 @@ _TAKES_MAX_PIXELS = frozenset(  # the commands that open a source or a dataset, 
         "eval",
         "gate",
         "measure",
+        "prove",
         "quantize",
         "train",
         "engines",
@@ -50,6 +51,8 @@ _TAKES_TRUST_MODEL = frozenset(  # the commands that open a model file
         "adopt",
         "doctor",
         "models",
+        "prove",
+        "streams",
         "average",
         "build",
         "calibrate",
@@ -101,6 +104,9 @@ class LazyCommandGroup(TyperGroup):
                 return super().invoke(ctx)
         except (RtsegError, OSError) as error:
             _print_error(f"error: {error}")
+            sys.exit(EXIT_ERROR)
+        except MemoryError:
+            _print_error("error: the memory is full: close other programs, or give fewer streams or a smaller model")
             sys.exit(EXIT_ERROR)
         except KeyboardInterrupt:
             _print_error("stopped: what was written so far is kept")

@@ -48,6 +48,10 @@ COMMANDS = {
         "rtseg.cli.gate", "Refuse FAST if it loses accuracy against FP32 on DATA, returns NaN, or drifts within 300 frames."
     ),
     "models": CommandEntry("rtseg.cli.models", "List the shipped models."),
+    "prove": CommandEntry(
+        "rtseg.cli.prove",
+        "Measure the stages of a stream, and say whether its deadline will hold and which stage binds.",
+    ),
     "quantize": CommandEntry(
         "rtseg.cli.quantize",
         "Write MODEL in INT8, calibrated on the scans of a dataset (extra `onnx`).",

@@ -85,6 +85,8 @@ class Session(AdjustableSettings, PromptedObjects):
         self.sector = unknown_sector((0, 0))
         self.redactor: Redactor | None = None
         self._clip = SectorClip()
+        self.memory_reset: Judgement | None = None  # of the newest frame, where the memory starts afresh with it
+        self.judgement = Judgement(Life.NEW, "")  # of the newest frame
         self._is_stream_ultrasound = False  # whether the source states that there is no screen around it
         self._last_segmentation: Segmentation | None = None  # of the newest segmented frame
         self._reset_request = self._reset_reason = ""  # of a reset that was requested, and of one that applies with contact
@@ -181,7 +183,7 @@ class Session(AdjustableSettings, PromptedObjects):
         return measured if settings.probabilities else replace(measured, planes=None)
 
     def _segment_judged(self, frame: Frame, trace: LatencyTrace, settings: SessionSettings) -> Segmentation:
-        judgement = self._classify(frame, trace, self._apply(settings))
+        judgement = self.judgement = self._classify(frame, trace, self._apply(settings))
         if self._tracking:
             return self._track(self._tracking, frame, trace, judgement)
         if judgement.life is Life.LOST:
@@ -223,6 +225,7 @@ class Session(AdjustableSettings, PromptedObjects):
 
         locator_change: reason to search for the sector even on a held frame, or "".
         """
+        self.memory_reset = None
         before = self.sector if self.sector.size == (frame.height, frame.width) else unknown_sector((frame.height, frame.width))
         with trace.stage("lifecycle"):
             judgement = self._lifecycle.observe(frame, before.box)
@@ -265,7 +268,7 @@ class Session(AdjustableSettings, PromptedObjects):
 
     def _reset_memory(self, frame: Frame, judgement: Judgement) -> None:
         _log.info("memory starts afresh at frame %d: %s", frame.index, judgement.reason)
-        self._last_segmentation = None
+        self._last_segmentation, self.memory_reset = None, judgement
         self._segmenter.forget(judgement.life)
 
     def _empty_segmentation(self, frame: Frame, judgement: Judgement) -> Segmentation:

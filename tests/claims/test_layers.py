@@ -14,7 +14,7 @@ OUTPUTS = {"output"}  # atomic, private and locked files
 FACTS = VALUES | OUTPUTS | {"nifti", "plugins", "spacing", "system"}
 ADAPTERS = FACTS | {"engines", "igtl", "kernels", "sources"}
 FRAME = ADAPTERS | {"evaluation", "measure", "overlay", "overlay_text", "session"}
-COMPOSITION = {"budget", "mailbox", "pipeline", "replay", "sinks"}
+COMPOSITION = {"budget", "mailbox", "pipeline", "replay", "sinks", "streams"}
 APPLICATIONS = {"bench", "doctor", "serve"}
 TRAINING = {"models", "train"}  # torch
 

@@ -54,7 +54,7 @@ def test_the_command_line_takes_precedence(write, tiny: Path):
 @pytest.mark.parametrize("parameter", OPTIONS, ids=lambda parameter: parameter.name)
 def test_every_option_has_its_key(write, parameter):
     key = next((name[2:] for name in parameter.opts if name.startswith("--")), parameter.name)
-    is_flag, is_list = getattr(parameter, "is_flag", False), getattr(parameter, "multiple", False)
+    is_flag, is_list = getattr(parameter, "is_flag", False), getattr(parameter, "multiple", False) or parameter.nargs == -1
     value, expected = ("true", True) if is_flag else ('["a", 2]', ["a", "2"]) if is_list else ('"a"', "a")
     for spelled in {key, key.replace("-", "_")}:
         assert read_options(write(f"{spelled} = {value}\n"), RUN) == {parameter.name: expected}
@@ -74,7 +74,10 @@ def test_every_option_has_its_key(write, parameter):
         ("max-age = 3\nmax_age = 4\n", "line 2: 'max_age' stands for an option that is given before"),
         ("version = 2\n", "line 1: this rtseg reads version 1 of the file, not 2"),
         ("version = true\n", "reads version 1 of the file, not True"),
-        ("[[stream]]\nsource = 'a'\n", "line 1: 'stream' is a table, and a file describes one stream without tables"),
+        (
+            "[[stream]]\nsource = 'a'\n",
+            r"line 1: 'stream' is a table, and a file has no tables but \[\[sources",
+        ),
         ("source = \n", r"rtseg\.toml is not TOML .*line 1"),
         ("a = 1\na = 2\n", "is not TOML"),
     ],
@@ -118,4 +121,82 @@ def test_a_source_is_needed_in_one_of_them(write):
 def test_the_file_of_the_page_is_taken(write):
     (text,) = re.findall(r"^```toml\n(.*?)^```", (ROOT / "docs" / "config.md").read_text(), re.MULTILINE | re.DOTALL)
     found = read_options(write(text), RUN)
-    assert (found["source"], found["max_age"], found["view"]) == ("rtsp://127.0.0.1:8554/us", "200", True)
+    assert (found["source"], found["max_age"], found["view"]) == (["rtsp://127.0.0.1:8554/us"], "200", True)
+
+
+TABLES = """
+version = 1
+frames = 4
+json = "{0}/lines"
+
+[[models]]
+model = "{1}"
+measure = ["area"]
+
+[[sources]]
+source = "synthetic:vessel?height=64&width=96&frames=12"
+stream = "left"
+sector = "off"
+policy = "block"
+masks = "{0}/left-masks"
+
+[[sources]]
+source = "synthetic:vessel?height=64&width=96&frames=12&seed=4"
+stream = "right"
+frames = 6
+fps = 50
+"""
+
+
+def test_tables_describe_several_sources_with_their_own_options(write, tiny: Path, tmp_path: Path):
+    done = rtseg("--config", write(TABLES.format(tmp_path, tiny)))
+    assert done.exit_code == 0, done.output
+    assert sorted(path.name for path in (tmp_path / "lines").iterdir()) == ["left.jsonl", "right.jsonl"]
+    files = [tmp_path / "lines" / f"{name}.jsonl" for name in ("left", "right")]
+    left, right = ([json.loads(line) for line in path.read_text().splitlines()] for path in files)
+    assert (len(left), len(right)) == (1 + 4, 1 + 6)
+    assert (left[0]["stream"]["fps"], right[0]["stream"]["fps"]) != (50, 25)
+    assert right[0]["stream"]["fps"] == 50
+    assert list(left[1]["measures"]) == ["area"]
+    assert len(list((tmp_path / "left-masks").glob("*.png"))) == 4
+
+
+def test_each_source_has_the_card_of_its_scanner(write, tiny: Path, tmp_path: Path):
+    text = TABLES.format(tmp_path, tiny).replace('sector = "off"', f'scanner = "{tmp_path}/no-card.toml"')
+    done = rtseg("--config", write(text))
+    assert done.exit_code == 1
+    assert "error: left: " in done.output
+    assert "no-card.toml" in done.output
+    assert "right: ended after 6 frames" in done.output
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("sector", "sectro", r"line 13: rtseg run has no option 'sectro': the nearest name is 'sector'"),
+        ("fps = 50", "sectro = 'off'", r"line 21: .* no option 'sectro'"),
+        ("fps = 50", "threads = 1", r"\[\[sources\]\] number 2: 'threads' holds for the whole process"),
+        ("fps = 50", "model = 'a'", r"\[\[sources\]\] number 2: 'model' holds for the whole process"),
+        ("fps = 50", "fps = 0", r"\[\[sources\]\] number 2, 'fps': .*0"),
+        ("fps = 50", "policy = 'none'", r"\[\[sources\]\] number 2, 'policy': "),
+        ('measure = ["area"]', "masks = 'a'", r"\[\[models\]\] number 1: 'masks' holds for the whole process"),
+        ("version = 1", "version = 3", "reads version 1 of the file, not 3"),
+        ("frames = 4", "source = 'a'", r"has 'source' and \[\[sources\]\]"),
+        ('"right"', '"left"', "two streams are named 'left'"),
+        ('"right"', '"../right"', "cannot be part of a file's name"),
+        ('source = "synthetic:vessel?height=64&width=96&frames=12"\n', "", r"\[\[sources\]\] number 1 has no 'source'"),
+        ("fps = 50", 'json = "{0}/lines/left.jsonl"', "would be written by two streams"),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_refused_in_one_line(write, tiny: Path, tmp_path: Path, old: str, new: str, words: str):
+    text = TABLES.replace(old, new, 1).format(tmp_path, tiny)
+    done = rtseg("--config", write(text))
+    assert (done.exit_code, done.output.count("error:")) == (1, 1), done.output
+    assert re.search(words, done.output.replace("\n", " ")), done.output
+    assert not (tmp_path / "lines").exists()
+
+
+def test_sources_on_the_command_line_and_in_tables_are_refused(write, tiny: Path, tmp_path: Path):
+    done = rtseg(SOURCE, "--config", write(TABLES.format(tmp_path, tiny)))
+    assert done.exit_code == 1
+    assert "the command line names sources and so does [[sources]]" in done.output.replace("\n", " ")

@@ -18,6 +18,7 @@ from rtseg.cli.bench.measures import measures
 from rtseg.cli.bench.modes import BenchModeGroup
 from rtseg.cli.bench.redaction import measure_redaction
 from rtseg.cli.bench.sector import measure_sectors
+from rtseg.cli.bench.streams import streams
 from rtseg.cli.bench.temporal import temporal as measure_temporal
 from rtseg.cli.bench.track import track
 from rtseg.cli.options.model import EngineOption, JsonOption, ModelOption, ThreadsOption, load
@@ -236,3 +237,4 @@ def sector(
 
 bench.command()(track)
 bench.command()(measures)
+bench.command()(streams)

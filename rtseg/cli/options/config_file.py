@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,8 @@ else:
     import tomli as tomllib
 
 VERSION = 1  # of the file's keys and their meaning
+TABLES = ("sources", "models")  # arrays of tables, each for one source or model
+NAME_KEY = "stream"  # the key of a source's name in its table
 _HELP = "Read options from this TOML file; those on the command line take precedence. See docs/config.md."
 _LEFT_OUT = frozenset({"config", "help"})
 _SCALARS = (str, int, float)
@@ -35,19 +38,73 @@ def read_options(path: Path, parameters: Iterable[Any]) -> dict[str, Any]:
 
     parameters: those of the command. Raises ConfigError, with the line, for an unknown key or a value of the wrong kind.
     """
+    return read_config(path, parameters).common
+
+
+def read_config(path: Path, parameters: Iterable[Any]) -> "FileOptions":
+    """Return the values of a file and of its tables; see `read_options`. Raises ConfigError."""
     text = _read(path)
     known = {key: parameter for parameter in parameters for key in _keys(parameter)}
     values = _parse(text, path)
     _check_version(values.pop("version", VERSION), path, text)
+    tables = {kind: _popped(values, kind) for kind in TABLES}
+    found = FileOptions(_options(values, known, _Text(path, text)))
+    for kind, entries in tables.items():
+        found.tables[kind] = [
+            _options(entry, known | {NAME_KEY: None}, _Text(path, text, kind, number)) for number, entry in enumerate(entries)
+        ]
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """Holds the values of a file, by the name of the parameter."""
+
+    common: dict[str, Any]
+    """Those above the first table."""
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    """Those of each table of TABLES, as text."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Holds the text of a file, and which of its tables is read."""
+
+    path: Path
+    text: str
+    table: str = ""
+    number: int = 0
+
+    def place(self, key: str) -> str:
+        """Return the file and the line at which a key of the table stands first, as far as that can be seen."""
+        pattern = re.compile(rf"\s*(\[+\s*)?[\"']?{re.escape(key)}[\"']?\s*[.=\]]")
+        header = re.compile(rf"\s*\[\[\s*[\"']?{re.escape(self.table)}[\"']?\s*\]\]")
+        tables = -1 if self.table else 0
+        for at, line in enumerate(self.text.splitlines(), 1):
+            tables += bool(self.table and header.match(line))
+            if tables == self.number and pattern.match(line):
+                return f"{self.path}, line {at}"
+        return str(self.path)
+
+
+def _popped(values: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    """Remove and return the tables of one kind, where the value is an array of tables."""
+    entries = values.get(kind)
+    is_array = isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)
+    return values.pop(kind) if is_array else []
+
+
+def _options(values: Mapping[str, Any], known: Mapping[str, Any], text: _Text) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
-        where = _place(path, text, key)
-        parameter = known.get(key.replace("_", "-"))
-        if parameter is None:
+        where, spelled = text.place(key), key.replace("_", "-")
+        if spelled not in known:
             raise ConfigError(_unknown(where, key, value, known))
-        if parameter.name in found:
+        parameter = known[spelled]
+        name = parameter.name if parameter else spelled
+        if name in found:
             raise ConfigError(f"{where}: {key!r} stands for an option that is given before: leave one of them out")
-        found[parameter.name] = _checked(value, parameter, key, where)
+        found[name] = _checked(value, parameter, key, where)
     return found
 
 
@@ -69,7 +126,7 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
 
 def _check_version(version: object, path: Path, text: str) -> None:
     if version != VERSION or isinstance(version, bool):
-        where = _place(path, text, "version")
+        where = _Text(path, text).place("version")
         raise ConfigError(
             f"{where}: this rtseg reads version {VERSION} of the file, not {version!r}: install the rtseg it is for"
         )
@@ -83,16 +140,10 @@ def _keys(parameter: Any) -> list[str]:
     return named or [parameter.name.replace("_", "-")]
 
 
-def _place(path: Path, text: str, key: str) -> str:
-    """Return the file and the line at which a key stands first, as far as that can be seen."""
-    pattern = re.compile(rf"\s*(\[+\s*)?[\"']?{re.escape(key)}[\"']?\s*[.=\]]")
-    line = next((at for at, line in enumerate(text.splitlines(), 1) if pattern.match(line)), None)
-    return f"{path}, line {line}" if line else str(path)
-
-
 def _unknown(where: str, key: str, value: object, known: Mapping[str, Any]) -> str:
     if isinstance(value, dict) or (isinstance(value, list) and any(isinstance(one, dict) for one in value)):
-        return f"{where}: {key!r} is a table, and a file describes one stream without tables: write its keys at the top"
+        tables = " and ".join(f"[[{kind}]]" for kind in TABLES)
+        return f"{where}: {key!r} is a table, and a file has no tables but {tables}: write its keys at the top"
     return f"{where}: rtseg run has no option {key!r}: the nearest name is {_nearest(key.replace('_', '-').lower(), known)!r}"
 
 
@@ -107,7 +158,7 @@ def _checked(value: object, parameter: Any, key: str, where: str) -> object:
         if not isinstance(value, bool):
             raise ConfigError(f"{where}: {key!r} is a switch: give true or false, not {value!r}")
         return value
-    if not getattr(parameter, "multiple", False):
+    if not (getattr(parameter, "multiple", False) or getattr(parameter, "nargs", 1) == -1):
         return _text(value, key, where)
     return [_text(one, key, where) for one in (value if isinstance(value, list) else [value])]
 
@@ -128,7 +179,7 @@ def _naming_the_line(parse: Callable[..., Any]) -> Callable[..., Any]:
             name, path = getattr(getattr(error, "param", None), "name", None), context.meta.get("rtseg.config")
             if path and name in (context.default_map or {}) and isinstance(getattr(error, "message", None), str):
                 key = next(key for key in _keys(error.param))  # type: ignore[attr-defined]
-                error.message = f"{_place(path, _read(path), key)}: {error.message}"  # type: ignore[attr-defined]
+                error.message = f"{_Text(path, _read(path)).place(key)}: {error.message}"  # type: ignore[attr-defined]
             raise
 
     return parse_args
@@ -138,7 +189,12 @@ def _apply(context: typer.Context, path: Path | None) -> None:
     """Let the values of the file be the defaults of the command."""
     if path is not None:
         context.meta["rtseg.config"] = path
-        context.default_map = read_options(path, context.command.params)
+        from rtseg.cli.options.config_tables import given_tables, tables_given
+
+        found = read_config(path, context.command.params)
+        context.default_map = found.common
+        if any(found.tables.values()):
+            context.with_resource(tables_given(given_tables(found, path, context)))
 
 
 def _template() -> typer.Typer:

@@ -27,12 +27,12 @@ _FORMS = "x,y, not:x,y, box:x,y,w,h or a mask file"
 
 
 PromptedModelOption: TypeAlias = Annotated[
-    str,
+    list[str] | None,
     typer.Option(
         "--model",
         "-m",
         help="The name of a shipped model (see `rtseg models`), or an .onnx file: by default carotid, with --prompt one that "
-        "follows what it points at.",
+        "follows what it points at. Give it several times for several models on each frame.",
         show_default=False,
     ),
 ]

@@ -1,0 +1,1 @@
+"""Several streams in one process: their names, who is admitted, and the threads in which they run."""
