@@ -62,7 +62,7 @@ def list_steps(machine: GpuMachine) -> list[CheckStep]:
     """Return the steps of the check on a machine, in order."""
     steps = [*_preparation(machine), *_kernels(machine)]
     for name in MODELS:
-        for model, precision in ((name, "fp32"), (name, "fp16"), (f"{name}-int8", "int8")):
+        for model, precision in ((name, "fp32"), (name, "fp16"), *((f"{name}-int8", form) for form in ("int8", "int8-fp16"))):
             steps += _model(model, precision)
     steps += [
         _demo("forced faults", "faults", "build and gate carotid in fp16"),

@@ -22,7 +22,8 @@ _log = get_logger(__name__)
 MAX_WORKSPACE_BYTES = 2**30  # scratch memory of a plan; the shipped networks need a few megabytes
 EXPORT = "export it again, or use --engine openvino"
 
-PRECISIONS, DEVICES = ("fp32", "fp16", "int8"), ("gpu", "dla")
+INT8, INT8_FP16 = "int8", "int8-fp16"  # the latter with FP16 between the INT8 convolutions
+PRECISIONS, DEVICES = ("fp32", "fp16", INT8, INT8_FP16), ("gpu", "dla")
 
 ProgressCallback = Callable[[str, int, int], bool]  # (phase, steps done, total steps) -> False to cancel the build
 
@@ -36,8 +37,13 @@ def make_tag(model: Path, precision: str, device: str, gpu: Gpu) -> PlanTag:
 
 
 def best_precision(model: Path) -> str:
-    """Return "int8" for a quantized file, else "fp16"."""
-    return "int8" if is_quantized(model) else "fp16"
+    """Return the precision to try first: "int8" for a quantized file, else "fp16"."""
+    return precisions_of(model)[0]
+
+
+def precisions_of(model: Path) -> tuple[str, ...]:
+    """Return the precisions in which a file can be built, of which `rtseg build` keeps the fastest that passes."""
+    return (INT8, INT8_FP16) if is_quantized(model) else ("fp16", "fp32")
 
 
 def is_quantized(model: Path) -> bool:
@@ -99,15 +105,16 @@ class ProgressMonitor(tensorrt.IProgressMonitor):  # type: ignore[misc]
 
 
 def _check(model: Path, precision: str) -> None:
-    if precision == "int8" and not is_quantized(model):
+    is_int8 = precision in (INT8, INT8_FP16)
+    if is_int8 and not is_quantized(model):
         raise ModelError(f"{model} has no INT8 in it: make it with `rtseg quantize`, or build with --precision fp16")
-    if precision != "int8" and is_quantized(model):
-        raise ModelError(f"{model} is INT8 already: build it with --precision int8, or give the FP32 file")
+    if not is_int8 and is_quantized(model):
+        raise ModelError(f"{model} is INT8 already: build it with --precision int8 or int8-fp16, or give the FP32 file")
 
 
 def _with_precision(model: Path, precision: str, scratch: Path) -> Path:
     """Return an ONNX file whose types match the precision, converted into `scratch` for FP16."""
-    if precision != "fp16":
+    if precision not in ("fp16", INT8_FP16):
         return model
     from rtseg.engines.tensorrt.fp16 import convert_to_fp16
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from rtseg.engines.base import ModelSpec
 from rtseg.engines.openvino import OpenVinoEngine
 from rtseg.engines.tensorrt.background_build import TensorRtBackgroundBuild
-from rtseg.engines.tensorrt.builder import PRECISIONS, best_precision, is_quantized, make_tag
+from rtseg.engines.tensorrt.builder import best_precision, make_tag, precisions_of
 from rtseg.engines.tensorrt.device import Gpu
 from rtseg.engines.tensorrt.engine import TensorRtEngine
 from rtseg.engines.tensorrt.plan_cache import BUILD_VERSION, REBUILD, PlanCache, PlanFile, PlanTag
@@ -48,11 +48,10 @@ def checked_spec(model: Path, spec: ModelSpec | None) -> ModelSpec:
 
 
 def _candidate_tags(model: Path) -> list[PlanTag]:
-    """Return the tags of all plans of a model that this machine can use, the fastest first."""
+    """Return the tags of all plans of a model that this machine can use; `rtseg build` leaves the fastest of them alone."""
     gpu = Gpu()
     try:
-        wanted = [name for name in reversed(PRECISIONS) if (name == "int8") == is_quantized(model)]
-        return [make_tag(model, precision, device, gpu) for precision in wanted for device in ("gpu", "dla")]
+        return [make_tag(model, precision, device, gpu) for precision in precisions_of(model) for device in ("gpu", "dla")]
     finally:
         gpu.close()
 

@@ -34,7 +34,7 @@ class BuildJob:
     model: str
     """The path of the ONNX file."""
     precision: str
-    """fp32, fp16 or int8."""
+    """fp32, fp16, int8 or int8-fp16."""
     fault: str = ""
     """What is planted: "cancel", "raise", "interrupt", "timing", "plan" or "driver"."""
 
@@ -131,11 +131,12 @@ def _build(job: BuildJob, timing: Path) -> int:
         timing.write_bytes(b"a spoilt timing cache")
     tag: Any = PlanTag(**_tag_fields(VERSION, job.precision))
     gpu: Any = SimpleNamespace(current=nullcontext)
+    memory: Any = None  # no plan comes so far that it takes some
     plan = build(Path(job.model), tag, gpu, timing, _progress(job.fault))
     if job.fault == "plan":
-        LoadedPlan(plan[:1000], "'cut short'")
+        LoadedPlan(plan[:1000], "'cut short'", memory)
     if job.fault == "driver":
-        LoadedPlan(plan, "'sound'")
+        LoadedPlan(plan, "'sound'", memory)
     return len(plan)
 
 

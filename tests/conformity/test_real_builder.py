@@ -38,9 +38,9 @@ def packages(pytestconfig: pytest.Config) -> Path:
 
 
 def jobs_of(names: tuple[str, ...]) -> list[BuildJob]:
-    """Return the builds of shipped networks: INT8 files as they are, the others in FP32 and FP16."""
+    """Return the builds of shipped networks: INT8 files as they are and with FP16 between, the others in FP32 and FP16."""
     models = shipped_models()
-    kinds = {name: ("int8",) if name.endswith("-int8") else ("fp32", "fp16") for name in names}
+    kinds = {name: ("int8", "int8-fp16") if name.endswith("-int8") else ("fp32", "fp16") for name in names}
     return [BuildJob(str(models[name]), precision) for name in names for precision in kinds[name]]
 
 
@@ -64,7 +64,10 @@ def test_networks_that_quantize_and_adopt_write_are_built(packages: Path, tmp_pa
     random = np.random.default_rng(1)
     quantize_model(plain, int8, [list(random.integers(0, 200, (6, 64, 96), np.uint8))])
     adopted = adopt(FORM, tmp_path)
-    jobs = [BuildJob(str(int8), "int8"), *(BuildJob(str(adopted), precision) for precision in ("fp32", "fp16"))]
+    jobs = [
+        *(BuildJob(str(int8), precision) for precision in ("int8", "int8-fp16")),
+        *(BuildJob(str(adopted), precision) for precision in ("fp32", "fp16")),
+    ]
     results = built(packages, tmp_path / "builds", jobs)
     assert [result.problem for result in results] == [""] * len(jobs)
 

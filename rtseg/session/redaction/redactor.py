@@ -134,7 +134,9 @@ class Redactor:
         is_over = self._is_searched_enough(given)
         if is_over and self._judge is not None:
             letters = _in_frame(self._judge.letters, self._box, sector.size)
-            shown = np.asarray(cv2.subtract(inside, rim_letters(letters, inside) if self._is_certain(given) else letters), np.uint8)
+            shown = np.asarray(
+                cv2.subtract(inside, rim_letters(letters, inside) if self._is_certain(given) else letters), np.uint8
+            )
         self._set_cover(shown, image, is_final=is_over)
         self._is_withheld = not cv2.countNonZero(shown)
 

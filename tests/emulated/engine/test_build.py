@@ -1,6 +1,7 @@
 """Tests `rtseg build` on the emulated GPU: plans are built, checked and stored, or refused with a reason."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from rtseg.errors import ConfigError, EngineError, ModelError
 
 
 @pytest.fixture
-def cache(cache: PlanCache, monkeypatch: pytest.MonkeyPatch) -> PlanCache:
+def cache(gpu: EmulatedGpu, cache: PlanCache, monkeypatch: pytest.MonkeyPatch) -> PlanCache:
     monkeypatch.setattr("rtseg.cli.build.TRIAL_FRAMES", 30)
+    monkeypatch.setattr(import_module("rtseg.engines.tensorrt.fastest_plan"), "_TIMED", 4)
     return cache
 
 
@@ -78,7 +80,7 @@ class TestBuild:
         self, gpu: EmulatedGpu, cache: PlanCache, tmp_path: Path, phantom: str
     ) -> None:
         model = networks.convolutional(tmp_path / "net.onnx")
-        built(str(model), "--frames", phantom, "--out", str(tmp_path / "net.plan"))
+        built(str(model), "--precision", "fp16", "--frames", phantom, "--out", str(tmp_path / "net.plan"))
         found = PlanFile.read(tmp_path / "net.plan")
         network = onnx.load_from_string(found.plan.partition(b"\n")[2])
         assert found.tag.precision == "fp16"
@@ -111,6 +113,33 @@ class TestBuild:
         said = refused(str(tiny), "--precision", "fp32", "--frames", phantom)
         assert re.search(r"the plan is not kept: its Dice .*--precision fp32", said)
         assert not list(cache.folder.glob("*.plan"))
+
+    @pytest.mark.parametrize(("times", "kept"), [((2.0, 3.0), "fp16"), ((3.0, 2.0), "fp32"), ((2.0, 2.0), "fp16")])
+    def test_the_fastest_precision_is_kept_alone(
+        self,
+        gpu: EmulatedGpu,
+        cache: PlanCache,
+        tmp_path: Path,
+        phantom: str,
+        monkeypatch: pytest.MonkeyPatch,
+        times: tuple[float, float],
+        kept: str,
+    ) -> None:
+        model, planted = networks.convolutional(tmp_path / "net.onnx"), iter(times)
+        monkeypatch.setattr(import_module("rtseg.engines.tensorrt.fastest_plan"), "time_plan", lambda _: next(planted))
+        said = built(str(model), "--frames", phantom)
+        assert f"{kept} is kept, the fastest whose masks agree" in said
+        assert [path.name.split("-")[1] for path in cache.folder.glob("*.plan")] == [kept]
+        assert "the plan is" in built(str(model), "--frames", phantom), "no plan is built anew"
+
+    def test_a_fast_plan_whose_masks_differ_is_not_kept(
+        self, gpu: EmulatedGpu, cache: PlanCache, tmp_path: Path, phantom: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        verdicts = iter([("its Dice is 0.9", False), ("its Dice is 1", True)])
+        monkeypatch.setattr("rtseg.cli.build.check_plan", lambda *_: next(verdicts))
+        said = built(str(networks.convolutional(tmp_path / "net.onnx")), "--frames", phantom)
+        assert "fp16 on Emulated GPU: its Dice is 0.9\n" in said
+        assert "fp32 is kept" in said
 
     def test_frames_that_hold_nothing_prove_nothing(
         self, gpu: EmulatedGpu, cache: PlanCache, tiny: Path, tmp_path: Path
