@@ -6,7 +6,6 @@
 namespace rtseg {
 
 constexpr int kLevels = 256, kWarps = kLevels / 32;
-constexpr unsigned kAllLanes = 0xffffffffu;
 
 // Returns the inclusive prefix sum of `value` over a block of kLevels threads; `sums` is shared memory, one per warp.
 __device__ inline float running_sum(float value, float* sums) {

@@ -48,23 +48,41 @@ struct Confidence {
   float* out;  // (max(classes - 1, 1),)
 };
 
-// Adds the node's probability to the class that wins it; label 0 is the background, which has no confidence.
-__device__ inline void add_node(const Confidence& call, int index, unsigned long long* probabilities, unsigned* counts) {
+// Holds what a thread adds to the sums of one class.
+struct ClassSum {
+  int label;
+  unsigned long long probability;
+  unsigned count;
+};
+
+// Adds what the lanes of a warp have summed to the block's sums: one addition for each class that the warp holds.
+__device__ inline void add_warp(ClassSum own, unsigned long long* probabilities, unsigned* counts) {
+  unsigned left = __ballot_sync(kAllLanes, own.label != 0);
+  while (left) {
+    const int label = __shfl_sync(kAllLanes, own.label, __ffs(left) - 1);
+    const bool is_mine = own.label == label;
+    unsigned long long probability = is_mine ? own.probability : 0;
+    unsigned count = is_mine ? own.count : 0;
+    for (int by = warpSize / 2; by > 0; by /= 2) {
+      probability += __shfl_down_sync(kAllLanes, probability, by);
+      count += __shfl_down_sync(kAllLanes, count, by);
+    }
+    if (threadIdx.x % warpSize == 0) {
+      atomicAdd(&probabilities[label], probability);
+      atomicAdd(&counts[label], count);
+    }
+    left &= ~__ballot_sync(kAllLanes, is_mine);
+  }
+}
+
+// Returns the class that wins a node and its probability; label 0 is the background, which has no confidence.
+__device__ inline ClassSum node_sum(const Confidence& call, int index) {
   const int y = call.nodes.top + index / call.nodes.width, x = call.nodes.left + index % call.nodes.width;
   const float* logits = call.logits + y * call.width + x;
-  int label;
-  float share;
-  if (call.classes == 1) {
-    label = cleaned(*logits) > call.level;
-    share = sigmoid(*logits);
-  } else {
-    const Winner winner = winner_of(logits, call.classes, static_cast<size_t>(call.height) * call.width);
-    label = winner.label;
-    share = 1.0f / winner.total;
-  }
-  if (label == 0) return;
-  atomicAdd(&probabilities[label], static_cast<unsigned long long>(share * kOne));
-  atomicAdd(&counts[label], 1u);
+  if (call.classes == 1)
+    return {cleaned(*logits) > call.level, static_cast<unsigned long long>(sigmoid(*logits) * kOne), 1u};
+  const Winner winner = winner_of(logits, call.classes, static_cast<size_t>(call.height) * call.width);
+  return {winner.label, static_cast<unsigned long long>(1.0f / winner.total * kOne), 1u};
 }
 
 __global__ void __launch_bounds__(kThreads) class_confidence(Confidence call) {
@@ -78,7 +96,8 @@ __global__ void __launch_bounds__(kThreads) class_confidence(Confidence call) {
   }
   __syncthreads();
   const int nodes = call.nodes.height * call.nodes.width;
-  for (int i = blockIdx.x * kThreads + thread; i < nodes; i += gridDim.x * kThreads) add_node(call, i, probabilities, counts);
+  for (int first = blockIdx.x * kThreads; first < nodes; first += gridDim.x * kThreads)
+    add_warp(first + thread < nodes ? node_sum(call, first + thread) : ClassSum{}, probabilities, counts);
   __syncthreads();
   if (thread < labels && counts[thread]) {
     atomicAdd(&call.sums->probability[thread], probabilities[thread]);

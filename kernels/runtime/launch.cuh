@@ -6,6 +6,8 @@
 
 namespace rtseg {
 
+constexpr unsigned kAllLanes = 0xffffffffu;  // of a warp
+
 template <typename T>
 struct Plain {
   using type = T;
