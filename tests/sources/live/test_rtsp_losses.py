@@ -44,7 +44,7 @@ def _shown(coding, transport):
     return {number_of(frame.image): frame.image for frame in frames}
 
 
-@pytest.mark.parametrize(("coding", "transport"), [("intra refresh", "tcp")])
+@pytest.mark.parametrize(("coding", "transport"), [("intra refresh", "tcp"), ("low delay, slices", "tcp")])
 def test_no_wrong_picture_is_shown_after_lost_rtp_packets(coding, transport):
     shown, source = _shown(coding, transport), random.Random(7)
     server = LossyRtsp(_film(coding))
