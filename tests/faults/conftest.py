@@ -8,7 +8,7 @@ from faults.scene import Viewer
 from faults.stepped import StepCamera
 
 from rtseg.sources import open_source
-from rtseg.sources.live import network_stream
+from rtseg.sources.live import ffmpeg_link, network_stream
 from rtseg.sources.live.reconnect import LinkLimits
 
 
@@ -17,6 +17,7 @@ def _patient(monkeypatch):
     """Set timeouts so long that no connection is closed on a slow machine."""
     patient = replace(network_stream.PROTOCOLS["rtsp"], read_s=60, open_s=60, limits=LinkLimits(60, stalled_s=60, lost_s=120))
     monkeypatch.setattr(network_stream, "PROTOCOLS", {"rtsp": patient})
+    monkeypatch.setattr(ffmpeg_link, "_MAX_BEHIND_NS", 60_000_000_000)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from itertools import takewhile
+from itertools import chain, takewhile
 from time import perf_counter_ns
 
 from av import Packet
@@ -18,6 +18,7 @@ from rtseg.errors import RtsegError, SourceError
 from rtseg.frame import Frame, Image, Origin, Spacing, StreamInfo
 from rtseg.sources.base import SourceDiagnostics, stream_info
 from rtseg.sources.live.clock import SourceClock
+from rtseg.sources.live.h264_pictures import assemble_pictures, ends_picture, slices_of
 from rtseg.sources.live.h264_recovery import H264Recovery
 from rtseg.sources.live.h264_units import assemble_units, is_unparsed
 from rtseg.sources.live.stream_end import StreamEnd
@@ -147,7 +148,15 @@ class StreamLink:
             self._container = None
 
     def _play(self, container: InputContainer, stream: VideoStream) -> Iterator[Frame]:
-        packets, recovery = self._packets(container, stream)
+        self._format = (
+            f"{container.format.name}, {stream.codec_context.name}, {stream.codec_context.pix_fmt or 'unknown pixels'}"
+        )
+        packets: Iterator[Packet[VideoStream]] = takewhile(self._keep_reading, container.demux(stream))
+        recovery = None
+        if is_unparsed(container):
+            packets, recovery = self._units(packets, stream)
+        else:
+            _set_decoder(stream, is_in_units=False)
         pictures = StreamPictures(stream, self.statistics, is_in_units=recovery is not None)
         while True:
             packet = self._receive(packets)
@@ -161,28 +170,28 @@ class StreamLink:
             if packet is None:
                 return
 
-    def _packets(
-        self, container: InputContainer, stream: VideoStream
+    def _units(
+        self, pieces: "Iterator[Packet[VideoStream]]", stream: VideoStream
     ) -> "tuple[Iterator[Packet[VideoStream]], H264Recovery | None]":
-        """Return the packets for the decoder, and its recovery where it is fed unit by unit, else None."""
-        # Frame threads delay the output by one frame each; slice threads do not, but H.264's miss lost macroblocks.
-        stream.thread_type = "SLICE"
-        if stream.codec_context.name not in _REORDERED:
-            stream.codec_context.flags |= Flags.low_delay
-        coder, recovery = stream.codec_context, None
-        packets: Iterator[Packet[VideoStream]] = takewhile(self._keep_reading, container.demux(stream))
-        if is_unparsed(container):
-            # Fed unit by unit, the decoder returns a picture with its last unit. Without slice threads, as on one core, error
-            # concealment would take each unit for the last one.
-            coder.flags2 |= Flags2.chunks
-            coder.options = {**coder.options, **live_strictness(coder.name), "enable_er": "0"}
-            packets, recovery = assemble_units(packets, on_incomplete=coder.flush_buffers), H264Recovery(coder.flush_buffers)
-        else:
-            coder.options = {**coder.options, **live_strictness(coder.name)}
-            if coder.name in _CONCEALED and coder.width * coder.height <= _MAX_SINGLE_PIXELS:
-                coder.thread_count = 1
-        self._format = f"{container.format.name}, {coder.name}, {coder.pix_fmt or 'unknown pixels'}"
-        return packets, recovery
+        """Return H.264's units as soon as they are whole, and the decoder's recovery; pictures and None for those in slices.
+
+        Fed unit by unit, the decoder returns a picture with its last one, but does not see that a part between two slices is
+        missing: those are joined first.
+        """
+        flush = stream.codec_context.flush_buffers
+        units, begin = (
+            assemble_units(pieces, on_incomplete=lambda: None if is_in_slices else flush()),
+            list["Packet[VideoStream]"](),
+        )
+        is_in_slices = False
+        while not ends_picture(begin):
+            if (unit := self._receive(units)) is None:
+                break
+            begin.append(unit)
+        is_in_slices = slices_of(begin) > 1
+        _set_decoder(stream, is_in_units=not is_in_slices)
+        following = chain(begin, units)
+        return (assemble_pictures(following), None) if is_in_slices else (following, H264Recovery(flush))
 
     def _receive(self, packets: "Iterator[Packet[VideoStream]]") -> "Packet[VideoStream] | None":
         """Return the next packet, None at the end. Raises SourceError where the peer is silent, gone, or too fast."""
@@ -219,6 +228,21 @@ class StreamLink:
             return None
         timestamp_ns = round(picture.pts * time_base * 1_000_000_000)
         return Origin(self._settings.name, timestamp_ns, self.clock.correct(timestamp_ns, now_ns), self._settings.spacing_mm)
+
+
+def _set_decoder(stream: VideoStream, *, is_in_units: bool) -> None:
+    """Set a decoder up to return each picture at once, and to refuse damaged ones."""
+    coder = stream.codec_context
+    # Frame threads delay the output by one frame each; slice threads do not, but H.264's miss lost macroblocks.
+    stream.thread_type = "SLICE"
+    if coder.name not in _REORDERED:
+        coder.flags |= Flags.low_delay
+    coder.options = {**coder.options, **live_strictness(coder.name)}
+    if is_in_units:  # without slice threads, as on one core, error concealment would take each unit for the last one
+        coder.flags2 |= Flags2.chunks
+        coder.options = {**coder.options, "enable_er": "0"}
+    elif coder.name in _CONCEALED and coder.width * coder.height <= _MAX_SINGLE_PIXELS:
+        coder.thread_count = 1
 
 
 def _next_packet(packets: "Iterator[Packet[VideoStream]]") -> "tuple[Packet[VideoStream] | None, str]":

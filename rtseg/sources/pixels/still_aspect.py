@@ -1,8 +1,8 @@
 """Reads the form of the pixels that a still image states: their width over their height.
 
-Sources: PNG 3rd edition, 11.3.4.3 (pHYs); ITU-T T.871, 10.1 (JFIF); TIFF 6.0, tags 282 and 283, also in EXIF; the header of BMP. All
-state pixels per length: a pixel's width over its height is the number down over the number across. FFmpeg writes its own aspect
-ratio into PNG and JPEG instead, which is the inverse; its files are recognized.
+Sources: PNG 3rd edition, 11.3.4.3 (pHYs); ITU-T T.871, 10.1 (JFIF); TIFF 6.0, tags 282 and 283, also in EXIF; BMP's header.
+All state pixels per length: a pixel's width over its height is the number down over the number across. FFmpeg writes its own
+aspect ratio into PNG and JPEG instead, which is the inverse; its files are recognized.
 """
 
 import struct

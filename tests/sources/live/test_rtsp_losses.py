@@ -44,7 +44,7 @@ def _shown(coding, transport):
     return {number_of(frame.image): frame.image for frame in frames}
 
 
-@pytest.mark.parametrize(("coding", "transport"), [("intra refresh", "tcp")])
+@pytest.mark.parametrize(("coding", "transport"), [("intra refresh", "tcp"), ("low delay, slices", "tcp")])
 def test_no_wrong_picture_is_shown_after_lost_rtp_packets(coding, transport):
     shown, source = _shown(coding, transport), random.Random(7)
     server = LossyRtsp(_film(coding))
@@ -55,7 +55,7 @@ def test_no_wrong_picture_is_shown_after_lost_rtp_packets(coding, transport):
         first = source.randrange(sum(counts[:4]), sum(counts[:-2]) - count)
         frames = _play(coding, transport, frozenset(range(first, first + count)))
         good = [frame for frame in frames if not frame.damage]
-        assert COUNT // 3 < len(good) < COUNT
+        assert COUNT // 5 < len(good) < COUNT  # intra refresh takes up to two periods of 25 pictures
         for frame in good:
             np.testing.assert_array_equal(frame.image, shown[number_of(frame.image)])
         assert [number_of(frame.image) for frame in good] == [frame.index for frame in good]
