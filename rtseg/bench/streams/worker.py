@@ -62,7 +62,7 @@ class CountedStream:
 
     def __init__(self, engine: Engine, source: MovingPictures) -> None:
         self.frames, self.ages = 0, Histogram()
-        self._source, self._pipeline, self._is_counting = source, Pipeline(source, Session(engine)), False
+        self._source, self._pipeline, self._is_counting = source, Pipeline(source, Session(engine, engine_timeout_s=0)), False
         self.is_warm = False
         self.thread = Thread(target=self._run, name="rtseg-bench-stream", daemon=True)
 
