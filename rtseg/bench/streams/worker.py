@@ -20,6 +20,7 @@ from rtseg.pipeline import Pipeline
 from rtseg.session.session import Session
 
 READY = "ready"  # the line that a worker prints before it blocks until a line comes
+WARM_FRAMES = 10  # after which every loop of a stream has run once, and is compiled
 _ROOT = Path("/proc/self")
 
 
@@ -76,8 +77,8 @@ class CountedStream:
         self._source.close()
 
     def _run(self) -> None:
-        for result in self._pipeline:
-            self.is_warm = True
+        for number, result in enumerate(self._pipeline, 1):
+            self.is_warm = number >= WARM_FRAMES
             if self._is_counting:
                 self.frames += 1
                 self.ages.add(result.trace.total_ns)
