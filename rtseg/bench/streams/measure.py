@@ -135,9 +135,7 @@ def _result(worker: "subprocess.Popen[str]") -> WorkerResult:
 def _row(results: Sequence[WorkerResult], seconds: float) -> StreamsRow:
     frames = [count for result in results for count in result.frames]
     if not all(frames):
-        raise ReportError(
-            f"a stream had no frame in {seconds:g} s: give more --seconds, or measure on a machine with less load"
-        )
+        raise ReportError(f"a stream had no frame in {seconds:g} s: give more --seconds, or less load")
     return StreamsRow(
         len(frames),
         sum(frames) / seconds,
