@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rtseg.bench.deadline.prediction import MAX_MISSES, Verdict, predict
+from rtseg.bench.deadline.prediction import MAX_MISSES, DeadlineVerdict, predict
 from rtseg.bench.deadline.stage_times import measure_stages
 from rtseg.budget import parse_budget
 from rtseg.cli.app import app, console
@@ -63,7 +63,7 @@ def _played(source: str, fps: float) -> Source:
     return PacedSource(LoopingSource(source, _ENDLESS), fps)
 
 
-def _print(verdict: Verdict, frames: int, seconds: float) -> None:
+def _print(verdict: DeadlineVerdict, frames: int, seconds: float) -> None:
     words, style = ("holds", "green") if verdict.holds else ("will not hold", "red")
     p99 = f"{verdict.p99_ms:.1f} ms" if isfinite(verdict.p99_ms) else "without bound, since frames are dropped"
     console.print(f"{verdict.limit_ms:g} ms at {verdict.fps:g} fps {words}: p99 is {p99}", style=style, highlight=False)
@@ -75,7 +75,7 @@ def _print(verdict: Verdict, frames: int, seconds: float) -> None:
     console.print(f"the stage that binds: {verdict.binding or '-'} ({verdict.binding_ms:.1f} ms of p99)", highlight=False)
 
 
-def _write(path: Path, verdict: Verdict, about: dict[str, object]) -> None:
+def _write(path: Path, verdict: DeadlineVerdict, about: dict[str, object]) -> None:
     values = {name: value if isinstance(value, str) or isfinite(value) else None for name, value in asdict(verdict).items()}
     report = {**about, "machine": describe_machine(), "holds": verdict.holds, **values}
     write_atomically(path, (json_text(report, indent=2) + "\n").encode())

@@ -15,12 +15,14 @@ from rtseg.cli.options.limits import StreamLimit
 from rtseg.cli.options.model import load
 from rtseg.cli.options.omissions import check_strict
 from rtseg.cli.options.prompts import chosen_model
+from rtseg.cli.options.stream import StreamOptions
 from rtseg.cli.stream_outputs import make_output_folders
 from rtseg.cli.stream_plan import ModelPlan, RunPlan, StreamPlan
 from rtseg.cli.streams_report import print_end, print_line, streams_table
 from rtseg.engines.base import Engine
 from rtseg.engines.engine_pool import EnginePool, closing_pool
 from rtseg.engines.openvino import requests_at_once
+from rtseg.engines.watchdog import FILE_TIMEOUT_S
 from rtseg.errors import SourceError, StreamRefused
 from rtseg.exit_codes import EXIT_ERROR, EXIT_LEFT_OUT
 from rtseg.pipeline import Pipeline
@@ -63,8 +65,13 @@ def run_streams(plan: RunPlan, threads: int) -> None:
 
 def _stream_models(models: Sequence[ModelPlan], pools: Sequence[EnginePool], stream: StreamPlan) -> list[StreamModel]:
     """Return the models of a stream, each with an engine of its own."""
-    planned = zip(models, pools, stream.options, strict=True)
+    planned = zip(models, pools, map(_patient, stream.options), strict=True)
     return [StreamModel(model.model, pool.take(), options) for model, pool, options in planned]
+
+
+def _patient(options: StreamOptions) -> StreamOptions:
+    """Return the options with a longer limit of an engine call, which may have to queue behind those of other streams."""
+    return options if options.engine_timeout is not None else replace(options, engine_timeout=FILE_TIMEOUT_S)
 
 
 def _loader(model: ModelPlan, plan: RunPlan, threads: int) -> Callable[[], Engine]:

@@ -29,7 +29,7 @@ class Capacity:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class StreamShare:
     """States what a stream was granted."""
 
     every: int
@@ -47,17 +47,17 @@ class Admission:
 
     def __init__(self, capacity: Capacity) -> None:
         self._capacity, self._lock = capacity, Lock()
-        self._shares = dict[str, Share]()
+        self._shares = dict[str, StreamShare]()
 
-    def admit(self, name: str, info: StreamInfo, every: int = 1) -> Share:
+    def admit(self, name: str, info: StreamInfo, every: int = 1) -> StreamShare:
         """Return the share of a stream. every: what the user chose already. Raises StreamRefused."""
         if not info.live:
-            return Share(every, 0.0)
+            return StreamShare(every, 0.0)
         with self._lock:
             usable = USABLE * self._capacity.frames_per_s
             left = usable - sum(share.frames_per_s for share in self._shares.values())
             for candidate in range(every, max(every, MAX_EVERY) + 1):
-                share = Share(candidate, info.fps / candidate)
+                share = StreamShare(candidate, info.fps / candidate)
                 if share.frames_per_s <= left:
                     self._shares[name] = share
                     return share

@@ -18,7 +18,7 @@ _MIN_FRAMES = 2000  # of the simulated stream
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DeadlineVerdict:
     """States whether a deadline will hold."""
 
     fps: float
@@ -42,16 +42,18 @@ class Verdict:
         return self.misses <= MAX_MISSES
 
 
-def predict(measured: StageTimes, limit_ms: float, fps: float | None = None) -> Verdict:
+def predict(measured: StageTimes, limit_ms: float, fps: float | None = None) -> DeadlineVerdict:
     """Return whether a deadline will hold. fps: another rate than the measured one."""
     rate = fps or measured.fps
     if not measured.frames:
-        return Verdict(rate, limit_ms, inf, 1.0, 1.0, "", nan)
+        return DeadlineVerdict(rate, limit_ms, inf, 1.0, 1.0, "", nan)
     ages_ns = simulate(measured.frames, round(1e9 / rate))
     lost = np.isinf(ages_ns)
     binding, saved_ms = binding_stage(measured.frames)
     p99_ms = float(np.sort(ages_ns)[max(0, int(np.ceil(0.99 * len(ages_ns))) - 1)]) / 1e6
-    return Verdict(rate, limit_ms, p99_ms, float(np.mean(ages_ns > 1e6 * limit_ms)), float(lost.mean()), binding, saved_ms)
+    return DeadlineVerdict(
+        rate, limit_ms, p99_ms, float(np.mean(ages_ns > 1e6 * limit_ms)), float(lost.mean()), binding, saved_ms
+    )
 
 
 def simulate(frames: Sequence[FrameTimes], period_ns: int) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":

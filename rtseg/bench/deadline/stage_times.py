@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from time import perf_counter
 
 from rtseg.engines.base import Engine
+from rtseg.engines.watchdog import FILE_TIMEOUT_S
 from rtseg.pipeline import Pipeline
 from rtseg.result import Result
 from rtseg.session.session import Session
@@ -51,7 +52,7 @@ class StageTimes:
 
 def measure_stages(source: Source, engine: Engine, seconds: float) -> StageTimes:
     """Segment a live or paced source for some seconds, newest frame first, without sinks. Raises SourceError, EngineError."""
-    pipeline = Pipeline(source, Session(engine))
+    pipeline = Pipeline(source, Session(engine, engine_timeout_s=FILE_TIMEOUT_S))  # slow calls are what is measured
     frames, totals, first, arrived, ended_ns = list[FrameTimes](), list[int](), -1, 0, 0
     with closing(iter(pipeline)) as results:
         began, warm = perf_counter(), 0

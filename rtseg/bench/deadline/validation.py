@@ -19,7 +19,7 @@ from rtseg.system.machine import describe_machine
 from rtseg.text.safe_text import json_text
 from rtseg.wall_clock import utc_now
 
-RATES = (5.0, 10.0, 20.0, 30.0)  # frames a second
+RATES = (2.0, 5.0, 10.0, 20.0)  # frames a second
 LOADS = (0, 1, 2)  # processes that compute without end beside the stream
 LIMIT_PERIODS = 1.0  # the deadline in periods of the frame rate
 _POINTS = 0.05  # that a prediction may be off

@@ -134,12 +134,14 @@ def _result(worker: "subprocess.Popen[str]") -> WorkerResult:
 
 def _row(results: Sequence[WorkerResult], seconds: float) -> StreamsRow:
     frames = [count for result in results for count in result.frames]
+    if not all(frames):
+        raise ReportError(f"a stream had no frame in {seconds:g} s: give more --seconds, or less load")
     return StreamsRow(
         len(frames),
         sum(frames) / seconds,
         median(result.p50_ms for result in results),
         max(result.p99_ms for result in results),
-        max(frames) / max(1, min(frames)),
+        max(frames) / min(frames),
         sum(result.rss_mb for result in results),
         sum(result.unique_mb for result in results),
     )
