@@ -28,7 +28,7 @@ class CutDetector:
         self._before = None
 
     def observe(self, image: Image) -> bool:
-        """Return whether a picture (H, W) or (H, W, 3) uint8 shows another scene than the one before; the first one does not."""
+        """Return whether a picture (H, W) or (H, W, 3) uint8 shows another scene than the one before; False for the first."""
         coarse = thumbnail(image, (0, 0, image.shape[0], image.shape[1]), COARSE)
         cells = np.asarray(cv2.resize(coarse, _CELLS, interpolation=cv2.INTER_AREA), np.int16)
         before, self._before = self._before, cells
