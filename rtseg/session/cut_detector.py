@@ -1,8 +1,8 @@
 """Detect the first picture of another scene, so that no evidence of two scenes is mixed.
 
 A large part of the picture changes at a cut, as in a slide show of stills. A moving probe, speckle and menus change little of a
-thumbnail this coarse. On 80 stills of each shared data set, 5 % of the cells or more change between unrelated stills (median
-60 to 70 % for three sets), and 3 % at the most between neighboring frames of the shared clips.
+thumbnail this coarse: 2 % of the cells at the most between neighboring frames of the shared clips, while between the first 40
+stills of `fetal_head`, `nerve_vessel` and `breast_lesion` the median is 58 to 71 %, the 5th percentile 19 to 46 %.
 """
 
 import cv2
