@@ -1,8 +1,8 @@
 """Detect the first picture of another scene, so that no evidence of two scenes is mixed.
 
 A large part of the picture changes at a cut, as in a slide show of stills. A moving probe, speckle and menus change little of a
-thumbnail this coarse. On 80 stills of each shared data set, 5 % of the cells or more change between unrelated stills (median
-60 to 70 % for three sets), and 3 % at the most between neighboring frames of the shared clips.
+thumbnail this coarse: 2 % of the cells at the most between neighboring frames of the shared clips, while between the first 40
+stills of `fetal_head`, `nerve_vessel` and `breast_lesion` the median is 58 to 71 %, the 5th percentile 19 to 46 %.
 """
 
 import cv2
@@ -28,7 +28,7 @@ class CutDetector:
         self._before = None
 
     def observe(self, image: Image) -> bool:
-        """Return whether a picture (H, W) or (H, W, 3) uint8 shows another scene than the one before; the first one does not."""
+        """Return whether a picture (H, W) or (H, W, 3) uint8 shows another scene than the one before; False for the first."""
         coarse = thumbnail(image, (0, 0, image.shape[0], image.shape[1]), COARSE)
         cells = np.asarray(cv2.resize(coarse, _CELLS, interpolation=cv2.INTER_AREA), np.int16)
         before, self._before = self._before, cells

@@ -96,8 +96,13 @@ def test_a_live_sector_of_high_confidence_is_withheld_until_a_search_has_ended()
     redactor.begin(live=True)
     assert not any(image.any() for image in run(redactor, living(15), box_sector(BOX, SIZE)))
     assert (search.searches, counts(redactor)) == (0, ("auto", "known", 15, 0))
+
+    def is_shown():
+        (image,) = run(redactor, living(1), box_sector(BOX, SIZE))
+        return (image[inside(BOX)] > 0).all()
+
     search.go.release(100)
-    until(lambda: (run(redactor, living(1), box_sector(BOX, SIZE))[0] > 0)[inside(BOX)].all())
+    until(is_shown)
     redactor.close()
 
 
