@@ -19,8 +19,6 @@ _SIMPLER = 3.0  # pixels within which an outline may be simplified, so that an a
 _MAX_SCORE = 8.0
 _TEMPERATURE = 2.0  # of the scores that weigh the candidates
 _CELL, _CELL_SHARE, _EMPTY_CELLS = 4, 0.25, 5  # pixels of a cell's side; its lit share; cells to the next lit one in the void
-_FAR_DEPTH, _FAR_SHARE, _FAR_ENDS = 0.03, 0.3, 0.05  # share of the height at the far side; of it that is lit in a lit column;
-# share of the columns at each end that do not count
 _LEVELS = 4  # gray levels above the ground from which a pixel is lit
 
 
@@ -36,31 +34,8 @@ def trust_features(refined: RefinedCandidate, score: float, scored: Sequence[Sco
         "outline": _outline_sharpness(one.outline, above, one.region.levels),
         "consensus": _consensus(one.outline, scored, above),
         "spill": outside,
-        "far": _lit_far_side(_inside(one, lit), lit),
         **_filling(one, lit),
     }
-
-
-def _inside(one: ScreenCandidate, lit: BinaryImage) -> BinaryImage:
-    """Return the pixels of a candidate's sector, 1 there."""
-    inside = np.zeros(lit.shape, np.uint8)
-    cv2.fillConvexPoly(inside, np.round(one.outline).astype(np.int32), 1)
-    if one.face:
-        cv2.circle(inside, (round(one.face[0]), round(one.face[1])), int(one.face[2]), 0, -1)
-    return inside
-
-
-def _lit_far_side(inside: BinaryImage, lit: BinaryImage) -> float:
-    """Return the share of the columns that are lit at their lower end, 0 to 1."""
-    columns = np.flatnonzero(inside.any(0))
-    ends = round(_FAR_ENDS * columns.size)
-    columns = columns[ends : columns.size - ends]
-    if not columns.size:
-        return 0.0
-    depth = max(2, round(_FAR_DEPTH * int(np.ptp(np.flatnonzero(inside.any(1))))))
-    lowest = inside.shape[0] - 1 - inside[::-1].argmax(0)[columns]
-    rows = (lowest[:, None] - np.arange(depth + 1)).clip(0)
-    return float((lit[rows, columns[:, None]].mean(1) >= _FAR_SHARE).mean())
 
 
 def _outline_sharpness(outline: Points, above: GrayImage, levels: int) -> float:
@@ -79,7 +54,10 @@ def _consensus(outline: Points, scored: Sequence[Scored], above: GrayImage) -> f
 
 def _filling(one: ScreenCandidate, lit: BinaryImage) -> dict[str, float]:
     """Return the share of the outline that is far from anything lit, and the share of the lit cells that hang together."""
-    inside = _inside(one, lit)
+    inside = np.zeros(lit.shape, np.uint8)
+    cv2.fillConvexPoly(inside, np.round(one.outline).astype(np.int32), 1)
+    if one.face:
+        cv2.circle(inside, (round(one.face[0]), round(one.face[1])), int(one.face[2]), 0, -1)
     size = max(1, lit.shape[1] // _CELL), max(1, lit.shape[0] // _CELL)
     within = cv2.resize(inside, size, interpolation=cv2.INTER_NEAREST) > 0
     shares = cv2.resize((lit & inside).astype(np.float32), size, interpolation=cv2.INTER_AREA)
