@@ -3,11 +3,13 @@
 python -m rtseg.demos.gpu.cycles [MODEL]
 """
 
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import closing
 from itertools import islice
+from pathlib import Path
 
 from rtseg import open_source
 from rtseg.engines.base import Engine
@@ -20,13 +22,13 @@ MAX_GROWTH_BYTES = 8 << 20
 
 
 def free_bytes() -> int:
-    """Return the free memory of the GPU."""
-    import pycuda.driver as cuda
-
-    from rtseg.engines.tensorrt.device import Gpu
-
-    with closing(Gpu()) as gpu, gpu.current():
-        return int(cuda.mem_get_info()[0])
+    """Return the free memory of the GPU by nvidia-smi; on a Jetson, which has none, that of the whole board."""
+    ask = ["nvidia-smi", "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+    try:
+        return int(subprocess.run(ask, capture_output=True, text=True, check=True).stdout.split()[0]) << 20
+    except (OSError, subprocess.CalledProcessError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        return next(int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable"))
 
 
 def grown(open_engine: Callable[[], Engine], frames: list[Frame], free: Callable[[], int], cycles: int) -> list[str]:

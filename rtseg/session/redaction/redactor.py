@@ -36,9 +36,9 @@ class _Given:
 class Redactor:
     """Blacks out what must not leave the program in each frame of one stream that is recorded, served or shown.
 
-    AUTO: the inside of a sector that is stated is shown. A sector that is known is searched for letters for 12 frames, or for 10
-    where the confidence is high. These stay black, in the latter case those at its rim alone. While the sector is unknown,
-    and where the whole frame is the sector, every frame is searched. STRICT: nothing is shown while the sector is unknown; a
+    AUTO: the inside of a sector that is stated is shown. A sector that is known is searched for letters for 12 frames, or for
+    10 where the confidence is high. These stay black, in the latter case those at its rim alone. Every frame is searched while
+    the sector is unknown, and where the whole frame is the sector. STRICT: nothing is shown while the sector is unknown; a
     known one is searched all the time. OFF: everything is shown. `begin` a live stream before its first frame: it is searched
     in a thread. search: finds the letters. exposed, withheld: numbers of frames, see `Redaction`. newest: the newest redacted
     frame.
@@ -134,7 +134,9 @@ class Redactor:
         is_over = self._is_searched_enough(given)
         if is_over and self._judge is not None:
             letters = _in_frame(self._judge.letters, self._box, sector.size)
-            shown = np.asarray(cv2.subtract(inside, rim_letters(letters, inside) if self._is_certain(given) else letters), np.uint8)
+            shown = np.asarray(
+                cv2.subtract(inside, rim_letters(letters, inside) if self._is_certain(given) else letters), np.uint8
+            )
         self._set_cover(shown, image, is_final=is_over)
         self._is_withheld = not cv2.countNonZero(shown)
 

@@ -111,7 +111,7 @@ class TileGrid:
 
 
 def _at_least_as_around(counts: TileCounts) -> TileCounts:
-    """Return counts (kinds, h, w) that are no lower than the mean of the tiles around: speckle may light up next to where it did."""
+    """Return counts (kinds, h, w) that are no lower than the mean of the tiles around: speckle moves to the next tile."""
     means = np.stack([cv2.blur(one.astype(np.float32), (3, 3)) for one in counts])
     return np.maximum(counts, means.round().astype(np.int16))
 
