@@ -1,5 +1,6 @@
 """Applies the transform with which a picture is shown: the eight ways to mirror and turn it."""
 
+import math
 import struct
 from fractions import Fraction
 from typing import Any, NamedTuple, cast
@@ -11,7 +12,10 @@ from av import VideoFrame
 from av.filter import Graph
 from av.sidedata.sidedata import Type
 
+from rtseg.errors import SourceError
+
 _MATRIX_BYTES = 36  # nine integers of 32 bits, in the machine's order
+_MAX_SLANT = 0.05  # of a matrix that counts as one of the eight: 3 degrees
 _MAX_KINDS = 64  # of side data, of which FFmpeg 8 has 32
 
 
@@ -75,7 +79,7 @@ def upright_of_exif(orientation: int) -> Upright:
 
 
 def upright_of_frame(picture: VideoFrame) -> Upright:
-    """Return the transform of a decoded picture's display matrix, the nearest of the eight."""
+    """Return the transform of a decoded picture's display matrix. Raises SourceError."""
     data = _display_matrix(picture)
     return upright_of_matrix(*struct.unpack_from("=2i4x2i", data)) if len(data) >= _MATRIX_BYTES else STORED
 
@@ -105,10 +109,17 @@ def _without_unknown(picture: VideoFrame) -> VideoFrame:
 
 
 def upright_of_matrix(a: int, b: int, c: int, d: int) -> Upright:
-    """Return the transform nearest to a display matrix.
+    """Return the transform nearest to a display matrix. Raises SourceError for one that is turned by other than right angles.
 
     A stored pixel at (x across, y down) is shown at (a x + c y, b x + d y), as ISO 14496-12 and FFmpeg define it.
     """
-    if abs(a) + abs(d) >= abs(b) + abs(c):
+    straight, across = abs(a) + abs(d), abs(b) + abs(c)
+    if min(straight, across) > _MAX_SLANT * max(straight, across):
+        turned = round(math.degrees(math.atan2(b, a))) % 360
+        raise SourceError(
+            f"the film is to be shown turned by {turned} degrees, and rtseg turns by right angles alone: convert it, as by "
+            "`ffmpeg -i FILM TURNED.mkv`, which turns the pictures"
+        )
+    if straight >= across:
         return Upright(mirrors_across=a < 0, mirrors_down=d < 0)
     return Upright(is_transposed=True, mirrors_across=c < 0, mirrors_down=b < 0)

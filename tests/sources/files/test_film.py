@@ -1,5 +1,6 @@
 """Tests which stream of a file is its film, how it is shown, at which times, and what of it is left out."""
 
+import math
 import struct
 from fractions import Fraction
 
@@ -12,6 +13,7 @@ from av.video.frame import PictureType
 from PIL import Image
 from sources.damage import drain
 
+from rtseg.errors import SourceError
 from rtseg.sources import open_source
 from rtseg.sources.files.video import VideoFile
 
@@ -30,7 +32,7 @@ MATRICES = {  # by EXIF's Orientation: a, b, c, d of the display matrix
 
 def _turned(path, target, orientation):
     """Write a display matrix into the track header of an MP4 or MOV file."""
-    a, b, c, d = (ONE * value for value in MATRICES[orientation])
+    a, b, c, d = (round(ONE * value) for value in MATRICES.get(orientation, orientation))
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 40
     data[at : at + 36] = np.array([a, b, 0, c, d, 0, 0, 0, 1 << 30], ">i4").tobytes()
@@ -52,6 +54,15 @@ def test_a_display_matrix_is_applied_as_a_whole(tmp_path, write_video, orientati
     assert (len(read), error) == (4, None)
     assert all(frame.image.shape == expected.shape for frame in read)
     assert max(np.abs(frame.image.astype(int) - expected).mean() for frame in read) < 4
+
+
+@pytest.mark.parametrize(("degrees", "is_mirrored"), [(10, False), (45, False), (100, False), (355, True)])
+def test_a_film_that_is_turned_by_no_right_angle_is_refused(tmp_path, write_video, degrees, is_mirrored):
+    turn, side = math.radians(degrees), -1 if is_mirrored else 1
+    matrix = (side * math.cos(turn), side * math.sin(turn), -math.sin(turn), math.cos(turn))
+    path = _turned(write_video("a.mp4", np.zeros((4, 32, 64), np.uint8)), tmp_path / "turned.mp4", matrix)
+    with pytest.raises(SourceError, match=r"turned by \d+ degrees, and rtseg turns by right angles alone: convert it"):
+        drain(open_source(str(path)))
 
 
 def _add_stills(container, codec, pictures, rate):
