@@ -5,12 +5,13 @@ A decoder that gets a whole picture finds out that a part of it is missing; one 
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import cast
 
 from av import Packet
 from av.video.stream import VideoStream
 
-_UNIT = re.compile(rb"\x00\x00\x01(.)", re.DOTALL)
+_UNIT = re.compile(rb"\x00\x00\x01(.)(?=(.?))", re.DOTALL)  # its header, and the byte behind it
 _SLICES, _KEY = (1, 5), 5  # NAL unit types
 _ALONE_BYTES = 1 << 12  # a larger packet holds one unit; a smaller one may join several
 _HEAD_BYTES = 8  # of a packet, in which its first unit begins
@@ -19,8 +20,9 @@ _CONSTANT = 30  # pictures in a row with as many slices, before that number coun
 
 def slices_of(packets: "Sequence[Packet[VideoStream]]") -> int:
     """Return the number of slices of the first picture in these packets."""
-    begin = next((packet.pts for packet in packets if _slices(packet)), None)
-    return sum(_slices(packet) for packet in packets if packet.pts == begin)
+    coded = [packet for packet in packets if _slices(packet)]
+    first = list(takewhile(lambda packet: packet is coded[0] or not _begins_picture(packet, coded[0].pts), coded))
+    return sum(map(_slices, first))
 
 
 def ends_picture(packets: "Sequence[Packet[VideoStream]]") -> bool:
@@ -52,7 +54,7 @@ class PictureAssembler:
 
     def add(self, unit: "Packet[VideoStream]") -> "Iterator[Packet[VideoStream]]":
         """Yield the picture before a unit that begins another one, and the unit's own picture if it is its last one."""
-        if unit.pts != self._pts:
+        if unit.pts != self._pts or (self._count and _begins_picture(unit, self._pts)):
             yield from self.flush()
         kinds = _kinds(unit)
         slices = sum(kind in _SLICES for kind in kinds)
@@ -74,6 +76,16 @@ class PictureAssembler:
         self._units, self._count, self._is_given, self._is_key = [], 0, False, False
 
 
+def _begins_picture(packet: "Packet[VideoStream]", pts: int | None) -> bool:
+    """Return whether a slice begins another picture: at another time, or with macroblock 0 (ITU-T H.264, 7.3.3).
+
+    FFmpeg gives two pictures one time where the first one's RTP timestamp is 0.
+    """
+    found = _UNIT.search(bytes(memoryview(packet)[:_HEAD_BYTES]))
+    is_first = found is not None and found[1][0] & 31 in _SLICES and found[2] >= b"\x80"
+    return packet.pts != pts or is_first
+
+
 def _slices(packet: "Packet[VideoStream]") -> int:
     return sum(kind in _SLICES for kind in _kinds(packet))
 
@@ -82,7 +94,7 @@ def _kinds(packet: "Packet[VideoStream]") -> list[int]:
     """Return the types of a packet's units."""
     data = memoryview(packet)
     begin = bytes(data[: _HEAD_BYTES if packet.size > _ALONE_BYTES else packet.size])
-    return [kind[0] & 31 for kind in _UNIT.findall(begin)]
+    return [header[0] & 31 for header, _ in _UNIT.findall(begin)]
 
 
 def _joined(units: "Sequence[Packet[VideoStream]]") -> "Packet[VideoStream]":

@@ -39,7 +39,10 @@ const Block* block_of(std::uintptr_t address) {
 }
 
 // Returns memory that is aligned as cudaMalloc's is.
-void* aligned(std::size_t bytes) { return std::aligned_alloc(256, (bytes + 255) / 256 * 256); }
+void* aligned(std::size_t bytes) {
+  void* pointer = nullptr;
+  return posix_memalign(&pointer, 256, bytes) ? nullptr : pointer;
+}
 
 cudaError_t take(void** pointer, std::size_t bytes, bool pinned) {
   const Lock lock(device);
