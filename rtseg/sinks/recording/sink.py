@@ -23,6 +23,7 @@ from rtseg.text.safe_text import json_text
 
 _log = get_logger(__name__)
 _QUEUE_DEPTH = 8  # frames queued for the disk
+_UNWRITTEN = 2  # frames in the encoder and the muxer
 
 
 class RecordSink:
@@ -49,7 +50,7 @@ class RecordSink:
         self.close()
         self._live, self.dropped, self._unrecorded, self.broken, self._writes = info.live, 0, 0, "", {}
         self._files = _RecordingFiles(self._folder, info, header_line(info, self._model, self._surroundings, version("rtseg")))
-        depth = _QUEUE_DEPTH if info.live else queue_depth(info.fps, _QUEUE_DEPTH, 1)
+        depth = _QUEUE_DEPTH if info.live else queue_depth(info.fps, _QUEUE_DEPTH, _UNWRITTEN)
         self._worker = Worker("rtseg-record", lambda item: self._files.add(*item), depth)
 
     def write(self, result: Result) -> None:
