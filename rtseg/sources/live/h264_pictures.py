@@ -21,8 +21,8 @@ _CONSTANT = 30  # pictures in a row with as many slices, before that number coun
 def slices_of(packets: "Sequence[Packet[VideoStream]]") -> int:
     """Return the number of slices of the first picture in these packets."""
     coded = [packet for packet in packets if _slices(packet)]
-    first = list(takewhile(lambda packet: packet is coded[0] or not _begins_picture(packet, coded[0].pts), coded))
-    return sum(map(_slices, first))
+    following = takewhile(lambda packet: packet.pts == coded[0].pts and not _is_first_slice(packet), coded[1:])
+    return sum(map(_slices, [*coded[:1], *following]))
 
 
 def ends_picture(packets: "Sequence[Packet[VideoStream]]") -> bool:
@@ -54,7 +54,7 @@ class PictureAssembler:
 
     def add(self, unit: "Packet[VideoStream]") -> "Iterator[Packet[VideoStream]]":
         """Yield the picture before a unit that begins another one, and the unit's own picture if it is its last one."""
-        if unit.pts != self._pts or (self._count and _begins_picture(unit, self._pts)):
+        if unit.pts != self._pts or (self._count and _is_first_slice(unit)):
             yield from self.flush()
         kinds = _kinds(unit)
         slices = sum(kind in _SLICES for kind in kinds)
@@ -76,14 +76,13 @@ class PictureAssembler:
         self._units, self._count, self._is_given, self._is_key = [], 0, False, False
 
 
-def _begins_picture(packet: "Packet[VideoStream]", pts: int | None) -> bool:
-    """Return whether a slice begins another picture: at another time, or with macroblock 0 (ITU-T H.264, 7.3.3).
+def _is_first_slice(packet: "Packet[VideoStream]") -> bool:
+    """Return whether a slice holds macroblock 0, which begins a picture (ITU-T H.264, 7.3.3).
 
-    FFmpeg gives two pictures one time where the first one's RTP timestamp is 0.
+    The time does not tell alone: FFmpeg gives two pictures one time where the first one's RTP timestamp is 0.
     """
     found = _UNIT.search(bytes(memoryview(packet)[:_HEAD_BYTES]))
-    is_first = found is not None and found[1][0] & 31 in _SLICES and found[2] >= b"\x80"
-    return packet.pts != pts or is_first
+    return found is not None and found[1][0] & 31 in _SLICES and found[2] >= b"\x80"
 
 
 def _slices(packet: "Packet[VideoStream]") -> int:
