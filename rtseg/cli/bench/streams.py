@@ -1,11 +1,13 @@
 """`rtseg bench streams`: measures several streams in one process, and against as many processes."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from rtseg.bench.streams.measure import compare_processes, measure_streams, to_json
+from rtseg.bench.streams.measure import ProcessesRow, StreamsRow, compare_processes, measure_streams, to_json
 from rtseg.bench.streams.worker import WorkerTask
 from rtseg.cli.app import console
 from rtseg.cli.console import show
@@ -39,18 +41,27 @@ def streams(
     prepare_outputs(mode, json)
     together, apart = _numbers(counts, "--counts"), _numbers(versus, "--versus")
     task = WorkerTask(model, 1, seconds, threads or available_cores(), fps=fps)
-    began = utc_now()
+    about = {"began_at": utc_now(), "machine": describe_machine(), "model": model, "threads": task.threads, "seconds": seconds}
+    rows, compared = list[StreamsRow](), list[ProcessesRow]()
     with console.status("measuring"):
-        rows = [measure_streams(_task_of(task, count)) for count in together]
-        compared = [compare_processes(_task_of(task, count), rounds) for count in apart]
+        for count in together:
+            rows.append(measure_streams(_task_of(task, count)))
+            _write(json, about | {"fps": fps}, rows, compared)
+        for count in apart:
+            compared.append(compare_processes(_task_of(task, count), rounds))
+            _write(json, about | {"fps": fps}, rows, compared)
     for values, title in ((to_json(rows), "streams in one process"), (to_json(compared), "one process against as many")):
         if values:
             show(_table(values, f"{title}, {model}, {task.threads} threads"))
     if json:
-        about = {"began_at": began, "machine": describe_machine(), "model": model, "threads": task.threads, "seconds": seconds}
-        report = {**about, "fps": fps, "streams": to_json(rows), "versus_processes": to_json(compared)}
-        write_atomically(json, (json_text(report, indent=2) + "\n").encode())
         console.print(f"wrote {json}", highlight=False)
+
+
+def _write(path: Path | None, about: dict[str, Any], rows: Sequence[StreamsRow], compared: Sequence[ProcessesRow]) -> None:
+    """Write what is measured so far, which a measurement that is stopped leaves."""
+    if path:
+        report = {**about, "streams": to_json(rows), "versus_processes": to_json(compared)}
+        write_atomically(path, (json_text(report, indent=2) + "\n").encode())
 
 
 def _task_of(task: WorkerTask, count: int) -> WorkerTask:
